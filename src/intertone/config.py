@@ -1,0 +1,149 @@
+"""The base of all settings: frozen, strict, read from TOML or JSON, overridden by ``name=value``."""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Any, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from intertone.errors import InputError
+from intertone.files import write_json
+
+
+class Settings(BaseModel):
+    """Base of every ``<Thing>Config``: immutable, finite numbers, unknown names refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], *, source: str = "the settings") -> Self:
+        """Check ``content`` and complete it with the defaults.
+
+        Args:
+            content: Nested mapping, as read from TOML or JSON.
+            source: What to call the origin in an error.
+
+        Returns:
+            The completed settings.
+
+        Raises:
+            InputError: If a name is unknown (with the nearest known one) or a value is not allowed.
+
+        Example:
+            >>> class SpeedConfig(Settings):
+            ...     rate: int = 3
+            >>> SpeedConfig.parse({"rat": 4})
+            Traceback (most recent call last):
+            ...
+            intertone.errors.InputError: the settings: rat is no setting; did you mean rate?
+        """
+        try:
+            return cls.model_validate(dict(content))
+        except ValidationError as error:
+            raise InputError(f"{source}: {_first_problem(cls, error)}") from None
+
+    @classmethod
+    def read(cls, path: Path | str, *, overrides: Iterable[str] = ()) -> Self:
+        """Read settings from a ``.toml`` or ``.json`` file.
+
+        Args:
+            path: The file.
+            overrides: ``name.name=value`` assignments that win over the file, the value in TOML.
+
+        Returns:
+            The completed settings.
+
+        Raises:
+            InputError: If the file is missing, malformed, or names something unknown.
+        """
+        path = Path(path)
+        content = override(_read_mapping(path), overrides)
+        return cls.parse(content, source=str(path))
+
+    def write(self, path: Path | str) -> None:
+        """Write the completed settings as JSON, atomically."""
+        write_json(path, self.model_dump(mode="json"))
+
+    def digest(self) -> str:
+        """Return a short hash that is equal exactly when all settings are equal."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def override(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """Return a copy of nested ``content`` with ``name.name=value`` assignments applied.
+
+    Args:
+        content: Nested mapping.
+        assignments: Each ``path=value``; the value is TOML, and plain words need no quotes.
+
+    Returns:
+        The changed copy.
+
+    Raises:
+        InputError: If an assignment has no ``=`` or passes through something that is no table.
+
+    Example:
+        >>> override({"model": {"depth": 3}}, ["model.depth=5", "model.kind=conv"])
+        {'model': {'depth': 5, 'kind': 'conv'}}
+    """
+    result: dict[str, Any] = json.loads(json.dumps(dict(content)))
+    for assignment in assignments:
+        name, separator, text = assignment.partition("=")
+        if not separator or not name.strip():
+            raise InputError(f"an override must be name=value, got {assignment!r}")
+        *tables, last = name.strip().split(".")
+        table = result
+        for key in tables:
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                raise InputError(f"an override must name a setting, got {assignment!r}, where {key} is a value")
+        try:
+            table[last] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            table[last] = text.strip()
+    return result
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"the settings file must exist, got {path}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"the settings file must be valid {path.suffix or 'TOML'}, got {path}: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"the settings file must hold a table, got {path}")
+    return content
+
+
+def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
+    problem = error.errors()[0]
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(problem["loc"][-1]), sorted(set(_names(cls))), n=1, cutoff=0.5)
+        return f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else "")
+    message = problem["msg"].removeprefix("Value error, ")
+    value = problem.get("input")
+    got = "" if isinstance(value, dict) or problem["type"] == "value_error" else f", got {value!r}"
+    return f"{name}: {message}{got}" if name else f"{message}{got}"
+
+
+def _names(cls: type[BaseModel]) -> Iterator[str]:
+    for name, field in cls.model_fields.items():
+        yield name
+        yield from _nested_names(field.annotation)
+
+
+def _nested_names(annotation: Any) -> Iterator[str]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from _names(annotation)
+    elif isinstance(annotation, UnionType) or get_args(annotation):
+        for part in get_args(annotation):
+            yield from _nested_names(part)

@@ -1,0 +1,113 @@
+"""Writing files so that a name holds either what was there before or the finished new content."""
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from intertone.errors import InputError
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; when the block ends without an error it becomes ``path``.
+
+    The temporary file has the suffix of ``path``, is flushed to disk before it is renamed, and is removed when the
+    block fails or is interrupted, so an existing file is only ever replaced by a finished one.
+
+    Args:
+        path: The file to make or replace; its folder must exist.
+
+    Returns:
+        A context manager with the name to write to.
+
+    Raises:
+        InputError: If ``path`` cannot be written: no such folder, no permission, or no space left.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with replacing(folder / "a.txt") as temporary:
+        ...     _ = temporary.write_text("done")
+        >>> [file.name for file in folder.iterdir()]
+        ['a.txt']
+    """
+    path = Path(path)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise _write_error(path, error) from error
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise _write_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_output(path: Path | str, inputs: Iterable[Path | str] = ()) -> Path:
+    """Refuse an output that would destroy an input or is no regular file, before any work is done.
+
+    Args:
+        path: Where the result shall go.
+        inputs: The files that are read.
+
+    Returns:
+        ``path`` as a ``Path``.
+
+    Raises:
+        InputError: If ``path`` is one of ``inputs``, exists and is no regular file, or lies in a folder that does not
+            exist or cannot be written to.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise InputError(f"the output must be a regular file, got {path}, which is something else")
+    for source in inputs:
+        if path.exists() and Path(source).exists() and path.samefile(source):
+            raise InputError(f"the output must not be one of the inputs, got {path} for both")
+    if not path.parent.is_dir():
+        raise InputError(f"the output's folder must exist, got {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"the output's folder must be writable, got {path.parent}")
+    return path
+
+
+def write_json(path: Path | str, content: Any) -> None:
+    """Write ``content`` as indented JSON, atomically.
+
+    Args:
+        path: The file to make or replace.
+        content: Anything ``json`` can write; keys stay in their order.
+
+    Raises:
+        InputError: If the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _write_error(path: Path, error: OSError) -> InputError:
+    reason = {
+        errno.ENOSPC: "there is no space left on the disk",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EACCES: "permission is denied",
+        errno.EROFS: "the disk is read-only",
+        errno.ENOENT: "its folder does not exist",
+        errno.EFBIG: "it would be larger than the system allows",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return InputError(f"{path} must be writable, but {reason}")
