@@ -1,0 +1,236 @@
+"""The codec: a representation and a model that belong together, the one object that is saved and shared."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from intertone.config import Settings
+from intertone.errors import InputError
+from intertone.files import replacing
+from intertone.models import ConvAutoencoder, ConvConfig, build_model
+from intertone.representation import (
+    PhaseConfig,
+    RepresentationConfig,
+    SpectrogramContext,
+    SpectrogramRepresentation,
+    build_representation,
+)
+
+SHIPPED = Path(__file__).parent / "codecs"
+"""Folder of the codecs that come with the package."""
+
+BLOCK_FRAMES = 2048
+"""Frames that go through the network at a time; a longer sound goes in blocks that overlap by the model's margin."""
+
+BLOCK_ROWS = 8
+"""Channels and sounds that go through the network at a time."""
+
+
+class CodecConfig(Settings):
+    """What a codec's ``config.json`` holds."""
+
+    format: Literal[1] = 1
+    representation: RepresentationConfig
+    model: ConvConfig
+
+
+class Codec:
+    """Sound ⇄ latents: a representation, a model, and the settings of both.
+
+    Example:
+        >>> from intertone.representation import DecibelConfig
+        >>> config = CodecConfig(representation=DecibelConfig(), model=ConvConfig())
+        >>> codec = Codec(config)
+        >>> latents, context = codec.encode(torch.randn(1, 64000))
+        >>> latents.shape, codec.decode(latents, context).shape
+        (torch.Size([1, 256, 8]), torch.Size([1, 64000]))
+    """
+
+    def __init__(self, config: CodecConfig, model: ConvAutoencoder | None = None) -> None:
+        self.config = config
+        self.representation: SpectrogramRepresentation = build_representation(config.representation)
+        if model is None:
+            model = build_model(config.model, n_features=self.representation.n_features)
+        self.model = model.eval()
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, of all audio that goes in and comes out."""
+        return self.representation.sample_rate
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies and the work is done."""
+        return next(self.model.parameters()).device
+
+    @classmethod
+    def load(cls, codec: str | Path, *, device: str = "cpu") -> Self:
+        """Read a codec.
+
+        Args:
+            codec: A shipped name (``thesis``) or the path of a folder with ``config.json`` and ``model.safetensors``.
+            device: Where the model shall lie: ``cpu``, ``cuda``, …
+
+        Returns:
+            The codec, ready for use.
+
+        Raises:
+            InputError: If there is no such codec, or its files are broken or do not fit each other.
+
+        Example:
+            >>> Codec.load("thesys")
+            Traceback (most recent call last):
+            ...
+            intertone.errors.InputError: the codec must be one of ... or a folder with config.json, got thesys
+        """
+        folder = _find(codec)
+        config = CodecConfig.read(folder / "config.json")
+        loaded = cls(config)
+        weights = folder / "model.safetensors"
+        if not weights.is_file():
+            raise InputError(f"a codec's folder must hold model.safetensors, got none in {folder}")
+        try:
+            state = {
+                name: value.float() if value.is_floating_point() else value
+                for name, value in load_file(weights).items()
+            }
+            loaded.model.load_state_dict(state)
+        except (SafetensorError, RuntimeError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"the weights must fit config.json, got a broken or foreign {weights}: {reason}") from None
+        if not all(value.isfinite().all() for value in loaded.model.state_dict().values()):
+            raise InputError(f"the weights must be finite, got NaN or infinity in {weights}")
+        try:
+            loaded.model.to(torch.device(device))
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(
+                f"the device must be one that torch can use, got {device}: {str(error).splitlines()[0]}"
+            ) from None
+        return loaded
+
+    def save(self, folder: Path | str, *, card: str, half: bool = False) -> None:
+        """Write the codec's folder: ``config.json``, ``model.safetensors`` and the model card ``README.md``.
+
+        Args:
+            folder: Made if it does not exist; its codec, if any, is replaced file by file.
+            card: Text of the model card.
+            half: Store the weights in 16 bits.
+
+        Raises:
+            InputError: If the folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the codec's folder must be writable, got {folder}: {error.strerror}") from None
+        state = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
+        if half:
+            state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+        with replacing(folder / "model.safetensors") as temporary:
+            temporary.write_bytes(save(state))
+        with replacing(folder / "README.md") as temporary:
+            temporary.write_text(card, encoding="utf-8")
+        self.config.write(folder / "config.json")
+
+    @torch.inference_mode()
+    def encode(self, audio: Tensor) -> tuple[Tensor, SpectrogramContext]:
+        """Return the code of sounds and what their way back needs.
+
+        Args:
+            audio: ``(samples,)``, ``(channels, samples)`` or ``(batch, channels, samples)`` at ``sample_rate`` Hz.
+
+        Returns:
+            ``(latents, context)``; latents ``(batch · channels, latent_dim, n_latents)``.
+
+        Raises:
+            InputError: If the model takes sounds of one length only and this is another.
+        """
+        features, context = self.representation.analyse(audio.to(self.device))
+        try:
+            return self.encode_features(features), context
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        latents: Tensor,
+        context: SpectrogramContext,
+        *,
+        phase: PhaseConfig | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the sounds of a code.
+
+        Args:
+            latents: ``(batch · channels, latent_dim, n_latents)``.
+            context: From ``encode``, or a mixture of such.
+            phase: How the phase is found; default: kept for an untouched code, else ``pghi-fast``.
+            generator: Source of random phase.
+
+        Returns:
+            Audio at ``sample_rate`` Hz, the shape of the sounds that the context comes from, on the CPU.
+        """
+        features = self.decode_features(latents.to(self.device))
+        return self.representation.synthesise(features, context, phase=phase, generator=generator).cpu()
+
+    def reconstruct(
+        self, audio: Tensor, *, phase: PhaseConfig | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return ``decode(encode(audio))``: what the codec makes of a sound, with its own phase unless told otherwise."""
+        return self.decode(*self.encode(audio), phase=phase, generator=generator)
+
+    @torch.inference_mode()
+    def encode_features(self, features: Tensor) -> Tensor:
+        """Return ``model.encode`` of features of any length, worked through in blocks."""
+        margin, step = self.model.margin, self.model.frames_per_latent
+        if margin is None or features.shape[-1] <= BLOCK_FRAMES + 2 * margin:
+            return torch.cat([self.model.encode(rows) for rows in features.split(BLOCK_ROWS)])
+        n_frames = features.shape[-1]
+        parts = []
+        for start, stop, first, last in _blocks(n_frames, BLOCK_FRAMES // step * step, margin):
+            part = torch.cat([self.model.encode(rows) for rows in features[..., first:last].split(BLOCK_ROWS)])
+            parts.append(part[..., (start - first) // step :][..., : -(-(stop - start) // step)])
+        return torch.cat(parts, -1)
+
+    @torch.inference_mode()
+    def decode_features(self, latents: Tensor) -> Tensor:
+        """Return ``model.decode`` of a code of any length, worked through in blocks."""
+        margin, step = self.model.margin, self.model.frames_per_latent
+        if margin is None or latents.shape[-1] * step <= BLOCK_FRAMES + 2 * margin:
+            return torch.cat([self.model.decode(rows) for rows in latents.split(BLOCK_ROWS)])
+        features = latents.new_empty(len(latents), self.representation.n_features, latents.shape[-1] * step)
+        for start, stop, first, last in _blocks(latents.shape[-1], BLOCK_FRAMES // step, margin // step):
+            for rows, target in zip(latents.split(BLOCK_ROWS), features.split(BLOCK_ROWS), strict=True):
+                part = self.model.decode(rows[..., first:last])
+                target[..., start * step : stop * step] = part[..., (start - first) * step : (stop - first) * step]
+        return features
+
+
+def _blocks(total: int, size: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield ``(start, stop, first, last)``: a block and what must be seen for it."""
+    for start in range(0, total, size):
+        stop = min(start + size, total)
+        yield start, stop, max(0, start - margin), min(total, stop + margin)
+
+
+def shipped_codecs() -> list[str]:
+    """Return the names of the codecs that come with the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+def _find(codec: str | Path) -> Path:
+    names = shipped_codecs()
+    if isinstance(codec, str) and codec in names:
+        return SHIPPED / codec
+    folder = Path(codec)
+    if not (folder / "config.json").is_file():
+        shipped = ", ".join(names) or "(none shipped)"
+        raise InputError(f"the codec must be one of {shipped} or a folder with config.json, got {codec}")
+    return folder

@@ -1,0 +1,241 @@
+"""The convolutional autoencoder of the 2023 thesis: strided convolutions and their mirror image."""
+
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from intertone.config import Settings
+
+Pair = tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]]
+"""Frequency, time."""
+
+
+class ConvBottleneckConfig(Settings):
+    """A code that keeps the axes: one vector per cell of the smallest map."""
+
+    kind: Literal["conv"] = "conv"
+    channels: int = Field(16, ge=1, description="numbers per cell of the smallest map")
+
+
+class DenseBottleneckConfig(Settings):
+    """A code of one vector for the whole note, which fixes the note's length."""
+
+    kind: Literal["dense"] = "dense"
+    size: int = Field(512, ge=1, description="numbers of the code")
+    n_frames: int = Field(251, ge=1, description="frames of every note; other lengths are refused")
+
+
+class ConvConfig(Settings):
+    """Layers of the encoder, from the outside in; the decoder mirrors them.
+
+    ``channels`` and ``strides`` have one entry for each layer.
+    """
+
+    kind: Literal["conv"] = "conv"
+    channels: tuple[Annotated[int, Field(ge=1)], ...] = (32, 64, 128, 256, 256)
+    strides: tuple[Pair, ...] = ((2, 2), (2, 2), (2, 2), (2, 2), (2, 2))
+    kernel_size: Pair = (3, 3)
+    activation: Literal["leaky-relu", "relu"] = "leaky-relu"
+    order: Literal["conv-norm-activation", "conv-activation-norm"] = "conv-norm-activation"
+    bottleneck: Annotated[ConvBottleneckConfig | DenseBottleneckConfig, Field(discriminator="kind")] = (
+        ConvBottleneckConfig()
+    )
+
+    @model_validator(mode="after")
+    def _check_layers(self) -> Self:
+        if not self.channels:
+            raise ValueError("channels must name at least one layer, got none")
+        if len(self.channels) != len(self.strides):
+            raise ValueError(
+                f"strides must have an entry for each layer, got {len(self.strides)} for {len(self.channels)}"
+            )
+        for stride in self.strides:
+            for kernel, step in zip(self.kernel_size, stride, strict=True):
+                if kernel < step or (kernel % 2 == 0 and step == 1):
+                    raise ValueError(
+                        "kernel_size must be at least the stride, and odd where the stride is 1, "
+                        f"got kernel {kernel} with stride {step}"
+                    )
+        return self
+
+    @property
+    def reduction(self) -> tuple[int, int]:
+        """Rows and columns of the features that one cell of the smallest map stands for."""
+        rows = columns = 1
+        for row_stride, column_stride in self.strides:
+            rows, columns = rows * row_stride, columns * column_stride
+        return rows, columns
+
+
+class ConvAutoencoder(nn.Module):
+    """Strided convolutions down to a code, and transposed convolutions back.
+
+    Every layer but the outermost of the decoder has a normalisation and an activation; the code and the output have
+    neither. Features are padded with zeros, the floor of the spectrogram, to whole strides.
+
+    Args:
+        config: The layers.
+        n_features: Rows of the features.
+
+    Source:
+        Langer (2023), section 3.4; the order of the three steps of a layer follows NSynth's published baseline unless
+        ``config.order`` says otherwise.
+
+    Example:
+        >>> model = ConvAutoencoder(ConvConfig(channels=(4, 8), strides=((2, 2), (2, 2))), n_features=64)
+        >>> latents = model.encode(torch.rand(3, 64, 50))
+        >>> latents.shape, model.decode(latents).shape
+        (torch.Size([3, 256, 13]), torch.Size([3, 64, 52]))
+    """
+
+    def __init__(self, config: ConvConfig, n_features: int) -> None:
+        super().__init__()
+        self.config = config
+        self.n_features = n_features
+        row_reduction, self.frames_per_latent = config.reduction
+        self.rows = -(-n_features // row_reduction)
+        bottleneck, deepest = config.bottleneck, config.channels[-1]
+        self.encoder = nn.Sequential()
+        self.decoder = nn.Sequential()
+        sizes = list(zip((1, *config.channels), config.channels, config.strides, strict=False))
+        for outer, inner, stride in sizes:
+            self.encoder.append(_layer(config, _down(config, outer, inner, stride), inner))
+        for outer, inner, stride in reversed(sizes[1:]):
+            self.decoder.append(_layer(config, _up(config, inner, outer, stride), outer))
+        self.decoder.append(_up(config, config.channels[0], 1, config.strides[0], bias=True))
+        self.columns: int | None = None
+        self.to_latents: nn.Module
+        self.from_latents: nn.Module
+        if isinstance(bottleneck, DenseBottleneckConfig):
+            self.columns = -(-bottleneck.n_frames // self.frames_per_latent)
+            cells = deepest * self.rows * self.columns
+            self.to_latents = nn.Linear(cells, bottleneck.size)
+            self.from_latents = nn.Linear(bottleneck.size, cells)
+        else:
+            self.to_latents = nn.Conv2d(deepest, bottleneck.channels, 1)
+            self.from_latents = nn.Conv2d(bottleneck.channels, deepest, 1)
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers of one latent vector."""
+        bottleneck = self.config.bottleneck
+        return bottleneck.size if isinstance(bottleneck, DenseBottleneckConfig) else bottleneck.channels * self.rows
+
+    @property
+    def margin(self) -> int | None:
+        """Frames on either side that can change one frame of the output, in whole latents; None: all frames."""
+        if self.columns is not None:
+            return None
+        reach, step = 0, 1
+        for _, stride in self.config.strides:
+            reach += (self.config.kernel_size[1] - 1) * step
+            step *= stride
+        return (2 * -(-reach // self.frames_per_latent) + 1) * self.frames_per_latent
+
+    def n_latents(self, n_frames: int) -> int:
+        """Return the number of latent vectors of ``n_frames`` columns."""
+        return 1 if self.columns is not None else -(-n_frames // self.frames_per_latent)
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Return the code of ``features``.
+
+        Args:
+            features: ``(batch, n_features, n_frames)`` in [0, 1].
+
+        Returns:
+            Latents ``(batch, latent_dim, n_latents)``.
+
+        Raises:
+            ValueError: If the rows are not ``n_features``, or the bottleneck is dense and the frames are not the
+                number that it was made for.
+        """
+        if features.shape[-2] != self.n_features:
+            raise ValueError(f"features must have n_features={self.n_features} rows, got {features.shape[-2]}")
+        n_frames = features.shape[-1]
+        bottleneck = self.config.bottleneck
+        if isinstance(bottleneck, DenseBottleneckConfig) and n_frames != bottleneck.n_frames:
+            raise ValueError(f"features must have n_frames={bottleneck.n_frames} columns, got {n_frames}")
+        rows, columns = self.config.reduction
+        image = nn.functional.pad(features, (0, -n_frames % columns, 0, -self.n_features % rows)).unsqueeze(1)
+        image = image.contiguous(memory_format=torch.channels_last)
+        hidden = self.encoder(image)
+        if self.columns is not None:
+            return self.to_latents(hidden.flatten(1)).unsqueeze(-1)
+        return self.to_latents(hidden).flatten(1, 2)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return the features of ``latents``: not clamped, so that a gradient flows everywhere.
+
+        Args:
+            latents: ``(batch, latent_dim, n_latents)``.
+
+        Returns:
+            Features ``(batch, n_features, n_latents · frames_per_latent)``; the columns beyond the encoded ones are
+            padding.
+
+        Raises:
+            ValueError: If the vectors do not have ``latent_dim`` numbers, or are not one where the bottleneck is dense.
+        """
+        if latents.shape[-2] != self.latent_dim or (self.columns is not None and latents.shape[-1] != 1):
+            wanted = f"({self.latent_dim}, {'n_latents' if self.columns is None else 1})"
+            raise ValueError(f"latents must be (batch, *{wanted}), got {tuple(latents.shape)}")
+        if self.columns is not None:
+            deepest = self.config.channels[-1]
+            hidden = self.from_latents(latents.squeeze(-1)).unflatten(1, (deepest, self.rows, self.columns))
+        else:
+            hidden = self.from_latents(latents.unflatten(1, (-1, self.rows)))
+        image = self.decoder(hidden.contiguous(memory_format=torch.channels_last))
+        return image.squeeze(1)[:, : self.n_features]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the reconstruction of ``features``, cut to its columns."""
+        return self.decode(self.encode(features))[..., : features.shape[-1]]
+
+
+def _padding(config: ConvConfig) -> tuple[int, int]:
+    """Padding under which a convolution divides, and its transpose multiplies, a whole number of strides exactly."""
+    return (config.kernel_size[0] - 1) // 2, (config.kernel_size[1] - 1) // 2
+
+
+def _down(config: ConvConfig, outer: int, inner: int, stride: Pair) -> nn.Module:
+    return nn.Conv2d(outer, inner, config.kernel_size, stride, _padding(config), bias=False)
+
+
+def _up(config: ConvConfig, inner: int, outer: int, stride: Pair, *, bias: bool = False) -> nn.Module:
+    padding = _padding(config)
+    extra = tuple(
+        step + 2 * pad - kernel for step, pad, kernel in zip(stride, padding, config.kernel_size, strict=True)
+    )
+    return nn.ConvTranspose2d(inner, outer, config.kernel_size, stride, padding, extra, bias=bias)
+
+
+def _layer(config: ConvConfig, convolution: nn.Module, channels: int) -> nn.Sequential:
+    activation = nn.ReLU() if config.activation == "relu" else nn.LeakyReLU(0.1)
+    norm = nn.BatchNorm2d(channels)
+    if config.order == "conv-norm-activation":
+        return nn.Sequential(convolution, norm, activation)
+    return nn.Sequential(convolution, activation, norm)
+
+
+def build_model(config: ConvConfig, *, n_features: int, seed: int = 0) -> ConvAutoencoder:
+    """Return the untrained model that ``config`` describes, the same for the same ``seed``.
+
+    Args:
+        config: The layers.
+        n_features: Rows of the features.
+        seed: Of the first weights; torch's global generator is left as it was.
+
+    Returns:
+        The model, on the CPU, in training mode.
+
+    Example:
+        >>> config = ConvConfig(channels=(4,), strides=((2, 2),))
+        >>> first, again = (next(build_model(config, n_features=8).parameters()) for _ in range(2))
+        >>> torch.equal(first, again)
+        True
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ConvAutoencoder(config, n_features)

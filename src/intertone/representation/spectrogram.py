@@ -1,0 +1,340 @@
+"""The spectrogram in decibels, linear or mel: the representation of the 2023 thesis."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from intertone.config import Settings
+from intertone.phase import MOMENTUM, PhaseMethod, estimate_phase
+from intertone.stft import (
+    SpectrogramConfig,
+    db_to_magnitude,
+    istft,
+    magnitude_to_db,
+    magnitude_to_mel,
+    mel_filterbank,
+    mel_to_magnitude,
+    stft,
+)
+
+SILENCE = 1e-10
+"""The least dB reference and energy, so that a silent sound has features too."""
+
+
+class DecibelConfig(Settings):
+    """Linear frequency, decibels below the sound's own maximum; the Nyquist row is left out."""
+
+    kind: Literal["decibel"] = "decibel"
+    spectrogram: SpectrogramConfig = SpectrogramConfig()
+    top_db: float = Field(80.0, gt=0, le=200, description="depth of the floor below the maximum, dB")
+
+    @property
+    def n_features(self) -> int:
+        """Rows that the network sees."""
+        return self.spectrogram.n_bins - 1
+
+
+class MelConfig(Settings):
+    """HTK-mel bands, decibels below the sound's own maximum; the way back is approximate."""
+
+    kind: Literal["mel"] = "mel"
+    spectrogram: SpectrogramConfig = SpectrogramConfig()
+    top_db: float = Field(80.0, gt=0, le=200, description="depth of the floor below the maximum, dB")
+    n_mels: int = Field(128, ge=2, description="bands")
+    f_min: float = Field(0.0, ge=0, description="lower edge of the lowest band, Hz")
+    f_max: float = Field(8000.0, gt=0, description="upper edge of the highest band, Hz")
+
+    @property
+    def n_features(self) -> int:
+        """Rows that the network sees."""
+        return self.n_mels
+
+
+RepresentationConfig = Annotated[DecibelConfig | MelConfig, Field(discriminator="kind")]
+
+
+class PhaseConfig(Settings):
+    """How the phase is found on the way back.
+
+    ``kept`` reuses the sound's own phase and is refused for an edited code.
+    """
+
+    method: PhaseMethod | Literal["kept"] = "pghi-fast"
+    n_iter: int = Field(32, ge=0, le=100_000, description="iterations of Griffin-Lim")
+    momentum: float = Field(MOMENTUM, ge=0, lt=1, description="acceleration of the fast methods")
+
+
+@dataclass(frozen=True)
+class SpectrogramContext:
+    """What the network does not see of a batch of sounds, and what the way back needs.
+
+    Attributes:
+        reference: Magnitude of 0 dB, ``(batch,)``: one for all channels of a sound.
+        energy: Mean squared magnitude over channels, bins and frames, ``(batch,)``.
+        audio: The sounds as they were given. They hold the phase: the kept one, and where the phase is estimated the
+            differences between the channels. (Half as large as the phase itself, and exact.)
+        edited: Whether the code that this goes with is another than the sounds' own.
+    """
+
+    reference: Tensor
+    energy: Tensor
+    audio: Tensor
+    edited: bool = False
+
+
+class SpectrogramRepresentation:
+    """``analyse`` and ``synthesise`` of the spectrogram in decibels.
+
+    Channels are a batch axis; the dB reference and the energy are those of the whole sound, so the balance between
+    the channels stays in the features.
+    """
+
+    def __init__(self, config: DecibelConfig | MelConfig) -> None:
+        self.config = config
+        self.filterbank = (
+            mel_filterbank(config.spectrogram, n_mels=config.n_mels, f_min=config.f_min, f_max=config.f_max)
+            if isinstance(config, MelConfig)
+            else None
+        )
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.config.spectrogram.sample_rate
+
+    @property
+    def n_features(self) -> int:
+        """Rows that the network sees."""
+        return self.config.n_features
+
+    @property
+    def parts(self) -> Mapping[str, slice]:
+        """Names of groups of feature rows that may be mixed by ratios of their own."""
+        return {"spectrum": slice(0, self.n_features)}
+
+    def n_frames(self, samples: int) -> int:
+        """Return the number of feature columns of a sound of ``samples``."""
+        return self.config.spectrogram.n_frames(samples)
+
+    def analyse(self, audio: Tensor) -> tuple[Tensor, SpectrogramContext]:
+        """Turn sounds into what the network sees and what it does not.
+
+        ``features = 1 + dB / top_db``, with the sound's own largest magnitude at 1 and the floor at 0.
+
+        Args:
+            audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
+
+        Returns:
+            ``(features, context)``; features ``(batch · channels, n_features, n_frames)`` in [0, 1].
+
+        Raises:
+            ValueError: If ``audio`` has more than three axes.
+
+        Source:
+            Langer (2023), sections 3.3 and 3.6, with the reference made exact.
+
+        Example:
+            >>> features, context = SpectrogramRepresentation(DecibelConfig()).analyse(torch.rand(2, 1, 64000))
+            >>> features.shape, float(features.max())
+            (torch.Size([2, 512, 251]), 1.0)
+        """
+        sounds = _three_axes(audio)
+        batch, channels, samples = sounds.shape
+        n_frames = self.n_frames(samples)
+        features = audio.new_empty(batch * channels, self.n_features, n_frames)
+        reference, energy = audio.new_zeros(batch), audio.new_zeros(batch)
+        top_db = self.config.top_db
+        # channel by channel, so that a long sound needs one channel's spectrum at a time
+        for channel in range(channels):
+            magnitude = stft(sounds[:, channel], self.config.spectrogram).abs()
+            energy += magnitude.square().mean((-2, -1)) / channels
+            shown = self._shown(magnitude)
+            reference = torch.maximum(reference, shown.amax((-2, -1)))
+            features[channel::channels] = shown
+        reference, energy = reference.clamp_min(SILENCE), energy.clamp_min(SILENCE**2)
+        per_row = reference.repeat_interleave(channels)
+        for row in range(len(features)):
+            features[row] = 1 + magnitude_to_db(features[row], per_row[row], top_db=top_db) / top_db
+        return features, SpectrogramContext(reference, energy, audio)
+
+    def synthesise(
+        self,
+        features: Tensor,
+        context: SpectrogramContext,
+        *,
+        phase: PhaseConfig | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Turn features back into sounds.
+
+        The magnitudes are scaled to the energy of the context. An untouched code uses the sound's own phase, an
+        edited one an estimated one: found on the downmix, to which each channel adds its own phase difference, so
+        that equal channels stay equal.
+
+        Args:
+            features: ``(batch · channels, n_features, >= n_frames)``; columns beyond the sound are padding.
+            context: From ``analyse`` or ``mix_contexts``.
+            phase: How the phase is found; default: kept where the code is untouched, else ``pghi-fast``.
+            generator: Source of random phase.
+
+        Returns:
+            Audio, the shape of the sounds that were analysed.
+
+        Raises:
+            ValueError: If the phase shall be kept though the code was edited.
+
+        Source:
+            Langer (2023), sections 3.5 and 3.6.
+
+        Example:
+            >>> representation = SpectrogramRepresentation(DecibelConfig())
+            >>> audio = torch.hann_window(8000) * torch.sin(torch.arange(8000) * torch.tensor([[0.1], [0.2]]))
+            >>> again = representation.synthesise(*representation.analyse(audio))
+            >>> bool((again - audio).square().mean() < 1e-6 * audio.square().mean())
+            True
+        """
+        if phase is None:
+            phase = PhaseConfig(method="pghi-fast" if context.edited else "kept")
+        if phase.method == "kept" and context.edited:
+            raise ValueError("the kept phase goes with an untouched code only, got an edited one")
+        sources = _three_axes(context.audio)
+        batch, channels, samples = sources.shape
+        rows = features[..., : self.n_frames(samples)].unflatten(0, (batch, channels))
+        audio = torch.empty_like(sources)
+        for item in range(batch):
+            audio[item] = self._synthesise_one(
+                rows[item], sources[item], context.reference[item], context.energy[item], phase, generator
+            )
+        return audio.reshape(context.audio.shape)
+
+    def mix_contexts(self, contexts: Sequence[SpectrogramContext], weights: Sequence[float]) -> SpectrogramContext:
+        """Return the context of a mixture of codes.
+
+        The reference is interpolated in decibels, the domain of the network, and the energy linearly. The phase
+        differences between channels are those of the sound with the largest weight, at a tie of the later one.
+
+        Args:
+            contexts: Of sounds with equal batch, channels and samples.
+            weights: One for each, summing to 1.
+
+        Returns:
+            A context that counts as edited.
+
+        Raises:
+            ValueError: If the shapes differ or the numbers of contexts and weights do.
+
+        Example:
+            >>> representation = SpectrogramRepresentation(DecibelConfig())
+            >>> contexts = [representation.analyse(level * torch.ones(1, 1, 4000))[1] for level in (0.1, 1.0)]
+            >>> mixed = representation.mix_contexts(contexts, [0.5, 0.5])
+            >>> round(float(mixed.reference / contexts[1].reference), 3)
+            0.316
+        """
+        shapes = {tuple(context.audio.shape) for context in contexts}
+        if len(shapes) != 1 or len(contexts) != len(weights):
+            raise ValueError(
+                f"one weight for each of equally shaped sounds must be given, got {len(weights)} for {sorted(shapes)}"
+            )
+        log_reference = sum(weight * context.reference.log() for weight, context in zip(weights, contexts, strict=True))
+        energy = sum(weight * context.energy for weight, context in zip(weights, contexts, strict=True))
+        loudest = max(range(len(weights)), key=lambda index: (weights[index], index))
+        return replace(
+            contexts[loudest],
+            reference=torch.as_tensor(log_reference).exp(),
+            energy=torch.as_tensor(energy).clamp_min(SILENCE**2),
+            edited=True,
+        )
+
+    def _shown(self, magnitude: Tensor) -> Tensor:
+        if self.filterbank is None:
+            return magnitude[..., :-1, :]
+        return magnitude_to_mel(magnitude, self.filterbank.to(magnitude))
+
+    def _magnitude(self, features: Tensor, reference: Tensor) -> Tensor:
+        """Return the linear magnitude ``(n_bins, n_frames)`` of one channel, before the energy is scaled.
+
+        A cell on the floor is given back as 0: all that is known of it is that it is lower, and some hundred cells of
+        noise at the floor would be heard in silence.
+        """
+        shown = features.float().clamp(0, 1)
+        shown = torch.where(shown > 0, db_to_magnitude((shown - 1) * self.config.top_db, reference), 0)
+        if self.filterbank is not None:
+            return mel_to_magnitude(shown, self.filterbank.to(shown))
+        return torch.nn.functional.pad(shown, (0, 0, 0, 1))
+
+    def _synthesise_one(
+        self,
+        features: Tensor,
+        source: Tensor,
+        reference: Tensor,
+        energy: Tensor,
+        phase: PhaseConfig,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Return one sound ``(channels, samples)``, working through its channels one at a time."""
+        config, (channels, samples) = self.config.spectrogram, source.shape
+        found = None if phase.method == "kept" else self._downmix_phase(features, source, reference, phase, generator)
+        audio = torch.empty_like(source)
+        total = torch.zeros((), dtype=torch.float64)
+        for channel in range(channels):
+            magnitude = self._magnitude(features[channel], reference)
+            total += magnitude.double().square().mean().cpu() / channels
+            angle = found if channels == 1 else None
+            if angle is None:
+                angle = stft(source[channel], config).angle()
+                if found is not None:
+                    angle = angle + found
+            audio[channel] = istft(torch.polar(magnitude, angle), config, length=samples)
+        return audio * float((energy.double().cpu() / total.clamp_min(SILENCE**2)).sqrt())
+
+    def _downmix_phase(
+        self,
+        features: Tensor,
+        source: Tensor,
+        reference: Tensor,
+        phase: PhaseConfig,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Return the estimated phase of a mono sound; of more channels, what to add to each channel's own phase."""
+        config, (channels, samples) = self.config.spectrogram, source.shape
+        if channels == 1:
+            magnitude = self._magnitude(features[0], reference)
+        else:
+            # channels of opposite polarity would cancel: turn them before the sum
+            polarity = torch.where(source @ source[source.square().sum(-1).argmax()] < 0, -1.0, 1.0).to(source)
+            spectrum = torch.zeros(1)
+            for channel in range(channels):
+                angle = stft(source[channel], config).angle()
+                spectrum = spectrum + polarity[channel] * torch.polar(
+                    self._magnitude(features[channel], reference), angle
+                )
+            magnitude = spectrum.abs() / channels
+            del spectrum
+        assert phase.method != "kept"
+        found = estimate_phase(
+            magnitude,
+            config,
+            method=phase.method,
+            n_iter=phase.n_iter,
+            momentum=phase.momentum,
+            length=samples,
+            generator=generator,
+        )
+        if channels == 1:
+            return found
+        return found - stft((polarity @ source) / channels, config).angle()
+
+
+def _three_axes(audio: Tensor) -> Tensor:
+    if not 1 <= audio.ndim <= 3:
+        raise ValueError(f"audio must be (batch, channels, samples) or less, got {tuple(audio.shape)}")
+    return audio.reshape(*(1,) * (3 - audio.ndim), *audio.shape)
+
+
+def build_representation(config: DecibelConfig | MelConfig) -> SpectrogramRepresentation:
+    """Return the representation that ``config`` describes."""
+    return SpectrogramRepresentation(config)

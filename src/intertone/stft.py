@@ -1,0 +1,253 @@
+"""Short-time Fourier transform, decibels and mel bands: pure functions, every forward beside its inverse."""
+
+import math
+from typing import Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from intertone.config import Settings
+
+
+class SpectrogramConfig(Settings):
+    """How a sound is cut into frames: periodic Hann window of ``n_fft`` samples, centred, padded with zeros.
+
+    ``hop_length`` is at most half of ``n_fft``, so that every sample can be given back.
+    """
+
+    sample_rate: int = Field(16000, ge=4000, le=384000, description="Hz")
+    n_fft: int = Field(1024, ge=16, le=65536, multiple_of=2, description="samples of a frame and of its window")
+    hop_length: int = Field(256, ge=1, description="samples from one frame to the next")
+
+    @model_validator(mode="after")
+    def _check_hop(self) -> Self:
+        if self.hop_length > self.n_fft // 2:
+            raise ValueError(f"hop_length must be in 1..n_fft/2={self.n_fft // 2}, got {self.hop_length}")
+        return self
+
+    @property
+    def n_bins(self) -> int:
+        """Rows of a spectrum: 0 Hz to half of ``sample_rate``."""
+        return self.n_fft // 2 + 1
+
+    def n_frames(self, samples: int) -> int:
+        """Return the number of frames that cover ``samples``: one at 0 and one after every started hop."""
+        return 1 + -(-samples // self.hop_length)
+
+
+def stft(audio: Tensor, config: SpectrogramConfig) -> Tensor:
+    """Return the short-time Fourier transform of ``audio``.
+
+    Frame ``n`` is centred at sample ``n · hop_length``; zeros stand before the first and after the last sample.
+
+    Args:
+        audio: ``(..., samples)``, at least one sample.
+        config: The analysis settings.
+
+    Returns:
+        Complex spectrum ``(..., n_bins, n_frames)`` with ``n_frames = config.n_frames(samples)``.
+
+    Raises:
+        ValueError: If ``audio`` holds no sample.
+
+    Source:
+        librosa 0.9.1's conventions (centred, constant padding), with the last hop completed by zeros.
+
+    Example:
+        >>> stft(torch.zeros(2, 64000), SpectrogramConfig()).shape
+        torch.Size([2, 513, 251])
+    """
+    return frames_to_spectrum(audio, config).transpose(-1, -2)
+
+
+def istft(spectrum: Tensor, config: SpectrogramConfig, *, length: int | None = None) -> Tensor:
+    """Return the audio whose short-time Fourier transform is closest to ``spectrum`` (least squares).
+
+    The exact inverse of ``stft`` when ``spectrum`` is one.
+
+    Args:
+        spectrum: Complex, ``(..., n_bins, n_frames)``.
+        config: The analysis settings that made it.
+        length: Samples to return; without it, the longest sound with this number of frames.
+
+    Returns:
+        Audio ``(..., length)``.
+
+    Raises:
+        ValueError: If ``spectrum`` does not have ``config.n_bins`` rows, or ``length`` does not fit its frames.
+
+    Source:
+        Griffin and Lim (1984), equation 6.
+
+    Example:
+        >>> config = SpectrogramConfig(n_fft=256, hop_length=64)
+        >>> audio = torch.rand(1, 1000)
+        >>> torch.allclose(istft(stft(audio, config), config, length=1000), audio, atol=1e-5)
+        True
+    """
+    if spectrum.shape[-2] != config.n_bins:
+        raise ValueError(f"spectrum must have n_bins={config.n_bins} rows, got {spectrum.shape[-2]}")
+    return spectrum_to_audio(spectrum.transpose(-1, -2), config, length=length)
+
+
+def frames_to_spectrum(audio: Tensor, config: SpectrogramConfig) -> Tensor:
+    """Return ``stft`` with time before frequency, ``(..., n_frames, n_bins)``: the layout that loops work in."""
+    samples = audio.shape[-1]
+    if samples < 1:
+        raise ValueError("audio must hold at least one sample, got none")
+    half = config.n_fft // 2
+    completed = (config.n_frames(samples) - 1) * config.hop_length
+    padded = torch.nn.functional.pad(audio, (half, half + completed - samples))
+    frames = padded.unfold(-1, config.n_fft, config.hop_length)
+    return torch.fft.rfft(frames * hann_window(config, audio))
+
+
+def spectrum_to_audio(spectrum: Tensor, config: SpectrogramConfig, *, length: int | None = None) -> Tensor:
+    """Return ``istft`` of a spectrum with time before frequency, ``(..., n_frames, n_bins)``."""
+    n_frames = spectrum.shape[-2]
+    longest = (n_frames - 1) * config.hop_length
+    length = longest if length is None else length
+    if config.n_frames(length) != n_frames:
+        raise ValueError(f"length must have n_frames={n_frames}, got {length}, which has {config.n_frames(length)}")
+    window = hann_window(config, spectrum.real)
+    frames = torch.fft.irfft(spectrum, n=config.n_fft) * window
+    envelope = _overlap_add((window**2).expand(n_frames, -1), config)
+    half = config.n_fft // 2
+    return _overlap_add(frames, config)[..., half : half + length] / envelope[half : half + length]
+
+
+def hann_window(config: SpectrogramConfig, like: Tensor) -> Tensor:
+    """Return the periodic Hann window ``(n_fft,)`` with the type and device of ``like``."""
+    return torch.hann_window(config.n_fft, periodic=True, dtype=like.dtype, device=like.device)
+
+
+def _overlap_add(frames: Tensor, config: SpectrogramConfig) -> Tensor:
+    hop_length, n_frames = config.hop_length, frames.shape[-2]
+    overlap = -(-config.n_fft // hop_length)
+    frames = torch.nn.functional.pad(frames, (0, overlap * hop_length - config.n_fft))
+    slices = frames.unflatten(-1, (overlap, hop_length))
+    total = frames.new_zeros(*frames.shape[:-2], n_frames + overlap - 1, hop_length)
+    for index in range(overlap):
+        total[..., index : index + n_frames, :] += slices[..., index, :]
+    return total.flatten(-2)
+
+
+def magnitude_to_db(magnitude: Tensor, reference: Tensor | float, *, top_db: float) -> Tensor:
+    """Return ``20·log10(magnitude / reference)``, floored at ``-top_db``.
+
+    Args:
+        magnitude: Linear, >= 0, any shape.
+        reference: The magnitude that shall read 0 dB, > 0; broadcasts against ``magnitude``.
+        top_db: Depth of the floor below the reference, dB; cells below it cannot be told apart.
+
+    Returns:
+        Decibels, the shape of ``magnitude``; above 0 only where ``magnitude > reference``.
+
+    Example:
+        >>> magnitude_to_db(torch.tensor([1.0, 0.1, 0.0]), 1.0, top_db=80)
+        tensor([  0., -20., -80.])
+    """
+    return 20 * torch.log10((magnitude / reference).clamp_min(10 ** (-top_db / 20)))
+
+
+def db_to_magnitude(db: Tensor, reference: Tensor | float) -> Tensor:
+    """Return ``reference · 10^(db / 20)``, the inverse of ``magnitude_to_db`` above its floor.
+
+    Args:
+        db: Decibels, any shape.
+        reference: The magnitude of 0 dB; broadcasts against ``db``.
+
+    Returns:
+        Linear magnitude, the shape of ``db``.
+
+    Example:
+        >>> db_to_magnitude(torch.tensor([0.0, -20.0]), 2.0)
+        tensor([2.0000, 0.2000])
+    """
+    return reference * torch.exp(db * (math.log(10) / 20))
+
+
+def mel_filterbank(config: SpectrogramConfig, *, n_mels: int, f_min: float, f_max: float) -> Tensor:
+    """Return triangles of height 1 that are equally wide on the HTK mel scale.
+
+    ``mel = 2595·log10(1 + f/700)``; no area normalisation.
+
+    Args:
+        config: Gives the frequencies of the bins.
+        n_mels: Number of bands.
+        f_min: Lower edge of the lowest band, Hz.
+        f_max: Upper edge of the highest band, Hz, at most half of ``config.sample_rate``.
+
+    Returns:
+        Weights ``(n_mels, n_bins)``, each in [0, 1].
+
+    Raises:
+        ValueError: If the edges are not in order or above half of the sample rate.
+
+    Source:
+        librosa ``filters.mel(htk=True, norm=None)``, whose values are matched.
+
+    Example:
+        >>> mel_filterbank(SpectrogramConfig(), n_mels=64, f_min=40, f_max=7600).shape
+        torch.Size([64, 513])
+    """
+    if not 0 <= f_min < f_max <= config.sample_rate / 2:
+        raise ValueError(f"0 <= f_min < f_max <= {config.sample_rate / 2} Hz must hold, got {f_min} and {f_max}")
+    lowest, highest = (2595 * math.log10(1 + hz / 700) for hz in (f_min, f_max))
+    mels = torch.linspace(lowest, highest, n_mels + 2, dtype=torch.float64)
+    edges = 700 * (10 ** (mels / 2595) - 1)
+    bins = torch.arange(config.n_bins, dtype=torch.float64) * config.sample_rate / config.n_fft
+    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    return torch.minimum(rising, falling).clamp_min(0).float()
+
+
+def magnitude_to_mel(magnitude: Tensor, filterbank: Tensor) -> Tensor:
+    """Return the root of the band energies of ``magnitude``.
+
+    Args:
+        magnitude: Linear, ``(..., n_bins, n_frames)``.
+        filterbank: ``(n_mels, n_bins)``, from ``mel_filterbank``.
+
+    Returns:
+        Mel magnitude ``(..., n_mels, n_frames)``, the square root of the weighted sum of squares.
+
+    Example:
+        >>> magnitude_to_mel(torch.full((2, 1), 3.0), torch.ones(1, 2))
+        tensor([[4.2426]])
+    """
+    return (filterbank @ magnitude.square()).sqrt()
+
+
+def mel_to_magnitude(mel: Tensor, filterbank: Tensor, *, n_iter: int = 30) -> Tensor:
+    """Return a magnitude whose mel bands are close to ``mel``: the approximate inverse of ``magnitude_to_mel``.
+
+    Non-negative least squares on the energies by multiplicative updates, started from each band's mean energy; bins
+    outside all bands are 0. Detail finer than a band is lost.
+
+    Args:
+        mel: Mel magnitude ``(..., n_mels, n_frames)``, >= 0.
+        filterbank: ``(n_mels, n_bins)``, from ``mel_filterbank``.
+        n_iter: Updates; the first few do most.
+
+    Returns:
+        Linear magnitude ``(..., n_bins, n_frames)``.
+
+    Source:
+        Lee and Seung (2001), "Algorithms for non-negative matrix factorization", equation 4, with the bases fixed.
+
+    Example:
+        >>> bank = mel_filterbank(SpectrogramConfig(), n_mels=64, f_min=40, f_max=7600)
+        >>> mel_to_magnitude(torch.ones(64, 5), bank).shape
+        torch.Size([513, 5])
+    """
+    target = mel.square()
+    transposed = filterbank.T
+    share = filterbank / filterbank.sum(1, keepdim=True).clamp_min(1e-12)
+    energy = (share.T @ target) / share.sum(0)[:, None].clamp_min(1e-12)
+    wanted = transposed @ target
+    gram = transposed @ filterbank
+    for _ in range(n_iter):
+        energy = energy * wanted / (gram @ energy).clamp_min(1e-30)
+    return energy.sqrt()
