@@ -1,0 +1,1 @@
+"""Notes on disk: import and render them once, read them in batches."""

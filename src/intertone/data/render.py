@@ -1,0 +1,233 @@
+"""A SoundFont bank → notes on disk, after the protocol of the NSynth data set.
+
+Each program is one shard, rendered alone from a clean state, so the result is the same, bit for bit, with any number of
+processes and after any interruption.
+"""
+
+import hashlib
+import multiprocessing
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+from pydantic import Field, model_validator
+
+from intertone.config import Settings
+from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, shard_done, write_shard
+from intertone.data.soundfont import Bank, read_soundfont
+from intertone.data.split import split_of
+from intertone.data.synth import Synth, synthesis_rate
+from intertone.errors import InputError
+
+SILENCE = 1e-4  # peak, of full scale 1: -80 dB
+FAMILIES = (
+    "piano", "chromatic-percussion", "organ", "guitar", "bass", "strings", "ensemble", "brass",
+    "reed", "pipe", "synth-lead", "synth-pad", "synth-effects", "ethnic", "percussive", "sound-effects",
+)  # fmt: skip
+
+
+class RenderConfig(Settings):
+    """What is played; the defaults are NSynth's."""
+
+    sample_rate: int = Field(16000, ge=4000, le=96000, description="in Hz")
+    hold_seconds: float = Field(3.0, gt=0, le=60, description="until the key is let go")
+    release_seconds: float = Field(1.0, ge=0, le=60, description="after that")
+    pitch_min: int = Field(21, ge=0, le=127, description="lowest key")
+    pitch_max: int = Field(108, ge=0, le=127, description="highest key, included")
+    pitch_step: int = Field(1, ge=1, le=127, description="2 takes every second key from pitch_min on")
+    velocities: tuple[int, ...] = Field((25, 50, 75, 100, 127), min_length=1, description="each 1..127")
+    gain: float = Field(0.8, gt=0, le=10, description="linear; at 0.8 no note of FluidR3Mono reaches full scale")
+
+    @model_validator(mode="after")
+    def _check(self) -> "RenderConfig":
+        if self.pitch_min > self.pitch_max:
+            raise ValueError(f"pitch_min must be <= pitch_max={self.pitch_max}, got {self.pitch_min}")
+        if any(not 1 <= velocity <= 127 for velocity in self.velocities):
+            raise ValueError(f"velocities must be in 1..127, got {self.velocities}")
+        return self
+
+    @property
+    def hold(self) -> int:
+        """Samples until the key is let go."""
+        return round(self.hold_seconds * self.sample_rate)
+
+    @property
+    def samples(self) -> int:
+        """Length of a note."""
+        return self.hold + round(self.release_seconds * self.sample_rate)
+
+    @property
+    def pitches(self) -> range:
+        """The keys that are tried."""
+        return range(self.pitch_min, self.pitch_max + 1, self.pitch_step)
+
+
+def render_bank(
+    soundfont: Path | str,
+    folder: Path | str,
+    *,
+    config: RenderConfig | None = None,
+    programs: Sequence[int] | None = None,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Render the programs of bank 0 into a note set; a killed run goes on when it is called again.
+
+    A note is left out, with its reason in ``report.jsonl``, where no zone of the program covers the key or nothing is
+    heard. Programs that share a recording are one group and stay in one split, whichever programs are rendered.
+    The pitch is −1 where the bank does not follow the keyboard (effects, drums); the name keeps the key.
+
+    Args:
+        soundfont: A ``.sf2`` or ``.sf3`` file.
+        folder: Where the set goes: new, empty, or begun with the same arguments.
+        config: What is played.
+        programs: Program numbers; all if none are given.
+        workers: Processes; 1 stays in this one. From a script, call it under ``if __name__ == "__main__"``.
+        progress: Called with (programs done, programs in all).
+
+    Returns:
+        The content of ``notes.json``, with the counts of each split.
+
+    Raises:
+        InputError: If the bank or FluidSynth cannot be used, a program is not in the bank, nothing sounds, or the
+            folder holds something else.
+    """
+    config = config or RenderConfig()
+    if workers < 1:
+        raise InputError(f"workers must be >= 1, got {workers}")
+    bank = read_soundfont(soundfont)
+    programs = sorted(set(bank.programs if programs is None else programs))
+    if not programs or not set(programs) <= set(bank.programs):
+        missing = sorted(set(programs) - set(bank.programs))
+        raise InputError(f"programs must be some of the bank's {len(bank.programs)}, got {missing or 'none'}")
+    settings = config.model_dump(mode="json") | {"programs": programs, "bank": bank.name, "sha256": _digest(bank.path)}
+    header = begin_notes(
+        folder, sample_rate=config.sample_rate, samples=config.samples, kind="soundfont", settings=settings
+    )
+    if header["finished"]:
+        return header
+    todo = [(shard, program) for shard, program in enumerate(programs) if not shard_done(folder, shard)]
+    done = len(programs) - len(todo)
+    for _ in _run(bank, Path(folder), config, todo, workers):
+        done += 1
+        if progress:
+            progress(done, len(programs))
+    header = finish_notes(folder, len(programs))
+    if not sum(header["shards"]):
+        raise InputError(f"something must sound, but none of {len(programs)} programs did; see {folder}/report.jsonl")
+    return header
+
+
+def instrument_name(program: int, name: str) -> str:
+    """Name a program's instrument.
+
+    Example:
+        >>> instrument_name(24, "Nylon String Guitar")
+        '024-nylon-string-guitar'
+    """
+    return f"{program:03d}-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}"
+
+
+def _run(
+    bank: Bank, folder: Path, config: RenderConfig, todo: Sequence[tuple[int, int]], workers: int
+) -> Iterator[None]:
+    if workers == 1 or len(todo) < 2:
+        with _synth(bank, config) as synth:
+            for shard, program in todo:
+                _render_program(synth, bank, folder, config, shard, program)
+                yield
+        return
+    with ProcessPoolExecutor(
+        min(workers, len(todo)), multiprocessing.get_context("spawn"), _start, (bank, folder, config)
+    ) as pool:
+        waiting: set[Future[None]] = {pool.submit(_work, *job) for job in todo}
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                    yield
+        except BrokenProcessPool:
+            raise InputError(
+                "every rendering process must live to its end, but one was ended from outside or ran out of memory; "
+                "the same command goes on where it stopped"
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_process: dict[str, Any] = {}
+
+
+def _start(bank: Bank, folder: Path, config: RenderConfig) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _process.update(bank=bank, folder=folder, config=config, synth=_synth(bank, config))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+
+def _work(shard: int, program: int) -> None:
+    _render_program(**_process, shard=shard, program=program)
+
+
+def _synth(bank: Bank, config: RenderConfig) -> Synth:
+    return Synth(bank.path, sample_rate=synthesis_rate(config.sample_rate), gain=config.gain)
+
+
+def _render_program(synth: Synth, bank: Bank, folder: Path, config: RenderConfig, shard: int, program: int) -> None:
+    """Render one program into its shard."""
+    preset = bank.presets[0, program]
+    instrument, group = instrument_name(program, preset.name), bank.groups()[program]
+    split = split_of(group)
+    pcm = np.empty((len(config.pitches) * len(config.velocities), config.samples), np.int16)
+    rows: list[NoteRow] = []
+    scales: list[float] = []
+    skipped: dict[str, list[str]] = {}
+    for pitch in config.pitches:
+        for velocity in config.velocities:
+            name = f"{instrument}-{pitch:03d}-{velocity:03d}"
+            zones = [zone for zone in preset.zones if zone.sounds(pitch, velocity)]
+            if not zones:
+                skipped.setdefault("no zone covers the key", []).append(name[-7:])
+                continue
+            audio = _play(synth, config, program, pitch, velocity)
+            if np.abs(audio).max() < SILENCE:
+                skipped.setdefault("silent", []).append(name[-7:])
+                continue
+            pcm[len(rows)], scale = quantise(audio)
+            tuned = any(zone.scale_tuning == 100 for zone in zones)
+            family = FAMILIES[program // 8]
+            rows.append(NoteRow(name, pitch if tuned else -1, velocity, instrument, family, bank.name, group, split))
+            scales.append(scale)
+    line = {"program": program, "preset": preset.name, "instrument": instrument, "group": group, "split": split}
+    line |= {"notes": len(rows), "peak": max(scales, default=0.0), "skipped": skipped}
+    write_shard(folder, shard, pcm[: len(rows)], scales, rows, [line])
+
+
+def _play(synth: Synth, config: RenderConfig, program: int, pitch: int, velocity: int) -> npt.NDArray[np.float32]:
+    """Render one note at a high rate, mix the two sides and bring them to the wanted rate: ``(samples,)``."""
+    factor = synthesis_rate(config.sample_rate) // config.sample_rate
+    hold, release = config.hold * factor, (config.samples - config.hold) * factor
+    audio = synth.note(program, pitch, velocity, hold=hold, release=release).mean(axis=0)
+    if factor > 1:
+        audio = soxr.resample(audio, config.sample_rate * factor, config.sample_rate, quality="VHQ")
+    return audio[: config.samples]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,252 @@
+"""Writing note sets: int16 shards, each with its part of the index, so that a killed run goes on where it was.
+
+A note set is a folder::
+
+    notes.json         sample rate, samples a note, kind, the writer's settings, counts, whether it is finished
+    index.npz          the columns of all notes, gathered when the set is finished
+    report.jsonl       one line for each file or program: what was found, what was done, what was skipped and why
+    shard-00000.npy    (notes, samples) int16; audio = int16 / 32767 · scale, the scale is the note's own peak
+    shard-00000.json   the rows and report lines of this shard; its presence says that the shard is complete
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intertone.data.split import SPLITS
+from intertone.errors import InputError
+from intertone.files import replacing, write_json
+
+FULL_SCALE = 32767
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class NoteRow:
+    """One note's line in the index.
+
+    ``pitch`` (MIDI number) and ``velocity`` are −1 where they are unknown; ``group`` names what must stay in one
+    split; ``source`` says where the sound comes from.
+    """
+
+    name: str
+    pitch: int
+    velocity: int
+    instrument: str
+    family: str
+    source: str
+    group: str
+    split: str
+
+
+TEXT_COLUMNS = tuple(field.name for field in fields(NoteRow) if field.type is str)
+
+
+def quantise(audio: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int16], float]:
+    """Turn one note into 16 bits that are used in full, and the scale that gives its true level back.
+
+    Args:
+        audio: ``(samples,)``; any level.
+
+    Returns:
+        The ``(samples,)`` int16 and the scale, the note's peak (1 for silence).
+
+    Example:
+        >>> quantise(np.array([0.0, 0.01, -0.005]))
+        (array([     0,  32767, -16384], dtype=int16), 0.01)
+    """
+    peak = float(np.abs(audio).max(initial=0.0))
+    if peak == 0.0:
+        return np.zeros(audio.shape, np.int16), 1.0
+    return np.round(audio * (FULL_SCALE / peak)).astype(np.int16), peak
+
+
+def dequantise(pcm: npt.NDArray[np.int16], scale: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """Give back the ``(notes, samples)`` audio of 16-bit notes with one ``scale`` each."""
+    factor = (np.asarray(scale, np.float64) / FULL_SCALE).astype(np.float32)
+    return np.multiply(pcm, factor[:, None], dtype=np.float32)
+
+
+def begin_notes(
+    folder: Path | str, *, sample_rate: int, samples: int, kind: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Open ``folder`` for writing: make it, or go on with what an interrupted run left there.
+
+    Args:
+        folder: A new or empty folder, or a note set that was begun with the same arguments.
+        sample_rate: In Hz.
+        samples: Length of every note.
+        kind: Who writes: ``"soundfont"``, ``"nsynth"`` or ``"folder"``.
+        settings: All that decides the content, for JSON.
+
+    Returns:
+        The content of ``notes.json``; ``finished`` says whether anything is left to do.
+
+    Raises:
+        InputError: If the folder holds something else, or a note set made with other settings.
+    """
+    folder = Path(folder)
+    wanted = {"format": FORMAT, "sample_rate": sample_rate, "samples": samples, "kind": kind, "settings": settings}
+    wanted = json.loads(json.dumps(wanted))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        present = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise InputError(
+            f"the output must be a folder that can be written to, got {folder}: {error.strerror}"
+        ) from None
+    if "notes.json" in present:
+        found = read_header(folder)
+        if change := _first_difference(found, wanted):
+            raise InputError(f"{folder} must have been begun with the same settings to go on, but {change}")
+        for path in folder.glob(".shard-*"):
+            path.unlink(missing_ok=True)
+        return found
+    if any(not name.startswith(".") for name in present):
+        raise InputError(
+            f"the output must be a new or empty folder or a note set, got {folder}, which holds {present[-1]}"
+        )
+    write_json(folder / "notes.json", wanted | {"finished": False})
+    return wanted | {"finished": False}
+
+
+def shard_done(folder: Path | str, shard: int) -> bool:
+    """Say whether shard number ``shard`` is complete."""
+    return _part_path(folder, shard).is_file()
+
+
+def write_shard(
+    folder: Path | str,
+    shard: int,
+    pcm: npt.NDArray[np.int16],
+    scales: Sequence[float],
+    rows: Sequence[NoteRow],
+    report: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write one shard: the sound first, then the index part that makes it count.
+
+    Args:
+        folder: A folder that ``begin_notes`` opened.
+        shard: Its number.
+        pcm: ``(notes, samples)``; no notes at all is allowed.
+        scales: One for each note, as ``quantise`` gives them.
+        rows: One for each note.
+        report: Lines for ``report.jsonl``.
+
+    Raises:
+        InputError: If the disk does not take it.
+        ValueError: If ``pcm``, ``scales`` and ``rows`` are not equally many.
+    """
+    if not len(pcm) == len(scales) == len(rows):
+        raise ValueError(f"a shard needs one scale and row a note, got {len(pcm)}, {len(scales)}, {len(rows)}")
+    if len(pcm):
+        with replacing(shard_path(folder, shard)) as temporary, temporary.open("wb") as handle:
+            pcm = np.ascontiguousarray(pcm)
+            np.lib.format.write_array_header_1_0(handle, np.lib.format.header_data_from_array_1_0(pcm))
+            handle.write(pcm.data)
+    lines = [asdict(row) | {"scale": scale} for row, scale in zip(rows, scales, strict=True)]
+    with replacing(_part_path(folder, shard)) as temporary:
+        temporary.write_text(json.dumps({"rows": lines, "report": list(report)}), encoding="utf-8")
+
+
+def finish_notes(folder: Path | str, shards: int) -> dict[str, Any]:
+    """Gather the index and the report of shards 0…``shards`` − 1 and mark the set as finished.
+
+    Args:
+        folder: A folder that ``begin_notes`` opened.
+        shards: How many shards the set has.
+
+    Returns:
+        The content of ``notes.json``, with ``counts``.
+
+    Raises:
+        InputError: If a shard is missing, or the disk does not take the index.
+    """
+    folder = Path(folder)
+    rows: list[dict[str, Any]] = []
+    report: list[dict[str, Any]] = []
+    sizes = []
+    for shard in range(shards):
+        if not shard_done(folder, shard):
+            raise InputError(f"{folder} must hold {shards} shards, but shard {shard} is missing")
+        part = json.loads(_part_path(folder, shard).read_text(encoding="utf-8"))
+        rows += part["rows"]
+        report += part["report"]
+        sizes.append(len(part["rows"]))
+    with replacing(folder / "index.npz") as temporary, temporary.open("wb") as handle:
+        np.savez(handle, allow_pickle=False, **_columns(rows, sizes))
+    with replacing(folder / "report.jsonl") as temporary:
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in report), encoding="utf-8")
+    header = read_header(folder) | {"finished": True, "shards": sizes, "counts": count(rows)}
+    write_json(folder / "notes.json", header)
+    return header
+
+
+def count(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Count notes, instruments and groups of each split."""
+    notes = Counter(row["split"] for row in rows)
+    return {
+        split: {
+            "notes": notes[split],
+            "instruments": len({row["instrument"] for row in rows if row["split"] == split}),
+            "groups": len({row["group"] for row in rows if row["split"] == split}),
+        }
+        for split in SPLITS
+    }
+
+
+def read_header(folder: Path | str) -> dict[str, Any]:
+    """Read ``notes.json``.
+
+    Raises:
+        InputError: If there is none, or it is damaged or of another format.
+    """
+    path = Path(folder) / "notes.json"
+    try:
+        header = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"a note set must have a notes.json, got {folder}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} must be readable JSON, got {error}") from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise InputError(f"{path} must describe a note set of format {FORMAT}")
+    return header
+
+
+def shard_path(folder: Path | str, shard: int) -> Path:
+    """Name the sound file of shard number ``shard``."""
+    return Path(folder) / f"shard-{shard:05d}.npy"
+
+
+def _part_path(folder: Path | str, shard: int) -> Path:
+    return shard_path(folder, shard).with_suffix(".json")
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> dict[str, npt.NDArray[Any]]:
+    columns: dict[str, npt.NDArray[Any]] = {
+        name: np.array([row[name].encode() for row in rows], dtype=np.bytes_) for name in TEXT_COLUMNS
+    }
+    columns["pitch"] = np.array([row["pitch"] for row in rows], np.int16)
+    columns["velocity"] = np.array([row["velocity"] for row in rows], np.int16)
+    columns["scale"] = np.array([row["scale"] for row in rows], np.float64)
+    columns["shard"] = np.repeat(np.arange(len(sizes)), sizes)
+    columns["row"] = np.concatenate([np.arange(0), *(np.arange(size) for size in sizes)])
+    return columns
+
+
+def _first_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    for name, value in wanted.items():
+        was = found.get(name)
+        if was != value and isinstance(was, dict) and isinstance(value, dict):
+            for inner in {**was, **value}:
+                if was.get(inner) != value.get(inner):
+                    return f"{inner} was {was.get(inner)} there and is {value.get(inner)} now"
+        if was != value:
+            return f"{name} was {was} there and is {value} now"
+    return ""

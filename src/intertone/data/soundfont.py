@@ -1,0 +1,269 @@
+"""What a SoundFont bank (.sf2, .sf3) holds: programs, their zones, the recordings these use, and who shares one.
+
+Only the tables are read, not the sound. A preset's zones point to instruments, an instrument's zones to samples; the
+ranges of both levels are intersected. The first zone of either level may be global: it has no target, and its values
+are the defaults of the others.
+"""
+
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from intertone.errors import InputError
+
+INSTALL = "apt-get install libfluidsynth3 fluidr3mono-gm-soundfont"
+
+_PLACES = (
+    "/usr/share/sounds/sf3/FluidR3Mono_GM.sf3",
+    "/usr/share/sounds/sf2/FluidR3_GM.sf2",
+    "/usr/share/sounds/sf3",
+    "/usr/share/sounds/sf2",
+    "/usr/share/soundfonts",
+    "/usr/local/share/soundfonts",
+)
+_RECORDS = {
+    "phdr": [("name", "S20"), ("program", "<u2"), ("bank", "<u2"), ("bag", "<u2"), ("rest", "V12")],
+    "inst": [("name", "S20"), ("bag", "<u2")],
+    "pbag": [("generator", "<u2"), ("modulator", "<u2")],
+    "pgen": [("kind", "<u2"), ("low", "u1"), ("high", "u1")],
+    "shdr": [
+        ("name", "S20"), ("start", "<u4"), ("end", "<u4"), ("loop_start", "<u4"), ("loop_end", "<u4"),
+        ("sample_rate", "<u4"), ("root_key", "u1"), ("correction", "i1"), ("link", "<u2"), ("type", "<u2"),
+    ],
+}  # fmt: skip
+_RECORDS |= {"ibag": _RECORDS["pbag"], "igen": _RECORDS["pgen"]}
+_INSTRUMENT, _KEY_RANGE, _VELOCITY_RANGE, _SAMPLE, _SCALE_TUNING, _ROOT_KEY = 41, 43, 44, 53, 56, 58
+_STEREO_HALVES = (2, 4)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A recording in the bank; ``place`` is where it lies, equal for two names of the same sound."""
+
+    name: str
+    sample_rate: int
+    root_key: int
+    place: tuple[int, int]
+    link: int | None
+
+
+@dataclass(frozen=True)
+class Zone:
+    """Keys and velocities (both ends included) on which a program plays ``sample``, an index into ``Bank.samples``.
+
+    ``scale_tuning`` is in cents a key: 100 as usual, 0 if every key sounds the same pitch.
+    """
+
+    key_low: int
+    key_high: int
+    velocity_low: int
+    velocity_high: int
+    sample: int
+    root_key: int
+    scale_tuning: int
+
+    def sounds(self, pitch: int, velocity: int) -> bool:
+        """Say whether this zone plays at ``pitch`` and ``velocity``."""
+        return self.key_low <= pitch <= self.key_high and self.velocity_low <= velocity <= self.velocity_high
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A sound that MIDI can choose by ``bank`` and ``program``."""
+
+    bank: int
+    program: int
+    name: str
+    zones: tuple[Zone, ...]
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The tables of one SoundFont file; ``presets`` by (bank, program)."""
+
+    path: Path
+    name: str
+    samples: tuple[Sample, ...]
+    presets: Mapping[tuple[int, int], Preset]
+
+    @property
+    def programs(self) -> tuple[int, ...]:
+        """The programs of bank 0, rising."""
+        return tuple(sorted(program for bank, program in self.presets if bank == 0))
+
+    def sounding(self, program: int, pitch: int, velocity: int) -> tuple[Sample, ...]:
+        """List the recordings that (``program`` of bank 0, ``pitch``, ``velocity``) plays."""
+        zones = self.presets[0, program].zones
+        return tuple(self.samples[zone.sample] for zone in zones if zone.sounds(pitch, velocity))
+
+    def groups(self) -> dict[int, str]:
+        """Group the programs of bank 0 so that programs which share a recording are together.
+
+        Sharing is passed on: if A shares with B and B with C, all three are one group. The two halves of a stereo
+        recording count as one.
+
+        Returns:
+            For each program the name of its group: the bank's name and the group's smallest program.
+        """
+        leader = {program: program for program in self.programs}
+
+        def find(program: int) -> int:
+            while leader[program] != program:
+                program = leader[program]
+            return program
+
+        first_user: dict[tuple[int, int], int] = {}
+        for program in self.programs:
+            for zone in self.presets[0, program].zones:
+                first, second = find(program), find(first_user.setdefault(self._recording(zone.sample), program))
+                leader[max(first, second)] = min(first, second)
+        return {program: f"{self.name}-{find(program):03d}" for program in self.programs}
+
+    def _recording(self, index: int) -> tuple[int, int]:
+        sample = self.samples[index]
+        return sample.place if sample.link is None else min(sample.place, self.samples[sample.link].place)
+
+
+def find_soundfont(path: Path | str | None = None) -> Path:
+    """Find a bank: ``path`` if given, else the one in the variable ``SOUNDFONT``, else one in the usual folders.
+
+    Raises:
+        InputError: If the named file does not exist, or nothing is found.
+    """
+    named = path or os.environ.get("SOUNDFONT")
+    if named:
+        if not Path(named).is_file():
+            raise InputError(f"the soundfont must be a file, got {named}")
+        return Path(named)
+    for place in map(Path, _PLACES):
+        files = [place] if place.is_file() else sorted(place.glob("*.sf[23]")) if place.is_dir() else []
+        for file in files:
+            if file.is_file():
+                return file
+    raise InputError(f"a soundfont must be given, in SOUNDFONT or in {Path(_PLACES[2]).parent}; or {INSTALL}")
+
+
+def read_soundfont(path: Path | str) -> Bank:
+    """Read the tables of a bank.
+
+    Args:
+        path: A ``.sf2`` or ``.sf3`` file.
+
+    Returns:
+        Its presets and samples. The name is the one the bank gives itself, so that a renamed copy has the same groups.
+
+    Raises:
+        InputError: If it is no SoundFont file or is cut off.
+
+    Source:
+        E-mu Systems (2006), "SoundFont Technical Specification 2.04", sections 4-7 and 9.
+    """
+    path = Path(path)
+    try:
+        chunks = _read_chunks(path)
+        tables = {name: np.frombuffer(chunks[name], dtype) for name, dtype in _RECORDS.items()}
+        samples = tuple(_sample(record, tables["shdr"]) for record in tables["shdr"][:-1])
+        instruments = [
+            list(_zones(tables["ibag"], tables["igen"], int(start), int(stop), _SAMPLE))
+            for start, stop in zip(tables["inst"]["bag"][:-1], tables["inst"]["bag"][1:], strict=True)
+        ]
+        presets = {}
+        for record, following in zip(tables["phdr"][:-1], tables["phdr"][1:], strict=True):
+            outer = list(_zones(tables["pbag"], tables["pgen"], int(record["bag"]), int(following["bag"]), _INSTRUMENT))
+            zones = tuple(_combine(outer, instruments, samples))
+            preset = Preset(int(record["bank"]), int(record["program"]), _text(record["name"]), zones)
+            presets[preset.bank, preset.program] = preset
+    except OSError as error:
+        raise InputError(f"the soundfont must be readable, got {path}: {error.strerror}") from None
+    except (KeyError, ValueError, IndexError, struct.error) as error:
+        raise InputError(f"{path} must be a complete SoundFont file, got a damaged one ({error})") from None
+    name = _text(chunks.get("INAM", b""))
+    return Bank(path, Path(name).stem or path.stem, samples, presets)
+
+
+def _read_chunks(path: Path) -> dict[str, bytes]:
+    """Read all chunks but the sound; chunks of odd length are padded in some banks and not in others."""
+    chunks = {}
+    with path.open("rb") as handle:
+        size = handle.seek(0, os.SEEK_END)
+        handle.seek(0)
+        if handle.read(4) != b"RIFF" or handle.read(8)[4:] != b"sfbk":
+            raise InputError(f"{path} must be a SoundFont file (.sf2, .sf3), got something else")
+        while (place := handle.tell()) + 8 <= size:
+            name, length = struct.unpack("<4sI", handle.read(8))
+            if name == b"LIST":
+                handle.read(4)
+                continue
+            if place + 8 + length > size:
+                raise ValueError(f"{name.decode('latin-1')} ends after the file")
+            if name in (b"smpl", b"sm24"):
+                handle.seek(length, os.SEEK_CUR)
+            else:
+                chunks[name.decode("latin-1")] = handle.read(length)
+            if length % 2 and handle.read(1) != b"\0":
+                handle.seek(-1, os.SEEK_CUR)
+    return chunks
+
+
+def _zones(
+    bags: npt.NDArray[np.void], generators: npt.NDArray[np.void], start: int, stop: int, target: int
+) -> Iterator[dict[int, tuple[int, int]]]:
+    """Yield each zone's generators as ``{kind: (low byte, high byte)}``, the global zone's as defaults."""
+    common: dict[int, tuple[int, int]] = {}
+    for bag in range(start, stop):
+        first, last = int(bags["generator"][bag]), int(bags["generator"][bag + 1])
+        zone = {int(kind): (int(low), int(high)) for kind, low, high in generators[first:last]}
+        if target in zone:
+            yield common | zone
+        elif bag == start:
+            common = zone
+
+
+def _combine(
+    outer: list[dict[int, tuple[int, int]]],
+    instruments: list[list[dict[int, tuple[int, int]]]],
+    samples: tuple[Sample, ...],
+) -> Iterator[Zone]:
+    for above in outer:
+        for below in instruments[_unsigned(above[_INSTRUMENT])]:
+            keys = [zone.get(_KEY_RANGE, (0, 127)) for zone in (above, below)]
+            velocities = [zone.get(_VELOCITY_RANGE, (0, 127)) for zone in (above, below)]
+            sample = _unsigned(below[_SAMPLE])
+            root_key = _unsigned(below[_ROOT_KEY]) if _ROOT_KEY in below else samples[sample].root_key
+            zone = Zone(
+                max(low for low, _ in keys), min(high for _, high in keys),
+                max(low for low, _ in velocities), min(high for _, high in velocities),
+                sample, root_key,
+                _signed(below.get(_SCALE_TUNING, (100, 0))) + _signed(above.get(_SCALE_TUNING, (0, 0))),
+            )  # fmt: skip
+            if zone.key_low <= zone.key_high and zone.velocity_low <= zone.velocity_high:
+                yield zone
+
+
+def _sample(record: np.void, table: npt.NDArray[np.void]) -> Sample:
+    stereo = int(record["type"]) & 0xF in _STEREO_HALVES and int(record["link"]) < len(table) - 1
+    return Sample(
+        _text(record["name"]),
+        int(record["sample_rate"]),
+        int(record["root_key"]),
+        (int(record["start"]), int(record["end"])),
+        int(record["link"]) if stereo else None,
+    )
+
+
+def _text(raw: bytes) -> str:
+    return bytes(raw).split(b"\0")[0].decode("latin-1").strip()
+
+
+def _unsigned(amount: tuple[int, int]) -> int:
+    return amount[0] | amount[1] << 8
+
+
+def _signed(amount: tuple[int, int]) -> int:
+    value = _unsigned(amount)
+    return value - 65536 if value >= 32768 else value

@@ -1,0 +1,180 @@
+"""FluidSynth as a function: one note in, its sound out, whatever was played before.
+
+Only the library is used, never an audio driver. pyfluidsynth finds it; the few functions needed here are called
+directly, since pyfluidsynth offers no float output.
+"""
+
+import contextlib
+import ctypes
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from intertone.data.soundfont import INSTALL
+from intertone.errors import InputError
+
+BLOCK = 64
+HIGHEST_RATE = 96000
+_SEVENTH_ORDER = 7
+_LOG_LEVELS = 5
+
+
+def synthesis_rate(sample_rate: int) -> int:
+    """Choose the rate to play at when ``sample_rate`` is wanted: its largest multiple that FluidSynth can play.
+
+    FluidSynth filters nothing: what its output rate cannot hold folds down, from recordings of a higher rate as from
+    those it plays above their own pitch. The more room above what is kept, the less of it arrives there.
+
+    Raises:
+        InputError: If ``sample_rate`` is not in 1,000…96,000 Hz.
+
+    Example:
+        >>> [synthesis_rate(rate) for rate in (8000, 16000, 22050, 44100, 48000)]
+        [96000, 96000, 88200, 88200, 96000]
+    """
+    if not 1000 <= sample_rate <= HIGHEST_RATE:
+        raise InputError(f"sample_rate must be in 1000..{HIGHEST_RATE} Hz, got {sample_rate}")
+    return HIGHEST_RATE // sample_rate * sample_rate
+
+
+class Synth:
+    """A FluidSynth with one bank loaded, reverb and chorus off; use it as a context manager.
+
+    A synthesizer that has played keeps traces of it, even after a reset: the same note then differs by up to half of
+    its peak. So every note has a new one (0.1 ms), which borrows the bank; a keeper holds the program's recordings in
+    memory.
+
+    Args:
+        soundfont: The bank.
+        sample_rate: In Hz, 8,000…96,000; see ``synthesis_rate``.
+        gain: Linear factor; 1 is the bank's own level.
+
+    Raises:
+        InputError: If the library or pyfluidsynth is missing, or the library cannot read the bank.
+    """
+
+    def __init__(self, soundfont: Path | str, *, sample_rate: int, gain: float) -> None:
+        self._library = library = _load_library()
+        self._settings = library.new_fluid_settings()
+        numbers = {"synth.sample-rate": float(sample_rate), "synth.gain": gain}
+        integers = {"synth.reverb.active": 0, "synth.chorus.active": 0, "synth.dynamic-sample-loading": 1}
+        integers |= {"synth.lock-memory": 0, "synth.cpu-cores": 1, "synth.polyphony": 256}
+        for name, number in numbers.items():
+            library.fluid_settings_setnum(self._settings, name.encode(), number)
+        for name, integer in integers.items():
+            library.fluid_settings_setint(self._settings, name.encode(), integer)
+        self._keeper: int | None = library.new_fluid_synth(self._settings)
+        self._bank = library.fluid_synth_sfload(self._keeper, str(soundfont).encode(), 1)
+        if self._bank < 0:
+            self.close()
+            raise InputError(f"FluidSynth must be able to load the soundfont, got {soundfont}")
+        self._kept = -1
+        self._font = library.fluid_synth_get_sfont_by_id(self._keeper, self._bank)
+
+    def note(self, program: int, pitch: int, velocity: int, *, hold: int, release: int) -> npt.NDArray[np.float32]:
+        """Play one note from silence.
+
+        Args:
+            program: Program of bank 0.
+            pitch: Key, 0…127.
+            velocity: 1…127.
+            hold: Samples until the key is let go; FluidSynth acts on the next multiple of 64.
+            release: Samples after that.
+
+        Returns:
+            Left and right, ``(2, hold + release)``; the key is struck at sample 0.
+
+        Raises:
+            InputError: If the bank has no such program.
+        """
+        if program != self._kept:
+            self._select(self._keeper, self._bank, program)
+            self._kept = program
+        blocks = math.ceil((hold + release) / BLOCK)
+        held = min(math.ceil(hold / BLOCK), blocks)
+        audio = np.zeros((2, blocks * BLOCK), np.float32)
+        with self._fresh(program) as synth:
+            self._library.fluid_synth_noteon(synth, 0, pitch, velocity)
+            self._write(synth, audio[:, : held * BLOCK])
+            self._library.fluid_synth_noteoff(synth, 0, pitch)
+            self._write(synth, audio[:, held * BLOCK :])
+        return audio[:, : hold + release]
+
+    @contextlib.contextmanager
+    def _fresh(self, program: int) -> Iterator[int]:
+        library = self._library
+        synth = library.new_fluid_synth(self._settings)
+        bank = library.fluid_synth_add_sfont(synth, self._font)
+        try:
+            library.fluid_synth_set_interp_method(synth, -1, _SEVENTH_ORDER)
+            self._select(synth, bank, program)
+            yield synth
+        finally:
+            library.fluid_synth_remove_sfont(synth, self._font)
+            library.delete_fluid_synth(synth)
+
+    def _select(self, synth: int | None, bank: int, program: int) -> None:
+        if self._library.fluid_synth_program_select(synth, 0, bank, 0, program) != 0:
+            raise InputError(f"the program must be in the bank, got {program}")
+
+    def _write(self, synth: int, audio: npt.NDArray[np.float32]) -> None:
+        left, right = (channel.ctypes.data_as(ctypes.c_void_p) for channel in audio)
+        self._library.fluid_synth_write_float(synth, audio.shape[1], left, 0, 1, right, 0, 1)
+
+    def close(self) -> None:
+        """Free the library's memory; the object cannot play any more."""
+        if self._keeper is not None:
+            self._library.delete_fluid_synth(self._keeper)
+            self._library.delete_fluid_settings(self._settings)
+            self._keeper = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+
+def _load_library() -> ctypes.CDLL:
+    """Load libfluidsynth with typed functions and without its chatter."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            import fluidsynth
+        library = ctypes.CDLL(fluidsynth.lib)
+    except (ImportError, OSError) as error:
+        raise InputError(
+            f"rendering must have FluidSynth, but {error}; {INSTALL}, then pip install 'intertone[render]'"
+        ) from None
+    for name, result, arguments in _prototypes():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    for level in range(_LOG_LEVELS):
+        library.fluid_set_log_function(level, None, None)
+    return library
+
+
+def _prototypes() -> Iterator[tuple[str, Any, list[Any]]]:
+    handle, text, integer, buffer = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p
+    yield "new_fluid_settings", handle, []
+    yield "new_fluid_synth", handle, [handle]
+    yield "delete_fluid_synth", None, [handle]
+    yield "delete_fluid_settings", None, [handle]
+    yield "fluid_set_log_function", handle, [integer, handle, handle]
+    yield "fluid_settings_setnum", integer, [handle, text, ctypes.c_double]
+    yield "fluid_settings_setint", integer, [handle, text, integer]
+    yield "fluid_synth_sfload", integer, [handle, text, integer]
+    yield "fluid_synth_get_sfont_by_id", handle, [handle, integer]
+    yield "fluid_synth_add_sfont", integer, [handle, handle]
+    yield "fluid_synth_remove_sfont", integer, [handle, handle]
+    yield "fluid_synth_set_interp_method", integer, [handle, integer, integer]
+    yield "fluid_synth_program_select", integer, [handle, integer, integer, integer, integer]
+    yield "fluid_synth_noteon", integer, [handle, integer, integer, integer]
+    yield "fluid_synth_noteoff", integer, [handle, integer, integer]
+    yield "fluid_synth_write_float", integer, [handle, integer, buffer, integer, integer, buffer, integer, integer]
