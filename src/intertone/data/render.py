@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soxr
+import torch
 from pydantic import Field, model_validator
 
+from intertone.audio import resample
 from intertone.config import Settings
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, shard_done, write_shard
 from intertone.data.soundfont import Bank, read_soundfont
@@ -222,10 +223,8 @@ def _play(synth: Synth, config: RenderConfig, program: int, pitch: int, velocity
     """Render one note at a high rate, mix the two sides and bring them to the wanted rate: ``(samples,)``."""
     factor = synthesis_rate(config.sample_rate) // config.sample_rate
     hold, release = config.hold * factor, (config.samples - config.hold) * factor
-    audio = synth.note(program, pitch, velocity, hold=hold, release=release).mean(axis=0)
-    if factor > 1:
-        audio = soxr.resample(audio, config.sample_rate * factor, config.sample_rate, quality="VHQ")
-    return audio[: config.samples]
+    audio = torch.from_numpy(synth.note(program, pitch, velocity, hold=hold, release=release).mean(axis=0))
+    return resample(audio, config.sample_rate * factor, config.sample_rate).numpy()
 
 
 def _digest(path: Path) -> str:

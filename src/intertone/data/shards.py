@@ -163,10 +163,10 @@ def finish_notes(folder: Path | str, shards: int) -> dict[str, Any]:
         shards: How many shards the set has.
 
     Returns:
-        The content of ``notes.json``, with ``counts``.
+        The content of ``notes.json``, with ``counts``; a set without a note is not called finished.
 
     Raises:
-        InputError: If a shard is missing, or the disk does not take the index.
+        InputError: If a shard is missing, a group is in training and elsewhere, or the disk does not take the index.
     """
     folder = Path(folder)
     rows: list[dict[str, Any]] = []
@@ -179,11 +179,12 @@ def finish_notes(folder: Path | str, shards: int) -> dict[str, Any]:
         rows += part["rows"]
         report += part["report"]
         sizes.append(len(part["rows"]))
+    _check_leak(folder, rows)
     with replacing(folder / "index.npz") as temporary, temporary.open("wb") as handle:
         np.savez(handle, allow_pickle=False, **_columns(rows, sizes))
     with replacing(folder / "report.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(line) + "\n" for line in report), encoding="utf-8")
-    header = read_header(folder) | {"finished": True, "shards": sizes, "counts": count(rows)}
+    header = read_header(folder) | {"finished": bool(rows), "shards": sizes, "counts": count(rows)}
     write_json(folder / "notes.json", header)
     return header
 
@@ -226,6 +227,13 @@ def shard_path(folder: Path | str, shard: int) -> Path:
 
 def _part_path(folder: Path | str, shard: int) -> Path:
     return shard_path(folder, shard).with_suffix(".json")
+
+
+def _check_leak(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """NSynth's valid and test share instruments; none may also be in train."""
+    train = {row["group"] for row in rows if row["split"] == "train"}
+    if shared := sorted(train & {row["group"] for row in rows if row["split"] != "train"}):
+        raise InputError(f"no group may be in train and in another split, but {shared[0]} is, in {folder}")
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> dict[str, npt.NDArray[Any]]:

@@ -26,7 +26,7 @@ def split_of(group: str, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> str:
 
     Example:
         >>> [split_of(name) for name in ("guitar", "flute", "marimba")]
-        ['train', 'train', 'train']
+        ['valid', 'train', 'train']
         >>> split_of("guitar", (0.0, 0.0, 1.0))
         'test'
     """

@@ -1,0 +1,252 @@
+"""Sounds that exist → notes on disk: the NSynth data set, or any folder of sound files."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from intertone.audio import load_audio, resample
+from intertone.config import Settings
+from intertone.data.naming import read_names
+from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, shard_done, write_shard
+from intertone.data.split import SPLITS, split_of
+from intertone.errors import InputError
+
+SHARD_NOTES = 512
+ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+SILENCE = 1e-5  # peak, of full scale 1: -100 dB
+_NSYNTH_WORDS = ("instrument_str", "instrument_family_str", "instrument_source_str")
+
+
+class ImportConfig(Settings):
+    """What the notes become."""
+
+    sample_rate: int = Field(16000, ge=4000, le=96000, description="in Hz")
+    seconds: float = Field(4.0, gt=0, le=60, description="longer sounds are cropped, shorter ones padded with silence")
+
+    @property
+    def samples(self) -> int:
+        """Length of a note."""
+        return round(self.seconds * self.sample_rate)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A sound to import; ``row`` is a sentence where it cannot be used."""
+
+    path: Path
+    label: str
+    row: NoteRow | str
+
+
+Progress = Callable[[int, int], None]
+
+
+def import_nsynth(
+    source: Path | str,
+    folder: Path | str,
+    *,
+    config: ImportConfig | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Import the NSynth data set as it is unpacked from its ``jsonwav`` archives.
+
+    The splits are NSynth's own: ``nsynth-train`` shares no instrument with the other two. A folder with
+    ``examples.json`` whose name does not end in a split is split by instrument.
+
+    Args:
+        source: A folder with ``examples.json`` and ``audio/``, or one that holds several of these.
+        folder: Where the set goes: new, empty, or begun with the same arguments.
+        config: What the notes become.
+        progress: Called with (sounds done, sounds in all).
+
+    Returns:
+        The content of ``notes.json``, with the counts of each split.
+
+    Raises:
+        InputError: If there is no ``examples.json``, it is damaged, or no sound can be used. A bad sound alone is
+            skipped, with its reason in ``report.jsonl``.
+
+    Source:
+        Engel et al. (2017), "Neural audio synthesis of musical notes with WaveNet autoencoders"; the data set's page.
+    """
+    source = Path(source)
+    parts = [source] if (source / "examples.json").is_file() else sorted(source.glob("*/examples.json"))
+    folders = [part.parent if part.name == "examples.json" else part for part in parts]
+    if not folders:
+        raise InputError(f"an NSynth folder must hold examples.json, got {source}")
+    items = [item for part in folders for item in _nsynth_items(part)]
+    return _import(items, source, folder, kind="nsynth", config=config or ImportConfig(), extra={}, progress=progress)
+
+
+def import_folder(
+    source: Path | str,
+    folder: Path | str,
+    *,
+    config: ImportConfig | None = None,
+    fractions: Sequence[float] = (0.8, 0.1, 0.1),
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Import every sound below a folder; pitch and velocity from the names (``naming``), otherwise unknown.
+
+    The instrument, which is also the group that stays in one split, is the sub-folder that a file lies in; for
+    files directly in ``source`` it is the name without pitch, velocity and take numbers.
+
+    Args:
+        source: The folder; hidden files and folders are passed over.
+        folder: Where the set goes: new, empty, or begun with the same arguments; not inside ``source``.
+        config: What the notes become.
+        fractions: Shares of train, valid and test, for ``split_of``; ``(1, 0, 0)`` keeps everything for training.
+        progress: Called with (sounds done, sounds in all).
+
+    Returns:
+        The content of ``notes.json``, with the counts of each split.
+
+    Raises:
+        InputError: If ``source`` is no folder or no sound in it can be used. A bad sound alone is skipped, with its
+            reason in ``report.jsonl``.
+    """
+    source = Path(source)
+    if not source.is_dir():
+        raise InputError(f"the sounds must be in a folder, got {source}")
+    if Path(folder).resolve().is_relative_to(source.resolve()):
+        raise InputError(f"the output must not lie in the folder of the sounds, got {folder}")
+    items = list(_folder_items(source, fractions))
+    extra = {"fractions": list(fractions)}
+    return _import(
+        items, source, folder, kind="folder", config=config or ImportConfig(), extra=extra, progress=progress
+    )
+
+
+def _nsynth_items(part: Path) -> Iterator[_Item]:
+    try:
+        examples = json.loads((part / "examples.json").read_text(encoding="utf-8"))
+        names = sorted(examples)
+        entries = [dict(examples[name]) for name in names]
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(f"{part / 'examples.json'} must be NSynth's list of notes, got {error}") from None
+    own = next((split for split in SPLITS if part.name.endswith(split)), None)
+    for name, entry in zip(names, entries, strict=True):
+        path = part / "audio" / f"{Path(name).name}.wav"
+        words = [entry.get(word) for word in _NSYNTH_WORDS]
+        pitch, velocity = entry.get("pitch"), entry.get("velocity")
+        if not all(isinstance(word, str) for word in words) or not (_is_midi(pitch) and _is_midi(velocity)):
+            yield _Item(path, f"{part.name}/{name}", "an entry must have NSynth's names, pitch and velocity")
+            continue
+        instrument, family, origin = map(str, words)
+        row = NoteRow(name, pitch, velocity, instrument, family, origin, instrument, own or split_of(instrument))
+        yield _Item(path, f"{part.name}/audio/{path.name}", row)
+
+
+def _folder_items(source: Path, fractions: Sequence[float]) -> Iterator[_Item]:
+    by_folder: dict[Path, list[Path]] = {}
+    for path in sorted(source.rglob("*")):
+        place = path.relative_to(source)
+        if path.is_file() and not any(part.startswith(".") for part in place.parts):
+            by_folder.setdefault(place.parent, []).append(path)
+    for place, paths in by_folder.items():
+        for path, naming in zip(paths, read_names([path.stem for path in paths]), strict=True):
+            label = path.relative_to(source).as_posix()
+            if path.suffix.lower() not in ENDINGS:
+                yield _Item(path, label, f"a sound's name must end in one of {', '.join(ENDINGS)}")
+                continue
+            instrument = naming.instrument if place == Path() else place.as_posix()
+            split = split_of(instrument, fractions)
+            heard = (naming.pitch, naming.velocity)
+            yield _Item(path, label, NoteRow(label, *heard, instrument, "unknown", source.name, instrument, split))
+
+
+def _import(
+    items: Sequence[_Item],
+    source: Path,
+    folder: Path | str,
+    *,
+    kind: str,
+    config: ImportConfig,
+    extra: dict[str, Any],
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Import ``items`` in shards of equal numbers of sounds, going on after the shards that are there."""
+    names = json.dumps([[item.label, str(item.row)] for item in items])
+    settings = config.model_dump(mode="json") | extra | {"sounds_sha256": hashlib.sha256(names.encode()).hexdigest()}
+    header = begin_notes(folder, sample_rate=config.sample_rate, samples=config.samples, kind=kind, settings=settings)
+    if header["finished"]:
+        return header
+    starts = range(0, len(items), SHARD_NOTES)
+    for shard, start in enumerate(starts):
+        chunk = items[start : start + SHARD_NOTES]
+        if not shard_done(folder, shard):
+            _import_shard(chunk, Path(folder), shard, config)
+        if progress:
+            progress(start + len(chunk), len(items))
+    header = finish_notes(folder, len(starts))
+    if not sum(header["shards"]):
+        raise InputError(f"{source} must hold sounds that can be used, but {_reasons(Path(folder), len(items))}")
+    return header
+
+
+def _import_shard(items: Sequence[_Item], folder: Path, shard: int, config: ImportConfig) -> None:
+    pcm = np.empty((len(items), config.samples), np.int16)
+    rows: list[NoteRow] = []
+    scales: list[float] = []
+    report: list[dict[str, Any]] = []
+    for item in items:
+        line: dict[str, Any] = {"file": item.label}
+        report.append(line)
+        try:
+            audio = _read_sound(item, config, line)
+        except InputError as error:
+            line["skipped"] = str(error).replace(str(item.path), item.label)
+            continue
+        assert isinstance(item.row, NoteRow)
+        pcm[len(rows)], scale = quantise(audio.numpy())
+        line |= {"pitch": item.row.pitch, "velocity": item.row.velocity, "instrument": item.row.instrument}
+        line["split"] = item.row.split
+        rows.append(item.row)
+        scales.append(scale)
+    write_shard(folder, shard, pcm[: len(rows)], scales, rows, report)
+
+
+def _read_sound(item: _Item, config: ImportConfig, line: dict[str, Any]) -> Tensor:
+    """Read one sound as ``(samples,)`` and note in ``line`` what was found and done."""
+    if isinstance(item.row, str):
+        raise InputError(item.row)
+    audio, sample_rate = load_audio(item.path)
+    channels, length = audio.shape
+    line |= {"sample_rate": sample_rate, "channels": channels, "seconds": round(length / sample_rate, 4)}
+    done = line.setdefault("done", [])
+    if channels > 1:
+        audio = audio.mean(0, keepdim=True)
+        done.append(f"mixed {channels} channels to one")
+    if sample_rate != config.sample_rate:
+        audio = resample(audio[:, : round((config.seconds + 1) * sample_rate)], sample_rate, config.sample_rate)
+        done.append(f"resampled to {config.sample_rate} Hz")
+    whole = round(length * config.sample_rate / sample_rate)
+    if whole != config.samples:
+        done.append(f"{'cropped' if whole > config.samples else 'padded'} to {config.seconds:g} s")
+    audio = audio[0, : config.samples]
+    audio = torch.nn.functional.pad(audio, (0, config.samples - len(audio)))
+    if (peak := audio.abs().max().item()) < SILENCE:
+        raise InputError(f"the first {config.seconds:g} s of a sound, as mono, must not be silent, got {peak:.2g}")
+    return audio
+
+
+def _reasons(folder: Path, n_items: int) -> str:
+    """Say why none of the sounds was used, the most frequent reason first."""
+    if not n_items:
+        return "there is no file at all"
+    lines = map(json.loads, (folder / "report.jsonl").read_text(encoding="utf-8").splitlines())
+    counts = Counter(line["skipped"].split(", got")[0] for line in lines)
+    return f"none of {n_items} files is: " + "; ".join(f"{count} × {reason}" for reason, count in counts.most_common())
+
+
+def _is_midi(number: Any) -> bool:
+    return isinstance(number, int) and 0 <= number <= 127

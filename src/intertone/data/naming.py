@@ -1,0 +1,108 @@
+"""Pitch and velocity from file names: the conventions that are understood, all in one place.
+
+Middle C is C4 = 60. Words are what lies between the start, the end and ``_``, ``-``, ``.``, ``,``, space or brackets:
+
+==============================  =============================================================================
+``guitar_001-060-100``          three digits each at the end: pitch and velocity, as in NSynth; also ``_060_100``
+``piano pitch60 vel100``        a number after ``pitch``, ``midi``, ``key`` or ``note``; ``vel``, ``velocity``
+``Violin.C#4``, ``violin_Db3``  a capital letter, ``#``, ``s`` or ``♯`` for sharp, ``b`` or ``♭`` for flat, octave 0-9
+``flute_60``                    a last word of two or three digits, 21-108, behind ``_``, unless it counts something
+==============================  =============================================================================
+
+A number that counts is no pitch: behind words such as ``take``, ``rr`` or ``bpm``, or where files of the same name in
+the same folder have numbers below 21. Where two words say different pitches, the pitch is unknown. Small letters are no
+note names: ``take_b2`` is the second take of b.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+LOWEST, HIGHEST = 21, 108
+_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "s": 1, "b": -1, "♭": -1}
+_WORD = re.compile(r"[^\s_\-.,()\[\]]+")
+_NSYNTH = re.compile(r"^(.*)[-_](\d{3})[-_](\d{3})$")
+_LABELLED = re.compile(r"^(?:pitch|midi|key|note)(\d{1,3})$", re.IGNORECASE)
+_VELOCITY = re.compile(r"^vel(?:ocity)?(\d{1,3})$", re.IGNORECASE)
+_NOTE = re.compile(r"^([A-G])([#♯sb♭]?)([0-9])$")
+_NUMBER = re.compile(r"^(.*)_(\d{1,3})$")
+_COUNTER = re.compile(
+    r"^(?:take|rr|round|robin|bpm|tempo|loop|sample|track|part|no|nr|num|number|version|v|file|rec|hz)$"
+)
+_TAKE = re.compile(r"^(?:(?:take|rr|round|v)?\d{1,3}|take|rr|round|robin)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What a name says: ``pitch`` and ``velocity`` (−1 unknown), ``instrument``: the name without them and counters."""
+
+    pitch: int
+    velocity: int
+    instrument: str
+
+
+def pitch_of_name(note: str) -> int:
+    """Turn a note name into its MIDI number; −1 if it is none.
+
+    Example:
+        >>> [pitch_of_name(note) for note in ("C4", "Db3", "A4", "Fs5", "H4", "b2")]
+        [60, 49, 69, 78, -1, -1]
+    """
+    match = _NOTE.match(note)
+    if match is None:
+        return -1
+    letter, accidental, octave = match.groups()
+    pitch = 12 * (int(octave) + 1) + _SEMITONES[letter] + _ACCIDENTALS[accidental]
+    return pitch if pitch <= 127 else -1
+
+
+def read_names(stems: Sequence[str]) -> list[Naming]:
+    """Read the names of the files of one folder.
+
+    Args:
+        stems: File names without their endings.
+
+    Returns:
+        One answer for each.
+
+    Example:
+        >>> read_names(["Violin_A4_vel80", "flute_60", "take2"])
+        [Naming(pitch=69, velocity=80, instrument='Violin'), Naming(pitch=60, velocity=-1, instrument='flute'),
+         Naming(pitch=-1, velocity=-1, instrument='take2')]
+    """
+    numbers = [match.groups() for match in map(_NUMBER.match, stems) if match]
+    counting = {front for front, number in numbers if int(number) < LOWEST}
+    return [_read(stem, counting) for stem in stems]
+
+
+def _read(stem: str, counting: set[str]) -> Naming:
+    match = _NSYNTH.match(stem)
+    if match and max(int(match[2]), int(match[3])) <= 127:
+        return Naming(int(match[2]), int(match[3]), match[1])
+    pitches, velocities, rest = set(), set(), []
+    for word in _WORD.findall(stem):
+        if (labelled := _LABELLED.match(word)) and int(labelled[1]) <= 127:
+            pitches.add(int(labelled[1]))
+        elif (loud := _VELOCITY.match(word)) and 1 <= int(loud[1]) <= 127:
+            velocities.add(int(loud[1]))
+        elif (pitch := pitch_of_name(word)) >= 0:
+            pitches.add(pitch)
+        else:
+            rest.append(word)
+    numbered = _NUMBER.match(stem)
+    if not pitches and numbered and numbered[1] not in counting and _is_pitch(numbered[1], numbered[2]):
+        pitches.add(int(numbered[2]))
+        rest.pop()
+    while len(rest) > 1 and _TAKE.match(rest[-1]):
+        rest.pop()
+    naming = Naming(-1, -1, "-".join(rest) or stem)
+    if len(pitches) == 1:
+        naming = replace(naming, pitch=pitches.pop())
+    return replace(naming, velocity=velocities.pop()) if len(velocities) == 1 else naming
+
+
+def _is_pitch(front: str, number: str) -> bool:
+    words = _WORD.findall(front.lower())
+    last = words[-1].rstrip("0123456789") if words else "take"
+    return len(number) > 1 and LOWEST <= int(number) <= HIGHEST and not _COUNTER.match(last or "take")
