@@ -1,5 +1,6 @@
 """The base of all settings: frozen, strict, read from TOML or JSON, overridden by ``name=value``."""
 
+import copy
 import difflib
 import hashlib
 import json
@@ -45,7 +46,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(dict(content))
         except ValidationError as error:
-            raise InputError(f"{source}: {_first_problem(cls, error)}") from None
+            raise InputError(f"{source}: {_first_problem(cls, error, content)}") from None
 
     @classmethod
     def read(cls, path: Path | str, *, overrides: Iterable[str] = ()) -> Self:
@@ -92,7 +93,7 @@ def override(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str
         >>> override({"model": {"depth": 3}}, ["model.depth=5", "model.kind=conv"])
         {'model': {'depth': 5, 'kind': 'conv'}}
     """
-    result: dict[str, Any] = json.loads(json.dumps(dict(content)))
+    result: dict[str, Any] = copy.deepcopy(dict(content))
     for assignment in assignments:
         name, separator, text = assignment.partition("=")
         if not separator or not name.strip():
@@ -116,16 +117,18 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"the settings file must be readable, got {error.strerror} for {path}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"the settings file must be valid {path.suffix or 'TOML'}, got {path}: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"the settings file must hold a table, got {path}")
     return content
 
 
-def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
+def _first_problem(cls: type[BaseModel], error: ValidationError, content: Any) -> str:
     problem = error.errors()[0]
-    name = ".".join(str(part) for part in problem["loc"])
+    name = ".".join(_as_written(problem["loc"], content))
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(problem["loc"][-1]), sorted(set(_names(cls))), n=1, cutoff=0.5)
         return f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else "")
@@ -133,6 +136,18 @@ def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
     value = problem.get("input")
     got = "" if isinstance(value, dict) or problem["type"] == "value_error" else f", got {value!r}"
     return f"{name}: {message}{got}" if name else f"{message}{got}"
+
+
+def _as_written(location: tuple[int | str, ...], content: Any) -> Iterator[str]:
+    """Leave out the tag of a union, which Pydantic puts into the location but nobody wrote."""
+    *inner, last = location or ("",)
+    for part in inner:
+        if isinstance(content, Mapping) and part not in content:
+            continue
+        yield str(part)
+        inside = isinstance(content, Mapping) or (isinstance(content, list) and isinstance(part, int))
+        content = content[part] if inside else None
+    yield str(last)
 
 
 def _names(cls: type[BaseModel]) -> Iterator[str]:

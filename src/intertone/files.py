@@ -69,11 +69,14 @@ def check_output(path: Path | str, inputs: Iterable[Path | str] = ()) -> Path:
             exist or cannot be written to.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
-        raise InputError(f"the output must be a regular file, got {path}, which is something else")
-    for source in inputs:
-        if path.exists() and Path(source).exists() and path.samefile(source):
-            raise InputError(f"the output must not be one of the inputs, got {path} for both")
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"the output must be a regular file, got {path}, which is something else")
+        for source in inputs:
+            if path.exists() and Path(source).exists() and path.samefile(source):
+                raise InputError(f"the output must not be one of the inputs, got {path} for both")
+    except OSError as error:
+        raise _write_error(path, error) from error
     if not path.parent.is_dir():
         raise InputError(f"the output's folder must exist, got {path.parent}")
     if not os.access(path.parent, os.W_OK):

@@ -1,0 +1,299 @@
+"""Sound files to tensors and back, within limits; the only file that touches sound files."""
+
+import io
+import logging
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from torch import Tensor
+
+from intertone.errors import InputError
+from intertone.files import check_output, replacing
+
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 384_000
+MAX_CHANNELS = 8
+MIN_SECONDS, MAX_SECONDS = 0.02, 300.0
+MAX_DECODED_BYTES = 256 * 2**20  # as float32
+MAX_FILE_BYTES = 2 * MAX_DECODED_BYTES + 64 * 2**20  # 64-bit samples, and room for tags and pictures
+SILENCE_PEAK = 1e-5  # -100 dBFS
+DC_RATIO = 1e-3  # of the channel's peak: a smaller mean stays, so that most files come in as they are
+BLOCK_FRAMES = 65_536
+
+_SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float32": "FLOAT"}
+_CONTAINERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    ".wav": ("WAV", tuple(_SUBTYPES)),
+    ".aiff": ("AIFF", tuple(_SUBTYPES)),
+    ".aif": ("AIFF", tuple(_SUBTYPES)),
+    ".flac": ("FLAC", ("pcm16", "pcm24")),
+    ".ogg": ("OGG", ()),
+    ".mp3": ("MP3", ()),
+}
+_READABLE = "WAV, FLAC, OGG, MP3 or AIFF"
+_MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_UNKNOWN_FRAMES = 2**63 - 1
+_CLAIM = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
+_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_logger = logging.getLogger(__name__)
+
+
+def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Tensor, int]:
+    """Read a WAV, FLAC, OGG, MP3 or AIFF file.
+
+    The size is checked from the header and again while decoding, since a header can lie. A channel offset above
+    ``DC_RATIO`` of the channel's peak is removed; that, resampling and a file shorter than its header says are logged.
+
+    Args:
+        path: The file.
+        sample_rate: Rate to resample to, in Hz; ``None`` keeps the file's own.
+
+    Returns:
+        The audio, float32 ``(channels, samples)``, and its sample rate in Hz.
+
+    Raises:
+        InputError: If the file is missing, unreadable, damaged, outside the limits above, silent, or not finite.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "tone.wav"
+        >>> save_audio(path, torch.sin(torch.arange(8000) * 0.3), sample_rate=8000)
+        >>> audio, sample_rate = load_audio(path, sample_rate=16000)
+        >>> audio.shape, sample_rate
+        (torch.Size([1, 16000]), 16000)
+    """
+    path = Path(path)
+    if sample_rate is not None:
+        _check_rate(sample_rate)
+    audio, file_rate = _decode(path, sample_rate)
+    peaks, means = _finite_peaks(audio, path), audio.mean(-1, dtype=torch.float64).abs()
+    if (means > DC_RATIO * peaks).any():
+        _logger.info("%s: removed a DC offset of %.2g", path.name, means.max().item())
+        audio = remove_dc(audio)
+    if sample_rate is not None and sample_rate != file_rate:
+        audio = resample(audio, file_rate, sample_rate)
+        _logger.info("%s: resampled from %d to %d Hz", path.name, file_rate, sample_rate)
+    rate = sample_rate or file_rate
+    if (peak := _finite_peaks(audio, path).max().item()) < SILENCE_PEAK:
+        raise InputError(f"a sound must not be all silence, got a peak of {peak:.2g} at {rate} Hz in {path}")
+    return audio, rate
+
+
+def save_audio(path: Path | str, audio: Tensor, *, sample_rate: int, format: str | None = None) -> None:
+    """Write a sound file whose container is the suffix of ``path``, atomically; equal input gives equal bytes.
+
+    Peaks above 1 are scaled down to 1, all channels alike, and that is logged as a warning.
+
+    Args:
+        path: The file to make or replace: ``.wav``, ``.flac``, ``.ogg``, ``.mp3``, ``.aiff`` or ``.aif``.
+        audio: Floating point, ``(samples,)`` or ``(channels, samples)``, up to 8 channels (MP3: 2), full scale at 1.
+        sample_rate: In Hz. MP3 has nine rates, OGG ends at 200000, FLAC wants multiples of 10 above 65535.
+        format: ``pcm16``, ``pcm24``, ``pcm32`` or ``float32`` where the container has it; ``None`` is 24 bit, and
+            for OGG (Vorbis) and MP3 their own coding, beside which no other can be named.
+
+    Raises:
+        InputError: If the container cannot hold this audio, it is empty, not finite or larger than 256 MiB as float32,
+            or ``path`` cannot be written; what was there before is then untouched.
+        ValueError: If ``audio`` has another shape or type.
+
+    Example:
+        >>> save_audio("tone.flac", torch.zeros(2, 800), sample_rate=8000, format="pcm32")
+        Traceback (most recent call last):
+        ...
+        intertone.errors.InputError: the format of FLAC must be one of pcm16, pcm24, got pcm32
+    """
+    path = check_output(path)
+    if audio.ndim not in (1, 2) or not audio.is_floating_point():
+        raise ValueError(f"audio must be floating point, (channels, samples), got {audio.dtype}, {tuple(audio.shape)}")
+    audio = torch.atleast_2d(audio.detach())
+    container, subtype = _container(path, format, channels=len(audio), sample_rate=sample_rate)
+    if not 0 < (n_bytes := audio.numel() * 4) <= MAX_DECODED_BYTES:
+        got = _mebibytes(n_bytes) if n_bytes else "no samples"
+        raise InputError(f"a sound must have samples and at most {_mebibytes(MAX_DECODED_BYTES)}, got {got} for {path}")
+    if (peak := _finite_peaks(audio, path).max().item()) > 1:
+        _logger.warning("%s: scaled down from a peak of %.4g to 1", path.name, peak)
+    encoded = _encode(audio, max(peak, 1.0), sample_rate=sample_rate, container=container, subtype=subtype)
+    with replacing(path) as temporary:
+        temporary.write_bytes(encoded)
+
+
+def resample(audio: Tensor, source_rate: int, target_rate: int) -> Tensor:
+    """Convert the sample rate with soxr's VHQ filter.
+
+    Linear phase: nothing moves in time. Rows are converted one by one, so equal rows stay equal. Carries no gradient.
+
+    Args:
+        audio: ``(..., samples)``, at least one sample.
+        source_rate: Rate of ``audio`` in Hz, 4000 to 384000.
+        target_rate: Wanted rate in Hz, in the same range; what lies above half of it is lost.
+
+    Returns:
+        float32 ``(..., ceil(samples * target_rate / source_rate))``; ``audio`` itself when the rates are equal.
+
+    Raises:
+        InputError: If a rate is out of range.
+
+    Example:
+        >>> resample(torch.rand(2, 44100), 44100, 16000).shape
+        torch.Size([2, 16000])
+    """
+    _check_rate(source_rate)
+    _check_rate(target_rate)
+    if source_rate == target_rate:
+        return audio
+    samples = -(-audio.shape[-1] * target_rate // source_rate)
+    padding = -(-source_rate // target_rate)  # soxr rounds the length; so much silence makes it one longer
+    result = torch.empty(*audio.shape[:-1], samples)
+    rows = audio.detach().cpu().float().reshape(-1, audio.shape[-1]).numpy()
+    for row, converted in zip(rows, result.view(-1, samples).numpy(), strict=True):
+        converted[:] = soxr.resample(np.pad(row, (0, padding)), source_rate, target_rate, quality="VHQ")[:samples]
+    return result.to(audio.device)
+
+
+def remove_dc(audio: Tensor) -> Tensor:
+    """Subtract from each channel its mean.
+
+    Args:
+        audio: ``(..., samples)``, at least one sample.
+
+    Returns:
+        The same shape and type, every channel's mean 0.
+
+    Example:
+        >>> remove_dc(torch.tensor([1.0, 3.0]))
+        tensor([-1.,  1.])
+    """
+    return audio - audio.mean(-1, keepdim=True, dtype=torch.float64).to(audio.dtype)
+
+
+class _Stream(soundfile.SoundFile):
+    """A file read from front to back; without seeking, a FLAC whose header omits its length can be read too."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _decode(path: Path, sample_rate: int | None) -> tuple[Tensor, int]:
+    try:
+        if not path.is_file():
+            raise InputError(f"a sound must be an existing regular file, got {path}")
+        if not 0 < (size := path.stat().st_size) <= MAX_FILE_BYTES:
+            raise InputError(f"a sound file must have 1 to {MAX_FILE_BYTES} bytes, got {size} in {path}")
+        with path.open("rb") as handle, _open(handle, path) as sound:
+            return _decode_blocks(sound, path, sample_rate), sound.samplerate
+    except OSError as error:
+        raise InputError(f"a sound file must be readable, got {error.strerror} for {path}") from error
+
+
+def _open(handle: io.BufferedReader, path: Path) -> _Stream:
+    try:
+        sound = _Stream(handle)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: named .raw, so without any header
+        reason = getattr(error, "error_string", "no header").rstrip(".").lower()
+        raise InputError(f"a sound must be a valid {_READABLE} file, got {path} (decoder: {reason})") from None
+    if sound.format not in ("WAV", "WAVEX", "RF64", "AIFF", "FLAC", "OGG", "MP3"):
+        raise InputError(f"a sound must be a {_READABLE} file, got {sound.format} in {path}")
+    return sound
+
+
+def _decode_blocks(sound: _Stream, path: Path, sample_rate: int | None) -> Tensor:
+    if not 1 <= sound.channels <= MAX_CHANNELS:
+        raise InputError(f"a sound must have 1 to {MAX_CHANNELS} channels, got {sound.channels} in {path}")
+    _check_rate(sound.samplerate, f" in {path}")
+    if sound.frames < _UNKNOWN_FRAMES:
+        _check_size(sound, path, sound.frames, sample_rate)
+    blocks: list[np.ndarray] = []
+    frames = 0
+    while True:
+        try:
+            block = sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            seconds = frames / sound.samplerate
+            raise InputError(f"a sound must decode to its end, got an error after {seconds:.4g} s in {path}") from None
+        if len(block) == 0:
+            break
+        frames += len(block)
+        _check_size(sound, path, frames, sample_rate)
+        blocks.append(np.ascontiguousarray(block.T))
+    _check_size(sound, path, frames, sample_rate, shortest=MIN_SECONDS)
+    if claim := _CLAIM.search(sound.extra_info):
+        _logger.warning("%s: its header claims %s bytes of sound, it holds %s", path.name, *claim.groups())
+    elif frames < sound.frames < _UNKNOWN_FRAMES:
+        _logger.warning("%s: its header claims %d samples, it holds %d", path.name, sound.frames, frames)
+    return torch.from_numpy(np.concatenate(blocks, axis=1))
+
+
+def _check_size(sound: _Stream, path: Path, frames: int, sample_rate: int | None, shortest: float = 0.0) -> None:
+    seconds = frames / sound.samplerate
+    size = frames * sound.channels * 4 * max(1.0, (sample_rate or 0) / sound.samplerate)
+    if not shortest <= seconds <= MAX_SECONDS or size > MAX_DECODED_BYTES:
+        limits = f"last {MIN_SECONDS:g} to {MAX_SECONDS:g} s and decode to at most {_mebibytes(MAX_DECODED_BYTES)}"
+        raise InputError(f"a sound must {limits}, got {seconds:.6g} s and {_mebibytes(size)} in {path}")
+
+
+def _check_rate(sample_rate: int, where: str = "") -> None:
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        raise InputError(f"sample_rate must be in {MIN_SAMPLE_RATE}..{MAX_SAMPLE_RATE} Hz, got {sample_rate}{where}")
+
+
+def _container(path: Path, format: str | None, *, channels: int, sample_rate: int) -> tuple[str, str | None]:
+    if path.suffix.lower() not in _CONTAINERS:
+        raise InputError(f"a sound file must end in one of {', '.join(_CONTAINERS)}, got {path}")
+    container, formats = _CONTAINERS[path.suffix.lower()]
+    if format is not None and format not in formats:
+        allowed = f"one of {', '.join(formats)}" if formats else "left out, since it has one coding"
+        raise InputError(f"the format of {container} must be {allowed}, got {format}")
+    limit = 2 if container == "MP3" else MAX_CHANNELS
+    if not 1 <= channels <= limit:
+        raise InputError(f"{container} audio must have 1 to {limit} channels, got {channels}")
+    _check_rate(sample_rate)
+    if container == "MP3" and sample_rate not in _MP3_RATES:
+        raise InputError(f"the sample_rate of MP3 must be one of {', '.join(map(str, _MP3_RATES))}, got {sample_rate}")
+    if container == "OGG" and sample_rate > 200_000:  # one hertz more crashes the encoder, and Python with it
+        raise InputError(f"the sample_rate of OGG must be at most 200000, got {sample_rate}")
+    if container == "FLAC" and sample_rate > 65_535 and sample_rate % 10:
+        raise InputError(f"the sample_rate of FLAC must be a multiple of 10 above 65535, got {sample_rate}")
+    return container, _SUBTYPES[format or "pcm24"] if formats else None
+
+
+def _encode(audio: Tensor, scale: float, *, sample_rate: int, container: str, subtype: str | None) -> memoryview:
+    stream = io.BytesIO()
+    settings = {"samplerate": sample_rate, "channels": len(audio), "format": container, "subtype": subtype}
+    with soundfile.SoundFile(stream, "w", **settings) as sound:
+        for block in audio.split(BLOCK_FRAMES, dim=-1):  # one large block can overflow the OGG encoder's stack
+            sound.write((block.double() / scale).T.contiguous().cpu().numpy())
+    encoded = stream.getbuffer()
+    if subtype == "FLOAT":  # its PEAK chunk (identifier, size, version, time, …) holds the time of writing
+        position = bytes(encoded[:128]).index(b"PEAK") + 12
+        encoded[position : position + 4] = bytes(4)
+    elif container == "OGG":
+        _fix_serial_number(encoded)
+    return encoded
+
+
+def _fix_serial_number(ogg: memoryview) -> None:
+    """Set the random stream number of every Ogg page to 0, and its checksum anew (RFC 3533, section 6)."""
+    position = 0
+    while position < len(ogg):
+        n_segments = ogg[position + 26]
+        table = position + 27
+        page = ogg[position : table + n_segments + sum(ogg[table : table + n_segments])]
+        page[14:18] = page[22:26] = bytes(4)
+        # zlib has the same polynomial with the bits of every byte reversed, and inverts at the start and end
+        checksum = zlib.crc32(bytes(page).translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
+        page[22:26] = checksum.to_bytes(4, "big").translate(_REVERSED_BITS)
+        position += len(page)
+
+
+def _finite_peaks(audio: Tensor, path: Path) -> Tensor:
+    low, high = torch.aminmax(audio, dim=-1)
+    if not (peaks := torch.maximum(low.abs(), high.abs())).isfinite().all():
+        raise InputError(f"every sample must be a finite number, got others in {path}")
+    return peaks
+
+
+def _mebibytes(size: float) -> str:
+    return f"{size / 2**20:.4g} MiB"

@@ -1,0 +1,296 @@
+"""Files are replaced whole or not at all; settings are frozen, complete and refuse what they do not know."""
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field, ValidationError, model_validator
+
+from intertone.config import Settings, override
+from intertone.errors import InputError
+from intertone.files import check_output, replacing, write_json
+
+
+class ConvConfig(Settings):
+    kind: Literal["conv"] = "conv"
+    latent_dim: int = 4
+    channels: tuple[int, ...] = (8, 16)
+
+
+class DenseConfig(Settings):
+    kind: Literal["dense"] = "dense"
+    hidden_size: int = Field(default=32, ge=1)
+
+
+class SharpConfig(Settings):
+    kind: Literal["sharp"] = "sharp"
+    slope: float = 1.0
+
+
+class FlatConfig(Settings):
+    kind: Literal["flat"] = "flat"
+    gain: float = 1.0
+
+
+class ToneConfig(Settings):
+    shape: Annotated[SharpConfig | FlatConfig, Field(discriminator="kind")] = FlatConfig()
+
+
+class RunConfig(Settings):
+    seed: int = 0
+    rate: float = 1e-3
+    model: Annotated[ConvConfig | DenseConfig, Field(discriminator="kind")] = ConvConfig()
+    tone: ToneConfig | None = None
+    layers: list[Annotated[ConvConfig | DenseConfig, Field(discriminator="kind")]] = []  # noqa: RUF012
+
+    @model_validator(mode="after")
+    def _check(self) -> "RunConfig":
+        if self.seed > 99:
+            raise ValueError(f"seed must be at most 99, got {self.seed}")
+        return self
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_replacing_makes_and_replaces_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    for content in ("one", "two"):
+        with replacing(path) as temporary:
+            assert temporary.parent == tmp_path
+            assert temporary.suffix == ".txt"
+            temporary.write_text(content)
+        assert path.read_text() == content
+    assert names_in(tmp_path) == ["a.txt"]
+
+
+def test_replacing_keeps_the_old_file_until_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+
+
+def test_replacing_gives_the_permissions_of_an_ordinary_new_file(tmp_path: Path) -> None:
+    (tmp_path / "ordinary").write_text("")
+    with replacing(tmp_path / "replaced") as temporary:
+        temporary.write_text("")
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ordinary", "replaced")]
+    assert modes[0] == modes[1]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_replacing_leaves_everything_as_it_was_after_a_failure(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error), replacing(path) as temporary:
+        temporary.write_text("half of the n")
+        raise error
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOSPC, "no space left"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "permission is denied"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_replacing_says_why_it_could_not_write(tmp_path: Path, number: int, reason: str) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(InputError, match=f"a.txt must be writable, but .*{reason}"), replacing(path):
+        raise OSError(number, os.strerror(number))
+    assert names_in(tmp_path) == []
+
+
+def test_replacing_refuses_a_missing_folder_and_a_folder_as_target(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="its folder does not exist"), replacing(tmp_path / "no" / "a.txt"):
+        pass
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="folder must be writable, but"), replacing(tmp_path / "folder"):
+        pass
+    assert names_in(tmp_path) == ["folder"]
+
+
+def test_check_output_accepts_new_and_existing_files(tmp_path: Path) -> None:
+    source, path = tmp_path / "a.wav", tmp_path / "b.wav"
+    source.write_text("")
+    assert check_output(path, [source]) == path
+    path.write_text("")
+    assert check_output(str(path), [source, tmp_path / "missing.wav"]) == path
+
+
+def test_check_output_refuses_an_input_under_any_name(tmp_path: Path) -> None:
+    source = tmp_path / "a.wav"
+    source.write_text("")
+    (tmp_path / "soft.wav").symlink_to(source)
+    (tmp_path / "hard.wav").hardlink_to(source)
+    (tmp_path / "sub").mkdir()
+    for name in ("a.wav", "soft.wav", "hard.wav", "sub/../a.wav"):
+        with pytest.raises(InputError, match="must not be one of the inputs"):
+            check_output(tmp_path / name, [source])
+    with pytest.raises(InputError, match="must not be one of the inputs"):
+        check_output(source, [tmp_path / "soft.wav"])
+
+
+def test_check_output_refuses_what_is_no_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, Path(os.devnull), tmp_path / "pipe"):
+        with pytest.raises(InputError, match="must be a regular file"):
+            check_output(path)
+
+
+def test_check_output_refuses_a_folder_that_is_missing_or_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "missing" / "a.wav", tmp_path / "file" / "a.wav"):
+        with pytest.raises(InputError, match="folder must exist"):
+            check_output(path)
+
+
+def test_check_output_refuses_a_name_the_system_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must be writable, but"):
+        check_output(tmp_path / ("a" * 5000))
+
+
+def test_write_json_round_trip_in_order(tmp_path: Path) -> None:
+    path, content = tmp_path / "a.json", {"b": [1, 2.5, None], "a": {"text": "ü"}}
+    write_json(path, content)
+    assert json.loads(path.read_text(encoding="utf-8")) == content
+    assert path.read_text().startswith('{\n  "b": [') and path.read_text().endswith("}\n")
+
+
+def test_write_json_leaves_the_old_file_when_the_content_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, 1)
+    for content, error in ((float("nan"), ValueError), (object(), TypeError)):
+        with pytest.raises(error):
+            write_json(path, content)
+    assert path.read_text() == "1\n"
+    assert names_in(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"sed": 1}, "run.toml: sed is no setting; did you mean seed?"),
+        ({"model": {"kind": "conv", "latent_dims": 3}}, "model.latent_dims is no setting; did you mean latent_dim?"),
+        ({"model": {"kind": "dense", "hiden": 3}}, "model.hiden is no setting; did you mean hidden_size?"),
+        ({"tone": {"shape": {"kind": "sharp", "slop": 3}}}, "tone.shape.slop is no setting; did you mean slope?"),
+        ({"layers": [{"kind": "conv", "chanels": 1}]}, "layers.0.chanels is no setting; did you mean channels?"),
+        ({"xyzzy": 1}, "run.toml: xyzzy is no setting"),
+        ({"seed": "many"}, "seed: .*integer.*, got 'many'"),
+        ({"rate": float("nan")}, "rate: .*finite number, got nan"),
+        ({"model": {"kind": "dense", "hidden_size": 0}}, "model.hidden_size: .*greater than or equal to 1, got 0"),
+        ({"model": {"kind": "tree"}}, "model: .*'tree'.*'conv', 'dense'"),
+        ({"seed": 100}, "^run.toml: seed must be at most 99, got 100$"),
+    ],
+)
+def test_settings_say_what_is_wrong(content: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message.replace("?", r"\?")):
+        RunConfig.parse(content, source="run.toml")
+
+
+def test_settings_without_a_near_name_suggest_none() -> None:
+    with pytest.raises(InputError, match=r"xyzzy is no setting$"):
+        RunConfig.parse({"xyzzy": 1})
+
+
+def test_settings_are_frozen_also_inside() -> None:
+    config = RunConfig()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.seed = 1
+    with pytest.raises(ValidationError, match="frozen"):
+        config.model.kind = "conv"
+
+
+def test_settings_read_toml_and_json_alike(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('seed = 3\n[model]\nkind = "dense"\nhidden_size = 7\n')
+    (tmp_path / "a.json").write_text('{"seed": 3, "model": {"kind": "dense", "hidden_size": 7}}')
+    expected = RunConfig(seed=3, model=DenseConfig(hidden_size=7))
+    assert RunConfig.read(tmp_path / "a.toml") == RunConfig.read(tmp_path / "a.json") == expected
+
+
+def test_settings_overrides_win_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("seed = 3\nrate = 0.5\n")
+    config = RunConfig.read(path, overrides=["seed=4", "model.kind=dense", "model.hidden_size=5", "seed=6"])
+    assert config == RunConfig(seed=6, rate=0.5, model=DenseConfig(hidden_size=5))
+
+
+def test_settings_write_what_read_reads(tmp_path: Path) -> None:
+    config = RunConfig(seed=3, rate=1 / 3, model=DenseConfig(), tone=ToneConfig(shape=SharpConfig(slope=0.1)))
+    config.write(tmp_path / "config.json")
+    assert RunConfig.read(tmp_path / "config.json") == config
+    assert json.loads((tmp_path / "config.json").read_text())["model"] == {"kind": "dense", "hidden_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.toml", b"seed = ", "must be valid .toml, got .*a.toml"),
+        ("a.json", b"{", "must be valid .json"),
+        ("a.json", b"[1]", "must hold a table"),
+        ("a.json", b"[" * 100_000, "must be valid .json"),
+        ("a.toml", b"\xff\xfe", "must be valid .toml"),
+        ("a.toml", b"seed = 2024-01-01", "seed: .*integer"),
+    ],
+)
+def test_settings_refuse_malformed_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        RunConfig.read(tmp_path / name)
+
+
+def test_settings_refuse_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.toml", tmp_path):
+        with pytest.raises(InputError, match="the settings file must exist"):
+            RunConfig.read(path)
+
+
+def test_override_changes_a_copy() -> None:
+    content = {"model": {"depth": 3}}
+    changed = override(content, ["model.depth=5", "model.kind = conv", "a.b.c=[1, 2]", "flag=true", 'text="x=y"'])
+    assert changed == {"model": {"depth": 5, "kind": "conv"}, "a": {"b": {"c": [1, 2]}}, "flag": True, "text": "x=y"}
+    assert content == {"model": {"depth": 3}}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("seed", "must be name=value, got 'seed'"),
+        ("=3", "must be name=value, got '=3'"),
+        ("seed.x=3", "where seed is a value"),
+    ],
+)
+def test_override_refuses(assignment: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        override({"seed": 1}, [assignment])
+
+
+def test_digest_is_stable() -> None:
+    # the first 16 digits of: printf '{"kind": "sharp", "slope": 1.0}' | sha256sum
+    assert SharpConfig().digest() == "5c3ed3010d15cc37"
+    assert RunConfig(seed=1, rate=1).digest() == RunConfig.parse({"rate": 1.0, "seed": 1}).digest()
+    assert RunConfig().digest() == RunConfig(model=ConvConfig(latent_dim=4)).digest()
+
+
+def test_digest_feels_every_setting() -> None:
+    configs = [
+        RunConfig(),
+        RunConfig(seed=1),
+        RunConfig(rate=1.0000000000000002e-3),
+        RunConfig(model=DenseConfig()),
+        RunConfig(model=ConvConfig(channels=(16, 8))),
+        RunConfig(tone=ToneConfig()),
+        RunConfig(layers=[ConvConfig()]),
+    ]
+    assert len({config.digest() for config in configs}) == len(configs)
