@@ -1,3 +1,51 @@
 """New, playable sounds between sounds: audio to spectrogram to latent code and back."""
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from intertone.audio import load_audio, resample, save_audio
+    from intertone.codec import Codec, CodecConfig, shipped_codecs
+    from intertone.errors import InputError
+    from intertone.morphing import morph, morph_steps
+    from intertone.representation import PhaseConfig
+
+__all__ = [
+    "Codec",
+    "CodecConfig",
+    "InputError",
+    "PhaseConfig",
+    "load_audio",
+    "morph",
+    "morph_steps",
+    "resample",
+    "save_audio",
+    "shipped_codecs",
+]
+
+_HOMES = {
+    "Codec": "codec",
+    "CodecConfig": "codec",
+    "InputError": "errors",
+    "PhaseConfig": "representation",
+    "load_audio": "audio",
+    "morph": "morphing",
+    "morph_steps": "morphing",
+    "resample": "audio",
+    "save_audio": "audio",
+    "shipped_codecs": "codec",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that ``import intertone`` is instant."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'intertone' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"intertone.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

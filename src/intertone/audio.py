@@ -109,7 +109,7 @@ def save_audio(path: Path | str, audio: Tensor, *, sample_rate: int, format: str
     if audio.ndim not in (1, 2) or not audio.is_floating_point():
         raise ValueError(f"audio must be floating point, (channels, samples), got {audio.dtype}, {tuple(audio.shape)}")
     audio = torch.atleast_2d(audio.detach())
-    container, subtype = _container(path, format, channels=len(audio), sample_rate=sample_rate)
+    container, subtype = choose_container(path, format, channels=len(audio), sample_rate=sample_rate)
     if not 0 < (n_bytes := audio.numel() * 4) <= MAX_DECODED_BYTES:
         got = _mebibytes(n_bytes) if n_bytes else "no samples"
         raise InputError(f"a sound must have samples and at most {_mebibytes(MAX_DECODED_BYTES)}, got {got} for {path}")
@@ -239,7 +239,16 @@ def _check_rate(sample_rate: int, where: str = "") -> None:
         raise InputError(f"sample_rate must be in {MIN_SAMPLE_RATE}..{MAX_SAMPLE_RATE} Hz, got {sample_rate}{where}")
 
 
-def _container(path: Path, format: str | None, *, channels: int, sample_rate: int) -> tuple[str, str | None]:
+def choose_container(
+    path: Path | str, format: str | None, *, channels: int = 1, sample_rate: int = MIN_SAMPLE_RATE
+) -> tuple[str, str | None]:
+    """Return libsndfile's names of the container and the coding that ``save_audio`` would use, or refuse as it would.
+
+    Example:
+        >>> choose_container("tone.wav", None)
+        ('WAV', 'PCM_24')
+    """
+    path = Path(path)
     if path.suffix.lower() not in _CONTAINERS:
         raise InputError(f"a sound file must end in one of {', '.join(_CONTAINERS)}, got {path}")
     container, formats = _CONTAINERS[path.suffix.lower()]

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -52,6 +53,42 @@ def replacing(path: Path | str) -> Iterator[Path]:
         raise _write_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged_folder(folder: Path | str) -> Iterator[Path]:
+    """Give an empty temporary folder; when the block ends without an error its files move into ``folder``.
+
+    Args:
+        folder: Made if it does not exist; files of the same name are replaced, others stay.
+
+    Returns:
+        A context manager with the folder to write to.
+
+    Raises:
+        InputError: If ``folder`` cannot be written.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with staged_folder(folder / "new") as temporary:
+        ...     _ = (temporary / "a.txt").write_text("done")
+        >>> [file.name for file in (folder / "new").iterdir()]
+        ['a.txt']
+    """
+    folder = Path(folder).absolute()
+    try:
+        staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise _write_error(folder, error) from error
+    try:
+        yield staged
+        folder.mkdir(exist_ok=True)
+        for file in sorted(staged.iterdir()):
+            file.replace(folder / file.name)
+    except OSError as error:
+        raise _write_error(folder, error) from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def check_output(path: Path | str, inputs: Iterable[Path | str] = ()) -> Path:

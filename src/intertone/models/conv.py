@@ -205,10 +205,8 @@ def _down(config: ConvConfig, outer: int, inner: int, stride: Pair) -> nn.Module
 
 def _up(config: ConvConfig, inner: int, outer: int, stride: Pair, *, bias: bool = False) -> nn.Module:
     padding = _padding(config)
-    extra = tuple(
-        step + 2 * pad - kernel for step, pad, kernel in zip(stride, padding, config.kernel_size, strict=True)
-    )
-    return nn.ConvTranspose2d(inner, outer, config.kernel_size, stride, padding, extra, bias=bias)
+    rows, columns = (s + 2 * p - k for s, p, k in zip(stride, padding, config.kernel_size, strict=True))
+    return nn.ConvTranspose2d(inner, outer, config.kernel_size, stride, padding, (rows, columns), bias=bias)
 
 
 def _layer(config: ConvConfig, convolution: nn.Module, channels: int) -> nn.Sequential:

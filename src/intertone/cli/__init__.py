@@ -1,0 +1,54 @@
+"""The command line: ``intertone`` and its verbs. Nothing heavy is imported before a verb runs."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from intertone import __version__
+from intertone.cli.data import app as data_app
+from intertone.cli.inspect import doctor, info
+from intertone.cli.sound import morph, reconstruct
+from intertone.cli.train import train
+from intertone.errors import InputError
+
+app = typer.Typer(
+    help="New, playable sounds between two sounds.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(morph)
+app.command()(reconstruct)
+app.command()(info)
+app.command()(doctor)
+app.command()(train)
+app.add_typer(data_app, name="data", help="Make and look at note sets for training.")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"intertone {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say it.")] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave the process: 0 done, 1 stopped, 2 bad input, 130 interrupted.
+
+    Args:
+        arguments: Words after the program's name; default: those of the process.
+    """
+    try:
+        app(arguments)
+    except InputError as error:
+        typer.echo(f"intertone: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

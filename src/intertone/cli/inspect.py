@@ -1,0 +1,143 @@
+"""``intertone info`` and ``intertone doctor``: what is there, and whether it works."""
+
+import importlib.metadata
+import platform
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from intertone import __version__
+from intertone.cli.options import CodecOption, DeviceOption, JsonOption, Report
+from intertone.errors import InputError
+
+
+def info(
+    codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = "thesis",
+    json: JsonOption = False,
+) -> None:
+    """Say what a codec is: rate, representation, layers, size of the code."""
+    report = Report(as_json=json)
+    from intertone.codec import Codec, shipped_codecs
+
+    loaded = Codec.load(codec)
+    samples = 4 * loaded.sample_rate
+    representation, model = loaded.config.representation, loaded.config.model
+    n_latents = loaded.model.n_latents(loaded.representation.n_frames(samples))
+    facts: dict[str, Any] = {
+        "codec": codec,
+        "sample_rate": loaded.sample_rate,
+        "representation": representation.kind,
+        "n_fft": representation.spectrogram.n_fft,
+        "hop_length": representation.spectrogram.hop_length,
+        "top_db": representation.top_db,
+        "layers": len(model.channels),
+        "channels": list(model.channels),
+        "strides": [list(stride) for stride in model.strides],
+        "parameters": sum(value.numel() for value in loaded.model.parameters()),
+        "latent_dim": loaded.model.latent_dim,
+        "n_latents": n_latents,
+        "code_size": loaded.model.latent_dim * n_latents,
+    }
+    notes = {"code_size": " numbers for 4 seconds", "sample_rate": " Hz", "top_db": " dB"}
+    lines = [f"{name:15} {value}{notes.get(name, '')}" for name, value in facts.items()]
+    lines.append(f"{'shipped':15} {', '.join(shipped_codecs())}")
+    report.finish({**facts, "shipped": shipped_codecs()}, "\n".join(lines))
+
+
+def doctor(codec: CodecOption = "thesis", device: DeviceOption = "cpu", json: JsonOption = False) -> None:
+    """Check the installation: versions, device, audio formats, and a two-second sound through the codec."""
+    report = Report(as_json=json)
+    import tempfile
+
+    import soundfile
+    import torch
+
+    names = ("torch", "numpy", "scipy", "soundfile", "soxr", "safetensors", "pydantic", "typer", "matplotlib")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    checks: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in (".wav", ".flac", ".ogg", ".mp3", ".aiff"):
+            checks[f"audio {suffix}"] = _attempt(
+                lambda suffix=suffix: _audio_round_trip(Path(folder) / f"tone{suffix}")
+            )
+    checks["self-test"] = _attempt(lambda: _self_test(codec, device))
+    result = {
+        "intertone": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": versions,
+        "libsndfile": soundfile.__libsndfile_version__,
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "threads": torch.get_num_threads(),
+        "fluidsynth": _fluidsynth(),
+        "checks": checks,
+    }
+    lines = [
+        f"intertone {__version__}, Python {platform.python_version()}, {result['system']}",
+        ", ".join(f"{name} {version}" for name, version in versions.items()),
+        f"libsndfile {result['libsndfile']}; CUDA: {result['cuda'] or 'none'}; {result['threads']} CPU threads",
+        f"for rendering notes: {result['fluidsynth']}",
+        *(f"{name:12} {outcome}" for name, outcome in checks.items()),
+    ]
+    report.finish(result, "\n".join(lines))
+    if any(not outcome.startswith("ok") for outcome in checks.values()):
+        raise typer.Exit(1)
+
+
+def _attempt(check: Any) -> str:
+    try:
+        return f"ok{check()}"
+    except InputError as error:
+        return f"failed: {error}"
+
+
+def _audio_round_trip(path: Path) -> str:
+    import torch
+
+    from intertone.audio import load_audio, save_audio
+
+    tone = 0.5 * torch.sin(torch.arange(16000) * 0.1)
+    save_audio(path, tone, sample_rate=16000)
+    again, rate = load_audio(path)
+    middle = again[0, 4000:12000]
+    if rate != 16000 or not 0.4 < float(middle.abs().max()) < 0.6:
+        raise InputError(f"a tone of amplitude 0.5 must come back, got {float(middle.abs().max()):.3f} at {rate} Hz")
+    return ""
+
+
+def _self_test(name: str, device: str) -> str:
+    import torch
+
+    from intertone.codec import Codec
+    from intertone.morphing import morph
+
+    started = time.monotonic()
+    codec = Codec.load(name, device=device)
+    seconds = torch.arange(2 * codec.sample_rate) / codec.sample_rate
+    harmonics = torch.arange(1, 9)[:, None]
+    fade = torch.exp(-2 * seconds)
+    tones = [
+        (torch.sin(2 * torch.pi * 262 * harmonics * seconds) / harmonics**tilt).sum(0) * fade * 0.3 for tilt in (1, 2)
+    ]
+    sound = morph(codec, *tones)
+    level = float(sound.square().mean().sqrt() / torch.stack(tones).square().mean().sqrt())
+    if not (bool(sound.isfinite().all()) and 0.5 < level < 2):
+        raise InputError(f"the morph of two tones must be finite and about as loud, got {level:.2f} of their level")
+    return f": 2 s of sound through {name} in {time.monotonic() - started:.2f} s"
+
+
+def _fluidsynth() -> str:
+    from ctypes.util import find_library
+
+    library = find_library("fluidsynth")
+    try:
+        binding: str | None = importlib.metadata.version("pyfluidsynth")
+    except importlib.metadata.PackageNotFoundError:
+        binding = None
+    missing = [
+        *([] if library else ["libfluidsynth3 (apt-get install libfluidsynth3 fluidr3mono-gm-soundfont)"]),
+        *([] if binding else ["pyfluidsynth (pip install 'intertone[render]')"]),
+    ]
+    return f"missing {' and '.join(missing)}" if missing else f"{library}, pyfluidsynth {binding}"

@@ -1,0 +1,121 @@
+"""Options and habits that the verbs share."""
+
+import json
+import logging
+import math
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from intertone.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from intertone.codec import Codec
+    from intertone.representation import PhaseConfig
+
+
+class Phase(StrEnum):
+    """How the phase is found."""
+
+    pghi_fast = "pghi-fast"
+    pghi = "pghi"
+    fast_griffin_lim = "fast-griffin-lim"
+    griffin_lim = "griffin-lim"
+    kept = "kept"
+
+
+class SampleFormat(StrEnum):
+    """How samples are written."""
+
+    pcm16 = "pcm16"
+    pcm24 = "pcm24"
+    pcm32 = "pcm32"
+    float32 = "float32"
+
+
+CodecOption = Annotated[str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.")]
+PhaseOption = Annotated[Phase, typer.Option("--phase", help="How the phase is found.")]
+IterationsOption = Annotated[int, typer.Option("--iterations", min=0, max=100_000, help="Of Griffin-Lim.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of random phase; same seed, same bytes.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, …")]
+RateOption = Annotated[int | None, typer.Option("--sample-rate", help="Of the output, Hz. [default: the codec's]")]
+FormatOption = Annotated[
+    SampleFormat | None, typer.Option("--format", help="Of the samples. [default: 24 bit where the file type has it]")
+]
+PlotOption = Annotated[Path | None, typer.Option("--plot", help="Also draw the spectrograms, to .png, .pdf or .svg.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+class Report(logging.Handler):
+    """Collects what the package says it did, and shows it on stderr unless JSON was asked for."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__(logging.INFO)
+        self.as_json = as_json
+        self.lines: list[str] = []
+        package = logging.getLogger("intertone")
+        for handler in [handler for handler in package.handlers if isinstance(handler, Report)]:
+            package.removeHandler(handler)
+        package.addHandler(self)
+        package.setLevel(logging.INFO)
+        package.propagate = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one line."""
+        self.lines.append(record.getMessage())
+        if not self.as_json:
+            typer.echo(f"  {record.getMessage()}", err=True)
+
+    def finish(self, result: dict[str, Any], text: str) -> None:
+        """Print the result: ``text`` for people, or ``result`` with the collected lines for machines."""
+        typer.echo(json.dumps({**result, "done": self.lines}, indent=2) if self.as_json else text)
+
+
+def phase_config(method: Phase, iterations: int) -> "PhaseConfig":
+    """Return the phase settings of the command line."""
+    from intertone.representation import PhaseConfig
+
+    return PhaseConfig(method=method.value, n_iter=iterations)
+
+
+def check_mix(mix: float) -> float:
+    """Refuse a ratio outside 0…1 before anything heavy is loaded."""
+    if not (math.isfinite(mix) and 0 <= mix <= 1):
+        raise InputError(f"mix must be in 0..1, got {mix}")
+    return mix
+
+
+def check_picture(path: Path | None, others: list[Path]) -> None:
+    """Refuse a picture that could not be written, before any work is done."""
+    from intertone.files import check_output
+
+    if path is None:
+        return
+    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise InputError(f"a picture must end in .png, .pdf or .svg, got {path}")
+    check_output(path, others)
+
+
+def load_for(codec: "Codec", path: Path) -> "Tensor":
+    """Read a sound at the codec's rate; mono comes as ``(1, samples)``."""
+    from intertone.audio import load_audio
+
+    return load_audio(path, sample_rate=codec.sample_rate)[0]
+
+
+def save_result(path: Path, audio: "Tensor", codec: "Codec", rate: int | None, form: SampleFormat | None) -> str:
+    """Write a result and return a line that says what it is."""
+    from intertone.audio import MAX_DECODED_BYTES, resample, save_audio
+
+    rate = rate or codec.sample_rate
+    if (size := 4 * audio.numel() * rate / codec.sample_rate) > MAX_DECODED_BYTES:
+        limit = MAX_DECODED_BYTES // 2**20
+        raise InputError(f"the output must decode to at most {limit} MiB, got {size / 2**20:.0f} at {rate} Hz")
+    resampled = resample(audio, codec.sample_rate, rate)
+    save_audio(path, resampled, sample_rate=rate, format=form.value if form else None)
+    channels, samples = resampled.shape
+    return f"{path}: {samples / rate:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}"

@@ -1,0 +1,158 @@
+"""``intertone morph`` and ``intertone reconstruct``: files in, files out."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from intertone.cli.options import (
+    CodecOption,
+    DeviceOption,
+    FormatOption,
+    IterationsOption,
+    JsonOption,
+    Phase,
+    PhaseOption,
+    PlotOption,
+    RateOption,
+    Report,
+    SeedOption,
+    check_mix,
+    check_picture,
+    load_for,
+    phase_config,
+    save_result,
+)
+from intertone.errors import InputError
+from intertone.files import check_output, staged_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def morph(
+    a: Annotated[Path, typer.Argument(metavar="A", help="The sound at mix 0.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The sound at mix 1.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The new sound; with --steps, a folder.")],
+    mix: Annotated[float, typer.Option("--mix", help="0 is A, 1 is B.")] = 0.5,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=2, max=101, help="So many sounds at equal ratios, both ends included.")
+    ] = None,
+    phase: PhaseOption = Phase.pghi_fast,
+    iterations: IterationsOption = 32,
+    seed: SeedOption = 0,
+    codec: CodecOption = "thesis",
+    device: DeviceOption = "cpu",
+    sample_rate: RateOption = None,
+    format: FormatOption = None,
+    plot: PlotOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a new sound between two."""
+    report = Report(as_json=json)
+    check_mix(mix)
+    mixes = [mix] if steps is None else [step / (steps - 1) for step in range(steps)]
+    if phase is Phase.kept and any(0 < ratio < 1 for ratio in mixes):
+        raise InputError(f"the kept phase belongs to the ends, mix 0 or 1, got {'--steps' if steps else f'mix {mix}'}")
+    _check_files([a, b], out, plot, folder=steps is not None)
+
+    import torch
+
+    from intertone.audio import choose_container
+    from intertone.codec import Codec
+    from intertone.morphing import morph_steps
+    from intertone.plot import plot_spectrograms
+
+    started = time.monotonic()
+    loaded = Codec.load(codec, device=device)
+    first = out if steps is None else out / "morph-000.wav"
+    choose_container(first, format and format.value, sample_rate=sample_rate or loaded.sample_rate)
+    sound_a, sound_b = load_for(loaded, a), load_for(loaded, b)
+    sounds = morph_steps(
+        loaded,
+        sound_a,
+        sound_b,
+        mixes=mixes,
+        phase=phase_config(phase, iterations),
+        generator=torch.Generator().manual_seed(seed),
+    )
+    shown: dict[str, Tensor] = {f"A: {a.name}": sound_a}
+    if steps is None:
+        outputs, sound = [out], next(sounds)
+        text = f"wrote {save_result(out, sound, loaded, sample_rate, format)}, mix {mix:g}"
+        shown[f"mix {mix:g}"] = sound
+    else:
+        outputs, names = [], []
+        with staged_folder(out) as folder:
+            for ratio, sound in zip(mixes, sounds, strict=True):
+                names.append(f"morph-{round(100 * ratio):03d}.wav")
+                save_result(folder / names[-1], sound, loaded, sample_rate, format)
+                if len(mixes) <= 11 or round(100 * ratio) in (25, 50, 75):
+                    shown[f"mix {ratio:g}"] = sound
+        outputs = [out / name for name in names]
+        text = f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"
+    if plot is not None:
+        plot_spectrograms(plot, {**shown, f"B: {b.name}": sound_b}, sample_rate=loaded.sample_rate)
+        text += f"\nwrote {plot}"
+    seconds = time.monotonic() - started
+    result = {"outputs": [str(path) for path in outputs], "mixes": mixes, "codec": codec, "seed": seed}
+    report.finish({**result, "seconds": round(seconds, 3)}, f"{text} ({seconds:.1f} s)")
+
+
+def reconstruct(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The sound.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="What the codec makes of it.")],
+    phase: PhaseOption = Phase.kept,
+    iterations: IterationsOption = 32,
+    seed: SeedOption = 0,
+    codec: CodecOption = "thesis",
+    device: DeviceOption = "cpu",
+    sample_rate: RateOption = None,
+    format: FormatOption = None,
+    plot: PlotOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send one sound through the codec, to hear what it keeps."""
+    report = Report(as_json=json)
+    _check_files([source], out, plot, folder=False)
+
+    import torch
+
+    from intertone.audio import choose_container
+    from intertone.codec import Codec
+    from intertone.plot import plot_spectrograms
+
+    started = time.monotonic()
+    loaded = Codec.load(codec, device=device)
+    choose_container(out, format and format.value, sample_rate=sample_rate or loaded.sample_rate)
+    sound = load_for(loaded, source)
+    again = loaded.reconstruct(
+        sound, phase=phase_config(phase, iterations), generator=torch.Generator().manual_seed(seed)
+    )
+    text = f"wrote {save_result(out, again, loaded, sample_rate, format)}, phase {phase.value}"
+    if plot is not None:
+        plot_spectrograms(plot, {source.name: sound, "reconstruction": again}, sample_rate=loaded.sample_rate)
+        text += f"\nwrote {plot}"
+    seconds = time.monotonic() - started
+    result = {"outputs": [str(out)], "codec": codec, "phase": phase.value, "seed": seed}
+    report.finish({**result, "seconds": round(seconds, 3)}, f"{text} ({seconds:.1f} s)")
+
+
+def _check_files(sources: list[Path], out: Path, plot: Path | None, *, folder: bool) -> None:
+    """Refuse what cannot work before anything heavy is loaded."""
+    for source in sources:
+        if not source.exists():
+            raise InputError(f"the input must exist, got {source}")
+    if folder:
+        if out.exists() and not out.is_dir():
+            raise InputError(f"with --steps the output must be a folder, got the file {out}")
+        check_output(out.absolute().parent / ".intertone")
+        for source in sources:
+            if source.resolve().parent == out.resolve() and source.name.startswith("morph-"):
+                raise InputError(f"the output must not replace an input, got {source} inside {out}")
+    else:
+        check_output(out, sources)
+    check_picture(plot, [*sources, out])
+    if plot is not None and plot.absolute() == out.absolute():
+        raise InputError(f"the picture and the sound must be two files, got {plot} for both")

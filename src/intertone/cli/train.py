@@ -1,0 +1,60 @@
+"""``intertone train``: settings and notes in, a codec out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from intertone.cli.options import DeviceOption, JsonOption, Report
+
+if TYPE_CHECKING:
+    from intertone.train import Progress
+
+
+def train(
+    settings: Annotated[Path, typer.Argument(metavar="RUN.TOML", help="The settings of the run.")],
+    data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; one that was interrupted goes on.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting: model.kernel_size=[5,5]")] = None,
+    device: DeviceOption = "cpu",
+    json: JsonOption = False,
+) -> None:
+    """Train a codec; stop it at any time and run the same command to go on."""
+    import os
+
+    rank = int(os.environ.get("RANK", "0"))
+    report = Report(as_json=json or rank > 0)
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from intertone.data.notes import Notes
+    from intertone.train import TrainConfig, TrainingStoppedError, train_codec
+
+    config = TrainConfig.read(settings, overrides=set_ or [])
+    notes = Notes.open(data)
+    console = Console(stderr=True)
+    columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(
+        *columns, TextColumn("loss {task.fields[loss]:.5f}"), console=console, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("training", total=None, epoch=1, loss=0.0)
+
+        def show(progress: "Progress", steps: int, loss: float) -> None:
+            bar.update(task, completed=progress.step_in_epoch, total=steps, epoch=progress.epoch + 1, loss=loss)
+
+        try:
+            progress = train_codec(config, notes, out, device=device, on_step=show)
+        except TrainingStoppedError as error:
+            typer.echo(f"intertone: training stopped: {error}", err=True)
+            raise typer.Exit(1) from None
+    if rank:
+        return
+    text = (
+        f"{progress.finished or 'interrupted; run the same command to go on'}: best validation loss "
+        f"{progress.best_loss:.6f} at epoch {progress.best_epoch}, codec in {out / 'best'}"
+    )
+    result = {**vars(progress), "best": str(out / "best")}
+    report.finish({name: value if value != float("inf") else None for name, value in result.items()}, text)
+    if not progress.finished:
+        raise typer.Exit(130)

@@ -1,0 +1,66 @@
+"""Sounds and small models that the tests share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from intertone.codec import Codec, CodecConfig
+from intertone.data.notes import Notes
+from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
+from intertone.models import ConvBottleneckConfig, ConvConfig
+from intertone.representation import DecibelConfig
+
+SAMPLE_RATE = 16000
+
+
+def tone(pitch: float, *, seconds: float = 1.0, tilt: float = 1.0, decay: float = 1.5) -> torch.Tensor:
+    """A harmonic note ``(samples,)`` with amplitudes ``1 / k**tilt`` that decay by ``exp(-decay · t)``."""
+    time = torch.arange(round(seconds * SAMPLE_RATE), dtype=torch.float64) / SAMPLE_RATE
+    f0 = 440 * 2 ** ((pitch - 69) / 12)
+    orders = torch.arange(1, max(2, int(7600 / f0)), dtype=torch.float64)[:, None]
+    partials = torch.sin(2 * torch.pi * f0 * orders * time + orders**2) / orders**tilt
+    sound = partials.sum(0) * torch.exp(-decay * time) * (1 - torch.exp(-time / 0.005))
+    return (0.5 * sound / sound.abs().max()).float()
+
+
+@pytest.fixture(scope="session")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Notes:
+    """Forty notes of one second: five instruments, eight pitches, three splits."""
+    folder = tmp_path_factory.mktemp("notes")
+    begin_notes(folder, sample_rate=SAMPLE_RATE, samples=SAMPLE_RATE, kind="synthetic", settings={})
+    rows, pcm, scales = [], [], []
+    for instrument in range(5):
+        split = ("train", "train", "train", "valid", "test")[instrument]
+        for pitch in range(48, 72, 3):
+            audio = tone(pitch, tilt=0.5 + 0.5 * instrument, decay=1 + instrument)
+            values, scale = quantise(audio.numpy())
+            pcm.append(values)
+            scales.append(scale)
+            name = f"instrument-{instrument}"
+            rows.append(NoteRow(f"{name}-{pitch}", pitch, 100, name, "synthetic", "test", name, split))
+    write_shard(folder, 0, np.stack(pcm), scales, rows)
+    finish_notes(folder, 1)
+    return Notes.open(folder)
+
+
+SMALL_MODEL = ConvConfig(
+    channels=(8, 16, 16),
+    strides=((4, 4), (4, 4), (2, 2)),
+    kernel_size=(5, 5),
+    bottleneck=ConvBottleneckConfig(channels=4),
+)
+
+
+@pytest.fixture
+def small_codec() -> Codec:
+    """An untrained codec with few weights."""
+    return Codec(CodecConfig(representation=DecibelConfig(), model=SMALL_MODEL))
+
+
+@pytest.fixture
+def codec_folder(small_codec: Codec, tmp_path: Path) -> Path:
+    """The small codec on disk."""
+    small_codec.save(tmp_path / "codec", card="# small\n")
+    return tmp_path / "codec"

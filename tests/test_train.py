@@ -1,0 +1,205 @@
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL_MODEL
+
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.models import build_model
+from intertone.representation import DecibelConfig, build_representation
+from intertone.train import ChoiceConfig, TrainConfig, TrainingStoppedError, Workers, _Run, train_codec
+
+QUICK = TrainConfig(
+    model=SMALL_MODEL,
+    choice=ChoiceConfig(valid_notes=4),
+    epochs=3,
+    notes_per_epoch=24,
+    batch_size=4,
+    learning_rate=1e-3,
+    precision="float32",
+    sample_every=100,
+)
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    return Codec.load(run / name).model.state_dict()
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_small_model_memorises_one_batch(notes: Notes) -> None:
+    torch.manual_seed(0)
+    representation = build_representation(DecibelConfig())
+    features, _ = representation.analyse(notes.audio([0, 9, 18]).unsqueeze(1))
+    model = build_model(SMALL_MODEL, n_features=representation.n_features)
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    losses = []
+    for _ in range(150):
+        loss = (model(features) - features).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.1 * losses[0]
+    assert losses[-1] < features.var()
+
+
+def test_a_run_leaves_its_folder(notes: Notes, tmp_path: Path) -> None:
+    config = QUICK.model_copy(update={"sample_every": 2})
+    progress = train_codec(config, notes, tmp_path / "run")
+    assert progress.finished == "all 3 epochs done"
+    assert progress.step == 18
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["split"]) for line in lines] == [
+        (step, split) for step in (6, 12, 18) for split in ("train", "valid")
+    ]
+    assert lines[-1]["rmse_db"] == pytest.approx(80 * math.sqrt(lines[-1]["loss"]))
+    assert TrainConfig.read(tmp_path / "run" / "config.json") == config
+    assert sorted(path.name for path in (tmp_path / "run" / "samples" / "000012").iterdir()) == [
+        "estimate.wav",
+        "reference.wav",
+        "spectrograms.png",
+    ]
+    best = min(line["loss"] for line in lines if line["split"] == "valid")
+    assert progress.best_loss == best
+    assert "commit" in (tmp_path / "run" / "environment.txt").read_text()
+    assert "validation loss" in (tmp_path / "run" / "best" / "README.md").read_text()
+
+
+def test_the_loss_falls_and_the_best_epoch_is_kept(notes: Notes, tmp_path: Path) -> None:
+    train_codec(QUICK.model_copy(update={"epochs": 8}), notes, tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    train = [line["loss"] for line in lines if line["split"] == "train"]
+    assert train[-1] < 0.7 * train[0]
+
+
+def test_an_early_stop_says_so(notes: Notes, tmp_path: Path) -> None:
+    config = QUICK.model_copy(update={"learning_rate": 1e-12, "epochs": 50, "stop_patience": 1, "weight_decay": 0.0})
+    progress = train_codec(config, notes, tmp_path / "run")
+    assert progress.finished == "no better validation loss for 1 epochs"
+    assert progress.epoch < 50
+
+
+def test_the_order_is_a_function_of_seed_epoch_and_rank(notes: Notes, tmp_path: Path) -> None:
+    whole = list(_Run(QUICK, notes, tmp_path, Workers()).batches(1))
+    again = list(_Run(QUICK, notes, tmp_path, Workers()).batches(1, start=4))
+    assert all(torch.equal(a, b) for a, b in zip(whole[4:], again, strict=True))
+    other = list(_Run(QUICK, notes, tmp_path, Workers()).batches(2))
+    assert not torch.equal(whole[0], other[0])
+    halves = [list(_Run(QUICK, notes, tmp_path, Workers(rank, 2)).batches(1)) for rank in (0, 1)]
+    for step, batch in enumerate(whole):
+        shared = torch.cat([half[step] for half in halves])
+        assert sorted(map(float, batch.sum(1))) == sorted(map(float, shared.sum(1)))
+
+
+def test_interrupted_and_resumed_is_bit_for_bit_the_same(notes: Notes, tmp_path: Path) -> None:
+    train_codec(QUICK, notes, tmp_path / "whole")
+
+    def interrupt_at(step: int):
+        def on_step(progress, *_):
+            if progress.step == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        return on_step
+
+    progress = train_codec(QUICK, notes, tmp_path / "parts", on_step=interrupt_at(10))
+    assert progress.finished == "" and progress.step == 10
+    train_codec(QUICK, notes, tmp_path / "parts")
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert equal(weights(tmp_path / "whole", "best"), weights(tmp_path / "parts", "best"))
+    losses = [
+        [json.loads(line)["loss"] for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("whole", "parts")
+    ]
+    assert losses[0] == losses[1]
+
+
+def run_command(notes: Notes, out: Path, settings: Path, *, processes: int = 1) -> subprocess.Popen[bytes]:
+    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"] if processes > 1 else []
+    if processes > 1:
+        launcher += ["--master-port", str(random.Random(str(out)).randrange(20000, 40000))]
+    return subprocess.Popen(
+        [sys.executable, *launcher, "-m", "intertone", "train", str(settings), "--data", str(notes.folder)]
+        + ["--out", str(out)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def write_settings(config: TrainConfig, path: Path) -> Path:
+    config.write(path)
+    return path
+
+
+def test_kill_9_at_random_moments_changes_nothing(notes: Notes, tmp_path: Path) -> None:
+    settings = write_settings(QUICK.model_copy(update={"epochs": 40}), tmp_path / "run.json")
+    whole = run_command(notes, tmp_path / "whole", settings)
+    assert whole.wait(120) == 0
+    moments = random.Random(4)
+    kills = 0
+    while kills < 10:
+        process = run_command(notes, tmp_path / "killed", settings)
+        state = tmp_path / "killed" / "last" / "state.pt"
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        # wait until this process has saved something, then a random while longer
+        while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == before):
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.15))
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.wait()
+        kills += 1
+    assert run_command(notes, tmp_path / "killed", settings).wait(120) == 0
+    assert kills == 10
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+    logs = [(tmp_path / run / "metrics.jsonl").read_text().splitlines() for run in ("whole", "killed")]
+    assert [json.loads(line)["loss"] for line in logs[0]] == [json.loads(line)["loss"] for line in logs[1]]
+
+
+def test_two_processes_train_one_model_and_resume_from_the_last_epoch(notes: Notes, tmp_path: Path) -> None:
+    settings = write_settings(QUICK.model_copy(update={"epochs": 4}), tmp_path / "run.json")
+    assert run_command(notes, tmp_path / "whole", settings, processes=2).wait(180) == 0
+    process = run_command(notes, tmp_path / "killed", settings, processes=2)
+    while process.poll() is None and not (tmp_path / "killed" / "last" / "state.pt").exists():
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert run_command(notes, tmp_path / "killed", settings, processes=2).wait(180) == 0
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+
+
+def test_refusals(notes: Notes, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="sample_rate=8000, got 16000"):
+        slow = DecibelConfig.parse({"spectrogram": {"sample_rate": 8000}})
+        train_codec(QUICK.model_copy(update={"representation": slow}), notes, tmp_path / "rate")
+    with pytest.raises(InputError, match="at least batch_size=64"):
+        train_codec(QUICK.model_copy(update={"batch_size": 64}), notes, tmp_path / "batch")
+    train_codec(QUICK.model_copy(update={"epochs": 1}), notes, tmp_path / "run")
+    with pytest.raises(InputError, match=r"got others for .*run"):
+        train_codec(QUICK.model_copy(update={"epochs": 2}), notes, tmp_path / "run")
+    with pytest.raises(InputError, match="learning_rat is no setting; did you mean learning_rate"):
+        TrainConfig.parse({"learning_rat": 1})
+
+
+def test_nan_and_silence_stop_with_a_reason(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TrainingStoppedError, match="the loss must stay finite"):
+        train_codec(QUICK.model_copy(update={"learning_rate": 1e30}), notes, tmp_path / "nan")
+    monkeypatch.setattr(Notes, "audio", lambda self, rows: torch.zeros(len(np.asarray(rows)), self.samples))
+    with pytest.raises(TrainingStoppedError, match="a batch of notes was silent"):
+        train_codec(QUICK, notes, tmp_path / "silent")
