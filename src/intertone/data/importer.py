@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -79,8 +78,7 @@ def import_nsynth(
         Engel et al. (2017), "Neural audio synthesis of musical notes with WaveNet autoencoders"; the data set's page.
     """
     source = Path(source)
-    parts = [source] if (source / "examples.json").is_file() else sorted(source.glob("*/examples.json"))
-    folders = [part.parent if part.name == "examples.json" else part for part in parts]
+    folders = _nsynth_folders(source)
     if not folders:
         raise InputError(f"an NSynth folder must hold examples.json, got {source}")
     items = [item for part in folders for item in _nsynth_items(part)]
@@ -98,7 +96,8 @@ def import_folder(
     """Import every sound below a folder; pitch and velocity from the names (``naming``), otherwise unknown.
 
     The instrument, which is also the group that stays in one split, is the sub-folder that a file lies in; for
-    files directly in ``source`` it is the name without pitch, velocity and take numbers.
+    files directly in ``source`` it is the name without pitch, velocity and take numbers, or the folder's name if
+    nothing is left of that.
 
     Args:
         source: The folder; hidden files and folders are passed over.
@@ -124,6 +123,17 @@ def import_folder(
     return _import(
         items, source, folder, kind="folder", config=config or ImportConfig(), extra=extra, progress=progress
     )
+
+
+def is_nsynth(source: Path | str) -> bool:
+    """Say whether ``import_nsynth`` is meant for this folder: it or a folder in it has an ``examples.json``."""
+    return bool(_nsynth_folders(Path(source)))
+
+
+def _nsynth_folders(source: Path) -> list[Path]:
+    if (source / "examples.json").is_file():
+        return [source]
+    return [path.parent for path in sorted(source.glob("*/examples.json"))]
 
 
 def _nsynth_items(part: Path) -> Iterator[_Item]:
@@ -158,7 +168,7 @@ def _folder_items(source: Path, fractions: Sequence[float]) -> Iterator[_Item]:
             if path.suffix.lower() not in ENDINGS:
                 yield _Item(path, label, f"a sound's name must end in one of {', '.join(ENDINGS)}")
                 continue
-            instrument = naming.instrument if place == Path() else place.as_posix()
+            instrument = naming.instrument or source.resolve().name if place == Path() else place.as_posix()
             split = split_of(instrument, fractions)
             heard = (naming.pitch, naming.velocity)
             yield _Item(path, label, NoteRow(label, *heard, instrument, "unknown", source.name, instrument, split))
@@ -189,7 +199,9 @@ def _import(
             progress(start + len(chunk), len(items))
     header = finish_notes(folder, len(starts))
     if not sum(header["shards"]):
-        raise InputError(f"{source} must hold sounds that can be used, but {_reasons(Path(folder), len(items))}")
+        reasons = "; ".join(f"{number} × {reason}" for reason, number in header["skipped"].items())
+        why = f"none of {len(items)} files is: {reasons}" if items else "there is no file at all"
+        raise InputError(f"{source} must hold sounds that can be used, but {why}")
     return header
 
 
@@ -239,14 +251,5 @@ def _read_sound(item: _Item, config: ImportConfig, line: dict[str, Any]) -> Tens
     return audio
 
 
-def _reasons(folder: Path, n_items: int) -> str:
-    """Say why none of the sounds was used, the most frequent reason first."""
-    if not n_items:
-        return "there is no file at all"
-    lines = map(json.loads, (folder / "report.jsonl").read_text(encoding="utf-8").splitlines())
-    counts = Counter(line["skipped"].split(", got")[0] for line in lines)
-    return f"none of {n_items} files is: " + "; ".join(f"{count} × {reason}" for reason, count in counts.most_common())
-
-
-def _is_midi(number: Any) -> bool:
+def _is_midi(number: Any) -> TypeGuard[int]:
     return isinstance(number, int) and 0 <= number <= 127

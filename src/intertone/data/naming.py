@@ -35,7 +35,10 @@ _TAKE = re.compile(r"^(?:(?:take|rr|round|v)?\d{1,3}|take|rr|round|robin)$", re.
 
 @dataclass(frozen=True)
 class Naming:
-    """What a name says: ``pitch`` and ``velocity`` (−1 unknown), ``instrument``: the name without them and counters."""
+    """What a name says: ``pitch`` and ``velocity``, −1 where unknown, and ``instrument``.
+
+    The instrument is made of the other words, without take numbers at the end, joined by ``-``; empty if none are left.
+    """
 
     pitch: int
     velocity: int
@@ -96,7 +99,7 @@ def _read(stem: str, counting: set[str]) -> Naming:
         rest.pop()
     while len(rest) > 1 and _TAKE.match(rest[-1]):
         rest.pop()
-    naming = Naming(-1, -1, "-".join(rest) or stem)
+    naming = Naming(-1, -1, "-".join(rest))
     if len(pitches) == 1:
         naming = replace(naming, pitch=pitches.pop())
     return replace(naming, velocity=velocities.pop()) if len(velocities) == 1 else naming

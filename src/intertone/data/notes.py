@@ -109,7 +109,7 @@ class Notes:
     def audio(self, rows: npt.ArrayLike | Tensor) -> Tensor:
         """Read the notes in ``rows``, in the order asked; repetitions are allowed.
 
-        Each shard is read in rising order whatever the order of ``rows``, so sorting them first gains nothing.
+        The disk is read in rising order whatever the order of ``rows``, so sorting them first gains nothing.
 
         Args:
             rows: ``(n,)`` row numbers, 0…len − 1.
@@ -125,12 +125,10 @@ class Notes:
         if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
             raise IndexError(f"rows must be in 0..{len(self) - 1}, got {rows.min()}..{rows.max()}")
         audio = np.empty((len(rows), self.samples), np.float32)
-        order = np.argsort(rows, kind="stable")
-        shards = self._shard[rows[order]]
-        for places in np.split(order, np.flatnonzero(np.diff(shards)) + 1) if len(order) else []:
-            wanted = rows[places]
-            pcm = self._shard_audio(int(self._shard[wanted[0]]))[self._row[wanted]]
-            audio[places] = dequantise(pcm, self.scale[wanted])
+        for place in np.argsort(rows, kind="stable"):
+            row = rows[place]
+            pcm = self._shard_audio(int(self._shard[row]))[self._row[row]]
+            dequantise(pcm, float(self.scale[row]), out=audio[place])
         return torch.from_numpy(audio)
 
     def _shard_audio(self, shard: int) -> npt.NDArray[np.int16]:

@@ -8,6 +8,7 @@ import hashlib
 import multiprocessing
 import os
 import re
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -111,6 +112,7 @@ def render_bank(
         missing = sorted(set(programs) - set(bank.programs))
         raise InputError(f"programs must be some of the bank's {len(bank.programs)}, got {missing or 'none'}")
     settings = config.model_dump(mode="json") | {"programs": programs, "bank": bank.name, "sha256": _digest(bank.path)}
+    _synth(bank, config).close()  # what is missing is said before anything is written
     header = begin_notes(
         folder, sample_rate=config.sample_rate, samples=config.samples, kind="soundfont", settings=settings
     )
@@ -170,6 +172,7 @@ _process: dict[str, Any] = {}
 
 
 def _start(bank: Bank, folder: Path, config: RenderConfig) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's business
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _process.update(bank=bank, folder=folder, config=config, synth=_synth(bank, config))
 

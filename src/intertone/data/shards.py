@@ -67,10 +67,11 @@ def quantise(audio: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int16], fl
     return np.round(audio * (FULL_SCALE / peak)).astype(np.int16), peak
 
 
-def dequantise(pcm: npt.NDArray[np.int16], scale: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """Give back the ``(notes, samples)`` audio of 16-bit notes with one ``scale`` each."""
-    factor = (np.asarray(scale, np.float64) / FULL_SCALE).astype(np.float32)
-    return np.multiply(pcm, factor[:, None], dtype=np.float32)
+def dequantise(
+    pcm: npt.NDArray[np.int16], scale: float, *, out: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.float32]:
+    """Give back the ``(samples,)`` audio of one 16-bit note, in ``out`` if given."""
+    return np.multiply(pcm, np.float32(scale / FULL_SCALE), out=out, dtype=np.float32)
 
 
 def begin_notes(
@@ -163,7 +164,7 @@ def finish_notes(folder: Path | str, shards: int) -> dict[str, Any]:
         shards: How many shards the set has.
 
     Returns:
-        The content of ``notes.json``, with ``counts``; a set without a note is not called finished.
+        The content of ``notes.json``, with ``counts`` and ``skipped``; without a note it is not called finished.
 
     Raises:
         InputError: If a shard is missing, a group is in training and elsewhere, or the disk does not take the index.
@@ -184,7 +185,12 @@ def finish_notes(folder: Path | str, shards: int) -> dict[str, Any]:
         np.savez(handle, allow_pickle=False, **_columns(rows, sizes))
     with replacing(folder / "report.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(line) + "\n" for line in report), encoding="utf-8")
-    header = read_header(folder) | {"finished": bool(rows), "shards": sizes, "counts": count(rows)}
+    header = read_header(folder) | {
+        "finished": bool(rows),
+        "shards": sizes,
+        "counts": count(rows),
+        "skipped": skipped(report),
+    }
     write_json(folder / "notes.json", header)
     return header
 
@@ -200,6 +206,23 @@ def count(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
         }
         for split in SPLITS
     }
+
+
+def skipped(report: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Count what was left out, by reason without the particulars, the most frequent first.
+
+    Example:
+        >>> skipped([{"skipped": "a sound must be mono, got 2"}, {"done": []}, {"skipped": {"silent": ["060-025"]}}])
+        {'a sound must be mono': 1, 'silent': 1}
+    """
+    reasons: Counter[str] = Counter()
+    for line in report:
+        found = line.get("skipped", {})
+        if isinstance(found, str):
+            reasons[found.split(", got")[0]] += 1
+        else:
+            reasons.update({reason: len(notes) for reason, notes in found.items()})
+    return dict(reasons.most_common())
 
 
 def read_header(folder: Path | str) -> dict[str, Any]:

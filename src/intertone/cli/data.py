@@ -1,0 +1,163 @@
+"""``intertone data``: notes for training, rendered from a sound bank or imported from sound files."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from intertone.errors import InputError
+
+app = typer.Typer(help="Make and describe note sets, which training reads.", no_args_is_help=True)
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the note set; an interrupted one goes on.")]
+SampleRate = Annotated[int | None, typer.Option(help="In Hz; 16000 if not given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
+
+
+@app.command()
+def render(
+    out: Out,
+    soundfont: Annotated[
+        Path | None, typer.Argument(help="A .sf2 or .sf3 bank; if not given, SOUNDFONT or the system's.")
+    ] = None,
+    sample_rate: SampleRate = None,
+    programs: Annotated[str | None, typer.Option(help="Such as 0-7,24; all if not given.")] = None,
+    pitch_min: Annotated[int | None, typer.Option(help="Lowest key; 21 if not given.")] = None,
+    pitch_max: Annotated[int | None, typer.Option(help="Highest key; 108 if not given.")] = None,
+    pitch_step: Annotated[int | None, typer.Option(help="2 takes every second key.")] = None,
+    velocities: Annotated[str | None, typer.Option(help="Such as 25,127; 25,50,75,100,127 if not given.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Render the notes of a sound bank, four seconds each, as NSynth does."""
+    from intertone.data.render import RenderConfig, render_bank
+    from intertone.data.soundfont import find_soundfont
+
+    given = {"sample_rate": sample_rate, "pitch_min": pitch_min, "pitch_max": pitch_max, "pitch_step": pitch_step}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if velocities is not None:
+        settings["velocities"] = tuple(parse_numbers(velocities))
+    config = RenderConfig.parse(settings, source="the options")
+    chosen = None if programs is None else parse_numbers(programs)
+    with _progress("programs") as report:
+        header = render_bank(
+            find_soundfont(soundfont), out, config=config, programs=chosen, workers=workers, progress=report
+        )
+    _show(out, header, as_json)
+
+
+@app.command("import")
+def import_sounds(
+    source: Annotated[Path, typer.Argument(help="NSynth as it is unpacked, or any folder of sounds.")],
+    out: Out,
+    kind: Annotated[str | None, typer.Option(help="nsynth or folder; nsynth if there is an examples.json.")] = None,
+    sample_rate: SampleRate = None,
+    seconds: Annotated[float | None, typer.Option(help="Length of a note; 4 if not given.")] = None,
+    fractions: Annotated[
+        str | None, typer.Option(help="Shares of train, valid, test for a folder; 0.8,0.1,0.1 if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import sound files: mono, one sample rate, one length."""
+    from intertone.data.importer import ImportConfig, import_folder, import_nsynth, is_nsynth
+
+    given = {"sample_rate": sample_rate, "seconds": seconds}
+    config = ImportConfig.parse({k: v for k, v in given.items() if v is not None}, source="the options")
+    kind = kind or ("nsynth" if is_nsynth(source) else "folder")
+    if kind not in ("nsynth", "folder"):
+        raise InputError(f"--kind must be nsynth or folder, got {kind}")
+    if kind == "nsynth" and fractions is not None:
+        raise InputError("--fractions must be left out for NSynth, which has its own splits")
+    with _progress("sounds") as report:
+        if kind == "nsynth":
+            header = import_nsynth(source, out, config=config, progress=report)
+        else:
+            shares = {} if fractions is None else {"fractions": parse_shares(fractions)}
+            header = import_folder(source, out, config=config, progress=report, **shares)
+    _show(out, header, as_json)
+
+
+@app.command()
+def info(
+    folder: Annotated[Path, typer.Argument(help="A note set.")],
+    as_json: AsJson = False,
+) -> None:
+    """Describe a note set: what each split holds, and what was left out and why."""
+    from intertone.data.shards import read_header
+
+    header = read_header(folder)
+    if not header["finished"]:
+        raise InputError(f"the note set must be finished, got {folder}; run the command that began it again")
+    _show(folder, header, as_json)
+
+
+def parse_numbers(text: str) -> list[int]:
+    """Read a list of numbers and ranges.
+
+    Raises:
+        InputError: If it is none.
+
+    Example:
+        >>> parse_numbers("0-3,24")
+        [0, 1, 2, 3, 24]
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, separator, last = part.strip().partition("-")
+        if not first.isdecimal() or (separator and not last.isdecimal()):
+            raise InputError(f"numbers must be like 0-7,24, got {text}")
+        found = range(int(first), min(int(last or first), 1000) + 1)
+        if not found:
+            raise InputError(f"a range must rise, got {part}")
+        numbers += found
+    return numbers
+
+
+def parse_shares(text: str) -> tuple[float, ...]:
+    """Read numbers with commas between them.
+
+    Raises:
+        InputError: If they are none.
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"shares must be like 0.8,0.1,0.1, got {text}") from None
+
+
+@contextmanager
+def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(unit, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _show(folder: Path, header: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        names = ("kind", "sample_rate", "samples", "counts", "skipped", "settings")
+        print(json.dumps({"folder": str(folder)} | {name: header[name] for name in names}, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    seconds = header["samples"] / header["sample_rate"]
+    table = Table("split", title=f"{folder}: {header['kind']}, {header['sample_rate']} Hz, {seconds:g} s a note")
+    for name in ("notes", "instruments", "groups"):
+        table.add_column(name, justify="right")
+    for split, counts in header["counts"].items():
+        table.add_row(split, *(str(counts[name]) for name in ("notes", "instruments", "groups")))
+    console = Console()
+    console.print(table)
+    for reason, number in header["skipped"].items():
+        console.print(f"left out: {number} × {reason}", markup=False, highlight=False)
+    for split, counts in header["counts"].items():
+        if not counts["notes"]:
+            console.print(f"{split} is empty: its share of so few groups came out as none", highlight=False)
