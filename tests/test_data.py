@@ -1,5 +1,6 @@
 """Note sets: what is written is read, in any order; a broken-off run continues; NSynth and folders come in."""
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -121,6 +122,17 @@ def test_writing_refuses_other_settings_and_other_folders(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="must be a folder that can be written to"):
         begin_notes(tmp_path / "file", sample_rate=8000, samples=50, kind="folder", settings={})
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    begin_notes(tmp_path, sample_rate=8000, samples=4, kind="folder", settings={})
+    monkeypatch.setattr("intertone.files.os.fsync", full)
+    with pytest.raises(InputError, match=r"shard-00000\.npy must be writable, but there is no space left"):
+        write_shard(tmp_path, 0, np.ones((1, 4), np.int16), [1.0], [row(0)])
+    assert list(files(tmp_path)) == ["notes.json"]
 
 
 def test_a_group_in_two_splits_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Banks and their notes: the tables, the groups, the pitch, no folding, the same bytes however it was made."""
 
 import json
+import multiprocessing
 import os
 import signal
 import struct
@@ -174,7 +175,7 @@ def test_what_is_no_bank_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(InputError, match="must be a complete SoundFont file"):
         read_soundfont(path)
     path.write_bytes(b"RIFF\0\0\0\0WAVE")
-    with pytest.raises(InputError, match=r"must be a SoundFont file \(.sf2, .sf3\)"):
+    with pytest.raises(InputError, match=r"x\.sf2 must be a SoundFont file \(\.sf2, \.sf3\), got something else$"):
         read_soundfont(path)
     monkeypatch.setenv("SOUNDFONT", str(tmp_path / "none.sf2"))
     with pytest.raises(InputError, match=r"the soundfont must be a file, got .*none\.sf2"):
@@ -294,6 +295,19 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
         render_bank(path, tmp_path / "whole", programs=programs, config=SHORT.model_copy(update={"pitch_step": 1}))
 
 
+def test_a_process_that_is_killed_is_said_and_made_good(tmp_path: Path) -> None:
+    path, programs = fluid_r3(), [0, 7, 24, 40, 48, 73]
+
+    def kill(done: int, total: int) -> None:
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    with pytest.raises(InputError, match="every rendering process must live to its end"):
+        render_bank(path, tmp_path, config=SHORT, programs=programs, workers=2, progress=kill)
+    header = render_bank(path, tmp_path, config=SHORT, programs=programs, workers=1)
+    assert len(header["shards"]) == 6
+
+
 def test_command_line_renders(tmp_path: Path) -> None:
     words = ["render", str(fluid_r3()), "-o", str(tmp_path / "set"), "--programs", "73", "--workers", "1", "--json"]
     result = CliRunner().invoke(app, [*words, "--pitch-step", "40", "--velocities", "25"], catch_exceptions=False)
@@ -311,7 +325,7 @@ def test_rendering_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         render_bank(path, tmp_path / "out", programs=[0, 9])
     with pytest.raises(InputError, match="workers must be >= 1, got 0"):
         render_bank(path, tmp_path / "out", workers=0)
-    with pytest.raises(InputError, match=r"sample_rate must be in 1000\.\.96000 Hz, got 192000"):
+    with pytest.raises(InputError, match=r"sample_rate must be in 4000\.\.96000 Hz, got 192000"):
         synthesis_rate(192000)
     monkeypatch.setitem(sys.modules, "fluidsynth", None)
     with pytest.raises(InputError, match=r"apt-get install libfluidsynth3 .*pip install 'intertone\[render\]'"):

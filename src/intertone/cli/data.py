@@ -149,15 +149,17 @@ def _show(folder: Path, header: dict[str, Any], as_json: bool) -> None:
     from rich.table import Table
 
     seconds = header["samples"] / header["sample_rate"]
-    table = Table("split", title=f"{folder}: {header['kind']}, {header['sample_rate']} Hz, {seconds:g} s a note")
+    title = f"{folder}: {header['kind']}, {header['sample_rate']} Hz, {seconds:g} s a note"
+    table = Table("split")
     for name in ("notes", "instruments", "groups"):
         table.add_column(name, justify="right")
     for split, counts in header["counts"].items():
         table.add_row(split, *(str(counts[name]) for name in ("notes", "instruments", "groups")))
     console = Console()
+    console.print(title, markup=False, highlight=False, soft_wrap=True)
     console.print(table)
     for reason, number in header["skipped"].items():
-        console.print(f"left out: {number} × {reason}", markup=False, highlight=False)
+        console.print(f"left out: {number} × {reason}", markup=False, highlight=False, soft_wrap=True)
     for split, counts in header["counts"].items():
         if not counts["notes"]:
             console.print(f"{split} is empty: its share of so few groups came out as none", highlight=False)

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from intertone.audio import load_audio, resample
+from intertone.audio import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, load_audio, resample
 from intertone.config import Settings
 from intertone.data.naming import read_names
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, shard_done, write_shard
@@ -28,7 +28,7 @@ _NSYNTH_WORDS = ("instrument_str", "instrument_family_str", "instrument_source_s
 class ImportConfig(Settings):
     """What the notes become."""
 
-    sample_rate: int = Field(16000, ge=4000, le=96000, description="in Hz")
+    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="in Hz")
     seconds: float = Field(4.0, gt=0, le=60, description="longer sounds are cropped, shorter ones padded with silence")
 
     @property

@@ -6,12 +6,12 @@ Middle C is C4 = 60. Words are what lies between the start, the end and ``_``, `
 ``guitar_001-060-100``          three digits each at the end: pitch and velocity, as in NSynth; also ``_060_100``
 ``piano pitch60 vel100``        a number after ``pitch``, ``midi``, ``key`` or ``note``; ``vel``, ``velocity``
 ``Violin.C#4``, ``violin_Db3``  a capital letter, ``#``, ``s`` or ``♯`` for sharp, ``b`` or ``♭`` for flat, octave 0-9
-``flute_60``                    a last word of two or three digits, 21-108, behind ``_``, unless it counts something
+``flute_60``, ``flute_62``      a last word of two or three digits, 21-108, behind ``_``, in a series of at least two
 ==============================  =============================================================================
 
-A number that counts is no pitch: behind words such as ``take``, ``rr`` or ``bpm``, or where files of the same name in
-the same folder have numbers below 21. Where two words say different pitches, the pitch is unknown. Small letters are no
-note names: ``take_b2`` is the second take of b.
+A last number is no pitch behind words that count or measure, such as ``take``, ``rr``, ``bpm`` or ``vel``, or where
+files of the same name in the same folder have numbers below 21. Where two words say different pitches, the pitch is
+unknown. Small letters are no note names: ``take_b2`` is the second take of b.
 """
 
 import re
@@ -28,7 +28,7 @@ _VELOCITY = re.compile(r"^vel(?:ocity)?(\d{1,3})$", re.IGNORECASE)
 _NOTE = re.compile(r"^([A-G])([#♯sb♭]?)([0-9])$")
 _NUMBER = re.compile(r"^(.*)_(\d{1,3})$")
 _COUNTER = re.compile(
-    r"^(?:take|rr|round|robin|bpm|tempo|loop|sample|track|part|no|nr|num|number|version|v|file|rec|hz)$"
+    r"^(?:take|rr|round|robin|bpm|tempo|loop|sample|track|part|no|nr|num|number|version|v|file|rec|hz|vel|velocity|dyn)$"
 )
 _TAKE = re.compile(r"^(?:(?:take|rr|round|v)?\d{1,3}|take|rr|round|robin)$", re.IGNORECASE)
 
@@ -70,16 +70,19 @@ def read_names(stems: Sequence[str]) -> list[Naming]:
         One answer for each.
 
     Example:
-        >>> read_names(["Violin_A4_vel80", "flute_60", "take2"])
-        [Naming(pitch=69, velocity=80, instrument='Violin'), Naming(pitch=60, velocity=-1, instrument='flute'),
-         Naming(pitch=-1, velocity=-1, instrument='take2')]
+        >>> read_names(["Violin_A4_vel80", "take2"])
+        [Naming(pitch=69, velocity=80, instrument='Violin'), Naming(pitch=-1, velocity=-1, instrument='take2')]
+        >>> [naming.pitch for naming in read_names(["flute_60", "flute_62", "Juno_60"])]
+        [60, 62, -1]
     """
-    numbers = [match.groups() for match in map(_NUMBER.match, stems) if match]
-    counting = {front for front, number in numbers if int(number) < LOWEST}
-    return [_read(stem, counting) for stem in stems]
+    series: dict[str, set[int]] = {}
+    for match in filter(None, map(_NUMBER.match, stems)):
+        series.setdefault(match[1], set()).add(int(match[2]))
+    pitched = {front for front, numbers in series.items() if len(numbers) > 1 and min(numbers) >= LOWEST}
+    return [_read(stem, pitched) for stem in stems]
 
 
-def _read(stem: str, counting: set[str]) -> Naming:
+def _read(stem: str, pitched: set[str]) -> Naming:
     match = _NSYNTH.match(stem)
     if match and max(int(match[2]), int(match[3])) <= 127:
         return Naming(int(match[2]), int(match[3]), match[1])
@@ -94,7 +97,7 @@ def _read(stem: str, counting: set[str]) -> Naming:
         else:
             rest.append(word)
     numbered = _NUMBER.match(stem)
-    if not pitches and numbered and numbered[1] not in counting and _is_pitch(numbered[1], numbered[2]):
+    if not pitches and numbered and numbered[1] in pitched and _is_pitch(numbered[1], numbered[2]):
         pitches.add(int(numbered[2]))
         rest.pop()
     while len(rest) > 1 and _TAKE.match(rest[-1]):

@@ -22,12 +22,12 @@ import numpy.typing as npt
 import torch
 from pydantic import Field, model_validator
 
-from intertone.audio import resample
+from intertone.audio import MIN_SAMPLE_RATE, resample
 from intertone.config import Settings
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, shard_done, write_shard
 from intertone.data.soundfont import Bank, read_soundfont
 from intertone.data.split import split_of
-from intertone.data.synth import Synth, synthesis_rate
+from intertone.data.synth import HIGHEST_RATE, Synth, synthesis_rate
 from intertone.errors import InputError
 
 SILENCE = 1e-4  # peak, of full scale 1: -80 dB
@@ -40,7 +40,7 @@ FAMILIES = (
 class RenderConfig(Settings):
     """What is played; the defaults are NSynth's."""
 
-    sample_rate: int = Field(16000, ge=4000, le=96000, description="in Hz")
+    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="in Hz")
     hold_seconds: float = Field(3.0, gt=0, le=60, description="until the key is let go")
     release_seconds: float = Field(1.0, ge=0, le=60, description="after that")
     pitch_min: int = Field(21, ge=0, le=127, description="lowest key")

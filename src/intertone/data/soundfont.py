@@ -178,6 +178,8 @@ def read_soundfont(path: Path | str) -> Bank:
             zones = tuple(_combine(outer, instruments, samples))
             preset = Preset(int(record["bank"]), int(record["program"]), _text(record["name"]), zones)
             presets[preset.bank, preset.program] = preset
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"the soundfont must be readable, got {path}: {error.strerror}") from None
     except (KeyError, ValueError, IndexError, struct.error) as error:

@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from intertone.audio import MIN_SAMPLE_RATE
 from intertone.data.soundfont import INSTALL
 from intertone.errors import InputError
 
@@ -32,14 +33,14 @@ def synthesis_rate(sample_rate: int) -> int:
     those it plays above their own pitch. The more room above what is kept, the less of it arrives there.
 
     Raises:
-        InputError: If ``sample_rate`` is not in 1,000…96,000 Hz.
+        InputError: If ``sample_rate`` is not in 4,000…96,000 Hz.
 
     Example:
         >>> [synthesis_rate(rate) for rate in (8000, 16000, 22050, 44100, 48000)]
         [96000, 96000, 88200, 88200, 96000]
     """
-    if not 1000 <= sample_rate <= HIGHEST_RATE:
-        raise InputError(f"sample_rate must be in 1000..{HIGHEST_RATE} Hz, got {sample_rate}")
+    if not MIN_SAMPLE_RATE <= sample_rate <= HIGHEST_RATE:
+        raise InputError(f"sample_rate must be in {MIN_SAMPLE_RATE}..{HIGHEST_RATE} Hz, got {sample_rate}")
     return HIGHEST_RATE // sample_rate * sample_rate
 
 
