@@ -1,24 +1,17 @@
-"""Note sets: what is written is read, in any order; a broken-off run continues; NSynth and folders come in."""
+"""Note sets: what is written is read, in any order; a broken-off run continues."""
 
 import errno
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from intertone.audio import save_audio
-from intertone.cli.data import app
-from intertone.data.importer import ImportConfig, import_folder, import_nsynth
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, dequantise, finish_notes, quantise, write_shard
 from intertone.data.split import SPLITS, split_of
 from intertone.errors import InputError
-
-SMALL = ImportConfig(sample_rate=8000, seconds=0.25)
 
 
 def row(index: int, group: str = "flute") -> NoteRow:
@@ -40,16 +33,6 @@ def write_set(folder: Path, *, sizes: tuple[int, ...] = (3, 0, 4), samples: int 
         start += size
     finish_notes(folder, len(sizes))
     return audio
-
-
-def tone(hz: float, *, seconds: float = 0.3, sample_rate: int = 8000, channels: int = 1) -> torch.Tensor:
-    time = torch.arange(round(seconds * sample_rate)) / sample_rate
-    return (0.5 * torch.sin(2 * torch.pi * hz * time)).expand(channels, -1)
-
-
-def report(folder: Path) -> dict[str, dict[str, object]]:
-    lines = map(json.loads, (folder / "report.jsonl").read_text(encoding="utf-8").splitlines())
-    return {line["file"]: line for line in lines}
 
 
 # ---- shards
@@ -175,173 +158,3 @@ def test_split_follows_the_hash_and_the_fractions() -> None:
     assert split_of("piano", (0.11, 0.005, 0.885)) == "test"
     with pytest.raises(InputError, match="three shares >= 0 with the sum 1"):
         split_of("piano", (0.5, 0.1, 0.1))
-
-
-# ---- import
-
-
-def nsynth(folder: Path, split: str, notes: dict[str, str]) -> None:
-    part = folder / f"nsynth-{split}"
-    (part / "audio").mkdir(parents=True)
-    entries = {}
-    for name, family in notes.items():
-        instrument, pitch, velocity = name.rsplit("-", 2)
-        entries[name] = {
-            "note_str": name, "instrument_str": instrument, "instrument_family_str": family, "pitch": int(pitch),
-            "instrument_source_str": "acoustic", "velocity": int(velocity), "sample_rate": 16000,
-        }  # fmt: skip
-        save_audio(part / "audio" / f"{name}.wav", tone(440), sample_rate=8000)
-    (part / "examples.json").write_text(json.dumps(entries))
-
-
-def test_nsynth_keeps_its_splits_and_names(tmp_path: Path) -> None:
-    source, out = tmp_path / "nsynth", tmp_path / "out"
-    nsynth(source, "train", {"bass_acoustic_000-030-100": "bass", "flute_acoustic_001-060-025": "flute"})
-    nsynth(source, "valid", {"organ_acoustic_002-061-127": "organ"})
-    nsynth(source, "test", {"organ_acoustic_002-062-127": "organ", "reed_acoustic_003-070-050": "reed"})
-    (source / "nsynth-test/audio/reed_acoustic_003-070-050.wav").unlink()
-    path = source / "nsynth-train/examples.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"x-001-001": {"pitch": "high"}}))
-    header = import_nsynth(source, out, config=SMALL)
-    notes = Notes.open(out)
-    assert [counts["notes"] for counts in header["counts"].values()] == [2, 1, 1]
-    assert dict(zip(notes.name.tolist(), notes.split.tolist(), strict=True)) == {
-        "bass_acoustic_000-030-100": "train", "flute_acoustic_001-060-025": "train",
-        "organ_acoustic_002-061-127": "valid", "organ_acoustic_002-062-127": "test",
-    }  # fmt: skip
-    flute = notes.select(family="flute")[0]
-    assert (notes.pitch[flute], notes.velocity[flute], notes.instrument[flute]) == (60, 25, "flute_acoustic_001")
-    assert "existing regular file" in str(report(out)["nsynth-test/audio/reed_acoustic_003-070-050.wav"]["skipped"])
-    assert "NSynth's names" in str(report(out)["nsynth-train/x-001-001"]["skipped"])
-    assert str(tmp_path) not in (out / "report.jsonl").read_text()
-
-
-def test_nsynth_with_an_instrument_in_train_and_test_is_refused(tmp_path: Path) -> None:
-    for split in ("train", "test"):
-        nsynth(tmp_path / "nsynth", split, {"bass_acoustic_000-030-100": "bass"})
-    with pytest.raises(InputError, match="no group may be in train and in another split"):
-        import_nsynth(tmp_path / "nsynth", tmp_path / "out", config=SMALL)
-
-
-def make_folder(source: Path) -> None:
-    for place in ("strings/violin", "strings/cello"):
-        (source / place).mkdir(parents=True)
-    save_audio(source / "strings/violin/A4.wav", tone(440, seconds=1.0), sample_rate=8000)
-    save_audio(source / "strings/violin/E5_vel90.flac", tone(660, sample_rate=16000, channels=2), sample_rate=16000)
-    save_audio(source / "strings/cello/take2.wav", tone(110, seconds=0.1), sample_rate=8000)
-    save_audio(source / "Flute_C#4.wav", tone(277.2), sample_rate=8000)
-    (source / "broken.wav").write_bytes(b"RIFF but no sound")
-    (source / "empty.wav").touch()
-    (source / "readme.txt").write_text("hello")
-    (source / ".hidden.wav").write_bytes(b"")
-    save_audio(source / "late.wav", torch.cat([torch.zeros(1, 4000), tone(440)], -1), sample_rate=8000)
-
-
-def test_a_folder_comes_in_with_a_line_for_every_file(tmp_path: Path) -> None:
-    source, out = tmp_path / "sounds", tmp_path / "out"
-    make_folder(source)
-    header = import_folder(source, out, config=SMALL)
-    notes = Notes.open(out)
-    lines = report(out)
-    assert set(lines) == {path.relative_to(source).as_posix() for path in source.rglob("[!.]*") if path.is_file()}
-    assert sorted(zip(notes.name.tolist(), notes.pitch.tolist(), notes.instrument.tolist(), strict=True)) == [
-        ("Flute_C#4.wav", 61, "Flute"),
-        ("strings/cello/take2.wav", -1, "strings/cello"),
-        ("strings/violin/A4.wav", 69, "strings/violin"),
-        ("strings/violin/E5_vel90.flac", 76, "strings/violin"),
-    ]
-    violin = lines["strings/violin/E5_vel90.flac"]
-    assert (violin["sample_rate"], violin["channels"], violin["seconds"]) == (16000, 2, 0.3)
-    assert violin["done"] == ["mixed 2 channels to one", "resampled to 8000 Hz", "cropped to 0.25 s"]
-    assert lines["strings/cello/take2.wav"]["done"] == ["padded to 0.25 s"]
-    assert "must end in one of .wav" in str(lines["readme.txt"]["skipped"])
-    assert "got broken.wav" in str(lines["broken.wav"]["skipped"])
-    assert "must not be silent" in str(lines["late.wav"]["skipped"])
-    assert sum(header["skipped"].values()) == 4
-    index = int(notes.select(pitch=69)[0])
-    assert torch.allclose(notes.audio([index])[0], tone(440)[0, :2000], atol=1e-4)
-    # 0.1 s of tone, then silence
-    padded = notes.audio(notes.select(pitch=-1))[0]
-    assert padded[800:].abs().max() == 0
-    assert len({(group, split) for group, split in zip(notes.group, notes.split, strict=True)}) == len(set(notes.group))
-
-
-def test_an_import_that_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "sounds"
-    make_folder(source)
-    monkeypatch.setattr("intertone.data.importer.SHARD_NOTES", 2)
-    import_folder(source, tmp_path / "whole", config=SMALL)
-
-    def stop(done: int, total: int) -> None:
-        if done >= 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        import_folder(source, tmp_path / "out", config=SMALL, progress=stop)
-    assert not (tmp_path / "out/index.npz").exists()
-    seen: list[int] = []
-    import_folder(source, tmp_path / "out", config=SMALL, progress=lambda done, total: seen.append(done))
-    assert files(tmp_path / "out") == files(tmp_path / "whole")
-    (source / "Oboe_C5.wav").write_bytes((source / "Flute_C#4.wav").read_bytes())
-    with pytest.raises(InputError, match="begun with the same settings to go on, but sounds_sha256 was"):
-        import_folder(source, tmp_path / "out", config=SMALL)
-
-
-def test_imports_refuse_what_holds_nothing(tmp_path: Path) -> None:
-    source = tmp_path / "sounds"
-    with pytest.raises(InputError, match="the sounds must be in a folder"):
-        import_folder(source, tmp_path / "out")
-    source.mkdir()
-    with pytest.raises(InputError, match="but there is no file at all"):
-        import_folder(source, tmp_path / "out")
-    for name in ("a.txt", "b.txt"):
-        (source / name).touch()
-    (source / "c.wav").write_bytes(b"no sound")
-    expected = r"none of 3 files is: 2 × a sound's name must end in .*; 1 × a sound must be a valid WAV"
-    with pytest.raises(InputError, match=expected):
-        import_folder(source, tmp_path / "out2")
-    with pytest.raises(InputError, match="must not lie in the folder of the sounds"):
-        import_folder(source, source / "out")
-    with pytest.raises(InputError, match=r"must hold examples\.json"):
-        import_nsynth(source, tmp_path / "out3")
-    (source / "examples.json").write_text("{")
-    with pytest.raises(InputError, match="must be NSynth's list of notes"):
-        import_nsynth(source, tmp_path / "out3")
-
-
-# ---- command line
-
-
-def test_import_and_info_say_the_same(tmp_path: Path) -> None:
-    source, out = tmp_path / "sounds", tmp_path / "out"
-    make_folder(source)
-    words = ["import", str(source), "-o", str(out), "--sample-rate", "8000", "--seconds", "0.25"]
-    result = CliRunner().invoke(app, [*words, "--fractions", "1,0,0", "--json"], catch_exceptions=False)
-    content = json.loads(result.stdout)
-    assert content["counts"]["train"] == {"notes": 4, "instruments": 3, "groups": 3}
-    assert json.loads(CliRunner().invoke(app, ["info", str(out), "--json"]).stdout) == content
-    text = CliRunner().invoke(app, ["info", str(out)]).stdout
-    assert re.search(r"train\W+4\W+3\W+3\W", text)
-    assert "left out: 1 × a sound's name must end" in text
-    assert "valid is empty" in text
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["import", "{}", "-o", "{}/x", "--kind", "zip"], "--kind must be nsynth or folder, got zip"),
-        (["import", "{}", "-o", "{}/x", "--fractions", "a"], "shares must be like"),
-        (["import", "{}", "-o", "{}/x", "--kind", "nsynth", "--fractions", "1,0,0"], "--fractions must be left out"),
-        (["import", "{}", "-o", "{}/x", "--seconds", "0"], "the options: seconds"),
-        (["render", "-o", "{}/x", "--programs", "7-3"], "a range must rise, got 7-3"),
-        (["render", "-o", "{}/x", "--programs", "all"], "numbers must be like 0-7,24, got all"),
-        (["render", "-o", "{}/x", "--velocities", "0"], "velocities must be in 1..127"),
-        (["render", "-o", "{}/x", "--pitch-min", "100", "--pitch-max", "50"], "pitch_min must be <= pitch_max=50"),
-        (["render", "{}/none.sf2", "-o", "{}/x"], "the soundfont must be a file"),
-        (["info", "{}"], "a note set must have a notes.json"),
-    ],
-)
-def test_command_line_refuses(tmp_path: Path, words: list[str], sentence: str) -> None:
-    result = CliRunner().invoke(app, [word.format(tmp_path) for word in words])
-    assert isinstance(result.exception, InputError)
-    assert sentence in str(result.exception)
