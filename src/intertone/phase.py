@@ -78,7 +78,8 @@ def estimate_phase(
     """Find a phase under which ``magnitude`` is close to the spectrogram of a sound.
 
     A long sound is worked through in blocks of ``block_frames`` that overlap; the frames that a block shares with the
-    one before keep their phase, and the new ones are integrated from them, so that the blocks join.
+    one before keep their phase, and the new ones are integrated from them, so that the blocks join. The last few
+    frames of a block, which its end cuts through, are found anew in the next.
 
     Args:
         magnitude: Linear, ``(..., n_bins, n_frames)``, >= 0.
@@ -118,6 +119,7 @@ def estimate_phase(
     flat = magnitude.reshape(-1, *magnitude.shape[-2:]).transpose(-1, -2)
     phase = torch.empty_like(flat)
     overlap = min(4 * math.ceil(config.n_fft / config.hop_length), block_frames // 2)
+    n_known = overlap - overlap // 4
     n_frames = flat.shape[-2]
     for item in range(len(flat)):
         known = None
@@ -125,13 +127,12 @@ def estimate_phase(
             stop = min(start + block_frames, n_frames)
             block = flat[item, start:stop].contiguous()
             last = length if stop == n_frames and length is not None else (stop - 1) * config.hop_length
+            samples = last - start * config.hop_length
             spectrum = _start(block, config, method, known, generator)
-            if method != "pghi":
-                spectrum = _iterate(
-                    spectrum, block, config, n_iter, acceleration, last - start * config.hop_length, known
-                )
+            if method != "pghi" and samples > 0:  # a lone frame at the end spans none
+                spectrum = _iterate(spectrum, block, config, n_iter, acceleration, samples, known)
             phase[item, start:stop] = spectrum.angle()
-            known = spectrum[-overlap:].angle()
+            known = spectrum[len(spectrum) - overlap :][:n_known].angle()
     return phase.transpose(-1, -2).reshape(magnitude.shape)
 
 
