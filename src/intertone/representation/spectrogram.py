@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from intertone.config import Settings
@@ -47,6 +47,13 @@ class MelConfig(Settings):
     n_mels: int = Field(128, ge=2, description="bands")
     f_min: float = Field(0.0, ge=0, description="lower edge of the lowest band, Hz")
     f_max: float = Field(8000.0, gt=0, description="upper edge of the highest band, Hz")
+
+    @model_validator(mode="after")
+    def _check_bands(self) -> Self:
+        highest = self.spectrogram.sample_rate / 2
+        if not self.f_min < self.f_max <= highest:
+            raise ValueError(f"f_min < f_max <= {highest} Hz must hold, got {self.f_min} and {self.f_max}")
+        return self
 
     @property
     def n_features(self) -> int:
