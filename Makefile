@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+NOTES ?= notes/fluidr3mono
+RUN ?= runs/thesis
+
+.PHONY: morph test check fix bench train-default evaluate
+
+morph: $(VENV)/installed  ## two real notes become a new sound and a picture
+	mkdir -p out
+	$(BIN)/intertone morph examples/english-horn.wav examples/sitar.wav -o out/morph.wav --mix 0.5 --plot out/morph.png
+
+test: $(VENV)/installed-dev  ## everything that must hold
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed-dev  ## speeds and ratios of this machine, in one run
+	$(BIN)/python benchmarks/speed.py
+
+train-default: $(VENV)/installed-dev  ## renders the bank (7 GB) and trains the shipped codec; stop and repeat at will
+	$(BIN)/intertone data render -o $(NOTES)
+	$(BIN)/intertone train configs/thesis.toml --data $(NOTES) --out $(RUN)
+
+evaluate: $(VENV)/installed-dev  ## the figures of the model card
+	$(BIN)/intertone evaluate thesis --data $(NOTES) --out out/evaluation
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
