@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 from typing import Literal, Self
 
 import torch
@@ -101,12 +102,14 @@ class Codec:
             }
             loaded.model.load_state_dict(state)
         except (SafetensorError, RuntimeError, OSError) as error:
-            reason = str(error).splitlines()[0]
+            *_, reason = ("", *str(error).splitlines()[:2])  # torch's first line only says that there are more
+            reason = shorten(reason, 200, placeholder=" …")
             raise InputError(f"the weights must fit config.json, got a broken or foreign {weights}: {reason}") from None
         if not all(value.isfinite().all() for value in loaded.model.state_dict().values()):
             raise InputError(f"the weights must be finite, got NaN or infinity in {weights}")
         try:
             loaded.model.to(torch.device(device))
+            next(loaded.model.parameters()).sum().item()  # a device that takes values may not give them back
         except (RuntimeError, AssertionError) as error:
             raise InputError(
                 f"the device must be one that torch can use, got {device}: {str(error).splitlines()[0]}"
@@ -194,7 +197,7 @@ class Codec:
             return torch.cat([self.model.encode(rows) for rows in features.split(BLOCK_ROWS)])
         n_frames = features.shape[-1]
         parts = []
-        for start, stop, first, last in _blocks(n_frames, BLOCK_FRAMES // step * step, margin):
+        for start, stop, first, last in _blocks(n_frames, max(1, BLOCK_FRAMES // step) * step, margin):
             part = torch.cat([self.model.encode(rows) for rows in features[..., first:last].split(BLOCK_ROWS)])
             parts.append(part[..., (start - first) // step :][..., : -(-(stop - start) // step)])
         return torch.cat(parts, -1)
@@ -206,7 +209,7 @@ class Codec:
         if margin is None or latents.shape[-1] * step <= BLOCK_FRAMES + 2 * margin:
             return torch.cat([self.model.decode(rows) for rows in latents.split(BLOCK_ROWS)])
         features = latents.new_empty(len(latents), self.representation.n_features, latents.shape[-1] * step)
-        for start, stop, first, last in _blocks(latents.shape[-1], BLOCK_FRAMES // step, margin // step):
+        for start, stop, first, last in _blocks(latents.shape[-1], max(1, BLOCK_FRAMES // step), margin // step):
             for rows, target in zip(latents.split(BLOCK_ROWS), features.split(BLOCK_ROWS), strict=True):
                 part = self.model.decode(rows[..., first:last])
                 target[..., start * step : stop * step] = part[..., (start - first) * step : (stop - first) * step]

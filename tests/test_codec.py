@@ -1,0 +1,280 @@
+"""A codec is what was saved, works through long sounds in blocks, and refuses folders that are not one."""
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import SMALL_MODEL, tone
+from safetensors.torch import load_file, save_file
+
+from intertone import codec as module
+from intertone.codec import Codec, CodecConfig, shipped_codecs
+from intertone.errors import InputError
+from intertone.models import ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig, build_model
+from intertone.representation import DecibelConfig, MelConfig, PhaseConfig
+from intertone.stft import SpectrogramConfig
+
+TINY = DecibelConfig(spectrogram=SpectrogramConfig(n_fft=128, hop_length=32))
+
+
+def rand(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def with_moved_statistics(codec: Codec) -> Codec:
+    """The codec after some training: a normalisation that does nothing would hide mistakes."""
+    codec.model.train()
+    for seed in range(3):
+        codec.model(rand(2, codec.representation.n_features, 33, seed=seed))
+    codec.model.eval()
+    return codec
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# saving
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        CodecConfig(representation=DecibelConfig(), model=SMALL_MODEL),
+        CodecConfig(representation=MelConfig(n_mels=40), model=SMALL_MODEL),
+        CodecConfig(
+            representation=DecibelConfig(top_db=120),
+            model=SMALL_MODEL.model_copy(update={"bottleneck": DenseBottleneckConfig(size=9, n_frames=33)}),
+        ),
+    ],
+    ids=["decibel", "mel", "dense"],
+)
+def test_a_saved_codec_gives_the_same_bits(config: CodecConfig, tmp_path: Path) -> None:
+    codec = with_moved_statistics(Codec(config))
+    codec.save(tmp_path / "new" / "codec", card="# a card\n")
+    assert names_in(tmp_path / "new" / "codec") == ["README.md", "config.json", "model.safetensors"]
+    assert (tmp_path / "new" / "codec" / "README.md").read_text() == "# a card\n"
+    loaded = Codec.load(tmp_path / "new" / "codec")
+    assert loaded.config == config
+    assert not loaded.model.training
+    audio = tone(57, seconds=0.5)
+    latents, context = codec.encode(audio)
+    again, again_context = loaded.encode(audio)
+    assert torch.equal(again, latents)
+    assert torch.equal(loaded.decode(again, again_context), codec.decode(latents, context))
+
+
+def test_half_as_large_is_close(small_codec: Codec, tmp_path: Path) -> None:
+    codec = with_moved_statistics(small_codec)
+    codec.save(tmp_path / "whole", card="")
+    codec.save(tmp_path / "half", card="", half=True)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.65 * sizes[0]
+    loaded = Codec.load(tmp_path / "half")
+    assert next(loaded.model.parameters()).dtype == torch.float32
+    features = rand(1, 512, 64)
+    # 11 bits of mantissa
+    difference = loaded.model(features) - codec.model(features)
+    assert 0 < difference.abs().max() < 5e-3 * codec.model(features).abs().max()
+
+
+def test_saving_again_replaces_the_codec(small_codec: Codec, tmp_path: Path) -> None:
+    Codec(small_codec.config, build_model(SMALL_MODEL, n_features=512, seed=5)).save(tmp_path, card="old")
+    (tmp_path / "notes.txt").write_text("stays")
+    small_codec.save(tmp_path, card="new")
+    features = rand(1, 512, 32)
+    assert torch.equal(Codec.load(tmp_path).model(features), small_codec.model(features))
+    assert names_in(tmp_path) == ["README.md", "config.json", "model.safetensors", "notes.txt"]
+
+
+def test_the_same_codec_gives_the_same_bytes(small_codec: Codec, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        small_codec.save(tmp_path / name, card="")
+    for file in names_in(tmp_path / "one"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+# coding
+
+
+@pytest.mark.parametrize("shape", [(8000,), (1, 8000), (2, 8000), (3, 1, 8000), (2, 2, 8000)])
+def test_shapes(small_codec: Codec, shape: tuple[int, ...]) -> None:
+    audio = rand(*shape) - 0.5
+    latents, context = small_codec.encode(audio)
+    # 512 / 32 = 16 rows of 4 channels, and 1 + 8000 / 256 rounded up = 33 frames / 32 rounded up
+    assert latents.shape == (audio.numel() // 8000, 64, 2)
+    again = small_codec.decode(latents, context)
+    assert again.shape == shape and again.isfinite().all()
+    assert not latents.requires_grad and not again.requires_grad
+
+
+def test_reconstruct_is_decode_of_encode(small_codec: Codec) -> None:
+    audio = tone(57, seconds=0.5)
+    assert torch.equal(small_codec.reconstruct(audio), small_codec.decode(*small_codec.encode(audio)))
+    phase = PhaseConfig(n_iter=3)
+    first, again = (
+        small_codec.reconstruct(audio, phase=phase, generator=torch.Generator().manual_seed(2)) for _ in range(2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, small_codec.reconstruct(audio))
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "strides"),
+    [((5, 5), ((4, 4), (4, 4), (2, 2))), ((3, 3), ((2, 1), (2, 3), (2, 2))), ((4, 4), ((2, 2), (4, 2), (2, 4)))],
+)
+@pytest.mark.parametrize("block_frames", [1, 50, 64])
+@pytest.mark.parametrize("extra", [0, 1, 17])
+def test_blocks_equal_the_whole(
+    kernel_size: tuple[int, int],
+    strides: tuple[tuple[int, int], ...],
+    block_frames: int,
+    extra: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = ConvConfig(
+        channels=(4, 6, 8), strides=strides, kernel_size=kernel_size, bottleneck=ConvBottleneckConfig(channels=2)
+    )
+    codec = with_moved_statistics(Codec(CodecConfig(representation=TINY, model=model)))
+    margin = codec.model.margin
+    assert margin is not None
+    features = rand(2, 64, 2 * margin + 3 * max(block_frames, 32) + extra)
+    latents = codec.encode_features(features)
+    decoded = codec.decode_features(latents)
+    monkeypatch.setattr(module, "BLOCK_FRAMES", block_frames)
+    monkeypatch.setattr(module, "BLOCK_ROWS", 1)
+    assert torch.allclose(codec.encode_features(features), latents, atol=1e-6)
+    assert torch.allclose(codec.decode_features(latents), decoded, atol=1e-6)
+
+
+def test_a_long_sound_in_blocks_equals_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = Codec(CodecConfig(representation=TINY, model=SMALL_MODEL))
+    audio = tone(57, seconds=1.3)
+    whole = codec.reconstruct(audio)
+    monkeypatch.setattr(module, "BLOCK_FRAMES", 64)
+    assert torch.allclose(codec.reconstruct(audio), whole, atol=1e-5)
+
+
+def test_a_dense_codec_refuses_other_lengths() -> None:
+    model = SMALL_MODEL.model_copy(update={"bottleneck": DenseBottleneckConfig(size=3, n_frames=33)})
+    codec = Codec(CodecConfig(representation=DecibelConfig(), model=model))
+    assert codec.reconstruct(tone(57, seconds=0.5)).shape == (8000,)
+    with pytest.raises(InputError, match="features must have n_frames=33 columns, got 64"):
+        codec.encode(tone(57))
+
+
+# refusals
+
+
+@pytest.mark.parametrize("name", ["thesys", "", "no/such/folder"])
+def test_an_unknown_codec(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"the codec must be one of .* or a folder with config.json, got {name}"):
+        Codec.load(name)
+    with pytest.raises(InputError, match=r"or a folder with config\.json"):
+        Codec.load(tmp_path)
+
+
+def test_shipped_codecs_are_named_in_the_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("second", "first"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    monkeypatch.setattr(module, "SHIPPED", tmp_path)
+    assert shipped_codecs() == ["first", "second"]
+    with pytest.raises(InputError, match="must be one of first, second or a folder"):
+        Codec.load("third")
+
+
+def test_missing_weights(codec_folder: Path) -> None:
+    (codec_folder / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"a codec's folder must hold model.safetensors, got none in "):
+        Codec.load(codec_folder)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:5],
+        lambda content: b"",
+        lambda content: bytes(range(256)) * 100,
+        lambda content: struct.pack("<Q", 2**62) + content[8:],
+        lambda content: content[:8] + b"{" * (len(content) - 8),
+        lambda content: content + b"more",
+    ],
+)
+def test_broken_weights(codec_folder: Path, damage) -> None:
+    weights = codec_folder / "model.safetensors"
+    weights.write_bytes(damage(weights.read_bytes()))
+    with pytest.raises(InputError, match=r"the weights must fit config\.json, got a broken or foreign ") as caught:
+        Codec.load(codec_folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"channels": (8, 16, 12)}, "size mismatch for encoder"),
+        ({"bottleneck": DenseBottleneckConfig(size=4)}, "size mismatch for to_latents"),
+        ({"channels": (8, 16, 16, 16), "strides": ((4, 4), (4, 4), (2, 2), (1, 1))}, "Missing key"),
+    ],
+)
+def test_weights_of_another_model(codec_folder: Path, change: dict[str, object], name: str) -> None:
+    other = CodecConfig(representation=DecibelConfig(), model=SMALL_MODEL.model_copy(update=change))
+    other.write(codec_folder / "config.json")
+    with pytest.raises(
+        InputError, match=f"the weights must fit config.json, got a broken or foreign .*{name}"
+    ) as caught:
+        Codec.load(codec_folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(codec_folder: Path, value: float) -> None:
+    weights = load_file(codec_folder / "model.safetensors")
+    weights["encoder.0.0.weight"][0, 0, 0, 0] = value
+    save_file(weights, codec_folder / "model.safetensors")
+    with pytest.raises(InputError, match="the weights must be finite, got NaN or infinity in "):
+        Codec.load(codec_folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "format: Input should be 1, got 2"),
+        ({"modle": {}}, r"modle is no setting; did you mean model\?"),
+        ({"model": {"kind": "conv", "chanels": [4]}}, r"model.chanels is no setting; did you mean channels\?"),
+        ({"representation": {"kind": "wavelet"}}, "representation"),
+        (
+            {"representation": {"kind": "mel", "spectrogram": {"sample_rate": 8000}}},
+            r"f_min < f_max <= 4000.0 Hz must hold, got 0.0 and 8000.0",
+        ),
+    ],
+)
+def test_settings_that_are_wrong(codec_folder: Path, change: dict[str, object], message: str) -> None:
+    path = codec_folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match=message):
+        Codec.load(codec_folder)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "\x00\x01"])
+def test_settings_that_are_no_json(codec_folder: Path, content: str) -> None:
+    (codec_folder / "config.json").write_text(content)
+    with pytest.raises(InputError, match="the settings file must "):
+        Codec.load(codec_folder)
+
+
+@pytest.mark.parametrize("device", ["quantum", "cuda:99", "meta", ""])
+def test_an_unknown_device(codec_folder: Path, device: str) -> None:
+    with pytest.raises(InputError, match=f"the device must be one that torch can use, got {device}"):
+        Codec.load(codec_folder, device=device)
+
+
+def test_a_folder_that_cannot_be_written(small_codec: Codec, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"the codec's folder must be writable, got .*file"):
+        small_codec.save(tmp_path / "file", card="")
+    assert (tmp_path / "file").read_text() == "in the way"
