@@ -51,7 +51,8 @@ def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_
         spectrum.set_title(title)
         step = max(1, len(mono) // 8000)
         wave.plot([index / sample_rate for index in range(0, len(mono), step)], mono[::step].numpy(), linewidth=0.4)
-        wave.set_ylim(-1.05, 1.05)
+        peak = float(mono.abs().max()) or 1.0
+        wave.set_ylim(-1.1 * peak, 1.1 * peak)
         wave.set_xlabel("seconds")
     axes[0, 0].set_ylabel("kHz")
     axes[1, 0].set_ylabel("amplitude")
