@@ -8,7 +8,7 @@ import torch
 from scipy import fft
 from torch import Tensor
 
-from intertone.audio import resample
+from intertone.audio import MAX_SAMPLE_RATE, resample
 
 SAMPLES_PER_PERIOD = 12
 """The sound is upsampled until the shortest period has so many samples, for the dip between them to be a parabola."""
@@ -155,7 +155,7 @@ def _track(
     if hop_length < 1:
         raise ValueError(f"hop_length must be >= 1, got {hop_length}")
     n_frames = 1 + -(-len(audio) // hop_length)
-    factor = math.ceil(SAMPLES_PER_PERIOD * f_max / sample_rate)
+    factor = min(math.ceil(SAMPLES_PER_PERIOD * f_max / sample_rate), max(1, MAX_SAMPLE_RATE // sample_rate))
     sound = resample(audio.detach().cpu().float(), sample_rate, factor * sample_rate).double().numpy()
     rate = factor * sample_rate
     longest = math.ceil(rate / f_min) + 1

@@ -7,6 +7,7 @@ import typer
 
 from intertone import __version__
 from intertone.cli.data import app as data_app
+from intertone.cli.evaluate import evaluate
 from intertone.cli.inspect import doctor, info
 from intertone.cli.sound import morph, reconstruct
 from intertone.cli.train import train
@@ -23,6 +24,7 @@ app.command()(reconstruct)
 app.command()(info)
 app.command()(doctor)
 app.command()(train)
+app.command()(evaluate)
 app.add_typer(data_app, name="data", help="Make and look at note sets for training.")
 
 

@@ -1,0 +1,96 @@
+"""``intertone evaluate``: a codec and held-out notes in, figures out."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from intertone.cli.options import DeviceOption, JsonOption, Report
+from intertone.errors import InputError
+from intertone.files import check_output
+
+if TYPE_CHECKING:
+    from intertone.evaluate import EvaluateConfig
+
+
+class Split(StrEnum):
+    """Which notes are judged."""
+
+    train = "train"
+    valid = "valid"
+    test = "test"
+
+
+class Budget(StrEnum):
+    """How much is judged."""
+
+    full = "full"
+    smoke = "smoke"
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
+    codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = "thesis",
+    notes: Annotated[int | None, typer.Option("--notes", min=2, help="So many notes. [default: 512]")] = None,
+    split: Annotated[Split, typer.Option("--split", help="The notes that are judged.")] = Split.test,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the figures, and sounds with pictures.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw and of random phase.")] = 0,
+    budget: Annotated[Budget, typer.Option("--budget", help="smoke: seconds, to see that it works.")] = Budget.full,
+    device: DeviceOption = "cpu",
+    json: JsonOption = False,
+) -> None:
+    """Judge a codec: reconstruction, phase, half-way morphs, speed, beside what has no network."""
+    report = Report(as_json=json)
+    if out is not None:
+        if out.exists() and not out.is_dir():
+            raise InputError(f"the output must be a folder, got the file {out}")
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        check_output(out.absolute().parent / ".intertone")
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from intertone.codec import Codec
+    from intertone.data.notes import Notes
+    from intertone.evaluate import BUDGETS, evaluate_codec, write_evaluation
+
+    changes: dict[str, object] = {"split": split.value, "seed": seed}
+    if notes is not None:
+        changes |= {"n_notes": notes, "n_pairs": max(2, notes // 2)}
+    config: EvaluateConfig = BUDGETS[budget.value].model_copy(update=changes)
+    loaded, note_set = Codec.load(codec, device=device), Notes.open(data)
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("")
+        result = evaluate_codec(
+            loaded,
+            note_set,
+            config=config,
+            progress=lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
+        )
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    if out is not None:
+        write_evaluation(out, result, loaded, note_set, command=command)
+    if not json:
+        _show(result)
+    report.finish({"codec_name": codec, "command": command, **result}, f"wrote {out}" if out else "")
+
+
+def _show(result: dict[str, object]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from intertone.evaluate import tables
+
+    console = Console()
+    for part in tables(result):
+        table = Table(title=part.title, caption=part.note)
+        for index, name in enumerate(part.columns):
+            table.add_column(name, justify="right" if index > 1 else "left", overflow="fold")
+        for row in part.rows:
+            table.add_row(*row)
+        console.print(table)

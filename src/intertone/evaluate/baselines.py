@@ -1,0 +1,116 @@
+"""What a codec has to beat: linear codes, and images that need hardly a code."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intertone.stft import db_to_magnitude, magnitude_to_db
+
+
+@dataclass(frozen=True)
+class LinearCode:
+    """A principal component analysis of feature images, kept as the images that it was fitted to.
+
+    Attributes:
+        mean: Mean image, ``(n_features · n_frames,)``.
+        images: Images less their mean, ``(n_images, n_features · n_frames)``.
+        projector: ``(n_images, n_images)``; ``projector @ images`` is the projection on the components, seen from the
+            products with ``images``.
+        n_components: Numbers of the code.
+    """
+
+    mean: Tensor
+    images: Tensor
+    projector: Tensor
+    n_components: int
+
+    def reconstruct(self, features: Tensor) -> Tensor:
+        """Return what the code keeps of ``(batch, n_features, n_frames)``."""
+        flat = features.flatten(1).to(self.mean) - self.mean
+        kept = (flat @ self.images.T) @ self.projector @ self.images + self.mean
+        return kept.view_as(features).to(features)
+
+
+def fit_linear_code(
+    read: Callable[[slice], Tensor], n_images: int, n_components: int, *, batch_size: int = 32
+) -> LinearCode:
+    """Fit a principal component analysis by the Gram matrix of the images.
+
+    Args:
+        read: Gives the images of a slice of 0…``n_images``, ``(batch, n_features, n_frames)``.
+        n_images: Images to fit to; all are held in memory, in 32 bits.
+        n_components: Numbers of the code wanted; there are at most ``n_images − 1``.
+        batch_size: Images read at a time.
+
+    Returns:
+        The code.
+
+    Raises:
+        ValueError: If there are fewer than two images.
+
+    Source:
+        Turk and Pentland (1991), "Eigenfaces for recognition": the eigenvectors of the small matrix of products.
+
+    Example:
+        >>> images = torch.randn(6, 2, 1) @ torch.randn(1, 5)  # each a column of its own times one row
+        >>> code = fit_linear_code(lambda rows: images[rows], 6, 2)
+        >>> torch.allclose(code.reconstruct(images), images, atol=1e-4)
+        True
+    """
+    if n_images < 2:
+        raise ValueError(f"a linear code must be fitted to at least two images, got {n_images}")
+    images: Tensor | None = None
+    for start in range(0, n_images, batch_size):
+        rows = slice(start, min(start + batch_size, n_images))
+        batch = read(rows).flatten(1).cpu()
+        images = batch.new_empty(n_images, batch.shape[1]) if images is None else images
+        images[rows] = batch
+    assert images is not None
+    mean = images.mean(0)
+    images -= mean
+    # numpy computes half of a product of a matrix with its own transpose
+    values, vectors = np.linalg.eigh((images.numpy() @ images.numpy().T).astype(np.float64))
+    n_components = min(n_components, n_images - 1)
+    kept = values > max(values[-1], 0) * 1e-9
+    kept[: n_images - n_components] = False
+    vectors, values = vectors[:, kept], values[kept]
+    projector = torch.from_numpy((vectors / values) @ vectors.T).float()
+    return LinearCode(mean, images, projector, n_components)
+
+
+def images_that_fit(n_bytes: float, *, cells: int, n_components: int, available: int) -> int:
+    """Return how many training images to fit to: as many as ``n_bytes`` hold, but at least 1.5 per component.
+
+    Example:
+        >>> images_that_fit(2e9, cells=512 * 251, n_components=2048, available=40000)
+        3890
+    """
+    return min(available, max(math.floor(n_bytes / (4 * cells)), math.ceil(1.5 * n_components)))
+
+
+def rank_one(features: Tensor, *, top_db: float) -> Tensor:
+    """Return the image of a mean spectrum times an envelope: a sound whose colour never changes.
+
+    On linear magnitudes: the mean over time times the mean over the rows. The peak is at 0 dB; the energy is that of
+    the context, as for every image.
+
+    Args:
+        features: ``(batch, n_features, n_frames)``, ``1 + dB / top_db``.
+        top_db: Depth of the features' floor, dB.
+
+    Returns:
+        Features of the same shape.
+
+    Example:
+        >>> decibels = torch.tensor([[[0.0, -20.0], [-20.0, -40.0]]])
+        >>> (rank_one(1 + decibels / 80, top_db=80) - 1) * 80
+        tensor([[[  0., -20.], [-20., -40.]]])
+    """
+    magnitude = torch.where(features > 0, db_to_magnitude((features.clamp(0, 1) - 1) * top_db, 1.0), 0)
+    image = magnitude.mean(-1, keepdim=True) * magnitude.mean(-2, keepdim=True)
+    peak = image.amax((-2, -1), keepdim=True).clamp_min(1e-30)
+    return 1 + magnitude_to_db(image, peak, top_db=top_db) / top_db

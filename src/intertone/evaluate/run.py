@@ -1,0 +1,154 @@
+"""The whole evaluation of a codec on notes that it has not seen."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from intertone.codec import Codec
+from intertone.config import Settings
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.evaluate.draw import Rows, draw_notes, draw_pairs
+from intertone.evaluate.morphs import judge_morphs, judge_network, morph_table
+from intertone.evaluate.reconstruction import fit_baseline, judge_phase, judge_reconstruction
+from intertone.evaluate.speed import measure_speed
+
+logger = logging.getLogger(__name__)
+
+
+class EvaluateConfig(Settings):
+    """What is judged, and how much of it."""
+
+    split: Literal["train", "valid", "test"] = Field("test", description="of the notes that are judged")
+    seed: int = Field(0, ge=0, description="of the draw and of random phase")
+    n_notes: int = Field(512, ge=2, description="notes for reconstruction")
+    n_estimated: int = Field(128, ge=1, description="of them, for the slow part: baselines with an estimated phase")
+    n_pairs: int = Field(256, ge=2, description="pairs for half-way morphs")
+    n_network_pairs: int = Field(16, ge=2, description="of them, for what happens with another network or code")
+    baseline_bytes: float = Field(2e9, gt=0, description="memory for the training images that the PCA is fitted to")
+    n_components: int = Field(0, ge=0, description="of the PCA; 0: as many numbers as the codec's code")
+    batch_size: int = Field(32, ge=1, description="pairs of the batch whose speed is measured")
+
+
+BUDGETS = {
+    "full": EvaluateConfig(),
+    "smoke": EvaluateConfig(
+        n_notes=4, n_estimated=2, n_pairs=4, n_network_pairs=2, baseline_bytes=4e6, n_components=8, batch_size=2
+    ),
+}
+"""Minutes for figures to quote; seconds to see that everything works."""
+
+
+def evaluate_codec(
+    codec: Codec,
+    notes: Notes,
+    *,
+    config: EvaluateConfig | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Judge a codec on held-out notes: reconstruction, phase, half-way morphs, network, speed.
+
+    Args:
+        codec: The codec.
+        notes: The note set; ``config.split`` of it is judged, and the baselines are fitted to ``train``.
+        config: How much is judged; default ``BUDGETS["full"]``.
+        progress: Called with (what is done, notes or pairs done, of how many).
+
+    Returns:
+        Numbers and words that JSON can hold. Equal for equal arguments, but for ``speed``. ``morphs`` is empty where
+        there are no two notes of equal pitch and velocity from different instruments and groups.
+
+    Raises:
+        InputError: If the rates differ, or the split that is judged or the training split holds fewer than two notes.
+    """
+    config = config or EvaluateConfig()
+    rows = draw_notes(notes, config.n_notes, split=config.split, seed=config.seed)
+    pairs = draw_pairs(notes, config.n_pairs, split=config.split, seed=config.seed)
+    _check(codec, notes, config, len(rows))
+    steps = _Steps(progress)
+    facts = _facts(codec, notes)
+    n_components = config.n_components or facts["code_size"]
+    reconstruction, pca = _reconstruction(codec, notes, rows, n_components, config, steps)
+    steps.begin("phase", min(len(rows), config.n_estimated))
+    phase = judge_phase(codec, notes, rows[: config.n_estimated], seed=config.seed, step=steps)
+    steps.begin("morphs", len(pairs))
+    figures = judge_morphs(codec, notes, pairs, seed=config.seed, step=steps)
+    if len(pairs) < 2:
+        logger.warning("no half-way morphs are judged: no two notes of equal pitch and velocity from different groups")
+    any_pairs = pairs if len(pairs) > 1 else np.stack([rows, np.roll(rows, 1)], 1)
+    steps.begin("network", min(len(any_pairs), config.n_network_pairs))
+    network = judge_network(codec, notes, any_pairs[: config.n_network_pairs], seed=config.seed, step=steps)
+    return {
+        "settings": config.model_dump(mode="json"),
+        "codec": facts,
+        "notes": {
+            "kind": notes.kind,
+            "seconds": notes.samples / notes.sample_rate,
+            "n_notes": len(rows),
+            "n_instruments": len(np.unique(notes.instrument[rows])),
+            "n_groups": len(np.unique(notes.group[rows])),
+            "n_pairs": len(pairs),
+        },
+        "pca": pca,
+        "reconstruction": reconstruction,
+        "phase": phase,
+        "morphs": morph_table(figures) if len(pairs) > 1 else [],
+        "network": network,
+        "speed": measure_speed(codec, notes, any_pairs, batch_size=config.batch_size),
+    }
+
+
+def _facts(codec: Codec, notes: Notes) -> dict[str, Any]:
+    n_latents = codec.model.n_latents(codec.representation.n_frames(notes.samples))
+    return {
+        "representation": codec.config.representation.kind,
+        "sample_rate": codec.sample_rate,
+        "code_size": codec.model.latent_dim * n_latents,
+        "latent_dim": codec.model.latent_dim,
+        "n_latents": n_latents,
+        "parameters": sum(value.numel() for value in codec.model.parameters()),
+    }
+
+
+def _reconstruction(
+    codec: Codec, notes: Notes, rows: Rows, n_components: int, config: EvaluateConfig, steps: "_Steps"
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Fit the baselines, which hold much memory, and use them."""
+    steps.begin("fitting the PCA", 1)
+    linear = fit_baseline(codec, notes, n_components=n_components, n_bytes=config.baseline_bytes, seed=config.seed)
+    if linear.n_components < n_components:
+        logger.warning("the PCA has %d components of %d: too few training notes", linear.n_components, n_components)
+    steps.begin("reconstruction", len(rows))
+    table = judge_reconstruction(
+        codec, notes, rows, linear, n_estimated=config.n_estimated, seed=config.seed, step=steps
+    )
+    pca = {"n_components": linear.n_components, "wanted": n_components, "n_training_notes": len(linear.images)}
+    return table, pca
+
+
+class _Steps:
+    """Adds up the progress of one stage after the other."""
+
+    def __init__(self, progress: Callable[[str, int, int], None] | None) -> None:
+        self.progress, self.name, self.done, self.total = progress, "", 0, 0
+
+    def begin(self, name: str, total: int) -> None:
+        self.name, self.done, self.total = name, 0, total
+        self(0)
+
+    def __call__(self, n: int) -> None:
+        self.done += n
+        if self.progress:
+            self.progress(self.name, min(self.done, self.total), self.total)
+
+
+def _check(codec: Codec, notes: Notes, config: EvaluateConfig, n_notes: int) -> None:
+    if notes.sample_rate != codec.sample_rate:
+        raise InputError(f"the notes must have the codec's sample_rate={codec.sample_rate}, got {notes.sample_rate}")
+    if n_notes < 2:
+        raise InputError(f"the {config.split} split must hold at least two notes, got {n_notes}")
+    if (n_training := len(notes.select(split="train"))) < 2:
+        raise InputError(f"the training split must hold at least two notes for the PCA, got {n_training}")
