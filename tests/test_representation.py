@@ -342,10 +342,13 @@ def test_refusals() -> None:
         representation.mix_contexts([first, second], [0.5, 0.5])
     with pytest.raises(ValueError, match="one weight for each of equally shaped sounds must be given, got 1 for"):
         representation.mix_contexts([first, first], [1.0])
-    with pytest.raises(ValueError, match=r"audio must be \(batch, channels, samples\) or less, got \(1, 1, 1, 9\)"):
+    with pytest.raises(
+        ValueError, match=r"audio must be \(batch, channels, samples\) or less, none 0, got \(1, 1, 1, 9\)"
+    ):
         representation.analyse(torch.zeros(1, 1, 1, 9))
-    with pytest.raises(ValueError, match="audio must hold at least one sample"):
-        representation.analyse(torch.zeros(1, 0))
+    for shape in ((0,), (1, 0), (0, 9), (0, 1, 9)):
+        with pytest.raises(ValueError, match=r"audio must be .* none 0, got \(.*0"):
+            representation.analyse(torch.zeros(shape))
 
 
 @pytest.mark.parametrize(

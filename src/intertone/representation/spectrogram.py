@@ -139,7 +139,7 @@ class SpectrogramRepresentation:
             ``(features, context)``; features ``(batch · channels, n_features, n_frames)`` in [0, 1].
 
         Raises:
-            ValueError: If ``audio`` has more than three axes.
+            ValueError: If ``audio`` has more than three axes, or no sample.
 
         Source:
             Langer (2023), sections 3.3 and 3.6, with the reference made exact.
@@ -337,8 +337,8 @@ class SpectrogramRepresentation:
 
 
 def _three_axes(audio: Tensor) -> Tensor:
-    if not 1 <= audio.ndim <= 3:
-        raise ValueError(f"audio must be (batch, channels, samples) or less, got {tuple(audio.shape)}")
+    if not 1 <= audio.ndim <= 3 or not audio.numel():
+        raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
     return audio.reshape(*(1,) * (3 - audio.ndim), *audio.shape)
 
 
