@@ -1,5 +1,6 @@
 """The codec: a representation and a model that belong together, the one object that is saved and shared."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import shorten
@@ -186,7 +187,7 @@ class Codec:
     def reconstruct(
         self, audio: Tensor, *, phase: PhaseConfig | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return ``decode(encode(audio))``: what the codec makes of a sound, with its own phase unless told otherwise."""
+        """Return ``decode(encode(audio))``: what the codec makes of a sound, with its own phase by default."""
         return self.decode(*self.encode(audio), phase=phase, generator=generator)
 
     @torch.inference_mode()
@@ -233,7 +234,7 @@ def _find(codec: str | Path) -> Path:
     if isinstance(codec, str) and codec in names:
         return SHIPPED / codec
     folder = Path(codec)
-    if not (folder / "config.json").is_file():
+    if not os.path.isfile(folder / "config.json"):  # noqa: PTH113, Path.is_file raises for a name that is too long
         shipped = ", ".join(names) or "(none shipped)"
         raise InputError(f"the codec must be one of {shipped} or a folder with config.json, got {codec}")
     return folder

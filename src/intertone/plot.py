@@ -48,7 +48,7 @@ def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_
             vmax=0,
             cmap="magma",
         )
-        spectrum.set_title(title)
+        spectrum.set_title(title, parse_math=False)
         step = max(1, len(mono) // 8000)
         wave.plot([index / sample_rate for index in range(0, len(mono), step)], mono[::step].numpy(), linewidth=0.4)
         peak = float(mono.abs().max()) or 1.0

@@ -40,7 +40,9 @@ class SampleFormat(StrEnum):
 CodecOption = Annotated[str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.")]
 PhaseOption = Annotated[Phase, typer.Option("--phase", help="How the phase is found.")]
 IterationsOption = Annotated[int, typer.Option("--iterations", min=0, max=100_000, help="Of Griffin-Lim.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of random phase; same seed, same bytes.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of random phase; same seed, same bytes.")
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, …")]
 RateOption = Annotated[int | None, typer.Option("--sample-rate", help="Of the output, Hz. [default: the codec's]")]
 FormatOption = Annotated[
@@ -107,11 +109,10 @@ def load_for(codec: "Codec", path: Path) -> "Tensor":
     return load_audio(path, sample_rate=codec.sample_rate)[0]
 
 
-def save_result(path: Path, audio: "Tensor", codec: "Codec", rate: int | None, form: SampleFormat | None) -> str:
+def save_result(path: Path, audio: "Tensor", codec: "Codec", rate: int, form: SampleFormat | None) -> str:
     """Write a result and return a line that says what it is."""
     from intertone.audio import MAX_DECODED_BYTES, resample, save_audio
 
-    rate = rate or codec.sample_rate
     if (size := 4 * audio.numel() * rate / codec.sample_rate) > MAX_DECODED_BYTES:
         limit = MAX_DECODED_BYTES // 2**20
         raise InputError(f"the output must decode to at most {limit} MiB, got {size / 2**20:.0f} at {rate} Hz")

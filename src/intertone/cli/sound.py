@@ -1,6 +1,8 @@
 """``intertone morph`` and ``intertone reconstruct``: files in, files out."""
 
+import os
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,9 +27,11 @@ from intertone.cli.options import (
     save_result,
 )
 from intertone.errors import InputError
-from intertone.files import check_output, staged_folder
+from intertone.files import check_output, replacing, staged_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from torch import Tensor
 
 
@@ -62,12 +66,12 @@ def morph(
     from intertone.audio import choose_container
     from intertone.codec import Codec
     from intertone.morphing import morph_steps
-    from intertone.plot import plot_spectrograms
 
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     first = out if steps is None else out / "morph-000.wav"
-    choose_container(first, format and format.value, sample_rate=sample_rate or loaded.sample_rate)
+    rate = loaded.sample_rate if sample_rate is None else sample_rate
+    choose_container(first, format and format.value, sample_rate=rate)
     sound_a, sound_b = load_for(loaded, a), load_for(loaded, b)
     sounds = morph_steps(
         loaded,
@@ -80,20 +84,22 @@ def morph(
     shown: dict[str, Tensor] = {f"A: {a.name}": sound_a}
     if steps is None:
         outputs, sound = [out], next(sounds)
-        text = f"wrote {save_result(out, sound, loaded, sample_rate, format)}, mix {mix:g}"
-        shown[f"mix {mix:g}"] = sound
+        shown |= {f"mix {mix:g}": sound, f"B: {b.name}": sound_b}
+        with _picture(plot, shown, loaded.sample_rate):
+            text = f"wrote {save_result(out, sound, loaded, rate, format)}, mix {mix:g}"
     else:
         outputs, names = [], []
         with staged_folder(out) as folder:
             for ratio, sound in zip(mixes, sounds, strict=True):
                 names.append(f"morph-{round(100 * ratio):03d}.wav")
-                save_result(folder / names[-1], sound, loaded, sample_rate, format)
+                save_result(folder / names[-1], sound, loaded, rate, format)
                 if len(mixes) <= 11 or round(100 * ratio) in (25, 50, 75):
                     shown[f"mix {ratio:g}"] = sound
+            with _picture(plot, {**shown, f"B: {b.name}": sound_b}, loaded.sample_rate):
+                pass
         outputs = [out / name for name in names]
         text = f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"
     if plot is not None:
-        plot_spectrograms(plot, {**shown, f"B: {b.name}": sound_b}, sample_rate=loaded.sample_rate)
         text += f"\nwrote {plot}"
     seconds = time.monotonic() - started
     result = {"outputs": [str(path) for path in outputs], "mixes": mixes, "codec": codec, "seed": seed}
@@ -121,28 +127,41 @@ def reconstruct(
 
     from intertone.audio import choose_container
     from intertone.codec import Codec
-    from intertone.plot import plot_spectrograms
 
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
-    choose_container(out, format and format.value, sample_rate=sample_rate or loaded.sample_rate)
+    rate = loaded.sample_rate if sample_rate is None else sample_rate
+    choose_container(out, format and format.value, sample_rate=rate)
     sound = load_for(loaded, source)
     again = loaded.reconstruct(
         sound, phase=phase_config(phase, iterations), generator=torch.Generator().manual_seed(seed)
     )
-    text = f"wrote {save_result(out, again, loaded, sample_rate, format)}, phase {phase.value}"
+    with _picture(plot, {f"IN: {source.name}": sound, "reconstruction": again}, loaded.sample_rate):
+        text = f"wrote {save_result(out, again, loaded, rate, format)}, phase {phase.value}"
     if plot is not None:
-        plot_spectrograms(plot, {source.name: sound, "reconstruction": again}, sample_rate=loaded.sample_rate)
         text += f"\nwrote {plot}"
     seconds = time.monotonic() - started
     result = {"outputs": [str(out)], "codec": codec, "phase": phase.value, "seed": seed}
     report.finish({**result, "seconds": round(seconds, 3)}, f"{text} ({seconds:.1f} s)")
 
 
+@contextmanager
+def _picture(path: Path | None, sounds: "Mapping[str, Tensor]", sample_rate: int) -> "Iterator[None]":
+    """Draw the sounds aside before the block, and put the picture in its place when the block has ended well."""
+    if path is None:
+        yield
+        return
+    from intertone.plot import plot_spectrograms
+
+    with replacing(path) as temporary:
+        plot_spectrograms(temporary, sounds, sample_rate=sample_rate)
+        yield
+
+
 def _check_files(sources: list[Path], out: Path, plot: Path | None, *, folder: bool) -> None:
     """Refuse what cannot work before anything heavy is loaded."""
     for source in sources:
-        if not source.exists():
+        if not os.path.exists(source):  # noqa: PTH110, Path.exists raises for a name that is too long
             raise InputError(f"the input must exist, got {source}")
     if folder:
         if out.exists() and not out.is_dir():
