@@ -23,6 +23,7 @@ def lerp(a: Tensor, b: Tensor, mix: float) -> Tensor:
         Langer (2023), section 3.5.
 
     Example:
+        >>> import torch
         >>> lerp(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 3.0]), 0.5)
         tensor([0.5000, 2.0000])
     """
@@ -35,6 +36,7 @@ def path(a: Tensor, b: Tensor, mixes: Sequence[float]) -> list[Tensor]:
     """Return ``lerp(a, b, mix)`` for every ``mix``.
 
     Example:
+        >>> import torch
         >>> [point.item() for point in path(torch.zeros(1), torch.ones(1), [0.0, 0.25, 1.0])]
         [0.0, 0.25, 1.0]
     """
