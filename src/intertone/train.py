@@ -65,6 +65,7 @@ class TrainConfig(Settings):
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of Adam")
     plateau_factor: float = Field(0.5, gt=0, lt=1, description="what the learning rate is multiplied by on a plateau")
     plateau_patience: int = Field(5, ge=0, description="epochs without a better validation loss before that")
+    plateau_threshold: float = Field(1e-4, ge=0, lt=1, description="relative gain that counts as better, for the above")
     min_learning_rate: float = Field(1e-7, ge=0, description="the learning rate falls no further")
     stop_patience: int = Field(15, ge=1, description="epochs without a better validation loss before the early stop")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: the faster one, by a probe")
@@ -221,6 +222,7 @@ class _Run:
             self.optimiser,
             factor=config.plateau_factor,
             patience=config.plateau_patience,
+            threshold=config.plateau_threshold,
             min_lr=config.min_learning_rate,
         )
 

@@ -1,0 +1,85 @@
+"""The README's commands, run as they are written, on the example notes that lie in the repository."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import SAMPLE_RATE, tone
+
+from intertone import load_audio, save_audio
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(title: str, language: str = "") -> str:
+    """Return the first code block under a heading."""
+    text = README.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+    found = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    assert found, f"no code block under {title}"
+    return found.group(1)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder as a reader has it: the examples and the recipe, nothing else."""
+    for name in ("examples", "configs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def run(command: str, folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    result = subprocess.run(
+        command, shell=True, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def test_the_two_commands_are_targets_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^make ([\w-]+)", section("Two commands"), re.MULTILINE)
+    assert targets == ["morph", "test"]
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_the_command_line(desk: Path) -> None:
+    commands = section("At the command line").splitlines()
+    for command in commands:
+        run(command, desk)
+    assert [shorter.split()[1] for shorter in commands] == ["morph", "morph", "reconstruct", "info", "doctor"]
+    assert sorted(path.name for path in (desk / "sweep").iterdir()) == [f"morph-{n:03d}.wav" for n in range(0, 101, 10)]
+    assert (desk / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("new.wav", "again.wav", "sweep/morph-050.wav"):
+        audio, rate = load_audio(desk / name)
+        assert (rate, tuple(audio.shape)) == (16000, (1, 64000))
+    assert (desk / "new.wav").read_bytes() == (desk / "sweep" / "morph-050.wav").read_bytes()
+
+
+def test_the_python(desk: Path) -> None:
+    (desk / "lines.py").write_text(section("In Python", "python"), encoding="utf-8")
+    printed = run(f"{sys.executable} lines.py", desk)
+    assert printed.startswith("torch.Size([1, ")
+    half_way, louder = (load_audio(desk / name)[0] for name in ("between.wav", "louder-code.wav"))
+    assert half_way.shape == louder.shape == (1, 64000)
+
+
+def test_training_on_ones_own_sounds(desk: Path) -> None:
+    for instrument in range(12):
+        (desk / "my-samples" / f"instrument {instrument}").mkdir(parents=True)
+        for pitch in (50, 60, 70):
+            sound = tone(pitch, tilt=1 + instrument / 8)
+            save_audio(desk / "my-samples" / f"instrument {instrument}" / f"note_{pitch}.wav", sound, sample_rate=SAMPLE_RATE)
+    imported, trained, morphed = section("Train your own").splitlines()
+    run(imported, desk)
+    run(f"{trained} --set epochs=1 --set notes_per_epoch=16 --set precision=float32", desk)
+    for name, pitch in (("a", 50), ("b", 60)):
+        save_audio(desk / f"{name}.wav", tone(pitch), sample_rate=SAMPLE_RATE)
+    run(morphed, desk)
+    assert torch.isfinite(load_audio(desk / "out.wav")[0]).all()
