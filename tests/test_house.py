@@ -246,9 +246,7 @@ def test_importing_every_module_leaves_the_process_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_has_at_most_400_lines(path: Path, request: pytest.FixtureRequest) -> None:
-    if path == PACKAGE / "train.py":
-        request.applymarker(pytest.mark.xfail(strict=True, reason="to be split"))
+def test_a_file_has_at_most_400_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
