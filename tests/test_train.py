@@ -18,7 +18,9 @@ from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models import build_model
 from intertone.representation import DecibelConfig, build_representation
-from intertone.train import ChoiceConfig, TrainConfig, TrainingStoppedError, Workers, _Run, train_codec
+from intertone.train import ChoiceConfig, TrainConfig, TrainingStoppedError, train_codec
+from intertone.train.loop import Run
+from intertone.train.workers import Workers
 
 QUICK = TrainConfig(
     model=SMALL_MODEL,
@@ -93,13 +95,13 @@ def test_an_early_stop_says_so(notes: Notes, tmp_path: Path) -> None:
     assert progress.epoch < 50
 
 
-def test_the_order_is_a_function_of_seed_epoch_and_rank(notes: Notes, tmp_path: Path) -> None:
-    whole = list(_Run(QUICK, notes, tmp_path, Workers()).batches(1))
-    again = list(_Run(QUICK, notes, tmp_path, Workers()).batches(1, start=4))
+def test_the_order_is_a_function_of_seed_epoch_and_rank(notes: Notes) -> None:
+    whole = list(Run(QUICK, notes, Workers()).batches(1))
+    again = list(Run(QUICK, notes, Workers()).batches(1, start=4))
     assert all(torch.equal(a, b) for a, b in zip(whole[4:], again, strict=True))
-    other = list(_Run(QUICK, notes, tmp_path, Workers()).batches(2))
+    other = list(Run(QUICK, notes, Workers()).batches(2))
     assert not torch.equal(whole[0], other[0])
-    halves = [list(_Run(QUICK, notes, tmp_path, Workers(rank, 2)).batches(1)) for rank in (0, 1)]
+    halves = [list(Run(QUICK, notes, Workers(rank, 2)).batches(1)) for rank in (0, 1)]
     for step, batch in enumerate(whole):
         shared = torch.cat([half[step] for half in halves])
         assert sorted(map(float, batch.sum(1))) == sorted(map(float, shared.sum(1)))
@@ -131,9 +133,9 @@ def run_command(notes: Notes, out: Path, settings: Path, *, processes: int = 1) 
     launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"] if processes > 1 else []
     if processes > 1:
         launcher += ["--master-port", str(random.Random(str(out)).randrange(20000, 40000))]
+    words = ["-m", "intertone", "train", str(settings), "--data", str(notes.folder), "--out", str(out)]
     return subprocess.Popen(
-        [sys.executable, *launcher, "-m", "intertone", "train", str(settings), "--data", str(notes.folder)]
-        + ["--out", str(out)],
+        [sys.executable, *launcher, *words],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

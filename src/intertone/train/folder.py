@@ -1,0 +1,172 @@
+"""A run on disk: state, codecs, losses, sounds for the ear."""
+
+import json
+import logging
+import math
+import platform
+import subprocess
+import sys
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from intertone.audio import save_audio
+from intertone.codec import Codec, CodecConfig
+from intertone.errors import InputError
+from intertone.files import replacing
+from intertone.models import ConvAutoencoder
+from intertone.plot import plot_spectrograms
+from intertone.representation import PhaseConfig
+from intertone.train.settings import TrainConfig
+from intertone.train.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Progress:
+    """Where a run stands: everything beside weights and optimiser that an exact continuation needs."""
+
+    epoch: int = 0
+    step_in_epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    seconds: float = 0.0
+    precision: str = ""
+    finished: str = ""
+
+
+class RunFolder:
+    """The folder of a run; only the first of several processes writes to it."""
+
+    def __init__(self, out: Path, config: TrainConfig, kind: str, n_notes: int, workers: Workers) -> None:
+        self.out, self.config, self.kind, self.n_notes, self.workers = out, config, kind, n_notes, workers
+
+    def restore(self, model: ConvAutoencoder, optimiser: Optimizer, scheduler: ReduceLROnPlateau) -> Progress:
+        """Prepare the folder of a new run, or load the state of one that is to be continued.
+
+        Raises:
+            InputError: If the folder holds a run with other settings or a damaged state, or cannot be written.
+        """
+        path = self.out / "last" / "state.pt"
+        progress = Progress()
+        if path.is_file():
+            try:
+                state = torch.load(path, map_location=self.workers.device, weights_only=True)
+            except Exception as error:
+                raise InputError(f"a run's state must be readable, got a damaged {path}") from error
+            if state["settings"] != self.config.digest():
+                raise InputError(
+                    f"a run is continued with the settings that it began with, got others for {self.out}; "
+                    "choose another --out"
+                )
+            model.load_state_dict(state["model"])
+            optimiser.load_state_dict(state["optimiser"])
+            scheduler.load_state_dict(state["scheduler"])
+            progress = Progress(**state["progress"])
+            logger.info("continuing %s at step %d", self.out, progress.step)
+        if self.workers.rank == 0:
+            try:
+                self.out.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"the run's folder must be writable, got {self.out}: {error.strerror}") from None
+            self._prepare_folder(progress)
+        return progress
+
+    def _prepare_folder(self, progress: Progress) -> None:
+        self.config.write(self.out / "config.json")
+        log = self.out / "metrics.jsonl"
+        lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+        with replacing(log) as temporary:
+            kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= progress.step]
+            temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        if not progress.step:
+            with replacing(self.out / "environment.txt") as temporary:
+                temporary.write_text(_environment(self.workers), encoding="utf-8")
+
+    def save(
+        self, progress: Progress, model: ConvAutoencoder, optimiser: Optimizer, scheduler: ReduceLROnPlateau
+    ) -> None:
+        """Replace ``last/``: first the one file that a continuation reads, then the codec."""
+        if self.workers.rank != 0:
+            return
+        folder = self.out / "last"
+        folder.mkdir(exist_ok=True)
+        state = {
+            "settings": self.config.digest(),
+            "model": model.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "scheduler": scheduler.state_dict(),
+            "progress": vars(progress),
+        }
+        with replacing(folder / "state.pt") as temporary:
+            torch.save(state, temporary)
+        self.save_codec("last", progress, model)
+
+    def save_codec(self, name: str, progress: Progress, model: ConvAutoencoder) -> None:
+        """Write the model as it is as a codec folder."""
+        if self.workers.rank != 0:
+            return
+        card = (
+            f"# {self.out.name}/{name}\n\nEpoch {progress.epoch}, step {progress.step}; best validation loss "
+            f"{progress.best_loss:.6f} (squared units of the features) at epoch {progress.best_epoch}.\n"
+            f"Trained on {self.n_notes} training notes of a note set of kind {self.kind} "
+            f"(`config.json` and `metrics.jsonl` beside this folder).\n"
+        )
+        self._codec(model).save(self.out / name, card=card)
+
+    def save_samples(self, progress: Progress, model: ConvAutoencoder, reference: Tensor) -> None:
+        """Write notes ``(notes, samples)`` as they are and as the codec gives them back with an estimated phase."""
+        if self.workers.rank != 0:
+            return
+        folder = self.out / "samples" / f"{progress.step:06d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        codec = self._codec(model)
+        seeded = torch.Generator().manual_seed(self.config.seed)
+        estimate = codec.reconstruct(reference.unsqueeze(1), phase=PhaseConfig(), generator=seeded).squeeze(1)
+        sounds = {"reference": reference.flatten(), "estimate": estimate.flatten()}
+        for name, audio in sounds.items():
+            save_audio(folder / f"{name}.wav", audio, sample_rate=codec.sample_rate)
+        plot_spectrograms(folder / "spectrograms.png", sounds, sample_rate=codec.sample_rate)
+
+    def log(self, progress: Progress, split: str, loss: float, optimiser: Optimizer) -> None:
+        """Append one line to ``metrics.jsonl``."""
+        if self.workers.rank != 0:
+            return
+        line = {
+            "step": progress.step,
+            "epoch": progress.epoch + 1,
+            "split": split,
+            "loss": loss,
+            "rmse_db": math.sqrt(loss) * self.config.representation.top_db,
+            "learning_rate": optimiser.param_groups[0]["lr"],
+            "seconds": round(progress.seconds, 1),
+        }
+        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        logger.info("epoch %d %s: %.2f dB RMSE, %.0f s", line["epoch"], split, line["rmse_db"], progress.seconds)
+
+    def _codec(self, model: ConvAutoencoder) -> Codec:
+        config = CodecConfig(representation=self.config.representation, model=self.config.model)
+        return Codec(config, deepcopy(model).cpu())
+
+
+def _environment(workers: Workers) -> str:
+    git = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return (
+        f"commit {git.stdout.strip() or 'unknown'}\npython {platform.python_version()}\ntorch {torch.__version__}\n"
+        f"device {workers.device}, {workers.size} process(es), {torch.get_num_threads()} threads\n"
+        f"command {' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}\n"
+    )
