@@ -75,7 +75,9 @@ def test_training_on_ones_own_sounds(desk: Path) -> None:
         (desk / "my-samples" / f"instrument {instrument}").mkdir(parents=True)
         for pitch in (50, 60, 70):
             sound = tone(pitch, tilt=1 + instrument / 8)
-            save_audio(desk / "my-samples" / f"instrument {instrument}" / f"note_{pitch}.wav", sound, sample_rate=SAMPLE_RATE)
+            save_audio(
+                desk / "my-samples" / f"instrument {instrument}" / f"note_{pitch}.wav", sound, sample_rate=SAMPLE_RATE
+            )
     imported, trained, morphed = section("Train your own").splitlines()
     run(imported, desk)
     run(f"{trained} --set epochs=1 --set notes_per_epoch=16 --set precision=float32", desk)

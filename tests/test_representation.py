@@ -377,3 +377,12 @@ def test_mel_settings_refuse_bands_beyond_half_of_the_rate() -> None:
 def test_phase_settings_refuse(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         PhaseConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_the_sound_has_the_energy_even_where_no_sound_has_the_image() -> None:
+    representation = build_representation(QUARTER)
+    _, context = representation.analyse(tone(57))
+    image = 0.2 + 0.6 * torch.rand(1, 512, QUARTER.spectrogram.n_frames(len(tone(57))), generator=torch.manual_seed(3))
+    sound = representation.synthesise(image, replace(context, edited=True), phase=ESTIMATED)
+    energy = stft(sound, QUARTER.spectrogram).abs().square().mean()
+    assert energy.item() == pytest.approx(context.energy.item(), rel=1e-4)

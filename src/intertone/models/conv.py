@@ -128,11 +128,12 @@ class ConvAutoencoder(nn.Module):
         """Frames on either side that can change one frame of the output, in whole latents; None: all frames."""
         if self.columns is not None:
             return None
+        # half of the encoder's reach on either side, and as much of the decoder's
         reach, step = 0, 1
         for _, stride in self.config.strides:
             reach += (self.config.kernel_size[1] - 1) * step
             step *= stride
-        return (2 * -(-reach // self.frames_per_latent) + 1) * self.frames_per_latent
+        return (-(-reach // self.frames_per_latent) + 1) * self.frames_per_latent
 
     def n_latents(self, n_frames: int) -> int:
         """Return the number of latent vectors of ``n_frames`` columns."""

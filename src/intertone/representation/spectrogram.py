@@ -178,9 +178,10 @@ class SpectrogramRepresentation:
     ) -> Tensor:
         """Turn features back into sounds.
 
-        The magnitudes are scaled to the energy of the context. An untouched code uses the sound's own phase, an
-        edited one an estimated one: found on the downmix, to which each channel adds its own phase difference, so
-        that equal channels stay equal.
+        The sound is scaled to the energy of the context: by its own STFT, not by the magnitudes asked for, since no
+        sound may have those, and what is lost on the way would be missing in loudness. An untouched code uses the
+        sound's own phase, an edited one an estimated one: found on the downmix, to which each channel adds its own
+        phase difference, so that equal channels stay equal.
 
         Args:
             features: ``(batch · channels, n_features, >= n_frames)``; columns beyond the sound are padding.
@@ -289,13 +290,13 @@ class SpectrogramRepresentation:
         total = torch.zeros((), dtype=torch.float64)
         for channel in range(channels):
             magnitude = self._magnitude(features[channel], reference)
-            total += magnitude.double().square().mean().cpu() / channels
             angle = found if channels == 1 else None
             if angle is None:
                 angle = stft(source[channel], config).angle()
                 if found is not None:
                     angle = angle + found
             audio[channel] = istft(torch.polar(magnitude, angle), config, length=samples)
+            total += stft(audio[channel], config).abs().square().mean(dtype=torch.float64).cpu() / channels
         return audio * float((energy.double().cpu() / total.clamp_min(SILENCE**2)).sqrt())
 
     def _downmix_phase(
