@@ -145,10 +145,10 @@ def _librosa_griffin_lim(magnitude: Tensor, codec: Codec, samples: int, seed: in
         n_fft=config.n_fft,
         window="hann",
         pad_mode="constant",
-        length=samples,
+        length=config.hop_length * (magnitude.shape[-1] - 1),
         random_state=seed,
     )
-    return torch.from_numpy(sound)
+    return torch.from_numpy(sound)[:samples]
 
 
 def _errors(estimate: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,9 +17,6 @@ from intertone.files import staged_folder, write_json
 from intertone.morphing import morph
 from intertone.plot import plot_spectrograms
 
-N_NOTES, N_MORPHS = 8, 4
-"""Sounds that are left for the ear."""
-
 
 @dataclass(frozen=True)
 class Table:
@@ -69,7 +66,7 @@ def to_markdown(result: Mapping[str, Any], *, command: str) -> str:
 def write_evaluation(
     folder: Path | str, result: Mapping[str, Any], codec: Codec, notes: Notes, *, command: str
 ) -> None:
-    """Write ``evaluation.json``, ``evaluation.md``, and sounds with pictures of 8 notes and 4 half-way morphs.
+    """Write ``evaluation.json``, ``evaluation.md``, and sounds with pictures of notes and half-way morphs.
 
     Args:
         folder: Made if it does not exist; its parent must.
@@ -81,13 +78,14 @@ def write_evaluation(
     Raises:
         InputError: If the folder cannot be written.
     """
-    choice = {"split": result["settings"]["split"], "seed": result["settings"]["seed"]}
+    settings = result["settings"]
+    choice = {"split": settings["split"], "seed": settings["seed"]}
     with staged_folder(folder) as staged:
         write_json(staged / "evaluation.json", {"command": command, **result})
         (staged / "evaluation.md").write_text(to_markdown(result, command=command), encoding="utf-8")
-        for row in draw_notes(notes, N_NOTES, **choice):
+        for row in draw_notes(notes, settings["n_note_sounds"], **choice):
             _save(staged, f"note-{notes.name[row]}", _note_sounds(codec, notes.audio([row])[0]), codec.sample_rate)
-        for row_a, row_b in draw_pairs(notes, N_MORPHS, **choice):
+        for row_a, row_b in draw_pairs(notes, settings["n_morph_sounds"], **choice):
             a, b = notes.audio([row_a, row_b]).unsqueeze(1)
             title = f"morph-{notes.name[row_a]}-{notes.name[row_b]}"
             _save(staged, title, _morph_sounds(codec, a, b), codec.sample_rate)

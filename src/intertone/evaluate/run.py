@@ -25,18 +25,32 @@ class EvaluateConfig(Settings):
     split: Literal["train", "valid", "test"] = Field("test", description="of the notes that are judged")
     seed: int = Field(0, ge=0, description="of the draw and of random phase")
     n_notes: int = Field(512, ge=2, description="notes for reconstruction")
-    n_estimated: int = Field(128, ge=1, description="of them, for the slow part: baselines with an estimated phase")
+    n_estimated: int = Field(
+        128,
+        ge=1,
+        description="of them, in whole batches, for the slow part: baselines with an estimated phase, librosa",
+    )
     n_pairs: int = Field(256, ge=2, description="pairs for half-way morphs")
     n_network_pairs: int = Field(16, ge=2, description="of them, for what happens with another network or code")
     baseline_bytes: float = Field(2e9, gt=0, description="memory for the training images that the PCA is fitted to")
     n_components: int = Field(0, ge=0, description="of the PCA; 0: as many numbers as the codec's code")
     batch_size: int = Field(32, ge=1, description="pairs of the batch whose speed is measured")
+    n_note_sounds: int = Field(8, ge=1, description="notes that are left for the ear")
+    n_morph_sounds: int = Field(4, ge=1, description="half-way morphs that are left for the ear")
 
 
 BUDGETS = {
     "full": EvaluateConfig(),
     "smoke": EvaluateConfig(
-        n_notes=4, n_estimated=2, n_pairs=4, n_network_pairs=2, baseline_bytes=4e6, n_components=8, batch_size=2
+        n_notes=4,
+        n_estimated=2,
+        n_pairs=4,
+        n_network_pairs=2,
+        baseline_bytes=4e6,
+        n_components=8,
+        batch_size=2,
+        n_note_sounds=2,
+        n_morph_sounds=1,
     ),
 }
 """Minutes for figures to quote; seconds to see that everything works."""
