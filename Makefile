@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 NOTES ?= notes/fluidr3mono
 RUN ?= runs/thesis
 
-.PHONY: morph test check fix bench train-default evaluate
+.PHONY: morph test check fix bench configurations train-default evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -28,6 +28,10 @@ bench: $(VENV)/installed-dev  ## speeds and ratios of this machine, in one run
 train-default: $(VENV)/installed-dev  ## renders the bank (7 GB) and trains the shipped codec; stop and repeat at will
 	$(BIN)/intertone data render -o $(NOTES)
 	$(BIN)/intertone train configs/thesis.toml --data $(NOTES) --out $(RUN)
+	$(BIN)/intertone pack $(RUN) -o $(RUN)/packed
+
+configurations: $(VENV)/installed-dev  ## a few configurations, trained briefly, side by side
+	$(BIN)/python benchmarks/configurations.py --notes $(NOTES) --out runs/configurations
 
 evaluate: $(VENV)/installed-dev  ## the figures of the model card
 	$(BIN)/intertone evaluate thesis --data $(NOTES) --out out/evaluation

@@ -13,6 +13,7 @@ import pytest
 import torch
 from conftest import SMALL_MODEL
 
+from intertone.cli import main
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
@@ -205,3 +206,20 @@ def test_nan_and_silence_stop_with_a_reason(notes: Notes, tmp_path: Path, monkey
     monkeypatch.setattr(Notes, "audio", lambda self, rows: torch.zeros(len(np.asarray(rows)), self.samples))
     with pytest.raises(TrainingStoppedError, match="a batch of notes was silent"):
         train_codec(QUICK, notes, tmp_path / "silent")
+
+
+def test_a_packed_run_is_a_codec_with_its_log(notes: Notes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train_codec(QUICK.model_copy(update={"epochs": 1}), notes, tmp_path / "run")
+    with pytest.raises(SystemExit, match="0"):
+        main(["pack", str(tmp_path / "run"), "-o", str(tmp_path / "packed"), "--json"])
+    assert (
+        json.loads(capsys.readouterr().out)["bytes"] < (tmp_path / "run" / "best" / "model.safetensors").stat().st_size
+    )
+    assert (tmp_path / "packed" / "metrics.jsonl").read_text() == (tmp_path / "run" / "metrics.jsonl").read_text()
+    first, second = (
+        Codec.load(folder).model.state_dict() for folder in (tmp_path / "run" / "best", tmp_path / "packed")
+    )
+    assert all(torch.allclose(first[name].float(), second[name].float(), rtol=1e-3, atol=1e-6) for name in first)
+    with pytest.raises(SystemExit, match="2"):
+        main(["pack", str(tmp_path / "nothing"), "-o", str(tmp_path / "other")])
+    assert not (tmp_path / "other").exists()

@@ -10,7 +10,7 @@ from intertone.cli.data import app as data_app
 from intertone.cli.evaluate import evaluate
 from intertone.cli.inspect import doctor, info
 from intertone.cli.sound import morph, reconstruct
-from intertone.cli.train import train
+from intertone.cli.train import pack, train
 from intertone.errors import InputError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command()(reconstruct)
 app.command()(info)
 app.command()(doctor)
 app.command()(train)
+app.command()(pack)
 app.command()(evaluate)
 app.add_typer(data_app, name="data", help="Make and look at note sets for training.")
 

@@ -64,7 +64,6 @@ class Report(logging.Handler):
             package.removeHandler(handler)
         package.addHandler(self)
         package.setLevel(logging.INFO)
-        package.propagate = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one line."""

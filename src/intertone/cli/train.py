@@ -58,3 +58,30 @@ def train(
     report.finish({name: value if value != float("inf") else None for name, value in result.items()}, text)
     if not progress.finished:
         raise typer.Exit(130)
+
+
+def pack(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The codec's folder, ready to be shared.")],
+    card: Annotated[
+        Path | None, typer.Option("--card", help="A model card to put in. [default: the run's own few lines]")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a folder to share from a run's best codec: weights in 16 bits, settings, model card, training log."""
+    report = Report(as_json=json)
+    from intertone.codec import Codec
+    from intertone.errors import InputError
+    from intertone.files import replacing
+
+    texts = {}
+    for name, path in (("card", card or run / "best" / "README.md"), ("log", run / "metrics.jsonl")):
+        try:
+            texts[name] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise InputError(f"the {name} must be a readable text file, got {path}") from None
+    Codec.load(run / "best").save(out, card=texts["card"], half=True)
+    with replacing(out / "metrics.jsonl") as temporary:
+        temporary.write_text(texts["log"], encoding="utf-8")
+    size = (out / "model.safetensors").stat().st_size
+    report.finish({"codec": str(out), "bytes": size}, f"wrote {out}: {size / 1e6:.1f} MB of weights")
