@@ -1,0 +1,86 @@
+"""The codec that comes with the package, on the two held-out notes that lie in the repository."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import tone
+from safetensors import safe_open
+from torch import Tensor
+
+from intertone import Codec, load_audio, morph, shipped_codecs
+from intertone.codec import SHIPPED
+from intertone.loudness import loudness
+from intertone.metrics import log_mel_error, loud_cell_error
+from intertone.models import build_model
+from intertone.representation import PhaseConfig
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec.load("thesis")
+
+
+@pytest.fixture(scope="module")
+def horn(codec: Codec) -> Tensor:
+    return load_audio(EXAMPLES / "english-horn.wav", sample_rate=codec.sample_rate)[0][0]
+
+
+@pytest.fixture(scope="module")
+def sitar(codec: Codec) -> Tensor:
+    return load_audio(EXAMPLES / "sitar.wav", sample_rate=codec.sample_rate)[0][0]
+
+
+@pytest.mark.parametrize("name", shipped_codecs())
+def test_every_shipped_codec_has_small_weights_a_card_and_a_log(name: str) -> None:
+    folder = SHIPPED / name
+    weights = folder / "model.safetensors"
+    assert weights.stat().st_size <= 10e6
+    with safe_open(weights, "pt") as file:
+        types = {file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
+    assert types <= {"F16", "I64"}
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert all(word in card for word in ("Licence", "Split", "Training", "Held-out", "make train-default"))
+    assert len((folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()) >= 4
+
+
+def test_the_code_of_four_seconds_is_small(codec: Codec, horn: Tensor) -> None:
+    latents, _ = codec.encode(horn)
+    assert latents.numel() <= 2048
+
+
+@pytest.mark.parametrize("phase", [None, PhaseConfig()])
+def test_held_out_notes_come_back(codec: Codec, horn: Tensor, sitar: Tensor, phase: PhaseConfig | None) -> None:
+    both = torch.stack([horn, sitar]).unsqueeze(1)
+    again = codec.reconstruct(both, phase=phase, generator=torch.Generator().manual_seed(0))
+    assert (log_mel_error(again, both) < 8).all()
+    # the blur that an MSE in dB brings: a first prototype lost 22 dB here
+    assert (loud_cell_error(again, both) > -10).all()
+
+
+def test_the_half_way_morph_is_the_decoded_mean(codec: Codec, horn: Tensor, sitar: Tensor) -> None:
+    latents, contexts = zip(*(codec.encode(sound) for sound in (horn, sitar)), strict=True)
+    context = codec.representation.mix_contexts(contexts, [0.5, 0.5])
+    seeded = torch.Generator().manual_seed(0)
+    expected = codec.decode((latents[0] + latents[1]) / 2, context, generator=seeded)
+    assert torch.allclose(morph(codec, horn, sitar, mix=0.5), expected, atol=1e-5)
+
+
+def test_loudness_lies_between_the_ends(codec: Codec, horn: Tensor, sitar: Tensor) -> None:
+    quiet, between, loud = (
+        loudness(sound.squeeze(), codec.sample_rate) for sound in (sitar, morph(codec, horn, sitar), horn)
+    )
+    assert quiet < between < loud
+
+
+def test_other_weights_or_another_code_make_another_morph(codec: Codec, horn: Tensor, sitar: Tensor) -> None:
+    half_way = morph(codec, horn, sitar)
+    random = Codec(codec.config, build_model(codec.config.model, n_features=codec.representation.n_features, seed=7))
+    assert log_mel_error(morph(random, horn, sitar), half_way) > 6
+    foreign, context = codec.encode(tone(88, seconds=4, decay=0.1))
+    own, own_context = codec.encode(horn)
+    context = codec.representation.mix_contexts([own_context, codec.encode(sitar)[1]], [0.5, 0.5])
+    exchanged = codec.decode((own + foreign) / 2, context, generator=torch.Generator().manual_seed(0))
+    assert log_mel_error(exchanged, half_way) > 6
