@@ -94,7 +94,8 @@ def judge_morphs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int, step: St
 
 def _measure(pitch: int, a: Tensor, b: Tensor, sounds: dict[str, Tensor], sample_rate: int) -> PairFigures:
     key = pitch_to_hz(pitch)
-    f_min, f_max = key / 2**SEARCH_OCTAVES, min(key * 2**SEARCH_OCTAVES, 0.49 * sample_rate)
+    f_max = min(key * 2**SEARCH_OCTAVES, 0.49 * sample_rate)
+    f_min = min(key / 2**SEARCH_OCTAVES, f_max / 2)
     ends = [note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max) for sound in (a, b)]
     reference = math.sqrt(ends[0] * ends[1])
     levels = [loudness(sound, sample_rate) for sound in (a, b)]
