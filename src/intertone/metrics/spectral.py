@@ -76,7 +76,7 @@ def loud_cell_error(estimate: Tensor, reference: Tensor, *, range_db: float = 20
 
     Example:
         >>> sound = torch.randn(16000)
-        >>> round(float(loud_cell_error(0.1 * sound, sound)), 3)
+        >>> round(abs(float(loud_cell_error(0.1 * sound, sound))), 3)
         0.0
     """
     first, second = (stft(_unit_rms(sound), LOG_MEL_STFT).abs() for sound in _same_shape(estimate, reference))
