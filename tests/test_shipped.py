@@ -10,7 +10,7 @@ from torch import Tensor
 
 from intertone import Codec, load_audio, morph, shipped_codecs
 from intertone.codec import SHIPPED
-from intertone.loudness import loudness
+from intertone.loudness import integrated_loudness
 from intertone.metrics import log_mel_error, loud_cell_error
 from intertone.models import build_model
 from intertone.representation import PhaseConfig
@@ -70,7 +70,7 @@ def test_the_half_way_morph_is_the_decoded_mean(codec: Codec, horn: Tensor, sita
 
 def test_loudness_lies_between_the_ends(codec: Codec, horn: Tensor, sitar: Tensor) -> None:
     quiet, between, loud = (
-        loudness(sound.squeeze(), codec.sample_rate) for sound in (sitar, morph(codec, horn, sitar), horn)
+        integrated_loudness(sound.squeeze(), codec.sample_rate) for sound in (sitar, morph(codec, horn, sitar), horn)
     )
     assert quiet < between < loud
 

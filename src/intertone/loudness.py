@@ -17,7 +17,7 @@ RELATIVE_GATE = -10.0
 Array = npt.NDArray[np.float64]
 
 
-def loudness(audio: Tensor, sample_rate: int) -> float:
+def integrated_loudness(audio: Tensor, sample_rate: int) -> float:
     """Return the integrated loudness of a sound.
 
     K-weighted power in blocks of 0.4 s, of which the quiet ones do not count; the channels' powers are added. A sound
@@ -39,7 +39,7 @@ def loudness(audio: Tensor, sample_rate: int) -> float:
     Example:
         >>> import torch
         >>> tone = torch.sin(2 * torch.pi * 997 * torch.arange(48000) / 48000)
-        >>> round(loudness(tone, 48000), 1)
+        >>> round(integrated_loudness(tone, 48000), 1)
         -3.0
     """
     if audio.ndim not in (1, 2) or not audio.numel():

@@ -14,7 +14,7 @@ from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows
 from intertone.evaluate.reconstruction import BATCH, ESTIMATED, Step, at_16_khz, seeded, summary
 from intertone.latent import lerp
-from intertone.loudness import loudness
+from intertone.loudness import integrated_loudness
 from intertone.metrics import log_mel
 from intertone.models import build_model
 from intertone.morphing import morph
@@ -98,12 +98,12 @@ def _measure(pitch: int, a: Tensor, b: Tensor, sounds: dict[str, Tensor], sample
     f_min = min(key / 2**SEARCH_OCTAVES, f_max / 2)
     ends = [note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max) for sound in (a, b)]
     reference = math.sqrt(ends[0] * ends[1])
-    levels = [loudness(sound, sample_rate) for sound in (a, b)]
+    levels = [integrated_loudness(sound, sample_rate) for sound in (a, b)]
     cents, between, level = {}, {}, {}
     for method, sound in sounds.items():
         f0 = note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max)
         cents[method] = float(hz_to_cents(f0, reference))
-        own = loudness(sound, sample_rate)
+        own = integrated_loudness(sound, sample_rate)
         between[method] = min(levels) - BETWEEN <= own <= max(levels) + BETWEEN
         level[method] = own - sum(levels) / 2
     measured = all(abs(float(hz_to_cents(end, key))) <= IN_TUNE for end in ends)
