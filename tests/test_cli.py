@@ -366,7 +366,10 @@ def test_an_output_that_cannot_be(
         (["--mix", "1.5"], "mix must be in 0..1, got 1.5"),
         (["--mix", "-inf"], "mix must be in 0..1, got -inf"),
         (["--phase", "kept", "--mix", "0.5"], "the kept phase belongs to the ends, mix 0 or 1, got mix 0.5"),
-        (["--phase", "kept", "--steps", "3"], "the kept phase belongs to the ends, mix 0 or 1, got --steps"),
+        (
+            ["--phase", "kept", "--steps", "3", "-o", "sweep"],
+            "the kept phase belongs to the ends, mix 0 or 1, got mix 0.",
+        ),
         (["--codec", "thesys"], "the codec must be one of .* or a folder with config.json, got thesys"),
         (["--codec", "x" * 300], "the codec must be one of .* or a folder with config.json, got xxx"),
         (["--device", "quantum"], "the device must be one that torch can use, got quantum"),
@@ -377,7 +380,7 @@ def test_an_output_that_cannot_be(
         (["--sample-rate", "400000"], "sample_rate must be in 4000..384000 Hz, got 400000"),
         (
             ["--steps", "3", "--format", "float32", "-o", "a.wav"],
-            "with --steps the output must be a folder, got the file",
+            "the output must be a folder, got a.wav, which is something else",
         ),
         (["-o", "new.flac", "--format", "float32"], "the format of FLAC must be one of pcm16, pcm24, got float32"),
         (["-o", "new.mp3", "--format", "pcm16"], "the format of MP3 must be left out"),

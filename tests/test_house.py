@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import inspect
 import json
 import re
 import subprocess
@@ -206,7 +207,10 @@ def test_folders_export_what_they_say() -> None:
         exported = getattr(module, "__all__", [])
         assert exported == sorted(exported)
         assert all(hasattr(module, name) for name in exported)
-        assert not set(exported) & {file.stem for file in path.parent.glob("*.py")}
+        modules = {file.stem for file in path.parent.glob("*.py")} - {"__init__"}
+        assert not set(exported) & modules
+        # nor may a function hide the module beside it
+        assert all(inspect.ismodule(getattr(module, name)) for name in modules if hasattr(module, name))
 
 
 # an import that does nothing

@@ -5,15 +5,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from conftest import tone, untrained_codec
+from conftest import SMALL_MODEL, tone, untrained_codec
 
-from intertone.codec import Codec
+from intertone.codec import Codec, CodecConfig
 from intertone.errors import InputError
-from intertone.latent import lerp, path
+from intertone.latent import lerp
 from intertone.metrics import log_mel_error
+from intertone.models import DenseBottleneckConfig
 from intertone.morphing import match_shapes, morph, morph_steps
 from intertone.phase import PhaseMethod
-from intertone.representation import PhaseConfig
+from intertone.representation import DecibelConfig, PhaseConfig
 
 A = tone(48, tilt=0.5, seconds=0.5)
 B = tone(60, tilt=1.5, decay=4, seconds=0.5)
@@ -229,8 +230,7 @@ def test_interpolation_is_exact_at_the_ends() -> None:
     assert torch.equal(lerp(a, b, 0), a) and torch.equal(lerp(a, b, 1), b)
     assert torch.equal(lerp(a, b, 0.5), (a + b) / 2)
     assert torch.allclose(lerp(a, b, 2), 2 * b - a, atol=1e-6)
-    points = path(a, b, [0, 0.25, 1])
-    assert torch.equal(points[1], 0.75 * a + 0.25 * b) and len(points) == 3
+    assert torch.equal(lerp(a, b, 0.25), 0.75 * a + 0.25 * b)
     with pytest.raises(ValueError, match=r"latents must have equal shapes, got \(3, 4, 5\) and \(3, 4\)"):
         lerp(a, b[..., 0], 0.5)
 
@@ -264,3 +264,12 @@ def test_batches_that_do_not_match(codec: Codec, shape_a: tuple[int, ...], shape
 def test_a_sound_without_samples(codec: Codec, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="must"):
         morph(codec, torch.zeros(shape), torch.zeros(shape))
+
+
+def test_a_codec_of_one_length_completes_shorter_sounds_and_refuses_longer_ones() -> None:
+    dense = SMALL_MODEL.model_copy(update={"bottleneck": DenseBottleneckConfig(size=4, n_frames=33)})
+    codec = Codec(CodecConfig(representation=DecibelConfig(), model=dense))
+    assert codec.fixed_length == 8192
+    assert morph(codec, A[:5000], B[:6000]).shape == (8192,)
+    with pytest.raises(InputError, match=r"this codec takes sounds of 0\.512 s only, got"):
+        morph(codec, torch.cat([A, A]), B[:6000])

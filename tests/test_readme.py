@@ -66,8 +66,8 @@ def test_the_python(desk: Path) -> None:
     (desk / "lines.py").write_text(section("In Python", "python"), encoding="utf-8")
     printed = run(f"{sys.executable} lines.py", desk)
     assert printed.startswith("torch.Size([1, ")
-    half_way, louder = (load_audio(desk / name)[0] for name in ("between.wav", "louder-code.wav"))
-    assert half_way.shape == louder.shape == (1, 64000)
+    half_way, changed = (load_audio(desk / name)[0] for name in ("between.wav", "changed.wav"))
+    assert half_way.shape == changed.shape == (1, 64000)
 
 
 def test_training_on_ones_own_sounds(desk: Path) -> None:

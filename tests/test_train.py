@@ -1,11 +1,13 @@
+import contextlib
+import errno
 import json
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from intertone.cli import main
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.models import build_model
+from intertone.models import DenseBottleneckConfig, build_model
 from intertone.representation import DecibelConfig, build_representation
 from intertone.train import ChoiceConfig, TrainConfig, TrainingStoppedError, train_codec
 from intertone.train.loop import Run
@@ -39,6 +41,10 @@ def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
     return Codec.load(run / name).model.state_dict()
 
 
+def losses(run: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
 def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
@@ -49,15 +55,15 @@ def test_a_small_model_memorises_one_batch(notes: Notes) -> None:
     features, _ = representation.analyse(notes.audio([0, 9, 18]).unsqueeze(1))
     model = build_model(SMALL_MODEL, n_features=representation.n_features)
     optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
-    losses = []
+    history = []
     for _ in range(150):
         loss = (model(features) - features).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.1 * losses[0]
-    assert losses[-1] < features.var()
+        history.append(float(loss.detach()))
+    assert history[-1] < 0.1 * history[0]
+    assert history[-1] < features.var()
 
 
 def test_a_run_leaves_its_folder(notes: Notes, tmp_path: Path) -> None:
@@ -123,25 +129,40 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(notes: Notes, tmp_path:
     train_codec(QUICK, notes, tmp_path / "parts")
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
     assert equal(weights(tmp_path / "whole", "best"), weights(tmp_path / "parts", "best"))
-    losses = [
-        [json.loads(line)["loss"] for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
-        for run in ("whole", "parts")
-    ]
-    assert losses[0] == losses[1]
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
 
 
-def run_command(notes: Notes, out: Path, settings: Path, *, processes: int = 1) -> subprocess.Popen[bytes]:
-    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"] if processes > 1 else []
-    if processes > 1:
-        launcher += ["--master-port", str(random.Random(str(out)).randrange(20000, 40000))]
+def run_command(notes: Notes, out: Path, settings: Path, *, processes: int = 1) -> subprocess.Popen[str]:
+    """Start `intertone train`; what it says of each epoch can be read from its ``stderr``."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
     words = ["-m", "intertone", "train", str(settings), "--data", str(notes.folder), "--out", str(out)]
     return subprocess.Popen(
         [sys.executable, *launcher, *words],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
     )
+
+
+def kill_after(process: subprocess.Popen[str], n_lines: int) -> bool:
+    """Kill -9 all of it once it has logged ``n_lines`` losses; False if it had ended before."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        n_lines -= "RMSE" in line
+        if not n_lines:
+            break
+    running = process.poll() is None and not n_lines
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return running
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
 
 
 def write_settings(config: TrainConfig, path: Path) -> Path:
@@ -151,40 +172,28 @@ def write_settings(config: TrainConfig, path: Path) -> Path:
 
 def test_kill_9_at_random_moments_changes_nothing(notes: Notes, tmp_path: Path) -> None:
     settings = write_settings(QUICK.model_copy(update={"epochs": 40}), tmp_path / "run.json")
-    whole = run_command(notes, tmp_path / "whole", settings)
-    assert whole.wait(120) == 0
+    finish(run_command(notes, tmp_path / "whole", settings))
     moments = random.Random(4)
-    kills = 0
-    while kills < 10:
-        process = run_command(notes, tmp_path / "killed", settings)
-        state = tmp_path / "killed" / "last" / "state.pt"
-        before = state.stat().st_mtime_ns if state.exists() else 0
-        # wait until this process has saved something, then a random while longer
-        while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == before):
-            time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.15))
-        if process.poll() is not None:
-            break
-        process.kill()
-        process.wait()
-        kills += 1
-    assert run_command(notes, tmp_path / "killed", settings).wait(120) == 0
-    assert kills == 10
+    # an odd line is the training loss, logged before validation; an even one the validation loss, before saving
+    kills = [kill_after(run_command(notes, tmp_path / "killed", settings), moments.randint(1, 7)) for _ in range(10)]
+    assert all(kills)
+    finish(run_command(notes, tmp_path / "killed", settings))
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
-    logs = [(tmp_path / run / "metrics.jsonl").read_text().splitlines() for run in ("whole", "killed")]
-    assert [json.loads(line)["loss"] for line in logs[0]] == [json.loads(line)["loss"] for line in logs[1]]
+    assert equal(weights(tmp_path / "whole", "best"), weights(tmp_path / "killed", "best"))
+    assert losses(tmp_path / "whole") == losses(tmp_path / "killed")
+    assert not list((tmp_path / "killed").rglob(".*"))
 
 
 def test_two_processes_train_one_model_and_resume_from_the_last_epoch(notes: Notes, tmp_path: Path) -> None:
-    settings = write_settings(QUICK.model_copy(update={"epochs": 4}), tmp_path / "run.json")
-    assert run_command(notes, tmp_path / "whole", settings, processes=2).wait(180) == 0
-    process = run_command(notes, tmp_path / "killed", settings, processes=2)
-    while process.poll() is None and not (tmp_path / "killed" / "last" / "state.pt").exists():
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert run_command(notes, tmp_path / "killed", settings, processes=2).wait(180) == 0
+    settings = write_settings(QUICK.model_copy(update={"epochs": 6}), tmp_path / "run.json")
+    finish(run_command(notes, tmp_path / "whole", settings, processes=2))
+    assert kill_after(run_command(notes, tmp_path / "killed", settings, processes=2), 5)
+    assert 0 < len(losses(tmp_path / "killed")) < len(losses(tmp_path / "whole"))
+    finish(run_command(notes, tmp_path / "killed", settings, processes=2))
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+    assert losses(tmp_path / "whole") == losses(tmp_path / "killed")
+    with pytest.raises(InputError, match="the processes that it began with"):
+        train_codec(TrainConfig.read(settings), notes, tmp_path / "whole")
 
 
 def test_refusals(notes: Notes, tmp_path: Path) -> None:
@@ -194,10 +203,52 @@ def test_refusals(notes: Notes, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least batch_size=64"):
         train_codec(QUICK.model_copy(update={"batch_size": 64}), notes, tmp_path / "batch")
     train_codec(QUICK.model_copy(update={"epochs": 1}), notes, tmp_path / "run")
-    with pytest.raises(InputError, match=r"got others for .*run"):
+    with pytest.raises(InputError, match="the settings that it began with"):
         train_codec(QUICK.model_copy(update={"epochs": 2}), notes, tmp_path / "run")
+    other = Notes.open(notes.folder)
+    other.digest = lambda: "of other notes"
+    with pytest.raises(InputError, match="the notes that it began with"):
+        train_codec(QUICK.model_copy(update={"epochs": 1}), other, tmp_path / "run")
+    dense = QUICK.model_copy(update={"model": SMALL_MODEL.model_copy(update={"bottleneck": DenseBottleneckConfig()})})
+    with pytest.raises(InputError, match=r"n_frames=64, got 251; --set model\.bottleneck\.n_frames=64"):
+        train_codec(dense, notes, tmp_path / "dense")
+    with pytest.raises(InputError, match="the device must be one that torch can use, got nowhere"):
+        train_codec(QUICK, notes, tmp_path / "device", device="nowhere")
+    (tmp_path / "run" / "last" / "state.pt").write_bytes(b"torn")
+    with pytest.raises(InputError, match="got a damaged"):
+        train_codec(QUICK.model_copy(update={"epochs": 1}), notes, tmp_path / "run")
     with pytest.raises(InputError, match="learning_rat is no setting; did you mean learning_rate"):
         TrainConfig.parse({"learning_rat": 1})
+
+
+def test_a_finished_run_gets_back_what_a_kill_left_out(notes: Notes, tmp_path: Path) -> None:
+    config = QUICK.model_copy(update={"epochs": 1})
+    train_codec(config, notes, tmp_path / "run")
+    before = weights(tmp_path / "run")
+    (tmp_path / "run" / "last" / "model.safetensors").unlink()
+    train_codec(config, notes, tmp_path / "run")
+    assert equal(before, weights(tmp_path / "run"))
+
+
+def test_training_needs_no_git(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    train_codec(QUICK.model_copy(update={"epochs": 1}), notes, tmp_path / "run")
+    assert re.search(r"^commit (unknown|none)$", (tmp_path / "run" / "environment.txt").read_text(), re.MULTILINE)
+
+
+def test_a_full_disk_is_said_in_one_sentence(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="there is no space left on the disk"):
+        train_codec(QUICK.model_copy(update={"epochs": 1}), notes, tmp_path / "run")
+
+
+def test_a_run_is_no_codec_but_its_best_is(notes: Notes, tmp_path: Path) -> None:
+    train_codec(QUICK.model_copy(update={"epochs": 1}), notes, tmp_path / "run")
+    with pytest.raises(InputError, match=r"got the run .*did you mean .*best\?"):
+        Codec.load(tmp_path / "run")
 
 
 def test_nan_and_silence_stop_with_a_reason(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from intertone.config import Settings
 from intertone.errors import InputError
 from intertone.files import replacing
-from intertone.models import ConvAutoencoder, ConvConfig, build_model
+from intertone.models import ConvAutoencoder, ConvConfig, DenseBottleneckConfig, build_model
 from intertone.representation import (
     PhaseConfig,
     RepresentationConfig,
@@ -69,6 +69,14 @@ class Codec:
     def device(self) -> torch.device:
         """Where the model lies and the work is done."""
         return next(self.model.parameters()).device
+
+    @property
+    def fixed_length(self) -> int | None:
+        """Samples of the only length that the codec takes, or None where it takes any."""
+        bottleneck = self.config.model.bottleneck
+        return (
+            self.representation.samples(bottleneck.n_frames) if isinstance(bottleneck, DenseBottleneckConfig) else None
+        )
 
     @classmethod
     def load(cls, codec: str | Path, *, device: str = "cpu") -> Self:
@@ -153,13 +161,17 @@ class Codec:
             ``(latents, context)``; latents ``(batch · channels, latent_dim, n_latents)``.
 
         Raises:
-            InputError: If the model takes sounds of one length only and this is another.
+            InputError: If ``audio`` is not floating point, or the model takes sounds of one length only and this is
+                another.
         """
-        features, context = self.representation.analyse(audio.to(self.device))
-        try:
-            return self.encode_features(features), context
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        if not audio.is_floating_point():
+            raise InputError(f"audio must be floating point, -1 to 1, got {audio.dtype}")
+        audio = audio.to(self.device, torch.float32)
+        count, length, rate = self.representation.n_frames, self.fixed_length, self.sample_rate
+        if length is not None and count(audio.shape[-1]) != count(length):
+            raise InputError(f"this codec takes sounds of {length / rate:g} s only, got {audio.shape[-1] / rate:g} s")
+        features, context = self.representation.analyse(audio)
+        return self.encode_features(features), context
 
     @torch.inference_mode()
     def decode(
@@ -175,11 +187,15 @@ class Codec:
         Args:
             latents: ``(batch · channels, latent_dim, n_latents)``.
             context: From ``encode``, or a mixture of such.
-            phase: How the phase is found; default: kept for an untouched code, else ``pghi-fast``.
+            phase: How the phase is found; default: kept for an untouched code, else ``pghi-fast``. For a code that
+                you have changed, give ``context.as_edited()``.
             generator: Source of random phase.
 
         Returns:
             Audio at ``sample_rate`` Hz, the shape of the sounds that the context comes from, on the CPU.
+
+        Raises:
+            ValueError: If the latents do not fit the model, or the phase of an edited code shall be kept.
         """
         features = self.decode_features(latents.to(self.device))
         return self.representation.synthesise(features, context, phase=phase, generator=generator).cpu()
@@ -234,6 +250,8 @@ def _find(codec: str | Path) -> Path:
     if isinstance(codec, str) and codec in names:
         return SHIPPED / codec
     folder = Path(codec)
+    if os.path.isfile(folder / "best" / "config.json"):  # noqa: PTH113, as below
+        raise InputError(f"the codec must be a codec's folder, got the run {codec}; did you mean {folder / 'best'}?")
     if not os.path.isfile(folder / "config.json"):  # noqa: PTH113, Path.is_file raises for a name that is too long
         shipped = ", ".join(names) or "(none shipped)"
         raise InputError(f"the codec must be one of {shipped} or a folder with config.json, got {codec}")

@@ -14,6 +14,26 @@ from intertone.errors import InputError
 
 
 @contextmanager
+def disk_errors(path: Path | str) -> Iterator[None]:
+    """Turn what the system says when ``path`` cannot be written into one sentence.
+
+    Raises:
+        InputError: If the block fails with an ``OSError``.
+
+    Example:
+        >>> with disk_errors("/nowhere/a.txt"):
+        ...     Path("/nowhere/a.txt").write_text("lost")
+        Traceback (most recent call last):
+        ...
+        intertone.errors.InputError: /nowhere/a.txt must be writable, but its folder does not exist
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _write_error(Path(path), error) from error
+
+
+@contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """Give a temporary name beside ``path``; when the block ends without an error it becomes ``path``.
 
@@ -82,8 +102,12 @@ def staged_folder(folder: Path | str) -> Iterator[Path]:
         raise _write_error(folder, error) from error
     try:
         yield staged
+        files = sorted(staged.iterdir())
+        for file in files:
+            if (folder / file.name).is_dir():
+                raise InputError(f"the output must be a regular file, got the folder {folder / file.name}")
         folder.mkdir(exist_ok=True)
-        for file in sorted(staged.iterdir()):
+        for file in files:
             file.replace(folder / file.name)
     except OSError as error:
         raise _write_error(folder, error) from error
@@ -118,6 +142,31 @@ def check_output(path: Path | str, inputs: Iterable[Path | str] = ()) -> Path:
         raise InputError(f"the output's folder must exist, got {path.parent}")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"the output's folder must be writable, got {path.parent}")
+    return path
+
+
+def check_output_folder(path: Path | str) -> Path:
+    """Refuse an output folder that cannot be made or written to, before any work is done.
+
+    Args:
+        path: The folder; it need not exist, its parent must.
+
+    Returns:
+        ``path`` as a ``Path``.
+
+    Raises:
+        InputError: If ``path`` is something else than a folder, or its parent is missing or not writable.
+    """
+    path = Path(path)
+    with disk_errors(path):
+        if path.exists() and not path.is_dir():
+            raise InputError(f"the output must be a folder, got {path}, which is something else")
+        place = path if path.is_dir() else path.absolute().parent
+        if not place.is_dir():
+            raise InputError(f"the output's folder must lie in an existing one, got {path}")
+        if not os.access(place, os.W_OK):
+            raise InputError(f"the output's folder must be writable, got {place}")
+        path.absolute().is_symlink()  # a name that is too long is refused by the system here
     return path
 
 

@@ -1,7 +1,5 @@
 """Operations on latents ``(batch, latent_dim, n_latents)``: pure functions that serve every model."""
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 
@@ -30,14 +28,3 @@ def lerp(a: Tensor, b: Tensor, mix: float) -> Tensor:
     if a.shape != b.shape:
         raise ValueError(f"latents must have equal shapes, got {tuple(a.shape)} and {tuple(b.shape)}")
     return (1 - mix) * a + mix * b
-
-
-def path(a: Tensor, b: Tensor, mixes: Sequence[float]) -> list[Tensor]:
-    """Return ``lerp(a, b, mix)`` for every ``mix``.
-
-    Example:
-        >>> import torch
-        >>> [point.item() for point in path(torch.zeros(1), torch.ones(1), [0.0, 0.25, 1.0])]
-        [0.0, 0.25, 1.0]
-    """
-    return [lerp(a, b, mix) for mix in mixes]

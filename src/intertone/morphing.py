@@ -91,7 +91,7 @@ def morph_steps(
             raise InputError(f"mix must be in 0..1, got {mix}")
         if phase.method == "kept" and mix not in (0, 1):
             raise InputError(f"the kept phase belongs to the ends, mix 0 or 1, got mix {mix}")
-    a, b = match_shapes(a, b)
+    a, b = match_shapes(a, b, shortest=codec.fixed_length or 0)
     return _steps(codec, a, b, mixes, phase, generator or torch.Generator().manual_seed(0))
 
 
@@ -110,12 +110,13 @@ def _steps(
         yield codec.decode(lerp(latents_a, latents_b, mix), context, phase=phase, generator=generator)
 
 
-def match_shapes(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+def match_shapes(a: Tensor, b: Tensor, *, shortest: int = 0) -> tuple[Tensor, Tensor]:
     """Give two sounds the same number of axes, channels and samples; what was done is logged.
 
     Args:
         a: ``(samples,)``, ``(channels, samples)`` or ``(batch, channels, samples)``.
         b: The same kinds.
+        shortest: Samples that both shall have at least.
 
     Returns:
         Both, completed: the shorter with silence, the one with fewer channels with the mean of its channels.
@@ -130,10 +131,8 @@ def match_shapes(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     axes = max(a.ndim, b.ndim)
     if axes == 3 and a.shape[:-2] != b.shape[:-2]:
         raise InputError(f"both sounds must be batches of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
-    if axes == 1 and len(a) == len(b):
-        return a, b
     a, b = (sound.unsqueeze(0) if sound.ndim < 2 <= axes else sound for sound in (a, b))
-    samples = max(a.shape[-1], b.shape[-1])
+    samples = max(a.shape[-1], b.shape[-1], shortest)
     channels = max(a.shape[-2], b.shape[-2]) if axes > 1 else None
     for name, sound in (("A", a), ("B", b)):
         if sound.shape[-1] < samples:

@@ -7,10 +7,10 @@ import typer
 
 from intertone import __version__
 from intertone.cli.data import app as data_app
-from intertone.cli.evaluate import evaluate
+from intertone.cli.evaluation import evaluate
 from intertone.cli.inspect import doctor, info
 from intertone.cli.sound import morph, reconstruct
-from intertone.cli.train import pack, train
+from intertone.cli.training import pack, train
 from intertone.errors import InputError
 
 app = typer.Typer(

@@ -23,15 +23,12 @@ def info(
 
     loaded = Codec.load(codec)
     samples = 4 * loaded.sample_rate
-    representation, model = loaded.config.representation, loaded.config.model
+    model = loaded.config.model
     n_latents = loaded.model.n_latents(loaded.representation.n_frames(samples))
     facts: dict[str, Any] = {
         "codec": codec,
         "sample_rate": loaded.sample_rate,
-        "representation": representation.kind,
-        "n_fft": representation.spectrogram.n_fft,
-        "hop_length": representation.spectrogram.hop_length,
-        "top_db": representation.top_db,
+        **loaded.representation.facts(),
         "layers": len(model.channels),
         "channels": list(model.channels),
         "strides": [list(stride) for stride in model.strides],
@@ -89,8 +86,8 @@ def doctor(codec: CodecOption = "thesis", device: DeviceOption = "cpu", json: Js
 def _attempt(check: Any) -> str:
     try:
         return f"ok{check()}"
-    except InputError as error:
-        return f"failed: {error}"
+    except Exception as error:  # whatever is broken here, the other checks are still wanted
+        return f"failed: {str(error) or type(error).__name__}"
 
 
 def _audio_round_trip(path: Path) -> str:
@@ -115,7 +112,7 @@ def _self_test(name: str, device: str) -> str:
 
     started = time.monotonic()
     codec = Codec.load(name, device=device)
-    seconds = torch.arange(2 * codec.sample_rate) / codec.sample_rate
+    seconds = torch.arange(codec.fixed_length or 2 * codec.sample_rate) / codec.sample_rate
     harmonics = torch.arange(1, 9)[:, None]
     fade = torch.exp(-2 * seconds)
     tones = [
@@ -125,11 +122,13 @@ def _self_test(name: str, device: str) -> str:
     level = float(sound.square().mean().sqrt() / torch.stack(tones).square().mean().sqrt())
     if not (bool(sound.isfinite().all()) and 0.5 < level < 2):
         raise InputError(f"the morph of two tones must be finite and about as loud, got {level:.2f} of their level")
-    return f": 2 s of sound through {name} in {time.monotonic() - started:.2f} s"
+    return f": {len(seconds) / codec.sample_rate:g} s of sound through {name} in {time.monotonic() - started:.2f} s"
 
 
 def _fluidsynth() -> str:
     from ctypes.util import find_library
+
+    from intertone.data.soundfont import INSTALL
 
     library = find_library("fluidsynth")
     try:
@@ -137,7 +136,7 @@ def _fluidsynth() -> str:
     except importlib.metadata.PackageNotFoundError:
         binding = None
     missing = [
-        *([] if library else ["libfluidsynth3 (apt-get install libfluidsynth3 fluidr3mono-gm-soundfont)"]),
+        *([] if library else [f"libfluidsynth3 ({INSTALL})"]),
         *([] if binding else ["pyfluidsynth (pip install 'intertone[render]')"]),
     ]
     return f"missing {' and '.join(missing)}" if missing else f"{library}, pyfluidsynth {binding}"

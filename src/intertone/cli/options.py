@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,7 +38,9 @@ class SampleFormat(StrEnum):
 
 CodecOption = Annotated[str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.")]
 PhaseOption = Annotated[Phase, typer.Option("--phase", help="How the phase is found.")]
-IterationsOption = Annotated[int, typer.Option("--iterations", min=0, max=100_000, help="Of Griffin-Lim.")]
+IterationsOption = Annotated[
+    int | None, typer.Option("--iterations", min=0, max=100_000, help="Of Griffin-Lim. [default: 32]")
+]
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of random phase; same seed, same bytes.")
 ]
@@ -76,22 +77,20 @@ class Report(logging.Handler):
         typer.echo(json.dumps({**result, "done": self.lines}, indent=2) if self.as_json else text)
 
 
-def phase_config(method: Phase, iterations: int) -> "PhaseConfig":
-    """Return the phase settings of the command line."""
+def phase_config(method: Phase, iterations: int | None) -> "PhaseConfig":
+    """Return the phase settings of the command line; ``None`` iterations are the settings' own default."""
     from intertone.representation import PhaseConfig
 
-    return PhaseConfig(method=method.value, n_iter=iterations)
-
-
-def check_mix(mix: float) -> float:
-    """Refuse a ratio outside 0…1 before anything heavy is loaded."""
-    if not (math.isfinite(mix) and 0 <= mix <= 1):
-        raise InputError(f"mix must be in 0..1, got {mix}")
-    return mix
+    given = {} if iterations is None else {"n_iter": iterations}
+    return PhaseConfig.parse({"method": method.value, **given}, source="the options")
 
 
 def check_picture(path: Path | None, others: list[Path]) -> None:
-    """Refuse a picture that could not be written, before any work is done."""
+    """Refuse a picture that could not be written, before any work is done.
+
+    Raises:
+        InputError: If its suffix is no picture's, or it cannot be written.
+    """
     from intertone.files import check_output
 
     if path is None:
@@ -108,13 +107,29 @@ def load_for(codec: "Codec", path: Path) -> "Tensor":
     return load_audio(path, sample_rate=codec.sample_rate)[0]
 
 
-def save_result(path: Path, audio: "Tensor", codec: "Codec", rate: int, form: SampleFormat | None) -> str:
-    """Write a result and return a line that says what it is."""
-    from intertone.audio import MAX_DECODED_BYTES, resample, save_audio
+def check_result(path: Path, sounds: "list[Tensor]", codec: "Codec", rate: int, form: SampleFormat | None) -> None:
+    """Refuse, before any work is done, what ``save_result`` would refuse of a sound made from ``sounds``.
 
-    if (size := 4 * audio.numel() * rate / codec.sample_rate) > MAX_DECODED_BYTES:
+    Raises:
+        InputError: If the kind of file cannot hold it, or it would be larger than a sound may be.
+    """
+    from intertone.audio import MAX_DECODED_BYTES, choose_container
+
+    channels, samples = (max(sound.shape[axis] for sound in sounds) for axis in (0, 1))
+    choose_container(path, form and form.value, channels=channels, sample_rate=rate)
+    if (size := 4 * channels * samples * rate / codec.sample_rate) > MAX_DECODED_BYTES:
         limit = MAX_DECODED_BYTES // 2**20
         raise InputError(f"the output must decode to at most {limit} MiB, got {size / 2**20:.0f} at {rate} Hz")
+
+
+def save_result(path: Path, audio: "Tensor", codec: "Codec", rate: int, form: SampleFormat | None) -> str:
+    """Write a result and return a line that says what it is.
+
+    Raises:
+        InputError: As ``save_audio``.
+    """
+    from intertone.audio import resample, save_audio
+
     resampled = resample(audio, codec.sample_rate, rate)
     save_audio(path, resampled, sample_rate=rate, format=form.value if form else None)
     channels, samples = resampled.shape

@@ -2,7 +2,7 @@
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,14 +20,14 @@ from intertone.cli.options import (
     RateOption,
     Report,
     SeedOption,
-    check_mix,
     check_picture,
+    check_result,
     load_for,
     phase_config,
     save_result,
 )
 from intertone.errors import InputError
-from intertone.files import check_output, replacing, staged_folder
+from intertone.files import check_output, check_output_folder, replacing, staged_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ def morph(
         int | None, typer.Option("--steps", min=2, max=101, help="So many sounds at equal ratios, both ends included.")
     ] = None,
     phase: PhaseOption = Phase.pghi_fast,
-    iterations: IterationsOption = 32,
+    iterations: IterationsOption = None,
     seed: SeedOption = 0,
     codec: CodecOption = "thesis",
     device: DeviceOption = "cpu",
@@ -55,15 +55,11 @@ def morph(
 ) -> None:
     """Make a new sound between two."""
     report = Report(as_json=json)
-    check_mix(mix)
     mixes = [mix] if steps is None else [step / (steps - 1) for step in range(steps)]
-    if phase is Phase.kept and any(0 < ratio < 1 for ratio in mixes):
-        raise InputError(f"the kept phase belongs to the ends, mix 0 or 1, got {'--steps' if steps else f'mix {mix}'}")
     _check_files([a, b], out, plot, folder=steps is not None)
 
     import torch
 
-    from intertone.audio import choose_container
     from intertone.codec import Codec
     from intertone.morphing import morph_steps
 
@@ -71,8 +67,8 @@ def morph(
     loaded = Codec.load(codec, device=device)
     first = out if steps is None else out / "morph-000.wav"
     rate = loaded.sample_rate if sample_rate is None else sample_rate
-    choose_container(first, format and format.value, sample_rate=rate)
     sound_a, sound_b = load_for(loaded, a), load_for(loaded, b)
+    check_result(first, [sound_a, sound_b], loaded, rate, format)
     sounds = morph_steps(
         loaded,
         sound_a,
@@ -89,14 +85,14 @@ def morph(
             text = f"wrote {save_result(out, sound, loaded, rate, format)}, mix {mix:g}"
     else:
         outputs, names = [], []
-        with staged_folder(out) as folder:
+        with ExitStack() as last, staged_folder(out) as folder:
             for ratio, sound in zip(mixes, sounds, strict=True):
                 names.append(f"morph-{round(100 * ratio):03d}.wav")
                 save_result(folder / names[-1], sound, loaded, rate, format)
                 if len(mixes) <= 11 or round(100 * ratio) in (25, 50, 75):
                     shown[f"mix {ratio:g}"] = sound
-            with _picture(plot, {**shown, f"B: {b.name}": sound_b}, loaded.sample_rate):
-                pass
+            # drawn here, put in its place after the sounds
+            last.enter_context(_picture(plot, {**shown, f"B: {b.name}": sound_b}, loaded.sample_rate))
         outputs = [out / name for name in names]
         text = f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"
     if plot is not None:
@@ -110,7 +106,7 @@ def reconstruct(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The sound.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="What the codec makes of it.")],
     phase: PhaseOption = Phase.kept,
-    iterations: IterationsOption = 32,
+    iterations: IterationsOption = None,
     seed: SeedOption = 0,
     codec: CodecOption = "thesis",
     device: DeviceOption = "cpu",
@@ -125,14 +121,13 @@ def reconstruct(
 
     import torch
 
-    from intertone.audio import choose_container
     from intertone.codec import Codec
 
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     rate = loaded.sample_rate if sample_rate is None else sample_rate
-    choose_container(out, format and format.value, sample_rate=rate)
     sound = load_for(loaded, source)
+    check_result(out, [sound], loaded, rate, format)
     again = loaded.reconstruct(
         sound, phase=phase_config(phase, iterations), generator=torch.Generator().manual_seed(seed)
     )
@@ -164,9 +159,7 @@ def _check_files(sources: list[Path], out: Path, plot: Path | None, *, folder: b
         if not os.path.exists(source):  # noqa: PTH110, Path.exists raises for a name that is too long
             raise InputError(f"the input must exist, got {source}")
     if folder:
-        if out.exists() and not out.is_dir():
-            raise InputError(f"with --steps the output must be a folder, got the file {out}")
-        check_output(out.absolute().parent / ".intertone")
+        check_output_folder(out)
         for source in sources:
             if source.resolve().parent == out.resolve() and source.name.startswith("morph-"):
                 raise InputError(f"the output must not replace an input, got {source} inside {out}")

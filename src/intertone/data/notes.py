@@ -1,5 +1,7 @@
 """Reading note sets: columns to choose by, audio in batches of any order."""
 
+import hashlib
+import zipfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.data.shards import TEXT_COLUMNS, dequantise, read_header, shard_path
+from intertone.data.header import read_header
+from intertone.data.shards import TEXT_COLUMNS, dequantise, shard_path
 from intertone.errors import InputError
 
 Choice = int | str | Collection[int] | Collection[str] | None
@@ -59,17 +62,21 @@ class Notes:
             InputError: If it is no note set, is unfinished, or its index is damaged.
         """
         folder = Path(folder)
-        header = read_header(folder)
-        if not header.get("finished"):
-            raise InputError(f"the note set must be finished, got {folder}; run the command that began it again")
+        header = read_header(folder, finished=True)
         try:
             with np.load(folder / "index.npz", allow_pickle=False) as archive:
                 columns = {name: archive[name] for name in archive.files}
             for name in TEXT_COLUMNS:
                 columns[name] = np.strings.decode(columns[name], "utf-8")
+            if {len(column) for column in columns.values()} != {sum(header["shards"])}:
+                raise ValueError(f"columns that are not of {sum(header['shards'])} notes")
             return cls(folder, header, columns)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f"{folder / 'index.npz'} must be the index of a note set, got {error}") from None
+
+    def digest(self) -> str:
+        """Return a short hash of the index: equal for note sets of the same notes in the same order."""
+        return hashlib.sha256((self.folder / "index.npz").read_bytes()).hexdigest()[:16]
 
     def __len__(self) -> int:
         return len(self.pitch)

@@ -38,6 +38,7 @@ class ConvConfig(Settings):
     strides: tuple[Pair, ...] = ((2, 2), (2, 2), (2, 2), (2, 2), (2, 2))
     kernel_size: Pair = (3, 3)
     activation: Literal["leaky-relu", "relu"] = "leaky-relu"
+    negative_slope: float = Field(0.1, gt=0, lt=1, description="of leaky-relu below 0")
     order: Literal["conv-norm-activation", "conv-activation-norm"] = "conv-norm-activation"
     bottleneck: Annotated[ConvBottleneckConfig | DenseBottleneckConfig, Field(discriminator="kind")] = (
         ConvBottleneckConfig()
@@ -211,7 +212,7 @@ def _up(config: ConvConfig, inner: int, outer: int, stride: Pair, *, bias: bool 
 
 
 def _layer(config: ConvConfig, convolution: nn.Module, channels: int) -> nn.Sequential:
-    activation = nn.ReLU() if config.activation == "relu" else nn.LeakyReLU(0.1)
+    activation = nn.ReLU() if config.activation == "relu" else nn.LeakyReLU(config.negative_slope)
     norm = nn.BatchNorm2d(channels)
     if config.order == "conv-norm-activation":
         return nn.Sequential(convolution, norm, activation)

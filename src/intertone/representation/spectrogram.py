@@ -92,6 +92,10 @@ class SpectrogramContext:
     audio: Tensor
     edited: bool = False
 
+    def as_edited(self) -> "SpectrogramContext":
+        """Return this context for a code that was changed: its phase is estimated on the way back."""
+        return replace(self, edited=True)
+
 
 class SpectrogramRepresentation:
     """``analyse`` and ``synthesise`` of the spectrogram in decibels.
@@ -123,9 +127,29 @@ class SpectrogramRepresentation:
         """Names of groups of feature rows that may be mixed by ratios of their own."""
         return {"spectrum": slice(0, self.n_features)}
 
+    @property
+    def feature_range_db(self) -> float:
+        """Decibels between features 0 and 1."""
+        return self.config.top_db
+
+    def facts(self) -> dict[str, float | int | str]:
+        """Return what a person would want to know, by name."""
+        spectrogram = self.config.spectrogram
+        return {
+            "representation": self.config.kind,
+            "n_fft": spectrogram.n_fft,
+            "hop_length": spectrogram.hop_length,
+            "top_db": self.config.top_db,
+            "n_features": self.n_features,
+        }
+
     def n_frames(self, samples: int) -> int:
         """Return the number of feature columns of a sound of ``samples``."""
         return self.config.spectrogram.n_frames(samples)
+
+    def samples(self, n_frames: int) -> int:
+        """Return the length of the longest sound that has ``n_frames`` columns."""
+        return (n_frames - 1) * self.config.spectrogram.hop_length
 
     def analyse(self, audio: Tensor) -> tuple[Tensor, SpectrogramContext]:
         """Turn sounds into what the network sees and what it does not.
@@ -314,7 +338,7 @@ class SpectrogramRepresentation:
         else:
             # channels of opposite polarity would cancel: turn them before the sum
             polarity = torch.where(source @ source[source.square().sum(-1).argmax()] < 0, -1.0, 1.0).to(source)
-            spectrum = torch.zeros(1)
+            spectrum = torch.zeros((), dtype=torch.complex64, device=source.device)
             for channel in range(channels):
                 angle = stft(source[channel], config).angle()
                 spectrum = spectrum + polarity[channel] * torch.polar(

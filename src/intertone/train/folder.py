@@ -1,5 +1,6 @@
 """A run on disk: state, codecs, losses, sounds for the ear."""
 
+import io
 import json
 import logging
 import math
@@ -15,13 +16,15 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from intertone import __version__
 from intertone.audio import save_audio
 from intertone.codec import Codec, CodecConfig
+from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.files import replacing
+from intertone.files import disk_errors, replacing
 from intertone.models import ConvAutoencoder
 from intertone.plot import plot_spectrograms
-from intertone.representation import PhaseConfig
+from intertone.representation import PhaseConfig, build_representation
 from intertone.train.settings import TrainConfig
 from intertone.train.workers import Workers
 
@@ -46,14 +49,18 @@ class Progress:
 class RunFolder:
     """The folder of a run; only the first of several processes writes to it."""
 
-    def __init__(self, out: Path, config: TrainConfig, kind: str, n_notes: int, workers: Workers) -> None:
-        self.out, self.config, self.kind, self.n_notes, self.workers = out, config, kind, n_notes, workers
+    def __init__(self, out: Path, config: TrainConfig, notes: Notes, workers: Workers) -> None:
+        self.out, self.config, self.workers = out, config, workers
+        self.kind, self.n_notes = notes.kind, int((notes.split == "train").sum())
+        # what a continuation must find as it was
+        self.origin = {"settings": config.digest(), "notes": notes.digest(), "processes": workers.size}
 
     def restore(self, model: ConvAutoencoder, optimiser: Optimizer, scheduler: ReduceLROnPlateau) -> Progress:
         """Prepare the folder of a new run, or load the state of one that is to be continued.
 
         Raises:
-            InputError: If the folder holds a run with other settings or a damaged state, or cannot be written.
+            InputError: If the folder holds a run with other settings, notes or number of processes, or a damaged
+                state, or cannot be written.
         """
         path = self.out / "last" / "state.pt"
         progress = Progress()
@@ -62,25 +69,27 @@ class RunFolder:
                 state = torch.load(path, map_location=self.workers.device, weights_only=True)
             except Exception as error:
                 raise InputError(f"a run's state must be readable, got a damaged {path}") from error
-            if state["settings"] != self.config.digest():
-                raise InputError(
-                    f"a run is continued with the settings that it began with, got others for {self.out}; "
-                    "choose another --out"
-                )
+            for name, value in self.origin.items():
+                if state["origin"].get(name) != value:
+                    raise InputError(
+                        f"a run is continued with the {name} that it began with, got others for {self.out}; "
+                        "choose another --out"
+                    )
             model.load_state_dict(state["model"])
             optimiser.load_state_dict(state["optimiser"])
             scheduler.load_state_dict(state["scheduler"])
             progress = Progress(**state["progress"])
             logger.info("continuing %s at step %d", self.out, progress.step)
         if self.workers.rank == 0:
-            try:
+            with disk_errors(self.out):
                 self.out.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"the run's folder must be writable, got {self.out}: {error.strerror}") from None
-            self._prepare_folder(progress)
+                self._prepare(progress)
         return progress
 
-    def _prepare_folder(self, progress: Progress) -> None:
+    def _prepare(self, progress: Progress) -> None:
+        for folder in (self.out, self.out / "last", self.out / "best"):
+            for left in folder.glob(".*-*"):  # what a killed process was writing
+                left.unlink()
         self.config.write(self.out / "config.json")
         log = self.out / "metrics.jsonl"
         lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
@@ -98,16 +107,19 @@ class RunFolder:
         if self.workers.rank != 0:
             return
         folder = self.out / "last"
-        folder.mkdir(exist_ok=True)
         state = {
-            "settings": self.config.digest(),
+            "origin": self.origin,
             "model": model.state_dict(),
             "optimiser": optimiser.state_dict(),
             "scheduler": scheduler.state_dict(),
             "progress": vars(progress),
         }
+        content = io.BytesIO()
+        torch.save(state, content)
+        with disk_errors(folder):
+            folder.mkdir(exist_ok=True)
         with replacing(folder / "state.pt") as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(content.getbuffer())
         self.save_codec("last", progress, model)
 
     def save_codec(self, name: str, progress: Progress, model: ConvAutoencoder) -> None:
@@ -127,7 +139,8 @@ class RunFolder:
         if self.workers.rank != 0:
             return
         folder = self.out / "samples" / f"{progress.step:06d}"
-        folder.mkdir(parents=True, exist_ok=True)
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         codec = self._codec(model)
         seeded = torch.Generator().manual_seed(self.config.seed)
         estimate = codec.reconstruct(reference.unsqueeze(1), phase=PhaseConfig(), generator=seeded).squeeze(1)
@@ -145,11 +158,12 @@ class RunFolder:
             "epoch": progress.epoch + 1,
             "split": split,
             "loss": loss,
-            "rmse_db": math.sqrt(loss) * self.config.representation.top_db,
+            "rmse_db": math.sqrt(loss) * build_representation(self.config.representation).feature_range_db,
             "learning_rate": optimiser.param_groups[0]["lr"],
             "seconds": round(progress.seconds, 1),
         }
-        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as log:
+        path = self.out / "metrics.jsonl"
+        with disk_errors(path), path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         logger.info("epoch %d %s: %.2f dB RMSE, %.0f s", line["epoch"], split, line["rmse_db"], progress.seconds)
 
@@ -159,14 +173,22 @@ class RunFolder:
 
 
 def _environment(workers: Workers) -> str:
-    git = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     return (
-        f"commit {git.stdout.strip() or 'unknown'}\npython {platform.python_version()}\ntorch {torch.__version__}\n"
+        f"intertone {__version__}\ncommit {_commit()}\npython {platform.python_version()}\ntorch {torch.__version__}\n"
         f"device {workers.device}, {workers.size} process(es), {torch.get_num_threads()} threads\n"
         f"command {' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}\n"
     )
+
+
+def _commit() -> str:
+    """Return the commit of the checkout that the package lies in; an installed package has none."""
+    checkout = Path(__file__).parents[3]
+    if not (checkout / ".git").exists():
+        return "none"
+    try:
+        git = subprocess.run(
+            ["git", "-C", str(checkout), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return "unknown"
+    return git.stdout.strip() or "unknown"

@@ -15,7 +15,7 @@ from torch import Tensor, distributed, nn
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.losses import mean_squared_error
-from intertone.models import ConvAutoencoder, build_model
+from intertone.models import ConvAutoencoder, DenseBottleneckConfig, build_model
 from intertone.representation import build_representation
 from intertone.train.folder import Progress, RunFolder
 from intertone.train.settings import TrainConfig
@@ -66,9 +66,13 @@ def train_codec(
     """
     with join_workers(device) as workers, interruptible() as interrupted:
         run = Run(config, notes, workers)
-        folder = RunFolder(out, config, notes.kind, len(run.train_rows), workers)
+        folder = RunFolder(out, config, notes, workers)
         progress = folder.restore(run.model, run.optimiser, run.scheduler)
-        if progress.finished:
+        if not workers.agree(progress.step):
+            raise InputError(f"all processes must see the same run, got different states of {out}")
+        if progress.finished:  # and perhaps killed before its last files were written
+            folder.save_codec("last", progress, run.model)
+            folder.save_samples(progress, run.model, run.examples())
             return progress
         if not progress.precision:
             progress.precision = run.choose_precision()
@@ -122,6 +126,12 @@ class Run:
             )
         if config.batch_size % workers.size:
             raise InputError(f"batch_size must divide among {workers.size} processes, got {config.batch_size}")
+        bottleneck, n_frames = config.model.bottleneck, self.representation.n_frames(notes.samples)
+        if isinstance(bottleneck, DenseBottleneckConfig) and bottleneck.n_frames != n_frames:
+            raise InputError(
+                f"a dense bottleneck must have the notes' n_frames={n_frames}, got {bottleneck.n_frames}; "
+                f"--set model.bottleneck.n_frames={n_frames}"
+            )
         choice = config.choice
         wanted = {
             "pitch": None if (choice.pitch_min, choice.pitch_max) == (0, 127) else
@@ -221,19 +231,22 @@ class Run:
         copy = deepcopy(self.model)
         for precision in choices:
             _loss(copy, features, precision).backward()
+            self._wait()
             started = time.monotonic()
             for _ in range(2):
                 self.features(next(self.batches(0)))
                 _loss(copy, features, precision).backward()
+            self._wait()
             seconds[precision] = (time.monotonic() - started) / 2
         chosen = torch.tensor(min(range(len(choices)), key=lambda index: seconds[choices[index]]))
         if self.workers.size > 1:
             chosen = chosen.to(self.workers.device)
             distributed.broadcast(chosen, 0)
         precision = choices[int(chosen)]
-        epoch_minutes = seconds[precision] * self.steps_per_epoch / 60
+        valid_steps = len(self.valid_rows) / self.config.batch_size / 3  # forward only: about a third of a step
+        epoch_minutes = seconds[precision] * (self.steps_per_epoch + valid_steps) / 60
         logger.info(
-            "%s: %.1f notes a second, about %.1f minutes an epoch, at most %.1f hours for %d epochs",
+            "%s: %.1f notes a second, about %.1f minutes an epoch, about %.1f hours if all %d epochs are needed",
             precision,
             self.config.batch_size / seconds[precision],
             epoch_minutes,
@@ -241,6 +254,11 @@ class Run:
             self.config.epochs,
         )
         return precision
+
+    def _wait(self) -> None:
+        """Let an accelerator finish what it was given, so that a clock means something."""
+        if self.workers.device.type == "cuda":
+            torch.cuda.synchronize(self.workers.device)
 
 
 def _loss(model: nn.Module, features: Tensor, precision: str) -> Tensor:

@@ -24,7 +24,7 @@ class TrainConfig(Settings):
     representation: RepresentationConfig = DecibelConfig()
     model: ConvConfig = ConvConfig()
     choice: ChoiceConfig = ChoiceConfig()
-    seed: int = Field(0, ge=0, description="of the first weights and the order of the notes")
+    seed: int = Field(0, ge=0, lt=2**32, description="of the first weights and the order of the notes")
     epochs: int = Field(100, ge=1, description="at most so many")
     notes_per_epoch: int = Field(0, ge=0, description="notes before each validation; 0: the whole training split")
     batch_size: int = Field(32, ge=2, description="notes of a step, over all processes")

@@ -31,6 +31,14 @@ class Workers:
         for value, part in zip(values, flat.split([value.numel() for value in values]), strict=True):
             value.detach().copy_(part.view_as(value))
 
+    def agree(self, value: int) -> bool:
+        """Return whether ``value`` is the same in all processes."""
+        if self.size == 1:
+            return True
+        extremes = torch.tensor([value, -value], device=self.device)
+        distributed.all_reduce(extremes, op=distributed.ReduceOp.MAX)
+        return bool(extremes[0] == -extremes[1])
+
     def any(self, flag: bool) -> bool:
         """Return whether ``flag`` is set in any process, the same answer in all."""
         if self.size == 1:

@@ -3,16 +3,12 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from intertone.cli.options import DeviceOption, JsonOption, Report
-from intertone.errors import InputError
-from intertone.files import check_output
-
-if TYPE_CHECKING:
-    from intertone.evaluate import EvaluateConfig
+from intertone.files import check_output_folder, disk_errors
 
 
 class Split(StrEnum):
@@ -38,7 +34,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the figures, and sounds with pictures.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw and of random phase.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Of the draw and of random phase.")] = 0,
     budget: Annotated[Budget, typer.Option("--budget", help="smoke: seconds, to see that it works.")] = Budget.full,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
@@ -46,22 +42,21 @@ def evaluate(
     """Judge a codec: reconstruction, phase, half-way morphs, speed, beside what has no network."""
     report = Report(as_json=json)
     if out is not None:
-        if out.exists() and not out.is_dir():
-            raise InputError(f"the output must be a folder, got the file {out}")
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        check_output(out.absolute().parent / ".intertone")
+        with disk_errors(out):
+            out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        check_output_folder(out)
 
     from rich.console import Console
     from rich.progress import Progress
 
     from intertone.codec import Codec
     from intertone.data.notes import Notes
-    from intertone.evaluate import BUDGETS, evaluate_codec, write_evaluation
+    from intertone.evaluate import BUDGETS, EvaluateConfig, evaluate_codec, write_evaluation
 
     changes: dict[str, object] = {"split": split.value, "seed": seed}
     if notes is not None:
         changes |= {"n_notes": notes, "n_pairs": max(2, notes // 2)}
-    config: EvaluateConfig = BUDGETS[budget.value].model_copy(update=changes)
+    config = EvaluateConfig.parse({**BUDGETS[budget.value].model_dump(), **changes}, source="the options")
     loaded, note_set = Codec.load(codec, device=device), Notes.open(data)
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
@@ -94,3 +89,5 @@ def _show(result: dict[str, object]) -> None:
         for row in part.rows:
             table.add_row(*row)
         console.print(table)
+        if part.verdict:
+            console.print(part.verdict, markup=False, highlight=False)
