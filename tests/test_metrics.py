@@ -27,9 +27,20 @@ def test_log_mel_is_librosas_mel_spectrogram_in_db() -> None:
         htk=True, norm=None, pad_mode="constant",
     )  # fmt: skip
     wanted = librosa.power_to_db(power, ref=np.max, amin=1e-20, top_db=60)
+    loudest = 10 * math.log10(power.max() / audio.square().mean())  # at RMS 1
     ours = log_mel(audio)[:, : wanted.shape[1]]
-    assert ours.numpy() == pytest.approx(wanted, abs=0.05)
-    assert float(log_mel(torch.zeros(4000)).max()) == -60
+    assert ours.numpy() == pytest.approx(wanted + loudest, abs=0.05)
+    assert torch.isfinite(log_mel(torch.zeros(4000))).all()
+
+
+def test_log_mel_error_is_the_mean_difference_of_two_log_mel_images(noise: Tensor) -> None:
+    estimate, reference = log_mel(tone(60)), log_mel(0.3 * noise[:SAMPLE_RATE])
+    assert estimate.shape == reference.shape == (64, 64)
+    for image in (estimate, reference):
+        assert float(image.max() - image.min()) <= 60 + 1e-3  # the floor is each sound's own
+    wanted = (estimate - reference).abs().mean()
+    assert float(log_mel_error(tone(60), 0.3 * noise[:SAMPLE_RATE])) == pytest.approx(float(wanted), abs=1e-5)
+    assert torch.allclose(log_mel(-0.01 * noise), log_mel(noise), atol=1e-3)
 
 
 @pytest.mark.parametrize("metric", [log_mel_error, loud_cell_error])

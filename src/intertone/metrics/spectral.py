@@ -3,33 +3,37 @@
 import torch
 from torch import Tensor
 
-from intertone.stft import SpectrogramConfig, magnitude_to_db, mel_filterbank, stft
+from intertone.stft import SpectrogramConfig, magnitude_to_db, magnitude_to_mel, mel_filterbank, stft
 
 LOG_MEL_STFT = SpectrogramConfig(sample_rate=16000, n_fft=1024, hop_length=256)
+LOG_MEL_BANDS = 64
+LOG_MEL_RANGE_HZ = (40.0, 7600.0)
 LOG_MEL_FLOOR_DB = 60.0
 SECOND_STFT = SpectrogramConfig(sample_rate=16000, n_fft=2048, hop_length=256)
 """An analysis that no codec here is fitted to, for judging phase."""
 
 
 def log_mel(audio: Tensor) -> Tensor:
-    """Return 64 HTK-mel bands in dB below the sound's own maximum, floored at −60 dB.
+    """Return 64 HTK-mel bands in dB of the sound at RMS 1, floored 60 dB below its own maximum.
 
-    Triangles from 40 to 7600 Hz without area normalisation on the power spectrum, Hann 1024/256.
+    Triangles from 40 to 7600 Hz without area normalisation on the power spectrum, Hann 1024/256. The images of two
+    sounds are on one scale, so that their difference is what sets the sounds apart beside their levels.
 
     Args:
         audio: 16 kHz mono, ``(..., samples)``; its level does not matter.
 
     Returns:
-        ``(..., 64, n_frames)``, −60…0 dB.
+        dB, ``(..., 64, n_frames)``; none lies more than 60 below the largest of its image.
 
     Example:
         >>> log_mel(torch.randn(2, 16000)).shape
         torch.Size([2, 64, 64])
     """
-    bank = mel_filterbank(LOG_MEL_STFT, n_mels=64, f_min=40, f_max=7600).to(audio)
-    mel = (bank @ stft(audio, LOG_MEL_STFT).abs().square()).sqrt()
+    f_min, f_max = LOG_MEL_RANGE_HZ
+    bank = mel_filterbank(LOG_MEL_STFT, n_mels=LOG_MEL_BANDS, f_min=f_min, f_max=f_max).to(audio)
+    mel = magnitude_to_mel(stft(_unit_rms(audio), LOG_MEL_STFT).abs(), bank)
     peak = mel.amax((-2, -1), keepdim=True).clamp_min(1e-10)
-    return magnitude_to_db(mel, peak, top_db=LOG_MEL_FLOOR_DB)
+    return magnitude_to_db(mel, peak, top_db=LOG_MEL_FLOOR_DB) + 20 * torch.log10(peak)
 
 
 def log_mel_error(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -42,7 +46,7 @@ def log_mel_error(estimate: Tensor, reference: Tensor) -> Tensor:
         reference: The same shape.
 
     Returns:
-        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only.
+        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only. A silent sound is some 200 dB from any other.
 
     Raises:
         ValueError: If the shapes differ.
@@ -52,8 +56,7 @@ def log_mel_error(estimate: Tensor, reference: Tensor) -> Tensor:
         >>> round(float(log_mel_error(-0.5 * sound, sound)), 3)
         0.0
     """
-    bank = mel_filterbank(LOG_MEL_STFT, n_mels=64, f_min=40, f_max=7600).to(estimate)
-    first, second = (_floored_mel_db(sound, bank) for sound in _same_shape(estimate, reference))
+    first, second = (log_mel(sound) for sound in _same_shape(estimate, reference))
     return (first - second).abs().mean((-2, -1))
 
 
@@ -115,13 +118,6 @@ def spectral_convergence(estimate: Tensor, reference: Tensor, config: Spectrogra
     first, second = (stft(sound, config).abs() for sound in _same_shape(estimate, reference))
     error = (first - second).square().sum((-2, -1))
     return 10 * torch.log10(error.clamp_min(1e-30) / second.square().sum((-2, -1)).clamp_min(1e-30))
-
-
-def _floored_mel_db(audio: Tensor, bank: Tensor) -> Tensor:
-    """Log-mel at unit RMS, floored 60 dB below the sound's own maximum, on an absolute dB scale."""
-    mel = (bank @ stft(_unit_rms(audio), LOG_MEL_STFT).abs().square()).sqrt()
-    peak = mel.amax((-2, -1), keepdim=True).clamp_min(1e-10)
-    return magnitude_to_db(mel, peak, top_db=LOG_MEL_FLOOR_DB) + 20 * torch.log10(peak)
 
 
 def _unit_rms(audio: Tensor) -> Tensor:
