@@ -2,11 +2,12 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import SAMPLE_RATE, tone
+from conftest import SAMPLE_RATE, tone, untrained_codec
 from sklearn.decomposition import PCA
 from typer.testing import CliRunner
 
@@ -17,11 +18,22 @@ from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, 
 from intertone.errors import InputError
 from intertone.evaluate import BUDGETS, EvaluateConfig, evaluate_codec, tables
 from intertone.evaluate.baselines import LinearCode, fit_linear_code, images_that_fit, rank_one
-from intertone.evaluate.draw import draw_notes, draw_pairs
-from intertone.evaluate.morphs import PairFigures, judge_morphs, log_magnitude_morph, morph_table
-from intertone.evaluate.reconstruction import judge_phase, judge_reconstruction
+from intertone.evaluate.draw import draw_notes, draw_others, draw_pairs
+from intertone.evaluate.morphs import (
+    PairFigures,
+    judge_morphs,
+    judge_network,
+    log_magnitude_morph,
+    morph_table,
+    pitch_gate,
+)
+from intertone.evaluate.reconstruction import ESTIMATED, judge_phase, judge_reconstruction, seeded
+from intertone.evaluate.report import write_evaluation
+from intertone.metrics import log_mel_error
+from intertone.models import ConvConfig, DenseBottleneckConfig
 from intertone.morphing import morph
 from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+from intertone.representation import PhaseConfig
 
 SMOKE = BUDGETS["smoke"]
 
@@ -67,6 +79,12 @@ def perfect_codec(small_codec: Codec) -> Codec:
     return Codec(small_codec.config, PerfectModel())  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="module")
+def result(pairable: Notes) -> dict[str, Any]:
+    """A whole evaluation."""
+    return evaluate_codec(untrained_codec(), pairable, config=SMOKE)
+
+
 def no_steps(_: int) -> None:
     pass
 
@@ -91,6 +109,15 @@ def test_pairs_have_one_pitch_and_two_groups_and_take_the_octaves_in_turn(pairab
     assert sorted(pairable.pitch[first] // 12 - 1) == [2, 3, 4]
     assert len(set(draw_pairs(pairable, 99, split="test", seed=0).ravel().tolist())) == 12  # each note once
     assert draw_pairs(pairable, 99, split="train", seed=0).shape == (0, 2)  # one group only
+
+
+def test_the_other_note_of_a_pair_is_any_of_the_split(pairable: Notes) -> None:
+    pairs = np.repeat(draw_pairs(pairable, 1, split="test", seed=0), 200, 0)
+    others = draw_others(pairable, pairs, split="test", seed=0)
+    # all ten notes but the pair's own, of whatever pitch
+    assert set(others.tolist()) == set(pairable.select(split="test").tolist()) - set(pairs[0].tolist())
+    assert (others == draw_others(pairable, pairs, split="test", seed=0)).all()
+    assert (others != draw_others(pairable, pairs, split="test", seed=1)).any()
 
 
 def test_the_linear_code_is_the_principal_component_analysis_of_scikit_learn() -> None:
@@ -119,9 +146,9 @@ def test_rank_one_keeps_what_is_of_rank_one_and_nothing_else() -> None:
     spectrum, envelope = -torch.rand(5, 1) * 20, -torch.rand(1, 7) * 20
     decibels = spectrum - spectrum.max() + envelope - envelope.max()
     image = (1 + decibels / 80)[None]
-    assert torch.allclose(rank_one(image, top_db=80), image, atol=1e-5)
+    assert torch.allclose(rank_one(image, range_db=80), image, atol=1e-5)
     # two cells on the diagonal: mean spectrum (1/2, 1/2) times envelope (1/2, 1/2): all cells equal
-    assert torch.allclose(rank_one(torch.eye(2)[None], top_db=80), torch.ones(1, 2, 2))
+    assert torch.allclose(rank_one(torch.eye(2)[None], range_db=80), torch.ones(1, 2, 2))
 
 
 def test_methods_that_lose_nothing_are_perfect_and_the_mean_image_is_not(pairable: Notes, perfect_codec: Codec) -> None:
@@ -155,6 +182,7 @@ def test_our_phase_beats_librosas_on_harmonic_notes(pairable: Notes, perfect_cod
         result["pghi_fast"]["mean"] - result["librosa"]["mean"], abs=1e-4
     )
     assert result["share_better"] == 1
+    assert result["iterations"] == PhaseConfig().n_iter
 
 
 def test_without_a_network_the_morph_keeps_the_pitch(pairable: Notes, perfect_codec: Codec) -> None:
@@ -165,37 +193,102 @@ def test_without_a_network_the_morph_keeps_the_pitch(pairable: Notes, perfect_co
         assert abs(figure.cents["log magnitude"]) < 10
         # a code that is the spectrogram gives the same morph as no network
         assert figure.cents["codec"] == pytest.approx(figure.cents["log magnitude"], abs=1e-3)
-        assert figure.between == {"codec": True, "log magnitude": True}
+        assert figure.between_loudness == {"codec": True, "log magnitude": True}
+        assert figure.between_level == {"codec": True, "log magnitude": True}
     a, b = (pairable.audio(rows).unsqueeze(1) for rows in pairs.T)
     assert torch.equal(log_magnitude_morph(perfect_codec, a, b, mix=0.5), morph(perfect_codec, a, b))
     f0 = note_pitch(log_magnitude_morph(perfect_codec, a, b, mix=0.0)[0, 0], SAMPLE_RATE)
     assert abs(float(hz_to_cents(f0, pitch_to_hz(int(pairable.pitch[pairs[0, 0]]))))) < 10
 
 
+def test_between_in_loudness_and_between_in_level_are_two_questions(
+    pairable: Notes, perfect_codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = draw_pairs(pairable, 1, split="test", seed=0)
+    level = float(pairable.audio(pairs[0]).square().mean(-1).sqrt().max())
+    high = 2**0.5 * level * torch.sin(2 * torch.pi * 4000 * torch.arange(pairable.samples) / SAMPLE_RATE)
+    # K-weighting lifts 4 kHz by 3.9 dB: at the level of the louder end it is louder than both
+    for sound, level_too in ((high, True), (1.1 * high, False), (0 * high, False)):
+        monkeypatch.setattr("intertone.evaluate.morphs.morph", lambda *_, sound=sound, **__: sound[None, None])
+        (figure,) = judge_morphs(perfect_codec, pairable, pairs, seed=0, step=no_steps)
+        assert figure.between_level == {"codec": level_too, "log magnitude": True}
+        assert figure.between_loudness == {"codec": False, "log magnitude": True}
+    assert figure.loudness["codec"] == -math.inf
+    assert morph_table([figure])[0]["loudness"] is None
+
+
+def pair_figures(pitch: int, cents: float, *, measured: bool = True) -> PairFigures:
+    methods = {"codec": cents, "log magnitude": 0.0}
+    no, yes = {"codec": False, "log magnitude": True}, dict.fromkeys(methods, True)
+    return PairFigures(pitch, measured, methods, no, yes, dict.fromkeys(methods, 1.0))
+
+
 def test_a_morph_without_pitch_counts_as_out_of_tune() -> None:
-    def figure(octave: int, cents: float, *, measured: bool = True) -> PairFigures:
-        methods = {"codec": cents, "log magnitude": 0.0}
-        level = dict.fromkeys(methods, 1.0)
-        return PairFigures(octave, measured, methods, {"codec": False, "log magnitude": True}, level)
-
     table = morph_table(
-        [figure(3, 10), figure(3, -30), figure(4, math.nan), figure(4, 900), figure(4, 5, measured=False)]
+        [
+            *(pair_figures(48, 10), pair_figures(59, -30)),
+            *(pair_figures(60, math.nan), pair_figures(71, 900), pair_figures(64, 5, measured=False)),
+        ]
     )
-    cells = {(line["octave"], line["method"]): line for line in table}
-    assert cells[None, "codec"]["n"] == 5
-    assert cells[None, "codec"]["n_measured"] == 4
-    assert cells[None, "codec"]["in_tune"] == 0.5
-    assert cells[3, "codec"]["median_cents"] == 20
-    assert cells[4, "codec"]["median_cents"] is None  # 900 and none at all: the middle is not a number
-    assert cells[4, "log magnitude"]["in_tune"] == 1
-    assert cells[None, "codec"]["between"] == 0
-    assert cells[None, "log magnitude"]["level"]["mean"] == 1
+    cells = {(line["pitches"], line["method"]): line for line in table}
+    assert [pitches for pitches, _ in cells][::2] == ["all", "C3–B3", "C4–B4"]
+    assert cells["all", "codec"]["n"] == 5
+    assert cells["all", "codec"]["n_measured"] == 4
+    assert cells["all", "codec"]["in_tune"] == 0.5
+    assert cells["C3–B3", "codec"]["median_cents"] == 20
+    assert cells["C4–B4", "codec"]["median_cents"] is None  # 900 and none at all: the middle is not a number
+    assert cells["C4–B4", "log magnitude"]["in_tune"] == 1
+    assert cells["all", "codec"]["between_loudness"] == 0
+    assert cells["all", "codec"]["between_level"] == cells["all", "log magnitude"]["between_loudness"] == 1
+    assert cells["all", "log magnitude"]["loudness"]["mean"] == 1
 
 
-def test_an_evaluation_is_complete_repeatable_and_json(pairable: Notes, small_codec: Codec) -> None:
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        ([(71, 900), (72, 14), (84, -16)], "reached, 15.0 is 5.0 below (2 pairs)."),
+        ([(71, 0), (72, 20)], "reached, 20.0 is 0.0 below (1 pair)."),
+        ([(71, 0), (72, 20), (72, 25), (95, 40)], "not reached, 25.0 is 5.0 above (3 pairs)."),
+        ([(72, 0), (72, math.nan)], "not reached, half of the morphs or more have no pitch (2 pairs)."),
+        ([(71, 0)], "not judged, no pair there has both ends in tune."),
+    ],
+)
+def test_the_gate_of_the_pitch_from_c5_up(
+    figures: list[tuple[int, float]], verdict: str, result: dict[str, Any]
+) -> None:
+    table = morph_table([pair_figures(pitch, cents) for pitch, cents in figures])
+    high = [line["n"] for line in table if line["pitches"] == "from C5 up"]
+    assert high == ([n] * 2 if (n := sum(pitch >= 72 for pitch, _ in figures)) else [])
+    gate = pitch_gate(table)
+    (line,) = [part.verdict for part in tables({**result, "morphs": table, "pitch_gate": gate}) if part.verdict]
+    assert line == f"Gate: median |cents| of the codec <= 20 from C5 up: {verdict}"
+    assert gate["reached"] is (None if "not judged" in verdict else "not" not in verdict)
+
+
+def test_the_network_is_judged_by_the_log_mel_error(pairable: Notes, small_codec: Codec) -> None:
+    pairs = draw_pairs(pairable, 2, split="test", seed=0)
+    others = draw_others(pairable, pairs, split="test", seed=0)
+    result = judge_network(small_codec, pairable, pairs, others, seed=0, step=no_steps)
+    wanted = []
+    for (row_a, row_b), row_c in zip(pairs, others, strict=True):
+        a, b, c = pairable.audio([row_a, row_b, row_c])
+        (code_a, context_a), (_, context_b), (code_c, _) = (small_codec.encode(sound) for sound in (a, b, c))
+        context = small_codec.representation.mix_contexts([context_a, context_b], [0.5, 0.5])
+        exchanged = small_codec.decode((code_a + code_c) / 2, context, phase=ESTIMATED, generator=seeded(0))
+        wanted.append(float(log_mel_error(exchanged, morph(small_codec, a, b))))
+    assert result["exchanged_code"]["mean"] == pytest.approx(np.mean(wanted), abs=1e-4)
+    assert result["exchanged_code"]["above_6_db"] == np.mean(np.array(wanted) > 6)
+    assert result["random_weights"]["n"] == 2
+    # B's own code in its place: nothing changes
+    same = judge_network(small_codec, pairable, pairs, pairs[:, 1], seed=0, step=no_steps)
+    assert same["exchanged_code"]["mean"] == same["exchanged_code"]["above_6_db"] == 0
+
+
+def test_an_evaluation_is_complete_repeatable_and_json(
+    pairable: Notes, small_codec: Codec, result: dict[str, Any]
+) -> None:
     seen: list[tuple[str, int, int]] = []
-    result = evaluate_codec(small_codec, pairable, config=SMOKE, progress=lambda *step: seen.append(step))
-    again = evaluate_codec(small_codec, pairable, config=SMOKE)
+    again = evaluate_codec(small_codec, pairable, config=SMOKE, progress=lambda *step: seen.append(step))
     assert {**result, "speed": None} == {**again, "speed": None}
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert {name for name, _, _ in seen} == {"fitting the PCA", "reconstruction", "phase", "morphs", "network"}
@@ -204,6 +297,8 @@ def test_an_evaluation_is_complete_repeatable_and_json(pairable: Notes, small_co
     assert result["notes"]["n_instruments"] == 2
     assert result["network"]["mean_code_difference"] == 0
     assert result["network"]["exchanged_code"]["mean"] > 0
+    assert result["pitch_gate"]["limit_cents"] == 20
+    assert "from C5 up" in {line["pitches"] for line in result["morphs"]}
     assert result["pca"] == {"n_components": 8, "wanted": 8, "n_training_notes": 12}
     assert result["speed"]["one_pair"] > 0
     assert [table.title.split(":")[0] for table in tables(result)] == [
@@ -238,6 +333,28 @@ def test_an_evaluation_refuses_what_it_cannot_judge(notes: Notes, small_codec: C
         evaluate_codec(Codec(small_codec.config.model_copy(update={"representation": other})), notes, config=SMOKE)
     with pytest.raises(InputError, match="n_notes"):
         EvaluateConfig.parse({"n_notes": 0})
+    assert EvaluateConfig.parse({"seed": 2**32 - 1}).seed == 4294967295
+    with pytest.raises(InputError, match=r"seed.* less than or equal to 4294967295"):
+        EvaluateConfig.parse({"seed": 2**32})
+
+
+def dense_codec(small_codec: Codec, n_frames: int) -> Codec:
+    model = small_codec.config.model.model_copy(update={"bottleneck": DenseBottleneckConfig(size=4, n_frames=n_frames)})
+    assert isinstance(model, ConvConfig)
+    return Codec(small_codec.config.model_copy(update={"model": model}))
+
+
+def test_a_codec_of_one_length_is_judged_on_notes_of_that_length_only(pairable: Notes, small_codec: Codec) -> None:
+    result = evaluate_codec(dense_codec(small_codec, 33), pairable, config=SMOKE)  # 8000 samples: 32 hops and one
+    assert result["codec"]["code_size"] == 4
+    with pytest.raises(InputError, match=r"this codec takes sounds of .* only, got 0\.5"):
+        evaluate_codec(dense_codec(small_codec, 251), pairable, config=SMOKE)
+
+
+def test_the_seed_of_every_generator_may_be_the_largest(pairable: Notes, perfect_codec: Codec) -> None:
+    rows = pairable.select(split="test")[:1]
+    assert judge_phase(perfect_codec, pairable, rows, seed=2**32 - 1, step=no_steps)["librosa"]["n"] == 1
+    assert len(draw_notes(pairable, 3, split="test", seed=2**32 - 1)) == 3
 
 
 def test_the_command_line_leaves_figures_sounds_and_pictures(
@@ -257,8 +374,41 @@ def test_the_command_line_leaves_figures_sounds_and_pictures(
     assert len(list(out.glob("note-*.png"))) == 2
     assert len(list(out.glob("note-*-codec-kept-phase.wav"))) == 2
     assert len(list(out.glob("morph-*-log-magnitude.wav"))) == 1
-    taken = tmp_path / "taken"
-    taken.write_text("mine")
-    run = CliRunner().invoke(app, [*arguments, "--out", str(taken)])
+    assert "**Gate: median |cents| of the codec <= 20 from C5 up: " in page
+
+
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [
+        ("taken", "must be a folder"),
+        ("taken/x", "must be writable"),
+        ("taken/x/y", "must be writable"),
+        ("n" * 300, "must be writable"),
+        ("n" * 300 + "/x", "must be writable"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_before_the_work(
+    out: str, reason: str, pairable: Notes, codec_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("mine")
+    arguments = ["evaluate", str(codec_folder), "--data", str(pairable.folder), "--out", str(tmp_path / out)]
+    run = CliRunner().invoke(app, arguments)
     assert isinstance(run.exception, InputError)
-    assert "the output must be a folder, got the file" in str(run.exception)
+    assert reason in str(run.exception)
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_seed_beyond_what_every_generator_takes_is_refused(pairable: Notes, codec_folder: Path) -> None:
+    run = CliRunner().invoke(app, ["evaluate", str(codec_folder), "--data", str(pairable.folder), "--seed", str(2**32)])
+    assert run.exit_code == 2
+    assert "4294967295" in run.output
+
+
+def test_names_of_notes_however_long_become_names_of_files(
+    result: dict[str, Any], small_codec: Codec, pairable: Notes, tmp_path: Path
+) -> None:
+    named = Notes.open(pairable.folder)
+    named.name = np.array([f"{'ü/' * 200}{row}" for row in range(len(named))])
+    write_evaluation(tmp_path / "out", result, small_codec, named, command="intertone evaluate")
+    assert len(list((tmp_path / "out").glob("note-*-ü-ü*.png"))) == 2
+    assert len(list((tmp_path / "out").glob("morph-*-codec.wav"))) == 1

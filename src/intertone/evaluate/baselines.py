@@ -1,4 +1,8 @@
-"""What a codec has to beat: linear codes, and images that need hardly a code."""
+"""What a codec has to beat: linear codes, and images that need hardly a code.
+
+The linear codes take features as they come. The image of rank one is of linear magnitudes, so it alone knows that
+features are decibels; the representation says how many.
+"""
 
 import math
 from collections.abc import Callable
@@ -92,25 +96,25 @@ def images_that_fit(n_bytes: float, *, cells: int, n_components: int, available:
     return min(available, max(math.floor(n_bytes / (4 * cells)), math.ceil(1.5 * n_components)))
 
 
-def rank_one(features: Tensor, *, top_db: float) -> Tensor:
+def rank_one(features: Tensor, *, range_db: float) -> Tensor:
     """Return the image of a mean spectrum times an envelope: a sound whose colour never changes.
 
     On linear magnitudes: the mean over time times the mean over the rows. The peak is at 0 dB; the energy is that of
     the context, as for every image.
 
     Args:
-        features: ``(batch, n_features, n_frames)``, ``1 + dB / top_db``.
-        top_db: Depth of the features' floor, dB.
+        features: ``(batch, n_features, n_frames)``, ``1 + dB / range_db``.
+        range_db: Decibels between features 0 and 1.
 
     Returns:
         Features of the same shape.
 
     Example:
         >>> decibels = torch.tensor([[[0.0, -20.0], [-20.0, -40.0]]])
-        >>> (rank_one(1 + decibels / 80, top_db=80) - 1) * 80
+        >>> (rank_one(1 + decibels / 80, range_db=80) - 1) * 80
         tensor([[[  0., -20.], [-20., -40.]]])
     """
-    magnitude = torch.where(features > 0, db_to_magnitude((features.clamp(0, 1) - 1) * top_db, 1.0), 0)
+    magnitude = torch.where(features > 0, db_to_magnitude((features.clamp(0, 1) - 1) * range_db, 1.0), 0)
     image = magnitude.mean(-1, keepdim=True) * magnitude.mean(-2, keepdim=True)
     peak = image.amax((-2, -1), keepdim=True).clamp_min(1e-30)
-    return 1 + magnitude_to_db(image, peak, top_db=top_db) / top_db
+    return 1 + magnitude_to_db(image, peak, top_db=range_db) / range_db

@@ -59,6 +59,23 @@ def draw_pairs(notes: Notes, n_pairs: int, *, split: str, seed: int) -> Rows:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
+def draw_others(notes: Notes, pairs: Rows, *, split: str, seed: int) -> Rows:
+    """Draw one more note for every pair: any of the split, of whatever pitch, velocity and instrument.
+
+    Args:
+        notes: The note set.
+        pairs: Rows of A and B, ``(n, 2)``.
+        split: ``"train"``, ``"valid"`` or ``"test"``; at least three notes of it, if there is a pair.
+        seed: Of the draw.
+
+    Returns:
+        Row numbers, ``(n,)``; none is in its own pair.
+    """
+    generator = np.random.default_rng([seed, 5])
+    rows = notes.select(split=split)
+    return np.array([generator.choice(rows[~np.isin(rows, pair)]) for pair in pairs], np.int64)
+
+
 def _octave_pairs(notes: Notes, rows: Rows, generator: np.random.Generator) -> Iterator[tuple[int, int]]:
     """Yield pairs, each note at most once, in random order."""
     left = list(generator.permutation(rows))

@@ -1,4 +1,8 @@
-"""How much of a note survives the code, and how much the phase."""
+"""How much of a note survives the code, and how much the phase.
+
+The phase is judged on spectrograms, that being what ``phase`` and librosa make sounds from: ``judge_phase`` alone reads
+the settings of one. Everything else goes through ``analyse`` and ``synthesise``.
+"""
 
 import importlib.util
 from collections import defaultdict
@@ -21,8 +25,7 @@ from intertone.representation import PhaseConfig
 from intertone.stft import istft, stft
 
 BATCH = 16
-ITERATIONS = 32
-ESTIMATED = PhaseConfig(method="pghi-fast", n_iter=ITERATIONS)
+ESTIMATED = PhaseConfig(method="pghi-fast")
 
 Step = Callable[[int], None]
 
@@ -40,7 +43,21 @@ def summary(values: Sequence[float] | np.ndarray) -> dict[str, float | int]:
 
 
 def fit_baseline(codec: Codec, notes: Notes, *, n_components: int, n_bytes: float, seed: int) -> LinearCode:
-    """Fit a linear code to the features of training notes, as many as ``n_bytes`` hold."""
+    """Fit a linear code to the features of training notes.
+
+    Args:
+        codec: Only its representation is used.
+        notes: The note set, at the codec's rate, with at least two training notes.
+        n_components: Numbers of the code wanted; fewer where there are too few notes.
+        n_bytes: Memory for the images that are fitted to; 1.5 for each component are read even where it is not enough.
+        seed: Of the draw of the notes.
+
+    Returns:
+        The code, of images ``(n_features, n_frames)``.
+
+    Raises:
+        ValueError: If there are fewer than two training notes.
+    """
     representation = codec.representation
     cells = representation.n_features * representation.n_frames(notes.samples)
     available = len(notes.select(split="train"))
@@ -72,7 +89,7 @@ def judge_reconstruction(
         One row for each method and phase, with ``summary`` of ``log_mel_error`` and ``loud_cell_error``.
     """
     errors: dict[tuple[str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    representation, top_db = codec.representation, codec.config.representation.top_db
+    representation = codec.representation
     mean_image = linear.mean.view(representation.n_features, -1)
     for start in range(0, len(rows), BATCH):
         audio = notes.audio(rows[start : start + BATCH])
@@ -81,7 +98,7 @@ def judge_reconstruction(
             "codec": codec.decode_features(codec.encode_features(features))[..., : features.shape[-1]],
             "true magnitude": features,
             "PCA": linear.reconstruct(features),
-            "rank one": rank_one(features, top_db=top_db),
+            "rank one": rank_one(features, range_db=representation.feature_range_db),
             "mean image": mean_image.to(features).expand_as(features),
         }
         for method, image in images.items():
@@ -109,7 +126,20 @@ def judge_reconstruction(
 def judge_phase(codec: Codec, notes: Notes, rows: Rows, *, seed: int, step: Step) -> dict[str, Any]:
     """Judge the estimated phase on true magnitudes, beside librosa's fast Griffin-Lim if that is installed.
 
-    Spectral convergence on a second analysis, which neither is fitted to.
+    Both get the same magnitudes, iterations and momentum, and are judged on a second analysis, which neither is fitted
+    to.
+
+    Args:
+        codec: Only the settings of its spectrogram are used.
+        notes: The note set, at the codec's rate.
+        rows: The notes, at least one.
+        seed: Of random phase.
+        step: Called after every batch with the number of notes.
+
+    Returns:
+        ``iterations``; ``pghi_fast`` and ``librosa``: ``summary`` of ``spectral_convergence``, dB; ``difference``:
+        ``summary`` of ours less librosa's of the same note, dB; ``share_better``: how often ours is lower. Without
+        librosa, ``librosa`` is None and the last two are missing.
     """
     with_librosa = importlib.util.find_spec("librosa") is not None
     config = codec.config.representation.spectrogram
@@ -118,14 +148,21 @@ def judge_phase(codec: Codec, notes: Notes, rows: Rows, *, seed: int, step: Step
     for start in range(0, len(rows), BATCH):
         audio = notes.audio(rows[start : start + BATCH])
         magnitude = stft(audio, config).abs()
-        phase = estimate_phase(magnitude, config, n_iter=ITERATIONS, length=notes.samples, generator=seeded(seed))
+        phase = estimate_phase(
+            magnitude,
+            config,
+            n_iter=ESTIMATED.n_iter,
+            momentum=ESTIMATED.momentum,
+            length=notes.samples,
+            generator=seeded(seed),
+        )
         sound = istft(torch.polar(magnitude, phase), config, length=notes.samples)
         ours += spectral_convergence(sound, audio).tolist()
         if with_librosa:
             other = torch.stack([_librosa_griffin_lim(image, codec, notes.samples, seed) for image in magnitude])
             theirs += spectral_convergence(other, audio).tolist()
         step(len(audio))
-    result: dict[str, Any] = {"iterations": ITERATIONS, "pghi_fast": summary(ours), "librosa": None}
+    result: dict[str, Any] = {"iterations": ESTIMATED.n_iter, "pghi_fast": summary(ours), "librosa": None}
     if with_librosa:
         difference = np.array(ours) - np.array(theirs)
         result["librosa"] = summary(theirs)
@@ -140,7 +177,8 @@ def _librosa_griffin_lim(magnitude: Tensor, codec: Codec, samples: int, seed: in
     config = codec.config.representation.spectrogram
     sound = librosa.griffinlim(
         magnitude.numpy(),
-        n_iter=ITERATIONS,
+        n_iter=ESTIMATED.n_iter,
+        momentum=ESTIMATED.momentum,
         hop_length=config.hop_length,
         n_fft=config.n_fft,
         window="hann",

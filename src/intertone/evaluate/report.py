@@ -17,15 +17,19 @@ from intertone.files import staged_folder, write_json
 from intertone.morphing import morph
 from intertone.plot import plot_spectrograms
 
+NAME_BYTES = 80
+"""Of a note's name in a file's name: two of them must fit into the 255 bytes that systems allow."""
+
 
 @dataclass(frozen=True)
 class Table:
-    """A table for people: a title, a sentence on how to read it, and cells as text."""
+    """A table for people: a title, a sentence on how to read it, cells as text, and what follows from them, if that."""
 
     title: str
     note: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+    verdict: str = ""
 
 
 def tables(result: Mapping[str, Any]) -> list[Table]:
@@ -39,7 +43,7 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
     """
     parts = [_reconstruction(result), _phase(result["phase"])]
     if result["morphs"]:
-        parts.append(_morphs(result["morphs"]))
+        parts.append(_morphs(result["morphs"], result["pitch_gate"]))
     return [*parts, _network(result["network"]), _speed(result["speed"])]
 
 
@@ -60,6 +64,7 @@ def to_markdown(result: Mapping[str, Any], *, command: str) -> str:
         lines += ["", f"## {table.title}", "", table.note, ""]
         lines += ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
         lines += ["| " + " | ".join(row) + " |" for row in table.rows]
+        lines += ["", f"**{table.verdict}**"] if table.verdict else []
     return "\n".join(lines) + "\n"
 
 
@@ -84,10 +89,10 @@ def write_evaluation(
         write_json(staged / "evaluation.json", {"command": command, **result})
         (staged / "evaluation.md").write_text(to_markdown(result, command=command), encoding="utf-8")
         for row in draw_notes(notes, settings["n_note_sounds"], **choice):
-            _save(staged, f"note-{notes.name[row]}", _note_sounds(codec, notes.audio([row])[0]), codec.sample_rate)
+            _save(staged, f"note-{_part(notes, row)}", _note_sounds(codec, notes.audio([row])[0]), codec.sample_rate)
         for row_a, row_b in draw_pairs(notes, settings["n_morph_sounds"], **choice):
             a, b = notes.audio([row_a, row_b]).unsqueeze(1)
-            title = f"morph-{notes.name[row_a]}-{notes.name[row_b]}"
+            title = f"morph-{_part(notes, row_a)}-{_part(notes, row_b)}"
             _save(staged, title, _morph_sounds(codec, a, b), codec.sample_rate)
 
 
@@ -101,8 +106,13 @@ def _morph_sounds(codec: Codec, a: Tensor, b: Tensor) -> dict[str, Tensor]:
     return {"a": a[0], "codec": morph(codec, a, b)[0], "log-magnitude": without[0, 0], "b": b[0]}
 
 
+def _part(notes: Notes, row: int) -> str:
+    """Return row and name of a note as a part of a file's name; a long name is cut."""
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in str(notes.name[row]))
+    return f"{row}-{name.encode()[:NAME_BYTES].decode(errors='ignore')}"
+
+
 def _save(folder: Path, title: str, sounds: Mapping[str, Tensor], sample_rate: int) -> None:
-    title = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in title)
     for name, audio in sounds.items():
         save_audio(folder / f"{title}-{name}.wav", audio.detach(), sample_rate=sample_rate)
     plot_spectrograms(folder / f"{title}.png", sounds, sample_rate=sample_rate)
@@ -144,34 +154,60 @@ def _phase(result: Mapping[str, Any]) -> Table:
     return Table(title, note, ("method", "notes", "mean dB", "median dB", "90 % dB"), rows)
 
 
-def _morphs(result: Sequence[Mapping[str, Any]]) -> Table:
+def _morphs(result: Sequence[Mapping[str, Any]], gate: Mapping[str, Any]) -> Table:
     rows = []
     for line in result:
-        octave = "all" if line["octave"] is None else f"C{line['octave']}–B{line['octave']}"
         median = "–" if line["median_cents"] is None else f"{line['median_cents']:.1f}"
-        in_tune = "–" if line["in_tune"] is None else f"{100 * line['in_tune']:.0f} %"
-        level = "–" if line["level"] is None else f"{line['level']['mean']:+.1f}"
-        between = f"{100 * line['between']:.0f} %"
+        loudness = "–" if line["loudness"] is None else f"{line['loudness']['mean']:+.1f}"
+        shares = [_percent(line[name]) for name in ("in_tune", "between_loudness", "between_level")]
         counts = (str(line["n"]), str(line["n_measured"]))
-        rows.append((octave, line["method"], *counts, median, in_tune, between, level))
+        rows.append((line["pitches"], line["method"], *counts, median, *shares, loudness))
     return Table(
         "Half-way morphs of two notes of equal pitch and velocity",
         "Cents against the geometric mean of the pitches measured of the two ends, for the pairs whose ends are "
         "themselves within 50 cents of their key (measured). In tune: within 50 cents; no pitch counts as out of tune. "
-        "Between: loudness (BS.1770) between those of the ends, ±0.5 dB. Level: above the mean of the ends. Log "
-        "magnitude: the spectrograms interpolated in dB, without a network, and the same way back.",
-        ("octave", "method", "pairs", "measured", "median cents", "in tune", "between", "level dB"),
+        "Between, ±0.5 dB, those of the ends: in integrated loudness (BS.1770), and in RMS level (energy). Loudness: "
+        "above the mean of the ends. Log magnitude: the spectrograms interpolated in dB, without a network, and the "
+        "same way back.",
+        (
+            *("pitches", "method", "pairs", "measured", "median cents", "in tune"),
+            *("between in loudness", "between in RMS level", "loudness LU"),
+        ),
         rows,
+        _verdict(gate),
     )
 
 
+def _verdict(gate: Mapping[str, Any]) -> str:
+    limit, median = gate["limit_cents"], gate["median_cents"]
+    title = f"Gate: median |cents| of the codec <= {limit:g} from C5 up"
+    if gate["reached"] is None:
+        return f"{title}: not judged, no pair there has both ends in tune."
+    pairs = f"({gate['n_measured']} pair{'s' * (gate['n_measured'] != 1)})"
+    if median is None:
+        return f"{title}: not reached, half of the morphs or more have no pitch {pairs}."
+    word, side = ("reached", "below") if gate["reached"] else ("not reached", "above")
+    return f"{title}: {word}, {median:.1f} is {abs(limit - median):.1f} {side} {pairs}."
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
 def _network(result: Mapping[str, Any]) -> Table:
-    rows = [("mix 0.5 against the decoded mean code, largest sample difference", f"{result['mean_code_difference']:g}")]
+    rows = []
     for name, words in (("random_weights", "random weights"), ("exchanged_code", "another note's code for B's")):
         figures = result[name]
-        rows.append((f"{words}: change of the half-way morph, log-mel dB", f"{figures['mean']:.2f}"))
-    note = f"Mean of {result['exchanged_code']['n']} pairs."
-    return Table("The network is in the path", note, ("what", "figure"), rows)
+        cells = (f"{figures['mean']:.2f}", f"{figures['median']:.2f}", _percent(figures["above_6_db"]))
+        rows.append((words, str(figures["n"]), *cells))
+    return Table(
+        "The network is in the path",
+        "Log-mel error of the half-way morph that has the change against the one that has not; the other note is any "
+        "of the split. Largest sample difference of mix 0.5 and the decoded mean code: "
+        f"{result['mean_code_difference']:g}.",
+        ("change", "pairs", "mean dB", "median dB", "above 6 dB"),
+        rows,
+    )
 
 
 def _speed(result: Mapping[str, Any]) -> Table:

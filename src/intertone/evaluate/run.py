@@ -11,8 +11,8 @@ from intertone.codec import Codec
 from intertone.config import Settings
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.evaluate.draw import Rows, draw_notes, draw_pairs
-from intertone.evaluate.morphs import judge_morphs, judge_network, morph_table
+from intertone.evaluate.draw import Rows, draw_notes, draw_others, draw_pairs
+from intertone.evaluate.morphs import judge_morphs, judge_network, morph_table, pitch_gate
 from intertone.evaluate.reconstruction import fit_baseline, judge_phase, judge_reconstruction
 from intertone.evaluate.speed import measure_speed
 
@@ -23,7 +23,7 @@ class EvaluateConfig(Settings):
     """What is judged, and how much of it."""
 
     split: Literal["train", "valid", "test"] = Field("test", description="of the notes that are judged")
-    seed: int = Field(0, ge=0, description="of the draw and of random phase")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="of the draw and of random phase")
     n_notes: int = Field(512, ge=2, description="notes for reconstruction")
     n_estimated: int = Field(
         128,
@@ -73,28 +73,26 @@ def evaluate_codec(
 
     Returns:
         Numbers and words that JSON can hold. Equal for equal arguments, but for ``speed``. ``morphs`` is empty where
-        there are no two notes of equal pitch and velocity from different instruments and groups.
+        there are no two pairs of notes of equal pitch and velocity from different instruments and groups.
 
     Raises:
-        InputError: If the rates differ, or the split that is judged or the training split holds fewer than two notes.
+        InputError: If the rates differ, the codec does not take notes of this length, the split that is judged holds
+            fewer than three notes, or the training split fewer than two.
     """
     config = config or EvaluateConfig()
     rows = draw_notes(notes, config.n_notes, split=config.split, seed=config.seed)
     pairs = draw_pairs(notes, config.n_pairs, split=config.split, seed=config.seed)
-    _check(codec, notes, config, len(rows))
+    _check(codec, notes, config)
     steps = _Steps(progress)
     facts = _facts(codec, notes)
     n_components = config.n_components or facts["code_size"]
     reconstruction, pca = _reconstruction(codec, notes, rows, n_components, config, steps)
     steps.begin("phase", min(len(rows), config.n_estimated))
     phase = judge_phase(codec, notes, rows[: config.n_estimated], seed=config.seed, step=steps)
-    steps.begin("morphs", len(pairs))
-    figures = judge_morphs(codec, notes, pairs, seed=config.seed, step=steps)
     if len(pairs) < 2:
         logger.warning("no half-way morphs are judged: no two notes of equal pitch and velocity from different groups")
     any_pairs = pairs if len(pairs) > 1 else np.stack([rows, np.roll(rows, 1)], 1)
-    steps.begin("network", min(len(any_pairs), config.n_network_pairs))
-    network = judge_network(codec, notes, any_pairs[: config.n_network_pairs], seed=config.seed, step=steps)
+    morphs = _morphs(codec, notes, pairs, any_pairs, config, steps)
     return {
         "settings": config.model_dump(mode="json"),
         "codec": facts,
@@ -109,8 +107,7 @@ def evaluate_codec(
         "pca": pca,
         "reconstruction": reconstruction,
         "phase": phase,
-        "morphs": morph_table(figures) if len(pairs) > 1 else [],
-        "network": network,
+        **morphs,
         "speed": measure_speed(codec, notes, any_pairs, batch_size=config.batch_size),
     }
 
@@ -143,6 +140,20 @@ def _reconstruction(
     return table, pca
 
 
+def _morphs(
+    codec: Codec, notes: Notes, pairs: Rows, any_pairs: Rows, config: EvaluateConfig, steps: "_Steps"
+) -> dict[str, Any]:
+    """Judge the morphs of ``pairs`` and, whatever their pitches, the network on ``any_pairs``."""
+    steps.begin("morphs", len(pairs))
+    figures = judge_morphs(codec, notes, pairs, seed=config.seed, step=steps)
+    table = morph_table(figures) if len(pairs) > 1 else []
+    chosen = any_pairs[: config.n_network_pairs]
+    others = draw_others(notes, chosen, split=config.split, seed=config.seed)
+    steps.begin("network", len(chosen))
+    network = judge_network(codec, notes, chosen, others, seed=config.seed, step=steps)
+    return {"morphs": table, "pitch_gate": pitch_gate(table), "network": network}
+
+
 class _Steps:
     """Adds up the progress of one stage after the other."""
 
@@ -159,10 +170,12 @@ class _Steps:
             self.progress(self.name, min(self.done, self.total), self.total)
 
 
-def _check(codec: Codec, notes: Notes, config: EvaluateConfig, n_notes: int) -> None:
+def _check(codec: Codec, notes: Notes, config: EvaluateConfig) -> None:
     if notes.sample_rate != codec.sample_rate:
         raise InputError(f"the notes must have the codec's sample_rate={codec.sample_rate}, got {notes.sample_rate}")
-    if n_notes < 2:
-        raise InputError(f"the {config.split} split must hold at least two notes, got {n_notes}")
+    rows = notes.select(split=config.split)
+    if len(rows) < 3:  # two ends of a pair, and another note
+        raise InputError(f"the {config.split} split must hold at least three notes, got {len(rows)}")
     if (n_training := len(notes.select(split="train"))) < 2:
         raise InputError(f"the training split must hold at least two notes for the PCA, got {n_training}")
+    codec.encode(notes.audio(rows[:1]))  # refuses notes of a length that it does not take
