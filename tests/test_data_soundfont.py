@@ -112,7 +112,6 @@ def test_zones_of_both_levels_are_intersected(tmp_path: Path) -> None:
     assert [len(bank.sounding(0, pitch, 100)) for pitch in (49, 50, 80, 81)] == [0, 1, 1, 0]
     assert bank.sounding(0, 60, 1)[0].name == "s0"
     assert [zone.scale_tuning for zone in bank.presets[0, 4].zones] == [100, 0]
-    assert (bank.samples[HIGH].sample_rate, bank.samples[HIGH].root_key) == (44100, 60)
 
 
 def test_programs_that_share_a_recording_or_a_stereo_pair_are_one_group(tmp_path: Path) -> None:
@@ -162,3 +161,23 @@ def test_what_is_no_bank_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         find_soundfont()
     monkeypatch.setenv("SOUNDFONT", str(path))
     assert find_soundfont() == path
+
+
+def test_no_other_bank_than_fluid_r3_mono_is_taken_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    first.mkdir()
+    monkeypatch.delenv("SOUNDFONT", raising=False)
+    monkeypatch.setattr("intertone.data.soundfont._PLACES", (str(first), str(second)))
+    with pytest.raises(InputError, match=r"^FluidR3Mono_GM must be installed or another bank named, got neither; apt"):
+        find_soundfont()
+    other = make_bank(first / "Another_GM.sf2")
+    with pytest.raises(
+        InputError, match=r"another bank named \(here: .*1/Another_GM\.sf2\), got neither; apt-get install"
+    ):
+        find_soundfont()
+    assert find_soundfont(other) == other
+    second.mkdir()
+    wanted = make_bank(second / "FluidR3Mono_GM.sf3")
+    assert find_soundfont() == wanted
+    monkeypatch.setenv("SOUNDFONT", str(other))
+    assert find_soundfont() == other

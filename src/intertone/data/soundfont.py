@@ -16,11 +16,10 @@ import numpy.typing as npt
 
 from intertone.errors import InputError
 
+BANK = "FluidR3Mono_GM"
 INSTALL = "apt-get install libfluidsynth3 fluidr3mono-gm-soundfont"
 
 _PLACES = (
-    "/usr/share/sounds/sf3/FluidR3Mono_GM.sf3",
-    "/usr/share/sounds/sf2/FluidR3_GM.sf2",
     "/usr/share/sounds/sf3",
     "/usr/share/sounds/sf2",
     "/usr/share/soundfonts",
@@ -37,7 +36,7 @@ _RECORDS = {
     ],
 }  # fmt: skip
 _RECORDS |= {"ibag": _RECORDS["pbag"], "igen": _RECORDS["pgen"]}
-_INSTRUMENT, _KEY_RANGE, _VELOCITY_RANGE, _SAMPLE, _SCALE_TUNING, _ROOT_KEY = 41, 43, 44, 53, 56, 58
+_INSTRUMENT, _KEY_RANGE, _VELOCITY_RANGE, _SAMPLE, _SCALE_TUNING = 41, 43, 44, 53, 56
 _STEREO_HALVES = (2, 4)
 
 
@@ -46,8 +45,6 @@ class Sample:
     """A recording in the bank; ``place`` is where it lies, equal for two names of the same sound."""
 
     name: str
-    sample_rate: int
-    root_key: int
     place: tuple[int, int]
     link: int | None
 
@@ -64,7 +61,6 @@ class Zone:
     velocity_low: int
     velocity_high: int
     sample: int
-    root_key: int
     scale_tuning: int
 
     def sounds(self, pitch: int, velocity: int) -> bool:
@@ -130,22 +126,30 @@ class Bank:
 
 
 def find_soundfont(path: Path | str | None = None) -> Path:
-    """Find a bank: ``path`` if given, else the one in the variable ``SOUNDFONT``, else one in the usual folders.
+    """Find a bank: ``path`` if given, else the one in the variable ``SOUNDFONT``, else the system's FluidR3Mono_GM.
+
+    Another bank is never taken unless it is named: its notes would be others.
+
+    Args:
+        path: A ``.sf2`` or ``.sf3`` file.
+
+    Returns:
+        The file.
 
     Raises:
-        InputError: If the named file does not exist, or nothing is found.
+        InputError: If the named file does not exist, or none is named and FluidR3Mono_GM is not installed.
     """
     named = path or os.environ.get("SOUNDFONT")
     if named:
         if not Path(named).is_file():
             raise InputError(f"the soundfont must be a file, got {named}")
         return Path(named)
-    for place in map(Path, _PLACES):
-        files = [place] if place.is_file() else sorted(place.glob("*.sf[23]")) if place.is_dir() else []
-        for file in files:
-            if file.is_file():
-                return file
-    raise InputError(f"a soundfont must be given, in SOUNDFONT or in {Path(_PLACES[2]).parent}; or {INSTALL}")
+    present = [file for place in _PLACES for file in sorted(Path(place).glob("*.sf[23]")) if file.is_file()]
+    for file in present:
+        if file.stem == BANK:
+            return file
+    others = f" (here: {', '.join(map(str, present))})" if present else ""
+    raise InputError(f"{BANK} must be installed or another bank named{others}, got neither; {INSTALL}")
 
 
 def read_soundfont(path: Path | str) -> Bank:
@@ -175,9 +179,11 @@ def read_soundfont(path: Path | str) -> Bank:
         presets = {}
         for record, following in zip(tables["phdr"][:-1], tables["phdr"][1:], strict=True):
             outer = list(_zones(tables["pbag"], tables["pgen"], int(record["bag"]), int(following["bag"]), _INSTRUMENT))
-            zones = tuple(_combine(outer, instruments, samples))
+            zones = tuple(_combine(outer, instruments))
             preset = Preset(int(record["bank"]), int(record["program"]), _text(record["name"]), zones)
             presets[preset.bank, preset.program] = preset
+        if any(zone.sample >= len(samples) for preset in presets.values() for zone in preset.zones):
+            raise ValueError(f"a zone plays none of the {len(samples)} samples")
     except InputError:
         raise
     except OSError as error:
@@ -227,20 +233,16 @@ def _zones(
 
 
 def _combine(
-    outer: list[dict[int, tuple[int, int]]],
-    instruments: list[list[dict[int, tuple[int, int]]]],
-    samples: tuple[Sample, ...],
+    outer: list[dict[int, tuple[int, int]]], instruments: list[list[dict[int, tuple[int, int]]]]
 ) -> Iterator[Zone]:
     for above in outer:
         for below in instruments[_unsigned(above[_INSTRUMENT])]:
             keys = [zone.get(_KEY_RANGE, (0, 127)) for zone in (above, below)]
             velocities = [zone.get(_VELOCITY_RANGE, (0, 127)) for zone in (above, below)]
-            sample = _unsigned(below[_SAMPLE])
-            root_key = _unsigned(below[_ROOT_KEY]) if _ROOT_KEY in below else samples[sample].root_key
             zone = Zone(
                 max(low for low, _ in keys), min(high for _, high in keys),
                 max(low for low, _ in velocities), min(high for _, high in velocities),
-                sample, root_key,
+                _unsigned(below[_SAMPLE]),
                 _signed(below.get(_SCALE_TUNING, (100, 0))) + _signed(above.get(_SCALE_TUNING, (0, 0))),
             )  # fmt: skip
             if zone.key_low <= zone.key_high and zone.velocity_low <= zone.velocity_high:
@@ -251,8 +253,6 @@ def _sample(record: np.void, table: npt.NDArray[np.void]) -> Sample:
     stereo = int(record["type"]) & 0xF in _STEREO_HALVES and int(record["link"]) < len(table) - 1
     return Sample(
         _text(record["name"]),
-        int(record["sample_rate"]),
-        int(record["root_key"]),
         (int(record["start"]), int(record["end"])),
         int(record["link"]) if stereo else None,
     )
