@@ -10,7 +10,7 @@ import torch
 
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, dequantise, finish_notes, quantise, write_shard
-from intertone.data.split import SPLITS, split_of
+from intertone.data.split import FRACTIONS, SPLITS, split_groups, split_of
 from intertone.errors import InputError
 
 
@@ -140,9 +140,35 @@ def test_reading_refuses_what_is_damaged(tmp_path: Path) -> None:
     np.save(sound, np.zeros((3, 49), np.int16))
     with pytest.raises(InputError, match=r"must hold int16 of shape \(3, 50\), got int16 of shape \(3, 49\)"):
         notes.audio([0])
-    (tmp_path / "index.npz").write_bytes(b"PK")
-    with pytest.raises(InputError, match="must be the index of a note set"):
+    index = (tmp_path / "index.npz").read_bytes()
+    for damaged in (b"", b"PK", index[: len(index) // 2], index[:-30], sound.read_bytes()):
+        (tmp_path / "index.npz").write_bytes(damaged)
+        with pytest.raises(InputError, match="must be the index of a note set"):
+            Notes.open(tmp_path)
+    write_set(tmp_path / "other", sizes=(3, 0, 3))
+    (tmp_path / "index.npz").write_bytes((tmp_path / "other/index.npz").read_bytes())
+    with pytest.raises(InputError, match="columns that are not of 7 notes"):
         Notes.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["sample_rate", "samples", "kind", "settings", "finished", "shards", "counts"])
+def test_reading_refuses_a_header_that_lacks_something(tmp_path: Path, name: str) -> None:
+    write_set(tmp_path)
+    header = json.loads((tmp_path / "notes.json").read_text())
+    (tmp_path / "notes.json").write_text(json.dumps({key: header[key] for key in header if key != name}))
+    with pytest.raises(InputError, match=rf"notes\.json must give {name} as \w+, got None"):
+        Notes.open(tmp_path)
+    header["counts"]["valid"] = {"notes": 1}
+    (tmp_path / "notes.json").write_text(json.dumps(header))
+    with pytest.raises(InputError, match=r"must count notes, instruments, groups of valid, got \{'notes': 1\}"):
+        Notes.open(tmp_path)
+
+
+def test_an_older_set_without_skipped_and_remarks_can_be_read(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    header = json.loads((tmp_path / "notes.json").read_text())
+    (tmp_path / "notes.json").write_text(json.dumps({k: header[k] for k in header if k not in ("skipped", "remarks")}))
+    assert (Notes.open(tmp_path).header["skipped"], Notes.open(tmp_path).header["remarks"]) == ({}, [])
 
 
 # ---- split
@@ -158,3 +184,31 @@ def test_split_follows_the_hash_and_the_fractions() -> None:
     assert split_of("piano", (0.11, 0.005, 0.885)) == "test"
     with pytest.raises(InputError, match="three shares >= 0 with the sum 1"):
         split_of("piano", (0.5, 0.1, 0.1))
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 4, 5, 8, 12, 30])
+@pytest.mark.parametrize(
+    "fractions", [FRACTIONS, (0.5, 0.0, 0.5), (0.0, 0.5, 0.5), (0.98, 0.01, 0.01), (0.0, 1.0, 0.0)]
+)
+def test_few_groups_leave_no_split_with_a_share_empty(n_groups: int, fractions: tuple[float, ...]) -> None:
+    wanted = [split for split, share in zip(SPLITS, fractions, strict=True) if share][:n_groups]
+    for trial in range(50):
+        names = [f"{trial}-{index}" for index in range(n_groups)]
+        splits = split_groups(dict.fromkeys(names, 10), fractions)
+        plain = {name: split_of(name, fractions) for name in names}
+        assert set(splits) == set(names)
+        assert set(splits.values()) == set(wanted)
+        if fractions == FRACTIONS and n_groups > 5 and set(plain.values()) == set(SPLITS):
+            assert splits == plain
+
+
+def test_few_groups_are_cut_by_their_hash_and_the_largest_trains() -> None:
+    # the first bytes of sha256: piano 1d, cello 9b, flute c5, harp c7; all are below 0.8 = cc
+    assert split_groups({"flute": 5, "piano": 5, "cello": 5, "harp": 5}) == {
+        "piano": "train", "cello": "train", "flute": "valid", "harp": "test",
+    }  # fmt: skip
+    assert split_groups({"flute": 500, "piano": 5, "cello": 5}) == {"flute": "train", "piano": "valid", "cello": "test"}
+    assert split_groups({"piano": 5}) == {"piano": "train"}
+    assert split_groups({}) == {}
+    with pytest.raises(InputError, match="three shares >= 0 with the sum 1"):
+        split_groups({}, (0.5, float("nan"), 0.5))

@@ -11,7 +11,7 @@ A note set is a folder::
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intertone.data.header import FORMAT, first_difference, read_header
 from intertone.data.split import SPLITS
 from intertone.errors import InputError
 from intertone.files import replacing, write_json
 
 FULL_SCALE = 32767
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class NoteRow:
     """One note's line in the index.
 
     ``pitch`` (MIDI number) and ``velocity`` are −1 where they are unknown; ``group`` names what must stay in one
-    split; ``source`` says where the sound comes from.
+    split; ``split`` is empty until the set is divided; ``source`` says where the sound comes from.
     """
 
     name: str
@@ -70,8 +70,28 @@ def quantise(audio: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int16], fl
 def dequantise(
     pcm: npt.NDArray[np.int16], scale: float, *, out: npt.NDArray[np.float32] | None = None
 ) -> npt.NDArray[np.float32]:
-    """Give back the ``(samples,)`` audio of one 16-bit note, in ``out`` if given."""
+    """Turn 16 bits back into the audio of one note, at its true level.
+
+    The inverse of ``quantise`` to half a step of 16 bits of the note's own peak.
+
+    Args:
+        pcm: ``(samples,)``.
+        scale: The note's peak, as ``quantise`` gave it.
+        out: ``(samples,)`` to write to, such as a row of a batch; new memory if not given.
+
+    Returns:
+        ``(samples,)`` float32; ``out`` itself if given.
+
+    Example:
+        >>> dequantise(np.array([0, 32767, -16384], np.int16), 0.01).round(4).tolist() == [
+        ...     np.float32(value) for value in (0, 0.01, -0.005)
+        ... ]
+        True
+    """
     return np.multiply(pcm, np.float32(scale / FULL_SCALE), out=out, dtype=np.float32)
+
+
+Divide = Callable[[list[dict[str, Any]], list[dict[str, Any]]], list[str]]
 
 
 def begin_notes(
@@ -104,8 +124,11 @@ def begin_notes(
         ) from None
     if "notes.json" in present:
         found = read_header(folder)
-        if change := _first_difference(found, wanted):
-            raise InputError(f"{folder} must have been begun with the same settings to go on, but {change}")
+        if change := first_difference(found, wanted):
+            raise InputError(
+                f"{folder} must have been begun with the same settings to go on, but {change}; "
+                "remove it or name another folder"
+            )
         for path in folder.glob(".shard-*"):
             path.unlink(missing_ok=True)
         return found
@@ -156,15 +179,18 @@ def write_shard(
         temporary.write_text(json.dumps({"rows": lines, "report": list(report)}), encoding="utf-8")
 
 
-def finish_notes(folder: Path | str, shards: int) -> dict[str, Any]:
+def finish_notes(folder: Path | str, shards: int, *, divide: Divide | None = None) -> dict[str, Any]:
     """Gather the index and the report of shards 0…``shards`` − 1 and mark the set as finished.
 
     Args:
         folder: A folder that ``begin_notes`` opened.
         shards: How many shards the set has.
+        divide: Gives the rows and report lines their group and split, in place, where these depend on what else is in
+            the set; returns remarks.
 
     Returns:
-        The content of ``notes.json``, with ``counts`` and ``skipped``; without a note it is not called finished.
+        The content of ``notes.json``, with ``counts``, ``skipped`` and ``remarks`` (sentences on how the set was
+        divided); without a note it is not called finished.
 
     Raises:
         InputError: If a shard is missing, a group is in training and elsewhere, or the disk does not take the index.
@@ -180,6 +206,7 @@ def finish_notes(folder: Path | str, shards: int) -> dict[str, Any]:
         rows += part["rows"]
         report += part["report"]
         sizes.append(len(part["rows"]))
+    remarks = divide(rows, report) if divide else []
     _check_leak(folder, rows)
     with replacing(folder / "index.npz") as temporary, temporary.open("wb") as handle:
         np.savez(handle, allow_pickle=False, **_columns(rows, sizes))
@@ -190,6 +217,7 @@ def finish_notes(folder: Path | str, shards: int) -> dict[str, Any]:
         "shards": sizes,
         "counts": count(rows),
         "skipped": skipped(report),
+        "remarks": remarks,
     }
     write_json(folder / "notes.json", header)
     return header
@@ -225,22 +253,12 @@ def skipped(report: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return dict(reasons.most_common())
 
 
-def read_header(folder: Path | str) -> dict[str, Any]:
-    """Read ``notes.json``.
-
-    Raises:
-        InputError: If there is none, or it is damaged or of another format.
-    """
-    path = Path(folder) / "notes.json"
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"a note set must have a notes.json, got {folder}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} must be readable JSON, got {error}") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InputError(f"{path} must describe a note set of format {FORMAT}")
-    return header
+def discard_notes(folder: Path | str) -> None:
+    """Remove the files of a note set, finished or not; the folder and what else is in it stay."""
+    folder = Path(folder)
+    names = ("notes.json", "index.npz", "report.jsonl")
+    for path in (*(folder / name for name in names), *folder.glob("shard-?????.*"), *folder.glob(".shard-*")):
+        path.unlink(missing_ok=True)
 
 
 def shard_path(folder: Path | str, shard: int) -> Path:
@@ -269,15 +287,3 @@ def _columns(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> dict[st
     columns["shard"] = np.repeat(np.arange(len(sizes)), sizes)
     columns["row"] = np.concatenate([np.arange(0), *(np.arange(size) for size in sizes)])
     return columns
-
-
-def _first_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    for name, value in wanted.items():
-        was = found.get(name)
-        if was != value and isinstance(was, dict) and isinstance(value, dict):
-            for inner in {**was, **value}:
-                if was.get(inner) != value.get(inner):
-                    return f"{inner} was {was.get(inner)} there and is {value.get(inner)} now"
-        if was != value:
-            return f"{name} was {was} there and is {value} now"
-    return ""

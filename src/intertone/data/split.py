@@ -1,14 +1,21 @@
 """Which notes train, which validate and which test: fixed by a hash, never by chance."""
 
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any
 
 from intertone.errors import InputError
 
 SPLITS = ("train", "valid", "test")
+FRACTIONS = (0.8, 0.1, 0.1)
+SPLIT_BY = ("group", "note")
+_logger = logging.getLogger(__name__)
 
 
-def split_of(group: str, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> str:
+def split_of(group: str, fractions: Sequence[float] = FRACTIONS) -> str:
     """Say to which split everything of ``group`` belongs.
 
     The hash of the name is read as a number in 0…1 and compared with the running sum of ``fractions``, so the answer
@@ -30,9 +37,106 @@ def split_of(group: str, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> str:
         >>> split_of("guitar", (0.0, 0.0, 1.0))
         'test'
     """
-    if len(fractions) != len(SPLITS) or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise InputError(f"fractions must be three shares >= 0 with the sum 1, got {tuple(fractions)}")
-    place = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
+    check_fractions(fractions)
+    place = _place(group)
     if place < fractions[0]:
         return "train"
     return "valid" if place < fractions[0] + fractions[1] else "test"
+
+
+def split_groups(sizes: Mapping[str, int], fractions: Sequence[float] = FRACTIONS) -> dict[str, str]:
+    """Split few groups so that no split which has a share stays empty.
+
+    ``split_of`` decides where it leaves no split empty. Else its two cuts through the groups, in the order of their
+    hashes, are moved by as little as gives each split a group: the highest hash goes to test, the next to valid. Two
+    groups are train and valid. Where train then has less than half of its share of the notes, the largest group trains.
+
+    Args:
+        sizes: Notes in each group.
+        fractions: As for ``split_of``.
+
+    Returns:
+        The split of each group.
+
+    Raises:
+        InputError: If ``fractions`` are not three shares of one whole.
+
+    Example:
+        >>> [split_of(name) for name in ("flute", "marimba", "piano")]
+        ['train', 'train', 'train']
+        >>> split_groups({"flute": 9, "marimba": 9, "piano": 9})
+        {'piano': 'train', 'marimba': 'valid', 'flute': 'test'}
+        >>> split_groups({"flute": 99, "piano": 9})
+        {'flute': 'train', 'piano': 'valid'}
+    """
+    check_fractions(fractions)
+    order = sorted(sizes, key=lambda group: (_place(group), group))
+    splits = [split_of(group, fractions) for group in order]
+    wanted = [split for split, share in zip(SPLITS, fractions, strict=True) if share > 0][: len(order)]
+    need_train, need_valid, need_test = (int(split in wanted) for split in SPLITS)
+    cut, end, _ = accumulate(splits.count(split) for split in SPLITS)
+    if not set(wanted) <= set(splits):
+        end = min(end, len(order) - need_test)
+        cut = max(min(cut, end - need_valid), need_train)
+        end = max(end, cut + need_valid)
+    if 2 * sum(sizes[group] for group in order[:cut]) < fractions[0] * sum(sizes.values()):
+        order.insert(0, order.pop(order.index(max(order, key=sizes.__getitem__))))
+    splits = ["train"] * cut + ["valid"] * (end - cut) + ["test"] * (len(order) - end)
+    return dict(zip(order, splits, strict=True))
+
+
+def divide_notes(
+    rows: list[dict[str, Any]], report: list[dict[str, Any]], *, fractions: Sequence[float], split_by: str
+) -> list[str]:
+    """Give the notes of a folder their splits, so that training and validation both have some.
+
+    Made when all sounds were read, since only then is known which of them can be used. Groups go as ``split_groups``
+    says; the notes of a single group, or of all with ``split_by="note"``, become groups of their own.
+
+    Args:
+        rows: The index, ``NoteRow`` as dictionaries; ``group`` and ``split`` are set in place.
+        report: Lines of the report; ``split`` is set in place, where ``file`` is the name of a row.
+        fractions: Shares of train, valid and test.
+        split_by: ``"group"`` or ``"note"``.
+
+    Returns:
+        Sentences that say where the split is not the plain one.
+    """
+    remarks = []
+    groups = sorted({row["group"] for row in rows})
+    if len(groups) == 1 < min(len(rows), sum(share > 0 for share in fractions)):
+        remarks.append(
+            f"one group only ({groups[0]}): its notes are split one by one, so the validation split holds notes of an "
+            "instrument that was trained on"
+        )
+        split_by = "note"
+    elif split_by == "note":
+        remarks.append(
+            "the notes are split one by one, so the validation split holds notes of instruments that were trained on"
+        )
+    if split_by == "note":
+        for row in rows:
+            row["group"] = row["name"]
+    splits = split_groups(Counter(row["group"] for row in rows), fractions)
+    if split_by == "group" and any(split != split_of(group, fractions) for group, split in splits.items()):
+        remarks.append(f"the shares of {len(splits)} groups were moved so that training and validation have notes")
+    lines = {line["file"]: line for line in report}
+    for row in rows:
+        row["split"] = lines[row["name"]]["split"] = splits[row["group"]]
+    for remark in remarks:
+        _logger.info("%s", remark)
+    return remarks
+
+
+def check_fractions(fractions: Sequence[float]) -> None:
+    """Refuse what are not three shares of one whole.
+
+    Raises:
+        InputError: If so.
+    """
+    if len(fractions) != len(SPLITS) or not min(fractions) >= 0 or not abs(sum(fractions) - 1) <= 1e-9:
+        raise InputError(f"fractions must be three shares >= 0 with the sum 1, got {tuple(fractions)}")
+
+
+def _place(group: str) -> float:
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
