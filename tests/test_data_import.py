@@ -1,6 +1,7 @@
 """NSynth and folders of sounds come in: what is found, what is done, what is left out and why."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -134,8 +135,106 @@ def test_an_import_that_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     import_folder(source, tmp_path / "out", config=SMALL, progress=lambda done, total: seen.append(done))
     assert files(tmp_path / "out") == files(tmp_path / "whole")
     (source / "Oboe_C5.wav").write_bytes((source / "Flute_C#4.wav").read_bytes())
-    with pytest.raises(InputError, match="begun with the same settings to go on, but sounds_sha256 was"):
+    with pytest.raises(
+        InputError, match="to go on, but a sound was added, removed or changed since; remove it or name"
+    ):
         import_folder(source, tmp_path / "out", config=SMALL)
+
+
+def test_a_changed_or_repaired_sound_is_no_stale_note(tmp_path: Path) -> None:
+    source, out = tmp_path / "sounds", tmp_path / "out"
+    make_folder(source)
+    header = import_folder(source, out, config=SMALL)
+    (source / "readme.txt").write_text("not read, so it may change")
+    assert import_folder(source, out, config=SMALL) == header
+    good = (source / "Flute_C#4.wav").read_bytes()
+    (source / "broken.wav").write_bytes(good)
+    with pytest.raises(InputError, match="a sound was added, removed or changed since"):
+        import_folder(source, out, config=SMALL)
+    again = import_folder(source, tmp_path / "again", config=SMALL)
+    assert sum(again["shards"]) == sum(header["shards"]) + 1
+    stamp = (source / "broken.wav").stat().st_mtime_ns
+    (source / "broken.wav").write_bytes(good[:-2] + b"ab")
+    os.utime(source / "broken.wav", ns=(stamp, stamp + 1))
+    with pytest.raises(InputError, match="a sound was added, removed or changed since"):
+        import_folder(source, tmp_path / "again", config=SMALL)
+
+
+def test_long_notes_are_fewer_in_a_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "sounds"
+    make_folder(source)
+    monkeypatch.setattr("intertone.data.importer.SHARD_BYTES", 3 * 2 * 2000 + 1)  # three notes of 2000 samples
+    header = import_folder(source, tmp_path / "out", config=SMALL)
+    assert (len(header["shards"]), sum(header["shards"])) == (3, 4)  # of 8 files
+
+
+# ---- splits of a folder
+
+
+@pytest.mark.parametrize("stem", ["piano", "cello", "x", "samples"])
+def test_one_group_is_split_note_by_note_and_that_is_said(
+    tmp_path: Path, stem: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = tmp_path / "sounds"
+    source.mkdir()
+    for pitch in range(50, 60):
+        save_audio(source / f"{stem}_{pitch}.wav", tone(440), sample_rate=8000)
+    caplog.set_level("INFO", "intertone")
+    header = import_folder(source, tmp_path / "out", config=SMALL)
+    notes = Notes.open(tmp_path / "out")
+    assert set(notes.split.tolist()) == {"train", "valid", "test"}
+    assert len(notes.select(split="train")) >= 5
+    assert notes.group.tolist() == notes.name.tolist()
+    assert set(notes.instrument.tolist()) == {stem}
+    said = (
+        f"one group only ({stem}): its notes are split one by one, so the validation split holds notes of an "
+        "instrument that was trained on"
+    )
+    assert header["remarks"] == [said]
+    assert said in caplog.messages
+    assert said in CliRunner().invoke(app, ["info", str(tmp_path / "out")]).stdout
+    assert {name: line["split"] for name, line in report(tmp_path / "out").items()} == dict(
+        zip(notes.name.tolist(), notes.split.tolist(), strict=True)
+    )
+    whole = import_folder(source, tmp_path / "whole", config=SMALL, fractions=(1, 0, 0))
+    assert (whole["counts"]["train"]["notes"], whole["remarks"]) == (10, [])
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 12])
+def test_folders_with_any_names_have_every_split_they_can(tmp_path: Path, n_groups: int) -> None:
+    source = tmp_path / "sounds"
+    for letter in "abc":  # three namings of the same folder
+        for index in range(n_groups):
+            place = source / letter / f"{letter}{index}"
+            place.mkdir(parents=True)
+            for take in range(2):
+                save_audio(place / f"take{take}.wav", tone(220 + 30 * take), sample_rate=8000)
+        (source / letter / "broken").mkdir()
+        (source / letter / "broken/a.wav").write_bytes(b"no sound")  # a group of which nothing can be used
+        header = import_folder(source / letter, tmp_path / letter, config=SMALL)
+        groups = {split: counts["groups"] for split, counts in header["counts"].items()}
+        assert sum(groups.values()) == n_groups
+        assert min(groups["train"], groups["valid"]) >= 1
+        assert groups["test"] >= (n_groups > 2)
+        assert groups["train"] >= n_groups / 3
+
+
+def test_split_by_note_at_the_command_line(tmp_path: Path) -> None:
+    for name in ("flute", "piano"):
+        (tmp_path / "sounds" / name).mkdir(parents=True)
+        for pitch in range(60, 70):
+            save_audio(tmp_path / "sounds" / name / f"{pitch}.wav", tone(220), sample_rate=8000)
+    words = ["import", str(tmp_path / "sounds"), "-o", str(tmp_path / "out"), "--sample-rate", "8000", "--json"]
+    result = CliRunner().invoke(app, [*words, "--split-by", "note"], catch_exceptions=False)
+    content = json.loads(result.stdout)
+    assert content["counts"]["train"]["groups"] == content["counts"]["train"]["notes"] >= 10
+    assert content["counts"]["train"]["instruments"] == 2
+    assert content["settings"]["split_by"] == "note"
+    assert content["remarks"][0].startswith("the notes are split one by one")
+    with pytest.raises(InputError, match="split_by was note there and is group now; remove it or name another folder"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    with pytest.raises(InputError, match="split_by must be one of group, note, got take"):
+        import_folder(tmp_path / "sounds", tmp_path / "out2", split_by="take")
 
 
 def test_imports_refuse_what_holds_nothing(tmp_path: Path) -> None:
@@ -150,7 +249,12 @@ def test_imports_refuse_what_holds_nothing(tmp_path: Path) -> None:
     (source / "c.wav").write_bytes(b"no sound")
     expected = r"none of 3 files is: 2 × a sound's name must end in .*; 1 × a sound must be a valid WAV"
     with pytest.raises(InputError, match=expected):
-        import_folder(source, tmp_path / "out2")
+        import_folder(source, tmp_path / "out/deep")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=expected):
+        import_folder(source, tmp_path / "empty")
+    assert list((tmp_path / "empty").iterdir()) == []
     with pytest.raises(InputError, match="must not lie in the folder of the sounds"):
         import_folder(source, source / "out")
     with pytest.raises(InputError, match=r"must hold examples\.json"):
@@ -183,6 +287,9 @@ def test_import_and_info_say_the_same(tmp_path: Path) -> None:
         (["import", "{}", "-o", "{}/x", "--kind", "zip"], "--kind must be nsynth or folder, got zip"),
         (["import", "{}", "-o", "{}/x", "--fractions", "a"], "shares must be like"),
         (["import", "{}", "-o", "{}/x", "--kind", "nsynth", "--fractions", "1,0,0"], "--fractions must be left out"),
+        (["import", "{}", "-o", "{}/x", "--kind", "nsynth", "--split-by", "note"], "--split-by must be left out"),
+        (["import", "{}", "-o", "{}/x", "--fractions", "1,1,1"], "fractions must be three shares"),
+        (["import", "{}", "-o", "{}/x", "--seconds", "0.00001"], "the options: seconds"),
         (["import", "{}", "-o", "{}/x", "--seconds", "0"], "the options: seconds"),
         (["render", "-o", "{}/x", "--programs", "7-3"], "a range must rise, got 7-3"),
         (["render", "-o", "{}/x", "--programs", "all"], "numbers must be like 0-7,24, got all"),

@@ -154,8 +154,13 @@ def test_a_process_that_is_killed_is_said_and_made_good(tmp_path: Path) -> None:
 
 def test_command_line_renders(tmp_path: Path) -> None:
     words = ["render", str(fluid_r3()), "-o", str(tmp_path / "set"), "--programs", "73", "--workers", "1", "--json"]
-    result = CliRunner().invoke(app, [*words, "--pitch-step", "40", "--velocities", "25"], catch_exceptions=False)
+    words += ["--pitch-step", "40", "--velocities", "25"]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
     content = json.loads(result.stdout)
+    assert (content["soundfont"], content["settings"]["bank"]) == (str(fluid_r3()), "FluidR3Mono_GM")
+    shown = CliRunner().invoke(app, words[:-5] + words[-4:], catch_exceptions=False)
+    assert f"bank: FluidR3Mono_GM, {fluid_r3()}" in shown.stdout
+    assert f"the bank is FluidR3Mono_GM, {fluid_r3()}" in shown.stderr
     assert content["samples"] == 64000
     assert content["counts"][split_of("FluidR3Mono_GM-073")] == {"notes": 3, "instruments": 1, "groups": 1}
 
@@ -171,6 +176,8 @@ def test_rendering_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         render_bank(path, tmp_path / "out", workers=0)
     with pytest.raises(InputError, match=r"sample_rate must be in 4000\.\.96000 Hz, got 192000"):
         synthesis_rate(192000)
+    with pytest.raises(ValueError, match=r"hold_seconds and release_seconds must add up to >= 0\.02, got 1e-05"):
+        RenderConfig(hold_seconds=1e-5, release_seconds=0)
     monkeypatch.setitem(sys.modules, "fluidsynth", None)
     with pytest.raises(InputError, match=r"apt-get install libfluidsynth3 .*pip install 'intertone\[render\]'"):
         render_bank(path, tmp_path / "out")

@@ -3,25 +3,35 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from intertone.cli.options import JsonOption, Report
+from intertone.data.split import FRACTIONS
 from intertone.errors import InputError
 
 app = typer.Typer(help="Make and describe note sets, which training reads.", no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the note set; an interrupted one goes on.")]
 SampleRate = Annotated[int | None, typer.Option(help="In Hz; 16000 if not given.")]
-AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
+_SHARES = ",".join(map(str, FRACTIONS))
+
+
+class SplitBy(StrEnum):
+    """What stays in one split."""
+
+    group = "group"
+    note = "note"
 
 
 @app.command()
 def render(
     out: Out,
     soundfont: Annotated[
-        Path | None, typer.Argument(help="A .sf2 or .sf3 bank; if not given, SOUNDFONT or the system's.")
+        Path | None, typer.Argument(help="A .sf2 or .sf3 bank; if not given, SOUNDFONT or FluidR3Mono_GM.")
     ] = None,
     sample_rate: SampleRate = None,
     programs: Annotated[str | None, typer.Option(help="Such as 0-7,24; all if not given.")] = None,
@@ -30,7 +40,7 @@ def render(
     pitch_step: Annotated[int | None, typer.Option(help="2 takes every second key.")] = None,
     velocities: Annotated[str | None, typer.Option(help="Such as 25,127; 25,50,75,100,127 if not given.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Render the notes of a sound bank, four seconds each, as NSynth does."""
     from intertone.data.render import RenderConfig, render_bank
@@ -42,11 +52,11 @@ def render(
         settings["velocities"] = tuple(parse_numbers(velocities))
     config = RenderConfig.parse(settings, source="the options")
     chosen = None if programs is None else parse_numbers(programs)
+    bank = find_soundfont(soundfont)
+    Report(as_json=as_json)
     with _progress("programs") as report:
-        header = render_bank(
-            find_soundfont(soundfont), out, config=config, programs=chosen, workers=workers, progress=report
-        )
-    _show(out, header, as_json)
+        header = render_bank(bank, out, config=config, programs=chosen, workers=workers, progress=report)
+    _show(out, header, as_json, bank=bank)
 
 
 @app.command("import")
@@ -57,9 +67,12 @@ def import_sounds(
     sample_rate: SampleRate = None,
     seconds: Annotated[float | None, typer.Option(help="Length of a note; 4 if not given.")] = None,
     fractions: Annotated[
-        str | None, typer.Option(help="Shares of train, valid, test for a folder; 0.8,0.1,0.1 if not given.")
+        str | None, typer.Option(help=f"Shares of train, valid, test for a folder; {_SHARES} if not given.")
     ] = None,
-    as_json: AsJson = False,
+    split_by: Annotated[
+        SplitBy | None, typer.Option(help="What of a folder stays in one split: group (an instrument) if not given.")
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Import sound files: mono, one sample rate, one length."""
     from intertone.data.importer import ImportConfig, import_folder, import_nsynth, is_nsynth
@@ -69,29 +82,28 @@ def import_sounds(
     kind = kind or ("nsynth" if is_nsynth(source) else "folder")
     if kind not in ("nsynth", "folder"):
         raise InputError(f"--kind must be nsynth or folder, got {kind}")
-    if kind == "nsynth" and fractions is not None:
-        raise InputError("--fractions must be left out for NSynth, which has its own splits")
+    for name, choice in {"--fractions": fractions, "--split-by": split_by}.items():
+        if kind == "nsynth" and choice is not None:
+            raise InputError(f"{name} must be left out for NSynth, which has its own splits")
     with _progress("sounds") as report:
         if kind == "nsynth":
             header = import_nsynth(source, out, config=config, progress=report)
         else:
-            shares = {} if fractions is None else {"fractions": parse_shares(fractions)}
-            header = import_folder(source, out, config=config, progress=report, **shares)
+            shares = FRACTIONS if fractions is None else parse_shares(fractions)
+            chosen = (split_by or SplitBy.group).value
+            header = import_folder(source, out, config=config, fractions=shares, split_by=chosen, progress=report)
     _show(out, header, as_json)
 
 
 @app.command()
 def info(
     folder: Annotated[Path, typer.Argument(help="A note set.")],
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Describe a note set: what each split holds, and what was left out and why."""
-    from intertone.data.shards import read_header
+    from intertone.data.header import read_header
 
-    header = read_header(folder)
-    if not header["finished"]:
-        raise InputError(f"the note set must be finished, got {folder}; run the command that began it again")
-    _show(folder, header, as_json)
+    _show(folder, read_header(folder, finished=True), as_json)
 
 
 def parse_numbers(text: str) -> list[int]:
@@ -125,7 +137,7 @@ def parse_shares(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"shares must be like 0.8,0.1,0.1, got {text}") from None
+        raise InputError(f"shares must be like {_SHARES}, got {text}") from None
 
 
 @contextmanager
@@ -140,10 +152,11 @@ def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _show(folder: Path, header: dict[str, Any], as_json: bool) -> None:
+def _show(folder: Path, header: dict[str, Any], as_json: bool, *, bank: Path | None = None) -> None:
     if as_json:
-        names = ("kind", "sample_rate", "samples", "counts", "skipped", "settings")
-        print(json.dumps({"folder": str(folder)} | {name: header[name] for name in names}, indent=2))
+        names = ("kind", "sample_rate", "samples", "counts", "skipped", "remarks", "settings")
+        places = {"folder": str(folder)} | ({"soundfont": str(bank)} if bank else {})
+        print(json.dumps(places | {name: header[name] for name in names}, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -156,10 +169,13 @@ def _show(folder: Path, header: dict[str, Any], as_json: bool) -> None:
     for split, counts in header["counts"].items():
         table.add_row(split, *(str(counts[name]) for name in ("notes", "instruments", "groups")))
     console = Console()
+    lines = [f"left out: {number} × {reason}" for reason, number in header["skipped"].items()]
+    lines += header["remarks"]
+    lines += [f"{split} is empty" for split, counts in header["counts"].items() if not counts["notes"]]
     console.print(title, markup=False, highlight=False, soft_wrap=True)
+    if header["kind"] == "soundfont":
+        named = f"bank: {header['settings'].get('bank')}{f', {bank}' if bank else ''}"
+        console.print(named, markup=False, highlight=False, soft_wrap=True)
     console.print(table)
-    for reason, number in header["skipped"].items():
-        console.print(f"left out: {number} × {reason}", markup=False, highlight=False, soft_wrap=True)
-    for split, counts in header["counts"].items():
-        if not counts["notes"]:
-            console.print(f"{split} is empty: its share of so few groups came out as none", highlight=False)
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

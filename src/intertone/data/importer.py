@@ -1,9 +1,11 @@
 """Sounds that exist → notes on disk: the NSynth data set, or any folder of sound files."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -12,16 +14,25 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from intertone.audio import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, load_audio, resample
+from intertone.audio import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, MIN_SECONDS, SILENCE_PEAK, load_audio, resample
 from intertone.config import Settings
 from intertone.data.naming import read_names
-from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, shard_done, write_shard
-from intertone.data.split import SPLITS, split_of
+from intertone.data.shards import (
+    Divide,
+    NoteRow,
+    begin_notes,
+    discard_notes,
+    finish_notes,
+    quantise,
+    shard_done,
+    write_shard,
+)
+from intertone.data.split import FRACTIONS, SPLIT_BY, SPLITS, check_fractions, divide_notes, split_of
 from intertone.errors import InputError
 
 SHARD_NOTES = 512
+SHARD_BYTES = 256 * 2**20  # long notes: fewer in a shard, which is held in memory
 ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
-SILENCE = 1e-5  # peak, of full scale 1: -100 dB
 _NSYNTH_WORDS = ("instrument_str", "instrument_family_str", "instrument_source_str")
 
 
@@ -29,7 +40,9 @@ class ImportConfig(Settings):
     """What the notes become."""
 
     sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="in Hz")
-    seconds: float = Field(4.0, gt=0, le=60, description="longer sounds are cropped, shorter ones padded with silence")
+    seconds: float = Field(
+        4.0, ge=MIN_SECONDS, le=60, description="longer sounds are cropped, shorter ones padded with silence"
+    )
 
     @property
     def samples(self) -> int:
@@ -90,20 +103,24 @@ def import_folder(
     folder: Path | str,
     *,
     config: ImportConfig | None = None,
-    fractions: Sequence[float] = (0.8, 0.1, 0.1),
+    fractions: Sequence[float] = FRACTIONS,
+    split_by: str = "group",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Import every sound below a folder; pitch and velocity from the names (``naming``), otherwise unknown.
 
     The instrument, which is also the group that stays in one split, is the sub-folder that a file lies in; for
     files directly in ``source`` it is the name without pitch, velocity and take numbers, or the folder's name if
-    nothing is left of that.
+    nothing is left of that. So that training and validation both have notes, few groups are divided by
+    ``split_groups``, and the notes of a single group one by one; ``remarks`` in ``notes.json`` then say so.
 
     Args:
         source: The folder; hidden files and folders are passed over.
         folder: Where the set goes: new, empty, or begun with the same arguments; not inside ``source``.
         config: What the notes become.
-        fractions: Shares of train, valid and test, for ``split_of``; ``(1, 0, 0)`` keeps everything for training.
+        fractions: Shares of train, valid and test; ``(1, 0, 0)`` keeps everything for training.
+        split_by: ``"group"``, or ``"note"``: every note is a group of its own, so that validation and test hold other
+            notes of the instruments that are trained on.
         progress: Called with (sounds done, sounds in all).
 
     Returns:
@@ -114,15 +131,20 @@ def import_folder(
             reason in ``report.jsonl``.
     """
     source = Path(source)
+    check_fractions(fractions)
+    if split_by not in SPLIT_BY:
+        raise InputError(f"split_by must be one of {', '.join(SPLIT_BY)}, got {split_by}")
     if not source.is_dir():
         raise InputError(f"the sounds must be in a folder, got {source}")
     if Path(folder).resolve().is_relative_to(source.resolve()):
         raise InputError(f"the output must not lie in the folder of the sounds, got {folder}")
-    items = list(_folder_items(source, fractions))
-    extra = {"fractions": list(fractions)}
+    items = list(_folder_items(source))
+    extra = {"fractions": list(fractions), "split_by": split_by}
+    divide = partial(divide_notes, fractions=fractions, split_by=split_by)
     return _import(
-        items, source, folder, kind="folder", config=config or ImportConfig(), extra=extra, progress=progress
-    )
+        items, source, folder, kind="folder", config=config or ImportConfig(), extra=extra, divide=divide,
+        progress=progress,
+    )  # fmt: skip
 
 
 def is_nsynth(source: Path | str) -> bool:
@@ -156,7 +178,7 @@ def _nsynth_items(part: Path) -> Iterator[_Item]:
         yield _Item(path, f"{part.name}/audio/{path.name}", row)
 
 
-def _folder_items(source: Path, fractions: Sequence[float]) -> Iterator[_Item]:
+def _folder_items(source: Path) -> Iterator[_Item]:
     by_folder: dict[Path, list[Path]] = {}
     for path in sorted(source.rglob("*")):
         place = path.relative_to(source)
@@ -169,9 +191,8 @@ def _folder_items(source: Path, fractions: Sequence[float]) -> Iterator[_Item]:
                 yield _Item(path, label, f"a sound's name must end in one of {', '.join(ENDINGS)}")
                 continue
             instrument = naming.instrument or source.resolve().name if place == Path() else place.as_posix()
-            split = split_of(instrument, fractions)
             heard = (naming.pitch, naming.velocity)
-            yield _Item(path, label, NoteRow(label, *heard, instrument, "unknown", source.name, instrument, split))
+            yield _Item(path, label, NoteRow(label, *heard, instrument, "unknown", source.name, instrument, ""))
 
 
 def _import(
@@ -182,27 +203,47 @@ def _import(
     kind: str,
     config: ImportConfig,
     extra: dict[str, Any],
+    divide: Divide | None = None,
     progress: Progress | None,
 ) -> dict[str, Any]:
     """Import ``items`` in shards of equal numbers of sounds, going on after the shards that are there."""
-    names = json.dumps([[item.label, str(item.row)] for item in items])
-    settings = config.model_dump(mode="json") | extra | {"sounds_sha256": hashlib.sha256(names.encode()).hexdigest()}
+    settings = config.model_dump(mode="json") | extra | {"files_sha256": _digest(items)}
+    folder = Path(folder)
+    begun = (folder / "notes.json").exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     header = begin_notes(folder, sample_rate=config.sample_rate, samples=config.samples, kind=kind, settings=settings)
     if header["finished"]:
         return header
-    starts = range(0, len(items), SHARD_NOTES)
+    size = max(1, min(SHARD_NOTES, SHARD_BYTES // (2 * config.samples)))
+    starts = range(0, len(items), size)
     for shard, start in enumerate(starts):
-        chunk = items[start : start + SHARD_NOTES]
+        chunk = items[start : start + size]
         if not shard_done(folder, shard):
-            _import_shard(chunk, Path(folder), shard, config)
+            _import_shard(chunk, folder, shard, config)
         if progress:
             progress(start + len(chunk), len(items))
-    header = finish_notes(folder, len(starts))
+    header = finish_notes(folder, len(starts), divide=divide)
     if not sum(header["shards"]):
+        if not begun:
+            discard_notes(folder)
+            with contextlib.suppress(OSError):  # something else may have come in meanwhile
+                for place in made:
+                    place.rmdir()
         reasons = "; ".join(f"{number} × {reason}" for reason, number in header["skipped"].items())
         why = f"none of {len(items)} files is: {reasons}" if items else "there is no file at all"
         raise InputError(f"{source} must hold sounds that can be used, but {why}")
     return header
+
+
+def _digest(items: Sequence[_Item]) -> str:
+    """Hash the names of all files, and size and time of change of those that are to be read."""
+    facts: list[Any] = []
+    for item in items:
+        facts.append([item.label, str(item.row)])
+        if isinstance(item.row, NoteRow) and item.path.exists():
+            found = item.path.stat()
+            facts.append([found.st_size, found.st_mtime_ns])
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _import_shard(items: Sequence[_Item], folder: Path, shard: int, config: ImportConfig) -> None:
@@ -246,7 +287,7 @@ def _read_sound(item: _Item, config: ImportConfig, line: dict[str, Any]) -> Tens
         done.append(f"{'cropped' if whole > config.samples else 'padded'} to {config.seconds:g} s")
     audio = audio[0, : config.samples]
     audio = torch.nn.functional.pad(audio, (0, config.samples - len(audio)))
-    if (peak := audio.abs().max().item()) < SILENCE:
+    if (peak := audio.abs().max().item()) < SILENCE_PEAK:
         raise InputError(f"the first {config.seconds:g} s of a sound, as mono, must not be silent, got {peak:.2g}")
     return audio
 

@@ -5,6 +5,7 @@ processes and after any interruption.
 """
 
 import hashlib
+import logging
 import multiprocessing
 import os
 import re
@@ -22,7 +23,7 @@ import numpy.typing as npt
 import torch
 from pydantic import Field, model_validator
 
-from intertone.audio import MIN_SAMPLE_RATE, resample
+from intertone.audio import MIN_SAMPLE_RATE, MIN_SECONDS, resample
 from intertone.config import Settings
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, shard_done, write_shard
 from intertone.data.soundfont import Bank, read_soundfont
@@ -30,11 +31,12 @@ from intertone.data.split import split_of
 from intertone.data.synth import HIGHEST_RATE, Synth, synthesis_rate
 from intertone.errors import InputError
 
-SILENCE = 1e-4  # peak, of full scale 1: -80 dB
+SILENCE = 1e-4  # peak, of full scale 1: -80 dB; below it lies what FluidSynth's interpolation leaves
 FAMILIES = (
     "piano", "chromatic-percussion", "organ", "guitar", "bass", "strings", "ensemble", "brass",
     "reed", "pipe", "synth-lead", "synth-pad", "synth-effects", "ethnic", "percussive", "sound-effects",
 )  # fmt: skip
+_logger = logging.getLogger(__name__)
 
 
 class RenderConfig(Settings):
@@ -55,6 +57,8 @@ class RenderConfig(Settings):
             raise ValueError(f"pitch_min must be <= pitch_max={self.pitch_max}, got {self.pitch_min}")
         if any(not 1 <= velocity <= 127 for velocity in self.velocities):
             raise ValueError(f"velocities must be in 1..127, got {self.velocities}")
+        if (seconds := self.hold_seconds + self.release_seconds) < MIN_SECONDS:
+            raise ValueError(f"hold_seconds and release_seconds must add up to >= {MIN_SECONDS}, got {seconds:g}")
         return self
 
     @property
@@ -111,6 +115,7 @@ def render_bank(
     if not programs or not set(programs) <= set(bank.programs):
         missing = sorted(set(programs) - set(bank.programs))
         raise InputError(f"programs must be some of the bank's {len(bank.programs)}, got {missing or 'none'}")
+    _logger.info("the bank is %s, %s", bank.name, bank.path)
     settings = config.model_dump(mode="json") | {"programs": programs, "bank": bank.name, "sha256": _digest(bank.path)}
     _synth(bank, config).close()  # what is missing is said before anything is written
     header = begin_notes(
