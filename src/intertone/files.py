@@ -58,7 +58,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=".intertone-", suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise _write_error(path, error) from error
     os.close(descriptor)
@@ -97,7 +97,7 @@ def staged_folder(folder: Path | str) -> Iterator[Path]:
     """
     folder = Path(folder).absolute()
     try:
-        staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        staged = Path(tempfile.mkdtemp(prefix=".intertone-", dir=folder.parent))
     except OSError as error:
         raise _write_error(folder, error) from error
     try:

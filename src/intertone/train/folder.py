@@ -88,7 +88,7 @@ class RunFolder:
 
     def _prepare(self, progress: Progress) -> None:
         for folder in (self.out, self.out / "last", self.out / "best"):
-            for left in folder.glob(".*-*"):  # what a killed process was writing
+            for left in folder.glob(".intertone-*"):  # what a killed process was writing
                 left.unlink()
         self.config.write(self.out / "config.json")
         log = self.out / "metrics.jsonl"
