@@ -207,6 +207,31 @@ def pitch_gate(table: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+@torch.no_grad()
+def random_codec(codec: Codec, features: Tensor, *, seed: int) -> Codec:
+    """Return a codec of the same settings with random weights that is not silent.
+
+    Untrained layers put out next to nothing, and clamped to the floor that is silence. So the statistics of the
+    normalisation are fitted to ``features``, and the last layer to a mean of 0.5 and a spread of 0.2.
+
+    Args:
+        codec: Gives settings and device.
+        features: ``(batch, n_features, n_frames)``, what the statistics are taken of.
+        seed: Of the weights.
+
+    Returns:
+        The codec; the other one is left as it is.
+    """
+    model = build_model(codec.config.model, n_features=codec.representation.n_features, seed=seed).to(codec.device)
+    for _ in range(10):
+        model(features)
+    model.eval()
+    outermost = model.decoder[-1]
+    outermost.weight *= 0.2 / model(features).std()
+    outermost.bias += 0.5 - model(features).mean()
+    return Codec(codec.config, model)
+
+
 @torch.inference_mode()
 def judge_network(codec: Codec, notes: Notes, pairs: Rows, others: Rows, *, seed: int, step: Step) -> dict[str, Any]:
     """Show that the morph depends on the network and on both codes.
@@ -225,8 +250,8 @@ def judge_network(codec: Codec, notes: Notes, pairs: Rows, others: Rows, *, seed
         dB, of the morph that has them against the one that has not, and ``above_6_db``, the share of pairs of more than
         6 dB.
     """
-    model = build_model(codec.config.model, n_features=codec.representation.n_features, seed=seed + 1)
-    untrained = Codec(codec.config, model.to(codec.device))
+    few = codec.representation.analyse(notes.audio(pairs[:2].reshape(-1)).unsqueeze(1).to(codec.device))[0]
+    untrained = random_codec(codec, few, seed=seed + 1)
     differences, random_weights, exchanged = [], [], []
     for (row_a, row_b), row_c in zip(pairs, others, strict=True):
         sounds = notes.audio([row_a, row_b, row_c])
