@@ -1,5 +1,7 @@
 """Sounds and small models that the tests share."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,16 @@ def tone(pitch: float, *, seconds: float = 1.0, tilt: float = 1.0, decay: float 
     partials = torch.sin(2 * torch.pi * f0 * orders * time + orders**2) / orders**tilt
     sound = partials.sum(0) * torch.exp(-decay * time) * (1 - torch.exp(-time / 0.005))
     return (0.5 * sound / sound.abs().max()).float()
+
+
+@pytest.fixture(autouse=True)
+def _package_log() -> Iterator[None]:
+    """A command that ran in this process leaves no handler and no level behind."""
+    log = logging.getLogger("intertone")
+    before = log.handlers[:], log.level
+    yield
+    log.handlers[:] = before[0]
+    log.setLevel(before[1])
 
 
 @pytest.fixture(scope="session")

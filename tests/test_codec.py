@@ -278,3 +278,29 @@ def test_a_folder_that_cannot_be_written(small_codec: Codec, tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"the codec's folder must be writable, got .*file"):
         small_codec.save(tmp_path / "file", card="")
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize(
+    ("audio", "message"),
+    [
+        ([1, 2, 3], "audio must be floating-point numbers, -1 to 1, got torch.int64"),
+        ("a.wav", "audio must be an array of floating-point numbers, got str"),
+        (torch.zeros(1, 0), r"audio must hold samples, got shape \(1, 0\)"),
+        (torch.full((100,), torch.nan), "every sample must be a finite number"),
+    ],
+)
+def test_what_is_no_audio_is_refused(small_codec: Codec, audio: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        small_codec.encode(audio)
+
+
+def test_arrays_and_doubles_are_audio(small_codec: Codec) -> None:
+    sound = tone(57, seconds=0.3)
+    expected = small_codec.encode(sound)[0]
+    assert torch.equal(small_codec.encode(sound.double().numpy())[0], expected)
+
+
+def test_silence_stays_silent_with_the_kept_phase(small_codec: Codec) -> None:
+    sound = torch.cat([tone(57, seconds=0.5, decay=8), torch.zeros(8000)])
+    again = small_codec.reconstruct(sound)
+    assert again[9000:].abs().max() == 0 < again[:8000].abs().max()

@@ -177,7 +177,8 @@ def test_a_batch_equals_one_by_one(codec: Codec) -> None:
     generator = seeded(1)  # consumed sound by sound
     for item in range(3):
         alone = morph(codec, sounds_a[item], sounds_b[item], phase=QUICK, generator=generator)
-        assert torch.allclose(together[item], alone, atol=1e-4)
+        # a code that differs in its last bit (6e-8) grows in the phase iterations
+        assert (together[item] - alone).norm() < 5e-4 * alone.norm()
     # each sound of a batch has its own reference: the loudness of one says nothing about another
     louder = morph(codec, sounds_a * torch.tensor([1, 8, 1]).view(3, 1, 1), sounds_b, phase=QUICK, generator=seeded(1))
     assert torch.equal(louder[0], together[0])

@@ -274,3 +274,15 @@ def test_a_packed_run_is_a_codec_with_its_log(notes: Notes, tmp_path: Path, caps
     with pytest.raises(SystemExit, match="2"):
         main(["pack", str(tmp_path / "nothing"), "-o", str(tmp_path / "other")])
     assert not (tmp_path / "other").exists()
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(notes: Notes, tmp_path: Path) -> None:
+    train_codec(QUICK.model_copy(update={"epochs": 1}), notes, tmp_path / "run")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "README.md").write_text("mine")
+    with pytest.raises(InputError, match=r"a new or empty folder or a run's, got .*project, which holds README\.md"):
+        train_codec(QUICK, notes, tmp_path / "project")
+    with pytest.raises(SystemExit, match="2"):
+        main(["pack", str(tmp_path / "run"), "-o", str(tmp_path / "project")])
+    assert [path.name for path in (tmp_path / "project").iterdir()] == ["README.md"]
+    assert (tmp_path / "project" / "README.md").read_text() == "mine"

@@ -21,7 +21,7 @@ MIN_SECONDS, MAX_SECONDS = 0.02, 300.0
 MAX_DECODED_BYTES = 256 * 2**20  # as float32
 MAX_FILE_BYTES = 2 * MAX_DECODED_BYTES + 64 * 2**20  # 64-bit samples, and room for tags and pictures
 SILENCE_PEAK = 1e-5  # -100 dBFS
-DC_RATIO = 1e-3  # of the channel's peak: a smaller mean stays, so that most files come in as they are
+DC_RATIO = 1e-2  # of the channel's peak: a smaller mean is harmless, and without it silence would be offset instead
 BLOCK_FRAMES = 65_536
 
 _SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float32": "FLOAT"}
@@ -33,6 +33,7 @@ _CONTAINERS: dict[str, tuple[str, tuple[str, ...]]] = {
     ".ogg": ("OGG", ()),
     ".mp3": ("MP3", ()),
 }
+SUFFIXES = tuple(_CONTAINERS)
 _READABLE = "WAV, FLAC, OGG, MP3 or AIFF"
 _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _UNKNOWN_FRAMES = 2**63 - 1
@@ -106,6 +107,7 @@ def save_audio(path: Path | str, audio: Tensor, *, sample_rate: int, format: str
         intertone.errors.InputError: the format of FLAC must be one of pcm16, pcm24, got pcm32
     """
     path = check_output(path)
+    audio = torch.as_tensor(audio)
     if audio.ndim not in (1, 2) or not audio.is_floating_point():
         raise ValueError(f"audio must be floating point, (channels, samples), got {audio.dtype}, {tuple(audio.shape)}")
     audio = torch.atleast_2d(audio.detach())

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import shorten
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from safetensors import SafetensorError
@@ -161,12 +161,10 @@ class Codec:
             ``(latents, context)``; latents ``(batch · channels, latent_dim, n_latents)``.
 
         Raises:
-            InputError: If ``audio`` is not floating point, or the model takes sounds of one length only and this is
-                another.
+            InputError: If ``audio`` is no audio (see ``as_audio``), or the model takes sounds of one length only and
+                this is another.
         """
-        if not audio.is_floating_point():
-            raise InputError(f"audio must be floating point, -1 to 1, got {audio.dtype}")
-        audio = audio.to(self.device, torch.float32)
+        audio = as_audio(audio).to(self.device)
         count, length, rate = self.representation.n_frames, self.fixed_length, self.sample_rate
         if length is not None and count(audio.shape[-1]) != count(length):
             raise InputError(f"this codec takes sounds of {length / rate:g} s only, got {audio.shape[-1] / rate:g} s")
@@ -231,6 +229,38 @@ class Codec:
                 part = self.model.decode(rows[..., first:last])
                 target[..., start * step : stop * step] = part[..., (start - first) * step : (stop - first) * step]
         return features
+
+
+def as_audio(audio: Any) -> Tensor:
+    """Return audio as float32.
+
+    Args:
+        audio: Tensor or array of floating-point numbers, ``(..., samples)``.
+
+    Returns:
+        The same values, float32.
+
+    Raises:
+        InputError: If it is no array of floating-point numbers, holds no sample, or one that is not finite.
+
+    Example:
+        >>> as_audio([1, 2])
+        Traceback (most recent call last):
+        ...
+        intertone.errors.InputError: audio must be floating-point numbers, -1 to 1, got torch.int64
+    """
+    try:
+        tensor = torch.as_tensor(audio)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"audio must be an array of floating-point numbers, got {type(audio).__name__}") from None
+    if not tensor.is_floating_point():
+        raise InputError(f"audio must be floating-point numbers, -1 to 1, got {tensor.dtype}")
+    if not tensor.numel():
+        raise InputError(f"audio must hold samples, got shape {tuple(tensor.shape)}")
+    tensor = tensor.float()
+    if not bool(tensor.isfinite().all()):
+        raise InputError("every sample must be a finite number, got NaN or infinity")
+    return tensor
 
 
 def _blocks(total: int, size: int, margin: int) -> Iterator[tuple[int, int, int, int]]:

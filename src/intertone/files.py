@@ -170,6 +170,32 @@ def check_output_folder(path: Path | str) -> Path:
     return path
 
 
+def check_own_folder(path: Path | str, known: Iterable[str], what: str) -> Path:
+    """Refuse an output folder that holds something else than what would be written there.
+
+    Args:
+        path: The folder; new, empty, or with ``known`` names only.
+        known: Names that may stand in it.
+        what: What the folder would become, for the error.
+
+    Returns:
+        ``path`` as a ``Path``.
+
+    Raises:
+        InputError: If the folder holds other names, or cannot be written.
+    """
+    path = Path(path)
+    with disk_errors(path):
+        if not path.is_dir():
+            return path
+        other = sorted(
+            {entry.name for entry in path.iterdir() if not entry.name.startswith(".intertone-")} - set(known)
+        )
+    if other:
+        raise InputError(f"the output must be a new or empty folder or {what}, got {path}, which holds {other[0]}")
+    return path
+
+
 def write_json(path: Path | str, content: Any) -> None:
     """Write ``content`` as indented JSON, atomically.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from intertone.codec import Codec
+from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
 from intertone.latent import lerp
 from intertone.representation import PhaseConfig
@@ -91,7 +91,7 @@ def morph_steps(
             raise InputError(f"mix must be in 0..1, got {mix}")
         if phase.method == "kept" and mix not in (0, 1):
             raise InputError(f"the kept phase belongs to the ends, mix 0 or 1, got mix {mix}")
-    a, b = match_shapes(a, b, shortest=codec.fixed_length or 0)
+    a, b = match_shapes(as_audio(a), as_audio(b), shortest=codec.fixed_length or 0)
     return _steps(codec, a, b, mixes, phase, generator or torch.Generator().manual_seed(0))
 
 

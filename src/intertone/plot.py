@@ -33,6 +33,7 @@ def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, len(sounds), squeeze=False, height_ratios=(4, 1), sharex=True)
     image = None
+    peak = max(float(audio.abs().max()) for audio in sounds.values()) or 1.0
     for column, (title, audio) in enumerate(sounds.items()):
         mono = audio.reshape(-1, audio.shape[-1]).mean(0).detach().cpu()
         seconds = len(mono) / sample_rate
@@ -51,7 +52,6 @@ def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_
         spectrum.set_title(title, parse_math=False)
         step = max(1, len(mono) // 8000)
         wave.plot([index / sample_rate for index in range(0, len(mono), step)], mono[::step].numpy(), linewidth=0.4)
-        peak = float(mono.abs().max()) or 1.0
         wave.set_ylim(-1.1 * peak, 1.1 * peak)
         wave.set_xlabel("seconds")
     axes[0, 0].set_ylabel("kHz")

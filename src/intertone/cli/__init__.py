@@ -1,5 +1,7 @@
 """The command line: ``intertone`` and its verbs. Nothing heavy is imported before a verb runs."""
 
+import contextlib
+import signal
 import sys
 from typing import Annotated
 
@@ -42,12 +44,19 @@ def _options(
     pass
 
 
+def _leave(number: int, _frame: object) -> None:
+    """End as Ctrl-C does, with everything cleaned up."""
+    sys.exit(128 + number)
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave the process: 0 done, 1 stopped, 2 bad input, 130 interrupted.
+    """Run the command line and leave the process: 0 done, 1 stopped, 2 bad input, 130 or 143 interrupted.
 
     Args:
         arguments: Words after the program's name; default: those of the process.
     """
+    with contextlib.suppress(ValueError):  # only the main thread is told
+        signal.signal(signal.SIGTERM, _leave)
     try:
         app(arguments)
     except InputError as error:

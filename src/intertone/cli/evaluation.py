@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from intertone.cli.options import DeviceOption, JsonOption, Report
-from intertone.files import check_output_folder, disk_errors
+from intertone.files import check_output_folder, check_own_folder, disk_errors
 
 
 class Split(StrEnum):
@@ -45,6 +45,8 @@ def evaluate(
         with disk_errors(out):
             out.absolute().parent.mkdir(parents=True, exist_ok=True)
         check_output_folder(out)
+        if not (out / "evaluation.json").exists():
+            check_own_folder(out, (), "an evaluation's")
 
     from rich.console import Console
     from rich.progress import Progress

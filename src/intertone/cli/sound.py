@@ -27,19 +27,22 @@ from intertone.cli.options import (
     save_result,
 )
 from intertone.errors import InputError
-from intertone.files import check_output, check_output_folder, replacing, staged_folder
+from intertone.files import check_output, check_output_folder, disk_errors, replacing, staged_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
+    from intertone.cli.options import SampleFormat
+    from intertone.codec import Codec
+
 
 def morph(
     a: Annotated[Path, typer.Argument(metavar="A", help="The sound at mix 0.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="The sound at mix 1.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The new sound; with --steps, a folder.")],
-    mix: Annotated[float, typer.Option("--mix", help="0 is A, 1 is B.")] = 0.5,
+    mix: Annotated[float | None, typer.Option("--mix", help="0 is A, 1 is B. [default: 0.5]")] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", min=2, max=101, help="So many sounds at equal ratios, both ends included.")
     ] = None,
@@ -55,13 +58,20 @@ def morph(
 ) -> None:
     """Make a new sound between two."""
     report = Report(as_json=json)
+    if steps is not None and mix is not None:
+        raise InputError(f"--steps goes from mix 0 to 1, got --mix {mix:g} as well")
+    mix = 0.5 if mix is None else mix
     mixes = [mix] if steps is None else [step / (steps - 1) for step in range(steps)]
     _check_files([a, b], out, plot, folder=steps is not None)
 
     import torch
 
+    from intertone.audio import SUFFIXES
     from intertone.codec import Codec
     from intertone.morphing import morph_steps
+
+    if steps is not None and out.suffix.lower() in SUFFIXES:
+        raise InputError(f"with --steps the output is a folder, got the file name {out}")
 
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
@@ -80,21 +90,23 @@ def morph(
     shown: dict[str, Tensor] = {f"A: {a.name}": sound_a}
     if steps is None:
         outputs, sound = [out], next(sounds)
-        shown |= {f"mix {mix:g}": sound, f"B: {b.name}": sound_b}
+        shown |= {f"mix {mix:g}": sound / max(1.0, float(sound.abs().max())), f"B: {b.name}": sound_b}
         with _picture(plot, shown, loaded.sample_rate):
             text = f"wrote {save_result(out, sound, loaded, rate, format)}, mix {mix:g}"
     else:
-        outputs, names = [], []
+        names = [f"morph-{round(100 * ratio):03d}.wav" for ratio in mixes]
+        drawn = {} if plot is None else dict(zip(names, mixes, strict=True))
+        if steps > 11:
+            drawn = {name: ratio for name, ratio in drawn.items() if round(100 * ratio) in (25, 50, 75)}
         with ExitStack() as last, staged_folder(out) as folder:
-            for ratio, sound in zip(mixes, sounds, strict=True):
-                names.append(f"morph-{round(100 * ratio):03d}.wav")
-                save_result(folder / names[-1], sound, loaded, rate, format)
-                if len(mixes) <= 11 or round(100 * ratio) in (25, 50, 75):
-                    shown[f"mix {ratio:g}"] = sound
+            written = _write_sweep(folder, names, sounds, loaded, rate, format, keep=set(drawn))
+            shown |= {f"mix {ratio:g}": written[name] for name, ratio in drawn.items()}
             # drawn here, put in its place after the sounds
             last.enter_context(_picture(plot, {**shown, f"B: {b.name}": sound_b}, loaded.sample_rate))
         outputs = [out / name for name in names]
         text = f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"
+        if older := sorted({path.name for path in out.glob("morph-*.wav")} - set(names)):
+            text += f"\nof an earlier sweep there are still {', '.join(older)}"
     if plot is not None:
         text += f"\nwrote {plot}"
     seconds = time.monotonic() - started
@@ -138,6 +150,45 @@ def reconstruct(
     seconds = time.monotonic() - started
     result = {"outputs": [str(out)], "codec": codec, "phase": phase.value, "seed": seed}
     report.finish({**result, "seconds": round(seconds, 3)}, f"{text} ({seconds:.1f} s)")
+
+
+def _write_sweep(
+    folder: Path,
+    names: list[str],
+    sounds: "Iterator[Tensor]",
+    codec: "Codec",
+    rate: int,
+    form: "SampleFormat | None",
+    *,
+    keep: set[str],
+) -> "dict[str, Tensor]":
+    """Write all sounds with one common gain, so that their levels can be compared, and return those to ``keep``.
+
+    They wait on the disk until the loudest is known: a hundred long sounds would not fit in memory.
+    """
+    import logging
+    import tempfile
+
+    import numpy as np
+    import torch
+
+    kept = {}
+    with disk_errors(folder), tempfile.TemporaryDirectory(prefix=".intertone-", dir=folder.parent) as aside:
+        peak = 1.0
+        for name, sound in zip(names, sounds, strict=True):
+            (Path(aside) / name).write_bytes(sound.numpy().tobytes())
+            shape = sound.shape
+            peak = max(peak, float(sound.abs().max()))
+        if peak > 1:
+            text = "all sounds were scaled down by one gain, from a peak of %.4g to 1"
+            logging.getLogger(__name__).warning(text, peak)
+        for name in names:
+            stored = np.frombuffer((Path(aside) / name).read_bytes(), np.float32)
+            scaled = torch.from_numpy(stored.reshape(shape) / np.float32(peak))
+            save_result(folder / name, scaled, codec, rate, form)
+            if name in keep:
+                kept[name] = scaled
+    return kept
 
 
 @contextmanager

@@ -72,8 +72,13 @@ def pack(
     report = Report(as_json=json)
     from intertone.codec import Codec
     from intertone.errors import InputError
-    from intertone.files import replacing
+    from intertone.files import check_output_folder, check_own_folder, replacing
 
+    if not (run / "best" / "config.json").is_file():
+        raise InputError(f"RUN must be the folder of a run, with best/ in it, got {run}")
+    is_codec = (check_output_folder(out) / "model.safetensors").exists()
+    known = ("config.json", "model.safetensors", "README.md", "metrics.jsonl") if is_codec else ()
+    check_own_folder(out, known, "a codec's folder")
     texts = {}
     for name, path in (("card", card or run / "best" / "README.md"), ("log", run / "metrics.jsonl")):
         try:

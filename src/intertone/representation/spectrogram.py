@@ -82,6 +82,7 @@ class SpectrogramContext:
     Attributes:
         reference: Magnitude of 0 dB, ``(batch,)``: one for all channels of a sound.
         energy: Mean squared magnitude over channels, bins and frames, ``(batch,)``.
+        loudest: Mean squared magnitude over channels and bins of the loudest frame, ``(batch,)``.
         audio: The sounds as they were given. They hold the phase: the kept one, and where the phase is estimated the
             differences between the channels. (Half as large as the phase itself, and exact.)
         edited: Whether the code that this goes with is another than the sounds' own.
@@ -89,6 +90,7 @@ class SpectrogramContext:
 
     reference: Tensor
     energy: Tensor
+    loudest: Tensor
     audio: Tensor
     edited: bool = False
 
@@ -177,20 +179,20 @@ class SpectrogramRepresentation:
         batch, channels, samples = sounds.shape
         n_frames = self.n_frames(samples)
         features = audio.new_empty(batch * channels, self.n_features, n_frames)
-        reference, energy = audio.new_zeros(batch), audio.new_zeros(batch)
+        reference, energies = audio.new_zeros(batch), audio.new_zeros(batch, n_frames)
         top_db = self.config.top_db
         # channel by channel, so that a long sound needs one channel's spectrum at a time
         for channel in range(channels):
             magnitude = stft(sounds[:, channel], self.config.spectrogram).abs()
-            energy += magnitude.square().mean((-2, -1)) / channels
+            energies += magnitude.square().mean(-2) / channels
             shown = self._shown(magnitude)
             reference = torch.maximum(reference, shown.amax((-2, -1)))
             features[channel::channels] = shown
-        reference, energy = reference.clamp_min(SILENCE), energy.clamp_min(SILENCE**2)
+        reference, energies = reference.clamp_min(SILENCE), energies.clamp_min(SILENCE**2)
         per_row = reference.repeat_interleave(channels)
         for row in range(len(features)):
             features[row] = 1 + magnitude_to_db(features[row], per_row[row], top_db=top_db) / top_db
-        return features, SpectrogramContext(reference, energy, audio)
+        return features, SpectrogramContext(reference, energies.mean(-1), energies.amax(-1), audio)
 
     def synthesise(
         self,
@@ -205,7 +207,8 @@ class SpectrogramRepresentation:
         The sound is scaled to the energy of the context: by its own STFT, not by the magnitudes asked for, since no
         sound may have those, and what is lost on the way would be missing in loudness. An untouched code uses the
         sound's own phase, an edited one an estimated one: found on the downmix, to which each channel adds its own
-        phase difference, so that equal channels stay equal.
+        phase difference, so that equal channels stay equal. With an estimated phase the loudest frame becomes no
+        louder than the context's; where the kept phase says nothing, in frames below the floor, there is silence.
 
         Args:
             features: ``(batch · channels, n_features, >= n_frames)``; columns beyond the sound are padding.
@@ -238,16 +241,22 @@ class SpectrogramRepresentation:
         rows = features[..., : self.n_frames(samples)].unflatten(0, (batch, channels))
         audio = torch.empty_like(sources)
         for item in range(batch):
-            audio[item] = self._synthesise_one(
-                rows[item], sources[item], context.reference[item], context.energy[item], phase, generator
+            one = replace(
+                context,
+                reference=context.reference[item],
+                energy=context.energy[item],
+                loudest=context.loudest[item],
+                audio=sources[item],
             )
+            audio[item] = self._synthesise_one(rows[item], one, phase, generator)
         return audio.reshape(context.audio.shape)
 
     def mix_contexts(self, contexts: Sequence[SpectrogramContext], weights: Sequence[float]) -> SpectrogramContext:
         """Return the context of a mixture of codes.
 
-        The reference is interpolated in decibels, the domain of the network, and the energy linearly. The phase
-        differences between channels are those of the sound with the largest weight, at a tie of the later one.
+        The reference is interpolated in decibels, the domain of the network, and the energy linearly; the loudest frame
+        may be as loud as that of the louder sound. The phase differences between channels are those of the sound with
+        the largest weight, at a tie of the later one.
 
         Args:
             contexts: Of sounds with equal batch, channels and samples.
@@ -278,6 +287,9 @@ class SpectrogramRepresentation:
             contexts[loudest],
             reference=torch.as_tensor(log_reference).exp(),
             energy=torch.as_tensor(energy).clamp_min(SILENCE**2),
+            loudest=torch.stack(
+                [context.loudest for weight, context in zip(weights, contexts, strict=True) if weight]
+            ).amax(0),
             edited=True,
         )
 
@@ -299,29 +311,29 @@ class SpectrogramRepresentation:
         return torch.nn.functional.pad(shown, (0, 0, 0, 1))
 
     def _synthesise_one(
-        self,
-        features: Tensor,
-        source: Tensor,
-        reference: Tensor,
-        energy: Tensor,
-        phase: PhaseConfig,
-        generator: torch.Generator | None,
+        self, features: Tensor, context: SpectrogramContext, phase: PhaseConfig, generator: torch.Generator | None
     ) -> Tensor:
         """Return one sound ``(channels, samples)``, working through its channels one at a time."""
-        config, (channels, samples) = self.config.spectrogram, source.shape
+        source, reference, config = context.audio, context.reference, self.config.spectrogram
+        channels, samples = source.shape
         found = None if phase.method == "kept" else self._downmix_phase(features, source, reference, phase, generator)
         audio = torch.empty_like(source)
-        total = torch.zeros((), dtype=torch.float64)
+        energies = torch.zeros(config.n_frames(samples), dtype=torch.float64)
+        floor = reference * 10 ** (-self.config.top_db / 20)
         for channel in range(channels):
             magnitude = self._magnitude(features[channel], reference)
             angle = found if channels == 1 else None
             if angle is None:
-                angle = stft(source[channel], config).angle()
-                if found is not None:
-                    angle = angle + found
+                own = stft(source[channel], config)
+                angle = own.angle() if found is None else own.angle() + found
+                if found is None:
+                    magnitude = magnitude * (own.abs().amax(-2) > floor)
             audio[channel] = istft(torch.polar(magnitude, angle), config, length=samples)
-            total += stft(audio[channel], config).abs().square().mean(dtype=torch.float64).cpu() / channels
-        return audio * float((energy.double().cpu() / total.clamp_min(SILENCE**2)).sqrt())
+            energies += stft(audio[channel], config).abs().square().mean(-2).double().cpu() / channels
+        gain = context.energy.double().cpu() / energies.mean().clamp_min(SILENCE**2)
+        if found is not None:
+            gain = torch.minimum(gain, context.loudest.double().cpu() / energies.amax().clamp_min(SILENCE**2))
+        return audio * float(gain.sqrt())
 
     def _downmix_phase(
         self,

@@ -21,7 +21,7 @@ from intertone.audio import save_audio
 from intertone.codec import Codec, CodecConfig
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.files import disk_errors, replacing
+from intertone.files import check_own_folder, disk_errors, replacing
 from intertone.models import ConvAutoencoder
 from intertone.plot import plot_spectrograms
 from intertone.representation import PhaseConfig, build_representation
@@ -64,6 +64,8 @@ class RunFolder:
         """
         path = self.out / "last" / "state.pt"
         progress = Progress()
+        if not path.exists():
+            self._check_foreign()
         if path.is_file():
             try:
                 state = torch.load(path, map_location=self.workers.device, weights_only=True)
@@ -86,19 +88,24 @@ class RunFolder:
                 self._prepare(progress)
         return progress
 
+    def _check_foreign(self) -> None:
+        """Refuse a folder that no run began: a run writes its environment first."""
+        known = {"config.json", "environment.txt", "metrics.jsonl", "samples", "last", "best"}
+        check_own_folder(self.out, known if (self.out / "environment.txt").exists() else (), "a run's")
+
     def _prepare(self, progress: Progress) -> None:
         for folder in (self.out, self.out / "last", self.out / "best"):
             for left in folder.glob(".intertone-*"):  # what a killed process was writing
                 left.unlink()
+        if not progress.step:
+            with replacing(self.out / "environment.txt") as temporary:
+                temporary.write_text(_environment(self.workers), encoding="utf-8")
         self.config.write(self.out / "config.json")
         log = self.out / "metrics.jsonl"
         lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
         with replacing(log) as temporary:
             kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= progress.step]
             temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        if not progress.step:
-            with replacing(self.out / "environment.txt") as temporary:
-                temporary.write_text(_environment(self.workers), encoding="utf-8")
 
     def save(
         self, progress: Progress, model: ConvAutoencoder, optimiser: Optimizer, scheduler: ReduceLROnPlateau
