@@ -82,6 +82,7 @@ class SpectrogramContext:
     Attributes:
         reference: Magnitude of 0 dB, ``(batch,)``: one for all channels of a sound.
         energy: Mean squared magnitude over channels, bins and frames, ``(batch,)``.
+        least_energy: What the energy may fall to where ``loudest`` asks for it, ``(batch,)``: the quietest sound's.
         loudest: Mean squared magnitude over channels and bins of the loudest frame, ``(batch,)``.
         audio: The sounds as they were given. They hold the phase: the kept one, and where the phase is estimated the
             differences between the channels. (Half as large as the phase itself, and exact.)
@@ -90,6 +91,7 @@ class SpectrogramContext:
 
     reference: Tensor
     energy: Tensor
+    least_energy: Tensor
     loudest: Tensor
     audio: Tensor
     edited: bool = False
@@ -192,7 +194,8 @@ class SpectrogramRepresentation:
         per_row = reference.repeat_interleave(channels)
         for row in range(len(features)):
             features[row] = 1 + magnitude_to_db(features[row], per_row[row], top_db=top_db) / top_db
-        return features, SpectrogramContext(reference, energies.mean(-1), energies.amax(-1), audio)
+        energy = energies.mean(-1)
+        return features, SpectrogramContext(reference, energy, energy, energies.amax(-1), audio)
 
     def synthesise(
         self,
@@ -208,7 +211,8 @@ class SpectrogramRepresentation:
         sound may have those, and what is lost on the way would be missing in loudness. An untouched code uses the
         sound's own phase, an edited one an estimated one: found on the downmix, to which each channel adds its own
         phase difference, so that equal channels stay equal. With an estimated phase the loudest frame becomes no
-        louder than the context's; where the kept phase says nothing, in frames below the floor, there is silence.
+        louder than the context's, unless the energy would fall below the least one. Where the kept phase says nothing,
+        in frames below the floor, there is silence.
 
         Args:
             features: ``(batch · channels, n_features, >= n_frames)``; columns beyond the sound are padding.
@@ -245,6 +249,7 @@ class SpectrogramRepresentation:
                 context,
                 reference=context.reference[item],
                 energy=context.energy[item],
+                least_energy=context.least_energy[item],
                 loudest=context.loudest[item],
                 audio=sources[item],
             )
@@ -255,8 +260,8 @@ class SpectrogramRepresentation:
         """Return the context of a mixture of codes.
 
         The reference is interpolated in decibels, the domain of the network, and the energy linearly; the loudest frame
-        may be as loud as that of the louder sound. The phase differences between channels are those of the sound with
-        the largest weight, at a tie of the later one.
+        may be as loud as that of the loudest sound, and the energy as low as the least one. The phase differences
+        between channels are those of the sound with the largest weight, at a tie of the later one.
 
         Args:
             contexts: Of sounds with equal batch, channels and samples.
@@ -283,13 +288,13 @@ class SpectrogramRepresentation:
         log_reference = sum(weight * context.reference.log() for weight, context in zip(weights, contexts, strict=True))
         energy = sum(weight * context.energy for weight, context in zip(weights, contexts, strict=True))
         loudest = max(range(len(weights)), key=lambda index: (weights[index], index))
+        present = [context for weight, context in zip(weights, contexts, strict=True) if weight]
         return replace(
             contexts[loudest],
             reference=torch.as_tensor(log_reference).exp(),
             energy=torch.as_tensor(energy).clamp_min(SILENCE**2),
-            loudest=torch.stack(
-                [context.loudest for weight, context in zip(weights, contexts, strict=True) if weight]
-            ).amax(0),
+            least_energy=torch.stack([context.energy for context in present]).amin(0),
+            loudest=torch.stack([context.loudest for context in present]).amax(0),
             edited=True,
         )
 
@@ -330,10 +335,11 @@ class SpectrogramRepresentation:
                     magnitude = magnitude * (own.abs().amax(-2) > floor)
             audio[channel] = istft(torch.polar(magnitude, angle), config, length=samples)
             energies += stft(audio[channel], config).abs().square().mean(-2).double().cpu() / channels
-        gain = context.energy.double().cpu() / energies.mean().clamp_min(SILENCE**2)
+        mean, highest = (max(float(value), SILENCE**2) for value in (energies.mean(), energies.max()))
+        gain = float(context.energy) / mean
         if found is not None:
-            gain = torch.minimum(gain, context.loudest.double().cpu() / energies.amax().clamp_min(SILENCE**2))
-        return audio * float(gain.sqrt())
+            gain = min(gain, max(float(context.loudest) / highest, float(context.least_energy) / mean))
+        return audio * gain**0.5
 
     def _downmix_phase(
         self,
