@@ -386,3 +386,22 @@ def test_the_sound_has_the_energy_even_where_no_sound_has_the_image() -> None:
     sound = representation.synthesise(image, replace(context, edited=True), phase=ESTIMATED)
     energy = stft(sound, QUARTER.spectrogram).abs().square().mean()
     assert energy.item() == pytest.approx(context.energy.item(), rel=1e-4)
+
+
+def test_a_short_sound_does_not_get_the_energy_of_a_long_one() -> None:
+    representation = build_representation(QUARTER)
+    long, short = tone(57, decay=0.1), tone(57, decay=40)
+    (image_a, a), (image_b, b) = (representation.analyse(sound) for sound in (long, short))
+    context = representation.mix_contexts([a, b], [0.5, 0.5])
+    assert context.least_energy.item() == b.energy.item() and context.loudest.item() == a.loudest.item()
+    # the short one's image with the mean energy would be louder than either end
+    sound = representation.synthesise(image_b, context, phase=ESTIMATED)
+    energies = stft(sound, QUARTER.spectrogram).abs().square().mean(-2)
+    at_the_limits = (
+        energies.max().item() == pytest.approx(a.loudest.item(), rel=1e-3),
+        energies.mean().item() == pytest.approx(b.energy.item(), rel=1e-3),
+    )
+    assert any(at_the_limits) and energies.mean().item() < 0.9 * context.energy.item()
+    # the long one's has room
+    energies = stft(representation.synthesise(image_a, context, phase=ESTIMATED), QUARTER.spectrogram).abs().square()
+    assert energies.mean().item() == pytest.approx(context.energy.item(), rel=1e-3)

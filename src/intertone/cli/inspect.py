@@ -128,7 +128,7 @@ def _self_test(name: str, device: str) -> str:
 def _fluidsynth() -> str:
     from ctypes.util import find_library
 
-    from intertone.data.soundfont import INSTALL
+    from intertone.data.soundfont import INSTALL, INSTALL_EXTRA
 
     library = find_library("fluidsynth")
     try:
@@ -137,6 +137,6 @@ def _fluidsynth() -> str:
         binding = None
     missing = [
         *([] if library else [f"libfluidsynth3 ({INSTALL})"]),
-        *([] if binding else ["pyfluidsynth (pip install 'intertone[render]')"]),
+        *([] if binding else [f"pyfluidsynth ({INSTALL_EXTRA})"]),
     ]
     return f"missing {' and '.join(missing)}" if missing else f"{library}, pyfluidsynth {binding}"

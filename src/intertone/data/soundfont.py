@@ -17,6 +17,7 @@ import numpy.typing as npt
 from intertone.errors import InputError
 
 BANK = "FluidR3Mono_GM"
+INSTALL_EXTRA = "pip install -c constraints.txt -e '.[render]' in the checkout"
 INSTALL = "apt-get install libfluidsynth3 fluidr3mono-gm-soundfont"
 
 _PLACES = (

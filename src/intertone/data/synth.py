@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intertone.audio import MIN_SAMPLE_RATE
-from intertone.data.soundfont import INSTALL
+from intertone.data.soundfont import INSTALL, INSTALL_EXTRA
 from intertone.errors import InputError
 
 BLOCK = 64
@@ -149,9 +149,7 @@ def _load_library() -> ctypes.CDLL:
             import fluidsynth
         library = ctypes.CDLL(fluidsynth.lib)
     except (ImportError, OSError) as error:
-        raise InputError(
-            f"rendering must have FluidSynth, but {error}; {INSTALL}, then pip install 'intertone[render]'"
-        ) from None
+        raise InputError(f"rendering must have FluidSynth, but {error}; {INSTALL}, then {INSTALL_EXTRA}") from None
     for name, result, arguments in _prototypes():
         function = getattr(library, name)
         function.restype = result
