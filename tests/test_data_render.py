@@ -179,7 +179,7 @@ def test_rendering_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ValueError, match=r"hold_seconds and release_seconds must add up to >= 0\.02, got 1e-05"):
         RenderConfig(hold_seconds=1e-5, release_seconds=0)
     monkeypatch.setitem(sys.modules, "fluidsynth", None)
-        with pytest.raises(InputError, match=r"apt-get install libfluidsynth3 .*pip install .*'\.\[render\]'"):
+    with pytest.raises(InputError, match=r"apt-get install libfluidsynth3 .*pip install .*'\.\[render\]'"):
         render_bank(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
