@@ -246,6 +246,18 @@ def choose_container(
 ) -> tuple[str, str | None]:
     """Return libsndfile's names of the container and the coding that ``save_audio`` would use, or refuse as it would.
 
+    Args:
+        path: The file; only its suffix counts.
+        format: As in ``save_audio``.
+        channels: Of the sound.
+        sample_rate: Of the sound, Hz.
+
+    Returns:
+        ``(container, coding)``; no coding where the container has one of its own.
+
+    Raises:
+        InputError: If the suffix is no sound file's, or the container cannot hold such a sound.
+
     Example:
         >>> choose_container("tone.wav", None)
         ('WAV', 'PCM_24')

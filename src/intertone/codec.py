@@ -206,7 +206,17 @@ class Codec:
 
     @torch.inference_mode()
     def encode_features(self, features: Tensor) -> Tensor:
-        """Return ``model.encode`` of features of any length, worked through in blocks."""
+        """Return ``model.encode`` of features of any length, worked through in blocks.
+
+        Args:
+            features: ``(batch · channels, n_features, n_frames)``.
+
+        Returns:
+            Latents ``(batch · channels, latent_dim, n_latents)``.
+
+        Raises:
+            ValueError: If the features do not fit the model.
+        """
         margin, step = self.model.margin, self.model.frames_per_latent
         if margin is None or features.shape[-1] <= BLOCK_FRAMES + 2 * margin:
             return torch.cat([self.model.encode(rows) for rows in features.split(BLOCK_ROWS)])
@@ -219,7 +229,17 @@ class Codec:
 
     @torch.inference_mode()
     def decode_features(self, latents: Tensor) -> Tensor:
-        """Return ``model.decode`` of a code of any length, worked through in blocks."""
+        """Return ``model.decode`` of a code of any length, worked through in blocks.
+
+        Args:
+            latents: ``(batch · channels, latent_dim, n_latents)``.
+
+        Returns:
+            Features ``(batch · channels, n_features, n_latents · frames_per_latent)``, on the model's device.
+
+        Raises:
+            ValueError: If the latents do not fit the model.
+        """
         margin, step = self.model.margin, self.model.frames_per_latent
         if margin is None or latents.shape[-1] * step <= BLOCK_FRAMES + 2 * margin:
             return torch.cat([self.model.decode(rows) for rows in latents.split(BLOCK_ROWS)])

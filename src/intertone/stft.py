@@ -92,7 +92,18 @@ def istft(spectrum: Tensor, config: SpectrogramConfig, *, length: int | None = N
 
 
 def frames_to_spectrum(audio: Tensor, config: SpectrogramConfig) -> Tensor:
-    """Return ``stft`` with time before frequency, ``(..., n_frames, n_bins)``: the layout that loops work in."""
+    """Return ``stft`` with time before frequency: the layout that loops work in.
+
+    Args:
+        audio: ``(..., samples)``, at least one sample.
+        config: The analysis settings.
+
+    Returns:
+        Complex spectrum ``(..., n_frames, n_bins)``.
+
+    Raises:
+        ValueError: If ``audio`` holds no sample.
+    """
     samples = audio.shape[-1]
     if samples < 1:
         raise ValueError("audio must hold at least one sample, got none")
@@ -104,7 +115,19 @@ def frames_to_spectrum(audio: Tensor, config: SpectrogramConfig) -> Tensor:
 
 
 def spectrum_to_audio(spectrum: Tensor, config: SpectrogramConfig, *, length: int | None = None) -> Tensor:
-    """Return ``istft`` of a spectrum with time before frequency, ``(..., n_frames, n_bins)``."""
+    """Return ``istft`` of a spectrum with time before frequency.
+
+    Args:
+        spectrum: Complex, ``(..., n_frames, n_bins)``.
+        config: The analysis settings that made it.
+        length: Samples to return; without it, the longest sound with this number of frames.
+
+    Returns:
+        Audio ``(..., length)``.
+
+    Raises:
+        ValueError: If ``length`` does not fit the frames.
+    """
     n_frames = spectrum.shape[-2]
     longest = (n_frames - 1) * config.hop_length
     length = longest if length is None else length

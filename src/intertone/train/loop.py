@@ -188,7 +188,11 @@ class Run:
             return self.representation.analyse(audio.to(self.workers.device).unsqueeze(1))[0]
 
     def optimise(self, audio: Tensor, precision: str) -> float:
-        """Take one step and return its loss on this process's share."""
+        """Take one step on notes ``(notes, samples)`` and return its loss on this process's share.
+
+        Raises:
+            TrainingStoppedError: If the notes are silent or the loss is not finite.
+        """
         if not bool(audio.any()):
             raise TrainingStoppedError("a batch of notes was silent; look at the note set with `intertone data info`")
         loss = _loss(self.model, self.features(audio), precision)
@@ -203,7 +207,11 @@ class Run:
 
     @torch.inference_mode()
     def validate(self, progress: Progress) -> float:
-        """Return the mean loss over the validation notes, the same in every process."""
+        """Return the mean loss over the validation notes, the same in every process.
+
+        Raises:
+            TrainingStoppedError: If it is not finite, or the model has long been giving silence.
+        """
         self.model.eval()
         total, loudest, count = 0.0, 0.0, len(self.valid_rows)
         for rows in np.array_split(self.valid_rows, -(-count // self.config.batch_size)):
