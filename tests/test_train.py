@@ -1,4 +1,3 @@
-import contextlib
 import errno
 import json
 import math
@@ -6,8 +5,10 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -132,31 +133,41 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(notes: Notes, tmp_path:
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
 
 
-def run_command(notes: Notes, out: Path, settings: Path, *, processes: int = 1) -> subprocess.Popen[str]:
+def run_command(
+    notes: Notes, out: Path, settings: Path, *, launcher: Sequence[str] = (), **environment: str
+) -> subprocess.Popen[str]:
     """Start `intertone train`; what it says of each epoch can be read from its ``stderr``."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
     words = ["-m", "intertone", "train", str(settings), "--data", str(notes.folder), "--out", str(out)]
     return subprocess.Popen(
         [sys.executable, *launcher, *words],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
 
 
-def kill_after(process: subprocess.Popen[str], n_lines: int) -> bool:
-    """Kill -9 all of it once it has logged ``n_lines`` losses; False if it had ended before."""
-    assert process.stderr is not None
-    for line in process.stderr:
+def run_two(notes: Notes, out: Path, settings: Path) -> list[subprocess.Popen[str]]:
+    """Start two processes as torchrun does, so that each can be killed."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [run_command(notes, out, settings, RANK=rank, LOCAL_RANK=rank, **shared) for rank in ("0", "1")]
+
+
+def kill_after(n_lines: int, first: subprocess.Popen[str], *others: subprocess.Popen[str]) -> bool:
+    """Kill -9 all processes once the first has logged ``n_lines`` losses; False if it had ended before."""
+    assert first.stderr is not None
+    for line in first.stderr:
         n_lines -= "RMSE" in line
         if not n_lines:
             break
-    running = process.poll() is None and not n_lines
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    running = first.poll() is None and not n_lines
+    for process in (first, *others):
+        process.kill()
+    for process in (first, *others):
+        process.communicate()
     return running
 
 
@@ -171,11 +182,11 @@ def write_settings(config: TrainConfig, path: Path) -> Path:
 
 
 def test_kill_9_at_random_moments_changes_nothing(notes: Notes, tmp_path: Path) -> None:
-    settings = write_settings(QUICK.model_copy(update={"epochs": 40}), tmp_path / "run.json")
+    settings = write_settings(QUICK.model_copy(update={"epochs": 100, "stop_patience": 100}), tmp_path / "run.json")
     finish(run_command(notes, tmp_path / "whole", settings))
     moments = random.Random(4)
     # an odd line is the training loss, logged before validation; an even one the validation loss, before saving
-    kills = [kill_after(run_command(notes, tmp_path / "killed", settings), moments.randint(1, 7)) for _ in range(10)]
+    kills = [kill_after(moments.randint(1, 7), run_command(notes, tmp_path / "killed", settings)) for _ in range(10)]
     assert all(kills)
     finish(run_command(notes, tmp_path / "killed", settings))
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
@@ -185,11 +196,12 @@ def test_kill_9_at_random_moments_changes_nothing(notes: Notes, tmp_path: Path) 
 
 
 def test_two_processes_train_one_model_and_resume_from_the_last_epoch(notes: Notes, tmp_path: Path) -> None:
-    settings = write_settings(QUICK.model_copy(update={"epochs": 6}), tmp_path / "run.json")
-    finish(run_command(notes, tmp_path / "whole", settings, processes=2))
-    assert kill_after(run_command(notes, tmp_path / "killed", settings, processes=2), 5)
+    settings = write_settings(QUICK.model_copy(update={"epochs": 40, "stop_patience": 40}), tmp_path / "run.json")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    finish(run_command(notes, tmp_path / "whole", settings, launcher=torchrun))
+    assert kill_after(5, *run_two(notes, tmp_path / "killed", settings))
     assert 0 < len(losses(tmp_path / "killed")) < len(losses(tmp_path / "whole"))
-    finish(run_command(notes, tmp_path / "killed", settings, processes=2))
+    finish(run_command(notes, tmp_path / "killed", settings, launcher=torchrun))
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
     assert losses(tmp_path / "whole") == losses(tmp_path / "killed")
     with pytest.raises(InputError, match="the processes that it began with"):
