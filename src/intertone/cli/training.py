@@ -49,7 +49,7 @@ def train(
             typer.echo(f"intertone: training stopped: {error}", err=True)
             raise typer.Exit(1) from None
     if rank:
-        return
+        _leave_at_once()
     text = (
         f"{progress.finished or 'interrupted; run the same command to go on'}: best validation loss "
         f"{progress.best_loss:.6f} at epoch {progress.best_epoch}, codec in {out / 'best'}"
@@ -58,6 +58,22 @@ def train(
     report.finish({name: value if value != float("inf") else None for name, value in result.items()}, text)
     if not progress.finished:
         raise typer.Exit(130)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        _leave_at_once()
+
+
+def _leave_at_once() -> None:
+    """End one of several processes without tearing down the interpreter.
+
+    torch's communication threads now and then abort the process while it is torn down, and torchrun takes that for a
+    failed run. Everything is on disk by now.
+    """
+    import os
+    import sys
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def pack(

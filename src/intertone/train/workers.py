@@ -68,6 +68,7 @@ def join_workers(device: str) -> Iterator[Workers]:
     distributed.init_process_group("nccl" if here.type == "cuda" else "gloo")
     try:
         yield Workers(distributed.get_rank(), size, here)
+        distributed.barrier()  # the first process may still be writing what the others would tear down
     finally:
         distributed.destroy_process_group()
 
