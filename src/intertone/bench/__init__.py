@@ -1,0 +1,1 @@
+"""The morph bench: material, methods, score."""
