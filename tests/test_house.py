@@ -24,7 +24,7 @@ LAYERS = (
     ("errors", "config", "files"),
     ("audio", "stft"),
     ("phase", "pitch", "loudness"),
-    ("representation", "models", "latent", "losses", "metrics", "data", "plot"),
+    ("representation", "models", "latent", "losses", "metrics", "data", "plot", "page"),
     ("codec",),
     ("morphing", "train", "transfer"),
     ("evaluate", "bench", "instrument"),

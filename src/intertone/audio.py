@@ -107,19 +107,32 @@ def save_audio(path: Path | str, audio: Tensor, *, sample_rate: int, format: str
         intertone.errors.InputError: the format of FLAC must be one of pcm16, pcm24, got pcm32
     """
     path = check_output(path)
-    audio = torch.as_tensor(audio)
-    if audio.ndim not in (1, 2) or not audio.is_floating_point():
-        raise ValueError(f"audio must be floating point, (channels, samples), got {audio.dtype}, {tuple(audio.shape)}")
-    audio = torch.atleast_2d(audio.detach())
-    container, subtype = choose_container(path, format, channels=len(audio), sample_rate=sample_rate)
-    if not 0 < (n_bytes := audio.numel() * 4) <= MAX_DECODED_BYTES:
-        got = _mebibytes(n_bytes) if n_bytes else "no samples"
-        raise InputError(f"a sound must have samples and at most {_mebibytes(MAX_DECODED_BYTES)}, got {got} for {path}")
-    if (peak := _finite_peaks(audio, path).max().item()) > 1:
-        _logger.warning("%s: scaled down from a peak of %.4g to 1", path.name, peak)
-    encoded = _encode(audio, max(peak, 1.0), sample_rate=sample_rate, container=container, subtype=subtype)
+    encoded = _file_bytes(path, audio, sample_rate, format)
     with replacing(path) as temporary:
         temporary.write_bytes(encoded)
+
+
+def encode_audio(name: str, audio: Tensor, *, sample_rate: int, format: str | None = None) -> bytes:
+    """Return the bytes that ``save_audio`` would write, for a place that is no file of its own.
+
+    Args:
+        name: Its suffix chooses the container; errors and warnings call the sound so.
+        audio: As for ``save_audio``.
+        sample_rate: In Hz.
+        format: As for ``save_audio``.
+
+    Returns:
+        A whole sound file.
+
+    Raises:
+        InputError: If the container cannot hold this audio, or it is empty, not finite or too large.
+        ValueError: If ``audio`` has another shape or type.
+
+    Example:
+        >>> encode_audio("tone.flac", torch.zeros(800), sample_rate=8000, format="pcm16")[:4]
+        b'fLaC'
+    """
+    return bytes(_file_bytes(Path(name), audio, sample_rate, format))
 
 
 def resample(audio: Tensor, source_rate: int, target_rate: int) -> Tensor:
@@ -280,6 +293,20 @@ def choose_container(
     if container == "FLAC" and sample_rate > 65_535 and sample_rate % 10:
         raise InputError(f"the sample_rate of FLAC must be a multiple of 10 above 65535, got {sample_rate}")
     return container, _SUBTYPES[format or "pcm24"] if formats else None
+
+
+def _file_bytes(path: Path, audio: Tensor, sample_rate: int, format: str | None) -> memoryview:
+    audio = torch.as_tensor(audio)
+    if audio.ndim not in (1, 2) or not audio.is_floating_point():
+        raise ValueError(f"audio must be floating point, (channels, samples), got {audio.dtype}, {tuple(audio.shape)}")
+    audio = torch.atleast_2d(audio.detach())
+    container, subtype = choose_container(path, format, channels=len(audio), sample_rate=sample_rate)
+    if not 0 < (n_bytes := audio.numel() * 4) <= MAX_DECODED_BYTES:
+        got = _mebibytes(n_bytes) if n_bytes else "no samples"
+        raise InputError(f"a sound must have samples and at most {_mebibytes(MAX_DECODED_BYTES)}, got {got} for {path}")
+    if (peak := _finite_peaks(audio, path).max().item()) > 1:
+        _logger.warning("%s: scaled down from a peak of %.4g to 1", path.name, peak)
+    return _encode(audio, max(peak, 1.0), sample_rate=sample_rate, container=container, subtype=subtype)
 
 
 def _encode(audio: Tensor, scale: float, *, sample_rate: int, container: str, subtype: str | None) -> memoryview:

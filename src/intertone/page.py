@@ -1,0 +1,298 @@
+"""A page for people: tables, pictures and sounds in one HTML file that needs nothing else, not even a network."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from torch import Tensor
+
+from intertone.audio import encode_audio
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people: a title, a sentence on how to read it, cells as text, and what follows from them, if that."""
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: PNG, what it shows in words for those who do not see it, and a caption."""
+
+    png: bytes
+    alt: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sound to play, ``(samples,)`` or ``(channels, samples)``, under its spectrogram, a PNG."""
+
+    title: str
+    audio: Tensor
+    sample_rate: int
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Sounds that belong together, side by side, under a heading and a line on what they are."""
+
+    title: str
+    note: str
+    clips: Sequence[Clip]
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list of sentences."""
+
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line for the command line."""
+
+    text: str
+
+
+Block = str | Points | Command | Table | Picture | Listening
+"""What a section consists of; a string is a paragraph."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page with an entry in its list of contents."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+def render_page(title: str, sections: Sequence[Section], *, lead: Sequence[Block] = ()) -> str:
+    """Return one HTML page that holds everything it shows.
+
+    Tables and pictures are numbered. All text is escaped. A content security policy forbids every request, so the page
+    is the same without a network.
+
+    Args:
+        title: Of the page.
+        sections: Its parts, in their order.
+        lead: What stands before the first section.
+
+    Returns:
+        The text of an ``.html`` file.
+
+    Raises:
+        InputError: If a sound is empty or not finite.
+        ValueError: If a row of a table has more or fewer cells than the table has columns.
+
+    Example:
+        >>> page = render_page("Two < three", [Section("Figures", [Table("Sums", "", ("a", "b"), [("1", "2")])])])
+        >>> "<h1>Two &lt; three</h1>" in page, '<td class="number">2</td>' in page
+        (True, True)
+    """
+    writer = _Writer()
+    names = [f"{number}-{_slug(section.title)}" for number, section in enumerate(sections, 1)]
+    links = [f'<li><a href="#{name}">{escape(s.title)}</a></li>' for name, s in zip(names, sections, strict=True)]
+    parts = [f"<header><h1>{escape(title)}</h1>", *map(writer.block, lead), "</header>"]
+    for name, section in zip(names, sections, strict=True):
+        parts += [f'<section id="{name}" aria-labelledby="{name}-title">']
+        parts += [f'<h2 id="{name}-title">{escape(section.title)}</h2>', *map(writer.block, section.blocks)]
+        parts += ["</section>"]
+    policy = f"default-src 'none'; img-src data:; media-src data:; style-src '{_hash(STYLE)}'"
+    head = [
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        f"""<meta http-equiv="Content-Security-Policy" content="{policy}; script-src '{_hash(SCRIPT)}'">""",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="color-scheme" content="light dark">',
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
+    ]
+    contents = ['<nav aria-label="Contents"><ol>', *links, "</ol></nav>"] if sections else []
+    foot = ["</main>", f"<script>{SCRIPT}</script>\n</body>\n</html>\n"]
+    return "\n".join([*head, *contents, "<main>", *parts, *foot])
+
+
+def png_uri(png: bytes) -> str:
+    """Return a picture as an address that holds it.
+
+    Example:
+        >>> png_uri(b"picture")
+        'data:image/png;base64,cGljdHVyZQ=='
+    """
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def audio_uri(audio: Tensor, sample_rate: int, *, name: str = "sound") -> str:
+    """Return a sound as an address that holds it: FLAC of 16 bits, which browsers play and which takes half of WAV.
+
+    Args:
+        audio: ``(samples,)`` or ``(channels, samples)``, −1…1; larger peaks are scaled down, and that is logged.
+        sample_rate: Hz.
+        name: What the sound is called where something is logged.
+
+    Returns:
+        A ``data:`` address.
+
+    Raises:
+        InputError: If the sound is empty or not finite.
+
+    Example:
+        >>> import torch
+        >>> audio_uri(torch.zeros(800), 16000).partition(";")[0]
+        'data:audio/flac'
+    """
+    sound = encode_audio(f"{name}.flac", audio, sample_rate=sample_rate, format="pcm16")
+    return f"data:audio/flac;base64,{base64.b64encode(sound).decode()}"
+
+
+class _Writer:
+    """Writes blocks, and counts the tables and pictures."""
+
+    def __init__(self) -> None:
+        self.n_tables = self.n_pictures = 0
+
+    def block(self, block: Block) -> str:
+        match block:
+            case str():
+                return f"<p>{escape(block)}</p>"
+            case Points():
+                return "\n".join(["<ul>", *(f"<li>{escape(line)}</li>" for line in block.lines), "</ul>"])
+            case Command():
+                return f'<pre tabindex="0"><code>{escape(block.text)}</code></pre>'
+            case Table():
+                return self.table(block)
+            case Picture():
+                return self.picture(block)
+            case Listening():
+                clips = "\n".join(map(_clip, block.clips))
+                note = f"<p>{escape(block.note)}</p>" if block.note else ""
+                head = f"<h3>{escape(block.title)}</h3>{note}"
+                return f'<article class="listening">{head}<div class="clips">\n{clips}\n</div></article>'
+
+    def table(self, table: Table) -> str:
+        if wrong := [row for row in table.rows if len(row) != len(table.columns)]:
+            raise ValueError(f"a row of {table.title!r} must have {len(table.columns)} cells, got {wrong[0]}")
+        self.n_tables += 1
+        number = [bool(cells) and all(map(_is_number, cells)) for cells in zip(*table.rows, strict=True)]
+        kinds = [' class="number"' if is_number else "" for is_number in number or [False] * len(table.columns)]
+        kinds[0] = ""
+        head = [f'<th scope="col"{kind}>{escape(name)}</th>' for kind, name in zip(kinds, table.columns, strict=True)]
+        rows = []
+        for first, *others in table.rows:
+            cells = [f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], others, strict=True)]
+            rows.append(f'<tr><th scope="row">{escape(first)}</th>{"".join(cells)}</tr>')
+        lines = [
+            f'<figure class="table"><figcaption><b>Table {self.n_tables}. {escape(table.title)}.</b> '
+            f"{escape(table.note)}</figcaption>",
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}"><table>',
+            f"<thead><tr>{''.join(head)}</tr></thead>",
+            "<tbody>",
+            *rows,
+            "</tbody></table></div></figure>",
+        ]
+        lines += [f'<p class="verdict">{escape(table.verdict)}</p>'] if table.verdict else []
+        return "\n".join(lines)
+
+    def picture(self, picture: Picture) -> str:
+        self.n_pictures += 1
+        image = f'<img src="{png_uri(picture.png)}" alt="{escape(picture.alt)}">'
+        caption = f"<figcaption><b>Figure {self.n_pictures}.</b> {escape(picture.caption)}</figcaption>"
+        return f'<figure class="picture">{image}{caption}</figure>'
+
+
+def _clip(clip: Clip) -> str:
+    title = escape(clip.title)
+    image = f'<img src="{png_uri(clip.png)}" alt="Spectrogram: {title}">'
+    source = audio_uri(clip.audio, clip.sample_rate, name=clip.title)
+    player = f'<audio controls preload="metadata" aria-label="{title}" src="{source}"></audio>'
+    return f'<figure class="clip"><figcaption>{title}</figcaption>{image}{player}</figure>'
+
+
+def _is_number(cell: str) -> bool:
+    return re.match(r"[+\-−±<>≤≥]?\s?\d|–$|$", cell) is not None
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+SCRIPT = """
+document.addEventListener("play", event => {
+  for (const other of document.querySelectorAll("audio")) if (other !== event.target) other.pause();
+}, true);
+"""
+"""One sound at a time."""
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1b1d21; --soft: #5c626b; --rule: #d5d8dd; --paper: #fdfdfb;
+  --tint: #f2f3ef; --accent: #2a5d8f;
+  --serif: Charter, "Bitstream Charter", "Iowan Old Style", Cambria, Georgia, serif;
+  --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e5e2; --soft: #a0a6ae; --rule: #383c42; --paper: #141619;
+  --tint: #1e2125; --accent: #8fbde6; } }
+* { box-sizing: border-box; }
+html { scroll-padding-top: 1rem; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 1.0625rem/1.55 var(--serif);
+  overflow-wrap: break-word; }
+main { max-width: 68rem; margin: 0 auto; padding: 1.5rem 1.25rem 5rem; min-width: 0; }
+h1 { font-size: 2rem; line-height: 1.2; margin: 1rem 0 1.5rem; letter-spacing: -0.01em; }
+h2 { font-size: 1.4rem; line-height: 1.25; margin: 3.5rem 0 1rem; padding-top: 0.9rem;
+  border-top: 1px solid var(--rule); }
+h3 { font: 600 1rem/1.35 var(--sans); margin: 0 0 0.15rem; }
+p, ul { max-width: 44rem; margin: 0 0 1rem; }
+ul { padding-left: 1.2rem; }
+li { margin-bottom: 0.35rem; }
+a { color: var(--accent); }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+pre { font: 0.85rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  background: var(--tint); padding: 0.7rem 0.9rem; border-radius: 4px; overflow-x: auto; max-width: 100%; }
+figure { margin: 1.75rem 0; }
+figcaption { font: 0.875rem/1.5 var(--sans); color: var(--soft); max-width: 50rem; margin-bottom: 0.6rem; }
+figcaption b { color: var(--ink); font-weight: 600; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font: 0.875rem/1.4 var(--sans); font-variant-numeric: tabular-nums;
+  border-top: 2px solid var(--ink); border-bottom: 2px solid var(--ink); }
+th, td { text-align: left; font-weight: 400; padding: 0.3rem 1.1rem 0.3rem 0; vertical-align: top; }
+th:last-child, td:last-child { padding-right: 0.25rem; }
+tbody th { min-width: 8.5rem; }
+thead th { vertical-align: bottom; color: var(--soft); border-bottom: 1px solid var(--ink); max-width: 9rem; }
+tbody tr + tr > * { border-top: 1px solid var(--rule); }
+.number { text-align: right; white-space: nowrap; }
+thead .number { white-space: normal; }
+.verdict { font: 600 0.9375rem/1.5 var(--sans); margin: -0.75rem 0 1.75rem; }
+.picture img { display: block; max-width: 100%; height: auto; }
+.picture figcaption { margin: 0.5rem 0 0; }
+.listening { margin: 2rem 0; }
+.listening p { font: 0.875rem/1.5 var(--sans); color: var(--soft); max-width: 50rem; margin-bottom: 0.6rem; }
+.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15.5rem, 100%), 1fr)); gap: 0.9rem 1rem; }
+.clip { margin: 0; min-width: 0; }
+.clip figcaption { margin: 0 0 0.2rem; color: var(--ink); }
+.clip img { display: block; width: 100%; height: auto; }
+.clip audio { display: block; width: 100%; height: 2.25rem; margin-top: 0.3rem; }
+nav { font: 0.875rem/1.5 var(--sans); max-width: 68rem; margin: 0 auto; padding: 1rem 1.25rem 0; }
+nav ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 0.15rem 1.1rem; }
+nav li { margin: 0; }
+nav a { text-decoration: none; color: var(--soft); }
+nav a:hover, nav a:focus { color: var(--accent); text-decoration: underline; }
+@media (min-width: 84rem) {
+  body { display: grid; grid-template-columns: 13rem minmax(0, 68rem); justify-content: center; column-gap: 1rem; }
+  nav { position: sticky; top: 0; align-self: start; padding: 3rem 0 0 1rem; max-height: 100vh; overflow-y: auto; }
+  nav ol { display: block; }
+  nav li { margin-bottom: 0.4rem; }
+}
+@media print { nav, .clip audio { display: none; } h2, figcaption { break-after: avoid; }
+  .clip, tr { break-inside: avoid; } }
+"""
