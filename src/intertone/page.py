@@ -247,7 +247,7 @@ STYLE = """
 html { scroll-padding-top: 1rem; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 1.0625rem/1.55 var(--serif);
   overflow-wrap: break-word; }
-main { max-width: 68rem; margin: 0 auto; padding: 1.5rem 1.25rem 5rem; min-width: 0; }
+main { width: 100%; max-width: 68rem; margin: 0 auto; padding: 1.5rem 1.25rem 5rem; min-width: 0; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 1rem 0 1.5rem; letter-spacing: -0.01em; }
 h2 { font-size: 1.4rem; line-height: 1.25; margin: 3.5rem 0 1rem; padding-top: 0.9rem;
   border-top: 1px solid var(--rule); }

@@ -1,13 +1,26 @@
-"""Pictures: spectrograms side by side."""
+"""Pictures: spectrograms, curves, bars, maps of points."""
 
+import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from intertone.files import replacing
 from intertone.stft import SpectrogramConfig, magnitude_to_db, stft
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+INK = "#757a80"
+"""Of letters and axes: legible on white and on near-black, for pictures with a transparent ground."""
+
+COLOURS = ("#2f7fc1", "#d9822b", "#3f9b6d", "#b45fb0", "#8a8f98")
+"""Of curves and bars, told apart by colour-blind eyes too, and at home on both grounds."""
 
 
 def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_rate: int, top_db: float = 80) -> None:
@@ -23,32 +36,15 @@ def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_
         InputError: If the file cannot be written.
         ValueError: If matplotlib has no format of this suffix.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     path = Path(path)
-    n_fft = 2 ** max(6, round(math.log2(sample_rate * 0.064)))
-    config = SpectrogramConfig(sample_rate=sample_rate, n_fft=n_fft, hop_length=n_fft // 4)
-    figure = Figure(figsize=(3.6 * len(sounds), 5.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(3.6 * len(sounds), 5.2)
     axes = figure.subplots(2, len(sounds), squeeze=False, height_ratios=(4, 1), sharex=True)
     image = None
     peak = max(float(audio.abs().max()) for audio in sounds.values()) or 1.0
     for column, (title, audio) in enumerate(sounds.items()):
-        mono = audio.reshape(-1, audio.shape[-1]).mean(0).detach().cpu()
-        seconds = len(mono) / sample_rate
-        magnitude = stft(mono, config).abs()
-        db = magnitude_to_db(magnitude, float(magnitude.max()) or 1.0, top_db=top_db)
+        mono = _mono(audio)
         spectrum, wave = axes[:, column]
-        image = spectrum.imshow(
-            db.numpy(),
-            origin="lower",
-            aspect="auto",
-            extent=(0, seconds, 0, sample_rate / 2000),
-            vmin=-top_db,
-            vmax=0,
-            cmap="magma",
-        )
+        image = _spectrogram(spectrum, mono, sample_rate, top_db)
         spectrum.set_title(title, parse_math=False)
         step = max(1, len(mono) // 8000)
         wave.plot([index / sample_rate for index in range(0, len(mono), step)], mono[::step].numpy(), linewidth=0.4)
@@ -60,3 +56,197 @@ def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_
         figure.colorbar(image, ax=axes[0, -1], label="dB")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
+
+
+def spectrogram_png(audio: Tensor, sample_rate: int, *, top_db: float = 80) -> bytes:
+    """Return a small picture of one sound, to stand above its player: kHz over seconds.
+
+    Args:
+        audio: ``(samples,)`` or ``(channels, samples)`` (the mean is shown).
+        sample_rate: Hz.
+        top_db: Depth of the colour scale below the sound's own maximum, dB.
+
+    Returns:
+        A PNG on transparent ground.
+
+    Example:
+        >>> import torch
+        >>> spectrogram_png(torch.randn(8000), 16000)[1:4]
+        b'PNG'
+    """
+    figure = _figure(2.9, 2.0)
+    axes = figure.subplots()
+    _spectrogram(axes, _mono(audio), sample_rate, top_db)
+    axes.set_xlabel("s", fontsize=7, labelpad=0)
+    axes.set_ylabel("kHz", fontsize=7, labelpad=1)
+    axes.tick_params(labelsize=7, length=2, pad=2)
+    _on_any_ground(axes)
+    return _png(figure, dpi=100)
+
+
+def curves_png(
+    curves: Mapping[str, Sequence[float]], x: Sequence[float], *, x_label: str, y_label: str, log_x: bool = False
+) -> bytes:
+    """Return a picture of curves over one common axis.
+
+    Args:
+        curves: Name → values, as many as ``x``; NaN leaves a gap.
+        x: Where they are.
+        x_label: Name of the axis, with its unit.
+        y_label: Name of the values, with their unit.
+        log_x: Whether the axis is logarithmic.
+
+    Returns:
+        A PNG on transparent ground.
+
+    Example:
+        >>> curves_png({"rising": [0, 1]}, [0, 1], x_label="mix", y_label="share")[1:4]
+        b'PNG'
+    """
+    figure = _figure(6.2, 3.4)
+    axes = figure.subplots()
+    for (name, values), colour in zip(curves.items(), _colours(len(curves)), strict=True):
+        axes.plot(x, values, label=name, color=colour, linewidth=1.6, marker="o" if len(x) < 20 else None, markersize=4)
+    if log_x:
+        axes.set_xscale("log")
+    _dress(axes, x_label, y_label, legend=len(curves) > 1)
+    return _png(figure)
+
+
+def bars_png(groups: Mapping[str, Mapping[str, float]], *, y_label: str, decimals: int = 1) -> bytes:
+    """Return a picture of bars: a group for each kind of thing, a colour for each name in it.
+
+    Args:
+        groups: Title of a group → name → value; a name may miss in some groups.
+        y_label: Name of the values, with their unit.
+        decimals: Of the value that is written at each bar.
+
+    Returns:
+        A PNG on transparent ground.
+
+    Example:
+        >>> bars_png({"codec": {"kept": 2.9, "estimated": 3.0}, "PCA": {"kept": 3.1}}, y_label="dB")[1:4]
+        b'PNG'
+    """
+    names = list(dict.fromkeys(name for group in groups.values() for name in group))
+    figure = _figure(max(4.4, 0.5 * sum(map(len, groups.values())) + 0.5 * len(groups) + 0.8), 3.4)
+    axes = figure.subplots()
+    colour = dict(zip(names, _colours(len(names)), strict=True))
+    place, ticks = 0.0, []
+    for values in groups.values():
+        ticks.append(place + (len(values) - 1) / 2)
+        for name, value in values.items():
+            bar = axes.bar(place, value, 0.9, color=colour[name], label=name)
+            axes.bar_label(bar, fmt=f"%.{decimals}f", fontsize=8, color=INK, padding=2)
+            place += 1
+        place += 0.8
+    axes.margins(y=0.12)
+    axes.set_xticks(ticks, list(groups), parse_math=False)
+    _dress(axes, "", y_label, legend=len(names) > 1)
+    axes.tick_params(axis="x", length=0)
+    return _png(figure)
+
+
+def map_png(x: Sequence[float], y: Sequence[float], labels: Sequence[str], *, x_label: str, y_label: str) -> bytes:
+    """Return a picture of points in a plane, each with the sign of its label.
+
+    Args:
+        x: Across.
+        y: Up.
+        labels: What each point is; the ten most frequent ones get a sign of their own, the others a common one.
+        x_label: Name of the axis.
+        y_label: Name of the axis.
+
+    Returns:
+        A PNG on transparent ground.
+
+    Example:
+        >>> map_png([0, 1, 2], [0, 1, 0], ["bass", "flute", "bass"], x_label="first", y_label="second")[1:4]
+        b'PNG'
+    """
+    found = sorted(set(labels), key=lambda name: (-list(labels).count(name), name))
+    figure = _figure(6.6, 4.6)
+    axes = figure.subplots()
+    for index, name in enumerate([*found[:10], "others"]):
+        members = [place for place, label in enumerate(labels) if (label if label in found[:10] else "others") == name]
+        if members:
+            across, up = ([values[place] for place in members] for values in (x, y))
+            own = index < 10
+            colour, marker = (COLOURS[index % 5], "o^"[index // 5]) if own else (INK, "x")
+            axes.scatter(across, up, s=22, alpha=0.8, linewidths=1, label=name, color=colour, marker=marker)
+    _dress(axes, x_label, y_label, legend=True)
+    return _png(figure)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _mono(audio: Tensor) -> Tensor:
+    return audio.reshape(-1, audio.shape[-1]).mean(0).detach().cpu()
+
+
+def _spectrogram(axes: "Axes", mono: Tensor, sample_rate: int, top_db: float) -> "AxesImage":
+    n_fft = 2 ** max(6, round(math.log2(sample_rate * 0.064)))
+    config = SpectrogramConfig(sample_rate=sample_rate, n_fft=n_fft, hop_length=n_fft // 4)
+    magnitude = stft(mono, config).abs()
+    db = magnitude_to_db(magnitude, float(magnitude.max()) or 1.0, top_db=top_db)
+    return axes.imshow(
+        db.numpy(),
+        origin="lower",
+        aspect="auto",
+        extent=(0, len(mono) / sample_rate, 0, sample_rate / 2000),
+        vmin=-top_db,
+        vmax=0,
+        cmap="magma",
+    )
+
+
+def _colours(count: int) -> list[str]:
+    return [COLOURS[index % len(COLOURS)] for index in range(count)]
+
+
+def _dress(axes: "Axes", x_label: str, y_label: str, *, legend: bool) -> None:
+    axes.set_xlabel(x_label, fontsize=9, parse_math=False)
+    axes.set_ylabel(y_label, fontsize=9, parse_math=False)
+    axes.tick_params(labelsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=INK, alpha=0.2, linewidth=0.7)
+    axes.set_axisbelow(True)
+    _on_any_ground(axes)
+    if legend:
+        handles, names = axes.get_legend_handles_labels()
+        signs = dict(zip(names, handles, strict=True))  # each name once
+        legend_box = axes.legend(
+            list(signs.values()),
+            list(signs),
+            loc="center left",
+            bbox_to_anchor=(1.01, 0.5),
+            frameon=False,
+            fontsize=8,
+            labelcolor=INK,
+        )
+        for text in legend_box.get_texts():
+            text.set_parse_math(False)
+
+
+def _on_any_ground(axes: "Axes") -> None:
+    """Draw all letters and lines so that they are seen on white and on black."""
+    axes.patch.set_alpha(0)
+    axes.tick_params(colors=INK)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    for spine in axes.spines.values():
+        spine.set_color(INK)
+        spine.set_linewidth(0.6)
+
+
+def _png(figure: "Figure", *, dpi: float = 150) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, transparent=True, metadata={"Software": None})
+    return stream.getvalue()
