@@ -22,7 +22,7 @@ from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models import DenseBottleneckConfig, build_model
 from intertone.representation import DecibelConfig, build_representation
-from intertone.train import ChoiceConfig, TrainConfig, TrainingStoppedError, train_codec
+from intertone.train import ChoiceConfig, Progress, TrainConfig, TrainingStoppedError, train_codec
 from intertone.train.loop import Run
 from intertone.train.workers import Workers
 
@@ -298,3 +298,65 @@ def test_a_folder_that_holds_something_else_is_left_alone(notes: Notes, tmp_path
         main(["pack", str(tmp_path / "run"), "-o", str(tmp_path / "project")])
     assert [path.name for path in (tmp_path / "project").iterdir()] == ["README.md"]
     assert (tmp_path / "project" / "README.md").read_text() == "mine"
+
+
+def test_slices_are_a_function_of_seed_step_and_rank(notes: Notes) -> None:
+    config = QUICK.model_copy(update={"slice_frames": 16})
+    run = Run(config, notes, Workers())
+    audio = next(run.batches(0))
+    whole, sliced = run.features(audio), run.training_features(audio, 5)
+    assert sliced.shape == (4, 512, 16)
+    for image, part in zip(whole, sliced, strict=True):  # each is 16 columns of its own note, at one place
+        assert any(torch.equal(image[:, start : start + 16], part) for start in range(whole.shape[-1] - 15))
+    assert torch.equal(sliced, Run(config, notes, Workers()).training_features(audio, 5))
+    assert not torch.equal(sliced, run.training_features(audio, 6))
+    first, second = (Run(config, notes, Workers(rank, 2)).training_features(audio[:2], 5) for rank in (0, 1))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("changes", [{"slice_frames": 16}, {"optimiser": "sgd", "learning_rate": 0.1}])
+def test_slices_and_momentum_are_resumed_bit_for_bit(
+    notes: Notes, tmp_path: Path, changes: dict[str, int | str | float]
+) -> None:
+    config = QUICK.model_copy(update={"epochs": 2, **changes})
+    train_codec(config, notes, tmp_path / "whole")
+
+    def interrupt(progress, *_):
+        if progress.step == 8:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert train_codec(config, notes, tmp_path / "parts", on_step=interrupt).finished == ""
+    train_codec(config, notes, tmp_path / "parts")
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+
+
+def test_validation_is_on_whole_notes(notes: Notes, tmp_path: Path) -> None:
+    # nothing is learnt at such a rate, so the validation losses of both are those of the same first weights
+    still = {"learning_rate": 1e-12, "weight_decay": 0.0, "epochs": 1}
+    runs = [Run(QUICK.model_copy(update={**still, "slice_frames": length}), notes, Workers()) for length in (0, 16)]
+    whole, sliced = (run.validate(Progress(precision="float32")) for run in runs)
+    assert whole == sliced
+
+
+def test_sgd_takes_the_step_of_its_formula(notes: Notes) -> None:
+    config = QUICK.model_copy(update={"optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.5, "weight_decay": 0.0})
+    run = Run(config, notes, Workers())
+    weight = next(run.model.parameters())
+    places, gradients = [weight.detach().clone()], []
+    for step, audio in zip(range(2), run.batches(0), strict=False):
+        run.optimise(audio, step, "float32")
+        places.append(weight.detach().clone())
+        assert weight.grad is not None
+        gradients.append(weight.grad.clone())
+    assert torch.allclose(places[0] - places[1], 0.1 * gradients[0], atol=1e-7)
+    # v2 = 0.5 v1 + g2, and v1 = g1
+    assert torch.allclose(places[1] - places[2], 0.1 * (0.5 * gradients[0] + gradients[1]), atol=1e-7)
+
+
+def test_slices_must_fit(notes: Notes, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"slice_frames must be in 0\.\.64 with these notes, got 65"):
+        train_codec(QUICK.model_copy(update={"slice_frames": 65}), notes, tmp_path / "long")
+    dense = SMALL_MODEL.model_copy(update={"bottleneck": DenseBottleneckConfig(n_frames=64)})
+    with pytest.raises(InputError, match=r"slice_frames must be in 0\.\.0"):
+        train_codec(QUICK.model_copy(update={"model": dense, "slice_frames": 8}), notes, tmp_path / "dense")

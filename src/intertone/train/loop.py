@@ -80,7 +80,7 @@ def train_codec(
             run.model.train()
             for batch in run.batches(progress.epoch, progress.step_in_epoch):
                 started = time.monotonic()
-                loss = run.optimise(batch, progress.precision)
+                loss = run.optimise(batch, progress.step, progress.precision)
                 progress.step += 1
                 progress.step_in_epoch += 1
                 progress.loss_sum += loss
@@ -132,6 +132,9 @@ class Run:
                 f"a dense bottleneck must have the notes' n_frames={n_frames}, got {bottleneck.n_frames}; "
                 f"--set model.bottleneck.n_frames={n_frames}"
             )
+        if config.slice_frames > n_frames or (config.slice_frames and isinstance(bottleneck, DenseBottleneckConfig)):
+            longest = 0 if isinstance(bottleneck, DenseBottleneckConfig) else n_frames
+            raise InputError(f"slice_frames must be in 0..{longest} with these notes, got {config.slice_frames}")
         choice = config.choice
         wanted = {
             "pitch": None if (choice.pitch_min, choice.pitch_max) == (0, 127) else
@@ -151,9 +154,7 @@ class Run:
         self.valid_rows = valid_rows[np.sort(chosen)]
         model = build_model(config.model, n_features=self.representation.n_features, seed=config.seed)
         self.model: ConvAutoencoder = model.to(workers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.Adam(
-            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimiser = _build_optimiser(config, self.model)
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser,
             factor=config.plateau_factor,
@@ -187,7 +188,20 @@ class Run:
         with torch.no_grad():
             return self.representation.analyse(audio.to(self.workers.device).unsqueeze(1))[0]
 
-    def optimise(self, audio: Tensor, precision: str) -> float:
+    def training_features(self, audio: Tensor, step: int) -> Tensor:
+        """Return what a step sees of notes ``(notes, samples)``: their features, or a slice of each.
+
+        The slices are a pure function of seed, step and rank. A slice has the reference of its whole note.
+        """
+        features, length = self.features(audio), self.config.slice_frames
+        if not length:
+            return features
+        generator = np.random.default_rng([self.config.seed, 3, step])
+        starts = generator.integers(features.shape[-1] - length + 1, size=(self.workers.size, len(features)))
+        own = starts[self.workers.rank]
+        return torch.stack([image[:, start : start + length] for image, start in zip(features, own, strict=True)])
+
+    def optimise(self, audio: Tensor, step: int, precision: str) -> float:
         """Take one step on notes ``(notes, samples)`` and return its loss on this process's share.
 
         Raises:
@@ -195,7 +209,7 @@ class Run:
         """
         if not bool(audio.any()):
             raise TrainingStoppedError("a batch of notes was silent; look at the note set with `intertone data info`")
-        loss = _loss(self.model, self.features(audio), precision)
+        loss = _loss(self.model, self.training_features(audio, step), precision)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.workers.mean([p.grad for p in self.model.parameters() if p.grad is not None])
@@ -235,14 +249,14 @@ class Run:
         """Time a few steps on a copy of the model, say how long the run may take, and return the faster precision."""
         choices = ["float32", "bfloat16"] if self.config.precision == "auto" else [self.config.precision]
         seconds = {}
-        features = self.features(next(self.batches(0)))
+        features = self.training_features(next(self.batches(0)), 0)
         copy = deepcopy(self.model)
         for precision in choices:
             _loss(copy, features, precision).backward()
             self._wait()
             started = time.monotonic()
             for _ in range(2):
-                self.features(next(self.batches(0)))
+                self.training_features(next(self.batches(0)), 0)
                 _loss(copy, features, precision).backward()
             self._wait()
             seconds[precision] = (time.monotonic() - started) / 2
@@ -267,6 +281,13 @@ class Run:
         """Let an accelerator finish what it was given, so that a clock means something."""
         if self.workers.device.type == "cuda":
             torch.cuda.synchronize(self.workers.device)
+
+
+def _build_optimiser(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=rate, momentum=config.momentum, weight_decay=decay)
+    return torch.optim.Adam(model.parameters(), lr=rate, weight_decay=decay)
 
 
 def _loss(model: nn.Module, features: Tensor, precision: str) -> Tensor:
