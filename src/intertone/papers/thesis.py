@@ -1,0 +1,179 @@
+"""The experiments of the 2023 thesis's chapter 4: what each changes, and how much of it a budget pays for."""
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from intertone.codec import SHIPPED, CodecConfig
+from intertone.config import Settings, override
+from intertone.train import TrainConfig
+
+SGD_RATES = (0.03, 0.3, 3.0)
+"""Learning rates that stochastic gradient descent is tried with before its experiment."""
+
+CODE_SIZE = 2048
+"""Numbers of four seconds, in every experiment whose factor is another one."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run: what differs from the default, as ``--set`` lines.
+
+    Attributes:
+        name: Of the run's folder.
+        factor: What is varied; ``"default"`` for the default and its other seeds.
+        title: For tables and pictures.
+        changes: Overrides; every experiment of one budget has the same steps, batches and validation beside them.
+        one_instrument: Whether it is trained on the notes of one instrument.
+    """
+
+    name: str
+    factor: str
+    title: str
+    changes: tuple[str, ...] = ()
+    one_instrument: bool = False
+
+
+def _network(channels: str, strides: str, *others: str) -> tuple[str, ...]:
+    return (f"model.channels={channels}", f"model.strides={strides}", *others)
+
+
+def _stft(n_fft: int, hop_length: int, strides: str) -> tuple[str, ...]:
+    lines = (f"representation.spectrogram.n_fft={n_fft}", f"representation.spectrogram.hop_length={hop_length}")
+    return (*lines, f"model.strides={strides}")
+
+
+_MEL = ("representation.kind=mel", "representation.n_mels=128", "model.strides=[[1,4],[2,4],[1,2],[1,2]]")
+_SQUARE = ("[32,64,128,256,256]", "[[2,2],[2,2],[2,2],[2,2],[2,2]]")
+
+EXPERIMENTS = (
+    Experiment("default", "default", "default"),
+    Experiment("seed-1", "default", "default, seed 1", ("seed=1",)),
+    Experiment("seed-2", "default", "default, seed 2", ("seed=2",)),
+    Experiment("log-mel", "scale", "log-mel, 128 bands", _MEL),
+    Experiment("n-fft-512", "n_fft", "n_fft 512, hop 128", _stft(512, 128, "[[2,4],[2,4],[1,4],[1,2]]")),
+    Experiment("n-fft-2048", "n_fft", "n_fft 2048, hop 512", _stft(2048, 512, "[[2,2],[2,4],[2,2],[2,2]]")),
+    Experiment("hop-512", "hop", "hop 512 = n_fft/2", _stft(1024, 512, "[[2,2],[2,4],[2,2],[1,2]]")),
+    Experiment("slices", "input", "slices of 64 frames", ("slice_frames=64",)),
+    Experiment("depth-3", "depth", "3 layers", _network("[48,128,256]", "[[2,4],[2,4],[2,4]]")),
+    Experiment("depth-5", "depth", "5 layers", _network("[32,64,128,128,256]", "[[2,4],[2,4],[2,2],[1,2],[1,1]]")),
+    Experiment(
+        "depth-8",
+        "depth",
+        "8 layers",
+        _network("[32,32,64,64,128,128,128,256]", "[[2,4],[2,2],[1,2],[2,2],[1,2],[1,1],[1,1],[1,1]]"),
+    ),
+    Experiment(
+        "square-strides",
+        "shape",
+        "5 layers of 3×3, strides 2×2",
+        _network(*_SQUARE, "model.kernel_size=[3,3]", "model.bottleneck.channels=16"),
+    ),
+    Experiment("code-256", "code size", "code of 256", ("model.bottleneck.channels=1",)),
+    Experiment("code-8192", "code size", "code of 8,192", ("model.bottleneck.channels=32",)),
+    Experiment("relu", "activation", "ReLU", ("model.activation=relu",)),
+    Experiment("sgd", "optimiser", "SGD, momentum 0.9", ("optimiser=sgd",)),
+    Experiment("rate-1e-5", "learning rate", "learning rate 1e-5", ("learning_rate=1e-5",)),
+    Experiment("rate-1e-6", "learning rate", "learning rate 1e-6", ("learning_rate=1e-6",)),
+    Experiment("rate-1e-7", "learning rate", "learning rate 1e-7", ("learning_rate=1e-7",)),
+    Experiment("one-instrument", "data", "one instrument", one_instrument=True),
+    Experiment(
+        "activation-first",
+        "order",
+        "ReLU, then normalisation",
+        ("model.activation=relu", "model.order=conv-activation-norm"),
+    ),
+)
+"""The default and what differs from it in one factor; ``sgd`` gets the best of ``SGD_RATES``."""
+
+
+class Budget(Settings):
+    """How much of the experiments is done, the same for each of them."""
+
+    names: tuple[str, ...] = Field((), description="of the experiments; none: all")
+    epochs: int = Field(12, ge=1, description="each ends with a validation: a point of the curve")
+    notes_per_epoch: int = Field(320, ge=2, description="examples of an epoch")
+    batch_size: int = Field(16, ge=2, description="examples of a step")
+    valid_notes: int = Field(64, ge=1, description="notes of a validation")
+    probe_epochs: int = Field(3, ge=1, description="of the search for a learning rate of SGD")
+    changes: tuple[str, ...] = Field((), description="overrides of every experiment")
+    n_notes: int = Field(48, ge=1, description="held-out notes that are given back and judged")
+    n_pairs: int = Field(16, ge=0, description="held-out pairs whose half-way morphs are judged")
+    seed: int = Field(0, ge=0, lt=2**32, description="of what is judged, and of random phase")
+
+
+BUDGETS = {
+    "smoke": Budget(
+        names=("default", "seed-1", "log-mel", "slices", "depth-3", "sgd", "rate-1e-5", "one-instrument"),
+        epochs=2,
+        notes_per_epoch=4,
+        batch_size=4,
+        valid_notes=2,
+        probe_epochs=1,
+        n_notes=2,
+        n_pairs=2,
+    ),
+    "cpu": Budget(),
+    "gpu": Budget(epochs=60, notes_per_epoch=4096, valid_notes=512, probe_epochs=3, n_notes=512, n_pairs=256),
+}
+"""Seconds to see that everything works; about an hour on one core of a CPU; a day on a GPU."""
+
+SMOKE_CHANNELS = 8
+"""What the channels of a layer are divided by in the smoke budget."""
+
+
+def chosen(budget: Budget) -> list[Experiment]:
+    """Return the experiments of a budget, in their order."""
+    return [experiment for experiment in EXPERIMENTS if not budget.names or experiment.name in budget.names]
+
+
+def sgd_probes(budget: Budget) -> list[Experiment]:
+    """Return the short runs that look for a learning rate of SGD; none where SGD is not asked for."""
+    if budget.names and "sgd" not in budget.names:
+        return []
+    return [
+        Experiment(
+            f"sgd-probe-{rate:g}",
+            "learning rate of SGD",
+            f"SGD, learning rate {rate:g}",
+            ("optimiser=sgd", f"learning_rate={rate:g}", f"epochs={budget.probe_epochs}"),
+        )
+        for rate in SGD_RATES
+    ]
+
+
+def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
+    """Return the settings of an experiment's run.
+
+    Network and representation are those of the shipped codec ``thesis``; the learning rate stays as it is, since
+    no plateau can be told in so few steps.
+
+    Args:
+        experiment: What differs.
+        budget: What all have in common.
+
+    Returns:
+        The completed settings.
+
+    Example:
+        >>> train_config(EXPERIMENTS[2], BUDGETS["cpu"]).seed
+        2
+    """
+    shipped = CodecConfig.read(SHIPPED / "thesis" / "config.json").model_dump(mode="json")
+    content = {
+        "representation": shipped["representation"],
+        "model": shipped["model"],
+        "choice": {"valid_notes": budget.valid_notes},
+        "epochs": budget.epochs,
+        "notes_per_epoch": budget.notes_per_epoch,
+        "batch_size": budget.batch_size,
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-6,
+        "plateau_patience": budget.epochs,
+        "stop_patience": budget.epochs,
+        "sample_every": budget.epochs,
+        "precision": "bfloat16",
+    }
+    return TrainConfig.parse(
+        override(content, (*experiment.changes, *budget.changes)), source=f"the experiment {experiment.name}"
+    )
