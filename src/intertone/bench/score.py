@@ -1,0 +1,291 @@
+"""One row of morphs, judged: the bench's metrics, gates and score.
+
+Constants and formulas are those of ``BENCH_VERSION``; whoever changes one raises it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intertone.audio import resample
+from intertone.bench.material import ALL_RATIOS, RATIOS
+from intertone.bench.pair import Pair
+from intertone.loudness import ABSOLUTE_GATE, integrated_loudness
+from intertone.metrics.descriptor import describe, descriptor_non_linearity, descriptor_path_efficiency
+from intertone.metrics.fusion import (
+    Comb,
+    beating,
+    comb_residual,
+    envelope_knee,
+    fit_comb,
+    fusion,
+    spectral_peaks,
+    two_pitch_presence,
+)
+from intertone.metrics.spectral import log_mel
+from intertone.metrics.trajectory import path_projection, step_variation
+from intertone.pitch import hz_to_cents
+
+BENCH_VERSION = 1
+
+SAMPLE_RATE = 16000
+FUSED = (0.3, 0.7)
+"""Ratios between which one source or two is asked for."""
+
+BETWEEN = (0.2, 0.8)
+"""Ratios between which a row is compared with the oracle's."""
+
+NO_PITCH_CENTS = 1200.0
+FLOOR = 0.02
+"""The least that one of the five parts of the score can be."""
+
+GATES: dict[str, tuple[str, float]] = {
+    "endpoint_error": ("max", 2.0),
+    "descriptor_non_linearity": ("max", 0.45),
+    "descriptor_path_efficiency": ("min", 0.80),
+    "step_variation": ("max", 0.50),
+    "comb_excess": ("max", 0.06),
+    "beating_excess": ("max", 0.25),
+    "presence": ("max", 0.15),
+    "knee_excess": ("max", 0.30),
+    "cents_median": ("max", 6.0),
+    "cents_p90": ("max", 25.0),
+    "oracle_ratio": ("max", 0.60),
+}
+"""What a pair has to reach in each metric: at most, or at least. A metric that a pair has not is not asked for."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What is known of a pair before anything is morphed.
+
+    Attributes:
+        mel: Log-mel images of A and B, ``(2, 64, n_frames)``.
+        described: Descriptors of A and B.
+        combs: Of A and B.
+        comb: Comb residuals of A and B.
+        beating: Of A and B, dB.
+        knee: Of A and B, dB.
+        oracle_mel: Log-mel images of the oracle at all ratios, or None.
+        crossfade_distance: Of the waveform crossfade from the oracle, dB, or None.
+    """
+
+    pair: Pair
+    mel: Tensor
+    described: tuple[Mapping[str, float], Mapping[str, float]]
+    combs: tuple[Comb, Comb]
+    comb: tuple[float, float]
+    beating: tuple[float, float]
+    knee: tuple[float, float]
+    oracle_mel: Tensor | None
+    crossfade_distance: float | None
+
+
+def judge_ends(pair: Pair, oracle: Tensor | None = None) -> Ends:
+    """Measure what every method's row of morphs of a pair is compared with.
+
+    Args:
+        pair: The pair.
+        oracle: What the morphs should be at ``ALL_RATIOS``, ``(13, samples)`` at the pair's rate, if that is known.
+
+    Returns:
+        The measures; compute them once a pair.
+    """
+    sounds = [at_bench_rate(sound, pair.sample_rate) for sound in (pair.a, pair.b)]
+    low, high = sorted((pair.f0_a, pair.f0_b))
+    peaks = [spectral_peaks(sound, SAMPLE_RATE) for sound in sounds]
+    combs = [fit_comb(found, f0, f0) for found, f0 in zip(peaks, (pair.f0_a, pair.f0_b), strict=True)]
+    oracle_mel = distance = None
+    if oracle is not None:
+        oracle_mel = log_mel(at_bench_rate(oracle, pair.sample_rate))
+        mixes = torch.stack([(1 - ratio) * sounds[0] + ratio * sounds[1] for ratio in ALL_RATIOS])
+        distance = _distance(log_mel(mixes), oracle_mel)
+    return Ends(
+        pair=pair,
+        mel=log_mel(torch.stack(sounds)),
+        described=(describe(sounds[0]), describe(sounds[1])),
+        combs=(combs[0], combs[1]),
+        comb=tuple(comb_residual(found, low, high) for found in peaks),  # type: ignore[arg-type]
+        beating=tuple(beating(sound, SAMPLE_RATE, comb) for sound, comb in zip(sounds, combs, strict=True)),  # type: ignore[arg-type]
+        knee=tuple(envelope_knee(sound, SAMPLE_RATE) for sound in sounds),  # type: ignore[arg-type]
+        oracle_mel=oracle_mel,
+        crossfade_distance=distance,
+    )
+
+
+def judge_row(ends: Ends, sounds: Tensor) -> dict[str, Any]:
+    """Judge one method's morphs of one pair.
+
+    Args:
+        ends: From ``judge_ends``.
+        sounds: At ``ALL_RATIOS``, ``(13, samples)`` at the pair's rate.
+
+    Returns:
+        The metrics, rounded, and the score; see ``docs/bench.md`` for what each one is. None where a metric does not
+        apply: ``presence`` to other than different pitches, ``knee_excess`` to other than percussive pairs,
+        ``oracle_…`` where there is no oracle.
+
+    Raises:
+        ValueError: If there is not one sound for each ratio.
+    """
+    if sounds.ndim != 2 or len(sounds) != len(ALL_RATIOS):
+        raise ValueError(f"sounds must be ({len(ALL_RATIOS)}, samples), got {tuple(sounds.shape)}")
+    judged = at_bench_rate(sounds, ends.pair.sample_rate)
+    mel = log_mel(judged)
+    chosen = [ALL_RATIOS.index(ratio) for ratio in RATIOS]
+    row = {**_path(ends, mel, mel[chosen]), **_descriptors(ends, judged[chosen]), **_one_source(ends, judged[chosen])}
+    row["loudness_error"] = _loudness(judged[chosen])
+    if ends.oracle_mel is not None and ends.crossfade_distance is not None:
+        row["oracle_distance"] = _distance(mel, ends.oracle_mel)
+        row["oracle_ratio"] = row["oracle_distance"] / max(ends.crossfade_distance, 1e-9)
+    rounded = {name: None if value is None else round(float(value), 6) for name, value in row.items()}
+    return {**rounded, **score(rounded)}
+
+
+def score(row: Mapping[str, float | None]) -> dict[str, float]:
+    """Return the five parts of the score of a row, each 0…1, and ``morph_score``, 100 times their harmonic mean.
+
+    ``end = exp(−END/6)``, ``between = exp(−PI/0.5 − DNL/0.5)``, ``smooth = √(exp(−CV)·DPE)``, ``fusion``,
+    ``pitch = exp(−c90/60)``; none counts less than 0.02.
+
+    Args:
+        row: From ``judge_row``.
+
+    Returns:
+        ``part_…`` and ``morph_score``.
+
+    Example:
+        >>> perfect = {"endpoint_error": 0, "projection_error": 0, "descriptor_non_linearity": 0, "step_variation": 0}
+        >>> perfect |= {"descriptor_path_efficiency": 1, "fusion": 1, "cents_p90": 0}
+        >>> score(perfect)["morph_score"]
+        100.0
+    """
+    value = {name: float(number) for name, number in row.items() if number is not None}
+    parts = {
+        "part_end": math.exp(-value["endpoint_error"] / 6),
+        "part_between": math.exp(-value["projection_error"] / 0.5 - value["descriptor_non_linearity"] / 0.5),
+        "part_smooth": math.sqrt(math.exp(-value["step_variation"]) * value["descriptor_path_efficiency"]),
+        "part_fusion": value["fusion"],
+        "part_pitch": math.exp(-value["cents_p90"] / 60),
+    }
+    parts = {name: round(max(part, FLOOR), 6) for name, part in parts.items()}
+    return {**parts, "morph_score": round(100 * len(parts) / sum(1 / part for part in parts.values()), 4)}
+
+
+def gates(row: Mapping[str, Any], oracle_row: Mapping[str, Any] | None) -> dict[str, bool]:
+    """Return which gates a row passes, of those that count.
+
+    A gate that the oracle itself does not pass for this pair does not count: there the yardstick is at its limit.
+
+    Args:
+        row: From ``judge_row``.
+        oracle_row: The oracle's of the same pair, or None where there is none: then all gates count.
+
+    Returns:
+        Gate → whether it is passed.
+
+    Example:
+        >>> gates({"endpoint_error": 1.0, "step_variation": 0.9}, {"endpoint_error": 0.0, "step_variation": 0.6})
+        {'endpoint_error': True}
+    """
+    result = {}
+    for name, (side, limit) in GATES.items():
+        measured = row.get(name)
+        if measured is None or (oracle_row is not None and not _passes(oracle_row.get(name), side, limit)):
+            continue
+        result[name] = _passes(measured, side, limit)
+    return result
+
+
+def at_bench_rate(audio: Tensor, sample_rate: int) -> Tensor:
+    """Return sounds at 16 kHz, where everything is scored."""
+    return audio if sample_rate == SAMPLE_RATE else resample(audio, sample_rate, SAMPLE_RATE)
+
+
+def _passes(measured: float | None, side: str, limit: float) -> bool:
+    return measured is None or (measured <= limit if side == "max" else measured >= limit)
+
+
+def _path(ends: Ends, everywhere: Tensor, mel: Tensor) -> dict[str, float]:
+    """Return how the row runs through log-mel images from A to B; ``mel`` is at ``RATIOS``."""
+    a, b = ends.mel
+    projection = path_projection(mel, torch.tensor(RATIOS), ends=(a, b))
+    variation = step_variation(mel)
+    median = float((mel[1:] - mel[:-1]).square().mean((1, 2)).sqrt().median())
+    near = max(float((everywhere[i] - everywhere[j]).square().mean().sqrt()) for i, j in ((0, 1), (-2, -1)))
+    return {
+        "endpoint_error": float(((mel[0] - a).abs().mean() + (mel[-1] - b).abs().mean()) / 2),
+        "projection_error": float(projection.projection_error),
+        "off_axis": float(projection.off_axis),
+        "midpoint_error": _midpoint(mel[5], a, b),
+        "step_variation": float(variation.deviation),
+        "largest_step": float(variation.largest),
+        "end_jump": (near / 0.02) / (max(median, 1e-9) / 0.1),
+    }
+
+
+def _loudness(sounds: Tensor) -> float:
+    """Return how far the integrated loudness is from moving evenly between the row's own ends, mean LU."""
+    levels = np.maximum([integrated_loudness(sound, SAMPLE_RATE) for sound in sounds], ABSOLUTE_GATE)
+    return float(np.abs(levels - np.interp(RATIOS, (0, 1), levels[[0, -1]])).mean())
+
+
+def _midpoint(middle: Tensor, a: Tensor, b: Tensor) -> float:
+    """Return how unequally far from both ends the middle is, 0…0.5: SoundMorpher's measure, on log-mel."""
+    first, second = (float((middle - end).norm(dim=0).mean()) for end in (a, b))
+    return abs(first / max(first + second, 1e-9) - 0.5)
+
+
+def _descriptors(ends: Ends, sounds: Tensor) -> dict[str, float]:
+    described = [*ends.described, *(describe(sound) for sound in sounds)]
+    return {
+        "descriptor_non_linearity": descriptor_non_linearity(described, RATIOS),
+        "descriptor_path_efficiency": descriptor_path_efficiency(described, RATIOS),
+    }
+
+
+def _one_source(ends: Ends, sounds: Tensor) -> dict[str, float | None]:
+    """Return the tests of fusion, means over the ratios in ``FUSED``, and the cents over all."""
+    pair = ends.pair
+    low, high = sorted((pair.f0_a, pair.f0_b))
+    found: dict[str, list[float]] = {name: [] for name in ("comb", "beating", "presence", "knee", "fusion", "cents")}
+    for ratio, sound in zip(RATIOS, sounds, strict=True):
+        peaks = spectral_peaks(sound, SAMPLE_RATE)
+        comb = fit_comb(peaks, low, high)
+        cents = abs(float(hz_to_cents(comb.f0, pair.f0_a ** (1 - ratio) * pair.f0_b**ratio)))
+        found["cents"].append(cents if math.isfinite(cents) else NO_PITCH_CENTS)
+        if not FUSED[0] - 1e-9 <= ratio <= FUSED[1] + 1e-9:
+            continue
+        excess = 1 - comb.explained - _between(ends.comb, ratio)
+        beats = beating(sound, SAMPLE_RATE, comb) - _between(ends.beating, ratio)
+        presence = two_pitch_presence(peaks, *ends.combs) if pair.kind == "different" else None
+        knee = envelope_knee(sound, SAMPLE_RATE) - max(ends.knee) if pair.kind == "percussive" else None
+        fused = fusion(comb_excess=excess, beating_excess=beats, presence=presence, knee_excess=knee)
+        for name, value in (("comb", excess), ("beating", beats), ("fusion", fused)):
+            found[name].append(value)
+        found["presence"] += [] if presence is None else [presence]
+        found["knee"] += [] if knee is None else [knee]
+    return {
+        "comb_excess": float(np.mean(found["comb"])),
+        "beating_excess": float(np.mean(found["beating"])),
+        "presence": float(np.mean(found["presence"])) if found["presence"] else None,
+        "knee_excess": float(np.mean(found["knee"])) if found["knee"] else None,
+        "fusion": float(np.mean(found["fusion"])),
+        "cents_median": float(np.median(found["cents"])),
+        "cents_p90": float(np.percentile(found["cents"], 90)),
+    }
+
+
+def _between(ends: Sequence[float], ratio: float) -> float:
+    return (1 - ratio) * ends[0] + ratio * ends[1]
+
+
+def _distance(mel: Tensor, oracle_mel: Tensor) -> float:
+    """Return the mean absolute dB from the oracle over the ratios in ``BETWEEN``."""
+    chosen = [index for index, ratio in enumerate(ALL_RATIOS) if BETWEEN[0] - 1e-9 <= ratio <= BETWEEN[1] + 1e-9]
+    return float((mel[chosen] - oracle_mel[chosen]).abs().mean())
