@@ -97,8 +97,8 @@ class Budget(Settings):
     valid_notes: int = Field(64, ge=1, description="notes of a validation")
     probe_epochs: int = Field(3, ge=1, description="of the search for a learning rate of SGD")
     changes: tuple[str, ...] = Field((), description="overrides of every experiment")
-    n_notes: int = Field(48, ge=1, description="held-out notes that are given back and judged")
-    n_pairs: int = Field(16, ge=0, description="held-out pairs whose half-way morphs are judged")
+    n_notes: int = Field(64, ge=1, description="held-out notes that are given back and judged")
+    n_pairs: int = Field(24, ge=0, description="held-out pairs whose half-way morphs are judged")
     seed: int = Field(0, ge=0, lt=2**32, description="of what is judged, and of random phase")
 
 
