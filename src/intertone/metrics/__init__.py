@@ -1,5 +1,67 @@
 """Numbers from ``(estimate, reference)``: pure functions, each with its unit and source."""
 
-from intertone.metrics.spectral import log_mel, log_mel_error, loud_cell_error, spectral_convergence
+from intertone.metrics.decibel import db_rmse, decibel_images, log_spectral_distance
+from intertone.metrics.envelope import attack_time, attack_time_error, rms_envelope
+from intertone.metrics.image import image_similarity, structural_similarity
+from intertone.metrics.note import loudness_error, pitch_accuracy, pitch_error_cents
+from intertone.metrics.peaks import PeakAgreement, mel_mask_agreement, mel_peak_agreement, peak_agreement
+from intertone.metrics.spectral import (
+    LOG_MEL_16K,
+    LOG_MEL_44K,
+    LogMelConfig,
+    log_mel,
+    log_mel_error,
+    loud_cell_error,
+    multi_resolution_stft_distance,
+    spectral_convergence,
+)
+from intertone.metrics.trajectory import (
+    PathProjection,
+    StepVariation,
+    bunched_counterfeit,
+    detour_counterfeit,
+    equidistant_counterfeit,
+    path_efficiency,
+    path_projection,
+    sobolev_distance,
+    step_variation,
+)
+from intertone.metrics.visqol import visqol_mos
+from intertone.metrics.waveform import scale_invariant_sdr
 
-__all__ = ["log_mel", "log_mel_error", "loud_cell_error", "spectral_convergence"]
+__all__ = [
+    "LOG_MEL_16K",
+    "LOG_MEL_44K",
+    "LogMelConfig",
+    "PathProjection",
+    "PeakAgreement",
+    "StepVariation",
+    "attack_time",
+    "attack_time_error",
+    "bunched_counterfeit",
+    "db_rmse",
+    "decibel_images",
+    "detour_counterfeit",
+    "equidistant_counterfeit",
+    "image_similarity",
+    "log_mel",
+    "log_mel_error",
+    "log_spectral_distance",
+    "loud_cell_error",
+    "loudness_error",
+    "mel_mask_agreement",
+    "mel_peak_agreement",
+    "multi_resolution_stft_distance",
+    "path_efficiency",
+    "path_projection",
+    "peak_agreement",
+    "pitch_accuracy",
+    "pitch_error_cents",
+    "rms_envelope",
+    "scale_invariant_sdr",
+    "sobolev_distance",
+    "spectral_convergence",
+    "step_variation",
+    "structural_similarity",
+    "visqol_mos",
+]

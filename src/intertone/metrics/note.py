@@ -1,0 +1,110 @@
+"""What a musician hears first of a note: its pitch and its loudness."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from intertone.loudness import ABSOLUTE_GATE, integrated_loudness
+from intertone.metrics.pair import same_shape
+from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+
+
+def loudness_error(estimate: Tensor, reference: Tensor, *, sample_rate: int = 16000) -> Tensor:
+    """Return how much too loud the estimate is.
+
+    The difference of the integrated loudnesses, ``LUFS(estimate) − LUFS(reference)``. The other metrics here take the
+    level out; this one is where it shows.
+
+    Args:
+        estimate: Mono, ``(..., samples)``; polarity does not matter.
+        reference: The same shape.
+        sample_rate: Hz.
+
+    Returns:
+        LU, ``(...,)``, negative where the estimate is too quiet; what is quieter than -70 LUFS counts as -70.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    Source:
+        ITU-R BS.1770-4 (2015).
+
+    Example:
+        >>> sound = torch.sin(torch.arange(16000.0))
+        >>> round(float(loudness_error(0.5 * sound, sound)), 2)  # 20·log10(0.5)
+        -6.02
+    """
+
+    def loudness(sound: Tensor) -> float:
+        return max(integrated_loudness(sound, sample_rate), ABSOLUTE_GATE)
+
+    first, second = (_for_each(loudness, sounds) for sounds in same_shape(estimate, reference))
+    return (first - second).to(estimate.dtype)
+
+
+def pitch_error_cents(
+    estimate: Tensor,
+    pitch: Tensor | float,
+    *,
+    sample_rate: int = 16000,
+    f_min: float = 25.0,
+    f_max: float = 5000.0,
+) -> Tensor:
+    """Return how far above its label a note sounds.
+
+    ``hz_to_cents(note_pitch(estimate), pitch_to_hz(pitch))``.
+
+    Args:
+        estimate: Mono, ``(..., samples)``; level, polarity and delay do not matter.
+        pitch: The label, a MIDI number, ``(...,)`` or one for all; may lie between the keys.
+        sample_rate: Hz.
+        f_min: Lowest frequency searched, Hz.
+        f_max: Highest frequency searched, Hz, below half of ``sample_rate``.
+
+    Returns:
+        Cents, ``(...,)``; NaN where no pitch is found, as in silence.
+
+    Raises:
+        ValueError: If the shapes do not fit, or as ``note_pitch``.
+
+    Example:
+        >>> time = torch.arange(8000) / 16000
+        >>> sounds = torch.stack([torch.sin(2 * torch.pi * f0 * time) for f0 in (440.0, 452.9)])
+        >>> pitch_error_cents(sounds, 69).round().tolist()
+        [0.0, 50.0]
+    """
+    f0 = _for_each(lambda sound: note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max), estimate)
+    labels = torch.as_tensor(pitch, dtype=torch.float64)
+    if labels.ndim and labels.shape != f0.shape:
+        raise ValueError(f"pitch must be one number or of shape {tuple(f0.shape)}, got {tuple(labels.shape)}")
+    wanted = torch.tensor([pitch_to_hz(float(label)) for label in labels.flatten()]).double().reshape(labels.shape)
+    return hz_to_cents(f0, wanted).to(estimate)
+
+
+def pitch_accuracy(errors_cents: Tensor, *, tolerance_cents: float = 50.0) -> Tensor:
+    """Return the share of the notes that sound at their label.
+
+    Args:
+        errors_cents: From ``pitch_error_cents``, any shape; NaN, a note without a pitch, is wrong.
+        tolerance_cents: An error below it is right; 50 is half of a semitone.
+
+    Returns:
+        0…1, ``()``.
+
+    Raises:
+        ValueError: If there is no error.
+
+    Example:
+        >>> pitch_accuracy(torch.tensor([3.0, -49.0, 1200.0, float("nan")]))
+        tensor(0.5000)
+    """
+    if not errors_cents.numel():
+        raise ValueError("errors_cents must hold at least one note, got none")
+    return (errors_cents.abs() < tolerance_cents).float().mean()
+
+
+def _for_each(measure: Callable[[Tensor], float], sounds: Tensor) -> Tensor:
+    """Return the measure of every row ``(samples,)``, float64 ``(...,)``."""
+    rows = sounds.reshape(-1, sounds.shape[-1])
+    return torch.tensor([measure(row) for row in rows], dtype=torch.float64).reshape(sounds.shape[:-1])
