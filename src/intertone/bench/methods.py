@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from intertone.bench.baselines import aligned_log_magnitude, crossfade, linear_magnitude, log_magnitude
+from intertone.bench.harmonic import harmonic_morph
 from intertone.bench.pair import Method, Pair
 from intertone.codec import Codec
 from intertone.morphing import morph_steps
@@ -15,6 +16,7 @@ METHODS: dict[str, Method] = {
     "linear magnitude": linear_magnitude,
     "log magnitude": log_magnitude,
     "aligned log magnitude": aligned_log_magnitude,
+    "harmonic": harmonic_morph,
 }
 """What a codec is compared with, the simplest first. The last ones are told the pitches."""
 
