@@ -13,16 +13,11 @@ from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows
 from intertone.evaluate.morphs import IN_TUNE, SEARCH_OCTAVES, judge_morphs
 from intertone.evaluate.reconstruction import BATCH, ESTIMATED, at_16_khz, seeded
-from intertone.metrics import log_mel_error, loud_cell_error
-from intertone.metrics.spectral import LOG_MEL_STFT
+from intertone.metrics import db_rmse, log_mel_error, loud_cell_error
 from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
 from intertone.representation import PhaseConfig
-from intertone.stft import magnitude_to_db, stft
 
 KEPT = PhaseConfig(method="kept")
-
-FLOOR_DB = 60.0
-"""Cells further below the reference's peak count as floor."""
 
 GiveBack = Callable[[Tensor, PhaseConfig], Tensor]
 """Sounds ``(notes, samples)`` and a phase → the sounds given back."""
@@ -46,35 +41,6 @@ def by_image(codec: Codec, image: Callable[[Tensor], Tensor], *, seed: int) -> G
         return found.squeeze(1)
 
     return give_back
-
-
-def above_floor_error(estimate: Tensor, reference: Tensor) -> Tensor:
-    """Return the RMS difference in dB over the cells in which the reference sounds.
-
-    Cells of a 1024/256 spectrogram no more than 60 dB below the reference's peak; both sounds are floored 80 dB below
-    their own peaks.
-
-    Args:
-        estimate: 16 kHz mono, ``(..., samples)``.
-        reference: The same shape.
-
-    Returns:
-        dB, ``(...,)``.
-
-    Example:
-        >>> sound = torch.randn(16000)
-        >>> round(float(above_floor_error(sound / 10, sound)), 3)
-        20.0
-    """
-    first, second = (stft(sound, LOG_MEL_STFT).abs() for sound in (estimate, reference))
-    peaks = [image.amax((-2, -1), keepdim=True).clamp_min(1e-10) for image in (first, second)]
-    images = [
-        magnitude_to_db(image, peak, top_db=80) + 20 * torch.log10(peak)
-        for image, peak in zip((first, second), peaks, strict=True)
-    ]
-    sounding = second >= peaks[1] * 10 ** (-FLOOR_DB / 20)
-    squares = (images[0] - images[1]).square() * sounding
-    return (squares.sum((-2, -1)) / sounding.sum((-2, -1))).sqrt()
 
 
 def in_tune(sound: Tensor, sample_rate: int, pitch: int) -> bool:
@@ -118,7 +84,7 @@ def judge_notes(give_back: GiveBack, notes: Notes, rows: Rows, tuned: list[bool]
         found["log_mel_kept"] += log_mel_error(first, reference).tolist()
         found["log_mel_estimated"] += log_mel_error(second, reference).tolist()
         found["loud_cells"] += loud_cell_error(first, reference).tolist()
-        found["above_floor"] += above_floor_error(first, reference).tolist()
+        found["above_floor"] += db_rmse(first, reference, loud_only=True).tolist()
         for item, row in enumerate(batch):
             heard = in_tune(estimated[item], notes.sample_rate, int(notes.pitch[row])) if tuned[start + item] else None
             found["in_tune"].append(None if heard is None else float(heard))
