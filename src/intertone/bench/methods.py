@@ -8,6 +8,7 @@ from torch import Tensor
 from intertone.bench.baselines import aligned_log_magnitude, crossfade, linear_magnitude, log_magnitude
 from intertone.bench.harmonic import harmonic_morph
 from intertone.bench.pair import Method, Pair
+from intertone.bench.transport import optimal_transport
 from intertone.codec import Codec
 from intertone.morphing import morph_steps
 
@@ -16,6 +17,7 @@ METHODS: dict[str, Method] = {
     "linear magnitude": linear_magnitude,
     "log magnitude": log_magnitude,
     "aligned log magnitude": aligned_log_magnitude,
+    "optimal transport": optimal_transport,
     "harmonic": harmonic_morph,
 }
 """What a codec is compared with, the simplest first. The last ones are told the pitches."""
