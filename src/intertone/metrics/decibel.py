@@ -52,8 +52,8 @@ def db_rmse(estimate: Tensor, reference: Tensor, *, floor_db: float = FLOOR_DB, 
         loud_only: Only the cells where the reference is above its floor; all of them where it is silent.
 
     Returns:
-        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only. A delay of 5 ms, a third of a hop, changes
-        the frames of the attack and the cells between the partials.
+        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only. A delay of 5 ms costs a note about
+        0.5 dB, or 1 dB of its loud cells, and noise 3 dB.
 
     Raises:
         ValueError: If the shapes differ.
@@ -89,7 +89,7 @@ def log_spectral_distance(estimate: Tensor, reference: Tensor, *, floor_db: floa
         floor_db: Depth of the floor below the reference's loudest cell; 60 is known as LSD60.
 
     Returns:
-        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only.
+        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only. A delay of 5 ms costs a note about 0.5 dB.
 
     Raises:
         ValueError: If the shapes differ.

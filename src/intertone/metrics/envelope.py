@@ -64,7 +64,7 @@ def attack_time(audio: Tensor, sample_rate: int) -> Tensor:
         ValueError: If ``audio`` holds no sample.
 
     Source:
-        Peeters et al. (2011), "The Timbre Toolbox", section on the attack, with fixed thresholds.
+        Peeters (2004), "A large set of audio features for sound description", log-attack time by fixed thresholds.
 
     Example:
         >>> ramp = torch.cat([torch.linspace(0, 1, 8000), torch.ones(8000)])

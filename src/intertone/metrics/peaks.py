@@ -50,8 +50,8 @@ def peak_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
         ValueError: If the shapes differ.
 
     Source:
-        After Natsiou et al. (2023), "An exploration of the latent space of a convolutional autoencoder for the task
-        of musical note generation", who judge the accuracy of generated frequencies; all thresholds are our own.
+        After Natsiou, Longo and O'Leary (2023), arXiv 2301.07665, who judge the accuracy of the generated frequencies;
+        all thresholds are our own.
 
     Example:
         >>> time = torch.arange(16000) / 16000
@@ -86,8 +86,7 @@ def mel_peak_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
         ValueError: If the shapes differ.
 
     Source:
-        Natsiou, Longo and O'Leary (2023), "An exploration of the latent space of a convolutional autoencoder for the
-        task of musical note generation".
+        Natsiou, Longo and O'Leary (2023), arXiv 2301.07665.
 
     Example:
         >>> reference = torch.tensor([[0.0], [-50.0], [-10.0], [-50.0], [-50.0], [-50.0]])
@@ -149,7 +148,8 @@ def _peaks(magnitude: Tensor) -> tuple[Tensor, Tensor]:
     bend = low - 2 * middle + high
     offset = torch.where(mask, (low - high) / torch.where(mask, 2 * bend, 1.0), 0.0)
     bins = torch.arange(1, magnitude.shape[-2] - 1, device=magnitude.device, dtype=magnitude.dtype)[:, None]
-    return tuple(torch.nn.functional.pad(part, (0, 0, 1, 1)) for part in (mask, bins + offset))  # type: ignore[return-value]
+    pad = (0, 0, 1, 1)
+    return torch.nn.functional.pad(mask, pad), torch.nn.functional.pad(bins + offset, pad)
 
 
 def _partners(first: Tensor, place_1: Tensor, second: Tensor, place_2: Tensor) -> tuple[Tensor, Tensor]:

@@ -116,7 +116,7 @@ def loud_cell_error(estimate: Tensor, reference: Tensor, *, range_db: float = 20
 def spectral_convergence(estimate: Tensor, reference: Tensor, config: SpectrogramConfig = SECOND_STFT) -> Tensor:
     """Return the distance of two magnitude spectrograms relative to the reference, in dB.
 
-    ``20·log10(‖|STFT(estimate)| − |STFT(reference)|‖ / ‖|STFT(reference)|‖)``.
+    ``20·log10(‖|STFT(estimate)| − |STFT(reference)|‖ / ‖|STFT(reference)|‖)``. The level counts; the polarity does not.
 
     Args:
         estimate: ``(..., samples)``.
@@ -155,14 +155,15 @@ def multi_resolution_stft_distance(estimate: Tensor, reference: Tensor) -> Tenso
         reference: The same shape.
 
     Returns:
-        Without unit, ``(...,)``; 0 for sounds that differ in gain or polarity only. A silent estimate is about
+        Without unit, ``(...,)``; 0 for sounds that differ in gain or polarity only; about 0.5 for a note delayed by
+        5 ms, whose faint cells between the partials change. A silent estimate is about
         10 from any other sound; against a silent reference the distance is finite, but of the order of 10⁵.
 
     Raises:
         ValueError: If the shapes differ, or the sounds are too short for their ends to be reflected.
 
     Source:
-        Yamamoto, Song and Kim (2020), "Parallel WaveGAN", equations 4-6, with the defaults of auraloss 0.4.0's
+        Yamamoto, Song and Kim (2020), "Parallel WaveGAN", with the defaults of auraloss 0.4.0's
         ``MultiResolutionSTFTLoss``, whose values for single sounds at RMS 1 are matched.
 
     Example:

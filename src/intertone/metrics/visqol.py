@@ -24,8 +24,8 @@ def visqol_mos(estimate: Tensor, reference: Tensor, sample_rate: int) -> Tensor:
     """Return ViSQOL's estimate of the mean opinion of listeners, in audio mode (MOS-LQO).
 
     A trained mapping of the similarity of two gammatone spectrograms; both sounds are resampled to 48 kHz, and ViSQOL
-    itself aligns them in time and level. The first call takes seconds. It does not tell estimated phases of single
-    notes from one another, but faint noise between clean partials costs much.
+    itself aligns them in time and level. The first call takes seconds. It is lenient with single notes: an estimated
+    phase, however bad, and even the neighbouring key get more than 4.
 
     Args:
         estimate: Mono, ``(..., samples)``, at least 0.96 s; level, polarity and a delay of 5 ms do not matter.

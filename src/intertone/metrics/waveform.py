@@ -28,7 +28,7 @@ def scale_invariant_sdr(estimate: Tensor, reference: Tensor, *, phase: str) -> T
         ValueError: If the shapes differ, or ``phase`` is not ``"kept"``.
 
     Source:
-        Le Roux, Wisdom, Erdogan and Hershey (2019), "SDR – half-baked or well done?", equation 3.
+        Le Roux, Wisdom, Erdogan and Hershey (2019), "SDR – half-baked or well done?".
 
     Example:
         >>> x, noise = torch.tensor([1.0, 1.0, 1.0, 1.0]), torch.tensor([1.0, -1.0, 1.0, -1.0])
