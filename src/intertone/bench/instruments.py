@@ -193,7 +193,7 @@ def draw_note(config: InstrumentConfig, pitch: float, generator: np.random.Gener
         phase=generator.uniform(-math.pi, math.pi, N_HARMONICS),
         attack=math.exp(one((math.log(config.attack[0]), math.log(config.attack[1])))),
         attack_spread=one(config.attack_spread),
-        decay=one(config.decay) + one(config.decay_slope) * (order - 1),
+        decay=np.asarray(one(config.decay) + one(config.decay_slope) * (order - 1), np.float64),
         inharmonicity=one(config.inharmonicity),
         vibrato_cents=one(config.vibrato_cents),
         vibrato_hz=one(config.vibrato_hz),

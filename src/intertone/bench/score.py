@@ -41,6 +41,7 @@ BETWEEN = (0.2, 0.8)
 """Ratios between which a row is compared with the oracle's."""
 
 NO_PITCH_CENTS = 1200.0
+WORST_JUMP = 99.0
 FLOOR = 0.02
 """The least that one of the five parts of the score can be."""
 
@@ -141,8 +142,8 @@ def judge_row(ends: Ends, sounds: Tensor) -> dict[str, Any]:
     row = {**_path(ends, mel, mel[chosen]), **_descriptors(ends, judged[chosen]), **_one_source(ends, judged[chosen])}
     row["loudness_error"] = _loudness(judged[chosen])
     if ends.oracle_mel is not None and ends.crossfade_distance is not None:
-        row["oracle_distance"] = _distance(mel, ends.oracle_mel)
-        row["oracle_ratio"] = row["oracle_distance"] / max(ends.crossfade_distance, 1e-9)
+        distance = _distance(mel, ends.oracle_mel)
+        row |= {"oracle_distance": distance, "oracle_ratio": distance / max(ends.crossfade_distance, 1e-9)}
     rounded = {name: None if value is None else round(float(value), 6) for name, value in row.items()}
     return {**rounded, **score(rounded)}
 
@@ -225,7 +226,7 @@ def _path(ends: Ends, everywhere: Tensor, mel: Tensor) -> dict[str, float]:
         "midpoint_error": _midpoint(mel[5], a, b),
         "step_variation": float(variation.deviation),
         "largest_step": float(variation.largest),
-        "end_jump": (near / 0.02) / (max(median, 1e-9) / 0.1),
+        "end_jump": min((near / 0.02) / (max(median, 1e-9) / 0.1), WORST_JUMP),
     }
 
 

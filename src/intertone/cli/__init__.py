@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from intertone import __version__
+from intertone.cli.bench import app as bench_app
 from intertone.cli.data import app as data_app
 from intertone.cli.evaluation import evaluate
 from intertone.cli.inspect import doctor, info
@@ -28,6 +29,7 @@ app.command()(doctor)
 app.command()(train)
 app.command()(pack)
 app.command()(evaluate)
+app.add_typer(bench_app, name="bench", help="Judge ways to morph, anybody's, side by side.")
 app.add_typer(data_app, name="data", help="Make and look at note sets for training.")
 
 

@@ -1,0 +1,156 @@
+"""The bench for other people's systems: pairs as files, and a score for the files that come back."""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from intertone.audio import save_audio
+from intertone.bench.material import ALL_RATIOS, PAIRS, SyntheticPair, oracle, synthetic_pair
+from intertone.bench.pair import Pair
+from intertone.bench.recorded import folder_pairs, read_mono
+from intertone.bench.run import ORACLE
+from intertone.bench.score import BENCH_VERSION, gates, judge_ends, judge_row
+from intertone.errors import InputError
+from intertone.files import check_own_folder, disk_errors, staged_folder, write_json
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg")
+SUBMISSION = "submission"
+
+
+def export_pairs(folder: Path, *, seed: int, sample_rate: int) -> list[str]:
+    """Write the synthetic pairs as WAV files, with a manifest that says what to make of them.
+
+    ``S1-a.wav`` and ``S1-b.wav`` are the notes; the morphs go beside them as ``S1-0.00.wav``, ``S1-0.02.wav``, … one
+    for each ratio of the manifest, at any sample rate. The bench asks that f0 glides: ``f0_a^(1−ratio)·f0_b^ratio``.
+
+    Args:
+        folder: New, empty, or an export's.
+        seed: Of the pairs.
+        sample_rate: Hz, 8,000…48,000.
+
+    Returns:
+        The names of the pairs.
+
+    Raises:
+        InputError: If the folder cannot be written or holds something else, or as ``synthetic_pair``.
+    """
+    pairs = [synthetic_pair(name, seed=seed, sample_rate=sample_rate) for name in PAIRS]
+    known = [f"{name}-{end}.wav" for name in PAIRS for end in "ab"] + [MANIFEST]
+    check_own_folder(folder, known, "an export that nobody has added to")
+    with staged_folder(folder) as staged:
+        entries = []
+        for pair in pairs:
+            for end, sound in (("a", pair.a), ("b", pair.b)):
+                save_audio(staged / f"{pair.name}-{end}.wav", sound[None], sample_rate=sample_rate, format="float32")
+            entry = {"name": pair.name, "kind": pair.kind, "title": pair.title, "f0_a": pair.f0_a, "f0_b": pair.f0_b}
+            entries.append({**entry, "morphs": [morph_name(pair.name, ratio) for ratio in ALL_RATIOS]})
+        content = {"bench_version": BENCH_VERSION, "seed": seed, "sample_rate": sample_rate, "ratios": list(ALL_RATIOS)}
+        write_json(staged / MANIFEST, {**content, "pairs": entries})
+    return list(PAIRS)
+
+
+def morph_name(pair: str, ratio: float) -> str:
+    """Return the name of a morph's file.
+
+    Example:
+        >>> morph_name("D2", 0.3)
+        'D2-0.30.wav'
+    """
+    return f"{pair}-{ratio:.2f}.wav"
+
+
+def score_folder(
+    folder: Path, *, sample_rate: int = 16000, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
+    """Judge anybody's morphs of exported pairs, or of pairs of their own.
+
+    With a manifest, the notes are drawn again from its seed, with their oracle; without one, the pairs are those of
+    ``folder_pairs``, without an oracle. A morph that is longer than its pair is cut, a shorter one is completed with
+    silence, stereo is mixed to mono; what was done is logged.
+
+    Args:
+        folder: Of ``export_pairs``, with the morphs added; or with ``NAME-a``, ``NAME-b`` and ``NAME-0.00``, ….
+        sample_rate: At which pairs without a manifest are read, Hz.
+        progress: Called with (pairs done, of how many).
+
+    Returns:
+        As ``run_bench``, with the methods ``submission`` and, where there is one, ``oracle``.
+
+    Raises:
+        InputError: If the manifest is broken or of another version, a morph is missing, or a file cannot be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"the morphs must lie in a folder, got {folder}")
+    pairs = _pairs(folder, sample_rate)
+    missing = [name for pair in pairs for name, path in _morph_files(folder, pair).items() if path is None]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"the folder must hold a morph for every ratio, got none as {missing[0]}{more}")
+    judged: dict[str, Any] = {}
+    for number, pair in enumerate(pairs):
+        known = oracle(pair, ALL_RATIOS) if isinstance(pair, SyntheticPair) else None
+        ends = judge_ends(pair, known)
+        started = time.monotonic()
+        rows = {SUBMISSION: judge_row(ends, _read_morphs(folder, pair))}
+        if known is not None:
+            rows[ORACLE] = judge_row(ends, known)
+        logger.debug("%s judged in %.1f s", pair.name, time.monotonic() - started)
+        rows = {name: {**row, "gates": gates(row, rows.get(ORACLE))} for name, row in rows.items()}
+        judged[pair.name] = {"kind": pair.kind, "title": pair.title, "rows": rows}
+        if progress:
+            progress(number + 1, len(pairs))
+    rate = pairs[0].sample_rate
+    return {"bench_version": BENCH_VERSION, "sample_rate": rate, "ratios": list(ALL_RATIOS), "pairs": judged}
+
+
+def _pairs(folder: Path, sample_rate: int) -> list[Pair]:
+    path = folder / MANIFEST
+    if not path.exists():
+        return folder_pairs(folder, sample_rate=sample_rate)
+    with disk_errors(path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        manifest = json.loads(text)
+        version, seed, rate = (manifest[name] for name in ("bench_version", "seed", "sample_rate"))
+        names = [entry["name"] for entry in manifest["pairs"]]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"the manifest must be one of `intertone bench export`, got a broken {path}") from None
+    if version != BENCH_VERSION:
+        raise InputError(f"the manifest must be of bench version {BENCH_VERSION}, got {version!r}; export again")
+    if not (isinstance(seed, int) and isinstance(rate, int)) or not names or set(names) - set(PAIRS):
+        raise InputError(f"the manifest must be one of `intertone bench export`, got a changed {path}")
+    return [synthetic_pair(name, seed=seed, sample_rate=rate) for name in names]
+
+
+def _morph_files(folder: Path, pair: Pair) -> dict[str, Path | None]:
+    """Return the file of each ratio, whatever its suffix."""
+    files: dict[str, Path | None] = {}
+    for ratio in ALL_RATIOS:
+        name = morph_name(pair.name, ratio)
+        found = [path for suffix in SUFFIXES if (path := folder / (name.removesuffix(".wav") + suffix)).is_file()]
+        if len(found) > 1:
+            raise InputError(f"a ratio must have one morph, got {found[0].name} and {found[1].name}")
+        files[name] = found[0] if found else None
+    return files
+
+
+def _read_morphs(folder: Path, pair: Pair) -> Tensor:
+    sounds, length = [], len(pair.a)
+    for path in _morph_files(folder, pair).values():
+        assert path is not None
+        sound = read_mono(path, sample_rate=pair.sample_rate)
+        if len(sound) > length:
+            logger.info("%s was cut from %d to %d samples", path.name, len(sound), length)
+        elif len(sound) < length:
+            logger.info("%s was completed with silence from %d to %d samples", path.name, len(sound), length)
+        sounds.append(torch.nn.functional.pad(sound[:length], (0, max(0, length - len(sound)))))
+    return torch.stack(sounds)

@@ -1,0 +1,267 @@
+"""The bench's result as tables, a plain verdict, and a page to look at and listen to."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from intertone.bench.pair import Pair
+from intertone.bench.run import CODEC, DECOY_METHODS, ORACLE, method_of
+from intertone.bench.score import GATES
+from intertone.bench.summary import KINDS, RIVAL
+from intertone.codec import Codec
+from intertone.files import staged_folder, write_json
+from intertone.page import Block, Clip, Command, Listening, Picture, Points, Section, Table, render_page
+from intertone.plot import bars_png, spectrogram_png
+
+PART_NAMES = {
+    "end": "the ends (endpoint error)",
+    "between": "lying between (descriptors and projection)",
+    "smooth": "even steps (step variation and path efficiency)",
+    "fusion": "being one sound (fusion)",
+    "pitch": "the pitch (cents)",
+}
+GATE_NAMES = {
+    "endpoint_error": "END ≤ 2.0 dB",
+    "descriptor_non_linearity": "DNL ≤ 0.45",
+    "descriptor_path_efficiency": "DPE ≥ 0.80",
+    "step_variation": "CV ≤ 0.50",
+    "comb_excess": "CR ≤ 0.06",
+    "beating_excess": "BD ≤ 0.25 dB",
+    "presence": "TP ≤ 0.15",
+    "knee_excess": "KN ≤ 0.30 dB",
+    "cents_median": "c50 ≤ 6",
+    "cents_p90": "c90 ≤ 25",
+    "oracle_ratio": "ODr ≤ 0.60",
+}
+SHORT = {
+    "END dB": "endpoint_error",
+    "PI": "projection_error",
+    "DNL": "descriptor_non_linearity",
+    "DPE": "descriptor_path_efficiency",
+    "CV": "step_variation",
+    "CR": "comb_excess",
+    "BD dB": "beating_excess",
+    "TP": "presence",
+    "KN dB": "knee_excess",
+    "c50": "cents_median",
+    "c90": "cents_p90",
+    "OD dB": "oracle_distance",
+}
+OTHERS = {
+    "off axis": "off_axis",
+    "end jump": "end_jump",
+    "midpoint": "midpoint_error",
+    "loudness LU": "loudness_error",
+}
+SOUND_PAIRS = ("S1", "S2", "D1", "D4", "P1", "P2")
+"""Synthetic pairs of the first seed that can be listened to on the page, and the same names of real ones."""
+
+SCORE_NOTE = (
+    "MorphScore: 100 times the harmonic mean of five parts, so that one failed part sinks it. 95 %: bootstrap over the "
+    "pairs. Gates: share of the pairs that pass every gate that counts. Wins: share of the pairs with a higher score "
+    f"than {RIVAL}. ODr: distance from the oracle relative to the crossfade's."
+)
+METRIC_NOTE = (
+    "Means over the pairs. END: log-mel error of the ends. PI: error of the projection on the line between the ends. "
+    "DNL, DPE: descriptors' non-linearity and path efficiency. CV: variation of the steps. CR, BD, TP, KN: comb "
+    "residual, beating, two-pitch presence, envelope knee, above the ends'. c50, c90: cents. OD: from the oracle."
+)
+
+
+def tables(result: Mapping[str, Any]) -> list[Table]:
+    """Return the tables of a bench.
+
+    Args:
+        result: ``{"parts": {title: {"summary": …, "self_test": …}}}``, as the command line makes it.
+
+    Returns:
+        For each part: scores, metrics, failed gates.
+    """
+    found = []
+    for title, part in result["parts"].items():
+        found += [
+            _scores(title, part["summary"], part["self_test"]),
+            _metrics(title, part["summary"]),
+            _others(title, part["summary"]),
+            _gates(title, part["summary"]),
+        ]
+    return found
+
+
+def verdict(result: Mapping[str, Any], name: str) -> list[str]:
+    """Return in plain words how one method stands, and by what it fails.
+
+    Args:
+        result: As for ``tables``.
+        name: The method.
+
+    Returns:
+        A sentence or two a part; none for parts without the method.
+    """
+    lines = []
+    for title, part in result["parts"].items():
+        line = part["summary"].get(name)
+        if line is None:
+            continue
+        score = line["morph_score"]
+        kinds = ", ".join(f"{score[kind]:.0f} {kind}" for kind in KINDS if kind in score)
+        ranks = sorted(part["summary"], key=lambda other: -part["summary"][other]["morph_score"]["mean"])
+        ranks = [other for other in ranks if other not in DECOY_METHODS and other != ORACLE]
+        place = f"place {ranks.index(name) + 1} of {len(ranks)}" if len(ranks) > 1 else ""
+        weak = "; ".join(f"{kind}: {PART_NAMES[part_name]}" for kind, part_name in line["weakest"].items())
+        failed = {gate: count for gate, count in line["gate_failures"].items() if count["failed"]}
+        worst = sorted(failed, key=lambda gate: -failed[gate]["failed"] / failed[gate]["of"])[:3]
+        gates = ", ".join(f"{GATE_NAMES[gate]} ({failed[gate]['failed']} of {failed[gate]['of']})" for gate in worst)
+        words = ", ".join(word for word in (f"{score['mean']:.1f} ({kinds})", place) if word)
+        lines.append(
+            f"{title}: {name} scores {words}. Its weakest part by class – {weak}. "
+            + (f"It fails most often {gates}." if gates else "It passes every gate that counts.")
+        )
+    return lines
+
+
+def to_markdown(result: Mapping[str, Any], *, command: str) -> str:
+    """Return the tables as Markdown, with the command that made them."""
+    lines = [f"`{command}`, bench version {result['bench_version']}", ""]
+    for table in tables(result):
+        lines += [f"### {table.title}", "", table.note, ""]
+        lines += ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
+        lines += ["| " + " | ".join(row) + " |" for row in table.rows]
+        lines += ["", f"**{table.verdict}**", ""] if table.verdict else [""]
+    return "\n".join(lines)
+
+
+def write_bench(
+    folder: Path, result: Mapping[str, Any], pairs: Sequence[Pair], codec: Codec | None, *, command: str
+) -> None:
+    """Write ``bench.json``, ``bench.md`` and ``bench.html``, one page with tables, pictures and half-way morphs.
+
+    Args:
+        folder: Made if it does not exist; its parent must.
+        result: As for ``tables``.
+        pairs: What was judged.
+        codec: What was judged on them.
+        command: What made the result.
+
+    Raises:
+        InputError: If the folder cannot be written.
+    """
+    with staged_folder(folder) as staged:
+        write_json(staged / "bench.json", {"command": command, **result})
+        (staged / "bench.md").write_text(to_markdown(result, command=command), encoding="utf-8")
+        page = _page(result, pairs, codec, command)
+        (staged / "bench.html").write_text(page, encoding="utf-8")
+
+
+def _page(result: Mapping[str, Any], pairs: Sequence[Pair], codec: Codec | None, command: str) -> str:
+    lead: list[Block] = [
+        "Rows of morphs between two notes, judged: are the ends right, does every morph lie between them, are the "
+        "steps even, is it one sound, is it in tune? Beside every obvious way to do the same without a network.",
+        Command(command),
+    ]
+    if codec is not None:
+        lead.append(Points(verdict(result, CODEC)))
+    found = tables(result)
+    per_part = len(found) // len(result["parts"])
+    sections = []
+    for index, (title, part) in enumerate(result["parts"].items()):
+        score = {name: line["morph_score"] for name, line in part["summary"].items()}
+        kinds = [kind for kind in KINDS if any(kind in line for line in score.values())]
+        groups = {name: {kind: line[kind] for kind in kinds if kind in line} for name, line in score.items()}
+        words = "; ".join(f"{name} {line['mean']:.1f}" for name, line in score.items())
+        picture = Picture(bars_png(groups, y_label="MorphScore", decimals=0), f"MorphScores: {words}.", "By class.")
+        sections.append(Section(title, [picture, *found[index * per_part : (index + 1) * per_part]]))
+    listening = [_listen(pair, result, codec) for pair in _audible(pairs)]
+    note = "A, the morphs half-way by each method, B. Decoys are left out."
+    return render_page("Morph bench", [*sections, Section("Listen", [note, *listening])], lead=lead)
+
+
+def _audible(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs to listen to, one of each name in each part."""
+    seen: dict[tuple[type, str], Pair] = {}
+    for pair in pairs:
+        name = pair.name.rpartition("/")[2]
+        if name in SOUND_PAIRS:
+            seen.setdefault((type(pair), name), pair)
+    return list(seen.values())
+
+
+def _listen(pair: Pair, result: Mapping[str, Any], codec: Codec | None) -> Listening:
+    rows = next(part["pairs"][pair.name]["rows"] for part in result["parts"].values() if pair.name in part["pairs"])
+    sounds = {"A": pair.a}
+    for name in rows:
+        if name not in DECOY_METHODS and (name != CODEC or codec is not None):
+            sounds[name] = method_of(name, codec)(pair, [0.5])[0]
+    sounds["B"] = pair.b
+    clips = []
+    for name, sound in sounds.items():
+        loud = sound / sound.abs().max().clamp_min(1e-6) * 0.7
+        title = name if name in "AB" else f"{name}: {rows[name]['morph_score']:.0f}"
+        clips.append(Clip(title, loud, pair.sample_rate, spectrogram_png(loud, pair.sample_rate)))
+    return Listening(f"{pair.name}: {pair.title}", f"{pair.kind}; the number is the pair's MorphScore.", clips)
+
+
+def _scores(title: str, summary: Mapping[str, Any], broken: Sequence[str] | None) -> Table:
+    kinds = [kind for kind in KINDS if any(kind in line["morph_score"] for line in summary.values())]
+    rows = []
+    for name, line in summary.items():
+        score = line["morph_score"]
+        ratio = line["metrics"]["oracle_ratio"]
+        rows.append(
+            (
+                _called(name),
+                str(line["n"]),
+                f"{score['mean']:.1f}",
+                f"{score['low']:.0f}–{score['high']:.0f}",
+                *(f"{score[kind]:.0f}" if kind in score else "–" for kind in kinds),
+                f"{line['metrics']['fusion']:.2f}",
+                _share(line["gate_pass_rate"]),
+                _share(line["win_rate"]),
+                "–" if ratio is None else f"{ratio:.2f}",
+                "–" if line["seconds"] is None else f"{line['seconds']:.2f}",
+            )
+        )
+    word = ""
+    if broken is not None:
+        word = "Self-test: " + ("the known order holds." if not broken else "; ".join(broken) + ".")
+    columns = ("method", "pairs", "MorphScore", "95 %", *kinds, "fusion", "gates", "wins", "ODr", "s/morph")
+    return Table(f"{title}: score", SCORE_NOTE, columns, rows, word)
+
+
+def _metrics(title: str, summary: Mapping[str, Any]) -> Table:
+    return _figures(f"{title}: metrics", METRIC_NOTE, SHORT, summary)
+
+
+def _others(title: str, summary: Mapping[str, Any]) -> Table:
+    note = (
+        "Reported, not judged. Off axis: distance from the line between the ends. End jump: the steps from 0 to 0.02 "
+        "and from 0.98 to 1 over the median step, each for its size: more than 2 says that the ends are copies. "
+        "Midpoint: SoundMorpher's measure, on log-mel. Loudness: from moving evenly."
+    )
+    return _figures(f"{title}: other figures", note, OTHERS, summary)
+
+
+def _figures(title: str, note: str, names: Mapping[str, str], summary: Mapping[str, Any]) -> Table:
+    rows = []
+    for method, line in summary.items():
+        values = [line["metrics"][name] for name in names.values()]
+        rows.append((_called(method), *("–" if value is None else f"{value:.2f}" for value in values)))
+    return Table(title, note, ("method", *names), rows)
+
+
+def _gates(title: str, summary: Mapping[str, Any]) -> Table:
+    names = [gate for gate in GATES if any(gate in line["gate_failures"] for line in summary.values())]
+    rows = []
+    for method, line in summary.items():
+        counts = [line["gate_failures"].get(name) for name in names]
+        rows.append((_called(method), *("–" if c is None else f"{c['failed']}/{c['of']}" for c in counts)))
+    note = "Pairs that fail each gate, of those for which it counts: a gate that the oracle fails does not count."
+    return Table(f"{title}: failed gates", note, ("method", *(GATE_NAMES[name] for name in names)), rows)
+
+
+def _called(name: str) -> str:
+    return f"decoy: {name}" if name in DECOY_METHODS else name
+
+
+def _share(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f} %"

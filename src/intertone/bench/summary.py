@@ -1,0 +1,153 @@
+"""What the pairs say together: means with intervals, classes, gates, wins, and where a method fails."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from intertone.bench.score import GATES
+
+KINDS = ("same", "different", "percussive")
+RIVAL = "log magnitude"
+"""Whom a method has to beat pair by pair."""
+
+N_RESAMPLES = 2000
+METRICS = (
+    "endpoint_error",
+    "projection_error",
+    "off_axis",
+    "descriptor_non_linearity",
+    "descriptor_path_efficiency",
+    "step_variation",
+    "end_jump",
+    "comb_excess",
+    "beating_excess",
+    "presence",
+    "knee_excess",
+    "fusion",
+    "cents_median",
+    "cents_p90",
+    "oracle_distance",
+    "oracle_ratio",
+    "midpoint_error",
+    "loudness_error",
+)
+PARTS = ("part_end", "part_between", "part_smooth", "part_fusion", "part_pitch")
+
+
+def summarise(pairs: Mapping[str, Mapping[str, Any]], *, seed: int = 0) -> dict[str, Any]:
+    """Return one summary a method.
+
+    Args:
+        pairs: ``pairs`` of ``run_bench``, or some of them.
+        seed: Of the bootstrap.
+
+    Returns:
+        Method → ``n``; ``morph_score``: ``mean``, ``low`` and ``high`` (95 % of bootstrap means over the pairs) and the
+        mean of each kind that there is; ``gate_pass_rate``, the share of pairs that pass every gate that counts;
+        ``gate_failures``: gate → how many pairs fail it, of how many; ``win_rate`` over log-magnitude interpolation,
+        None for itself; ``metrics`` and ``parts``: means over the pairs that have them; ``weakest``: kind → the part
+        of the score that is lowest on average; ``seconds`` of one morph. In the order of the rows.
+    """
+    names = list(dict.fromkeys(name for pair in pairs.values() for name in pair["rows"]))
+    return {name: _summary(pairs, name, seed) for name in names}
+
+
+def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float]:
+    """Return the interval that holds 95 % of the means of resamples.
+
+    Args:
+        values: At least one.
+        seed: Of the resampling.
+
+    Returns:
+        The 2.5th and the 97.5th percentile of the means of 2,000 draws with replacement.
+
+    Raises:
+        ValueError: If there is no value.
+
+    Source:
+        Efron (1979), "Bootstrap methods: another look at the jackknife"; the percentile interval.
+
+    Example:
+        >>> bootstrap_interval([3.0, 3.0])
+        (3.0, 3.0)
+    """
+    if not len(values):
+        raise ValueError("values must hold at least one number, got none")
+    array = np.asarray(values, np.float64)
+    drawn = np.random.default_rng(seed).integers(len(array), size=(N_RESAMPLES, len(array)))
+    low, high = np.percentile(array[drawn].mean(1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def self_test(summary: Mapping[str, Any]) -> list[str]:
+    """Return what the bench's own rows break: the order of methods that are known, and decoys that pass.
+
+    Oracle over harmonic over log-magnitude over crossfade over warped crossfade, and every decoy below 50; what is not
+    in the summary is not asked for.
+
+    Args:
+        summary: Of synthetic pairs, from ``summarise``.
+
+    Returns:
+        Sentences; none if the bench holds.
+    """
+    score = {name: line["morph_score"]["mean"] for name, line in summary.items()}
+    known = [name for name in ("oracle", "harmonic", "log magnitude", "crossfade", "warped crossfade") if name in score]
+    broken = [
+        f"{better} must score higher than {worse}, got {score[better]:.1f} and {score[worse]:.1f}"
+        for better, worse in pairwise(known)
+        if score[better] <= score[worse]
+    ]
+    decoys = ("warped crossfade", "switch", "constant mix", "blurred", "third instrument")
+    broken += [
+        f"the decoy {name} must score below 50, got {score[name]:.1f}"
+        for name in decoys
+        if name in score and score[name] >= 50
+    ]
+    return broken
+
+
+def _summary(pairs: Mapping[str, Mapping[str, Any]], name: str, seed: int) -> dict[str, Any]:
+    chosen = [
+        (pair["kind"], pair["rows"][name], pair["rows"].get(RIVAL)) for pair in pairs.values() if name in pair["rows"]
+    ]
+    scores = [row["morph_score"] for _, row, _ in chosen]
+    low, high = bootstrap_interval(scores, seed=seed)
+    kinds = [kind for kind in KINDS if any(kind == own for own, _, _ in chosen)]
+    rivals = [(row["morph_score"], rival["morph_score"]) for _, row, rival in chosen if rival and name != RIVAL]
+    failures = {}
+    for gate in GATES:
+        passed = [row["gates"][gate] for _, row, _ in chosen if gate in row["gates"]]
+        if passed:
+            failures[gate] = {"failed": len(passed) - sum(passed), "of": len(passed)}
+    weakest = {}
+    for kind in kinds:
+        means = {part: np.mean([row[part] for own, row, _ in chosen if own == kind]) for part in PARTS}
+        weakest[kind] = min(means, key=lambda part: means[part]).removeprefix("part_")
+    return {
+        "n": len(chosen),
+        "morph_score": {
+            "mean": _mean(scores),
+            "low": round(low, 4),
+            "high": round(high, 4),
+            **{kind: _mean([row["morph_score"] for own, row, _ in chosen if own == kind]) for kind in kinds},
+        },
+        "gate_pass_rate": _mean([all(row["gates"].values()) for _, row, _ in chosen]),
+        "gate_failures": failures,
+        "win_rate": _mean([own > other for own, other in rivals]) if rivals else None,
+        "metrics": _means(chosen, METRICS),
+        "parts": _means(chosen, PARTS),
+        "weakest": weakest,
+        "seconds": _mean([row["seconds"] for _, row, _ in chosen if "seconds" in row]),
+    }
+
+
+def _means(chosen: Sequence[tuple[str, Mapping[str, Any], Any]], names: Sequence[str]) -> dict[str, float | None]:
+    return {name: _mean([row[name] for _, row, _ in chosen if row.get(name) is not None]) for name in names}
+
+
+def _mean(values: Sequence[float | bool]) -> float | None:
+    return round(float(np.mean(values)), 4) if len(values) else None

@@ -1,0 +1,220 @@
+"""``intertone bench``: methods of morphing, judged side by side."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from intertone.cli.options import DeviceOption, JsonOption, Report
+
+if TYPE_CHECKING:
+    from intertone.bench.pair import Pair
+    from intertone.page import Table
+
+app = typer.Typer(no_args_is_help=True)
+
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**31, help="Of the synthetic notes, the first one.")]
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the figures and a page to listen to.")]
+KNOWN = ("bench.json", "bench.md", "bench.html")
+
+
+@app.command("morph")
+def bench_morph(
+    codec: Annotated[str | None, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = None,
+    seed: SeedOption = 0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="So many seeds, from --seed on.")] = 1,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A note set; held-out notes of it become real pairs.")
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option("--pairs", help="Folder with your own pairs: NAME-a.wav, NAME-b.wav.")
+    ] = None,
+    synthetic: Annotated[bool, typer.Option(help="Whether the synthetic pairs are judged.")] = True,
+    decoys: Annotated[bool, typer.Option(help="Whether counterfeits are judged too, to test the bench.")] = True,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Only this synthetic pair, as S1; can be repeated.")
+    ] = None,
+    out: OutOption = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes. [default: CPUs]")] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Where baselines are kept. [default: the user's cache]")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute everything, keep nothing.")] = False,
+    sample_rate: Annotated[
+        int | None, typer.Option("--sample-rate", help="Without a codec, of the notes. [default: 16000]")
+    ] = None,
+    device: DeviceOption = "cpu",
+    json: JsonOption = False,
+) -> None:
+    """Judge morphs: a codec beside crossfade, interpolated spectrograms, a harmonic model and an oracle."""
+    report = Report(as_json=json)
+    _check_out(out)
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from intertone.bench.run import default_cache, run_bench
+    from intertone.codec import Codec
+    from intertone.errors import InputError
+
+    if codec is not None and sample_rate is not None:
+        raise InputError(f"a codec has a sample rate of its own, got --sample-rate {sample_rate} beside it")
+    loaded = Codec.load(codec, device=device) if codec is not None else None
+    rate = loaded.sample_rate if loaded else sample_rate or 16000
+    material = _material(rate, synthetic, seed, seeds, only or [], data, pairs)
+    everything = [pair for part in material.values() for pair in part]
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("pairs", total=len(everything))
+        judged = run_bench(
+            everything,
+            loaded,
+            decoys=decoys,
+            cache=None if no_cache else cache or default_cache(),
+            workers=workers or _cpus(),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    result = _result(judged, {title: [pair.name for pair in part] for title, part in material.items()})
+    result = {"codec": codec, **result}
+    if out is not None:
+        from intertone.bench.report import write_bench
+
+        write_bench(out, result, everything, loaded, command=command)
+    _finish(report, result, "codec" if loaded else None, out, json)
+    if any(part["self_test"] for part in result["parts"].values()):
+        typer.echo("intertone: the bench's own order does not hold; see its table", err=True)
+        raise typer.Exit(1)
+
+
+@app.command("export")
+def bench_export(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the pairs go; new or empty.")],
+    seed: SeedOption = 0,
+    sample_rate: Annotated[int, typer.Option("--sample-rate", help="Of the notes, Hz.")] = 16000,
+    json: JsonOption = False,
+) -> None:
+    """Write the synthetic pairs as files, with a manifest: for systems that are not intertone's."""
+    report = Report(as_json=json)
+    from intertone.bench.exchange import export_pairs
+    from intertone.files import check_output_folder
+
+    names = export_pairs(check_output_folder(folder), seed=seed, sample_rate=sample_rate)
+    text = f"wrote {len(names)} pairs to {folder}; add the morphs that manifest.json names, then: bench score {folder}"
+    report.finish({"folder": str(folder), "pairs": names, "seed": seed, "sample_rate": sample_rate}, text)
+
+
+@app.command("score")
+def bench_score(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An export with morphs added, or own pairs.")],
+    sample_rate: Annotated[
+        int, typer.Option("--sample-rate", min=16000, max=48000, help="At which own pairs are read, Hz.")
+    ] = 16000,
+    json: JsonOption = False,
+) -> None:
+    """Judge morphs that another system made."""
+    report = Report(as_json=json)
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from intertone.bench.exchange import SUBMISSION, score_folder
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("pairs", total=None)
+        judged = score_folder(
+            folder,
+            sample_rate=sample_rate,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    result = _result(judged, {"Submission": list(judged["pairs"])})
+    _finish(report, result, SUBMISSION, None, json)
+
+
+def _check_out(out: Path | None) -> None:
+    from intertone.files import check_output_folder, check_own_folder, disk_errors
+
+    if out is None:
+        return
+    with disk_errors(out):
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    check_own_folder(check_output_folder(out), KNOWN, "a bench's")
+
+
+def _material(
+    rate: int, synthetic: bool, seed: int, seeds: int, only: list[str], data: Path | None, folder: Path | None
+) -> "dict[str, list[Pair]]":
+    """Return the pairs of each part."""
+    from intertone.bench.material import PAIRS
+    from intertone.bench.recorded import drawn_pairs, folder_pairs
+    from intertone.bench.run import synthetic_pairs
+    from intertone.data.notes import Notes
+    from intertone.errors import InputError
+
+    if unknown := [name for name in only if name not in PAIRS]:
+        raise InputError(f"--only must be one of {', '.join(PAIRS)}, got {unknown[0]}")
+    parts: dict[str, list[Pair]] = {}
+    if synthetic:
+        parts["Synthetic notes"] = [*synthetic_pairs(seed=seed, n_seeds=seeds, sample_rate=rate, names=only)]
+    if data is not None:
+        notes = Notes.open(data)
+        if notes.sample_rate != rate:
+            raise InputError(f"the notes must have the bench's sample_rate={rate}, got {notes.sample_rate}")
+        parts["Real notes"] = [_renamed(pair, "real") for pair in drawn_pairs(notes, seed=seed)]
+    if folder is not None:
+        parts["Your pairs"] = [_renamed(pair, "own") for pair in folder_pairs(folder, sample_rate=rate)]
+    if not parts:
+        raise InputError("there must be pairs: --synthetic, --data or --pairs, got none")
+    return parts
+
+
+def _renamed(pair: "Pair", part: str) -> "Pair":
+    from dataclasses import replace
+
+    return replace(pair, name=f"{part}/{pair.name}")
+
+
+def _result(judged: dict[str, Any], parts: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the result with its pairs sorted into parts, each with its summary."""
+    from intertone.bench.run import ORACLE
+    from intertone.bench.summary import self_test, summarise
+
+    result = {name: value for name, value in judged.items() if name != "pairs"}
+    sorted_parts = {}
+    for title, names in parts.items():
+        pairs = {name: judged["pairs"][name] for name in names}
+        summary = summarise(pairs)
+        whole = ORACLE in summary and len(names) >= 13  # of a few pairs the order is not known
+        sorted_parts[title] = {"summary": summary, "self_test": self_test(summary) if whole else None, "pairs": pairs}
+    return {**result, "parts": sorted_parts}
+
+
+def _finish(report: Report, result: dict[str, Any], judged: str | None, out: Path | None, as_json: bool) -> None:
+    from intertone.bench.report import tables, verdict
+
+    lines = verdict(result, judged) if judged else []
+    if not as_json:
+        _show(tables(result))
+    report.finish({**result, "verdict": lines}, "\n".join([*lines, *([f"wrote {out}"] if out else [])]))
+
+
+def _show(found: "list[Table]") -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console()
+    for part in found:
+        table = RichTable(title=part.title, caption=part.note)
+        for index, name in enumerate(part.columns):
+            table.add_column(name, justify="right" if index else "left")
+        for row in part.rows:
+            table.add_row(*row)
+        console.print(table)
+        if part.verdict:
+            console.print(part.verdict, markup=False, highlight=False)
+
+
+def _cpus() -> int:
+    import os
+
+    return os.cpu_count() or 1
