@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, interpolate, pad
 
+from intertone.bench.baselines import level_between, rms
 from intertone.bench.pair import Pair
 from intertone.latent import lerp
 from intertone.stft import SpectrogramConfig, istft, mel_filterbank, stft
@@ -60,12 +61,13 @@ def harmonic_morph(pair: Pair, ratios: Sequence[float]) -> Tensor:
         ratios: Each in 0…1.
 
     Returns:
-        ``(n_ratios, samples)``; everything is played anew, at the ends too.
+        ``(n_ratios, samples)``, their levels interpolated in dB; everything is played anew, at the ends too.
     """
     a = analyse_note(pair.a, pair.f0_a, pair.sample_rate)
     b = analyse_note(pair.b, pair.f0_b, pair.sample_rate)
-    samples = len(pair.a)
-    return torch.stack([play_note(mix_notes(a, b, ratio), pair.sample_rate, samples) for ratio in ratios])
+    sounds = [play_note(mix_notes(a, b, ratio), pair.sample_rate, len(pair.a)) for ratio in ratios]
+    levels = [level_between(pair, ratio) / rms(sound) for sound, ratio in zip(sounds, ratios, strict=True)]
+    return torch.stack([sound * level for sound, level in zip(sounds, levels, strict=True)])
 
 
 def mix_notes(a: HarmonicNote, b: HarmonicNote, ratio: float) -> HarmonicNote:
