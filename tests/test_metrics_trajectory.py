@@ -127,13 +127,14 @@ def test_distance_of_a_parabola_is_the_integrals() -> None:
 
 def test_ends_may_be_other_points_than_those_of_the_path() -> None:
     start, end = torch.tensor([0.0, 0.0]), torch.tensor([4.0, 0.0])
-    path = torch.tensor([[1.0, 2.0], [2.0, 2.0], [3.0, 2.0]])
+    path = torch.tensor([[1.0, 2.0], [2.0, 2.0], [4.0, 2.0]])
     ratios = torch.tensor([0.0, 0.5, 1.0])
     error, off_axis = path_projection(path, ratios, ends=(start, end))
-    assert (float(error), float(off_axis)) == pytest.approx((0.5 / 3, 0.5))
-    # the error's squares are 5, 4 and 5, the velocity lacks 2 of 4
-    wanted = (math.sqrt(4.5) + 2) / 4
+    assert (float(error), float(off_axis)) == pytest.approx((0.25 / 3, 0.5))
+    # squared errors of the places 5, 4, 4; velocities 2 and 4 of 4
+    wanted = (math.sqrt(0.25 * (5 + 4) + 0.25 * (4 + 4)) + math.sqrt(0.5 * 4)) / 4
     assert float(sobolev_distance(path, ratios, ends=(start, end))) == pytest.approx(wanted)
+    assert [float(value) for value in step_variation(path)] == pytest.approx([1 / 3, 4 / 3])  # steps 1 and 2
 
 
 def test_a_path_that_does_not_move_is_defined() -> None:
