@@ -18,15 +18,17 @@ HIGHEST = 0.475
 """Share of the sample rate above which no partial is measured or played."""
 
 HOP_SECONDS = 0.005
-SHORT_WINDOW, LONG_WINDOW = (3, 0.01), (8, 0.08)
-"""Where a note changes and where it is steady: so many periods, but at least so many seconds."""
+WINDOW_PERIODS, WINDOW_SECONDS = 3, 0.02
+"""A partial is averaged over so many periods, where its neighbours cancel out, but at least over so long."""
 
-CHANGING = 0.03
-"""Share of the energy that the two windows see differently at which each counts half."""
+TRACK_FRAMES = 7
+"""Over which f0 is averaged."""
 
-TRACK_WINDOW, TRACK_FRAMES = (3, 0.02), 7
 TRACK_STAGES = (8, 8, 16, 32, 64, 64)
 """Partials that f0 and inharmonicity are refined with, in turn; the high ones tell most, once they are found."""
+
+TUNING_FRAMES = 21
+"""Over which what a partial does for itself is averaged."""
 
 FLOOR_DB = -100.0
 """Of partials and noise, below the note's largest partial."""
@@ -36,18 +38,18 @@ NOISE_SECONDS, NOISE_BANDS = 0.032, 40
 
 @dataclass(frozen=True)
 class HarmonicNote:
-    """A note as partials of the frequencies ``k · f0 · √(1 + B·k²)``, and noise.
+    """A note as partials of the frequencies ``k · f0 · tuning``, and noise.
 
     Attributes:
         f0: Hz, ``(n_frames,)``.
-        inharmonicity: B.
+        tuning: Of each partial, 1 for a harmonic one, ``(n_partials, n_frames)``.
         level: Amplitude of each partial, dB, ``(n_partials, n_frames)``.
         phase: Of each partial at the start, turns, ``(n_partials,)``.
         noise: Mean power of the cells of each band, dB, ``(n_bands, n_noise_frames)``.
     """
 
     f0: Tensor
-    inharmonicity: float
+    tuning: Tensor
     level: Tensor
     phase: Tensor
     noise: Tensor
@@ -79,11 +81,11 @@ def mix_notes(a: HarmonicNote, b: HarmonicNote, ratio: float) -> HarmonicNote:
         ratio: 0…1.
 
     Returns:
-        Levels interpolated in dB, f0 in its logarithm, inharmonicity linearly, phases the shorter way round.
+        Levels interpolated in dB, f0 and tuning in their logarithms, phases the shorter way round.
     """
     return HarmonicNote(
         f0=lerp(a.f0.log(), b.f0.log(), ratio).exp(),
-        inharmonicity=(1 - ratio) * a.inharmonicity + ratio * b.inharmonicity,
+        tuning=lerp(a.tuning.log(), b.tuning.log(), ratio).exp(),
         level=lerp(a.level, b.level, ratio),
         phase=a.phase + ratio * ((b.phase - a.phase + 0.5) % 1 - 0.5),
         noise=lerp(a.noise, b.noise, ratio),
@@ -93,9 +95,9 @@ def mix_notes(a: HarmonicNote, b: HarmonicNote, ratio: float) -> HarmonicNote:
 def analyse_note(audio: Tensor, f0: float, sample_rate: int) -> HarmonicNote:
     """Measure the partials and the noise of a note.
 
-    Every partial is turned down to 0 Hz along the f0 track and averaged over a window: a long one that leaves the noise
-    out where the note is steady, a short one where it changes. What the partials do not explain is noise. A partial
-    too high to be measured is as loud as the highest ones that are, since it may come into reach of a lower note.
+    Every partial is turned down to 0 Hz along its track and averaged over a few periods. What the partials do not
+    explain is noise. A partial too high to be measured is as loud as the highest ones that are, since it may come into
+    reach at another pitch.
 
     Args:
         audio: ``(samples,)``.
@@ -113,23 +115,23 @@ def analyse_note(audio: Tensor, f0: float, sample_rate: int) -> HarmonicNote:
         (440.0, [-6.0, -26.0])
     """
     f0_track, inharmonicity = _track(audio, f0, sample_rate)
-    multiples = _multiples(N_PARTIALS, inharmonicity, f0_track, sample_rate)
-    turns = _turns(f0_track, sample_rate, len(audio))
-    short, long = (
-        _amplitudes(audio, turns, multiples, _length(window, f0, sample_rate), sample_rate)
-        for window in (SHORT_WINDOW, LONG_WINDOW)
-    )
-    changed = (short - long).abs().square().sum(0) / short.abs().square().sum(0).clamp_min(1e-20)
-    partials = long + (short - long) * (changed / (changed + CHANGING))
+    tuning = _stretch(N_PARTIALS, inharmonicity)[:, None].repeat(1, len(f0_track))
+    n_measured = _in_range(f0_track, tuning, sample_rate)
+    length = _window_length(f0, sample_rate)
+    frequency = _orders(n_measured)[:, None] * f0_track * tuning[:n_measured]
+    steps = _steps(audio, frequency, length, sample_rate)
+    tuning[:n_measured] *= 1 + _own_errors(steps) * _hz_per_radian(sample_rate) / frequency
+    turns = _turns(_orders(n_measured)[:, None] * f0_track * tuning[:n_measured], sample_rate, len(audio))
+    partials = _amplitudes(audio, turns, length, sample_rate)
     floor = float(partials.abs().max().clamp_min(1e-10)) * 10 ** (FLOOR_DB / 20)
     level = 20 * torch.log10(partials.abs().clamp_min(floor))
-    missing = N_PARTIALS - len(multiples)
+    missing = N_PARTIALS - n_measured
     return HarmonicNote(
         f0=f0_track,
-        inharmonicity=inharmonicity,
+        tuning=tuning,
         level=torch.cat([level, level[-4:].mean(0, keepdim=True).expand(missing, -1)]),
         phase=pad((partials * partials.abs()).sum(1).angle() / (2 * math.pi), (0, missing)),
-        noise=_noise_level(audio - _play_partials(partials, turns, multiples, sample_rate), sample_rate, floor),
+        noise=_noise_level(audio - _play_partials(partials, turns, sample_rate), sample_rate, floor),
     )
 
 
@@ -144,11 +146,11 @@ def play_note(note: HarmonicNote, sample_rate: int, samples: int) -> Tensor:
     Returns:
         ``(samples,)``.
     """
-    multiples = _multiples(len(note.level), note.inharmonicity, note.f0, sample_rate)
-    level = note.level[: len(multiples)]
-    angle = 2 * math.pi * note.phase[: len(multiples), None].expand_as(level)
-    turns = _turns(note.f0, sample_rate, samples)
-    partials = _play_partials(torch.polar(10 ** (level / 20), angle), turns, multiples, sample_rate)
+    n_heard = _in_range(note.f0, note.tuning, sample_rate)
+    frequency = _orders(n_heard)[:, None] * note.f0 * note.tuning[:n_heard]
+    amplitude = 10 ** (note.level[:n_heard] / 20)
+    angle = 2 * math.pi * note.phase[:n_heard, None].expand_as(amplitude)
+    partials = _play_partials(torch.polar(amplitude, angle), _turns(frequency, sample_rate, samples), sample_rate)
     return partials + _play_noise(note.noise, sample_rate, samples)
 
 
@@ -157,15 +159,15 @@ def _track(audio: Tensor, f0: float, sample_rate: int) -> tuple[Tensor, float]:
     track = torch.full((1 + -(-len(audio) // _hop(sample_rate)),), f0, dtype=torch.float64)
     inharmonicity = 0.0
     for n_partials in TRACK_STAGES:
-        multiples = _multiples(n_partials, inharmonicity, track, sample_rate)
-        turns = _turns(track, sample_rate, len(audio))
-        partials = _amplitudes(audio, turns, multiples, _length(TRACK_WINDOW, f0, sample_rate), sample_rate)
-        steps = (partials[:, 1:] * partials[:, :-1].conj()).to(torch.complex128)
-        hz_per_radian = sample_rate / (2 * math.pi * _hop(sample_rate))
-        track = track * (1 + _common_error(steps, multiples, hz_per_radian / f0))
+        stretch = _stretch(n_partials, inharmonicity)
+        n_partials = _in_range(track, stretch[:, None], sample_rate)
+        multiples = _orders(n_partials) * stretch[:n_partials]
+        steps = _steps(audio, multiples[:, None] * track, _window_length(f0, sample_rate), sample_rate)
+        scale = _hz_per_radian(sample_rate) / f0
+        track = track * (1 + _common_error(steps, multiples, scale))
         track = track.clamp(f0 * 2 ** (-1 / 12), f0 * 2 ** (1 / 12))
-        inharmonicity = _fit_inharmonicity(steps.sum(1), multiples, hz_per_radian / f0)
-    return track.float(), inharmonicity
+        inharmonicity = _fit_inharmonicity(steps.sum(1), multiples, scale)
+    return track, inharmonicity
 
 
 def _common_error(steps: Tensor, multiples: Tensor, scale: float) -> Tensor:
@@ -179,10 +181,24 @@ def _common_error(steps: Tensor, multiples: Tensor, scale: float) -> Tensor:
     weight = steps.abs() * multiples[:, None].square()
     error = steps.angle() * scale / multiples[:, None]
     sums = torch.stack([(weight * error).sum(0), weight.sum(0)])[:, None]
-    window = torch.hann_window(TRACK_FRAMES + 2, periodic=False, dtype=torch.float64)[1:-1]
-    total, weights = conv1d(sums, window[None, None], padding=TRACK_FRAMES // 2)[:, 0]
-    between = total / (weights + 1e-4 * weights.max() + 1e-30)  # two frames; where there is no sound f0 stays
-    return torch.cat([between[:1], 0.5 * (between[1:] + between[:-1]), between[-1:]])
+    total, weights = conv1d(sums, _window(TRACK_FRAMES).double(), padding=TRACK_FRAMES // 2)[:, 0]
+    return _at_frames(total / (weights + 1e-4 * weights.max() + 1e-30))  # where there is no sound f0 stays
+
+
+def _own_errors(steps: Tensor) -> Tensor:
+    """Return how much too slowly each partial was turned, radians a frame, ``(n_partials, n_frames)``.
+
+    Less of it the weaker a partial is, by half 40 dB below the loudest: what stands there may be noise.
+    """
+    parts = torch.cat([steps.real, steps.imag])[:, None]
+    real, imaginary = conv1d(parts, _window(TUNING_FRAMES).double(), padding=TUNING_FRAMES // 2)[:, 0].chunk(2)
+    weak = 1e-4 * real.amax(0) + 1e-6 * real.amax() + 1e-30
+    return _at_frames(torch.atan2(imaginary, real + weak))
+
+
+def _at_frames(between: Tensor) -> Tensor:
+    """Bring what is known half-way between frames to the frames."""
+    return torch.cat([between[..., :1], 0.5 * (between[..., 1:] + between[..., :-1]), between[..., -1:]], -1)
 
 
 def _fit_inharmonicity(steps: Tensor, multiples: Tensor, scale: float) -> float:
@@ -196,25 +212,32 @@ def _fit_inharmonicity(steps: Tensor, multiples: Tensor, scale: float) -> float:
     return max(0.0, float(slope / (y - slope * (weight * squares).sum())))
 
 
-def _amplitudes(audio: Tensor, turns: Tensor, multiples: Tensor, length: int, sample_rate: int) -> Tensor:
+def _steps(audio: Tensor, frequency: Tensor, length: int, sample_rate: int) -> Tensor:
+    """Return how each partial turns against its supposed frequency from frame to frame.
+
+    The product of each complex amplitude and the conjugate of the one before, ``(n_partials, n_frames − 1)``.
+    """
+    partials = _amplitudes(audio, _turns(frequency, sample_rate, len(audio)), length, sample_rate)
+    return (partials[:, 1:] * partials[:, :-1].conj()).to(torch.complex128)
+
+
+def _amplitudes(audio: Tensor, turns: Tensor, length: int, sample_rate: int) -> Tensor:
     """Return the complex amplitude of each partial under a Hann window, ``(n_partials, n_frames)``.
 
     Beyond the ends of the sound the window is cut off, not filled with silence.
     """
-    hop = _hop(sample_rate)
-    window = torch.hann_window(length + 2, periodic=False)[1:-1]
-    angle = _angle(turns, multiples)
+    hop, angle = _hop(sample_rate), 2 * math.pi * turns
     rows = torch.cat([audio * angle.cos(), -audio * angle.sin(), torch.ones(1, len(audio))])
     after = -(-len(audio) // hop) * hop + length // 2 + 1 - len(audio)
-    sums = conv1d(pad(rows, (length // 2, after))[:, None], window[None, None], stride=hop)[:, 0]
+    sums = conv1d(pad(rows, (length // 2, after))[:, None], _window(length), stride=hop)[:, 0]
     real, imaginary = sums[:-1].chunk(2)
     return torch.complex(real, imaginary) * 2 / sums[-1]
 
 
-def _play_partials(partials: Tensor, turns: Tensor, multiples: Tensor, sample_rate: int) -> Tensor:
+def _play_partials(partials: Tensor, turns: Tensor, sample_rate: int) -> Tensor:
     """Return the sum of partials of slowly changing complex amplitudes, ``(samples,)``."""
-    angle = _angle(turns, multiples)
-    real, imaginary = (_per_sample(part, sample_rate, len(turns)) for part in (partials.real, partials.imag))
+    samples, angle = turns.shape[-1], 2 * math.pi * turns
+    real, imaginary = (_per_sample(part, sample_rate, samples) for part in (partials.real, partials.imag))
     return (real * angle.cos() - imaginary * angle.sin()).sum(0)
 
 
@@ -242,26 +265,41 @@ def _hop(sample_rate: int) -> int:
     return round(HOP_SECONDS * sample_rate)
 
 
-def _length(window: tuple[float, float], f0: float, sample_rate: int) -> int:
+def _hz_per_radian(sample_rate: int) -> float:
+    """Return the frequency of what turns by a radian a frame."""
+    return sample_rate / (2 * math.pi * _hop(sample_rate))
+
+
+def _window_length(f0: float, sample_rate: int) -> int:
     """Return an odd number of samples."""
-    periods, seconds = window
-    return 2 * round(max(periods / f0, seconds) * sample_rate / 2) + 1
+    return 2 * round(max(WINDOW_PERIODS / f0, WINDOW_SECONDS) * sample_rate / 2) + 1
 
 
-def _multiples(n_partials: int, inharmonicity: float, f0: Tensor, sample_rate: int) -> Tensor:
-    """Return the frequencies in f0 of those partials that are always low enough."""
-    order = torch.arange(1, n_partials + 1, dtype=torch.float64)
-    multiples = order * (1 + inharmonicity * order.square()).sqrt()
-    return multiples[multiples * f0.max() < HIGHEST * sample_rate]
+def _window(length: int) -> Tensor:
+    """Return a Hann window as a kernel, ``(1, 1, length)``."""
+    return torch.hann_window(length + 2, periodic=False)[None, None, 1:-1]
 
 
-def _turns(f0: Tensor, sample_rate: int, samples: int) -> Tensor:
-    """Return how often the fundamental has turned by each sample, ``(samples,)``."""
-    return (_per_sample(f0[None].double(), sample_rate, samples)[0] / sample_rate).cumsum(0)
+def _orders(n_partials: int) -> Tensor:
+    return torch.arange(1, n_partials + 1, dtype=torch.float64)
 
 
-def _angle(turns: Tensor, multiples: Tensor) -> Tensor:
-    return (multiples[:, None] * turns % 1).float() * (2 * math.pi)
+def _stretch(n_partials: int, inharmonicity: float) -> Tensor:
+    """Return the tuning of the partials of a stiff string, ``√(1 + B·k²)``."""
+    return (1 + inharmonicity * _orders(n_partials).square()).sqrt()
+
+
+def _in_range(f0: Tensor, tuning: Tensor, sample_rate: int) -> int:
+    """Return how many partials, from the first on, are always low enough."""
+    highest = (_orders(len(tuning))[:, None] * f0 * tuning).amax(1)
+    return int((highest < HIGHEST * sample_rate).cumprod(0).sum())
+
+
+def _turns(frequency: Tensor, sample_rate: int, samples: int) -> Tensor:
+    """Return the share of a turn at which each partial is: ``(rows, n_frames)`` in Hz to ``(rows, samples)``."""
+    each_frame = 0.5 * (frequency[:, 1:] + frequency[:, :-1]) * _hop(sample_rate) / sample_rate
+    turns = pad(each_frame.cumsum(1), (1, 0))
+    return (_per_sample(turns, sample_rate, samples) % 1).float()
 
 
 def _per_sample(values: Tensor, sample_rate: int, samples: int) -> Tensor:
