@@ -1,5 +1,6 @@
 """``intertone paper``: the experiments of a paper, as tables and pictures."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-
-@app.callback()
-def _group() -> None:
-    pass
+KNOWN = ("runs", "results", "results.json", "tables.md", "pictures", "sounds")
+"""What the folder of a paper holds."""
 
 
 class Budget(StrEnum):
@@ -28,8 +27,9 @@ class Budget(StrEnum):
     gpu = "gpu"
 
 
-KNOWN = ("runs", "results")
-"""What the folder of a paper holds."""
+@app.callback()
+def _papers() -> None:
+    """Keep the paper's name a word of the command line while there is one paper only."""
 
 
 @app.command()
@@ -37,6 +37,9 @@ def thesis(
     data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the experiments; what is done is not repeated.")],
     budget: Annotated[Budget, typer.Option("--budget", help="smoke: seconds; cpu: an hour or two; gpu: a day.")],
+    write: Annotated[
+        Path | None, typer.Option("--write", help="A Markdown page whose marked tables are replaced by these.")
+    ] = None,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
 ) -> None:
@@ -51,20 +54,25 @@ def thesis(
     from rich.progress import Progress as Bar
 
     from intertone.data.notes import Notes
-    from intertone.papers.experiment import Laboratory, run_all
+    from intertone.papers.experiment import Laboratory
+    from intertone.papers.replay import check_page, replay_thesis
     from intertone.papers.thesis import BUDGETS
 
+    if write is not None:
+        check_page(write)
     notes = Notes.open(data)
-    out.mkdir(exist_ok=True)
+    with disk_errors(out):
+        out.mkdir(exist_ok=True)
     console = Console(stderr=True)
     with Bar(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("")
+        task = bar.add_task("", total=None)
 
         def show(title: str, progress: "Progress", steps: int) -> None:
-            bar.update(
-                task, description=f"{title}, epoch {progress.epoch + 1}", completed=progress.step_in_epoch, total=steps
-            )
+            words = f"{title}, epoch {progress.epoch + 1}"
+            bar.update(task, description=words, completed=progress.step_in_epoch, total=steps)
 
         laboratory = Laboratory(notes, out, BUDGETS[budget.value], budget == Budget.smoke, device, show)
-        results = run_all(laboratory)
-    report.finish({"experiments": list(results), "folder": str(out)}, f"{len(results)} runs in {out}")
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        tables = replay_thesis(laboratory, command=command, page=write)
+    text = f"wrote {out / 'tables.md'}" + (f" and the tables of {write}" if write else "")
+    report.finish({"folder": str(out), "tables": tables}, text)

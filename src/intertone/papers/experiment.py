@@ -14,14 +14,14 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import Rows, draw_notes, draw_pairs
-from intertone.files import disk_errors, write_json
+from intertone.files import disk_errors
 from intertone.papers.judging import by_codec, judge_notes, judge_pairs, rows_in_tune
+from intertone.papers.store import Result, read_result, write_result
 from intertone.papers.thesis import SMOKE_CHANNELS, Budget, Experiment, chosen, sgd_probes, train_config
 from intertone.train import Progress, TrainConfig, TrainingStoppedError, train_codec
 
 logger = logging.getLogger(__name__)
 
-Result = dict[str, Any]
 OnStep = Callable[[str, Progress, int], None]
 
 
@@ -89,7 +89,7 @@ class Laboratory:
         """Return the held-out pairs whose morphs are judged."""
         return draw_pairs(self.notes, self.budget.n_pairs, split="test", seed=self.budget.seed)
 
-    def judging(self) -> dict[str, int]:
+    def judging(self) -> dict[str, Any]:
         """Return what a judgement depends on beside codec and notes."""
         return {name: getattr(self.budget, name) for name in ("n_notes", "n_pairs", "seed")}
 
@@ -103,9 +103,6 @@ class Laboratory:
 
     def settings(self, experiment: Experiment) -> TrainConfig:
         """Return the settings of an experiment's run."""
-        if experiment.one_instrument:
-            instrument = json.dumps([one_instrument(self.notes)[1]])
-            experiment = replace(experiment, changes=(*experiment.changes, f"choice.instruments={instrument}"))
         config = train_config(experiment, self.budget)
         if not self.smoke:
             return config
@@ -138,6 +135,9 @@ def run_all(laboratory: Laboratory) -> dict[str, Result]:
             best = min(probes, key=lambda probe: final_loss(results[probe.name]))
             rate = next(line for line in best.changes if line.startswith("learning_rate"))
             experiment = replace(experiment, changes=(*experiment.changes, rate))
+        if experiment.one_instrument:
+            instrument = json.dumps([one_instrument(laboratory.notes)[1]])
+            experiment = replace(experiment, changes=(*experiment.changes, f"choice.instruments={instrument}"))
         results[experiment.name] = run_one(laboratory, experiment)
     return results
 
@@ -167,7 +167,7 @@ def run_one(laboratory: Laboratory, experiment: Experiment, *, judged: bool = Tr
     """
     settings = laboratory.settings(experiment)
     path = laboratory.folder / "results" / f"{experiment.name}.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = read_result(path)
     digest = laboratory.notes.digest()
     trained = bool(known) and known["notes"] == digest and TrainConfig.parse(known["settings"]) == settings
     if not trained:
@@ -179,9 +179,7 @@ def run_one(laboratory: Laboratory, experiment: Experiment, *, judged: bool = Tr
         if not known["stopped"]:
             known |= _judge(laboratory, experiment)
         known["judging"] = laboratory.judging()
-    with disk_errors(path):
-        path.parent.mkdir(exist_ok=True)
-    write_json(path, known)
+    write_result(path, known)
     return known
 
 

@@ -8,9 +8,6 @@ from intertone.codec import SHIPPED, CodecConfig
 from intertone.config import Settings, override
 from intertone.train import TrainConfig
 
-SGD_RATES = (0.03, 0.3, 3.0)
-"""Learning rates that stochastic gradient descent is tried with before its experiment."""
-
 CODE_SIZE = 2048
 """Numbers of four seconds, in every experiment whose factor is another one."""
 
@@ -84,7 +81,7 @@ EXPERIMENTS = (
         ("model.activation=relu", "model.order=conv-activation-norm"),
     ),
 )
-"""The default and what differs from it in one factor; ``sgd`` gets the best of ``SGD_RATES``."""
+"""The default and what differs from it in one factor; ``sgd`` gets the best of the budget's rates."""
 
 
 class Budget(Settings):
@@ -95,23 +92,36 @@ class Budget(Settings):
     notes_per_epoch: int = Field(320, ge=2, description="examples of an epoch")
     batch_size: int = Field(16, ge=2, description="examples of a step")
     valid_notes: int = Field(64, ge=1, description="notes of a validation")
-    probe_epochs: int = Field(3, ge=1, description="of the search for a learning rate of SGD")
+    sgd_rates: tuple[float, ...] = Field((0.03, 0.3, 3.0), description="learning rates that SGD is tried with")
+    probe_epochs: int = Field(3, ge=1, description="of that trial")
     changes: tuple[str, ...] = Field((), description="overrides of every experiment")
     n_notes: int = Field(64, ge=1, description="held-out notes that are given back and judged")
     n_pairs: int = Field(24, ge=0, description="held-out pairs whose half-way morphs are judged")
     seed: int = Field(0, ge=0, lt=2**32, description="of what is judged, and of random phase")
+    n_components: int = Field(CODE_SIZE, ge=1, description="of the linear code")
+    n_probe_notes: int = Field(3000, ge=10, description="training notes whose codes are read by linear probes")
+    n_foreign_notes: int = Field(640, ge=2, description="held-out notes whose codes are read by linear probes")
+
+    @property
+    def examples(self) -> int:
+        """Notes that a run trains on, repetitions counted."""
+        return self.epochs * self.notes_per_epoch
 
 
 BUDGETS = {
     "smoke": Budget(
-        names=("default", "seed-1", "log-mel", "slices", "depth-3", "sgd", "rate-1e-5", "one-instrument"),
+        names=("default", "seed-1", "log-mel", "slices", "sgd", "one-instrument"),
         epochs=2,
         notes_per_epoch=4,
         batch_size=4,
         valid_notes=2,
+        sgd_rates=(0.03, 0.3),
         probe_epochs=1,
         n_notes=2,
         n_pairs=2,
+        n_components=4,
+        n_probe_notes=24,
+        n_foreign_notes=8,
     ),
     "cpu": Budget(),
     "gpu": Budget(epochs=60, notes_per_epoch=4096, valid_notes=512, probe_epochs=3, n_notes=512, n_pairs=256),
@@ -138,7 +148,7 @@ def sgd_probes(budget: Budget) -> list[Experiment]:
             f"SGD, learning rate {rate:g}",
             ("optimiser=sgd", f"learning_rate={rate:g}", f"epochs={budget.probe_epochs}"),
         )
-        for rate in SGD_RATES
+        for rate in budget.sgd_rates
     ]
 
 

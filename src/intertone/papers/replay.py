@@ -1,0 +1,61 @@
+"""The thesis's chapter 4 from start to end: runs, judgements, tables, pictures, sounds."""
+
+from pathlib import Path
+
+from intertone.files import replacing, write_json
+from intertone.papers.anchors import judge_anchors, judge_representations
+from intertone.papers.codes import study_codes
+from intertone.papers.experiment import Laboratory, run_all
+from intertone.papers.pictures import draw_all, make_folders, save_sounds
+from intertone.papers.tables import make_tables
+from intertone.papers.write_up import read_page, whole_page, write_page
+
+TABLES = (
+    *("settings", "reconstruction", "morphs", "learning", "one-instrument"),
+    *("representations", "probes", "map", "moves"),
+)
+"""Names that a page's marks may have."""
+
+
+def check_page(page: Path) -> None:
+    """Refuse a page that the tables could not be put into, before any work is done.
+
+    Raises:
+        InputError: If it cannot be read, or its marks do not fit.
+    """
+    read_page(page, dict.fromkeys(TABLES, ""))
+
+
+def replay_thesis(laboratory: Laboratory, *, command: str, page: Path | None = None) -> dict[str, str]:
+    """Do every experiment that is not done yet, and write what came out.
+
+    Into the folder of the experiments: ``results.json``, ``tables.md``, ``pictures/`` and ``sounds/``.
+
+    Args:
+        laboratory: Notes, folder and budget.
+        command: What made the tables, for the pages.
+        page: A Markdown page whose marked tables are replaced, and that gets copies of the pictures.
+
+    Returns:
+        The tables, name → Markdown.
+
+    Raises:
+        InputError: If notes, folder or page do not fit.
+        KeyboardInterrupt: If the process was told to end; the same call goes on.
+    """
+    results = run_all(laboratory)
+    anchors, representations = judge_anchors(laboratory), judge_representations(laboratory)
+    codes = study_codes(laboratory)
+    tables = make_tables(results, anchors, representations, codes)
+    folder = laboratory.folder
+    pictures, sounds = folder / "pictures", folder / "sounds"
+    make_folders(pictures, sounds)
+    draw_all(pictures, results, anchors, codes)
+    save_sounds(laboratory, results, sounds, pictures)
+    found = {"experiments": results, "anchors": anchors, "representations": representations, "codes": codes}
+    write_json(folder / "results.json", {"command": command, "budget": laboratory.budget.model_dump(), **found})
+    with replacing(folder / "tables.md") as temporary:
+        temporary.write_text(whole_page(tables, command=command), encoding="utf-8")
+    if page is not None:
+        write_page(page, tables, pictures)
+    return tables

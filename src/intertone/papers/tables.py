@@ -1,0 +1,227 @@
+"""The tables of the thesis's page, as Markdown, from results."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from intertone.papers.judging import mean
+from intertone.papers.store import Result
+
+NONE = "none"
+"""What a difference is called that is no larger than the spread of the default's seeds."""
+
+STILL_FALLING = 0.02
+"""A run is unfinished whose best validation loss fell by more than this share in the last quarter of its steps."""
+
+
+def make_tables(
+    results: Mapping[str, Result], anchors: Mapping[str, Result], representations: Mapping[str, Result], codes: Result
+) -> dict[str, str]:
+    """Return every table by name.
+
+    Args:
+        results: From ``run_all``.
+        anchors: From ``judge_anchors``.
+        representations: From ``judge_representations``.
+        codes: From ``study_codes``.
+
+    Returns:
+        Name → Markdown, without a title.
+    """
+    return {
+        "settings": _settings(results),
+        "reconstruction": _reconstruction(results, anchors),
+        "morphs": _morphs(results, anchors),
+        "learning": _learning(results),
+        "one-instrument": _one_instrument(results),
+        "representations": _representations(representations),
+        "probes": _probes(codes["probes"]),
+        "map": _map(codes["map"]),
+        "moves": _moves(codes["moves"]),
+    }
+
+
+def against_default(values: Mapping[str, float], name: str) -> str:
+    """Return how far a value is from the mean of the default's seeds, or that this is no difference.
+
+    Args:
+        values: Name of the experiment → value; ``default`` and ``seed-…`` are the default's.
+        name: Of the experiment.
+
+    Returns:
+        The signed difference; ``none`` where it is no larger than the spread of the seeds; empty for the seeds.
+
+    Example:
+        >>> found = {"default": 5.0, "seed-1": 6.0, "relu": 6.4, "depth-3": 4.0}
+        >>> [against_default(found, name) for name in ("relu", "depth-3", "seed-1")]
+        ['none', '−1.50', '']
+    """
+    seeds = [value for key, value in values.items() if is_default(key)]
+    if is_default(name) or not seeds:
+        return ""
+    difference = values[name] - sum(seeds) / len(seeds)
+    return NONE if abs(difference) <= max(seeds) - min(seeds) else _signed(difference)
+
+
+def is_default(name: str) -> bool:
+    """Return whether an experiment is the default with some seed."""
+    return name == "default" or name.startswith("seed-")
+
+
+def is_unfinished(curve: Sequence[Result]) -> bool:
+    """Return whether the best validation loss still fell by more than 2 % in the last quarter of the steps.
+
+    Example:
+        >>> [is_unfinished([{"loss": loss} for loss in losses]) for losses in ([9, 5, 4, 4], [9, 5, 4, 3])]
+        [False, True]
+    """
+    losses = [float(point["loss"]) for point in curve]
+    last = max(1, len(losses) // 4)
+    return len(losses) > last and min(losses[-last:]) < (1 - STILL_FALLING) * min(losses[:-last])
+
+
+def _settings(results: Mapping[str, Result]) -> str:
+    rows = []
+    for result in results.values():
+        changes = " ".join(f"`{line}`" for line in result["changes"]) or "–"
+        counts = ("–", "–") if result["stopped"] else (f"{result['weights'] / 1e6:.2f} M", f"{result['code']:,}")
+        steps = str(result["curve"][-1]["step"]) if result["curve"] else "–"
+        rows.append((result["title"], result["factor"], changes, *counts, steps, _number(result["seconds"], 0)))
+    return _markdown(("experiment", "factor", "`--set`", "weights", "code", "steps", "seconds"), rows)
+
+
+def _reconstruction(results: Mapping[str, Result], anchors: Mapping[str, Result]) -> str:
+    judged = {name: result for name, result in results.items() if result.get("figures")}
+    found = {
+        key: {name: mean(result["figures"][key]) for name, result in judged.items()}
+        for key in ("log_mel_estimated", "above_floor")
+    }
+    rows = []
+    for name, result in judged.items():
+        cells = _figures(result["figures"])
+        for place, key in ((2, "log_mel_estimated"), (4, "above_floor")):
+            cells.insert(place, against_default({k: v for k, v in found[key].items() if v is not None}, name))
+        rows.append((result["title"], *cells, _number(result["seconds"], 0)))
+    for anchor in anchors.values():
+        kept, estimated, above, loud, tuned = _figures(anchor["figures"])
+        rows.append((f"*{anchor['title']}*", kept, estimated, "", above, "", loud, tuned, "–"))
+    columns = ("experiment", "log-mel, kept phase", "estimated phase", "against the default", "dB RMSE")
+    return _markdown((*columns, "against the default", "loud cells", "in tune", "seconds"), rows)
+
+
+def _morphs(results: Mapping[str, Result], anchors: Mapping[str, Result]) -> str:
+    rows = []
+    for result in (*results.values(), *anchors.values()):
+        morphs = result.get("morphs")
+        if not morphs:
+            continue
+        shares = [(_percent(morphs[by]["in_tune"]), _number(morphs[by]["median_cents"], 1)) for by in _METHODS]
+        rows.append((result["title"], str(morphs["n"]), str(morphs["n_measured"]), *shares[0], *shares[1]))
+    columns = ("experiment", "pairs", "measured", "in tune", "median cents")
+    return _markdown((*columns, "no network: in tune", "no network: median cents"), rows)
+
+
+_METHODS = ("codec", "log magnitude")
+
+
+def _learning(results: Mapping[str, Result]) -> str:
+    rows = []
+    for result in results.values():
+        if result["stopped"] or not result["curve"]:
+            rows.append((result["title"], "–", "–", "–", f"stopped: {result['stopped']}"))
+            continue
+        top_db, curve = result["settings"]["representation"]["top_db"], result["curve"]
+        errors = [top_db * math.sqrt(point["loss"]) for point in curve]
+        ends = (f"{errors[0]:.2f}", f"{errors[-1]:.2f}", f"{min(errors):.2f}")
+        rows.append((result["title"], *ends, "unfinished" if is_unfinished(curve) else "no longer falling"))
+    return _markdown(("experiment", "first validation, dB RMSE", "last", "best", "at its end"), rows)
+
+
+def _one_instrument(results: Mapping[str, Result]) -> str:
+    known = [result for result in results.values() if result.get("own")]
+    if not known:
+        return "Not in this budget."
+    result, default = known[0], results["default"]
+    rows = [
+        (title, where, *_figures(figures))
+        for title, where, figures in (
+            ("trained on it alone", "its held-out pitches", result["own"]),
+            ("default", "its held-out pitches", result["own_default"]),
+            ("trained on it alone", "other instruments", result["figures"]),
+            ("default", "other instruments", default["figures"]),
+        )
+    ]
+    columns = ("network", "judged on", "log-mel, kept phase", "estimated phase", "dB RMSE", "loud cells", "in tune")
+    return _markdown(columns, rows)
+
+
+def _representations(representations: Mapping[str, Result]) -> str:
+    rows = [(result["title"], *_figures(result["figures"])) for result in representations.values()]
+    columns = ("representation of", "log-mel, kept phase", "estimated phase", "dB RMSE", "loud cells", "in tune")
+    return _markdown(columns, rows)
+
+
+def _probes(probes: Sequence[Result]) -> str:
+    if not probes:
+        return "No property has two values in these notes."
+    views = list(dict.fromkeys(view for line in probes for place in _PLACES for view in _shares(line, place)))
+    rows = []
+    for line in probes:
+        for place, words in _PLACES.items():
+            if line[place] is None:
+                continue
+            head = (f"{line['task']}, {words}", str(line["classes"]), str(line["fitted"]), str(line[place]["n"]))
+            shares = [_percent(_shares(line, place).get(view)) for view in views]
+            rows.append((*head, _percent(line[place]["constant"]), *shares))
+    return _markdown(("what is read", "classes", "fitted to", "judged on", "constant guess", *views), rows)
+
+
+_PLACES = {"known": "known instruments", "foreign": "other instruments"}
+
+
+def _shares(line: Result, place: str) -> Mapping[str, float]:
+    return line[place]["shares"] if line[place] else {}
+
+
+def _map(maps: Mapping[str, Result]) -> str:
+    rows = [
+        (name, word, _percent(found["share"][axis]), *(_number(found[key][axis], 2) for key in ("pitch", "velocity")))
+        for name, found in maps.items()
+        for axis, word in enumerate(("first", "second"))
+    ]
+    return _markdown(("codes of", "axis", "share of the variance", "r with pitch", "r with velocity"), rows)
+
+
+def _moves(moves: Mapping[str, Sequence[Result]]) -> str:
+    rows = []
+    for name, found in moves.items():
+        for move in found:
+            band = f"{move['hz'][0]:.0f}–{move['hz'][1]:.0f}"
+            largest = [max(move[word], key=abs) for word in ("up", "down")]
+            shares = (_percent(move["inside"]), f"{move['width']:.0f}")
+            rows.append((name, str(move["number"]), str(move["channel"]), band, *map(_signed, largest), *shares))
+    columns = ("code of", "number", "channel", "its band, Hz", "largest change at +2 σ, dB", "at −2 σ, dB")
+    return _markdown((*columns, "squared change in its band", "band with 90 % of it, Hz"), rows)
+
+
+def _figures(figures: Mapping[str, list[float | None]]) -> list[str]:
+    """Return log-mel (kept, estimated), dB RMSE, loud cells, share in tune."""
+    keys = ("log_mel_kept", "log_mel_estimated", "above_floor", "loud_cells")
+    return [*(_number(mean(figures[key]), 2) for key in keys), _percent(mean(figures["in_tune"]))]
+
+
+def _markdown(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    columns = list(columns)
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f} %"

@@ -1,0 +1,80 @@
+"""The page of a paper: hand-written text, and tables that the command puts between marks."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from intertone.errors import InputError
+from intertone.files import disk_errors, replacing
+
+MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def fill(text: str, tables: Mapping[str, str]) -> str:
+    """Return a page with its tables replaced by the given ones.
+
+    Args:
+        text: Markdown with ``<!-- table: name -->`` … ``<!-- end -->`` around each table.
+        tables: Name → Markdown.
+
+    Returns:
+        The page; what stands outside of the marks is left as it is.
+
+    Raises:
+        InputError: If the page has no mark, or one of a table that there is not.
+
+    Example:
+        >>> fill("Ours:\\n<!-- table: ours -->\\nold\\n<!-- end -->\\n", {"ours": "| new |"})
+        'Ours:\\n<!-- table: ours -->\\n| new |\\n<!-- end -->\\n'
+    """
+    names = [found[1] for found in MARK.findall(text)]
+    if not names:
+        raise InputError("the page must have a mark <!-- table: name --> … <!-- end -->, got none")
+    for name in names:
+        if name not in tables:
+            raise InputError(f"a mark must name one of the tables {', '.join(tables)}, got {name}")
+    return MARK.sub(lambda found: f"{found[1]}{tables[found[2]]}\n{found[3]}", text)
+
+
+def read_page(page: Path, tables: Mapping[str, str]) -> str:
+    """Return a page from disk with its tables replaced.
+
+    Raises:
+        InputError: If it cannot be read, or as ``fill``.
+    """
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"the page must be a readable text file, got {page}") from None
+    return fill(text, tables)
+
+
+def write_page(page: Path, tables: Mapping[str, str], pictures: Path) -> None:
+    """Replace the tables of a page, and put copies of the pictures into ``images/`` beside it.
+
+    Args:
+        page: The page.
+        tables: Name → Markdown.
+        pictures: Folder of the ``.png`` files; a copy is named after page and picture.
+
+    Raises:
+        InputError: As ``read_page``, or if the page's folder cannot be written.
+    """
+    text = read_page(page, tables)
+    images = page.parent / "images"
+    with disk_errors(images):
+        images.mkdir(exist_ok=True)
+    for picture in sorted(pictures.glob("*.png")):
+        with replacing(images / f"{page.stem}-{picture.name}") as temporary:
+            shutil.copyfile(picture, temporary)
+    with replacing(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def whole_page(tables: Mapping[str, str], *, command: str) -> str:
+    """Return all tables as one page, for the folder of the experiments."""
+    parts = ["# The experiments of the thesis's chapter 4", f"`{command}`"]
+    for name, table in tables.items():
+        parts += [f"## {name.capitalize().replace('-', ' ')}", table]
+    return "\n\n".join(parts) + "\n"

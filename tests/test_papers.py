@@ -1,0 +1,363 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import typer
+from conftest import SMALL_MODEL, untrained_codec
+from sklearn.linear_model import Ridge
+from typer.testing import CliRunner
+
+from intertone.cli.paper import app as paper_app
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.models import build_model
+from intertone.papers import experiment as experiments
+from intertone.papers.codes import Coded, _narrowest, encode_notes, map_codes, move_numbers, probe_codes
+from intertone.papers.experiment import Laboratory, one_instrument, run_all, run_one
+from intertone.papers.judging import by_codec, by_image, in_tune, judge_notes, judge_pairs, rows_in_tune
+from intertone.papers.probes import accuracy, best_constant, fit_probe
+from intertone.papers.replay import TABLES, replay_thesis
+from intertone.papers.tables import against_default, is_unfinished
+from intertone.papers.thesis import BUDGETS, CODE_SIZE, EXPERIMENTS, Experiment, sgd_probes, train_config
+from intertone.papers.write_up import fill, write_page
+from intertone.representation import build_representation
+from intertone.train import TrainConfig
+
+ROOT = Path(__file__).parent.parent
+
+
+# settings
+
+
+def test_the_default_is_the_network_of_the_shipped_codec() -> None:
+    default, shipped = train_config(EXPERIMENTS[0], BUDGETS["cpu"]), TrainConfig.read(ROOT / "configs" / "thesis.toml")
+    assert (default.representation, default.model) == (shipped.representation, shipped.model)
+    assert (default.learning_rate, default.weight_decay) == (shipped.learning_rate, shipped.weight_decay)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
+def test_every_experiment_changes_the_network_in_its_factor_alone(experiment: Experiment) -> None:
+    config, default = (train_config(one, BUDGETS["cpu"]) for one in (experiment, EXPERIMENTS[0]))
+    representation = build_representation(config.representation)
+    model = build_model(config.model, n_features=representation.n_features)
+    code = model.latent_dim * model.n_latents(representation.n_frames(64000))
+    assert code == (int(experiment.name.removeprefix("code-")) if experiment.factor == "code size" else CODE_SIZE)
+    assert (config == default) == (experiment.one_instrument or experiment.name == "default")
+    same = ("epochs", "notes_per_epoch", "batch_size", "choice", "precision", "plateau_patience", "weight_decay")
+    assert all(getattr(config, name) == getattr(default, name) for name in same)
+    features = torch.rand(1, representation.n_features, 40)
+    assert model(features).shape == features.shape
+
+
+def test_a_full_budget_has_all_experiments_and_ends_before_a_plateau() -> None:
+    assert len({experiment.name for experiment in EXPERIMENTS}) == len(EXPERIMENTS) == 21
+    for name in ("cpu", "gpu"):
+        config = train_config(EXPERIMENTS[0], BUDGETS[name])
+        assert not BUDGETS[name].names
+        assert min(config.plateau_patience, config.stop_patience) >= config.epochs
+    assert [probe.changes[1] for probe in sgd_probes(BUDGETS["cpu"])] == [
+        "learning_rate=0.03",
+        "learning_rate=0.3",
+        "learning_rate=3",
+    ]
+
+
+# one instrument
+
+
+def test_one_instrument_is_split_by_pitch(notes: Notes) -> None:
+    own, instrument = one_instrument(notes)
+    assert instrument == "instrument-0"
+    parts = {split: own.select(split=split) for split in ("train", "valid", "test")}
+    assert {split: len(rows) for split, rows in parts.items()} == {"train": 6, "valid": 1, "test": 1}
+    assert not set(own.pitch[parts["train"]]) & set(own.pitch[[*parts["valid"], *parts["test"]]])
+    assert all((own.instrument[rows] == instrument).all() for rows in parts.values())
+    assert set(notes.split) == {"train", "valid", "test"}  # the given ones are as they were
+
+
+def test_an_instrument_of_two_pitches_is_refused(notes: Notes) -> None:
+    few = Notes.open(notes.folder)
+    few.pitch = np.where(few.pitch < 60, 50, 60)
+    with pytest.raises(InputError, match="at least three pitches, got 2 of instrument-0"):
+        one_instrument(few)
+
+
+# judging
+
+
+def test_a_perfect_copy_has_no_error_and_is_in_tune(notes: Notes) -> None:
+    rows = notes.select(split="test")[:3]
+    found = judge_notes(lambda audio, phase: audio, notes, rows, rows_in_tune(notes, rows))
+    assert found["log_mel_kept"] == found["log_mel_estimated"] == found["above_floor"] == [0.0, 0.0, 0.0]
+    assert found["in_tune"] == [1.0, 1.0, 1.0]
+
+
+def test_a_wrong_note_is_out_of_tune(notes: Notes) -> None:
+    low, high = (notes.audio(notes.select(split="test", pitch=pitch))[0] for pitch in (48, 60))
+    assert in_tune(low, 16000, 48) and in_tune(high, 16000, 60)
+    assert not in_tune(low, 16000, 60) and not in_tune(low, 16000, 49)
+    rows = notes.select(split="test", pitch=48)
+    found = judge_notes(lambda audio, phase: high[None], notes, rows, [True])
+    assert found["in_tune"] == [0.0]
+    assert judge_notes(lambda audio, phase: high[None], notes, rows, [False])["in_tune"] == [None]
+
+
+def test_true_features_come_back_and_a_network_is_worse(notes: Notes) -> None:
+    rows = notes.select(split="test")[:2]
+    codec = untrained_codec()
+    true = judge_notes(by_image(codec, lambda features: features, seed=0), notes, rows, [False, False])
+    ours = judge_notes(by_codec(codec, seed=0), notes, rows, [False, False])
+    assert max(true["log_mel_kept"]) < 0.1 and max(true["log_mel_estimated"]) < 0.5
+    assert min(ours["log_mel_kept"]) > 5
+
+
+def test_pairs_need_two_instruments(notes: Notes) -> None:
+    nothing = judge_pairs(untrained_codec(), notes, np.empty((0, 2), np.int64), seed=0)
+    assert nothing == {
+        "n": 0,
+        "n_measured": 0,
+        "codec": {"in_tune": None, "median_cents": None},
+        "log magnitude": {"in_tune": None, "median_cents": None},
+    }
+    rows = [notes.select(instrument=f"instrument-{number}", pitch=60)[0] for number in (0, 1)]
+    found = judge_pairs(untrained_codec(), notes, np.array([rows]), seed=0)
+    assert found["n_measured"] == 1 and found["log magnitude"]["in_tune"] == 1.0
+
+
+# probes
+
+
+def test_a_probe_agrees_with_another_ridge_regression() -> None:
+    generator = np.random.default_rng(0)
+    features, labels = generator.normal(size=(60, 7)) * np.arange(1, 8), generator.integers(3, size=60)
+    probe = fit_probe(features, labels)
+    standard = (features - features.mean(0)) / features.std(0)
+    other = Ridge(alpha=probe.penalty * 60).fit(standard, np.eye(3)[labels])
+    scores = standard @ probe.weights + probe.offset
+    assert np.allclose(scores, other.predict(standard), atol=1e-8)
+
+
+def test_the_penalty_is_the_one_of_leaving_one_out() -> None:
+    generator = np.random.default_rng(1)
+    features = generator.normal(size=(24, 30))
+    labels = (features[:, 0] + generator.normal(size=24) > 0).astype(int)
+    standard = (features - features.mean(0)) / features.std(0)
+    targets = np.eye(2)[labels]
+
+    def left_out(penalty: float) -> float:
+        errors = []
+        for row in range(24):
+            rest = np.arange(24) != row
+            model = Ridge(alpha=penalty * 24).fit(standard[rest], targets[rest])
+            errors.append((model.predict(standard[[row]]) - targets[row]) ** 2)
+        return float(np.mean(errors))
+
+    penalties = [10.0**power for power in range(-4, 5)]
+    assert fit_probe(features, labels).penalty == min(penalties, key=left_out)
+
+
+def test_a_probe_reads_what_is_there_and_nothing_else() -> None:
+    generator = np.random.default_rng(2)
+    labels = generator.integers(4, size=400)
+    seen = np.eye(4)[labels] + 0.1 * generator.normal(size=(400, 4))
+    noise = generator.normal(size=(400, 4))
+    known, unknown = (accuracy(fit_probe(view[:200], labels[:200]), view[200:], labels[200:]) for view in (seen, noise))
+    assert known == 1.0
+    assert unknown < 0.4
+    assert best_constant(np.array([1, 1, 1, 2])) == 0.75
+    with pytest.raises(ValueError, match="at least two classes, got 1"):
+        fit_probe(seen, np.zeros(400))
+
+
+def test_probes_hold_out_pitches_and_instruments(notes: Notes) -> None:
+    known, foreign = notes.select(split="train"), notes.select(split="test")
+    notes = Notes.open(notes.folder)
+    notes.family = notes.instrument.copy()
+    notes.family[foreign] = "instrument-1"
+    numbers = {name: float(place) for place, name in enumerate(np.unique(notes.family))}
+
+    def view(rows: np.ndarray) -> Coded:
+        pitch, family = notes.pitch[rows] / 1.0, np.array([numbers[name] for name in notes.family[rows]])
+        return Coded(rows, {"both": np.eye(24)[(pitch - 48).astype(int)] + family[:, None] ** [[0.0] * 23 + [2.0]]})
+
+    found = {line["task"]: line for line in probe_codes(notes, view(known), view(foreign))}
+    assert set(found) == {"pitch", "family"}  # there is one velocity only
+    assert found["pitch"]["known"] is None
+    assert found["pitch"]["foreign"] == {"n": 8, "constant": 0.125, "shares": {"both": 1.0}}
+    # of eight pitches two are held out: the third and the eighth
+    assert (found["family"]["fitted"], found["family"]["known"]["n"]) == (18, 6)
+    assert found["family"]["classes"] == 3
+    assert found["family"]["foreign"]["n"] == 8
+
+
+# codes
+
+
+def test_a_map_finds_the_axis_that_was_put_in(notes: Notes) -> None:
+    generator = np.random.default_rng(0)
+    known, foreign = notes.select(split="train"), notes.select(split="test")
+
+    def view(rows: np.ndarray) -> Coded:
+        directions = np.outer(notes.pitch[rows] - 58.0, [3.0, 4.0, 0.0])
+        return Coded(rows, {"code": directions + 0.1 * generator.normal(size=(len(rows), 3))})
+
+    found = map_codes(notes, view(known), view(foreign), "code")
+    assert found["share"][0] > 0.99
+    assert found["pitch"][0] == pytest.approx(1, abs=1e-3)
+    assert found["velocity"] == [None, None]
+    assert len(found["points"]) == 8 and found["points"][0][2:] == ["synthetic", 48]
+
+
+def test_a_moved_number_changes_its_own_band_most(notes: Notes) -> None:
+    codec = untrained_codec()
+    rows = notes.select(split="train")
+    coded = encode_notes({"code": codec}, notes, rows)
+    assert coded.views["code"].shape == (24, codec.model.latent_dim)
+    assert coded.views["mean spectrum, no network"].shape == (24, 512)
+    moves = move_numbers(codec, notes, coded.views["code"], rows[:4])
+    assert len({move["channel"] for move in moves}) == len(moves) == 3
+    for move in moves:
+        n_rows = codec.model.rows
+        first = move["number"] % n_rows * 32  # the small network has 32 bins to a number, of 15.625 Hz
+        assert move["hz"] == [first * 15.625, (first + 32) * 15.625]
+        squares = np.square(move["up"]) + np.square(move["down"])
+        reach = slice(max(0, first - 96), first + 128)  # five cells of 5 by 5 kernels
+        assert squares[reach].sum() > 0.99 * squares.sum() > 0
+    assert codec.config.model == SMALL_MODEL
+
+
+def test_the_narrowest_band() -> None:
+    assert _narrowest(np.array([0.0, 1.0, 8.0, 1.0, 0.0]), 0.8) == 1
+    assert _narrowest(np.array([0.0, 1.0, 8.0, 1.0, 0.0]), 0.9) == 2
+    assert _narrowest(np.array([1.0, 0.0, 0.0, 1.0]), 0.9) == 4
+    assert _narrowest(np.zeros(4), 0.9) == 0
+
+
+# tables and page
+
+
+def test_a_difference_within_the_spread_is_none() -> None:
+    found = {"default": 5.0, "seed-1": 6.0, "seed-2": 5.5, "a": 6.5, "b": 6.51, "c": 4.4}
+    assert [against_default(found, name) for name in ("default", "a", "b", "c")] == ["", "none", "+1.01", "−1.10"]
+
+
+def test_a_curve_is_unfinished_where_it_still_falls() -> None:
+    assert is_unfinished([{"loss": loss} for loss in (8, 4, 2, 1)])
+    assert not is_unfinished([{"loss": loss} for loss in (8, 4, 2, 1.99)])
+    assert not is_unfinished([{"loss": 1}])
+
+
+def test_a_page_keeps_its_words_and_refuses_unknown_marks(tmp_path: Path) -> None:
+    page = tmp_path / "thesis.md"
+    page.write_text("before\n<!-- table: map -->\n| old |\n<!-- end -->\nafter\n")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "map.png").write_bytes(b"picture")
+    for _ in range(2):
+        write_page(page, {"map": "| new \\1 |"}, tmp_path / "pictures")
+    assert page.read_text() == "before\n<!-- table: map -->\n| new \\1 |\n<!-- end -->\nafter\n"
+    assert (tmp_path / "images" / "thesis-map.png").read_bytes() == b"picture"
+    with pytest.raises(InputError, match="one of the tables map, got maps"):
+        fill("<!-- table: maps -->\n<!-- end -->", {"map": ""})
+    with pytest.raises(InputError, match="must have a mark"):
+        fill("text", {"map": ""})
+
+
+def test_the_committed_page_has_every_table() -> None:
+    text = (ROOT / "docs" / "papers" / "thesis.md").read_text(encoding="utf-8")
+    assert fill(text, dict.fromkeys(TABLES, "")) != text
+    for name in TABLES:
+        assert text.count(f"<!-- table: {name} -->") == 1
+    for picture in ("learning", "reconstruction", "note", "morph", "map", "moves"):
+        assert f"(images/thesis-{picture}.png)" in text
+        assert (ROOT / "docs" / "papers" / "images" / f"thesis-{picture}.png").is_file()
+
+
+# the command
+
+TINY = BUDGETS["smoke"].model_copy(update={"names": ("default", "one-instrument"), "n_notes": 1})
+
+
+def test_what_is_done_is_not_done_again(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    laboratory = Laboratory(notes, tmp_path, TINY, smoke=True)
+    first = run_all(laboratory)
+    assert list(first) == ["default", "one-instrument"]
+    assert first["one-instrument"]["changes"] == ['choice.instruments=["instrument-0"]']
+    assert [point["step"] for point in first["default"]["curve"]] == [1, 2]
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("trained or judged again")
+
+    monkeypatch.setattr(experiments, "train_codec", never)
+    monkeypatch.setattr(experiments, "judge_notes", never)
+    assert run_all(Laboratory(notes, tmp_path, TINY, smoke=True)) == first
+    # other notes to judge: judged again, not trained again
+    with pytest.raises(AssertionError, match="judged again"):
+        run_all(Laboratory(notes, tmp_path, TINY.model_copy(update={"seed": 1}), smoke=True))
+
+
+def test_other_settings_in_the_same_folder_are_refused(notes: Notes, tmp_path: Path) -> None:
+    one = TINY.model_copy(update={"names": ("default",)})
+    run_all(Laboratory(notes, tmp_path, one, smoke=True))
+    with pytest.raises(InputError, match="the settings that it began with"):
+        run_all(Laboratory(notes, tmp_path, one.model_copy(update={"epochs": 1}), smoke=True))
+
+
+def test_a_run_that_diverges_is_reported(notes: Notes, tmp_path: Path) -> None:
+    wild = Experiment("wild", "optimiser", "wild", ("optimiser=sgd", "learning_rate=1e30"))
+    result = run_one(Laboratory(notes, tmp_path, TINY, smoke=True), wild)
+    assert "must stay finite" in result["stopped"]
+    assert experiments.final_loss(result) == float("inf")
+    assert "figures" not in result
+
+
+def test_the_command_does_everything_and_fills_the_page(notes: Notes, tmp_path: Path) -> None:
+    page, out = tmp_path / "thesis.md", tmp_path / "out"
+    page.write_text("".join(f"{name}\n<!-- table: {name} -->\n<!-- end -->\n" for name in TABLES))
+    cli = typer.Typer()
+    cli.add_typer(paper_app, name="paper", help="Papers.")
+    words = ["paper", "thesis", "--budget", "smoke", "--data", str(notes.folder), "-o", str(out), "--write", str(page)]
+    done = CliRunner().invoke(cli, [*words, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    tables = json.loads(done.stdout)["tables"]
+    assert tuple(tables) == TABLES
+    text = page.read_text(encoding="utf-8")
+    assert all(table in text for table in tables.values())
+    rows = tables["reconstruction"].splitlines()[2:]
+    assert [row.split(" | ")[0].strip("| ") for row in rows[:3]] == ["default", "default, seed 1", "log-mel, 128 bands"]
+    assert len(rows) == len(BUDGETS["smoke"].names) + 3
+    assert len(tables["learning"].splitlines()) == 2 + len(BUDGETS["smoke"].names) + 2  # and SGD's two probes
+    made = {path.name for path in (out / "pictures").iterdir()}
+    assert made == {"learning.png", "reconstruction.png", "map.png", "moves.png", "note.png"}
+    assert {path.name for path in (tmp_path / "images").iterdir()} == {f"thesis-{name}" for name in made}
+    assert (out / "sounds" / "note-the-note.wav").is_file()
+    # the same again gives the same tables, from the results alone
+    laboratory = Laboratory(notes, out, BUDGETS["smoke"], smoke=True)
+    assert replay_thesis(laboratory, command="again") == tables
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="the experiments'"):
+        CliRunner().invoke(cli, [*words[:7], str(other)], catch_exceptions=False)
+
+
+def test_a_page_without_marks_is_refused_before_the_work(notes: Notes, tmp_path: Path) -> None:
+    page, out = tmp_path / "page.md", tmp_path / "out"
+    page.write_text("no marks")
+    words = ["thesis", "--budget", "smoke", "--data", str(notes.folder), "-o", str(out), "--write", str(page)]
+    with pytest.raises(InputError, match="must have a mark"):
+        CliRunner().invoke(paper_app, words, catch_exceptions=False)
+    assert not out.exists()
+
+
+def test_the_budget_is_asked_for() -> None:
+    assert CliRunner().invoke(paper_app, ["thesis", "--data", "notes", "-o", "out"]).exit_code == 2
+
+
+def test_a_codec_of_the_page_is_a_folder(notes: Notes, tmp_path: Path) -> None:
+    one = TINY.model_copy(update={"names": ("default",)})
+    run_all(Laboratory(notes, tmp_path, one, smoke=True))
+    codec = Codec.load(tmp_path / "runs" / "default" / "best")
+    assert codec.config.model.channels == (4, 8, 16, 32)  # an eighth of the default's
