@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 NOTES ?= notes/fluidr3mono
 RUN ?= runs/thesis
 
-.PHONY: morph test check fix bench configurations train-default evaluate
+.PHONY: morph test check fix bench paper-thesis train-default evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -30,8 +30,8 @@ train-default: $(VENV)/installed-dev  ## renders the bank (7 GB) and trains the 
 	$(BIN)/intertone train configs/thesis.toml --data $(NOTES) --out $(RUN)
 	$(BIN)/intertone pack $(RUN) -o $(RUN)/packed
 
-configurations: $(VENV)/installed-dev  ## a few configurations, trained briefly, side by side
-	$(BIN)/python benchmarks/configurations.py --notes $(NOTES) --out runs/configurations
+paper-thesis: $(VENV)/installed-dev  ## the experiments of the thesis's chapter 4: tables and pictures of docs/papers/thesis.md
+	$(BIN)/intertone paper thesis --budget cpu --data $(NOTES) -o runs/paper-thesis --write docs/papers/thesis.md
 
 evaluate: $(VENV)/installed-dev  ## the figures of the model card
 	$(BIN)/intertone evaluate thesis --data $(NOTES) --out out/evaluation

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from intertone.papers.tables import against_default, is_unfinished
 from intertone.papers.thesis import BUDGETS, CODE_SIZE, EXPERIMENTS, Experiment, sgd_probes, train_config
 from intertone.papers.write_up import fill, write_page
 from intertone.representation import build_representation
-from intertone.train import TrainConfig
+from intertone.train import Progress, TrainConfig
 
 ROOT = Path(__file__).parent.parent
 
@@ -296,6 +298,20 @@ def test_what_is_done_is_not_done_again(notes: Notes, tmp_path: Path, monkeypatc
     # other notes to judge: judged again, not trained again
     with pytest.raises(AssertionError, match="judged again"):
         run_all(Laboratory(notes, tmp_path, TINY.model_copy(update={"seed": 1}), smoke=True))
+
+
+def test_an_interrupted_run_goes_on_to_the_same_result(notes: Notes, tmp_path: Path) -> None:
+    one = TINY.model_copy(update={"names": ("default",)})
+    whole = run_all(Laboratory(notes, tmp_path / "whole", one, smoke=True))["default"]
+
+    def interrupt(_title: str, progress: Progress, _steps: int) -> None:
+        if progress.step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_all(Laboratory(notes, tmp_path / "parts", one, smoke=True, on_step=interrupt))
+    parts = run_all(Laboratory(notes, tmp_path / "parts", one, smoke=True))["default"]
+    assert {**parts, "seconds": 0} == {**whole, "seconds": 0}
 
 
 def test_other_settings_in_the_same_folder_are_refused(notes: Notes, tmp_path: Path) -> None:

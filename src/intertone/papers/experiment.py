@@ -193,7 +193,7 @@ def _train(laboratory: Laboratory, experiment: Experiment, settings: TrainConfig
 
     stopped, seconds = "", None
     with disk_errors(out):
-        out.parent.mkdir(exist_ok=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
     logger.info("%s: %s", experiment.title, " ".join(experiment.changes) or "the default")
     try:
         progress = train_codec(settings, notes, out, device=laboratory.device, on_step=show)
