@@ -27,6 +27,9 @@ TRACK_FRAMES = 7
 TRACK_STAGES = (8, 8, 16, 32, 64, 64)
 """Partials that f0 and inharmonicity are refined with, in turn; the high ones tell most, once they are found."""
 
+STIFFEST = 0.01
+"""Largest inharmonicity; the highest strings of a piano have about as much."""
+
 TUNING_FRAMES = 21
 """Over which what a partial does for itself is averaged."""
 
@@ -209,7 +212,7 @@ def _fit_inharmonicity(steps: Tensor, multiples: Tensor, scale: float) -> float:
     weight = weight / weight.sum()
     x, y = squares - (weight * squares).sum(), (weight * stretch).sum()
     slope = (weight * x * stretch).sum() / ((weight * x * x).sum() + 1e-30)
-    return max(0.0, float(slope / (y - slope * (weight * squares).sum())))
+    return min(max(0.0, float(slope / (y - slope * (weight * squares).sum()))), STIFFEST)
 
 
 def _steps(audio: Tensor, frequency: Tensor, length: int, sample_rate: int) -> Tensor:
