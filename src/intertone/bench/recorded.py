@@ -31,6 +31,9 @@ ONE_PITCH = 0.75
 OFTEN = 3
 """How often one instrument may stand in pairs of one kind; two instruments meet once in a kind."""
 
+ANY_PITCH = 0.3
+"""The same for sounds that somebody chose to be judged; vibrato alone can take it down to 0.45."""
+
 PITCHES = (40, 84)
 """MIDI numbers that pairs are drawn from: E2 to C6."""
 
@@ -152,7 +155,7 @@ def _read_pair(name: str, path_a: Path, path_b: Path, sample_rate: int) -> Pair:
     facts = []
     for path, sound in zip((path_a, path_b), sounds, strict=True):
         f0 = note_pitch(at_bench_rate(sound, sample_rate), SAMPLE_RATE)
-        found = _facts(sound, sample_rate, f0) if f0 == f0 else None
+        found = _facts(sound, sample_rate, f0, ANY_PITCH) if f0 == f0 else None
         if found is None:
             raise InputError(f"a sound of a pair must have one clear pitch, got none in {path}")
         facts.append(found)
@@ -165,14 +168,14 @@ def _read_pair(name: str, path_a: Path, path_b: Path, sample_rate: int) -> Pair:
     return Pair(name, kind, f"{path_a.name}, {path_b.name}", a, b, facts[0].f0, facts[1].f0, sample_rate)
 
 
-def _facts(sound: Tensor, sample_rate: int, f0: float) -> _Facts | None:
+def _facts(sound: Tensor, sample_rate: int, f0: float, explained: float = ONE_PITCH) -> _Facts | None:
     """Return pitch and course of a note near ``f0``, or None where one comb does not explain it."""
     judged = at_bench_rate(sound, sample_rate)
     if float(judged.abs().max()) < 1e-3:
         return None
     comb = fit_comb(spectral_peaks(judged, SAMPLE_RATE), f0, f0)
     decay = decay_db(judged, SAMPLE_RATE)
-    if not comb.explained >= ONE_PITCH or len(decay) < 10:
+    if not comb.explained >= explained or len(decay) < 10:
         return None
     slope = float(np.polyfit(np.arange(len(decay)) * 0.01, decay, 1)[0])
     return _Facts(comb.f0, True if slope < PERCUSSIVE else False if slope > SUSTAINED else None)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,12 @@ def synthetic_pairs(*, seed: int, n_seeds: int, sample_rate: int, names: Sequenc
     Raises:
         InputError: As ``synthetic_pair``.
     """
-    return [
-        synthetic_pair(name, seed=number, sample_rate=sample_rate)
-        for number in range(seed, seed + n_seeds)
-        for name in names or PAIRS
-    ]
+    drawn = []
+    for number in range(seed, seed + n_seeds):
+        for name in names or PAIRS:
+            pair = synthetic_pair(name, seed=number, sample_rate=sample_rate)
+            drawn.append(replace(pair, name=f"{number}/{name}"))
+    return drawn
 
 
 def run_bench(
@@ -88,11 +90,13 @@ def run_bench(
         metrics, parts, ``morph_score``, ``gates`` and ``seconds``. Equal for equal arguments, but for ``seconds``.
 
     Raises:
-        ValueError: If the sample rates differ.
+        ValueError: If the sample rates differ, or two pairs have one name.
     """
     rates = {pair.sample_rate for pair in pairs} | ({codec.sample_rate} if codec else set())
     if len(rates) != 1:
         raise ValueError(f"pairs and codec must have one sample rate, got {sorted(rates)}")
+    if len({pair.name for pair in pairs}) < len(pairs):
+        raise ValueError("every pair must have a name of its own, got one twice")
     wanted = [name for name in METHODS if methods is None or name in methods]
     found: dict[str, Rows] = {}
     jobs = []

@@ -21,6 +21,9 @@ TOLERANCE_CENTS = 30.0
 TOLERANCE_SHARE = 0.12
 """A peak belongs to a comb within ``TOLERANCE_CENTS``, and at most this share of f0."""
 
+EQUAL = 0.01
+"""Combs that differ less in what they explain are equally good."""
+
 OCCUPIED = 12
 """Harmonics whose absence counts against a comb: without that, one an octave too low explains as much."""
 
@@ -107,8 +110,9 @@ def fit_comb(peaks: Peaks, f_low: float, f_high: float) -> Comb:
 
     All combs of a grid (4 cents, nine inharmonicities up to 4·10⁻⁴) with f0 in 0.97·``f_low``…1.03·``f_high``; a peak
     is explained within min(30 cents, 0.12·f0) of a partial. The best has the largest ``explained·(0.7 + 0.3·o)``, o
-    being the share of its partials 1…12 that have a peak. f0 and inharmonicity are then refined by weighted least
-    squares on the peaks explained: ``(f/k)² = f0² + f0²·B·k²``.
+    being the share of its partials 1…12 that have a peak; of several within 0.01, the least stretched. f0 and
+    inharmonicity are then refined by least squares on the peaks explained, weighted by amplitude:
+    ``(f/k)² = f0² + f0²·B·k²``.
 
     Args:
         peaks: From ``spectral_peaks``.
@@ -134,9 +138,11 @@ def fit_comb(peaks: Peaks, f_low: float, f_high: float) -> Comb:
     counted = np.clip(np.floor(peaks.frequency.max() / f0[:, 0]), 1, OCCUPIED)
     occupied = np.stack([((order == k) & hit).any(1) for k in range(1, OCCUPIED + 1)], 1).sum(1)
     merit = explained * (0.7 + 0.3 * np.minimum(occupied / counted, 1))
-    # among equals the middle: combs of a run of neighbours explain the same peaks
-    best = np.flatnonzero(merit >= merit.max() - 1e-9)
-    index = best[np.argmin(np.abs(np.log(f0[best, 0]) - np.median(np.log(f0[best, 0]))) + 1e-3 * stretch[best, 0])]
+    # of those that are as good, the least stretched, and of these the middle: neighbours explain the same peaks
+    best = np.flatnonzero(merit >= merit.max() - EQUAL)
+    best = best[stretch[best, 0] == stretch[best, 0].min()]
+    top = best[merit[best] >= merit[best].max() - 1e-9]
+    index = top[len(top) // 2]
     refined = _refine(peaks, order[index], hit[index], float(f0[index, 0]), float(stretch[index, 0]))
     return Comb(*refined, float(explained[index]))
 
@@ -331,11 +337,10 @@ def _refine(peaks: Peaks, order: Array, hit: npt.NDArray[np.bool_], f0: float, s
     target = (peaks.frequency[hit] / order) ** 2
     if len(np.unique(order)) > 3:
         design = np.stack([np.ones_like(order), order**2], 1)
-        root = np.sqrt(weight)[:, None]
-        level, slope = np.linalg.lstsq(design * root, target * root[:, 0], rcond=None)[0]
+        level, slope = np.linalg.lstsq(design * weight[:, None], target * weight, rcond=None)[0]
         if level > 0 and slope > 0:
             return math.sqrt(level), float(slope / level)
-    return math.sqrt(float(np.average(target / (1 + stretch * order**2), weights=weight))), stretch
+    return math.sqrt(float(np.average(target / (1 + stretch * order**2), weights=weight**2))), stretch
 
 
 def _partials(comb: Comb, top: float) -> Array:
