@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -25,7 +26,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: PNG, what it shows in words for those who do not see it, and a caption."""
+    """A picture: PNG of 144 dots an inch, what it shows in words for those who do not see it, and a caption."""
 
     png: bytes
     alt: str
@@ -163,9 +164,9 @@ class _Writer:
     def block(self, block: Block) -> str:
         match block:
             case str():
-                return f"<p>{escape(block)}</p>"
+                return f"<p>{_text(block)}</p>"
             case Points():
-                return "\n".join(["<ul>", *(f"<li>{escape(line)}</li>" for line in block.lines), "</ul>"])
+                return "\n".join(["<ul>", *(f"<li>{_text(line)}</li>" for line in block.lines), "</ul>"])
             case Command():
                 return f'<pre tabindex="0"><code>{escape(block.text)}</code></pre>'
             case Table():
@@ -174,7 +175,7 @@ class _Writer:
                 return self.picture(block)
             case Listening():
                 clips = "\n".join(map(_clip, block.clips))
-                note = f"<p>{escape(block.note)}</p>" if block.note else ""
+                note = f"<p>{_text(block.note)}</p>" if block.note else ""
                 head = f"<h3>{escape(block.title)}</h3>{note}"
                 return f'<article class="listening">{head}<div class="clips">\n{clips}\n</div></article>'
 
@@ -182,42 +183,62 @@ class _Writer:
         if wrong := [row for row in table.rows if len(row) != len(table.columns)]:
             raise ValueError(f"a row of {table.title!r} must have {len(table.columns)} cells, got {wrong[0]}")
         self.n_tables += 1
-        number = [bool(cells) and all(map(_is_number, cells)) for cells in zip(*table.rows, strict=True)]
-        kinds = [' class="number"' if is_number else "" for is_number in number or [False] * len(table.columns)]
+        numbers = [all(map(is_number, cells)) for cells in zip(*table.rows, strict=True)]
+        kinds = [' class="number"' if right else "" for right in numbers or [False] * len(table.columns)]
         kinds[0] = ""
         head = [f'<th scope="col"{kind}>{escape(name)}</th>' for kind, name in zip(kinds, table.columns, strict=True)]
         rows = []
         for first, *others in table.rows:
-            cells = [f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], others, strict=True)]
+            cells = [f"<td{kind}>{_cell(cell, kind)}</td>" for kind, cell in zip(kinds[1:], others, strict=True)]
             rows.append(f'<tr><th scope="row">{escape(first)}</th>{"".join(cells)}</tr>')
         lines = [
             f'<figure class="table"><figcaption><b>Table {self.n_tables}. {escape(table.title)}.</b> '
-            f"{escape(table.note)}</figcaption>",
+            f"{_text(table.note)}</figcaption>",
             f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}"><table>',
             f"<thead><tr>{''.join(head)}</tr></thead>",
             "<tbody>",
             *rows,
             "</tbody></table></div></figure>",
         ]
-        lines += [f'<p class="verdict">{escape(table.verdict)}</p>'] if table.verdict else []
+        lines += [f'<p class="verdict">{_text(table.verdict)}</p>'] if table.verdict else []
         return "\n".join(lines)
 
     def picture(self, picture: Picture) -> str:
         self.n_pictures += 1
-        image = f'<img src="{png_uri(picture.png)}" alt="{escape(picture.alt)}">'
-        caption = f"<figcaption><b>Figure {self.n_pictures}.</b> {escape(picture.caption)}</figcaption>"
+        image = _image(picture.png, picture.alt, scale=96 / 144)
+        caption = f"<figcaption><b>Figure {self.n_pictures}.</b> {_text(picture.caption)}</figcaption>"
         return f'<figure class="picture">{image}{caption}</figure>'
+
+
+def _text(text: str) -> str:
+    """Escape a sentence, and keep its numbers and their units on one line."""
+    return escape(re.sub(r"(?<=\d) (?=%|(?:dB|s|ms|Hz|kHz|LU|cents)\b)", "\u00a0", text))
+
+
+def _cell(cell: str, kind: str) -> str:
+    return escape(re.sub(r"^-(?=\d)", "−", cell) if kind else cell)
 
 
 def _clip(clip: Clip) -> str:
     title = escape(clip.title)
-    image = f'<img src="{png_uri(clip.png)}" alt="Spectrogram: {title}">'
+    image = _image(clip.png, f"Spectrogram: {clip.title}")
     source = audio_uri(clip.audio, clip.sample_rate, name=clip.title)
     player = f'<audio controls preload="metadata" aria-label="{title}" src="{source}"></audio>'
     return f'<figure class="clip"><figcaption>{title}</figcaption>{image}{player}</figure>'
 
 
-def _is_number(cell: str) -> bool:
+def _image(png: bytes, alt: str, *, scale: float = 1) -> str:
+    width, height = (round(scale * value) for value in struct.unpack(">II", png[16:24]))
+    return f'<img width="{width}" height="{height}" src="{png_uri(png)}" alt="{escape(alt)}">'
+
+
+def is_number(cell: str) -> bool:
+    """Tell whether a cell is to be aligned as a number: one, perhaps with a unit, or nothing.
+
+    Example:
+        >>> [is_number(cell) for cell in ("-3.1 dB", "–", "", "C4–B4")]
+        [True, True, True, False]
+    """
     return re.match(r"[+\-−±<>≤≥]?\s?\d|–$|$", cell) is not None
 
 

@@ -94,7 +94,7 @@ def curves_png(
         x: Where they are.
         x_label: Name of the axis, with its unit.
         y_label: Name of the values, with their unit.
-        log_x: Whether the axis is logarithmic.
+        log_x: Whether the axis is logarithmic, marked at each of ``x``.
 
     Returns:
         A PNG on transparent ground.
@@ -109,6 +109,8 @@ def curves_png(
         axes.plot(x, values, label=name, color=colour, linewidth=1.6, marker="o" if len(x) < 20 else None, markersize=4)
     if log_x:
         axes.set_xscale("log")
+        axes.set_xticks(list(x), [f"{value:g}" for value in x])
+        axes.minorticks_off()
     _dress(axes, x_label, y_label, legend=len(curves) > 1)
     return _png(figure)
 
@@ -129,7 +131,8 @@ def bars_png(groups: Mapping[str, Mapping[str, float]], *, y_label: str, decimal
         b'PNG'
     """
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
-    figure = _figure(max(4.4, 0.5 * sum(map(len, groups.values())) + 0.5 * len(groups) + 0.8), 3.4)
+    n_bars = sum(map(len, groups.values()))
+    figure = _figure(min(max(4.4, 0.5 * (n_bars + len(groups)) + 0.8), 9), 3.4)
     axes = figure.subplots()
     colour = dict(zip(names, _colours(len(names)), strict=True))
     place, ticks = 0.0, []
@@ -246,7 +249,7 @@ def _on_any_ground(axes: "Axes") -> None:
         spine.set_linewidth(0.6)
 
 
-def _png(figure: "Figure", *, dpi: float = 150) -> bytes:
+def _png(figure: "Figure", *, dpi: float = 144) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=dpi, transparent=True, metadata={"Software": None})
     return stream.getvalue()
