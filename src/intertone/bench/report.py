@@ -20,19 +20,20 @@ PART_NAMES = {
     "fusion": "being one sound (fusion)",
     "pitch": "the pitch (cents)",
 }
-GATE_NAMES = {
-    "endpoint_error": "END ≤ 2.0 dB",
-    "descriptor_non_linearity": "DNL ≤ 0.45",
-    "descriptor_path_efficiency": "DPE ≥ 0.80",
-    "step_variation": "CV ≤ 0.50",
-    "comb_excess": "CR ≤ 0.06",
-    "beating_excess": "BD ≤ 0.25 dB",
-    "presence": "TP ≤ 0.15",
-    "knee_excess": "KN ≤ 0.30 dB",
-    "cents_median": "c50 ≤ 6",
-    "cents_p90": "c90 ≤ 25",
-    "oracle_ratio": "ODr ≤ 0.60",
+SYMBOLS = {
+    "endpoint_error": "END",
+    "descriptor_non_linearity": "DNL",
+    "descriptor_path_efficiency": "DPE",
+    "step_variation": "CV",
+    "comb_excess": "CR",
+    "beating_excess": "BD",
+    "presence": "TP",
+    "knee_excess": "KN",
+    "cents_median": "c50",
+    "cents_p90": "c90",
+    "oracle_ratio": "ODr",
 }
+UNITS = {"endpoint_error": " dB", "beating_excess": " dB", "knee_excess": " dB"}
 SHORT = {
     "END dB": "endpoint_error",
     "PI": "projection_error",
@@ -47,6 +48,7 @@ SHORT = {
     "c90": "cents_p90",
     "OD dB": "oracle_distance",
 }
+KIND_NAMES = {"same": "same", "different": "diff.", "percussive": "perc."}
 OTHERS = {
     "off axis": "off_axis",
     "end jump": "end_jump",
@@ -57,9 +59,10 @@ SOUND_PAIRS = ("S1", "S2", "D1", "D4", "P1", "P2")
 """Synthetic pairs of the first seed that can be listened to on the page, and the same names of real ones."""
 
 SCORE_NOTE = (
-    "MorphScore: 100 times the harmonic mean of five parts, so that one failed part sinks it. 95 %: bootstrap over the "
-    "pairs. Gates: share of the pairs that pass every gate that counts. Wins: share of the pairs with a higher score "
-    f"than {RIVAL}. ODr: distance from the oracle relative to the crossfade's."
+    "100 times the harmonic mean of five parts, so that one failed part sinks it; then of pairs of the same pitch, of "
+    "different pitches, and of a percussive and a sustained note. 95 %: bootstrap over the pairs. Gates: share of the "
+    "pairs that pass every gate that counts. Wins: share of the pairs with a higher score than "
+    f"{RIVAL}. ODr: distance from the oracle relative to the crossfade's. s: seconds a morph."
 )
 METRIC_NOTE = (
     "Means over the pairs. END: log-mel error of the ends. PI: error of the projection on the line between the ends. "
@@ -111,7 +114,7 @@ def verdict(result: Mapping[str, Any], name: str) -> list[str]:
         weak = "; ".join(f"{kind}: {PART_NAMES[part_name]}" for kind, part_name in line["weakest"].items())
         failed = {gate: count for gate, count in line["gate_failures"].items() if count["failed"]}
         worst = sorted(failed, key=lambda gate: -failed[gate]["failed"] / failed[gate]["of"])[:3]
-        gates = ", ".join(f"{GATE_NAMES[gate]} ({failed[gate]['failed']} of {failed[gate]['of']})" for gate in worst)
+        gates = ", ".join(f"{_limit(gate)} ({failed[gate]['failed']} of {failed[gate]['of']})" for gate in worst)
         words = ", ".join(word for word in (f"{score['mean']:.1f} ({kinds})", place) if word)
         lines.append(
             f"{title}: {name} scores {words}. Its weakest part by class – {weak}. "
@@ -210,7 +213,6 @@ def _scores(title: str, summary: Mapping[str, Any], broken: Sequence[str] | None
         rows.append(
             (
                 _called(name),
-                str(line["n"]),
                 f"{score['mean']:.1f}",
                 f"{score['low']:.0f}–{score['high']:.0f}",
                 *(f"{score[kind]:.0f}" if kind in score else "–" for kind in kinds),
@@ -224,8 +226,9 @@ def _scores(title: str, summary: Mapping[str, Any], broken: Sequence[str] | None
     word = ""
     if broken is not None:
         word = "Self-test: " + ("the known order holds." if not broken else "; ".join(broken) + ".")
-    columns = ("method", "pairs", "MorphScore", "95 %", *kinds, "fusion", "gates", "wins", "ODr", "s/morph")
-    return Table(f"{title}: score", SCORE_NOTE, columns, rows, word)
+    columns = ("method", "score", "95 %", *(KIND_NAMES[kind] for kind in kinds), "fused", "gates", "wins", "ODr", "s")
+    n = max(line["n"] for line in summary.values())
+    return Table(f"{title}: MorphScore, {n} pair{'s' * (n != 1)}", SCORE_NOTE, columns, rows, word)
 
 
 def _metrics(title: str, summary: Mapping[str, Any]) -> Table:
@@ -255,8 +258,14 @@ def _gates(title: str, summary: Mapping[str, Any]) -> Table:
     for method, line in summary.items():
         counts = [line["gate_failures"].get(name) for name in names]
         rows.append((_called(method), *("–" if c is None else f"{c['failed']}/{c['of']}" for c in counts)))
-    note = "Pairs that fail each gate, of those for which it counts: a gate that the oracle fails does not count."
-    return Table(f"{title}: failed gates", note, ("method", *(GATE_NAMES[name] for name in names)), rows)
+    limits = ", ".join(map(_limit, names))
+    note = f"Pairs that fail each gate, of those for which it counts: a gate that the oracle fails does not. {limits}."
+    return Table(f"{title}: failed gates", note, ("method", *(SYMBOLS[name] for name in names)), rows)
+
+
+def _limit(gate: str) -> str:
+    side, limit = GATES[gate]
+    return f"{SYMBOLS[gate]} {'≤' if side == 'max' else '≥'} {limit:g}{UNITS.get(gate, '')}"
 
 
 def _called(name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache as once
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -240,8 +241,9 @@ def _cache_name(pair: Pair) -> str:
     return f"v{BENCH_VERSION}-{digest.hexdigest()[:24]}.json"
 
 
+@once
 def _source() -> str:
-    """Return a hash of the code that makes and judges the baselines' sounds."""
+    """Return a hash of the code that makes and judges the baselines' sounds, as it was when it was first asked for."""
     package = Path(__file__).parent.parent
     files = [path for path in package.glob("bench/*.py") if path.stem not in AROUND]
     files += package.glob("metrics/*.py")

@@ -200,18 +200,12 @@ def _finish(report: Report, result: dict[str, Any], judged: str | None, out: Pat
 
 def _show(found: "list[Table]") -> None:
     from rich.console import Console
-    from rich.table import Table as RichTable
+
+    from intertone.cli.evaluation import show_table
 
     console = Console()
     for part in found:
-        table = RichTable(title=part.title, caption=part.note)
-        for index, name in enumerate(part.columns):
-            table.add_column(name, justify="right" if index else "left")
-        for row in part.rows:
-            table.add_row(*row)
-        console.print(table)
-        if part.verdict:
-            console.print(part.verdict, markup=False, highlight=False)
+        show_table(console, part)
 
 
 def _cpus() -> int:
