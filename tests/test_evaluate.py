@@ -1,3 +1,4 @@
+import io
 import json
 import math
 from collections.abc import Iterator
@@ -9,16 +10,23 @@ import pytest
 import torch
 from conftest import SAMPLE_RATE, tone, untrained_codec
 from sklearn.decomposition import PCA
+from test_page import check_self_contained, sound
 from typer.testing import CliRunner
 
 from intertone.cli import app
+from intertone.cli.evaluation import show_table
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.errors import InputError
 from intertone.evaluate import BUDGETS, EvaluateConfig, evaluate_codec, tables
 from intertone.evaluate.baselines import LinearCode, fit_linear_code, images_that_fit, rank_one
+from intertone.evaluate.classifier import BANDS_PER_OCTAVE, HEADS, N_SEGMENTS, Classifier, note_images, train_classifier
 from intertone.evaluate.draw import draw_notes, draw_others, draw_pairs
+from intertone.evaluate.findings import findings
+from intertone.evaluate.folder import write_evaluation
+from intertone.evaluate.latents import latent_plane, latent_statistics
+from intertone.evaluate.measures import MEASURES, measure_reconstructions
 from intertone.evaluate.morphs import (
     PairFigures,
     judge_morphs,
@@ -27,11 +35,20 @@ from intertone.evaluate.morphs import (
     morph_table,
     pitch_gate,
 )
-from intertone.evaluate.reconstruction import ESTIMATED, judge_phase, judge_reconstruction, seeded
-from intertone.evaluate.report import write_evaluation
+from intertone.evaluate.phase_stage import judge_phase
+from intertone.evaluate.recognition import judge_path, recognise_morphs, recognise_reconstructions
+from intertone.evaluate.reconstruction import (
+    ESTIMATED,
+    Collected,
+    Reconstructions,
+    reconstruct_notes,
+    reconstruction_errors,
+    seeded,
+)
 from intertone.metrics import log_mel_error
 from intertone.models import ConvConfig, DenseBottleneckConfig
 from intertone.morphing import morph
+from intertone.page import Table
 from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
 from intertone.representation import PhaseConfig
 
@@ -40,7 +57,7 @@ SMOKE = BUDGETS["smoke"]
 
 @pytest.fixture(scope="module")
 def pairable(tmp_path_factory: pytest.TempPathFactory) -> Notes:
-    """Four instruments, two of them held out; two of the training ones share a group."""
+    """Four instruments of two families, two of them held out; two of the training ones share a group."""
     folder = tmp_path_factory.mktemp("pairable")
     begin_notes(folder, sample_rate=SAMPLE_RATE, samples=SAMPLE_RATE // 2, kind="synthetic", settings={})
     rows, pcm, scales = [], [], []
@@ -51,7 +68,8 @@ def pairable(tmp_path_factory: pytest.TempPathFactory) -> Notes:
             )
             pcm.append(values)
             scales.append(scale)
-            rows.append(NoteRow(f"{instrument}/{pitch}", pitch, 100, str(instrument), "family", "test", group, split))
+            family = f"family {instrument % 2}"
+            rows.append(NoteRow(f"{instrument}/{pitch}", pitch, 100, str(instrument), family, "test", group, split))
     write_shard(folder, 0, np.stack(pcm), scales, rows)
     finish_notes(folder, 1)
     return Notes.open(folder)
@@ -85,8 +103,26 @@ def result(pairable: Notes) -> dict[str, Any]:
     return evaluate_codec(untrained_codec(), pairable, config=SMOKE)
 
 
+@pytest.fixture(scope="module")
+def classifier(pairable: Notes) -> Classifier:
+    """One that has learnt the training notes by heart."""
+    return train_classifier(pairable, n_notes=12, n_steps=150, seed=0, step=no_steps)
+
+
 def no_steps(_: int) -> None:
     pass
+
+
+def error_table(codec: Codec, notes: Notes, rows: Any, linear: LinearCode, *, n_estimated: int) -> list[dict[str, Any]]:
+    collected = Collected()
+    for batch in reconstruct_notes(codec, notes, rows, linear, n_estimated=n_estimated, seed=0):
+        collected.add(reconstruction_errors(batch))
+    return collected.table()
+
+
+def as_reconstructions(notes: Notes, rows: Any, sounds: dict[tuple[str, str], torch.Tensor]) -> Reconstructions:
+    rows = np.asarray(rows)
+    return Reconstructions(0, rows, notes.audio(rows), SAMPLE_RATE, torch.zeros(len(rows), 1, 1), sounds)
 
 
 def test_notes_are_drawn_in_turn_from_the_instruments_and_the_same_for_a_seed(notes: Notes) -> None:
@@ -155,7 +191,7 @@ def test_methods_that_lose_nothing_are_perfect_and_the_mean_image_is_not(pairabl
     rows = pairable.select(split="test")[:4]
     features = perfect_codec.representation.analyse(pairable.audio(rows).unsqueeze(1))[0]
     linear = fit_linear_code(lambda part: features[part], 4, 3)
-    table = judge_reconstruction(perfect_codec, pairable, rows, linear, n_estimated=4, seed=0, step=no_steps)
+    table = error_table(perfect_codec, pairable, rows, linear, n_estimated=4)
     mel = {(line["method"], line["phase"]): line["log_mel_error"]["mean"] for line in table}
     assert len(mel) == 9
     assert mel["codec", "kept"] < 0.1  # dB; the floor of the features, 80 dB down, is all that is lost
@@ -169,7 +205,7 @@ def test_baselines_get_an_estimated_phase_for_the_first_batches_only(pairable: N
     rows = np.resize(pairable.select(split="test"), 20)
     mean = torch.zeros(perfect_codec.representation.n_features * 33)
     linear = LinearCode(mean, mean[None], torch.zeros(1, 1), 1)
-    table = judge_reconstruction(perfect_codec, pairable, rows, linear, n_estimated=2, seed=0, step=no_steps)
+    table = error_table(perfect_codec, pairable, rows, linear, n_estimated=2)
     counts = {(line["method"], line["phase"]): line["log_mel_error"]["n"] for line in table}
     assert counts["PCA", "kept"] == counts["codec", "estimated"] == 20
     assert counts["PCA", "estimated"] == 16
@@ -208,8 +244,8 @@ def test_between_in_loudness_and_between_in_level_are_two_questions(
     level = float(pairable.audio(pairs[0]).square().mean(-1).sqrt().max())
     high = 2**0.5 * level * torch.sin(2 * torch.pi * 4000 * torch.arange(pairable.samples) / SAMPLE_RATE)
     # K-weighting lifts 4 kHz by 3.9 dB: at the level of the louder end it is louder than both
-    for sound, level_too in ((high, True), (1.1 * high, False), (0 * high, False)):
-        monkeypatch.setattr("intertone.evaluate.morphs.morph", lambda *_, sound=sound, **__: sound[None, None])
+    for other, level_too in ((high, True), (1.1 * high, False), (0 * high, False)):
+        monkeypatch.setattr("intertone.evaluate.morphs.morph", lambda *_, other=other, **__: other[None, None])
         (figure,) = judge_morphs(perfect_codec, pairable, pairs, seed=0, step=no_steps)
         assert figure.between_level == {"codec": level_too, "log magnitude": True}
         assert figure.between_loudness == {"codec": False, "log magnitude": True}
@@ -291,7 +327,16 @@ def test_an_evaluation_is_complete_repeatable_and_json(
     again = evaluate_codec(small_codec, pairable, config=SMOKE, progress=lambda *step: seen.append(step))
     assert {**result, "speed": None} == {**again, "speed": None}
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert {name for name, _, _ in seen} == {"fitting the PCA", "reconstruction", "phase", "morphs", "network"}
+    stages = {
+        "training the classifier",
+        "fitting the PCA",
+        "reconstruction",
+        "phase",
+        "morphs",
+        "from A to B",
+        "network",
+    }
+    assert {name for name, _, _ in seen} == stages
     assert all(done <= total for _, done, total in seen)
     assert result["codec"]["code_size"] == small_codec.encode(torch.zeros(SAMPLE_RATE // 2))[0][0].numel()
     assert result["notes"]["n_instruments"] == 2
@@ -301,10 +346,18 @@ def test_an_evaluation_is_complete_repeatable_and_json(
     assert "from C5 up" in {line["pitches"] for line in result["morphs"]}
     assert result["pca"] == {"n_components": 8, "wanted": 8, "n_training_notes": 12}
     assert result["speed"]["one_pair"] > 0
+    assert result["classifier"] == {"n_training_notes": 12, "n_classes": {"pitch": 6, "family": 2, "velocity": 1}}
+    assert result["latents"]["n_dimensions"] == small_codec.model.latent_dim
     assert [table.title.split(":")[0] for table in tables(result)] == [
         "Reconstruction",
+        "Reconstruction with the note's own phase",
+        "Reconstruction with an estimated phase",
         "Phase",
+        "What a classifier recognises",
+        "The code",
         "Half-way morphs of two notes of equal pitch and velocity",
+        "What the classifier recognises of half-way morphs",
+        *(["From A to B"] if result["path"]["n_pairs"] else []),
         "The network is in the path",
         "Speed",
     ]
@@ -321,7 +374,9 @@ def test_too_few_training_notes_are_said_and_no_pairs_too(
     assert result["morphs"] == []
     assert "the PCA has 23 components of 500" in caplog.text
     assert "no half-way morphs are judged" in caplog.text
-    assert len(tables(result)) == 4
+    assert len(tables(result)) == 8
+    assert result["path"] == {"mixes": [0, 0.25, 0.5, 0.75, 1], "n_pairs": 0, "methods": {}}
+    assert not any("half-way morphs" in line and "between" in line for line in findings(result))
 
 
 def test_an_evaluation_refuses_what_it_cannot_judge(notes: Notes, small_codec: Codec) -> None:
@@ -371,10 +426,19 @@ def test_the_command_line_leaves_figures_sounds_and_pictures(
     assert saved["reconstruction"] == result["reconstruction"]
     page = (out / "evaluation.md").read_text()
     assert page.count("| codec | kept | 2 |") == 1
-    assert len(list(out.glob("note-*.png"))) == 2
-    assert len(list(out.glob("note-*-codec-kept-phase.wav"))) == 2
+    assert len(list(out.glob("note-*.png"))) == 1
+    assert len(list(out.glob("note-*-codec-kept-phase.wav"))) == 1
     assert len(list(out.glob("morph-*-log-magnitude.wav"))) == 1
     assert "**Gate: median |cents| of the codec <= 20 from C5 up: " in page
+    assert sorted(result["written"]) == sorted(str(path) for path in out.iterdir())
+    assert result["written"][0] == str(out / "evaluation.html")
+    html = check_self_contained((out / "evaluation.html").read_text())
+    n_sounds = 1 * 3 + 1 * 4
+    assert len(html.all("audio")) == n_sounds
+    assert len(html.all("img")) == n_sounds + (6 if result["path"]["n_pairs"] else 5)
+    assert {len(sound(player["src"])[0]) for player in html.all("audio")} == {pairable.samples}
+    assert findings(result)[0] in html.text.replace("\u00a0", " ")
+    assert result["command"] in html.text
 
 
 @pytest.mark.parametrize(
@@ -408,7 +472,199 @@ def test_names_of_notes_however_long_become_names_of_files(
     result: dict[str, Any], small_codec: Codec, pairable: Notes, tmp_path: Path
 ) -> None:
     named = Notes.open(pairable.folder)
-    named.name = np.array([f"{'ü/' * 200}{row}" for row in range(len(named))])
-    write_evaluation(tmp_path / "out", result, small_codec, named, command="intertone evaluate")
-    assert len(list((tmp_path / "out").glob("note-*-ü-ü*.png"))) == 2
+    named.name = np.array([f'<&"{"ü/" * 200}{row}' for row in range(len(named))])
+    written = write_evaluation(tmp_path / "out", result, small_codec, named, command="intertone evaluate")
+    assert len(list((tmp_path / "out").glob("note-*-ü-ü*.png"))) == 1
     assert len(list((tmp_path / "out").glob("morph-*-codec.wav"))) == 1
+    text = written[0].read_text()
+    assert check_self_contained(text).text.count('<&"ü/ü/') == 1 + 2  # a note; both ends of a morph
+    assert text.count("&lt;&amp;&quot;ü/ü/") == 3
+
+
+# the classifier
+
+
+def test_an_image_moves_by_36_bands_an_octave_and_its_level_by_its_decibels() -> None:
+    time = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
+    tones = torch.stack([torch.sin(2 * torch.pi * f0 * time) for f0 in (220.0, 440.0, 3520.0)])
+    images = note_images(torch.cat([tones, 0.1 * tones[:1]]), SAMPLE_RATE)
+    loudest = images[:, :-1].unflatten(1, (-1, N_SEGMENTS)).mean(-1).argmax(1)
+    # A0 is the lowest band, 27.5 Hz: 220 Hz is three octaves above it
+    assert loudest.tolist() == [3 * BANDS_PER_OCTAVE, 4 * BANDS_PER_OCTAVE, 7 * BANDS_PER_OCTAVE, 3 * BANDS_PER_OCTAVE]
+    assert torch.allclose(images[3, :-1], images[0, :-1], atol=1e-5)
+    assert float(images[0, -1] - images[3, -1]) == pytest.approx(10 * 20 / 100, abs=1e-4)  # 20 dB of 100, ten times
+
+
+def test_the_classifier_learns_its_notes_and_is_a_function_of_the_seed(pairable: Notes, classifier: Classifier) -> None:
+    rows = pairable.select(split="train")
+    labels = classifier.labels(pairable, rows)
+    found = classifier.probabilities(pairable.audio(rows), SAMPLE_RATE)
+    assert classifier.families == ("family 0", "family 1") and classifier.velocities == (100,)
+    for head in HEADS:
+        assert (found[head].argmax(1) == labels[head]).double().mean() > 0.9
+        assert torch.allclose(found[head].sum(1), torch.ones(12), atol=1e-5)
+    before = torch.random.get_rng_state()
+    again = train_classifier(pairable, n_notes=12, n_steps=150, seed=0, step=no_steps)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(again.probabilities(pairable.audio(rows), SAMPLE_RATE)["pitch"], found["pitch"])
+    other = train_classifier(pairable, n_notes=12, n_steps=1, seed=1, step=no_steps)
+    assert not torch.equal(other.probabilities(pairable.audio(rows), SAMPLE_RATE)["pitch"], found["pitch"])
+
+
+def test_what_is_recognised_is_counted_by_label_and_nothing_is_said_of_unknown_ones(
+    pairable: Notes, classifier: Classifier
+) -> None:
+    rows = pairable.select(split="train")
+    silence = torch.zeros(12, pairable.samples)
+    batch = as_reconstructions(pairable, rows, {("codec", "kept"): pairable.audio(rows), ("PCA", "kept"): silence})
+    figures = recognise_reconstructions(classifier, pairable, batch)
+    assert figures["original", "own"]["in_tune"].mean() == 1
+    assert torch.equal(figures["codec", "kept"]["pitch"], figures["original", "own"]["pitch"])
+    assert figures["PCA", "kept"]["in_tune"].mean() == 0
+    assert figures["PCA", "kept"]["pitch"].mean() <= 1 / 6  # silence is one pitch at most
+    unknown = Notes.open(pairable.folder)
+    unknown.pitch = np.full(len(unknown), -1, np.int16)
+    unknown.family = np.array(["unheard"] * len(unknown))
+    collected = Collected()
+    collected.add(recognise_reconstructions(classifier, unknown, batch))
+    line = collected.table()[0]
+    assert (line["method"], line["pitch"], line["family"], line["in_tune"]) == ("original", None, None, None)
+    assert line["velocity"]["n"] == 12
+
+
+def test_a_morph_that_is_one_end_is_heard_as_that_end(pairable: Notes, classifier: Classifier) -> None:
+    train = pairable.select(split="train")
+    pairs = np.stack([train[:6], train[6:]], 1)  # one pitch, two families
+    sounds = {"codec": pairable.audio(pairs[:, 1]), "log magnitude": torch.zeros(6, pairable.samples)}
+    figures = recognise_morphs(classifier, pairable, pairs, sounds)
+    assert figures["codec", "estimated"]["perceived"].mean() == 1
+    assert torch.equal(figures["codec", "estimated"]["pitch"], figures["end B", "own"]["pitch"])
+    assert figures["codec", "estimated"]["in_tune"].mean() == 1
+    assert figures["log magnitude", "estimated"]["in_tune"].mean() == 0
+
+
+def test_from_a_to_b_the_one_family_goes_and_the_other_comes(
+    pairable: Notes, perfect_codec: Codec, classifier: Classifier
+) -> None:
+    train = pairable.select(split="train")
+    pairs = np.stack([train[:6], train[6:]], 1)
+    result = judge_path(perfect_codec, pairable, pairs, classifier, n_pairs=4, seed=0, step=no_steps)
+    assert result["n_pairs"] == 4
+    codec = result["methods"]["codec"]
+    assert codec["a"][0] - codec["a"][-1] > 0.2 and codec["b"][-1] - codec["b"][0] > 0.2
+    # two families only: what the one loses the other gains
+    assert np.add(codec["a"], codec["b"]) == pytest.approx(np.ones(5), abs=1e-5)
+    assert codec["monotone"] == 1
+    # a code that is the spectrogram gives the same morph as no network
+    assert codec["a"] == pytest.approx(result["methods"]["log magnitude"]["a"], abs=1e-4)
+    same = judge_path(perfect_codec, pairable, pairs[:, [0, 0]], classifier, n_pairs=4, seed=0, step=no_steps)
+    assert same["n_pairs"] == 0 and same["methods"] == {}
+
+
+# the code, and other measures
+
+
+def test_the_statistics_of_a_code_are_those_of_numpy_and_scikit_learn() -> None:
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(40, 6, 5, generator=generator) * torch.tensor([4.0, 2, 1, 1, 1, 0.05])[:, None]
+    latents[:, 1] += latents[:, 0]
+    found = latent_statistics(latents)
+    vectors = latents.transpose(1, 2).reshape(-1, 6).numpy()
+    oracle = np.abs(np.corrcoef(vectors.T))
+    assert found["mean_correlation"] == pytest.approx((oracle.sum() - 6) / 30, abs=1e-5)
+    shares = np.cumsum(PCA(6).fit(vectors).explained_variance_ratio_)
+    assert found["variance_share"] == [[n, pytest.approx(shares[n - 1], abs=1e-5)] for n in (1, 2, 4, 6)]
+    assert found["n_for_95"] == int(np.argmax(shares >= 0.95)) + 1
+    assert found["active"] == 5  # 0.05² is far below a hundredth of 20
+    assert found["std"] == pytest.approx(float(latents.std()), rel=1e-2)
+    assert found["over_time"] == pytest.approx(0.8, abs=0.05)  # independent vectors, five a note: 1 − 1/5
+    plane = latent_plane(latents).numpy()
+    wanted = PCA(2).fit_transform(latents.mean(-1).numpy())
+    assert np.abs(plane) == pytest.approx(np.abs(wanted), abs=1e-3)
+
+
+def test_a_code_of_even_and_independent_dimensions_counts_them_all() -> None:
+    latents = torch.randn(20000, 8, 1, generator=torch.Generator().manual_seed(0))
+    found = latent_statistics(latents)
+    assert found["participation"] == pytest.approx(8, rel=0.01)
+    assert found["mean_correlation"] == pytest.approx(math.sqrt(2 / (math.pi * 20000)), rel=0.3)  # mean |r| by chance
+    assert found["over_time"] is None
+    still = latent_statistics(torch.randn(30, 3, 1, generator=torch.Generator().manual_seed(0)).expand(30, 3, 4))
+    assert still["over_time"] == 0
+    dead = latent_statistics(torch.zeros(5, 3, 2))
+    assert (dead["mean_correlation"], dead["active"], dead["participation"]) == (None, 0, 0)
+    with pytest.raises(ValueError, match="at least two vectors, got 1"):
+        latent_statistics(torch.zeros(1, 3, 1))
+
+
+def test_the_other_measures_are_perfect_for_the_note_itself_and_say_nothing_of_what_they_cannot(
+    pairable: Notes, small_codec: Codec
+) -> None:
+    rows = pairable.select(split="test")[:2]
+    audio = pairable.audio(rows)
+    batch = as_reconstructions(pairable, rows, {("codec", "kept"): 0.5 * audio, ("codec", "estimated"): -audio})
+    figures = measure_reconstructions(small_codec, batch)
+    kept, estimated = figures["codec", "kept"], figures["codec", "estimated"]
+    assert set(kept) == set(MEASURES) and set(MEASURES) - set(estimated) == {"sdr"}
+    assert kept["db_rmse"].max() < 1e-3 and kept["peak_f1"].min() == kept["similarity"].min() == 1
+    assert kept["sdr"].min() > 100
+    assert kept["loudness"] == pytest.approx([-6.02, -6.02], abs=0.01)
+    assert kept["own_convergence"] == pytest.approx([-6.02, -6.02], abs=0.01)  # half of it is missing
+    assert estimated["second_convergence"].max() < -100
+    short = Reconstructions(0, rows, audio[:, :2000], SAMPLE_RATE, batch.latents, {("codec", "kept"): audio[:, :2000]})
+    missing = set(MEASURES) - set(measure_reconstructions(small_codec, short)["codec", "kept"])
+    assert missing == {"similarity", "multi_resolution"}
+
+
+# what is said, and how it is shown
+
+
+def with_errors(result: dict[str, Any], codec: float, pca: float) -> dict[str, Any]:
+    wanted = {("codec", "kept"): codec, ("PCA", "kept"): pca}
+    lines = [
+        {**line, "log_mel_error": {**line["log_mel_error"], "mean": wanted.get((line["method"], line["phase"]), 9.0)}}
+        for line in result["reconstruction"]
+    ]
+    return {**result, "reconstruction": lines}
+
+
+@pytest.mark.parametrize(
+    ("codec", "pca", "outcome"),
+    [
+        (2.0, 2.5, "the codec is 0.50 dB better"),
+        (2.5, 2.0, "the codec is 0.50 dB worse"),
+        (2.0, 2.04, "neither is better"),
+    ],
+)
+def test_the_findings_follow_the_numbers(codec: float, pca: float, outcome: str, result: dict[str, Any]) -> None:
+    first, second, *_ = findings(with_errors(result, codec, pca))
+    assert f"is {codec:.2f} dB of log-mel error off" in first
+    assert f"{pca:.2f} dB: {outcome}." in first
+    assert "the phase is where most is lost" in second  # 9 dB by itself
+
+
+def test_a_classifier_that_guesses_is_said_to_guess(result: dict[str, Any]) -> None:
+    lines = [{**line, "family": {**line["family"], "mean": 0.6}} for line in result["recognition"]]
+    (sentence,) = [line for line in findings({**result, "recognition": lines}) if "right family" in line]
+    assert sentence.endswith("Guessing gives 50 %, so this says little.")
+
+
+def shown(table: Table, width: int) -> list[str]:
+    from rich.console import Console
+
+    stream = io.StringIO()
+    show_table(Console(file=stream, width=width), table)
+    return stream.getvalue().splitlines()
+
+
+def test_the_tables_fit_into_80_columns_without_a_broken_word(result: dict[str, Any]) -> None:
+    for table in tables(result):
+        lines = shown(table, 80)
+        assert max(map(len, lines)) <= 80
+        words = {word for line in lines for word in line.split()}
+        assert {word for cells in (table.columns, *table.rows) for cell in cells for word in cell.split()} <= words
+
+
+def test_a_table_that_cannot_fit_breaks_words_rather_than_losing_them() -> None:
+    lines = shown(Table("T", "n", ("first", "second"), [("a" * 30, "b" * 30)]), 40)
+    assert "".join(lines).count("a") >= 30 and "".join(lines).count("b") >= 30

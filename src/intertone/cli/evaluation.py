@@ -3,12 +3,17 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from intertone.cli.options import DeviceOption, JsonOption, Report
 from intertone.files import check_output_folder, check_own_folder, disk_errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from intertone.page import Table
 
 
 class Split(StrEnum):
@@ -32,14 +37,14 @@ def evaluate(
     notes: Annotated[int | None, typer.Option("--notes", min=2, help="So many notes. [default: 512]")] = None,
     split: Annotated[Split, typer.Option("--split", help="The notes that are judged.")] = Split.test,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the figures, and sounds with pictures.")
+        Path | None, typer.Option("--out", "-o", help="Folder for the page, the figures, and sounds with pictures.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Of the draw and of random phase.")] = 0,
     budget: Annotated[Budget, typer.Option("--budget", help="smoke: seconds, to see that it works.")] = Budget.full,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
 ) -> None:
-    """Judge a codec: reconstruction, phase, half-way morphs, speed, beside what has no network."""
+    """Judge a codec: reconstruction, phase, recognition, half-way morphs, speed, beside what has no network."""
     report = Report(as_json=json)
     if out is not None:
         with disk_errors(out):
@@ -70,26 +75,63 @@ def evaluate(
             progress=lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
         )
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    if out is not None:
-        write_evaluation(out, result, loaded, note_set, command=command)
+    written = [] if out is None else write_evaluation(out, result, loaded, note_set, command=command)
     if not json:
         _show(result)
-    report.finish({"codec_name": codec, "command": command, **result}, f"wrote {out}" if out else "")
+    files = [str(path) for path in written]
+    text = f"wrote {files[0]} and {len(files) - 1} files beside it" if files else ""
+    report.finish({"codec_name": codec, "command": command, **result, "written": files}, text)
 
 
 def _show(result: dict[str, object]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     from intertone.evaluate import tables
 
     console = Console()
     for part in tables(result):
-        table = Table(title=part.title, caption=part.note)
-        for index, name in enumerate(part.columns):
-            table.add_column(name, justify="right" if index > 1 else "left", overflow="fold")
-        for row in part.rows:
-            table.add_row(*row)
-        console.print(table)
-        if part.verdict:
-            console.print(part.verdict, markup=False, highlight=False)
+        show_table(console, part)
+
+
+def show_table(console: "Console", part: "Table") -> None:
+    """Print a table so that no word is broken where the words of a row fit into a line.
+
+    Args:
+        console: Where to.
+        part: The table.
+    """
+    from rich import box
+    from rich.table import Table
+
+    from intertone.page import is_number
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    columns = list(zip(part.columns, *part.rows, strict=True))
+    widths = _widths(columns, console.width - 2 * len(columns))  # a space and the box's own beside each
+    for index, ((name, *cells), width) in enumerate(zip(columns, widths, strict=True)):
+        right = index > 0 and all(map(is_number, cells))
+        table.add_column(name, justify="right" if right else "left", width=width, overflow="fold")
+    for row in part.rows:
+        table.add_row(*row)
+    console.print(part.title, style="bold", markup=False, highlight=False)
+    console.print(part.note, style="dim", markup=False, highlight=False)
+    console.print(table)
+    if part.verdict:
+        console.print(part.verdict, markup=False, highlight=False)
+        console.print()
+
+
+def _widths(columns: "list[tuple[str, ...]]", available: int) -> list[int]:
+    """Return a width for each column: its longest line, or less where that does not fit.
+
+    A title breaks between its words, a cell only in the first column; no column gets narrower than its longest word.
+    """
+    widths = [max(map(len, column)) for column in columns]
+    least = []
+    for index, (name, *cells) in enumerate(columns):
+        words = [*name.split(), *(word for cell in cells for word in (cell.split() if index == 0 else [cell]))]
+        least.append(max(map(len, words), default=1))
+    while sum(widths) > available and widths != least:
+        slack = [width - limit for width, limit in zip(widths, least, strict=True)]
+        widths[slack.index(max(slack))] -= 1
+    return widths

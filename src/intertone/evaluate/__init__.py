@@ -1,6 +1,7 @@
-"""Codec and held-out notes → figures, tables, sounds."""
+"""Codec and held-out notes → figures, tables, a page, sounds."""
 
-from intertone.evaluate.report import tables, write_evaluation
+from intertone.evaluate.folder import write_evaluation
+from intertone.evaluate.report import tables
 from intertone.evaluate.run import BUDGETS, EvaluateConfig, evaluate_codec
 
 __all__ = ["BUDGETS", "EvaluateConfig", "evaluate_codec", "tables", "write_evaluation"]

@@ -1,7 +1,7 @@
 """Half-way morphs of notes of equal pitch: do they keep the pitch, and do they lie between in loudness?"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ AUDIBLE = 6.0
 """dB of log-mel error from which on a pair counts as plainly changed."""
 
 METHODS = ("codec", "log magnitude")
+
+Hear = Callable[[Rows, dict[str, Tensor]], None]
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def log_magnitude_morph(codec: Codec, a: Tensor, b: Tensor, *, mix: float, seed:
 
 
 @torch.inference_mode()
-def judge_morphs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int, step: Step) -> list[PairFigures]:
+def judge_morphs(
+    codec: Codec, notes: Notes, pairs: Rows, *, seed: int, step: Step, hear: Hear | None = None
+) -> list[PairFigures]:
     """Measure pitch and loudness of the half-way morph of every pair, the codec's and the one without a network.
 
     Args:
@@ -94,6 +98,7 @@ def judge_morphs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int, step: St
         pairs: Rows of A and B, ``(n, 2)``, the two of one known pitch.
         seed: Of random phase.
         step: Called after every batch with the number of pairs.
+        hear: Called with the pairs of every batch and its half-way morphs, method → ``(n, samples)``.
 
     Returns:
         One entry for each pair, in their order.
@@ -109,14 +114,22 @@ def judge_morphs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int, step: St
         for item, row in enumerate(batch[:, 0]):
             sounds = {method: sound[item, 0] for method, sound in half_way.items()}
             figures.append(_measure(int(notes.pitch[row]), a[item, 0], b[item, 0], sounds, codec.sample_rate))
+        if hear:
+            hear(batch, {method: sound[:, 0] for method, sound in half_way.items()})
         step(len(batch))
     return figures
 
 
-def _measure(pitch: int, a: Tensor, b: Tensor, sounds: dict[str, Tensor], sample_rate: int) -> PairFigures:
+def search_range(pitch: int, sample_rate: int) -> tuple[float, float]:
+    """Return between which frequencies the pitch of a note is searched, Hz."""
     key = pitch_to_hz(pitch)
     f_max = min(key * 2**SEARCH_OCTAVES, 0.49 * sample_rate)
-    f_min = min(key / 2**SEARCH_OCTAVES, f_max / 2)
+    return min(key / 2**SEARCH_OCTAVES, f_max / 2), f_max
+
+
+def _measure(pitch: int, a: Tensor, b: Tensor, sounds: dict[str, Tensor], sample_rate: int) -> PairFigures:
+    key = pitch_to_hz(pitch)
+    f_min, f_max = search_range(pitch, sample_rate)
     ends = [note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max) for sound in (a, b)]
     reference = math.sqrt(ends[0] * ends[1])
     loudness = [integrated_loudness(sound, sample_rate) for sound in (a, b)]

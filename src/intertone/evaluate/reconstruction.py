@@ -1,12 +1,8 @@
-"""How much of a note survives the code, and how much the phase.
+"""How much of a note survives the code: the codec beside the baselines, all through one way back."""
 
-The phase is judged on spectrograms, that being what ``phase`` and librosa make sounds from: ``judge_phase`` alone reads
-the settings of one. Everything else goes through ``analyse`` and ``synthesise``.
-"""
-
-import importlib.util
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +14,9 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.baselines import LinearCode, fit_linear_code, images_that_fit, rank_one
 from intertone.evaluate.draw import Rows, draw_notes
-from intertone.metrics import log_mel_error, loud_cell_error, spectral_convergence
+from intertone.metrics import log_mel_error, loud_cell_error
 from intertone.metrics.spectral import LOG_MEL_STFT
-from intertone.phase import estimate_phase
 from intertone.representation import PhaseConfig
-from intertone.stft import istft, stft
 
 BATCH = 16
 ESTIMATED = PhaseConfig(method="pghi-fast")
@@ -70,11 +64,36 @@ def fit_baseline(codec: Codec, notes: Notes, *, n_components: int, n_bytes: floa
     return fit_linear_code(read, len(rows), n_components)
 
 
+@dataclass(frozen=True)
+class Reconstructions:
+    """Some notes, and what the codec and the baselines make of them.
+
+    Attributes:
+        start: How many notes came before these.
+        rows: Of the notes, ``(n,)``.
+        audio: The notes, ``(n, samples)``.
+        sample_rate: Of all sounds, Hz.
+        latents: Their code, ``(n, latent_dim, n_latents)``.
+        sounds: (method, ``"kept"`` or ``"estimated"``) → ``(n, samples)``.
+    """
+
+    start: int
+    rows: Rows
+    audio: Tensor
+    sample_rate: int
+    latents: Tensor
+    sounds: dict[tuple[str, str], Tensor]
+
+
+Figures = dict[tuple[str, str], dict[str, Tensor]]
+"""(method, phase) → name of a figure → one number a note, ``(n,)``; NaN where it cannot be told."""
+
+
 @torch.inference_mode()
-def judge_reconstruction(
-    codec: Codec, notes: Notes, rows: Rows, linear: LinearCode, *, n_estimated: int, seed: int, step: Step
-) -> list[dict[str, Any]]:
-    """Judge the codec and the baselines on ``rows``, all through one way back.
+def reconstruct_notes(
+    codec: Codec, notes: Notes, rows: Rows, linear: LinearCode, *, n_estimated: int, seed: int
+) -> Iterator[Reconstructions]:
+    """Yield the codec's and the baselines' reconstructions of ``rows`` batch by batch, all through one way back.
 
     Args:
         codec: The codec.
@@ -83,24 +102,24 @@ def judge_reconstruction(
         linear: The linear code of the same size.
         n_estimated: The baselines get an estimated phase for the first so many notes only: it is slow.
         seed: Of random phase.
-        step: Called after every batch with the number of notes.
 
     Returns:
-        One row for each method and phase, with ``summary`` of ``log_mel_error`` and ``loud_cell_error``.
+        An iterator over batches, in the order of ``rows``.
     """
-    errors: dict[tuple[str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
     representation = codec.representation
     mean_image = linear.mean.view(representation.n_features, -1)
     for start in range(0, len(rows), BATCH):
         audio = notes.audio(rows[start : start + BATCH])
         features, context = representation.analyse(audio.unsqueeze(1).to(codec.device))
+        latents = codec.encode_features(features)
         images = {
-            "codec": codec.decode_features(codec.encode_features(features))[..., : features.shape[-1]],
+            "codec": codec.decode_features(latents)[..., : features.shape[-1]],
             "true magnitude": features,
             "PCA": linear.reconstruct(features),
             "rank one": rank_one(features, range_db=representation.feature_range_db),
             "mean image": mean_image.to(features).expand_as(features),
         }
+        sounds = {}
         for method, image in images.items():
             for phase in (PhaseConfig(method="kept"), ESTIMATED):
                 kept = phase.method == "kept"
@@ -109,88 +128,50 @@ def judge_reconstruction(
                 ):
                     continue
                 sound = representation.synthesise(image, context, phase=phase, generator=seeded(seed))
-                judged = at_16_khz(sound.cpu().squeeze(1), codec.sample_rate)
-                errors[method, "kept" if kept else "estimated"].append(
-                    _errors(judged, at_16_khz(audio, codec.sample_rate))
-                )
-        step(len(audio))
-    table = []
-    for (method, phase_name), found in errors.items():
-        mel, loud = (torch.cat(column).numpy() for column in zip(*found, strict=True))
-        line = {"method": method, "phase": phase_name, "log_mel_error": summary(mel), "loud_cell_error": summary(loud)}
-        table.append(line)
-    return table
+                sounds[method, "kept" if kept else "estimated"] = sound.cpu().squeeze(1)
+        batch = rows[start : start + BATCH]
+        yield Reconstructions(start, batch, audio, codec.sample_rate, latents.cpu(), sounds)
 
 
-@torch.inference_mode()
-def judge_phase(codec: Codec, notes: Notes, rows: Rows, *, seed: int, step: Step) -> dict[str, Any]:
-    """Judge the estimated phase on true magnitudes, beside librosa's fast Griffin-Lim if that is installed.
-
-    Both get the same magnitudes, iterations and momentum, and are judged on a second analysis, which neither is fitted
-    to.
-
-    Args:
-        codec: Only the settings of its spectrogram are used.
-        notes: The note set, at the codec's rate.
-        rows: The notes, at least one.
-        seed: Of random phase.
-        step: Called after every batch with the number of notes.
-
-    Returns:
-        ``iterations``; ``pghi_fast`` and ``librosa``: ``summary`` of ``spectral_convergence``, dB; ``difference``:
-        ``summary`` of ours less librosa's of the same note, dB; ``share_better``: how often ours is lower. Without
-        librosa, ``librosa`` is None and the last two are missing.
-    """
-    with_librosa = importlib.util.find_spec("librosa") is not None
-    config = codec.config.representation.spectrogram
-    ours: list[float] = []
-    theirs: list[float] = []
-    for start in range(0, len(rows), BATCH):
-        audio = notes.audio(rows[start : start + BATCH])
-        magnitude = stft(audio, config).abs()
-        phase = estimate_phase(
-            magnitude,
-            config,
-            n_iter=ESTIMATED.n_iter,
-            momentum=ESTIMATED.momentum,
-            length=notes.samples,
-            generator=seeded(seed),
-        )
-        sound = istft(torch.polar(magnitude, phase), config, length=notes.samples)
-        ours += spectral_convergence(sound, audio).tolist()
-        if with_librosa:
-            other = torch.stack([_librosa_griffin_lim(image, codec, notes.samples, seed) for image in magnitude])
-            theirs += spectral_convergence(other, audio).tolist()
-        step(len(audio))
-    result: dict[str, Any] = {"iterations": ESTIMATED.n_iter, "pghi_fast": summary(ours), "librosa": None}
-    if with_librosa:
-        difference = np.array(ours) - np.array(theirs)
-        result["librosa"] = summary(theirs)
-        result["difference"] = summary(difference)
-        result["share_better"] = float((difference < 0).mean())
-    return result
+def reconstruction_errors(batch: Reconstructions) -> Figures:
+    """Return ``log_mel_error`` and ``loud_cell_error``, dB, of every reconstruction."""
+    reference = at_16_khz(batch.audio, batch.sample_rate)
+    figures = {}
+    for key, sound in batch.sounds.items():
+        estimate = at_16_khz(sound, batch.sample_rate)
+        figures[key] = {
+            "log_mel_error": log_mel_error(estimate, reference),
+            "loud_cell_error": loud_cell_error(estimate, reference),
+        }
+    return figures
 
 
-def _librosa_griffin_lim(magnitude: Tensor, codec: Codec, samples: int, seed: int) -> Tensor:
-    import librosa
+class Collected:
+    """Figures of one batch after the other, as a table of summaries."""
 
-    config = codec.config.representation.spectrogram
-    sound = librosa.griffinlim(
-        magnitude.numpy(),
-        n_iter=ESTIMATED.n_iter,
-        momentum=ESTIMATED.momentum,
-        hop_length=config.hop_length,
-        n_fft=config.n_fft,
-        window="hann",
-        pad_mode="constant",
-        length=config.hop_length * (magnitude.shape[-1] - 1),
-        random_state=seed,
-    )
-    return torch.from_numpy(sound)[:samples]
+    def __init__(self) -> None:
+        self._parts: dict[tuple[str, str], dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
 
+    def add(self, figures: Figures) -> None:
+        """Take the figures of a batch."""
+        for key, columns in figures.items():
+            for name, values in columns.items():
+                self._parts[key][name].append(values)
 
-def _errors(estimate: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-    return log_mel_error(estimate, reference), loud_cell_error(estimate, reference)
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row for each method and phase, with the ``summary`` of each figure, NaN left out.
+
+        A figure that no note has is None.
+        """
+        table = []
+        for (method, phase), columns in self._parts.items():
+            line: dict[str, Any] = {"method": method, "phase": phase}
+            for name, parts in columns.items():
+                values = torch.cat(parts).double()
+                values = values[~values.isnan()]
+                line[name] = summary(values.numpy()) if len(values) else None
+            table.append(line)
+        return table
 
 
 def at_16_khz(audio: Tensor, sample_rate: int) -> Tensor:
