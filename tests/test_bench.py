@@ -435,7 +435,7 @@ def test_the_command_judges_a_codec_and_leaves_a_page(codec_folder: Path, tmp_pa
     assert "Its weakest part by class – same:" in result["verdict"][0]
     assert json.loads((out / "bench.json").read_text())["parts"] == result["parts"]
     page = (out / "bench.html").read_text()
-    assert page.count("<audio") == 2 + 1 + 1 + len(METHODS)  # S1: A, B, codec, oracle, methods
+    assert page.count("<audio") == 2 * (2 + 1 + 1 + len(METHODS))  # A, B, codec, oracle, methods
     assert "http" not in page.replace("http-equiv", "")
     assert "| crossfade | " in (out / "bench.md").read_text()
     (out / "mine.txt").write_text("kept")

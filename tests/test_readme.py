@@ -12,6 +12,7 @@ import torch
 from conftest import SAMPLE_RATE, tone
 
 from intertone import load_audio, save_audio
+from intertone.data.notes import Notes
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -88,3 +89,19 @@ def test_training_on_ones_own_sounds(desk: Path) -> None:
         save_audio(desk / f"{name}.wav", tone(pitch), sample_rate=SAMPLE_RATE)
     run(morphed, desk)
     assert torch.isfinite(load_audio(desk / "out.wav")[0]).all()
+
+
+def test_judging(desk: Path, notes: Notes) -> None:
+    (desk / "notes").mkdir()
+    shutil.copytree(notes.folder, desk / "notes" / "mine")
+    evaluated, benched, paper, exported = section("Judge it, or anything else").splitlines()
+    run(f"{evaluated} --budget smoke", desk)
+    run(f"{benched} --only P3 --no-decoys --no-cache --workers 1", desk)
+    run(paper.replace("--budget cpu", "--budget smoke"), desk)
+    run(exported, desk)
+    for path in ("out/evaluation/evaluation.html", "out/bench/bench.html"):
+        page = (desk / path).read_text(encoding="utf-8")
+        assert page.count("<audio") >= 2 and "<table" in page
+    assert "| method |" in (desk / "out" / "bench" / "bench.md").read_text(encoding="utf-8")
+    assert (desk / "out" / "paper" / "tables.md").read_text(encoding="utf-8").count("|") > 100
+    assert len(list((desk / "pairs").glob("*.wav"))) == 26

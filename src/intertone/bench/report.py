@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from intertone.bench.material import SyntheticPair
 from intertone.bench.pair import Pair
 from intertone.bench.run import CODEC, DECOY_METHODS, ORACLE, method_of
 from intertone.bench.score import GATES
@@ -55,8 +56,8 @@ OTHERS = {
     "midpoint": "midpoint_error",
     "loudness LU": "loudness_error",
 }
-SOUND_PAIRS = ("S1", "S2", "D1", "D4", "P1", "P2")
-"""Synthetic pairs of the first seed that can be listened to on the page, and the same names of real ones."""
+SOUND_PAIRS = 2
+"""Pairs of each part and class that can be listened to on the page; of synthetic ones, those of the first seed."""
 
 SCORE_NOTE = (
     "100 times the harmonic mean of five parts, so that one failed part sinks it; then of pairs of the same pitch, of "
@@ -180,13 +181,17 @@ def _page(result: Mapping[str, Any], pairs: Sequence[Pair], codec: Codec | None,
 
 
 def _audible(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs to listen to, one of each name in each part."""
-    seen: dict[tuple[type, str], Pair] = {}
+    """Return the pairs to listen to."""
+    chosen: dict[tuple[type, str], list[Pair]] = {}
     for pair in pairs:
-        name = pair.name.rpartition("/")[2]
-        if name in SOUND_PAIRS:
-            seen.setdefault((type(pair), name), pair)
-    return list(seen.values())
+        chosen.setdefault((type(pair), f"{pair.name.partition('/')[0]} {pair.kind}"), []).append(pair)
+    first = next((pair.name.partition("/")[0] for pair in pairs if isinstance(pair, SyntheticPair)), "")
+    return [
+        pair
+        for (kind, name), found in chosen.items()
+        if not issubclass(kind, SyntheticPair) or name.partition(" ")[0] == first
+        for pair in found[:SOUND_PAIRS]
+    ]
 
 
 def _listen(pair: Pair, result: Mapping[str, Any], codec: Codec | None) -> Listening:
@@ -226,6 +231,11 @@ def _scores(title: str, summary: Mapping[str, Any], broken: Sequence[str] | None
     word = ""
     if broken is not None:
         word = "Self-test: " + ("the known order holds." if not broken else "; ".join(broken) + ".")
+    ranges = [
+        f"{name} {min(d):.1f} to {max(d):.1f}" for name in summary if len(d := summary[name]["draws"].values()) > 1
+    ]
+    if ranges:
+        word += f" Means of single seeds: {', '.join(ranges)}."
     columns = ("method", "score", "95 %", *(KIND_NAMES[kind] for kind in kinds), "fused", "gates", "wins", "ODr", "s")
     n = max(line["n"] for line in summary.values())
     return Table(f"{title}: MorphScore, {n} pair{'s' * (n != 1)}", SCORE_NOTE, columns, rows, word)

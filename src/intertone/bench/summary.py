@@ -44,7 +44,8 @@ def summarise(pairs: Mapping[str, Mapping[str, Any]], *, seed: int = 0) -> dict[
         seed: Of the bootstrap.
 
     Returns:
-        Method → ``n``; ``morph_score``: ``mean``, ``low`` and ``high`` (95 % of bootstrap means over the pairs) and the
+        Method → ``n``; ``draws``: mean score of the pairs of each seed, by what stands before the slash of their names;
+        ``morph_score``: ``mean``, ``low`` and ``high`` (95 % of bootstrap means over the pairs) and the
         mean of each kind that there is; ``gate_pass_rate``, the share of pairs that pass every gate that counts;
         ``gate_failures``: gate → how many pairs fail it, of how many; ``win_rate`` over log-magnitude interpolation,
         None for itself; ``metrics`` and ``parts``: means over the pairs that have them; ``weakest``: kind → the part
@@ -127,8 +128,13 @@ def _summary(pairs: Mapping[str, Mapping[str, Any]], name: str, seed: int) -> di
     for kind in kinds:
         means = {part: np.mean([row[part] for own, row, _ in chosen if own == kind]) for part in PARTS}
         weakest[kind] = min(means, key=lambda part: means[part]).removeprefix("part_")
+    draws: dict[str, list[float]] = {}
+    for number, pair in pairs.items():
+        if name in pair["rows"]:
+            draws.setdefault(number.partition("/")[0], []).append(pair["rows"][name]["morph_score"])
     return {
         "n": len(chosen),
+        "draws": {draw: _mean(found) for draw, found in draws.items()},
         "morph_score": {
             "mean": _mean(scores),
             "low": round(low, 4),
