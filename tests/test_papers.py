@@ -249,6 +249,7 @@ def test_a_difference_within_the_spread_is_none() -> None:
 def test_a_curve_is_unfinished_where_it_still_falls() -> None:
     assert is_unfinished([{"loss": loss} for loss in (8, 4, 2, 1)])
     assert not is_unfinished([{"loss": loss} for loss in (8, 4, 2, 1.99)])
+    assert is_unfinished([{"loss": loss} for loss in (9, 9, 9, 9, 5, 3, 4, 3)])  # a mean of 3.5 after one of 4
     assert not is_unfinished([{"loss": 1}])
 
 
@@ -287,7 +288,7 @@ def test_what_is_done_is_not_done_again(notes: Notes, tmp_path: Path, monkeypatc
     first = run_all(laboratory)
     assert list(first) == ["default", "one-instrument"]
     assert first["one-instrument"]["changes"] == ['choice.instruments=["instrument-0"]']
-    assert [point["step"] for point in first["default"]["curve"]] == [1, 2]
+    assert [point["step"] for key in ("training", "curve") for point in first["default"][key]] == [1, 2, 1, 2]
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("trained or judged again")

@@ -162,8 +162,9 @@ def run_one(laboratory: Laboratory, experiment: Experiment, *, judged: bool = Tr
 
     Returns:
         ``name``, ``factor``, ``title``, ``changes``; ``settings`` and ``notes`` (digest) of the run; ``stopped`` (why,
-        or empty); ``curve`` of the validation; ``seconds``; ``weights`` and ``code`` (counts); ``figures`` of each
-        note, ``morphs``, and for one instrument ``own`` figures on its held-out pitches.
+        or empty); ``curve`` of the validation and ``training``, the mean of every epoch; ``seconds``; ``weights`` and
+        ``code`` (counts); ``figures`` of each note, ``morphs``, and for one instrument ``own`` figures on its held-out
+        pitches, with the default's.
     """
     settings = laboratory.settings(experiment)
     path = laboratory.folder / "results" / f"{experiment.name}.json"
@@ -172,7 +173,8 @@ def run_one(laboratory: Laboratory, experiment: Experiment, *, judged: bool = Tr
     trained = bool(known) and known["notes"] == digest and TrainConfig.parse(known["settings"]) == settings
     if not trained:
         known = _train(laboratory, experiment, settings)
-        known |= {"notes": digest, "judging": None}
+        known |= {"notes": digest, "judging": None, "training": [], "curve": []}
+    known |= _curves(laboratory.folder / "runs" / experiment.name / "metrics.jsonl")
     known |= {name: getattr(experiment, name) for name in ("name", "factor", "title")}
     known["changes"] = list(experiment.changes)
     if judged and known["judging"] != laboratory.judging():
@@ -202,14 +204,7 @@ def _train(laboratory: Laboratory, experiment: Experiment, settings: TrainConfig
         seconds = progress.seconds
     except TrainingStoppedError as error:
         stopped = str(error)
-    log = out / "metrics.jsonl"
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
-    result = {
-        "settings": settings.model_dump(mode="json"),
-        "stopped": stopped,
-        "seconds": seconds,
-        "curve": [{name: line[name] for name in ("step", "loss")} for line in lines if line["split"] == "valid"],
-    }
+    result: Result = {"settings": settings.model_dump(mode="json"), "stopped": stopped, "seconds": seconds}
     if not stopped:
         model = Codec.load(out / "best").model
         samples = laboratory.notes.samples
@@ -217,6 +212,17 @@ def _train(laboratory: Laboratory, experiment: Experiment, settings: TrainConfig
         result["weights"] = sum(value.numel() for value in model.parameters())
         result["code"] = model.latent_dim * model.n_latents(n_frames)
     return result
+
+
+def _curves(log: Path) -> Result:
+    """Return the mean training loss of every epoch and the validation loss after it, if there is a log."""
+    if not log.is_file():
+        return {}
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    points: Result = {"train": [], "valid": []}
+    for line in lines:
+        points[line["split"]].append({name: line[name] for name in ("step", "loss")})
+    return {"training": points["train"], "curve": points["valid"]}
 
 
 def _judge(laboratory: Laboratory, experiment: Experiment) -> Result:

@@ -89,24 +89,23 @@ def _write(given: Mapping[str, Tensor], folder: Path, kind: str, sample_rate: in
 
 def _learning(results: Mapping[str, Result]) -> "Figure":
     figure = _figure(10, 4.2)
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes, names in ((left, LEFT), (right, RIGHT)):
-        shown = [name for name in names if name in results and results[name]["curve"]]
-        for place, name in enumerate(shown):
-            curve, top_db = results[name]["curve"], results[name]["settings"]["representation"]["top_db"]
-            steps, errors = [point["step"] for point in curve], [top_db * math.sqrt(point["loss"]) for point in curve]
+    panels = figure.subplots(1, 2)
+    titles = ("training error: learning rate and optimiser", "validation error: network and input")
+    for axes, names, key, title in zip(panels, (LEFT, RIGHT), ("training", "curve"), titles, strict=True):
+        for place, name in enumerate(name for name in names if name in results and results[name]["curve"]):
+            points, top_db = results[name][key], results[name]["settings"]["representation"]["top_db"]
+            steps, errors = [point["step"] for point in points], [top_db * math.sqrt(point["loss"]) for point in points]
             shade = {"color": "black", "alpha": 1.0 if name == "default" else 0.4} if _is_default(name) else {}
-            style = {"linestyle": ("-", "--", ":")[place // 7 % 3], **shade}
+            style = {"linestyle": ("-", "--")[place // 7 % 2], **shade}
             axes.plot(steps, errors, label=results[name]["title"], linewidth=1.6, **style)
         axes.set_yscale("log")
         axes.set_yticks([8, 10, 15, 20, 30, 50], ["8", "10", "15", "20", "30", "50"])
         axes.minorticks_off()
         axes.set_xlabel("optimiser steps")
+        axes.set_ylabel("dB RMSE over all cells")
+        axes.set_title(title, fontsize=10)
         axes.legend(fontsize=8, ncols=2)
         axes.grid(alpha=0.3)
-    left.set_ylabel("validation error, dB RMSE over all cells")
-    left.set_title("learning rate and optimiser", fontsize=10)
-    right.set_title("network and input", fontsize=10)
     return figure
 
 

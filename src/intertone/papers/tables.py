@@ -9,8 +9,8 @@ from intertone.papers.store import Result
 NONE = "none"
 """What a difference is called that is no larger than the spread of the default's seeds."""
 
-STILL_FALLING = 0.02
-"""A run is unfinished whose best validation loss fell by more than this share in the last quarter of its steps."""
+STILL_FALLING = 0.01
+"""A run is unfinished whose training loss fell by more than this share from the last but one to the last quarter."""
 
 
 def make_tables(
@@ -67,16 +67,17 @@ def is_default(name: str) -> bool:
     return name == "default" or name.startswith("seed-")
 
 
-def is_unfinished(curve: Sequence[Result]) -> bool:
-    """Return whether the best validation loss still fell by more than 2 % in the last quarter of the steps.
+def is_unfinished(training: Sequence[Result]) -> bool:
+    """Return whether the training loss still fell by more than 1 % from the last but one quarter to the last.
 
     Example:
         >>> [is_unfinished([{"loss": loss} for loss in losses]) for losses in ([9, 5, 4, 4], [9, 5, 4, 3])]
         [False, True]
     """
-    losses = [float(point["loss"]) for point in curve]
-    last = max(1, len(losses) // 4)
-    return len(losses) > last and min(losses[-last:]) < (1 - STILL_FALLING) * min(losses[:-last])
+    losses = [float(point["loss"]) for point in training]
+    quarter = max(1, len(losses) // 4)
+    last, before = losses[-quarter:], losses[-2 * quarter : -quarter]
+    return bool(before) and sum(last) / len(last) < (1 - STILL_FALLING) * sum(before) / len(before)
 
 
 def _settings(results: Mapping[str, Result]) -> str:
@@ -127,13 +128,18 @@ def _learning(results: Mapping[str, Result]) -> str:
     rows = []
     for result in results.values():
         if result["stopped"] or not result["curve"]:
-            rows.append((result["title"], "–", "–", "–", f"stopped: {result['stopped']}"))
+            rows.append((result["title"], *["–"] * 5, f"stopped: {result['stopped']}"))
             continue
-        top_db, curve = result["settings"]["representation"]["top_db"], result["curve"]
-        errors = [top_db * math.sqrt(point["loss"]) for point in curve]
-        ends = (f"{errors[0]:.2f}", f"{errors[-1]:.2f}", f"{min(errors):.2f}")
-        rows.append((result["title"], *ends, "unfinished" if is_unfinished(curve) else "no longer falling"))
-    return _markdown(("experiment", "first validation, dB RMSE", "last", "best", "at its end"), rows)
+        top_db = result["settings"]["representation"]["top_db"]
+        training, valid = (
+            [top_db * math.sqrt(point["loss"]) for point in result[key]] for key in ("training", "curve")
+        )
+        best = result["curve"][valid.index(min(valid))]["step"]
+        cells = (f"{training[0]:.2f}", f"{training[-1]:.2f}", f"{valid[-1]:.2f}", f"{min(valid):.2f}", str(best))
+        state = "unfinished" if is_unfinished(result["training"]) else "no longer falling"
+        rows.append((result["title"], *cells, state))
+    columns = ("experiment", "training, first epoch", "last epoch", "validation, last", "best", "at step", "at its end")
+    return _markdown(columns, rows)
 
 
 def _one_instrument(results: Mapping[str, Result]) -> str:
