@@ -530,6 +530,10 @@ def test_what_is_recognised_is_counted_by_label_and_nothing_is_said_of_unknown_o
     line = collected.table()[0]
     assert (line["method"], line["pitch"], line["family"], line["in_tune"]) == ("original", None, None, None)
     assert line["velocity"]["n"] == 12
+    unknown.velocity = np.full(len(unknown), -1, np.int16)
+    heedless = train_classifier(unknown, n_notes=12, n_steps=1, seed=0, step=no_steps)
+    assert heedless.sizes == (128, 1, 0)
+    assert recognise_reconstructions(heedless, unknown, batch)["codec", "kept"]["velocity"].isnan().all()
 
 
 def test_a_morph_that_is_one_end_is_heard_as_that_end(pairable: Notes, classifier: Classifier) -> None:

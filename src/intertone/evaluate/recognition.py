@@ -74,8 +74,10 @@ def _right(classifier: Classifier, sounds: Tensor, sample_rate: int, labels: dic
     probabilities = classifier.probabilities(sounds, sample_rate)
     columns = {}
     for head in HEADS:
-        right = (probabilities[head].argmax(1) == labels[head]).double()
-        columns[head] = torch.where(labels[head] >= 0, right, torch.nan)
+        known = labels[head] >= 0
+        columns[head] = torch.full((len(sounds),), torch.nan, dtype=torch.float64)
+        if known.any():  # else there may be no class at all
+            columns[head][known] = (probabilities[head].argmax(1) == labels[head])[known].double()
     columns["in_tune"] = torch.stack(
         [_in_tune(sound, int(pitch), sample_rate) for sound, pitch in zip(sounds, labels["pitch"], strict=True)]
     )

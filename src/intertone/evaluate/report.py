@@ -121,7 +121,7 @@ def recognition_table(result: Mapping[str, Any]) -> Table:
         shares = [_share(line[name]) for name in (*HEADS, "in_tune")]
         rows.append((line["method"] + phase, _count(line), *shares))
     counts = [classes["n_classes"][head] for head in HEADS]
-    rows.append(("guessing", "", *(f"{100 / max(1, count):.1f} %" for count in counts), ""))
+    rows.append(("guessing", "", *(f"{100 / count:.1f} %" if count else "–" for count in counts), ""))
     seen = " They are also the notes that are judged here." if result["settings"]["split"] == "train" else ""
     return Table(
         "What a classifier recognises",
