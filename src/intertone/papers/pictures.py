@@ -16,7 +16,6 @@ from intertone.morphing import morph_steps
 from intertone.papers.experiment import Laboratory
 from intertone.papers.judging import mean
 from intertone.papers.store import Result
-from intertone.plot import plot_spectrograms
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +23,11 @@ if TYPE_CHECKING:
 
 LEFT = ("default", "seed-1", "seed-2", "sgd", "rate-1e-5", "rate-1e-6", "rate-1e-7")
 RIGHT = ("default", "depth-3", "depth-5", "depth-8", "square-strides", "code-256", "code-8192", "relu", "slices")
-HEARD = {"default": "default, {steps} steps", "depth-3": "3 layers", "log-mel": "log-mel", "slices": "slices"}
+HEARD = {"default": "default, {steps} steps", "log-mel": "log-mel", "slices": "slices"}
 """Experiments of which a note is kept for eye and ear."""
+
+MIDDLE = 60
+"""The note and the pair nearest to this MIDI number are kept."""
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -55,7 +57,7 @@ def save_sounds(laboratory: Laboratory, results: Mapping[str, Result], sounds: P
         pictures: Folder for the pictures; it exists.
     """
     notes, seed = laboratory.notes, laboratory.budget.seed
-    row = next(row for row, tuned in zip(laboratory.rows(notes), laboratory.tuned(notes), strict=True) if tuned)
+    row = min(laboratory.rows(notes), key=lambda row: abs(int(notes.pitch[row]) - MIDDLE))
     audio = notes.audio([row])
     given_back = {"the note": audio[0]}
     for name, title in HEARD.items():
@@ -66,14 +68,14 @@ def save_sounds(laboratory: Laboratory, results: Mapping[str, Result], sounds: P
     shipped = Codec.load("thesis")
     given_back["shipped codec"] = _give_back(shipped, audio, seed)
     _write(given_back, sounds, "note", notes.sample_rate)
-    plot_spectrograms(pictures / "note.png", given_back, sample_rate=notes.sample_rate)
+    _save(_spectrograms(given_back, shipped), pictures / "note.png")
     pairs = laboratory.pairs()
     if len(pairs):
-        a, b = notes.audio(pairs[0])
+        a, b = notes.audio(min(pairs, key=lambda pair: abs(int(notes.pitch[pair[0]]) - MIDDLE)))
         steps = morph_steps(shipped, a, b, mixes=MIXES, phase=ESTIMATED, generator=seeded(seed))
         row_of_morphs = {f"mix {mix:g}": sound for mix, sound in zip(MIXES, steps, strict=True)}
         _write(row_of_morphs, sounds, "morph", notes.sample_rate)
-        plot_spectrograms(pictures / "morph.png", row_of_morphs, sample_rate=notes.sample_rate)
+        _save(_spectrograms(row_of_morphs, shipped), pictures / "morph.png")
 
 
 def _give_back(codec: Codec, audio: Tensor, seed: int) -> Tensor:
@@ -87,8 +89,32 @@ def _write(given: Mapping[str, Tensor], folder: Path, kind: str, sample_rate: in
         save_audio(folder / f"{kind}-{name}.wav", audio / loudest, sample_rate=sample_rate)
 
 
+def _spectrograms(sounds: Mapping[str, Tensor], codec: Codec) -> "Figure":
+    """Draw sounds as a codec's network sees them, side by side."""
+    representation, range_db = codec.representation, codec.representation.feature_range_db
+    figure = _figure(2.1 * len(sounds) + 0.6, 2.6)
+    panels = figure.subplots(1, len(sounds), squeeze=False, sharey=True)[0]
+    for axes, (title, audio) in zip(panels, sounds.items(), strict=True):
+        features = representation.analyse(audio)[0][0]
+        extent = (0, len(audio) / codec.sample_rate, 0, codec.sample_rate / 2000)
+        image = axes.imshow(
+            range_db * (features - 1),
+            origin="lower",
+            aspect="auto",
+            extent=extent,
+            vmin=-range_db,
+            vmax=0,
+            cmap="magma",
+        )
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel("seconds", fontsize=8)
+    panels[0].set_ylabel("kHz")
+    figure.colorbar(image, ax=panels[-1], label="dB")
+    return figure
+
+
 def _learning(results: Mapping[str, Result]) -> "Figure":
-    figure = _figure(10, 4.2)
+    figure = _figure(10, 4.8)
     panels = figure.subplots(1, 2)
     titles = ("training error: learning rate and optimiser", "validation error: network and input")
     for axes, names, key, title in zip(panels, (LEFT, RIGHT), ("training", "curve"), titles, strict=True):
@@ -104,7 +130,7 @@ def _learning(results: Mapping[str, Result]) -> "Figure":
         axes.set_xlabel("optimiser steps")
         axes.set_ylabel("dB RMSE over all cells")
         axes.set_title(title, fontsize=10)
-        axes.legend(fontsize=8, ncols=2)
+        axes.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
         axes.grid(alpha=0.3)
     return figure
 
