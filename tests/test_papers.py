@@ -284,7 +284,7 @@ TINY = BUDGETS["smoke"].model_copy(update={"names": ("default", "one-instrument"
 
 
 def test_what_is_done_is_not_done_again(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    laboratory = Laboratory(notes, tmp_path, TINY, smoke=True)
+    laboratory = Laboratory(notes, tmp_path, TINY)
     first = run_all(laboratory)
     assert list(first) == ["default", "one-instrument"]
     assert first["one-instrument"]["changes"] == ['choice.instruments=["instrument-0"]']
@@ -295,36 +295,36 @@ def test_what_is_done_is_not_done_again(notes: Notes, tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(experiments, "train_codec", never)
     monkeypatch.setattr(experiments, "judge_notes", never)
-    assert run_all(Laboratory(notes, tmp_path, TINY, smoke=True)) == first
+    assert run_all(Laboratory(notes, tmp_path, TINY)) == first
     # other notes to judge: judged again, not trained again
     with pytest.raises(AssertionError, match="judged again"):
-        run_all(Laboratory(notes, tmp_path, TINY.model_copy(update={"seed": 1}), smoke=True))
+        run_all(Laboratory(notes, tmp_path, TINY.model_copy(update={"seed": 1})))
 
 
 def test_an_interrupted_run_goes_on_to_the_same_result(notes: Notes, tmp_path: Path) -> None:
     one = TINY.model_copy(update={"names": ("default",)})
-    whole = run_all(Laboratory(notes, tmp_path / "whole", one, smoke=True))["default"]
+    whole = run_all(Laboratory(notes, tmp_path / "whole", one))["default"]
 
     def interrupt(_title: str, progress: Progress, _steps: int) -> None:
         if progress.step == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(KeyboardInterrupt):
-        run_all(Laboratory(notes, tmp_path / "parts", one, smoke=True, on_step=interrupt))
-    parts = run_all(Laboratory(notes, tmp_path / "parts", one, smoke=True))["default"]
+        run_all(Laboratory(notes, tmp_path / "parts", one, on_step=interrupt))
+    parts = run_all(Laboratory(notes, tmp_path / "parts", one))["default"]
     assert {**parts, "seconds": 0} == {**whole, "seconds": 0}
 
 
 def test_other_settings_in_the_same_folder_are_refused(notes: Notes, tmp_path: Path) -> None:
     one = TINY.model_copy(update={"names": ("default",)})
-    run_all(Laboratory(notes, tmp_path, one, smoke=True))
+    run_all(Laboratory(notes, tmp_path, one))
     with pytest.raises(InputError, match="the settings that it began with"):
-        run_all(Laboratory(notes, tmp_path, one.model_copy(update={"epochs": 1}), smoke=True))
+        run_all(Laboratory(notes, tmp_path, one.model_copy(update={"epochs": 1})))
 
 
 def test_a_run_that_diverges_is_reported(notes: Notes, tmp_path: Path) -> None:
     wild = Experiment("wild", "optimiser", "wild", ("optimiser=sgd", "learning_rate=1e30"))
-    result = run_one(Laboratory(notes, tmp_path, TINY, smoke=True), wild)
+    result = run_one(Laboratory(notes, tmp_path, TINY), wild)
     assert "must stay finite" in result["stopped"]
     assert experiments.final_loss(result) == float("inf")
     assert "figures" not in result
@@ -351,7 +351,7 @@ def test_the_command_does_everything_and_fills_the_page(notes: Notes, tmp_path: 
     assert {path.name for path in (tmp_path / "images").iterdir()} == {f"thesis-{name}" for name in made}
     assert (out / "sounds" / "note-the-note.wav").is_file()
     # the same again gives the same tables, from the results alone
-    laboratory = Laboratory(notes, out, BUDGETS["smoke"], smoke=True)
+    laboratory = Laboratory(notes, out, BUDGETS["smoke"])
     assert replay_thesis(laboratory, command="again") == tables
     other = tmp_path / "other"
     other.mkdir()
@@ -375,6 +375,6 @@ def test_the_budget_is_asked_for() -> None:
 
 def test_a_codec_of_the_page_is_a_folder(notes: Notes, tmp_path: Path) -> None:
     one = TINY.model_copy(update={"names": ("default",)})
-    run_all(Laboratory(notes, tmp_path, one, smoke=True))
+    run_all(Laboratory(notes, tmp_path, one))
     codec = Codec.load(tmp_path / "runs" / "default" / "best")
     assert codec.config.model.channels == (4, 8, 16, 32)  # an eighth of the default's

@@ -36,7 +36,9 @@ def _papers() -> None:
 def thesis(
     data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the experiments; what is done is not repeated.")],
-    budget: Annotated[Budget, typer.Option("--budget", help="smoke: seconds; cpu: an hour or two; gpu: a day.")],
+    budget: Annotated[
+        Budget, typer.Option("--budget", help="smoke: seconds; cpu: an hour or two; gpu: 64 times the steps.")
+    ],
     write: Annotated[
         Path | None, typer.Option("--write", help="A Markdown page whose marked tables are replaced by these.")
     ] = None,
@@ -71,7 +73,7 @@ def thesis(
             words = f"{title}, epoch {progress.epoch + 1}"
             bar.update(task, description=words, completed=progress.step_in_epoch, total=steps)
 
-        laboratory = Laboratory(notes, out, BUDGETS[budget.value], budget == Budget.smoke, device, show)
+        laboratory = Laboratory(notes, out, BUDGETS[budget.value], device, show)
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
         tables = replay_thesis(laboratory, command=command, page=write)
     text = f"wrote {out / 'tables.md'}" + (f" and the tables of {write}" if write else "")

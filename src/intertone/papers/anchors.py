@@ -13,7 +13,7 @@ from intertone.models import ConvConfig
 from intertone.papers.experiment import Laboratory
 from intertone.papers.judging import by_codec, by_image, judge_notes, judge_pairs
 from intertone.papers.store import Result, remembered
-from intertone.papers.thesis import chosen
+from intertone.papers.thesis import chosen, train_config
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def judge_representations(laboratory: Laboratory) -> dict[str, Result]:
     found: dict[str, Result] = {}
     seen = []
     for experiment in chosen(laboratory.budget):
-        representation = laboratory.settings(experiment).representation
+        representation = train_config(experiment, laboratory.budget).representation
         if representation in seen:
             continue
         seen.append(representation)

@@ -17,7 +17,7 @@ from intertone.evaluate.draw import Rows, draw_notes, draw_pairs
 from intertone.files import disk_errors
 from intertone.papers.judging import by_codec, judge_notes, judge_pairs, rows_in_tune
 from intertone.papers.store import Result, read_result, write_result
-from intertone.papers.thesis import SMOKE_CHANNELS, Budget, Experiment, chosen, sgd_probes, train_config
+from intertone.papers.thesis import Budget, Experiment, chosen, sgd_probes, train_config
 from intertone.train import Progress, TrainConfig, TrainingStoppedError, train_codec
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,6 @@ class Laboratory:
         notes: The note set.
         folder: Where runs and results lie.
         budget: How much is done.
-        smoke: Whether networks are made small.
         device: Where to train.
         on_step: Called after every training step with the experiment's title, the progress and the steps of an epoch.
     """
@@ -76,7 +75,6 @@ class Laboratory:
     notes: Notes
     folder: Path
     budget: Budget
-    smoke: bool = False
     device: str = "cpu"
     on_step: OnStep | None = None
     _tuned: dict[str, list[bool]] = field(default_factory=dict)
@@ -100,17 +98,6 @@ class Laboratory:
         if key not in self._tuned:
             self._tuned[key] = rows_in_tune(notes, rows)
         return self._tuned[key]
-
-    def settings(self, experiment: Experiment) -> TrainConfig:
-        """Return the settings of an experiment's run."""
-        config = train_config(experiment, self.budget)
-        if not self.smoke:
-            return config
-        channels = tuple(max(2, number // SMOKE_CHANNELS) for number in config.model.channels)
-        slices = min(config.slice_frames, 16)
-        return config.model_copy(
-            update={"model": config.model.model_copy(update={"channels": channels}), "slice_frames": slices}
-        )
 
 
 def run_all(laboratory: Laboratory) -> dict[str, Result]:
@@ -166,7 +153,7 @@ def run_one(laboratory: Laboratory, experiment: Experiment, *, judged: bool = Tr
         ``code`` (counts); ``figures`` of each note, ``morphs``, and for one instrument ``own`` figures on its held-out
         pitches, with the default's.
     """
-    settings = laboratory.settings(experiment)
+    settings = train_config(experiment, laboratory.budget)
     path = laboratory.folder / "results" / f"{experiment.name}.json"
     known = read_result(path)
     digest = laboratory.notes.digest()

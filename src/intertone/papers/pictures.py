@@ -98,7 +98,7 @@ def _spectrograms(sounds: Mapping[str, Tensor], codec: Codec) -> "Figure":
         features = representation.analyse(audio)[0][0]
         extent = (0, len(audio) / codec.sample_rate, 0, codec.sample_rate / 2000)
         image = axes.imshow(
-            range_db * (features - 1),
+            range_db * (features.numpy() - 1),
             origin="lower",
             aspect="auto",
             extent=extent,
