@@ -11,7 +11,7 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows
-from intertone.evaluate.morphs import IN_TUNE, SEARCH_OCTAVES, judge_morphs
+from intertone.evaluate.morphs import IN_TUNE, judge_morphs, search_range
 from intertone.evaluate.reconstruction import BATCH, ESTIMATED, at_16_khz, seeded
 from intertone.metrics import db_rmse, log_mel_error, loud_cell_error
 from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
@@ -45,10 +45,9 @@ def by_image(codec: Codec, image: Callable[[Tensor], Tensor], *, seed: int) -> G
 
 def in_tune(sound: Tensor, sample_rate: int, pitch: int) -> bool:
     """Return whether ``(samples,)`` sounds within 50 cents of a MIDI number; an octave error is none."""
-    key = pitch_to_hz(pitch)
-    f_max = min(key * 2**SEARCH_OCTAVES, 0.49 * sample_rate)
-    f_min = min(key / 2**SEARCH_OCTAVES, f_max / 2)
-    return bool(abs(float(hz_to_cents(note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max), key))) <= IN_TUNE)
+    f_min, f_max = search_range(pitch, sample_rate)
+    f0 = note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max)
+    return bool(abs(float(hz_to_cents(f0, pitch_to_hz(pitch)))) <= IN_TUNE)
 
 
 def rows_in_tune(notes: Notes, rows: Rows) -> list[bool]:
