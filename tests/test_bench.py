@@ -2,6 +2,10 @@
 
 import json
 import math
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -87,9 +91,8 @@ def test_pairs_have_the_pitches_of_their_class() -> None:
                 assert abs(1200 * math.log2(f0 / (440 * 2 ** ((key - 69) / 12)))) <= 30 + 1e-9
             assert (pair.f0_a == pair.f0_b) == (kind != "different")
             assert len(pair.a) == len(pair.b) == 2 * RATE
-            assert len({INSTRUMENTS[i].percussive for i in (PAIRS[name][1][0], PAIRS[name][2][0])}) == (
-                2 if kind == "percussive" else 1
-            )
+            struck = {INSTRUMENTS[instrument].decay[0] > 2 for instrument, _ in PAIRS[name][1:]}
+            assert len(struck) == (2 if kind == "percussive" else 1)
 
 
 def test_a_seed_redraws_everything_and_repeats() -> None:
@@ -164,6 +167,8 @@ def test_gain_and_polarity_change_no_row() -> None:
     changed = Pair(pair.name, pair.kind, "", -0.5 * pair.a, 0.25 * pair.b, pair.f0_a, pair.f0_b, RATE)
     second = judge_row(judge_ends(changed, -0.5 * sounds), -0.5 * sounds)
     assert second == pytest.approx(first, abs=1e-3)
+    ends, mixed = judge_ends(pair, sounds), METHODS["crossfade"](pair, ALL_RATIOS)
+    assert judge_row(ends, -0.1 * mixed) == pytest.approx(judge_row(ends, mixed), abs=1e-3)
     with pytest.raises(ValueError, match=r"sounds must be \(13, samples\), got \(12, 32000\)"):
         judge_row(judge_ends(pair, sounds), sounds[:12])
 
@@ -189,7 +194,8 @@ def test_a_crossfade_is_found_out_and_the_oracle_is_not(name: str, metric: str) 
 
 def test_the_known_order_holds(small: dict) -> None:
     summary = summarise(small["pairs"])
-    assert self_test(summary) == []
+    assert self_test(summary, PAIRS) == []
+    assert self_test(summary, small["pairs"]) is None  # of some of the pairs only, the order is not known
     scores = {name: line["morph_score"]["mean"] for name, line in summary.items()}
     assert scores["oracle"] > scores["harmonic"] > scores["log magnitude"] > scores["crossfade"]
     assert scores["crossfade"] > scores["warped crossfade"]
@@ -200,14 +206,24 @@ def test_the_known_order_holds(small: dict) -> None:
 
 
 def test_a_broken_order_is_told() -> None:
-    def line(mean: float) -> dict:
-        return {"morph_score": {"mean": mean}}
-
-    found = self_test({"oracle": line(50), "harmonic": line(60), "switch": line(51)})
-    assert found == [
+    means = {"oracle": 50, "harmonic": 60, "log magnitude": 40, "crossfade": 30, "switch": 51}
+    summary = {name: {"morph_score": {"mean": mean}} for name, mean in means.items()}
+    assert self_test(summary, [f"4/{name}" for name in PAIRS]) == [
         "oracle must score higher than harmonic, got 50.0 and 60.0",
         "the decoy switch must score below 50, got 51.0",
     ]
+    del summary["harmonic"]
+    assert self_test(summary, PAIRS) is None
+
+
+def test_a_row_that_stands_still_is_not_smooth() -> None:
+    pair = synthetic_pair("S5", seed=0, sample_rate=RATE)
+    sounds = oracle(pair, ALL_RATIOS)
+    ends = judge_ends(pair, sounds)
+    row = judge_row(ends, sounds[6].expand(len(ALL_RATIOS), -1))
+    assert row["step_variation"] == 3 and row["descriptor_path_efficiency"] == 0
+    assert row["part_smooth"] == 0.02 and row["morph_score"] < 10
+    assert judge_row(ends, sounds)["step_variation"] < 0.2
 
 
 def test_the_interval_holds_the_mean_and_narrows_with_more_pairs() -> None:
@@ -234,6 +250,8 @@ def test_rows_repeat_bit_for_bit_and_come_from_the_cache(tmp_path: Path) -> None
     (entry,) = (tmp_path / "cache").iterdir()
     content = json.loads(entry.read_text())
     assert set(content) == {"oracle", "crossfade"}
+    entry.write_text(json.dumps(content | {"crossfade": {"morph_score": 3}}))
+    assert run(tmp_path / "cache") == first  # half a row is computed again
     content["crossfade"]["morph_score"] = 99.5
     entry.write_text(json.dumps(content))
     assert json.loads(run(tmp_path / "cache")) != json.loads(first)  # it was read
@@ -389,12 +407,14 @@ def test_files_score_as_the_sounds_do(exported: Path, tmp_path: Path) -> None:
         for ratio, sound in zip(ALL_RATIOS, METHODS["crossfade"](pair, ALL_RATIOS), strict=True):
             save_audio(tmp_path / morph_name(name, ratio), sound[None], sample_rate=48000)
     result = score_folder(tmp_path)
-    rows = result["pairs"]["S3"]["rows"]
+    assert list(result["pairs"]) == ["7/S3", "7/P3"]
+    rows = result["pairs"]["7/S3"]["rows"]
     assert list(rows) == ["submission", "oracle"]
     pair = synthetic_pair("S3", seed=7, sample_rate=RATE)
     direct = judge_row(judge_ends(pair, oracle(pair, ALL_RATIOS)), METHODS["crossfade"](pair, ALL_RATIOS))
-    assert rows["submission"]["morph_score"] == pytest.approx(direct["morph_score"], abs=3)
-    assert rows["oracle"]["gates"] and "gates" in rows["submission"]
+    assert rows["submission"]["morph_score"] == pytest.approx(direct["morph_score"], abs=1)
+    assert all(rows["oracle"]["gates"].values()) and not all(rows["submission"]["gates"].values())
+    assert set(summarise(result["pairs"])["submission"]["draws"]) == {"7"}
     save_audio(tmp_path / "S3-0.10.flac", torch.rand(1, 32000) - 0.5, sample_rate=RATE)
     with pytest.raises(InputError, match=r"a ratio must have one morph, got S3-0\.10\.wav and S3-0\.10\.flac"):
         score_folder(tmp_path)
@@ -405,10 +425,11 @@ def test_files_score_as_the_sounds_do(exported: Path, tmp_path: Path) -> None:
     [
         (lambda m: m.update(bench_version=99), "the manifest must be of bench version 1, got 99; export again"),
         (lambda m: m.pop("seed"), "the manifest must be one of `intertone bench export`, got a broken"),
-        (
-            lambda m: m["pairs"][0].update(name="X9"),
-            "the manifest must be one of `intertone bench export`, got a changed",
-        ),
+        (lambda m: m.update(seed=True), "the manifest must be one of `intertone bench export`, got a broken"),
+        (lambda m: m.update(ratios=[0, 1]), "the manifest must be one of `intertone bench export`, got a broken"),
+        (lambda m: m["pairs"].append(m["pairs"][0]), "the manifest must be one of `intertone bench export`, got a"),
+        (lambda m: m["pairs"][0].update(name=["S1"]), "the manifest must be one of `intertone bench export`, got a"),
+        (lambda m: m["pairs"][0].update(name="X9"), "the manifest must be one of `intertone bench export`, got a"),
     ],
 )
 def test_a_changed_manifest_is_refused(change, sentence: str, exported: Path, tmp_path: Path) -> None:
@@ -424,7 +445,20 @@ def test_a_changed_manifest_is_refused(change, sentence: str, exported: Path, tm
 
 def test_the_command_judges_a_codec_and_leaves_a_page(codec_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
-    arguments = ["bench", "morph", str(codec_folder), "--only", "P3", "--only", "S1", "--no-decoys", "--workers", "1"]
+    arguments = [
+        "bench",
+        "morph",
+        str(codec_folder),
+        "--only",
+        "P3",
+        "--only",
+        "S1",
+        "--only",
+        "P3",
+        "--no-decoys",
+        "--workers",
+        "1",
+    ]
     run = CliRunner().invoke(app, [*arguments, "--no-cache", "-o", str(out), "--json"])
     assert run.exit_code == 0, run.output
     result = json.loads(run.stdout)
@@ -441,6 +475,37 @@ def test_the_command_judges_a_codec_and_leaves_a_page(codec_folder: Path, tmp_pa
     (out / "mine.txt").write_text("kept")
     again = CliRunner().invoke(app, [*arguments, "-o", str(out)])
     assert again.exit_code and "holds mine.txt" in str(again.exception)
+
+
+def test_own_morphs_are_scored_without_a_manifest(tmp_path: Path) -> None:
+    pair = synthetic_pair("S3", seed=0, sample_rate=RATE)
+    write_pair(tmp_path, "mine", pair.a, pair.b)
+    (tmp_path / "._mine-a.wav").write_text("what a Mac leaves")
+    (tmp_path / "mine-b.json").write_text("{}")
+    for ratio, sound in zip(ALL_RATIOS, METHODS["crossfade"](pair, ALL_RATIOS), strict=True):
+        save_audio(tmp_path / morph_name("mine", ratio), sound[None], sample_rate=RATE)
+    result = score_folder(tmp_path)
+    (row,) = result["pairs"]["mine"]["rows"].values()
+    assert "oracle_ratio" not in row and row["endpoint_error"] < 0.05
+    assert self_test(summarise(result["pairs"]), result["pairs"]) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_every_process(number: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "intertone", "bench", "morph", "--no-cache", "--workers", "2"]
+    run = subprocess.Popen([*command, "-o", str(tmp_path / "out")], start_new_session=True, stderr=subprocess.PIPE)
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+    while len(children.read_text().split()) < 3:  # two workers and multiprocessing's own
+        time.sleep(0.1)
+    workers = children.read_text().split()
+    run.send_signal(number)
+    assert run.wait(timeout=60) in (128 + number, -number)
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert not (tmp_path / "out").exists()
 
 
 def test_export_and_score_through_the_command_line(tmp_path: Path) -> None:
@@ -471,6 +536,10 @@ def test_export_and_score_through_the_command_line(tmp_path: Path) -> None:
         (["--no-synthetic"], "there must be pairs: --synthetic, --data or --pairs, got none"),
         (["thesis", "--sample-rate", "22050"], "a codec has a sample rate of its own, got --sample-rate 22050"),
         (["nobody"], "the codec must be one of"),
+        (["--sample-rate", "0"], "sample_rate must be in 8000..48000 Hz, got 0"),
+        (["--device", "cuda"], "--device must stand beside a codec, got cuda without one"),
+        (["--no-cache", "--cache", "x"], "either --cache or --no-cache must be left out, got both, --cache x"),
+        (["--no-synthetic", "--only", "S1"], "--only must name pairs that are judged, got S1 and --no-synthetic"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(arguments: list[str], sentence: str) -> None:

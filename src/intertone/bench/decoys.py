@@ -105,6 +105,22 @@ def third_instrument(third: Callable[[Pair], Tensor]) -> Method:
     return method
 
 
+def one_sound(sound: Callable[[Pair], Tensor]) -> Method:
+    """Return a method that plays one sound at every ratio, 0 and 1 included: nothing moves.
+
+    Args:
+        sound: Gives the sound for a pair, ``(samples,)``.
+
+    Returns:
+        The method.
+    """
+
+    def method(pair: Pair, ratios: Sequence[float]) -> Tensor:
+        return sound(pair).expand(len(ratios), -1)
+
+    return method
+
+
 def blurred(pair: Pair, ratios: Sequence[float]) -> Tensor:
     """Interpolate the two spectrograms in decibels, and blur the image as a bad autoencoder would.
 

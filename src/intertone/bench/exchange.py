@@ -2,8 +2,8 @@
 
 import json
 import logging
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,17 @@ import torch
 from torch import Tensor
 
 from intertone.audio import save_audio
+from intertone.bench.judge import ORACLE
 from intertone.bench.material import ALL_RATIOS, PAIRS, SyntheticPair, oracle, synthetic_pair
 from intertone.bench.pair import Pair
-from intertone.bench.recorded import folder_pairs, read_mono
-from intertone.bench.run import ORACLE
-from intertone.bench.score import BENCH_VERSION, gates, judge_ends, judge_row
+from intertone.bench.recorded import SUFFIXES, folder_pairs, read_mono
+from intertone.bench.score import BENCH_VERSION, SAMPLE_RATE, gates, judge_ends, judge_row
 from intertone.errors import InputError
-from intertone.files import check_own_folder, disk_errors, staged_folder, write_json
+from intertone.files import check_own_folder, staged_folder, write_json
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg")
 SUBMISSION = "submission"
 
 
@@ -69,7 +68,7 @@ def morph_name(pair: str, ratio: float) -> str:
 
 
 def score_folder(
-    folder: Path, *, sample_rate: int = 16000, progress: Callable[[int, int], None] | None = None
+    folder: Path, *, sample_rate: int = SAMPLE_RATE, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Any]:
     """Judge anybody's morphs of exported pairs, or of pairs of their own.
 
@@ -99,11 +98,9 @@ def score_folder(
     for number, pair in enumerate(pairs):
         known = oracle(pair, ALL_RATIOS) if isinstance(pair, SyntheticPair) else None
         ends = judge_ends(pair, known)
-        started = time.monotonic()
         rows = {SUBMISSION: judge_row(ends, _read_morphs(folder, pair))}
         if known is not None:
             rows[ORACLE] = judge_row(ends, known)
-        logger.debug("%s judged in %.1f s", pair.name, time.monotonic() - started)
         rows = {name: {**row, "gates": gates(row, rows.get(ORACLE))} for name, row in rows.items()}
         judged[pair.name] = {"kind": pair.kind, "title": pair.title, "rows": rows}
         if progress:
@@ -116,26 +113,28 @@ def _pairs(folder: Path, sample_rate: int) -> list[Pair]:
     path = folder / MANIFEST
     if not path.exists():
         return folder_pairs(folder, sample_rate=sample_rate)
-    with disk_errors(path):
-        text = path.read_text(encoding="utf-8", errors="replace")
+    foreign = InputError(f"the manifest must be one of `intertone bench export`, got a broken or changed {path}")
     try:
-        manifest = json.loads(text)
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         version, seed, rate = (manifest[name] for name in ("bench_version", "seed", "sample_rate"))
-        names = [entry["name"] for entry in manifest["pairs"]]
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"the manifest must be one of `intertone bench export`, got a broken {path}") from None
+        names, ratios = [entry["name"] for entry in manifest["pairs"]], manifest["ratios"]
+        known = type(seed) is type(rate) is int and 0 < len(names) == len(set(names) & set(PAIRS))
+    except OSError as error:
+        raise InputError(f"the manifest must be readable, got {error.strerror} for {path}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise foreign from None
     if version != BENCH_VERSION:
         raise InputError(f"the manifest must be of bench version {BENCH_VERSION}, got {version!r}; export again")
-    if not (isinstance(seed, int) and isinstance(rate, int)) or not names or set(names) - set(PAIRS):
-        raise InputError(f"the manifest must be one of `intertone bench export`, got a changed {path}")
-    return [synthetic_pair(name, seed=seed, sample_rate=rate) for name in names]
+    if not known or ratios != list(ALL_RATIOS):
+        raise foreign
+    return [replace(synthetic_pair(name, seed=seed, sample_rate=rate), name=f"{seed}/{name}") for name in names]
 
 
 def _morph_files(folder: Path, pair: Pair) -> dict[str, Path | None]:
     """Return the file of each ratio, whatever its suffix."""
     files: dict[str, Path | None] = {}
     for ratio in ALL_RATIOS:
-        name = morph_name(pair.name, ratio)
+        name = morph_name(pair.name.rpartition("/")[2], ratio)
         found = [path for suffix in SUFFIXES if (path := folder / (name.removesuffix(".wav") + suffix)).is_file()]
         if len(found) > 1:
             raise InputError(f"a ratio must have one morph, got {found[0].name} and {found[1].name}")

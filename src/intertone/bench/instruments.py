@@ -61,11 +61,6 @@ class InstrumentConfig:
     noise_tilt: Range = (-6, -3)
     only: tuple[int, ...] = ()
 
-    @property
-    def percussive(self) -> bool:
-        """Whether the note dies away from the start."""
-        return self.decay[0] > 2
-
 
 INSTRUMENTS = {
     "flute": InstrumentConfig(

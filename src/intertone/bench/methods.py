@@ -20,7 +20,7 @@ METHODS: dict[str, Method] = {
     "optimal transport": optimal_transport,
     "harmonic": harmonic_morph,
 }
-"""What a codec is compared with, the simplest first. The last ones are told the pitches."""
+"""What a codec is compared with, the simplest first. Aligned and harmonic are told the pitches."""
 
 
 def codec_method(codec: Codec) -> Method:

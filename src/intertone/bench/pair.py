@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
 Kind = Literal["same", "different", "percussive"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """Two sustained or two plucked notes of one pitch; of different pitches; a percussive and a sustained one."""
 
 

@@ -1,6 +1,7 @@
 """Pairs of real notes: drawn from a note set, or anybody's files. Nobody knows what they should become."""
 
 import logging
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from intertone.audio import load_audio
 from intertone.bench.material import key_name
-from intertone.bench.pair import Kind, Pair
+from intertone.bench.pair import KINDS, Kind, Pair
 from intertone.bench.score import SAMPLE_RATE, at_bench_rate
 from intertone.data.notes import Notes
 from intertone.errors import InputError
@@ -38,7 +39,7 @@ PITCHES = (40, 84)
 """MIDI numbers that pairs are drawn from: E2 to C6."""
 
 LONGEST_SECONDS = 10.0
-KINDS: tuple[Kind, ...] = ("same", "different", "percussive")
+SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3")
 _NAME = re.compile(r"^(.+)-([ab])$", re.IGNORECASE)
 
 
@@ -100,7 +101,7 @@ def drawn_pairs(notes: Notes, *, n_per_kind: int = 4, split: str = "test", seed:
 
 
 def folder_pairs(folder: Path, *, sample_rate: int) -> list[Pair]:
-    """Read pairs of sounds: ``NAME-a.wav`` and ``NAME-b.wav``, of any format that can be read.
+    """Read pairs of sounds: ``NAME-a.wav`` and ``NAME-b.wav``, or FLAC, AIFF, OGG, MP3.
 
     What kind a pair is follows from the sounds: of different pitch if they are more than 40 cents apart, percussive if
     one dies away and the other does not. Stereo is mixed to mono, and the shorter sound is completed with silence.
@@ -120,7 +121,8 @@ def folder_pairs(folder: Path, *, sample_rate: int) -> list[Pair]:
     files: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir()):
         match = _NAME.match(path.stem)
-        if match and path.is_file():
+        sound = path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if match and sound:
             ends = files.setdefault(match[1], {})
             if match[2].lower() in ends:
                 raise InputError(f"a pair must have one sound a and one b, got two of {path.stem}")
@@ -175,9 +177,9 @@ def _facts(sound: Tensor, sample_rate: int, f0: float, explained: float = ONE_PI
         return None
     comb = fit_comb(spectral_peaks(judged, SAMPLE_RATE), f0, f0)
     decay = decay_db(judged, SAMPLE_RATE)
-    if not comb.explained >= explained or len(decay) < 10:
+    if not comb.explained >= explained:
         return None
-    slope = float(np.polyfit(np.arange(len(decay)) * 0.01, decay, 1)[0])
+    slope = float(np.polyfit(np.arange(len(decay)) * 0.01, decay, 1)[0]) if len(decay) > 1 else -math.inf
     return _Facts(comb.f0, True if slope < PERCUSSIVE else False if slope > SUSTAINED else None)
 
 

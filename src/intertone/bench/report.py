@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from intertone.bench.judge import CODEC, DECOY_METHODS, ORACLE, method_of
 from intertone.bench.material import SyntheticPair
-from intertone.bench.pair import Pair
-from intertone.bench.run import CODEC, DECOY_METHODS, ORACLE, method_of
+from intertone.bench.pair import KINDS, Pair
 from intertone.bench.score import GATES
-from intertone.bench.summary import KINDS, RIVAL
+from intertone.bench.summary import RIVAL
 from intertone.codec import Codec
 from intertone.files import staged_folder, write_json
 from intertone.page import Block, Clip, Command, Listening, Picture, Points, Section, Table, render_page
@@ -63,7 +63,8 @@ SCORE_NOTE = (
     "100 times the harmonic mean of five parts, so that one failed part sinks it; then of pairs of the same pitch, of "
     "different pitches, and of a percussive and a sustained note. 95 %: bootstrap over the pairs. Gates: share of the "
     "pairs that pass every gate that counts. Wins: share of the pairs with a higher score than "
-    f"{RIVAL}. ODr: distance from the oracle relative to the crossfade's. s: seconds a morph."
+    f"{RIVAL}. ODr: distance from the oracle relative to the crossfade's. s: seconds a morph, of cached rows "
+    "when they were made."
 )
 METRIC_NOTE = (
     "Means over the pairs. END: log-mel error of the ends. PI: error of the projection on the line between the ends. "
@@ -171,7 +172,7 @@ def _page(result: Mapping[str, Any], pairs: Sequence[Pair], codec: Codec | None,
     for index, (title, part) in enumerate(result["parts"].items()):
         score = {name: line["morph_score"] for name, line in part["summary"].items()}
         kinds = [kind for kind in KINDS if any(kind in line for line in score.values())]
-        groups = {name: {kind: line[kind] for kind in kinds if kind in line} for name, line in score.items()}
+        groups = {name: {str(kind): line[kind] for kind in kinds if kind in line} for name, line in score.items()}
         words = "; ".join(f"{name} {line['mean']:.1f}" for name, line in score.items())
         picture = Picture(bars_png(groups, y_label="MorphScore", decimals=0), f"MorphScores: {words}.", "By class.")
         sections.append(Section(title, [picture, *found[index * per_part : (index + 1) * per_part]]))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from intertone.audio import resample
-from intertone.bench.material import ALL_RATIOS, RATIOS
+from intertone.bench.material import ALL_RATIOS, NEAR_ENDS, RATIOS
 from intertone.bench.pair import Pair
 from intertone.loudness import ABSOLUTE_GATE, integrated_loudness
 from intertone.metrics.descriptor import describe, descriptor_non_linearity, descriptor_path_efficiency
@@ -27,13 +27,13 @@ from intertone.metrics.fusion import (
     spectral_peaks,
     two_pitch_presence,
 )
-from intertone.metrics.spectral import log_mel
+from intertone.metrics.spectral import LOG_MEL_STFT, log_mel
 from intertone.metrics.trajectory import path_projection, step_variation
 from intertone.pitch import hz_to_cents
 
 BENCH_VERSION = 1
 
-SAMPLE_RATE = 16000
+SAMPLE_RATE = LOG_MEL_STFT.sample_rate
 FUSED = (0.3, 0.7)
 """Ratios between which one source or two is asked for."""
 
@@ -42,6 +42,10 @@ BETWEEN = (0.2, 0.8)
 
 NO_PITCH_CENTS = 1200.0
 WORST_JUMP = 99.0
+STANDING = 0.1
+"""A row whose ends are less of A's distance from B apart than this does not move: its step variation is that of one
+step among ten, 3."""
+
 FLOOR = 0.02
 """The least that one of the five parts of the score can be."""
 
@@ -217,16 +221,18 @@ def _path(ends: Ends, everywhere: Tensor, mel: Tensor) -> dict[str, float]:
     a, b = ends.mel
     projection = path_projection(mel, torch.tensor(RATIOS), ends=(a, b))
     variation = step_variation(mel)
+    moved = float((mel[-1] - mel[0]).norm()) >= STANDING * float((b - a).norm())
     median = float((mel[1:] - mel[:-1]).square().mean((1, 2)).sqrt().median())
     near = max(float((everywhere[i] - everywhere[j]).square().mean().sqrt()) for i, j in ((0, 1), (-2, -1)))
+    per_ratio = near / NEAR_ENDS[0], max(median, 1e-9) / RATIOS[1]
     return {
         "endpoint_error": float(((mel[0] - a).abs().mean() + (mel[-1] - b).abs().mean()) / 2),
         "projection_error": float(projection.projection_error),
         "off_axis": float(projection.off_axis),
         "midpoint_error": _midpoint(mel[5], a, b),
-        "step_variation": float(variation.deviation),
+        "step_variation": float(variation.deviation) if moved else math.sqrt(len(RATIOS) - 2),
         "largest_step": float(variation.largest),
-        "end_jump": min((near / 0.02) / (max(median, 1e-9) / 0.1), WORST_JUMP),
+        "end_jump": min(per_ratio[0] / per_ratio[1], WORST_JUMP),
     }
 
 

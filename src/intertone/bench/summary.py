@@ -1,15 +1,20 @@
 """What the pairs say together: means with intervals, classes, gates, wins, and where a method fails."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from intertone.bench.judge import DECOY_METHODS
+from intertone.bench.material import PAIRS
+from intertone.bench.pair import KINDS
 from intertone.bench.score import GATES
 
-KINDS = ("same", "different", "percussive")
-RIVAL = "log magnitude"
+RANKING = ("oracle", "harmonic", "log magnitude", "crossfade", "warped crossfade")
+"""The order that is known."""
+
+RIVAL = RANKING[2]
 """Whom a method has to beat pair by pair."""
 
 N_RESAMPLES = 2000
@@ -83,29 +88,30 @@ def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float
     return float(low), float(high)
 
 
-def self_test(summary: Mapping[str, Any]) -> list[str]:
+def self_test(summary: Mapping[str, Any], pairs: Iterable[str]) -> list[str] | None:
     """Return what the bench's own rows break: the order of methods that are known, and decoys that pass.
 
-    Oracle over harmonic over log-magnitude over crossfade over warped crossfade, and every decoy below 50; what is not
-    in the summary is not asked for.
+    Oracle over harmonic over log-magnitude over crossfade over warped crossfade, and every decoy below 50; decoys that
+    were left out are not asked for.
 
     Args:
         summary: Of synthetic pairs, from ``summarise``.
+        pairs: Their names; of only some of the bench's pairs the order is not known.
 
     Returns:
-        Sentences; none if the bench holds.
+        Sentences, none if the bench holds; or None where this cannot be told.
     """
     score = {name: line["morph_score"]["mean"] for name, line in summary.items()}
-    known = [name for name in ("oracle", "harmonic", "log magnitude", "crossfade", "warped crossfade") if name in score]
+    if {name.rpartition("/")[2] for name in pairs} != set(PAIRS) or not set(RANKING[:-1]) <= set(score):
+        return None
     broken = [
         f"{better} must score higher than {worse}, got {score[better]:.1f} and {score[worse]:.1f}"
-        for better, worse in pairwise(known)
+        for better, worse in pairwise(name for name in RANKING if name in score)
         if score[better] <= score[worse]
     ]
-    decoys = ("warped crossfade", "switch", "constant mix", "blurred", "third instrument")
     broken += [
         f"the decoy {name} must score below 50, got {score[name]:.1f}"
-        for name in decoys
+        for name in DECOY_METHODS
         if name in score and score[name] >= 50
     ]
     return broken
@@ -130,7 +136,7 @@ def _summary(pairs: Mapping[str, Mapping[str, Any]], name: str, seed: int) -> di
         weakest[kind] = min(means, key=lambda part: means[part]).removeprefix("part_")
     draws: dict[str, list[float]] = {}
     for number, pair in pairs.items():
-        if name in pair["rows"]:
+        if name in pair["rows"] and "/" in number:
             draws.setdefault(number.partition("/")[0], []).append(pair["rows"][name]["morph_score"])
     return {
         "n": len(chosen),

@@ -1,5 +1,6 @@
 """``intertone bench``: methods of morphing, judged side by side."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,20 +50,28 @@ def bench_morph(
 ) -> None:
     """Judge morphs: a codec beside crossfade, interpolated spectrograms, a harmonic model and an oracle."""
     report = Report(as_json=json)
-    _check_out(out)
     from rich.console import Console
     from rich.progress import Progress
 
-    from intertone.bench.run import default_cache, run_bench
+    from intertone.bench.cache import default_cache
+    from intertone.bench.run import run_bench
+    from intertone.bench.score import SAMPLE_RATE
     from intertone.codec import Codec
     from intertone.errors import InputError
 
     if codec is not None and sample_rate is not None:
         raise InputError(f"a codec has a sample rate of its own, got --sample-rate {sample_rate} beside it")
+    if codec is None and device != "cpu":
+        raise InputError(f"--device must stand beside a codec, got {device} without one")
+    if no_cache and cache is not None:
+        raise InputError(f"either --cache or --no-cache must be left out, got both, --cache {cache}")
+    if only and not synthetic:
+        raise InputError(f"--only must name pairs that are judged, got {only[0]} and --no-synthetic")
     loaded = Codec.load(codec, device=device) if codec is not None else None
-    rate = loaded.sample_rate if loaded else sample_rate or 16000
+    rate = loaded.sample_rate if loaded else SAMPLE_RATE if sample_rate is None else sample_rate
     material = _material(rate, synthetic, seed, seeds, only or [], data, pairs)
     everything = [pair for part in material.values() for pair in part]
+    _check_out(out)
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("pairs", total=len(everything))
@@ -74,7 +83,7 @@ def bench_morph(
             workers=workers or _cpus(),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     result = _result(judged, {title: [pair.name for pair in part] for title, part in material.items()})
     result = {"codec": codec, **result}
     if out is not None:
@@ -153,6 +162,7 @@ def _material(
 
     if unknown := [name for name in only if name not in PAIRS]:
         raise InputError(f"--only must be one of {', '.join(PAIRS)}, got {unknown[0]}")
+    only = list(dict.fromkeys(only))
     parts: dict[str, list[Pair]] = {}
     if synthetic:
         parts["Synthetic notes"] = [*synthetic_pairs(seed=seed, n_seeds=seeds, sample_rate=rate, names=only)]
@@ -176,7 +186,6 @@ def _renamed(pair: "Pair", part: str) -> "Pair":
 
 def _result(judged: dict[str, Any], parts: dict[str, list[str]]) -> dict[str, Any]:
     """Return the result with its pairs sorted into parts, each with its summary."""
-    from intertone.bench.run import ORACLE
     from intertone.bench.summary import self_test, summarise
 
     result = {name: value for name, value in judged.items() if name != "pairs"}
@@ -184,8 +193,7 @@ def _result(judged: dict[str, Any], parts: dict[str, list[str]]) -> dict[str, An
     for title, names in parts.items():
         pairs = {name: judged["pairs"][name] for name in names}
         summary = summarise(pairs)
-        whole = ORACLE in summary and len(names) >= 13  # of a few pairs the order is not known
-        sorted_parts[title] = {"summary": summary, "self_test": self_test(summary) if whole else None, "pairs": pairs}
+        sorted_parts[title] = {"summary": summary, "self_test": self_test(summary, names), "pairs": pairs}
     return {**result, "parts": sorted_parts}
 
 

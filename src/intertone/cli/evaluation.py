@@ -1,5 +1,6 @@
 """``intertone evaluate``: a codec and held-out notes in, figures out."""
 
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -74,7 +75,7 @@ def evaluate(
             config=config,
             progress=lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
         )
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     written = [] if out is None else write_evaluation(out, result, loaded, note_set, command=command)
     if not json:
         _show(result)

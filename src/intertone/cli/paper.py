@@ -1,5 +1,6 @@
 """``intertone paper``: the experiments of a paper, as tables and pictures."""
 
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -74,7 +75,7 @@ def thesis(
             bar.update(task, description=words, completed=progress.step_in_epoch, total=steps)
 
         laboratory = Laboratory(notes, out, BUDGETS[budget.value], device, show)
-        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
         tables = replay_thesis(laboratory, command=command, page=write)
     text = f"wrote {out / 'tables.md'}" + (f" and the tables of {write}" if write else "")
     report.finish({"folder": str(out), "tables": tables}, text)

@@ -8,12 +8,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from intertone.metrics.decibel import FLOOR_DB
 from intertone.metrics.envelope import attack_time, rms_envelope
 from intertone.metrics.fusion import decay_db
-from intertone.stft import SpectrogramConfig, stft
+from intertone.metrics.spectral import LOG_MEL_STFT
+from intertone.stft import stft
 
-DESCRIPTOR_STFT = SpectrogramConfig(sample_rate=16000, n_fft=1024, hop_length=256)
-FLOOR_DB = 60.0
+RATE = LOG_MEL_STFT.sample_rate
 LOWEST_HZ = 20.0
 
 JND = {
@@ -62,19 +63,19 @@ def describe(audio: Tensor) -> dict[str, float]:
         raise ValueError(f"audio must be (samples,), got {tuple(audio.shape)}")
     if float(audio.abs().max()) < 1e-9:
         return dict.fromkeys(JND, 0.0)
-    magnitude = stft(audio.float(), DESCRIPTOR_STFT).abs().double()
+    magnitude = stft(audio.float(), LOG_MEL_STFT).abs().double()
     magnitude = torch.where(magnitude >= magnitude.max() * 10 ** (-FLOOR_DB / 20), magnitude, 0)
-    frequency = torch.arange(magnitude.shape[0], dtype=torch.float64) * 16000 / DESCRIPTOR_STFT.n_fft
+    frequency = torch.arange(magnitude.shape[0], dtype=torch.float64) * RATE / LOG_MEL_STFT.n_fft
     octave = frequency.clamp_min(LOWEST_HZ).log2()
     weight = magnitude.mean(-1) * (frequency >= LOWEST_HZ)
     weight = weight / weight.sum()
     centroid = float((weight * octave).sum())
     step = (magnitude[:, 1:] - magnitude[:, :-1]).norm(dim=0).sum() / magnitude.norm(dim=0).sum()
-    envelope = rms_envelope(audio, 16000, step_seconds=0.01).numpy()
-    decay = decay_db(audio, 16000)
+    envelope = rms_envelope(audio, RATE, step_seconds=0.01).numpy()
+    decay = decay_db(audio, RATE)
     slope = float(np.polyfit(np.arange(len(decay)) * 0.01, decay, 1)[0]) if len(decay) > 1 else 0.0
     return {
-        "attack": math.log10(float(attack_time(audio, 16000))),
+        "attack": math.log10(float(attack_time(audio, RATE))),
         "temporal centroid": float((envelope * np.arange(len(envelope))).sum() / envelope.sum() * 0.01),
         "decay": math.copysign(math.log10(1 + abs(slope)), slope),
         "centroid": centroid,
@@ -86,8 +87,8 @@ def describe(audio: Tensor) -> dict[str, float]:
 def descriptor_non_linearity(described: Sequence[Mapping[str, float]], ratios: Sequence[float]) -> float:
     """Return how far the descriptors of a row of sounds are from moving in proportion to the ratio.
 
-    For each descriptor whose ends, the first and the last of ``reference``, differ by more than ``JND``: the RMS
-    distance to the straight line between them, relative to their difference, at most 1.5; the mean over those.
+    For each descriptor in which A and B differ by more than ``JND``: the RMS distance to the straight line between
+    them, relative to their difference, at most 1.5; the mean over those.
 
     Args:
         described: From ``describe``: A, B, and then one for each ratio.
@@ -120,7 +121,7 @@ def descriptor_path_efficiency(described: Sequence[Mapping[str, float]], ratios:
     """Return how directly the descriptors of a row of sounds move from the first to the last.
 
     The same descriptors as for ``descriptor_non_linearity``: the difference of A and B over the sum of all steps of the
-    row, at most 1; the mean over those.
+    row, or its inverse where that is larger than 1, so that a row that does not move gets 0; the mean over those.
 
     Args:
         described: A, B, and then one for each ratio.
@@ -138,10 +139,10 @@ def descriptor_path_efficiency(described: Sequence[Mapping[str, float]], ratios:
         >>> descriptor_path_efficiency([*ends, *row], (0.0, 0.3, 0.6, 1.0))
         0.5
     """
-    shares = [
-        min(1.0, abs(b - a) / max(float(np.abs(np.diff(values)).sum()), 1e-12))
-        for a, b, values in _moving(described, ratios)
-    ]
+    shares = []
+    for a, b, values in _moving(described, ratios):
+        share = float(np.abs(np.diff(values)).sum()) / abs(b - a)
+        shares.append(share if share < 1 else 1 / share)
     return float(np.mean(shares)) if shares else 1.0
 
 

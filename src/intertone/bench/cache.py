@@ -1,0 +1,84 @@
+"""Rows that are already known: a file for each pair, found again by its sounds and by the code that judged them."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from functools import cache as once
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy
+import torch
+
+from intertone.bench.judge import Rows
+from intertone.bench.pair import Pair
+from intertone.bench.score import BENCH_VERSION
+from intertone.bench.summary import METRICS, PARTS
+from intertone.errors import InputError
+from intertone.files import write_json
+
+logger = logging.getLogger(__name__)
+
+AROUND = ("__init__", "cache", "exchange", "pool", "recorded", "report", "run", "summary")
+"""Files of this folder that change no row."""
+
+NEEDED = ("audio.py", "latent.py", "loudness.py", "phase.py", "pitch.py", "stft.py")
+FIGURES = {*METRICS, *PARTS, "morph_score", "seconds"}
+
+
+def default_cache() -> Path:
+    """Return the folder where this user's rows lie: below ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "intertone" / "bench"
+
+
+def read_rows(folder: Path | None, pair: Pair) -> Rows:
+    """Return what is known of a pair: whole rows only, none where there is no file or a damaged one."""
+    if folder is None:
+        return {}
+    try:
+        content = json.loads((folder / _name(pair)).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    rows = content.items() if isinstance(content, dict) else ()
+    return {name: row for name, row in rows if isinstance(row, dict) and _is_whole(row)}
+
+
+def write_rows(folder: Path, pair: Pair, rows: Mapping[str, Any]) -> None:
+    """Keep the rows of a pair; where that is not possible, say so and go on."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / _name(pair), rows)
+    except (InputError, OSError) as error:
+        logger.warning("the baselines of %s could not be cached: %s", pair.name, error)
+
+
+def _is_whole(row: Mapping[str, Any]) -> bool:
+    optional = (type(None), int, float)
+    return set(row) | {"oracle_distance", "oracle_ratio"} >= FIGURES and all(
+        isinstance(value, optional) for value in row.values()
+    )
+
+
+def _name(pair: Pair) -> str:
+    """Return a name that is another one as soon as the sounds, the version or what judges them are."""
+    text = f"{BENCH_VERSION} {_source()} {pair.kind} {pair.f0_a!r} {pair.f0_b!r} {pair.sample_rate} {type(pair)}"
+    digest = hashlib.sha256(text.encode())
+    for sound in (pair.a, pair.b):
+        digest.update(sound.contiguous().numpy().tobytes())
+    return f"v{BENCH_VERSION}-{digest.hexdigest()[:24]}.json"
+
+
+@once
+def _source() -> str:
+    """Return a hash of the code, and of the libraries' versions, when it was first asked for."""
+    package = Path(__file__).parent.parent
+    files = [path for path in package.glob("bench/*.py") if path.stem not in AROUND]
+    files += [*package.glob("metrics/*.py"), *(package / name for name in NEEDED)]
+    digest = hashlib.sha256(f"{torch.__version__} {np.__version__} {scipy.__version__}".encode())
+    for file in sorted(files):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

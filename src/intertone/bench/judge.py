@@ -1,0 +1,81 @@
+"""Methods by name, and one pair through some of them."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from intertone.bench.decoys import DECOYS, one_sound, third_instrument
+from intertone.bench.material import ALL_RATIOS, SyntheticPair, oracle, third_sound
+from intertone.bench.methods import METHODS, codec_method
+from intertone.bench.pair import Method, Pair
+from intertone.bench.score import judge_ends, judge_row
+from intertone.codec import Codec
+
+ORACLE, CODEC = "oracle", "codec"
+
+Rows = dict[str, dict[str, Any]]
+"""Method → what was measured of one pair; ``seconds`` is the time of one morph."""
+
+
+def _half_way(pair: Pair) -> Tensor:
+    return oracle(pair, [0.5])[0]
+
+
+DECOY_METHODS: dict[str, Method] = {
+    **DECOYS,
+    "third instrument": third_instrument(third_sound),
+    "one sound": one_sound(_half_way),
+}
+"""All decoys; the last two only for pairs whose parameters are known."""
+
+
+def names_for(pair: Pair, methods: Sequence[str], *, decoys: bool) -> list[str]:
+    """Return what is judged of a pair beside the codec: oracle and decoys of synthetic pairs only."""
+    if not isinstance(pair, SyntheticPair):
+        return list(methods)
+    return [ORACLE, *methods, *(DECOY_METHODS if decoys else ())]
+
+
+def method_of(name: str, codec: Codec | None) -> Method:
+    """Return a method by its name in the results.
+
+    Raises:
+        ValueError: If there is none, or it is the codec and there is none.
+    """
+    if name == CODEC:
+        if codec is None:
+            raise ValueError("the codec must be given, got None")
+        return codec_method(codec)
+    known = {ORACLE: oracle, **METHODS, **DECOY_METHODS}
+    if name not in known:
+        raise ValueError(f"the method must be one of {', '.join([CODEC, *known])}, got {name}")
+    return known[name]
+
+
+def morph_and_judge(pair: Pair, names: Sequence[str], codec: Codec | None) -> Rows:
+    """Morph a pair by some methods and judge each row.
+
+    Args:
+        pair: The pair.
+        names: Methods, as ``method_of`` takes them.
+        codec: For the method ``codec``.
+
+    Returns:
+        A row for each name.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # the same sums in the same order, whatever the machine
+    try:
+        ends = judge_ends(pair, oracle(pair, ALL_RATIOS) if isinstance(pair, SyntheticPair) else None)
+        rows = {}
+        for name in names:
+            started = time.monotonic()
+            sounds = method_of(name, codec)(pair, ALL_RATIOS)
+            seconds = (time.monotonic() - started) / len(ALL_RATIOS)
+            rows[name] = {**judge_row(ends, sounds), "seconds": round(seconds, 4)}
+        return rows
+    finally:
+        torch.set_num_threads(before)
