@@ -170,11 +170,18 @@ def _page(result: Mapping[str, Any], pairs: Sequence[Pair], codec: Codec | None,
     per_part = len(found) // len(result["parts"])
     sections = []
     for index, (title, part) in enumerate(result["parts"].items()):
-        score = {name: line["morph_score"] for name, line in part["summary"].items()}
+        score = {name: line["morph_score"] for name, line in part["summary"].items() if name not in DECOY_METHODS}
         kinds = [kind for kind in KINDS if any(kind in line for line in score.values())]
-        groups = {name: {str(kind): line[kind] for kind in kinds if kind in line} for name, line in score.items()}
+        groups = {
+            name.replace(" ", "\n"): {str(kind): line[kind] for kind in kinds if kind in line}
+            for name, line in score.items()
+        }
         words = "; ".join(f"{name} {line['mean']:.1f}" for name, line in score.items())
-        picture = Picture(bars_png(groups, y_label="MorphScore", decimals=0), f"MorphScores: {words}.", "By class.")
+        picture = Picture(
+            bars_png(groups, y_label="MorphScore", decimals=0),
+            f"MorphScores: {words}.",
+            "By class, without the decoys.",
+        )
         sections.append(Section(title, [picture, *found[index * per_part : (index + 1) * per_part]]))
     listening = [_listen(pair, result, codec) for pair in _audible(pairs)]
     note = "A, the morphs half-way by each method, B. Decoys are left out."
