@@ -490,11 +490,18 @@ def test_own_morphs_are_scored_without_a_manifest(tmp_path: Path) -> None:
     assert self_test(summarise(result["pairs"]), result["pairs"]) is None
 
 
+def listen() -> None:
+    """Hear Ctrl-C even where the tests run in the background, which a shell makes deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_every_process(number: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "intertone", "bench", "morph", "--no-cache", "--workers", "2"]
-    run = subprocess.Popen([*command, "-o", str(tmp_path / "out")], start_new_session=True, stderr=subprocess.PIPE)
+    run = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "out")], start_new_session=True, stderr=subprocess.PIPE, preexec_fn=listen
+    )
     children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
     while len(children.read_text().split()) < 3:  # two workers and multiprocessing's own
         time.sleep(0.1)

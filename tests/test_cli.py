@@ -495,7 +495,11 @@ def test_ctrl_c_leaves_nothing_behind(here: Path, codec_path: Path, words: list[
     names = names_in(here)
     command = [sys.executable, "-m", "intertone", "morph", "a.wav", "b.wav", "--codec", str(codec_path), *words]
     process = subprocess.Popen(
-        [*command, "--iterations", "100000"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, "--iterations", "100000"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background is deaf to it
     )
     assert process.stderr is not None
     # the last thing it says before the iterations begin

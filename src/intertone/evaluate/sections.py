@@ -137,7 +137,7 @@ def _code(result: Mapping[str, Any], codec: Codec, notes: Notes) -> list[Block]:
     n_notes = min(settings["n_notes"], MOST_ON_MAP)
     rows = draw_notes(notes, n_notes, split=settings["split"], seed=settings["seed"])
     parts = [
-        codec.encode(notes.audio(rows[start : start + BATCH]).unsqueeze(1))[0] for start in range(0, n_notes, BATCH)
+        codec.encode(notes.audio(rows[start : start + BATCH]).unsqueeze(1))[0] for start in range(0, len(rows), BATCH)
     ]
     x, y = latent_plane(torch.cat(parts).cpu()).T.tolist()
     families = [str(name) for name in notes.family[rows]]

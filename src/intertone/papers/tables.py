@@ -48,7 +48,8 @@ def against_default(values: Mapping[str, float], name: str) -> str:
         name: Of the experiment.
 
     Returns:
-        The signed difference; ``none`` where it is no larger than the spread of the seeds; empty for the seeds.
+        The signed difference; ``none`` where it is no larger than the spread of the seeds; empty for the seeds, and
+        where there are not two.
 
     Example:
         >>> found = {"default": 5.0, "seed-1": 6.0, "relu": 6.4, "depth-3": 4.0}
@@ -56,7 +57,7 @@ def against_default(values: Mapping[str, float], name: str) -> str:
         ['none', '−1.50', '']
     """
     seeds = [value for key, value in values.items() if is_default(key)]
-    if is_default(name) or not seeds:
+    if is_default(name) or len(seeds) < 2:
         return ""
     difference = values[name] - sum(seeds) / len(seeds)
     return NONE if abs(difference) <= max(seeds) - min(seeds) else _signed(difference)
