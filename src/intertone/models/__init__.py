@@ -1,11 +1,54 @@
 """Autoencoders over features: one file per family, all speaking ``(batch, latent_dim, n_latents)``."""
 
-from intertone.models.conv import (
-    ConvAutoencoder,
-    ConvBottleneckConfig,
-    ConvConfig,
-    DenseBottleneckConfig,
-    build_model,
-)
+from typing import Annotated
 
-__all__ = ["ConvAutoencoder", "ConvBottleneckConfig", "ConvConfig", "DenseBottleneckConfig", "build_model"]
+import torch
+from pydantic import Field
+
+from intertone.models.conditioned import ConditionedAutoencoder, ConditionedConfig
+from intertone.models.conv import ConvAutoencoder, ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig
+
+ModelConfig = Annotated[ConvConfig | ConditionedConfig, Field(discriminator="kind")]
+"""Which model, by ``kind``."""
+
+Model = ConvAutoencoder | ConditionedAutoencoder
+"""A built model; ``conditioned`` says whether it is told pitch and velocity."""
+
+
+def build_model(config: ConvConfig | ConditionedConfig, *, n_features: int, seed: int = 0) -> Model:
+    """Return the untrained model that ``config`` describes, the same for the same ``seed``.
+
+    Args:
+        config: The layers.
+        n_features: Rows of the features.
+        seed: Of the first weights; torch's global generator is left as it was.
+
+    Returns:
+        The model, on the CPU, in training mode.
+
+    Example:
+        >>> config = ConvConfig(channels=(4,), strides=((2, 2),))
+        >>> first, again = (next(build_model(config, n_features=8).parameters()) for _ in range(2))
+        >>> torch.equal(first, again)
+        True
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        match config:
+            case ConvConfig():
+                return ConvAutoencoder(config, n_features)
+            case ConditionedConfig():
+                return ConditionedAutoencoder(config, n_features)
+
+
+__all__ = [
+    "ConditionedAutoencoder",
+    "ConditionedConfig",
+    "ConvAutoencoder",
+    "ConvBottleneckConfig",
+    "ConvConfig",
+    "DenseBottleneckConfig",
+    "Model",
+    "ModelConfig",
+    "build_model",
+]

@@ -91,6 +91,8 @@ class ConvAutoencoder(nn.Module):
         (torch.Size([3, 256, 13]), torch.Size([3, 64, 52]))
     """
 
+    conditioned = False
+
     def __init__(self, config: ConvConfig, n_features: int) -> None:
         super().__init__()
         self.config = config
@@ -217,25 +219,3 @@ def _layer(config: ConvConfig, convolution: nn.Module, channels: int) -> nn.Sequ
     if config.order == "conv-norm-activation":
         return nn.Sequential(convolution, norm, activation)
     return nn.Sequential(convolution, activation, norm)
-
-
-def build_model(config: ConvConfig, *, n_features: int, seed: int = 0) -> ConvAutoencoder:
-    """Return the untrained model that ``config`` describes, the same for the same ``seed``.
-
-    Args:
-        config: The layers.
-        n_features: Rows of the features.
-        seed: Of the first weights; torch's global generator is left as it was.
-
-    Returns:
-        The model, on the CPU, in training mode.
-
-    Example:
-        >>> config = ConvConfig(channels=(4,), strides=((2, 2),))
-        >>> first, again = (next(build_model(config, n_features=8).parameters()) for _ in range(2))
-        >>> torch.equal(first, again)
-        True
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return ConvAutoencoder(config, n_features)

@@ -1,0 +1,239 @@
+"""An autoencoder that is told pitch and velocity, so that its code need not hold them."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from intertone.config import Settings
+
+PITCH_RANGE = 128.0
+"""MIDI numbers: what a pitch is divided by."""
+
+VELOCITY_RANGE = 127.0
+"""What a velocity is divided by."""
+
+PITCH_WAVES = 6
+"""Waves that show the pitch to the network: periods of 256 MIDI numbers, 128, … 8."""
+
+VELOCITY_WAVES = 3
+"""The same for the velocity: periods of 254, 127 and 63.5."""
+
+
+class ConditionedConfig(Settings):
+    """Stages of the encoder, from the outside in; the decoder mirrors them.
+
+    ``channels`` and ``strides`` have one entry for each stage; the first stride takes so many whole frames at once.
+    """
+
+    kind: Literal["conditioned"] = "conditioned"
+    channels: tuple[Annotated[int, Field(ge=1)], ...] = (256, 320, 384)
+    strides: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (4, 4, 2)
+    encoder_blocks: int = Field(1, ge=0, description="residual blocks of each stage of the encoder")
+    decoder_blocks: int = Field(2, ge=0, description="residual blocks of each stage of the decoder")
+    kernel_size: int = Field(3, ge=1, le=31, description="of the blocks, in steps of their stage; odd")
+    condition_channels: int = Field(64, ge=1, description="numbers that tell a block the pitch and the velocity")
+    note_dim: int = Field(64, ge=1, description="numbers of the code for the whole note")
+    local_dim: int = Field(16, ge=0, description="numbers of the code for each of its vectors in time")
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> Self:
+        if not self.channels or len(self.channels) != len(self.strides):
+            raise ValueError(
+                "channels and strides must have one entry for each stage, "
+                f"got {len(self.channels)} and {len(self.strides)}"
+            )
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, got {self.kernel_size}")
+        return self
+
+
+class ConditionedAutoencoder(nn.Module):
+    """Residual convolutions over time, each told the pitch and the velocity of the note.
+
+    The rows of the features are channels: row by row they mean the same in every note. A code is the same few
+    numbers in all its vectors, for the whole note (``note_dim``), and a few that change (``local_dim``). The numbers
+    for the whole note are means over its time, weighted by what the encoder finds worth looking at. The decoder may be
+    told another pitch and velocity than the encoder: it then gives another note of the same instrument.
+
+    Args:
+        config: The stages.
+        n_features: Rows of the features.
+
+    Source:
+        Perez et al. (2018), "FiLM: visual reasoning with a general conditioning layer", for the way in of pitch and
+        velocity.
+
+    Example:
+        >>> config = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
+        >>> model = ConditionedAutoencoder(config, n_features=12)
+        >>> features, played = torch.rand(1, 12, 50), torch.tensor([[60.0, 100.0]])
+        >>> latents = model.encode(features, played)
+        >>> latents.shape, model.decode(latents, torch.tensor([[67.0, float("nan")]])).shape
+        (torch.Size([1, 5, 7]), torch.Size([1, 12, 56]))
+    """
+
+    conditioned = True
+    margin = None
+    """All frames at once: the whole note decides its numbers."""
+
+    def __init__(self, config: ConditionedConfig, n_features: int) -> None:
+        super().__init__()
+        self.config = config
+        self.n_features = n_features
+        self.frames_per_latent = math.prod(config.strides)
+        sizes = list(zip((n_features, *config.channels), config.channels, config.strides, strict=False))
+        self.encoder = nn.ModuleList()
+        self.decoder = nn.ModuleList()
+        for outer, inner, stride in sizes:
+            self.encoder.append(_Inward(config, outer, inner, stride))
+        for outer, inner, stride in reversed(sizes):
+            self.decoder.append(_Outward(config, inner, outer, stride))
+        deepest = config.channels[-1]
+        self.conditions = _Conditions(config.condition_channels)
+        self.to_note = nn.Conv1d(deepest, config.note_dim + 1, 1)
+        self.to_local = nn.Conv1d(deepest, config.local_dim, 1) if config.local_dim else None
+        self.from_latents = nn.Conv1d(self.latent_dim, deepest, 1)
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers of one latent vector: first those of the whole note."""
+        return self.config.note_dim + self.config.local_dim
+
+    def n_latents(self, n_frames: int) -> int:
+        """Return the number of latent vectors of ``n_frames`` columns."""
+        return -(-n_frames // self.frames_per_latent)
+
+    def encode(self, features: Tensor, conditions: Tensor) -> Tensor:
+        """Return the code of ``features``.
+
+        Args:
+            features: ``(batch, n_features, n_frames)`` in [0, 1].
+            conditions: ``(batch, 2)``: the pitch of each note as a MIDI number, fractions allowed, and its velocity,
+                1…127, or NaN where it is unknown.
+
+        Returns:
+            Latents ``(batch, latent_dim, n_latents)``; the first ``note_dim`` rows do not change in time.
+
+        Raises:
+            ValueError: If the rows are not ``n_features``, or the conditions are not ``(batch, 2)``.
+        """
+        if features.shape[-2] != self.n_features:
+            raise ValueError(f"features must have n_features={self.n_features} rows, got {features.shape[-2]}")
+        told = self._told(features, conditions)
+        hidden = nn.functional.pad(features, (0, -features.shape[-1] % self.frames_per_latent))
+        for stage in self.encoder:
+            hidden = stage(hidden, told)
+        note, score = self.to_note(hidden).split((self.config.note_dim, 1), 1)
+        note = (note * score.float().softmax(-1)).sum(-1, keepdim=True).expand(-1, -1, hidden.shape[-1])
+        if self.to_local is None:
+            return note.contiguous()
+        local = self.to_local(hidden)
+        return torch.cat([note.to(local.dtype), local], 1)
+
+    def decode(self, latents: Tensor, conditions: Tensor) -> Tensor:
+        """Return the features of ``latents``: not clamped, so that a gradient flows everywhere.
+
+        Args:
+            latents: ``(batch, latent_dim, n_latents)``; numbers of the whole note may change in time as well.
+            conditions: ``(batch, 2)``, pitch and velocity of the note that is wanted, as for ``encode``.
+
+        Returns:
+            Features ``(batch, n_features, n_latents · frames_per_latent)``; the columns beyond the encoded ones are
+            padding.
+
+        Raises:
+            ValueError: If the vectors do not have ``latent_dim`` numbers, or the conditions are not ``(batch, 2)``.
+        """
+        if latents.shape[-2] != self.latent_dim:
+            raise ValueError(f"latents must be (batch, {self.latent_dim}, n_latents), got {tuple(latents.shape)}")
+        told = self._told(latents, conditions)
+        hidden = self.from_latents(latents)
+        for stage in self.decoder:
+            hidden = stage(hidden, told)
+        return hidden
+
+    def forward(self, features: Tensor, conditions: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """Return the reconstruction of ``features``, cut to its columns, or the note that ``wanted`` describes."""
+        decoded = self.decode(self.encode(features, conditions), conditions if wanted is None else wanted)
+        return decoded[..., : features.shape[-1]]
+
+    def _told(self, values: Tensor, conditions: Tensor) -> Tensor:
+        if conditions.shape != (len(values), 2):
+            raise ValueError(
+                f"conditions must be (batch, 2)=({len(values)}, 2), pitch and velocity, got {tuple(conditions.shape)}"
+            )
+        return self.conditions(conditions)
+
+
+class _Conditions(nn.Module):
+    """Pitch and velocity as numbers that a linear layer can use: waves of several lengths, then two layers."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        first = nn.Linear(2 + 1 + 2 * (PITCH_WAVES + VELOCITY_WAVES), channels)
+        self.layers = nn.Sequential(first, nn.SiLU(), nn.Linear(channels, channels), nn.SiLU())
+
+    def forward(self, conditions: Tensor) -> Tensor:
+        pitch, velocity = conditions[:, :1].float() / PITCH_RANGE, conditions[:, 1:].float() / VELOCITY_RANGE
+        known = velocity.isfinite().float()
+        velocity = velocity.nan_to_num(0.0)
+        waves = [*_waves(pitch, PITCH_WAVES), *(known * wave for wave in _waves(velocity, VELOCITY_WAVES))]
+        numbers: Tensor = self.layers(torch.cat([pitch, velocity, known, *waves], 1))
+        return numbers
+
+
+def _waves(value: Tensor, count: int) -> Iterator[Tensor]:
+    for octave in range(count):
+        yield (math.pi * 2**octave * value).sin()
+        yield (math.pi * 2**octave * value).cos()
+
+
+class _Inward(nn.Module):
+    """``stride`` columns become one; then the blocks."""
+
+    def __init__(self, config: ConditionedConfig, outer: int, inner: int, stride: int) -> None:
+        super().__init__()
+        self.change = nn.Conv1d(outer, inner, stride, stride)
+        self.blocks = nn.ModuleList(_Block(config, inner) for _ in range(config.encoder_blocks))
+
+    def forward(self, hidden: Tensor, told: Tensor) -> Tensor:
+        hidden = self.change(hidden)
+        for block in self.blocks:
+            hidden = block(hidden, told)
+        return hidden
+
+
+class _Outward(nn.Module):
+    """The blocks; then one column becomes ``stride``."""
+
+    def __init__(self, config: ConditionedConfig, inner: int, outer: int, stride: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(_Block(config, inner) for _ in range(config.decoder_blocks))
+        self.change = nn.ConvTranspose1d(inner, outer, stride, stride)
+
+    def forward(self, hidden: Tensor, told: Tensor) -> Tensor:
+        for block in self.blocks:
+            hidden = block(hidden, told)
+        return self.change(hidden)
+
+
+class _Block(nn.Module):
+    """Normalise each column, scale and shift it by the conditions, convolve over time, mix the channels, add."""
+
+    def __init__(self, config: ConditionedConfig, channels: int) -> None:
+        super().__init__()
+        self.film = nn.Linear(config.condition_channels, 2 * channels)
+        self.convolve = nn.Conv1d(channels, channels, config.kernel_size, padding=config.kernel_size // 2)
+        self.mix = nn.Conv1d(channels, channels, 1)
+        nn.init.zeros_(self.mix.weight)  # a young block changes nothing
+        self.mix.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, hidden: Tensor, told: Tensor) -> Tensor:
+        scale, shift = self.film(told).unsqueeze(-1).chunk(2, 1)
+        level = torch.linalg.vector_norm(hidden, dim=1, keepdim=True, dtype=torch.float32) / math.sqrt(hidden.shape[1])
+        inner = hidden * ((1 + scale) / (level + 1e-4)).to(hidden.dtype) + shift
+        return hidden + self.mix(nn.functional.silu(self.convolve(inner)))
