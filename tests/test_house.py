@@ -23,7 +23,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("errors", "config", "files"),
     ("audio", "stft"),
-    ("phase", "pitch", "loudness"),
+    ("phase", "pitch", "tracking", "loudness"),
     ("representation", "models", "latent", "losses", "metrics", "data", "plot", "page"),
     ("codec",),
     ("morphing", "train", "transfer"),
