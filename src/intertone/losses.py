@@ -1,6 +1,16 @@
 """What training minimises."""
 
+import torch
 from torch import Tensor
+
+AUDIBLE = 0.6
+"""Level of a harmonic image from which a cell counts in full: 40 dB below the loudest where 1 stands for 100 dB."""
+
+FAINTEST = 0.05
+"""Weight of the cells that nobody hears, against 1: enough to keep them down."""
+
+SCALES = (1, 4, 16)
+"""Frames over which the levels are averaged before they are compared."""
 
 
 def mean_squared_error(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -22,3 +32,77 @@ def mean_squared_error(estimate: Tensor, reference: Tensor) -> Tensor:
         tensor(2.5000)
     """
     return (estimate - reference).square().mean()
+
+
+def existing_rows(orders: Tensor, f0: Tensor, *, n_features: int, f_max: float = 20000.0) -> Tensor:
+    """Say which rows of a harmonic image exist for notes of these pitches.
+
+    A row of partials exists if its lowest partial lies at ``f_max`` or below; rows of noise always do.
+
+    Args:
+        orders: Number of the lowest partial of each row of partials, ``(n_rows,)``; the rows after them are noise.
+        f0: Hz, ``(batch,)``.
+        n_features: Rows of the image.
+        f_max: Hz.
+
+    Returns:
+        Bool, ``(batch, n_features)``.
+
+    Example:
+        >>> existing_rows(torch.tensor([1, 2, 3]), torch.tensor([440.0, 8000.0]), n_features=4).int()
+        tensor([[1, 1, 1, 1],
+                [1, 1, 0, 1]], dtype=torch.int32)
+    """
+    partials = orders.to(f0) * f0.unsqueeze(-1) <= f_max
+    return torch.nn.functional.pad(partials, (0, n_features - len(orders)), value=True)
+
+
+def audible_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor:
+    """Return the mean of ``|estimate − reference|`` over the cells of harmonic images, the audible ones above all.
+
+    A cell counts in full down to 40 dB below the loudest, then with the square of its level: a quarter at 70 dB below.
+    The level is that of the louder of the two, so that sound where there should be none costs as much as sound that is
+    missing. The mean is taken note by note: a short note counts as much as a long one.
+
+    Args:
+        estimate: ``(batch, n_features, n_frames)``; 1 is the loudest cell of the note, 0 the floor.
+        reference: Features of the same shape.
+        exists: Rows that count, ``(batch, n_features)``, from ``existing_rows``.
+
+    Returns:
+        Scalar in units of the features: times ``top_db`` for dB.
+
+    Example:
+        >>> reference = torch.tensor([[[1.0, 0.0], [0.5, 0.0]]])
+        >>> round(float(audible_error(reference + 0.1, reference, torch.tensor([[True, False]]))), 4)
+        0.1
+    """
+    level = torch.maximum(reference, estimate.detach())
+    weight = (level / AUDIBLE).clamp(0, 1).square().clamp_min(FAINTEST) * exists.unsqueeze(-1)
+    error = (weight * (estimate - reference).abs()).sum((1, 2))
+    return (error / weight.sum((1, 2))).mean()
+
+
+def image_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor:
+    """Return the mean of ``audible_error`` over ``SCALES``: of the frames, and of averages over longer times.
+
+    What flickers from frame to frame cannot be told in advance; its average over some time can.
+
+    Args:
+        estimate: ``(batch, n_features, n_frames)``; 1 is the loudest cell of the note, 0 the floor.
+        reference: Features of the same shape.
+        exists: Rows that count, ``(batch, n_features)``, from ``existing_rows``.
+
+    Returns:
+        Scalar in units of the features: times ``top_db`` for dB.
+
+    Example:
+        >>> reference = torch.rand(2, 5, 40)
+        >>> float(image_error(reference, reference, torch.ones(2, 5, dtype=torch.bool)))
+        0.0
+    """
+    total = estimate.new_zeros(())
+    for scale in SCALES:
+        pooled = [torch.nn.functional.avg_pool1d(image, scale, ceil_mode=True) for image in (estimate, reference)]
+        total = total + audible_error(*pooled, exists)
+    return total / len(SCALES)

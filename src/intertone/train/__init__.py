@@ -1,7 +1,18 @@
 """Training: settings and notes in, a codec out."""
 
 from intertone.train.folder import Progress
-from intertone.train.loop import TrainingStoppedError, train_codec
-from intertone.train.settings import ChoiceConfig, TrainConfig
+from intertone.train.loop import train_codec
+from intertone.train.material import TrainingStoppedError
+from intertone.train.prepare import ImageChoiceConfig, prepare_images
+from intertone.train.settings import ChoiceConfig, PairConfig, TrainConfig
 
-__all__ = ["ChoiceConfig", "Progress", "TrainConfig", "TrainingStoppedError", "train_codec"]
+__all__ = [
+    "ChoiceConfig",
+    "ImageChoiceConfig",
+    "PairConfig",
+    "Progress",
+    "TrainConfig",
+    "TrainingStoppedError",
+    "prepare_images",
+    "train_codec",
+]

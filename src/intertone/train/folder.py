@@ -19,12 +19,14 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from intertone import __version__
 from intertone.audio import save_audio
 from intertone.codec import Codec, CodecConfig
+from intertone.data.images import Images
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.files import check_own_folder, disk_errors, replacing
-from intertone.models import ConvAutoencoder
+from intertone.models import Model
 from intertone.plot import plot_spectrograms
-from intertone.representation import PhaseConfig, build_representation
+from intertone.representation import PhaseConfig
+from intertone.train.material import Judgement
 from intertone.train.settings import TrainConfig
 from intertone.train.workers import Workers
 
@@ -49,13 +51,14 @@ class Progress:
 class RunFolder:
     """The folder of a run; only the first of several processes writes to it."""
 
-    def __init__(self, out: Path, config: TrainConfig, notes: Notes, workers: Workers) -> None:
+    def __init__(self, out: Path, config: TrainConfig, data: Notes | Images, workers: Workers) -> None:
         self.out, self.config, self.workers = out, config, workers
-        self.kind, self.n_notes = notes.kind, int((notes.split == "train").sum())
+        self.kind, self.n_notes = data.kind, int((data.split == "train").sum())
+        self.unit = "squared units of the features" if isinstance(data, Notes) else "units of the features"
         # what a continuation must find as it was
-        self.origin = {"settings": config.digest(), "notes": notes.digest(), "processes": workers.size}
+        self.origin = {"settings": config.digest(), "notes": data.digest(), "processes": workers.size}
 
-    def restore(self, model: ConvAutoencoder, optimiser: Optimizer, scheduler: ReduceLROnPlateau) -> Progress:
+    def restore(self, model: Model, optimiser: Optimizer, scheduler: ReduceLROnPlateau) -> Progress:
         """Prepare the folder of a new run, or load the state of one that is to be continued.
 
         Raises:
@@ -107,9 +110,7 @@ class RunFolder:
             kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= progress.step]
             temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
-    def save(
-        self, progress: Progress, model: ConvAutoencoder, optimiser: Optimizer, scheduler: ReduceLROnPlateau
-    ) -> None:
+    def save(self, progress: Progress, model: Model, optimiser: Optimizer, scheduler: ReduceLROnPlateau) -> None:
         """Replace ``last/``: first the one file that a continuation reads, then the codec."""
         if self.workers.rank != 0:
             return
@@ -129,19 +130,19 @@ class RunFolder:
             temporary.write_bytes(content.getbuffer())
         self.save_codec("last", progress, model)
 
-    def save_codec(self, name: str, progress: Progress, model: ConvAutoencoder) -> None:
+    def save_codec(self, name: str, progress: Progress, model: Model) -> None:
         """Write the model as it is as a codec folder."""
         if self.workers.rank != 0:
             return
         card = (
             f"# {self.out.name}/{name}\n\nEpoch {progress.epoch}, step {progress.step}; best validation loss "
-            f"{progress.best_loss:.6f} (squared units of the features) at epoch {progress.best_epoch}.\n"
+            f"{progress.best_loss:.6f} ({self.unit}) at epoch {progress.best_epoch}.\n"
             f"Trained on {self.n_notes} training notes of a note set of kind {self.kind} "
             f"(`config.json` and `metrics.jsonl` beside this folder).\n"
         )
         self._codec(model).save(self.out / name, card=card)
 
-    def save_samples(self, progress: Progress, model: ConvAutoencoder, reference: Tensor) -> None:
+    def save_samples(self, progress: Progress, model: Model, reference: Tensor) -> None:
         """Write notes ``(notes, samples)`` as they are and as the codec gives them back with an estimated phase."""
         if self.workers.rank != 0:
             return
@@ -156,25 +157,34 @@ class RunFolder:
             save_audio(folder / f"{name}.wav", audio, sample_rate=codec.sample_rate)
         plot_spectrograms(folder / "spectrograms.png", sounds, sample_rate=codec.sample_rate)
 
-    def log(self, progress: Progress, split: str, loss: float, optimiser: Optimizer) -> None:
-        """Append one line to ``metrics.jsonl``."""
+    def log(
+        self,
+        progress: Progress,
+        split: str,
+        found: Judgement,
+        described: tuple[str, float, str],
+        optimiser: Optimizer,
+    ) -> None:
+        """Append one line to ``metrics.jsonl``; ``described`` is the loss in dB: name, number, and words for it."""
         if self.workers.rank != 0:
             return
+        name, value, words = described
         line = {
             "step": progress.step,
             "epoch": progress.epoch + 1,
             "split": split,
-            "loss": loss,
-            "rmse_db": math.sqrt(loss) * build_representation(self.config.representation).feature_range_db,
+            "loss": found.loss,
+            name: value,
+            **found.details,
             "learning_rate": optimiser.param_groups[0]["lr"],
             "seconds": round(progress.seconds, 1),
         }
         path = self.out / "metrics.jsonl"
         with disk_errors(path), path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
-        logger.info("epoch %d %s: %.2f dB RMSE, %.0f s", line["epoch"], split, line["rmse_db"], progress.seconds)
+        logger.info("epoch %d %s: %.2f dB %s, %.0f s", line["epoch"], split, value, words, progress.seconds)
 
-    def _codec(self, model: ConvAutoencoder) -> Codec:
+    def _codec(self, model: Model) -> Codec:
         config = CodecConfig(representation=self.config.representation, model=self.config.model)
         return Codec(config, deepcopy(model).cpu())
 
