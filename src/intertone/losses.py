@@ -103,6 +103,6 @@ def image_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor:
     """
     total = estimate.new_zeros(())
     for scale in SCALES:
-        pooled = [torch.nn.functional.avg_pool1d(image, scale, ceil_mode=True) for image in (estimate, reference)]
-        total = total + audible_error(*pooled, exists)
+        found, wanted = (torch.nn.functional.avg_pool1d(image, scale, ceil_mode=True) for image in (estimate, reference))
+        total = total + audible_error(found, wanted, exists)
     return total / len(SCALES)

@@ -13,6 +13,7 @@ from intertone.cli.data import app as data_app
 from intertone.cli.evaluation import evaluate
 from intertone.cli.inspect import doctor, info
 from intertone.cli.paper import app as paper_app
+from intertone.cli.prepare import prepare
 from intertone.cli.sound import morph, reconstruct
 from intertone.cli.training import pack, train
 from intertone.errors import InputError
@@ -32,6 +33,7 @@ app.command()(pack)
 app.command()(evaluate)
 app.add_typer(bench_app, name="bench", help="Judge ways to morph, anybody's, side by side.")
 app.add_typer(paper_app, name="paper", help="Do the experiments of a paper.")
+data_app.command()(prepare)
 app.add_typer(data_app, name="data", help="Make and look at note sets for training.")
 
 

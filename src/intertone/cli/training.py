@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def train(
     settings: Annotated[Path, typer.Argument(metavar="RUN.TOML", help="The settings of the run.")],
-    data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
+    data: Annotated[Path, typer.Option("--data", help="A note set, or prepared images, from `intertone data`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; one that was interrupted goes on.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting: model.kernel_size=[5,5]")] = None,
     device: DeviceOption = "cpu",
@@ -28,11 +28,12 @@ def train(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from intertone.data.images import Images, is_images
     from intertone.data.notes import Notes
     from intertone.train import TrainConfig, TrainingStoppedError, train_codec
 
     config = TrainConfig.read(settings, overrides=set_ or [])
-    notes = Notes.open(data)
+    opened = Images.open(data) if is_images(data) else Notes.open(data)
     console = Console(stderr=True)
     columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(
@@ -44,7 +45,7 @@ def train(
             bar.update(task, completed=progress.step_in_epoch, total=steps, epoch=progress.epoch + 1, loss=loss)
 
         try:
-            progress = train_codec(config, notes, out, device=device, on_step=show)
+            progress = train_codec(config, opened, out, device=device, on_step=show)
         except TrainingStoppedError as error:
             typer.echo(f"intertone: training stopped: {error}", err=True)
             raise typer.Exit(1) from None

@@ -1,0 +1,57 @@
+"""``intertone data prepare``: the images that a conditioned model is trained on, made once."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from intertone.cli.options import JsonOption, Report
+
+
+def prepare(
+    notes: Annotated[Path, typer.Argument(metavar="NOTES", help="A note set.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the images; an interrupted one goes on.")],
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", help="A run's settings; of these the representation. [default: its own]"),
+    ] = None,
+    train: Annotated[int | None, typer.Option(help="Notes to train with; 12000 if not given.")] = None,
+    valid: Annotated[int | None, typer.Option(help="Notes to validate with; 512 if not given.")] = None,
+    test: Annotated[int | None, typer.Option(help="Notes to test with; 0 if not given.")] = None,
+    pitch_min: Annotated[int | None, typer.Option(help="Lowest MIDI number; 0 if not given.")] = None,
+    pitch_max: Annotated[int | None, typer.Option(help="Highest MIDI number; 127 if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the draw of notes; 0 if not given.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    json: JsonOption = False,
+) -> None:
+    """Turn notes into the images that a conditioned model is trained on."""
+    report = Report(as_json=json)
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from intertone.config import Settings
+    from intertone.data.notes import Notes
+    from intertone.errors import InputError
+    from intertone.representation.harmonic import HarmonicConfig
+    from intertone.train import ImageChoiceConfig, TrainConfig, prepare_images
+
+    representation: Settings = HarmonicConfig() if settings is None else TrainConfig.read(settings).representation
+    if not isinstance(representation, HarmonicConfig):
+        raise InputError(f"the settings must have a harmonic representation, got {settings}")
+    given: dict[str, Any] = {"train_notes": train, "valid_notes": valid, "test_notes": test}
+    given |= {"pitch_min": pitch_min, "pitch_max": pitch_max, "seed": seed}
+    choice = ImageChoiceConfig.parse({k: v for k, v in given.items() if v is not None}, source="the options")
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("notes", total=None)
+        images = prepare_images(
+            Notes.open(notes),
+            representation,
+            out,
+            choice=choice,
+            workers=workers,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    counts = images.header["counts"]
+    text = f"wrote {out}: " + ", ".join(f"{count} to {split}" for split, count in counts.items() if count)
+    report.finish({"folder": str(out), "counts": counts, "representation": images.representation}, text)
