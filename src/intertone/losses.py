@@ -1,7 +1,7 @@
 """What training minimises."""
 
-import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool1d, pad
 
 AUDIBLE = 0.6
 """Level of a harmonic image from which a cell counts in full: 40 dB below the loudest where 1 stands for 100 dB."""
@@ -54,7 +54,7 @@ def existing_rows(orders: Tensor, f0: Tensor, *, n_features: int, f_max: float =
                 [1, 1, 0, 1]], dtype=torch.int32)
     """
     partials = orders.to(f0) * f0.unsqueeze(-1) <= f_max
-    return torch.nn.functional.pad(partials, (0, n_features - len(orders)), value=True)
+    return pad(partials, (0, n_features - len(orders)), value=True)
 
 
 def audible_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor:
@@ -103,6 +103,6 @@ def image_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor:
     """
     total = estimate.new_zeros(())
     for scale in SCALES:
-        found, wanted = (torch.nn.functional.avg_pool1d(image, scale, ceil_mode=True) for image in (estimate, reference))
+        found, wanted = (avg_pool1d(image, scale, ceil_mode=True) for image in (estimate, reference))
         total = total + audible_error(found, wanted, exists)
     return total / len(SCALES)

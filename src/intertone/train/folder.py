@@ -25,7 +25,6 @@ from intertone.errors import InputError
 from intertone.files import check_own_folder, disk_errors, replacing
 from intertone.models import Model
 from intertone.plot import plot_spectrograms
-from intertone.representation import PhaseConfig
 from intertone.train.material import Judgement
 from intertone.train.settings import TrainConfig
 from intertone.train.workers import Workers
@@ -143,7 +142,7 @@ class RunFolder:
         self._codec(model).save(self.out / name, card=card)
 
     def save_samples(self, progress: Progress, model: Model, reference: Tensor) -> None:
-        """Write notes ``(notes, samples)`` as they are and as the codec gives them back with an estimated phase."""
+        """Write notes ``(notes, samples)`` as they are and as the codec gives them back without their own phase."""
         if self.workers.rank != 0:
             return
         folder = self.out / "samples" / f"{progress.step:06d}"
@@ -151,7 +150,8 @@ class RunFolder:
             folder.mkdir(parents=True, exist_ok=True)
         codec = self._codec(model)
         seeded = torch.Generator().manual_seed(self.config.seed)
-        estimate = codec.reconstruct(reference.unsqueeze(1), phase=PhaseConfig(), generator=seeded).squeeze(1)
+        latents, context = codec.encode(reference.unsqueeze(1))
+        estimate = codec.decode(latents, context.as_edited(), generator=seeded).squeeze(1)
         sounds = {"reference": reference.flatten(), "estimate": estimate.flatten()}
         for name, audio in sounds.items():
             save_audio(folder / f"{name}.wav", audio, sample_rate=codec.sample_rate)
