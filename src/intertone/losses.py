@@ -1,5 +1,6 @@
 """What training minimises."""
 
+import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
@@ -27,7 +28,6 @@ def mean_squared_error(estimate: Tensor, reference: Tensor) -> Tensor:
         Langer (2023), section 3.4.4.
 
     Example:
-        >>> import torch
         >>> mean_squared_error(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 1.0]))  # (1 + 4) / 2
         tensor(2.5000)
     """
