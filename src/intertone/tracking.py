@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import fft
+from scipy import fft, ndimage
 from torch import Tensor
 
 from intertone.audio import resample
@@ -27,7 +29,7 @@ N_CANDIDATES = 5
 OCTAVE_BIAS = 0.04
 """Cost of an octave further down, for of all multiples of the period the first is meant."""
 
-COMB_COST = 0.1
+COMB_COST = 0.15
 """Cost of a candidate between whose partials there is as much as on them."""
 
 COMB_PERIODS = 8.0
@@ -42,8 +44,8 @@ COMB_RANGE_DB = 40.0
 N_PARTIALS = 8
 """Partials that are looked at."""
 
-JUMP_COST = 4.0
-"""Cost of a jump of an octave from one frame to the next."""
+JUMP_COST = 8.0
+"""Cost of a jump of an octave from one frame to the next in a steady sound."""
 
 LARGEST_JUMP = 1.5
 """Octaves from which a jump costs no more."""
@@ -51,11 +53,29 @@ LARGEST_JUMP = 1.5
 FREE_STEP = 0.02
 """Octaves of movement in 10 ms that cost nothing: vibrato and slides."""
 
-SWITCH_COST = 0.5
-"""Cost of a voice's beginning or end."""
+SWITCH_COST = 2.0
+"""Cost of a voice's beginning or end in a steady sound."""
+
+CHANGE_SECONDS = 0.03
+"""Time over which it is seen how much the sound changes."""
+
+CHANGE_WEIGHT = 2.5
+"""How much cheaper jumps and switches are where the sound changes."""
+
+CHEAPEST_CHANGE = 0.1
+"""Share of their cost that always remains."""
+
+LEVEL_EXPONENT = 0.3
+"""A frame's cost counts as its power to this exponent, relative to the loudest one around it."""
+
+LEVEL_SECONDS = 0.1
+"""What is around a frame, to either side."""
 
 VOICED = 0.5
 """Periodicity from which a frame is rather voiced than not."""
+
+LEAST_PERIODICITY = 0.4
+"""Frames of less are not voiced, wherever the line goes."""
 
 SILENCE_DB = -100.0
 """Frames of less power, relative to full scale, are not voiced."""
@@ -68,6 +88,9 @@ LEVEL_WINDOW = 0.02
 
 FRAME_SECONDS = 0.01
 """What the costs of a frame are meant for; those of shorter frames count less."""
+
+IMPOSSIBLE = 1e9
+"""Cost of a candidate that is none."""
 
 Array = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.float32]
@@ -151,10 +174,13 @@ def follow_pitch(
         if low < high:
             resampled = resample(sound, sample_rate, band.sample_rate).numpy()
             frequency, similarity = _candidates(resampled, centres, _Band(low, high, band.sample_rate))
-            comb = _comb(resampled, centres, band.sample_rate, low, frequency)
-            found.append((frequency, similarity, comb))
+            spectrum = _spectrum(resampled, centres, band.sample_rate, low)
+            found.append((frequency, similarity, _comb(spectrum, frequency / band.sample_rate)))
     frequency, similarity, comb = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
-    path = _cheapest_path(frequency, similarity, comb, quiet, hop_length / sample_rate)
+    cost = 1 - similarity - OCTAVE_BIAS * np.log2(np.nan_to_num(frequency, nan=1) / 440) + COMB_COST * (1 - comb)
+    cost[quiet[:, None] | np.isnan(frequency)] = IMPOSSIBLE
+    seconds = hop_length / sample_rate
+    path = _cheapest_path(cost, frequency, _weights(level, seconds), _steadiness(spectrum, seconds), seconds)
     return _track(frequency, similarity, quiet, path)
 
 
@@ -208,14 +234,26 @@ def _similarity(sound: Frames, centres: Array, n_window: int, first: int, last: 
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
     frames = frames - (frames @ weights / weights.sum())[..., None]
     size = fft.next_fast_len(n_window + last // OVERSAMPLING + 1, real=True)
-    power = (np.abs(fft.rfft(frames * weights, size)) ** 2).sum(0)
-    products = fft.irfft(power, OVERSAMPLING * size)[:, first : last + 1] * OVERSAMPLING
+    products = fft.irfft(_power(frames * weights, size), OVERSAMPLING * size)[:, first : last + 1] * OVERSAMPLING
     # the energy of four samples at a time: the weights are smooth
-    energy = (frames**2).sum(0).reshape(len(centres), -1, 4).sum(-1)
-    place = np.arange(n_window)[:, None] + np.arange(first, last + 1) / OVERSAMPLING * np.array([[[1]], [[-1]]])
-    shifted = np.interp(place, np.arange(-1, n_window + 1), np.pad(weights, 1)).sum(0) * weights[:, None]
-    total = energy @ shifted.reshape(-1, 4, last - first + 1).mean(1).astype(np.float32)
-    return np.asarray(2 * products / np.maximum(total, 1e-12), np.float32)
+    energy = (frames**2).sum(0).reshape(len(centres), -1, 4).sum(-1) @ _pair_weights(n_window, first, last)
+    return np.asarray(2 * products / np.maximum(energy, 1e-12), np.float32)
+
+
+@lru_cache(maxsize=8)
+def _pair_weights(n_window: int, first: int, last: int) -> Frames:
+    """Return how much the energy of each four samples counts at every lag, ``(n_window / 4, lags)``."""
+    weights = np.pad(np.hanning(n_window + 2)[1:-1], 1)
+    lags = np.arange(first, last + 1) / OVERSAMPLING
+    place = np.arange(n_window)[:, None] + lags * np.array([[[1]], [[-1]]])
+    pairs = weights[1:-1, None] * np.interp(place, np.arange(-1, n_window + 1), weights).sum(0)
+    return np.asarray(pairs.reshape(-1, 4, len(lags)).mean(1), np.float32)
+
+
+def _power(frames: Frames, size: int) -> Frames:
+    """Return the power spectrum of ``(channels, n, n_window)``, summed over the channels."""
+    spectrum = fft.rfft(frames, size)
+    return np.asarray((spectrum.real**2 + spectrum.imag**2).sum(0))
 
 
 def _frames(sound: Frames, centres: Array, n_window: int) -> Frames:
@@ -225,40 +263,59 @@ def _frames(sound: Frames, centres: Array, n_window: int) -> Frames:
     return np.lib.stride_tricks.sliding_window_view(sound, n_window, axis=1)[:, starts]
 
 
-def _comb(sound: Frames, centres: Array, rate: int, low: float, frequency: Array) -> Array:
-    """Return how much stronger each candidate's partials are than what lies between them, about 0...2."""
+def _spectrum(sound: Frames, centres: Array, rate: int, low: float) -> Frames:
+    """Return each frame's level in bins up to half of ``rate``: 1 at the strongest, 0 from 40 dB below it."""
     n_window = round(rate * min(COMB_SECONDS, max(COMB_PERIODS / low, SHORTEST_WINDOW)))
-    size = fft.next_fast_len(2 * n_window, real=True)
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
-    power = (np.abs(fft.rfft(_frames(sound, centres * rate, n_window) * weights, size)) ** 2).sum(0) + 1e-20
-    level = 10 * np.log10(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1
-    level = np.pad(level.clip(0, 1), ((0, 0), (0, 1)))
+    size = fft.next_fast_len(2 * n_window, real=True)
+    power = _power(_frames(sound, centres * rate, n_window) * weights, size) + np.float32(1e-20)
+    return np.asarray((10 * np.log10(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1).clip(0, 1), np.float32)
+
+
+def _comb(spectrum: Frames, frequency: Array) -> Array:
+    """Return how much stronger each candidate's partials are than what lies between them; frequency as of the rate."""
+    padded = np.pad(spectrum, ((0, 0), (0, 1)))
+    rows = np.arange(len(spectrum))[:, None, None]
+    last = spectrum.shape[1] - 1
+
+    def at(multiples: npt.NDArray[Any]) -> Array:
+        place = (np.nan_to_num(frequency)[..., None] * multiples * 2 * last).clip(0, last)
+        index = place.astype(np.intp)
+        return np.asarray(padded[rows, index] * (1 - place + index) + padded[rows, index + 1] * (place - index))
+
     order = np.arange(1, N_PARTIALS + 1)
-
-    def at(multiple: npt.NDArray) -> Array:
-        place = np.nan_to_num(frequency)[..., None] * multiple * (size / rate)
-        index = place.astype(np.intp).clip(0, level.shape[1] - 2)
-        part = (place - index).clip(0, 1)
-        rows = np.arange(len(level))[:, None, None]
-        return level[rows, index] * (1 - part) + level[rows, index + 1] * part
-
     between = at(np.arange(N_PARTIALS + 1) + 0.5)
-    return ((at(order) - (between[..., 1:] + between[..., :-1]) / 2) / order).sum(-1)
+    return np.asarray(((at(order) - (between[..., 1:] + between[..., :-1]) / 2) / order).sum(-1))
 
 
-def _cheapest_path(
-    frequency: Array, similarity: Array, comb: Array, quiet: npt.NDArray[np.bool_], seconds: float
-) -> list[int]:
+def _weights(level: Array, seconds: float) -> Array:
+    """Return how much each frame's cost counts: little where it is quieter than what is around it."""
+    around = ndimage.maximum_filter1d(level, 2 * round(LEVEL_SECONDS / seconds) + 1)
+    return np.asarray(
+        (np.maximum(level, 1e-30) / np.maximum(around, 1e-30)) ** LEVEL_EXPONENT * seconds / FRAME_SECONDS
+    )
+
+
+def _steadiness(spectrum: Frames, seconds: float) -> Array:
+    """Return what share of its cost a jump has between each frame and the next."""
+    half = max(1, round(CHANGE_SECONDS / 2 / seconds))
+    place = np.arange(len(spectrum) - 1)
+    before, after = spectrum[(place + 1 - half).clip(0)], spectrum[(place + half).clip(max=len(spectrum) - 1)]
+    product = np.sqrt((before**2).sum(1) * (after**2).sum(1))
+    change = 1 - (before * after).sum(1) / np.maximum(product, 1e-12)
+    return np.asarray((1 - CHANGE_WEIGHT * change).clip(CHEAPEST_CHANGE, 1), np.float64)
+
+
+def _cheapest_path(cost: Array, frequency: Array, weights: Array, steadiness: Array, seconds: float) -> list[int]:
     """Return the candidate of every frame on the line of least cost; the number after the last is "unvoiced"."""
-    n_frames, unvoiced = frequency.shape
-    octave = np.log2(np.where(np.isfinite(frequency), frequency, 1))
-    voiced_cost = 1 - similarity - OCTAVE_BIAS * (octave - math.log2(440)) + COMB_COST * (1 - comb)
-    voiced_cost[quiet[:, None] | ~np.isfinite(frequency)] = 1e6
-    cost = np.concatenate([voiced_cost, np.full((n_frames, 1), 1 - VOICED)], axis=1) * seconds / FRAME_SECONDS
+    n_frames, unvoiced = cost.shape
+    octave = np.log2(np.nan_to_num(frequency, nan=1))
+    cost = np.concatenate([cost, np.full((n_frames, 1), 1 - VOICED)], axis=1) * weights[:, None]
     moves = np.full((n_frames - 1, unvoiced + 1, unvoiced + 1), SWITCH_COST)
     jumps = np.abs(octave[:-1, :, None] - octave[1:, None, :]) - FREE_STEP * seconds / FRAME_SECONDS
     moves[:, :-1, :-1] = JUMP_COST * jumps.clip(0, LARGEST_JUMP)
     moves[:, -1, -1] = 0
+    moves *= steadiness[:, None, None]
     total, origins = cost[0], []
     for move, own in zip(moves, cost[1:], strict=True):
         ways = total[:, None] + move
@@ -271,12 +328,12 @@ def _cheapest_path(
 
 
 def _track(frequency: Array, similarity: Array, quiet: npt.NDArray[np.bool_], path: list[int]) -> PitchTrack:
-    places = np.asarray(path)
-    voiced = places < frequency.shape[1]
-    rows = np.arange(len(places))
+    rows, places = np.arange(len(path)), np.asarray(path)
+    on = places < frequency.shape[1]
     periodicity = np.where(quiet, 0, similarity.max(1))
-    periodicity[voiced] = similarity[rows[voiced], places[voiced]]
-    f0 = np.full(len(places), np.nan)
+    periodicity[on] = similarity[rows[on], places[on]]
+    voiced = on & (periodicity >= LEAST_PERIODICITY)
+    f0 = np.full(len(path), np.nan)
     if voiced.any():
         f0 = np.exp(np.interp(rows, rows[voiced], np.log(frequency[rows[voiced], places[voiced]])))
     return PitchTrack(torch.from_numpy(f0), torch.from_numpy(voiced), torch.from_numpy(periodicity))
