@@ -34,17 +34,17 @@ class SoundMaterial:
 
     def __init__(self, config: TrainConfig, notes: Notes, workers: Workers) -> None:
         self.config, self.notes, self.workers = config, notes, workers
+        if not isinstance(config.model, ConvConfig):
+            raise InputError(
+                f"a {config.model.kind} model must be trained on prepared images, got a note set; see "
+                "`intertone data prepare`"
+            )
         self.representation = build_representation(config.representation)
         self.n_features = self.representation.n_features
         if notes.sample_rate != self.representation.sample_rate:
             raise InputError(
                 f"the notes must have the representation's sample_rate={self.representation.sample_rate}, "
                 f"got {notes.sample_rate}"
-            )
-        if not isinstance(config.model, ConvConfig):
-            raise InputError(
-                f"a {config.model.kind} model must be trained on prepared images, got a note set; see "
-                "`intertone data prepare`"
             )
         _check_length(config, config.model, self.representation.n_frames(notes.samples))
         keep = chosen_rows(config, notes.pitch, notes.instrument)

@@ -1,0 +1,252 @@
+"""Prepared images and training on them: pairs of one instrument, exact continuation, refusals."""
+
+import json
+import math
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from intertone.cli import main
+from intertone.codec import Codec
+from intertone.data.images import ImageRow, Images, begin_images, finish_images, write_image_shard
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.models import ConditionedConfig, ConvConfig
+from intertone.representation.harmonic import HarmonicConfig
+from intertone.train import ImageChoiceConfig, PairConfig, TrainConfig, prepare_images, train_codec
+from intertone.train.folder import Progress
+from intertone.train.loop import Run
+from intertone.train.pairs import Pairs
+from intertone.train.prepare import choose_rows
+from intertone.train.workers import Workers
+
+IMAGE = HarmonicConfig(sample_rate=16000, hop_length=160, n_harmonics=8, n_groups=4, n_noise=8, f_max=7600)
+QUICK = TrainConfig(
+    representation=IMAGE,
+    model=ConditionedConfig(channels=(12, 16), strides=(4, 4), condition_channels=8, note_dim=4, local_dim=2),
+    epochs=3,
+    batch_size=8,
+    optimiser="adamw",
+    learning_rate=3e-3,
+    weight_decay=1e-2,
+    gradient_norm=1.0,
+    schedule="cosine",
+    warm_up_steps=4,
+    precision="float32",
+    sample_every=100,
+)
+PITCHES, VELOCITIES = range(36, 96, 6), (40, 80, 120)
+
+
+def shape_of(instrument: int, pitch: float, velocity: float) -> np.ndarray:
+    """An image that only instrument, pitch and velocity decide: a slope over the rows, and a decay."""
+    slope = (0.02 + 0.02 * instrument) * (1.5 - velocity / 127)
+    frames, rows = np.arange(40), np.arange(20)[:, None]
+    return np.clip(1 - slope * rows - 0.0004 * (pitch - 20) * frames, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    """Ninety images of three instruments; the last validates."""
+    folder = tmp_path_factory.mktemp("images")
+    settings = {"representation": IMAGE.model_dump(mode="json"), "n_features": 20, "n_frames": 40, "kind": "synthetic"}
+    begin_images(folder, settings)
+    content, rows = [], []
+    for instrument in range(3):
+        for pitch in PITCHES:
+            for velocity in VELOCITIES:
+                f0 = 440 * 2 ** ((pitch - 69) / 12)
+                split = ("train", "train", "valid")[instrument]
+                name = f"instrument-{instrument}"
+                content.append(shape_of(instrument, pitch, velocity))
+                rows.append(ImageRow(len(rows), pitch, velocity, f0, name, name, split))
+    write_image_shard(folder, 0, np.stack(content), rows)
+    time = np.arange(6400) / 16000
+    finish_images(folder, 1, 0.5 * np.sin(2 * np.pi * 220 * time)[None])
+    return Images.open(folder)
+
+
+def drawn(run: Run, config: PairConfig, rows: np.ndarray, seed: int = 0) -> Pairs:
+    assert not isinstance(run.material, str)
+    return run.material.pairs(rows, np.random.default_rng(seed), config)  # type: ignore[union-attr]
+
+
+# pairs
+
+
+def test_a_pair_is_two_notes_of_one_instrument_and_the_decoder_is_told_the_second(images: Images) -> None:
+    run = Run(QUICK, images, Workers())
+    rows = np.tile(np.arange(60), 5)
+    pairs = drawn(run, PairConfig(other_share=0.5, reach=13, hidden_velocity=0.3), rows)
+    told, wanted = pairs.conditions.numpy(), pairs.wanted.numpy()
+    assert np.allclose(told[:, 0], images.pitch[rows], atol=1e-4)
+    assert np.abs(wanted[:, 0] - told[:, 0]).max() < 13 < 12 + 6  # 12 semitones, not 18
+    hidden = np.isnan(wanted[:, 1])
+    assert 0.2 < hidden.mean() < 0.4 and 0.2 < np.isnan(told[:, 1]).mean() < 0.4
+    # the target is the image of what is wanted, and of the same velocity where none is told
+    velocity = np.where(hidden, images.velocity[rows], wanted[:, 1])
+    for index, row in enumerate(rows):
+        expected = shape_of(int(images.instrument[row][-1]), round(float(wanted[index, 0])), velocity[index])
+        assert np.allclose(pairs.target[index], expected, atol=1e-3)
+        assert np.allclose(pairs.features[index], images.features([row])[0])
+    same = (wanted[:, 0] == told[:, 0]) & (velocity == images.velocity[rows])
+    # half, and those others that happen to be the note itself: 1 of 5 pitches and 1 of 3 velocities at most
+    assert 0.45 < same.mean() < 0.7
+
+
+def test_only_the_note_itself(images: Images) -> None:
+    run = Run(QUICK, images, Workers())
+    pairs = drawn(run, PairConfig(other_share=0.0, hidden_velocity=0.0), np.arange(60))
+    assert torch.equal(pairs.features, pairs.target) and torch.equal(pairs.conditions, pairs.wanted)
+
+
+def test_rows_above_the_limit_are_ignored(images: Images) -> None:
+    pairs = drawn(Run(QUICK, images, Workers()), PairConfig(other_share=0.0), np.array([27]))  # pitch 90: 1480 Hz
+    assert pairs.exists[0, :12].tolist() == [f0 * 1479.98 <= 7600 for f0 in IMAGE.edges[:-1]]
+    assert pairs.exists[0, 12:].all() and not pairs.exists[0, 5]
+
+
+def test_the_order_is_a_function_of_seed_epoch_and_rank(images: Images) -> None:
+    def steps(config: TrainConfig, epoch: int, workers: Workers, start: int = 0) -> list[Pairs]:
+        return list(Run(config, images, workers).material.batches(epoch, start))  # type: ignore[arg-type]
+
+    whole, again = steps(QUICK, 1, Workers()), steps(QUICK, 1, Workers(), 4)
+    assert len(whole) == 7
+    for first, second in zip(whole[4:], again, strict=True):
+        assert torch.equal(first.target, second.target)
+        assert torch.equal(first.wanted.nan_to_num(-1), second.wanted.nan_to_num(-1))
+    assert not torch.equal(whole[0].features, steps(QUICK, 2, Workers())[0].features)
+    halves = [steps(QUICK, 1, Workers(rank, 2)) for rank in (0, 1)]
+    for step, batch in enumerate(whole):
+        shared = torch.cat([half[step].features for half in halves])
+        assert sorted(batch.features.sum((1, 2)).tolist()) == sorted(shared.sum((1, 2)).tolist())
+
+
+# training
+
+
+def test_the_learning_rate_is_a_function_of_the_step(images: Images) -> None:
+    run = Run(QUICK.model_copy(update={"learning_rate": 1.0, "min_learning_rate": 0.0}), images, Workers())
+    rates = [run.learning_rate(step) for step in range(22)]  # 3 epochs of 7 steps
+    assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert rates[10] == pytest.approx(0.5 * (1 + math.cos(math.pi * 6 / 17)))
+    assert rates[21] == pytest.approx(0.0, abs=1e-12)
+    batch = next(run.material.batches(0))
+    run.optimise(batch, 2, "float32")
+    assert run.optimiser.param_groups[0]["lr"] == 0.75
+
+
+def test_a_model_learns_to_play_another_note(images: Images) -> None:
+    run = Run(QUICK.model_copy(update={"epochs": 15}), images, Workers())
+    before = run.validate(Progress(precision="float32"))
+    step = 0
+    for epoch in range(15):
+        for batch in run.material.batches(epoch):
+            run.optimise(batch, step, "float32")
+            step += 1
+    after = run.validate(Progress(precision="float32"))
+    assert after.details["self_db"] < 0.3 * before.details["self_db"]
+    assert after.details["other_db"] < 0.3 * before.details["other_db"]
+    assert after.loss == pytest.approx((after.details["self_db"] + after.details["other_db"]) / 200)
+
+
+@pytest.mark.parametrize("changes", [{}, {"slice_frames": 16, "optimiser": "adam", "schedule": "plateau"}])
+def test_interrupted_and_resumed_is_bit_for_bit_the_same(
+    images: Images, tmp_path: Path, changes: dict[str, int | str]
+) -> None:
+    config = QUICK.model_copy(update=changes)
+    train_codec(config, images, tmp_path / "whole")
+
+    def interrupt(progress: Progress, *_: object) -> None:
+        if progress.step == 9:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert train_codec(config, images, tmp_path / "parts", on_step=interrupt).finished == ""
+    assert train_codec(config, images, tmp_path / "parts").finished == "all 3 epochs done"
+    logs, states = [], []
+    for name in ("whole", "parts"):
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        logs.append([{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines])
+        states.append(Codec.load(tmp_path / name / "last").model.state_dict())
+    assert logs[0] == logs[1] and len(logs[0]) == 6
+    assert logs[0][1]["error_db"] == pytest.approx(100 * logs[0][1]["loss"])
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert (tmp_path / "whole" / "samples" / "000021" / "estimate.wav").is_file()
+
+
+def test_refusals(images: Images, notes: Notes, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"prepared images must train a conditioned model, got model\.kind=conv"):
+        train_codec(QUICK.model_copy(update={"model": ConvConfig()}), images, tmp_path / "conv")
+    other = IMAGE.model_copy(update={"n_noise": 9})
+    with pytest.raises(InputError, match="made with the run's representation, got other settings"):
+        train_codec(QUICK.model_copy(update={"representation": other}), images, tmp_path / "other")
+    with pytest.raises(InputError, match="a conditioned model must be trained on prepared images, got a note set"):
+        train_codec(QUICK, notes, tmp_path / "notes")
+    with pytest.raises(InputError, match=r"slice_frames must be in 0\.\.40 with these images, got 41"):
+        train_codec(QUICK.model_copy(update={"slice_frames": 41}), images, tmp_path / "long")
+    with pytest.raises(InputError, match=r"at least batch_size=64 of the chosen notes .* got 60 and 30"):
+        train_codec(QUICK.model_copy(update={"batch_size": 64}), images, tmp_path / "batch")
+
+
+# preparing
+
+
+def test_prepared_images_are_those_of_the_notes(notes: Notes, tmp_path: Path) -> None:
+    choice = ImageChoiceConfig(train_notes=3, valid_notes=2, pitch_min=57)
+    seen: list[tuple[int, int]] = []
+    images = prepare_images(notes, IMAGE, tmp_path / "a", choice=choice, progress=lambda *done: seen.append(done))
+    assert seen[-1] == (5, 5)
+    assert images.header["counts"] == {"train": 3, "valid": 2, "test": 0}
+    assert images.note.tolist() == choose_rows(notes, choice).tolist()
+    assert (images.pitch >= 57).all() and (images.pitch == notes.pitch[images.note]).all()
+    assert (images.instrument == notes.instrument[images.note]).all()
+    # the tones are exactly in tune
+    assert np.allclose(69 + 12 * np.log2(images.f0 / 440), images.pitch, atol=0.05)
+    assert images.features(range(5)).shape == (5, 20, 101)
+    assert torch.equal(images.examples(), notes.audio(images.note[images.split == "valid"]))
+    again = prepare_images(notes, IMAGE, tmp_path / "b", choice=choice)
+    assert again.digest() == images.digest()
+    other = prepare_images(notes, IMAGE, tmp_path / "c", choice=choice.model_copy(update={"seed": 1}))
+    assert other.note.tolist() != images.note.tolist()
+
+
+def test_preparing_goes_on_where_it_stopped(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("intertone.train.prepare.SHARD_IMAGES", 2)
+    choice = ImageChoiceConfig(train_notes=3, valid_notes=2)
+
+    def stop(done: int, _total: int) -> None:
+        if done >= 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_images(notes, IMAGE, tmp_path / "parts", choice=choice, progress=stop)
+    first = (tmp_path / "parts" / "shard-00000.npy").stat().st_mtime_ns
+    parts = prepare_images(notes, IMAGE, tmp_path / "parts", choice=choice, workers=2)
+    assert (tmp_path / "parts" / "shard-00000.npy").stat().st_mtime_ns == first
+    whole = prepare_images(notes, IMAGE, tmp_path / "whole", choice=choice)
+    assert parts.digest() == whole.digest()
+    assert torch.equal(parts.features(range(5)), whole.features(range(5)))
+
+
+def test_what_cannot_be_prepared(notes: Notes, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="sample_rate=44100, got 16000"):
+        prepare_images(notes, HarmonicConfig(), tmp_path / "rate")
+    with pytest.raises(InputError, match="the train split must hold notes of the chosen pitches, got none"):
+        prepare_images(notes, IMAGE, tmp_path / "none", choice=ImageChoiceConfig(pitch_min=100))
+    with pytest.raises(InputError, match="workers must be >= 1, got 0"):
+        prepare_images(notes, IMAGE, tmp_path / "workers", workers=0)
+
+
+def test_the_command_prepares(notes: Notes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    QUICK.write(tmp_path / "run.json")
+    words = ["data", "prepare", str(notes.folder), "-o", str(tmp_path / "images"), "--train", "2", "--valid", "1"]
+    with pytest.raises(SystemExit, match="0"):
+        main([*words, "--settings", str(tmp_path / "run.json"), "--workers", "1", "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert said["counts"] == {"train": 2, "valid": 1, "test": 0}
+    assert said["representation"] == IMAGE.model_dump(mode="json")
+    assert len(Images.open(tmp_path / "images")) == 3
