@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, pad
+from torch.nn.functional import pad
 
 AUDIBLE = 0.6
 """Level of a harmonic image from which a cell counts in full: 40 dB below the loudest where 1 stands for 100 dB."""
@@ -10,8 +10,8 @@ AUDIBLE = 0.6
 FAINTEST = 0.05
 """Weight of the cells that nobody hears, against 1: enough to keep them down."""
 
-SCALES = (1, 4, 16)
-"""Frames over which the levels are averaged before they are compared."""
+SCALES, WIDER = 3, 4
+"""How often the levels are compared, each time averaged over so many times as many frames."""
 
 
 def mean_squared_error(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -84,9 +84,10 @@ def audible_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor
 
 
 def image_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor:
-    """Return the mean of ``audible_error`` over ``SCALES``: of the frames, and of averages over longer times.
+    """Return the mean of ``audible_error`` of the frames, of averages over 4 of them, and over 16.
 
-    What flickers from frame to frame cannot be told in advance; its average over some time can.
+    What flickers from frame to frame cannot be told in advance; its average over some time can. Frames that do not
+    fill an average are left out of it; a sound that is too short for one is compared without.
 
     Args:
         estimate: ``(batch, n_features, n_frames)``; 1 is the loudest cell of the note, 0 the floor.
@@ -101,8 +102,13 @@ def image_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor:
         >>> float(image_error(reference, reference, torch.ones(2, 5, dtype=torch.bool)))
         0.0
     """
-    total = estimate.new_zeros(())
-    for scale in SCALES:
-        found, wanted = (avg_pool1d(image, scale, ceil_mode=True) for image in (estimate, reference))
-        total = total + audible_error(found, wanted, exists)
-    return total / len(SCALES)
+    errors = [audible_error(estimate, reference, exists)]
+    while len(errors) < SCALES and estimate.shape[-1] >= WIDER:
+        estimate, reference = (_averages(image, WIDER) for image in (estimate, reference))
+        errors.append(audible_error(estimate, reference, exists))
+    return torch.stack(errors).mean()
+
+
+def _averages(image: Tensor, width: int) -> Tensor:
+    count = image.shape[-1] // width
+    return image[..., : count * width].unflatten(-1, (count, width)).mean(-1)
