@@ -160,8 +160,8 @@ def judge_sounds(
 def lowest_partial(audio: Tensor, sample_rate: int) -> float:
     """Return the frequency of the lowest partial that sounds.
 
-    The mean power of windows of 0.25 s has a peak there, the highest of three semitones around it and less than 40 dB
-    below the highest of all.
+    The median spectrum of windows of 0.25 s, of those within 40 dB of the loudest, so that no stroke counts, has a peak
+    there: the highest of three semitones around it and less than 40 dB below the highest of all.
 
     Args:
         audio: ``(samples,)``.
@@ -179,7 +179,9 @@ def lowest_partial(audio: Tensor, sample_rate: int) -> float:
     n_window = round(SPECTRUM_SECONDS * sample_rate)
     padded = torch.nn.functional.pad(audio.double(), (0, max(0, n_window - len(audio))))
     frames = padded.unfold(0, n_window, n_window // 2) * torch.hann_window(n_window, dtype=torch.float64)
-    power = torch.fft.rfft(frames, n=4 * n_window).abs().square().mean(0).numpy()
+    energy = frames.square().sum(1, keepdim=True)
+    loud = frames[energy[:, 0] >= 10 ** (-JUDGED_DB / 10) * energy.max()] / energy.max().sqrt().clamp(min=1e-12)
+    power = torch.fft.rfft(loud, n=4 * n_window).abs().square().median(0).values.numpy()
     spacing = sample_rate / (4 * n_window)
     ratio = 2 ** (PARTIAL_SEMITONES / 12)
     for place in np.flatnonzero(power > 10 ** (-PARTIAL_DB / 10) * power.max()):
