@@ -61,8 +61,8 @@ def prepare_images(
 ) -> Images:
     """Make the images of some notes of a set, or go on where an interrupted call stopped.
 
-    The pitch that the set gives is where the search for each note's f0 starts. A note whose image is not finite is
-    left out.
+    f0 is found as in a user's sound; the pitch that the set gives is not used. A note whose image is not finite is left
+    out.
 
     Args:
         notes: The note set.
@@ -211,7 +211,5 @@ def _prepare_shard(
 @torch.inference_mode()
 def _image(notes: Notes, representation: HarmonicRepresentation, row: int) -> tuple[torch.Tensor, float]:
     """Return a note's image ``(n_features, n_frames)`` and its median f0 in Hz."""
-    written = 440.0 * 2 ** ((float(notes.pitch[row]) - 69) / 12)
-    f0 = torch.full((representation.n_frames(notes.samples),), written)
-    features, context = representation.analyse(notes.audio([row]).unsqueeze(0), f0=f0)
+    features, context = representation.analyse(notes.audio([row]).unsqueeze(0))
     return features[0], float(context.tracks[0].f0.median())

@@ -1,0 +1,71 @@
+"""What is no partial: noise, as the power of bands over time, and noise of given powers."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from intertone.stft import SpectrogramConfig, istft, mel_filterbank, stft
+
+POWER_FLOOR = 1e-14
+"""Mean square of a band below which nothing is told apart from silence: −140 dB."""
+
+
+class NoiseBands:
+    """Sound ⇄ powers of bands that are equally wide in mel.
+
+    Args:
+        sample_rate: Hz.
+        hop_length: Samples from one frame to the next.
+        n_bands: How many, from 0 Hz on.
+        f_max: Upper edge of the highest, Hz.
+    """
+
+    def __init__(self, sample_rate: int, hop_length: int, n_bands: int, f_max: float) -> None:
+        n_fft = 2 ** math.ceil(math.log2(2 * hop_length))
+        self.config = SpectrogramConfig(sample_rate=sample_rate, n_fft=n_fft, hop_length=hop_length)
+        filterbank = mel_filterbank(self.config, n_mels=n_bands, f_min=0, f_max=f_max)
+        reach = filterbank.sum(0, keepdim=True)
+        self.shares = filterbank / reach.clamp_min(1e-6)
+        """How much of each bin belongs to each band, ``(n_bands, n_bins)``; each column adds up to 1."""
+        self.shares[:, 0] = self.shares[:, int((reach[0] > 0).nonzero()[0, 0])]
+        self.shares[-1, int((reach[0] > 0).nonzero()[-1, 0]) + 1 :] = 1
+        self.widths = self.shares.sum(1, keepdim=True)
+        # mean of |STFT|² of white noise of unit power, over a bin: Σ window²; half of the spectrum holds all of it
+        self.unit = 0.375 * n_fft * n_fft / 2
+
+    def powers(self, spectrum: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the mean square of what lies in each band.
+
+        Args:
+            spectrum: ``(channels, n_bins, n_frames)``, complex.
+            weight: How much each cell tells of the noise, ``(n_bins, n_frames)``, > 0; all alike if not given.
+
+        Returns:
+            ``(channels, n_bands, n_frames)``, ≥ ``POWER_FLOOR``.
+        """
+        power = spectrum.abs().square() / self.unit
+        if weight is not None:
+            return (self.shares @ (power * weight) * self.widths / (self.shares @ weight)).clamp_min(POWER_FLOOR)
+        return (self.shares @ power).clamp_min(POWER_FLOOR)
+
+    def gains(self, powers: Tensor) -> Tensor:
+        """Return what white noise of unit power is multiplied by, ``(channels, n_bins, n_frames)``.
+
+        Args:
+            powers: Mean squares of the bands, ``(channels, n_bands, n_frames)``.
+        """
+        density = powers.clamp_min(POWER_FLOOR) / self.widths  # of each bin
+        return (self.shares.T @ density.log()).mul(0.5).exp() * (self.config.n_fft / 2) ** 0.5
+
+    def spectrum(self, sound: Tensor) -> Tensor:
+        """Return the STFT that the bands are powers of."""
+        return stft(sound, self.config)
+
+    def sound(self, spectrum: Tensor, samples: int) -> Tensor:
+        """Return the sound of an STFT."""
+        return istft(spectrum, self.config, length=samples)
+
+    def white(self, channels: int, samples: int, generator: torch.Generator) -> Tensor:
+        """Return the STFT of white noise of unit power, each channel another."""
+        return stft(torch.randn(channels, samples, generator=generator), self.config)

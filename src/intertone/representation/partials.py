@@ -1,0 +1,177 @@
+"""The partials of a sound, measured and played along its own pitch: time is counted in turns of the fundamental.
+
+In turns a vibrato stands still, every harmonic is a whole number, and a window of whole turns lets no harmonic leak
+into its neighbours. So the sound is warped until its fundamental is constant, and the rest is matrix products.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intertone.audio import resample
+
+TURNS = 3
+"""Length of the window, at least; the zeros of a Hann window of three turns lie on the neighbouring harmonics."""
+
+SHORTEST_SECONDS = 0.015
+"""Length of the window, at least."""
+
+OVERSAMPLING = 2
+"""Of warped sounds: what lies between their samples is found by a polynomial."""
+
+TAPS = 6
+"""Points of that polynomial."""
+
+
+def turns_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Tensor:
+    """Return at which turn of the fundamental each sample lies.
+
+    Args:
+        f0: Hz at frames ``hop_length`` apart, ``(n_frames,)``, float64, > 0; straight lines between them, and the last
+            one held.
+        hop_length: Samples from one frame to the next.
+        sample_rate: Hz.
+        samples: How many samples there are.
+
+    Returns:
+        ``(samples,)``, float64, rising, 0 at the first sample.
+
+    Example:
+        >>> turns_of(torch.full((3,), 100.0, dtype=torch.float64), 4, 400, 6)
+        tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000, 1.2500], dtype=torch.float64)
+    """
+    places = np.arange(samples) / hop_length
+    each = np.interp(places, np.arange(len(f0)), f0.numpy()) / sample_rate
+    turns = np.zeros(samples)
+    np.cumsum(0.5 * (each[1:] + each[:-1]), out=turns[1:])
+    return torch.from_numpy(turns)
+
+
+def interpolate_at(sound: Tensor, places: Tensor) -> Tensor:
+    """Return a sound between its samples, by the polynomial through the six nearest.
+
+    Args:
+        sound: ``(channels, samples)``, oversampled: an error of −60 dB at a quarter of its rate, −100 dB at a tenth.
+        places: In samples, ``(n,)``, float64; beyond the ends there is silence.
+
+    Returns:
+        ``(channels, n)``, float32.
+
+    Source:
+        Lagrange's formula on six points.
+
+    Example:
+        >>> interpolate_at(torch.arange(9.0)[None], torch.tensor([3.25, 4.0], dtype=torch.float64))
+        tensor([[3.2500, 4.0000]])
+    """
+    whole = places.floor()
+    fraction = (places - whole).float()
+    # what lies outside is read from the padding
+    first = (whole.long() - TAPS // 2 + 1).clamp(-TAPS, sound.shape[-1]) + TAPS
+    padded = torch.nn.functional.pad(sound.float(), (TAPS, 2 * TAPS))
+    total = torch.zeros(len(sound), len(places))
+    nodes = [node - TAPS // 2 + 1 for node in range(TAPS)]
+    for index, node in enumerate(nodes):
+        weight = torch.ones_like(fraction)
+        for other in nodes:
+            if other != node:
+                weight = weight * (fraction - other) / (node - other)
+        total += weight * padded[:, first + index]
+    return total
+
+
+class Warped:
+    """A sound whose time is counted in turns of its fundamental.
+
+    Args:
+        audio: ``(channels, samples)``, beginning at turn 0.
+        turns: Of each sample, ``(samples,)``.
+        sample_rate: Hz.
+        slowest: Lowest f0, Hz; the warped sound has nowhere fewer samples than ``audio``.
+
+    Attributes:
+        rate: Samples a turn.
+        sound: ``(channels, n)``.
+    """
+
+    def __init__(self, audio: Tensor, turns: Tensor, sample_rate: int, slowest: float) -> None:
+        self.rate = math.ceil(sample_rate / slowest)
+        self.n_turns = float(turns[-1])
+        wanted = np.arange(max(1, math.floor(self.n_turns * self.rate) + 1)) / self.rate
+        places = np.interp(wanted, turns.numpy(), np.arange(len(turns)))
+        fine = resample(audio, sample_rate, OVERSAMPLING * sample_rate)
+        warped = interpolate_at(fine, torch.from_numpy(places * OVERSAMPLING))
+        self.sound = torch.nn.functional.pad(warped, (0, max(0, 3 - warped.shape[-1])))
+
+    def measure(self, multiples: Tensor, centres: Tensor, length: float, *, block: int = 256) -> Tensor:
+        """Return complex amplitudes of partials under Hann windows.
+
+        A window that would reach beyond the sound is moved inside, so what stands at the first and last centres is the
+        nearest whole window's: an attack is not smeared into the silence before it.
+
+        Args:
+            multiples: Frequencies in f0, ``(n_partials,)``.
+            centres: Where, in turns, ``(n_frames,)``.
+            length: Of the windows, in turns.
+            block: Frames at a time.
+
+        Returns:
+            ``(channels, n_partials, n_frames)``, complex64: amplitude, and phase relative to
+            ``2π · multiple · turn``, so that it stands still for a partial of exactly this frequency.
+        """
+        half = max(1, min(round(length * self.rate / 2), (self.sound.shape[-1] - 1) // 2))
+        places = torch.arange(-half, half + 1, dtype=torch.float64)
+        window = 0.5 + 0.5 * torch.cos(math.pi * places / (half + 1))
+        middle = (centres * self.rate).round().long().clamp(half, max(half, self.sound.shape[-1] - half - 1))
+        turning = _turning(multiples, places / self.rate) * (2 * window / window.sum()).float()
+        segments = self.sound.unfold(-1, 2 * half + 1, 1)
+        parts = []
+        for some in middle.split(block):
+            products = segments[:, some - half] @ turning.T
+            real, imaginary = products.transpose(1, 2).chunk(2, 1)
+            parts.append(torch.complex(real, -imaginary))
+        away = (multiples[:, None] * (middle.double() / self.rate)) % 1
+        return torch.cat(parts, -1) * torch.polar(torch.ones_like(away), -2 * math.pi * away).to(torch.complex64)
+
+
+def play_partials(
+    amplitudes: Tensor, multiples: Tensor, centres: Tensor, turns: Tensor, sample_rate: int, slowest: float
+) -> Tensor:
+    """Return the sum of partials whose complex amplitudes change from frame to frame.
+
+    In every frame each partial has its nominal frequency and the frame's phase; neighbouring frames are crossfaded.
+
+    Args:
+        amplitudes: As ``Warped.measure`` returns them, at frames a constant number of turns apart,
+            ``(channels, n_partials, n_frames)``.
+        multiples: Frequencies in f0, ``(n_partials,)``.
+        centres: The turns of the frames, ``(n_frames,)``, from 0 on.
+        turns: Of each sample, ``(samples,)``.
+        sample_rate: Hz.
+        slowest: Lowest f0, Hz.
+
+    Returns:
+        ``(channels, samples)``.
+    """
+    channels, _, n_frames = amplitudes.shape
+    step = float(centres[1] - centres[0]) if n_frames > 1 else max(1.0, 2 * float(turns[-1]))
+    hop = max(1, math.ceil(step * OVERSAMPLING * sample_rate / slowest))
+    rate = hop / step
+    offsets = torch.arange(-hop, hop, dtype=torch.float64)
+    window = 0.5 + 0.5 * torch.cos(math.pi * offsets / hop)
+    turning = _turning(multiples, offsets / rate) * window.float()
+    phase = (multiples[:, None] * centres) % 1
+    turned = amplitudes * torch.polar(torch.ones_like(phase), 2 * math.pi * phase).to(torch.complex64)
+    sound = torch.zeros(channels, (n_frames + 1) * hop)
+    parts = torch.cat([turned.real, -turned.imag], 1).transpose(1, 2) @ turning
+    sound[:, : n_frames * hop] += parts[..., :hop].reshape(channels, -1)
+    sound[:, hop:] += parts[..., hop:].reshape(channels, -1)
+    return interpolate_at(sound, turns * rate + hop)
+
+
+def _turning(multiples: Tensor, turns: Tensor) -> Tensor:
+    """Return cosines above sines of partials, ``(2 · n_partials, n_turns)``, float32."""
+    angle = (2 * math.pi * ((multiples[:, None] * turns) % 1)).float()
+    return torch.cat([angle.cos(), angle.sin()])

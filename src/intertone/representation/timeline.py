@@ -1,0 +1,154 @@
+"""Time of one sound against time of another: attack with attack, sustain with sustain, release with release."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Alignment = Literal["none", "onset", "envelope"]
+"""How sounds are laid over each other: as they are, onset on onset, or also attack, sustain and release."""
+
+ATTACK_DB = -3.0
+"""The attack is over where the level is first so near to its highest."""
+
+AUDIBLE_DB = -60.0
+"""The sound is over where its level stays below this, relative to its highest."""
+
+KNEE_DB = 6.0
+"""A release begins where the level bends down at least so sharply."""
+
+SHORTEST_ATTACK = 0.3
+"""Frames; shorter ones cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Where the parts of a note meet, in frames after its onset.
+
+    Attributes:
+        attack: End of the attack.
+        release: Where it is let go; the end of what is heard if there is no such place.
+        end: End of the sound.
+    """
+
+    attack: float
+    release: float
+    end: float
+
+
+def find_landmarks(level: Tensor, end: float) -> Landmarks:
+    """Find attack and release of a note.
+
+    The attack ends where the level first comes within 3 dB of its highest. The release begins at the knee: where the
+    level lies highest above the straight line from there to the end of what is heard, if that is 6 dB or more.
+
+    Args:
+        level: dB, frame by frame from the onset on, ``(n_frames,)``.
+        end: Frames after the onset at which the sound ends.
+
+    Returns:
+        The landmarks, in rising order.
+
+    Example:
+        >>> level = torch.cat([torch.linspace(-40, 0, 11), torch.zeros(80), torch.linspace(-3, -59, 10)])
+        >>> marks = find_landmarks(level, 100)
+        >>> round(marks.attack, 2), round(marks.release), marks.end
+        (9.25, 90, 100)
+    """
+    heard = level.double().numpy()
+    top = heard.max()
+    loud = heard >= top + ATTACK_DB
+    first = int(loud.argmax())
+    attack = float(first)
+    if first:
+        attack -= (heard[first] - top - ATTACK_DB) / max(1e-9, heard[first] - heard[first - 1])
+    last = int(np.flatnonzero(heard >= top + AUDIBLE_DB)[-1])
+    attack = min(max(SHORTEST_ATTACK, float(attack)), end)
+    release = float(last)
+    if last > first + 2:
+        places = np.arange(first, last + 1)
+        above = heard[places] - np.interp(places, [first, last], heard[[first, last]])
+        if above.max() >= KNEE_DB:
+            release = float(places[above.argmax()])
+    return Landmarks(attack, min(max(release, attack), end), float(end))
+
+
+def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landmarks:
+    """Return the landmarks between some: the attack in its logarithm, the durations linearly.
+
+    Args:
+        marks: Of each sound.
+        weights: One each, summing to 1.
+
+    Returns:
+        The landmarks; no part is shorter than a tenth of its shortest, however far the weights extrapolate.
+
+    Example:
+        >>> mix_landmarks([Landmarks(1, 100, 110), Landmarks(4, 300, 330)], [0.5, 0.5])
+        Landmarks(attack=2.0, release=200.5, end=220.0)
+    """
+    for mark, weight in zip(marks, weights, strict=True):
+        if weight == 1 and sum(map(abs, weights)) == 1:
+            return mark  # to the last digit
+    attack = math.exp(_blend([math.log(mark.attack) for mark in marks], weights))
+    parts = []
+    for durations in ([mark.release - mark.attack for mark in marks], [mark.end - mark.release for mark in marks]):
+        parts.append(max(_blend(durations, weights), 0.1 * min(durations)))
+    return Landmarks(attack, attack + parts[0], attack + parts[0] + parts[1])
+
+
+def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
+    """Return which frame of a sound belongs to each frame of the common time.
+
+    Args:
+        own: Landmarks of the sound.
+        common: Landmarks of the common time.
+        n_frames: Frames of the common time.
+
+    Returns:
+        ``(n_frames,)``, float64, not falling.
+
+    Example:
+        >>> positions(Landmarks(2, 6, 8), Landmarks(4, 6, 10), 11)[::2]
+        tensor([0., 1., 2., 6., 7., 8.], dtype=torch.float64)
+    """
+    if own == common:
+        return torch.arange(n_frames, dtype=torch.float64)
+    x, y = [0.0, common.attack], [0.0, own.attack]
+    for here, there in ((common.release, own.release), (common.end, own.end)):
+        if here > x[-1]:
+            x.append(here)
+            y.append(there)
+        else:
+            y[-1] = max(y[-1], there) if len(x) > 2 else y[-1]
+    return torch.from_numpy(np.interp(np.arange(n_frames), x, y))
+
+
+def at_positions(values: Tensor, places: Tensor) -> Tensor:
+    """Return values between frames, on straight lines; the ends are held.
+
+    Args:
+        values: ``(..., n_frames)``.
+        places: Frames, ``(n,)``, float64.
+
+    Returns:
+        ``(..., n)``.
+
+    Example:
+        >>> at_positions(torch.tensor([0.0, 2.0, 6.0]), torch.tensor([0.5, 1.0, 7.0], dtype=torch.float64))
+        tensor([1., 2., 6.])
+    """
+    last = values.shape[-1] - 1
+    places = places.clamp(0, last)
+    first = places.floor().long().clamp(max=max(0, last - 1))
+    share = (places - first).to(values.dtype)
+    before, after = values[..., first], values[..., (first + 1).clamp(max=last)]
+    return torch.where(share == 0, before, before + share * (after - before))
+
+
+def _blend(values: Sequence[float], weights: Sequence[float]) -> float:
+    return sum(weight * value for weight, value in zip(weights, values, strict=True))
