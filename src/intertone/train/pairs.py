@@ -12,7 +12,7 @@ from intertone.data.images import Images
 from intertone.errors import InputError
 from intertone.losses import existing_rows, image_error
 from intertone.models import ConditionedConfig
-from intertone.representation.harmonic import HarmonicConfig
+from intertone.representation.harmonic import HarmonicConfig, HarmonicRepresentation
 from intertone.train.material import PAIRS, Judgement, Order, autocast, chosen_rows, read_ahead
 from intertone.train.settings import PairConfig, TrainConfig
 from intertone.train.workers import Workers
@@ -62,8 +62,7 @@ class PairMaterial:
             raise InputError(
                 f"prepared images must be those of a harmonic representation, got {config.representation.kind}"
             )
-        self.representation = config.representation
-        self._orders = torch.tensor(self.representation.edges[:-1])
+        self.representation = HarmonicRepresentation(config.representation)
         if not isinstance(config.model, ConditionedConfig):
             raise InputError(f"prepared images must train a conditioned model, got model.kind={config.model.kind}")
         if images.representation != config.representation.model_dump(mode="json"):
@@ -108,7 +107,9 @@ class PairMaterial:
             wanted_rows[index] = choices[int(places[index] * len(choices))]
         conditions, wanted = self._told(rows, hidden[:, 0]), self._told(wanted_rows, hidden[:, 1])
         f0 = torch.from_numpy(self.images.f0[wanted_rows])
-        exists = existing_rows(self._orders, f0, n_features=self.n_features, f_max=self.representation.f_max)
+        exists = existing_rows(
+            self.representation.orders, f0, n_features=self.n_features, f_max=self.representation.config.f_max
+        )
         features = self.images.features(rows)
         target = features.clone()
         if others.any():
@@ -155,21 +156,16 @@ class PairMaterial:
                 totals[name] += float(error) * len(rows)
                 loudest = max(loudest, float(estimate.max()))
         means = {name: total / len(self.order.valid_rows) for name, total in totals.items()}
-        details = {f"{name}_db": mean * self._range for name, mean in means.items()}
+        details = {f"{name}_db": mean * self.representation.feature_range_db for name, mean in means.items()}
         return Judgement(sum(means.values()) / len(means), loudest, details)
 
     def describe(self, loss: float) -> tuple[str, float, str]:
         """Return what a loss is in dB: its name in the log, the number, and what to call it."""
-        return "error_db", loss * self._range, "mean error"
+        return "error_db", loss * self.representation.feature_range_db, "mean error"
 
     def examples(self) -> Tensor:
         """Return the validation notes that are kept as sound, ``(notes, samples)``, for the ear."""
         return self.images.examples()
-
-    @property
-    def _range(self) -> float:
-        """What a difference of 1 between features is, in dB."""
-        return self.representation.top_db
 
     def _told(self, rows: npt.NDArray[np.int64], hidden: npt.NDArray[np.bool_]) -> Tensor:
         """Return ``(rows, 2)``: pitch and velocity, NaN where that is hidden or unknown."""
