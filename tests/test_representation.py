@@ -292,7 +292,7 @@ def test_mixing_takes_decibels_of_the_reference_and_the_mean_of_the_energy() -> 
     second = replace(contexts[1], reference=torch.tensor([1.0]), energy=torch.tensor([4.0]))
     # 100^0.75 = 31.6228 and 0.75·8 + 0.25·4 = 7; half way 10 and 6
     for mix, reference, energy in [(0.0, 100, 8), (0.25, 31.6228, 7), (0.5, 10, 6), (1.0, 1, 4)]:
-        mixed = representation.mix_contexts([first, second], [1 - mix, mix])
+        mixed = representation.mix_contexts([first, second], torch.tensor([1 - mix, mix]))
         assert mixed.reference.item() == pytest.approx(reference, rel=1e-5)
         assert mixed.energy.item() == pytest.approx(energy, rel=1e-5)
         assert mixed.edited
@@ -306,7 +306,7 @@ def test_mixing_three() -> None:
         replace(context, reference=torch.tensor([value]), energy=torch.tensor([value]))
         for context, value in zip(contexts, (1.0, 10.0, 1000.0), strict=True)
     ]
-    mixed = representation.mix_contexts(edited, [0.2, 0.5, 0.3])
+    mixed = representation.mix_contexts(edited, torch.tensor([0.2, 0.5, 0.3]))
     # 10^(0.5·1 + 0.3·3) = 25.1189 and 0.2 + 5 + 300
     assert mixed.reference.item() == pytest.approx(25.1189, rel=1e-5)
     assert mixed.energy.item() == pytest.approx(305.2, rel=1e-5)
@@ -339,9 +339,9 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="the kept phase goes with an untouched code only, got an edited one"):
         representation.synthesise(features, replace(first, edited=True), phase=PhaseConfig(method="kept"))
     with pytest.raises(ValueError, match=r"one weight for each of equally shaped sounds .* got 2 for \[\(8000,\)"):
-        representation.mix_contexts([first, second], [0.5, 0.5])
+        representation.mix_contexts([first, second], torch.tensor([0.5, 0.5]))
     with pytest.raises(ValueError, match="one weight for each of equally shaped sounds must be given, got 1 for"):
-        representation.mix_contexts([first, first], [1.0])
+        representation.mix_contexts([first, first], torch.tensor([1.0]))
     with pytest.raises(
         ValueError, match=r"audio must be \(batch, channels, samples\) or less, none 0, got \(1, 1, 1, 9\)"
     ):
@@ -392,7 +392,7 @@ def test_a_short_sound_does_not_get_the_energy_of_a_long_one() -> None:
     representation = build_representation(QUARTER)
     long, short = tone(57, decay=0.1), tone(57, decay=40)
     (image_a, a), (image_b, b) = (representation.analyse(sound) for sound in (long, short))
-    context = representation.mix_contexts([a, b], [0.5, 0.5])
+    context = representation.mix_contexts([a, b], torch.tensor([0.5, 0.5]))
     assert context.least_energy.item() == b.energy.item() and context.loudest.item() == a.loudest.item()
     # the short one's image with the mean energy would be louder than either end
     sound = representation.synthesise(image_b, context, phase=ESTIMATED)

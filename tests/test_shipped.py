@@ -62,7 +62,7 @@ def test_held_out_notes_come_back(codec: Codec, horn: Tensor, sitar: Tensor, pha
 
 def test_the_half_way_morph_is_the_decoded_mean(codec: Codec, horn: Tensor, sitar: Tensor) -> None:
     latents, contexts = zip(*(codec.encode(sound) for sound in (horn, sitar)), strict=True)
-    context = codec.representation.mix_contexts(contexts, [0.5, 0.5])
+    context = codec.representation.mix_contexts(contexts, torch.tensor([0.5, 0.5]))
     seeded = torch.Generator().manual_seed(0)
     expected = codec.decode((latents[0] + latents[1]) / 2, context, generator=seeded)
     assert torch.allclose(morph(codec, horn, sitar, mix=0.5), expected, atol=1e-5)

@@ -14,14 +14,8 @@ from torch import Tensor
 from intertone.config import Settings
 from intertone.errors import InputError
 from intertone.files import replacing
-from intertone.models import ConvAutoencoder, ConvConfig, DenseBottleneckConfig, build_model
-from intertone.representation import (
-    PhaseConfig,
-    RepresentationConfig,
-    SpectrogramContext,
-    SpectrogramRepresentation,
-    build_representation,
-)
+from intertone.models import ConditionedAutoencoder, ConvConfig, DenseBottleneckConfig, Model, ModelConfig, build_model
+from intertone.representation import Context, PhaseConfig, Representation, RepresentationConfig, build_representation
 
 SHIPPED = Path(__file__).parent / "codecs"
 """Folder of the codecs that come with the package."""
@@ -38,7 +32,7 @@ class CodecConfig(Settings):
 
     format: Literal[1] = 1
     representation: RepresentationConfig
-    model: ConvConfig
+    model: ModelConfig
 
 
 class Codec:
@@ -53,9 +47,9 @@ class Codec:
         (torch.Size([1, 256, 8]), torch.Size([1, 64000]))
     """
 
-    def __init__(self, config: CodecConfig, model: ConvAutoencoder | None = None) -> None:
+    def __init__(self, config: CodecConfig, model: Model | None = None) -> None:
         self.config = config
-        self.representation: SpectrogramRepresentation = build_representation(config.representation)
+        self.representation: Representation = build_representation(config.representation)
         if model is None:
             model = build_model(config.model, n_features=self.representation.n_features)
         self.model = model.eval()
@@ -73,10 +67,10 @@ class Codec:
     @property
     def fixed_length(self) -> int | None:
         """Samples of the only length that the codec takes, or None where it takes any."""
-        bottleneck = self.config.model.bottleneck
-        return (
-            self.representation.samples(bottleneck.n_frames) if isinstance(bottleneck, DenseBottleneckConfig) else None
-        )
+        model = self.config.model
+        if isinstance(model, ConvConfig) and isinstance(model.bottleneck, DenseBottleneckConfig):
+            return self.representation.samples(model.bottleneck.n_frames)
+        return None
 
     @classmethod
     def load(cls, codec: str | Path, *, device: str = "cpu") -> Self:
@@ -151,7 +145,7 @@ class Codec:
         self.config.write(folder / "config.json")
 
     @torch.inference_mode()
-    def encode(self, audio: Tensor) -> tuple[Tensor, SpectrogramContext]:
+    def encode(self, audio: Tensor) -> tuple[Tensor, Context]:
         """Return the code of sounds and what their way back needs.
 
         Args:
@@ -164,18 +158,33 @@ class Codec:
             InputError: If ``audio`` is no audio (see ``as_audio``), or the model takes sounds of one length only and
                 this is another.
         """
+        features, context = self.analyse(audio)
+        return self.encode_features(features, context.conditions), context
+
+    def analyse(self, audio: Tensor) -> tuple[Tensor, Context]:
+        """Return the features of sounds and what their way back needs: ``encode`` without the network.
+
+        Args:
+            audio: As for ``encode``.
+
+        Returns:
+            ``(features, context)``; features ``(batch · channels, n_features, n_frames)``.
+
+        Raises:
+            InputError: As ``encode``.
+        """
         audio = as_audio(audio).to(self.device)
         count, length, rate = self.representation.n_frames, self.fixed_length, self.sample_rate
         if length is not None and count(audio.shape[-1]) != count(length):
             raise InputError(f"this codec takes sounds of {length / rate:g} s only, got {audio.shape[-1] / rate:g} s")
         features, context = self.representation.analyse(audio)
-        return self.encode_features(features), context
+        return features, context
 
     @torch.inference_mode()
     def decode(
         self,
         latents: Tensor,
-        context: SpectrogramContext,
+        context: Context,
         *,
         phase: PhaseConfig | None = None,
         generator: torch.Generator | None = None,
@@ -195,7 +204,7 @@ class Codec:
         Raises:
             ValueError: If the latents do not fit the model, or the phase of an edited code shall be kept.
         """
-        features = self.decode_features(latents.to(self.device))
+        features = self.decode_features(latents.to(self.device), context.conditions)
         return self.representation.synthesise(features, context, phase=phase, generator=generator).cpu()
 
     def reconstruct(
@@ -205,11 +214,12 @@ class Codec:
         return self.decode(*self.encode(audio), phase=phase, generator=generator)
 
     @torch.inference_mode()
-    def encode_features(self, features: Tensor) -> Tensor:
+    def encode_features(self, features: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Return ``model.encode`` of features of any length, worked through in blocks.
 
         Args:
             features: ``(batch · channels, n_features, n_frames)``.
+            conditions: Pitch and velocity, ``(batch · channels, 2)``, for a model that is told them.
 
         Returns:
             Latents ``(batch · channels, latent_dim, n_latents)``.
@@ -217,6 +227,10 @@ class Codec:
         Raises:
             ValueError: If the features do not fit the model.
         """
+        if isinstance(self.model, ConditionedAutoencoder):
+            told = _needed(conditions).to(self.device)
+            pairs = zip(features.split(BLOCK_ROWS), told.split(BLOCK_ROWS), strict=True)
+            return torch.cat([self.model.encode(*pair) for pair in pairs])
         margin, step = self.model.margin, self.model.frames_per_latent
         if margin is None or features.shape[-1] <= BLOCK_FRAMES + 2 * margin:
             return torch.cat([self.model.encode(rows) for rows in features.split(BLOCK_ROWS)])
@@ -228,11 +242,12 @@ class Codec:
         return torch.cat(parts, -1)
 
     @torch.inference_mode()
-    def decode_features(self, latents: Tensor) -> Tensor:
+    def decode_features(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Return ``model.decode`` of a code of any length, worked through in blocks.
 
         Args:
             latents: ``(batch · channels, latent_dim, n_latents)``.
+            conditions: Pitch and velocity of what is wanted, ``(batch · channels, 2)``, for a model that is told them.
 
         Returns:
             Features ``(batch · channels, n_features, n_latents · frames_per_latent)``, on the model's device.
@@ -240,6 +255,10 @@ class Codec:
         Raises:
             ValueError: If the latents do not fit the model.
         """
+        if isinstance(self.model, ConditionedAutoencoder):
+            told = _needed(conditions).to(self.device)
+            pairs = zip(latents.split(BLOCK_ROWS), told.split(BLOCK_ROWS), strict=True)
+            return torch.cat([self.model.decode(*pair) for pair in pairs])
         margin, step = self.model.margin, self.model.frames_per_latent
         if margin is None or latents.shape[-1] * step <= BLOCK_FRAMES + 2 * margin:
             return torch.cat([self.model.decode(rows) for rows in latents.split(BLOCK_ROWS)])
@@ -281,6 +300,12 @@ def as_audio(audio: Any) -> Tensor:
     if not bool(tensor.isfinite().all()):
         raise InputError("every sample must be a finite number, got NaN or infinity")
     return tensor
+
+
+def _needed(conditions: Tensor | None) -> Tensor:
+    if conditions is None:
+        raise ValueError("this model must be told pitch and velocity, got no conditions")
+    return conditions
 
 
 def _blocks(total: int, size: int, margin: int) -> Iterator[tuple[int, int, int, int]]:

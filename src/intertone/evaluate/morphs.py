@@ -80,7 +80,7 @@ def log_magnitude_morph(codec: Codec, a: Tensor, b: Tensor, *, mix: float, seed:
     representation = codec.representation
     features_a, context_a = representation.analyse(a)
     features_b, context_b = representation.analyse(b)
-    context = representation.mix_contexts([context_a, context_b], [1 - mix, mix])
+    context = representation.mix_contexts([context_a, context_b], torch.tensor([1 - mix, mix]))
     generator = seeded(seed)
     features = lerp(features_a, features_b, mix)
     return representation.synthesise(features, context, phase=ESTIMATED, generator=generator).cpu()
@@ -272,7 +272,7 @@ def judge_network(codec: Codec, notes: Notes, pairs: Rows, others: Rows, *, seed
         # a codec of one length has completed them with silence
         a, b, c = torch.nn.functional.pad(sounds, (0, whole.shape[-1] - notes.samples))
         (code_a, context_a), (code_b, context_b) = codec.encode(a), codec.encode(b)
-        context = codec.representation.mix_contexts([context_a, context_b], [0.5, 0.5])
+        context = codec.representation.mix_contexts([context_a, context_b], torch.tensor([0.5, 0.5]))
         code_of_c = codec.encode(c)[0]
         half_way = [
             (codec, (code_a + code_b) / 2),

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,6 +49,26 @@ class NoiseBands:
         if weight is not None:
             return (self.shares @ (power * weight) * self.widths / (self.shares @ weight)).clamp_min(POWER_FLOOR)
         return (self.shares @ power).clamp_min(POWER_FLOOR)
+
+    def between(self, f0: Tensor, multiples: Tensor) -> Tensor:
+        """Return how far each bin lies from the nearest partial.
+
+        Below the first partial, and where a bin is too wide to lie between two, all bins tell the same.
+
+        Args:
+            f0: Hz, ``(n_frames,)``.
+            multiples: Frequencies of the partials in f0, rising, ``(n_partials,)``.
+
+        Returns:
+            0.02…1, ``(n_bins, n_frames)``.
+        """
+        bin_hz = self.config.sample_rate / self.config.n_fft
+        frequency = torch.arange(self.config.n_bins, dtype=torch.float64) * bin_hz
+        known = np.concatenate([[0], multiples.numpy()])
+        place = np.interp((frequency[:, None] / f0).numpy(), known, np.arange(len(known)))
+        far = torch.from_numpy(np.where(place < 0.5, 1.0, np.sin(np.pi * place) ** 2))
+        resolved = ((f0 / (2 * bin_hz) - 1.5) / 2).clamp(0, 1)
+        return (1 - resolved * (1 - far)).clamp_min(0.02).float()
 
     def gains(self, powers: Tensor) -> Tensor:
         """Return what white noise of unit power is multiplied by, ``(channels, n_bins, n_frames)``.

@@ -82,26 +82,30 @@ def interpolate_at(sound: Tensor, places: Tensor) -> Tensor:
     return total
 
 
+def oversample(audio: Tensor, sample_rate: int) -> Tensor:
+    """Return a sound with ``OVERSAMPLING`` times as many samples, as ``Warped`` takes it."""
+    return resample(audio, sample_rate, OVERSAMPLING * sample_rate)
+
+
 class Warped:
     """A sound whose time is counted in turns of its fundamental.
 
     Args:
-        audio: ``(channels, samples)``, beginning at turn 0.
+        fine: The sound, beginning at turn 0, from ``oversample``, ``(channels, OVERSAMPLING · samples)``.
         turns: Of each sample, ``(samples,)``.
-        sample_rate: Hz.
-        slowest: Lowest f0, Hz; the warped sound has nowhere fewer samples than ``audio``.
+        sample_rate: Hz, before oversampling.
+        slowest: Lowest f0, Hz; the warped sound has nowhere fewer samples than the sound.
 
     Attributes:
         rate: Samples a turn.
         sound: ``(channels, n)``.
     """
 
-    def __init__(self, audio: Tensor, turns: Tensor, sample_rate: int, slowest: float) -> None:
+    def __init__(self, fine: Tensor, turns: Tensor, sample_rate: int, slowest: float) -> None:
         self.rate = math.ceil(sample_rate / slowest)
         self.n_turns = float(turns[-1])
         wanted = np.arange(max(1, math.floor(self.n_turns * self.rate) + 1)) / self.rate
         places = np.interp(wanted, turns.numpy(), np.arange(len(turns)))
-        fine = resample(audio, sample_rate, OVERSAMPLING * sample_rate)
         warped = interpolate_at(fine, torch.from_numpy(places * OVERSAMPLING))
         self.sound = torch.nn.functional.pad(warped, (0, max(0, 3 - warped.shape[-1])))
 

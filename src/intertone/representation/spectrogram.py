@@ -1,17 +1,16 @@
 """The spectrogram in decibels, linear or mel: the representation of the 2023 thesis."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from dataclasses import replace
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
-from intertone.config import Settings
-from intertone.phase import MOMENTUM, PhaseMethod, estimate_phase
+from intertone.phase import estimate_phase
+from intertone.representation.decibel import DecibelConfig, MelConfig, SpectrogramContext
+from intertone.representation.phasing import PhaseConfig
+from intertone.representation.timeline import Alignment, weights_over_time
 from intertone.stft import (
-    SpectrogramConfig,
     db_to_magnitude,
     istft,
     magnitude_to_db,
@@ -23,82 +22,6 @@ from intertone.stft import (
 
 SILENCE = 1e-10
 """The least dB reference and energy, so that a silent sound has features too."""
-
-
-class DecibelConfig(Settings):
-    """Linear frequency, decibels below the sound's own maximum; the Nyquist row is left out."""
-
-    kind: Literal["decibel"] = "decibel"
-    spectrogram: SpectrogramConfig = SpectrogramConfig()
-    top_db: float = Field(80.0, gt=0, le=200, description="depth of the floor below the maximum, dB")
-
-    @property
-    def n_features(self) -> int:
-        """Rows that the network sees."""
-        return self.spectrogram.n_bins - 1
-
-
-class MelConfig(Settings):
-    """HTK-mel bands, decibels below the sound's own maximum; the way back is approximate."""
-
-    kind: Literal["mel"] = "mel"
-    spectrogram: SpectrogramConfig = SpectrogramConfig()
-    top_db: float = Field(80.0, gt=0, le=200, description="depth of the floor below the maximum, dB")
-    n_mels: int = Field(128, ge=2, description="bands")
-    f_min: float = Field(0.0, ge=0, description="lower edge of the lowest band, Hz")
-    f_max: float = Field(8000.0, gt=0, description="upper edge of the highest band, Hz")
-
-    @model_validator(mode="after")
-    def _check_bands(self) -> Self:
-        highest = self.spectrogram.sample_rate / 2
-        if not self.f_min < self.f_max <= highest:
-            raise ValueError(f"f_min < f_max <= {highest} Hz must hold, got {self.f_min} and {self.f_max}")
-        return self
-
-    @property
-    def n_features(self) -> int:
-        """Rows that the network sees."""
-        return self.n_mels
-
-
-RepresentationConfig = Annotated[DecibelConfig | MelConfig, Field(discriminator="kind")]
-
-
-class PhaseConfig(Settings):
-    """How the phase is found on the way back.
-
-    ``kept`` reuses the sound's own phase and is refused for an edited code.
-    """
-
-    method: PhaseMethod | Literal["kept"] = "pghi-fast"
-    n_iter: int = Field(32, ge=0, le=100_000, description="iterations of Griffin-Lim")
-    momentum: float = Field(MOMENTUM, ge=0, lt=1, description="acceleration of the fast methods")
-
-
-@dataclass(frozen=True)
-class SpectrogramContext:
-    """What the network does not see of a batch of sounds, and what the way back needs.
-
-    Attributes:
-        reference: Magnitude of 0 dB, ``(batch,)``: one for all channels of a sound.
-        energy: Mean squared magnitude over channels, bins and frames, ``(batch,)``.
-        least_energy: What the energy may fall to where ``loudest`` asks for it, ``(batch,)``: the quietest sound's.
-        loudest: Mean squared magnitude over channels and bins of the loudest frame, ``(batch,)``.
-        audio: The sounds as they were given. They hold the phase: the kept one, and where the phase is estimated the
-            differences between the channels. (Half as large as the phase itself, and exact.)
-        edited: Whether the code that this goes with is another than the sounds' own.
-    """
-
-    reference: Tensor
-    energy: Tensor
-    least_energy: Tensor
-    loudest: Tensor
-    audio: Tensor
-    edited: bool = False
-
-    def as_edited(self) -> "SpectrogramContext":
-        """Return this context for a code that was changed: its phase is estimated on the way back."""
-        return replace(self, edited=True)
 
 
 class SpectrogramRepresentation:
@@ -135,6 +58,11 @@ class SpectrogramRepresentation:
     def feature_range_db(self) -> float:
         """Decibels between features 0 and 1."""
         return self.config.top_db
+
+    @property
+    def bends_time(self) -> bool:
+        """Whether ``align`` takes sounds of different lengths."""
+        return False
 
     def facts(self) -> dict[str, float | int | str]:
         """Return what a person would want to know, by name."""
@@ -256,7 +184,49 @@ class SpectrogramRepresentation:
             audio[item] = self._synthesise_one(rows[item], one, phase, generator)
         return audio.reshape(context.audio.shape)
 
-    def mix_contexts(self, contexts: Sequence[SpectrogramContext], weights: Sequence[float]) -> SpectrogramContext:
+    def align(
+        self,
+        images: Sequence[tuple[Tensor, SpectrogramContext]],
+        weights: Tensor,
+        *,
+        alignment: Alignment = "none",
+    ) -> list[tuple[Tensor, SpectrogramContext]]:
+        """Return the sounds as they are: a spectrogram's time is not bent.
+
+        Args:
+            images: Features and context of each, of one shape.
+            weights: Not used.
+            alignment: Not used.
+
+        Returns:
+            ``images``.
+        """
+        return list(images)
+
+    def mix_features(
+        self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """Return the features between some, in dB.
+
+        Args:
+            features: Of equally shaped sounds.
+            weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``.
+            ratios: Not used: there is one part only.
+
+        Returns:
+            Features of the same shape.
+        """
+        rows = weights_over_time(weights, features[0].shape[-1])
+        return torch.stack([row.to(image) * image for row, image in zip(rows, features, strict=True)]).sum(0)
+
+    def mix_contexts(
+        self,
+        contexts: Sequence[SpectrogramContext],
+        weights: Tensor,
+        *,
+        pitch: Tensor | None = None,
+        median_hz: float | None = None,
+    ) -> SpectrogramContext:
         """Return the context of a mixture of codes.
 
         The reference is interpolated in decibels, the domain of the network, and the energy linearly; the loudest frame
@@ -265,7 +235,9 @@ class SpectrogramRepresentation:
 
         Args:
             contexts: Of sounds with equal batch, channels and samples.
-            weights: One for each, summing to 1.
+            weights: One for each, summing to 1, ``(n_sounds,)``; weights over time count with their mean.
+            pitch: Not used: a spectrogram knows no pitch.
+            median_hz: Not used.
 
         Returns:
             A context that counts as edited.
@@ -276,19 +248,20 @@ class SpectrogramRepresentation:
         Example:
             >>> representation = SpectrogramRepresentation(DecibelConfig())
             >>> contexts = [representation.analyse(level * torch.ones(1, 1, 4000))[1] for level in (0.1, 1.0)]
-            >>> mixed = representation.mix_contexts(contexts, [0.5, 0.5])
+            >>> mixed = representation.mix_contexts(contexts, torch.tensor([0.5, 0.5]))
             >>> round(float(mixed.reference / contexts[1].reference), 3)
             0.316
         """
+        shares: list[float] = (weights if weights.ndim == 1 else weights.mean(1)).tolist()
         shapes = {tuple(context.audio.shape) for context in contexts}
-        if len(shapes) != 1 or len(contexts) != len(weights):
+        if len(shapes) != 1 or len(contexts) != len(shares):
             raise ValueError(
-                f"one weight for each of equally shaped sounds must be given, got {len(weights)} for {sorted(shapes)}"
+                f"one weight for each of equally shaped sounds must be given, got {len(shares)} for {sorted(shapes)}"
             )
-        log_reference = sum(weight * context.reference.log() for weight, context in zip(weights, contexts, strict=True))
-        energy = sum(weight * context.energy for weight, context in zip(weights, contexts, strict=True))
-        loudest = max(range(len(weights)), key=lambda index: (weights[index], index))
-        present = [context for weight, context in zip(weights, contexts, strict=True) if weight]
+        log_reference = sum(weight * context.reference.log() for weight, context in zip(shares, contexts, strict=True))
+        energy = sum(weight * context.energy for weight, context in zip(shares, contexts, strict=True))
+        loudest = max(range(len(shares)), key=lambda index: (shares[index], index))
+        present = [context for weight, context in zip(shares, contexts, strict=True) if weight]
         return replace(
             contexts[loudest],
             reference=torch.as_tensor(log_reference).exp(),
@@ -383,8 +356,3 @@ def _three_axes(audio: Tensor) -> Tensor:
     if not 1 <= audio.ndim <= 3 or not audio.numel():
         raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
     return audio.reshape(*(1,) * (3 - audio.ndim), *audio.shape)
-
-
-def build_representation(config: DecibelConfig | MelConfig) -> SpectrogramRepresentation:
-    """Return the representation that ``config`` describes."""
-    return SpectrogramRepresentation(config)

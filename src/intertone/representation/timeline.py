@@ -150,5 +150,32 @@ def at_positions(values: Tensor, places: Tensor) -> Tensor:
     return torch.where(share == 0, before, before + share * (after - before))
 
 
+def weights_over_time(weights: Tensor, n_frames: int) -> Tensor:
+    """Return weights frame by frame; the last ones are held.
+
+    Args:
+        weights: ``(n_sounds,)`` or ``(n_sounds, any number of frames)``.
+        n_frames: Frames wanted.
+
+    Returns:
+        ``(n_sounds, n_frames)``, float64.
+
+    Example:
+        >>> weights_over_time(torch.tensor([[1.0, 0.5], [0.0, 0.5]]), 3)
+        tensor([[1.0000, 0.5000, 0.5000],
+                [0.0000, 0.5000, 0.5000]], dtype=torch.float64)
+    """
+    rows = weights.double()
+    return rows[:, None].expand(-1, n_frames) if rows.ndim == 1 else held(rows, n_frames)
+
+
+def held(values: Tensor, n_frames: int) -> Tensor:
+    """Return values ``(..., any)`` as ``(..., n_frames)``: cut, or completed by the last one."""
+    missing = n_frames - values.shape[-1]
+    if missing <= 0:
+        return values[..., :n_frames]
+    return torch.cat([values, values[..., -1:].expand(*values.shape[:-1], missing)], -1)
+
+
 def _blend(values: Sequence[float], weights: Sequence[float]) -> float:
     return sum(weight * value for weight, value in zip(weights, values, strict=True))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, pad
 
-from intertone.representation.timeline import at_positions
+from intertone.representation.timeline import at_positions, held
 
 KEPT_REACH = 0.4
 """How far from its own end of a mixture a sound's own noise and fine phase are used, falling all the way."""
@@ -184,14 +184,13 @@ def _refit(noise: KeptNoise, share: Tensor, body: int, onset: int, hop_length: i
     takes its place.
     """
     length = noise.sound.shape[-1]
-    n_frames, own = len(share), noise.powers.shape[-1]
-    powers = torch.cat([noise.powers, noise.powers[..., -1:].expand(-1, -1, max(0, n_frames - own))], -1)
+    n_frames = len(share)
     return KeptNoise(
         sound=pad(noise.sound, (0, max(0, body - length)))[:, :body],
         before=pad(noise.before, (max(0, onset - noise.before.shape[-1]), 0))[
             :, max(0, noise.before.shape[-1] - onset) :
         ],
-        powers=powers[..., :n_frames],
+        powers=held(noise.powers, n_frames),
         share=share * (torch.arange(n_frames) * hop_length < length + hop_length),
     )
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, conv1d
+from torch.nn.functional import conv1d, pad
 
 from intertone.representation.partials import Warped
 
@@ -61,7 +61,8 @@ def find_onset(sound: Tensor, sample_rate: int) -> int:
     """
     power = sound.double().square().sum(0)
     length = min(max(1, round(ONSET_SECONDS * sample_rate)), len(power))
-    energy = avg_pool1d(power[None], length, stride=1)[0]
+    total = pad(power.cumsum(0), (1, 0))
+    energy = total[length:] - total[:-length]
     loud = energy > energy.max() * 10 ** (ONSET_DB / 10)
     first = int(loud.int().argmax())
     if not first:

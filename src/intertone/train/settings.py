@@ -1,13 +1,12 @@
 """The settings of a training run."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from intertone.config import Settings
 from intertone.models import ConvConfig, ModelConfig
 from intertone.representation import DecibelConfig, RepresentationConfig
-from intertone.representation.harmonic import HarmonicConfig
 
 
 class ChoiceConfig(Settings):
@@ -30,7 +29,7 @@ class PairConfig(Settings):
 class TrainConfig(Settings):
     """One training run."""
 
-    representation: Annotated[RepresentationConfig | HarmonicConfig, Field(discriminator="kind")] = DecibelConfig()
+    representation: RepresentationConfig = DecibelConfig()
     model: ModelConfig = ConvConfig()
     choice: ChoiceConfig = ChoiceConfig()
     pairs: PairConfig = PairConfig()

@@ -1,0 +1,32 @@
+"""Sounds in, new sound out: how much of each, and what is done between them."""
+
+from intertone.morphing.settings import MorphConfig, note_hz, parse_note
+from intertone.morphing.steps import (
+    ATTRIBUTES,
+    Sources,
+    analyse_sounds,
+    even_mixes,
+    match_shapes,
+    morph,
+    morph_sources,
+    morph_steps,
+)
+from intertone.morphing.weights import Mix, MixCurve, mix_weights, parse_mix
+
+__all__ = [
+    "ATTRIBUTES",
+    "Mix",
+    "MixCurve",
+    "MorphConfig",
+    "Sources",
+    "analyse_sounds",
+    "even_mixes",
+    "match_shapes",
+    "mix_weights",
+    "morph",
+    "morph_sources",
+    "morph_steps",
+    "note_hz",
+    "parse_mix",
+    "parse_note",
+]

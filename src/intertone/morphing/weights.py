@@ -1,0 +1,135 @@
+"""How much of each sound: a number, a curve over time, or one weight for each."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from intertone.errors import InputError
+
+FARTHEST = 0.5
+"""How far beyond 0 and 1 a ratio may go."""
+
+SUM_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class MixCurve:
+    """A ratio that changes over time: straight lines between points, the ends held.
+
+    Attributes:
+        seconds: Of each point, rising.
+        ratios: At each point; 0 is A, 1 is B.
+    """
+
+    seconds: tuple[float, ...]
+    ratios: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.seconds or len(self.seconds) != len(self.ratios):
+            raise InputError(
+                f"a curve must have as many times as ratios, one or more, got {self.seconds} and {self.ratios}"
+            )
+        if any(not math.isfinite(value) for value in self.seconds) or self.seconds[0] < 0:
+            raise InputError(f"the times of a curve must be finite and 0 or later, got {self.seconds}")
+        if any(after <= before for before, after in zip(self.seconds, self.seconds[1:], strict=False)):
+            raise InputError(f"the times of a curve must rise, got {', '.join(f'{value:g}' for value in self.seconds)}")
+        for ratio in self.ratios:
+            _check_ratio(ratio)
+
+    def at(self, seconds: npt.NDArray[np.float64]) -> Tensor:
+        """Return the ratio at some times."""
+        return torch.from_numpy(np.interp(seconds, self.seconds, self.ratios))
+
+
+Mix = float | Sequence[float] | MixCurve
+"""A ratio between two sounds, one weight for each of several, or a curve between two."""
+
+
+def parse_mix(text: str) -> Mix:
+    """Read a mix as it is written on a command line.
+
+    Args:
+        text: ``0.3``; ``0:0,1.5:0.7,4:1``, seconds and ratios; or ``.1,.2,.7``, one weight for each sound.
+
+    Returns:
+        What ``mix_weights`` takes.
+
+    Raises:
+        InputError: If it is none of these.
+
+    Example:
+        >>> parse_mix("0.25"), parse_mix(".5, .5"), parse_mix("0:0,4:1").ratios
+        (0.25, (0.5, 0.5), (0.0, 1.0))
+    """
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        if any(":" in part for part in parts):
+            points = [tuple(float(number) for number in re.split(r"\s*:\s*", part)) for part in parts]
+            if all(len(point) == 2 for point in points):
+                return MixCurve(tuple(point[0] for point in points), tuple(point[1] for point in points))
+        else:
+            numbers = tuple(float(part) for part in parts)
+            return numbers[0] if len(numbers) == 1 else numbers
+    except ValueError:
+        pass
+    raise InputError(
+        f"a mix must be a number (0.5), seconds and ratios (0:0,1.5:0.7,4:1) or a weight for each sound (.2,.3,.5), "
+        f"got {text}"
+    )
+
+
+def mix_weights(mix: Mix, n_sounds: int, *, frames_per_second: float, n_frames: int) -> Tensor:
+    """Return how much each sound counts.
+
+    Args:
+        mix: A ratio or a curve between two sounds, or one weight for each sound; weights are divided by their sum.
+        n_sounds: How many sounds there are.
+        frames_per_second: For a curve: frames of the weights.
+        n_frames: For a curve: how many.
+
+    Returns:
+        ``(n_sounds,)``, or for a curve ``(n_sounds, n_frames)``, float64, summing to 1.
+
+    Raises:
+        InputError: If the mix does not go with the number of sounds, or a number is out of range.
+
+    Example:
+        >>> mix_weights(0.25, 2, frames_per_second=1, n_frames=3)
+        tensor([0.7500, 0.2500], dtype=torch.float64)
+        >>> mix_weights(MixCurve((0, 2), (0, 1)), 2, frames_per_second=1, n_frames=3)
+        tensor([[1.0000, 0.5000, 0.0000],
+                [0.0000, 0.5000, 1.0000]], dtype=torch.float64)
+    """
+    if isinstance(mix, MixCurve):
+        _check_two(n_sounds, "a curve")
+        ratio = mix.at(np.arange(max(1, n_frames)) / frames_per_second)
+        return torch.stack([1 - ratio, ratio])
+    if isinstance(mix, int | float):
+        _check_two(n_sounds, "one ratio")
+        _check_ratio(float(mix))
+        return torch.tensor([1 - mix, mix], dtype=torch.float64)
+    if len(mix) != n_sounds:
+        raise InputError(f"there must be one weight for each of {n_sounds} sounds, got {len(mix)}")
+    total = math.fsum(mix)
+    if not all(math.isfinite(weight) for weight in mix) or not total > SUM_TOLERANCE:
+        raise InputError(f"weights must be finite and have a sum above 0, got {', '.join(f'{w:g}' for w in mix)}")
+    weights = [weight / total for weight in mix]
+    for weight in weights:
+        _check_ratio(weight)
+    return torch.tensor(weights, dtype=torch.float64)
+
+
+def _check_two(n_sounds: int, what: str) -> None:
+    if n_sounds != 2:
+        raise InputError(f"{what} goes between two sounds, got {n_sounds}; give one weight for each")
+
+
+def _check_ratio(ratio: float) -> None:
+    if not (math.isfinite(ratio) and -FARTHEST <= ratio <= 1 + FARTHEST):
+        raise InputError(f"mix must be in {-FARTHEST:g}..{1 + FARTHEST:g}, got {ratio:g}")

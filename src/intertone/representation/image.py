@@ -1,0 +1,154 @@
+"""The rows of the harmonic image: partials above noise, decibels below the loudest row."""
+
+import math
+from itertools import pairwise
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+from torch.nn.functional import conv1d, pad
+
+from intertone.config import Settings
+from intertone.representation.noise import NoiseBands
+from intertone.representation.partials import SHORTEST_SECONDS, TURNS
+
+LOWEST = 27.5
+"""Hz of the lowest note whose partials reach ``f_max``: A0."""
+
+LOUDEST = 1.2
+"""Feature beyond which nothing is played: 20 dB above the loudest row."""
+
+STEADY_FRAMES, WEAK_FRAMES = 21, 61
+"""Over which a partial's own level is averaged between the ends; the second where it is hardly louder than noise."""
+
+CLEAR_DB = 15.0
+"""A partial this much above the noise under its window is clear of it."""
+
+WINDOW_BINS = 1.5
+"""Bandwidth of a Hann window's noise, in bins of its length."""
+
+
+SILENCE = 1e-6
+"""The least reference, so that a silent sound has features too."""
+
+
+class HarmonicConfig(Settings):
+    """Rows for partials and for noise, in decibels below the sound's loudest row."""
+
+    kind: Literal["harmonic"] = "harmonic"
+    sample_rate: int = Field(44100, ge=8000, le=192_000, description="in Hz")
+    hop_length: int = Field(441, ge=16, description="samples from one frame to the next; 441 at 44.1 kHz are 10 ms")
+    n_harmonics: int = Field(64, ge=8, description="partials that have a row of their own")
+    n_groups: int = Field(32, ge=1, description="rows of the partials above, that widen geometrically")
+    n_noise: int = Field(32, ge=8, description="bands of noise, equally wide in mel")
+    f_max: float = Field(20000.0, gt=1000, description="nothing above is measured or played, Hz")
+    top_db: float = Field(100.0, gt=0, le=200, description="depth of the floor below the loudest row, dB")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.f_max < self.sample_rate / 2:
+            raise ValueError(f"f_max must be below half of sample_rate={self.sample_rate}, got {self.f_max:g}")
+        if self.hop_length > self.sample_rate // 20:
+            raise ValueError(f"hop_length must be at most 50 ms, {self.sample_rate // 20}, got {self.hop_length}")
+        return self
+
+    @property
+    def n_features(self) -> int:
+        """Rows that the network sees."""
+        return self.n_harmonics + self.n_groups + self.n_noise
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """First partial of each row, and one more: row ``r`` holds the partials ``edges[r] … edges[r + 1] − 1``."""
+        highest = max(math.floor(self.f_max / LOWEST), self.n_harmonics + self.n_groups)
+        first = self.n_harmonics + 1
+        ratio = ((highest + 1) / first) ** (1 / self.n_groups)
+        edges = [round(first * ratio**group) for group in range(self.n_groups + 1)]
+        for index in range(1, len(edges)):
+            edges[index] = max(edges[index], edges[index - 1] + 1)
+        return (*range(1, first), *edges)
+
+
+class ImageRows:
+    """Amplitudes ⇄ features, and what can be said of an image row by row.
+
+    Args:
+        config: The rows.
+    """
+
+    def __init__(self, config: HarmonicConfig) -> None:
+        self.config = config
+        self.n_partial_rows = config.n_harmonics + config.n_groups
+        widths = torch.tensor([after - before for before, after in pairwise(config.edges)])
+        self.row_of = torch.repeat_interleave(torch.arange(self.n_partial_rows), widths)
+        """Row of each partial."""
+
+    def partial_rows(self, levels: Tensor) -> Tensor:
+        """Return the amplitude of each row, root mean square over its partials; rows too high hold the last ones."""
+        edges, count = self.config.edges, levels.shape[1]
+        n_rows = int(self.row_of[count - 1]) + 1
+        rows = levels.new_empty(len(levels), self.n_partial_rows, levels.shape[-1])
+        for row in range(n_rows):
+            rows[:, row] = levels[:, edges[row] - 1 : min(edges[row + 1] - 1, count)].square().mean(1).sqrt()
+        if n_rows < self.n_partial_rows:
+            rows[:, n_rows:] = rows[:, max(0, n_rows - 4) : n_rows].clamp_min(1e-9).log().mean(1, keepdim=True).exp()
+        return rows
+
+    def detail(self, levels: Tensor, rows: Tensor) -> Tensor:
+        """Return how much louder than its row each partial is over the whole sound, dB."""
+        count, own = levels.shape[1], self.config.n_harmonics
+        row = rows[:, self.row_of[:count]].square().mean(-1)
+        detail = 10 * torch.log10((levels.square().mean(-1) + 1e-20) / (row + 1e-20))
+        detail[:, :own] = 0
+        return detail.clamp(-60, 20)
+
+    def to_features(self, amplitude: Tensor, reference: float) -> Tensor:
+        """Return amplitudes as features, in [0, 1]."""
+        return (1 + 20 * torch.log10(amplitude.clamp_min(1e-12) / reference) / self.config.top_db).clamp(0, 1)
+
+    def to_amplitudes(self, features: Tensor, reference: float) -> Tensor:
+        """Return features as amplitudes; the floor is silence."""
+        shown = features.clamp(0, LOUDEST)
+        return torch.where(shown > 0, reference * 10 ** ((shown - 1) * self.config.top_db / 20), 0)
+
+    def level(self, image: Tensor) -> Tensor:
+        """Return the level of all partials and bands together, in features, ``(channels, 1, n_frames)``."""
+        decibels = (image - 1) * self.config.top_db
+        return 1 + 10 * torch.log10((10 ** (decibels / 10)).sum(1, keepdim=True)) / self.config.top_db
+
+    def steady(self, image: Tensor, f0: float, bands: NoiseBands) -> Tensor:
+        """Return an image whose partials keep only what they do slowly, or all together."""
+        rows, noise = image[:, : self.n_partial_rows], image[:, self.n_partial_rows :]
+        level = self.level(image)
+        own = rows - level
+        slow, slower = (_average(own, n) for n in (STEADY_FRAMES, WEAK_FRAMES))
+        clear = (
+            (_average(rows, WEAK_FRAMES) - _average(self._under(noise, f0, bands), WEAK_FRAMES))
+            * self.config.top_db
+            / CLEAR_DB
+        ).clamp(0, 1)
+        steady = slower + clear * (slow - slower) + level
+        return torch.cat([torch.where(rows > 0, steady, rows).clamp_min(0), noise], 1)
+
+    def _under(self, noise: Tensor, f0: float, bands: NoiseBands) -> Tensor:
+        """Return what each partial's row would show of the noise alone, ``(channels, n_partial_rows, n_frames)``."""
+        length = max(TURNS / f0, SHORTEST_SECONDS)
+        bin_hz = self.config.sample_rate / bands.config.n_fft
+        orders = torch.tensor(self.config.edges[:-1])
+        nearest = (orders * f0 / bin_hz).round().long().clamp(max=bands.config.n_bins - 1)
+        density = 20 * torch.log10((WINDOW_BINS / length / (bands.widths[:, 0] * bin_hz)).sqrt()) / self.config.top_db
+        return (noise + density[:, None])[:, bands.shares.argmax(0)[nearest]]
+
+
+def loudest(body: Tensor, length: int) -> float:
+    """Return the amplitude of a sinusoid as loud as the loudest stretch of ``length`` samples, over all channels."""
+    length = min(length, body.shape[-1])
+    total = pad(body.double().square().cumsum(-1), (1, 0))
+    return max(math.sqrt(2 * float((total[:, length:] - total[:, :-length]).max()) / length), SILENCE)
+
+
+def _average(values: Tensor, n_frames: int) -> Tensor:
+    kernel = torch.hann_window(n_frames + 2, periodic=False)[1:-1]
+    padded = pad(values.flatten(0, 1)[:, None], (n_frames // 2,) * 2, mode="replicate")
+    return conv1d(padded, (kernel / kernel.sum())[None, None])[:, 0].unflatten(0, values.shape[:2])

@@ -1,0 +1,87 @@
+"""From the harmonic image and its context back to sound."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from intertone.representation.image import HarmonicConfig, ImageRows
+from intertone.representation.noise import NoiseBands
+from intertone.representation.partials import play_partials, turns_of
+from intertone.representation.timeline import at_positions
+from intertone.representation.tracks import PartialTrack
+from intertone.representation.tuning import stretched
+
+RAMP_SECONDS = 0.001
+"""In which the partials come in at the onset."""
+
+
+class Player:
+    """Plays the partials and the noise of an image where a track says that they lie.
+
+    Args:
+        config: The rows.
+    """
+
+    def __init__(self, config: HarmonicConfig) -> None:
+        self.config = config
+        self.sample_rate = config.sample_rate
+        self.rows = ImageRows(config)
+        self.bands = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max)
+
+    def n_frames(self, samples: int) -> int:
+        """Return the number of feature columns of a sound of ``samples``."""
+        return 1 + -(-samples // self.config.hop_length)
+
+    def partials(self, amplitude: Tensor, track: PartialTrack) -> Tensor:
+        """Return the partials from the onset on; ``amplitude`` is ``(channels, n_partial_rows, n_frames)``."""
+        config, samples, f0 = self.config, track.samples - track.onset, track.f0
+        turns = turns_of(f0, config.hop_length, self.sample_rate, samples)
+        count = min(count_partials(f0, track.inharmonicity, config), track.phase.shape[1])
+        multiples = stretched(count, track.inharmonicity)
+        levels = amplitude[:, self.rows.row_of[:count]] * 10 ** (track.detail[:, :count, None] / 20)
+        levels = torch.where(multiples[:, None] * f0 <= config.f_max, levels, 0)
+        step = float(f0.max()) * config.hop_length / self.sample_rate
+        centres = torch.arange(2 + math.floor(float(turns[-1]) / step), dtype=torch.float64) * step
+        places = torch.from_numpy(np.interp(centres.numpy(), turns.numpy(), np.arange(samples)) / config.hop_length)
+        moving = at_positions(levels, places)
+        angle = 2 * math.pi * at_positions(track.phase[:, :count], places)
+        sound = play_partials(torch.polar(moving, angle), multiples, centres, turns, self.sample_rate, slowest(f0))
+        ramp = min(samples, round(RAMP_SECONDS * self.sample_rate))
+        sound[:, :ramp] *= 0.5 - 0.5 * torch.cos(math.pi * torch.arange(ramp) / ramp)
+        return sound
+
+    def sound(self, features: Tensor, track: PartialTrack, generator: torch.Generator) -> Tensor:
+        body = track.samples - track.onset
+        n_frames = self.n_frames(track.samples)
+        image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
+        amplitude = self.rows.to_amplitudes(image, track.reference)
+        partials = self.partials(amplitude[:, : self.rows.n_partial_rows], track)
+        shown = self.n_frames(body)
+        powers = amplitude[:, self.rows.n_partial_rows :, :shown].square() / 2
+        gains = self.bands.gains(powers)
+        rest = (1 - sum((noise.share[:shown].square() for noise in track.noise), torch.zeros(shown))).clamp_min(0)
+        spectrum = torch.zeros(len(image), self.bands.config.n_bins, shown, dtype=torch.complex64)
+        if bool(rest.any()):
+            spectrum += (
+                self.bands.white(len(image), body, generator) * gains * (powers.amax(1, keepdim=True) > 0) * rest.sqrt()
+            )
+        before = torch.zeros(len(image), track.onset)
+        for noise in track.noise:
+            change = gains / self.bands.gains(noise.powers[..., :shown])
+            spectrum += noise.share[:shown] * change * self.bands.spectrum(noise.sound)
+            before += noise.share[0] * noise.before
+        return torch.cat([before, partials + self.bands.sound(spectrum, body)], -1)
+
+
+def count_partials(f0: Tensor, inharmonicity: float, config: HarmonicConfig) -> int:
+    """Return how many partials the median pitch has below ``f_max``, at least one."""
+    multiples = stretched(config.edges[-1] - 1, inharmonicity)
+    return max(1, int((multiples * float(f0.median()) <= config.f_max).sum()))
+
+
+def slowest(f0: Tensor) -> float:
+    """Return the f0 that a turn's samples are counted for; far outliers below are not worth their samples."""
+    return max(float(f0.min()), 0.25 * float(f0.median()))
