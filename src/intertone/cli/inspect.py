@@ -31,7 +31,7 @@ def info(
         **loaded.representation.facts(),
         "layers": len(model.channels),
         "channels": list(model.channels),
-        "strides": [list(stride) for stride in model.strides],
+        "strides": [list(stride) if isinstance(stride, tuple) else stride for stride in model.strides],
         "parameters": sum(value.numel() for value in loaded.model.parameters()),
         "latent_dim": loaded.model.latent_dim,
         "n_latents": n_latents,

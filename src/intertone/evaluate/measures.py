@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from intertone.codec import Codec
+from intertone.evaluate.phase_stage import spectrogram_of
 from intertone.evaluate.reconstruction import Figures, Reconstructions, at_16_khz
 from intertone.metrics import (
     attack_time_error,
@@ -67,7 +68,7 @@ def measure_reconstructions(codec: Codec, batch: Reconstructions) -> Figures:
         Figures; ``sdr`` is of sounds that have kept their phase only, and ``multi_resolution`` and ``similarity`` of
         notes of at least 0.15 s.
     """
-    own = codec.config.representation.spectrogram
+    own = spectrogram_of(codec)
     reference = at_16_khz(batch.audio, batch.sample_rate)
     figures = {}
     for (method, phase), sound in batch.sounds.items():

@@ -13,11 +13,25 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
+from intertone.errors import InputError
 from intertone.evaluate.draw import Rows
 from intertone.evaluate.reconstruction import BATCH, ESTIMATED, Step, seeded, summary
 from intertone.metrics import spectral_convergence
 from intertone.phase import estimate_phase
-from intertone.stft import istft, stft
+from intertone.representation import HarmonicConfig
+from intertone.stft import SpectrogramConfig, istft, stft
+
+
+def spectrogram_of(codec: Codec) -> SpectrogramConfig:
+    """Return the settings of a codec's spectrogram.
+
+    Raises:
+        InputError: If the codec shows sounds in another way.
+    """
+    config = codec.config.representation
+    if isinstance(config, HarmonicConfig):
+        raise InputError(f"the codec must show sounds as spectrograms, got a {config.kind} representation")
+    return config.spectrogram
 
 
 @torch.inference_mode()
@@ -40,7 +54,7 @@ def judge_phase(codec: Codec, notes: Notes, rows: Rows, *, seed: int, step: Step
         librosa, ``librosa`` is None and the last two are missing.
     """
     with_librosa = importlib.util.find_spec("librosa") is not None
-    config = codec.config.representation.spectrogram
+    config = spectrogram_of(codec)
     ours: list[float] = []
     theirs: list[float] = []
     for start in range(0, len(rows), BATCH):
@@ -72,7 +86,7 @@ def judge_phase(codec: Codec, notes: Notes, rows: Rows, *, seed: int, step: Step
 def _librosa_griffin_lim(magnitude: Tensor, codec: Codec, samples: int, seed: int) -> Tensor:
     import librosa
 
-    config = codec.config.representation.spectrogram
+    config = spectrogram_of(codec)
     sound = librosa.griffinlim(
         magnitude.numpy(),
         n_iter=ESTIMATED.n_iter,

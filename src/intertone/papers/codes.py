@@ -10,10 +10,13 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
+from intertone.errors import InputError
 from intertone.evaluate.draw import Rows, draw_notes
 from intertone.evaluate.morphs import random_codec
+from intertone.evaluate.phase_stage import spectrogram_of
 from intertone.evaluate.reconstruction import BATCH
 from intertone.metrics import log_mel
+from intertone.models import ConvAutoencoder
 from intertone.papers.anchors import codec_digest
 from intertone.papers.experiment import Laboratory
 from intertone.papers.probes import accuracy, best_constant, fit_probe
@@ -204,11 +207,16 @@ def move_numbers(codec: Codec, notes: Notes, pooled: Array, rows: Rows) -> list[
         For each: ``number``, ``channel``, ``deviation``; ``hz`` (``low``, ``high``) of the rows that it stands for;
         ``up`` and ``down``: the change of each row, dB; ``inside``: the share of the squared change that lies in those
         rows; ``width``: Hz of the narrowest band with nine tenths of it.
+
+    Raises:
+        InputError: If the codec is none of spectrograms and convolutions.
     """
     representation = codec.representation
     model, range_db = codec.model, representation.feature_range_db
+    spectrogram = spectrogram_of(codec)
+    if not isinstance(model, ConvAutoencoder):
+        raise InputError(f"numbers are moved in a code that keeps the axes, got a {model.config.kind} model")
     reduction = model.config.reduction[0]
-    spectrogram = codec.config.representation.spectrogram
     bin_hz = spectrogram.sample_rate / spectrogram.n_fft
     deviation = pooled.std(0)
     numbers: list[int] = []
