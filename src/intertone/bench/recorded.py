@@ -29,6 +29,9 @@ SUSTAINED, PERCUSSIVE = -4.0, -10.0
 ONE_PITCH = 0.75
 """Share of a note's peaks that one comb has to explain for its pitch to be known."""
 
+SECOND_OPINION_CENTS = 50.0
+"""How far the period of a note may lie from its key."""
+
 OFTEN = 3
 """How often one instrument may stand in pairs of one kind; two instruments meet once in a kind."""
 
@@ -53,7 +56,7 @@ def drawn_pairs(notes: Notes, *, n_per_kind: int = 4, split: str = "test", seed:
     """Draw pairs of real notes from a note set.
 
     All of the velocity that most notes have (of several, the highest), of different instruments and groups, between E2
-    and C6, and of one clear pitch within 30 cents of their key. ``same``: two sustained notes of one pitch.
+    and C6, of one clear pitch within 30 cents of their key, and not of a period octaves away from it. ``same``: two sustained notes of one pitch.
     ``different``: two sustained notes one to twelve semitones apart. ``percussive``: a percussive and a sustained note
     of one pitch.
 
@@ -186,8 +189,13 @@ def _facts(sound: Tensor, sample_rate: int, f0: float, explained: float = ONE_PI
 def _fits(notes: Notes, row: int, known: dict[int, _Facts | None], *, percussive: bool) -> bool:
     if row not in known:
         nominal = pitch_to_hz(int(notes.pitch[row]))
-        found = _facts(notes.audio(np.array([row]))[0], notes.sample_rate, nominal)
+        sound = notes.audio(np.array([row]))[0]
+        found = _facts(sound, notes.sample_rate, nominal)
         close = found is not None and abs(float(hz_to_cents(found.f0, nominal))) <= 30
+        if close:
+            # a second opinion, by periods: where it lies octaves away, nobody knows what f0 is
+            second = note_pitch(at_bench_rate(sound, notes.sample_rate), SAMPLE_RATE)
+            close = abs(float(hz_to_cents(second, nominal))) <= SECOND_OPINION_CENTS
         known[row] = found if close else None
     facts = known[row]
     return facts is not None and facts.percussive is percussive
