@@ -56,9 +56,9 @@ def drawn_pairs(notes: Notes, *, n_per_kind: int = 4, split: str = "test", seed:
     """Draw pairs of real notes from a note set.
 
     All of the velocity that most notes have (of several, the highest), of different instruments and groups, between E2
-    and C6, of one clear pitch within 30 cents of their key, and not of a period octaves away from it. ``same``: two sustained notes of one pitch.
-    ``different``: two sustained notes one to twelve semitones apart. ``percussive``: a percussive and a sustained note
-    of one pitch.
+    and C6, of one clear pitch within 30 cents of their key, and not of a period octaves away from it. ``same``: two
+    sustained notes of one pitch. ``different``: two sustained notes one to twelve semitones apart. ``percussive``: a
+    percussive and a sustained note of one pitch.
 
     Args:
         notes: The note set; notes of unknown pitch are passed over.
