@@ -1,0 +1,233 @@
+"""What the f0 of each frame might be: lags after which the sound repeats, with what speaks for each."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+PERIODS = 3.5
+"""Periods of a band's lowest frequency in the window that is compared with itself."""
+
+COMB_PERIODS = 8.0
+"""Periods of a band's lowest frequency in the window whose spectrum shows the partials."""
+
+SHORTEST_WINDOW, LONGEST_WINDOW = 0.025, 0.25
+"""Seconds."""
+
+OVERSAMPLING = 4
+"""Of the lags, for the tops between them to be parabolas."""
+
+N_CANDIDATES = 5
+"""Tops kept for each frame and band."""
+
+OCTAVE_BIAS = 0.04
+"""Similarity that an octave further up is worth: of all multiples of the period the first is meant."""
+
+COMB_RANGE_DB = 40.0
+"""Partials so much weaker than the strongest are not seen."""
+
+N_PARTIALS = 8
+"""Partials that are looked at."""
+
+LOW_PARTIALS = 4.0
+"""From the fourth partial on, partials count less and less for the exact frequency, as many are not harmonic."""
+
+REFINEMENTS = 3
+"""Steps towards the exact frequency, each of at most 3 %; all together of at most 6 %."""
+
+REFINEMENT_CENTS = 5.0
+"""So much less each exact frequency moves."""
+
+Array = npt.NDArray[np.float64]
+Frames = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Band:
+    """A range of f0 that is searched with one window at one sample rate.
+
+    Attributes:
+        low: Hz.
+        high: Hz.
+        sample_rate: Hz; the partials above half of it are not heard.
+    """
+
+    low: float
+    high: float
+    sample_rate: int
+
+    @property
+    def n_window(self) -> int:
+        """Samples of the window that is compared with itself: a multiple of four."""
+        return 4 * math.ceil(self.sample_rate * max(PERIODS / self.low, SHORTEST_WINDOW) / 4)
+
+
+BANDS = (Band(0, 100, 6000), Band(95, 420, 8000), Band(400, math.inf, 16000))
+"""The windows are short where the notes are high, to follow vibrato; neighbours overlap by a semitone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What the f0 of each frame might be.
+
+    Attributes:
+        frequency: Hz, ``(n_frames, 5)``; NaN where there are fewer.
+        similarity: Share of the energy that repeats after the period, 0…1; 0 where there is none.
+        comb: How much stronger its partials are than what lies between them, about −1…2.
+        power: Power spectrum of every frame, ``(n_frames, bins)``.
+        spectrum: Level of every frame over a longer window, ``(n_frames, bins)``: 1 at the strongest bin, 0 from 40 dB
+            below it.
+    """
+
+    frequency: Array
+    similarity: Array
+    comb: Array
+    power: Frames
+    spectrum: Frames
+
+
+def find_candidates(sound: Frames, centres: Array, band: Band) -> Candidates:
+    """Find the lags of a band after which the sound repeats.
+
+    Args:
+        sound: ``(channels, samples)`` at the band's sample rate.
+        centres: Of the frames, seconds.
+        band: What is searched.
+
+    Returns:
+        The best five of each frame.
+    """
+    rate = band.sample_rate
+    first = math.floor(OVERSAMPLING * rate / band.high) - 1
+    last = math.ceil(OVERSAMPLING * rate / band.low) + 1
+    similarity, power = _similarity(sound, centres * rate, band.n_window, first, last)
+    frequency, height = _tops(similarity, first)
+    frequency *= OVERSAMPLING * rate
+    spectrum = _spectrum(sound, centres * rate, round(rate * max(COMB_PERIODS / band.low, SHORTEST_WINDOW)), rate)
+    return Candidates(frequency, height, _comb(spectrum, frequency / rate), power, spectrum)
+
+
+def refine(power: Frames, band: Band, frequency: Array) -> Array:
+    """Move frequencies towards where the lowest partials alone repeat best.
+
+    The strokes of bars, plates and strings have high partials that are not harmonic and pull the top of the similarity
+    aside. Newton's method climbs to the top of that of the lower partials, divided by that of the window. It is less
+    exact than the similarity where all is harmonic, so the first five cents of the way are not gone.
+
+    Args:
+        power: Power spectrum of each frame, ``(n, bins)``, from ``find_candidates``.
+        band: That of the candidates.
+        frequency: Hz, ``(n,)``.
+
+    Returns:
+        Hz, ``(n,)``, within 6 % of ``frequency``.
+    """
+    n_bins = power.shape[1]
+    hertz = np.linspace(0, band.sample_rate / 2, n_bins, dtype=np.float32)
+    turn = 2 * np.float32(math.pi) * hertz
+    weights = power / (1 + (hertz / (LOW_PARTIALS * frequency[:, None]).astype(np.float32)) ** 4)
+    length = (band.n_window + 1) / band.sample_rate
+    lag = 1 / frequency
+    for _ in range(REFINEMENTS):
+        angle = turn * lag[:, None].astype(np.float32)
+        cosine = weights * np.cos(angle)
+        height = np.maximum(cosine.sum(1, dtype=np.float64), 1e-30)
+        slope = -((weights * np.sin(angle)) @ turn) / height
+        bend = np.minimum(-(cosine @ turn**2) / height - slope**2, -1e-12)
+        step = (_window_slope(lag / length) / length - slope) / bend
+        lag = (lag + step.clip(-0.03 * lag, 0.03 * lag)).clip(0.94 / frequency, 1.06 / frequency)
+    octaves = -np.log2(lag * frequency)
+    dead = REFINEMENT_CENTS / 1200
+    return np.asarray(frequency * 2 ** (octaves - octaves.clip(-dead, dead)))
+
+
+def _window_slope(lag: Array) -> Array:
+    """Return the slope of the logarithm of a Hann window's similarity with itself; its length is 1."""
+    angle = 2 * math.pi * lag
+    height = (1 - lag) * (2 + np.cos(angle)) / 3 + np.sin(angle) / (2 * math.pi)
+    return np.asarray((2 * (np.cos(angle) - 1) / 3 - (1 - lag) * 2 * math.pi * np.sin(angle) / 3) / height)
+
+
+def _tops(similarity: Frames, first: int) -> tuple[Array, Array]:
+    """Return one over the lag and the height of each frame's best tops; NaN and 0 where there are fewer."""
+    here = similarity[:, 1:-1]
+    bias = (-OCTAVE_BIAS * np.log2(np.arange(first + 1, first + 1 + here.shape[1]))).astype(np.float32)
+    tops = np.where((here >= similarity[:, :-2]) & (here > similarity[:, 2:]) & (here > 0), here + bias, -np.inf)
+    best = np.argpartition(-tops, min(N_CANDIDATES, tops.shape[1]) - 1, axis=1)[:, :N_CANDIDATES]
+    rows = np.arange(len(tops))[:, None]
+    before, height, after = (similarity[rows, best + offset].astype(np.float64) for offset in range(3))
+    bend = np.minimum(before - 2 * height + after, -1e-12)
+    offset = ((before - after) / (2 * bend)).clip(-0.5, 0.5)
+    present = np.isfinite(tops[rows, best])
+    height = (height - 0.25 * (before - after) * offset).clip(0, 1)
+    return np.where(present, 1 / (first + 1 + best + offset), np.nan), np.where(present, height, 0)
+
+
+def _similarity(sound: Frames, centres: Array, n_window: int, first: int, last: int) -> tuple[Frames, Frames]:
+    """Return how similar each frame is to itself after ``first`` to ``last`` quarter samples, −1…1, and its power.
+
+    Every pair of samples counts with the product of both weights, so that the pairs' centre is the frame's at every
+    lag.
+    """
+    frames = _frames(sound, centres, n_window)
+    weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
+    frames = frames - (frames @ weights / weights.sum())[..., None]
+    size = fft.next_fast_len(n_window + last // OVERSAMPLING + 1, real=True)
+    size += size % 2
+    power = _power(frames * weights, size)
+    products = fft.irfft(power, OVERSAMPLING * size)[:, first : last + 1] * OVERSAMPLING
+    # the energy of four samples at a time: the weights are smooth
+    energy = (frames**2).sum(0).reshape(len(centres), -1, 4).sum(-1) @ _pair_weights(n_window, first, last)
+    return np.asarray(2 * products / np.maximum(energy, 1e-12), np.float32), power
+
+
+@lru_cache(maxsize=8)
+def _pair_weights(n_window: int, first: int, last: int) -> Frames:
+    """Return how much the energy of each four samples counts at every lag, ``(n_window / 4, lags)``."""
+    weights = np.pad(np.hanning(n_window + 2)[1:-1], 1)
+    lags = np.arange(first, last + 1) / OVERSAMPLING
+    place = np.arange(n_window)[:, None] + lags * np.array([[[1]], [[-1]]])
+    pairs = weights[1:-1, None] * np.interp(place + 1, np.arange(n_window + 2), weights).sum(0)
+    return np.asarray(pairs.reshape(-1, 4, len(lags)).mean(1), np.float32)
+
+
+def _spectrum(sound: Frames, centres: Array, n_window: int, rate: int) -> Frames:
+    """Return the level of each frame's bins, 1 at the strongest."""
+    n_window = min(n_window, round(LONGEST_WINDOW * rate))
+    weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
+    size = fft.next_fast_len(2 * n_window, real=True)
+    power = _power(_frames(sound, centres, n_window) * weights, size + size % 2) + np.float32(1e-20)
+    return np.asarray((10 * np.log10(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1).clip(0, 1), np.float32)
+
+
+def _comb(spectrum: Frames, frequency: Array) -> Array:
+    """Return how much stronger each candidate's partials are than what is between them; frequency 1 is the rate."""
+    padded = np.pad(spectrum, ((0, 0), (0, 1)))
+    rows = np.arange(len(spectrum))[:, None, None]
+    last = spectrum.shape[1] - 1
+
+    def at(multiples: npt.NDArray[Any]) -> Array:
+        place = (np.nan_to_num(frequency)[..., None] * multiples * 2 * last).clip(0, last)
+        index = place.astype(np.intp)
+        return np.asarray(padded[rows, index] * (1 - place + index) + padded[rows, index + 1] * (place - index))
+
+    order = np.arange(1, N_PARTIALS + 1)
+    between = at(np.arange(N_PARTIALS + 1) + 0.5)
+    return np.asarray(((at(order) - (between[..., 1:] + between[..., :-1]) / 2) / order).sum(-1))
+
+
+def _power(frames: Frames, size: int) -> Frames:
+    """Return the power spectrum of ``(channels, n, n_window)``, summed over the channels."""
+    spectrum = fft.rfft(frames, size)
+    return np.asarray((spectrum.real**2 + spectrum.imag**2).sum(0))
+
+
+def _frames(sound: Frames, centres: Array, n_window: int) -> Frames:
+    """Return the windows around ``centres``, ``(channels, n, n_window)``, the outermost where they fit."""
+    sound = np.pad(sound, ((0, 0), (0, max(0, n_window - sound.shape[1]))))
+    starts = np.rint(centres - n_window / 2).astype(np.intp).clip(0, sound.shape[1] - n_window)
+    return np.lib.stride_tricks.sliding_window_view(sound, n_window, axis=1)[:, starts]
