@@ -53,7 +53,8 @@ def interpolate_at(sound: Tensor, places: Tensor) -> Tensor:
     """Return a sound between its samples, by the polynomial through the six nearest.
 
     Args:
-        sound: ``(channels, samples)``, oversampled: an error of −60 dB at a quarter of its rate, −100 dB at a tenth.
+        sound: ``(channels, samples)``, oversampled: the error is −110 dB at a twentieth of its rate, −74 dB at a tenth,
+            −39 dB at a fifth.
         places: In samples, ``(n,)``, float64; beyond the ends there is silence.
 
     Returns:
