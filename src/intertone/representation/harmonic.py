@@ -129,7 +129,7 @@ class HarmonicRepresentation:
             >>> representation = HarmonicRepresentation(HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600))
             >>> turns = 220 * torch.arange(8000) / 16000
             >>> features, context = representation.analyse(torch.sin(2 * torch.pi * turns))
-            >>> features.shape, round(float(features[0, 0, 20]), 3), round(float(context.tracks[0].f0[20]))
+            >>> features.shape, round(float(features[0, 0, 20]), 2), round(float(context.tracks[0].f0[20]))
             (torch.Size([1, 128, 51]), 1.0, 220)
         """
         if not 1 <= audio.ndim <= 3 or not audio.numel():

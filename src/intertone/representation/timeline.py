@@ -57,7 +57,7 @@ def find_landmarks(level: Tensor, end: float) -> Landmarks:
         >>> level = torch.cat([torch.linspace(-40, 0, 11), torch.zeros(80), torch.linspace(-3, -59, 10)])
         >>> marks = find_landmarks(level, 100)
         >>> round(marks.attack, 2), round(marks.release), marks.end
-        (9.25, 90, 100)
+        (9.25, 90, 100.0)
     """
     heard = level.double().numpy()
     top = heard.max()
@@ -89,7 +89,7 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
 
     Example:
         >>> mix_landmarks([Landmarks(1, 100, 110), Landmarks(4, 300, 330)], [0.5, 0.5])
-        Landmarks(attack=2.0, release=200.5, end=220.0)
+        Landmarks(attack=2.0, release=199.5, end=219.5)
     """
     for mark, weight in zip(marks, weights, strict=True):
         if weight == 1 and sum(map(abs, weights)) == 1:
