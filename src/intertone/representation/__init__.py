@@ -5,6 +5,7 @@ from intertone.representation.decibel import DecibelConfig, MelConfig, Spectrogr
 from intertone.representation.harmonic import HarmonicRepresentation
 from intertone.representation.image import HarmonicConfig
 from intertone.representation.phasing import PhaseConfig
+from intertone.representation.snapped import SnappedConfig, SnappedContext, SnappedRepresentation
 from intertone.representation.spectrogram import SpectrogramRepresentation
 from intertone.representation.timeline import Alignment
 from intertone.representation.tracks import HarmonicContext
@@ -20,6 +21,9 @@ __all__ = [
     "PhaseConfig",
     "Representation",
     "RepresentationConfig",
+    "SnappedConfig",
+    "SnappedContext",
+    "SnappedRepresentation",
     "SpectrogramContext",
     "SpectrogramRepresentation",
     "build_representation",

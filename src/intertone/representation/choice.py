@@ -11,10 +11,13 @@ from intertone.representation.decibel import DecibelConfig, MelConfig
 from intertone.representation.harmonic import HarmonicRepresentation
 from intertone.representation.image import HarmonicConfig
 from intertone.representation.phasing import PhaseConfig
+from intertone.representation.snapped import SnappedConfig, SnappedRepresentation
 from intertone.representation.spectrogram import SpectrogramRepresentation
 from intertone.representation.timeline import Alignment
 
-RepresentationConfig = Annotated[DecibelConfig | MelConfig | HarmonicConfig, Field(discriminator="kind")]
+RepresentationConfig = Annotated[
+    DecibelConfig | MelConfig | SnappedConfig | HarmonicConfig, Field(discriminator="kind")
+]
 """Settings of a representation, told apart by ``kind``."""
 
 
@@ -99,10 +102,12 @@ class Representation(Protocol):
         """Return the context of a mixture of aligned sounds."""
 
 
-def build_representation(config: DecibelConfig | MelConfig | HarmonicConfig) -> Representation:
+def build_representation(config: DecibelConfig | MelConfig | SnappedConfig | HarmonicConfig) -> Representation:
     """Return the representation that ``config`` describes."""
     match config:
         case HarmonicConfig():
             return HarmonicRepresentation(config)
+        case SnappedConfig():
+            return SnappedRepresentation(config)
         case _:
             return SpectrogramRepresentation(config)
