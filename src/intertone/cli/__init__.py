@@ -12,9 +12,10 @@ from intertone.cli.bench import app as bench_app
 from intertone.cli.data import app as data_app
 from intertone.cli.evaluation import evaluate
 from intertone.cli.inspect import doctor, info
+from intertone.cli.morph import morph
 from intertone.cli.paper import app as paper_app
 from intertone.cli.prepare import prepare
-from intertone.cli.sound import morph, reconstruct
+from intertone.cli.sound import reconstruct
 from intertone.cli.training import pack, train
 from intertone.errors import InputError
 

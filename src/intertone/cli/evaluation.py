@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import DeviceOption, JsonOption, Report
+from intertone.cli.options import DEFAULT_CODEC, DeviceOption, JsonOption, Report
 from intertone.files import check_output_folder, check_own_folder, disk_errors
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Budget(StrEnum):
 
 def evaluate(
     data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
-    codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = "thesis",
+    codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = DEFAULT_CODEC,
     notes: Annotated[int | None, typer.Option("--notes", min=2, help="So many notes. [default: 512]")] = None,
     split: Annotated[Split, typer.Option("--split", help="The notes that are judged.")] = Split.test,
     out: Annotated[

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from intertone import __version__
-from intertone.cli.options import CodecOption, DeviceOption, JsonOption, Report
+from intertone.cli.options import DEFAULT_CODEC, CodecOption, DeviceOption, JsonOption, Report
 from intertone.errors import InputError
 
 
 def info(
-    codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = "thesis",
+    codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = DEFAULT_CODEC,
     json: JsonOption = False,
 ) -> None:
     """Say what a codec is: rate, representation, layers, size of the code."""
@@ -43,7 +43,7 @@ def info(
     report.finish({**facts, "shipped": shipped_codecs()}, "\n".join(lines))
 
 
-def doctor(codec: CodecOption = "thesis", device: DeviceOption = "cpu", json: JsonOption = False) -> None:
+def doctor(codec: CodecOption = DEFAULT_CODEC, device: DeviceOption = "cpu", json: JsonOption = False) -> None:
     """Check the installation: versions, device, audio formats, and a two-second sound through the codec."""
     report = Report(as_json=json)
     import tempfile

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,12 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from intertone.errors import InputError
+from intertone.files import check_output, disk_errors, replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping
+
     from torch import Tensor
 
     from intertone.codec import Codec
     from intertone.representation import PhaseConfig
+
+
+DEFAULT_CODEC = "thesis"
+"""What a verb uses where no codec is named."""
 
 
 class Phase(StrEnum):
@@ -37,9 +46,14 @@ class SampleFormat(StrEnum):
 
 
 CodecOption = Annotated[str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.")]
-PhaseOption = Annotated[Phase, typer.Option("--phase", help="How the phase is found.")]
+PhaseOption = Annotated[
+    Phase, typer.Option("--phase", help="How the phase is found; codecs that show spectrograms only.")
+]
 IterationsOption = Annotated[
-    int | None, typer.Option("--iterations", min=0, max=100_000, help="Of Griffin-Lim. [default: 32]")
+    int | None,
+    typer.Option(
+        "--iterations", min=0, max=100_000, help="Of Griffin-Lim; codecs that show spectrograms only. [default: 32]"
+    ),
 ]
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of random phase; same seed, same bytes.")
@@ -85,19 +99,54 @@ def phase_config(method: Phase, iterations: int | None) -> "PhaseConfig":
     return PhaseConfig.parse({"method": method.value, **given}, source="the options")
 
 
-def check_picture(path: Path | None, others: list[Path]) -> None:
+def check_inputs(sources: list[Path]) -> None:
+    """Refuse inputs that do not exist, before anything heavy is loaded.
+
+    Raises:
+        InputError: If one does not.
+    """
+    for source in sources:
+        if not os.path.exists(source):  # noqa: PTH110, Path.exists raises for a name that is too long
+            raise InputError(f"the input must exist, got {source}")
+
+
+def check_sound_files(sources: list[Path], out: Path, plot: Path | None) -> None:
+    """Refuse files that cannot be, before anything heavy is loaded.
+
+    Raises:
+        InputError: If an input does not exist, or the result or its picture could not be written.
+    """
+    check_inputs(sources)
+    check_output(out, sources)
+    check_picture(plot, sources, out)
+
+
+def check_picture(path: Path | None, sources: list[Path], out: Path) -> None:
     """Refuse a picture that could not be written, before any work is done.
 
     Raises:
-        InputError: If its suffix is no picture's, or it cannot be written.
+        InputError: If its suffix is no picture's, it cannot be written, or it would replace an input or the result.
     """
-    from intertone.files import check_output
-
     if path is None:
         return
     if path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise InputError(f"a picture must end in .png, .pdf or .svg, got {path}")
-    check_output(path, others)
+    check_output(path, [*sources, out])
+    if path.absolute() == out.absolute():
+        raise InputError(f"the picture and the sound must be two files, got {path} for both")
+
+
+@contextmanager
+def drawing(path: Path | None, sounds: "Mapping[str, Tensor]", sample_rate: int) -> "Iterator[None]":
+    """Draw the sounds aside before the block, and put the picture in its place when the block has ended well."""
+    if path is None:
+        yield
+        return
+    from intertone.plot import plot_spectrograms
+
+    with replacing(path) as temporary:
+        plot_spectrograms(temporary, sounds, sample_rate=sample_rate)
+        yield
 
 
 def load_for(codec: "Codec", path: Path) -> "Tensor":
@@ -134,3 +183,53 @@ def save_result(path: Path, audio: "Tensor", codec: "Codec", rate: int, form: Sa
     save_audio(path, resampled, sample_rate=rate, format=form.value if form else None)
     channels, samples = resampled.shape
     return f"{path}: {samples / rate:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}"
+
+
+def save_together(
+    folder: Path,
+    sounds: "Iterable[tuple[str, Tensor]]",
+    codec: "Codec",
+    rate: int,
+    form: SampleFormat | None,
+    *,
+    keep: "Container[str]" = (),
+) -> "dict[str, Tensor]":
+    """Write sounds with one common gain, so that their levels can be compared.
+
+    They wait on the disk until the loudest is known: a hundred long sounds would not fit in memory.
+
+    Args:
+        folder: Where to.
+        sounds: Names of files, and sounds.
+        codec: Whose rate they have.
+        rate: Of the files, Hz.
+        form: Of the samples.
+        keep: Names of those to return.
+
+    Returns:
+        The sounds to keep, as they were written.
+
+    Raises:
+        InputError: As ``save_audio``.
+    """
+    import tempfile
+
+    import numpy as np
+    import torch
+
+    kept, shapes, peak = {}, {}, 1.0
+    with disk_errors(folder), tempfile.TemporaryDirectory(prefix=".intertone-", dir=folder.parent) as aside:
+        for name, sound in sounds:
+            (Path(aside) / name).write_bytes(sound.numpy().tobytes())
+            shapes[name] = sound.shape
+            peak = max(peak, float(sound.abs().max()))
+        if peak > 1:
+            text = "all sounds were scaled down by one gain, from a peak of %.4g to 1"
+            logging.getLogger(__name__).warning(text, peak)
+        for name, shape in shapes.items():
+            stored = np.frombuffer((Path(aside) / name).read_bytes(), np.float32)
+            scaled = torch.from_numpy(stored.reshape(shape) / np.float32(peak))
+            save_result(folder / name, scaled, codec, rate, form)
+            if name in keep:
+                kept[name] = scaled
+    return kept

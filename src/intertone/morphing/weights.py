@@ -69,15 +69,14 @@ def parse_mix(text: str) -> Mix:
     """
     parts = [part.strip() for part in text.split(",")]
     try:
-        if any(":" in part for part in parts):
-            points = [tuple(float(number) for number in re.split(r"\s*:\s*", part)) for part in parts]
-            if all(len(point) == 2 for point in points):
-                return MixCurve(tuple(point[0] for point in points), tuple(point[1] for point in points))
-        else:
-            numbers = tuple(float(part) for part in parts)
-            return numbers[0] if len(numbers) == 1 else numbers
+        points = [tuple(float(number) for number in re.split(r"\s*:\s*", part)) for part in parts]
     except ValueError:
-        pass
+        points = []
+    sizes = {len(point) for point in points}
+    if sizes == {2}:
+        return MixCurve(tuple(point[0] for point in points), tuple(point[1] for point in points))
+    if sizes == {1}:
+        return points[0][0] if len(points) == 1 else tuple(point[0] for point in points)
     raise InputError(
         f"a mix must be a number (0.5), seconds and ratios (0:0,1.5:0.7,4:1) or a weight for each sound (.2,.3,.5), "
         f"got {text}"

@@ -1,0 +1,179 @@
+"""Options that say how sounds are mixed."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from intertone.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from intertone.codec import Codec
+    from intertone.morphing import Mix, MorphConfig
+
+MOST_SOUNDS = 26
+"""Sounds are called by letters."""
+
+
+class Align(StrEnum):
+    """What is laid over what in time."""
+
+    none = "none"
+    onset = "onset"
+    envelope = "envelope"
+
+
+class NetworkUse(StrEnum):
+    """What the network is for."""
+
+    carried = "carried"
+    alone = "alone"
+    none = "none"
+
+
+MixOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mix",
+        help="0 is A, 1 is B, beyond to -0.5 and 1.5; 0:0,1.5:0.7,4:1 changes over seconds; .2,.3,.5 is a weight for "
+        "each sound. [default: 0.5, or equal weights]",
+    ),
+]
+PitchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pitch",
+        help="glide: between the sounds' with the mix; a, b, …: that sound's; a note (A3, 57): glide, shifted there; "
+        "free: as --mix-pitch says. [default: glide]",
+    ),
+]
+AlignOption = Annotated[
+    Align | None,
+    typer.Option("--align", help="What is laid over what: nothing, onsets, or attack, sustain and release. "
+                 "[default: envelope]"),
+]  # fmt: skip
+HarmonicsOption = Annotated[str | None, typer.Option("--mix-harmonics", help="As --mix, of the partials alone.")]
+NoiseOption = Annotated[str | None, typer.Option("--mix-noise", help="As --mix, of the noise alone.")]
+EnvelopeOption = Annotated[
+    str | None, typer.Option("--mix-envelope", help="As --mix, of loudness over time, attack and length alone.")
+]
+MixPitchOption = Annotated[str | None, typer.Option("--mix-pitch", help="As --mix, of the pitch alone.")]
+EvenOption = Annotated[bool, typer.Option("--even", help="Bend the mix so that equal steps sound equally large.")]
+NetworkOption = Annotated[
+    NetworkUse | None,
+    typer.Option(
+        "--network",
+        help="carried: what it adds between the sounds; alone: it makes all that is heard; none. [default: carried; "
+        "alone with codecs that show spectrograms]",
+    ),
+]
+StrengthOption = Annotated[
+    float | None, typer.Option("--strength", help="Of what the network adds, 0 to 4, with carried. [default: 1]")
+]
+
+
+def check_sounds(count: int, *, least: int) -> None:
+    """Refuse too few sounds, or more than there are letters.
+
+    Raises:
+        InputError: If there are.
+    """
+    if not least <= count <= MOST_SOUNDS:
+        raise InputError(f"there must be {least} to {MOST_SOUNDS} sounds, got {count}")
+
+
+def read_mix(text: str | None, n_sounds: int) -> "Mix":
+    """Return ``--mix``; half of each sound where nothing is given.
+
+    Raises:
+        InputError: If it is no mix of so many sounds.
+    """
+    if text is None:
+        return 0.5 if n_sounds == 2 else (1 / n_sounds,) * n_sounds
+    return _parsed("--mix", text, n_sounds)
+
+
+def read_ratios(n_sounds: int, **texts: str | None) -> "dict[str, Mix]":
+    """Return the ratios of attributes that have their own.
+
+    Args:
+        n_sounds: How many sounds there are.
+        texts: Of ``harmonics``, ``noise``, ``envelope`` and ``pitch``.
+
+    Raises:
+        InputError: If one is no mix of so many sounds.
+    """
+    return {name: _parsed(f"--mix-{name}", text, n_sounds) for name, text in texts.items() if text is not None}
+
+
+def read_config(
+    codec: "Codec",
+    *,
+    pitch: str | None,
+    align: Align | None,
+    network: NetworkUse | None,
+    strength: float | None,
+    even: bool = False,
+    ratios: "Mapping[str, Mix]",
+    hold_seconds: float | None = None,
+) -> "MorphConfig":
+    """Return what is done between the sounds.
+
+    Raises:
+        InputError: If an option is out of range, or would change nothing.
+    """
+    from intertone.morphing import MorphConfig
+
+    bends_time = codec.representation.bends_time
+    given = {"--pitch": pitch, "--align": align, **{f"--mix-{name}": value for name, value in ratios.items()}}
+    for name, value in given.items():
+        if value is not None and not bends_time:
+            raise InputError(f"{name} must go with a codec that hears pitch, not with one that shows spectrograms")
+    used = network or (NetworkUse.carried if bends_time else NetworkUse.alone)
+    if strength is not None and used != NetworkUse.carried:
+        raise InputError(f"--strength must go with the network carried, got {used.value}")
+    if pitch is None:
+        pitch = "free" if "pitch" in ratios else "glide"
+    elif "pitch" in ratios and pitch != "free":
+        raise InputError(f"--mix-pitch must go with --pitch free, got {pitch}")
+    settings = {
+        "pitch": pitch.lower() if len(pitch) == 1 else pitch,
+        "alignment": align and align.value,
+        "network": network and network.value,
+        "strength": strength,
+        "even": even,
+        "hold_seconds": hold_seconds,
+    }
+    content = {name: value for name, value in settings.items() if value is not None}
+    return MorphConfig.parse(content, source="the options")
+
+
+def mix_name(mix: "Mix") -> str:
+    """Return a mix as it is written on the command line."""
+    from intertone.morphing import MixCurve
+
+    if isinstance(mix, MixCurve):
+        return ",".join(f"{second:g}:{ratio:g}" for second, ratio in zip(mix.seconds, mix.ratios, strict=True))
+    return f"{mix:g}" if isinstance(mix, int | float) else ",".join(f"{weight:g}" for weight in mix)
+
+
+def mix_content(mix: "Mix") -> object:
+    """Return a mix as JSON writes it: a number, weights, or pairs of seconds and ratios."""
+    from intertone.morphing import MixCurve
+
+    if isinstance(mix, MixCurve):
+        return [list(point) for point in zip(mix.seconds, mix.ratios, strict=True)]
+    return mix if isinstance(mix, int | float) else list(mix)
+
+
+def _parsed(option: str, text: str, n_sounds: int) -> "Mix":
+    from intertone.morphing import mix_weights, parse_mix
+
+    try:
+        mix = parse_mix(text)
+        mix_weights(mix, n_sounds, frames_per_second=1, n_frames=1)
+    except InputError as error:
+        raise InputError(f"{option}: {error}") from None
+    return mix

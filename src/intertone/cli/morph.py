@@ -1,0 +1,183 @@
+"""``intertone morph``: two sounds or more, one new sound or a row of them."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from intertone.cli.mixing import (
+    AlignOption,
+    EnvelopeOption,
+    EvenOption,
+    HarmonicsOption,
+    MixOption,
+    MixPitchOption,
+    NetworkOption,
+    NoiseOption,
+    PitchOption,
+    StrengthOption,
+    check_sounds,
+    mix_content,
+    mix_name,
+    read_config,
+    read_mix,
+    read_ratios,
+)
+from intertone.cli.options import (
+    DEFAULT_CODEC,
+    CodecOption,
+    DeviceOption,
+    FormatOption,
+    IterationsOption,
+    JsonOption,
+    Phase,
+    PhaseOption,
+    PlotOption,
+    RateOption,
+    Report,
+    SeedOption,
+    check_inputs,
+    check_picture,
+    check_result,
+    check_sound_files,
+    drawing,
+    load_for,
+    phase_config,
+    save_result,
+    save_together,
+)
+from intertone.errors import InputError
+from intertone.files import check_output_folder, staged_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from intertone.cli.options import SampleFormat
+    from intertone.codec import Codec
+
+
+def morph(
+    sources: Annotated[list[Path], typer.Argument(metavar="A B [C …]", help="The sounds.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The new sound; with --steps, a folder.")],
+    mix: MixOption = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=2, max=101, help="So many sounds at equal ratios from A to B, both ends included."),
+    ] = None,
+    pitch: PitchOption = None,
+    align: AlignOption = None,
+    mix_harmonics: HarmonicsOption = None,
+    mix_noise: NoiseOption = None,
+    mix_envelope: EnvelopeOption = None,
+    mix_pitch: MixPitchOption = None,
+    even: EvenOption = False,
+    network: NetworkOption = None,
+    strength: StrengthOption = None,
+    phase: PhaseOption = Phase.pghi_fast,
+    iterations: IterationsOption = None,
+    seed: SeedOption = 0,
+    codec: CodecOption = DEFAULT_CODEC,
+    device: DeviceOption = "cpu",
+    sample_rate: RateOption = None,
+    format: FormatOption = None,
+    plot: PlotOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a new sound between two, or several."""
+    report = Report(as_json=json)
+    check_sounds(len(sources), least=2)
+    if steps is not None and mix is not None:
+        raise InputError(f"--steps goes from mix 0 to 1, got --mix {mix} as well")
+    if steps is not None and len(sources) > 2:
+        raise InputError(f"--steps goes from one sound to another, got {len(sources)} sounds")
+    if steps is None:
+        check_sound_files(sources, out, plot)
+    else:
+        _check_sweep(sources, out, plot)
+
+    import torch
+
+    from intertone.codec import Codec
+    from intertone.morphing import morph_steps
+
+    ratios = read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope, pitch=mix_pitch)
+    mixes = [read_mix(mix, len(sources))] if steps is None else [step / (steps - 1) for step in range(steps)]
+    started = time.monotonic()
+    loaded = Codec.load(codec, device=device)
+    config = read_config(loaded, pitch=pitch, align=align, network=network, strength=strength, even=even, ratios=ratios)
+    rate = loaded.sample_rate if sample_rate is None else sample_rate
+    sounds = [load_for(loaded, source) for source in sources]
+    check_result(out if steps is None else out / "morph-000.wav", sounds, loaded, rate, format)
+    morphs = morph_steps(
+        loaded,
+        *sounds,
+        mixes=mixes,
+        config=config,
+        ratios=ratios,
+        phase=phase_config(phase, iterations),
+        generator=torch.Generator().manual_seed(seed),
+    )
+    shown = {f"{chr(ord('A') + index)}: {path.name}": sounds[index] for index, path in enumerate(sources)}
+    if steps is None:
+        outputs, sound, name = [out], next(morphs), f"mix {mix_name(mixes[0])}"
+        middle = {name: sound / max(1.0, float(sound.abs().max()))}
+        with drawing(plot, _between(shown, middle), loaded.sample_rate):
+            text = f"wrote {save_result(out, sound, loaded, rate, format)}, {name}"
+    else:
+        outputs, text = _write_sweep(out, steps, morphs, shown, loaded, rate, format, plot)
+    if plot is not None:
+        text += f"\nwrote {plot}"
+    seconds = time.monotonic() - started
+    result = {"outputs": [str(path) for path in outputs], "mixes": [mix_content(one) for one in mixes]}
+    result |= {"codec": codec, "seed": seed, "seconds": round(seconds, 3)}
+    report.finish(result, f"{text} ({seconds:.1f} s)")
+
+
+def _write_sweep(
+    out: Path,
+    steps: int,
+    morphs: "Iterator[Tensor]",
+    shown: "dict[str, Tensor]",
+    codec: "Codec",
+    rate: int,
+    form: "SampleFormat | None",
+    plot: Path | None,
+) -> tuple[list[Path], str]:
+    """Write all steps into a folder, and a picture of some; return the files and what to say of them."""
+    mixes = {f"morph-{round(100 * step / (steps - 1)):03d}.wav": step / (steps - 1) for step in range(steps)}
+    names = list(mixes)
+    drawn = [] if plot is None else [name for name in names if steps <= 11 or name[6:9] in ("025", "050", "075")]
+    with ExitStack() as last, staged_folder(out) as folder:
+        written = save_together(folder, zip(names, morphs, strict=True), codec, rate, form, keep=set(drawn))
+        middle = {f"mix {mixes[name]:g}": written[name] for name in drawn}
+        # drawn here, put in its place after the sounds
+        last.enter_context(drawing(plot, _between(shown, middle), codec.sample_rate))
+    text = f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"
+    if older := sorted({path.name for path in out.glob("morph-*.wav")} - set(names)):
+        text += f"\nof an earlier sweep there are still {', '.join(older)}"
+    return [out / name for name in names], text
+
+
+def _between(sources: "dict[str, Tensor]", middle: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """Put what was made before the last of two sounds, or after several."""
+    if len(sources) > 2:
+        return {**sources, **middle}
+    (first, sound), (second, other) = sources.items()
+    return {first: sound, **middle, second: other}
+
+
+def _check_sweep(sources: list[Path], out: Path, plot: Path | None) -> None:
+    from intertone.audio import SUFFIXES
+
+    check_inputs(sources)
+    check_output_folder(out)
+    for source in sources:
+        if source.resolve().parent == out.resolve() and source.name.startswith("morph-"):
+            raise InputError(f"the output must not replace an input, got {source} inside {out}")
+    check_picture(plot, sources, out)
+    if out.suffix.lower() in SUFFIXES:
+        raise InputError(f"with --steps the output is a folder, got the file name {out}")

@@ -1,0 +1,177 @@
+"""``intertone morph`` on sounds of any pitch: several sounds, curves, ratios of their own, and what is refused."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from commands import names_in, refused, run
+from conftest import tone, untrained_codec
+
+from intertone.audio import load_audio, save_audio
+from intertone.codec import Codec, CodecConfig
+from intertone.models import ConditionedConfig
+from intertone.morphing import MixCurve, MorphConfig, morph
+from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+from intertone.representation import HarmonicConfig
+
+PITCHES = {"a": 52, "b": 59, "c": 64}
+
+
+@pytest.fixture(scope="module")
+def codec_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A codec that hears pitch; its network has learned nothing and is mostly left out."""
+    representation = HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
+    model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
+    folder = tmp_path_factory.mktemp("codecs") / "harmonic"
+    torch.manual_seed(0)
+    Codec(CodecConfig(representation=representation, model=model)).save(folder, card="# small\n")
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, pitch in PITCHES.items():
+        save_audio(f"{name}.wav", tone(pitch, seconds=0.3 + pitch / 600), sample_rate=16000, format="float32")
+    return tmp_path
+
+
+def loaded(*names: str) -> list[torch.Tensor]:
+    return [load_audio(f"{name}.wav", sample_rate=16000)[0] for name in names]
+
+
+def cents_off(name: str, pitch: float) -> float:
+    audio, rate = load_audio(name)
+    return float(hz_to_cents(note_pitch(audio[0], rate), pitch_to_hz(pitch)))
+
+
+@pytest.mark.parametrize(
+    ("words", "mix", "settings", "ratios"),
+    [
+        (["b", "--mix", "-0.2", "--network", "carried", "--strength", "0.5"], -0.2, {"strength": 0.5}, {}),
+        (["b"], 0.5, {"network": "alone"}, {}),
+        (["b", "--mix", "0:0,0.3:1", "--align", "onset"], MixCurve((0, 0.3), (0, 1)), {"alignment": "onset"}, {}),
+        (["b", "c", "--mix", ".2,.3,.5"], (0.2, 0.3, 0.5), {}, {}),
+        (["b", "c"], (1 / 3, 1 / 3, 1 / 3), {}, {}),
+        (["b", "--mix-pitch", "1", "--mix", "0.2"], 0.2, {"pitch": "free"}, {"pitch": 1.0}),
+        (
+            ["b", "--mix-harmonics", "0:1,0.2:0", "--mix-noise", "0", "--mix-envelope", "1", "--pitch", "A"],
+            0.5,
+            {"pitch": "a"},
+            {"harmonics": MixCurve((0, 0.2), (1, 0)), "noise": 0.0, "envelope": 1.0},
+        ),
+    ],
+    ids=["beyond", "alone", "curve", "weights", "equal", "pitch", "parts"],
+)
+def test_the_file_is_what_the_function_gives(
+    here: Path,
+    codec_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    mix: float,
+    settings: dict[str, object],
+    ratios: dict[str, float],
+) -> None:
+    names = ["a", *(word for word in words if word in PITCHES)]
+    files = [f"{word}.wav" if word in PITCHES else word for word in words]
+    network = str(settings.get("network", "carried" if "strength" in settings else "none"))
+    config = MorphConfig.parse({**settings, "network": network})
+    arguments = ("morph", "a.wav", *files, "-o", "out.wav", "--codec", codec_path, "--format", "float32")
+    assert run(*arguments, "--network", network, capsys=capsys)[0] == 0
+    expected = morph(Codec.load(codec_path), *loaded(*names), mix=mix, config=config, ratios=ratios)
+    assert torch.equal(load_audio("out.wav")[0], expected / expected.abs().max().clamp_min(1))
+
+
+@pytest.mark.parametrize(
+    ("words", "pitch"),
+    [
+        (["--mix", "0.5"], 55.5),
+        (["--pitch", "b"], 59),
+        (["--pitch", "F4", "--mix", "0.3"], 65),
+        (["--mix-pitch", "0.25"], 53.75),
+        (["--pitch", "free", "--mix", "1"], 59),
+    ],
+)
+def test_pitch(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], pitch: float
+) -> None:
+    arguments = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", codec_path, "--network", "none")
+    assert run(*arguments, *words, capsys=capsys)[0] == 0
+    assert abs(cents_off("out.wav", pitch)) < 10
+
+
+def test_what_is_said(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("morph", "a.wav", "b.wav", "c.wav", "-o", "out.wav", "--codec", codec_path, "--plot", "p.svg")
+    code, out, _ = run(*arguments, "--mix", "1,1,2", capsys=capsys)
+    assert code == 0 and re.match(
+        r"wrote out.wav: 0\.\d\d s, 16000 Hz, 1 channel, mix 1,1,2\nwrote p.svg \(\d+\.\d s\)\n$", out
+    )
+    assert "C: c.wav" in (here / "p.svg").read_text() and "mix 1,1,2" in (here / "p.svg").read_text()
+    code, out, err = run(*arguments, "--mix", ".2,.3,.5", "--json", capsys=capsys)
+    assert (code, err, json.loads(out)["mixes"]) == (0, "", [[0.2, 0.3, 0.5]])
+    words = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", codec_path, "--mix", "0:0,0.3:1", "--json")
+    assert json.loads(run(*words, capsys=capsys)[1])["mixes"] == [[[0, 0], [0.3, 1]]]
+
+
+def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("morph", "a.wav", "b.wav", "--steps", "3", "--even", "--codec", codec_path, "--network", "none")
+    assert run(*arguments, "-o", "steps", "--format", "float32", capsys=capsys)[0] == 0
+    sounds = [load_audio(here / "steps" / f"morph-{name}.wav")[0] for name in ("000", "050", "100")]
+    a, b = loaded("a", "b")
+    assert [sound.shape[-1] for sound in sounds[::2]] == [a.shape[-1], b.shape[-1]]
+    assert a.shape[-1] < sounds[1].shape[-1] < b.shape[-1]
+    for sound, original in ((sounds[0], a), (sounds[2], b)):
+        # one gain for all
+        scale = float((sound * original).sum() / original.square().sum())
+        assert (sound - scale * original).abs().max() < 1e-4 * original.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--mix", "half"], "--mix: a mix must be a number .*, got half"),
+        (["--mix", "0:0,1"], "--mix: a mix must be a number .*, got 0:0,1"),
+        (["--mix", "2:0,1:1"], "--mix: the times of a curve must rise, got 2, 1"),
+        (["--mix", ".2,.3,.5"], "--mix: there must be one weight for each of 2 sounds, got 3"),
+        (["--mix", "1,-1"], "--mix: weights must be finite and have a sum above 0, got 1, -1"),
+        (["--mix-noise", "1.7"], r"--mix-noise: mix must be in -0\.5\.\.1\.5, got 1\.7"),
+        (["c.wav", "--mix", "0.5"], "--mix: one ratio goes between two sounds, got 3; give one weight for each"),
+        (["c.wav", "--steps", "3"], "--steps goes from one sound to another, got 3 sounds"),
+        (["c.wav", "--even"], "even steps go from 0 to 1 between two sounds, got 3 sounds"),
+        (["--even", "--mix", "1.2"], "even steps go from 0 to 1 between two sounds, got 2 sounds, mix 1.2"),
+        (["--pitch", "H2"], "pitch must be glide, free, a letter of a sound .* or a note .*, got H2"),
+        (["--pitch", "c"], "the pitch must be that of a sound, a to b, got c"),
+        (["--pitch", "glide", "--mix-pitch", "1"], "--mix-pitch must go with --pitch free, got glide"),
+        (["--strength", "1", "--network", "none"], "--strength must go with the network carried, got none"),
+        (["--strength", "9"], "strength: Input should be less than or equal to 4, got 9.0"),
+        (["b.wav"] * 25, "there must be 2 to 26 sounds, got 27"),
+        (["missing.wav"], "the input must exist, got missing.wav"),
+    ],
+)
+def test_what_cannot_be(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    start = ("morph", "a.wav", "b.wav", "-o", "new", "--codec", codec_path)
+    start = start if "--steps" in words else (*start[:4], "new.wav", *start[5:])
+    assert re.search(message, refused(here, *start, *words, capsys=capsys))
+
+
+def test_one_sound_is_no_morph(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sentence = refused(here, "morph", "a.wav", "-o", "out.wav", "--codec", codec_path, capsys=capsys)
+    assert sentence == "there must be 2 to 26 sounds, got 1"
+
+
+@pytest.mark.parametrize(
+    "words", [["--pitch", "A3"], ["--align", "none"], ["--mix-noise", "0.3"], ["--mix-pitch", "0.3"]]
+)
+def test_a_codec_that_hears_no_pitch_says_so(here: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    untrained_codec().save(here / "codec", card="")
+    start = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", "codec")
+    sentence = refused(here, *start, *words, capsys=capsys)
+    assert sentence == f"{words[0]} must go with a codec that hears pitch, not with one that shows spectrograms"
+    assert run(*start, "--network", "none", capsys=capsys)[0] == 0
+    assert "out.wav" in names_in(here)
