@@ -177,7 +177,7 @@ def analyse_sounds(codec: Codec, *sounds: Tensor) -> Sources:
     )
     leading = tuple(matched[0].shape[:-1])
     batches = tuple(sound.reshape(*(1,) * (3 - sound.ndim), *sound.shape) for sound in matched)
-    images = tuple(codec.analyse(sound) for sound in batches)
+    images = tuple(representation.settle(*codec.analyse(sound)) for sound in batches)
     loudness = tuple(_loudness(sound, codec.sample_rate) for sound in batches)
     return Sources(codec, representation, batches, images, loudness, leading)
 

@@ -81,8 +81,16 @@ class Representation(Protocol):
     ) -> Tensor:
         """Turn features back into sounds."""
 
+    def settle(self, features: Tensor, context: Any) -> tuple[Tensor, Any]:
+        """Bring an analysed sound into the form in which it can be mixed; it sounds as before."""
+
     def align(
-        self, images: Sequence[tuple[Tensor, Any]], weights: Tensor, *, alignment: Alignment
+        self,
+        images: Sequence[tuple[Tensor, Any]],
+        weights: Tensor,
+        *,
+        alignment: Alignment,
+        hold_seconds: float | None = None,
     ) -> list[tuple[Tensor, Any]]:
         """Bring sounds to one time, that of a mixture of them."""
 

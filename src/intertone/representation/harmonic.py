@@ -1,35 +1,28 @@
 """The harmonic image: how loud each partial and each band of noise is over time; where they lie is told apart."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from intertone.pitch import pitch_to_hz
+from intertone.representation.holding import hold_track
 from intertone.representation.image import LOUDEST, HarmonicConfig, loudest
 from intertone.representation.partials import SHORTEST_SECONDS, TURNS, Warped, oversample, turns_of
 from intertone.representation.phasing import PhaseConfig
+from intertone.representation.planning import plan_time
 from intertone.representation.playing import Player, count_partials, slowest
-from intertone.representation.timeline import (
-    Alignment,
-    at_positions,
-    find_landmarks,
-    held,
-    mix_landmarks,
-    positions,
-    weights_over_time,
-)
+from intertone.representation.timeline import Alignment, at_positions, held, weights_over_time
 from intertone.representation.tracks import (
     HarmonicContext,
     KeptNoise,
     PartialTrack,
-    kept_share,
     mix_tracks,
     retime_track,
+    steady_phase,
 )
 from intertone.representation.tuning import find_onset, refine_tuning, stretched
 from intertone.tracking import follow_pitch
@@ -180,49 +173,87 @@ class HarmonicRepresentation:
         sounds = [self.player.sound(*pair, generator) for pair in zip(images, context.tracks, strict=True)]
         return torch.stack(sounds).reshape(*context.leading, -1).to(features.device)
 
+    def settle(self, features: Tensor, context: HarmonicContext) -> tuple[Tensor, HarmonicContext]:
+        """Move what each partial does for itself and quickly from the image and the phases to the context.
+
+        What is left, levels and phases that change slowly or all together, can be interpolated between sounds; what
+        wavers around it (noise, beating) cannot: half of a beating in dB, at half of its phase, beats no less.
+
+        Args:
+            features: From ``analyse``.
+            context: From ``analyse``.
+
+        Returns:
+            Features and context that ``synthesise`` turns into the same sound.
+        """
+        images, tracks = [], []
+        for image, track in zip(
+            features.cpu().split(len(features) // len(context.tracks)), context.tracks, strict=True
+        ):
+            steady, clear = self.rows.steady(image, float(track.f0.median()), self.bands)
+            row_of = self.rows.row_of[: track.phase.shape[1]]
+            levels = self.rows.to_amplitudes(image, track.reference)[:, row_of]
+            phase = steady_phase(levels, track.phase)
+            flicker = 10 ** ((image - steady)[:, row_of] * self.config.top_db / 20)
+            tracks.append(
+                replace(track, phase=phase, flicker=flicker, wander=track.phase - phase, steadiness=clear[:, row_of])
+            )
+            images.append(steady)
+        return torch.cat(images).to(features.device), replace(context, tracks=tuple(tracks))
+
     def align(
         self,
         images: Sequence[tuple[Tensor, HarmonicContext]],
         weights: Tensor,
         *,
         alignment: Alignment = "envelope",
+        hold_seconds: float | None = None,
     ) -> list[tuple[Tensor, HarmonicContext]]:
         """Bring sounds to one time, that of a mixture of them.
 
-        Between its ends, where a sound has not all the weight, a partial's own flicker is averaged away: what all
-        partials do together stays.
-
         Args:
-            images: Features and context of each, from ``analyse``; equal batches and channels.
+            images: Features and context of each, from ``settle``; equal batches and channels.
             weights: How much each sound counts, ``(n_sounds,)``, or frame by frame ``(n_sounds, n_frames)``; the last
                 frame is held. Each column sums to 1.
             alignment: ``none`` leaves the sounds where they are; ``onset`` lays onset on onset; ``envelope`` also
                 interpolates attack, sustain and release.
+            hold_seconds: From onset to release, with ``envelope``; each sustain is made so long, see
+                ``held_positions``. As interpolated if not given.
 
         Returns:
             Features and context of each, of equal length.
         """
         overall = weights_over_time(weights, 1).mean(1) if weights.ndim == 1 else weights.double().mean(1)
         n_batch = len(images[0][1].tracks)
-        plans = [self._plan([context.tracks[item] for _, context in images],
-                            [features.unflatten(0, (n_batch, -1))[item] for features, _ in images],
-                            overall.tolist(), alignment) for item in range(n_batch)]  # fmt: skip
-        longest = max(samples for samples, _, _ in plans)
+        shown = [features.detach().cpu().float().unflatten(0, (n_batch, -1)) for features, _ in images]
+        plans = [
+            plan_time(
+                [context.tracks[item] for _, context in images],
+                [self.rows.level(image[item]).amax((0, 1)) * self.config.top_db for image in shown],
+                overall.tolist(),
+                alignment,
+                hop_length=self.config.hop_length,
+                hold_frames=hold_seconds and hold_seconds * self.sample_rate / self.config.hop_length,
+            )
+            for item in range(n_batch)
+        ]
+        longest = max(plan.samples for plan in plans)
         n_frames = self.n_frames(longest)
         full = weights_over_time(weights, n_frames)
         aligned = []
         for index, (features, context) in enumerate(images):
             rows, tracks = [], []
-            for item, image in enumerate(features.detach().cpu().float().unflatten(0, (n_batch, -1))):
-                _, onset, maps = plans[item]
-                places = maps[index](n_frames)
-                tracks.append(
-                    retime_track(
-                        context.tracks[item], places, full[index],
-                        samples=longest, onset=onset, hop_length=self.config.hop_length,
-                    )
+            for track, image, plan in zip(context.tracks, shown[index], plans, strict=True):
+                places = plan.maps[index](n_frames)
+                moved = retime_track(
+                    track, places, full[index],
+                    samples=longest, onset=plan.onset, hop_length=self.config.hop_length,
                 )  # fmt: skip
-                rows.append(self._retime_image(image, context.tracks[item], places, full[index]))
+                if hold_seconds is not None:
+                    moved = hold_track(moved, track, places, plan.releases[index])
+                tracks.append(moved)
+                inside = (places >= 0) & (places <= image.shape[-1] - 1)
+                rows.append(at_positions(image, places) * inside)
             aligned.append((torch.cat(rows).to(features.device), replace(context, tracks=tuple(tracks), edited=True)))
         return aligned
 
@@ -347,48 +378,6 @@ class HarmonicRepresentation:
         found = warped.measure(multiples, turns[places], length)
         away = (multiples[:, None] * (turns - better)[places]) % 1
         return f0, inharmonicity, found * torch.polar(torch.ones_like(away), 2 * math.pi * away).to(torch.complex64)
-
-    def _plan(
-        self,
-        tracks: Sequence[PartialTrack],
-        images: Sequence[Tensor],
-        weights: Sequence[float],
-        alignment: Alignment,
-    ) -> "_Plan":
-        """Return length, onset, and which frame of each sound belongs to each frame of their common time."""
-        hop = self.config.hop_length
-        bodies = [track.samples - track.onset for track in tracks]
-        if alignment == "none":
-            onset = min(track.onset for track in tracks)
-            shifts = [(track.onset - onset) / hop for track in tracks]
-            maps = [partial(_shifted, shift=shift) for shift in shifts]
-            return max(track.samples for track in tracks), onset, maps
-        onset = max(0, round(sum(weight * track.onset for weight, track in zip(weights, tracks, strict=True))))
-        if alignment == "onset":
-            return onset + max(bodies), onset, [_shifted] * len(tracks)
-        marks = [
-            find_landmarks(self.rows.level(image).amax((0, 1)) * self.config.top_db, body / hop)
-            for image, body in zip(images, bodies, strict=True)
-        ]
-        common = mix_landmarks(marks, weights)
-        return onset + max(1, round(common.end * hop)), onset, [partial(positions, own, common) for own in marks]
-
-    def _retime_image(self, image: Tensor, track: PartialTrack, places: Tensor, weights: Tensor) -> Tensor:
-        """Return an image on another time, without flicker where the sound has not all the weight; silent outside."""
-        moved = at_positions(image, places)
-        share = kept_share(weights).float()
-        if float(share.min()) < 1:
-            steady = at_positions(self.rows.steady(image, float(track.f0.median()), self.bands), places)
-            moved = steady + share * (moved - steady)
-        inside = (places >= 0) & (places <= image.shape[-1] - 1)
-        return moved * inside
-
-
-_Plan = tuple[int, int, Sequence[Callable[[int], Tensor]]]
-
-
-def _shifted(n_frames: int, shift: float = 0.0) -> Tensor:
-    return torch.arange(n_frames, dtype=torch.float64) - shift
 
 
 def _blend(values: Sequence[Tensor], weights: Tensor) -> Tensor:

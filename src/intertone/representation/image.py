@@ -117,8 +117,17 @@ class ImageRows:
         decibels = (image - 1) * self.config.top_db
         return 1 + 10 * torch.log10((10 ** (decibels / 10)).sum(1, keepdim=True)) / self.config.top_db
 
-    def steady(self, image: Tensor, f0: float, bands: NoiseBands) -> Tensor:
-        """Return an image whose partials keep only what they do slowly, or all together."""
+    def steady(self, image: Tensor, f0: float, bands: NoiseBands) -> tuple[Tensor, Tensor]:
+        """Return an image whose partials keep only what they do slowly, or all together.
+
+        Args:
+            image: ``(channels, n_features, n_frames)``.
+            f0: Hz.
+            bands: The bands of noise.
+
+        Returns:
+            The image, and how clear of noise each row of partials is, 0…1, ``(channels, n_partial_rows, n_frames)``.
+        """
         rows, noise = image[:, : self.n_partial_rows], image[:, self.n_partial_rows :]
         level = self.level(image)
         own = rows - level
@@ -129,7 +138,7 @@ class ImageRows:
             / CLEAR_DB
         ).clamp(0, 1)
         steady = slower + clear * (slow - slower) + level
-        return torch.cat([torch.where(rows > 0, steady, rows).clamp_min(0), noise], 1)
+        return torch.cat([torch.where(rows > 0, steady, rows).clamp_min(0), noise], 1), clear
 
     def _under(self, noise: Tensor, f0: float, bands: NoiseBands) -> Tensor:
         """Return what each partial's row would show of the noise alone, ``(channels, n_partial_rows, n_frames)``."""

@@ -9,6 +9,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from intertone.audio import resample
 
@@ -21,8 +22,10 @@ SHORTEST_SECONDS = 0.015
 OVERSAMPLING = 2
 """Of warped sounds: what lies between their samples is found by a polynomial."""
 
-TAPS = 6
-"""Points of that polynomial."""
+NODES = (-2, -1, 0, 1, 2, 3)
+"""Points of that polynomial, in samples from the one before the place."""
+
+TAPS = len(NODES)
 
 
 def turns_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Tensor:
@@ -68,18 +71,21 @@ def interpolate_at(sound: Tensor, places: Tensor) -> Tensor:
         tensor([[3.2500, 4.0000]])
     """
     whole = places.floor()
-    fraction = (places - whole).float()
+    share = (places - whole).float()
     # what lies outside is read from the padding
     first = (whole.long() - TAPS // 2 + 1).clamp(-TAPS, sound.shape[-1]) + TAPS
-    padded = torch.nn.functional.pad(sound.float(), (TAPS, 2 * TAPS))
+    padded = pad(sound.float(), (TAPS, 2 * TAPS))
+    away = [share - node for node in NODES]
+    before, after = [torch.ones_like(share)], [torch.ones_like(share)]
+    for left, right in zip(away[:-1], away[:0:-1], strict=True):
+        before.append(before[-1] * left)
+        after.append(after[-1] * right)
     total = torch.zeros(len(sound), len(places))
-    nodes = [node - TAPS // 2 + 1 for node in range(TAPS)]
-    for index, node in enumerate(nodes):
-        weight = torch.ones_like(fraction)
-        for other in nodes:
-            if other != node:
-                weight = weight * (fraction - other) / (node - other)
-        total += weight * padded[:, first + index]
+    for index, node in enumerate(NODES):
+        scale = math.prod(node - other for other in NODES if other != node)
+        weight = before[index] * after[TAPS - 1 - index] / scale
+        for channel, row in enumerate(padded):
+            total[channel].addcmul_(weight, row.take(first + index))
     return total
 
 
@@ -108,7 +114,7 @@ class Warped:
         wanted = np.arange(max(1, math.floor(self.n_turns * self.rate) + 1)) / self.rate
         places = np.interp(wanted, turns.numpy(), np.arange(len(turns)))
         warped = interpolate_at(fine, torch.from_numpy(places * OVERSAMPLING))
-        self.sound = torch.nn.functional.pad(warped, (0, max(0, 3 - warped.shape[-1])))
+        self.sound = pad(warped, (0, max(0, 3 - warped.shape[-1])))
 
     def measure(self, multiples: Tensor, centres: Tensor, length: float, *, block: int = 256) -> Tensor:
         """Return complex amplitudes of partials under Hann windows.

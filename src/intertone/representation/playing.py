@@ -42,12 +42,15 @@ class Player:
         count = min(count_partials(f0, track.inharmonicity, config), track.phase.shape[1])
         multiples = stretched(count, track.inharmonicity)
         levels = amplitude[:, self.rows.row_of[:count]] * 10 ** (track.detail[:, :count, None] / 20)
+        if track.flicker is not None:
+            levels = levels * track.flicker[:, :count]
         levels = torch.where(multiples[:, None] * f0 <= config.f_max, levels, 0)
         step = float(f0.max()) * config.hop_length / self.sample_rate
         centres = torch.arange(2 + math.floor(float(turns[-1]) / step), dtype=torch.float64) * step
         places = torch.from_numpy(np.interp(centres.numpy(), turns.numpy(), np.arange(samples)) / config.hop_length)
         moving = at_positions(levels, places)
-        angle = 2 * math.pi * at_positions(track.phase[:, :count], places)
+        phase = track.phase if track.wander is None else track.phase + track.wander
+        angle = 2 * math.pi * at_positions(phase[:, :count], places)
         sound = play_partials(torch.polar(moving, angle), multiples, centres, turns, self.sample_rate, slowest(f0))
         ramp = min(samples, round(RAMP_SECONDS * self.sample_rate))
         sound[:, :ramp] *= 0.5 - 0.5 * torch.cos(math.pi * torch.arange(ramp) / ramp)

@@ -184,12 +184,17 @@ class SpectrogramRepresentation:
             audio[item] = self._synthesise_one(rows[item], one, phase, generator)
         return audio.reshape(context.audio.shape)
 
+    def settle(self, features: Tensor, context: SpectrogramContext) -> tuple[Tensor, SpectrogramContext]:
+        """Return both as they are: a spectrogram's cells are mixed as they are."""
+        return features, context
+
     def align(
         self,
         images: Sequence[tuple[Tensor, SpectrogramContext]],
         weights: Tensor,
         *,
         alignment: Alignment = "none",
+        hold_seconds: float | None = None,
     ) -> list[tuple[Tensor, SpectrogramContext]]:
         """Return the sounds as they are: a spectrogram's time is not bent.
 
@@ -197,6 +202,7 @@ class SpectrogramRepresentation:
             images: Features and context of each, of one shape.
             weights: Not used.
             alignment: Not used.
+            hold_seconds: Not used.
 
         Returns:
             ``images``.

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, pad
@@ -13,8 +14,8 @@ from intertone.representation.timeline import at_positions, held
 KEPT_REACH = 0.4
 """How far from its own end of a mixture a sound's own noise and fine phase are used, falling all the way."""
 
-SMOOTH_FRAMES = 7
-"""Over which the phase of a partial is averaged away from the ends."""
+PHASE_FRAMES = 21
+"""Over which a partial is averaged to find its steady phase."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class PartialTrack:
             ``(channels, n_partials, n_frames)``.
         detail: Level of each partial beyond its row's, dB, ``(channels, n_partials)``.
         noise: The sounds' own noise.
+        flicker: What each partial's level is multiplied by, ``(channels, n_partials, n_frames)``; None where the image
+            says it all.
+        wander: Phase beyond ``phase``, turns, of the same shape; None where ``phase`` says it all.
+        steadiness: How little of both is noise, 0…1, of the same shape.
     """
 
     samples: int
@@ -60,6 +65,9 @@ class PartialTrack:
     phase: Tensor
     detail: Tensor
     noise: tuple[KeptNoise, ...]
+    flicker: Tensor | None = None
+    wander: Tensor | None = None
+    steadiness: Tensor | None = None
 
     @property
     def pitch(self) -> float:
@@ -113,16 +121,19 @@ def retime_track(
         hop_length: Samples from one frame to the next.
 
     Returns:
-        The track; phases are averaged over time where the sound does not have all the weight.
+        The track.
     """
     share = kept_share(weights)
-    phase = at_positions(track.phase, places)
-    if float(share.min()) < 1:
-        steady = at_positions(_smooth(track.phase), places)
-        phase = steady + share.to(phase.dtype) * (phase - steady)
+    moved = {
+        name: at_positions(value, places)
+        for name in ("phase", "flicker", "wander", "steadiness")
+        if (value := getattr(track, name)) is not None
+    }
+    if "steadiness" in moved:  # at its own end a sound wavers as it did
+        moved["steadiness"] = (moved["steadiness"] + share * (1 - moved["steadiness"])).float()
     kept = tuple(_refit(noise, share, samples - onset, onset, hop_length) for noise in track.noise if bool(share.any()))
     f0 = at_positions(track.f0.log(), places).exp()
-    return replace(track, samples=samples, onset=onset, f0=f0, phase=phase, noise=kept)
+    return replace(track, samples=samples, onset=onset, f0=f0, noise=kept, **moved)
 
 
 def mix_tracks(
@@ -130,8 +141,9 @@ def mix_tracks(
 ) -> PartialTrack:
     """Return the track between some that have one time.
 
-    f0 and the reference are interpolated in their logarithms, the rest linearly; phases start the shorter way round
-    and go on at interpolated speeds.
+    f0 and the reference are interpolated in their logarithms, the rest linearly; steady phases start the shorter way
+    round and go on at interpolated speeds. What wavers around them is mixed as complex numbers: between a choir and a
+    flute the choir's beating is half as deep.
 
     Args:
         tracks: From ``retime_track``, of one length.
@@ -160,12 +172,17 @@ def mix_tracks(
         start += row[0] * (first - (first - anchor).round())
         speed += 0.5 * (row[1:] + row[:-1]) * phase.diff()
         detail[:, : own.shape[1]] += mean[index] * own[:, :count]
+    phase = torch.cat([start, start + speed.cumsum(-1)], -1)
+    flicker, wander = _waver([tracks[index] for index in used], weights[used], count)
     return replace(
         tracks[0],
         reference=math.exp(sum(share * math.log(track.reference) for share, track in zip(mean, tracks, strict=True))),
         f0=f0,
         inharmonicity=max(0.0, sum(share * track.inharmonicity for share, track in zip(mean, tracks, strict=True))),
-        phase=torch.cat([start, start + speed.cumsum(-1)], -1),
+        phase=phase if wander is None else phase + wander,
+        flicker=flicker,
+        wander=None,
+        steadiness=None,
         detail=detail,
         noise=tuple(noise for track in tracks for noise in track.noise),
     )
@@ -203,7 +220,37 @@ def _complete(phase: Tensor, count: int) -> Tensor:
     return torch.cat([phase, rest], 1)
 
 
-def _smooth(phase: Tensor) -> Tensor:
-    kernel = torch.hann_window(SMOOTH_FRAMES + 2, periodic=False)[1:-1]
-    padded = pad(phase.flatten(0, 1)[:, None], (SMOOTH_FRAMES // 2,) * 2, mode="replicate")
-    return conv1d(padded, (kernel / kernel.sum())[None, None])[:, 0].unflatten(0, phase.shape[:2])
+def _waver(tracks: Sequence[PartialTrack], weights: Tensor, count: int) -> tuple[Tensor | None, Tensor | None]:
+    """Return what the levels of a mixture are multiplied by, and what is added to its phases."""
+    if len(tracks) == 1 and (tracks[0].steadiness is None or bool((tracks[0].steadiness == 1).all())):
+        return tracks[0].flicker, tracks[0].wander
+    total: Tensor | None = None
+    for row, track in zip(weights, tracks, strict=True):
+        if track.flicker is None or track.wander is None or track.steadiness is None:
+            waver = torch.ones((*track.phase.shape[:1], count, track.phase.shape[-1]), dtype=torch.complex64)
+        else:
+            waver = 1 + track.steadiness * (torch.polar(track.flicker, 2 * math.pi * track.wander) - 1)
+            waver = pad(waver, (0, 0, 0, count - waver.shape[1]), value=1.0)
+        share = row.to(torch.complex64) * waver
+        total = share if total is None else total + share
+    assert total is not None
+    turned = np.unwrap(total.angle().numpy(), axis=-1) / (2 * math.pi)
+    return total.abs(), torch.from_numpy(turned).float()
+
+
+def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
+    """Return the phase of partials averaged over time as complex numbers, turns, unwrapped.
+
+    Args:
+        levels: Amplitudes, ``(channels, n_partials, n_frames)``.
+        phase: Turns, of the same shape.
+
+    Returns:
+        Of the same shape.
+    """
+    kernel = torch.hann_window(PHASE_FRAMES + 2, periodic=False)[1:-1][None, None]
+    turning = torch.polar(levels + 1e-12, 2 * math.pi * phase).flatten(0, 1)
+    parts = torch.stack([turning.real, turning.imag]).flatten(0, 1)[:, None]
+    real, imaginary = conv1d(pad(parts, (PHASE_FRAMES // 2,) * 2, mode="replicate"), kernel)[:, 0].chunk(2)
+    angle = np.unwrap(torch.atan2(imaginary, real).numpy(), axis=-1) / (2 * math.pi)
+    return torch.from_numpy(angle).float().unflatten(0, phase.shape[:2])

@@ -1,0 +1,81 @@
+"""What is laid over what in time: the length that sounds have together, and the way of each through it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from intertone.representation.holding import held_positions, hold_landmarks
+from intertone.representation.timeline import Alignment, find_landmarks, mix_landmarks, positions
+from intertone.representation.tracks import PartialTrack
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How several sounds share one time.
+
+    Attributes:
+        samples: Of all together.
+        onset: Of all together, samples.
+        maps: For each sound, which of its frames belongs to each of so many frames.
+        releases: For each sound, the frame at which its own release begins.
+    """
+
+    samples: int
+    onset: int
+    maps: Sequence[Callable[[int], Tensor]]
+    releases: Sequence[float]
+
+
+def plan_time(
+    tracks: Sequence[PartialTrack],
+    levels: Sequence[Tensor],
+    weights: Sequence[float],
+    alignment: Alignment,
+    *,
+    hop_length: int,
+    hold_frames: float | None = None,
+) -> Plan:
+    """Plan the time that sounds share.
+
+    Args:
+        tracks: Of each sound.
+        levels: Of each sound, dB, frame by frame from its onset on, ``(n_frames,)``.
+        weights: How much each counts, summing to 1.
+        alignment: ``none``, ``onset``, or ``envelope``: attack, sustain and release.
+        hop_length: Samples from one frame to the next.
+        hold_frames: From onset to release, with ``envelope``; as interpolated if not given.
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: If a sound that is held is not laid by its envelope.
+    """
+    if hold_frames is not None and alignment != "envelope":
+        raise ValueError(f"a sound that is held must be aligned by its envelope, got {alignment}")
+    bodies = [track.samples - track.onset for track in tracks]
+    ends = [body / hop_length for body in bodies]
+    if alignment == "none":
+        onset = min(track.onset for track in tracks)
+        shifts = [(track.onset - onset) / hop_length for track in tracks]
+        return Plan(max(track.samples for track in tracks), onset, [partial(_shifted, shift=s) for s in shifts], ends)
+    onset = max(0, round(sum(weight * track.onset for weight, track in zip(weights, tracks, strict=True))))
+    if alignment == "onset":
+        return Plan(onset + max(bodies), onset, [_shifted] * len(tracks), ends)
+    marks = [find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)]
+    common = mix_landmarks(marks, weights)
+    maps: list[Callable[[int], Tensor]] = [partial(positions, own, common) for own in marks]
+    if hold_frames is not None:
+        common = hold_landmarks(common, hold_frames)
+        maps = [
+            partial(held_positions, own, common, level, track.f0)
+            for own, level, track in zip(marks, levels, tracks, strict=True)
+        ]
+    return Plan(onset + max(1, round(common.end * hop_length)), onset, maps, [own.release for own in marks])
+
+
+def _shifted(n_frames: int, shift: float = 0.0) -> Tensor:
+    return torch.arange(n_frames, dtype=torch.float64) - shift
