@@ -347,7 +347,7 @@ def test_the_command_does_everything_and_fills_the_page(notes: Notes, tmp_path: 
     assert len(rows) == len(BUDGETS["smoke"].names) + 3
     assert len(tables["learning"].splitlines()) == 2 + len(BUDGETS["smoke"].names) + 2  # and SGD's two probes
     made = {path.name for path in (out / "pictures").iterdir()}
-    assert made == {"learning.png", "reconstruction.png", "map.png", "moves.png", "note.png"}
+    assert made == {"learning.png", "reconstruction.png", "map.png", "moves.png", "note.png", "representations.png"}
     assert {path.name for path in (tmp_path / "images").iterdir()} == {f"thesis-{name}" for name in made}
     assert (out / "sounds" / "note-the-note.wav").is_file()
     # the same again gives the same tables, from the results alone

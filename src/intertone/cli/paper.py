@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-KNOWN = ("runs", "results", "results.json", "tables.md", "pictures", "sounds")
+KNOWN = ("runs", "results", "results.json", "tables.md", "representations.html", "pictures", "sounds")
 """What the folder of a paper holds."""
 
 
@@ -26,6 +26,12 @@ class Budget(StrEnum):
     smoke = "smoke"
     cpu = "cpu"
     gpu = "gpu"
+
+
+class Part(StrEnum):
+    """What can be done without the rest."""
+
+    representations = "representations"
 
 
 @app.callback()
@@ -43,6 +49,9 @@ def thesis(
     write: Annotated[
         Path | None, typer.Option("--write", help="A Markdown page whose marked tables are replaced by these.")
     ] = None,
+    only: Annotated[
+        Part | None, typer.Option("--only", help="representations: the comparison of three, without the rest.")
+    ] = None,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
 ) -> None:
@@ -58,7 +67,7 @@ def thesis(
 
     from intertone.data.notes import Notes
     from intertone.papers.experiment import Laboratory
-    from intertone.papers.replay import check_page, replay_thesis
+    from intertone.papers.replay import check_page, replay_representations, replay_thesis
     from intertone.papers.thesis import BUDGETS
 
     if write is not None:
@@ -76,6 +85,9 @@ def thesis(
 
         laboratory = Laboratory(notes, out, BUDGETS[budget.value], device, show)
         command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        tables = replay_thesis(laboratory, command=command, page=write)
-    text = f"wrote {out / 'tables.md'}" + (f" and the tables of {write}" if write else "")
+        replay, made = (
+            (replay_thesis, "tables.md") if only is None else (replay_representations, "representations.html")
+        )
+        tables = replay(laboratory, command=command, page=write)
+    text = f"wrote {out / made}" + (f" and the tables of {write}" if write else "")
     report.finish({"folder": str(out), "tables": tables}, text)

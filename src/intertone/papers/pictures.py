@@ -41,10 +41,10 @@ def draw_all(folder: Path, results: Mapping[str, Result], anchors: Mapping[str, 
         anchors: From ``judge_anchors``.
         codes: From ``study_codes``.
     """
-    _save(_learning(results), folder / "learning.png")
-    _save(_comparison(results, anchors), folder / "reconstruction.png")
-    _save(_map(codes["map"]), folder / "map.png")
-    _save(_moves(codes["moves"]), folder / "moves.png")
+    save_figure(_learning(results), folder / "learning.png")
+    save_figure(_comparison(results, anchors), folder / "reconstruction.png")
+    save_figure(_map(codes["map"]), folder / "map.png")
+    save_figure(_moves(codes["moves"]), folder / "moves.png")
 
 
 def save_sounds(laboratory: Laboratory, results: Mapping[str, Result], sounds: Path, pictures: Path) -> None:
@@ -68,14 +68,14 @@ def save_sounds(laboratory: Laboratory, results: Mapping[str, Result], sounds: P
     shipped = Codec.load("thesis")
     given_back["shipped codec"] = _give_back(shipped, audio, seed)
     _write(given_back, sounds, "note", notes.sample_rate)
-    _save(_spectrograms(given_back, shipped), pictures / "note.png")
+    save_figure(_spectrograms(given_back, shipped), pictures / "note.png")
     pairs = laboratory.pairs()
     if len(pairs):
         a, b = notes.audio(min(pairs, key=lambda pair: abs(int(notes.pitch[pair[0]]) - MIDDLE)))
         steps = morph_steps(shipped, a, b, mixes=MIXES, phase=ESTIMATED, generator=seeded(seed))
         row_of_morphs = {f"mix {mix:g}": sound for mix, sound in zip(MIXES, steps, strict=True)}
         _write(row_of_morphs, sounds, "morph", notes.sample_rate)
-        _save(_spectrograms(row_of_morphs, shipped), pictures / "morph.png")
+        save_figure(_spectrograms(row_of_morphs, shipped), pictures / "morph.png")
 
 
 def _give_back(codec: Codec, audio: Tensor, seed: int) -> Tensor:
@@ -92,7 +92,7 @@ def _write(given: Mapping[str, Tensor], folder: Path, kind: str, sample_rate: in
 def _spectrograms(sounds: Mapping[str, Tensor], codec: Codec) -> "Figure":
     """Draw sounds as a codec's network sees them, side by side."""
     representation, range_db = codec.representation, codec.representation.feature_range_db
-    figure = _figure(2.1 * len(sounds) + 0.6, 2.6)
+    figure = figure_of(2.1 * len(sounds) + 0.6, 2.6)
     panels = figure.subplots(1, len(sounds), squeeze=False, sharey=True)[0]
     for axes, (title, audio) in zip(panels, sounds.items(), strict=True):
         features = representation.analyse(audio)[0][0]
@@ -114,7 +114,7 @@ def _spectrograms(sounds: Mapping[str, Tensor], codec: Codec) -> "Figure":
 
 
 def _learning(results: Mapping[str, Result]) -> "Figure":
-    figure = _figure(10, 4.8)
+    figure = figure_of(10, 4.8)
     panels = figure.subplots(1, 2)
     titles = ("training error: learning rate and optimiser", "validation error: network and input")
     for axes, names, key, title in zip(panels, (LEFT, RIGHT), ("training", "curve"), titles, strict=True):
@@ -137,7 +137,7 @@ def _learning(results: Mapping[str, Result]) -> "Figure":
 
 def _comparison(results: Mapping[str, Result], anchors: Mapping[str, Result]) -> "Figure":
     shown = {name: result for name, result in results.items() if result.get("figures")}
-    figure = _figure(8, 1.8 + 0.26 * len(shown))
+    figure = figure_of(8, 1.8 + 0.26 * len(shown))
     axes = figure.subplots()
     titles = [result["title"] for result in shown.values()]
     for offset, key, colour in ((-0.17, "log_mel_kept", "tab:blue"), (0.17, "log_mel_estimated", "tab:orange")):
@@ -162,7 +162,7 @@ def _comparison(results: Mapping[str, Result], anchors: Mapping[str, Result]) ->
 def _map(maps: Mapping[str, Result]) -> "Figure":
     from matplotlib import colormaps
 
-    figure = _figure(10, 4.2 * len(maps))
+    figure = figure_of(10, 4.2 * len(maps))
     grid = figure.subplots(len(maps), 2, squeeze=False)
     for (by_family, by_pitch), (name, found) in zip(grid, maps.items(), strict=True):
         across, up, families, pitches = zip(*found["points"], strict=True)
@@ -194,7 +194,7 @@ def _map(maps: Mapping[str, Result]) -> "Figure":
 
 
 def _moves(moves: Mapping[str, Sequence[Result]]) -> "Figure":
-    figure = _figure(10, 2.6 * max(len(found) for found in moves.values()))
+    figure = figure_of(10, 2.6 * max(len(found) for found in moves.values()))
     top = max(4 * move["hz"][1] / 1000 for found in moves.values() for move in found)
     grid = figure.subplots(max(len(found) for found in moves.values()), len(moves), squeeze=False, sharex=True)
     for column, (name, found) in zip(grid.T, moves.items(), strict=True):
@@ -221,7 +221,8 @@ def _is_default(name: str) -> bool:
     return name == "default" or name.startswith("seed-")
 
 
-def _figure(width: float, height: float) -> "Figure":
+def figure_of(width: float, height: float) -> "Figure":
+    """Return an empty figure of so many inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -230,7 +231,8 @@ def _figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG."""
     with disk_errors(path), replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, metadata={"Software": None})
 

@@ -7,12 +7,14 @@ from intertone.papers.anchors import judge_anchors, judge_representations
 from intertone.papers.codes import study_codes
 from intertone.papers.experiment import Laboratory, run_all
 from intertone.papers.pictures import draw_all, make_folders, save_sounds
+from intertone.papers.representation_page import representation_tables, write_representation_page
+from intertone.papers.representations import compare_representations
 from intertone.papers.tables import make_tables
 from intertone.papers.write_up import read_page, whole_page, write_page
 
 TABLES = (
     *("settings", "reconstruction", "morphs", "learning", "one-instrument"),
-    *("representations", "probes", "map", "moves"),
+    *("representations", "probes", "map", "moves", "three-representations", "three-settings"),
 )
 """Names that a page's marks may have."""
 
@@ -29,7 +31,8 @@ def check_page(page: Path) -> None:
 def replay_thesis(laboratory: Laboratory, *, command: str, page: Path | None = None) -> dict[str, str]:
     """Do every experiment that is not done yet, and write what came out.
 
-    Into the folder of the experiments: ``results.json``, ``tables.md``, ``pictures/`` and ``sounds/``.
+    Into the folder of the experiments: ``results.json``, ``tables.md``, ``representations.html``, ``pictures/`` and
+    ``sounds/``.
 
     Args:
         laboratory: Notes, folder and budget.
@@ -46,16 +49,45 @@ def replay_thesis(laboratory: Laboratory, *, command: str, page: Path | None = N
     results = run_all(laboratory)
     anchors, representations = judge_anchors(laboratory), judge_representations(laboratory)
     codes = study_codes(laboratory)
-    tables = make_tables(results, anchors, representations, codes)
+    compared = compare_representations(laboratory)
+    tables = make_tables(results, anchors, representations, codes) | representation_tables(compared)
     folder = laboratory.folder
     pictures, sounds = folder / "pictures", folder / "sounds"
     make_folders(pictures, sounds)
     draw_all(pictures, results, anchors, codes)
     save_sounds(laboratory, results, sounds, pictures)
+    write_representation_page(laboratory, compared, command=command)
     found = {"experiments": results, "anchors": anchors, "representations": representations, "codes": codes}
+    found["compared"] = compared
     write_json(folder / "results.json", {"command": command, "budget": laboratory.budget.model_dump(), **found})
     with replacing(folder / "tables.md") as temporary:
         temporary.write_text(whole_page(tables, command=command), encoding="utf-8")
     if page is not None:
         write_page(page, tables, pictures)
+    return tables
+
+
+def replay_representations(laboratory: Laboratory, *, command: str, page: Path | None = None) -> dict[str, str]:
+    """Compare representations, the fifth question alone, and write what came out.
+
+    Into the folder of the experiments: ``representations.html``, ``pictures/`` and ``sounds/``.
+
+    Args:
+        laboratory: Notes, folder and budget.
+        command: What made the tables, for the page.
+        page: A Markdown page; of its marked tables those of the comparison are replaced.
+
+    Returns:
+        The tables, name → Markdown.
+
+    Raises:
+        InputError: If notes, folder or page do not fit.
+    """
+    compared = compare_representations(laboratory)
+    tables = representation_tables(compared)
+    pictures = laboratory.folder / "pictures"
+    make_folders(pictures, laboratory.folder / "sounds")
+    write_representation_page(laboratory, compared, command=command)
+    if page is not None:
+        write_page(page, tables, pictures, others=TABLES)
     return tables

@@ -87,8 +87,8 @@ def _settings(results: Mapping[str, Result]) -> str:
         changes = " ".join(f"`{line}`" for line in result["changes"]) or "–"
         counts = ("–", "–") if result["stopped"] else (f"{result['weights'] / 1e6:.2f} M", f"{result['code']:,}")
         steps = str(result["curve"][-1]["step"]) if result["curve"] else "–"
-        rows.append((result["title"], result["factor"], changes, *counts, steps, _number(result["seconds"], 0)))
-    return _markdown(("experiment", "factor", "`--set`", "weights", "code", "steps", "seconds"), rows)
+        rows.append((result["title"], result["factor"], changes, *counts, steps, number(result["seconds"], 0)))
+    return markdown(("experiment", "factor", "`--set`", "weights", "code", "steps", "seconds"), rows)
 
 
 def _reconstruction(results: Mapping[str, Result], anchors: Mapping[str, Result]) -> str:
@@ -102,12 +102,12 @@ def _reconstruction(results: Mapping[str, Result], anchors: Mapping[str, Result]
         cells = _figures(result["figures"])
         for place, key in ((2, "log_mel_estimated"), (4, "above_floor")):
             cells.insert(place, against_default({k: v for k, v in found[key].items() if v is not None}, name))
-        rows.append((result["title"], *cells, _number(result["seconds"], 0)))
+        rows.append((result["title"], *cells, number(result["seconds"], 0)))
     for anchor in anchors.values():
         kept, estimated, above, loud, tuned = _figures(anchor["figures"])
         rows.append((f"*{anchor['title']}*", kept, estimated, "", above, "", loud, tuned, "–"))
     columns = ("experiment", "log-mel, kept phase", "estimated phase", "against the default", "dB RMSE")
-    return _markdown((*columns, "against the default", "loud cells", "in tune", "seconds"), rows)
+    return markdown((*columns, "against the default", "loud cells", "in tune", "seconds"), rows)
 
 
 def _morphs(results: Mapping[str, Result], anchors: Mapping[str, Result]) -> str:
@@ -116,10 +116,10 @@ def _morphs(results: Mapping[str, Result], anchors: Mapping[str, Result]) -> str
         morphs = result.get("morphs")
         if not morphs:
             continue
-        shares = [(_percent(morphs[by]["in_tune"]), _number(morphs[by]["median_cents"], 1)) for by in _METHODS]
+        shares = [(percent(morphs[by]["in_tune"]), number(morphs[by]["median_cents"], 1)) for by in _METHODS]
         rows.append((result["title"], str(morphs["n"]), str(morphs["n_measured"]), *shares[0], *shares[1]))
     columns = ("experiment", "pairs", "measured", "in tune", "median cents")
-    return _markdown((*columns, "no network: in tune", "no network: median cents"), rows)
+    return markdown((*columns, "no network: in tune", "no network: median cents"), rows)
 
 
 _METHODS = ("codec", "log magnitude")
@@ -140,7 +140,7 @@ def _learning(results: Mapping[str, Result]) -> str:
         state = "unfinished" if is_unfinished(result["training"]) else "no longer falling"
         rows.append((result["title"], *cells, state))
     columns = ("experiment", "training, first epoch", "last epoch", "validation, last", "best", "at step", "at its end")
-    return _markdown(columns, rows)
+    return markdown(columns, rows)
 
 
 def _one_instrument(results: Mapping[str, Result]) -> str:
@@ -158,13 +158,13 @@ def _one_instrument(results: Mapping[str, Result]) -> str:
         )
     ]
     columns = ("network", "judged on", "log-mel, kept phase", "estimated phase", "dB RMSE", "loud cells", "in tune")
-    return _markdown(columns, rows)
+    return markdown(columns, rows)
 
 
 def _representations(representations: Mapping[str, Result]) -> str:
     rows = [(result["title"], *_figures(result["figures"])) for result in representations.values()]
     columns = ("representation of", "log-mel, kept phase", "estimated phase", "dB RMSE", "loud cells", "in tune")
-    return _markdown(columns, rows)
+    return markdown(columns, rows)
 
 
 def _probes(probes: Sequence[Result]) -> str:
@@ -177,9 +177,9 @@ def _probes(probes: Sequence[Result]) -> str:
             if line[place] is None:
                 continue
             head = (f"{line['task']}, {words}", str(line["classes"]), str(line["fitted"]), str(line[place]["n"]))
-            shares = [_percent(_shares(line, place).get(view)) for view in views]
-            rows.append((*head, _percent(line[place]["constant"]), *shares))
-    return _markdown(("what is read", "classes", "fitted to", "judged on", "constant guess", *views), rows)
+            shares = [percent(_shares(line, place).get(view)) for view in views]
+            rows.append((*head, percent(line[place]["constant"]), *shares))
+    return markdown(("what is read", "classes", "fitted to", "judged on", "constant guess", *views), rows)
 
 
 _PLACES = {"known": "known instruments", "foreign": "other instruments"}
@@ -191,11 +191,11 @@ def _shares(line: Result, place: str) -> Mapping[str, float]:
 
 def _map(maps: Mapping[str, Result]) -> str:
     rows = [
-        (name, word, _percent(found["share"][axis]), *(_number(found[key][axis], 2) for key in ("pitch", "velocity")))
+        (name, word, percent(found["share"][axis]), *(number(found[key][axis], 2) for key in ("pitch", "velocity")))
         for name, found in maps.items()
         for axis, word in enumerate(("first", "second"))
     ]
-    return _markdown(("codes of", "axis", "share of the variance", "r with pitch", "r with velocity"), rows)
+    return markdown(("codes of", "axis", "share of the variance", "r with pitch", "r with velocity"), rows)
 
 
 def _moves(moves: Mapping[str, Sequence[Result]]) -> str:
@@ -204,25 +204,27 @@ def _moves(moves: Mapping[str, Sequence[Result]]) -> str:
         for move in found:
             band = f"{move['hz'][0]:.0f}–{move['hz'][1]:.0f}"
             largest = [max(move[word], key=abs) for word in ("up", "down")]
-            shares = (_percent(move["inside"]), f"{move['width']:.0f}")
+            shares = (percent(move["inside"]), f"{move['width']:.0f}")
             rows.append((name, str(move["number"]), str(move["channel"]), band, *map(_signed, largest), *shares))
     columns = ("code of", "number", "channel", "its band, Hz", "largest change at +2 σ, dB", "at −2 σ, dB")
-    return _markdown((*columns, "squared change in its band", "band with 90 % of it, Hz"), rows)
+    return markdown((*columns, "squared change in its band", "band with 90 % of it, Hz"), rows)
 
 
 def _figures(figures: Mapping[str, list[float | None]]) -> list[str]:
     """Return log-mel (kept, estimated), dB RMSE, loud cells, share in tune."""
     keys = ("log_mel_kept", "log_mel_estimated", "above_floor", "loud_cells")
-    return [*(_number(mean(figures[key]), 2) for key in keys), _percent(mean(figures["in_tune"]))]
+    return [*(number(mean(figures[key]), 2) for key in keys), percent(mean(figures["in_tune"]))]
 
 
-def _markdown(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def markdown(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table of cells as Markdown."""
     columns = list(columns)
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _number(value: float | None, decimals: int) -> str:
+def number(value: float | None, decimals: int) -> str:
+    """Return a number with so many decimals, with a minus sign; a dash for none."""
     return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
 
 
@@ -230,5 +232,6 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """Return a share in whole percent; a dash for none."""
     return "–" if share is None else f"{100 * share:.0f} %"

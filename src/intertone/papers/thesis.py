@@ -84,6 +84,18 @@ EXPERIMENTS = (
 """The default and what differs from it in one factor; ``sgd`` gets the best of the budget's rates."""
 
 
+class Comparison(Settings):
+    """How much is done to compare representations, the same for each of them."""
+
+    train_notes: int = Field(1280, ge=2, description="different notes that are trained with")
+    passes: int = Field(4, ge=1, description="over these notes; each ends with a validation")
+    batch_size: int = Field(16, ge=2, description="notes of a step")
+    valid_notes: int = Field(64, ge=1, description="notes of a validation")
+    n_notes: int = Field(64, ge=1, description="held-out notes that are given back and judged")
+    channel_divisor: int = Field(1, ge=1, description="what the channels of every layer are divided by")
+    seed: int = Field(0, ge=0, lt=2**32, description="of the notes, their order, random phase and noise")
+
+
 class Budget(Settings):
     """How much of the experiments is done, the same for each of them."""
 
@@ -102,6 +114,7 @@ class Budget(Settings):
     n_components: int = Field(CODE_SIZE, ge=1, description="of the linear code")
     n_probe_notes: int = Field(3000, ge=10, description="training notes whose codes are read by linear probes")
     n_foreign_notes: int = Field(640, ge=2, description="held-out notes whose codes are read by linear probes")
+    comparison: Comparison = Comparison()
 
     @property
     def examples(self) -> int:
@@ -125,9 +138,18 @@ BUDGETS = {
         n_components=4,
         n_probe_notes=24,
         n_foreign_notes=8,
+        comparison=Comparison(train_notes=4, passes=2, batch_size=2, valid_notes=1, n_notes=2, channel_divisor=8),
     ),
     "cpu": Budget(),
-    "gpu": Budget(epochs=60, notes_per_epoch=4096, valid_notes=512, probe_epochs=3, n_notes=512, n_pairs=256),
+    "gpu": Budget(
+        epochs=60,
+        notes_per_epoch=4096,
+        valid_notes=512,
+        probe_epochs=3,
+        n_notes=512,
+        n_pairs=256,
+        comparison=Comparison(train_notes=12_000, passes=40, valid_notes=512, n_notes=512),
+    ),
 }
 """Seconds to see that everything works; about 80 minutes on one core of a CPU; 64 times as many steps."""
 

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from intertone.errors import InputError
@@ -11,12 +11,13 @@ from intertone.files import disk_errors, replacing
 MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def fill(text: str, tables: Mapping[str, str]) -> str:
+def fill(text: str, tables: Mapping[str, str], *, others: Collection[str] = ()) -> str:
     """Return a page with its tables replaced by the given ones.
 
     Args:
         text: Markdown with ``<!-- table: name -->`` … ``<!-- end -->`` around each table.
         tables: Name → Markdown.
+        others: Names of tables that are left as they are.
 
     Returns:
         The page; what stands outside of the marks is left as it is.
@@ -32,12 +33,13 @@ def fill(text: str, tables: Mapping[str, str]) -> str:
     if not names:
         raise InputError("the page must have a mark <!-- table: name --> … <!-- end -->, got none")
     for name in names:
-        if name not in tables:
-            raise InputError(f"a mark must name one of the tables {', '.join(tables)}, got {name}")
-    return MARK.sub(lambda found: f"{found[1]}{tables[found[2]]}\n{found[3]}", text)
+        if name not in tables and name not in others:
+            known = [*tables, *(other for other in others if other not in tables)]
+            raise InputError(f"a mark must name one of the tables {', '.join(known)}, got {name}")
+    return MARK.sub(lambda found: f"{found[1]}{tables[found[2]]}\n{found[3]}" if found[2] in tables else found[0], text)
 
 
-def read_page(page: Path, tables: Mapping[str, str]) -> str:
+def read_page(page: Path, tables: Mapping[str, str], *, others: Collection[str] = ()) -> str:
     """Return a page from disk with its tables replaced.
 
     Raises:
@@ -47,21 +49,22 @@ def read_page(page: Path, tables: Mapping[str, str]) -> str:
         text = page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise InputError(f"the page must be a readable text file, got {page}") from None
-    return fill(text, tables)
+    return fill(text, tables, others=others)
 
 
-def write_page(page: Path, tables: Mapping[str, str], pictures: Path) -> None:
+def write_page(page: Path, tables: Mapping[str, str], pictures: Path, *, others: Collection[str] = ()) -> None:
     """Replace the tables of a page, and put copies of the pictures into ``images/`` beside it.
 
     Args:
         page: The page.
         tables: Name → Markdown.
         pictures: Folder of the ``.png`` files; a copy is named after page and picture.
+        others: Names of tables that are left as they are.
 
     Raises:
         InputError: As ``read_page``, or if the page's folder cannot be written.
     """
-    text = read_page(page, tables)
+    text = read_page(page, tables, others=others)
     images = page.parent / "images"
     with disk_errors(images):
         images.mkdir(exist_ok=True)

@@ -1,0 +1,173 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from intertone.cli.paper import app as paper_app
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.models import build_model
+from intertone.papers import representations
+from intertone.papers.experiment import Laboratory
+from intertone.papers.judging import rows_in_tune
+from intertone.papers.replay import replay_representations
+from intertone.papers.representation_page import heard_rows, representation_tables
+from intertone.papers.representations import (
+    VIEWS,
+    View,
+    compare_representations,
+    given_back,
+    judge_view,
+    prepare,
+    train_on_images,
+    view_codec,
+)
+from intertone.papers.thesis import BUDGETS, CODE_SIZE, Comparison
+from intertone.papers.write_up import fill
+
+SMOKE = BUDGETS["smoke"]
+
+
+def views(*names: str) -> tuple[View, ...]:
+    return tuple(view for view in VIEWS if view.name in names)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_every_view_has_the_same_network_and_code(view: View) -> None:
+    codec, first = (view_codec(each, Comparison()) for each in (view, VIEWS[0]))
+    n_frames = codec.representation.n_frames(64000)
+    assert n_frames == 251
+    assert codec.model.latent_dim * codec.model.n_latents(n_frames) == CODE_SIZE
+    own, others = (dict(each.model.named_parameters()) for each in (codec, first))
+    assert own.keys() == others.keys()
+    assert all(torch.equal(own[name], others[name]) for name in own)
+    assert codec.representation.feature_range_db == 80
+    assert codec.sample_rate == 16000
+    assert codec.config.model.channels == (32, 64, 128, 256)
+
+
+def test_features_are_kept_in_sixteen_bits(notes: Notes) -> None:
+    codec = view_codec(VIEWS[2], SMOKE.comparison)
+    rows = notes.select(split="test")[[3, 0]]
+    images = prepare(codec, notes, rows)
+    assert (images.shape, images.dtype) == ((2, 128, 64), torch.float16)
+    true = codec.representation.analyse(notes.audio(rows[1:]))[0]
+    assert torch.equal(images[1], true[0].half())
+
+
+def test_training_learns_the_same_again(notes: Notes, tmp_path: Path) -> None:
+    comparison = Comparison(train_notes=8, passes=6, batch_size=4, valid_notes=2, channel_divisor=8)
+    seen: list[tuple[str, int, int]] = []
+    laboratory = Laboratory(
+        notes,
+        tmp_path,
+        SMOKE.model_copy(update={"comparison": comparison}),
+        on_step=lambda title, progress, steps: seen.append((title, progress.step, steps)),
+    )
+    images = torch.rand(8, 1, 64).repeat(1, 32, 1).half()
+    config = view_codec(VIEWS[2], comparison).config.model
+    curves = []
+    for _ in range(2):
+        model = build_model(config, n_features=32)
+        curves.append(train_on_images(model, images, images[:2], laboratory=laboratory, title="rows"))
+        assert not model.training
+    assert curves[0] == curves[1]
+    assert curves[0]["training"][-1] < 0.9 * curves[0]["training"][0]
+    assert len(curves[0]["valid"]) == 6
+    assert seen[:12] == [("rows", step, 2) for step in range(1, 13)]
+    with pytest.raises(InputError, match="4 notes to train with and one to validate, got 3 and 2"):
+        train_on_images(model, images[:3], images[:2], laboratory=laboratory, title="rows")
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_alone_is_the_way_back_of_the_representation(view: View, notes: Notes) -> None:
+    codec = view_codec(view, SMOKE.comparison)
+    rows = notes.select(split="test")[[1, 4]]
+    found: dict[str, Any] = judge_view(codec, notes, rows, rows_in_tune(notes, rows), seed=0)
+    # the representation alone keeps a note; a network that has learnt nothing does not
+    assert max(found["alone"]["log_mel"]) < 3 < 10 < min(found["network"]["log_mel"])
+    assert max(abs(error) for error in found["alone"]["loud_cells"]) < 1
+    assert found["alone"]["in_tune"] == [1.0, 1.0]
+    assert judge_view(codec, notes, rows[:1], [False], seed=0)["alone"]["in_tune"] == [None]
+    sounds = given_back(codec, notes.audio(rows), seed=0)
+    assert {way: sound.shape for way, sound in sounds.items()} == {
+        "network": (2, notes.samples),
+        "alone": (2, notes.samples),
+    }
+
+
+def test_what_is_done_is_not_done_again(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(representations, "VIEWS", views("spectrogram"))
+    laboratory = Laboratory(notes, tmp_path, SMOKE)
+    first = compare_representations(laboratory)["spectrogram"]
+    assert (first["rows"], first["frames"], first["notes"], first["steps"]) == (512, 64, 4, 4)
+    assert [len(first[curve]) for curve in ("training", "valid")] == [2, 2]
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("done again")
+
+    monkeypatch.setattr(representations, "train_on_images", never)
+    assert compare_representations(Laboratory(notes, tmp_path, SMOKE))["spectrogram"] == first
+    other = SMOKE.model_copy(update={"comparison": SMOKE.comparison.model_copy(update={"seed": 1})})
+    with pytest.raises(AssertionError, match="done again"):
+        compare_representations(Laboratory(notes, tmp_path, other))
+
+
+def test_notes_of_another_rate_are_refused(notes: Notes, tmp_path: Path) -> None:
+    other = Notes.open(notes.folder)
+    other.sample_rate = 44100
+    with pytest.raises(InputError, match="must have a sample_rate of 16000 Hz, got 44100"):
+        compare_representations(Laboratory(other, tmp_path, SMOKE))
+
+
+def test_a_table_shows_median_and_mean() -> None:
+    figures = {"log_mel": [1.0, 2.0, 6.0], "loud_cells": [-1.0, -2.0, -3.0], "in_tune": [1.0, None, 0.0]}
+    result = {"title": "a", "rows": 512, "frames": 251, "strides": [[2, 4]], "weights": 2_160_000, "code": 2048}
+    result |= {"notes": 1500, "steps": 465, "training": [9.0], "valid": [10.0], "network": figures, "alone": figures}
+    tables = representation_tables({"a": {**result, "analysis_seconds": 0.07, "training_seconds": 300.2}})
+    rows = [table.splitlines()[2] for table in tables.values()]
+    assert rows == [
+        "| a | network | 2.00 | 3.00 | −2.00 | 50 % |",
+        "| a | 512 × 251 | 2×4 | 2.16 M | 2,048 | 1,500 | 465 | 0.070 | 300 | 9.00 | 10.00 |",
+    ]
+
+
+def test_other_tables_of_the_page_stay() -> None:
+    text = "<!-- table: map -->\n| old |\n<!-- end -->\n<!-- table: moves -->\n| old |\n<!-- end -->\n"
+    found = fill(text, {"map": "| new |"}, others=("map", "moves"))
+    assert found == "<!-- table: map -->\n| new |\n<!-- end -->\n<!-- table: moves -->\n| old |\n<!-- end -->\n"
+    with pytest.raises(InputError, match="one of the tables map, got moves"):
+        fill(text, {"map": ""}, others=("map",))
+
+
+def test_the_command_does_this_part_alone(notes: Notes, tmp_path: Path) -> None:
+    page, out = tmp_path / "thesis.md", tmp_path / "out"
+    kept = "<!-- table: settings -->\n| mine |\n<!-- end -->\n"
+    page.write_text(kept + "<!-- table: three-representations -->\n<!-- end -->\n")
+    words = ["thesis", "--budget", "smoke", "--only", "representations", "--data", str(notes.folder), "-o", str(out)]
+    done = CliRunner().invoke(paper_app, [*words, "--write", str(page), "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    tables = json.loads(done.stdout)["tables"]
+    assert list(tables) == ["three-representations", "three-settings"]
+    assert len(tables["three-representations"].splitlines()) == 2 + 2 * len(VIEWS)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith(kept)
+    assert tables["three-representations"] in text
+    assert (tmp_path / "images" / "thesis-representations.png").is_file()
+    assert sorted(path.name for path in out.iterdir()) == [
+        "pictures",
+        "representations.html",
+        "results",
+        "runs",
+        "sounds",
+    ]
+    assert len(list((out / "sounds").iterdir())) == 2 * 4  # two notes, three views and the note itself
+    assert (out / "representations.html").read_text(encoding="utf-8").count("<audio") == 8
+    laboratory = Laboratory(notes, out, SMOKE)
+    assert replay_representations(laboratory, command="again") == tables
+    pitches = notes.pitch[heard_rows(laboratory)]
+    assert np.array_equal(pitches, np.sort(pitches))
