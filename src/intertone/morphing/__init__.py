@@ -1,12 +1,12 @@
 """Sounds in, new sound out: how much of each, and what is done between them."""
 
+from intertone.morphing.matching import match_shapes
 from intertone.morphing.settings import MorphConfig, note_hz, parse_note
 from intertone.morphing.steps import (
     ATTRIBUTES,
     Sources,
     analyse_sounds,
     even_mixes,
-    match_shapes,
     morph,
     morph_sources,
     morph_steps,

@@ -1,9 +1,9 @@
 """How sounds are morphed, beside how much of each."""
 
 import re
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from intertone.config import Settings
 from intertone.pitch import pitch_to_hz
@@ -40,6 +40,12 @@ class MorphConfig(Settings):
                 f"pitch must be glide, free, a letter of a sound (a, b) or a note (A3, C#4, 60), got {pitch}"
             )
         return pitch
+
+    @model_validator(mode="after")
+    def _check_hold(self) -> Self:
+        if self.hold_seconds is not None and self.alignment != "envelope":
+            raise ValueError(f"a sound that is held must have the alignment envelope, got {self.alignment}")
+        return self
 
 
 def parse_note(text: str) -> float | None:

@@ -1,6 +1,5 @@
 """Sounds in, new sound out: brought to one time, mixed, and what the way back needs."""
 
-import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
 from intertone.loudness import integrated_loudness
 from intertone.metrics.spectral import LOG_MEL_16K, log_mel
+from intertone.morphing.matching import match_shapes
 from intertone.morphing.settings import MorphConfig, note_hz
 from intertone.morphing.weights import Mix, MixCurve, mix_weights
 from intertone.representation import PhaseConfig, Representation
@@ -28,8 +28,6 @@ EVEN_STEPS = 11
 
 MOST_GAIN_DB = 24.0
 """What a morph is made louder by at most."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -157,7 +155,7 @@ def morph_steps(
 
 
 def analyse_sounds(codec: Codec, *sounds: Tensor) -> Sources:
-    """Analyse sounds for morphs at any ratios.
+    """Analyse sounds, one or more, for morphs at any ratios.
 
     Args:
         codec: The codec.
@@ -196,7 +194,7 @@ def morph_sources(
 
     Args:
         sources: From ``analyse_sounds``.
-        mix: As for ``morph``.
+        mix: As for ``morph``; of one sound, one weight: ``(1.0,)``.
         config: As for ``morph``.
         ratios: As for ``morph``.
         phase: As for ``morph``.
@@ -204,13 +202,18 @@ def morph_sources(
 
     Returns:
         Audio, ``(*sources.leading, samples)``.
+
+    Raises:
+        InputError: As ``morph``, or if a spectrogram shall be held.
     """
     config, ratios = config or MorphConfig(), ratios or {}
     representation, codec = sources.representation, sources.codec
     weights = _weights(sources, mix)
     own = {name: _weights(sources, value) for name, value in ratios.items()}
     timing = own.get("envelope", weights)
-    aligned = representation.align(sources.images, timing, alignment=config.alignment)
+    if config.hold_seconds is not None and not representation.bends_time:
+        raise InputError("a sound that is held must be shown by a codec that hears pitch, not by one of spectrograms")
+    aligned = representation.align(sources.images, timing, alignment=config.alignment, hold_seconds=config.hold_seconds)
     features, contexts = [image for image, _ in aligned], [context for _, context in aligned]
     pitch = _pitch_weights(config, len(features), own.get("pitch", weights) if config.pitch == "free" else weights)
     context = representation.mix_contexts(contexts, weights, pitch=pitch, median_hz=note_hz(config.pitch))
@@ -229,7 +232,10 @@ def morph_sources(
     if phase is not None and phase.method == "kept":  # at an end: the sound's own context
         context = contexts[int(weights.argmax())]
     sound = representation.synthesise(mixed, context, phase=phase, generator=generator).cpu()
-    return _levelled(sound, sources, own.get("envelope", weights)).reshape(*sources.leading, -1)
+    itself = _at_end(weights) and note_hz(config.pitch) is None and config.hold_seconds is None
+    if representation.bends_time and not itself:
+        sound = _levelled(sound, sources, own.get("envelope", weights))
+    return sound.reshape(*sources.leading, -1)
 
 
 def even_mixes(sources: Sources, mixes: Sequence[Mix], config: MorphConfig) -> list[Mix]:
@@ -272,43 +278,6 @@ def even_mixes(sources: Sources, mixes: Sequence[Mix], config: MorphConfig) -> l
         MixCurve(mix.seconds, tuple(bent(ratio) for ratio in mix.ratios)) if isinstance(mix, MixCurve) else bent(mix)  # type: ignore[arg-type]
         for mix in mixes
     ]
-
-
-def match_shapes(*sounds: Tensor, shortest: int = 0, lengths: bool = True) -> tuple[Tensor, ...]:
-    """Give sounds the same number of axes and channels, and of samples; what was done is logged.
-
-    Args:
-        sounds: ``(samples,)``, ``(channels, samples)`` or ``(batch, channels, samples)``.
-        shortest: Samples that all shall have at least.
-        lengths: Whether all shall have the same length.
-
-    Returns:
-        All, completed: the shorter with silence, those with fewer channels with the mean of their channels.
-
-    Raises:
-        InputError: If some are batches and others are not batches of the same size.
-
-    Example:
-        >>> [tuple(sound.shape) for sound in match_shapes(torch.ones(3), torch.ones(2, 5))]
-        [(2, 5), (2, 5)]
-    """
-    axes = max(sound.ndim for sound in sounds)
-    if axes == 3 and len({tuple(sound.shape[:-2]) for sound in sounds}) > 1:
-        shapes = " and ".join(str(tuple(sound.shape)) for sound in sounds)
-        raise InputError(f"both sounds must be batches of one size, got {shapes}")
-    sounds = tuple(sound.unsqueeze(0) if sound.ndim < 2 <= axes else sound for sound in sounds)
-    longest = max(*(sound.shape[-1] for sound in sounds), shortest)
-    channels = max(sound.shape[-2] for sound in sounds) if axes > 1 else None
-    completed = []
-    for index, sound in enumerate(sounds):
-        name = chr(ord("A") + index)
-        samples = longest if lengths else max(sound.shape[-1], shortest)
-        if sound.shape[-1] < samples:
-            logger.info("%s was completed with silence, from %d to %d samples", name, sound.shape[-1], samples)
-        if channels and sound.shape[-2] < channels:
-            logger.info("%s was spread from %d to %d channels", name, sound.shape[-2], channels)
-        completed.append(_complete(sound, channels, samples))
-    return tuple(completed)
 
 
 def _steps(
@@ -360,10 +329,8 @@ def _at_end(weights: Tensor) -> bool:
 
 
 def _levelled(sound: Tensor, sources: Sources, weights: Tensor) -> Tensor:
-    """Return sounds as loud as is between the sources, where these have a loudness and the mix is not an end."""
+    """Return sounds as loud as is between the sources, where these have a loudness."""
     shares = weights.double().reshape(len(sources.images), -1).mean(1).tolist()
-    if not sources.representation.bends_time or _at_end(weights):
-        return sound
     levels = []
     for item, one in enumerate(sound):
         known = [loudness[item] for loudness in sources.loudness]
@@ -385,13 +352,3 @@ def _heard(sound: Tensor, sources: Sources) -> Tensor:
     """Return the downmix of all sounds of a morph at the rate of log-mel, ``(samples,)``."""
     mono = sound.reshape(-1, sound.shape[-1]).mean(0)
     return resample(mono, sources.codec.sample_rate, LOG_MEL_16K.stft.sample_rate)
-
-
-def _complete(sound: Tensor, channels: int | None, samples: int) -> Tensor:
-    if sound.shape[-1] < samples:
-        sound = torch.nn.functional.pad(sound, (0, samples - sound.shape[-1]))
-    if channels and sound.shape[-2] < channels:
-        mean = sound.mean(-2, keepdim=True)
-        missing = channels - sound.shape[-2]
-        sound = torch.cat([sound, mean.expand(*sound.shape[:-2], missing, sound.shape[-1])], -2)
-    return sound

@@ -198,12 +198,17 @@ class SnappedRepresentation:
             sounds.append(self._resampled(sound, self.config.spectrogram.hop_length, source=hop)[..., :samples])
         return torch.stack(sounds).reshape(context.audio.shape)
 
+    def settle(self, features: Tensor, context: SnappedContext) -> tuple[Tensor, SnappedContext]:
+        """Return both as they are: a spectrogram's cells are mixed as they are."""
+        return features, context
+
     def align(
         self,
         images: Sequence[tuple[Tensor, SnappedContext]],
         weights: Tensor,
         *,
         alignment: Alignment = "none",
+        hold_seconds: float | None = None,
     ) -> list[tuple[Tensor, SnappedContext]]:
         """Return the sounds as they are: a spectrogram's time is not bent.
 
@@ -211,6 +216,7 @@ class SnappedRepresentation:
             images: Features and context of each, of one shape.
             weights: Not used.
             alignment: Not used.
+            hold_seconds: Not used.
 
         Returns:
             ``images``.

@@ -1,0 +1,57 @@
+"""Sounds of different shapes, completed until they fit each other."""
+
+import logging
+
+import torch
+from torch import Tensor
+
+from intertone.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def match_shapes(*sounds: Tensor, shortest: int = 0, lengths: bool = True) -> tuple[Tensor, ...]:
+    """Give sounds the same number of axes and channels, and of samples; what was done is logged.
+
+    Args:
+        sounds: ``(samples,)``, ``(channels, samples)`` or ``(batch, channels, samples)``.
+        shortest: Samples that all shall have at least.
+        lengths: Whether all shall have the same length.
+
+    Returns:
+        All, completed: the shorter with silence, those with fewer channels with the mean of their channels.
+
+    Raises:
+        InputError: If some are batches and others are not batches of the same size.
+
+    Example:
+        >>> [tuple(sound.shape) for sound in match_shapes(torch.ones(3), torch.ones(2, 5))]
+        [(2, 5), (2, 5)]
+    """
+    axes = max(sound.ndim for sound in sounds)
+    if axes == 3 and len({tuple(sound.shape[:-2]) for sound in sounds}) > 1:
+        shapes = " and ".join(str(tuple(sound.shape)) for sound in sounds)
+        raise InputError(f"both sounds must be batches of one size, got {shapes}")
+    sounds = tuple(sound.unsqueeze(0) if sound.ndim < 2 <= axes else sound for sound in sounds)
+    longest = max(*(sound.shape[-1] for sound in sounds), shortest)
+    channels = max(sound.shape[-2] for sound in sounds) if axes > 1 else None
+    completed = []
+    for index, sound in enumerate(sounds):
+        name = chr(ord("A") + index)
+        samples = longest if lengths else max(sound.shape[-1], shortest)
+        if sound.shape[-1] < samples:
+            logger.info("%s was completed with silence, from %d to %d samples", name, sound.shape[-1], samples)
+        if channels and sound.shape[-2] < channels:
+            logger.info("%s was spread from %d to %d channels", name, sound.shape[-2], channels)
+        completed.append(_complete(sound, channels, samples))
+    return tuple(completed)
+
+
+def _complete(sound: Tensor, channels: int | None, samples: int) -> Tensor:
+    if sound.shape[-1] < samples:
+        sound = torch.nn.functional.pad(sound, (0, samples - sound.shape[-1]))
+    if channels and sound.shape[-2] < channels:
+        mean = sound.mean(-2, keepdim=True)
+        missing = channels - sound.shape[-2]
+        sound = torch.cat([sound, mean.expand(*sound.shape[:-2], missing, sound.shape[-1])], -2)
+    return sound
