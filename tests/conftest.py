@@ -12,8 +12,8 @@ from intertone.codec import Codec, CodecConfig
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.evaluate.morphs import random_codec
-from intertone.models import ConvBottleneckConfig, ConvConfig
-from intertone.representation import DecibelConfig
+from intertone.models import ConditionedConfig, ConvBottleneckConfig, ConvConfig
+from intertone.representation import DecibelConfig, HarmonicConfig
 
 SAMPLE_RATE = 16000
 
@@ -85,3 +85,14 @@ def codec_folder(small_codec: Codec, tmp_path: Path) -> Path:
     """The small codec on disk."""
     small_codec.save(tmp_path / "codec", card="# small\n")
     return tmp_path / "codec"
+
+
+@pytest.fixture(scope="session")
+def harmonic_codec() -> Codec:
+    """A codec of harmonic images with few, random weights, at 16 kHz."""
+    representation = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
+    model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
+    codec = Codec(CodecConfig(representation=representation, model=model))
+    with torch.no_grad():  # untrained it is silent
+        codec.model.decoder[-1].change.bias += 0.7
+    return codec

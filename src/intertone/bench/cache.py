@@ -17,6 +17,7 @@ from intertone.bench.judge import Rows
 from intertone.bench.pair import Pair
 from intertone.bench.score import BENCH_VERSION
 from intertone.bench.summary import METRICS, PARTS
+from intertone.codec import Codec
 from intertone.errors import InputError
 from intertone.files import write_json
 
@@ -24,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 AROUND = ("__init__", "cache", "exchange", "pool", "recorded", "report", "run", "summary")
 """Files of this folder that change no row."""
+
+OF_CODECS = ("codec.py", "models/*.py", "morphing/*.py", "representation/*.py", "tracking/*.py")
+"""What else decides the rows of a codec."""
 
 NEEDED = ("audio.py", "latent.py", "loudness.py", "phase.py", "pitch.py", "stft.py")
 FIGURES = {*METRICS, *PARTS, "morph_score", "seconds"}
@@ -35,25 +39,45 @@ def default_cache() -> Path:
     return Path(home) / "intertone" / "bench"
 
 
-def read_rows(folder: Path | None, pair: Pair) -> Rows:
-    """Return what is known of a pair: whole rows only, none where there is no file or a damaged one."""
+def codec_mark(codec: Codec | None) -> str:
+    """Return a text that is another one as soon as a codec's settings, weights, device or code are; empty for none."""
+    if codec is None:
+        return ""
+    digest = hashlib.sha256(f"{codec.config.model_dump_json()} {codec.device.type} {_source(OF_CODECS)}".encode())
+    for name, value in sorted(codec.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:24]
+
+
+def read_rows(folder: Path | None, pair: Pair, mark: str = "") -> Rows:
+    """Return what is known of a pair: whole rows only, none where there is no file or a damaged one.
+
+    Args:
+        folder: Where the rows are kept, or None.
+        pair: The pair.
+        mark: From ``codec_mark`` for the rows of a codec; empty for those of everything else.
+
+    Returns:
+        The rows.
+    """
     if folder is None:
         return {}
     try:
-        content = json.loads((folder / _name(pair)).read_text(encoding="utf-8"))
+        content = json.loads((folder / _name(pair, mark)).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     rows = content.items() if isinstance(content, dict) else ()
     return {name: row for name, row in rows if isinstance(row, dict) and _is_whole(row)}
 
 
-def write_rows(folder: Path, pair: Pair, rows: Mapping[str, Any]) -> None:
+def write_rows(folder: Path, pair: Pair, rows: Mapping[str, Any], mark: str = "") -> None:
     """Keep the rows of a pair; where that is not possible, say so and go on."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / _name(pair), rows)
+        write_json(folder / _name(pair, mark), rows)
     except (InputError, OSError) as error:
-        logger.warning("the baselines of %s could not be cached: %s", pair.name, error)
+        logger.warning("the rows of %s could not be cached: %s", pair.name, error)
 
 
 def _is_whole(row: Mapping[str, Any]) -> bool:
@@ -63,21 +87,22 @@ def _is_whole(row: Mapping[str, Any]) -> bool:
     )
 
 
-def _name(pair: Pair) -> str:
+def _name(pair: Pair, mark: str) -> str:
     """Return a name that is another one as soon as the sounds, the version or what judges them are."""
     text = f"{BENCH_VERSION} {_source()} {pair.kind} {pair.f0_a!r} {pair.f0_b!r} {pair.sample_rate} {type(pair)}"
-    digest = hashlib.sha256(text.encode())
+    digest = hashlib.sha256(" ".join([text, *mark.split()]).encode())
     for sound in (pair.a, pair.b):
         digest.update(sound.contiguous().numpy().tobytes())
     return f"v{BENCH_VERSION}-{digest.hexdigest()[:24]}.json"
 
 
 @once
-def _source() -> str:
+def _source(more: tuple[str, ...] = ()) -> str:
     """Return a hash of the code, and of the libraries' versions, when it was first asked for."""
     package = Path(__file__).parent.parent
     files = [path for path in package.glob("bench/*.py") if path.stem not in AROUND]
     files += [*package.glob("metrics/*.py"), *(package / name for name in NEEDED)]
+    files += [path for pattern in more for path in package.glob(pattern)]
     digest = hashlib.sha256(f"{torch.__version__} {np.__version__} {scipy.__version__}".encode())
     for file in sorted(files):
         digest.update(file.read_bytes())

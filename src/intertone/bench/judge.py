@@ -9,12 +9,12 @@ from torch import Tensor
 
 from intertone.bench.decoys import DECOYS, one_sound, third_instrument
 from intertone.bench.material import ALL_RATIOS, SyntheticPair, oracle, third_sound
-from intertone.bench.methods import METHODS, codec_method
+from intertone.bench.methods import CODEC, METHODS, codec_methods
 from intertone.bench.pair import Method, Pair
 from intertone.bench.score import judge_ends, judge_row
 from intertone.codec import Codec
 
-ORACLE, CODEC = "oracle", "codec"
+ORACLE = "oracle"
 
 Rows = dict[str, dict[str, Any]]
 """Method → what was measured of one pair; ``seconds`` is the time of one morph."""
@@ -45,13 +45,11 @@ def method_of(name: str, codec: Codec | None) -> Method:
     Raises:
         ValueError: If there is none, or it is the codec and there is none.
     """
-    if name == CODEC:
-        if codec is None:
-            raise ValueError("the codec must be given, got None")
-        return codec_method(codec)
-    known = {ORACLE: oracle, **METHODS, **DECOY_METHODS}
+    if name == CODEC and codec is None:
+        raise ValueError("the codec must be given, got None")
+    known = {**codec_methods(codec), ORACLE: oracle, **METHODS, **DECOY_METHODS}
     if name not in known:
-        raise ValueError(f"the method must be one of {', '.join([CODEC, *known])}, got {name}")
+        raise ValueError(f"the method must be one of {', '.join(known)}, got {name}")
     return known[name]
 
 
@@ -61,7 +59,7 @@ def morph_and_judge(pair: Pair, names: Sequence[str], codec: Codec | None) -> Ro
     Args:
         pair: The pair.
         names: Methods, as ``method_of`` takes them.
-        codec: For the method ``codec``.
+        codec: For its own methods.
 
     Returns:
         A row for each name.

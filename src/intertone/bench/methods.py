@@ -1,6 +1,6 @@
 """The methods that the bench compares, by name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,8 @@ from intertone.bench.harmonic import harmonic_morph
 from intertone.bench.pair import Method, Pair
 from intertone.bench.transport import optimal_transport
 from intertone.codec import Codec
-from intertone.morphing import morph_steps
+from intertone.morphing import MorphConfig, analyse_sounds, morph_sources, morph_steps
+from intertone.representation import PhaseConfig
 
 METHODS: dict[str, Method] = {
     "crossfade": crossfade,
@@ -23,20 +24,53 @@ METHODS: dict[str, Method] = {
 """What a codec is compared with, the simplest first. Aligned and harmonic are told the pitches."""
 
 
-def codec_method(codec: Codec) -> Method:
-    """Return the morph of a codec as a method of the bench.
+CODEC, ALONE, IMAGE = "codec", "network alone", "image"
+CODEC_METHODS = (CODEC, ALONE, IMAGE)
+"""A codec as it is shipped; and where its images go without a network, what each of the two is by itself."""
+
+
+def codec_methods(codec: Codec | None) -> dict[str, Method]:
+    """Return the morphs that a codec is judged by.
 
     Args:
-        codec: The codec; both sounds are encoded once, and every ratio starts from the same random phase.
+        codec: The codec, or None. Both sounds are analysed once, and every ratio starts from the same random numbers.
 
     Returns:
-        A method, which raises ``ValueError`` for a pair that is not at the codec's sample rate.
+        ``codec``: its morph as it is shipped. Where that carries the network, also ``network alone``, with nothing of
+        the sounds' own noise, and ``image``: the same morph without a network. Each raises ``ValueError`` for a pair
+        that is not at the codec's sample rate. None where there is no codec.
     """
+    if codec is None:
+        return {}
+    if not codec.representation.bends_time:
+        return {CODEC: _method(codec, MorphConfig())}
+    return {
+        CODEC: _method(codec, MorphConfig()),
+        ALONE: _method(codec, MorphConfig(network="alone"), own_noise=False),
+        IMAGE: _method(codec, MorphConfig(network="none")),
+    }
 
+
+def _method(codec: Codec, config: MorphConfig, *, own_noise: bool = True) -> Method:
     def through_codec(pair: Pair, ratios: Sequence[float]) -> Tensor:
         if pair.sample_rate != codec.sample_rate:
             raise ValueError(f"pairs must be at the codec's {codec.sample_rate} Hz, got {pair.sample_rate} Hz")
-        sounds = morph_steps(codec, pair.a, pair.b, mixes=ratios)
-        return torch.stack([sound[..., : len(pair.a)] for sound in sounds])
+        if own_noise:
+            sounds = morph_steps(codec, pair.a, pair.b, mixes=ratios, config=config)
+        else:
+            sounds = _without_noise(codec, pair, ratios, config)
+        return torch.stack([_as_long(sound, len(pair.a)) for sound in sounds])
 
     return through_codec
+
+
+def _without_noise(codec: Codec, pair: Pair, ratios: Sequence[float], config: MorphConfig) -> Iterator[Tensor]:
+    sources = analyse_sounds(codec, pair.a, pair.b)
+    for ratio in ratios:
+        generator = torch.Generator().manual_seed(0)
+        yield morph_sources(sources, ratio, config=config, phase=PhaseConfig(), generator=generator)
+
+
+def _as_long(sound: Tensor, samples: int) -> Tensor:
+    """A morph lies in length between its ends too; the pair's are completed with silence."""
+    return torch.nn.functional.pad(sound, (0, max(0, samples - len(sound))))[:samples]

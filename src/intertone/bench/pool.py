@@ -23,7 +23,7 @@ def judge_jobs(jobs: Sequence[Job], codec: Codec | None, workers: int) -> Iterat
 
     Args:
         jobs: Pairs, and the methods of each.
-        codec: For the method ``codec``.
+        codec: For its own methods.
         workers: Processes; with one, or one job, this process does the work.
 
     Returns:

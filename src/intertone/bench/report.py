@@ -1,14 +1,16 @@
 """The bench's result as tables, a plain verdict, and a page to look at and listen to."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from intertone.bench.judge import CODEC, DECOY_METHODS, ORACLE, method_of
+from intertone.bench.judge import DECOY_METHODS, ORACLE, method_of
 from intertone.bench.material import SyntheticPair
+from intertone.bench.methods import ALONE, CODEC, CODEC_METHODS, IMAGE
 from intertone.bench.pair import KINDS, Pair
 from intertone.bench.score import GATES
-from intertone.bench.summary import RIVAL
+from intertone.bench.summary import ALIGNED, RIVAL
 from intertone.codec import Codec
 from intertone.files import staged_folder, write_json
 from intertone.page import Block, Clip, Command, Listening, Picture, Points, Section, Table, render_page
@@ -111,7 +113,8 @@ def verdict(result: Mapping[str, Any], name: str) -> list[str]:
         score = line["morph_score"]
         kinds = ", ".join(f"{score[kind]:.0f} {kind}" for kind in KINDS if kind in score)
         ranks = sorted(part["summary"], key=lambda other: -part["summary"][other]["morph_score"]["mean"])
-        ranks = [other for other in ranks if other not in DECOY_METHODS and other != ORACLE]
+        beside = (*DECOY_METHODS, ORACLE, *(other for other in CODEC_METHODS if other != name))
+        ranks = [other for other in ranks if other not in beside]
         place = f"place {ranks.index(name) + 1} of {len(ranks)}" if len(ranks) > 1 else ""
         weak = "; ".join(f"{kind}: {PART_NAMES[part_name]}" for kind, part_name in line["weakest"].items())
         failed = {gate: count for gate, count in line["gate_failures"].items() if count["failed"]}
@@ -121,8 +124,20 @@ def verdict(result: Mapping[str, Any], name: str) -> list[str]:
         lines.append(
             f"{title}: {name} scores {words}. Its weakest part by class – {weak}. "
             + (f"It fails most often {gates}." if gates else "It passes every gate that counts.")
+            + (_beside(part["summary"]) if name == CODEC else "")
         )
     return lines
+
+
+def _beside(summary: Mapping[str, Any]) -> str:
+    """Return how a codec stands beside its two halves and the harmonic baseline."""
+    mean = {name: line["morph_score"]["mean"] for name, line in summary.items()}
+    if IMAGE not in mean:
+        return ""
+    wins = summary[CODEC]["aligned_win_rate"]
+    words = f" Without its network it scores {mean[IMAGE]:.1f}, the network alone {mean[ALONE]:.1f}"
+    words += f", the harmonic baseline {mean['harmonic']:.1f}" if "harmonic" in mean else ""
+    return words + (f". It beats {ALIGNED} on {_share(wins)} of the pairs." if wins is not None else ".")
 
 
 def to_markdown(result: Mapping[str, Any], *, command: str) -> str:
@@ -206,7 +221,7 @@ def _listen(pair: Pair, result: Mapping[str, Any], codec: Codec | None) -> Liste
     rows = next(part["pairs"][pair.name]["rows"] for part in result["parts"].values() if pair.name in part["pairs"])
     sounds = {"A": pair.a}
     for name in rows:
-        if name not in DECOY_METHODS and (name != CODEC or codec is not None):
+        if name not in DECOY_METHODS and (name not in CODEC_METHODS or codec is not None):
             sounds[name] = method_of(name, codec)(pair, [0.5])[0]
     sounds["B"] = pair.b
     clips = []
@@ -257,9 +272,13 @@ def _others(title: str, summary: Mapping[str, Any]) -> Table:
     note = (
         "Reported, not judged. Off axis: distance from the line between the ends. End jump: the steps from 0 to 0.02 "
         "and from 0.98 to 1 over the median step, each for its size: more than 2 says that the ends are copies. "
-        "Midpoint: SoundMorpher's measure, on log-mel. Loudness: from moving evenly."
+        "Midpoint: SoundMorpher's measure, on log-mel. Loudness: from moving evenly. Wins aligned: as wins, over "
+        f"{ALIGNED}."
     )
-    return _figures(f"{title}: other figures", note, OTHERS, summary)
+    table = _figures(f"{title}: other figures", note, OTHERS, summary)
+    wins = [_share(line["aligned_win_rate"]) for line in summary.values()]
+    rows = [(*row, share) for row, share in zip(table.rows, wins, strict=True)]
+    return replace(table, columns=(*table.columns, "wins aligned"), rows=rows)
 
 
 def _figures(title: str, note: str, names: Mapping[str, str], summary: Mapping[str, Any]) -> Table:

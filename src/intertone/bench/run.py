@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from intertone.bench.cache import read_rows, write_rows
-from intertone.bench.judge import CODEC, DECOY_METHODS, ORACLE, Rows, names_for
+from intertone.bench.cache import codec_mark, read_rows, write_rows
+from intertone.bench.judge import DECOY_METHODS, ORACLE, Rows, names_for
 from intertone.bench.material import ALL_RATIOS, PAIRS, SyntheticPair, synthetic_pair
-from intertone.bench.methods import METHODS
+from intertone.bench.methods import CODEC_METHODS, METHODS, codec_methods
 from intertone.bench.pair import Pair
 from intertone.bench.pool import judge_jobs
 from intertone.bench.score import BENCH_VERSION, gates
@@ -56,10 +56,10 @@ def run_bench(
 
     Args:
         pairs: All at one sample rate, which is the codec's if there is one; names are unique.
-        codec: What is judged beside the baselines, or None.
+        codec: What is judged beside the baselines, or None; one whose images go without a network, by them too.
         methods: Names of the baselines; default all.
         decoys: Whether synthetic pairs are given to the decoys too.
-        cache: Folder where rows of everything but the codec are kept, or None.
+        cache: Folder where rows are kept, or None.
         workers: Processes; with more than one, a script that calls this must be guarded by ``__name__``.
         progress: Called with (pairs done, of how many).
 
@@ -78,21 +78,19 @@ def run_bench(
         raise ValueError("every pair must have a name of its own, got one twice")
     wanted = [name for name in METHODS if methods is None or name in methods]
     found: dict[str, Rows] = {}
-    stored: dict[str, Rows] = {}
     jobs = []
+    own, mark = [*codec_methods(codec)], codec_mark(codec) if cache else ""
     for pair in pairs:
-        known, names = read_rows(cache, pair), names_for(pair, wanted, decoys=decoys)
-        stored[pair.name] = known
+        names = [*own, *names_for(pair, wanted, decoys=decoys)]
+        known = read_rows(cache, pair) | (read_rows(cache, pair, mark) if own else {})
         found[pair.name] = {name: known[name] for name in names if name in known}
-        missing = [name for name in names if name not in known] + ([CODEC] if codec else [])
-        if missing:
+        if missing := [name for name in names if name not in known]:
             jobs.append((pair, missing))
     done = len(pairs) - len(jobs)
     for pair, rows in judge_jobs(jobs, codec, workers):
         found[pair.name] |= rows
-        new = {name: row for name, row in rows.items() if name != CODEC}
-        if cache is not None and new:
-            write_rows(cache, pair, stored[pair.name] | new)
+        if cache is not None:
+            _keep(cache, pair, rows, own, mark)
         done += 1
         if progress:
             progress(done, len(pairs))
@@ -100,8 +98,18 @@ def run_bench(
     return {"bench_version": BENCH_VERSION, "sample_rate": rates.pop(), "ratios": list(ALL_RATIOS), "pairs": result}
 
 
+def _keep(cache: Path, pair: Pair, rows: Rows, own: Sequence[str], mark: str) -> None:
+    """Keep new rows beside those that are known: the codec's in a file of their own."""
+    for place, new in (
+        ("", {name: row for name, row in rows.items() if name not in own}),
+        (mark, {name: row for name, row in rows.items() if name in own}),
+    ):
+        if new:
+            write_rows(cache, pair, read_rows(cache, pair, place) | new, place)
+
+
 def _entry(pair: Pair, rows: Rows) -> dict[str, Any]:
     reference = rows.get(ORACLE)
-    order = [name for name in (CODEC, ORACLE, *METHODS, *DECOY_METHODS) if name in rows]
+    order = [name for name in (*CODEC_METHODS, ORACLE, *METHODS, *DECOY_METHODS) if name in rows]
     judged = {name: {**rows[name], "gates": gates(rows[name], reference)} for name in order}
     return {"kind": pair.kind, "title": pair.title, "rows": judged}

@@ -17,6 +17,9 @@ RANKING = ("oracle", "harmonic", "log magnitude", "crossfade", "warped crossfade
 RIVAL = RANKING[2]
 """Whom a method has to beat pair by pair."""
 
+ALIGNED = "aligned log magnitude"
+"""A rival that is told the pitches."""
+
 N_RESAMPLES = 2000
 METRICS = (
     "endpoint_error",
@@ -52,8 +55,9 @@ def summarise(pairs: Mapping[str, Mapping[str, Any]], *, seed: int = 0) -> dict[
         Method → ``n``; ``draws``: mean score of the pairs of each seed, by what stands before the slash of their names;
         ``morph_score``: ``mean``, ``low`` and ``high`` (95 % of bootstrap means over the pairs) and the
         mean of each kind that there is; ``gate_pass_rate``, the share of pairs that pass every gate that counts;
-        ``gate_failures``: gate → how many pairs fail it, of how many; ``win_rate`` over log-magnitude interpolation,
-        None for itself; ``metrics`` and ``parts``: means over the pairs that have them; ``weakest``: kind → the part
+        ``gate_failures``: gate → how many pairs fail it, of how many; ``win_rate`` over log-magnitude interpolation
+        and ``aligned_win_rate`` over that of aligned pitches, None for themselves and where there is no such row;
+        ``metrics`` and ``parts``: means over the pairs that have them; ``weakest``: kind → the part
         of the score that is lowest on average; ``seconds`` of one morph. In the order of the rows.
     """
     names = list(dict.fromkeys(name for pair in pairs.values() for name in pair["rows"]))
@@ -118,21 +122,18 @@ def self_test(summary: Mapping[str, Any], pairs: Iterable[str]) -> list[str] | N
 
 
 def _summary(pairs: Mapping[str, Mapping[str, Any]], name: str, seed: int) -> dict[str, Any]:
-    chosen = [
-        (pair["kind"], pair["rows"][name], pair["rows"].get(RIVAL)) for pair in pairs.values() if name in pair["rows"]
-    ]
-    scores = [row["morph_score"] for _, row, _ in chosen]
+    chosen = [(pair["kind"], pair["rows"][name]) for pair in pairs.values() if name in pair["rows"]]
+    scores = [row["morph_score"] for _, row in chosen]
     low, high = bootstrap_interval(scores, seed=seed)
-    kinds = [kind for kind in KINDS if any(kind == own for own, _, _ in chosen)]
-    rivals = [(row["morph_score"], rival["morph_score"]) for _, row, rival in chosen if rival and name != RIVAL]
+    kinds = [kind for kind in KINDS if any(kind == own for own, _ in chosen)]
     failures = {}
     for gate in GATES:
-        passed = [row["gates"][gate] for _, row, _ in chosen if gate in row["gates"]]
+        passed = [row["gates"][gate] for _, row in chosen if gate in row["gates"]]
         if passed:
             failures[gate] = {"failed": len(passed) - sum(passed), "of": len(passed)}
     weakest = {}
     for kind in kinds:
-        means = {part: np.mean([row[part] for own, row, _ in chosen if own == kind]) for part in PARTS}
+        means = {part: np.mean([row[part] for own, row in chosen if own == kind]) for part in PARTS}
         weakest[kind] = min(means, key=lambda part: means[part]).removeprefix("part_")
     draws: dict[str, list[float]] = {}
     for number, pair in pairs.items():
@@ -145,20 +146,28 @@ def _summary(pairs: Mapping[str, Mapping[str, Any]], name: str, seed: int) -> di
             "mean": _mean(scores),
             "low": round(low, 4),
             "high": round(high, 4),
-            **{kind: _mean([row["morph_score"] for own, row, _ in chosen if own == kind]) for kind in kinds},
+            **{kind: _mean([row["morph_score"] for own, row in chosen if own == kind]) for kind in kinds},
         },
-        "gate_pass_rate": _mean([all(row["gates"].values()) for _, row, _ in chosen]),
+        "gate_pass_rate": _mean([all(row["gates"].values()) for _, row in chosen]),
         "gate_failures": failures,
-        "win_rate": _mean([own > other for own, other in rivals]) if rivals else None,
+        "win_rate": _win_rate(pairs, name, RIVAL),
+        "aligned_win_rate": _win_rate(pairs, name, ALIGNED),
         "metrics": _means(chosen, METRICS),
         "parts": _means(chosen, PARTS),
         "weakest": weakest,
-        "seconds": _mean([row["seconds"] for _, row, _ in chosen if "seconds" in row]),
+        "seconds": _mean([row["seconds"] for _, row in chosen if "seconds" in row]),
     }
 
 
-def _means(chosen: Sequence[tuple[str, Mapping[str, Any], Any]], names: Sequence[str]) -> dict[str, float | None]:
-    return {name: _mean([row[name] for _, row, _ in chosen if row.get(name) is not None]) for name in names}
+def _win_rate(pairs: Mapping[str, Mapping[str, Any]], name: str, rival: str) -> float | None:
+    both = [pair["rows"] for pair in pairs.values() if {name, rival} <= set(pair["rows"])]
+    if name == rival:
+        return None
+    return _mean([rows[name]["morph_score"] > rows[rival]["morph_score"] for rows in both])
+
+
+def _means(chosen: Sequence[tuple[str, Mapping[str, Any]]], names: Sequence[str]) -> dict[str, float | None]:
+    return {name: _mean([row[name] for _, row in chosen if row.get(name) is not None]) for name in names}
 
 
 def _mean(values: Sequence[float | bool]) -> float | None:
