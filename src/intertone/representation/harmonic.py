@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool1d, pad
 
 from intertone.pitch import pitch_to_hz
 from intertone.representation.holding import hold_track
 from intertone.representation.image import LOUDEST, HarmonicConfig, loudest
+from intertone.representation.noise import NoiseBands
 from intertone.representation.partials import SHORTEST_SECONDS, TURNS, Warped, oversample, turns_of
 from intertone.representation.phasing import PhaseConfig
 from intertone.representation.planning import plan_time
@@ -26,6 +28,9 @@ from intertone.representation.tracks import (
 )
 from intertone.representation.tuning import find_onset, refine_tuning, stretched
 from intertone.tracking import follow_pitch
+
+LONGER = 4
+"""Times that the windows are longer in which noise is told from partials that waver."""
 
 NEAR_ENOUGH = 0.1
 """Turns that the highest partial may lie beside the middle of its window for every turn of f0."""
@@ -187,19 +192,42 @@ class HarmonicRepresentation:
             Features and context that ``synthesise`` turns into the same sound.
         """
         images, tracks = [], []
-        for image, track in zip(
-            features.cpu().split(len(features) // len(context.tracks)), context.tracks, strict=True
-        ):
+        count = len(features) // len(context.tracks)
+        for image, track in zip(features.detach().cpu().float().split(count), context.tracks, strict=True):
             steady, clear = self.rows.steady(image, float(track.f0.median()), self.bands)
             row_of = self.rows.row_of[: track.phase.shape[1]]
             levels = self.rows.to_amplitudes(image, track.reference)[:, row_of]
             phase = steady_phase(levels, track.phase)
             flicker = 10 ** ((image - steady)[:, row_of] * self.config.top_db / 20)
+            bands, noise = self._settle_noise(image, track)
             tracks.append(
-                replace(track, phase=phase, flicker=flicker, wander=track.phase - phase, steadiness=clear[:, row_of])
+                replace(
+                    track,
+                    phase=phase,
+                    flicker=flicker,
+                    wander=track.phase - phase,
+                    steadiness=clear[:, row_of],
+                    noise=noise,
+                )
             )
-            images.append(steady)
+            images.append(torch.cat([steady[:, : self.rows.n_partial_rows], bands], 1))
         return torch.cat(images).to(features.device), replace(context, tracks=tuple(tracks))
+
+    def _settle_noise(self, image: Tensor, track: PartialTrack) -> tuple[Tensor, tuple[KeptNoise, ...]]:
+        """Return the rows of noise without what leaks into them from partials that waver."""
+        bands = image[:, self.rows.n_partial_rows :]
+        if not track.noise:
+            return bands, ()
+        (kept,) = track.noise
+        shown = self.n_frames(kept.sound.shape[-1])
+        multiples = stretched(len(self.rows.row_of) + 1, track.inharmonicity)
+        config = self.config
+        fine = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max, longer=LONGER)
+        weight = fine.between(track.f0[:shown], multiples, sharpness=8)
+        powers = held(fine.floor(fine.spectrum(kept.sound), weight), bands.shape[-1])
+        found = torch.minimum(self.rows.to_features((2 * powers).sqrt(), track.reference), bands)
+        powers = self.rows.to_amplitudes(found, track.reference).square() / 2
+        return found, (replace(kept, powers=powers),)
 
     def align(
         self,
@@ -318,9 +346,11 @@ class HarmonicRepresentation:
         config, samples = self.config, sound.shape[-1]
         onset, n_frames = find_onset(sound, self.sample_rate), self.n_frames(samples)
         body = sound[:, onset:]
-        f0 = self._pitch(body) if f0 is None else at_positions(
-            f0.double(), torch.arange(self.n_frames(body.shape[-1])) + onset / config.hop_length
-        )  # fmt: skip
+        periodicity = 1.0
+        if f0 is None:
+            f0, periodicity = self._pitch(body)
+        else:
+            f0 = at_positions(f0.double(), torch.arange(self.n_frames(body.shape[-1])) + onset / config.hop_length)
         f0, inharmonicity, amplitudes = self._measure(body, f0)
         levels = amplitudes.abs()
         reference = loudest(body, 2 * config.hop_length)
@@ -337,6 +367,7 @@ class HarmonicRepresentation:
             phase=held(turned, n_frames),
             detail=self.rows.detail(levels, rows),
             noise=(),
+            periodicity=periodicity,
         )
         noise = body - self.player.partials(self.rows.to_amplitudes(partials, reference), track)
         powers = self.bands.powers(
@@ -348,10 +379,17 @@ class HarmonicRepresentation:
         kept = KeptNoise(noise, sound[:, :onset], shown, torch.ones(n_frames))
         return torch.cat([partials, bands], 1), replace(track, noise=(kept,))
 
-    def _pitch(self, body: Tensor) -> Tensor:
-        """Return f0 in Hz; a sound without pitch is taken at A2, where the partials lie closely."""
-        f0 = follow_pitch(body, self.sample_rate, hop_length=self.config.hop_length).f0
-        return f0 if not bool(f0.isnan().any()) else torch.full_like(f0, pitch_to_hz(45))
+    def _pitch(self, body: Tensor) -> tuple[Tensor, float]:
+        """Return f0 in Hz, and the share of the energy that repeats after its period.
+
+        A sound without pitch is taken at A2, where the partials lie closely.
+        """
+        hop = self.config.hop_length
+        track = follow_pitch(body, self.sample_rate, hop_length=hop)
+        power = avg_pool1d(pad(body.double().square().sum(0), (hop, 2 * hop))[None], 2 * hop, hop)[0, : len(track.f0)]
+        periodicity = float((power * track.periodicity).sum() / power.sum().clamp_min(1e-30))
+        f0 = track.f0 if not bool(track.f0.isnan().any()) else torch.full_like(track.f0, pitch_to_hz(45))
+        return f0, periodicity
 
     def _measure(self, body: Tensor, f0: Tensor) -> tuple[Tensor, float, Tensor]:
         """Return f0, inharmonicity and the complex amplitudes of the partials."""

@@ -20,10 +20,11 @@ class NoiseBands:
         hop_length: Samples from one frame to the next.
         n_bands: How many, from 0 Hz on.
         f_max: Upper edge of the highest, Hz.
+        longer: How many times as long as for playing the windows are.
     """
 
-    def __init__(self, sample_rate: int, hop_length: int, n_bands: int, f_max: float) -> None:
-        n_fft = 2 ** math.ceil(math.log2(2 * hop_length))
+    def __init__(self, sample_rate: int, hop_length: int, n_bands: int, f_max: float, *, longer: int = 1) -> None:
+        n_fft = longer * 2 ** math.ceil(math.log2(2 * hop_length))
         self.config = SpectrogramConfig(sample_rate=sample_rate, n_fft=n_fft, hop_length=hop_length)
         filterbank = mel_filterbank(self.config, n_mels=n_bands, f_min=0, f_max=f_max)
         reach = filterbank.sum(0, keepdim=True)
@@ -50,7 +51,26 @@ class NoiseBands:
             return (self.shares @ (power * weight) * self.widths / (self.shares @ weight)).clamp_min(POWER_FLOOR)
         return (self.shares @ power).clamp_min(POWER_FLOOR)
 
-    def between(self, f0: Tensor, multiples: Tensor) -> Tensor:
+    def floor(self, spectrum: Tensor, weight: Tensor) -> Tensor:
+        """Return the mean square of what lies in each band, of what a few loud bins do not count for.
+
+        The mean of the logarithm, which for noise lies 2.5 dB below that of the power.
+
+        Args:
+            spectrum: ``(channels, n_bins, n_frames)``, complex.
+            weight: How much each cell tells of the noise, ``(n_bins, n_frames)``, > 0.
+
+        Returns:
+            ``(channels, n_bands, n_frames)``, ≥ ``POWER_FLOOR``.
+
+        Source:
+            Euler's constant is minus the mean of the logarithm of an exponentially distributed number.
+        """
+        power = (spectrum.abs().square() / self.unit).clamp_min(POWER_FLOOR / self.config.n_bins)
+        mean = (self.shares @ (power.log() * weight)) / (self.shares @ weight)
+        return ((mean + np.euler_gamma).exp() * self.widths).clamp_min(POWER_FLOOR)
+
+    def between(self, f0: Tensor, multiples: Tensor, *, sharpness: int = 2) -> Tensor:
         """Return how far each bin lies from the nearest partial.
 
         Below the first partial, and where a bin is too wide to lie between two, all bins tell the same.
@@ -58,17 +78,18 @@ class NoiseBands:
         Args:
             f0: Hz, ``(n_frames,)``.
             multiples: Frequencies of the partials in f0, rising, ``(n_partials,)``.
+            sharpness: Power of the sinusoid that is 0 at the partials; larger for the middle between them only.
 
         Returns:
-            0.02…1, ``(n_bins, n_frames)``.
+            0.001…1, ``(n_bins, n_frames)``.
         """
         bin_hz = self.config.sample_rate / self.config.n_fft
         frequency = torch.arange(self.config.n_bins, dtype=torch.float64) * bin_hz
         known = np.concatenate([[0], multiples.numpy()])
         place = np.interp((frequency[:, None] / f0).numpy(), known, np.arange(len(known)))
-        far = torch.from_numpy(np.where(place < 0.5, 1.0, np.sin(np.pi * place) ** 2))
+        far = torch.from_numpy(np.where(place < 0.5, 1.0, np.abs(np.sin(np.pi * place)) ** sharpness))
         resolved = ((f0 / (2 * bin_hz) - 1.5) / 2).clamp(0, 1)
-        return (1 - resolved * (1 - far)).clamp_min(0.02).float()
+        return (1 - resolved * (1 - far)).clamp_min(0.02 if sharpness == 2 else 0.001).float()
 
     def gains(self, powers: Tensor) -> Tensor:
         """Return what white noise of unit power is multiplied by, ``(channels, n_bins, n_frames)``.

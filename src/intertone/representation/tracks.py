@@ -17,6 +17,9 @@ KEPT_REACH = 0.4
 PHASE_FRAMES = 21
 """Over which a partial is averaged to find its steady phase."""
 
+WAVER_FRAMES = 7
+"""Over which what wavers around it is averaged away from the ends: beating stays, noise goes."""
+
 
 @dataclass(frozen=True)
 class KeptNoise:
@@ -55,6 +58,7 @@ class PartialTrack:
             says it all.
         wander: Phase beyond ``phase``, turns, of the same shape; None where ``phase`` says it all.
         steadiness: How little of both is noise, 0…1, of the same shape.
+        periodicity: Share of the energy that repeats after a period, 0…1; 1 where f0 was given.
     """
 
     samples: int
@@ -68,6 +72,7 @@ class PartialTrack:
     flicker: Tensor | None = None
     wander: Tensor | None = None
     steadiness: Tensor | None = None
+    periodicity: float = 1.0
 
     @property
     def pitch(self) -> float:
@@ -229,7 +234,9 @@ def _waver(tracks: Sequence[PartialTrack], weights: Tensor, count: int) -> tuple
         if track.flicker is None or track.wander is None or track.steadiness is None:
             waver = torch.ones((*track.phase.shape[:1], count, track.phase.shape[-1]), dtype=torch.complex64)
         else:
-            waver = 1 + track.steadiness * (torch.polar(track.flicker, 2 * math.pi * track.wander) - 1)
+            waver = torch.polar(track.flicker, 2 * math.pi * track.wander)
+            slow = _average(waver, WAVER_FRAMES)
+            waver = 1 + track.steadiness * (slow + kept_share(row).float() * (waver - slow) - 1)
             waver = pad(waver, (0, 0, 0, count - waver.shape[1]), value=1.0)
         share = row.to(torch.complex64) * waver
         total = share if total is None else total + share
@@ -248,9 +255,14 @@ def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
     Returns:
         Of the same shape.
     """
-    kernel = torch.hann_window(PHASE_FRAMES + 2, periodic=False)[1:-1][None, None]
-    turning = torch.polar(levels + 1e-12, 2 * math.pi * phase).flatten(0, 1)
-    parts = torch.stack([turning.real, turning.imag]).flatten(0, 1)[:, None]
-    real, imaginary = conv1d(pad(parts, (PHASE_FRAMES // 2,) * 2, mode="replicate"), kernel)[:, 0].chunk(2)
-    angle = np.unwrap(torch.atan2(imaginary, real).numpy(), axis=-1) / (2 * math.pi)
-    return torch.from_numpy(angle).float().unflatten(0, phase.shape[:2])
+    turning = _average(torch.polar(levels + 1e-12, 2 * math.pi * phase), PHASE_FRAMES)
+    return torch.from_numpy(np.unwrap(turning.angle().numpy(), axis=-1) / (2 * math.pi)).float()
+
+
+def _average(values: Tensor, n_frames: int) -> Tensor:
+    """Return complex numbers averaged over time, ``(channels, n_partials, n_frames)``."""
+    kernel = torch.hann_window(n_frames + 2, periodic=False)[None, None, 1:-1]
+    parts = torch.stack([values.real, values.imag]).flatten(0, 2)[:, None]
+    parts = conv1d(pad(parts, (n_frames // 2,) * 2, mode="replicate"), kernel / kernel.sum())
+    real, imaginary = parts[:, 0].unflatten(0, (2, *values.shape[:2]))
+    return torch.complex(real, imaginary)
