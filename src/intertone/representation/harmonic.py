@@ -7,9 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, pad
 
-from intertone.pitch import pitch_to_hz
 from intertone.representation.holding import hold_track
 from intertone.representation.image import LOUDEST, HarmonicConfig, loudest
 from intertone.representation.noise import NoiseBands
@@ -26,8 +24,7 @@ from intertone.representation.tracks import (
     retime_track,
     steady_phase,
 )
-from intertone.representation.tuning import find_onset, refine_tuning, stretched
-from intertone.tracking import follow_pitch
+from intertone.representation.tuning import find_onset, find_pitch, refine_tuning, stretched
 
 LONGER = 4
 """Times that the windows are longer in which noise is told from partials that waver."""
@@ -348,7 +345,7 @@ class HarmonicRepresentation:
         body = sound[:, onset:]
         periodicity = 1.0
         if f0 is None:
-            f0, periodicity = self._pitch(body)
+            f0, periodicity = find_pitch(body, self.sample_rate, config.hop_length)
         else:
             f0 = at_positions(f0.double(), torch.arange(self.n_frames(body.shape[-1])) + onset / config.hop_length)
         f0, inharmonicity, amplitudes = self._measure(body, f0)
@@ -378,18 +375,6 @@ class HarmonicRepresentation:
         shown = self.rows.to_amplitudes(bands, reference).square() / 2
         kept = KeptNoise(noise, sound[:, :onset], shown, torch.ones(n_frames))
         return torch.cat([partials, bands], 1), replace(track, noise=(kept,))
-
-    def _pitch(self, body: Tensor) -> tuple[Tensor, float]:
-        """Return f0 in Hz, and the share of the energy that repeats after its period.
-
-        A sound without pitch is taken at A2, where the partials lie closely.
-        """
-        hop = self.config.hop_length
-        track = follow_pitch(body, self.sample_rate, hop_length=hop)
-        power = avg_pool1d(pad(body.double().square().sum(0), (hop, 2 * hop))[None], 2 * hop, hop)[0, : len(track.f0)]
-        periodicity = float((power * track.periodicity).sum() / power.sum().clamp_min(1e-30))
-        f0 = track.f0 if not bool(track.f0.isnan().any()) else torch.full_like(track.f0, pitch_to_hz(45))
-        return f0, periodicity
 
     def _measure(self, body: Tensor, f0: Tensor) -> tuple[Tensor, float, Tensor]:
         """Return f0, inharmonicity and the complex amplitudes of the partials."""

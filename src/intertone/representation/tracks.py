@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,7 +130,7 @@ def retime_track(
         The track.
     """
     share = kept_share(weights)
-    moved = {
+    moved: dict[str, Any] = {
         name: at_positions(value, places)
         for name in ("phase", "flicker", "wander", "steadiness")
         if (value := getattr(track, name)) is not None

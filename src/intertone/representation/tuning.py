@@ -4,9 +4,10 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, pad
+from torch.nn.functional import avg_pool1d, conv1d, pad
 
 from intertone.representation.partials import Warped
+from intertone.tracking import follow_pitch
 
 STAGES = (8, 16, 32, 64)
 """Partials that are asked, in turn: the high ones tell most, once they are found."""
@@ -19,6 +20,9 @@ LARGEST_CORRECTION = 0.03
 
 STIFFEST = 0.01
 """Largest inharmonicity; the highest strings of a piano have about as much."""
+
+UNPITCHED_HZ = 110.0
+"""What a sound without pitch is taken at, A2."""
 
 ONSET_DB, ONSET_SECONDS = -46.0, 0.003
 """A note begins where so short a stretch is first as loud as this, relative to its loudest."""
@@ -69,6 +73,31 @@ def find_onset(sound: Tensor, sample_rate: int) -> int:
         return 0
     reach = power[first : first + length]
     return first + int((reach > reach.max() * 10 ** (ONSET_DB / 10)).int().argmax())
+
+
+def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor, float]:
+    """Return f0, and what share of the energy repeats after its period.
+
+    Args:
+        body: A sound from its onset on, ``(channels, samples)``.
+        sample_rate: Hz.
+        hop_length: Samples from one frame to the next.
+
+    Returns:
+        ``(f0, periodicity)``: Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch is taken at A2, where the
+        partials lie closely.
+
+    Example:
+        >>> f0, periodicity = find_pitch(torch.sin(torch.arange(8000) * 0.25)[None], 8000, 80)
+        >>> round(float(f0[50]), 1), round(periodicity, 2)
+        (318.3, 1.0)
+    """
+    track = follow_pitch(body, sample_rate, hop_length=hop_length)
+    squares = pad(body.double().square().sum(0), (hop_length, 2 * hop_length))
+    power = avg_pool1d(squares[None], 2 * hop_length, hop_length)[0, : len(track.f0)]
+    periodicity = float((power * track.periodicity).sum() / power.sum().clamp_min(1e-30))
+    f0 = track.f0 if not bool(track.f0.isnan().any()) else torch.full_like(track.f0, UNPITCHED_HZ)
+    return f0, periodicity
 
 
 def refine_tuning(
