@@ -75,6 +75,25 @@ def test_vibrato_and_a_slide_of_an_octave_in_a_second_are_followed_within_20_cen
     assert worst(follow(partials(slide, amplitudes, 1.0)), slide, skip=8) < 20
 
 
+@pytest.mark.parametrize("amplitudes", [{order: 1 / order for order in range(1, 8)}, {1: 1, 2: 0.1, 3: 0.05}])
+def test_steps_of_an_octave_within_one_breath_are_not_taken_for_errors(amplitudes: dict[int, float]) -> None:
+    line = torch.tensor([220.0, 440.0, 220.0, 440.0]).repeat_interleave(3200)
+    track = follow(partials(line, amplitudes, 0.8))
+    wanted = line[(HOP * torch.arange(len(track.f0))).clip(max=len(line) - 1)]
+    inside = (torch.arange(len(track.f0)) % 20 - 10).abs() < 7  # 70 ms around the middle of every note
+    assert float(hz_to_cents(track.f0, wanted)[inside].abs().max()) < 5
+
+
+def test_partials_that_are_not_harmonic_do_not_pull_the_pitch_aside() -> None:
+    # the modes of a xylophone's bar; the similarity alone is best near a multiple of the third one's period
+    time = torch.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
+    modes = {1.0: 1.0, 2.99: 0.3, 5.76: 0.5}
+    audio = torch.stack([size * torch.sin(2 * torch.pi * 93 * ratio * time) for ratio, size in modes.items()]).sum(0)
+    track = follow(audio)
+    assert worst(track, 93) < 30
+    assert float(hz_to_cents(track.f0[1:], track.f0[:-1]).abs().max()) < 3
+
+
 def test_silence_is_bridged_by_a_straight_line_in_log_frequency() -> None:
     quiet = torch.zeros(4 * SAMPLE_RATE // 10)
     audio = torch.cat([quiet, tone(57, seconds=0.4), quiet, tone(69, seconds=0.4), quiet])

@@ -18,9 +18,6 @@ COMB_PERIODS = 8.0
 SHORTEST_WINDOW, LONGEST_WINDOW = 0.025, 0.25
 """Seconds."""
 
-OVERSAMPLING = 4
-"""Of the lags, for the tops between them to be parabolas."""
-
 N_CANDIDATES = 5
 """Tops kept for each frame and band."""
 
@@ -35,6 +32,9 @@ N_PARTIALS = 8
 
 LOW_PARTIALS = 4.0
 """From the fourth partial on, partials count less and less for the exact frequency, as many are not harmonic."""
+
+STEEPNESS = 8
+"""The power of ``number / 4`` with which they do; 8 halves the fourth and leaves a 250th of the eighth."""
 
 REFINEMENTS = 3
 """Steps towards the exact frequency, each of at most 3 %; all together of at most 6 %."""
@@ -54,11 +54,13 @@ class Band:
         low: Hz.
         high: Hz.
         sample_rate: Hz; the partials above half of it are not heard.
+        oversampling: Lags for each sample, for the tops between them to be parabolas.
     """
 
     low: float
     high: float
     sample_rate: int
+    oversampling: int
 
     @property
     def n_window(self) -> int:
@@ -66,7 +68,7 @@ class Band:
         return 4 * math.ceil(self.sample_rate * max(PERIODS / self.low, SHORTEST_WINDOW) / 4)
 
 
-BANDS = (Band(0, 100, 6000), Band(95, 420, 8000), Band(400, math.inf, 16000))
+BANDS = (Band(0, 100, 6000, 2), Band(95, 420, 8000, 2), Band(400, math.inf, 16000, 4))
 """The windows are short where the notes are high, to follow vibrato; neighbours overlap by a semitone."""
 
 
@@ -102,11 +104,11 @@ def find_candidates(sound: Frames, centres: Array, band: Band) -> Candidates:
         The best five of each frame.
     """
     rate = band.sample_rate
-    first = math.floor(OVERSAMPLING * rate / band.high) - 1
-    last = math.ceil(OVERSAMPLING * rate / band.low) + 1
-    similarity, power = _similarity(sound, centres * rate, band.n_window, first, last)
+    first = math.floor(band.oversampling * rate / band.high) - 1
+    last = math.ceil(band.oversampling * rate / band.low) + 1
+    similarity, power = _similarity(sound, centres * rate, band, first, last)
     frequency, height = _tops(similarity, first)
-    frequency *= OVERSAMPLING * rate
+    frequency *= band.oversampling * rate
     spectrum = _spectrum(sound, centres * rate, round(rate * max(COMB_PERIODS / band.low, SHORTEST_WINDOW)), rate)
     return Candidates(frequency, height, _comb(spectrum, frequency / rate), power, spectrum)
 
@@ -129,7 +131,7 @@ def refine(power: Frames, band: Band, frequency: Array) -> Array:
     n_bins = power.shape[1]
     hertz = np.linspace(0, band.sample_rate / 2, n_bins, dtype=np.float32)
     turn = 2 * np.float32(math.pi) * hertz
-    weights = power / (1 + (hertz / (LOW_PARTIALS * frequency[:, None]).astype(np.float32)) ** 4)
+    weights = power / (1 + (hertz / (LOW_PARTIALS * frequency[:, None]).astype(np.float32)) ** STEEPNESS)
     length = (band.n_window + 1) / band.sample_rate
     lag = 1 / frequency
     for _ in range(REFINEMENTS):
@@ -167,29 +169,31 @@ def _tops(similarity: Frames, first: int) -> tuple[Array, Array]:
     return np.where(present, 1 / (first + 1 + best + offset), np.nan), np.where(present, height, 0)
 
 
-def _similarity(sound: Frames, centres: Array, n_window: int, first: int, last: int) -> tuple[Frames, Frames]:
-    """Return how similar each frame is to itself after ``first`` to ``last`` quarter samples, −1…1, and its power.
+def _similarity(sound: Frames, centres: Array, band: Band, first: int, last: int) -> tuple[Frames, Frames]:
+    """Return how similar each frame is to itself after lags number ``first`` to ``last``, −1…1, and its power.
 
     Every pair of samples counts with the product of both weights, so that the pairs' centre is the frame's at every
     lag.
     """
+    n_window, oversampling = band.n_window, band.oversampling
     frames = _frames(sound, centres, n_window)
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
     frames = frames - (frames @ weights / weights.sum())[..., None]
-    size = fft.next_fast_len(n_window + last // OVERSAMPLING + 1, real=True)
+    size = fft.next_fast_len(n_window + last // oversampling + 1, real=True)
     size += size % 2
     power = _power(frames * weights, size)
-    products = fft.irfft(power, OVERSAMPLING * size)[:, first : last + 1] * OVERSAMPLING
+    products = fft.irfft(power, oversampling * size)[:, first : last + 1] * oversampling
     # the energy of four samples at a time: the weights are smooth
-    energy = (frames**2).sum(0).reshape(len(centres), -1, 4).sum(-1) @ _pair_weights(n_window, first, last)
+    energy = (frames**2).sum(0).reshape(len(centres), -1, 4).sum(-1) @ _pair_weights(band, first, last)
     return np.asarray(2 * products / np.maximum(energy, 1e-12), np.float32), power
 
 
 @lru_cache(maxsize=8)
-def _pair_weights(n_window: int, first: int, last: int) -> Frames:
+def _pair_weights(band: Band, first: int, last: int) -> Frames:
     """Return how much the energy of each four samples counts at every lag, ``(n_window / 4, lags)``."""
-    weights = np.pad(np.hanning(n_window + 2)[1:-1], 1)
-    lags = np.arange(first, last + 1) / OVERSAMPLING
+    n_window = band.n_window
+    weights = np.hanning(n_window + 2)
+    lags = np.arange(first, last + 1) / band.oversampling
     place = np.arange(n_window)[:, None] + lags * np.array([[[1]], [[-1]]])
     pairs = weights[1:-1, None] * np.interp(place + 1, np.arange(n_window + 2), weights).sum(0)
     return np.asarray(pairs.reshape(-1, 4, len(lags)).mean(1), np.float32)
@@ -199,7 +203,7 @@ def _spectrum(sound: Frames, centres: Array, n_window: int, rate: int) -> Frames
     """Return the level of each frame's bins, 1 at the strongest."""
     n_window = min(n_window, round(LONGEST_WINDOW * rate))
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
-    size = fft.next_fast_len(2 * n_window, real=True)
+    size = fft.next_fast_len(n_window, real=True)
     power = _power(_frames(sound, centres, n_window) * weights, size + size % 2) + np.float32(1e-20)
     return np.asarray((10 * np.log10(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1).clip(0, 1), np.float32)
 

@@ -1,6 +1,6 @@
 """The line through the candidates that costs least."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -138,11 +138,8 @@ def follow_pitch(
     if quiet.all():
         nothing = torch.full((n_frames,), torch.nan, dtype=torch.float64)
         return PitchTrack(nothing, torch.zeros(n_frames, dtype=torch.bool), torch.zeros_like(nothing))
-    bands = [
-        Band(max(band.low, f_min), min(band.high, f_max), band.sample_rate)
-        for band in BANDS
-        if max(band.low, f_min) < min(band.high, f_max)
-    ]
+    bands = [replace(band, low=max(band.low, f_min), high=min(band.high, f_max)) for band in BANDS]
+    bands = [band for band in bands if band.low < band.high]
     centres, seconds = np.arange(n_frames) * hop_length / sample_rate, hop_length / sample_rate
     found = [find_candidates(resample(sound, sample_rate, band.sample_rate).numpy(), centres, band) for band in bands]
     path = _cheapest_path(found, quiet, _weights(level, seconds), _steadiness(found[-1].spectrum, seconds), seconds)
