@@ -12,7 +12,10 @@ from intertone.cli.options import DEFAULT_CODEC, DeviceOption, JsonOption, Repor
 from intertone.files import check_output_folder, check_own_folder, disk_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
+    from torch import Tensor
 
     from intertone.page import Table
 
@@ -63,7 +66,7 @@ def evaluate(
 
     changes: dict[str, object] = {"split": split.value, "seed": seed}
     if notes is not None:
-        changes |= {"n_notes": notes, "n_pairs": max(2, notes // 2)}
+        changes |= {"n_notes": notes, "n_pairs": max(2, notes // 2), "n_moves": max(1, 3 * notes // 4)}
     config = EvaluateConfig.parse({**BUDGETS[budget.value].model_dump(), **changes}, source="the options")
     loaded, note_set = Codec.load(codec, device=device), Notes.open(data)
     console = Console(stderr=True)
@@ -73,6 +76,7 @@ def evaluate(
             loaded,
             note_set,
             config=config,
+            known_sounds=_synthetic_notes(loaded.sample_rate, seed),
             progress=lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
         )
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
@@ -82,6 +86,16 @@ def evaluate(
     files = [str(path) for path in written]
     text = f"wrote {files[0]} and {len(files) - 1} files beside it" if files else ""
     report.finish({"codec_name": codec, "command": command, **result, "written": files}, text)
+
+
+def _synthetic_notes(sample_rate: int, seed: int) -> "Iterator[tuple[str, Tensor, float]]":
+    """Yield the bench's synthetic notes with their f0."""
+    from intertone.bench.material import PAIRS, synthetic_pair
+
+    for name in PAIRS:
+        pair = synthetic_pair(name, seed=seed % 2**31, sample_rate=sample_rate)
+        yield f"{name}, A", pair.a, pair.f0_a
+        yield f"{name}, B", pair.b, pair.f0_b
 
 
 def _show(result: dict[str, object]) -> None:

@@ -6,11 +6,26 @@ import numpy as np
 import numpy.typing as npt
 
 from intertone.data.notes import Notes
+from intertone.evaluate.tracking import EXCLUDED_PROGRAMS
 
 Rows = npt.NDArray[np.int64]
 
 
-def draw_notes(notes: Notes, n_notes: int, *, split: str, seed: int) -> Rows:
+def pitched_rows(notes: Notes, *, split: str) -> Rows:
+    """Return the notes of a split that have a pitch, those of a soundfont without what the tracker is not judged on."""
+    rows = notes.select(split=split)
+    rows = rows[notes.pitch[rows] >= 0]
+    if notes.kind != "soundfont":
+        return rows
+    return np.array([row for row in rows if program_of(notes, int(row)) not in EXCLUDED_PROGRAMS], np.int64)
+
+
+def program_of(notes: Notes, row: int) -> int:
+    """Return the General MIDI program, counted from 0, of a note that was rendered from a soundfont."""
+    return int(str(notes.instrument[row]).partition("-")[0])
+
+
+def draw_notes(notes: Notes, n_notes: int, *, split: str, seed: int, among: Rows | None = None) -> Rows:
     """Draw notes of a split, the instruments in turn, so that the first ones are as varied as all.
 
     Args:
@@ -18,12 +33,13 @@ def draw_notes(notes: Notes, n_notes: int, *, split: str, seed: int) -> Rows:
         n_notes: At most so many.
         split: ``"train"``, ``"valid"`` or ``"test"``.
         seed: Of the order of the instruments, and of each one's notes.
+        among: Rows of the split that are drawn from; all if not given.
 
     Returns:
         Different row numbers, ``(<= n_notes,)``.
     """
     generator = np.random.default_rng([seed, 3])
-    rows = generator.permutation(notes.select(split=split))
+    rows = generator.permutation(notes.select(split=split) if among is None else among)
     turn = np.empty(len(rows), np.int64)
     for instrument in np.unique(notes.instrument[rows]):
         own = notes.instrument[rows] == instrument

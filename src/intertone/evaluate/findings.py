@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from intertone.evaluate.classifier import HEADS
+from intertone.evaluate.harmonic_report import harmonic_findings
 from intertone.evaluate.report import verdict
 
 CLOSE = 0.05
@@ -19,6 +20,8 @@ def findings(result: Mapping[str, Any]) -> list[str]:
     Returns:
         Sentences: reconstruction beside the baselines, the two stages, recognition, morphs, code, network, speed.
     """
+    if "copies" in result:
+        return harmonic_findings(result)
     lines = [*_reconstruction(result), *_recognition(result)]
     if result["morphs"]:
         lines += _morphs(result)

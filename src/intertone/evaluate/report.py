@@ -4,6 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from intertone.evaluate.classifier import HEADS
+from intertone.evaluate.harmonic_report import (
+    copies_table,
+    left_out,
+    register_tables,
+    stereo_speed_table,
+    tracking_table,
+)
 from intertone.evaluate.latents import ACTIVE_SHARE
 from intertone.evaluate.measures import MEASURES
 from intertone.page import Table
@@ -18,8 +25,12 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
         result: From ``evaluate_codec``.
 
     Returns:
-        Reconstruction, other measures, phase, recognition, code, morphs (if there were pairs), network, speed.
+        Reconstruction, other measures, phase, recognition, code, morphs (if there were pairs), network, speed. Of a
+        codec of harmonic images: what is left of a note, notes moved, tracker of f0, code, speed, what was left out.
     """
+    if "copies" in result:
+        found = [copies_table(result), *register_tables(result["register"]), *tracking_table(result["tracking"])]
+        return [*found, latents_table(result["latents"]), stereo_speed_table(result["speed"]), left_out(result)]
     parts = [reconstruction_table(result), *measure_tables(result), phase_table(result["phase"])]
     parts += [recognition_table(result), latents_table(result["latents"])]
     parts += morph_tables(result)

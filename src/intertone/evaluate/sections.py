@@ -26,12 +26,40 @@ from intertone.evaluate.report import (
     recognition_table,
     reconstruction_table,
     speed_table,
+    tables,
 )
 from intertone.page import Block, Clip, Command, Listening, Picture, Points, Section, Table, render_page
 from intertone.plot import bars_png, curves_png, map_png, spectrogram_png
 
 MOST_ON_MAP = 256
 """Notes whose codes are drawn in the plane."""
+
+SOUNDS = {
+    "note": (
+        "Listen: notes",
+        "Each note beside what the codec makes of it, with the note's own phase, which leaves the network's errors "
+        "alone, and with the estimated phase that every morph has. dB off: log-mel error. Spectrograms: kHz over "
+        "seconds, 80 dB below the sound's own maximum.",
+    ),
+    "morph": (
+        "Listen: half-way morphs",
+        "Two notes of one pitch and velocity; between them the codec's half-way morph, and the two spectrograms "
+        "interpolated in dB without a network.",
+    ),
+}
+HARMONIC_SOUNDS = {
+    "note": (
+        "Listen: notes",
+        "Each note beside its image without the network and what the network makes of it. dB off: log-mel error at "
+        "16 kHz. Spectrograms: kHz over seconds, 80 dB below the sound's own maximum.",
+    ),
+    "move": (
+        "Listen: notes moved to another key",
+        "A note, the real note of the same instrument there, and the first one moved, by the network and without it. "
+        "dB off: log-mel error over the whole note.",
+    ),
+    "morph": ("Listen: half-way morphs", "Two notes of one pitch and velocity, and the morphs half-way."),
+}
 
 
 def evaluation_page(
@@ -52,6 +80,8 @@ def evaluation_page(
     n_sounds = sum(len(example.sounds) for example in sounds)
     lead: list[Block] = [facts(result), Command(command), Points(findings(result))]
     lead.append(f"Below are the figures behind these sentences, and {n_sounds} sounds to check them by ear.")
+    if "copies" in result:
+        return render_page("Evaluation of a codec", _harmonic(result, codec, notes, sounds), lead=lead)
     sections = [
         Section("Reconstruction", [reconstruction_table(result), _errors(result), *measure_tables(result)]),
         Section("Phase", [phase_table(result["phase"])]),
@@ -59,10 +89,29 @@ def evaluation_page(
         Section("Half-way morphs", _morphs(result)),
         Section("The code", [latents_table(result["latents"]), *_code(result, codec, notes)]),
         Section("Network and speed", [network_table(result["network"]), speed_table(result["speed"])]),
-        *_listening(sounds, codec.sample_rate),
+        *_listening(sounds, codec.sample_rate, SOUNDS),
         Section("Settings and versions", [_settings(result)]),
     ]
     return render_page("Evaluation of a codec", sections, lead=lead)
+
+
+def _harmonic(result: Mapping[str, Any], codec: Codec, notes: Notes, sounds: Sequence[Example]) -> list[Section]:
+    copies, *others = tables(result)
+    (code,) = (table for table in others if table.title == "The code")
+    groups: dict[str, dict[str, float]] = {}
+    for line in result["copies"]:
+        if "log_mel_16k" in line:
+            groups.setdefault(line["method"], {})[f"{line['phase']} noise"] = line["log_mel_16k"]["median"]
+    alt = "; ".join(f"{name} {_listed(values, 2)} dB" for name, values in groups.items())
+    png = bars_png(groups, y_label="log-mel error, dB", decimals=2)
+    errors = Picture(png, f"Bars of the log-mel error: {alt}", "Median log-mel error at 16 kHz; lower is better.")
+    return [
+        Section("Reconstruction", [copies, errors]),
+        Section("Pitch, speed, and what was left out", [table for table in others if table is not code]),
+        Section("The code", [code, *_code(result, codec, notes)]),
+        *_listening(sounds, codec.sample_rate, HARMONIC_SOUNDS),
+        Section("Settings and versions", [_settings(result)]),
+    ]
 
 
 def _errors(result: Mapping[str, Any]) -> Picture:
@@ -147,20 +196,7 @@ def _code(result: Mapping[str, Any], codec: Codec, notes: Notes) -> list[Block]:
     return [*blocks, Picture(drawn, f"Map of the codes of {len(rows)} notes of {n_families} families", caption)]
 
 
-def _listening(sounds: Sequence[Example], sample_rate: int) -> list[Section]:
-    kinds = {
-        "note": (
-            "Listen: notes",
-            "Each note beside what the codec makes of it, with the note's own phase, which leaves the network's errors "
-            "alone, and with the estimated phase that every morph has. dB off: log-mel error. Spectrograms: kHz over "
-            "seconds, 80 dB below the sound's own maximum.",
-        ),
-        "morph": (
-            "Listen: half-way morphs",
-            "Two notes of one pitch and velocity; between them the codec's half-way morph, and the two spectrograms "
-            "interpolated in dB without a network.",
-        ),
-    }
+def _listening(sounds: Sequence[Example], sample_rate: int, kinds: Mapping[str, tuple[str, str]]) -> list[Section]:
     sections = []
     for kind, (title, note) in kinds.items():
         rows = [_row(example, sample_rate) for example in sounds if example.kind == kind]

@@ -1,0 +1,255 @@
+"""The evaluation of a codec of harmonic images: copies, notes moved to another key, the tracker, and what is said."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import SAMPLE_RATE, tone
+from test_page import check_self_contained
+
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
+from intertone.data.soundfont import Bank, Preset, Sample, Zone
+from intertone.errors import InputError
+from intertone.evaluate import BUDGETS, evaluate_codec, tables, write_evaluation
+from intertone.evaluate.copies import copy_notes, judge_copies, log_mel_errors
+from intertone.evaluate.draw import draw_notes, pitched_rows
+from intertone.evaluate.findings import findings
+from intertone.evaluate.phase_stage import spectrogram_of
+from intertone.evaluate.reconstruction import Collected
+from intertone.evaluate.register import (
+    MOVED,
+    MoveFigures,
+    Moves,
+    bank_of,
+    draw_moves,
+    judge_moves,
+    move_note,
+    register_table,
+)
+from intertone.evaluate.report import to_markdown
+from intertone.evaluate.task import codec_facts
+from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+
+SMOKE = BUDGETS["smoke"]
+KEYS = (50, 54, 58, 62, 66)
+
+
+def no_steps(_: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def bank() -> Bank:
+    """Two recordings a program, the upper one from key 60 on; the second program plays one throughout."""
+    samples = tuple(Sample(str(place), (place, place + 1), None) for place in range(3))
+    split = (Zone(0, 59, 0, 127, 0, 100), Zone(60, 127, 0, 127, 1, 100))
+    presets = {0: split, 40: (Zone(0, 127, 0, 127, 2, 100),), 48: split, 120: split}
+    return Bank(
+        Path("tiny.sf2"),
+        "Tiny",
+        samples,
+        {(0, number): Preset(0, number, "", zones) for number, zones in presets.items()},
+    )
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Notes:
+    """Three held-out instruments of five keys, one that is not judged, and one that is not held out."""
+    folder = tmp_path_factory.mktemp("rendered")
+    settings = {"bank": "Tiny", "hold_seconds": 0.4}
+    begin_notes(folder, sample_rate=SAMPLE_RATE, samples=8000, kind="soundfont", settings=settings)
+    instruments = [("000-piano", "test"), ("040-violin", "test"), ("048-strings", "test"), ("120-fret", "test")]
+    rows, pcm, scales = [], [], []
+    for number, (name, split) in enumerate([*instruments, ("001-piano", "train")]):
+        for pitch in KEYS:
+            values, scale = quantise(tone(pitch, seconds=0.5, tilt=1 + 0.2 * number, decay=6).numpy())
+            pcm.append(values)
+            scales.append(scale)
+            rows.append(NoteRow(f"{name}-{pitch}", pitch, 100, name, name[4:], "Tiny", name, split))
+    write_shard(folder, 0, np.stack(pcm), scales, rows)
+    finish_notes(folder, 1)
+    return Notes.open(folder)
+
+
+@pytest.fixture(scope="module")
+def result(rendered: Notes, bank: Bank, harmonic_codec: Codec) -> dict[str, Any]:
+    """A whole evaluation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("intertone.evaluate.harmonic.bank_of", lambda _: bank)
+        known = [("tone", tone(60, seconds=0.5), pitch_to_hz(60))]
+        return evaluate_codec(harmonic_codec, rendered, config=SMOKE, known_sounds=known)
+
+
+# copies
+
+
+def test_an_image_with_its_own_noise_is_the_note_and_the_network_is_not(rendered: Notes, harmonic_codec: Codec) -> None:
+    rows = pitched_rows(rendered, split="test")[:3]
+    collected = Collected()
+    for batch in copy_notes(harmonic_codec, rendered, rows, seed=0):
+        collected.add(judge_copies(rendered, batch, n_tuned=3))
+    lines = {(line["method"], line["phase"]): line for line in collected.table()}
+    assert list(lines) == [
+        ("original", "own"), ("image", "kept"), ("image", "estimated"),
+        ("network", "kept"), ("network", "estimated"), ("rank one", "estimated"),
+    ]  # fmt: skip
+    assert lines["image", "kept"]["difference"]["mean"] < -90
+    assert lines["image", "estimated"]["log_mel_16k"]["mean"] < 1
+    # a tone whose partials all decay alike is an envelope times a spectrum, but for the noise
+    assert lines["rank one", "estimated"]["log_mel_16k"]["mean"] < lines["network", "estimated"]["log_mel_16k"]["mean"]
+    assert lines["original", "own"] == {
+        "method": "original",
+        "phase": "own",
+        "in_tune": lines["image", "estimated"]["in_tune"],
+    }
+    assert lines["original", "own"]["in_tune"]["mean"] == 1
+    assert "in_tune" not in lines["image", "kept"] and "log_mel_44k" not in lines["image", "kept"]
+
+
+def test_the_full_band_is_judged_at_44100_hz_only() -> None:
+    sound = torch.randn(20000, generator=torch.Generator().manual_seed(0))
+    dull = torch.nn.functional.avg_pool1d(sound[None], 5, 1, 2)[0]  # less above 4 kHz
+    errors = log_mel_errors(dull, sound, 44100)
+    assert set(errors) == {"log_mel_16k", "log_mel_44k"} and errors["log_mel_44k"] > errors["log_mel_16k"] > 0
+    assert set(log_mel_errors(dull, sound, 16000)) == {"log_mel_16k"}
+
+
+def test_only_notes_with_a_pitch_are_judged(rendered: Notes, notes: Notes) -> None:
+    rows = pitched_rows(rendered, split="test")
+    assert set(rendered.instrument[rows]) == {"000-piano", "040-violin", "048-strings"}
+    drawn = draw_notes(rendered, 6, split="test", seed=0, among=rows)
+    assert len(set(drawn)) == 6 and set(drawn) <= set(rows)
+    assert (pitched_rows(notes, split="test") == notes.select(split="test")).all()
+
+
+# notes moved to another key
+
+
+def test_moves_go_between_recordings_and_the_others_are_counted(rendered: Notes, bank: Bank) -> None:
+    moves = draw_moves(rendered, bank, 99, split="test", seed=0)
+    # 10 pairs of 5 keys, but 50 and 66, which are 16 apart: 9 for each of three instruments. The violin plays all
+    # from one recording; of the others 50, 54, 58 | 62, 66 lie 3 + 1 on one side of key 60
+    assert (moves.n_pairs, moves.n_same) == (27, 9 + 2 * 4)
+    assert (moves.n_octaves, moves.n_same_octaves) == (6, 2)
+    assert len(moves.rows) == 2 * 2 * 5 and len({tuple(pair) for pair in moves.rows}) == 20
+    for source, target in moves.rows:
+        assert rendered.instrument[source] == rendered.instrument[target] != "040-violin"
+        assert (rendered.pitch[source] < 60) != (rendered.pitch[target] < 60)
+    assert (draw_moves(rendered, bank, 3, split="test", seed=0).rows == moves.rows[:3]).all()
+    assert {str(rendered.instrument[row]) for row in moves.rows[:2, 0]} == {"000-piano", "048-strings"}
+
+
+def test_a_moved_note_sounds_where_it_is_moved_to_and_lasts(rendered: Notes, harmonic_codec: Codec) -> None:
+    sound = tone(58, seconds=0.5, decay=1)
+    moved = move_note(harmonic_codec, sound, 5)
+    assert list(moved) == [*MOVED, "resampled"] and {len(each) for each in moved.values()} == {8000}
+    for name in ("network carried", "without network", "resampled"):
+        assert abs(float(hz_to_cents(note_pitch(moved[name][:5000], SAMPLE_RATE), pitch_to_hz(63)))) < 10
+    assert not torch.allclose(moved["network carried"], moved["without network"], atol=1e-3)
+    ends = {name: float(each[-1000:].abs().max()) for name, each in moved.items()}
+    assert ends["resampled"] < 1e-3 < 0.05 < ends["without network"]
+
+
+def test_where_notes_decay_alike_the_moved_image_is_nearer_than_the_resampled_note(
+    rendered: Notes, bank: Bank, harmonic_codec: Codec
+) -> None:
+    drawn = draw_moves(rendered, bank, 99, split="test", seed=0)
+    rows = np.array([pair for pair in drawn.rows if abs(int(np.diff(rendered.pitch[pair])[0])) >= 8])
+    moves = Moves(rows[:4], 27, 17, 6, 2)
+    figures = judge_moves(harmonic_codec, rendered, moves, seed=0, step=no_steps)
+    assert [abs(figure.semitones) for figure in figures] == [
+        abs(int(rendered.pitch[a]) - int(rendered.pitch[b])) for a, b in moves.rows
+    ]
+    table = register_table(moves, figures)
+    assert table["n"] == 4 and table["n_same"] == 17
+    image = table["methods"]["without network"]
+    assert image["wins"]["log_mel_16k"] == 1 and image["log_mel_16k"]["mean"] < 3
+    assert table["methods"]["resampled"]["wins"] == {}
+    assert table["methods"]["resampled"]["log_mel_16k"]["mean"] > image["log_mel_16k"]["mean"] + 0.5
+
+
+def test_wins_are_counted_by_the_way_moved() -> None:
+    def figures(semitones: int, own: float, whole: float) -> MoveFigures:
+        errors = {name: {"log_mel_16k": own, "whole": whole} for name in MOVED}
+        return MoveFigures(semitones, {**errors, "resampled": {"log_mel_16k": 2.0, "whole": 2.0}})
+
+    table = register_table(
+        Moves(np.zeros((3, 2), np.int64), 5, 2, 1, 0), [figures(3, 1, 1), figures(-4, 3, 1), figures(12, 2, 1)]
+    )
+    wins = table["methods"]["network carried"]["wins"]
+    assert wins == {
+        "log_mel_16k": pytest.approx(1 / 3), "whole": 1, "up": 0.5, "down": 0,
+        "1 to 4": 0.5, "5 to 8": None, "9 to 12": 0,
+    }  # fmt: skip
+    assert register_table(Moves(np.zeros((0, 2), np.int64), 5, 5, 1, 1), [])["methods"] == {}
+
+
+def test_notes_of_another_bank_are_refused(rendered: Notes, bank: Bank, notes: Notes, monkeypatch: Any) -> None:
+    with pytest.raises(InputError, match="must be those of a soundfont, got those of kind 'synthetic'"):
+        bank_of(notes)
+    monkeypatch.setattr("intertone.evaluate.register.find_soundfont", lambda: Path("tiny.sf2"))
+    monkeypatch.setattr("intertone.evaluate.register.read_soundfont", lambda _: bank)
+    assert bank_of(rendered) is bank
+    other = Bank(bank.path, "Other", bank.samples, bank.presets)
+    monkeypatch.setattr("intertone.evaluate.register.read_soundfont", lambda _: other)
+    with pytest.raises(InputError, match="the installed bank Other, got notes of Tiny"):
+        bank_of(rendered)
+
+
+# the whole, and what is said
+
+
+def test_an_evaluation_is_complete_and_json(
+    result: dict[str, Any], rendered: Notes, harmonic_codec: Codec, tmp_path: Path, monkeypatch: Any, bank: Bank
+) -> None:
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["codec"]["code_size"] == 3 + 2 * 7  # of the note, and of each of 51 / 8 vectors
+    assert result["notes"]["n_notes"] == 4
+    assert result["register"]["n"] == 2
+    assert result["tracking"]["notes"]["gross"] == result["tracking"]["synthetic"]["gross"] == 0
+    assert len(result["tracking"]["instruments"]) == 3
+    assert result["speed"]["one_pair"] > 0 and result["speed"]["n_steps"] == 11
+    found = tables(result)
+    assert [table.title for table in found] == [
+        "What is left of a note",
+        "A note moved to another key",
+        "Nearer than the resampled note, by the way moved",
+        "The tracker of f0",
+        "The code",
+        "Speed",
+        "Left out",
+    ]
+    for table in found:
+        assert {len(row) for row in table.rows} == {len(table.columns)}
+    assert "Of 27 such pairs of keys 17 (63 %)" in found[1].note and "of 6 octaves 2 (33 %)" in found[1].note
+    sentences = findings(result)
+    assert len(sentences) == 6 and sentences[1].startswith("The network alone, from 17 numbers, is ")
+    assert "| image, own noise | 0.00 |" in to_markdown(result, command="x")
+    monkeypatch.setattr("intertone.evaluate.listening.bank_of", lambda _: bank)
+    files = write_evaluation(tmp_path / "out", result, harmonic_codec, rendered, command="intertone evaluate")
+    names = [path.name for path in files]
+    assert sum(name.endswith(".wav") for name in names) == 4 + 6 + 4
+    check_self_contained(files[0].read_text())
+
+
+def test_what_cannot_be_judged_is_left_out_with_a_reason(notes: Notes, harmonic_codec: Codec) -> None:
+    result = evaluate_codec(harmonic_codec, notes, config=SMOKE)
+    assert result["register"] is None and result["tracking"] is None
+    assert "Notes moved to another pitch: the notes must be those of a soundfont" in result["left_out"][-2]
+    assert "The tracker of f0: the tracker must be judged on notes of a soundfont" in result["left_out"][-1]
+    assert len(tables(result)) == 4 and len(findings(result)) == 4
+    with pytest.raises(InputError, match="must hold at least three notes, got 0"):
+        evaluate_codec(harmonic_codec, notes, config=SMOKE.model_copy(update={"split": "none"}))
+    with pytest.raises(InputError, match="must show sounds as spectrograms, got a harmonic representation"):
+        spectrogram_of(harmonic_codec)
+
+
+def test_the_numbers_of_a_code_are_counted_once(harmonic_codec: Codec, small_codec: Codec, notes: Notes) -> None:
+    facts = codec_facts(harmonic_codec, notes)
+    assert (facts["latent_dim"], facts["n_latents"], facts["code_size"]) == (5, 13, 3 + 2 * 13)
+    assert codec_facts(small_codec, notes)["code_size"] == small_codec.encode(torch.zeros(SAMPLE_RATE))[0].numel()
