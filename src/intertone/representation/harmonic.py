@@ -26,6 +26,9 @@ from intertone.representation.tracks import (
 )
 from intertone.representation.tuning import find_onset, find_pitch, refine_tuning, stretched
 
+INAUDIBLE = 0.4
+"""Feature that a partial counts at least as in a mixture: 60 dB below the loudest."""
+
 LONGER = 4
 """Times that the windows are longer in which noise is told from partials that waver."""
 
@@ -195,7 +198,10 @@ class HarmonicRepresentation:
             row_of = self.rows.row_of[: track.phase.shape[1]]
             levels = self.rows.to_amplitudes(image, track.reference)[:, row_of]
             phase = steady_phase(levels, track.phase)
-            flicker = 10 ** ((image - steady)[:, row_of] * self.config.top_db / 20)
+            # what is inaudible must not pull half of a mixture below hearing: it is added as what it is
+            faint = image[:, row_of] < INAUDIBLE
+            steady[:, : self.rows.n_partial_rows].clamp_(min=INAUDIBLE)
+            flicker = 10 ** ((image - steady)[:, row_of] * self.config.top_db / 20) * (image[:, row_of] > 0)
             bands, noise = self._settle_noise(image, track)
             tracks.append(
                 replace(
@@ -203,7 +209,7 @@ class HarmonicRepresentation:
                     phase=phase,
                     flicker=flicker,
                     wander=track.phase - phase,
-                    steadiness=clear[:, row_of],
+                    steadiness=torch.where(faint, 1.0, clear[:, row_of]),
                     noise=noise,
                 )
             )

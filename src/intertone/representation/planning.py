@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from intertone.representation.holding import held_positions, hold_landmarks
-from intertone.representation.timeline import Alignment, find_landmarks, mix_landmarks, positions
+from intertone.representation.timeline import Alignment, find_landmarks, mix_landmarks, positions, settle_releases
 from intertone.representation.tracks import PartialTrack
 
 
@@ -65,7 +65,7 @@ def plan_time(
     onset = max(0, round(sum(weight * track.onset for weight, track in zip(weights, tracks, strict=True))))
     if alignment == "onset":
         return Plan(onset + max(bodies), onset, [_shifted] * len(tracks), ends)
-    marks = [find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)]
+    marks = settle_releases([find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)])
     common = mix_landmarks(marks, weights)
     maps: list[Callable[[int], Tensor]] = [partial(positions, own, common) for own in marks]
     if hold_frames is not None:

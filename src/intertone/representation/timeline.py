@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -33,11 +33,13 @@ class Landmarks:
         attack: End of the attack.
         release: Where it is let go; the end of what is heard if there is no such place.
         end: End of the sound.
+        released: Whether there is such a place.
     """
 
     attack: float
     release: float
     end: float
+    released: bool = True
 
 
 def find_landmarks(level: Tensor, end: float) -> Landmarks:
@@ -68,13 +70,38 @@ def find_landmarks(level: Tensor, end: float) -> Landmarks:
         attack -= (heard[first] - top - ATTACK_DB) / max(1e-9, heard[first] - heard[first - 1])
     last = int(np.flatnonzero(heard >= top + AUDIBLE_DB)[-1])
     attack = min(max(SHORTEST_ATTACK, float(attack)), end)
-    release = float(last)
+    release, released = float(last), False
     if last > first + 2:
         places = np.arange(first, last + 1)
         above = heard[places] - np.interp(places, [first, last], heard[[first, last]])
         if above.max() >= KNEE_DB:
-            release = float(places[above.argmax()])
-    return Landmarks(attack, min(max(release, attack), end), float(end))
+            release, released = float(places[above.argmax()]), True
+    return Landmarks(attack, min(max(release, attack), end), float(end), released)
+
+
+def settle_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
+    """Give sounds that die away by themselves a release where the others are let go.
+
+    So a plucked string keeps its own decay beside a held note, instead of being stretched until the other's release.
+
+    Args:
+        marks: Of each sound.
+
+    Returns:
+        The landmarks; as they are if none is released, or all.
+
+    Example:
+        >>> settle_releases([Landmarks(1, 300, 400), Landmarks(1, 90, 350, released=False)])[1].release
+        300.0
+    """
+    known = [mark.release for mark in marks if mark.released]
+    if not known:
+        return list(marks)
+    common = sum(known) / len(known)
+    return [
+        mark if mark.released else replace(mark, release=float(min(max(common, mark.attack), mark.end)))
+        for mark in marks
+    ]
 
 
 def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landmarks:
