@@ -30,7 +30,8 @@ from intertone.data.render import RenderConfig, render_bank
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.data.soundfont import find_soundfont
 from intertone.errors import InputError
-from intertone.evaluate.speed import measure_speed, median_seconds
+from intertone.evaluate.phase_stage import spectrogram_of
+from intertone.evaluate.speed import measure_speed, measure_stereo_speed, median_seconds
 from intertone.metrics import spectral_convergence
 from intertone.phase import MOMENTUM, estimate_phase, griffin_lim
 from intertone.representation import PhaseConfig
@@ -116,7 +117,11 @@ def held_out_rows(notes: Notes, count: int) -> np.ndarray:
 
 def phase_lines(codec: Codec, notes: Notes) -> Iterator[Line]:
     """Our fast Griffin-Lim and librosa's at equal iterations, and what PGHI as the start adds."""
-    config = codec.config.representation.spectrogram
+    try:
+        config = spectrogram_of(codec)
+    except InputError:
+        yield "phase", "–", "partials have their own, there is none to find"
+        return
     audio = notes.audio(held_out_rows(notes, 8))
     magnitude = stft(audio, config).abs()
     length = audio.shape[-1]
@@ -166,6 +171,11 @@ def seeded() -> torch.Generator:
 def morph_lines(codec: Codec, notes: Notes) -> Iterator[Line]:
     """Seconds of sound that a morph gives per second."""
     rows = held_out_rows(notes, 32)
+    if codec.representation.bends_time:
+        found = measure_stereo_speed(codec, notes, rows[[0, -1]])
+        yield "morph, one stereo pair", f"{found['one_pair']:.1f} s/s", "warm, both analyses included"
+        yield f"morph, {found['n_steps']} steps", f"{found['sweep']:.1f} s/s", "the same pair, analysed once"
+        return
     found = measure_speed(codec, notes, np.stack([rows, np.roll(rows, 1)], 1), batch_size=32)
     yield "morph, one pair", f"{found['one_pair']:.1f} s/s", f"warm, PGHI and fast Griffin-Lim, {ITERATIONS} iterations"
     yield "morph, batch of 32 pairs", f"{found['batch']:.1f} s/s", "the phase is found sound by sound"
@@ -201,6 +211,9 @@ def loading_lines(notes: Notes) -> Iterator[Line]:
 
 def training_lines(codec: Codec, notes: Notes, folder: Path) -> Iterator[Line]:
     """Notes that a training step takes per second, reading and analysis included."""
+    if codec.representation.bends_time:
+        yield "training", "–", "on prepared images: see metrics.jsonl of a run"
+        return
     for precision in ("float32", "bfloat16"):
         times: list[float] = []
         config = TrainConfig(
@@ -234,6 +247,11 @@ def process_lines(name: str, codec: Codec, notes: Notes, folder: Path) -> Iterat
     morph_seconds = median_seconds(lambda: run([*command, *words]))
     yield "`intertone morph`", f"{morph_seconds:.2f} s", f"process, {notes.samples / notes.sample_rate:g} s of sound"
     yield "peak memory of `intertone morph`", f"{peak_mebibytes([*command, *words]):.0f} MiB", "process"
+    if codec.representation.bends_time:
+        keys = ["keys", *map(str, paths), "--mix", "0.5", "--range", "C2:C7", "--codec", name]
+        started = time.monotonic()
+        run([*command, *keys, "-o", str(folder / "keys")])
+        yield "`intertone keys`, 61 keys", f"{time.monotonic() - started:.1f} s", "process, from C2 to C7"
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNIT
     yield "peak memory of this benchmark", f"{own:.0f} MiB", "training, the batch of 32 and the mapped notes included"
 
