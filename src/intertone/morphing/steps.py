@@ -15,10 +15,10 @@ from intertone.errors import InputError
 from intertone.loudness import integrated_loudness
 from intertone.metrics.spectral import LOG_MEL_16K, log_mel
 from intertone.morphing.matching import match_shapes
+from intertone.morphing.network import decode_mixture, network_adds
 from intertone.morphing.settings import MorphConfig, note_hz
 from intertone.morphing.weights import Mix, MixCurve, mix_weights
 from intertone.representation import PhaseConfig, Representation
-from intertone.representation.timeline import weights_over_time
 
 ATTRIBUTES = ("harmonics", "noise", "envelope", "pitch")
 """What may be mixed by ratios of its own."""
@@ -218,17 +218,13 @@ def morph_sources(
     pitch = _pitch_weights(config, len(features), own.get("pitch", weights) if config.pitch == "free" else weights)
     context = representation.mix_contexts(contexts, weights, pitch=pitch, median_hz=note_hz(config.pitch))
     network = config.network or ("carried" if representation.bends_time else "alone")
-    mixed = representation.mix_features(features, weights, own) if network != "alone" else features[0]
-    if network != "none":
-        codes = [codec.encode_features(x, c.conditions) for x, c in zip(features, contexts, strict=True)]
-        code = _blend(codes, weights, codec)
-        decoded = codec.decode_features(code, context.conditions)[..., : features[0].shape[-1]]
-        if network == "alone":
-            mixed = decoded
-        else:
-            images = [codec.decode_features(z, c.conditions) for z, c in zip(codes, contexts, strict=True)]
-            images = [image[..., : decoded.shape[-1]] for image in images]
-            mixed = mixed + config.strength * (decoded - representation.mix_features(images, weights, own))
+    if network == "alone":
+        mixed = decode_mixture(codec, features, contexts, context, weights)
+    else:
+        mixed = representation.mix_features(features, weights, own)
+    if network == "carried":
+        shares = {"between": config.strength, "register": config.register}
+        mixed = mixed + network_adds(codec, features, contexts, context, weights, own, **shares)
     if phase is not None and phase.method == "kept":  # at an end: the sound's own context
         context = contexts[int(weights.argmax())]
     sound = representation.synthesise(mixed, context, phase=phase, generator=generator).cpu()
@@ -313,15 +309,6 @@ def _pitch_weights(config: MorphConfig, n_sounds: int, weights: Tensor) -> Tenso
     if len(config.pitch) > 1 or not config.pitch.isalpha():
         return weights
     return torch.eye(n_sounds, dtype=torch.float64)[ord(config.pitch) - ord("a")]
-
-
-def _blend(codes: Sequence[Tensor], weights: Tensor, codec: Codec) -> Tensor:
-    """Return the code between some; weights over time are averaged over the frames of each vector."""
-    if weights.ndim == 2:
-        step, n_latents = codec.model.frames_per_latent, codes[0].shape[-1]
-        weights = weights_over_time(weights, n_latents * step).unflatten(-1, (n_latents, step)).mean(-1)
-    rows = weights.to(codes[0])
-    return torch.stack([row * code for row, code in zip(rows, codes, strict=True)]).sum(0)
 
 
 def _at_end(weights: Tensor) -> bool:
