@@ -81,6 +81,6 @@ def test_other_weights_or_another_code_make_another_morph(codec: Codec, horn: Te
     assert log_mel_error(morph(random, horn, sitar), half_way) > 6
     foreign, _ = codec.encode(tone(88, seconds=4, decay=0.1))
     own, own_context = codec.encode(horn)
-    context = codec.representation.mix_contexts([own_context, codec.encode(sitar)[1]], [0.5, 0.5])
+    context = codec.representation.mix_contexts([own_context, codec.encode(sitar)[1]], torch.tensor([0.5, 0.5]))
     exchanged = codec.decode((own + foreign) / 2, context, generator=torch.Generator().manual_seed(0))
     assert log_mel_error(exchanged, half_way) > 6

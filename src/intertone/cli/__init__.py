@@ -12,7 +12,8 @@ from intertone.cli.bench import app as bench_app
 from intertone.cli.data import app as data_app
 from intertone.cli.evaluation import evaluate
 from intertone.cli.inspect import doctor, info
-from intertone.cli.morph import morph
+from intertone.cli.instrument import keys
+from intertone.cli.morphing import morph
 from intertone.cli.paper import app as paper_app
 from intertone.cli.prepare import prepare
 from intertone.cli.sound import reconstruct
@@ -26,6 +27,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(morph)
+app.command()(keys)
 app.command()(reconstruct)
 app.command()(info)
 app.command()(doctor)

@@ -85,7 +85,7 @@ def check_sounds(count: int, *, least: int) -> None:
 
 
 def read_mix(text: str | None, n_sounds: int) -> "Mix":
-    """Return ``--mix``; half of each sound where nothing is given.
+    """Return ``--mix``; as much of each sound where nothing is given.
 
     Raises:
         InputError: If it is no mix of so many sounds.
@@ -171,6 +171,8 @@ def mix_content(mix: "Mix") -> object:
 def _parsed(option: str, text: str, n_sounds: int) -> "Mix":
     from intertone.morphing import mix_weights, parse_mix
 
+    if n_sounds == 1:
+        raise InputError(f"{option} must go with two sounds or more, got one")
     try:
         mix = parse_mix(text)
         mix_weights(mix, n_sounds, frames_per_second=1, n_frames=1)

@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from intertone.cli.options import SampleFormat
-    from intertone.codec import Codec
 
 
 def morph(
@@ -126,9 +125,9 @@ def morph(
         outputs, sound, name = [out], next(morphs), f"mix {mix_name(mixes[0])}"
         middle = {name: sound / max(1.0, float(sound.abs().max()))}
         with drawing(plot, _between(shown, middle), loaded.sample_rate):
-            text = f"wrote {save_result(out, sound, loaded, rate, format)}, {name}"
+            text = f"wrote {save_result(out, sound, loaded.sample_rate, rate, format)}, {name}"
     else:
-        outputs, text = _write_sweep(out, steps, morphs, shown, loaded, rate, format, plot)
+        outputs, text = _write_sweep(out, steps, morphs, shown, loaded.sample_rate, rate, format, plot)
     if plot is not None:
         text += f"\nwrote {plot}"
     seconds = time.monotonic() - started
@@ -142,7 +141,7 @@ def _write_sweep(
     steps: int,
     morphs: "Iterator[Tensor]",
     shown: "dict[str, Tensor]",
-    codec: "Codec",
+    own_rate: int,
     rate: int,
     form: "SampleFormat | None",
     plot: Path | None,
@@ -152,10 +151,10 @@ def _write_sweep(
     names = list(mixes)
     drawn = [] if plot is None else [name for name in names if steps <= 11 or name[6:9] in ("025", "050", "075")]
     with ExitStack() as last, staged_folder(out) as folder:
-        written = save_together(folder, zip(names, morphs, strict=True), codec, rate, form, keep=set(drawn))
+        written = save_together(folder, zip(names, morphs, strict=True), own_rate, rate, form, keep=set(drawn))
         middle = {f"mix {mixes[name]:g}": written[name] for name in drawn}
         # drawn here, put in its place after the sounds
-        last.enter_context(drawing(plot, _between(shown, middle), codec.sample_rate))
+        last.enter_context(drawing(plot, _between(shown, middle), own_rate))
     text = f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"
     if older := sorted({path.name for path in out.glob("morph-*.wav")} - set(names)):
         text += f"\nof an earlier sweep there are still {', '.join(older)}"

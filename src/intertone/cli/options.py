@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from intertone.representation import PhaseConfig
 
 
-DEFAULT_CODEC = "thesis"
+DEFAULT_CODEC = "harmonic"
 """What a verb uses where no codec is named."""
 
 
@@ -171,15 +171,15 @@ def check_result(path: Path, sounds: "list[Tensor]", codec: "Codec", rate: int, 
         raise InputError(f"the output must decode to at most {limit} MiB, got {size / 2**20:.0f} at {rate} Hz")
 
 
-def save_result(path: Path, audio: "Tensor", codec: "Codec", rate: int, form: SampleFormat | None) -> str:
-    """Write a result and return a line that says what it is.
+def save_result(path: Path, audio: "Tensor", own_rate: int, rate: int, form: SampleFormat | None) -> str:
+    """Write a result that has ``own_rate`` at another rate and return a line that says what it is.
 
     Raises:
         InputError: As ``save_audio``.
     """
     from intertone.audio import resample, save_audio
 
-    resampled = resample(audio, codec.sample_rate, rate)
+    resampled = resample(audio, own_rate, rate)
     save_audio(path, resampled, sample_rate=rate, format=form.value if form else None)
     channels, samples = resampled.shape
     return f"{path}: {samples / rate:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}"
@@ -188,7 +188,7 @@ def save_result(path: Path, audio: "Tensor", codec: "Codec", rate: int, form: Sa
 def save_together(
     folder: Path,
     sounds: "Iterable[tuple[str, Tensor]]",
-    codec: "Codec",
+    own_rate: int,
     rate: int,
     form: SampleFormat | None,
     *,
@@ -201,7 +201,7 @@ def save_together(
     Args:
         folder: Where to.
         sounds: Names of files, and sounds.
-        codec: Whose rate they have.
+        own_rate: Of the sounds, Hz.
         rate: Of the files, Hz.
         form: Of the samples.
         keep: Names of those to return.
@@ -229,7 +229,7 @@ def save_together(
         for name, shape in shapes.items():
             stored = np.frombuffer((Path(aside) / name).read_bytes(), np.float32)
             scaled = torch.from_numpy(stored.reshape(shape) / np.float32(peak))
-            save_result(folder / name, scaled, codec, rate, form)
+            save_result(folder / name, scaled, own_rate, rate, form)
             if name in keep:
                 kept[name] = scaled
     return kept

@@ -58,7 +58,7 @@ def reconstruct(
         sound, phase=phase_config(phase, iterations), generator=torch.Generator().manual_seed(seed)
     )
     with drawing(plot, {f"IN: {source.name}": sound, "reconstruction": again}, loaded.sample_rate):
-        text = f"wrote {save_result(out, again, loaded, rate, format)}, phase {phase.value}"
+        text = f"wrote {save_result(out, again, loaded.sample_rate, rate, format)}, phase {phase.value}"
     if plot is not None:
         text += f"\nwrote {plot}"
     seconds = time.monotonic() - started

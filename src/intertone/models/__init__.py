@@ -1,15 +1,22 @@
 """Autoencoders over features: one file per family, all speaking ``(batch, latent_dim, n_latents)``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import Discriminator, Tag
 
 from intertone.models.conditioned import ConditionedAutoencoder, ConditionedConfig
 from intertone.models.conv import ConvAutoencoder, ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig
 
-ModelConfig = Annotated[ConvConfig | ConditionedConfig, Field(discriminator="kind")]
-"""Which model, by ``kind``."""
+
+def _kind(value: Any) -> Any:
+    return value.get("kind", "conv") if isinstance(value, dict) else getattr(value, "kind", None)
+
+
+ModelConfig = Annotated[
+    Annotated[ConvConfig, Tag("conv")] | Annotated[ConditionedConfig, Tag("conditioned")], Discriminator(_kind)
+]
+"""Which model, by ``kind``; without one, ``conv``."""
 
 Model = ConvAutoencoder | ConditionedAutoencoder
 """A built model; ``conditioned`` says whether it is told pitch and velocity."""

@@ -27,7 +27,7 @@ class MorphConfig(Settings):
     alignment: Alignment = Field("envelope", description="what is laid over what in time")
     network: Network | None = Field(None, description="what the network is for; none given: what the codec does best")
     strength: float = Field(0.5, ge=0, le=4, description="of what a carried network adds between timbres")
-    register: float = Field(1.0, ge=0, le=4, description="of what a carried network changes for another pitch")
+    register_strength: float = Field(1.0, ge=0, le=4, description="of what a carried network changes for another pitch")
     hold_seconds: float | None = Field(
         None, gt=0, le=120, description="from onset to release, if that is to be another time than the sounds' own"
     )

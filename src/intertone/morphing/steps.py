@@ -14,6 +14,7 @@ from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
 from intertone.loudness import integrated_loudness
 from intertone.metrics.spectral import LOG_MEL_16K, log_mel
+from intertone.morphing.fallback import Images, find_unpitched, show_unpitched
 from intertone.morphing.matching import match_shapes
 from intertone.morphing.network import decode_mixture, network_adds
 from intertone.morphing.settings import MorphConfig, note_hz
@@ -41,6 +42,7 @@ class Sources:
         images: Features and context of each.
         loudness: Of each sound of each batch, LUFS.
         leading: Axes of the result before its samples.
+        unpitched: Which sounds have no one pitch though the codec needs it, and why; they are shown as spectrograms.
     """
 
     codec: Codec
@@ -49,6 +51,7 @@ class Sources:
     images: tuple[tuple[Tensor, Any], ...]
     loudness: tuple[tuple[float, ...], ...]
     leading: tuple[int, ...]
+    unpitched: str | None = None
 
     @property
     def frames_per_second(self) -> float:
@@ -149,6 +152,7 @@ def morph_steps(
         if phase.method == "kept" and mix in mixes and (isinstance(mix, MixCurve) or not _at_end(weights)):
             raise InputError(f"the kept phase belongs to the ends, mix 0 or 1, got mix {mix}")
     sources = analyse_sounds(codec, *sounds)
+    _check_needs(sources, config)
     if config.even:
         mixes = even_mixes(sources, mixes, config)
     return _steps(sources, mixes, config, ratios, phase, generator or torch.Generator().manual_seed(0))
@@ -175,9 +179,26 @@ def analyse_sounds(codec: Codec, *sounds: Tensor) -> Sources:
     )
     leading = tuple(matched[0].shape[:-1])
     batches = tuple(sound.reshape(*(1,) * (3 - sound.ndim), *sound.shape) for sound in matched)
-    images = tuple(representation.settle(*codec.analyse(sound)) for sound in batches)
+    images: Images = tuple(codec.analyse(sound) for sound in batches)
+    unpitched = find_unpitched(codec, images)
+    if unpitched is not None:
+        representation, images = show_unpitched(codec, batches, unpitched)
+    images = tuple(representation.settle(*image) for image in images)
     loudness = tuple(_loudness(sound, codec.sample_rate) for sound in batches)
-    return Sources(codec, representation, batches, images, loudness, leading)
+    return Sources(codec, representation, batches, images, loudness, leading, unpitched)
+
+
+def require_pitch(sources: Sources) -> None:
+    """Refuse sounds without one pitch, where nothing sensible can be done with them: a keyboard, a given note.
+
+    Args:
+        sources: From ``analyse_sounds``.
+
+    Raises:
+        InputError: If a harmonic codec found a sound without one pitch; the sentence says which, and why.
+    """
+    if sources.unpitched is not None:
+        raise InputError(f"every sound must have one pitch here, got sounds of which {sources.unpitched}")
 
 
 @torch.inference_mode()
@@ -207,6 +228,7 @@ def morph_sources(
         InputError: As ``morph``, or if a spectrogram shall be held.
     """
     config, ratios = config or MorphConfig(), ratios or {}
+    _check_needs(sources, config)
     representation, codec = sources.representation, sources.codec
     weights = _weights(sources, mix)
     own = {name: _weights(sources, value) for name, value in ratios.items()}
@@ -217,19 +239,19 @@ def morph_sources(
     features, contexts = [image for image, _ in aligned], [context for _, context in aligned]
     pitch = _pitch_weights(config, len(features), own.get("pitch", weights) if config.pitch == "free" else weights)
     context = representation.mix_contexts(contexts, weights, pitch=pitch, median_hz=note_hz(config.pitch))
-    network = config.network or ("carried" if representation.bends_time else "alone")
+    network = "none" if sources.unpitched else config.network or ("carried" if representation.bends_time else "alone")
     if network == "alone":
         mixed = decode_mixture(codec, features, contexts, context, weights)
     else:
         mixed = representation.mix_features(features, weights, own)
     if network == "carried":
-        shares = {"between": config.strength, "register": config.register}
+        shares = {"between": config.strength, "register": config.register_strength}
         mixed = mixed + network_adds(codec, features, contexts, context, weights, own, **shares)
     if phase is not None and phase.method == "kept":  # at an end: the sound's own context
         context = contexts[int(weights.argmax())]
     sound = representation.synthesise(mixed, context, phase=phase, generator=generator).cpu()
     itself = _at_end(weights) and note_hz(config.pitch) is None and config.hold_seconds is None
-    if representation.bends_time and not itself:
+    if representation.bends_time and not itself and not sources.unpitched:
         sound = _levelled(sound, sources, own.get("envelope", weights))
     return sound.reshape(*sources.leading, -1)
 
@@ -303,6 +325,11 @@ def _check_pitch(config: MorphConfig, ratios: Mapping[str, Mix], n_sounds: int) 
         raise InputError(f"the pitch must be that of a sound, a to {last}, got {config.pitch}")
     if "pitch" in ratios and config.pitch not in ("glide", "free"):
         raise InputError(f"a ratio for the pitch goes with pitch free, got pitch {config.pitch}")
+
+
+def _check_needs(sources: Sources, config: MorphConfig) -> None:
+    if note_hz(config.pitch) is not None or config.hold_seconds is not None:
+        require_pitch(sources)
 
 
 def _pitch_weights(config: MorphConfig, n_sounds: int, weights: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ def held_positions(own: Landmarks, common: Landmarks, level: Tensor, f0: Tensor,
     natural, wanted = own.release - own.attack, common.release - common.attack
     if natural < SHORTEST_WALK or wanted == natural or _falls(heard, own) > FADES_DB:
         return stretched
-    time = np.arange(n_frames) - common.attack
+    time: Array = np.arange(n_frames, dtype=np.float64) - common.attack
     if wanted > natural:
         walked = _to_and_fro(time, heard, own, wanted - natural)
     else:

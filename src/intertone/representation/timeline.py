@@ -105,27 +105,29 @@ def settle_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
 
 
 def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landmarks:
-    """Return the landmarks between some: the attack in its logarithm, the durations linearly.
+    """Return the landmarks between some: the attack in its logarithm, release and end linearly.
 
     Args:
         marks: Of each sound.
         weights: One each, summing to 1.
 
     Returns:
-        The landmarks; no part is shorter than a tenth of its shortest, however far the weights extrapolate.
+        The landmarks; none is earlier than a tenth of its earliest, however far the weights extrapolate.
 
     Example:
         >>> mix_landmarks([Landmarks(1, 100, 110), Landmarks(4, 300, 330)], [0.5, 0.5])
-        Landmarks(attack=2.0, release=199.5, end=219.5)
+        Landmarks(attack=2.0, release=200.0, end=220.0, released=True)
     """
     for mark, weight in zip(marks, weights, strict=True):
         if weight == 1 and sum(map(abs, weights)) == 1:
             return mark  # to the last digit
     attack = math.exp(_blend([math.log(mark.attack) for mark in marks], weights))
-    parts = []
-    for durations in ([mark.release - mark.attack for mark in marks], [mark.end - mark.release for mark in marks]):
-        parts.append(max(_blend(durations, weights), 0.1 * min(durations)))
-    return Landmarks(attack, attack + parts[0], attack + parts[0] + parts[1])
+    release, end = (
+        max(_blend(times, weights), 0.1 * min(times))
+        for times in ([mark.release for mark in marks], [mark.end for mark in marks])
+    )
+    release = max(release, attack)
+    return Landmarks(attack, release, max(release, end))
 
 
 def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:

@@ -1,0 +1,168 @@
+"""``intertone keys``: a sound, or a morph of several, on every key."""
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from intertone.cli.mixing import (
+    EnvelopeOption,
+    HarmonicsOption,
+    MixOption,
+    NetworkOption,
+    NoiseOption,
+    StrengthOption,
+    check_sounds,
+    mix_content,
+    read_config,
+    read_mix,
+    read_ratios,
+)
+from intertone.cli.options import (
+    DEFAULT_CODEC,
+    CodecOption,
+    DeviceOption,
+    FormatOption,
+    JsonOption,
+    RateOption,
+    Report,
+    SeedOption,
+    check_inputs,
+    load_for,
+    save_together,
+)
+from intertone.errors import InputError
+from intertone.files import check_output_folder, check_own_folder, disk_errors, staged_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    from intertone.instrument import Key, Region
+
+MAP = "instrument.sfz"
+
+RELEASE_SECONDS = 0.3
+"""Of a key that is let go before its file has ended, where nothing is held."""
+
+
+def keys(
+    sources: Annotated[list[Path], typer.Argument(metavar="A [B …]", help="One sound, or several to be morphed.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the instrument: new, or an older instrument's.")],
+    mix: MixOption = None,
+    range: Annotated[str, typer.Option("--range", help="Lowest and highest key, notes or MIDI numbers.")] = "C2:C7",
+    every: Annotated[int, typer.Option("--every", min=1, max=127, help="A file for every so many keys.")] = 1,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds",
+            min=0.1,
+            max=120,
+            help="From the start to the release: the sustain is held so long, and looped. [default: as it is]",
+        ),
+    ] = None,
+    mix_harmonics: HarmonicsOption = None,
+    mix_noise: NoiseOption = None,
+    mix_envelope: EnvelopeOption = None,
+    network: NetworkOption = None,
+    strength: StrengthOption = None,
+    seed: SeedOption = 0,
+    codec: CodecOption = DEFAULT_CODEC,
+    device: DeviceOption = "cpu",
+    sample_rate: RateOption = None,
+    format: FormatOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make an instrument: the sound, or what lies between several, on every key, with an SFZ file that maps them."""
+    report = Report(as_json=json)
+    check_sounds(len(sources), least=1)
+    check_inputs(sources)
+
+    from intertone.audio import choose_container
+    from intertone.codec import Codec
+    from intertone.instrument import Region, choose_keys, parse_range, render_key, sfz_text
+    from intertone.morphing import analyse_sounds
+
+    wanted = choose_keys(*parse_range(range), every=every)
+    _check_folder(out, sources)
+    used = read_mix(mix, len(sources))
+    ratios = read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope)
+    started = time.monotonic()
+    loaded = Codec.load(codec, device=device)
+    if not loaded.representation.bends_time:
+        raise InputError(f"keys must have a codec that hears pitch, got {codec}, which shows spectrograms")
+    config = read_config(
+        loaded, pitch=None, align=None, network=network, strength=strength, ratios=ratios, hold_seconds=seconds
+    )
+    rate = loaded.sample_rate if sample_rate is None else sample_rate
+    choose_container("key.wav", format and format.value, sample_rate=rate)
+    analysed = analyse_sounds(loaded, *(load_for(loaded, source) for source in sources))
+
+    def rendered(key: "Key") -> "tuple[Tensor, Region]":
+        return render_key(analysed, key, mix=used, config=config, ratios=ratios, sample_rate=rate, seed=seed)
+
+    done: list[Region] = []
+    with staged_folder(out) as folder:
+        save_together(folder, _render(wanted, rendered, done), rate, rate, format)
+        release = RELEASE_SECONDS
+        if seconds is not None:
+            release = max(region.samples for region in done) / rate - seconds
+        with disk_errors(folder):
+            (folder / MAP).write_text(sfz_text(done, release_seconds=release), encoding="utf-8")
+    names = [region.key.file_name for region in done]
+    text = f"wrote {len(done)} keys to {out}: {names[0]} … {names[-1]}, and {MAP}"
+    if older := sorted({path.name for path in out.glob("note-*.wav")} - set(names)):
+        text += f"\nof an earlier instrument there are still {', '.join(older)}"
+    took = time.monotonic() - started
+    result: dict[str, Any] = {"outputs": [str(out / name) for name in (*names, MAP)], "mix": mix_content(used)}
+    result |= {
+        "keys": [_content(region, rate) for region in done],
+        "codec": codec,
+        "seed": seed,
+        "seconds": round(took, 3),
+    }
+    report.finish(result, f"{text} ({took:.1f} s)")
+
+
+def _render(
+    wanted: "list[Key]", rendered: "Callable[[Key], tuple[Tensor, Region]]", done: "list[Region]"
+) -> "Iterator[tuple[str, Tensor]]":
+    """Yield names and sounds of all keys, and put into ``done`` what is known of them."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    for key in track(wanted, "keys", console=console, disable=not console.is_terminal, transient=True):
+        sound, region = rendered(key)
+        for problem in region.problems:
+            logging.getLogger(__name__).warning("%s: %s", key.file_name, problem)
+        done.append(region)
+        yield key.file_name, sound
+
+
+def _content(region: "Region", rate: int) -> dict[str, Any]:
+    key, loop = region.key, region.loop
+    return {
+        "file": key.file_name,
+        "pitch": key.pitch,
+        "lowest": key.lowest,
+        "highest": key.highest,
+        "seconds": round(region.samples / rate, 3),
+        "loop": None if loop is None else [loop.start, loop.end],
+        "problems": list(region.problems),
+    }
+
+
+def _check_folder(out: Path, sources: list[Path]) -> None:
+    """Refuse a folder that holds other things, or an input."""
+    from intertone.instrument import choose_keys
+
+    check_output_folder(out)
+    known = {MAP, *(key.file_name for key in choose_keys(0, 127))}
+    check_own_folder(out, known, "an older instrument's")
+    for source in sources:
+        if source.resolve().parent == out.resolve():
+            raise InputError(f"the output must not replace an input, got {source} inside {out}")

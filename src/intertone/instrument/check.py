@@ -1,0 +1,158 @@
+"""What is wrong with a sound file that shall be played: silence, clipping, dropouts, clicks."""
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+SILENT = 1e-4
+"""Peak below which nothing is heard: −80 dB."""
+
+FLAT_SAMPLES, FLAT_STEP = 3, 1e-6
+"""Samples in a row that are equal, relative to the peak, at a top: a wave that is heard has none."""
+
+DROPOUT_SECONDS, DROPOUT_DB = 0.001, -60.0
+"""A stretch so long and so quiet, relative to both of its sides, is a hole."""
+
+ORDER, BLOCK_SECONDS = 32, 0.04
+"""Of the linear prediction that says what the local spectrum explains."""
+
+NEAR_SECONDS, FAR_SECONDS = 0.004, 0.08
+"""A jump is compared with what lies between so near and so far, before and after: two periods of the lowest note."""
+
+CLICK_RATIO = 6.0
+"""How many times larger than every other unexplained jump around it a click is."""
+
+AUDIBLE_DB = -50.0
+"""A jump smaller than this, relative to the sound around it, is not heard."""
+
+ONSET_RATIO = 1.6
+"""Where a sound becomes louder by so much something begins; it may begin with a jump."""
+
+Array = npt.NDArray[np.float64]
+
+
+def find_problems(audio: Tensor, sample_rate: int) -> list[str]:
+    """Return what would be heard as a fault, in words; nothing for a sound that is whole.
+
+    A click is a jump from one sample to the next that linear prediction from the samples before it does not explain,
+    several times larger than all others around it, where nothing begins. In a bright low tone, which jumps at every
+    turn, only a larger one is found.
+
+    Args:
+        audio: ``(samples,)`` or ``(channels, samples)``.
+        sample_rate: Hz.
+
+    Returns:
+        ``silence``, or ``clipping at 0.31 s``, ``a dropout at 0.31 s``, ``a click at 0.31 s``, each kind once a channel
+        at most, where it is first.
+
+    Source:
+        Godsill and Rayner (1998), "Digital audio restoration", chapter 5, for clicks as errors of a linear prediction.
+
+    Example:
+        >>> import torch
+        >>> tone = 0.5 * torch.sin(0.1 * torch.arange(8000))
+        >>> find_problems(tone, 16000), find_problems(tone.clamp(-0.4, 0.4), 16000)
+        ([], ['clipping at 0.00 s'])
+    """
+    channels = audio.detach().cpu().double().numpy().reshape(-1, audio.shape[-1])
+    peak = float(np.abs(channels).max())
+    if peak < SILENT:
+        return ["silence"]
+    problems = []
+    for sound in channels:
+        for name, place in (
+            ("clipping", _clipping(sound)),
+            ("a dropout", _dropout(sound, sample_rate)),
+            ("a click", _click(sound, sample_rate)),
+        ):
+            if place is not None:
+                problems.append(f"{name} at {place / sample_rate:.2f} s")
+    return sorted(set(problems), key=problems.index)
+
+
+def _clipping(sound: Array) -> int | None:
+    """Return where the first top is flat."""
+    peak = float(np.abs(sound).max())
+    if peak < SILENT:
+        return None
+    flat = (np.abs(np.diff(sound)) < FLAT_STEP * peak) & (np.abs(sound[1:]) > 0.98 * peak)
+    return _first_run(flat, FLAT_SAMPLES - 1)
+
+
+def _dropout(sound: Array, sample_rate: int) -> int | None:
+    """Return where the first hole is: quiet, with sound on both sides."""
+    length = max(2, round(DROPOUT_SECONDS * sample_rate))
+    power = _means(sound**2, length)
+    side = round(0.01 * sample_rate)
+    if len(power) <= 2 * side + length:
+        return None
+    middle = power[side:-side]
+    around = np.minimum(_means(sound**2, side)[: len(middle)], _means(sound**2, side)[side + length :][: len(middle)])
+    holes = np.flatnonzero((middle < around * 10 ** (DROPOUT_DB / 10)) & (around > SILENT**2))
+    return int(holes[0]) + side if len(holes) else None
+
+
+def _click(sound: Array, sample_rate: int) -> int | None:
+    """Return where the first jump is that nothing explains."""
+    jumps = np.abs(_unexplained(sound, round(BLOCK_SECONDS * sample_rate)))
+    cell = max(1, round(0.001 * sample_rate))
+    count = len(sound) // cell
+    if count < 3:
+        return None
+    tops = jumps[: count * cell].reshape(count, cell).max(1)
+    power = (sound[: count * cell] ** 2).reshape(count, cell).mean(1)
+    near, far = (round(seconds * sample_rate / cell) for seconds in (NEAR_SECONDS, FAR_SECONDS))
+    before, after = _largest(tops, near, far), _largest(tops[::-1], near, far)[::-1]
+    earlier, later = _mean_power(power, near, far), _mean_power(power[::-1], near, far)[::-1]
+    loud = np.maximum(earlier, later)
+    found = tops > CLICK_RATIO * np.maximum(before, after)
+    found &= tops**2 > loud * 10 ** (AUDIBLE_DB / 10)
+    found &= later < ONSET_RATIO**2 * earlier
+    found &= tops > SILENT
+    places = np.flatnonzero(found)
+    return int(places[0] * cell + jumps[places[0] * cell :][:cell].argmax()) if len(places) else None
+
+
+def _unexplained(sound: Array, block: int) -> Array:
+    """Return the error of a linear prediction whose coefficients are those of the block around, ``(samples,)``."""
+    count = -(-len(sound) // block)
+    padded = np.pad(sound, (block, (count + 1) * block - len(sound)))
+    wide = np.lib.stride_tricks.sliding_window_view(padded, 2 * block)[block // 2 :: block][:count]
+    size = 2 ** int(np.ceil(np.log2(2 * block + ORDER)))
+    spectrum = np.abs(np.fft.rfft(wide * np.hanning(2 * block), size)) ** 2
+    similarity = np.fft.irfft(spectrum, size)[:, : ORDER + 1]
+    similarity[:, 0] = similarity[:, 0] * (1 + 1e-7) + 1e-12
+    lags = np.abs(np.arange(ORDER)[:, None] - np.arange(ORDER))
+    weights = np.linalg.solve(similarity[:, lags], similarity[:, 1:, None])[..., 0]
+    own = np.lib.stride_tricks.sliding_window_view(padded, block + ORDER)[block - ORDER :: block][:count]
+    past = np.lib.stride_tricks.sliding_window_view(own, ORDER, axis=1)[:, :block]
+    error = own[:, ORDER:] - (past @ weights[:, ::-1, None])[..., 0]
+    return error.reshape(-1)[: len(sound)]
+
+
+def _largest(tops: Array, near: int, far: int) -> Array:
+    """Return the largest of the cells ``near`` to ``far`` before each; infinity where there are none."""
+    padded = np.pad(tops, (far, 0))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, far - near + 1)[: len(tops)]
+    largest = windows.max(1)
+    largest[: near + 1] = np.inf
+    return largest
+
+
+def _mean_power(power: Array, near: int, far: int) -> Array:
+    padded = np.pad(power, (far, 0))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, far - near + 1)[: len(power)]
+    return windows.mean(1)
+
+
+def _means(values: Array, length: int) -> Array:
+    """Return the mean of every stretch of ``length``, by its first sample."""
+    sums = np.cumsum(np.pad(values, (1, 0)))
+    return np.maximum(sums[length:] - sums[:-length], 0) / length
+
+
+def _first_run(true: npt.NDArray[np.bool_], length: int) -> int | None:
+    sums = np.cumsum(np.pad(true.astype(np.int64), (1, 0)))
+    runs = np.flatnonzero(sums[length:] - sums[:-length] == length)
+    return int(runs[0]) if len(runs) else None
