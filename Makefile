@@ -2,9 +2,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 NOTES ?= notes/fluidr3mono
+NOTES_44K ?= notes/fluidr3mono-44k
+IMAGES ?= notes/images-44k
 RUN ?= runs/thesis
 
-.PHONY: morph test check fix bench paper-thesis train-default evaluate
+.PHONY: morph test check fix bench paper-thesis train-default train-thesis evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -25,7 +27,13 @@ fix: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev  ## speeds and ratios of this machine, in one run
 	$(BIN)/python benchmarks/speed.py
 
-train-default: $(VENV)/installed-dev  ## renders the bank (7 GB) and trains the shipped codec; stop and repeat at will
+train-default: $(VENV)/installed-dev  ## renders the bank (11 GB) and trains the shipped codec; stop and repeat at will
+	$(BIN)/intertone data render -o $(NOTES_44K) --sample-rate 44100 --velocities 25,75,127
+	$(BIN)/intertone data prepare $(NOTES_44K) -o $(IMAGES) --train 10000 --valid 400 --test 600
+	$(BIN)/intertone train configs/harmonic.toml --data $(IMAGES) --out runs/harmonic
+	$(BIN)/intertone pack runs/harmonic -o runs/harmonic/packed
+
+train-thesis: $(VENV)/installed-dev  ## the same for the thesis's codec (7 GB)
 	$(BIN)/intertone data render -o $(NOTES)
 	$(BIN)/intertone train configs/thesis.toml --data $(NOTES) --out $(RUN)
 	$(BIN)/intertone pack $(RUN) -o $(RUN)/packed
@@ -34,7 +42,8 @@ paper-thesis: $(VENV)/installed-dev  ## the experiments of the thesis's chapter 
 	$(BIN)/intertone paper thesis --budget cpu --data $(NOTES) -o runs/paper-thesis --write docs/papers/thesis.md
 
 evaluate: $(VENV)/installed-dev  ## the figures of the model card
-	$(BIN)/intertone evaluate thesis --data $(NOTES) --out out/evaluation
+	$(BIN)/intertone evaluate harmonic --data $(NOTES_44K) --out out/evaluation
+	$(BIN)/intertone evaluate thesis --data $(NOTES) --out out/evaluation-thesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
