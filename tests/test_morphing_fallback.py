@@ -1,0 +1,231 @@
+"""Sounds without one pitch in a codec that needs one: spectrograms, exact ends, odd inputs."""
+
+import logging
+import math
+
+import pytest
+import torch
+from conftest import SAMPLE_RATE, tone
+
+from intertone.audio import resample
+from intertone.codec import Codec, CodecConfig
+from intertone.errors import InputError
+from intertone.metrics import log_mel_error
+from intertone.metrics.spectral import log_mel
+from intertone.models import ConditionedConfig
+from intertone.morphing import MixCurve, MorphConfig, analyse_sounds, morph, morph_sources, morph_steps
+from intertone.morphing.steps import require_pitch
+from intertone.representation import HarmonicConfig
+from intertone.representation.fused import FusedSpectrogram
+
+IMAGE = MorphConfig(network="none")
+
+
+def noise(samples: int, seed: int = 0) -> torch.Tensor:
+    return 0.1 * torch.randn(samples, generator=torch.Generator().manual_seed(seed))
+
+
+def drum(seconds: float = 0.5, decay: float = 15, seed: int = 1, lead: int = 0) -> torch.Tensor:
+    samples = round(seconds * SAMPLE_RATE)
+    sound = noise(samples, seed) * torch.exp(-decay * torch.arange(samples) / SAMPLE_RATE)
+    return torch.cat([torch.zeros(lead), 4 * sound])
+
+
+def speech() -> torch.Tensor:
+    """Pulses through two moving resonances, and a hiss."""
+    time = torch.arange(8000, dtype=torch.float64) / SAMPLE_RATE
+    f0 = 120 + 30 * torch.sin(2 * math.pi * 2 * time)
+    turns = torch.cumsum(f0, 0) / SAMPLE_RATE
+    orders = torch.arange(1, 40, dtype=torch.float64)[:, None]
+    formants = (600 + 300 * torch.sin(9 * time), 1800 + 500 * torch.sin(7 * time))
+    shape = sum(torch.exp(-(((orders * f0 - formant) / 150) ** 2)) for formant in formants)
+    voiced = (torch.as_tensor(shape) * torch.sin(2 * math.pi * orders * turns)).sum(0)
+    return torch.cat([0.05 * voiced.float(), noise(3000, 5).diff(), 0.05 * voiced.float()[:4000]])
+
+
+CLICK = torch.zeros(1600).index_fill(0, torch.tensor([300]), 0.9)
+CHORD = torch.stack([tone(pitch, seconds=0.5) for pitch in (60, 64, 67)]).mean(0)
+NOTE = tone(57, seconds=0.5)
+PAD = tone(48, seconds=10, decay=0)
+DRUM, OTHER = drum(lead=800), drum(0.4, decay=30, seed=2)
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    """A codec that needs a pitch; its network has learned nothing."""
+    model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
+    config = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
+    return Codec(CodecConfig(representation=config, model=model))
+
+
+def difference_db(estimate: torch.Tensor, reference: torch.Tensor) -> float:
+    """Of the longer ones' completion with silence too."""
+    missing = estimate.shape[-1] - reference.shape[-1]
+    reference = torch.nn.functional.pad(reference, (0, missing))
+    power = (estimate - reference).square().sum() / reference.square().sum()
+    return 10 * math.log10(float(power) + 1e-20)
+
+
+# what is recognised, and said
+
+
+def test_what_is_done_is_said_in_one_line(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("intertone"), "propagate", True)
+    with caplog.at_level(logging.INFO, logger="intertone"):
+        sources = analyse_sounds(codec, NOTE, DRUM)
+    (line,) = caplog.messages
+    assert line.startswith("B has no one pitch (noise, measure 0.")
+    assert line.endswith("at least 0.84 is needed: all sounds are mixed as spectrograms, without the network")
+    assert isinstance(sources.representation, FusedSpectrogram) and sources.unpitched in line
+
+
+def test_notes_stay_with_the_codec_and_other_codecs_ask_nothing(codec: Codec, small_codec: Codec) -> None:
+    assert analyse_sounds(codec, NOTE, tone(64, seconds=0.5)).representation is codec.representation
+    assert analyse_sounds(small_codec, DRUM, OTHER).representation is small_codec.representation
+
+
+def test_what_needs_a_pitch_is_refused(codec: Codec) -> None:
+    sources = analyse_sounds(codec, NOTE, CHORD)
+    sentence = (
+        r"every sound must have one pitch here, got sounds of which B has no one pitch \(several pitches, measure"
+    )
+    with pytest.raises(InputError, match=sentence):
+        require_pitch(sources)
+    with pytest.raises(InputError, match=sentence):
+        morph(codec, NOTE, CHORD, config=MorphConfig(pitch="A3"))
+    with pytest.raises(InputError, match=sentence):
+        morph_sources(sources, 0.5, config=MorphConfig(hold_seconds=2))
+    require_pitch(analyse_sounds(codec, NOTE))
+
+
+# ends and what lies between
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [(DRUM, OTHER), (DRUM, NOTE), (speech(), noise(8000)), (CLICK, NOTE), (torch.stack([DRUM, 0.3 * DRUM]), CHORD)],
+    ids=["drums", "drum and note", "speech and noise", "click and note", "stereo and chord"],
+)
+def test_the_ends_are_the_sounds(codec: Codec, pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    first, *_, last = morph_steps(codec, *pair, mixes=[0, 0.5, 1])
+    for estimate, sound in zip((first, last), pair, strict=True):
+        assert difference_db(estimate, sound.expand_as(estimate[..., : sound.shape[-1]])) < -90
+
+
+@pytest.mark.parametrize("pair", [(DRUM, OTHER), (DRUM, NOTE), (speech(), noise(8000))])
+def test_no_jump_near_the_ends(codec: Codec, pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    mixes = [0, 0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98, 1]
+    sounds = list(morph_steps(codec, *pair, mixes=mixes))
+    samples = max(sound.shape[-1] for sound in sounds)
+    images = log_mel(torch.stack([torch.nn.functional.pad(sound, (0, samples - len(sound))) for sound in sounds]))
+    steps = (images[1:] - images[:-1]).abs().mean((1, 2)) / torch.tensor(mixes).diff()
+    assert max(steps[0], steps[-1]) < 2 * steps.median()
+
+
+def test_half_way_each_band_has_lost_half_of_what_it_lacks(codec: Codec) -> None:
+    low, high = noise(8000, 1), noise(8000, 2).diff(append=torch.zeros(1))  # flat, and rising by 6 dB an octave
+    levels = []
+    for sound in morph_steps(codec, low, high, mixes=[0, 0.5, 1]):
+        power = torch.fft.rfft(sound).abs().square()[:4000].view(8, 500).mean(1)
+        levels.append(10 * torch.log10(power))
+    a, middle, b = levels
+    away = middle - (a + b) / 2
+    assert float((away - away.mean()).abs().max()) < 1
+
+
+def test_a_short_sound_and_a_long_one(codec: Codec) -> None:
+    sounds = list(morph_steps(codec, DRUM, tone(48, decay=0), mixes=[0, 0.25, 0.5, 0.75, 1]))
+    tails = [float(sound[12000:15000].square().mean().sqrt()) for sound in sounds]
+    assert tails == sorted(tails) and tails[0] < 1e-6
+    # the tail comes in along decibels: by about 15 in each quarter
+    assert 20 < 20 * math.log10(tails[-1] / tails[2]) < 40
+
+
+def test_onsets_meet_between_theirs(codec: Codec) -> None:
+    late, early = drum(lead=3000, decay=40), drum(lead=1000, decay=60, seed=2)
+    for mix, onset in ((0, 3000), (0.25, 2500), (0.5, 2000), (1, 1000)):
+        sound = morph(codec, late, early, mix=mix)
+        loud = sound.abs() > 0.2 * sound.abs().max()
+        assert abs(int(loud.int().argmax()) - onset) < 60
+    apart = morph(codec, late, early, config=MorphConfig(alignment="none"))
+    assert float(apart[1000:1400].square().mean()) > 0.01 * float(apart.square().amax())
+
+
+def test_the_loudest_moment_lies_between(codec: Codec) -> None:
+    peaks = []
+    for sound in morph_steps(codec, DRUM, 0.05 * NOTE, mixes=[0, 0.25, 0.5, 0.75, 1]):
+        peaks.append(float(sound.unfold(0, 1600, 80).square().mean(1).max().log10() * 10))
+    steps = torch.tensor(peaks).diff()
+    assert float(steps.max() - steps.min()) < 1
+
+
+def test_three_sounds_curves_and_batches(codec: Codec) -> None:
+    three = morph(codec, DRUM, NOTE, OTHER, mix=(0, 1, 0))
+    assert difference_db(three, NOTE) < -90
+    curve = morph(codec, OTHER, noise(8000), mix=MixCurve((0, 0.05, 0.4), (0, 0, 1)))
+    assert difference_db(curve[:400], OTHER[:400]) < -40 and difference_db(curve[7000:], noise(8000)[7000:]) < 0
+    sounds = torch.stack([OTHER, NOTE[: len(OTHER)]])[:, None]
+    batch = morph(codec, sounds, NOTE.expand(2, 1, -1))
+    assert batch.shape[:2] == (2, 1) and batch.isfinite().all()
+
+
+def test_two_identical_sounds_are_the_sound_at_every_mix(codec: Codec) -> None:
+    for sound in (DRUM, CHORD, noise(4000)):
+        for result in morph_steps(codec, sound, sound.clone(), mixes=[0, 0.3, 1]):
+            assert difference_db(result, sound) < -90
+
+
+# odd inputs: each a sound
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(resample(resample(NOTE, SAMPLE_RATE, 8000), 8000, SAMPLE_RATE),
+                     resample(resample(torch.stack([NOTE, 0.5 * NOTE]), SAMPLE_RATE, 96000), 96000, SAMPLE_RATE),
+                     id="mono 8 kHz, stereo 96 kHz"),
+        pytest.param(CLICK, PAD, id="0.1 s, 10 s"),
+        pytest.param(NOTE, NOTE, id="identical"),
+        pytest.param(CHORD, NOTE, id="chord"),
+        pytest.param(DRUM, DRUM[:100], id="drum"),
+        pytest.param(speech(), NOTE, id="speech"),
+        pytest.param(noise(4000), noise(1), id="noise"),
+        pytest.param(torch.zeros(4000), NOTE, id="silence"),
+        pytest.param(torch.zeros(1), torch.zeros(1), id="one sample of silence"),
+    ],
+)  # fmt: skip
+def test_odd_sounds_give_a_sound(codec: Codec, first: torch.Tensor, second: torch.Tensor) -> None:
+    result = morph(codec, first, second, config=IMAGE)
+    channels = max(sound.shape[0] if sound.ndim == 2 else 1 for sound in (first, second))
+    assert result.shape[:-1] == ((channels,) if channels > 1 else ())
+    assert result.isfinite().all() and float(result.abs().max()) < 4
+    assert result.shape[-1] >= min(first.shape[-1], second.shape[-1])
+
+
+def test_a_sound_of_nan_is_refused(codec: Codec) -> None:
+    with pytest.raises(InputError, match="every sample must be a finite number"):
+        morph(codec, torch.full((800,), math.nan), NOTE)
+
+
+# the representation alone
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 16000, 22050, 44100, 96000])
+def test_there_and_back(sample_rate: int) -> None:
+    representation = FusedSpectrogram(sample_rate)
+    assert 0.03 < representation.config.n_fft / sample_rate < 0.07
+    sounds = torch.stack([noise(3001), 0.01 * noise(3001, 1)]).reshape(2, 1, 3001)
+    features, context = representation.analyse(sounds)
+    assert features.shape == (2, representation.n_features, representation.n_frames(3001))
+    assert float(features.amin()) >= 0 and features.amax((1, 2)).tolist() == [1, 1]
+    for estimate, sound in zip(representation.synthesise(features, context), sounds, strict=True):
+        assert difference_db(estimate, sound) < -100
+
+
+def test_extrapolation_stays_finite_and_goes_on(codec: Codec) -> None:
+    beyond = morph(codec, DRUM, OTHER, mix=1.3)
+    assert beyond.isfinite().all()
+    samples = min(len(beyond), len(OTHER))
+    assert log_mel_error(beyond[:samples], OTHER[:samples]) > 0.5
