@@ -238,7 +238,8 @@ def _waver(tracks: Sequence[PartialTrack], weights: Tensor, count: int) -> tuple
             waver = torch.polar(track.flicker, 2 * math.pi * track.wander)
             slow = _average(waver, WAVER_FRAMES)
             waver = 1 + track.steadiness * (slow + kept_share(row).float() * (waver - slow) - 1)
-            waver = pad(waver, (0, 0, 0, count - waver.shape[1]), value=1.0)
+            highest = waver[:, -1:].expand(-1, count - waver.shape[1], -1)  # what was too high to be measured
+            waver = torch.cat([waver, highest], 1)
         share = row.to(torch.complex64) * waver
         total = share if total is None else total + share
     assert total is not None
