@@ -10,11 +10,11 @@ from torch import Tensor
 
 from intertone.representation.holding import hold_track
 from intertone.representation.image import LOUDEST, HarmonicConfig, loudest
-from intertone.representation.noise import NoiseBands
 from intertone.representation.partials import SHORTEST_SECONDS, TURNS, Warped, oversample, turns_of
 from intertone.representation.phasing import PhaseConfig
 from intertone.representation.planning import plan_time
 from intertone.representation.playing import Player, count_partials, slowest
+from intertone.representation.settling import settle_track
 from intertone.representation.timeline import Alignment, at_positions, held, weights_over_time
 from intertone.representation.tracks import (
     HarmonicContext,
@@ -22,15 +22,8 @@ from intertone.representation.tracks import (
     PartialTrack,
     mix_tracks,
     retime_track,
-    steady_phase,
 )
 from intertone.representation.tuning import find_onset, find_pitch, refine_tuning, stretched
-
-INAUDIBLE = 0.4
-"""Feature that a partial counts at least as in a mixture: 60 dB below the loudest."""
-
-LONGER = 4
-"""Times that the windows are longer in which noise is told from partials that waver."""
 
 NEAR_ENOUGH = 0.1
 """Turns that the highest partial may lie beside the middle of its window for every turn of f0."""
@@ -191,46 +184,11 @@ class HarmonicRepresentation:
         Returns:
             Features and context that ``synthesise`` turns into the same sound.
         """
-        images, tracks = [], []
         count = len(features) // len(context.tracks)
-        for image, track in zip(features.detach().cpu().float().split(count), context.tracks, strict=True):
-            steady, clear = self.rows.steady(image, float(track.f0.median()), self.bands)
-            row_of = self.rows.row_of[: track.phase.shape[1]]
-            levels = self.rows.to_amplitudes(image, track.reference)[:, row_of]
-            phase = steady_phase(levels, track.phase)
-            # what is inaudible must not pull half of a mixture below hearing: it is added as what it is
-            faint = image[:, row_of] < INAUDIBLE
-            steady[:, : self.rows.n_partial_rows].clamp_(min=INAUDIBLE)
-            flicker = 10 ** ((image - steady)[:, row_of] * self.config.top_db / 20) * (image[:, row_of] > 0)
-            bands, noise = self._settle_noise(image, track)
-            tracks.append(
-                replace(
-                    track,
-                    phase=phase,
-                    flicker=flicker,
-                    wander=track.phase - phase,
-                    steadiness=torch.where(faint, 1.0, clear[:, row_of]),
-                    noise=noise,
-                )
-            )
-            images.append(torch.cat([steady[:, : self.rows.n_partial_rows], bands], 1))
-        return torch.cat(images).to(features.device), replace(context, tracks=tuple(tracks))
-
-    def _settle_noise(self, image: Tensor, track: PartialTrack) -> tuple[Tensor, tuple[KeptNoise, ...]]:
-        """Return the rows of noise without what leaks into them from partials that waver."""
-        bands = image[:, self.rows.n_partial_rows :]
-        if not track.noise:
-            return bands, ()
-        (kept,) = track.noise
-        shown = self.n_frames(kept.sound.shape[-1])
-        multiples = stretched(len(self.rows.row_of) + 1, track.inharmonicity)
-        config = self.config
-        fine = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max, longer=LONGER)
-        weight = fine.between(track.f0[:shown], multiples, sharpness=8)
-        powers = held(fine.floor(fine.spectrum(kept.sound), weight), bands.shape[-1])
-        found = torch.minimum(self.rows.to_features((2 * powers).sqrt(), track.reference), bands)
-        powers = self.rows.to_amplitudes(found, track.reference).square() / 2
-        return found, (replace(kept, powers=powers),)
+        images = features.detach().cpu().float().split(count)
+        settled = [settle_track(*pair, self.player) for pair in zip(images, context.tracks, strict=True)]
+        found = torch.cat([image for image, _ in settled]).to(features.device)
+        return found, replace(context, tracks=tuple(track for _, track in settled))
 
     def align(
         self,
