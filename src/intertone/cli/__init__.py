@@ -15,7 +15,7 @@ from intertone.cli.inspect import doctor, info
 from intertone.cli.instrument import keys
 from intertone.cli.morphing import morph
 from intertone.cli.paper import app as paper_app
-from intertone.cli.prepare import prepare
+from intertone.cli.preparation import prepare
 from intertone.cli.sound import reconstruct
 from intertone.cli.training import pack, train
 from intertone.errors import InputError
