@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
+from test_evaluate import shown
 from test_page import check_self_contained
 
 from intertone.codec import Codec
@@ -150,7 +151,7 @@ def test_a_moved_note_sounds_where_it_is_moved_to_and_lasts(rendered: Notes, har
     assert list(moved) == [*MOVED, "resampled"] and {len(each) for each in moved.values()} == {8000}
     for name in ("network carried", "without network", "resampled"):
         assert abs(float(hz_to_cents(note_pitch(moved[name][:5000], SAMPLE_RATE), pitch_to_hz(63)))) < 10
-    assert not torch.allclose(moved["network carried"], moved["without network"], atol=1e-3)
+    assert not torch.allclose(moved["network carried"], moved["without network"], atol=1e-5)
     ends = {name: float(each[-1000:].abs().max()) for name, each in moved.items()}
     assert ends["resampled"] < 1e-3 < 0.05 < ends["without network"]
 
@@ -226,6 +227,10 @@ def test_an_evaluation_is_complete_and_json(
     ]
     for table in found:
         assert {len(row) for row in table.rows} == {len(table.columns)}
+        lines = shown(table, 80)
+        words = {word for line in lines for word in line.split()}
+        assert max(map(len, lines)) <= 80
+        assert {word for cells in (table.columns, *table.rows) for cell in cells for word in cell.split()} <= words
     assert "Of 27 such pairs of keys 17 (63 %)" in found[1].note and "of 6 octaves 2 (33 %)" in found[1].note
     sentences = findings(result)
     assert len(sentences) == 6 and sentences[1].startswith("The network alone, from 17 numbers, is ")
