@@ -13,8 +13,7 @@ from intertone.errors import InputError
 from intertone.metrics import log_mel_error
 from intertone.metrics.spectral import log_mel
 from intertone.models import ConditionedConfig
-from intertone.morphing import MixCurve, MorphConfig, analyse_sounds, morph, morph_sources, morph_steps
-from intertone.morphing.steps import require_pitch
+from intertone.morphing import MixCurve, MorphConfig, analyse_sounds, morph, morph_sources, morph_steps, require_pitch
 from intertone.representation import HarmonicConfig
 from intertone.representation.fused import FusedSpectrogram
 
@@ -84,6 +83,11 @@ def test_what_is_done_is_said_in_one_line(
 def test_notes_stay_with_the_codec_and_other_codecs_ask_nothing(codec: Codec, small_codec: Codec) -> None:
     assert analyse_sounds(codec, NOTE, tone(64, seconds=0.5)).representation is codec.representation
     assert analyse_sounds(small_codec, DRUM, OTHER).representation is small_codec.representation
+
+
+def test_every_sound_may_be_taken_for_one_with_a_pitch(codec: Codec) -> None:
+    sources = analyse_sounds(codec, NOTE, DRUM, recognise=False)
+    assert sources.representation is codec.representation and sources.unpitched is None
 
 
 def test_what_needs_a_pitch_is_refused(codec: Codec) -> None:

@@ -129,7 +129,7 @@ def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -
         ``resampled``: the sound played faster or slower. Each as long as the sound, the last one completed with
         silence.
     """
-    sources = analyse_sounds(codec, sound)
+    sources = analyse_sounds(codec, sound, recognise=False)
     pitch = sources.images[0][1].tracks[0].pitch + semitones
     moved = {}
     for name, network in zip(MOVED, ("carried", "none", "alone"), strict=True):

@@ -10,6 +10,7 @@ from intertone.morphing.steps import (
     morph,
     morph_sources,
     morph_steps,
+    require_pitch,
 )
 from intertone.morphing.weights import Mix, MixCurve, mix_weights, parse_mix
 
@@ -29,4 +30,5 @@ __all__ = [
     "note_hz",
     "parse_mix",
     "parse_note",
+    "require_pitch",
 ]

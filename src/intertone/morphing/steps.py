@@ -158,12 +158,15 @@ def morph_steps(
     return _steps(sources, mixes, config, ratios, phase, generator or torch.Generator().manual_seed(0))
 
 
-def analyse_sounds(codec: Codec, *sounds: Tensor) -> Sources:
+def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True) -> Sources:
     """Analyse sounds, one or more, for morphs at any ratios.
+
+    Where a codec needs a pitch and one of the sounds has none, all are shown as spectrograms, and that is logged.
 
     Args:
         codec: The codec.
         sounds: As for ``morph``.
+        recognise: Whether that is found out; else every sound is taken for one with a pitch.
 
     Returns:
         What ``morph_sources`` takes.
@@ -180,7 +183,7 @@ def analyse_sounds(codec: Codec, *sounds: Tensor) -> Sources:
     leading = tuple(matched[0].shape[:-1])
     batches = tuple(sound.reshape(*(1,) * (3 - sound.ndim), *sound.shape) for sound in matched)
     images: Images = tuple(codec.analyse(sound) for sound in batches)
-    unpitched = find_unpitched(codec, images)
+    unpitched = find_unpitched(codec, images) if recognise else None
     if unpitched is not None:
         representation, images = show_unpitched(codec, batches, unpitched)
     images = tuple(representation.settle(*image) for image in images)
