@@ -15,6 +15,9 @@ from intertone.representation.timeline import at_positions, held
 KEPT_REACH = 0.4
 """How far from its own end of a mixture a sound's own noise and fine phase are used, falling all the way."""
 
+FARTHEST_SEMITONES = 1.5
+"""From its own pitch at which a sound's own noise is no longer used."""
+
 PHASE_FRAMES = 21
 """Over which a partial is averaged to find its steady phase."""
 
@@ -190,7 +193,9 @@ def mix_tracks(
         wander=None,
         steadiness=None,
         detail=detail,
-        noise=tuple(noise for track in tracks for noise in track.noise),
+        noise=tuple(
+            replace(noise, share=noise.share * _in_tune(track.f0, f0)) for track in tracks for noise in track.noise
+        ),
     )
 
 
@@ -224,6 +229,12 @@ def _complete(phase: Tensor, count: int) -> Tensor:
         return phase[:, :count]
     rest = resting_phase(own + 1, count)[None, :, None].expand(channels, -1, n_frames)
     return torch.cat([phase, rest], 1)
+
+
+def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
+    """Return how much of a sound's noise still fits another pitch: what is left of its partials stays where it was."""
+    semitones = 12 * (own / wanted).log2().abs()
+    return torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
 
 
 def _waver(tracks: Sequence[PartialTrack], weights: Tensor, count: int) -> tuple[Tensor | None, Tensor | None]:
