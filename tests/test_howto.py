@@ -1,0 +1,65 @@
+"""The commands of the how-tos, run as they are written, but with a small codec and on shorter sounds."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from commands import names_in, run
+
+from intertone.audio import load_audio, save_audio
+from intertone.codec import Codec, CodecConfig
+from intertone.models import ConditionedConfig
+from intertone.representation import HarmonicConfig
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def codec_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    representation = HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
+    model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
+    folder = tmp_path_factory.mktemp("codecs") / "harmonic"
+    torch.manual_seed(0)
+    Codec(CodecConfig(representation=representation, model=model)).save(folder, card="# small\n")
+    return folder
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("examples", "out"):
+        (tmp_path / name).mkdir()
+    for name in ("english-horn.wav", "sitar.wav"):
+        audio, rate = load_audio(ROOT / "examples" / name)
+        fade = (torch.arange(rate, 0, -1) / 800).clamp(max=1)
+        save_audio(f"examples/{name}", audio[:, :rate] * fade, sample_rate=rate)
+    return tmp_path
+
+
+def commands(name: str) -> list[str]:
+    text = (ROOT / "docs" / "howto" / name).read_text(encoding="utf-8")
+    return [line for block in re.findall(r"```\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+
+
+def run_all(name: str, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in commands(name):
+        program, *words = shlex.split(command)
+        assert program == "intertone"
+        code, out, err = run(*words, "--codec", codec_path, capsys=capsys)
+        assert code == 0 and out.startswith("wrote "), f"{command}\n{err}"
+
+
+def test_morph(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_all("morph.md", codec_path, capsys)
+    made = {name for name in names_in(desk / "out") if "/" not in name}
+    written = re.findall(r" -o out/(\S+)| --plot out/(\S+)", "\n".join(commands("morph.md")))
+    assert made == {name for pair in written for name in pair if name}
+    assert len(names_in(desk / "out" / "steps")) == 5
+
+
+def test_keys(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_all("keys.md", codec_path, capsys)
+    assert [len(names_in(desk / "out" / name)) for name in ("horn", "between", "long")] == [10, 5, 4]
+    assert "loop_sustain" in (desk / "out" / "long" / "instrument.sfz").read_text()
