@@ -10,6 +10,7 @@ from commands import names_in, refused, run
 from conftest import tone, untrained_codec
 
 from intertone.audio import load_audio, save_audio
+from intertone.cli.mixing import AlignOption, PitchOption, RegisterOption, StrengthOption
 from intertone.codec import Codec, CodecConfig
 from intertone.models import ConditionedConfig
 from intertone.morphing import MixCurve, MorphConfig, morph
@@ -147,6 +148,7 @@ def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
         (["--pitch", "c"], "the pitch must be that of a sound, a to b, got c"),
         (["--pitch", "glide", "--mix-pitch", "1"], "--mix-pitch must go with --pitch free, got glide"),
         (["--strength", "1", "--network", "none"], "--strength must go with the network carried, got none"),
+        (["--register", "1", "--network", "alone"], "--register must go with the network carried, got alone"),
         (["--strength", "9"], "strength: Input should be less than or equal to 4, got 9.0"),
         (["b.wav"] * 25, "there must be 2 to 26 sounds, got 27"),
         (["missing.wav"], "the input must exist, got missing.wav"),
@@ -158,6 +160,14 @@ def test_what_cannot_be(
     start = ("morph", "a.wav", "b.wav", "-o", "new", "--codec", codec_path)
     start = start if "--steps" in words else (*start[:4], "new.wav", *start[5:])
     assert re.search(message, refused(here, *start, *words, capsys=capsys))
+
+
+def test_help_tells_the_defaults() -> None:
+    defaults = MorphConfig()
+    for option, value in ((StrengthOption, defaults.strength), (RegisterOption, defaults.register_strength)):
+        assert f"[default: {value}]" in option.__metadata__[0].help
+    for option, value in ((PitchOption, defaults.pitch), (AlignOption, defaults.alignment)):
+        assert f"[default: {value}]" in option.__metadata__[0].help
 
 
 def test_one_sound_is_no_morph(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from intertone.cli.mixing import (
     MixOption,
     NetworkOption,
     NoiseOption,
+    RegisterOption,
     StrengthOption,
     check_sounds,
     mix_content,
@@ -69,6 +70,7 @@ def keys(
     mix_envelope: EnvelopeOption = None,
     network: NetworkOption = None,
     strength: StrengthOption = None,
+    register: RegisterOption = None,
     seed: SeedOption = 0,
     codec: CodecOption = DEFAULT_CODEC,
     device: DeviceOption = "cpu",
@@ -84,7 +86,7 @@ def keys(
     from intertone.audio import choose_container
     from intertone.codec import Codec
     from intertone.instrument import Region, choose_keys, parse_range, render_key, sfz_text
-    from intertone.morphing import analyse_sounds
+    from intertone.morphing import analyse_sounds, require_pitch
 
     wanted = choose_keys(*parse_range(range), every=every)
     _check_folder(out, sources)
@@ -95,11 +97,19 @@ def keys(
     if not loaded.representation.bends_time:
         raise InputError(f"keys must have a codec that hears pitch, got {codec}, which shows spectrograms")
     config = read_config(
-        loaded, pitch=None, align=None, network=network, strength=strength, ratios=ratios, hold_seconds=seconds
+        loaded,
+        pitch=None,
+        align=None,
+        network=network,
+        strength=strength,
+        register=register,
+        ratios=ratios,
+        hold_seconds=seconds,
     )
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     choose_container("key.wav", format and format.value, sample_rate=rate)
     analysed = analyse_sounds(loaded, *(load_for(loaded, source) for source in sources))
+    require_pitch(analysed)
 
     def rendered(key: "Key") -> "tuple[Tensor, Region]":
         return render_key(analysed, key, mix=used, config=config, ratios=ratios, sample_rate=rate, seed=seed)

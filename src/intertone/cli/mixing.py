@@ -70,7 +70,12 @@ NetworkOption = Annotated[
     ),
 ]
 StrengthOption = Annotated[
-    float | None, typer.Option("--strength", help="Of what the network adds, 0 to 4, with carried. [default: 1]")
+    float | None,
+    typer.Option("--strength", help="Of what a carried network adds between timbres, 0 to 4. [default: 0.5]"),
+]
+RegisterOption = Annotated[
+    float | None,
+    typer.Option("--register", help="Of what a carried network changes for another pitch, 0 to 4. [default: 1.0]"),
 ]
 
 
@@ -115,6 +120,7 @@ def read_config(
     align: Align | None,
     network: NetworkUse | None,
     strength: float | None,
+    register: float | None,
     even: bool = False,
     ratios: "Mapping[str, Mix]",
     hold_seconds: float | None = None,
@@ -132,8 +138,9 @@ def read_config(
         if value is not None and not bends_time:
             raise InputError(f"{name} must go with a codec that hears pitch, not with one that shows spectrograms")
     used = network or (NetworkUse.carried if bends_time else NetworkUse.alone)
-    if strength is not None and used != NetworkUse.carried:
-        raise InputError(f"--strength must go with the network carried, got {used.value}")
+    for name, share in (("--strength", strength), ("--register", register)):
+        if share is not None and used != NetworkUse.carried:
+            raise InputError(f"{name} must go with the network carried, got {used.value}")
     if pitch is None:
         pitch = "free" if "pitch" in ratios else "glide"
     elif "pitch" in ratios and pitch != "free":
@@ -143,6 +150,7 @@ def read_config(
         "alignment": align and align.value,
         "network": network and network.value,
         "strength": strength,
+        "register_strength": register,
         "even": even,
         "hold_seconds": hold_seconds,
     }

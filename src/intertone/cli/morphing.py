@@ -17,6 +17,7 @@ from intertone.cli.mixing import (
     NetworkOption,
     NoiseOption,
     PitchOption,
+    RegisterOption,
     StrengthOption,
     check_sounds,
     mix_content,
@@ -76,6 +77,7 @@ def morph(
     even: EvenOption = False,
     network: NetworkOption = None,
     strength: StrengthOption = None,
+    register: RegisterOption = None,
     phase: PhaseOption = Phase.pghi_fast,
     iterations: IterationsOption = None,
     seed: SeedOption = 0,
@@ -107,7 +109,16 @@ def morph(
     mixes = [read_mix(mix, len(sources))] if steps is None else [step / (steps - 1) for step in range(steps)]
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
-    config = read_config(loaded, pitch=pitch, align=align, network=network, strength=strength, even=even, ratios=ratios)
+    config = read_config(
+        loaded,
+        pitch=pitch,
+        align=align,
+        network=network,
+        strength=strength,
+        register=register,
+        even=even,
+        ratios=ratios,
+    )
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sounds = [load_for(loaded, source) for source in sources]
     check_result(out if steps is None else out / "morph-000.wav", sounds, loaded, rate, format)
