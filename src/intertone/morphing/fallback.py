@@ -49,7 +49,8 @@ def show_unpitched(codec: Codec, sounds: Sequence[Tensor], unpitched: str) -> tu
     Returns:
         The representation, and features and context of each sound.
     """
-    text = "%s; one pitch takes a measure of %.2f and a single comb: all sounds are mixed as spectrograms, without the network"
+    needed = "one pitch takes a measure of %.2f and a single comb"
+    text = f"%s; {needed}: all sounds are mixed as spectrograms, without the network"
     logger.info(text, unpitched, LEAST_MEASURE)
     representation = FusedSpectrogram(codec.sample_rate)
     return representation, tuple(representation.analyse(sound) for sound in sounds)
