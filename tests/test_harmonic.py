@@ -137,6 +137,13 @@ def test_edited_silence_stays_silent(representation: HarmonicRepresentation) -> 
     assert float(representation.synthesise(features, context.as_edited()).abs().max()) < 1e-5
 
 
+def test_a_changed_image_has_the_level_of_the_sound(representation: HarmonicRepresentation) -> None:
+    sound = tone(220, [0.0, -6.0, -9.0])
+    features, context = representation.analyse(sound)
+    quieter = representation.synthesise((features - 0.05).clamp_min(0), context.as_edited())  # 5 dB
+    assert float(quieter.square().mean() / sound.square().mean()) == pytest.approx(1, rel=1e-3)
+
+
 def test_a_given_f0_is_used(representation: HarmonicRepresentation) -> None:
     sound = tone(220, [0.0, -5.0])
     _, context = representation.analyse(sound, f0=torch.full((81,), 110.0))

@@ -338,7 +338,7 @@ class HarmonicRepresentation:
         # the powers that the features show, so that noise is not changed where they are not
         shown = self.rows.to_amplitudes(bands, reference).square() / 2
         kept = KeptNoise(noise, sound[:, :onset], shown, torch.ones(n_frames))
-        return torch.cat([partials, bands], 1), replace(track, noise=(kept,))
+        return torch.cat([partials, bands], 1), replace(track, noise=(kept,), level=float(sound.square().mean().sqrt()))
 
     def _measure(self, body: Tensor, f0: Tensor) -> tuple[Tensor, float, Tensor]:
         """Return f0, inharmonicity and the complex amplitudes of the partials."""

@@ -14,6 +14,9 @@ from intertone.representation.timeline import at_positions
 from intertone.representation.tracks import PartialTrack
 from intertone.representation.tuning import stretched
 
+MOST_GAIN = 4.0
+"""What an image whose level is known is made louder by at most: an empty one stays empty."""
+
 RAMP_SECONDS = 0.001
 """In which the partials come in at the onset."""
 
@@ -76,7 +79,9 @@ class Player:
             change = gains / self.bands.gains(noise.powers[..., :shown])
             spectrum += noise.share[:shown] * change * self.bands.spectrum(noise.sound)
             before += noise.share[0] * noise.before
-        return torch.cat([before, partials + self.bands.sound(spectrum, body)], -1)
+        sound = torch.cat([before, partials + self.bands.sound(spectrum, body)], -1)
+        found = float(sound.square().mean().sqrt())
+        return sound if not track.level or not found else sound * min(track.level / found, MOST_GAIN)
 
 
 def count_partials(f0: Tensor, inharmonicity: float, config: HarmonicConfig) -> int:

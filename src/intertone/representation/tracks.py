@@ -62,6 +62,7 @@ class PartialTrack:
             says it all.
         wander: Phase beyond ``phase``, turns, of the same shape; None where ``phase`` says it all.
         steadiness: How little of both is noise, 0…1, of the same shape.
+        level: Root mean square that the sound is brought to; None leaves it as the image says.
         periodicity: Share of the energy that repeats after a period, 0…1; 1 where f0 was given.
     """
 
@@ -77,6 +78,7 @@ class PartialTrack:
     wander: Tensor | None = None
     steadiness: Tensor | None = None
     periodicity: float = 1.0
+    level: float | None = None
 
     @property
     def pitch(self) -> float:
@@ -142,7 +144,7 @@ def retime_track(
         moved["steadiness"] = (moved["steadiness"] + share * (1 - moved["steadiness"])).float()
     kept = tuple(_refit(noise, share, samples - onset, onset, hop_length) for noise in track.noise if bool(share.any()))
     f0 = at_positions(track.f0.log(), places).exp()
-    return replace(track, samples=samples, onset=onset, f0=f0, noise=kept, **moved)
+    return replace(track, samples=samples, onset=onset, f0=f0, noise=kept, level=None, **moved)
 
 
 def mix_tracks(
