@@ -49,11 +49,11 @@ def hold_landmarks(common: Landmarks, frames: float) -> Landmarks:
         The landmarks; there is at least one frame of sustain.
 
     Example:
-        >>> hold_landmarks(Landmarks(2, 100, 110), 400)
-        Landmarks(attack=2, release=400, end=410)
+        >>> hold_landmarks(Landmarks(2, 100, 110), 400).end
+        410
     """
     release = max(frames, common.attack + 1)
-    return Landmarks(common.attack, release, release + common.end - common.release)
+    return replace(common, release=release, end=release + common.end - common.release)
 
 
 def held_positions(own: Landmarks, common: Landmarks, level: Tensor, f0: Tensor, n_frames: int) -> Tensor:
