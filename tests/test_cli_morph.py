@@ -165,9 +165,9 @@ def test_what_cannot_be(
 def test_help_tells_the_defaults() -> None:
     defaults = MorphConfig()
     for option, value in ((StrengthOption, defaults.strength), (RegisterOption, defaults.register_strength)):
-        assert f"[default: {value}]" in option.__metadata__[0].help
+        assert f"(default: {value})" in option.__metadata__[0].help
     for option, value in ((PitchOption, defaults.pitch), (AlignOption, defaults.alignment)):
-        assert f"[default: {value}]" in option.__metadata__[0].help
+        assert f"(default: {value})" in option.__metadata__[0].help
 
 
 def test_one_sound_is_no_morph(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,13 +37,13 @@ def bench_morph(
         list[str] | None, typer.Option("--only", help="Only this synthetic pair, as S1; can be repeated.")
     ] = None,
     out: OutOption = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes. [default: CPUs]")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes. (default: CPUs)")] = None,
     cache: Annotated[
-        Path | None, typer.Option("--cache", help="Where baselines are kept. [default: the user's cache]")
+        Path | None, typer.Option("--cache", help="Where baselines are kept. (default: the user's cache)")
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute everything, keep nothing.")] = False,
     sample_rate: Annotated[
-        int | None, typer.Option("--sample-rate", help="Without a codec, of the notes. [default: 16000]")
+        int | None, typer.Option("--sample-rate", help="Without a codec, of the notes. (default: 16000)")
     ] = None,
     device: DeviceOption = "cpu",
     json: JsonOption = False,

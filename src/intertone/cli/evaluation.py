@@ -38,7 +38,7 @@ class Budget(StrEnum):
 def evaluate(
     data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
     codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = DEFAULT_CODEC,
-    notes: Annotated[int | None, typer.Option("--notes", min=2, help="So many notes. [default: 512]")] = None,
+    notes: Annotated[int | None, typer.Option("--notes", min=2, help="So many notes. (default: 512)")] = None,
     split: Annotated[Split, typer.Option("--split", help="The notes that are judged.")] = Split.test,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the page, the figures, and sounds with pictures.")

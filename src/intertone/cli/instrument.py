@@ -62,7 +62,7 @@ def keys(
             "--seconds",
             min=0.1,
             max=120,
-            help="From the start to the release: the sustain is held so long, and looped. [default: as it is]",
+            help="From the start to the release: the sustain is held so long, and looped. (default: as it is)",
         ),
     ] = None,
     mix_harmonics: HarmonicsOption = None,

@@ -38,7 +38,7 @@ MixOption = Annotated[
     typer.Option(
         "--mix",
         help="0 is A, 1 is B, beyond to -0.5 and 1.5; 0:0,1.5:0.7,4:1 changes over seconds; .2,.3,.5 is a weight for "
-        "each sound. [default: 0.5, or equal weights]",
+        "each sound. (default: 0.5, or equal weights)",
     ),
 ]
 PitchOption = Annotated[
@@ -46,13 +46,13 @@ PitchOption = Annotated[
     typer.Option(
         "--pitch",
         help="glide: between the sounds' with the mix; a, b, …: that sound's; a note (A3, 57): glide, shifted there; "
-        "free: as --mix-pitch says. [default: glide]",
+        "free: as --mix-pitch says. (default: glide)",
     ),
 ]
 AlignOption = Annotated[
     Align | None,
     typer.Option("--align", help="What is laid over what: nothing, onsets, or attack, sustain and release. "
-                 "[default: envelope]"),
+                 "(default: envelope)"),
 ]  # fmt: skip
 HarmonicsOption = Annotated[str | None, typer.Option("--mix-harmonics", help="As --mix, of the partials alone.")]
 NoiseOption = Annotated[str | None, typer.Option("--mix-noise", help="As --mix, of the noise alone.")]
@@ -65,17 +65,17 @@ NetworkOption = Annotated[
     NetworkUse | None,
     typer.Option(
         "--network",
-        help="carried: what it adds between the sounds; alone: it makes all that is heard; none. [default: carried; "
-        "alone with codecs that show spectrograms]",
+        help="carried: what it adds between the sounds; alone: it makes all that is heard; none. (default: carried; "
+        "alone with codecs that show spectrograms)",
     ),
 ]
 StrengthOption = Annotated[
     float | None,
-    typer.Option("--strength", help="Of what a carried network adds between timbres, 0 to 4. [default: 0.5]"),
+    typer.Option("--strength", help="Of what a carried network adds between timbres, 0 to 4. (default: 0.5)"),
 ]
 RegisterOption = Annotated[
     float | None,
-    typer.Option("--register", help="Of what a carried network changes for another pitch, 0 to 4. [default: 1.0]"),
+    typer.Option("--register", help="Of what a carried network changes for another pitch, 0 to 4. (default: 1.0)"),
 ]
 
 

@@ -52,16 +52,16 @@ PhaseOption = Annotated[
 IterationsOption = Annotated[
     int | None,
     typer.Option(
-        "--iterations", min=0, max=100_000, help="Of Griffin-Lim; codecs that show spectrograms only. [default: 32]"
+        "--iterations", min=0, max=100_000, help="Of Griffin-Lim; codecs that show spectrograms only. (default: 32)"
     ),
 ]
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of random phase; same seed, same bytes.")
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, …")]
-RateOption = Annotated[int | None, typer.Option("--sample-rate", help="Of the output, Hz. [default: the codec's]")]
+RateOption = Annotated[int | None, typer.Option("--sample-rate", help="Of the output, Hz. (default: the codec's)")]
 FormatOption = Annotated[
-    SampleFormat | None, typer.Option("--format", help="Of the samples. [default: 24 bit where the file type has it]")
+    SampleFormat | None, typer.Option("--format", help="Of the samples. (default: 24 bit where the file type has it)")
 ]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Also draw the spectrograms, to .png, .pdf or .svg.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]

@@ -13,7 +13,7 @@ def prepare(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the images; an interrupted one goes on.")],
     settings: Annotated[
         Path | None,
-        typer.Option("--settings", help="A run's settings; of these the representation. [default: its own]"),
+        typer.Option("--settings", help="A run's settings; of these the representation. (default: its own)"),
     ] = None,
     train: Annotated[int | None, typer.Option(help="Notes to train with; 12000 if not given.")] = None,
     valid: Annotated[int | None, typer.Option(help="Notes to validate with; 512 if not given.")] = None,

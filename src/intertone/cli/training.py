@@ -81,7 +81,7 @@ def pack(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The codec's folder, ready to be shared.")],
     card: Annotated[
-        Path | None, typer.Option("--card", help="A model card to put in. [default: the run's own few lines]")
+        Path | None, typer.Option("--card", help="A model card to put in. (default: the run's own few lines)")
     ] = None,
     json: JsonOption = False,
 ) -> None:
