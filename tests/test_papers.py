@@ -273,7 +273,7 @@ def test_the_committed_page_has_every_table() -> None:
     assert fill(text, dict.fromkeys(TABLES, "")) != text
     for name in TABLES:
         assert text.count(f"<!-- table: {name} -->") == 1
-    for picture in ("learning", "reconstruction", "note", "morph", "map", "moves"):
+    for picture in ("learning", "reconstruction", "note", "morph", "map", "moves", "representations"):
         assert f"(images/thesis-{picture}.png)" in text
         assert (ROOT / "docs" / "papers" / "images" / f"thesis-{picture}.png").is_file()
 
