@@ -66,17 +66,18 @@ def network_adds(
     representation, n_frames = codec.representation, features[0].shape[-1]
     codes = [codec.encode_features(x, c.conditions) for x, c in zip(features, contexts, strict=True)]
 
-    def mixed_images(conditions: Sequence[Tensor | None]) -> Tensor:
-        images = [codec.decode_features(z, told)[..., :n_frames] for z, told in zip(codes, conditions, strict=True)]
-        return representation.mix_features(images, weights, ratios)
+    def decoded(conditions: Sequence[Tensor | None]) -> list[Tensor]:
+        return [codec.decode_features(z, told)[..., :n_frames] for z, told in zip(codes, conditions, strict=True)]
 
-    there = mixed_images([context.conditions] * len(codes))
-    added = torch.zeros_like(there)
+    there = decoded([context.conditions] * len(codes))
+    added = torch.zeros_like(there[0])
     if between:
         mixture = codec.decode_features(_blend(codes, weights, codec), context.conditions)[..., :n_frames]
-        added += between * (mixture - there)
+        added += between * (mixture - representation.mix_features(there, weights))
     if register:
-        added += register * (there - mixed_images([c.conditions for c in contexts]))
+        here = decoded([c.conditions for c in contexts])
+        mixed = (representation.mix_features(images, weights, ratios) for images in (there, here))
+        added += register * (next(mixed) - next(mixed))
     kernel = torch.hann_window(CALM_FRAMES + 2, periodic=False)[None, None, 1:-1].to(added)
     rows = pad(added.flatten(0, 1)[:, None], (CALM_FRAMES // 2,) * 2, mode="replicate")
     return conv1d(rows, kernel / kernel.sum())[:, 0].view_as(added)

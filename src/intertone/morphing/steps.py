@@ -232,6 +232,10 @@ def morph_sources(
     """
     config, ratios = config or MorphConfig(), ratios or {}
     _check_needs(sources, config)
+    for name in ratios:
+        if name not in ATTRIBUTES:
+            raise InputError(f"a ratio of its own must be one of {', '.join(ATTRIBUTES)}, got {name}")
+    _check_pitch(config, ratios, len(sources.images))
     representation, codec = sources.representation, sources.codec
     weights = _weights(sources, mix)
     own = {name: _weights(sources, value) for name, value in ratios.items()}
@@ -326,7 +330,7 @@ def _check_pitch(config: MorphConfig, ratios: Mapping[str, Mix], n_sounds: int) 
     last = chr(ord("a") + n_sounds - 1)
     if len(config.pitch) == 1 and config.pitch > last:
         raise InputError(f"the pitch must be that of a sound, a to {last}, got {config.pitch}")
-    if "pitch" in ratios and config.pitch not in ("glide", "free"):
+    if "pitch" in ratios and config.pitch != "free":
         raise InputError(f"a ratio for the pitch goes with pitch free, got pitch {config.pitch}")
 
 

@@ -112,7 +112,8 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
         weights: One each, summing to 1.
 
     Returns:
-        The landmarks; none is earlier than a tenth of its earliest, however far the weights extrapolate.
+        The landmarks; none is earlier than a tenth of its earliest, and no attack longer than twice the longest,
+        however far the weights extrapolate.
 
     Example:
         >>> mix_landmarks([Landmarks(1, 100, 110), Landmarks(4, 300, 330)], [0.5, 0.5])
@@ -122,6 +123,7 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
         if weight == 1 and sum(map(abs, weights)) == 1:
             return mark  # to the last digit
     attack = math.exp(_blend([math.log(mark.attack) for mark in marks], weights))
+    attack = min(attack, 2 * max(mark.attack for mark in marks))
     release, end = (
         max(_blend(times, weights), 0.1 * min(times))
         for times in ([mark.release for mark in marks], [mark.end for mark in marks])

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import conv1d, pad
 
 from intertone.representation.timeline import at_positions, held
+from intertone.representation.tuning import stretched
 
 KEPT_REACH = 0.4
 """How far from its own end of a mixture a sound's own noise and fine phase are used, falling all the way."""
@@ -64,6 +65,8 @@ class PartialTrack:
         steadiness: How little of both is noise, 0…1, of the same shape.
         level: Root mean square that the sound is brought to; None leaves it as the image says.
         periodicity: Share of the energy that repeats after a period, 0…1; 1 where f0 was given.
+        ratios: Where the partial of each row lies, in f0, ``(n_partials,)``, float64, where partials are free; NaN in
+            rows without one. None where all partials are harmonics.
     """
 
     samples: int
@@ -78,7 +81,16 @@ class PartialTrack:
     wander: Tensor | None = None
     steadiness: Tensor | None = None
     periodicity: float = 1.0
+    ratios: Tensor | None = None
     level: float | None = None
+
+    def multiples(self, count: int) -> Tensor:
+        """Return the frequencies of the first partials in f0, ``(count,)``, float64."""
+        harmonics = stretched(count, self.inharmonicity)
+        if self.ratios is None:
+            return harmonics
+        known = self.ratios[:count]
+        return torch.cat([torch.where(known.isnan(), harmonics[: len(known)], known), harmonics[len(known) :]])
 
     @property
     def pitch(self) -> float:
