@@ -28,6 +28,7 @@ from intertone.models import ConditionedConfig
 from intertone.morphing import MorphConfig, analyse_sounds
 from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
 from intertone.representation import HarmonicConfig
+from intertone.representation.tuning import find_onset
 
 
 def sustained(pitch: float, *, seconds: float = 1.0, depth: float = 0.0) -> torch.Tensor:
@@ -243,6 +244,28 @@ def test_the_network_is_told_the_key(codec: Codec) -> None:
     with_network, _ = render_key(sources, key, mix=(1.0,), config=MorphConfig(network="carried"))
     without, _ = render_key(sources, key, mix=(1.0,), config=MorphConfig(network="none"))
     assert with_network.shape == without.shape and not torch.allclose(with_network, without, atol=1e-4)
+
+
+@pytest.mark.parametrize("hold_seconds", [None, 1.0])
+def test_a_key_starts_at_once_however_late_the_sounds_do(codec: Codec, hold_seconds: float | None) -> None:
+    late = torch.nn.functional.pad(sustained(57, seconds=0.8), (6000, 0))
+    later = torch.nn.functional.pad(tone(64, seconds=0.7, decay=2), (11000, 0))
+    config = MorphConfig(network="none", hold_seconds=hold_seconds)
+    for sounds, mix in (((late,), (1.0,)), ((late, later), 0.5)):
+        audio, region = render_key(analyse_sounds(codec, *sounds), Key(60, 60, 60), mix=mix, config=config)
+        assert find_onset(audio, SAMPLE_RATE) <= 0.004 * SAMPLE_RATE
+        early, _ = render_key(
+            analyse_sounds(codec, *(sound[5000 * (index + 1) :] for index, sound in enumerate(sounds))),
+            Key(60, 60, 60), mix=mix, config=config,
+        )  # fmt: skip
+        assert abs(early.shape[-1] - audio.shape[-1]) <= 160
+        assert region.problems == () and audio[0, 0] == 0
+
+
+def test_a_batch_is_no_key(codec: Codec) -> None:
+    sources = analyse_sounds(codec, torch.stack([sustained(57), sustained(60)])[:, None])
+    with pytest.raises(InputError, match="a key must be made of single sounds, got batches of 2"):
+        render_key(sources, Key(60, 60, 60), mix=(1.0,))
 
 
 # the command

@@ -11,12 +11,16 @@ from intertone.errors import InputError
 from intertone.instrument.check import find_problems
 from intertone.instrument.looping import Loop, close_loop, find_loop
 from intertone.morphing import Mix, MorphConfig, Sources, morph_sources, parse_note
+from intertone.representation.tuning import find_onset
 
 NAMES = ("C", "Cs", "D", "Ds", "E", "F", "Fs", "G", "Gs", "A", "As", "B")
 """Of the keys of an octave; s is sharp, since # means something else in SFZ."""
 
 FADE_SECONDS = 0.005
 """At the end of a file, so that it does not end with a jump."""
+
+LEAD_SECONDS = 0.003
+"""Before the onset that a file keeps, faded in: what lies earlier would be heard as a keyboard that is late."""
 
 CHECKED_SECONDS = 0.3
 """Before and after the turn of a loop."""
@@ -132,10 +136,10 @@ def render_key(
     sample_rate: int | None = None,
     seed: int = 0,
 ) -> tuple[Tensor, Region]:
-    """Return the sound of a key: the morph at its pitch, looped if it is held, and checked.
+    """Return the sound of a key: the morph at its pitch, from its onset on, looped if it is held, and checked.
 
     Args:
-        sources: Of one sound or more, from ``analyse_sounds``.
+        sources: Of one sound or more, from ``analyse_sounds``; no batches.
         key: The key.
         mix: As for ``morph_sources``.
         config: As for ``morph_sources``; its pitch is the key's.
@@ -144,18 +148,20 @@ def render_key(
         seed: Of the noise, and of all that is random.
 
     Returns:
-        ``(audio, region)``; audio ``(channels, samples)``. There is no loop where ``config.hold_seconds`` is None, or
-        the sound fades.
+        ``(audio, region)``; audio ``(channels, samples)``, whose note begins within 3 ms however late those of the
+        sounds do. There is no loop where ``config.hold_seconds`` is None, or the sound fades.
 
     Raises:
-        InputError: As ``morph_sources``.
+        InputError: If the sources are batches, or as ``morph_sources``.
     """
+    if len(sources.leading) > 1:
+        raise InputError(f"a key must be made of single sounds, got batches of {sources.leading[0]}")
     config = (config or MorphConfig()).model_copy(update={"pitch": str(key.pitch)})
     generator = torch.Generator().manual_seed(seed)
     sound = morph_sources(sources, mix, config=config, ratios=ratios, generator=generator)
     own_rate = sources.codec.sample_rate
     rate = own_rate if sample_rate is None else sample_rate
-    audio = torch.atleast_2d(resample(sound, own_rate, rate))
+    audio = resample(_from_onset(torch.atleast_2d(sound), own_rate), own_rate, rate)
     left = torch.arange(audio.shape[-1] - 1, -1, -1) / round(FADE_SECONDS * rate)
     audio = audio * left.clamp(max=1)
     loop = None if config.hold_seconds is None else find_loop(audio, rate, config.hold_seconds)
@@ -166,3 +172,10 @@ def render_key(
     turn = torch.cat([audio[:, loop.end - reach : loop.end], audio[:, loop.start : loop.start + reach]], -1)
     at_turn = [f"{problem.partition(' at ')[0]} where it is looped" for problem in find_problems(turn, rate)]
     return audio, Region(key, audio.shape[-1], loop, (*find_problems(audio, rate), *at_turn))
+
+
+def _from_onset(sound: Tensor, sample_rate: int) -> Tensor:
+    """Return ``(channels, samples)`` without what lies long before its onset."""
+    lead = round(LEAD_SECONDS * sample_rate)
+    start = find_onset(sound, sample_rate) - lead
+    return sound if start <= 0 else sound[:, start:] * (torch.arange(sound.shape[-1] - start) / lead).clamp(max=1)
