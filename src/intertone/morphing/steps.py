@@ -91,7 +91,7 @@ def morph(
 
     Returns:
         Audio at ``codec.sample_rate`` with the largest number of channels. Its length is interpolated where sustain is
-        laid over sustain (``config.alignment`` ``envelope``), else that of the longest.
+        laid over sustain (``config.alignment`` ``envelope``), else that of the longest; an end has the sound's own.
 
     Raises:
         InputError: If a ratio is out of range or does not go with the sounds, ``kept`` is asked for between the ends,
@@ -260,7 +260,10 @@ def morph_sources(
     itself = _at_end(weights) and note_hz(config.pitch) is None and config.hold_seconds is None
     if representation.bends_time and not itself and not sources.unpitched:
         sound = _levelled(sound, sources, own.get("envelope", weights))
-    return sound.reshape(*sources.leading, -1)
+    sound = sound.reshape(*sources.leading, -1)
+    if _at_end(weights) and torch.equal(timing, weights) and config.hold_seconds is None:
+        return sound[..., : sources.sounds[int(weights.argmax())].shape[-1]]  # without another's length of silence
+    return sound
 
 
 def even_mixes(sources: Sources, mixes: Sequence[Mix], config: MorphConfig) -> list[Mix]:
