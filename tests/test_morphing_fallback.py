@@ -162,6 +162,18 @@ def test_a_short_sound_and_a_long_one(codec: Codec) -> None:
     assert 20 < 20 * math.log10(tails[-1] / tails[1]) < 40
 
 
+def test_a_curve_takes_the_attack_of_one_and_the_sustain_of_the_other(codec: Codec) -> None:
+    held = tone(48, seconds=2, decay=0)
+    sound = morph(codec, CLICK, held, mix=MixCurve((0, 0.1), (0, 1)))
+    at = int(sound.abs().argmax())
+    assert at < 400 and 0.5 * 0.9 < float(sound.abs().max()) < 1.1 * 0.9  # the click
+    rest, own = sound[at + 3200 : at + 25600], held[3200:25600]
+    assert abs(10 * math.log10(float(rest.square().mean() / own.square().mean()))) < 0.1
+    # half way it is 20 dB weaker or more beside the click
+    half = morph(codec, CLICK, held)
+    assert float(half[at + 3200 : at + 25600].square().mean() / own.square().mean()) < 0.01
+
+
 def test_onsets_meet_between_theirs(codec: Codec) -> None:
     late, early = drum(lead=3000, decay=40), drum(lead=1000, decay=60, seed=2)
     for mix, onset in ((0, 3000), (0.25, 2500), (0.5, 2000), (1, 1000)):
