@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from intertone.representation.image import HarmonicConfig
@@ -25,8 +26,11 @@ NEAR_BINS = 6
 EXPLAINED = 0.7
 """Share of the power that must lie in partials."""
 
-FARTHEST = 1.0
-"""Orders that a partial may lie beside the row that it is shown in, if the row has a harmonic."""
+NEAR_HARMONIC, INHARMONIC = 0.05, 0.01
+"""Partials more than the first, in orders, beside the nearest harmonic must hold the second of the power of all."""
+
+HIGHEST_FIRST, STRONG_DB = 4.5, 30.0
+"""Where the lowest partial within the second of the strongest lies above the first, in f0, it is taken for f0."""
 
 WINDOW_SECONDS = 0.05
 """Length of the window that partials are measured with, at least: they ring, and lie closely."""
@@ -34,43 +38,44 @@ WINDOW_SECONDS = 0.05
 Array = npt.NDArray[np.float64]
 
 
-def find_free_partials(body: Tensor, f0: float, inharmonicity: float, config: HarmonicConfig) -> Tensor | None:
+def find_free_partials(
+    body: Tensor, f0: float, inharmonicity: float, config: HarmonicConfig
+) -> tuple[float, Tensor] | None:
     """Find where the partials of a struck body lie: the peaks of the spectrum of its first 0.75 s.
 
-    Each is shown in the row of the harmonic that it lies nearest to and that no stronger one has taken, at most one
-    order away; the others are shown in rows above the last harmonic, as long as there are rows of one partial.
+    Each is shown in a row of its own, such that all together lie as near to the harmonics of their rows as can be, the
+    strong ones before the weak ones: so partials of two bells that share a row lie near each other.
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
-        f0: Hz, what frequencies are counted in.
-        inharmonicity: B of the harmonics.
+        f0: Hz, what frequencies are counted in, unless no strong partial lies near it.
+        inharmonicity: B of the harmonics that the sound was taken for.
         config: The rows.
 
     Returns:
-        Where the partial of each row lies, in f0, ``(n_partials,)``, float64; NaN in rows without one. None where
-        partials hold less than 0.7 of the power.
+        f0, and where the partial of each row lies, in f0, ``(n_partials,)``, float64; NaN in rows without one. None
+        where partials hold less than 0.7 of the power, or nearly all of them are harmonics.
 
     Example:
         >>> time, config = torch.arange(16000) / 16000, HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
         >>> bell = sum(torch.sin(6.2831853 * 400 * ratio * time) for ratio in (1, 2.76, 5.4))
-        >>> find_free_partials(bell[None], 400.0, 0.0, config).nan_to_num().round(decimals=2).tolist()
+        >>> f0, ratios = find_free_partials(bell[None], 400.0, 0.0, config)
+        >>> ratios.nan_to_num().round(decimals=2).tolist()
         [1.0, 0.0, 2.76, 0.0, 5.4]
     """
     places, powers, share = _peaks(body, config.sample_rate, min(config.n_harmonics, 64))
-    if share < EXPLAINED:
+    if share < EXPLAINED or not _inharmonic(places / f0, powers, stretched(config.edges[-1] - 1, inharmonicity)):
         return None
-    harmonics = stretched(config.edges[-1] - 1, inharmonicity)
-    harmonics = harmonics[harmonics * f0 <= config.f_max]
-    count = len(harmonics)
-    ratios = torch.full((max(count, config.n_harmonics),), torch.nan, dtype=torch.float64)
-    for peak in np.argsort(-powers):
-        ratio = float(places[peak] / f0)
-        away = torch.where(ratios[:count].isnan(), (harmonics - ratio).abs(), torch.inf)
-        if count and float(away.min()) <= FARTHEST:
-            ratios[int(away.argmin())] = ratio
-        elif bool(ratios[count:].isnan().any()):
-            ratios[count + int(ratios[count:].isnan().int().argmax())] = ratio
-    return ratios[: int(ratios.isfinite().nonzero().max()) + 1]
+    lowest = float(places[powers > powers.max() * 10 ** (-STRONG_DB / 10)][0])
+    if lowest > HIGHEST_FIRST * f0:
+        f0 = lowest
+    found = places / f0
+    rows = np.arange(1, 1 + max(config.n_harmonics, min(config.edges[-1] - 1, int(config.f_max / f0))))
+    level = 1 + PEAK_DB + 10 * np.log10(powers / powers.max())
+    peaks, taken = linear_sum_assignment((found[:, None] - rows) ** 2 * level[:, None])
+    ratios = torch.full((int(taken.max()) + 1,), torch.nan, dtype=torch.float64)
+    ratios[taken] = torch.from_numpy(found[peaks])
+    return f0, ratios
 
 
 def measure_free_partials(body: Tensor, ratios: Tensor, f0: Tensor, config: HarmonicConfig) -> Tensor:
@@ -93,6 +98,12 @@ def measure_free_partials(body: Tensor, ratios: Tensor, f0: Tensor, config: Harm
     amplitudes = torch.zeros(len(body), len(ratios), len(f0), dtype=torch.complex64)
     amplitudes[:, there] = warped.measure(ratios[there], centres, max(TURNS, WINDOW_SECONDS * frequency))
     return amplitudes
+
+
+def _inharmonic(found: Array, powers: Array, harmonics: Tensor) -> bool:
+    """Return whether enough of the power lies beside the harmonics."""
+    away = np.abs(found[:, None] - harmonics.numpy()).min(1)
+    return bool(powers[away > NEAR_HARMONIC].sum() > INHARMONIC * powers.sum())
 
 
 def _peaks(body: Tensor, sample_rate: int, most: int) -> tuple[Array, Array, float]:

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from intertone.representation.free import find_free_partials, measure_free_partials
 from intertone.representation.holding import hold_track
 from intertone.representation.image import LOUDEST, HarmonicConfig, loudest
-from intertone.representation.partials import SHORTEST_SECONDS, TURNS, Warped, oversample, turns_of
+from intertone.representation.measuring import measure_partials
+from intertone.representation.pairing import pair_partials
 from intertone.representation.phasing import PhaseConfig
 from intertone.representation.planning import plan_time
-from intertone.representation.playing import Player, count_partials, slowest
+from intertone.representation.playing import Player
 from intertone.representation.settling import settle_track
 from intertone.representation.timeline import Alignment, at_positions, held, weights_over_time
 from intertone.representation.tracks import (
@@ -23,10 +25,11 @@ from intertone.representation.tracks import (
     mix_tracks,
     retime_track,
 )
-from intertone.representation.tuning import find_onset, find_pitch, refine_tuning, stretched
+from intertone.representation.tuning import find_onset, find_pitch
 
-NEAR_ENOUGH = 0.1
-"""Turns that the highest partial may lie beside the middle of its window for every turn of f0."""
+NOISY, LITTLE_NOISE, LESS_NOISE = 0.02, 0.3, 0.5
+"""Where harmonics leave more than the first share of the energy, free partials are tried; they must leave less than the
+second, and than the third of what harmonics left."""
 
 
 class HarmonicRepresentation:
@@ -213,6 +216,7 @@ class HarmonicRepresentation:
             Features and context of each, of equal length.
         """
         overall = weights_over_time(weights, 1).mean(1) if weights.ndim == 1 else weights.double().mean(1)
+        images = pair_partials(images, self.config.n_harmonics)
         n_batch = len(images[0][1].tracks)
         shown = [features.detach().cpu().float().unflatten(0, (n_batch, -1)) for features, _ in images]
         plans = [
@@ -304,15 +308,42 @@ class HarmonicRepresentation:
         return replace(contexts[0], tracks=tracks, edited=True)
 
     def _analyse_one(self, sound: Tensor, f0: Tensor | None) -> tuple[Tensor, PartialTrack]:
-        config, samples = self.config, sound.shape[-1]
-        onset, n_frames = find_onset(sound, self.sample_rate), self.n_frames(samples)
+        hop, onset = self.config.hop_length, find_onset(sound, self.sample_rate)
         body = sound[:, onset:]
-        periodicity = 1.0
-        if f0 is None:
-            f0, periodicity = find_pitch(body, self.sample_rate, config.hop_length)
-        else:
-            f0 = at_positions(f0.double(), torch.arange(self.n_frames(body.shape[-1])) + onset / config.hop_length)
-        f0, inharmonicity, amplitudes = self._measure(body, f0)
+        if f0 is not None:
+            known = at_positions(f0.double(), torch.arange(self.n_frames(body.shape[-1])) + onset / hop)
+            return self._describe(sound, onset, *measure_partials(body, known, self.config))
+        found, periodicity = find_pitch(body, self.sample_rate, hop)
+        image, track = self._describe(sound, onset, *measure_partials(body, found, self.config))
+        if (rest := _noise_share(track, body)) > NOISY:
+            freely = self._analyse_freely(sound, track)
+            if freely is not None and _noise_share(freely[1], body) < min(LESS_NOISE * rest, LITTLE_NOISE):
+                image, track = freely
+        return image, replace(track, periodicity=periodicity)
+
+    def _analyse_freely(self, sound: Tensor, track: PartialTrack) -> tuple[Tensor, PartialTrack] | None:
+        """Return image and track of a sound of free partials, or None where there are none that explain it."""
+        body = sound[:, track.onset :]
+        shown = self.n_frames(body.shape[-1])
+        found = find_free_partials(body, float(track.f0[:shown].median()), track.inharmonicity, self.config)
+        if found is None:
+            return None
+        f0 = torch.full((shown,), found[0], dtype=torch.float64)
+        amplitudes = measure_free_partials(body, found[1], f0, self.config)
+        return self._describe(sound, track.onset, f0, 0.0, amplitudes, found[1])
+
+    def _describe(
+        self,
+        sound: Tensor,
+        onset: int,
+        f0: Tensor,
+        inharmonicity: float,
+        amplitudes: Tensor,
+        ratios: Tensor | None = None,
+    ) -> tuple[Tensor, PartialTrack]:
+        """Return image and track of a sound whose partials are measured."""
+        config, samples = self.config, sound.shape[-1]
+        body, n_frames = sound[:, onset:], self.n_frames(samples)
         levels = amplitudes.abs()
         reference = loudest(body, 2 * config.hop_length)
         rows = self.rows.partial_rows(levels)
@@ -328,43 +359,21 @@ class HarmonicRepresentation:
             phase=held(turned, n_frames),
             detail=self.rows.detail(levels, rows),
             noise=(),
-            periodicity=periodicity,
+            ratios=ratios,
         )
         noise = body - self.player.partials(self.rows.to_amplitudes(partials, reference), track)
-        powers = self.bands.powers(
-            self.bands.spectrum(noise), self.bands.between(f0, stretched(len(self.rows.row_of) + 1, inharmonicity))
-        )
+        between = self.bands.between(f0, track.multiples(len(self.rows.row_of) + 1).sort().values)
+        powers = self.bands.powers(self.bands.spectrum(noise), between)
         bands = self.rows.to_features(held((2 * powers).sqrt(), n_frames) * inside, reference)
         # the powers that the features show, so that noise is not changed where they are not
         shown = self.rows.to_amplitudes(bands, reference).square() / 2
         kept = KeptNoise(noise, sound[:, :onset], shown, torch.ones(n_frames))
         return torch.cat([partials, bands], 1), replace(track, noise=(kept,), level=float(sound.square().mean().sqrt()))
 
-    def _measure(self, body: Tensor, f0: Tensor) -> tuple[Tensor, float, Tensor]:
-        """Return f0, inharmonicity and the complex amplitudes of the partials."""
-        hop = self.config.hop_length
-        length = max(TURNS, SHORTEST_SECONDS * float(f0.median()))
-        places = (torch.arange(len(f0)) * hop).clamp(max=body.shape[-1] - 1)
-        turns = turns_of(f0, hop, self.sample_rate, body.shape[-1])
-        fine = oversample(body, self.sample_rate)
-        warped = Warped(fine, turns, self.sample_rate, slowest(f0))
-        correction, inharmonicity = refine_tuning(
-            warped,
-            f0,
-            turns[places],
-            length=length,
-            n_partials=count_partials(f0, 0, self.config),
-            frame_rate=self.sample_rate / hop,
-        )
-        f0 = f0 * (1 + correction)
-        multiples = stretched(count_partials(f0, inharmonicity, self.config), inharmonicity)
-        better = turns_of(f0, hop, self.sample_rate, body.shape[-1])
-        if float(correction.abs().max()) * float(multiples[-1]) > NEAR_ENOUGH:
-            warped = Warped(fine, better, self.sample_rate, slowest(f0))
-            return f0, inharmonicity, warped.measure(multiples, better[places], length)
-        found = warped.measure(multiples, turns[places], length)
-        away = (multiples[:, None] * (turns - better)[places]) % 1
-        return f0, inharmonicity, found * torch.polar(torch.ones_like(away), 2 * math.pi * away).to(torch.complex64)
+
+def _noise_share(track: PartialTrack, body: Tensor) -> float:
+    (kept,) = track.noise
+    return float(kept.sound.square().sum() / body.square().sum().clamp_min(1e-30))
 
 
 def _blend(values: Sequence[Tensor], weights: Tensor) -> Tensor:

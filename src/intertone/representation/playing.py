@@ -42,8 +42,10 @@ class Player:
         """Return the partials from the onset on; ``amplitude`` is ``(channels, n_partial_rows, n_frames)``."""
         config, samples, f0 = self.config, track.samples - track.onset, track.f0
         turns = turns_of(f0, config.hop_length, self.sample_rate, samples)
-        count = min(count_partials(f0, track.inharmonicity, config), track.phase.shape[1])
-        multiples = stretched(count, track.inharmonicity)
+        count = track.phase.shape[1]
+        if track.ratios is None:
+            count = min(count_partials(f0, track.inharmonicity, config), count)
+        multiples = track.multiples(count)
         levels = amplitude[:, self.rows.row_of[:count]] * 10 ** (track.detail[:, :count, None] / 20)
         if track.flicker is not None:
             levels = levels * track.flicker[:, :count]

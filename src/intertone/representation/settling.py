@@ -9,7 +9,6 @@ from intertone.representation.noise import NoiseBands
 from intertone.representation.playing import Player
 from intertone.representation.timeline import held
 from intertone.representation.tracks import KeptNoise, PartialTrack, steady_phase
-from intertone.representation.tuning import stretched
 
 LONGER = 4
 """Times that the windows are longer in which noise is told from partials that waver."""
@@ -58,7 +57,8 @@ def _settle_noise(image: Tensor, track: PartialTrack, player: Player) -> tuple[T
     (kept,) = track.noise
     shown = player.n_frames(kept.sound.shape[-1])
     fine = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max, longer=LONGER)
-    weight = fine.between(track.f0[:shown], stretched(len(rows.row_of) + 1, track.inharmonicity), sharpness=8)
+    multiples = track.multiples(len(rows.row_of) + 1).sort().values
+    weight = fine.between(track.f0[:shown], multiples, sharpness=8)
     powers = held(fine.floor(fine.spectrum(kept.sound), weight), bands.shape[-1])
     found = torch.minimum(rows.to_features((2 * powers).sqrt(), track.reference), bands)
     return found, (replace(kept, powers=rows.to_amplitudes(found, track.reference).square() / 2),)

@@ -207,6 +207,7 @@ def mix_tracks(
         wander=None,
         steadiness=None,
         detail=detail,
+        ratios=_mix_ratios([tracks[index] for index in used], [mean[index] for index in used], count),
         noise=tuple(
             replace(noise, share=noise.share * _in_tune(track.f0, f0)) for track in tracks for noise in track.noise
         ),
@@ -217,6 +218,20 @@ def resting_phase(first: int, last: int) -> Tensor:
     """Return phases, in turns, of partials that were not measured: spread evenly, so that no pulse adds up."""
     orders = torch.arange(first, last + 1, dtype=torch.float64)
     return (orders.square() * (0.5 * (math.sqrt(5) - 1)) % 1).float()
+
+
+def _mix_ratios(tracks: Sequence[PartialTrack], weights: Sequence[float], count: int) -> Tensor | None:
+    """Return where partials lie between free ones and others, in the logarithm; NaN in rows that none has."""
+    if all(track.ratios is None for track in tracks):
+        return None
+    total, known = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
+    for track, weight in zip(tracks, weights, strict=True):
+        here = torch.zeros(count, dtype=torch.bool)
+        own = track.phase.shape[1]
+        here[:own] = True if track.ratios is None else track.ratios[:own].isfinite()
+        total += torch.where(here, weight * track.multiples(count).log(), 0)
+        known += weight * here
+    return torch.where(known == 0, torch.nan, (total / known).exp())
 
 
 def _refit(noise: KeptNoise, share: Tensor, body: int, onset: int, hop_length: int) -> KeptNoise:

@@ -1,0 +1,105 @@
+"""Bells and bars: partials that are no multiples of one pitch are found, measured and mixed."""
+
+import math
+
+import pytest
+import torch
+from conftest import SAMPLE_RATE, tone
+
+from intertone.representation import HarmonicConfig, HarmonicRepresentation
+from intertone.representation.free import find_free_partials
+
+CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
+REPRESENTATION = HarmonicRepresentation(CONFIG)
+STRIKE = 400.0
+RATIOS = (0.5, 1.0, 1.19, 1.5, 2.0, 2.52, 2.67, 3.3, 4.1, 5.43, 6.8)
+TIME = torch.arange(12000, dtype=torch.float64) / SAMPLE_RATE
+
+
+def bell(ratios: tuple[float, ...] = RATIOS, strike: float = STRIKE) -> torch.Tensor:
+    parts = [
+        torch.sin(2 * math.pi * strike * ratio * TIME + ratio) * torch.exp(-(2 + ratio) * TIME) / (1 + 0.3 * ratio)
+        for ratio in ratios
+    ]
+    return 0.1 * torch.stack(parts).sum(0).float()
+
+
+def frequencies(track_f0: torch.Tensor, multiples: torch.Tensor) -> torch.Tensor:
+    return (multiples * track_f0.median()).sort().values
+
+
+def strongest(sound: torch.Tensor, count: int) -> list[float]:
+    """Frequencies of the highest peaks, Hz."""
+    size = 8 * len(sound)
+    power = torch.fft.rfft(sound.double() * torch.hann_window(len(sound), dtype=torch.float64), size).abs()
+    peak = (power[1:-1] > power[:-2]) & (power[1:-1] > power[2:])
+    places = peak.nonzero()[:, 0] + 1
+    best = places[power[places].argsort(descending=True)[:count]]
+    return sorted(float(place) * SAMPLE_RATE / size for place in best)
+
+
+def test_every_partial_of_a_bell_is_found_in_a_row_of_its_own() -> None:
+    f0, ratios = find_free_partials(bell()[None], STRIKE, 0.0, CONFIG)
+    assert f0 == STRIKE
+    # the strongest are nearest to their rows, and none crosses another
+    assert torch.equal(ratios[ratios.isfinite()], ratios[ratios.isfinite()].sort().values)
+    assert abs(float(ratios[1]) - 1) < 2e-3 or abs(float(ratios[0]) - 1) < 2e-3
+    found = ratios[ratios.isfinite()].sort().values
+    assert torch.allclose(found, torch.tensor(RATIOS, dtype=torch.float64), atol=2e-3)
+
+
+def test_noise_has_no_partials() -> None:
+    noise = torch.randn(1, 12000, generator=torch.Generator().manual_seed(0))
+    assert find_free_partials(noise, STRIKE, 0.0, CONFIG) is None
+
+
+@pytest.mark.parametrize("strike", [250.0, 400.0, 900.0])
+def test_a_bell_is_told_by_its_partials_and_not_by_noise(strike: float) -> None:
+    sound = bell(strike=strike)
+    features, context = REPRESENTATION.analyse(sound)
+    (track,) = context.tracks
+    assert int(track.ratios.isfinite().sum()) >= 10
+    assert float(track.noise[0].sound.square().sum() / sound.square().sum()) < 0.05
+    assert float((REPRESENTATION.synthesise(features, context) - sound).abs().max()) < 1e-5
+    # without the sound's own noise every partial is still where it was
+    alone = REPRESENTATION.synthesise(features, context.as_edited())
+    for ours, true in zip(strongest(alone, 5), strongest(sound, 5), strict=True):
+        assert abs(ours - true) < 1.5
+
+
+@pytest.mark.parametrize("pitch", [40, 57, 76])
+def test_the_partials_of_a_note_stay_harmonic(pitch: int) -> None:
+    (track,) = REPRESENTATION.analyse(tone(pitch))[1].tracks
+    assert track.ratios is None
+    assert torch.allclose(track.multiples(3), torch.tensor([1.0, 2, 3], dtype=torch.float64), rtol=1e-3)
+
+
+def test_a_moved_bell_keeps_its_intervals() -> None:
+    features, context = REPRESENTATION.analyse(bell())
+    low = REPRESENTATION.mix_contexts([context], torch.ones(1), median_hz=float(context.tracks[0].f0.median()) / 2)
+    sound = REPRESENTATION.synthesise(features, low)
+    for ours, true in zip(strongest(sound, 4), strongest(bell(), 4), strict=True):
+        assert abs(2 * ours / true - 1) < 0.01
+
+
+def test_half_way_a_partial_lies_at_the_geometric_mean() -> None:
+    sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), bell((1.0, 2.4, 4.6)))]
+    assert all(context.tracks[0].ratios.isfinite().sum() == 3 for _, context in sounds)
+    weights = torch.tensor([0.5, 0.5])
+    aligned = REPRESENTATION.align(sounds, weights, alignment="onset")
+    (track,) = REPRESENTATION.mix_contexts([context for _, context in aligned], weights).tracks
+    heard = track.ratios[track.ratios.isfinite()] * float(track.f0.median()) / STRIKE
+    expected = {1.0, math.sqrt(2.76 * 2.4), math.sqrt(5.4 * 4.6)}
+    assert all(any(abs(value - one) < 0.02 for one in heard.tolist()) for value in expected)
+
+
+def test_between_a_bell_and_a_note_what_only_one_has_stays_where_it_is() -> None:
+    sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), tone(67, seconds=0.75))]
+    for weight in (0.0, 0.5, 1.0):
+        weights = torch.tensor([1 - weight, weight])
+        aligned = REPRESENTATION.align(sounds, weights, alignment="onset")
+        (track,) = REPRESENTATION.mix_contexts([context for _, context in aligned], weights).tracks
+        multiples = track.multiples(8)
+        assert abs(float(multiples[3]) - 4) < 0.01  # the bell has no fourth
+        # its second or third glides to the note's
+        assert abs(math.log(float(multiples[2]) / (2.76 ** (1 - weight) * 3**weight))) < 0.02
