@@ -321,8 +321,14 @@ def test_an_input_that_is_no_file(
     ],
 )
 def test_an_output_that_cannot_be(
-    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], out: str, message: str
+    here: Path,
+    codec_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    out: str,
+    message: str,
 ) -> None:
+    monkeypatch.setattr("intertone.audio.load_audio", lambda *_, **__: pytest.fail("a sound was read first"))
     (here / "folder.wav").mkdir()
     (here / "link.wav").hardlink_to(here / "a.wav")
     words = ("-o", out, "--codec", codec_path)
@@ -358,8 +364,14 @@ def test_an_output_that_cannot_be(
     ],
 )
 def test_an_option_that_cannot_be(
-    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+    here: Path,
+    codec_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    message: str,
 ) -> None:
+    monkeypatch.setattr("intertone.audio.load_audio", lambda *_, **__: pytest.fail("a sound was read first"))
     (here / "out.wav").write_text("there before")
     start = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", codec_path)
     assert re.search(message, refused(here, *start, *words, capsys=capsys))

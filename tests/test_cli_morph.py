@@ -155,8 +155,14 @@ def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
     ],
 )
 def test_what_cannot_be(
-    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+    here: Path,
+    codec_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    message: str,
 ) -> None:
+    monkeypatch.setattr("intertone.audio.load_audio", lambda *_, **__: pytest.fail("a sound was read first"))
     start = ("morph", "a.wav", "b.wav", "-o", "new", "--codec", codec_path)
     start = start if "--steps" in words else (*start[:4], "new.wav", *start[5:])
     assert re.search(message, refused(here, *start, *words, capsys=capsys))

@@ -344,12 +344,21 @@ def test_problems_are_said(
         (["-o", "other"], "the output must be .* an older instrument's, got other, which holds notes.txt"),
         (["-o", "a.wav"], "the output must be a folder, got a.wav, which is something else"),
         (["--codec", "small"], "keys must have a codec that hears pitch, got small, which shows spectrograms"),
+        (["b.wav", "--mix", ".2,.3,.5"], "--mix: there must be one weight for each of 2 sounds, got 3"),
+        (["--strength", "9"], "strength: Input should be less than or equal to 4, got 9.0"),
+        (["-o", "none/new"], "the output's folder must lie in an existing one, got none/new"),
         (["--sample-rate", "100"], r"sample_rate must be in 4000\.\.384000 Hz, got 100"),
     ],
 )
 def test_what_cannot_be(
-    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+    here: Path,
+    codec_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    message: str,
 ) -> None:
+    monkeypatch.setattr("intertone.audio.load_audio", lambda *_, **__: pytest.fail("a sound was read first"))
     (here / "other").mkdir()
     (here / "other" / "notes.txt").write_text("stays")
     untrained_codec().save(here / "small", card="")

@@ -31,6 +31,7 @@ from intertone.cli.options import (
     Report,
     SeedOption,
     check_inputs,
+    check_kind,
     load_for,
     save_together,
 )
@@ -83,11 +84,11 @@ def keys(
     check_sounds(len(sources), least=1)
     check_inputs(sources)
 
-    from intertone.audio import choose_container
     from intertone.codec import Codec
     from intertone.instrument import Region, choose_keys, parse_range, render_key, sfz_text
     from intertone.morphing import analyse_sounds, require_pitch
 
+    check_kind(Path("key.wav"), sample_rate, format)
     wanted = choose_keys(*parse_range(range), every=every)
     _check_folder(out, sources)
     used = read_mix(mix, len(sources))
@@ -107,7 +108,6 @@ def keys(
         hold_seconds=seconds,
     )
     rate = loaded.sample_rate if sample_rate is None else sample_rate
-    choose_container("key.wav", format and format.value, sample_rate=rate)
     analysed = analyse_sounds(loaded, *(load_for(loaded, source) for source in sources))
     require_pitch(analysed)
 

@@ -40,6 +40,7 @@ from intertone.cli.options import (
     Report,
     SeedOption,
     check_inputs,
+    check_kind,
     check_picture,
     check_result,
     check_sound_files,
@@ -103,8 +104,10 @@ def morph(
     import torch
 
     from intertone.codec import Codec
-    from intertone.morphing import morph_steps
+    from intertone.morphing import check_morph, morph_steps
 
+    check_kind(out if steps is None else out / "morph-000.wav", sample_rate, format)
+    found = phase_config(phase, iterations)
     ratios = read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope, pitch=mix_pitch)
     mixes = [read_mix(mix, len(sources))] if steps is None else [step / (steps - 1) for step in range(steps)]
     started = time.monotonic()
@@ -119,6 +122,7 @@ def morph(
         even=even,
         ratios=ratios,
     )
+    check_morph(len(sources), mixes, config=config, ratios=ratios, phase=found)
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sounds = [load_for(loaded, source) for source in sources]
     check_result(out if steps is None else out / "morph-000.wav", sounds, loaded, rate, format)
@@ -128,7 +132,7 @@ def morph(
         mixes=mixes,
         config=config,
         ratios=ratios,
-        phase=phase_config(phase, iterations),
+        phase=found,
         generator=torch.Generator().manual_seed(seed),
     )
     shown = {f"{chr(ord('A') + index)}: {path.name}": sounds[index] for index, path in enumerate(sources)}

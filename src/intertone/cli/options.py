@@ -156,6 +156,23 @@ def load_for(codec: "Codec", path: Path) -> "Tensor":
     return load_audio(path, sample_rate=codec.sample_rate)[0]
 
 
+def check_kind(path: Path, rate: int | None, form: SampleFormat | None) -> None:
+    """Refuse a kind of file that could hold no sound as it is asked for, before any is read.
+
+    Args:
+        path: The file.
+        rate: Of the file, Hz; None: the codec's, which is not known yet.
+        form: Of the samples.
+
+    Raises:
+        InputError: As ``save_result``.
+    """
+    from intertone.audio import choose_container
+
+    known = {} if rate is None else {"sample_rate": rate}
+    choose_container(path, form and form.value, **known)
+
+
 def check_result(path: Path, sounds: "list[Tensor]", codec: "Codec", rate: int, form: SampleFormat | None) -> None:
     """Refuse, before any work is done, what ``save_result`` would refuse of a sound made from ``sounds``.
 

@@ -19,6 +19,7 @@ from intertone.cli.options import (
     RateOption,
     Report,
     SeedOption,
+    check_kind,
     check_result,
     check_sound_files,
     drawing,
@@ -49,14 +50,14 @@ def reconstruct(
 
     from intertone.codec import Codec
 
+    check_kind(out, sample_rate, format)
+    found = phase_config(phase, iterations)
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sound = load_for(loaded, source)
     check_result(out, [sound], loaded, rate, format)
-    again = loaded.reconstruct(
-        sound, phase=phase_config(phase, iterations), generator=torch.Generator().manual_seed(seed)
-    )
+    again = loaded.reconstruct(sound, phase=found, generator=torch.Generator().manual_seed(seed))
     with drawing(plot, {f"IN: {source.name}": sound, "reconstruction": again}, loaded.sample_rate):
         text = f"wrote {save_result(out, again, loaded.sample_rate, rate, format)}, phase {phase.value}"
     if plot is not None:

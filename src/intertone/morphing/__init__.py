@@ -1,9 +1,9 @@
 """Sounds in, new sound out: how much of each, and what is done between them."""
 
+from intertone.morphing.checking import ATTRIBUTES, check_morph
 from intertone.morphing.matching import match_shapes
 from intertone.morphing.settings import MorphConfig, note_hz, parse_note
 from intertone.morphing.steps import (
-    ATTRIBUTES,
     Sources,
     analyse_sounds,
     even_mixes,
@@ -21,6 +21,7 @@ __all__ = [
     "MorphConfig",
     "Sources",
     "analyse_sounds",
+    "check_morph",
     "even_mixes",
     "match_shapes",
     "mix_weights",

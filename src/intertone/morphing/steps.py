@@ -14,15 +14,13 @@ from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
 from intertone.loudness import integrated_loudness
 from intertone.metrics.spectral import LOG_MEL_16K, log_mel
+from intertone.morphing.checking import ATTRIBUTES, at_end, check_even, check_morph, check_pitch
 from intertone.morphing.fallback import Images, find_unpitched, show_unpitched
 from intertone.morphing.matching import match_shapes
 from intertone.morphing.network import decode_mixture, network_adds
 from intertone.morphing.settings import MorphConfig, note_hz
 from intertone.morphing.weights import Mix, MixCurve, mix_weights
 from intertone.representation import PhaseConfig, Representation
-
-ATTRIBUTES = ("harmonics", "noise", "envelope", "pitch")
-"""What may be mixed by ratios of its own."""
 
 EVEN_STEPS = 11
 """Ratios at which the way between two sounds is measured before it is walked evenly."""
@@ -141,16 +139,7 @@ def morph_steps(
         InputError: As ``morph``; before the first sound.
     """
     config, phase, ratios = config or MorphConfig(), phase or PhaseConfig(), ratios or {}
-    if len(sounds) < 2:
-        raise InputError(f"a morph must have two sounds or more, got {len(sounds)}")
-    for name in ratios:
-        if name not in ATTRIBUTES:
-            raise InputError(f"a ratio of its own must be one of {', '.join(ATTRIBUTES)}, got {name}")
-    _check_pitch(config, ratios, len(sounds))
-    for mix in (*mixes, *ratios.values()):
-        weights = mix_weights(mix, len(sounds), frames_per_second=1, n_frames=1)
-        if phase.method == "kept" and mix in mixes and (isinstance(mix, MixCurve) or not _at_end(weights)):
-            raise InputError(f"the kept phase belongs to the ends, mix 0 or 1, got mix {mix}")
+    check_morph(len(sounds), mixes, config=config, ratios=ratios, phase=phase)
     sources = analyse_sounds(codec, *sounds)
     _check_needs(sources, config)
     if config.even:
@@ -235,7 +224,7 @@ def morph_sources(
     for name in ratios:
         if name not in ATTRIBUTES:
             raise InputError(f"a ratio of its own must be one of {', '.join(ATTRIBUTES)}, got {name}")
-    _check_pitch(config, ratios, len(sources.images))
+    check_pitch(config, ratios, len(sources.images))
     representation, codec = sources.representation, sources.codec
     weights = _weights(sources, mix)
     own = {name: _weights(sources, value) for name, value in ratios.items()}
@@ -257,11 +246,11 @@ def morph_sources(
     if phase is not None and phase.method == "kept":  # at an end: the sound's own context
         context = contexts[int(weights.argmax())]
     sound = representation.synthesise(mixed, context, phase=phase, generator=generator).cpu()
-    itself = _at_end(weights) and note_hz(config.pitch) is None and config.hold_seconds is None
+    itself = at_end(weights) and note_hz(config.pitch) is None and config.hold_seconds is None
     if representation.bends_time and not itself and not sources.unpitched:
         sound = _levelled(sound, sources, own.get("envelope", weights))
     sound = sound.reshape(*sources.leading, -1)
-    if _at_end(weights) and torch.equal(timing, weights) and config.hold_seconds is None:
+    if at_end(weights) and torch.equal(timing, weights) and config.hold_seconds is None:
         return sound[..., : sources.sounds[int(weights.argmax())].shape[-1]]  # without another's length of silence
     return sound
 
@@ -286,12 +275,7 @@ def even_mixes(sources: Sources, mixes: Sequence[Mix], config: MorphConfig) -> l
     Source:
         Niu et al. (2024), "SoundMorpher", for steps of equal perceptual size.
     """
-    for mix in mixes:
-        values = mix.ratios if isinstance(mix, MixCurve) else (mix,)
-        if len(sources.images) != 2 or not all(isinstance(value, int | float) and 0 <= value <= 1 for value in values):
-            raise InputError(
-                f"even steps go from 0 to 1 between two sounds, got {len(sources.images)} sounds, mix {mix}"
-            )
+    check_even(len(sources.images), mixes)
     places = np.linspace(0, 1, EVEN_STEPS)
     sounds = [_heard(morph_sources(sources, float(place), config=config), sources) for place in places]
     samples = max(sound.shape[-1] for sound in sounds)
@@ -329,14 +313,6 @@ def _weights(sources: Sources, mix: Mix) -> Tensor:
     return mix_weights(mix, len(sources.images), frames_per_second=rate, n_frames=2 + math.ceil(last * rate))
 
 
-def _check_pitch(config: MorphConfig, ratios: Mapping[str, Mix], n_sounds: int) -> None:
-    last = chr(ord("a") + n_sounds - 1)
-    if len(config.pitch) == 1 and config.pitch > last:
-        raise InputError(f"the pitch must be that of a sound, a to {last}, got {config.pitch}")
-    if "pitch" in ratios and config.pitch != "free":
-        raise InputError(f"a ratio for the pitch goes with pitch free, got pitch {config.pitch}")
-
-
 def _check_needs(sources: Sources, config: MorphConfig) -> None:
     if note_hz(config.pitch) is not None or config.hold_seconds is not None:
         require_pitch(sources)
@@ -346,10 +322,6 @@ def _pitch_weights(config: MorphConfig, n_sounds: int, weights: Tensor) -> Tenso
     if len(config.pitch) > 1 or not config.pitch.isalpha():
         return weights
     return torch.eye(n_sounds, dtype=torch.float64)[ord(config.pitch) - ord("a")]
-
-
-def _at_end(weights: Tensor) -> bool:
-    return bool(((weights == 0) | (weights == 1)).all()) and weights.ndim == 1
 
 
 def _levelled(sound: Tensor, sources: Sources, weights: Tensor) -> Tensor:

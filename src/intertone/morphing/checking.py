@@ -1,0 +1,72 @@
+"""What cannot be morphed, whatever the sounds are: found out before they are read."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from intertone.errors import InputError
+from intertone.morphing.settings import MorphConfig
+from intertone.morphing.weights import Mix, MixCurve, mix_weights
+from intertone.representation import PhaseConfig
+
+ATTRIBUTES = ("harmonics", "noise", "envelope", "pitch")
+"""What may be mixed by ratios of its own."""
+
+
+def check_morph(
+    n_sounds: int, mixes: Sequence[Mix], *, config: MorphConfig, ratios: Mapping[str, Mix], phase: PhaseConfig
+) -> None:
+    """Refuse what ``morph_steps`` would refuse whatever the sounds are, before they are read.
+
+    Args:
+        n_sounds: How many sounds there are.
+        mixes: As for ``morph_steps``.
+        config: As for ``morph``.
+        ratios: As for ``morph``.
+        phase: As for ``morph``.
+
+    Raises:
+        InputError: If there are too few sounds, or a setting does not go with their number or with another.
+    """
+    if n_sounds < 2:
+        raise InputError(f"a morph must have two sounds or more, got {n_sounds}")
+    for name in ratios:
+        if name not in ATTRIBUTES:
+            raise InputError(f"a ratio of its own must be one of {', '.join(ATTRIBUTES)}, got {name}")
+    check_pitch(config, ratios, n_sounds)
+    if config.even:
+        check_even(n_sounds, mixes)
+    for mix in (*mixes, *ratios.values()):
+        weights = mix_weights(mix, n_sounds, frames_per_second=1, n_frames=1)
+        if phase.method == "kept" and mix in mixes and (isinstance(mix, MixCurve) or not at_end(weights)):
+            raise InputError(f"the kept phase belongs to the ends, mix 0 or 1, got mix {mix}")
+
+
+def check_pitch(config: MorphConfig, ratios: Mapping[str, Mix], n_sounds: int) -> None:
+    """Refuse the pitch of a sound that there is not, and a ratio for the pitch where it follows something else.
+
+    Raises:
+        InputError: If it is.
+    """
+    last = chr(ord("a") + n_sounds - 1)
+    if len(config.pitch) == 1 and config.pitch > last:
+        raise InputError(f"the pitch must be that of a sound, a to {last}, got {config.pitch}")
+    if "pitch" in ratios and config.pitch != "free":
+        raise InputError(f"a ratio for the pitch goes with pitch free, got pitch {config.pitch}")
+
+
+def check_even(n_sounds: int, mixes: Sequence[Mix]) -> None:
+    """Refuse even steps other than from 0 to 1 between two sounds.
+
+    Raises:
+        InputError: If they are.
+    """
+    for mix in mixes:
+        values = mix.ratios if isinstance(mix, MixCurve) else (mix,)
+        if n_sounds != 2 or not all(isinstance(value, int | float) and 0 <= value <= 1 for value in values):
+            raise InputError(f"even steps go from 0 to 1 between two sounds, got {n_sounds} sounds, mix {mix}")
+
+
+def at_end(weights: Tensor) -> bool:
+    """Tell whether weights, ``(n_sounds,)``, are all 0 but one that is 1; those that change over time are not."""
+    return bool(((weights == 0) | (weights == 1)).all()) and weights.ndim == 1
