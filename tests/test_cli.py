@@ -490,5 +490,32 @@ def test_ctrl_c_leaves_nothing_behind(here: Path, codec_path: Path, words: list[
     assert any("completed with silence" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, out, err) == (130, "", "intertone: stopped; no result was written\n")
     assert names_in(here) == names
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["info"], "no result was written"),
+        (["data", "info", "notes"], "run the same command to go on"),
+        (["train", "x.toml", "--data", "notes", "-o", "run"], "run the same command to go on"),
+    ],
+)
+@pytest.mark.parametrize(("what", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_an_interruption_says_what_is_left(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    left: str,
+    what: BaseException,
+    code: int,
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise what
+
+    monkeypatch.setattr("intertone.codec.Codec.load", stop)
+    monkeypatch.setattr("intertone.data.header.read_header", stop)
+    monkeypatch.setattr("intertone.data.notes.Notes.open", stop)
+    monkeypatch.setattr("intertone.config.Settings.read", stop)
+    assert run(*words, capsys=capsys) == (code, "", f"intertone: stopped; {left}\n")

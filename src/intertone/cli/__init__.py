@@ -6,6 +6,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from intertone import __version__
 from intertone.cli.bench import app as bench_app
@@ -20,7 +21,27 @@ from intertone.cli.sound import reconstruct
 from intertone.cli.training import pack, train
 from intertone.errors import InputError
 
+GOES_ON = ("train", "data", "paper")
+"""Verbs that keep what they have done; the others write at their end."""
+
+
+class Verbs(TyperGroup):
+    """The verbs; whichever is interrupted says in one line what is left of its work."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, SystemExit) as leave:
+            if isinstance(leave, KeyboardInterrupt) or leave.code == 128 + signal.SIGTERM:
+                goes_on = ctx.invoked_subcommand in GOES_ON
+                left = "run the same command to go on" if goes_on else "no result was written"
+                typer.echo(f"intertone: stopped; {left}", err=True)
+            raise
+
+
 app = typer.Typer(
+    cls=Verbs,
     help="New, playable sounds between two sounds.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
