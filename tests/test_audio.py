@@ -206,6 +206,13 @@ def test_load_removes_a_large_offset_and_says_so(tmp_path: Path, caplog: pytest.
     assert (audio - stereo()).abs().max() < 1e-6
 
 
+def test_load_refuses_a_constant_in_one_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save_audio(tmp_path / "a.wav", torch.full((8000,), 0.3), sample_rate=16_000, format="float32")
+    with caplog.at_level(logging.INFO), pytest.raises(InputError, match=r"all silence, got a peak of .* beside a const"):
+        load_audio(tmp_path / "a.wav", sample_rate=44_100)
+    assert caplog.messages == []
+
+
 def test_load_keeps_a_small_offset_bit_for_bit(tmp_path: Path) -> None:
     expected = tone() + 0.9 * module.DC_RATIO * 0.5
     save_audio(tmp_path / "a.wav", expected, sample_rate=16_000, format="float32")

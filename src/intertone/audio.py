@@ -71,15 +71,18 @@ def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Ten
         _check_rate(sample_rate)
     audio, file_rate = _decode(path, sample_rate)
     peaks, means = _finite_peaks(audio, path), audio.mean(-1, dtype=torch.float64).abs()
-    if (means > DC_RATIO * peaks).any():
-        _logger.info("%s: removed a DC offset of %.2g", path.name, means.max().item())
+    offset = means.max().item() if (means > DC_RATIO * peaks).any() else 0.0
+    if offset:
         audio = remove_dc(audio)
-    if sample_rate is not None and sample_rate != file_rate:
-        audio = resample(audio, file_rate, sample_rate)
-        _logger.info("%s: resampled from %d to %d Hz", path.name, file_rate, sample_rate)
     rate = sample_rate or file_rate
+    audio = resample(audio, file_rate, rate)
     if (peak := _finite_peaks(audio, path).max().item()) < SILENCE_PEAK:
-        raise InputError(f"a sound must not be all silence, got a peak of {peak:.2g} at {rate} Hz in {path}")
+        beside = f" beside a constant {offset:.2g}" if offset else ""
+        raise InputError(f"a sound must not be all silence, got a peak of {peak:.2g}{beside} at {rate} Hz in {path}")
+    if offset:
+        _logger.info("%s: removed a DC offset of %.2g", path.name, offset)
+    if rate != file_rate:
+        _logger.info("%s: resampled from %d to %d Hz", path.name, file_rate, rate)
     return audio, rate
 
 
