@@ -209,7 +209,7 @@ def test_an_evaluation_is_complete_and_json(
     result: dict[str, Any], rendered: Notes, harmonic_codec: Codec, tmp_path: Path, monkeypatch: Any, bank: Bank
 ) -> None:
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert result["codec"]["code_size"] == 3 + 2 * 7  # of the note, and of each of 51 / 8 vectors
+    assert result["codec"]["code_size"] == 3 + 1 + 2 * 7  # of the note, its pitch, and of each of 51 / 8 vectors
     assert result["notes"]["n_notes"] == 4
     assert result["register"]["n"] == 2
     assert result["tracking"]["notes"]["gross"] == result["tracking"]["synthetic"]["gross"] == 0
@@ -233,7 +233,7 @@ def test_an_evaluation_is_complete_and_json(
         assert {word for cells in (table.columns, *table.rows) for cell in cells for word in cell.split()} <= words
     assert "Of 27 such pairs of keys 17 (63 %)" in found[1].note and "of 6 octaves 2 (33 %)" in found[1].note
     sentences = findings(result)
-    assert len(sentences) == 6 and sentences[1].startswith("The network alone, from 17 numbers, is ")
+    assert len(sentences) == 6 and sentences[1].startswith("The network alone, from 18 numbers, is ")
     assert "| image, own noise | 0.00 |" in to_markdown(result, command="x")
     monkeypatch.setattr("intertone.evaluate.listening.bank_of", lambda _: bank)
     files = write_evaluation(tmp_path / "out", result, harmonic_codec, rendered, command="intertone evaluate")
@@ -256,5 +256,5 @@ def test_what_cannot_be_judged_is_left_out_with_a_reason(notes: Notes, harmonic_
 
 def test_the_numbers_of_a_code_are_counted_once(harmonic_codec: Codec, small_codec: Codec, notes: Notes) -> None:
     facts = codec_facts(harmonic_codec, notes)
-    assert (facts["latent_dim"], facts["n_latents"], facts["code_size"]) == (5, 13, 3 + 2 * 13)
+    assert (facts["latent_dim"], facts["n_latents"], facts["code_size"]) == (6, 13, 3 + 1 + 2 * 13)
     assert codec_facts(small_codec, notes)["code_size"] == small_codec.encode(torch.zeros(SAMPLE_RATE))[0].numel()

@@ -98,6 +98,34 @@ def test_a_pair_is_two_notes_of_one_instrument_and_the_decoder_is_told_the_secon
     assert 0.45 < same.mean() < 0.7
 
 
+def test_mixed_notes_lie_between_two_instruments(images: Images) -> None:
+    run, rows = Run(QUICK, images, Workers()), np.arange(30)
+    for share in (0.0, 1.0):
+        config = PairConfig(other_share=share, hidden_velocity=0.0, mixed_share=1.0)
+        plain, mixed = drawn(run, config.model_copy(update={"mixed_share": 0.0}), rows), drawn(run, config, rows)
+        assert torch.equal(plain.wanted, mixed.wanted) and torch.equal(plain.conditions, mixed.conditions)
+        for before, after, told in (
+            (plain.features, mixed.features, plain.conditions),
+            (plain.target, mixed.target, plain.wanted),
+        ):
+            ends = [torch.tensor(np.stack([shape_of(i, *each) for each in told.tolist()])).float() for i in (0, 1)]
+            assert torch.allclose(before, ends[0], atol=2e-3)
+            share_of = ((after - ends[0]).abs().sum((1, 2)) / (ends[1] - ends[0]).abs().sum((1, 2)))[:, None, None]
+            assert torch.allclose(after, torch.lerp(*ends, share_of), atol=3e-3)
+            assert int((share_of > 0.02).sum()) > 10 and share_of.max() <= 1.001
+        # shown and wanted are mixed alike
+        assert share or torch.equal(mixed.features, mixed.target)
+
+
+def test_a_partner_out_of_reach_is_not_mixed(images: Images) -> None:
+    run = Run(QUICK, images, Workers())
+    lonely = PairConfig(other_share=0.0, mixed_share=1.0, mixed_reach=2.0)
+    run.material.pitch[images.instrument == "instrument-1"] += 3  # type: ignore[union-attr]
+    rows = np.arange(30)
+    plain = drawn(run, lonely.model_copy(update={"mixed_share": 0.0}), rows)
+    assert torch.equal(drawn(run, lonely, rows).features, plain.features)
+
+
 def test_only_the_note_itself(images: Images) -> None:
     run = Run(QUICK, images, Workers())
     pairs = drawn(run, PairConfig(other_share=0.0, hidden_velocity=0.0), np.arange(60))
@@ -143,6 +171,7 @@ def test_the_learning_rate_is_a_function_of_the_step(images: Images) -> None:
 def test_a_model_learns_to_play_another_note(images: Images) -> None:
     run = Run(QUICK.model_copy(update={"epochs": 15}), images, Workers())
     before = run.validate(Progress(precision="float32"))
+    run.material.begin(run.model)
     step = 0
     for epoch in range(15):
         for batch in run.material.batches(epoch):

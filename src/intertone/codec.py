@@ -51,7 +51,11 @@ class Codec:
         self.config = config
         self.representation: Representation = build_representation(config.representation)
         if model is None:
-            model = build_model(config.model, n_features=self.representation.n_features)
+            model = build_model(
+                config.model,
+                n_features=self.representation.n_features,
+                octaves=self.representation.octaves,
+            )
         self.model = model.eval()
 
     @property

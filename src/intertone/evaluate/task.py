@@ -89,7 +89,7 @@ def codec_facts(codec: Codec, notes: Notes) -> dict[str, Any]:
     n_latents = codec.model.n_latents(codec.representation.n_frames(notes.samples))
     code_size = codec.model.latent_dim * n_latents
     if isinstance(model, ConditionedConfig):  # some of the numbers are those of the whole note
-        code_size = model.note_dim + model.local_dim * n_latents
+        code_size = codec.model.latent_dim + model.local_dim * (n_latents - 1)
     return {
         "representation": codec.config.representation.kind,
         "sample_rate": codec.sample_rate,

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Discriminator, Tag
+from torch import Tensor
 
 from intertone.models.conditioned import ConditionedAutoencoder, ConditionedConfig
 from intertone.models.conv import ConvAutoencoder, ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig
@@ -22,12 +23,19 @@ Model = ConvAutoencoder | ConditionedAutoencoder
 """A built model; ``conditioned`` says whether it is told pitch and velocity."""
 
 
-def build_model(config: ConvConfig | ConditionedConfig, *, n_features: int, seed: int = 0) -> Model:
+def build_model(
+    config: ConvConfig | ConditionedConfig,
+    *,
+    n_features: int,
+    octaves: tuple[Tensor, Tensor] | None = None,
+    seed: int = 0,
+) -> Model:
     """Return the untrained model that ``config`` describes, the same for the same ``seed``.
 
     Args:
         config: The layers.
         n_features: Rows of the features.
+        octaves: Where rows of partials and rows of noise lie, if the features have such; see ``RowMover``.
         seed: Of the first weights; torch's global generator is left as it was.
 
     Returns:
@@ -45,7 +53,7 @@ def build_model(config: ConvConfig | ConditionedConfig, *, n_features: int, seed
             case ConvConfig():
                 return ConvAutoencoder(config, n_features)
             case ConditionedConfig():
-                return ConditionedAutoencoder(config, n_features)
+                return ConditionedAutoencoder(config, n_features, octaves)
 
 
 __all__ = [

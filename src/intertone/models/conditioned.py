@@ -9,12 +9,17 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from intertone.config import Settings
+from intertone.models.moving import RowMover
+from intertone.models.principal import PrincipalComponents
 
 PITCH_RANGE = 128.0
 """MIDI numbers: what a pitch is divided by."""
 
 VELOCITY_RANGE = 127.0
 """What a velocity is divided by."""
+
+MIDDLE = 60.0
+"""MIDI number that stands at 0 in a code."""
 
 PITCH_WAVES = 6
 """Waves that show the pitch to the network: periods of 256 MIDI numbers, 128, … 8."""
@@ -38,6 +43,7 @@ class ConditionedConfig(Settings):
     condition_channels: int = Field(64, ge=1, description="numbers that tell a block the pitch and the velocity")
     note_dim: int = Field(64, ge=1, description="numbers of the code for the whole note")
     local_dim: int = Field(16, ge=0, description="numbers of the code for each of its vectors in time")
+    linear: bool = Field(True, description="principal components beside the convolutions, which then add to them")
 
     @model_validator(mode="after")
     def _check_stages(self) -> Self:
@@ -59,9 +65,15 @@ class ConditionedAutoencoder(nn.Module):
     for the whole note are means over its time, weighted by what the encoder finds worth looking at. The decoder may be
     told another pitch and velocity than the encoder: it then gives another note of the same instrument.
 
+    With ``linear`` the convolutions add to what ``PrincipalComponents`` give, in the code and in the features, and a
+    young model adds nothing. Where it is known at what ``octaves`` the rows lie, the code has one more number, its
+    pitch in octaves above middle C, and the decoder begins with an image whose rows are moved by a part of the interval
+    from there to the wanted pitch: which part, row by row, is learnt from the two pitches.
+
     Args:
         config: The stages.
         n_features: Rows of the features.
+        octaves: Where rows of partials and rows of noise lie; see ``RowMover``.
 
     Source:
         Perez et al. (2018), "FiLM: visual reasoning with a general conditioning layer", for the way in of pitch and
@@ -80,7 +92,9 @@ class ConditionedAutoencoder(nn.Module):
     margin = None
     """All frames at once: the whole note decides its numbers."""
 
-    def __init__(self, config: ConditionedConfig, n_features: int) -> None:
+    def __init__(
+        self, config: ConditionedConfig, n_features: int, octaves: tuple[Tensor, Tensor] | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.n_features = n_features
@@ -96,12 +110,23 @@ class ConditionedAutoencoder(nn.Module):
         self.conditions = _Conditions(config.condition_channels)
         self.to_note = nn.Conv1d(deepest, config.note_dim + 1, 1)
         self.to_local = nn.Conv1d(deepest, config.local_dim, 1) if config.local_dim else None
-        self.from_latents = nn.Conv1d(self.latent_dim, deepest, 1)
+        self.linear = _principal(config, n_features, self.frames_per_latent) if config.linear else None
+        self.mover = None if octaves is None or self.linear is None else RowMover(octaves)
+        if self.mover is not None:
+            self.part = nn.Linear(2 * config.condition_channels, n_features)
+            nn.init.zeros_(self.part.weight)
+            with torch.no_grad():
+                self.part.bias.copy_(self.mover.part.logit())
+        self.from_latents = nn.Conv1d(self.latent_dim + (n_features if self.mover else 0), deepest, 1)
+        if self.linear is not None:
+            outermost = self.decoder[-1]
+            assert isinstance(outermost, _Outward)
+            _silence(self.to_note, outermost.change, *([self.to_local] if self.to_local else []))
 
     @property
     def latent_dim(self) -> int:
-        """Numbers of one latent vector: first those of the whole note."""
-        return self.config.note_dim + self.config.local_dim
+        """Numbers of one latent vector: first those of the whole note, last its pitch if rows are moved."""
+        return self.config.note_dim + self.config.local_dim + (self.mover is not None)
 
     def n_latents(self, n_frames: int) -> int:
         """Return the number of latent vectors of ``n_frames`` columns."""
@@ -116,7 +141,7 @@ class ConditionedAutoencoder(nn.Module):
                 1…127, or NaN where it is unknown.
 
         Returns:
-            Latents ``(batch, latent_dim, n_latents)``; the first ``note_dim`` rows do not change in time.
+            Latents ``(batch, latent_dim, n_latents)``; the first ``note_dim`` rows and a pitch do not change in time.
 
         Raises:
             ValueError: If the rows are not ``n_features``, or the conditions are not ``(batch, 2)``.
@@ -129,10 +154,15 @@ class ConditionedAutoencoder(nn.Module):
             hidden = stage(hidden, told)
         note, score = self.to_note(hidden).split((self.config.note_dim, 1), 1)
         note = (note * score.float().softmax(-1)).sum(-1, keepdim=True).expand(-1, -1, hidden.shape[-1])
-        if self.to_local is None:
-            return note.contiguous()
-        local = self.to_local(hidden)
-        return torch.cat([note.to(local.dtype), local], 1)
+        local = None if self.to_local is None else self.to_local(hidden)
+        if self.linear is not None:
+            mean, rest = self.linear.encode(features)
+            note = note + mean
+            local = None if local is None or rest is None else local + rest
+        parts = [note] if local is None else [note, local]
+        if self.mover is not None:
+            parts.append(_octave(conditions.float())[:, None, None].expand(-1, -1, hidden.shape[-1]))
+        return torch.cat(parts, 1)
 
     def decode(self, latents: Tensor, conditions: Tensor) -> Tensor:
         """Return the features of ``latents``: not clamped, so that a gradient flows everywhere.
@@ -151,15 +181,32 @@ class ConditionedAutoencoder(nn.Module):
         if latents.shape[-2] != self.latent_dim:
             raise ValueError(f"latents must be (batch, {self.latent_dim}, n_latents), got {tuple(latents.shape)}")
         told = self._told(latents, conditions)
+        start: Tensor | float = 0.0
+        if self.linear is not None:
+            note_dim, local_dim = self.config.note_dim, self.config.local_dim
+            local = latents[:, note_dim : note_dim + local_dim] if local_dim else None
+            start = self.linear.decode(latents[:, :note_dim], local)
+            if self.mover is not None:
+                start, latents = self._move(start, latents, conditions, told)
         hidden = self.from_latents(latents)
         for stage in self.decoder:
             hidden = stage(hidden, told)
-        return hidden
+        return hidden + start
 
     def forward(self, features: Tensor, conditions: Tensor, wanted: Tensor | None = None) -> Tensor:
         """Return the reconstruction of ``features``, cut to its columns, or the note that ``wanted`` describes."""
         decoded = self.decode(self.encode(features, conditions), conditions if wanted is None else wanted)
         return decoded[..., : features.shape[-1]]
+
+    def _move(self, image: Tensor, latents: Tensor, conditions: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        """Return an image at the wanted pitch, and the latents with what would change if everything moved."""
+        assert self.mover is not None
+        own = latents[:, -1].float().mean(-1)
+        known = torch.stack([12 * own + MIDDLE, torch.full_like(own, math.nan)], 1)
+        part = self.part(torch.cat([told, self.conditions(known)], 1)).sigmoid()
+        difference = self.mover(image, _octave(conditions) - own) - image
+        change = difference.unflatten(-1, (-1, self.frames_per_latent)).mean(-1)
+        return image + part[:, :, None] * difference, torch.cat([latents, change.to(latents.dtype)], 1)
 
     def _told(self, values: Tensor, conditions: Tensor) -> Tensor:
         if conditions.shape != (len(values), 2):
@@ -167,6 +214,22 @@ class ConditionedAutoencoder(nn.Module):
                 f"conditions must be (batch, 2)=({len(values)}, 2), pitch and velocity, got {tuple(conditions.shape)}"
             )
         return self.conditions(conditions)
+
+
+def _principal(config: ConditionedConfig, n_features: int, block: int) -> PrincipalComponents:
+    return PrincipalComponents(n_features, note_dim=config.note_dim, local_dim=config.local_dim, block=block)
+
+
+def _silence(*layers: nn.Conv1d | nn.ConvTranspose1d) -> None:
+    for layer in layers:
+        nn.init.zeros_(layer.weight)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+
+
+def _octave(conditions: Tensor) -> Tensor:
+    """Return pitches as octaves above middle C: numbers of the size of the others in a code."""
+    return (conditions[:, 0] - MIDDLE) / 12
 
 
 class _Conditions(nn.Module):

@@ -56,6 +56,10 @@ class Representation(Protocol):
         """Decibels between features 0 and 1."""
 
     @property
+    def octaves(self) -> tuple[Tensor, Tensor] | None:
+        """Where rows of partials and rows of noise lie, where a representation has such."""
+
+    @property
     def bends_time(self) -> bool:
         """Whether ``align`` takes sounds of different lengths."""
 

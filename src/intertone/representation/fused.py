@@ -102,6 +102,11 @@ class FusedSpectrogram:
         return TOP_DB
 
     @property
+    def octaves(self) -> None:
+        """Where rows of partials and rows of noise lie: there are none."""
+        return None
+
+    @property
     def bends_time(self) -> bool:
         """Whether ``align`` takes sounds of different lengths."""
         return True

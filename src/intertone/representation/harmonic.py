@@ -72,6 +72,13 @@ class HarmonicRepresentation:
         return torch.tensor(self.config.edges[:-1])
 
     @property
+    def octaves(self) -> tuple[Tensor, Tensor]:
+        """Where the rows of partials lie, log2 of their order, and those of noise, log2 of Hz."""
+        edges = torch.tensor(self.config.edges).double()
+        partials = 0.5 * (edges[:-1].log2() + (edges[1:] - 1).log2())
+        return partials, self.bands.centres.log2()
+
+    @property
     def bends_time(self) -> bool:
         """Whether ``align`` takes sounds of different lengths."""
         return True

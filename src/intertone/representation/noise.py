@@ -36,6 +36,12 @@ class NoiseBands:
         # mean of |STFT|² of white noise of unit power, over a bin: Σ window²; half of the spectrum holds all of it
         self.unit = 0.375 * n_fft * n_fft / 2
 
+    @property
+    def centres(self) -> Tensor:
+        """Hz, in the middle of each band, ``(n_bands,)``, float64."""
+        bins = torch.arange(self.config.n_bins, dtype=torch.float64) * self.config.sample_rate / self.config.n_fft
+        return (self.shares.double() @ bins) / self.widths[:, 0].double()
+
     def powers(self, spectrum: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the mean square of what lies in each band.
 

@@ -60,6 +60,11 @@ class SpectrogramRepresentation:
         return self.config.top_db
 
     @property
+    def octaves(self) -> None:
+        """Where rows of partials and rows of noise lie: there are none."""
+        return None
+
+    @property
     def bends_time(self) -> bool:
         """Whether ``align`` takes sounds of different lengths."""
         return False

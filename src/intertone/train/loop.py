@@ -71,6 +71,8 @@ def train_codec(
             folder.save_codec("last", progress, run.model)
             folder.save_samples(progress, run.model, run.material.examples())
             return progress
+        if not progress.step:
+            run.material.begin(run.model)
         if not progress.precision:
             progress.precision = run.choose_precision()
         while progress.epoch < config.epochs and not progress.finished:
@@ -121,7 +123,8 @@ class Run:
             SoundMaterial(config, data, workers) if isinstance(data, Notes) else PairMaterial(config, data, workers)
         )
         self.steps_per_epoch = self.material.order.steps_per_epoch
-        model = build_model(config.model, n_features=self.material.n_features, seed=config.seed)
+        octaves = self.material.representation.octaves
+        model = build_model(config.model, n_features=self.material.n_features, octaves=octaves, seed=config.seed)
         self.model: Model = model.to(workers.device)
         if not self.model.conditioned:
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -15,7 +15,7 @@ from intertone.train.workers import Workers
 
 Batch = TypeVar("Batch")
 
-ORDER, SLICES, PAIRS, JUDGED = 2, 3, 4, 1
+ORDER, SLICES, PAIRS, JUDGED, FITTED = 2, 3, 4, 1, 5
 """What a random number is for, so that no two uses share a sequence."""
 
 

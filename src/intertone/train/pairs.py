@@ -13,9 +13,14 @@ from intertone.errors import InputError
 from intertone.losses import existing_rows, image_error
 from intertone.models import ConditionedConfig
 from intertone.representation.harmonic import HarmonicConfig, HarmonicRepresentation
-from intertone.train.material import PAIRS, Judgement, Order, autocast, chosen_rows, read_ahead
+from intertone.train.material import FITTED, PAIRS, Judgement, Order, autocast, chosen_rows, read_ahead
 from intertone.train.settings import PairConfig, TrainConfig
 from intertone.train.workers import Workers
+
+Rows = npt.NDArray[np.int64]
+
+FITTED_NOTES = 2048
+"""Notes whose principal components a linear part begins with."""
 
 EPOCH_OF_JUDGEMENT = 2**32
 """Stands for the epoch where the pairs of the validation are drawn."""
@@ -77,10 +82,11 @@ class PairMaterial:
         train, valid = (np.flatnonzero(keep & (images.split == split)) for split in ("train", "valid"))
         self.order = Order(config, train, valid, workers)
         self.pitch = 69 + 12 * np.log2(images.f0 / 440)
-        self._choices = {}
+        self._choices, self._names = {}, {}
         for split, rows in (("train", train), ("valid", valid)):
-            for name in np.unique(images.instrument[rows]):
-                self._choices[split, str(name)] = rows[images.instrument[rows] == name]
+            self._names[split] = [str(name) for name in np.unique(images.instrument[rows])]
+            for name in self._names[split]:
+                self._choices[split, name] = rows[images.instrument[rows] == name]
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Pairs]:
         """Yield this process's share of each step: a pure function of seed, epoch and rank."""
@@ -114,7 +120,44 @@ class PairMaterial:
         target = features.clone()
         if others.any():
             target[torch.from_numpy(others)] = self.images.features(wanted_rows[others])
+        if config.mixed_share:
+            self._mix(features, target, rows, wanted_rows, generator, config)
         return Pairs(features, conditions, wanted, target, exists)
+
+    def _mix(
+        self,
+        features: Tensor,
+        target: Tensor,
+        rows: Rows,
+        wanted: Rows,
+        generator: np.random.Generator,
+        config: PairConfig,
+    ) -> None:
+        """Put mixtures of two instruments in place of some notes: there are few instruments, and many between them.
+
+        The second instrument plays, as nearly as it can, the same two notes.
+        """
+        names = self._names[str(self.images.split[rows[0]])]
+        mixed = generator.random(len(rows)) < config.mixed_share
+        drawn, shares = generator.integers(len(names), size=len(rows)), generator.random(len(rows), np.float32)
+        for index in np.flatnonzero(mixed):
+            row, aim = int(rows[index]), int(wanted[index])
+            found = [self._nearest(names[drawn[index]], note, config.mixed_reach) for note in (row, aim)]
+            if -1 in found:
+                continue
+            share = float(shares[index])
+            features[index] = torch.lerp(features[index], self.images.features([found[0]])[0], share)
+            target[index] = (
+                features[index] if row == aim else torch.lerp(target[index], self.images.features([found[1]])[0], share)
+            )
+
+    def _nearest(self, instrument: str, row: int, reach: float) -> int:
+        """Return an instrument's note of the velocity of ``row`` and the nearest pitch, −1 if it is out of reach."""
+        images = self.images
+        rows = self._choices[str(images.split[row]), instrument]
+        rows = rows[images.velocity[rows] == images.velocity[row]]
+        away = np.abs(self.pitch[rows] - self.pitch[row])
+        return int(rows[away.argmin()]) if len(rows) and away.min() <= reach else -1
 
     def choices(self, row: int, reach: int, *, same_velocity: bool) -> npt.NDArray[np.int64]:
         """Return the notes of the same instrument and split within ``reach`` semitones; at least ``row`` itself."""
@@ -162,6 +205,13 @@ class PairMaterial:
     def describe(self, loss: float) -> tuple[str, float, str]:
         """Return what a loss is in dB: its name in the log, the number, and what to call it."""
         return "error_db", loss * self.representation.feature_range_db, "mean error"
+
+    def begin(self, model: nn.Module) -> None:
+        """Set the linear part of a new model, if it has one, to the principal components of some notes."""
+        linear = getattr(model, "linear", None)
+        if linear is not None:
+            drawn = np.random.default_rng([self.config.seed, FITTED]).permutation(self.order.train_rows)[:FITTED_NOTES]
+            linear.fit(self.images.features(np.sort(drawn)).to(self.workers.device))
 
     def examples(self) -> Tensor:
         """Return the validation notes that are kept as sound, ``(notes, samples)``, for the ear."""

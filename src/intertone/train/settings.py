@@ -24,6 +24,8 @@ class PairConfig(Settings):
     other_share: float = Field(0.5, ge=0, le=1, description="of the notes, for which another note is asked for")
     reach: int = Field(24, ge=1, description="semitones that the other note may be away")
     hidden_velocity: float = Field(0.3, ge=0, le=1, description="share of the velocities that are not told")
+    mixed_share: float = Field(0.0, ge=0, le=1, description="of the notes, mixed with notes of another instrument")
+    mixed_reach: float = Field(2.0, ge=0, description="semitones that such a note may be away")
 
 
 class TrainConfig(Settings):

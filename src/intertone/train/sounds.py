@@ -100,6 +100,9 @@ class SoundMaterial:
         """Return what a loss is in dB: its name in the log, the number, and what to call it."""
         return "rmse_db", math.sqrt(loss) * self.representation.feature_range_db, "RMSE"
 
+    def begin(self, model: nn.Module) -> None:
+        """Leave a new model as it is."""
+
     def examples(self) -> Tensor:
         """Return up to four validation notes ``(notes, samples)``, for the ear."""
         rows = self.order.valid_rows

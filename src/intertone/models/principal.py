@@ -1,0 +1,122 @@
+"""The linear part of an autoencoder: principal components of whole notes and of what they do in time."""
+
+import torch
+from torch import Tensor, nn
+
+LOUD = 0.6
+"""Loudest feature of a column from which it counts in full for the mean of a note."""
+
+FAINT = 1e-3
+"""Weight of a silent column, against 1."""
+
+
+MORE = 8
+"""Components beyond the wanted ones that are looked for, so that the last ones are exact enough."""
+
+
+class PrincipalComponents(nn.Module):
+    """A mean column for the whole note, and the rest in blocks of columns: both as few numbers, linearly.
+
+    The mean over time is weighted by how loud each column is. It becomes ``note_dim`` numbers; what is left when these
+    are played back becomes ``local_dim`` numbers for each block. Whatever the notes, nothing can be learnt by heart
+    here: the weights are few, and ``fit`` sets them to the principal components of many notes. Training goes on from
+    there.
+
+    Args:
+        n_features: Rows of the features.
+        note_dim: Numbers of the whole note.
+        local_dim: Numbers of each block; 0: none.
+        block: Columns of a block.
+
+    Source:
+        Pearson (1901), "On lines and planes of closest fit to systems of points in space".
+
+    Example:
+        >>> notes = torch.rand(50, 6, 1) * torch.rand(50, 1, 8)
+        >>> model = PrincipalComponents(6, note_dim=6, local_dim=48, block=8)
+        >>> model.fit(notes)
+        >>> note, local = model.encode(notes)
+        >>> note.shape, local.shape, bool((model.decode(note, local) - notes).abs().max() < 1e-3)
+        (torch.Size([50, 6, 1]), torch.Size([50, 48, 1]), True)
+    """
+
+    def __init__(self, n_features: int, *, note_dim: int, local_dim: int, block: int) -> None:
+        super().__init__()
+        self.block = block
+        self.note_in = nn.Conv1d(n_features, note_dim, 1)
+        self.note_out = nn.Conv1d(note_dim, n_features, 1)
+        self.local_in = nn.Conv1d(n_features, local_dim, block, block) if local_dim else None
+        self.local_out = nn.ConvTranspose1d(local_dim, n_features, block, block) if local_dim else None
+
+    def encode(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the numbers of the note, ``(batch, note_dim, 1)``, and of its blocks, ``(…, local_dim, n_blocks)``.
+
+        Args:
+            features: ``(batch, n_features, n_frames)``, 1 the loudest cell; the last block is completed.
+        """
+        note = self.note_in(_mean(features))
+        if self.local_in is None:
+            return note, None
+        return note, self.local_in(self._rest(features, note))
+
+    def decode(self, note: Tensor, local: Tensor | None) -> Tensor:
+        """Return features of whole blocks, ``(batch, n_features, n_blocks · block)``.
+
+        Args:
+            note: ``(batch, note_dim, n_blocks)``: where it changes in time, it does so without steps; one column where
+                it does not.
+            local: ``(batch, local_dim, n_blocks)``, or None.
+        """
+        n_blocks = note.shape[-1] if local is None else local.shape[-1]
+        mean = self.note_out(note)
+        if mean.shape[-1] > 1:
+            mean = nn.functional.interpolate(mean, scale_factor=float(self.block), mode="linear")
+        else:
+            mean = mean.expand(-1, -1, n_blocks * self.block)
+        return mean if self.local_out is None or local is None else mean + self.local_out(local)
+
+    @torch.no_grad()
+    def fit(self, features: Tensor) -> None:
+        """Set the weights to the principal components of some notes; the numbers of a code have a mean square of 1.
+
+        Args:
+            features: ``(notes, n_features, n_frames)``.
+        """
+        weight, shift, scale = _components(_mean(features)[..., 0], self.note_in.out_channels)
+        _set(self.note_in, weight[:, :, None] / scale, -(weight @ shift) / scale)
+        _set(self.note_out, weight.T[:, :, None] * scale, shift)
+        if self.local_in is None or self.local_out is None:
+            return
+        rest = self._rest(features, self.note_in(_mean(features)))
+        blocks = rest.unflatten(-1, (-1, self.block)).transpose(1, 2).flatten(2).flatten(0, 1)
+        weight, _, scale = _components(blocks, self.local_in.out_channels)
+        weight = weight.reshape(len(weight), features.shape[1], self.block)
+        _set(self.local_in, weight / scale, torch.zeros(len(weight)))
+        _set(self.local_out, weight * scale, torch.zeros(features.shape[1]))
+
+    def _rest(self, features: Tensor, note: Tensor) -> Tensor:
+        rest = features - self.note_out(note)
+        return nn.functional.pad(rest, (0, -features.shape[-1] % self.block))
+
+
+def _mean(features: Tensor) -> Tensor:
+    loud = (features.amax(1, keepdim=True) / LOUD).clamp(0, 1).square() + FAINT
+    return (features * loud).sum(-1, keepdim=True) / loud.sum(-1, keepdim=True)
+
+
+def _set(layer: nn.Conv1d | nn.ConvTranspose1d, weight: Tensor, bias: Tensor) -> None:
+    assert layer.bias is not None
+    layer.weight.copy_(weight)
+    layer.bias.copy_(bias)
+
+
+def _components(rows: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the first principal components, ``(count, size)``, the mean, and what scales the numbers to 1."""
+    shift = rows.mean(0)
+    size = min(count, *rows.shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        found = torch.svd_lowrank(rows - shift, q=min(size + MORE, *rows.shape), niter=4)[2][:, :size].T
+    weight = rows.new_zeros(count, rows.shape[1])
+    weight[:size] = found
+    return weight, shift, ((rows - shift) @ weight.T).square().mean().sqrt().clamp_min(1e-6)
