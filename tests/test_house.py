@@ -21,7 +21,7 @@ ROOT = PACKAGE.parent.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("errors", "config", "files"),
+    ("errors", "config", "files", "parallel"),
     ("audio", "stft"),
     ("phase", "pitch", "tracking", "loudness"),
     ("representation", "models", "latent", "losses", "metrics", "data", "plot", "page"),

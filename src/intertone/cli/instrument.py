@@ -144,9 +144,11 @@ def _render(
     from rich.console import Console
     from rich.progress import track
 
+    from intertone.parallel import side_by_side
+
     console = Console(stderr=True)
     sounds = track(
-        _side_by_side(wanted, rendered), "keys", total=len(wanted), console=console, transient=True,
+        side_by_side(rendered, wanted), "keys", total=len(wanted), console=console, transient=True,
         disable=not console.is_terminal,
     )  # fmt: skip
     for sound, region in sounds:
@@ -154,30 +156,6 @@ def _render(
             logging.getLogger(__name__).warning("%s: %s", region.key.file_name, problem)
         done.append(region)
         yield region.key.file_name, sound
-
-
-def _side_by_side(
-    wanted: "list[Key]", rendered: "Callable[[Key], tuple[Tensor, Region]]"
-) -> "Iterator[tuple[Tensor, Region]]":
-    """Yield what ``rendered`` returns, in order; each processor works at a key of its own, few sounds wait."""
-    from collections import deque
-    from concurrent.futures import ThreadPoolExecutor
-
-    import torch
-
-    workers = torch.get_num_threads()
-    torch.set_num_threads(1)  # the work on one key is too little to be shared
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            waiting = deque(pool.submit(rendered, key) for key in wanted[:workers])
-            for key in wanted[workers:]:
-                finished = waiting.popleft().result()
-                waiting.append(pool.submit(rendered, key))
-                yield finished
-            while waiting:
-                yield waiting.popleft().result()
-    finally:
-        torch.set_num_threads(workers)
 
 
 def _content(region: "Region", rate: int) -> dict[str, Any]:

@@ -1,17 +1,12 @@
 """Sounds in, new sound out: how much of each, and what is done between them."""
 
 from intertone.morphing.checking import ATTRIBUTES, check_morph
+from intertone.morphing.even import even_mixes
 from intertone.morphing.matching import match_shapes
+from intertone.morphing.mixture import morph_sources
 from intertone.morphing.settings import MorphConfig, note_hz, parse_note
-from intertone.morphing.steps import (
-    Sources,
-    analyse_sounds,
-    even_mixes,
-    morph,
-    morph_sources,
-    morph_steps,
-    require_pitch,
-)
+from intertone.morphing.sources import Sources, analyse_sounds, require_pitch
+from intertone.morphing.steps import morph, morph_steps
 from intertone.morphing.weights import Mix, MixCurve, mix_weights, parse_mix
 
 __all__ = [

@@ -30,9 +30,7 @@ def check_morph(
     """
     if n_sounds < 2:
         raise InputError(f"a morph must have two sounds or more, got {n_sounds}")
-    for name in ratios:
-        if name not in ATTRIBUTES:
-            raise InputError(f"a ratio of its own must be one of {', '.join(ATTRIBUTES)}, got {name}")
+    check_attributes(ratios)
     check_pitch(config, ratios, n_sounds)
     if config.even:
         check_even(n_sounds, mixes)
@@ -40,6 +38,17 @@ def check_morph(
         weights = mix_weights(mix, n_sounds, frames_per_second=1, n_frames=1)
         if phase.method == "kept" and mix in mixes and (isinstance(mix, MixCurve) or not at_end(weights)):
             raise InputError(f"the kept phase belongs to the ends, mix 0 or 1, got mix {mix}")
+
+
+def check_attributes(ratios: Mapping[str, Mix]) -> None:
+    """Refuse a ratio of its own for what has none.
+
+    Raises:
+        InputError: If it is.
+    """
+    for name in ratios:
+        if name not in ATTRIBUTES:
+            raise InputError(f"a ratio of its own must be one of {', '.join(ATTRIBUTES)}, got {name}")
 
 
 def check_pitch(config: MorphConfig, ratios: Mapping[str, Mix], n_sounds: int) -> None:

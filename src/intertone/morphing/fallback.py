@@ -13,29 +13,26 @@ from intertone.representation.recognition import LEAST_MEASURE, recognise
 
 logger = logging.getLogger(__name__)
 
-Images = Sequence[tuple[Tensor, Any]]
+Images = tuple[tuple[Tensor, Any], ...]
 
 
-def find_unpitched(codec: Codec, images: Images) -> str | None:
-    """Say which sounds have no one pitch, and why.
+def find_unpitched(codec: Codec, features: Tensor, context: Any) -> str | None:
+    """Say why a sound has no one pitch.
 
     Args:
         codec: The codec.
-        images: Features and context of each sound, from ``codec.analyse``.
+        features: Of the sound, from ``codec.analyse``.
+        context: From the same.
 
     Returns:
-        ``"B has no one pitch (noise, measure 0.31)"``, or None where all have one, or the codec needs none. What is
-        measured says ``intertone.representation.recognition.recognise``.
+        ``"no one pitch (noise, measure 0.31)"``, or None where it has one, or the codec needs none. What is measured
+        says ``intertone.representation.recognition.recognise``.
     """
     config = codec.config.representation
     if not isinstance(config, HarmonicConfig):
         return None
-    found = []
-    for index, (features, context) in enumerate(images):
-        worst = min(recognise(features, context, config), key=lambda one: (one.pitched, one.measure))
-        if not worst.pitched:
-            found.append(f"{chr(ord('A') + index)} has no one pitch ({worst.reason}, measure {worst.measure:.2f})")
-    return ", ".join(found) or None
+    worst = min(recognise(features, context, config), key=lambda one: (one.pitched, one.measure))
+    return None if worst.pitched else f"no one pitch ({worst.reason}, measure {worst.measure:.2f})"
 
 
 def show_unpitched(codec: Codec, sounds: Sequence[Tensor], unpitched: str) -> tuple[Representation, Images]:
@@ -44,7 +41,7 @@ def show_unpitched(codec: Codec, sounds: Sequence[Tensor], unpitched: str) -> tu
     Args:
         codec: The codec, whose network is not used.
         sounds: ``(batch, channels, samples)`` each.
-        unpitched: From ``find_unpitched``.
+        unpitched: Which of them have no one pitch, and why.
 
     Returns:
         The representation, and features and context of each sound.

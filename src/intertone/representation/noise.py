@@ -5,11 +5,14 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from intertone.stft import SpectrogramConfig, istft, mel_filterbank, stft
+from intertone.stft import SpectrogramConfig, hann_window, istft, mel_filterbank, stft
 
 POWER_FLOOR = 1e-14
 """Mean square of a band below which nothing is told apart from silence: −140 dB."""
+
+BLOCK_FRAMES = 32
 
 
 class NoiseBands:
@@ -52,19 +55,21 @@ class NoiseBands:
         Returns:
             ``(channels, n_bands, n_frames)``, ≥ ``POWER_FLOOR``.
         """
-        power = spectrum.abs().square() / self.unit
+        power = _squares(spectrum) / self.unit
         if weight is not None:
             return (self.shares @ (power * weight) * self.widths / (self.shares @ weight)).clamp_min(POWER_FLOOR)
         return (self.shares @ power).clamp_min(POWER_FLOOR)
 
-    def floor(self, spectrum: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean square of what lies in each band, of what a few loud bins do not count for.
+    def floor(self, sound: Tensor, f0: Tensor, multiples: Tensor) -> Tensor:
+        """Return the mean square of what lies in each band between the partials.
 
-        The mean of the logarithm, which for noise lies 2.5 dB below that of the power.
+        It is found by the mean of the logarithm, for which a few loud bins do not count; for noise that lies 2.5 dB
+        below the logarithm of the mean.
 
         Args:
-            spectrum: ``(channels, n_bins, n_frames)``, complex.
-            weight: How much each cell tells of the noise, ``(n_bins, n_frames)``, > 0.
+            sound: ``(channels, samples)``.
+            f0: Hz, ``(n_frames,)``.
+            multiples: Frequencies of the partials in f0, rising, ``(n_partials,)``.
 
         Returns:
             ``(channels, n_bands, n_frames)``, ≥ ``POWER_FLOOR``.
@@ -72,9 +77,18 @@ class NoiseBands:
         Source:
             Euler's constant is minus the mean of the logarithm of an exponentially distributed number.
         """
-        power = (spectrum.abs().square() / self.unit).clamp_min(POWER_FLOOR / self.config.n_bins)
-        mean = (self.shares @ (power.log() * weight)) / (self.shares @ weight)
-        return ((mean + np.euler_gamma).exp() * self.widths).clamp_min(POWER_FLOOR)
+        half, least = self.config.n_fft // 2, POWER_FLOOR / self.config.n_bins
+        samples = (len(f0) - 1) * self.config.hop_length
+        padded = pad(sound[:, :samples], (half, half + max(0, samples - sound.shape[-1])))
+        windows = padded.unfold(-1, self.config.n_fft, self.config.hop_length)
+        taper = hann_window(self.config, sound)
+        parts = []
+        for some in torch.arange(len(f0)).split(BLOCK_FRAMES):  # few at a time stay near the processor
+            spectrum = torch.fft.rfft(windows[:, some[0] : some[-1] + 1] * taper).transpose(1, 2)
+            weight = self.between(f0[some], multiples, sharpness=8)
+            level = (_squares(spectrum) / self.unit).clamp_min_(least).log_()
+            parts.append((self.shares @ level.mul_(weight)) / (self.shares @ weight))
+        return ((torch.cat(parts, -1) + np.euler_gamma).exp() * self.widths).clamp_min(POWER_FLOOR)
 
     def between(self, f0: Tensor, multiples: Tensor, *, sharpness: int = 2) -> Tensor:
         """Return how far each bin lies from the nearest partial.
@@ -84,18 +98,23 @@ class NoiseBands:
         Args:
             f0: Hz, ``(n_frames,)``.
             multiples: Frequencies of the partials in f0, rising, ``(n_partials,)``.
-            sharpness: Power of the sinusoid that is 0 at the partials; larger for the middle between them only.
+            sharpness: Power of the sinusoid that is 0 at the partials: 2, 4 or 8; a larger one for the middle only.
 
         Returns:
             0.001…1, ``(n_bins, n_frames)``.
         """
         bin_hz = self.config.sample_rate / self.config.n_fft
-        frequency = torch.arange(self.config.n_bins, dtype=torch.float64) * bin_hz
+        frequency = np.arange(self.config.n_bins) * bin_hz
         known = np.concatenate([[0], multiples.numpy()])
-        place = np.interp((frequency[:, None] / f0).numpy(), known, np.arange(len(known)))
-        far = torch.from_numpy(np.where(place < 0.5, 1.0, np.abs(np.sin(np.pi * place)) ** sharpness))
-        resolved = ((f0 / (2 * bin_hz) - 1.5) / 2).clamp(0, 1)
-        return (1 - resolved * (1 - far)).clamp_min(0.02 if sharpness == 2 else 0.001).float()
+        resolved = ((f0 / (2 * bin_hz) - 1.5) / 2).clamp(0, 1).float()
+        found = []
+        for some, share in zip(f0.split(BLOCK_FRAMES), resolved.split(BLOCK_FRAMES), strict=True):
+            place = torch.from_numpy(np.interp(frequency / some[:, None].numpy(), known, np.arange(len(known))))
+            far = (place - place.round()).float().mul_(math.pi).sin_()
+            for _ in range(sharpness.bit_length() - 1):
+                far.square_()
+            found.append(far.masked_fill_(place < 0.5, 1).sub_(1).mul_(share[:, None]).add_(1))
+        return torch.cat(found).clamp_min_(0.02 if sharpness == 2 else 0.001).T
 
     def gains(self, powers: Tensor) -> Tensor:
         """Return what white noise of unit power is multiplied by, ``(channels, n_bins, n_frames)``.
@@ -117,3 +136,9 @@ class NoiseBands:
     def white(self, channels: int, samples: int, generator: torch.Generator) -> Tensor:
         """Return the STFT of white noise of unit power, each channel another."""
         return stft(torch.randn(channels, samples, generator=generator), self.config)
+
+
+def _squares(spectrum: Tensor) -> Tensor:
+    """Return the squared magnitudes of complex numbers."""
+    parts = torch.view_as_real(spectrum)
+    return parts[..., 0].square().addcmul_(parts[..., 1], parts[..., 1])

@@ -85,7 +85,7 @@ def interpolate_at(sound: Tensor, places: Tensor) -> Tensor:
         scale = math.prod(node - other for other in NODES if other != node)
         weight = before[index] * after[TAPS - 1 - index] / scale
         for channel, row in enumerate(padded):
-            total[channel].addcmul_(weight, row.take(first + index))
+            total[channel].addcmul_(weight, row[index:].take(first))
     return total
 
 
@@ -143,8 +143,7 @@ class Warped:
             products = segments[:, some - half] @ turning.T
             real, imaginary = products.transpose(1, 2).chunk(2, 1)
             parts.append(torch.complex(real, -imaginary))
-        away = (multiples[:, None] * (middle.double() / self.rate)) % 1
-        return torch.cat(parts, -1) * torch.polar(torch.ones_like(away), -2 * math.pi * away).to(torch.complex64)
+        return torch.cat(parts, -1) * turned_by(-multiples[:, None] * (middle.double() / self.rate))
 
 
 def play_partials(
@@ -173,8 +172,7 @@ def play_partials(
     offsets = torch.arange(-hop, hop, dtype=torch.float64)
     window = 0.5 + 0.5 * torch.cos(math.pi * offsets / hop)
     turning = _turning(multiples, offsets / rate) * window.float()
-    phase = (multiples[:, None] * centres) % 1
-    turned = amplitudes * torch.polar(torch.ones_like(phase), 2 * math.pi * phase).to(torch.complex64)
+    turned = amplitudes * turned_by(multiples[:, None] * centres)
     sound = torch.zeros(channels, (n_frames + 1) * hop)
     parts = torch.cat([turned.real, -turned.imag], 1).transpose(1, 2) @ turning
     sound[:, : n_frames * hop] += parts[..., :hop].reshape(channels, -1)
@@ -182,7 +180,18 @@ def play_partials(
     return interpolate_at(sound, turns * rate + hop)
 
 
+def turned_by(turns: Tensor) -> Tensor:
+    """Return the complex numbers of magnitude 1 at some angles, in turns, complex64.
+
+    Example:
+        >>> turned_by(torch.tensor([0.0, 1000.25], dtype=torch.float64)).real.round(decimals=3)
+        tensor([1., -0.])
+    """
+    angle = (turns - turns.round()).float() * (2 * math.pi)
+    return torch.complex(angle.cos(), angle.sin())
+
+
 def _turning(multiples: Tensor, turns: Tensor) -> Tensor:
     """Return cosines above sines of partials, ``(2 · n_partials, n_turns)``, float32."""
-    angle = (2 * math.pi * ((multiples[:, None] * turns) % 1)).float()
-    return torch.cat([angle.cos(), angle.sin()])
+    turned = turned_by(multiples[:, None] * turns)
+    return torch.cat([turned.real, turned.imag])

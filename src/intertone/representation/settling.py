@@ -58,7 +58,6 @@ def _settle_noise(image: Tensor, track: PartialTrack, player: Player) -> tuple[T
     shown = player.n_frames(kept.sound.shape[-1])
     fine = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max, longer=LONGER)
     multiples = track.multiples(len(rows.row_of) + 1).sort().values
-    weight = fine.between(track.f0[:shown], multiples, sharpness=8)
-    powers = held(fine.floor(fine.spectrum(kept.sound), weight), bands.shape[-1])
+    powers = held(fine.floor(kept.sound, track.f0[:shown], multiples), bands.shape[-1])
     found = torch.minimum(rows.to_features((2 * powers).sqrt(), track.reference), bands)
     return found, (replace(kept, powers=rows.to_amplitudes(found, track.reference).square() / 2),)

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import fft
+from torch import Tensor
 
 PERIODS = 3.5
 """Periods of a band's lowest frequency in the window that is compared with itself."""
@@ -179,32 +181,41 @@ def _similarity(sound: Frames, centres: Array, band: Band, first: int, last: int
     frames = _frames(sound, centres, n_window)
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
     frames = frames - (frames @ weights / weights.sum())[..., None]
-    size = fft.next_fast_len(n_window + last // oversampling + 1, real=True)
-    size += size % 2
-    power = _power(frames * weights, size)
-    products = fft.irfft(power, oversampling * size)[:, first : last + 1] * oversampling
+    power = _power(frames * weights, _even_fast(n_window + last // oversampling + 1))
+    products = torch.from_numpy(power) @ _cosines(power.shape[1], oversampling, first, last)
     # the energy of four samples at a time: the weights are smooth
-    energy = (frames**2).sum(0).reshape(len(centres), -1, 4).sum(-1) @ _pair_weights(band, first, last)
-    return np.asarray(2 * products / np.maximum(energy, 1e-12), np.float32), power
+    squares = (frames**2).sum(0)
+    fours = squares[:, ::4] + squares[:, 1::4] + squares[:, 2::4] + squares[:, 3::4]
+    energy = torch.from_numpy(fours) @ _pair_weights(band, first, last)
+    return (2 * products / energy.clamp_min(1e-12)).numpy(), power
 
 
 @lru_cache(maxsize=8)
-def _pair_weights(band: Band, first: int, last: int) -> Frames:
+def _cosines(n_bins: int, oversampling: int, first: int, last: int) -> Tensor:
+    """Return what turns a power spectrum into products at some lags, ``(n_bins, lags)``: a Fourier transform's part."""
+    size = 2 * (n_bins - 1)
+    turns = np.outer(np.arange(n_bins), np.arange(first, last + 1)) % (oversampling * size) / (oversampling * size)
+    counts = np.full(n_bins, 2.0)
+    counts[[0, -1]] = 1.0, 1.0 if oversampling == 1 else 2.0
+    return torch.from_numpy(np.cos(2 * math.pi * turns) * counts[:, None] / size).float()
+
+
+@lru_cache(maxsize=8)
+def _pair_weights(band: Band, first: int, last: int) -> Tensor:
     """Return how much the energy of each four samples counts at every lag, ``(n_window / 4, lags)``."""
     n_window = band.n_window
     weights = np.hanning(n_window + 2)
     lags = np.arange(first, last + 1) / band.oversampling
     place = np.arange(n_window)[:, None] + lags * np.array([[[1]], [[-1]]])
     pairs = weights[1:-1, None] * np.interp(place + 1, np.arange(n_window + 2), weights).sum(0)
-    return np.asarray(pairs.reshape(-1, 4, len(lags)).mean(1), np.float32)
+    return torch.from_numpy(pairs.reshape(-1, 4, len(lags)).mean(1)).float()
 
 
 def _spectrum(sound: Frames, centres: Array, n_window: int, rate: int) -> Frames:
     """Return the level of each frame's bins, 1 at the strongest."""
     n_window = min(n_window, round(LONGEST_WINDOW * rate))
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
-    size = fft.next_fast_len(n_window, real=True)
-    power = _power(_frames(sound, centres, n_window) * weights, size + size % 2) + np.float32(1e-20)
+    power = _power(_frames(sound, centres, n_window) * weights, _even_fast(n_window)) + np.float32(1e-20)
     return np.asarray((10 * np.log10(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1).clip(0, 1), np.float32)
 
 
@@ -226,8 +237,13 @@ def _comb(spectrum: Frames, frequency: Array) -> Array:
 
 def _power(frames: Frames, size: int) -> Frames:
     """Return the power spectrum of ``(channels, n, n_window)``, summed over the channels."""
-    spectrum = fft.rfft(frames, size)
-    return np.asarray((spectrum.real**2 + spectrum.imag**2).sum(0))
+    spectrum = torch.view_as_real(torch.fft.rfft(torch.from_numpy(frames), size)).numpy()
+    return np.asarray((spectrum[..., 0] ** 2 + spectrum[..., 1] ** 2).sum(0))
+
+
+def _even_fast(size: int) -> int:
+    """Return an even length, as large or a little larger, whose Fourier transform is fast."""
+    return 2 * int(fft.next_fast_len(-(-size // 2)))
 
 
 def _frames(sound: Frames, centres: Array, n_window: int) -> Frames:

@@ -1,0 +1,61 @@
+"""Ratios at which a morph changes by equal steps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intertone.audio import resample
+from intertone.metrics.spectral import LOG_MEL_16K, log_mel
+from intertone.morphing.checking import check_even
+from intertone.morphing.mixture import morph_sources
+from intertone.morphing.settings import MorphConfig
+from intertone.morphing.sources import Sources
+from intertone.morphing.weights import Mix, MixCurve
+
+EVEN_STEPS = 11
+"""Ratios at which the way between two sounds is measured before it is walked evenly."""
+
+
+def even_mixes(sources: Sources, mixes: Sequence[Mix], config: MorphConfig) -> list[Mix]:
+    """Bend ratios so that equal steps are equally large.
+
+    The way from the first sound to the second is measured at 11 ratios, as mean differences of log-mel images in dB,
+    and every ratio replaced by the one at which that share of the way has been made.
+
+    Args:
+        sources: Two sounds.
+        mixes: Ratios within 0…1, or curves of such.
+        config: As for ``morph``.
+
+    Returns:
+        The bent ratios; 0 and 1 stay.
+
+    Raises:
+        InputError: If there are not two sounds, or a ratio lies beyond the ends.
+
+    Source:
+        Niu et al. (2024), "SoundMorpher", for steps of equal perceptual size.
+    """
+    check_even(len(sources.images), mixes)
+    places = np.linspace(0, 1, EVEN_STEPS)
+    sounds = [_heard(morph_sources(sources, float(place), config=config), sources) for place in places]
+    samples = max(sound.shape[-1] for sound in sounds)
+    mels = log_mel(torch.stack([torch.nn.functional.pad(sound, (0, samples - len(sound))) for sound in sounds]))
+    steps = (mels[1:] - mels[:-1]).abs().mean((1, 2)).double().numpy()
+    way = np.concatenate([[0], np.cumsum(steps + 1e-9)])
+
+    def bent(ratio: float) -> float:
+        return float(np.interp(ratio * way[-1], way, places))
+
+    return [
+        MixCurve(mix.seconds, tuple(bent(ratio) for ratio in mix.ratios)) if isinstance(mix, MixCurve) else bent(mix)  # type: ignore[arg-type]
+        for mix in mixes
+    ]
+
+
+def _heard(sound: Tensor, sources: Sources) -> Tensor:
+    """Return the downmix of all sounds of a morph at the rate of log-mel, ``(samples,)``."""
+    mono = sound.reshape(-1, sound.shape[-1]).mean(0)
+    return resample(mono, sources.codec.sample_rate, LOG_MEL_16K.stft.sample_rate)

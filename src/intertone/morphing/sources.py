@@ -1,0 +1,115 @@
+"""Sounds that were analysed, ready to be morphed at any ratios."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from intertone.codec import Codec, as_audio
+from intertone.errors import InputError
+from intertone.loudness import integrated_loudness
+from intertone.morphing.fallback import Images, find_unpitched, show_unpitched
+from intertone.morphing.matching import match_shapes
+from intertone.parallel import side_by_side
+from intertone.representation import Representation
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sound, or a batch of sounds, that was analysed.
+
+    Attributes:
+        image: Features and context, settled.
+        loudness: Of each sound of the batch, LUFS.
+        unpitched: Why it has no one pitch though the codec needs it.
+    """
+
+    image: tuple[Tensor, Any]
+    loudness: tuple[float, ...]
+    unpitched: str | None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Sounds that were analysed, ready to be morphed at any ratios.
+
+    Attributes:
+        codec: The codec.
+        representation: The one that the sounds are shown in.
+        sounds: As many channels each, ``(batch, channels, samples)``.
+        images: Features and context of each.
+        loudness: Of each sound of each batch, LUFS.
+        leading: Axes of the result before its samples.
+        unpitched: Which sounds have no one pitch though the codec needs it, and why; they are shown as spectrograms.
+    """
+
+    codec: Codec
+    representation: Representation
+    sounds: tuple[Tensor, ...]
+    images: tuple[tuple[Tensor, Any], ...]
+    loudness: tuple[tuple[float, ...], ...]
+    leading: tuple[int, ...]
+    unpitched: str | None = None
+
+    @property
+    def frames_per_second(self) -> float:
+        """Of the features."""
+        rate = self.representation.sample_rate
+        return (self.representation.n_frames(100 * rate) - 1) / 100
+
+
+def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True) -> Sources:
+    """Analyse sounds, one or more, for morphs at any ratios.
+
+    Where a codec needs a pitch and one of the sounds has none, all are shown as spectrograms, and that is logged.
+
+    Args:
+        codec: The codec.
+        sounds: As for ``morph``.
+        recognise: Whether that is found out; else every sound is taken for one with a pitch.
+
+    Returns:
+        What ``morph_sources`` takes.
+
+    Raises:
+        InputError: If the sounds do not fit, or one is no audio.
+    """
+    representation = codec.representation
+    matched = match_shapes(
+        *(as_audio(sound) for sound in sounds),
+        shortest=codec.fixed_length or 0,
+        lengths=not representation.bends_time,
+    )
+    leading = tuple(matched[0].shape[:-1])
+    batches = tuple(sound.reshape(*(1,) * (3 - sound.ndim), *sound.shape) for sound in matched)
+    analysed = list(side_by_side(partial(_analyse_sound, codec, recognise=recognise), batches))
+    found = [f"{chr(ord('A') + index)} has {one.unpitched}" for index, one in enumerate(analysed) if one.unpitched]
+    images: Images = tuple(one.image for one in analysed)
+    unpitched = ", ".join(found) or None
+    if unpitched is not None:
+        representation, images = show_unpitched(codec, batches, unpitched)
+    loudness = tuple(one.loudness for one in analysed)
+    return Sources(codec, representation, batches, images, loudness, leading, unpitched)
+
+
+def require_pitch(sources: Sources) -> None:
+    """Refuse sounds without one pitch, where nothing sensible can be done with them: a keyboard, a given note.
+
+    Args:
+        sources: From ``analyse_sounds``.
+
+    Raises:
+        InputError: If a harmonic codec found a sound without one pitch; the sentence says which, and why.
+    """
+    if sources.unpitched is not None:
+        raise InputError(f"every sound must have one pitch here, got sounds of which {sources.unpitched}")
+
+
+def _analyse_sound(codec: Codec, sounds: Tensor, *, recognise: bool) -> Source:
+    """Analyse a batch of sounds; what has no one pitch is not settled, since it will be shown in another way."""
+    image = codec.analyse(sounds)
+    unpitched = find_unpitched(codec, *image) if recognise else None
+    if unpitched is None:
+        image = codec.representation.settle(*image)
+    return Source(image, tuple(integrated_loudness(sound, codec.sample_rate) for sound in sounds), unpitched)
