@@ -9,7 +9,7 @@ from torch import Tensor
 
 from intertone.bench.material import synthetic_pair
 from intertone.errors import InputError
-from intertone.metrics.spectral import log_mel_error
+from intertone.metrics.spectral import log_mel, log_mel_error
 from intertone.representation import HarmonicConfig, HarmonicRepresentation, PhaseConfig
 from intertone.representation.partials import Warped, interpolate_at, oversample, play_partials, turns_of
 from intertone.representation.timeline import Landmarks, find_landmarks, mix_landmarks, positions
@@ -241,3 +241,16 @@ def test_times_never_run_backwards() -> None:
         for own in (a, b):
             places = positions(own, common, math.ceil(common.end))
             assert bool((places.diff() >= 0).all()) and float(places.max()) <= own.end
+
+
+def test_what_is_left_of_the_partials_goes_along_with_them(representation: HarmonicRepresentation) -> None:
+    # fast wavering is left in the own noise of the sound: 0.7 cents higher it would beat
+    time = torch.arange(25600, dtype=torch.float64) / RATE
+    wavering = torch.randn(1, 1, 256, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    wavering = 1 + 0.3 * torch.nn.functional.interpolate(wavering, size=len(time), mode="linear")[0, 0]
+    sound = (0.1 * wavering * sum(torch.sin(2 * math.pi * 440 * k * time) / k for k in range(1, 6))).float()
+    features, context = representation.analyse(sound)
+    f0 = float(context.tracks[0].f0.median())
+    higher = representation.mix_contexts([context], torch.ones(1), median_hz=1.0004 * f0)
+    moved = representation.synthesise(features, higher)
+    assert (log_mel(moved) - log_mel(sound)).abs().mean() < 0.2

@@ -374,7 +374,7 @@ class HarmonicRepresentation:
         bands = self.rows.to_features(held((2 * powers).sqrt(), n_frames) * inside, reference)
         # the powers that the features show, so that noise is not changed where they are not
         shown = self.rows.to_amplitudes(bands, reference).square() / 2
-        kept = KeptNoise(noise, sound[:, :onset], shown, torch.ones(n_frames))
+        kept = KeptNoise(noise, sound[:, :onset], shown, torch.ones(n_frames), track.f0)
         return torch.cat([partials, bands], 1), replace(track, noise=(kept,), level=float(sound.square().mean().sqrt()))
 
 

@@ -10,8 +10,8 @@ from torch.nn.functional import pad
 from intertone.representation.image import HarmonicConfig, ImageRows
 from intertone.representation.noise import NoiseBands
 from intertone.representation.partials import play_partials, turns_of
-from intertone.representation.timeline import at_positions
-from intertone.representation.tracks import PartialTrack
+from intertone.representation.timeline import at_positions, held
+from intertone.representation.tracks import KeptNoise, PartialTrack
 from intertone.representation.tuning import stretched
 
 MOST_GAIN = 4.0
@@ -79,11 +79,26 @@ class Player:
         before = torch.zeros(len(image), track.onset)
         for noise in track.noise:
             change = gains / self.bands.gains(noise.powers[..., :shown])
-            spectrum += noise.share[:shown] * change * self.bands.spectrum(noise.sound)
+            spectrum += noise.share[:shown] * change * self.bands.spectrum(noise.sound) * self._along(noise, track.f0)
             before += noise.share[0] * noise.before
         sound = torch.cat([before, partials + self.bands.sound(spectrum, body)], -1)
         found = float(sound.square().mean().sqrt())
         return sound if not track.level or not found else sound * min(track.level / found, MOST_GAIN)
+
+    def _along(self, noise: KeptNoise, f0: Tensor) -> Tensor:
+        """Return what turns a sound's own noise to go along with partials of another pitch, ``(n_bins, n_frames)``.
+
+        What is left of the sound's partials in it has the phase that they had. So each frame is shifted in time by the
+        part of a turn that they are ahead by now.
+        """
+        samples, hop = noise.sound.shape[-1], self.config.hop_length
+        frames = (torch.arange(self.n_frames(samples)) * hop).clamp(max=max(samples - 1, 0))
+        turns = [turns_of(each, hop, self.sample_rate, samples)[frames] for each in (f0, noise.f0)]
+        ahead = turns[0] - turns[1]
+        seconds = (ahead - ahead.round()) / held(noise.f0, len(frames))
+        bins = torch.arange(self.bands.config.n_bins) * (self.sample_rate / self.bands.config.n_fft)
+        angle = 2 * math.pi * bins[:, None] * seconds
+        return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
 
 
 def count_partials(f0: Tensor, inharmonicity: float, config: HarmonicConfig) -> int:

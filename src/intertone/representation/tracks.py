@@ -35,12 +35,14 @@ class KeptNoise:
         before: What lies before the onset, ``(channels, samples)``.
         powers: Mean squares of its bands, ``(channels, n_noise, n_frames)``.
         share: How much of it is used in each frame, 0…1, ``(n_frames,)``.
+        f0: Of the sound, Hz, ``(n_frames,)``, float64: what is left of its partials in the noise goes along with them.
     """
 
     sound: Tensor
     before: Tensor
     powers: Tensor
     share: Tensor
+    f0: Tensor
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,7 @@ def _refit(noise: KeptNoise, share: Tensor, body: int, onset: int, hop_length: i
         ],
         powers=held(noise.powers, n_frames),
         share=share * (torch.arange(n_frames) * hop_length < length + hop_length),
+        f0=noise.f0,
     )
 
 
