@@ -1,6 +1,7 @@
 """The morph bench: its material, its score, its own order, its cache, and other people's files."""
 
 import json
+import logging
 import math
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import refused, run
 from conftest import tone
 from typer.testing import CliRunner
 
@@ -19,8 +21,9 @@ from intertone.bench.exchange import export_pairs, morph_name, score_folder
 from intertone.bench.instruments import INSTRUMENTS, draw_note, interpolate_notes, render_note
 from intertone.bench.material import ALL_RATIOS, PAIRS, RATIOS, oracle, synthetic_pair, third_sound
 from intertone.bench.methods import METHODS
+from intertone.bench.own import folder_pairs
 from intertone.bench.pair import Pair
-from intertone.bench.recorded import drawn_pairs, folder_pairs
+from intertone.bench.recorded import drawn_pairs
 from intertone.bench.report import tables, verdict, write_bench
 from intertone.bench.run import DECOY_METHODS, run_bench, synthetic_pairs
 from intertone.bench.score import GATES, gates, judge_ends, judge_row, score
@@ -33,6 +36,7 @@ from intertone.errors import InputError
 from intertone.loudness import integrated_loudness
 from intertone.metrics.fusion import fit_comb, spectral_peaks
 from intertone.pitch import note_pitch
+from intertone.representation.tuning import find_onset
 
 RATE = 16000
 
@@ -343,7 +347,7 @@ def test_own_pairs_are_read_and_sorted_by_ear(tmp_path: Path) -> None:
         pair = synthetic_pair(name, seed=0, sample_rate=RATE)
         write_pair(tmp_path, key, pair.a.expand(2, -1), pair.b[: RATE * 3 // 2])
     (tmp_path / "notes.txt").write_text("no sound")
-    found = {pair.name: pair for pair in folder_pairs(tmp_path, sample_rate=22050)}
+    found = {pair.name: pair for pair in folder_pairs(tmp_path, sample_rate=22050).pairs}
     assert {name: pair.kind for name, pair in found.items()} == {
         "plain": "same",
         "far": "different",
@@ -373,6 +377,57 @@ def test_folders_that_are_no_pairs_are_refused(files: dict[str, str], sentence: 
         save_audio(tmp_path / f"{name}.wav", sounds[sound][None], sample_rate=RATE)
     with pytest.raises(InputError, match=sentence):
         folder_pairs(tmp_path, sample_rate=RATE)
+
+
+def test_own_pairs_begin_with_their_notes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pair = synthetic_pair("P3", seed=0, sample_rate=RATE)
+    late = [torch.nn.functional.pad(sound[: RATE * 3 // 2], (lead, 0)) for sound, lead in ((pair.a, 8000), (pair.b, 0))]
+    write_pair(tmp_path, "late", *late)
+    write_pair(tmp_path, "wide", *(sound.expand(2, -1) for sound in late))
+    with caplog.at_level(logging.INFO, logger="intertone"):
+        found, wide = folder_pairs(tmp_path, sample_rate=RATE).pairs
+    (said,) = [line for line in caplog.messages if "mono" in line]
+    assert said == "the bench judges mono: the channels of wide-a.wav and 1 more were mixed to one"
+    assert any("silence of 0.50 and 0.00 s in front left out" in line for line in caplog.messages)
+    assert torch.allclose(wide.a, found.a, atol=1e-4)
+    for sound in (found.a, found.b):
+        assert find_onset(sound[None], RATE) <= 0.03 * RATE
+    assert abs(len(found.a) - RATE * 3 // 2) <= 0.01 * RATE
+    (as_it_is,) = folder_pairs(tmp_path, sample_rate=RATE, from_onset=False).pairs[:1]
+    assert len(as_it_is.a) == 32000
+
+
+def test_a_bad_pair_is_skipped_and_named_and_the_others_are_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = synthetic_pair("S3", seed=0, sample_rate=RATE)
+    write_pair(tmp_path, "good", pair.a, pair.b)
+    write_pair(tmp_path, "short", pair.a[:8000], pair.b)
+    save_audio(tmp_path / "alone-a.wav", pair.a[None], sample_rate=RATE)
+    words = ("bench", "morph", "--no-synthetic", "--pairs", tmp_path, "--no-cache", "--workers", "1")
+    code, out, err = run(*words, capsys=capsys)
+    assert code == 1 and "Your pairs: MorphScore, 1 pair\n" in out
+    assert "skipped the pair alone: a pair must have a sound a and a sound b, got only one for alone" in err
+    assert "skipped the pair short: a sound of a pair must be 1.3 to 10 s long, got 0." in err
+    assert err.splitlines()[-1] == "intertone: not judged, for the reasons above: alone, short"
+    for ratio, sound in zip(ALL_RATIOS, METHODS["crossfade"](pair, ALL_RATIOS), strict=True):
+        save_audio(tmp_path / morph_name("good", ratio), sound[None], sample_rate=RATE)
+    code, out, _ = run("bench", "score", tmp_path, "--json", capsys=capsys)
+    assert code == 1 and list(json.loads(out)["skipped"]) == ["alone", "short"]
+    assert list(json.loads(out)["parts"]["Submission"]["pairs"]) == ["good"]
+
+
+def test_a_morph_that_is_too_short_is_refused_before_any_is_judged(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("intertone.bench.exchange.judge_ends", lambda *_: pytest.fail("something was judged first"))
+    manifest = json.loads((exported / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "pairs": manifest["pairs"][:1]}))
+    for ratio in ALL_RATIOS:
+        sound = tone(60, seconds=1.5 if ratio < 0.98 else 1.2)
+        save_audio(tmp_path / morph_name("S1", ratio), sound[None], sample_rate=RATE)
+    with pytest.raises(InputError, match=r"a morph must be 1\.3 s long or more, got 1\.20 s: .*S1-0\.98\.wav"):
+        score_folder(tmp_path)
 
 
 # other people's systems
@@ -536,6 +591,17 @@ def test_export_and_score_through_the_command_line(tmp_path: Path) -> None:
     assert refused.exit_code and "nobody has added to" in str(refused.exception)
 
 
+def test_an_export_is_not_replaced_by_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("bench", "export", tmp_path / "pairs", "--seed")
+    assert run(*words, "3", capsys=capsys)[0] == run(*words, "3", capsys=capsys)[0] == 0
+    sentence = refused(tmp_path, *words, "4", capsys=capsys)
+    assert sentence.startswith("an export must go into a new or empty folder, or over one of the same seed 4 unless ")
+    assert sentence.endswith("pairs of seed 3")
+    assert "of the same sample_rate 22050" in refused(tmp_path, *words, "3", "--sample-rate", "22050", capsys=capsys)
+    assert run(*words, "4", "--force", capsys=capsys)[0] == 0
+    assert json.loads((tmp_path / "pairs" / "manifest.json").read_text())["seed"] == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -546,10 +612,17 @@ def test_export_and_score_through_the_command_line(tmp_path: Path) -> None:
         (["--sample-rate", "0"], "sample_rate must be in 8000..48000 Hz, got 0"),
         (["--device", "cuda"], "--device must stand beside a codec, got cuda without one"),
         (["--no-cache", "--cache", "x"], "either --cache or --no-cache must be left out, got both, --cache x"),
+        (["thesis", "--pairs", "nowhere"], "the pairs must lie in a folder, got nowhere"),
+        (["thesis", "--data", "nowhere"], "nowhere"),
+        (["thesis", "-o", "/dev/null"], "the output must be a folder, got /dev/null"),
         (["--no-synthetic", "--only", "S1"], "--only must name pairs that are judged, got S1 and --no-synthetic"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(arguments: list[str], sentence: str) -> None:
+def test_what_cannot_be_judged_is_refused(monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str) -> None:
+    if "--sample-rate" not in arguments:
+        monkeypatch.setattr(
+            "intertone.bench.run.synthetic_pair", lambda *_, **__: pytest.fail("a pair was drawn first")
+        )
     run = CliRunner().invoke(app, ["bench", "morph", *arguments])
     assert run.exit_code and sentence in str(run.exception)
 

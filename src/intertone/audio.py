@@ -86,6 +86,29 @@ def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Ten
     return audio, rate
 
 
+def audio_extent(path: Path | str) -> tuple[int, float]:
+    """Return channels and seconds of a sound file, decoded to its end, without a word on what is odd about it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        How many channels, and how many seconds.
+
+    Raises:
+        InputError: As ``load_audio``, but for sounds that are silent or not finite.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "tone.wav"
+        >>> save_audio(path, torch.rand(2, 4000), sample_rate=8000)
+        >>> audio_extent(path)
+        (2, 0.5)
+    """
+    audio, rate = _decode(Path(path), None)
+    return len(audio), audio.shape[-1] / rate
+
+
 def save_audio(path: Path | str, audio: Tensor, *, sample_rate: int, format: str | None = None) -> None:
     """Write a sound file whose container is the suffix of ``path``, atomically; equal input gives equal bytes.
 

@@ -23,7 +23,7 @@ from intertone.files import write_json
 
 logger = logging.getLogger(__name__)
 
-AROUND = ("__init__", "cache", "exchange", "pool", "recorded", "report", "run", "summary")
+AROUND = ("__init__", "cache", "exchange", "own", "pool", "recorded", "report", "run", "summary")
 """Files of this folder that change no row."""
 
 OF_CODECS = ("codec.py", "models/*.py", "morphing/*.py", "representation/*.py", "tracking/*.py")

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from intertone.audio import save_audio
+from intertone.audio import audio_extent, save_audio
 from intertone.bench.judge import ORACLE
 from intertone.bench.material import ALL_RATIOS, PAIRS, SyntheticPair, oracle, synthetic_pair
+from intertone.bench.own import SHORTEST_SECONDS, SUFFIXES, folder_pairs, read_mono, say_mixed
 from intertone.bench.pair import Pair
-from intertone.bench.recorded import SUFFIXES, folder_pairs, read_mono
 from intertone.bench.score import BENCH_VERSION, SAMPLE_RATE, gates, judge_ends, judge_row
 from intertone.errors import InputError
 from intertone.files import check_own_folder, staged_folder, write_json
@@ -25,7 +25,7 @@ MANIFEST = "manifest.json"
 SUBMISSION = "submission"
 
 
-def export_pairs(folder: Path, *, seed: int, sample_rate: int) -> list[str]:
+def export_pairs(folder: Path, *, seed: int, sample_rate: int, force: bool = False) -> list[str]:
     """Write the synthetic pairs as WAV files, with a manifest that says what to make of them.
 
     ``S1-a.wav`` and ``S1-b.wav`` are the notes; the morphs go beside them as ``S1-0.00.wav``, ``S1-0.02.wav``, … one
@@ -35,16 +35,20 @@ def export_pairs(folder: Path, *, seed: int, sample_rate: int) -> list[str]:
         folder: New, empty, or an export's.
         seed: Of the pairs.
         sample_rate: Hz, 8,000…48,000.
+        force: Whether an export of another seed or rate is replaced; morphs that were made of it would not fit.
 
     Returns:
         The names of the pairs.
 
     Raises:
-        InputError: If the folder cannot be written or holds something else, or as ``synthetic_pair``.
+        InputError: If the folder cannot be written or holds something else, another export without ``force``, or as
+            ``synthetic_pair``.
     """
     pairs = [synthetic_pair(name, seed=seed, sample_rate=sample_rate) for name in PAIRS]
     known = [f"{name}-{end}.wav" for name in PAIRS for end in "ab"] + [MANIFEST]
     check_own_folder(folder, known, "an export that nobody has added to")
+    if not force and (folder / MANIFEST).exists():
+        _check_same(folder / MANIFEST, seed, sample_rate)
     with staged_folder(folder) as staged:
         entries = []
         for pair in pairs:
@@ -55,6 +59,17 @@ def export_pairs(folder: Path, *, seed: int, sample_rate: int) -> list[str]:
         content = {"bench_version": BENCH_VERSION, "seed": seed, "sample_rate": sample_rate, "ratios": list(ALL_RATIOS)}
         write_json(staged / MANIFEST, {**content, "pairs": entries})
     return list(PAIRS)
+
+
+def _check_same(path: Path, seed: int, sample_rate: int) -> None:
+    """Refuse another export than this one."""
+    manifest, wanted = _read_manifest(path), {"seed": seed, "sample_rate": sample_rate}
+    for name, value in wanted.items():
+        if manifest[name] != value:
+            raise InputError(
+                f"an export must go into a new or empty folder, or over one of the same {name} {value} unless --force "
+                f"is given, got {path.parent} of {name} {manifest[name]}"
+            )
 
 
 def morph_name(pair: str, ratio: float) -> str:
@@ -73,8 +88,8 @@ def score_folder(
     """Judge anybody's morphs of exported pairs, or of pairs of their own.
 
     With a manifest, the notes are drawn again from its seed, with their oracle; without one, the pairs are those of
-    ``folder_pairs``, without an oracle. A morph that is longer than its pair is cut, a shorter one is completed with
-    silence, stereo is mixed to mono; what was done is logged.
+    ``folder_pairs``, as they are, without an oracle. A morph that is longer than its pair is cut, a shorter one is
+    completed with silence, stereo is mixed to mono; what was done is logged.
 
     Args:
         folder: Of ``export_pairs``, with the morphs added; or with ``NAME-a``, ``NAME-b`` and ``NAME-0.00``, ….
@@ -82,18 +97,17 @@ def score_folder(
         progress: Called with (pairs done, of how many).
 
     Returns:
-        As ``run_bench``, with the methods ``submission`` and, where there is one, ``oracle``.
+        As ``run_bench``, with the methods ``submission`` and, where there is one, ``oracle``; and ``skipped`` of
+        ``folder_pairs``.
 
     Raises:
-        InputError: If the manifest is broken or of another version, a morph is missing, or a file cannot be read.
+        InputError: If the manifest is broken or of another version, or a morph is missing, cannot be read or is
+            shorter than 1.3 s.
     """
     if not folder.is_dir():
         raise InputError(f"the morphs must lie in a folder, got {folder}")
-    pairs = _pairs(folder, sample_rate)
-    missing = [name for pair in pairs for name, path in _morph_files(folder, pair).items() if path is None]
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise InputError(f"the folder must hold a morph for every ratio, got none as {missing[0]}{more}")
+    pairs, skipped = _pairs(folder, sample_rate)
+    _check_morphs(folder, pairs)
     judged: dict[str, Any] = {}
     for number, pair in enumerate(pairs):
         known = oracle(pair, ALL_RATIOS) if isinstance(pair, SyntheticPair) else None
@@ -106,13 +120,24 @@ def score_folder(
         if progress:
             progress(number + 1, len(pairs))
     rate = pairs[0].sample_rate
-    return {"bench_version": BENCH_VERSION, "sample_rate": rate, "ratios": list(ALL_RATIOS), "pairs": judged}
+    result = {"bench_version": BENCH_VERSION, "sample_rate": rate, "ratios": list(ALL_RATIOS), "pairs": judged}
+    return {**result, "skipped": skipped}
 
 
-def _pairs(folder: Path, sample_rate: int) -> list[Pair]:
+def _pairs(folder: Path, sample_rate: int) -> tuple[list[Pair], dict[str, str]]:
+    """Return the pairs, and those that were skipped."""
     path = folder / MANIFEST
     if not path.exists():
-        return folder_pairs(folder, sample_rate=sample_rate)
+        # as they are, silence in front too: the morphs were made of them so
+        own = folder_pairs(folder, sample_rate=sample_rate, from_onset=False)
+        return [*own.pairs], own.skipped
+    manifest = _read_manifest(path)
+    seed, rate, names = manifest["seed"], manifest["sample_rate"], [entry["name"] for entry in manifest["pairs"]]
+    return [replace(synthetic_pair(name, seed=seed, sample_rate=rate), name=f"{seed}/{name}") for name in names], {}
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Return a manifest that is whole and of this version."""
     foreign = InputError(f"the manifest must be one of `intertone bench export`, got a broken or changed {path}")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -127,7 +152,24 @@ def _pairs(folder: Path, sample_rate: int) -> list[Pair]:
         raise InputError(f"the manifest must be of bench version {BENCH_VERSION}, got {version!r}; export again")
     if not known or ratios != list(ALL_RATIOS):
         raise foreign
-    return [replace(synthetic_pair(name, seed=seed, sample_rate=rate), name=f"{seed}/{name}") for name in names]
+    return dict(manifest)
+
+
+def _check_morphs(folder: Path, pairs: Sequence[Pair]) -> None:
+    """Refuse morphs that are missing, unreadable or too short to be judged, before any is judged."""
+    found = [(name, path) for pair in pairs for name, path in _morph_files(folder, pair).items()]
+    missing = [name for name, path in found if path is None]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"the folder must hold a morph for every ratio, got none as {missing[0]}{more}")
+    mixed: list[str] = []
+    for _, path in found:
+        assert path is not None
+        channels, seconds = audio_extent(path)
+        mixed += [path.name] if channels > 1 else []
+        if seconds < SHORTEST_SECONDS:
+            raise InputError(f"a morph must be {SHORTEST_SECONDS:g} s long or more, got {seconds:.2f} s: {path}")
+    say_mixed(mixed)
 
 
 def _morph_files(folder: Path, pair: Pair) -> dict[str, Path | None]:
@@ -146,7 +188,7 @@ def _read_morphs(folder: Path, pair: Pair) -> Tensor:
     sounds, length = [], len(pair.a)
     for path in _morph_files(folder, pair).values():
         assert path is not None
-        sound = read_mono(path, sample_rate=pair.sample_rate)
+        sound = read_mono(path, sample_rate=pair.sample_rate, mixed=[])
         if len(sound) > length:
             logger.info("%s was cut from %d to %d samples", path.name, len(sound), length)
         elif len(sound) < length:

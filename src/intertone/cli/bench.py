@@ -67,11 +67,12 @@ def bench_morph(
         raise InputError(f"either --cache or --no-cache must be left out, got both, --cache {cache}")
     if only and not synthetic:
         raise InputError(f"--only must name pairs that are judged, got {only[0]} and --no-synthetic")
+    _check_parts(synthetic, only or [], data, pairs)
+    _check_out(out)
     loaded = Codec.load(codec, device=device) if codec is not None else None
     rate = loaded.sample_rate if loaded else SAMPLE_RATE if sample_rate is None else sample_rate
-    material = _material(rate, synthetic, seed, seeds, only or [], data, pairs)
+    material, skipped = _material(rate, synthetic, seed, seeds, only or [], data, pairs)
     everything = [pair for part in material.values() for pair in part]
-    _check_out(out)
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("pairs", total=len(everything))
@@ -85,7 +86,7 @@ def bench_morph(
         )
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     result = _result(judged, {title: [pair.name for pair in part] for title, part in material.items()})
-    result = {"codec": codec, **result}
+    result = {"codec": codec, **result, "skipped": skipped}
     if out is not None:
         from intertone.bench.report import write_bench
 
@@ -94,6 +95,7 @@ def bench_morph(
     if any(part["self_test"] for part in result["parts"].values()):
         typer.echo("intertone: the bench's own order does not hold; see its table", err=True)
         raise typer.Exit(1)
+    _end(skipped)
 
 
 @app.command("export")
@@ -101,6 +103,7 @@ def bench_export(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the pairs go; new or empty.")],
     seed: SeedOption = 0,
     sample_rate: Annotated[int, typer.Option("--sample-rate", help="Of the notes, Hz.")] = 16000,
+    force: Annotated[bool, typer.Option("--force", help="Replace an export of another seed or rate.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Write the synthetic pairs as files, with a manifest: for systems that are not intertone's."""
@@ -108,7 +111,7 @@ def bench_export(
     from intertone.bench.exchange import export_pairs
     from intertone.files import check_output_folder
 
-    names = export_pairs(check_output_folder(folder), seed=seed, sample_rate=sample_rate)
+    names = export_pairs(check_output_folder(folder), seed=seed, sample_rate=sample_rate, force=force)
     text = f"wrote {len(names)} pairs to {folder}; add the morphs that manifest.json names, then: bench score {folder}"
     report.finish({"folder": str(folder), "pairs": names, "seed": seed, "sample_rate": sample_rate}, text)
 
@@ -138,6 +141,7 @@ def bench_score(
         )
     result = _result(judged, {"Submission": list(judged["pairs"])})
     _finish(report, result, SUBMISSION, None, json)
+    _end(judged["skipped"])
 
 
 def _check_out(out: Path | None) -> None:
@@ -150,32 +154,50 @@ def _check_out(out: Path | None) -> None:
     check_own_folder(check_output_folder(out), KNOWN, "a bench's")
 
 
-def _material(
-    rate: int, synthetic: bool, seed: int, seeds: int, only: list[str], data: Path | None, folder: Path | None
-) -> "dict[str, list[Pair]]":
-    """Return the pairs of each part."""
+def _end(skipped: dict[str, str]) -> None:
+    """Leave with 1 if pairs were skipped."""
+    if skipped:
+        typer.echo(f"intertone: not judged, for the reasons above: {', '.join(skipped)}", err=True)
+        raise typer.Exit(1)
+
+
+def _check_parts(synthetic: bool, only: list[str], data: Path | None, folder: Path | None) -> None:
+    """Refuse what there is no pair of, before anything is loaded."""
     from intertone.bench.material import PAIRS
-    from intertone.bench.recorded import drawn_pairs, folder_pairs
-    from intertone.bench.run import synthetic_pairs
-    from intertone.data.notes import Notes
+    from intertone.bench.own import find_files
     from intertone.errors import InputError
 
     if unknown := [name for name in only if name not in PAIRS]:
         raise InputError(f"--only must be one of {', '.join(PAIRS)}, got {unknown[0]}")
+    if not synthetic and data is None and folder is None:
+        raise InputError("there must be pairs: --synthetic, --data or --pairs, got none")
+    if folder is not None:
+        find_files(folder)
+
+
+def _material(
+    rate: int, synthetic: bool, seed: int, seeds: int, only: list[str], data: Path | None, folder: Path | None
+) -> "tuple[dict[str, list[Pair]], dict[str, str]]":
+    """Return the pairs of each part, and the own ones that were skipped."""
+    from intertone.bench.own import folder_pairs
+    from intertone.bench.recorded import drawn_pairs
+    from intertone.bench.run import synthetic_pairs
+    from intertone.data.notes import Notes
+    from intertone.errors import InputError
+
     only = list(dict.fromkeys(only))
+    notes = None if data is None else Notes.open(data)
+    if notes is not None and notes.sample_rate != rate:
+        raise InputError(f"the notes must have the bench's sample_rate={rate}, got {notes.sample_rate}")
+    own = None if folder is None else folder_pairs(folder, sample_rate=rate)
     parts: dict[str, list[Pair]] = {}
     if synthetic:
         parts["Synthetic notes"] = [*synthetic_pairs(seed=seed, n_seeds=seeds, sample_rate=rate, names=only)]
-    if data is not None:
-        notes = Notes.open(data)
-        if notes.sample_rate != rate:
-            raise InputError(f"the notes must have the bench's sample_rate={rate}, got {notes.sample_rate}")
+    if notes is not None:
         parts["Real notes"] = [_renamed(pair, "real") for pair in drawn_pairs(notes, seed=seed)]
-    if folder is not None:
-        parts["Your pairs"] = [_renamed(pair, "own") for pair in folder_pairs(folder, sample_rate=rate)]
-    if not parts:
-        raise InputError("there must be pairs: --synthetic, --data or --pairs, got none")
-    return parts
+    if own is not None:
+        parts["Your pairs"] = [_renamed(pair, "own") for pair in own.pairs]
+    return parts, {} if own is None else own.skipped
 
 
 def _renamed(pair: "Pair", part: str) -> "Pair":
