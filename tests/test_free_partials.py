@@ -8,6 +8,8 @@ from conftest import SAMPLE_RATE, tone
 
 from intertone.representation import HarmonicConfig, HarmonicRepresentation
 from intertone.representation.free import find_free_partials
+from intertone.representation.pairing import pair_partials
+from intertone.representation.recognition import recognise
 
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
 REPRESENTATION = HarmonicRepresentation(CONFIG)
@@ -103,3 +105,48 @@ def test_between_a_bell_and_a_note_what_only_one_has_stays_where_it_is() -> None
         assert abs(float(multiples[3]) - 4) < 0.01  # the bell has no fourth
         # its second or third glides to the note's
         assert abs(math.log(float(multiples[2]) / (2.76 ** (1 - weight) * 3**weight))) < 0.02
+
+
+def test_partials_that_share_a_row_lie_near_each_other_and_the_bell_sounds_the_same() -> None:
+    sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), bell((1.0, 2.43, 4.3, 7.1), 433.0))]
+    settled = [REPRESENTATION.settle(*sound) for sound in sounds]
+    first, second = pair_partials(settled, CONFIG.n_harmonics)
+    rows = first[1].tracks[0].ratios.isfinite().nonzero()[:, 0]
+    assert torch.equal(first[0], settled[0][0]) and len(rows) == 3
+    # 2.43 beside 2.76 and 4.3 beside 5.4, and 7.1 beside none
+    shared = second[1].tracks[0].ratios[rows] / second[1].tracks[0].ratios[rows[0]]
+    assert torch.allclose(shared, torch.tensor([1.0, 2.43, 4.3], dtype=torch.float64), rtol=0.01)
+    assert int(second[1].tracks[0].ratios.isfinite().sum()) == 4
+    assert not torch.equal(second[0], settled[1][0])
+    before, after = (REPRESENTATION.synthesise(*pair) for pair in (settled[1], second))
+    assert float((after - before).abs().max()) < 1e-6
+
+
+def test_both_ends_of_a_morph_of_bells_are_the_bells() -> None:
+    bells = [bell((1.0, 2.76, 5.4)), bell((1.0, 2.43, 4.3), 433.0)]
+    images = [REPRESENTATION.settle(*REPRESENTATION.analyse(sound)) for sound in bells]
+    for index, sound in enumerate(bells):
+        weights = torch.eye(2, dtype=torch.float64)[index]
+        aligned = REPRESENTATION.align(images, weights)
+        features = REPRESENTATION.mix_features([image for image, _ in aligned], weights)
+        context = REPRESENTATION.mix_contexts([context for _, context in aligned], weights)
+        assert float((REPRESENTATION.synthesise(features, context)[: len(sound)] - sound).abs().max()) < 1e-4
+
+
+def test_a_bell_has_one_pitch_and_a_chord_has_no_free_partials() -> None:
+    image = REPRESENTATION.analyse(bell())
+    (found,) = recognise(*image, CONFIG)
+    assert found.pitched and found.measure > 0.9
+    turns = [2 * math.pi * f0 * order * TIME for f0 in (330.0, 401.0) for order in (1, 2, 3)]
+    chord = 0.1 * torch.stack([turn.sin() for turn in turns]).sum(0).float()
+    (track,) = REPRESENTATION.analyse(chord)[1].tracks
+    assert track.ratios is None
+
+
+def test_a_string_stiffer_than_the_formula_is_no_bell() -> None:
+    ratios = torch.arange(1, 60, dtype=torch.float64) ** 1.03
+    string = (torch.sin(2 * math.pi * 110 * ratios[:, None] * TIME) / ratios[:, None] ** 0.5).sum(0)[None].float()
+    assert find_free_partials(string, 110.0, 0.0, CONFIG) is None
+    # the first few of the same partials are one
+    few = (torch.sin(2 * math.pi * 110 * ratios[:9, None] * TIME) / ratios[:9, None] ** 0.5).sum(0)[None].float()
+    assert find_free_partials(few, 110.0, 0.0, CONFIG) is not None

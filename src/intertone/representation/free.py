@@ -26,8 +26,16 @@ NEAR_BINS = 6
 EXPLAINED = 0.7
 """Share of the power that must lie in partials."""
 
-NEAR_HARMONIC, INHARMONIC = 0.05, 0.01
-"""Partials more than the first, in orders, beside the nearest harmonic must hold the second of the power of all."""
+NEAR_HARMONIC, MISTUNED, INHARMONIC = 0.05, 0.01, 0.01
+"""Partials that lie beside the nearest harmonic by more than the first, in orders, and by more than the second of its
+frequency, must hold the third of the power of all."""
+
+FEW, FEW_DB = 32, 40.0
+"""At most so many partials lie within the second of the strongest; a string stiffer than the formula has more."""
+
+ROOT_DB, IN_TUNE = 25.0, 0.006
+"""A partial within the first of the strongest, whose double and threefold are partials too, but for the second, is the
+first of a note; two such notes are a chord, and no bell."""
 
 HIGHEST_FIRST, STRONG_DB = 4.5, 30.0
 """Where the lowest partial within the second of the strongest lies above the first, in f0, it is taken for f0."""
@@ -53,18 +61,19 @@ def find_free_partials(
         config: The rows.
 
     Returns:
-        f0, and where the partial of each row lies, in f0, ``(n_partials,)``, float64; NaN in rows without one. None
-        where partials hold less than 0.7 of the power, or nearly all of them are harmonics.
+        f0, and where the partial of each row lies, in f0, ``(>= n_harmonics,)``, float64; NaN in rows without one. None
+        where partials hold less than 0.7 of the power, are many, or nearly all harmonics, of one note or several.
 
     Example:
         >>> time, config = torch.arange(16000) / 16000, HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
         >>> bell = sum(torch.sin(6.2831853 * 400 * ratio * time) for ratio in (1, 2.76, 5.4))
         >>> f0, ratios = find_free_partials(bell[None], 400.0, 0.0, config)
-        >>> ratios.nan_to_num().round(decimals=2).tolist()
+        >>> ratios[:5].nan_to_num().round(decimals=2).tolist()
         [1.0, 0.0, 2.76, 0.0, 5.4]
     """
     places, powers, share = _peaks(body, config.sample_rate, min(config.n_harmonics, 64))
-    if share < EXPLAINED or not _inharmonic(places / f0, powers, stretched(config.edges[-1] - 1, inharmonicity)):
+    harmonics = stretched(config.edges[-1] - 1, inharmonicity)
+    if share < EXPLAINED or not _inharmonic(places / f0, powers, harmonics) or _count_notes(places, powers) > 1:
         return None
     lowest = float(places[powers > powers.max() * 10 ** (-STRONG_DB / 10)][0])
     if lowest > HIGHEST_FIRST * f0:
@@ -73,7 +82,7 @@ def find_free_partials(
     rows = np.arange(1, 1 + max(config.n_harmonics, min(config.edges[-1] - 1, int(config.f_max / f0))))
     level = 1 + PEAK_DB + 10 * np.log10(powers / powers.max())
     peaks, taken = linear_sum_assignment((found[:, None] - rows) ** 2 * level[:, None])
-    ratios = torch.full((int(taken.max()) + 1,), torch.nan, dtype=torch.float64)
+    ratios = torch.full((max(config.n_harmonics, int(taken.max()) + 1),), torch.nan, dtype=torch.float64)
     ratios[taken] = torch.from_numpy(found[peaks])
     return f0, ratios
 
@@ -101,9 +110,23 @@ def measure_free_partials(body: Tensor, ratios: Tensor, f0: Tensor, config: Harm
 
 
 def _inharmonic(found: Array, powers: Array, harmonics: Tensor) -> bool:
-    """Return whether enough of the power lies beside the harmonics."""
-    away = np.abs(found[:, None] - harmonics.numpy()).min(1)
-    return bool(powers[away > NEAR_HARMONIC].sum() > INHARMONIC * powers.sum())
+    """Return whether there are few partials, and enough of their power lies beside the harmonics."""
+    away = np.abs(found[:, None] - harmonics.numpy())
+    far = (away > np.maximum(NEAR_HARMONIC, MISTUNED * harmonics.numpy())).all(1)
+    few = int((powers > powers.max() * 10 ** (-FEW_DB / 10)).sum()) <= FEW
+    return few and bool(powers[far].sum() > INHARMONIC * powers.sum())
+
+
+def _count_notes(places: Array, powers: Array) -> int:
+    """Return of how many notes the partials are that are strong, and no multiples of another's first."""
+    roots: list[float] = []
+    for place in places[powers > powers.max() * 10 ** (-ROOT_DB / 10)]:
+        orders = [max(2, round(place / root)) for root in roots]
+        if any(abs(place / (order * root) - 1) < 2 * IN_TUNE for order, root in zip(orders, roots, strict=True)):
+            continue
+        if all((np.abs(places / (order * place) - 1) < IN_TUNE).any() for order in (2, 3)):
+            roots.append(float(place))
+    return len(roots)
 
 
 def _peaks(body: Tensor, sample_rate: int, most: int) -> tuple[Array, Array, float]:

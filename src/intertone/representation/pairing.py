@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from intertone.representation.tracks import HarmonicContext, PartialTrack
 ALONE = 0.25
 """Logarithm of how far apart, in f0, two partials are rather left alone than made one."""
 
+SCALES = (1.0, 0.5, 2.0, 1 / 3, 3.0, 0.25, 4.0)
+"""By which f0 of a bell may have been found wrong, beside another's."""
 
 Images = Sequence[tuple[Tensor, HarmonicContext]]
 
@@ -21,7 +24,8 @@ def pair_partials(images: Images, n_rows: int) -> Images:
     """Move free partials to other rows, such that those of all sounds that share a row lie near each other.
 
     Those of the first sound that has free ones stay. Of every other, the partials take rows such that the squared
-    logarithms of the distances, weighted by level, are least. Harmonics stay where they are, and so does what each
+    logarithms of the distances, weighted by level, are least; f0 of a bell is a convention, and where the partials fit
+    far better an octave or two away, they are paired there. Harmonics stay where they are, and so does what each
     sound sounds like.
 
     Args:
@@ -48,38 +52,33 @@ def pair_partials(images: Images, n_rows: int) -> Images:
 
 
 def _move(image: Tensor, track: PartialTrack, anchor: PartialTrack, n_rows: int) -> tuple[Tensor, PartialTrack]:
+    """Return image and track of one sound, its rows in the order that fits another's best."""
     assert track.ratios is not None and anchor.ratios is not None
-    ratios = torch.cat([track.ratios, track.ratios.new_full((max(0, n_rows - len(track.ratios)),), torch.nan)])
-    here = ratios[:n_rows].isfinite().nonzero()[:, 0]
-    away = (ratios[here, None] / anchor.multiples(n_rows)).log().square()
-    alone = torch.ones(n_rows, dtype=torch.bool)
-    alone[: len(anchor.ratios)] = anchor.ratios[:n_rows].isnan()
-    away = torch.where(alone, ALONE**2 + 1e-3 * away, away)
-    level = image[:, here].double().mean((0, 2)) + 1e-3
-    found, rows = linear_sum_assignment((away * level[:, None]).numpy())
-    source = torch.full((n_rows,), -1)
-    source[torch.from_numpy(rows)] = here[torch.from_numpy(found)]
-    rest = torch.tensor(sorted(set(range(n_rows)) - set(here.tolist())), dtype=torch.long)
-    source[source < 0] = rest
-    count = max(len(track.ratios), n_rows)
-    order = torch.cat([source, torch.arange(n_rows, count)])
-    image = image.clone()
-    image[:, :n_rows] = image[:, source]
-    return image, _reorder(track, order, ratios)
+    here = track.ratios[:n_rows].isfinite()
+    level = image[:, :n_rows][:, here].double().mean((0, 2)) + 1e-3
+    best = min(
+        (_match(scale * track.ratios[:n_rows][here], level, anchor, n_rows) for scale in SCALES), key=itemgetter(0)
+    )
+    order = torch.full((n_rows,), -1)
+    order[best[1]] = here.nonzero()[:, 0]
+    order[order < 0] = (~here).nonzero()[:, 0]
 
+    def reordered(values: Tensor, axis: int) -> Tensor:
+        return values.index_select(axis, torch.cat([order, torch.arange(n_rows, values.shape[axis])]))
 
-def _reorder(track: PartialTrack, order: Tensor, ratios: Tensor) -> PartialTrack:
-    """Return a track whose row ``r`` is what row ``order[r]`` was; rows that it did not have are empty."""
     changed: dict[str, Any] = {
-        name: _longer(value, len(order), filler)[:, order]
-        for name, filler in (("phase", 0.0), ("detail", 0.0), ("flicker", 1.0), ("wander", 0.0), ("steadiness", 1.0))
+        name: reordered(value, 1)
+        for name in ("phase", "detail", "flicker", "wander", "steadiness")
         if (value := getattr(track, name)) is not None
     }
-    return replace(track, ratios=ratios[order], **changed)
+    return reordered(image, 1), replace(track, ratios=reordered(track.ratios, 0), **changed)
 
 
-def _longer(values: Tensor, count: int, filler: float) -> Tensor:
-    missing = count - values.shape[1]
-    if missing <= 0:
-        return values
-    return torch.cat([values, values.new_full((values.shape[0], missing, *values.shape[2:]), filler)], 1)
+def _match(ratios: Tensor, level: Tensor, anchor: PartialTrack, n_rows: int) -> tuple[float, Tensor]:
+    """Return how far partials lie from those of another sound, and the row of each at which that is least."""
+    assert anchor.ratios is not None
+    away = (ratios[:, None] / anchor.multiples(n_rows)).log().square()
+    away = torch.where(anchor.ratios[:n_rows].isnan(), ALONE**2 + 1e-3 * away, away)
+    cost = away * level[:, None]
+    found, rows = (torch.from_numpy(places) for places in linear_sum_assignment(cost.numpy()))
+    return float(cost[found, rows].sum()), rows

@@ -11,7 +11,8 @@ from intertone.representation.image import SILENCE, HarmonicConfig, ImageRows
 from intertone.representation.tracks import HarmonicContext, PartialTrack
 
 Reason = Literal["one pitch", "silence", "noise", "several pitches", "a stroke whose pitch moves"]
-"""What a sound is taken for; partials that are not harmonic count as several pitches."""
+"""What a sound is taken for. A bell whose partials were found has one pitch; others that are not harmonic count as
+several."""
 
 LEAST_MEASURE = 0.84
 """Sounds of less have no pitch."""
@@ -68,6 +69,8 @@ def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig
     periodicity of 0.99). And a drum's pitch falls: nine tenths of its energy come within 0.4 s, and meanwhile the pitch
     deviates from its mean by 0.6 semitones or more. A slide or vibrato that is held is no drum.
 
+    A bell has no period: where free partials were found, the measure is ``h``, and nothing else is asked.
+
     Args:
         features: From ``HarmonicRepresentation.analyse``, ``(batch · channels, n_features, n_frames)``.
         context: From the same.
@@ -100,6 +103,9 @@ def _recognise_one(image: Tensor, track: PartialTrack, rows: ImageRows) -> Recog
     if track.reference <= SILENCE:
         return Recognition(False, 0.0, "silence")
     away, rest = 1 - track.periodicity, float(noise.sum() / energy.sum())
+    if track.ratios is not None:
+        pitched = 1 - rest >= LEAST_MEASURE
+        return Recognition(pitched, 1 - rest, "one pitch" if pitched else "several pitches")
     measure = 1 - (away * max(away, rest)) ** 0.5
     if measure < LEAST_MEASURE:
         return Recognition(False, measure, "noise" if track.periodicity < PERIODIC else "several pitches")
