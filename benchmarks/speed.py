@@ -2,7 +2,8 @@
 
     python benchmarks/speed.py [--notes FOLDER] [--codec thesis]
 
-Without a note set, a small one of synthetic tones is made; the speeds hardly depend on what is in the notes. librosa
+The morphs of the codec that is used where none is named are measured too. Without a note set, a small one of synthetic
+tones is made; the speeds hardly depend on what is in the notes. librosa
 (for comparison) and FluidSynth (for rendering) are left out, with a line, where they are missing.
 """
 
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 
 from intertone.audio import save_audio
+from intertone.cli.options import DEFAULT_CODEC
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.data.render import RenderConfig, render_bank
@@ -62,6 +64,7 @@ def main() -> None:
         for part in (
             phase_lines(codec, notes),
             morph_lines(codec, notes),
+            default_lines(codec, folder),
             render_lines(folder),
             loading_lines(notes),
             training_lines(codec, notes, folder),
@@ -86,12 +89,12 @@ def machine() -> str:
     )
 
 
-def synthetic_notes(folder: Path, sample_rate: int) -> Path:
-    """Write 320 decaying harmonic tones of four seconds: 256 to train, 32 to validate, 32 to test."""
+def synthetic_notes(folder: Path, sample_rate: int, *, count: int = 320) -> Path:
+    """Write decaying harmonic tones of four seconds: of ten 8 to train, 1 to validate, 1 to test."""
     samples = 4 * sample_rate
     seconds = np.arange(samples) / sample_rate
     rows, pcm, scales = [], [], []
-    for index in range(320):
+    for index in range(count):
         pitch = 30 + index % 64
         f0 = 440 * 2 ** ((pitch - 69) / 12)
         orders = np.arange(1, max(2, min(20, int(0.45 * sample_rate / f0))))[:, None]
@@ -181,6 +184,28 @@ def morph_lines(codec: Codec, notes: Notes) -> Iterator[Line]:
     yield "morph, batch of 32 pairs", f"{found['batch']:.1f} s/s", "the phase is found sound by sound"
 
 
+def default_lines(codec: Codec, folder: Path) -> Iterator[Line]:
+    """The morphs of the codec that is used where none is named, if it is not the one that is measured."""
+    default = Codec.load(DEFAULT_CODEC)
+    if codec.config == default.config:
+        return
+    notes = Notes.open(synthetic_notes(folder / DEFAULT_CODEC, default.sample_rate, count=40))
+    for what, figure, how in morph_lines(default, notes):
+        yield f"{DEFAULT_CODEC}: {what}", figure, how
+    yield from keys_lines(DEFAULT_CODEC, default, notes, folder)
+
+
+def keys_lines(name: str, codec: Codec, notes: Notes, folder: Path) -> Iterator[Line]:
+    """Time of an instrument of five octaves."""
+    paths = [folder / f"{name}-a.wav", folder / f"{name}-b.wav"]
+    for path, audio in zip(paths, notes.audio(held_out_rows(notes, 2)), strict=True):
+        save_audio(path, audio, sample_rate=codec.sample_rate)
+    words = ["keys", *map(str, paths), "--mix", "0.5", "--range", "C2:C7", "--codec", name, "-o", str(folder / "keys")]
+    started = time.monotonic()
+    run([sys.executable, "-m", "intertone", *words])
+    yield "`intertone keys`, 61 keys", f"{time.monotonic() - started:.1f} s", f"process, from C2 to C7, codec {name}"
+
+
 def render_lines(folder: Path) -> Iterator[Line]:
     """Notes that FluidSynth renders per second, from the bank to the finished set."""
     workers = os.cpu_count() or 1
@@ -248,10 +273,7 @@ def process_lines(name: str, codec: Codec, notes: Notes, folder: Path) -> Iterat
     yield "`intertone morph`", f"{morph_seconds:.2f} s", f"process, {notes.samples / notes.sample_rate:g} s of sound"
     yield "peak memory of `intertone morph`", f"{peak_mebibytes([*command, *words]):.0f} MiB", "process"
     if codec.representation.bends_time:
-        keys = ["keys", *map(str, paths), "--mix", "0.5", "--range", "C2:C7", "--codec", name]
-        started = time.monotonic()
-        run([*command, *keys, "-o", str(folder / "keys")])
-        yield "`intertone keys`, 61 keys", f"{time.monotonic() - started:.1f} s", "process, from C2 to C7"
+        yield from keys_lines(name, codec, notes, folder)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNIT
     yield "peak memory of this benchmark", f"{own:.0f} MiB", "training, the batch of 32 and the mapped notes included"
 

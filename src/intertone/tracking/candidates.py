@@ -140,8 +140,8 @@ def refine(power: Frames, band: Band, frequency: Array) -> Array:
         angle = turn * lag[:, None].astype(np.float32)
         cosine = weights * np.cos(angle)
         height = np.maximum(cosine.sum(1, dtype=np.float64), 1e-30)
-        slope = -((weights * np.sin(angle)) @ turn) / height
-        bend = np.minimum(-(cosine @ turn**2) / height - slope**2, -1e-12)
+        slope = -_times(weights * np.sin(angle), turn) / height
+        bend = np.minimum(-_times(cosine, turn**2) / height - slope**2, -1e-12)
         step = (_window_slope(lag / length) / length - slope) / bend
         lag = (lag + step.clip(-0.03 * lag, 0.03 * lag)).clip(0.94 / frequency, 1.06 / frequency)
     octaves = -np.log2(lag * frequency)
@@ -180,7 +180,7 @@ def _similarity(sound: Frames, centres: Array, band: Band, first: int, last: int
     n_window, oversampling = band.n_window, band.oversampling
     frames = _frames(sound, centres, n_window)
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
-    frames = frames - (frames @ weights / weights.sum())[..., None]
+    frames = frames - (_times(frames, weights) / weights.sum())[..., None]
     power = _power(frames * weights, _even_fast(n_window + last // oversampling + 1))
     products = torch.from_numpy(power) @ _cosines(power.shape[1], oversampling, first, last)
     # the energy of four samples at a time: the weights are smooth
@@ -239,6 +239,11 @@ def _power(frames: Frames, size: int) -> Frames:
     """Return the power spectrum of ``(channels, n, n_window)``, summed over the channels."""
     spectrum = torch.view_as_real(torch.fft.rfft(torch.from_numpy(frames), size)).numpy()
     return np.asarray((spectrum[..., 0] ** 2 + spectrum[..., 1] ** 2).sum(0))
+
+
+def _times(rows: Frames, weights: Frames) -> Frames:
+    """Return ``rows @ weights``, in PyTorch: NumPy's would start threads of its own in each of several threads."""
+    return np.asarray((torch.from_numpy(rows) @ torch.from_numpy(weights)).numpy())
 
 
 def _even_fast(size: int) -> int:
