@@ -1,5 +1,7 @@
 """The morph bench: its material, its score, its own order, its cache, and other people's files."""
 
+import copy
+import io
 import json
 import logging
 import math
@@ -14,6 +16,7 @@ import pytest
 import torch
 from commands import refused, run
 from conftest import tone
+from rich.console import Console
 from typer.testing import CliRunner
 
 from intertone.audio import load_audio, save_audio
@@ -27,8 +30,9 @@ from intertone.bench.recorded import drawn_pairs
 from intertone.bench.report import tables, verdict, write_bench
 from intertone.bench.run import DECOY_METHODS, run_bench, synthetic_pairs
 from intertone.bench.score import GATES, gates, judge_ends, judge_row, score
-from intertone.bench.summary import bootstrap_interval, self_test, summarise
+from intertone.bench.summary import METRICS, bootstrap_interval, self_test, summarise
 from intertone.cli import app
+from intertone.cli.evaluation import show_table
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
@@ -637,6 +641,25 @@ def test_tables_have_a_cell_for_every_column(small: dict, tmp_path: Path) -> Non
     assert "being one sound (fusion)" in words
     write_bench(tmp_path / "out", result, [], None, command="x")
     assert (tmp_path / "out" / "bench.md").read_text().startswith("`x`, bench version 1")
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_cell_is_broken_in_a_terminal(small: dict, width: int) -> None:
+    pairs = copy.deepcopy(small["pairs"])
+    for pair in pairs.values():  # as large as figures get
+        for row in pair["rows"].values():
+            row |= {name: 1200.0 for name in METRICS if row.get(name) is not None}
+    part = {"summary": summarise(pairs), "self_test": [], "pairs": pairs}
+    for table in tables({"parts": {"Some": part}}):
+        stream = io.StringIO()
+        show_table(Console(file=stream, width=width), table)
+        lines = stream.getvalue().splitlines()
+        assert max(map(len, lines)) <= width
+        words = [word for line in lines for word in line.split()]
+        for _, *cells in table.rows:
+            assert all(cell in words or " " in cell for cell in cells)
+        heads = sum(line.split()[:1] == ["method"] for line in lines)
+        assert heads == 1 or width < 200
 
 
 def test_notes_are_of_equal_loudness_within_reason() -> None:

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,29 +112,51 @@ def _show(result: dict[str, object]) -> None:
 def show_table(console: "Console", part: "Table") -> None:
     """Print a table so that no word is broken where the words of a row fit into a line.
 
+    Where they do not, the columns are printed in two groups or more, one below the other, each with the first column.
+
     Args:
         console: Where to.
         part: The table.
     """
+    console.print(part.title, style="bold", markup=False, highlight=False)
+    console.print(part.note, style="dim", markup=False, highlight=False)
+    for columns in _groups(list(zip(part.columns, *part.rows, strict=True)), console.width):
+        _show_columns(console, columns)
+    if part.verdict:
+        console.print(part.verdict, markup=False, highlight=False)
+        console.print()
+
+
+def _show_columns(console: "Console", columns: "list[tuple[str, ...]]") -> None:
     from rich import box
     from rich.table import Table
 
     from intertone.page import is_number
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    columns = list(zip(part.columns, *part.rows, strict=True))
-    widths = _widths(columns, console.width - 2 * len(columns))  # a space and the box's own beside each
+    widths = _widths(columns, _available(columns, console.width))
     for index, ((name, *cells), width) in enumerate(zip(columns, widths, strict=True)):
         right = index > 0 and all(map(is_number, cells))
         table.add_column(name, justify="right" if right else "left", width=width, overflow="fold")
-    for row in part.rows:
+    for row in list(zip(*columns, strict=True))[1:]:
         table.add_row(*row)
-    console.print(part.title, style="bold", markup=False, highlight=False)
-    console.print(part.note, style="dim", markup=False, highlight=False)
     console.print(table)
-    if part.verdict:
-        console.print(part.verdict, markup=False, highlight=False)
-        console.print()
+
+
+def _groups(columns: "list[tuple[str, ...]]", width: int) -> "list[list[tuple[str, ...]]]":
+    """Return the columns in as few groups of like size as fit into a line, the first column in each."""
+    first, *others = columns
+    for count in range(1, len(others) + 1):
+        edges = [len(others) * number // count for number in range(count + 1)]
+        groups = [[first, *others[low:high]] for low, high in pairwise(edges)]
+        if all(sum(_least(group)) <= _available(group, width) for group in groups):
+            return groups
+    return [columns]
+
+
+def _available(columns: "list[tuple[str, ...]]", width: int) -> int:
+    """Return what is left of a line for the words: a space and the box's own stand beside each column."""
+    return width - 2 * len(columns)
 
 
 def _widths(columns: "list[tuple[str, ...]]", available: int) -> list[int]:
@@ -141,12 +164,17 @@ def _widths(columns: "list[tuple[str, ...]]", available: int) -> list[int]:
 
     A title breaks between its words, a cell only in the first column; no column gets narrower than its longest word.
     """
-    widths = [max(map(len, column)) for column in columns]
-    least = []
-    for index, (name, *cells) in enumerate(columns):
-        words = [*name.split(), *(word for cell in cells for word in (cell.split() if index == 0 else [cell]))]
-        least.append(max(map(len, words), default=1))
+    widths, least = [max(map(len, column)) for column in columns], _least(columns)
     while sum(widths) > available and widths != least:
         slack = [width - limit for width, limit in zip(widths, least, strict=True)]
         widths[slack.index(max(slack))] -= 1
     return widths
+
+
+def _least(columns: "list[tuple[str, ...]]") -> list[int]:
+    """Return the length of the longest word of each column; a cell is one, but in the first column."""
+    least = []
+    for index, (name, *cells) in enumerate(columns):
+        words = [*name.split(), *(word for cell in cells for word in (cell.split() if index == 0 else [cell]))]
+        least.append(max(map(len, words), default=1))
+    return least
