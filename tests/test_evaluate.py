@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,7 @@ from intertone.evaluate.reconstruction import (
     reconstruction_errors,
     seeded,
 )
+from intertone.evaluate.task import check_notes
 from intertone.metrics import log_mel_error
 from intertone.models import ConvConfig, DenseBottleneckConfig
 from intertone.morphing import morph
@@ -379,6 +381,16 @@ def test_too_few_training_notes_are_said_and_no_pairs_too(
     assert not any("half-way morphs" in line and "between" in line for line in findings(result))
 
 
+def test_fewer_notes_than_wanted_are_said(notes: Notes, small_codec: Codec, caplog: pytest.LogCaptureFixture) -> None:
+    rows = notes.select(split="test")
+    with caplog.at_level(logging.INFO, logger="intertone"):
+        check_notes(small_codec, notes, rows, EvaluateConfig(n_notes=8))
+        assert caplog.messages == []
+        check_notes(small_codec, notes, rows, EvaluateConfig(n_notes=9))
+    sentence = "the test split holds 8 notes that can be judged: all of them are, not the 9 that are wanted"
+    assert caplog.messages == [sentence]
+
+
 def test_an_evaluation_refuses_what_it_cannot_judge(notes: Notes, small_codec: Codec) -> None:
     representation = small_codec.config.representation
     other = representation.model_copy(
@@ -473,6 +485,7 @@ def test_names_of_notes_however_long_become_names_of_files(
 ) -> None:
     named = Notes.open(pairable.folder)
     named.name = np.array([f'<&"{"ü/" * 200}{row}' for row in range(len(named))])
+    named.instrument = np.array([f"{name}/" for name in named.instrument])
     written = write_evaluation(tmp_path / "out", result, small_codec, named, command="intertone evaluate")
     assert len(list((tmp_path / "out").glob("note-*-ü-ü*.png"))) == 1
     assert len(list((tmp_path / "out").glob("morph-*-codec.wav"))) == 1

@@ -175,6 +175,8 @@ def test_a_page_refuses_what_it_cannot_show() -> None:
 def test_a_sound_of_two_channels_and_any_name_can_be_held() -> None:
     audio = torch.stack([torch.linspace(-0.5, 0.5, 900), torch.zeros(900)])
     samples, rate = sound(audio_uri(audio, 44100, name="a/b.wav"))
+    for name in ("horn/", "/", "", "..", "a/.."):
+        assert audio_uri(audio, 44100, name=name) == audio_uri(audio, 44100)
     assert samples.shape == (900, 2) and rate == 44100
     assert samples.T == pytest.approx(audio.numpy(), abs=2**-15)
 

@@ -138,7 +138,7 @@ def audio_uri(audio: Tensor, sample_rate: int, *, name: str = "sound") -> str:
     Args:
         audio: ``(samples,)`` or ``(channels, samples)``, −1…1; larger peaks are scaled down, and that is logged.
         sample_rate: Hz.
-        name: What the sound is called where something is logged.
+        name: What the sound is called where something is logged; any text.
 
     Returns:
         A ``data:`` address.
@@ -151,7 +151,8 @@ def audio_uri(audio: Tensor, sample_rate: int, *, name: str = "sound") -> str:
         >>> audio_uri(torch.zeros(800), 16000).partition(";")[0]
         'data:audio/flac'
     """
-    sound = encode_audio(f"{name}.flac", audio, sample_rate=sample_rate, format="pcm16")
+    file = name.replace("/", "-") or "sound"  # a name that ends in a slash would be one of a folder
+    sound = encode_audio(f"{file}.flac", audio, sample_rate=sample_rate, format="pcm16")
     return f"data:audio/flac;base64,{base64.b64encode(sound).decode()}"
 
 

@@ -1,5 +1,6 @@
 """What is judged, how much of it, and what is known of it beforehand."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import Rows
 from intertone.models import ConditionedConfig
+
+logger = logging.getLogger(__name__)
 
 
 class EvaluateConfig(Settings):
@@ -114,7 +117,7 @@ def note_facts(notes: Notes, rows: Rows, pairs: Rows) -> dict[str, Any]:
 
 
 def check_notes(codec: Codec, notes: Notes, rows: Rows, config: EvaluateConfig) -> None:
-    """Refuse notes that cannot be judged.
+    """Refuse notes that cannot be judged; that there are fewer than wanted is logged.
 
     Args:
         codec: The codec.
@@ -129,4 +132,7 @@ def check_notes(codec: Codec, notes: Notes, rows: Rows, config: EvaluateConfig) 
         raise InputError(f"the notes must have the codec's sample_rate={codec.sample_rate}, got {notes.sample_rate}")
     if len(rows) < 3:  # two ends of a pair, and another note
         raise InputError(f"the {config.split} split must hold at least three notes, got {len(rows)}")
+    if len(rows) < config.n_notes:
+        text = "the %s split holds %d notes that can be judged: all of them are, not the %d that are wanted"
+        logger.info(text, config.split, len(rows), config.n_notes)
     codec.encode(notes.audio(rows[:1]))  # refuses notes of a length that it does not take
