@@ -21,10 +21,11 @@ from intertone.papers.codes import Coded, _narrowest, encode_notes, map_codes, m
 from intertone.papers.experiment import Laboratory, one_instrument, run_all, run_one
 from intertone.papers.judging import by_codec, by_image, in_tune, judge_notes, judge_pairs, rows_in_tune
 from intertone.papers.probes import accuracy, best_constant, fit_probe
-from intertone.papers.replay import TABLES, replay_thesis
+from intertone.papers.replay import TABLES, check_page, replay_thesis
+from intertone.papers.store import read_lines, read_result, remembered, write_result
 from intertone.papers.tables import against_default, is_unfinished
 from intertone.papers.thesis import BUDGETS, CODE_SIZE, EXPERIMENTS, Experiment, sgd_probes, train_config
-from intertone.papers.write_up import fill, write_page
+from intertone.papers.write_up import TRIAL, fill, write_page
 from intertone.representation import build_representation
 from intertone.train import Progress, TrainConfig
 
@@ -341,7 +342,7 @@ def test_the_command_does_everything_and_fills_the_page(notes: Notes, tmp_path: 
     tables = json.loads(done.stdout)["tables"]
     assert tuple(tables) == TABLES
     text = page.read_text(encoding="utf-8")
-    assert all(table in text for table in tables.values())
+    assert all(f"{TRIAL}\n\n{table}" in text for table in tables.values())
     rows = tables["reconstruction"].splitlines()[2:]
     assert [row.split(" | ")[0].strip("| ") for row in rows[:3]] == ["default", "default, seed 1", "log-mel, 128 bands"]
     assert len(rows) == len(BUDGETS["smoke"].names) + 3
@@ -367,6 +368,32 @@ def test_a_page_without_marks_is_refused_before_the_work(notes: Notes, tmp_path:
     with pytest.raises(InputError, match="must have a mark"):
         CliRunner().invoke(paper_app, words, catch_exceptions=False)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("only", "name"), [([], "moves"), (["--only", "representations"], "three-settings")])
+def test_a_trial_does_not_replace_results(notes: Notes, tmp_path: Path, only: list[str], name: str) -> None:
+    page, out = tmp_path / "page.md", tmp_path / "out"
+    page.write_text(
+        f"<!-- table: map -->\n{TRIAL}\n\n| 1 |\n<!-- end -->\n<!-- table: {name} -->\n| 3 dB |\n<!-- end -->\n"
+    )
+    words = ["thesis", "--budget", "smoke", "--data", str(notes.folder), "-o", str(out), "--write", str(page), *only]
+    with pytest.raises(InputError, match="smoke must hold no results yet, got some in the table " + name):
+        CliRunner().invoke(paper_app, words, catch_exceptions=False)
+    assert not out.exists()
+    check_page(page)
+
+
+@pytest.mark.parametrize("content", [b'{"key": ', b"[1, 2]", b"\xff\xfe{", b"[" * 100_000])
+def test_a_damaged_result_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "sum.json"
+    path.write_bytes(content)
+    for read in (read_result, lambda path: remembered(path, {}, dict), lambda path: write_result(path, {"a": 1})):
+        with pytest.raises(InputError, match=r"a result must be whole, got a damaged one in .*sum\.json; without it"):
+            read(path)
+    assert path.read_bytes() == content
+    path.write_text('{"step": 1}\n{"step": 2}\n')
+    assert read_lines(path) == [{"step": 1}, {"step": 2}]
+    assert read_result(tmp_path / "none.json") == {}
 
 
 def test_the_budget_is_asked_for() -> None:

@@ -67,11 +67,12 @@ def thesis(
 
     from intertone.data.notes import Notes
     from intertone.papers.experiment import Laboratory
-    from intertone.papers.replay import check_page, replay_representations, replay_thesis
+    from intertone.papers.replay import COMPARED, TABLES, check_page, replay_representations, replay_thesis
     from intertone.papers.thesis import BUDGETS
 
     if write is not None:
-        check_page(write)
+        replaced = TABLES if only is None else COMPARED
+        check_page(write, trial=replaced if budget == Budget.smoke else ())
     notes = Notes.open(data)
     with disk_errors(out):
         out.mkdir(exist_ok=True)
@@ -88,6 +89,6 @@ def thesis(
         replay, made = (
             (replay_thesis, "tables.md") if only is None else (replay_representations, "representations.html")
         )
-        tables = replay(laboratory, command=command, page=write)
+        tables = replay(laboratory, command=command, page=write, trial=budget == Budget.smoke)
     text = f"wrote {out / made}" + (f" and the tables of {write}" if write else "")
     report.finish({"folder": str(out), "tables": tables}, text)

@@ -16,7 +16,7 @@ from intertone.errors import InputError
 from intertone.evaluate.draw import Rows, draw_notes, draw_pairs
 from intertone.files import disk_errors
 from intertone.papers.judging import by_codec, judge_notes, judge_pairs, rows_in_tune
-from intertone.papers.store import Result, read_result, write_result
+from intertone.papers.store import Result, read_lines, read_result, write_result
 from intertone.papers.thesis import Budget, Experiment, chosen, sgd_probes, train_config
 from intertone.train import Progress, TrainConfig, TrainingStoppedError, train_codec
 
@@ -205,7 +205,7 @@ def _curves(log: Path) -> Result:
     """Return the mean training loss of every epoch and the validation loss after it, if there is a log."""
     if not log.is_file():
         return {}
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    lines = read_lines(log)
     points: Result = {"train": [], "valid": []}
     for line in lines:
         points[line["split"]].append({name: line[name] for name in ("step", "loss")})

@@ -1,5 +1,6 @@
 """The thesis's chapter 4 from start to end: runs, judgements, tables, pictures, sounds."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from intertone.files import replacing, write_json
@@ -10,25 +11,34 @@ from intertone.papers.pictures import draw_all, make_folders, save_sounds
 from intertone.papers.representation_page import representation_tables, write_representation_page
 from intertone.papers.representations import compare_representations
 from intertone.papers.tables import make_tables
-from intertone.papers.write_up import read_page, whole_page, write_page
+from intertone.papers.write_up import check_trial, mark_trial, read_page, whole_page, write_page
+
+COMPARED = ("three-representations", "three-settings")
+"""Names of the tables of the fifth question."""
 
 TABLES = (
     *("settings", "reconstruction", "morphs", "learning", "one-instrument"),
-    *("representations", "probes", "map", "moves", "three-representations", "three-settings"),
+    *("representations", "probes", "map", "moves", *COMPARED),
 )
 """Names that a page's marks may have."""
 
 
-def check_page(page: Path) -> None:
+def check_page(page: Path, *, trial: Collection[str] = ()) -> None:
     """Refuse a page that the tables could not be put into, before any work is done.
 
+    Args:
+        page: The page.
+        trial: Names of the tables that will be no results, and must not replace any.
+
     Raises:
-        InputError: If it cannot be read, or its marks do not fit.
+        InputError: If it cannot be read, its marks do not fit, or it holds results that must stay.
     """
-    read_page(page, dict.fromkeys(TABLES, ""))
+    check_trial(read_page(page, {}, others=TABLES), trial)
 
 
-def replay_thesis(laboratory: Laboratory, *, command: str, page: Path | None = None) -> dict[str, str]:
+def replay_thesis(
+    laboratory: Laboratory, *, command: str, page: Path | None = None, trial: bool = False
+) -> dict[str, str]:
     """Do every experiment that is not done yet, and write what came out.
 
     Into the folder of the experiments: ``results.json``, ``tables.md``, ``representations.html``, ``pictures/`` and
@@ -38,6 +48,7 @@ def replay_thesis(laboratory: Laboratory, *, command: str, page: Path | None = N
         laboratory: Notes, folder and budget.
         command: What made the tables, for the pages.
         page: A Markdown page whose marked tables are replaced, and that gets copies of the pictures.
+        trial: Whether the page says of each table that it is no result.
 
     Returns:
         The tables, name → Markdown.
@@ -63,11 +74,13 @@ def replay_thesis(laboratory: Laboratory, *, command: str, page: Path | None = N
     with replacing(folder / "tables.md") as temporary:
         temporary.write_text(whole_page(tables, command=command), encoding="utf-8")
     if page is not None:
-        write_page(page, tables, pictures)
+        write_page(page, mark_trial(tables) if trial else tables, pictures)
     return tables
 
 
-def replay_representations(laboratory: Laboratory, *, command: str, page: Path | None = None) -> dict[str, str]:
+def replay_representations(
+    laboratory: Laboratory, *, command: str, page: Path | None = None, trial: bool = False
+) -> dict[str, str]:
     """Compare representations, the fifth question alone, and write what came out.
 
     Into the folder of the experiments: ``representations.html``, ``pictures/`` and ``sounds/``.
@@ -76,6 +89,7 @@ def replay_representations(laboratory: Laboratory, *, command: str, page: Path |
         laboratory: Notes, folder and budget.
         command: What made the tables, for the page.
         page: A Markdown page; of its marked tables those of the comparison are replaced.
+        trial: As for ``replay_thesis``.
 
     Returns:
         The tables, name → Markdown.
@@ -89,5 +103,5 @@ def replay_representations(laboratory: Laboratory, *, command: str, page: Path |
     make_folders(pictures, laboratory.folder / "sounds")
     write_representation_page(laboratory, compared, command=command)
     if page is not None:
-        write_page(page, tables, pictures, others=TABLES)
+        write_page(page, mark_trial(tables) if trial else tables, pictures, others=TABLES)
     return tables

@@ -5,14 +5,40 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from intertone.errors import InputError
 from intertone.files import disk_errors, write_json
 
 Result = dict[str, Any]
 
 
 def read_result(path: Path) -> Result:
-    """Return what lies in ``path``, or nothing where there is no such file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """Return what lies in ``path``, or nothing where there is no such file.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    if not path.is_file():
+        return {}
+    (result,) = read_lines(path, whole=True)
+    return result
+
+
+def read_lines(path: Path, *, whole: bool = False) -> list[Result]:
+    """Return the objects of a file that has one in each line, or is one as a whole.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = [json.loads(part) for part in ([text] if whole else text.splitlines())]
+        if all(isinstance(one, dict) for one in found):
+            return found
+    except OSError as error:
+        raise InputError(f"a result must be readable, got {error.strerror} for {path}") from None
+    except (ValueError, RecursionError):
+        pass
+    raise InputError(f"a result must be whole, got a damaged one in {path}; without it, it is found anew")
 
 
 def write_result(path: Path, result: Result) -> None:

@@ -10,6 +10,9 @@ from intertone.files import disk_errors, replacing
 
 MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
+TRIAL = "*Of `--budget smoke`, a trial of the command: these figures say nothing.*"
+"""What stands above a table that is no result."""
+
 
 def fill(text: str, tables: Mapping[str, str], *, others: Collection[str] = ()) -> str:
     """Return a page with its tables replaced by the given ones.
@@ -50,6 +53,34 @@ def read_page(page: Path, tables: Mapping[str, str], *, others: Collection[str] 
     except (OSError, UnicodeDecodeError):
         raise InputError(f"the page must be a readable text file, got {page}") from None
     return fill(text, tables, others=others)
+
+
+def mark_trial(tables: Mapping[str, str]) -> dict[str, str]:
+    """Return tables that say of themselves that they are no result."""
+    return {name: f"{TRIAL}\n\n{table}" for name, table in tables.items()}
+
+
+def check_trial(text: str, names: Collection[str]) -> None:
+    """Refuse a page whose tables hold results, which a trial would replace.
+
+    Args:
+        text: The page.
+        names: Of the tables that would be replaced.
+
+    Raises:
+        InputError: If one does.
+
+    Example:
+        >>> check_trial("<!-- table: ours -->\\n<!-- end -->\\n", ["ours"])
+        >>> check_trial("<!-- table: ours -->\\n| 3 dB |\\n<!-- end -->\\n", ["ours"])
+        Traceback (most recent call last):
+        ...
+        intertone.errors.InputError: a page for --budget smoke must hold no results yet, got some in the table ours
+    """
+    for found in MARK.finditer(text):
+        table = found[0].removeprefix(found[1]).removesuffix(found[3]).strip()
+        if found[2] in names and table and not table.startswith(TRIAL):
+            raise InputError(f"a page for --budget smoke must hold no results yet, got some in the table {found[2]}")
 
 
 def write_page(page: Path, tables: Mapping[str, str], pictures: Path, *, others: Collection[str] = ()) -> None:
