@@ -53,7 +53,10 @@ def parse_note(text: str) -> float | None:
     """Return the MIDI number of a note's name, or None where the text is none.
 
     Args:
-        text: ``C4``, ``f#3``, ``Bb2``, or a number 0…127, fractions allowed. Middle C is C4 = 60.
+        text: ``C4``, ``f#3``, ``Bb2``, ``♯`` and ``♭`` too, or a number 0…127, fractions allowed. Middle C is C4 = 60.
+
+    Returns:
+        MIDI number, 0…127; None too for notes outside of these, such as ``C10``. Nothing is raised.
 
     Example:
         >>> parse_note("A4"), parse_note("Eb3"), parse_note("60.5"), parse_note("H2")

@@ -43,7 +43,18 @@ class MixCurve:
             _check_ratio(ratio)
 
     def at(self, seconds: npt.NDArray[np.float64]) -> Tensor:
-        """Return the ratio at some times."""
+        """Return the ratio at some times.
+
+        Args:
+            seconds: ``(n,)``; before the first point and after the last one their ratios are held.
+
+        Returns:
+            ``(n,)``, float64.
+
+        Example:
+            >>> MixCurve((1, 2), (0, 0.5)).at(np.array([0, 1.5, 9]))
+            tensor([0.0000, 0.2500, 0.5000], dtype=torch.float64)
+        """
         return torch.from_numpy(np.interp(seconds, self.seconds, self.ratios))
 
 

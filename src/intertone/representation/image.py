@@ -85,7 +85,15 @@ class ImageRows:
         """Row of each partial."""
 
     def partial_rows(self, levels: Tensor) -> Tensor:
-        """Return the amplitude of each row, root mean square over its partials; rows too high hold the last ones."""
+        """Return the amplitude of each row, root mean square over its partials.
+
+        Args:
+            levels: Amplitude of each partial, linear, from the first on, ``(channels, n_partials, n_frames)``.
+
+        Returns:
+            ``(channels, n_partial_rows, n_frames)``. Rows above the highest partial hold the geometric mean of the
+            last four that have one.
+        """
         edges, count = self.config.edges, levels.shape[1]
         n_rows = int(self.row_of[count - 1]) + 1
         rows = levels.new_empty(len(levels), self.n_partial_rows, levels.shape[-1])
@@ -96,7 +104,15 @@ class ImageRows:
         return rows
 
     def detail(self, levels: Tensor, rows: Tensor) -> Tensor:
-        """Return how much louder than its row each partial is over the whole sound, dB."""
+        """Return how much louder than its row each partial is over the whole sound.
+
+        Args:
+            levels: As for ``partial_rows``.
+            rows: From ``partial_rows``.
+
+        Returns:
+            dB, −60…20, ``(channels, n_partials)``; 0 for partials that have a row of their own.
+        """
         count, own = levels.shape[1], self.config.n_harmonics
         row = rows[:, self.row_of[:count]].square().mean(-1)
         detail = 10 * torch.log10((levels.square().mean(-1) + 1e-20) / (row + 1e-20))
@@ -104,16 +120,39 @@ class ImageRows:
         return detail.clamp(-60, 20)
 
     def to_features(self, amplitude: Tensor, reference: float) -> Tensor:
-        """Return amplitudes as features, in [0, 1]."""
+        """Return amplitudes as features, ``1 + 20·log10(amplitude / reference) / top_db``.
+
+        Args:
+            amplitude: Linear, ≥ 0, any shape.
+            reference: Amplitude of feature 1, > 0.
+
+        Returns:
+            Of the same shape, in [0, 1]: what is louder than the reference is cut, 0 is ``top_db`` below it or less.
+        """
         return (1 + 20 * torch.log10(amplitude.clamp_min(1e-12) / reference) / self.config.top_db).clamp(0, 1)
 
     def to_amplitudes(self, features: Tensor, reference: float) -> Tensor:
-        """Return features as amplitudes; the floor is silence."""
+        """Return features as amplitudes: the way back from ``to_features``.
+
+        Args:
+            features: Any shape; cut to 0…1.2.
+            reference: Amplitude of feature 1.
+
+        Returns:
+            Linear, of the same shape; feature 0 is silence.
+        """
         shown = features.clamp(0, LOUDEST)
         return torch.where(shown > 0, reference * 10 ** ((shown - 1) * self.config.top_db / 20), 0)
 
     def level(self, image: Tensor) -> Tensor:
-        """Return the level of all partials and bands together, in features, ``(channels, 1, n_frames)``."""
+        """Return the level of all partials and bands together, the sum of their powers.
+
+        Args:
+            image: ``(channels, n_features, n_frames)``.
+
+        Returns:
+            In the scale of features, ``(channels, 1, n_frames)``; above 1 where several rows are loud.
+        """
         decibels = (image - 1) * self.config.top_db
         return 1 + 10 * torch.log10((10 ** (decibels / 10)).sum(1, keepdim=True)) / self.config.top_db
 

@@ -117,24 +117,51 @@ class NoiseBands:
         return torch.cat(found).clamp_min_(0.02 if sharpness == 2 else 0.001).T
 
     def gains(self, powers: Tensor) -> Tensor:
-        """Return what white noise of unit power is multiplied by, ``(channels, n_bins, n_frames)``.
+        """Return what white noise of unit power is multiplied by to have some powers; bands go over into each other.
 
         Args:
             powers: Mean squares of the bands, ``(channels, n_bands, n_frames)``.
+
+        Returns:
+            Linear, > 0, ``(channels, n_bins, n_frames)``.
         """
         density = powers.clamp_min(POWER_FLOOR) / self.widths  # of each bin
         return (self.shares.T @ density.log()).mul(0.5).exp() * (self.config.n_fft / 2) ** 0.5
 
     def spectrum(self, sound: Tensor) -> Tensor:
-        """Return the STFT that the bands are powers of."""
+        """Return the STFT that the bands are powers of.
+
+        Args:
+            sound: ``(channels, samples)``.
+
+        Returns:
+            Complex, ``(channels, n_bins, n_frames)``.
+        """
         return stft(sound, self.config)
 
     def sound(self, spectrum: Tensor, samples: int) -> Tensor:
-        """Return the sound of an STFT."""
+        """Return the sound of an STFT: the way back from ``spectrum``.
+
+        Args:
+            spectrum: ``(channels, n_bins, n_frames)``.
+            samples: Length of the sound.
+
+        Returns:
+            ``(channels, samples)``.
+        """
         return istft(spectrum, self.config, length=samples)
 
     def white(self, channels: int, samples: int, generator: torch.Generator) -> Tensor:
-        """Return the STFT of white noise of unit power, each channel another."""
+        """Return the STFT of white noise whose mean square is 1, each channel another.
+
+        Args:
+            channels: How many.
+            samples: Length of the noise.
+            generator: Its source.
+
+        Returns:
+            Complex, ``(channels, n_bins, n_frames)``.
+        """
         return stft(torch.randn(channels, samples, generator=generator), self.config)
 
 

@@ -39,7 +39,18 @@ class Player:
         return 1 + -(-samples // self.config.hop_length)
 
     def partials(self, amplitude: Tensor, track: PartialTrack) -> Tensor:
-        """Return the partials from the onset on; ``amplitude`` is ``(channels, n_partial_rows, n_frames)``."""
+        """Play the partials of a track.
+
+        Each is a sinusoid that follows the turns of f0 and its own phase; those above ``f_max`` are left out, and all
+        come in over the first millisecond.
+
+        Args:
+            amplitude: Of each row of partials, linear, ``(channels, n_partial_rows, n_frames)``, frames from the onset.
+            track: Where the partials lie.
+
+        Returns:
+            The sound from the onset on, ``(channels, track.samples - track.onset)``.
+        """
         config, samples, f0 = self.config, track.samples - track.onset, track.f0
         turns = turns_of(f0, config.hop_length, self.sample_rate, samples)
         count = track.phase.shape[1]
@@ -62,6 +73,18 @@ class Player:
         return sound
 
     def sound(self, features: Tensor, track: PartialTrack, generator: torch.Generator) -> Tensor:
+        """Play an image: its partials, as much of the sounds' own noise as the track keeps, and new noise for the rest.
+
+        Args:
+            features: ``(channels, n_features, any number of frames)``, 1 is ``track.reference``; frames that are
+                missing are silent, those beyond the sound are not heard.
+            track: Where the partials and the noise lie.
+            generator: Source of the new noise; nothing is drawn where all of the sounds' own is kept.
+
+        Returns:
+            The sound, ``(channels, track.samples)``. Where the track tells a level, the sound has it, but for a gain of
+            4 at most.
+        """
         body = track.samples - track.onset
         n_frames = self.n_frames(track.samples)
         image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
