@@ -9,6 +9,7 @@ from torch import Tensor
 
 from intertone.bench.material import synthetic_pair
 from intertone.errors import InputError
+from intertone.metrics.fusion import Comb, beating
 from intertone.metrics.spectral import log_mel, log_mel_error
 from intertone.representation import HarmonicConfig, HarmonicRepresentation, PhaseConfig
 from intertone.representation.partials import Warped, interpolate_at, oversample, play_partials, turns_of
@@ -254,3 +255,19 @@ def test_what_is_left_of_the_partials_goes_along_with_them(representation: Harmo
     higher = representation.mix_contexts([context], torch.ones(1), median_hz=1.0004 * f0)
     moved = representation.synthesise(features, higher)
     assert (log_mel(moved) - log_mel(sound)).abs().mean() < 0.2
+
+
+def test_partials_that_turn_at_random_do_not_beat_half_way(representation: HarmonicRepresentation) -> None:
+    # each partial of the first sound wanders in phase, none in level; the mean of their phasors would go through zero
+    time = torch.arange(22400, dtype=torch.float64) / RATE
+    walk = torch.randn(6, 1, 57, generator=torch.Generator().manual_seed(0), dtype=torch.float64).cumsum(-1)
+    walk = 0.15 * torch.nn.functional.interpolate(walk, size=len(time), mode="linear")[:, 0]
+    parts = [torch.sin(2 * math.pi * (330 * k * time + walk[k - 1])) / k for k in range(1, 7)]
+    sounds = [(0.2 * torch.stack(parts).sum(0)).float(), tone(330, [0.0, -6, -12, -9, -15, -20], seconds=1.4)]
+    settled = [representation.settle(*representation.analyse(sound)) for sound in sounds]
+    middle = torch.tensor([0.5, 0.5])
+    aligned = representation.align(settled, middle, alignment="onset")
+    features = representation.mix_features([image for image, _ in aligned], middle)
+    context = representation.mix_contexts([context for _, context in aligned], middle)
+    beats = [beating(sound, RATE, Comb(330, 0, 1)) for sound in (*sounds, representation.synthesise(features, context))]
+    assert beats[2] < 0.1

@@ -13,6 +13,9 @@ from intertone.representation.tracks import KeptNoise, PartialTrack, steady_phas
 LONGER = 4
 """Times that the windows are longer in which noise is told from partials that waver."""
 
+CLEAR = 0.5
+"""How clear of noise a partial is, on average, whose phase is its own."""
+
 INAUDIBLE = 0.4
 """Feature that a partial counts at least as in a mixture: 60 dB below the loudest."""
 
@@ -31,7 +34,10 @@ def settle_track(image: Tensor, track: PartialTrack, player: Player) -> tuple[Te
     rows, top_db = player.rows, player.config.top_db
     steady, clear = rows.steady(image, float(track.f0.median()), player.bands)
     row_of = rows.row_of[: track.phase.shape[1]]
-    phase = steady_phase(rows.to_amplitudes(image, track.reference)[:, row_of], track.phase)
+    # a partial that is heard turns as it turns; what noise turns is not the partial's
+    heard = clear.mean(-1, keepdim=True)[:, row_of] > CLEAR
+    steadied = steady_phase(rows.to_amplitudes(image, track.reference)[:, row_of], track.phase)
+    phase = torch.where(heard, track.phase, steadied)
     # what is inaudible must not pull half of a mixture below hearing: it is added as what it is
     faint = image[:, row_of] < INAUDIBLE
     steady[:, : rows.n_partial_rows].clamp_(min=INAUDIBLE)
