@@ -271,3 +271,14 @@ def test_partials_that_turn_at_random_do_not_beat_half_way(representation: Harmo
     context = representation.mix_contexts([context for _, context in aligned], middle)
     beats = [beating(sound, RATE, Comb(330, 0, 1)) for sound in (*sounds, representation.synthesise(features, context))]
     assert beats[2] < 0.1
+
+
+def test_the_louder_noise_gives_way_first(representation: HarmonicRepresentation) -> None:
+    loud, soft = torch.full((1, CONFIG.n_features, 5), 0.8), torch.full((1, CONFIG.n_features, 5), 0.4)
+    rows = slice(CONFIG.n_features - CONFIG.n_noise, None)
+    for share, noise in ((0.0, 0.8), (1.0, 0.4), (0.5, 0.52), (0.75, 0.44)):
+        weights = torch.tensor([1 - share, share])
+        mixed = representation.mix_features([loud, soft], weights)
+        assert torch.allclose(mixed[:, rows], torch.tensor(noise), atol=1e-6)
+        assert torch.allclose(mixed[:, : rows.start], torch.tensor(0.8 - 0.4 * share), atol=1e-6)
+    assert torch.allclose(representation.mix_features([loud, loud, loud], torch.tensor([0.3, 0.3, 0.4])), loud)

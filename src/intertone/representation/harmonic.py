@@ -260,7 +260,7 @@ class HarmonicRepresentation:
     def mix_features(
         self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
     ) -> Tensor:
-        """Return the features between some, in dB, part by part.
+        """Return the features between some, in dB, part by part; of noise the louder gives way first.
 
         Args:
             features: From ``align``.
@@ -275,14 +275,16 @@ class HarmonicRepresentation:
         given = {
             name: weights_over_time((ratios or {}).get(name, weights), n_frames) for name in (*self.parts, "envelope")
         }
+        noise = self.rows.less_noise([image[:, self.parts["noise"]] for image in features], given["noise"])
         if all(torch.equal(given[name], given["envelope"]) for name in self.parts):
-            return _blend(features, given["envelope"])
+            mixed = _blend(features, given["envelope"])
+            return torch.cat([mixed[:, self.parts["harmonics"]], mixed[:, self.parts["noise"]] - noise], 1)
         levels = [self.rows.level(image) for image in features]
         parts = []
         for name, rows in self.parts.items():
             own = [image[:, rows] - level for image, level in zip(features, levels, strict=True)]
             parts.append(_blend(own, given[name]) + _blend(levels, given["envelope"]))
-        return torch.cat(parts, 1).clamp(0, LOUDEST)
+        return torch.cat([parts[0], parts[1] - noise], 1).clamp(0, LOUDEST)
 
     def mix_contexts(
         self,

@@ -1,7 +1,8 @@
 """The rows of the harmonic image: partials above noise, decibels below the loudest row."""
 
 import math
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import combinations, pairwise
 from typing import Literal, Self
 
 import torch
@@ -28,6 +29,9 @@ CLEAR_DB = 15.0
 WINDOW_BINS = 1.5
 """Bandwidth of a Hann window's noise, in bins of its length."""
 
+
+GIVES_WAY = 0.8
+"""By how much noise lies below its mean, over difference and product of weights: half-way a fifth of the difference."""
 
 SILENCE = 1e-6
 """The least reference, so that a silent sound has features too."""
@@ -155,6 +159,22 @@ class ImageRows:
         """
         decibels = (image - 1) * self.config.top_db
         return 1 + 10 * torch.log10((10 ** (decibels / 10)).sum(1, keepdim=True)) / self.config.top_db
+
+    def less_noise(self, noise: Sequence[Tensor], weights: Tensor) -> Tensor:
+        """Return by how much the noise of a mixture lies below the mean of its sounds' noise, in features.
+
+        The mean weighted difference of all pairs: nothing at the ends, nothing between equals. Noise is heard beside
+        partials long before it is as loud: half-way in dB a fused sound would still be as noisy as the noisy one.
+
+        Args:
+            noise: Rows of noise of each sound, ``(channels, n_noise, n_frames)``.
+            weights: ``(n_sounds, n_frames)``.
+        """
+        less = torch.zeros_like(noise[0])
+        for first, second in combinations(range(len(noise)), 2):
+            share = (weights[first] * weights[second]).clamp_min(0).to(less)
+            less += GIVES_WAY * share * (noise[first] - noise[second]).abs()
+        return less
 
     def steady(self, image: Tensor, f0: float, bands: NoiseBands) -> tuple[Tensor, Tensor]:
         """Return an image whose partials keep only what they do slowly, or all together.
