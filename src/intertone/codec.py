@@ -278,13 +278,14 @@ def as_audio(audio: Any) -> Tensor:
     """Return audio as float32.
 
     Args:
-        audio: Tensor or array of floating-point numbers, ``(..., samples)``.
+        audio: Tensor or array of floating-point numbers, ``(samples,)``, ``(channels, samples)`` or
+            ``(batch, channels, samples)``.
 
     Returns:
         The same values, float32.
 
     Raises:
-        InputError: If it is no array of floating-point numbers, holds no sample, or one that is not finite.
+        InputError: If it is no such array, holds no sample, or one that is not finite.
 
     Example:
         >>> as_audio([1, 2])
@@ -298,6 +299,8 @@ def as_audio(audio: Any) -> Tensor:
         raise InputError(f"audio must be an array of floating-point numbers, got {type(audio).__name__}") from None
     if not tensor.is_floating_point():
         raise InputError(f"audio must be floating-point numbers, -1 to 1, got {tensor.dtype}")
+    if not 1 <= tensor.ndim <= 3:
+        raise InputError(f"audio must be (batch, channels, samples) or less, got shape {tuple(tensor.shape)}")
     if not tensor.numel():
         raise InputError(f"audio must hold samples, got shape {tuple(tensor.shape)}")
     tensor = tensor.float()

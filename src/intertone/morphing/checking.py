@@ -6,7 +6,7 @@ from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.morphing.settings import MorphConfig
-from intertone.morphing.weights import Mix, MixCurve, mix_weights
+from intertone.morphing.weights import Mix, MixCurve, is_ratio, mix_weights
 from intertone.representation import PhaseConfig
 
 ATTRIBUTES = ("harmonics", "noise", "envelope", "pitch")
@@ -34,10 +34,10 @@ def check_morph(
     check_pitch(config, ratios, n_sounds)
     if config.even:
         check_even(n_sounds, mixes)
-    for mix in (*mixes, *ratios.values()):
-        weights = mix_weights(mix, n_sounds, frames_per_second=1, n_frames=1)
-        if phase.method == "kept" and mix in mixes and (isinstance(mix, MixCurve) or not at_end(weights)):
-            raise InputError(f"the kept phase belongs to the ends, mix 0 or 1, got mix {mix}")
+    for mix in ratios.values():
+        mix_weights(mix, n_sounds, frames_per_second=1, n_frames=1)
+    for mix in mixes:
+        check_phase(phase, mix, mix_weights(mix, n_sounds, frames_per_second=1, n_frames=1))
 
 
 def check_attributes(ratios: Mapping[str, Mix]) -> None:
@@ -64,6 +64,16 @@ def check_pitch(config: MorphConfig, ratios: Mapping[str, Mix], n_sounds: int) -
         raise InputError(f"a ratio for the pitch goes with pitch free, got pitch {config.pitch}")
 
 
+def check_phase(phase: PhaseConfig | None, mix: Mix, weights: Tensor) -> None:
+    """Refuse to keep the phase of what is not one of the sounds.
+
+    Raises:
+        InputError: If it shall be kept.
+    """
+    if phase is not None and phase.method == "kept" and (isinstance(mix, MixCurve) or not at_end(weights)):
+        raise InputError(f"the kept phase belongs to the ends, mix 0 or 1, got mix {mix}")
+
+
 def check_even(n_sounds: int, mixes: Sequence[Mix]) -> None:
     """Refuse even steps other than from 0 to 1 between two sounds.
 
@@ -72,7 +82,7 @@ def check_even(n_sounds: int, mixes: Sequence[Mix]) -> None:
     """
     for mix in mixes:
         values = mix.ratios if isinstance(mix, MixCurve) else (mix,)
-        if n_sounds != 2 or not all(isinstance(value, int | float) and 0 <= value <= 1 for value in values):
+        if n_sounds != 2 or not all(is_ratio(value) and 0 <= value <= 1 for value in values):
             raise InputError(f"even steps go from 0 to 1 between two sounds, got {n_sounds} sounds, mix {mix}")
 
 

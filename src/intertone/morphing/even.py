@@ -1,6 +1,6 @@
 """Ratios at which a morph changes by equal steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -9,16 +9,24 @@ from torch import Tensor
 from intertone.audio import resample
 from intertone.metrics.spectral import LOG_MEL_16K, log_mel
 from intertone.morphing.checking import check_even
-from intertone.morphing.mixture import morph_sources
+from intertone.morphing.mixture import each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources
 from intertone.morphing.weights import Mix, MixCurve
+from intertone.representation import PhaseConfig
 
 EVEN_STEPS = 11
 """Ratios at which the way between two sounds is measured before it is walked evenly."""
 
 
-def even_mixes(sources: Sources, mixes: Sequence[Mix], config: MorphConfig) -> list[Mix]:
+def even_mixes(
+    sources: Sources,
+    mixes: Sequence[Mix],
+    config: MorphConfig,
+    *,
+    ratios: Mapping[str, Mix] | None = None,
+    phase: PhaseConfig | None = None,
+) -> list[Mix]:
     """Bend ratios so that equal steps are equally large.
 
     The way from the first sound to the second is measured at 11 ratios, as mean differences of log-mel images in dB,
@@ -28,6 +36,8 @@ def even_mixes(sources: Sources, mixes: Sequence[Mix], config: MorphConfig) -> l
         sources: Two sounds.
         mixes: Ratios within 0…1, or curves of such.
         config: As for ``morph``.
+        ratios: As for ``morph``.
+        phase: As for ``morph_sources``.
 
     Returns:
         The bent ratios; 0 and 1 stay.
@@ -40,7 +50,11 @@ def even_mixes(sources: Sources, mixes: Sequence[Mix], config: MorphConfig) -> l
     """
     check_even(len(sources.images), mixes)
     places = np.linspace(0, 1, EVEN_STEPS)
-    sounds = [_heard(morph_sources(sources, float(place), config=config), sources) for place in places]
+
+    def heard(place: float) -> Tensor:
+        return _heard(morph_sources(sources, place, config=config, ratios=ratios, phase=phase), sources)
+
+    sounds = list(each_morph(sources, heard, places.tolist()))
     samples = max(sound.shape[-1] for sound in sounds)
     mels = log_mel(torch.stack([torch.nn.functional.pad(sound, (0, samples - len(sound))) for sound in sounds]))
     steps = (mels[1:] - mels[:-1]).abs().mean((1, 2)).double().numpy()
@@ -50,7 +64,7 @@ def even_mixes(sources: Sources, mixes: Sequence[Mix], config: MorphConfig) -> l
         return float(np.interp(ratio * way[-1], way, places))
 
     return [
-        MixCurve(mix.seconds, tuple(bent(ratio) for ratio in mix.ratios)) if isinstance(mix, MixCurve) else bent(mix)  # type: ignore[arg-type]
+        MixCurve(mix.seconds, tuple(map(bent, mix.ratios))) if isinstance(mix, MixCurve) else bent(float(mix))  # type: ignore[arg-type]
         for mix in mixes
     ]
 

@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from intertone.codec import Codec
+from intertone.errors import InputError
+from intertone.morphing.settings import MorphConfig
 from intertone.representation import HarmonicConfig, Representation
 from intertone.representation.fused import FusedSpectrogram
 from intertone.representation.recognition import LEAST_MEASURE, recognise
@@ -36,7 +38,7 @@ def find_unpitched(codec: Codec, features: Tensor, context: Any) -> str | None:
 
 
 def show_unpitched(codec: Codec, sounds: Sequence[Tensor], unpitched: str) -> tuple[Representation, Images]:
-    """Show sounds as spectrograms that need no pitch, and log it.
+    """Show sounds as spectrograms that need no pitch, and warn of it.
 
     Args:
         codec: The codec, whose network is not used.
@@ -48,6 +50,27 @@ def show_unpitched(codec: Codec, sounds: Sequence[Tensor], unpitched: str) -> tu
     """
     needed = "one pitch takes a measure of %.2f and a single comb"
     text = f"%s; {needed}: all sounds are mixed as spectrograms, without the network"
-    logger.info(text, unpitched, LEAST_MEASURE)
+    logger.warning(text, unpitched, LEAST_MEASURE)
     representation = FusedSpectrogram(codec.sample_rate)
     return representation, tuple(representation.analyse(sound) for sound in sounds)
+
+
+def warn_of_ignored(config: MorphConfig) -> None:
+    """Warn of settings that were given and say nothing where sounds are mixed as spectrograms.
+
+    Args:
+        config: As given; what was left at its default is not named.
+
+    Raises:
+        InputError: If the network alone shall be heard.
+    """
+    if config.network == "alone":
+        raise InputError("the network alone can be heard of sounds that each have one pitch, got one that has not")
+    given = config.model_fields_set & {"strength", "register_strength"}
+    if config.network == "carried":
+        given.add("network")
+    if config.alignment == "envelope":
+        given |= config.model_fields_set & {"alignment"}
+    if given:
+        named = ", ".join(f"{name} {getattr(config, name)}" for name in sorted(given))
+        logger.warning("without the network, and onset on onset at most: %s is ignored", named)

@@ -1,19 +1,25 @@
 """What lies between sounds that were analysed: brought to one time, mixed, made sound, as loud as lies between."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.loudness import integrated_loudness
-from intertone.morphing.checking import at_end, check_attributes, check_pitch
+from intertone.morphing.checking import at_end, check_attributes, check_phase, check_pitch
 from intertone.morphing.network import decode_mixture, network_adds
 from intertone.morphing.settings import MorphConfig, note_hz
 from intertone.morphing.sources import Sources, require_pitch
-from intertone.morphing.weights import Mix, MixCurve, mix_weights
+from intertone.morphing.weights import Mix, MixCurve, find_span, mix_weights
+from intertone.parallel import side_by_side
 from intertone.representation import PhaseConfig
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 MOST_GAIN_DB = 24.0
 """What a morph is made louder by at most."""
@@ -46,16 +52,17 @@ def morph_sources(
         InputError: As ``morph``, or if a spectrogram shall be held.
     """
     config, ratios = config or MorphConfig(), ratios or {}
-    check_needs(sources, config)
+    check_needs(sources, config, ratios)
     check_attributes(ratios)
     check_pitch(config, ratios, len(sources.images))
     representation, codec = sources.representation, sources.codec
-    weights = _weights(sources, mix)
-    own = {name: _weights(sources, value) for name, value in ratios.items()}
-    timing = own.get("envelope", weights)
     if config.hold_seconds is not None and not representation.bends_time:
         raise InputError("a sound that is held must be shown by a codec that hears pitch, not by one of spectrograms")
-    aligned = representation.align(sources.images, timing, alignment=config.alignment, hold_seconds=config.hold_seconds)
+    weights, own = _weights(sources, mix, ratios, config)
+    check_phase(phase, mix, weights)
+    aligned = representation.align(
+        sources.images, weights, ratios=own, alignment=config.alignment, hold_seconds=config.hold_seconds
+    )
     features, contexts = [image for image, _ in aligned], [context for _, context in aligned]
     pitch = _pitch_weights(config, len(features), own.get("pitch", weights) if config.pitch == "free" else weights)
     context = representation.mix_contexts(contexts, weights, pitch=pitch, median_hz=note_hz(config.pitch))
@@ -67,28 +74,56 @@ def morph_sources(
     if network == "carried":
         shares = {"between": config.strength, "register": config.register_strength}
         mixed = mixed + network_adds(codec, features, contexts, context, weights, own, **shares)
-    if phase is not None and phase.method == "kept":  # at an end: the sound's own context
-        context = contexts[int(weights.argmax())]
+    if phase is not None and phase.method == "kept":  # at an end, where what bends time is the sound itself anyhow
+        context, phase = (context, None) if representation.bends_time else (contexts[int(weights.argmax())], phase)
     sound = representation.synthesise(mixed, context, phase=phase, generator=generator).cpu()
     itself = at_end(weights) and note_hz(config.pitch) is None and config.hold_seconds is None
+    itself = itself and all(torch.equal(each, weights) for each in (pitch, *own.values()))
     if representation.bends_time and not itself and not sources.unpitched:
         sound = _levelled(sound, sources, own.get("envelope", weights))
     sound = sound.reshape(*sources.leading, -1)
-    if at_end(weights) and torch.equal(timing, weights) and config.hold_seconds is None:
+    if at_end(weights) and torch.equal(own.get("envelope", weights), weights) and config.hold_seconds is None:
         return sound[..., : sources.sounds[int(weights.argmax())].shape[-1]]  # without another's length of silence
     return sound
 
 
-def check_needs(sources: Sources, config: MorphConfig) -> None:
-    """Refuse what takes sounds of one pitch, where one has none."""
-    if note_hz(config.pitch) is not None or config.hold_seconds is not None:
+def check_needs(sources: Sources, config: MorphConfig, ratios: Mapping[str, Mix]) -> None:
+    """Refuse what takes sounds of one pitch, where one has none.
+
+    Raises:
+        InputError: If a pitch is chosen, the sound is held, or partials, noise or pitch have a ratio of their own.
+    """
+    if config.pitch not in ("glide", "free") or config.hold_seconds is not None or set(ratios) - {"envelope"}:
         require_pitch(sources)
 
 
-def _weights(sources: Sources, mix: Mix) -> Tensor:
-    rate = sources.frames_per_second
-    last = mix.seconds[-1] if isinstance(mix, MixCurve) else 0
-    return mix_weights(mix, len(sources.images), frames_per_second=rate, n_frames=2 + math.ceil(last * rate))
+def each_morph(sources: Sources, make: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Yield what ``make`` makes of each item, several at a time where that is faster.
+
+    A network that makes all that is heard keeps all processors busy by itself.
+    """
+    return side_by_side(make, items) if sources.representation.bends_time else map(make, items)
+
+
+def _weights(
+    sources: Sources, mix: Mix, ratios: Mapping[str, Mix], config: MorphConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return how much each sound counts, and that of single attributes; of curves at each column of the result."""
+    rate, n_sounds = sources.frames_per_second, len(sources.images)
+
+    def span(weights: Tensor) -> tuple[float, float]:
+        hold = config.hold_seconds
+        return sources.representation.span(sources.images, weights, alignment=config.alignment, hold_seconds=hold)
+
+    timing = ratios.get("envelope", mix)
+    if isinstance(timing, MixCurve):
+        mix_weights(timing, n_sounds, frames_per_second=rate, n_frames=1)
+        first, end = find_span(timing, span, frames_per_second=rate)
+    else:
+        first, end = span(mix_weights(timing, n_sounds, frames_per_second=rate, n_frames=1))
+    n_frames = 1 + math.ceil(max(0.0, end - first) * rate)
+    weighed = partial(mix_weights, n_sounds=n_sounds, frames_per_second=rate, n_frames=n_frames, first_seconds=first)
+    return weighed(mix), {name: weighed(value) for name, value in ratios.items()}
 
 
 def _pitch_weights(config: MorphConfig, n_sounds: int, weights: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.morphing.checking import check_morph
 from intertone.morphing.even import even_mixes
-from intertone.morphing.mixture import check_needs, morph_sources
+from intertone.morphing.fallback import warn_of_ignored
+from intertone.morphing.mixture import check_needs, each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds
 from intertone.morphing.weights import Mix
-from intertone.parallel import side_by_side
 from intertone.representation import PhaseConfig
 
 
@@ -99,10 +99,13 @@ def morph_steps(
     config, phase, ratios = config or MorphConfig(), phase or PhaseConfig(), ratios or {}
     check_morph(len(sounds), mixes, config=config, ratios=ratios, phase=phase)
     sources = analyse_sounds(codec, *sounds)
-    check_needs(sources, config)
+    check_needs(sources, config, ratios)
+    if sources.unpitched is not None:
+        warn_of_ignored(config)
+    found = None if sources.representation.bends_time else phase
     if config.even:
-        mixes = even_mixes(sources, mixes, config)
-    return _steps(sources, mixes, config, ratios, phase, generator or torch.Generator().manual_seed(0))
+        mixes = even_mixes(sources, mixes, config, ratios=ratios, phase=found)
+    return _steps(sources, mixes, config, ratios, found, generator or torch.Generator().manual_seed(0))
 
 
 def _steps(
@@ -110,18 +113,16 @@ def _steps(
     mixes: Sequence[Mix],
     config: MorphConfig,
     ratios: Mapping[str, Mix],
-    phase: PhaseConfig,
+    phase: PhaseConfig | None,
     generator: torch.Generator,
 ) -> Iterator[Tensor]:
     start = generator.get_state()
-    found = None if sources.representation.bends_time else phase
 
     def at(mix: Mix) -> tuple[Tensor, Tensor]:
         own = torch.Generator(generator.device).set_state(start)
-        sound = morph_sources(sources, mix, config=config, ratios=ratios, phase=found, generator=own)
+        sound = morph_sources(sources, mix, config=config, ratios=ratios, phase=phase, generator=own)
         return sound, own.get_state()
 
-    # a network that makes all that is heard is worth all processors, one morph after the other
-    for sound, state in side_by_side(at, mixes) if sources.representation.bends_time else map(at, mixes):
+    for sound, state in each_morph(sources, at, mixes):
         generator.set_state(state)
         yield sound

@@ -2,8 +2,10 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
+from typing import TypeGuard, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +19,19 @@ FARTHEST = 0.5
 
 SUM_TOLERANCE = 1e-6
 
+HALVINGS = 24
+"""Of the range in which the mean of a curve lies, until it is found."""
+
 
 @dataclass(frozen=True)
 class MixCurve:
     """A ratio that changes over time: straight lines between points, the ends held.
 
+    What is one number for the whole sound, such as its length or the place of its onset, follows the mean of the ratio
+    from the onset to the end.
+
     Attributes:
-        seconds: Of each point, rising.
+        seconds: Of each point, rising, from the start of the result.
         ratios: At each point; 0 is A, 1 is B.
     """
 
@@ -94,7 +102,9 @@ def parse_mix(text: str) -> Mix:
     )
 
 
-def mix_weights(mix: Mix, n_sounds: int, *, frames_per_second: float, n_frames: int) -> Tensor:
+def mix_weights(
+    mix: Mix, n_sounds: int, *, frames_per_second: float, n_frames: int, first_seconds: float = 0.0
+) -> Tensor:
     """Return how much each sound counts.
 
     Args:
@@ -102,6 +112,7 @@ def mix_weights(mix: Mix, n_sounds: int, *, frames_per_second: float, n_frames: 
         n_sounds: How many sounds there are.
         frames_per_second: For a curve: frames of the weights.
         n_frames: For a curve: how many.
+        first_seconds: For a curve: where the first of them lies.
 
     Returns:
         ``(n_sounds,)``, or for a curve ``(n_sounds, n_frames)``, float64, summing to 1.
@@ -118,21 +129,61 @@ def mix_weights(mix: Mix, n_sounds: int, *, frames_per_second: float, n_frames: 
     """
     if isinstance(mix, MixCurve):
         _check_two(n_sounds, "a curve")
-        ratio = mix.at(np.arange(max(1, n_frames)) / frames_per_second)
-        return torch.stack([1 - ratio, ratio])
-    if isinstance(mix, int | float):
+        ratios = mix.at(first_seconds + np.arange(max(1, n_frames)) / frames_per_second)
+        return torch.stack([1 - ratios, ratios])
+    if is_ratio(mix):
         _check_two(n_sounds, "one ratio")
-        _check_ratio(float(mix))
-        return torch.tensor([1 - mix, mix], dtype=torch.float64)
-    if len(mix) != n_sounds:
-        raise InputError(f"there must be one weight for each of {n_sounds} sounds, got {len(mix)}")
-    total = math.fsum(mix)
-    if not all(math.isfinite(weight) for weight in mix) or not total > SUM_TOLERANCE:
-        raise InputError(f"weights must be finite and have a sum above 0, got {', '.join(f'{w:g}' for w in mix)}")
-    weights = [weight / total for weight in mix]
-    for weight in weights:
-        _check_ratio(weight)
-    return torch.tensor(weights, dtype=torch.float64)
+        ratio = float(mix)
+        _check_ratio(ratio)
+        return torch.tensor([1 - ratio, ratio], dtype=torch.float64)
+    given = [float(weight) for weight in cast(Sequence[float], mix)]
+    if len(given) != n_sounds:
+        raise InputError(f"there must be one weight for each of {n_sounds} sounds, got {len(given)}")
+    total = math.fsum(given)
+    if not all(math.isfinite(weight) for weight in given) or not total > SUM_TOLERANCE:
+        raise InputError(f"weights must be finite and have a sum above 0, got {', '.join(f'{w:g}' for w in given)}")
+    shares = [weight / total for weight in given]
+    for share in shares:
+        _check_ratio(share)
+    return torch.tensor(shares, dtype=torch.float64)
+
+
+def find_span(
+    curve: MixCurve, span: Callable[[Tensor], tuple[float, float]], *, frames_per_second: float
+) -> tuple[float, float]:
+    """Return where a sound begins and ends whose length depends on the mean of a curve, which depends on its length.
+
+    Args:
+        curve: The ratio.
+        span: Called with weights, ``(2,)``; returns first and last second of what they make.
+        frames_per_second: At which the mean is taken.
+
+    Returns:
+        ``(first, end)``, seconds: such that ``span`` of the mean between them gives them.
+
+    Example:
+        >>> curve = MixCurve((0, 1), (0, 1))  # from a sound of 2 s to one of 4 s
+        >>> _, end = find_span(curve, lambda weights: (0.0, 2 + 2 * float(weights[1])), frames_per_second=1000)
+        >>> round(end, 2)  # 2 + 2 · (1 - 0.5 / 3.73)
+        3.73
+    """
+    low, high = min(curve.ratios), max(curve.ratios)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        first, end = span(torch.tensor([1 - middle, middle], dtype=torch.float64))
+        times = np.arange(first, max(end, first) + 0.5 / frames_per_second, 1 / frames_per_second)
+        low, high = (middle, high) if float(curve.at(times).mean()) > middle else (low, middle)
+    return first, end
+
+
+def is_ratio(mix: Mix) -> TypeGuard[float]:
+    """Tell whether a mix is one real number, of whatever type.
+
+    Example:
+        >>> is_ratio(np.float32(0.5)), is_ratio(torch.tensor(0.5)), is_ratio((0.5, 0.5))
+        (True, True, False)
+    """
+    return isinstance(mix, Real) or getattr(mix, "ndim", None) == 0
 
 
 def _check_two(n_sounds: int, what: str) -> None:

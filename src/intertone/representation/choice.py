@@ -88,11 +88,22 @@ class Representation(Protocol):
     def settle(self, features: Tensor, context: Any) -> tuple[Tensor, Any]:
         """Bring an analysed sound into the form in which it can be mixed; it sounds as before."""
 
+    def span(
+        self,
+        images: Sequence[tuple[Tensor, Any]],
+        weights: Tensor,
+        *,
+        alignment: Alignment,
+        hold_seconds: float | None = None,
+    ) -> tuple[float, float]:
+        """Return where the first column of a mixture lies, and its end: seconds from the mixture's start."""
+
     def align(
         self,
         images: Sequence[tuple[Tensor, Any]],
         weights: Tensor,
         *,
+        ratios: Mapping[str, Tensor] | None = None,
         alignment: Alignment,
         hold_seconds: float | None = None,
     ) -> list[tuple[Tensor, Any]]:

@@ -198,11 +198,33 @@ class FusedSpectrogram:
         """Return both as they are."""
         return features, context
 
+    def span(
+        self,
+        images: Sequence[tuple[Tensor, FusedContext]],
+        weights: Tensor,
+        *,
+        alignment: Alignment = "envelope",
+        hold_seconds: float | None = None,
+    ) -> tuple[float, float]:
+        """Return where the first column of a mixture lies, which is its start, and its end, seconds.
+
+        Args:
+            images: As for ``align``.
+            weights: As for ``align``, ``(n_sounds,)``.
+            alignment: As for ``align``.
+            hold_seconds: None.
+
+        Returns:
+            ``(first, end)``.
+        """
+        return 0.0, self._moves(images, weights, alignment)[1] / self.sample_rate
+
     def align(
         self,
         images: Sequence[tuple[Tensor, FusedContext]],
         weights: Tensor,
         *,
+        ratios: Mapping[str, Tensor] | None = None,
         alignment: Alignment = "envelope",
         hold_seconds: float | None = None,
     ) -> list[tuple[Tensor, FusedContext]]:
@@ -212,6 +234,7 @@ class FusedSpectrogram:
             images: Features and context of each, from ``analyse``; equal batches and channels.
             weights: How much each sound counts, ``(n_sounds,)`` or ``(n_sounds, n_frames)``: the common onset lies
                 between theirs.
+            ratios: Weights of single attributes; here ``envelope`` says where the common onset lies.
             alignment: ``none`` leaves the sounds where they are; time is not bent.
             hold_seconds: None.
 
@@ -223,12 +246,8 @@ class FusedSpectrogram:
         """
         if hold_seconds is not None:
             raise InputError("a sound that is held must have one pitch, got one that has not")
-        shares = weights.double().reshape(len(images), -1).mean(1)
-        onsets = torch.tensor([context.onsets[0] for _, context in images], dtype=torch.float64)
-        common = (shares @ onsets).round().clamp_min(0)
-        moves = (common - onsets).int() if alignment != "none" else torch.zeros(onsets.shape, dtype=torch.int32)
+        moves, longest = self._moves(images, (ratios or {}).get("envelope", weights), alignment)
         sounds = [context.sounds[0] for _, context in images]
-        longest = max(sound.shape[-1] + int(move.max()) for sound, move in zip(sounds, moves, strict=True))
         aligned = []
         for (features, context), sound, move in zip(images, sounds, moves.tolist(), strict=True):
             if any(move) or sound.shape[-1] != longest:
@@ -312,6 +331,17 @@ class FusedSpectrogram:
             wanted = sum(share * level for share, level in zip(weights.tolist(), levels, strict=True))
             levelled.append(sound * min(math.exp(wanted) / loudest(sound, length), MOST_GAIN))
         return torch.stack(levelled)
+
+    def _moves(
+        self, images: Sequence[tuple[Tensor, FusedContext]], weights: Tensor, alignment: Alignment
+    ) -> tuple[Tensor, int]:
+        """Return by how many samples each sound is moved, ``(n_sounds, batch)``, and where the last of them ends."""
+        shares = weights.double().reshape(len(images), -1).mean(1)
+        onsets = torch.tensor([context.onsets[0] for _, context in images], dtype=torch.float64)
+        common = (shares @ onsets).round().clamp_min(0)
+        moves = (common - onsets).int() if alignment != "none" else torch.zeros(onsets.shape, dtype=torch.int32)
+        ends = [context.sounds[0].shape[-1] + int(move.max()) for (_, context), move in zip(images, moves, strict=True)]
+        return moves, max(ends)
 
     def _show(self, sounds: Tensor, reference: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the features of ``(batch, channels, samples)`` and the reference of each sound."""

@@ -1,35 +1,21 @@
 """The harmonic image: how loud each partial and each band of noise is over time; where they lie is told apart."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.representation.free import find_free_partials, measure_free_partials
-from intertone.representation.holding import hold_track
-from intertone.representation.image import LOUDEST, HarmonicConfig, loudest
-from intertone.representation.measuring import measure_partials
-from intertone.representation.pairing import pair_partials
+from intertone.errors import InputError
+from intertone.representation.aligning import align_images
+from intertone.representation.describing import describe_sound
+from intertone.representation.image import LOUDEST, HarmonicConfig
 from intertone.representation.phasing import PhaseConfig
-from intertone.representation.planning import plan_time
+from intertone.representation.planning import common_span
 from intertone.representation.playing import Player
 from intertone.representation.settling import settle_track
-from intertone.representation.timeline import Alignment, at_positions, held, weights_over_time
-from intertone.representation.tracks import (
-    HarmonicContext,
-    KeptNoise,
-    PartialTrack,
-    mix_tracks,
-    retime_track,
-)
-from intertone.representation.tuning import find_onset, find_pitch
-
-NOISY, LITTLE_NOISE, LESS_NOISE = 0.02, 0.3, 0.5
-"""Where harmonics leave more than the first share of the energy, free partials are tried; they must leave less than the
-second, and than the third of what harmonics left."""
+from intertone.representation.timeline import Alignment, weighted_sum, weights_over_time
+from intertone.representation.tracks import HarmonicContext, mix_tracks
 
 
 class HarmonicRepresentation:
@@ -137,7 +123,7 @@ class HarmonicRepresentation:
             raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
         device = audio.device
         sounds = audio.detach().cpu().float().reshape(*(1,) * (3 - audio.ndim), *audio.shape)
-        found = [self._analyse_one(sound, f0) for sound in sounds]
+        found = [describe_sound(sound, self.player, f0) for sound in sounds]
         context = HarmonicContext(tuple(track for _, track in found), tuple(audio.shape[:-1]))
         return torch.cat([image for image, _ in found]).to(device), context
 
@@ -200,11 +186,36 @@ class HarmonicRepresentation:
         found = torch.cat([image for image, _ in settled]).to(features.device)
         return found, replace(context, tracks=tuple(track for _, track in settled))
 
+    def span(
+        self,
+        images: Sequence[tuple[Tensor, HarmonicContext]],
+        weights: Tensor,
+        *,
+        alignment: Alignment = "envelope",
+        hold_seconds: float | None = None,
+    ) -> tuple[float, float]:
+        """Return where the first column of a mixture lies, and its end: seconds from the mixture's start.
+
+        Args:
+            images: As for ``align``; of a batch the first mixture counts.
+            weights: Of the mixture's time, ``(n_sounds,)``.
+            alignment: As for ``align``.
+            hold_seconds: As for ``align``; then the beginning of the release counts as the end.
+
+        Returns:
+            ``(first, end)``.
+        """
+        tracks, shares = [context.tracks[0] for _, context in images], weights.tolist()
+        held_samples = hold_seconds and hold_seconds * self.sample_rate
+        first, end = common_span(tracks, shares, alignment, held_samples=held_samples)
+        return first / self.sample_rate, end / self.sample_rate
+
     def align(
         self,
         images: Sequence[tuple[Tensor, HarmonicContext]],
         weights: Tensor,
         *,
+        ratios: Mapping[str, Tensor] | None = None,
         alignment: Alignment = "envelope",
         hold_seconds: float | None = None,
     ) -> list[tuple[Tensor, HarmonicContext]]:
@@ -214,6 +225,8 @@ class HarmonicRepresentation:
             images: Features and context of each, from ``settle``; equal batches and channels.
             weights: How much each sound counts, ``(n_sounds,)``, or frame by frame ``(n_sounds, n_frames)``; the last
                 frame is held. Each column sums to 1.
+            ratios: Weights of single attributes: ``envelope`` says where the mixture's time lies, ``noise`` how much of
+                the sounds' own is kept.
             alignment: ``none`` leaves the sounds where they are; ``onset`` lays onset on onset; ``envelope`` also
                 interpolates attack, sustain and release.
             hold_seconds: From onset to release, with ``envelope``; each sustain is made so long, see
@@ -222,40 +235,14 @@ class HarmonicRepresentation:
         Returns:
             Features and context of each, of equal length.
         """
-        overall = weights_over_time(weights, 1).mean(1) if weights.ndim == 1 else weights.double().mean(1)
-        images = pair_partials(images, self.config.n_harmonics)
-        n_batch = len(images[0][1].tracks)
-        shown = [features.detach().cpu().float().unflatten(0, (n_batch, -1)) for features, _ in images]
-        plans = [
-            plan_time(
-                [context.tracks[item] for _, context in images],
-                [self.rows.level(image[item]).amax((0, 1)) * self.config.top_db for image in shown],
-                overall.tolist(),
-                alignment,
-                hop_length=self.config.hop_length,
-                hold_frames=hold_seconds and hold_seconds * self.sample_rate / self.config.hop_length,
-            )
-            for item in range(n_batch)
-        ]
-        longest = max(plan.samples for plan in plans)
-        n_frames = self.n_frames(longest)
-        full = weights_over_time(weights, n_frames)
-        aligned = []
-        for index, (features, context) in enumerate(images):
-            rows, tracks = [], []
-            for track, image, plan in zip(context.tracks, shown[index], plans, strict=True):
-                places = plan.maps[index](n_frames)
-                moved = retime_track(
-                    track, places, full[index],
-                    samples=longest, onset=plan.onset, hop_length=self.config.hop_length,
-                )  # fmt: skip
-                if hold_seconds is not None:
-                    moved = hold_track(moved, track, places, plan.releases[index])
-                tracks.append(moved)
-                inside = (places >= 0) & (places <= image.shape[-1] - 1)
-                rows.append(at_positions(image, places) * inside)
-            aligned.append((torch.cat(rows).to(features.device), replace(context, tracks=tuple(tracks), edited=True)))
-        return aligned
+        return align_images(
+            images,
+            weights,
+            self.player,
+            ratios=ratios or {},
+            alignment=alignment,
+            hold_seconds=hold_seconds,
+        )
 
     def mix_features(
         self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
@@ -277,13 +264,13 @@ class HarmonicRepresentation:
         }
         noise = self.rows.less_noise([image[:, self.parts["noise"]] for image in features], given["noise"])
         if all(torch.equal(given[name], given["envelope"]) for name in self.parts):
-            mixed = _blend(features, given["envelope"])
+            mixed = weighted_sum(features, given["envelope"])
             return torch.cat([mixed[:, self.parts["harmonics"]], mixed[:, self.parts["noise"]] - noise], 1)
         levels = [self.rows.level(image) for image in features]
         parts = []
         for name, rows in self.parts.items():
             own = [image[:, rows] - level for image, level in zip(features, levels, strict=True)]
-            parts.append(_blend(own, given[name]) + _blend(levels, given["envelope"]))
+            parts.append(weighted_sum(own, given[name]) + weighted_sum(levels, given["envelope"]))
         return torch.cat([parts[0], parts[1] - noise], 1).clamp(0, LOUDEST)
 
     def mix_contexts(
@@ -304,6 +291,9 @@ class HarmonicRepresentation:
 
         Returns:
             A context that counts as edited.
+
+        Raises:
+            InputError: If the pitch is so high that nothing is played.
         """
         n_frames = len(contexts[0].tracks[0].f0)
         full, tuned = (
@@ -314,80 +304,10 @@ class HarmonicRepresentation:
             mix_tracks(group, full, pitch=tuned, median_hz=median_hz)
             for group in zip(*(context.tracks for context in contexts), strict=True)
         )
+        highest = max(float(track.f0.median()) for context in contexts for track in context.tracks)
+        for track in tracks:
+            if (found := float(track.f0.median())) > max(self.config.f_max, highest):
+                raise InputError(
+                    f"a pitch must be at most {self.config.f_max:g} Hz with this codec, got {found:.0f} Hz"
+                )
         return replace(contexts[0], tracks=tracks, edited=True)
-
-    def _analyse_one(self, sound: Tensor, f0: Tensor | None) -> tuple[Tensor, PartialTrack]:
-        hop, onset = self.config.hop_length, find_onset(sound, self.sample_rate)
-        body = sound[:, onset:]
-        if f0 is not None:
-            known = at_positions(f0.double(), torch.arange(self.n_frames(body.shape[-1])) + onset / hop)
-            return self._describe(sound, onset, *measure_partials(body, known, self.config))
-        found, periodicity = find_pitch(body, self.sample_rate, hop)
-        image, track = self._describe(sound, onset, *measure_partials(body, found, self.config))
-        if (rest := _noise_share(track, body)) > NOISY:
-            freely = self._analyse_freely(sound, track)
-            if freely is not None and _noise_share(freely[1], body) < min(LESS_NOISE * rest, LITTLE_NOISE):
-                image, track = freely
-        return image, replace(track, periodicity=periodicity)
-
-    def _analyse_freely(self, sound: Tensor, track: PartialTrack) -> tuple[Tensor, PartialTrack] | None:
-        """Return image and track of a sound of free partials, or None where there are none that explain it."""
-        body = sound[:, track.onset :]
-        shown = self.n_frames(body.shape[-1])
-        found = find_free_partials(body, float(track.f0[:shown].median()), track.inharmonicity, self.config)
-        if found is None:
-            return None
-        f0 = torch.full((shown,), found[0], dtype=torch.float64)
-        amplitudes = measure_free_partials(body, found[1], f0, self.config)
-        return self._describe(sound, track.onset, f0, 0.0, amplitudes, found[1])
-
-    def _describe(
-        self,
-        sound: Tensor,
-        onset: int,
-        f0: Tensor,
-        inharmonicity: float,
-        amplitudes: Tensor,
-        ratios: Tensor | None = None,
-    ) -> tuple[Tensor, PartialTrack]:
-        """Return image and track of a sound whose partials are measured."""
-        config, samples = self.config, sound.shape[-1]
-        body, n_frames = sound[:, onset:], self.n_frames(samples)
-        levels = amplitudes.abs()
-        reference = loudest(body, 2 * config.hop_length)
-        rows = self.rows.partial_rows(levels)
-        inside = torch.arange(n_frames) < rows.shape[-1]
-        partials = self.rows.to_features(held(rows, n_frames) * inside, reference)
-        turned = torch.from_numpy(np.unwrap(amplitudes.angle().numpy(), axis=-1)).float() / (2 * math.pi)
-        track = PartialTrack(
-            samples=samples,
-            onset=onset,
-            reference=reference,
-            f0=held(f0, n_frames),
-            inharmonicity=inharmonicity,
-            phase=held(turned, n_frames),
-            detail=self.rows.detail(levels, rows),
-            noise=(),
-            ratios=ratios,
-        )
-        noise = body - self.player.partials(self.rows.to_amplitudes(partials, reference), track)
-        between = self.bands.between(f0, track.multiples(len(self.rows.row_of) + 1).sort().values)
-        powers = self.bands.powers(self.bands.spectrum(noise), between)
-        bands = self.rows.to_features(held((2 * powers).sqrt(), n_frames) * inside, reference)
-        # the powers that the features show, so that noise is not changed where they are not
-        shown = self.rows.to_amplitudes(bands, reference).square() / 2
-        kept = KeptNoise(noise, sound[:, :onset], shown, torch.ones(n_frames), track.f0)
-        return torch.cat([partials, bands], 1), replace(track, noise=(kept,), level=float(sound.square().mean().sqrt()))
-
-
-def _noise_share(track: PartialTrack, body: Tensor) -> float:
-    (kept,) = track.noise
-    return float(kept.sound.square().sum() / body.square().sum().clamp_min(1e-30))
-
-
-def _blend(values: Sequence[Tensor], weights: Tensor) -> Tensor:
-    total = torch.zeros_like(values[0])
-    for row, value in zip(weights, values, strict=True):
-        if bool(row.any()):
-            total = total + row.to(value) * value
-    return total

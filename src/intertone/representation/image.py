@@ -8,11 +8,12 @@ from typing import Literal, Self
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
-from torch.nn.functional import conv1d, pad
+from torch.nn.functional import pad
 
 from intertone.config import Settings
 from intertone.representation.noise import NoiseBands
 from intertone.representation.partials import SHORTEST_SECONDS, TURNS
+from intertone.representation.timeline import averaged
 
 LOWEST = 27.5
 """Hz of the lowest note whose partials reach ``f_max``: A0."""
@@ -190,9 +191,9 @@ class ImageRows:
         rows, noise = image[:, : self.n_partial_rows], image[:, self.n_partial_rows :]
         level = self.level(image)
         own = rows - level
-        slow, slower = (_average(own, n) for n in (STEADY_FRAMES, WEAK_FRAMES))
+        slow, slower = (averaged(own, n) for n in (STEADY_FRAMES, WEAK_FRAMES))
         clear = (
-            (_average(rows, WEAK_FRAMES) - _average(self._under(noise, f0, bands), WEAK_FRAMES))
+            (averaged(rows, WEAK_FRAMES) - averaged(self._under(noise, f0, bands), WEAK_FRAMES))
             * self.config.top_db
             / CLEAR_DB
         ).clamp(0, 1)
@@ -214,9 +215,3 @@ def loudest(body: Tensor, length: int) -> float:
     length = min(length, body.shape[-1])
     total = pad(body.double().square().cumsum(-1), (1, 0))
     return max(math.sqrt(2 * float((total[:, length:] - total[:, :-length]).max()) / length), SILENCE)
-
-
-def _average(values: Tensor, n_frames: int) -> Tensor:
-    kernel = torch.hann_window(n_frames + 2, periodic=False)[1:-1]
-    padded = pad(values.flatten(0, 1)[:, None], (n_frames // 2,) * 2, mode="replicate")
-    return conv1d(padded, (kernel / kernel.sum())[None, None])[:, 0].unflatten(0, values.shape[:2])

@@ -58,11 +58,10 @@ def plan_time(
         raise ValueError(f"a sound that is held must be aligned by its envelope, got {alignment}")
     bodies = [track.samples - track.onset for track in tracks]
     ends = [body / hop_length for body in bodies]
+    onset = _common_onset(tracks, weights, alignment)
     if alignment == "none":
-        onset = min(track.onset for track in tracks)
         shifts = [(track.onset - onset) / hop_length for track in tracks]
         return Plan(max(track.samples for track in tracks), onset, [partial(_shifted, shift=s) for s in shifts], ends)
-    onset = max(0, round(sum(weight * track.onset for weight, track in zip(weights, tracks, strict=True))))
     if alignment == "onset":
         return Plan(onset + max(bodies), onset, [_shifted] * len(tracks), ends)
     marks = settle_releases([find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)])
@@ -75,6 +74,39 @@ def plan_time(
             for own, level, track in zip(marks, levels, tracks, strict=True)
         ]
     return Plan(onset + max(1, round(common.end * hop_length)), onset, maps, [own.release for own in marks])
+
+
+def common_span(
+    tracks: Sequence[PartialTrack],
+    weights: Sequence[float],
+    alignment: Alignment,
+    *,
+    held_samples: float | None = None,
+) -> tuple[int, float]:
+    """Return where sounds begin and end together, samples, without looking for their landmarks.
+
+    Args:
+        tracks: Of each sound.
+        weights: How much each counts, summing to 1.
+        alignment: As for ``plan_time``.
+        held_samples: From onset to release; then the end is that of the sustain.
+
+    Returns:
+        ``(onset, end)``.
+    """
+    onset, bodies = _common_onset(tracks, weights, alignment), [track.samples - track.onset for track in tracks]
+    if alignment == "none":
+        return onset, max(track.samples for track in tracks)
+    if alignment == "onset":
+        return onset, onset + max(bodies)
+    between = max(sum(weight * body for weight, body in zip(weights, bodies, strict=True)), 0.1 * min(bodies))
+    return onset, onset + (between if held_samples is None else held_samples)
+
+
+def _common_onset(tracks: Sequence[PartialTrack], weights: Sequence[float], alignment: Alignment) -> int:
+    if alignment == "none":  # the earliest that is heard
+        return min(track.onset for weight, track in zip(weights, tracks, strict=True) if weight)
+    return max(0, round(sum(weight * track.onset for weight, track in zip(weights, tracks, strict=True))))
 
 
 def _shifted(n_frames: int, shift: float = 0.0) -> Tensor:

@@ -11,7 +11,7 @@ from intertone.representation.image import HarmonicConfig, ImageRows
 from intertone.representation.noise import NoiseBands
 from intertone.representation.partials import play_partials, turns_of
 from intertone.representation.timeline import at_positions, held
-from intertone.representation.tracks import KeptNoise, PartialTrack
+from intertone.representation.tracks import KeptNoise, PartialTrack, kinship
 from intertone.representation.tuning import stretched
 
 MOST_GAIN = 4.0
@@ -93,7 +93,10 @@ class Player:
         shown = self.n_frames(body)
         powers = amplitude[:, self.rows.n_partial_rows :, :shown].square() / 2
         gains = self.bands.gains(powers)
-        rest = (1 - sum((noise.share[:shown].square() for noise in track.noise), torch.zeros(shown))).clamp_min(0)
+        rest = torch.ones(shown)
+        if track.noise:
+            shares = torch.stack([noise.share[:shown].double() for noise in track.noise])
+            rest = (1 - (shares * (kinship(track.noise) @ shares)).sum(0)).clamp_min(0).float()
         spectrum = torch.zeros(len(image), self.bands.config.n_bins, shown, dtype=torch.complex64)
         if bool(rest.any()):
             spectrum += (

@@ -193,11 +193,23 @@ class SpectrogramRepresentation:
         """Return both as they are: a spectrogram's cells are mixed as they are."""
         return features, context
 
+    def span(
+        self,
+        images: Sequence[tuple[Tensor, SpectrogramContext]],
+        weights: Tensor,
+        *,
+        alignment: Alignment = "none",
+        hold_seconds: float | None = None,
+    ) -> tuple[float, float]:
+        """Return where the first column of a mixture lies, and its last one, seconds; ``weights`` say nothing."""
+        return 0.0, self.samples(images[0][0].shape[-1]) / self.sample_rate
+
     def align(
         self,
         images: Sequence[tuple[Tensor, SpectrogramContext]],
         weights: Tensor,
         *,
+        ratios: Mapping[str, Tensor] | None = None,
         alignment: Alignment = "none",
         hold_seconds: float | None = None,
     ) -> list[tuple[Tensor, SpectrogramContext]]:
@@ -206,6 +218,7 @@ class SpectrogramRepresentation:
         Args:
             images: Features and context of each, of one shape.
             weights: Not used.
+            ratios: Not used.
             alignment: Not used.
             hold_seconds: Not used.
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import conv1d, pad
 
 Alignment = Literal["none", "onset", "envelope"]
 """How sounds are laid over each other: as they are, onset on onset, or also attack, sustain and release."""
@@ -122,10 +123,10 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
     for mark, weight in zip(marks, weights, strict=True):
         if weight == 1 and sum(map(abs, weights)) == 1:
             return mark  # to the last digit
-    attack = math.exp(_blend([math.log(mark.attack) for mark in marks], weights))
+    attack = math.exp(float(np.dot(weights, [math.log(mark.attack) for mark in marks])))
     attack = min(attack, 2 * max(mark.attack for mark in marks))
     release, end = (
-        max(_blend(times, weights), 0.1 * min(times))
+        max(float(np.dot(weights, times)), 0.1 * min(times))
         for times in ([mark.release for mark in marks], [mark.end for mark in marks])
     )
     release = max(release, attack)
@@ -200,13 +201,51 @@ def weights_over_time(weights: Tensor, n_frames: int) -> Tensor:
     return rows[:, None].expand(-1, n_frames) if rows.ndim == 1 else held(rows, n_frames)
 
 
+def averaged(values: Tensor, n_frames: int) -> Tensor:
+    """Return values averaged over time under a Hann window; beyond the ends the first and last are held.
+
+    Args:
+        values: Real or complex, ``(..., any number of frames)``.
+        n_frames: Width of the window, odd.
+
+    Returns:
+        Of the same shape.
+
+    Example:
+        >>> averaged(torch.tensor([0.0, 0.0, 4.0, 0.0]), 3)
+        tensor([0., 1., 2., 1.])
+    """
+    if values.is_complex():
+        return torch.complex(averaged(values.real, n_frames), averaged(values.imag, n_frames))
+    kernel = torch.hann_window(n_frames + 2, periodic=False)[1:-1].to(values)
+    rows = pad(values.reshape(-1, 1, values.shape[-1]), (n_frames // 2,) * 2, mode="replicate")
+    return conv1d(rows, (kernel / kernel.sum())[None, None]).view(values.shape)
+
+
+def weighted_sum(values: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """Return what lies between some; what counts nothing may be anything.
+
+    Args:
+        values: Of equal shapes, ``(..., n_frames)``.
+        weights: ``(n_values, n_frames)``.
+
+    Returns:
+        Of the same shape.
+
+    Example:
+        >>> weighted_sum([torch.ones(2), torch.full((2,), torch.nan)], torch.tensor([[0.5, 2.0], [0.0, 0.0]]))
+        tensor([0.5000, 2.0000])
+    """
+    total = torch.zeros_like(values[0])
+    for row, value in zip(weights, values, strict=True):
+        if bool(row.any()):
+            total = total + row.to(value) * value
+    return total
+
+
 def held(values: Tensor, n_frames: int) -> Tensor:
     """Return values ``(..., any)`` as ``(..., n_frames)``: cut, or completed by the last one."""
     missing = n_frames - values.shape[-1]
     if missing <= 0:
         return values[..., :n_frames]
     return torch.cat([values, values[..., -1:].expand(*values.shape[:-1], missing)], -1)
-
-
-def _blend(values: Sequence[float], weights: Sequence[float]) -> float:
-    return sum(weight * value for weight, value in zip(weights, values, strict=True))

@@ -3,14 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, pad
+from torch.nn.functional import pad
 
-from intertone.representation.timeline import at_positions, held
+from intertone.representation.timeline import at_positions, averaged
 from intertone.representation.tuning import stretched
 
 KEPT_REACH = 0.4
@@ -132,33 +133,92 @@ def kept_share(weights: Tensor) -> Tensor:
     return torch.where(away < 1, torch.cos(0.5 * math.pi * away), 0)
 
 
+def kinship(noises: Sequence[KeptNoise]) -> Tensor:
+    """Return how far noises are the same, ``(n, n)``, float64: their correlation, 0…1; 1 with itself.
+
+    Example:
+        >>> frames = torch.ones(3)
+        >>> noises = [KeptNoise(sound, sound, frames, frames, frames) for sound in torch.eye(3)[[0, 1, 1]][:, None]]
+        >>> kinship(noises).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 1.0, 1.0]]
+    """
+    length = min(noise.sound.shape[-1] for noise in noises)
+    rows = torch.stack([noise.sound[:, :length].flatten() for noise in noises]).double()
+    rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return (rows @ rows.T).clamp(0, 1).fill_diagonal_(1)
+
+
+def kept_shares(tracks: Sequence[PartialTrack], weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how far each of several sounds is itself in a mixture, and how much of its own noise is kept.
+
+    Sounds whose noise is the same count together: between two that are alike nothing is lost, and their noises, which
+    add up as they are, are kept by their weights.
+
+    Args:
+        tracks: Of each sound, from an analysis.
+        weights: ``(n_sounds, n_frames)``, each column summing to 1.
+
+    Returns:
+        Both 0…1 (of extrapolated kin the second beyond), ``(n_sounds, n_frames)``.
+    """
+    noises = [track.noise[0] for track in tracks if len(track.noise) == 1]
+    if len(noises) < len(tracks) or len(tracks) == 1:
+        return (kept_share(weights),) * 2
+    together = kinship(noises).square() @ weights  # squared: a little alike is hardly kin
+    itself = kept_share(together)
+    return itself, torch.where(itself > 0, itself * weights / together, 0)
+
+
 def retime_track(
-    track: PartialTrack, places: Tensor, weights: Tensor, *, samples: int, onset: int, hop_length: int
+    track: PartialTrack,
+    places: Tensor,
+    itself: Tensor,
+    share: Tensor,
+    *,
+    samples: int,
+    onset: int,
+    hop_length: int,
+    sample_rate: int,
 ) -> PartialTrack:
     """Return a track on another time.
 
     Args:
         track: From an analysis.
         places: Which of its frames belongs to each new frame, ``(n_frames,)``.
-        weights: Of the sound in the mixture that follows, ``(n_frames,)``; they say how much of its noise is kept.
+        itself: How far the sound is itself in the mixture that follows, 0…1, ``(n_frames,)``: only there it wavers as
+            it did.
+        share: How much of its noise is kept, ``(n_frames,)``.
         samples: New length.
         onset: New onset, samples.
         hop_length: Samples from one frame to the next.
+        sample_rate: Hz.
 
     Returns:
         The track.
     """
-    share = kept_share(weights)
+    late = max(0, round(-float(places[0]) * hop_length))
     moved: dict[str, Any] = {
         name: at_positions(value, places)
         for name in ("phase", "flicker", "wander", "steadiness")
         if (value := getattr(track, name)) is not None
     }
-    if "steadiness" in moved:  # at its own end a sound wavers as it did
-        moved["steadiness"] = (moved["steadiness"] + share * (1 - moved["steadiness"])).float()
-    kept = tuple(_refit(noise, share, samples - onset, onset, hop_length) for noise in track.noise if bool(share.any()))
+    if late:  # the turns that are counted from the common onset on
+        turns = track.multiples(track.phase.shape[1]) * (float(track.f0[0]) * late / sample_rate)
+        moved["phase"] = moved["phase"] - (turns % 1).float()[:, None]
+    if "steadiness" in moved:
+        moved["steadiness"] = (moved["steadiness"] + itself * (1 - moved["steadiness"])).float()
+        if not bool((itself == 1).all()):
+            waver = torch.polar(moved["flicker"], 2 * math.pi * moved["wander"])
+            slow = averaged(waver, WAVER_FRAMES)
+            waver = slow + itself.float() * (waver - slow)
+            moved["flicker"], moved["wander"] = waver.abs(), waver.angle() / (2 * math.pi)
+    noise = tuple(
+        _refit(noise, share, samples=samples, onset=onset, late=late, hop_length=hop_length)
+        for noise in track.noise
+        if bool(share.any())
+    )
     f0 = at_positions(track.f0.log(), places).exp()
-    return replace(track, samples=samples, onset=onset, f0=f0, noise=kept, level=None, **moved)
+    return replace(track, samples=samples, onset=onset, f0=f0, noise=noise, level=None, **moved)
 
 
 def mix_tracks(
@@ -236,22 +296,22 @@ def _mix_ratios(tracks: Sequence[PartialTrack], weights: Sequence[float], count:
     return torch.where(known == 0, torch.nan, (total / known).exp())
 
 
-def _refit(noise: KeptNoise, share: Tensor, body: int, onset: int, hop_length: int) -> KeptNoise:
-    """Cut or complete noise to a new length.
+def _refit(noise: KeptNoise, share: Tensor, *, samples: int, onset: int, late: int, hop_length: int) -> KeptNoise:
+    """Cut or complete noise to a new length, its own onset so many samples after the new one.
 
     It is not stretched: it has no shape of its own once it is divided by its powers, and where it has ended other noise
     takes its place.
     """
-    length = noise.sound.shape[-1]
-    n_frames = len(share)
+    lead, body, n_frames = onset + late, samples - onset, len(share)
+    before = pad(noise.before, (max(0, lead - noise.before.shape[-1]), 0))[:, max(0, noise.before.shape[-1] - lead) :]
+    sound = torch.cat([before[:, onset:], noise.sound], -1)
+    frames = torch.arange(n_frames)
     return KeptNoise(
-        sound=pad(noise.sound, (0, max(0, body - length)))[:, :body],
-        before=pad(noise.before, (max(0, onset - noise.before.shape[-1]), 0))[
-            :, max(0, noise.before.shape[-1] - onset) :
-        ],
-        powers=held(noise.powers, n_frames),
-        share=share * (torch.arange(n_frames) * hop_length < length + hop_length),
-        f0=noise.f0,
+        sound=pad(sound, (0, max(0, body - sound.shape[-1])))[:, :body],
+        before=before[:, :onset],
+        powers=at_positions(noise.powers, frames.double() - late / hop_length),
+        share=share * (frames * hop_length < sound.shape[-1] + hop_length),
+        f0=at_positions(noise.f0, frames.double() - late / hop_length),
     )
 
 
@@ -271,16 +331,18 @@ def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
 
 def _waver(tracks: Sequence[PartialTrack], weights: Tensor, count: int) -> tuple[Tensor | None, Tensor | None]:
     """Return what the levels of a mixture are multiplied by, and what is added to its phases."""
-    if len(tracks) == 1 and (tracks[0].steadiness is None or bool((tracks[0].steadiness == 1).all())):
-        return tracks[0].flicker, tracks[0].wander
+    first = tracks[0]
+    if all(map(partial(_wavers_alike, first), tracks)) and (
+        first.steadiness is None or bool((first.steadiness == 1).all())
+    ):
+        return first.flicker, first.wander
     total: Tensor | None = None
     for row, track in zip(weights, tracks, strict=True):
         if track.flicker is None or track.wander is None or track.steadiness is None:
             waver = torch.ones((*track.phase.shape[:1], count, track.phase.shape[-1]), dtype=torch.complex64)
         else:
             waver = torch.polar(track.flicker, 2 * math.pi * track.wander)
-            slow = _average(waver, WAVER_FRAMES)
-            waver = 1 + track.steadiness * (slow + kept_share(row).float() * (waver - slow) - 1)
+            waver = 1 + track.steadiness * (waver - 1)
             highest = waver[:, -1:].expand(-1, count - waver.shape[1], -1)  # what was too high to be measured
             waver = torch.cat([waver, highest], 1)
         share = row.to(torch.complex64) * waver
@@ -288,6 +350,13 @@ def _waver(tracks: Sequence[PartialTrack], weights: Tensor, count: int) -> tuple
     assert total is not None
     turned = np.unwrap(total.angle().numpy(), axis=-1) / (2 * math.pi)
     return total.abs(), torch.from_numpy(turned).float()
+
+
+def _wavers_alike(track: PartialTrack, other: PartialTrack) -> bool:
+    if track is other:
+        return True
+    pairs = ((getattr(track, name), getattr(other, name)) for name in ("flicker", "wander", "steadiness"))
+    return all(a is None and b is None if a is None or b is None else torch.equal(a, b) for a, b in pairs)
 
 
 def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
@@ -300,14 +369,5 @@ def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
     Returns:
         Of the same shape.
     """
-    turning = _average(torch.polar(levels + 1e-12, 2 * math.pi * phase), PHASE_FRAMES)
+    turning = averaged(torch.polar(levels + 1e-12, 2 * math.pi * phase), PHASE_FRAMES)
     return torch.from_numpy(np.unwrap(turning.angle().numpy(), axis=-1) / (2 * math.pi)).float()
-
-
-def _average(values: Tensor, n_frames: int) -> Tensor:
-    """Return complex numbers averaged over time, ``(channels, n_partials, n_frames)``."""
-    kernel = torch.hann_window(n_frames + 2, periodic=False)[None, None, 1:-1]
-    parts = torch.stack([values.real, values.imag]).flatten(0, 2)[:, None]
-    parts = conv1d(pad(parts, (n_frames // 2,) * 2, mode="replicate"), kernel / kernel.sum())
-    real, imaginary = parts[:, 0].unflatten(0, (2, *values.shape[:2]))
-    return torch.complex(real, imaginary)

@@ -1,0 +1,88 @@
+"""Harmonic images brought to one time, each with what goes along."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from intertone.representation.holding import hold_track
+from intertone.representation.pairing import pair_partials
+from intertone.representation.planning import Plan, plan_time
+from intertone.representation.playing import Player
+from intertone.representation.timeline import Alignment, at_positions, weights_over_time
+from intertone.representation.tracks import HarmonicContext, PartialTrack, kept_shares, retime_track
+
+Images = Sequence[tuple[Tensor, HarmonicContext]]
+
+
+def align_images(
+    images: Images,
+    weights: Tensor,
+    player: Player,
+    *,
+    ratios: Mapping[str, Tensor],
+    alignment: Alignment,
+    hold_seconds: float | None,
+) -> list[tuple[Tensor, HarmonicContext]]:
+    """Bring sounds to one time; see ``HarmonicRepresentation.align``.
+
+    Args:
+        images: Features and context of each, from ``settle``; equal batches and channels.
+        weights: ``(n_sounds,)``, or frame by frame ``(n_sounds, n_frames)``.
+        player: Of the representation.
+        ratios: Weights of single attributes.
+        alignment: What is laid over what.
+        hold_seconds: From onset to release.
+
+    Returns:
+        Features and context of each, of equal length.
+    """
+    hop, rate = player.config.hop_length, player.sample_rate
+    overall = ratios.get("envelope", weights).double().reshape(len(images), -1).mean(1).tolist()
+    images = pair_partials(images, player.config.n_harmonics)
+    shown = [features.detach().cpu().float().unflatten(0, (len(one.tracks), -1)) for features, one in images]
+    mixtures = [list(tracks) for tracks in zip(*(context.tracks for _, context in images), strict=True)]
+    plans = [
+        plan_time(
+            tracks,
+            [player.rows.level(image[item]).amax((0, 1)) * player.config.top_db for image in shown],
+            overall,
+            alignment,
+            hop_length=hop,
+            hold_frames=hold_seconds and hold_seconds * rate / hop,
+        )
+        for item, tracks in enumerate(mixtures)
+    ]
+    longest = max(plan.samples for plan in plans)
+    n_frames = player.n_frames(longest)
+    full, noisy = (weights_over_time(each, n_frames) for each in (weights, ratios.get("noise", weights)))
+    moved: list[list[tuple[Tensor, PartialTrack]]] = [[] for _ in images]
+    for item, (tracks, plan) in enumerate(zip(mixtures, plans, strict=True)):
+        itself, share = kept_shares(tracks, full)[0], kept_shares(tracks, noisy)[1]
+        for index, track in enumerate(tracks):
+            places = plan.maps[index](n_frames)
+            one = retime_track(
+                track, places, itself[index], share[index],
+                samples=longest, onset=plan.onset, hop_length=hop, sample_rate=rate,
+            )  # fmt: skip
+            if hold_seconds is not None:
+                one = hold_track(one, track, places, plan.releases[index])
+            image = shown[index][item]
+            heard = _heard(places, image.shape[-1], plan, longest, hop)
+            moved[index].append((at_positions(image, places) * heard, one))
+    return [
+        (
+            torch.cat([image for image, _ in some]).to(features.device),
+            replace(context, tracks=tuple(track for _, track in some), edited=True),
+        )
+        for some, (features, context) in zip(moved, images, strict=True)
+    ]
+
+
+def _heard(places: Tensor, n_frames: int, plan: Plan, longest: int, hop_length: int) -> Tensor:
+    """Return in which frames there is something of a sound: within itself, and within its mixture."""
+    heard = (places >= 0) & (places <= n_frames - 1)
+    if plan.samples < longest:  # another mixture of the batch goes on
+        heard &= torch.arange(len(places)) * hop_length < plan.samples - plan.onset
+    return heard

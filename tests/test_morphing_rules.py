@@ -1,0 +1,262 @@
+"""What a morph keeps to: seconds of the result, alignments, identical sounds, and what is ignored or refused."""
+
+import logging
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from conftest import SAMPLE_RATE, tone
+
+from intertone.codec import Codec, CodecConfig, as_audio
+from intertone.errors import InputError
+from intertone.loudness import integrated_loudness
+from intertone.models import ConditionedConfig
+from intertone.morphing import (
+    Mix,
+    MixCurve,
+    MorphConfig,
+    analyse_sounds,
+    even_mixes,
+    mix_weights,
+    morph,
+    morph_sources,
+    morph_steps,
+)
+from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+from intertone.representation import HarmonicConfig, PhaseConfig
+from intertone.representation.harmonic import HarmonicRepresentation
+
+IMAGE = MorphConfig(network="none")
+CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
+REPRESENTATION = HarmonicRepresentation(CONFIG)
+
+
+def hiss(samples: int, seed: int = 0) -> torch.Tensor:
+    return 0.02 * torch.randn(samples, generator=torch.Generator().manual_seed(seed))
+
+
+def breathy(
+    pitch: float, *, seconds: float = 0.5, lead: float = 0.0, seed: int = 0, decay: float = 1.5
+) -> torch.Tensor:
+    """A tone with a hiss, after some silence."""
+    sound = tone(pitch, seconds=seconds, decay=decay)
+    left = torch.arange(len(sound) - 1, -1, -1) / 800
+    return torch.cat([torch.zeros(round(lead * SAMPLE_RATE)), (sound + hiss(len(sound), seed)) * left.clamp(max=1)])
+
+
+def struck() -> torch.Tensor:
+    """A drum: noise that dies away."""
+    return 4 * hiss(6000, 7) * torch.exp(-15 * torch.arange(6000) / SAMPLE_RATE)
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    torch.manual_seed(0)
+    model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
+    return Codec(CodecConfig(representation=CONFIG, model=model))
+
+
+def difference_db(estimate: torch.Tensor, reference: torch.Tensor) -> float:
+    power = (estimate - reference).square().sum() / reference.square().sum()
+    return 10 * math.log10(float(power) + 1e-20)
+
+
+# curves
+
+
+def test_the_length_follows_the_mean_of_a_curve_over_the_whole_result(codec: Codec) -> None:
+    short, long = tone(57, seconds=0.5), tone(57, seconds=1.0)
+    result = morph(codec, short, long, mix=MixCurve((0, 0.1), (0, 1)), config=IMAGE)
+    # L = 0.5 + 0.5 m seconds, and m = 1 - 0.05 / L, since the curve has reached B after 0.1 s
+    assert abs(len(result) / SAMPLE_RATE - (1 + math.sqrt(0.9)) / 2) < 0.011
+    back = morph(codec, short, long, mix=MixCurve((0, 0.1), (1, 0)), config=IMAGE)  # m = 0.05 / L
+    assert abs(len(back) / SAMPLE_RATE - (0.5 + math.sqrt(0.25 + 0.1)) / 2) < 0.011
+
+
+def test_loudness_too(codec: Codec) -> None:
+    loud, soft = tone(57, seconds=1.5, decay=0), 0.1 * tone(57, seconds=1.5, decay=0)
+    result = morph(codec, loud, soft, mix=MixCurve((0, 0.3), (0, 1)), config=IMAGE)
+    # 20 dB lie between them, and the mean over 1.5 s is 0.9
+    lost = integrated_loudness(loud, SAMPLE_RATE) - integrated_loudness(result, SAMPLE_RATE)
+    assert abs(lost - 18) < 0.5
+
+
+@pytest.mark.parametrize("alignment", ["envelope", "onset", "none"])
+def test_the_seconds_of_a_curve_are_those_of_the_result(codec: Codec, alignment: str) -> None:
+    a, b = breathy(57, lead=0.3), breathy(64, lead=0.3)
+    config = MorphConfig.parse({"network": "none", "alignment": alignment})
+    for seconds, pitch in (((0.2, 0.25), 64), ((0.75, 0.76), 57)):  # all before the tones begin; all after they end
+        result = morph(codec, a, b, mix=MixCurve(seconds, (0, 1)), config=config)
+        assert abs(float(hz_to_cents(note_pitch(result, SAMPLE_RATE), pitch_to_hz(pitch)))) < 10
+
+
+def test_a_curve_of_a_spectrogram_counts_from_its_start(small_codec: Codec) -> None:
+    a, b = tone(57, seconds=0.5), tone(64, seconds=0.5)
+    late = morph(small_codec, a, b, mix=MixCurve((0.6, 0.7), (0, 1)), phase=PhaseConfig(method="pghi"))
+    assert difference_db(late, morph(small_codec, a, b, mix=0.0, phase=PhaseConfig(method="pghi"))) < -80
+
+
+# time
+
+
+def test_where_nothing_is_aligned_every_sound_stays_where_it_is(codec: Codec) -> None:
+    early, late = breathy(57, lead=0.05), breathy(61, lead=0.2, seed=1)
+    config = MorphConfig(network="none", alignment="none")
+    first, last = morph_steps(codec, early, late, mixes=[0, 1], config=config)
+    assert difference_db(first, early) < -60 and difference_db(last, late) < -60
+
+
+def test_noise_and_partials_stay_together(codec: Codec) -> None:
+    early, late = breathy(57, lead=0.05), breathy(57, lead=0.2, seed=1)
+    near = morph(codec, early, late, mix=0.97, config=MorphConfig(network="none", alignment="none"))
+    body = slice(round(0.25 * SAMPLE_RATE), round(0.6 * SAMPLE_RATE))
+    high = torch.fft.rfft(torch.stack([near[body], late[body]]))[:, 2000:].abs()  # above 5.7 kHz: hiss alone
+    whole = torch.fft.irfft(torch.fft.rfft(torch.stack([near[body], late[body]])) * (torch.arange(2801) > 2000))
+    assert float(high[0].norm() / high[1].norm()) > 0.8
+    assert float(torch.nn.functional.cosine_similarity(whole[0], whole[1], 0)) > 0.9
+
+
+def test_a_shorter_mixture_of_a_batch_ends_while_the_others_go_on() -> None:
+    early, late = tone(57, seconds=0.8, decay=0), tone(57, seconds=0.8, decay=0)
+    for sound, released in ((early, 4800), (late, 11200)):
+        sound[released:] *= torch.exp(-torch.arange(len(sound) - released) / 1200)
+    image = REPRESENTATION.settle(*REPRESENTATION.analyse(torch.stack([early, late])[:, None]))
+    ((features, context),) = REPRESENTATION.align([image], torch.tensor([1.0]), hold_seconds=0.7)
+    # held for 0.7 s, one has 0.5 s of release after that, the other 0.1 s
+    long, short = REPRESENTATION.synthesise(features, context)[:, 0]
+    assert abs(len(long) - 19200) < 400
+    assert float(short[13400:].square().mean()) < 1e-9 and float(short[12000:12400].square().mean()) > 1e-4
+    assert float(long[13400:13800].square().mean()) > 1e-4
+
+
+def test_how_much_noise_is_a_sounds_own_follows_the_noises_ratio() -> None:
+    images = [REPRESENTATION.settle(*REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
+    end, half = torch.tensor([0.0, 1.0]), torch.tensor([0.5, 0.5])
+    for ratios in ({}, {"envelope": half}, {"noise": end, "envelope": half}):
+        (_, first), (_, second) = REPRESENTATION.align(images, end, ratios=ratios)
+        assert not first.tracks[0].noise and bool((second.tracks[0].noise[0].share[:40] == 1).all())
+    (_, first), (_, second) = REPRESENTATION.align(images, end, ratios={"noise": half})
+    assert not first.tracks[0].noise and not second.tracks[0].noise
+
+
+# sounds that are the same
+
+
+@pytest.mark.parametrize("sound", [breathy(57), tone(64), torch.stack([breathy(50), 0.5 * breathy(50, seed=2)])])
+def test_between_identical_sounds_lies_the_sound(codec: Codec, sound: torch.Tensor) -> None:
+    for result in morph_steps(codec, sound, sound.clone(), mixes=[0.2, 0.5, 0.9, 1.3], config=IMAGE):
+        assert difference_db(result, sound) < -90
+    three = morph(codec, sound, sound, sound, mix=(0.2, 0.3, 0.5), config=IMAGE)
+    assert difference_db(three, sound) < -90
+
+
+def test_between_a_sound_and_a_softer_copy_lies_one_as_loud_as_both_in_decibels(codec: Codec) -> None:
+    sound = breathy(57)
+    assert difference_db(morph(codec, sound, 0.25 * sound), 0.5 * sound) < -30
+
+
+def test_different_noises_are_not_kept_between_them() -> None:
+    images = [REPRESENTATION.settle(*REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
+    aligned = REPRESENTATION.align(images, torch.tensor([0.5, 0.5]))
+    assert [context.tracks[0].noise for _, context in aligned] == [(), ()]
+
+
+# what is not the sound itself
+
+
+@pytest.mark.parametrize("given", [{"config": MorphConfig(network="none", pitch="b")}, {"ratios": {"harmonics": 1.0}}])
+def test_a_sound_with_something_of_another_is_as_loud_as_it_was(codec: Codec, given: dict[str, object]) -> None:
+    dull, bright = 0.2 * tone(40, tilt=2.5), tone(64, tilt=0.2)
+    sources = analyse_sounds(codec, dull, bright)
+    result = morph_sources(sources, 0.0, **{"config": IMAGE, **given})  # type: ignore[arg-type]
+    assert abs(integrated_loudness(result, SAMPLE_RATE) - integrated_loudness(dull, SAMPLE_RATE)) < 0.1
+
+
+def test_the_kept_phase_of_a_harmonic_codec(codec: Codec) -> None:
+    sources, kept = analyse_sounds(codec, breathy(57), breathy(60)), PhaseConfig(method="kept")
+    assert torch.equal(morph_sources(sources, 1.0, phase=kept), morph_sources(sources, 1.0))
+    for mix in (0.5, MixCurve((0, 1), (0, 1))):
+        with pytest.raises(InputError, match="the kept phase belongs to the ends, mix 0 or 1, got mix"):
+            morph_sources(sources, mix, phase=kept)
+
+
+def test_the_kept_phase_of_a_spectrogram_between_the_ends(small_codec: Codec) -> None:
+    sources = analyse_sounds(small_codec, tone(57, seconds=0.3), tone(60, seconds=0.3))
+    with pytest.raises(InputError, match="the kept phase belongs to the ends, mix 0 or 1, got mix 0"):
+        morph_sources(sources, 0.3, phase=PhaseConfig(method="kept"))
+
+
+def test_even_steps_are_measured_with_the_ratios(codec: Codec) -> None:
+    sources = analyse_sounds(codec, breathy(45, decay=9), 0.05 * breathy(69, decay=0))
+    ratios: dict[str, Mix] = dict.fromkeys(("harmonics", "noise", "envelope", "pitch"), 0.0)
+    config = MorphConfig(network="none", pitch="free")
+    (plain,) = even_mixes(sources, [0.3], config)
+    (still,) = even_mixes(sources, [0.3], config, ratios=ratios)  # almost nothing changes but phases
+    assert abs(float(plain) - float(still)) > 0.02  # type: ignore[arg-type]
+
+
+# numbers of any type
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64, torch.tensor, np.array])
+def test_a_ratio_may_be_any_real_number(codec: Codec, kind: Callable[[float], Mix]) -> None:
+    weights = mix_weights(kind(0.25), 2, frames_per_second=1, n_frames=1)
+    assert weights.tolist() == [0.75, 0.25] and weights.dtype == torch.float64
+    assert mix_weights(1, 2, frames_per_second=1, n_frames=1).tolist() == [0, 1]
+    pair = mix_weights(np.array([1, 3], np.float32), 2, frames_per_second=1, n_frames=1)  # type: ignore[arg-type]
+    assert pair.tolist() == [0.25, 0.75]
+
+
+@pytest.mark.parametrize("shape", [(), (1, 1, 1, 80)])
+def test_what_has_too_few_or_too_many_axes_is_no_audio(codec: Codec, shape: tuple[int, ...]) -> None:
+    sentence = r"audio must be \(batch, channels, samples\) or less, got shape"
+    with pytest.raises(InputError, match=sentence):
+        as_audio(torch.zeros(shape))
+    with pytest.raises(InputError, match=sentence):
+        morph(codec, torch.zeros(shape), torch.zeros(80))
+
+
+def test_a_pitch_of_which_nothing_would_be_played(codec: Codec) -> None:
+    with pytest.raises(InputError, match="a pitch must be at most 7600 Hz with this codec, got 12544 Hz"):
+        morph(codec, breathy(57), breathy(60), config=MorphConfig(network="none", pitch="G9"))
+
+
+# sounds without one pitch
+
+
+@pytest.mark.parametrize(
+    ("config", "ratios"),
+    [
+        (MorphConfig(pitch="b"), {}),
+        (MorphConfig(pitch="free"), {"pitch": 0.5}),
+        (MorphConfig(), {"harmonics": 0.5}),
+        (MorphConfig(), {"noise": 0.5}),
+    ],
+)
+def test_what_takes_a_pitch_is_refused(codec: Codec, config: MorphConfig, ratios: dict[str, Mix]) -> None:
+    with pytest.raises(
+        InputError, match="every sound must have one pitch here, got sounds of which A has no one pitch"
+    ):
+        morph(codec, struck(), tone(57), config=config, ratios=ratios)
+
+
+def test_the_network_alone_is_refused(codec: Codec) -> None:
+    with pytest.raises(InputError, match="the network alone can be heard of sounds that each have one pitch"):
+        morph(codec, struck(), tone(57), config=MorphConfig(network="alone"))
+
+
+def test_what_is_ignored_is_said_once(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("intertone"), "propagate", True)
+    given = MorphConfig(network="carried", strength=1.0, alignment="envelope")
+    for config, ignored in ((MorphConfig(), None), (given, "alignment envelope, network carried, strength 1.0")):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="intertone"):
+            list(morph_steps(codec, struck(), struck(), mixes=[0, 0.5, 1], config=config))
+        said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+        assert said[0].endswith("all sounds are mixed as spectrograms, without the network")
+        expected = [] if ignored is None else [f"without the network, and onset on onset at most: {ignored} is ignored"]
+        assert said[1:] == expected
