@@ -282,3 +282,17 @@ def test_the_louder_noise_gives_way_first(representation: HarmonicRepresentation
         assert torch.allclose(mixed[:, rows], torch.tensor(noise), atol=1e-6)
         assert torch.allclose(mixed[:, : rows.start], torch.tensor(0.8 - 0.4 * share), atol=1e-6)
     assert torch.allclose(representation.mix_features([loud, loud, loud], torch.tensor([0.3, 0.3, 0.4])), loud)
+
+
+@pytest.mark.parametrize("cents", [0.5, 10, 30])
+def test_noise_that_goes_along_stays_as_loud(representation: HarmonicRepresentation, cents: float) -> None:
+    time = torch.arange(2 * RATE, dtype=torch.float64) / RATE
+    noise = 0.02 * torch.randn(len(time), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sound = (0.2 * torch.sin(2 * math.pi * 440 * time) + noise).float()
+    features, context = representation.analyse(sound)
+    f0 = float(context.tracks[0].f0.median()) * 2 ** (cents / 1200)
+    moved = representation.synthesise(features, representation.mix_contexts([context], torch.ones(1), median_hz=f0))
+    powers = [torch.fft.rfft(each.double()).abs().square() for each in (moved, sound)]
+    for low, high in ((600, 2000), (2000, 4000), (4000, 7500)):
+        ratio = powers[0][2 * low : 2 * high].sum() / powers[1][2 * low : 2 * high].sum()
+        assert abs(10 * math.log10(float(ratio))) < 0.4

@@ -117,6 +117,16 @@ def test_mixed_notes_lie_between_two_instruments(images: Images) -> None:
         assert share or torch.equal(mixed.features, mixed.target)
 
 
+def test_a_validation_is_of_notes_as_they_are(images: Images) -> None:
+    configs = [QUICK.model_copy(update={"pairs": PairConfig(mixed_share=share)}) for share in (0.0, 1.0)]
+    images.split[images.instrument == "instrument-1"] = "valid"  # so that there is somebody to be mixed with
+    try:
+        found = [Run(config, images, Workers()).validate(Progress(precision="float32")) for config in configs]
+    finally:
+        images.split[images.instrument == "instrument-1"] = "train"
+    assert found[0].details == found[1].details
+
+
 def test_a_partner_out_of_reach_is_not_mixed(images: Images) -> None:
     run = Run(QUICK, images, Workers())
     lonely = PairConfig(other_share=0.0, mixed_share=1.0, mixed_reach=2.0)

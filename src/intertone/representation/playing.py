@@ -9,13 +9,19 @@ from torch.nn.functional import pad
 
 from intertone.representation.image import HarmonicConfig, ImageRows
 from intertone.representation.noise import NoiseBands
-from intertone.representation.partials import play_partials, turns_of
-from intertone.representation.timeline import at_positions, held
+from intertone.representation.partials import OVERSAMPLING, interpolate_at, oversample, play_partials, turns_of
+from intertone.representation.timeline import at_positions
 from intertone.representation.tracks import KeptNoise, PartialTrack, kinship
 from intertone.representation.tuning import stretched
 
 MOST_GAIN = 4.0
 """What an image whose level is known is made louder by at most: an empty one stays empty."""
+
+STILL = 1e-9
+"""Turns by which partials are nowhere ahead: noise is left as it is."""
+
+FADE_TURNS = 0.1
+"""In which one turn more or less fades into the other, half of it before the two are equally near."""
 
 RAMP_SECONDS = 0.001
 """In which the partials come in at the onset."""
@@ -105,26 +111,31 @@ class Player:
         before = torch.zeros(len(image), track.onset)
         for noise in track.noise:
             change = gains / self.bands.gains(noise.powers[..., :shown])
-            spectrum += noise.share[:shown] * change * self.bands.spectrum(noise.sound) * self._along(noise, track.f0)
+            spectrum += noise.share[:shown] * change * self.bands.spectrum(self._along(noise, track.f0))
             before += noise.share[0] * noise.before
         sound = torch.cat([before, partials + self.bands.sound(spectrum, body)], -1)
         found = float(sound.square().mean().sqrt())
         return sound if not track.level or not found else sound * min(track.level / found, MOST_GAIN)
 
     def _along(self, noise: KeptNoise, f0: Tensor) -> Tensor:
-        """Return what turns a sound's own noise to go along with partials of another pitch, ``(n_bins, n_frames)``.
+        """Return a sound's own noise as it goes along with partials of another pitch, ``(channels, samples)``.
 
-        What is left of the sound's partials in it has the phase that they had. So each frame is shifted in time by the
-        part of a turn that they are ahead by now.
+        What is left of the sound's partials in it has the phase that they had. So it is read as far ahead as they are
+        ahead by now, less whole turns; where one turn less becomes nearer, one fades into the other.
         """
-        samples, hop = noise.sound.shape[-1], self.config.hop_length
-        frames = (torch.arange(self.n_frames(samples)) * hop).clamp(max=max(samples - 1, 0))
-        turns = [turns_of(each, hop, self.sample_rate, samples)[frames] for each in (f0, noise.f0)]
+        samples = noise.sound.shape[-1]
+        turns = [turns_of(each, self.config.hop_length, self.sample_rate, samples) for each in (f0, noise.f0)]
         ahead = turns[0] - turns[1]
-        seconds = (ahead - ahead.round()) / held(noise.f0, len(frames))
-        bins = torch.arange(self.bands.config.n_bins) * (self.sample_rate / self.bands.config.n_fft)
-        angle = 2 * math.pi * bins[:, None] * seconds
-        return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
+        if float(ahead.abs().max()) < STILL:
+            return noise.sound
+        ahead = ahead - ahead.round()
+        period = self.sample_rate / at_positions(noise.f0, torch.arange(samples) / self.config.hop_length)
+        fine, places = oversample(noise.sound, self.sample_rate), torch.arange(samples, dtype=torch.float64)
+        share = ((ahead.abs() - 0.5) / FADE_TURNS + 0.5).clamp(min=0).float()
+        first, second = (
+            interpolate_at(fine, OVERSAMPLING * (places + turn * period)) for turn in (ahead, ahead - ahead.sign())
+        )
+        return first + share * (second - first)
 
 
 def count_partials(f0: Tensor, inharmonicity: float, config: HarmonicConfig) -> int:

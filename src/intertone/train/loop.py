@@ -73,6 +73,7 @@ def train_codec(
             return progress
         if not progress.step:
             run.material.begin(run.model)
+            workers.mean([parameter.data for parameter in run.model.parameters()])  # whatever each process has found
         if not progress.precision:
             progress.precision = run.choose_precision()
         while progress.epoch < config.epochs and not progress.finished:

@@ -190,7 +190,7 @@ class PairMaterial:
         device, totals, loudest = self.workers.device, {"self": 0.0, "other": 0.0}, 0.0
         for batch, rows in enumerate(self.order.judged()):
             for name, share in (("self", 0.0), ("other", 1.0)):
-                config = self.config.pairs.model_copy(update={"other_share": share, "hidden_velocity": 0.0})
+                config = PairConfig(other_share=share, reach=self.config.pairs.reach, hidden_velocity=0.0)
                 generator = np.random.default_rng([self.config.seed, PAIRS, EPOCH_OF_JUDGEMENT, batch])
                 pairs = self.pairs(rows, generator, config)
                 with autocast(device, precision):
