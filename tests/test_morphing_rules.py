@@ -260,3 +260,15 @@ def test_what_is_ignored_is_said_once(
         assert said[0].endswith("all sounds are mixed as spectrograms, without the network")
         expected = [] if ignored is None else [f"without the network, and onset on onset at most: {ignored} is ignored"]
         assert said[1:] == expected
+
+
+def test_a_linear_network_adds_nothing_between_sounds_of_one_pitch() -> None:
+    # young convolutions add nothing, and of principal components half-way is half-way: of noise too
+    model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
+    codec = Codec(CodecConfig(representation=CONFIG, model=model))
+    sounds = (tone(57), tone(57) + hiss(len(tone(57))))
+    plain, carried = (
+        morph(codec, *sounds, mix=0.5, config=MorphConfig(network=network, strength=1.0))  # type: ignore[arg-type]
+        for network in ("none", "carried")
+    )
+    assert (plain - carried).abs().max() < 1e-3

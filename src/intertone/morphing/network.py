@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import conv1d, pad
 
 from intertone.codec import Codec
-from intertone.representation.timeline import weights_over_time
+from intertone.representation.timeline import weighted_sum, weights_over_time
 
 CALM_FRAMES = 21
 """Over which what the network adds is averaged: it knows how timbres change, not how single frames do."""
@@ -73,7 +73,7 @@ def network_adds(
     added = torch.zeros_like(there[0])
     if between:
         mixture = codec.decode_features(_blend(codes, weights, codec), context.conditions)[..., :n_frames]
-        added += between * (mixture - representation.mix_features(there, weights))
+        added += between * (mixture - weighted_sum(there, weights_over_time(weights, n_frames)))
     if register:
         here = decoded([c.conditions for c in contexts])
         mixed = (representation.mix_features(images, weights, ratios) for images in (there, here))
