@@ -78,5 +78,6 @@ def test_stereo_stays_stereo_and_a_curve_ends_at_its_sounds(codec: Codec, horn: 
 def test_the_network_is_in_the_path(codec: Codec, horn: Tensor, sitar: Tensor) -> None:
     config: CodecConfig = codec.config
     other = Codec(config, build_model(config.model, n_features=codec.representation.n_features, seed=5))
-    first, second = (morph(one, horn, sitar, mix=0.5, config=MorphConfig(strength=1.0)) for one in (codec, other))
-    assert float(log_mel_error(first, second)) > 0.3
+    low = MorphConfig(pitch="C3")
+    first, second = (morph(one, horn, sitar, mix=0.5, config=low) for one in (codec, other))
+    assert float(log_mel_error(first, second)) > 3

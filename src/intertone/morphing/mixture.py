@@ -11,7 +11,7 @@ from torch import Tensor
 from intertone.errors import InputError
 from intertone.loudness import integrated_loudness
 from intertone.morphing.checking import at_end, check_attributes, check_phase, check_pitch
-from intertone.morphing.network import decode_mixture, network_adds
+from intertone.morphing.network import decode_mixture, decode_sounds
 from intertone.morphing.settings import MorphConfig, note_hz
 from intertone.morphing.sources import Sources, require_pitch
 from intertone.morphing.weights import Mix, MixCurve, find_span, mix_weights
@@ -65,15 +65,23 @@ def morph_sources(
     )
     features, contexts = [image for image, _ in aligned], [context for _, context in aligned]
     pitch = _pitch_weights(config, len(features), own.get("pitch", weights) if config.pitch == "free" else weights)
-    context = representation.mix_contexts(contexts, weights, pitch=pitch, median_hz=note_hz(config.pitch))
+    median_hz = note_hz(config.pitch)
+    context = representation.mix_contexts(contexts, weights, pitch=pitch, median_hz=median_hz)
     network = "none" if sources.unpitched else config.network or ("carried" if representation.bends_time else "alone")
+    decoded, pairs = None, None
     if network == "alone":
         mixed = decode_mixture(codec, features, contexts, context, weights)
-    else:
-        mixed = representation.mix_features(features, weights, own)
+        pairs = [(mixed, mixed)] * len(features)
     if network == "carried":
-        shares = {"between": config.strength, "register": config.register_strength}
-        mixed = mixed + network_adds(codec, features, contexts, context, weights, own, **shares)
+        decoded = decode_sounds(codec, features, contexts, context, weights)
+        pairs = decoded.pairs
+    moved = representation.move(aligned, context, pairs, share=config.register_strength)
+    if any(new is not old for (_, new), old in zip(moved, contexts, strict=True)):
+        context = representation.mix_contexts([one for _, one in moved], weights, pitch=pitch, median_hz=median_hz)
+    if network != "alone":
+        mixed = representation.mix_features([image for image, _ in moved], weights, own)
+    if decoded is not None:
+        mixed = mixed + config.strength * decoded.between
     if phase is not None and phase.method == "kept":  # at an end, where what bends time is the sound itself anyhow
         context, phase = (context, None) if representation.bends_time else (contexts[int(weights.argmax())], phase)
     sound = representation.synthesise(mixed, context, phase=phase, generator=generator).cpu()

@@ -1,6 +1,7 @@
 """What the network does for a morph: all that is heard, or what it adds to the images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from intertone.codec import Codec
 from intertone.representation.timeline import weighted_sum, weights_over_time
 
 CALM_FRAMES = 21
-"""Over which what the network adds is averaged: it knows how timbres change, not how single frames do."""
+"""Over which what the network makes is averaged: it knows how timbres change, not how single frames do."""
 
 
 def decode_mixture(
@@ -29,26 +30,34 @@ def decode_mixture(
     Returns:
         Features of the same shape.
     """
-    codes = [codec.encode_features(x, c.conditions) for x, c in zip(features, contexts, strict=True)]
+    codes = _encode(codec, features, contexts)
     return codec.decode_features(_blend(codes, weights, codec), context.conditions)[..., : features[0].shape[-1]]
 
 
-def network_adds(
-    codec: Codec,
-    features: Sequence[Tensor],
-    contexts: Sequence[Any],
-    context: Any,
-    weights: Tensor,
-    ratios: Mapping[str, Tensor],
-    *,
-    between: float,
-    register: float,
-) -> Tensor:
-    """Return what the network adds to the mixture of images: nothing at the ends.
+@dataclass(frozen=True)
+class Decoded:
+    """What the network makes of aligned sounds, averaged over 0.2 s.
 
-    Two things: how a timbre between two is not the mean of their images, ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)``, all at the pitch of
-    the mixture; and how each sound changes on its way to that pitch, ``Σ wᵢ(D(zᵢ) − D'(zᵢ))``, where ``D'`` is told the
-    sound's own pitch.
+    Attributes:
+        there: ``D(zᵢ)``: each sound at the pitch of the mixture, ``(batch · channels, n_features, n_frames)``.
+        here: ``D'(zᵢ)``: each at its own.
+        between: ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)``: how a timbre between two is not the mean of their images; 0 at the ends.
+    """
+
+    there: list[Tensor]
+    here: list[Tensor]
+    between: Tensor
+
+    @property
+    def pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """As ``Representation.move`` takes them."""
+        return list(zip(self.there, self.here, strict=True))
+
+
+def decode_sounds(
+    codec: Codec, features: Sequence[Tensor], contexts: Sequence[Any], context: Any, weights: Tensor
+) -> Decoded:
+    """Return what the network makes of sounds and of their mixture.
 
     Args:
         codec: The codec.
@@ -56,31 +65,34 @@ def network_adds(
         contexts: Of each sound.
         context: Of the mixture.
         weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
-        ratios: Weights of single attributes, as for ``mix_features``.
-        between: Share of the first that is used.
-        register: Share of the second.
 
     Returns:
-        Differences of features, ``(batch · channels, n_features, n_frames)``, averaged over 0.2 s.
+        Images and a difference of images.
     """
-    representation, n_frames = codec.representation, features[0].shape[-1]
-    codes = [codec.encode_features(x, c.conditions) for x, c in zip(features, contexts, strict=True)]
+    n_frames = features[0].shape[-1]
+    codes = _encode(codec, features, contexts)
 
-    def decoded(conditions: Sequence[Tensor | None]) -> list[Tensor]:
-        return [codec.decode_features(z, told)[..., :n_frames] for z, told in zip(codes, conditions, strict=True)]
+    def decoded(code: Tensor, told: Tensor | None) -> Tensor:
+        return _calm(codec.decode_features(code, told)[..., :n_frames])
 
-    there = decoded([context.conditions] * len(codes))
-    added = torch.zeros_like(there[0])
-    if between:
-        mixture = codec.decode_features(_blend(codes, weights, codec), context.conditions)[..., :n_frames]
-        added += between * (mixture - weighted_sum(there, weights_over_time(weights, n_frames)))
-    if register:
-        here = decoded([c.conditions for c in contexts])
-        mixed = (representation.mix_features(images, weights, ratios) for images in (there, here))
-        added += register * (next(mixed) - next(mixed))
-    kernel = torch.hann_window(CALM_FRAMES + 2, periodic=False)[None, None, 1:-1].to(added)
-    rows = pad(added.flatten(0, 1)[:, None], (CALM_FRAMES // 2,) * 2, mode="replicate")
-    return conv1d(rows, kernel / kernel.sum())[:, 0].view_as(added)
+    there = [decoded(code, context.conditions) for code in codes]
+    here = [decoded(code, own.conditions) for code, own in zip(codes, contexts, strict=True)]
+    mixture = decoded(_blend(codes, weights, codec), context.conditions)
+    return Decoded(there, here, mixture - weighted_sum(there, weights_over_time(weights, n_frames)))
+
+
+def _encode(codec: Codec, features: Sequence[Tensor], contexts: Sequence[Any]) -> list[Tensor]:
+    """Return the code of each sound, as networks were trained to see it."""
+    return [
+        codec.encode_features(x if own.shown is None else own.shown.to(x), own.conditions)
+        for x, own in zip(features, contexts, strict=True)
+    ]
+
+
+def _calm(image: Tensor) -> Tensor:
+    kernel = torch.hann_window(CALM_FRAMES + 2, periodic=False)[None, None, 1:-1].to(image)
+    rows = pad(image.flatten(0, 1)[:, None], (CALM_FRAMES // 2,) * 2, mode="replicate")
+    return conv1d(rows, kernel / kernel.sum())[:, 0].view_as(image)
 
 
 def _blend(codes: Sequence[Tensor], weights: Tensor, codec: Codec) -> Tensor:

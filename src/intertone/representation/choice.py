@@ -32,6 +32,10 @@ class Context(Protocol):
     def conditions(self) -> Tensor | None:
         """What a network is told beside the features: pitch and velocity, ``(batch · channels, 2)``, or nothing."""
 
+    @property
+    def shown(self) -> Tensor | None:
+        """What a network is shown in place of features that are settled, or nothing."""
+
     def as_edited(self) -> Self:
         """Return this context for a code that was changed."""
 
@@ -108,6 +112,16 @@ class Representation(Protocol):
         hold_seconds: float | None = None,
     ) -> list[tuple[Tensor, Any]]:
         """Bring sounds to one time, that of a mixture of them."""
+
+    def move(
+        self,
+        images: Sequence[tuple[Tensor, Any]],
+        context: Any,
+        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
+        *,
+        share: float = 1.0,
+    ) -> Sequence[tuple[Tensor, Any]]:
+        """Bring aligned sounds to the pitch of their mixture."""
 
     def mix_features(
         self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None

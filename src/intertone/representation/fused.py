@@ -62,6 +62,11 @@ class FusedContext:
         """A spectrogram tells the network nothing beside itself."""
         return None
 
+    @property
+    def shown(self) -> None:
+        """A network is shown the features."""
+        return None
+
     def as_edited(self) -> "FusedContext":
         """Return this context for a code that was changed; the phase is the sounds' all the same."""
         return replace(self, edited=True)
@@ -255,6 +260,17 @@ class FusedSpectrogram:
                 features, _ = self._show(sound, context.references[0])
             aligned.append((features, replace(context, sounds=(sound,), edited=True)))
         return aligned
+
+    def move(
+        self,
+        images: Sequence[tuple[Tensor, FusedContext]],
+        context: FusedContext,
+        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
+        *,
+        share: float = 1.0,
+    ) -> Sequence[tuple[Tensor, FusedContext]]:
+        """Return the sounds as they are: a spectrogram stays at its pitch."""
+        return images
 
     def mix_features(
         self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None

@@ -10,6 +10,7 @@ from intertone.errors import InputError
 from intertone.representation.aligning import align_images
 from intertone.representation.describing import describe_sound
 from intertone.representation.image import LOUDEST, HarmonicConfig
+from intertone.representation.moving import move_sounds
 from intertone.representation.phasing import PhaseConfig
 from intertone.representation.planning import common_span
 from intertone.representation.playing import Player
@@ -243,6 +244,27 @@ class HarmonicRepresentation:
             alignment=alignment,
             hold_seconds=hold_seconds,
         )
+
+    def move(
+        self,
+        images: Sequence[tuple[Tensor, HarmonicContext]],
+        context: HarmonicContext,
+        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
+        *,
+        share: float = 1.0,
+    ) -> Sequence[tuple[Tensor, HarmonicContext]]:
+        """Bring aligned sounds to the pitch of their mixture: to its levels, and to as many partials as it has.
+
+        Args:
+            images: Features and context of each, from ``align``.
+            context: Of the mixture, from ``mix_contexts``.
+            decoded: A network's image of each sound at the pitch of the mixture, and at its own.
+            share: How much the network is believed.
+
+        Returns:
+            Features and context of each, to be mixed; at its own pitch a sound stays as it is.
+        """
+        return move_sounds(images, context, self.rows, decoded, share)
 
     def mix_features(
         self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None

@@ -70,6 +70,11 @@ class SnappedContext:
         """A spectrogram tells the network nothing beside itself."""
         return None
 
+    @property
+    def shown(self) -> None:
+        """A network is shown the features."""
+        return None
+
     def as_edited(self) -> "SnappedContext":
         """Return this context for a code that was changed: its phase is estimated on the way back."""
         return replace(self, spectrograms=tuple(each.as_edited() for each in self.spectrograms), edited=True)
@@ -240,6 +245,17 @@ class SnappedRepresentation:
             ``images``.
         """
         return list(images)
+
+    def move(
+        self,
+        images: Sequence[tuple[Tensor, SnappedContext]],
+        context: SnappedContext,
+        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
+        *,
+        share: float = 1.0,
+    ) -> Sequence[tuple[Tensor, SnappedContext]]:
+        """Return the sounds as they are: a spectrogram stays at its pitch."""
+        return images
 
     def mix_features(
         self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None

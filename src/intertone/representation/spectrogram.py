@@ -227,6 +227,17 @@ class SpectrogramRepresentation:
         """
         return list(images)
 
+    def move(
+        self,
+        images: Sequence[tuple[Tensor, SpectrogramContext]],
+        context: SpectrogramContext,
+        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
+        *,
+        share: float = 1.0,
+    ) -> Sequence[tuple[Tensor, SpectrogramContext]]:
+        """Return the sounds as they are: a spectrogram stays at its pitch."""
+        return images
+
     def mix_features(
         self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
     ) -> Tensor:

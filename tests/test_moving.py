@@ -1,0 +1,139 @@
+"""A sound at another pitch: what the network says of it, and the partials that come into reach."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import SAMPLE_RATE, tone
+from torch import Tensor
+
+from intertone.codec import Codec, CodecConfig
+from intertone.models import ConditionedConfig
+from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
+from intertone.representation import HarmonicConfig, HarmonicRepresentation
+from intertone.representation.moving import move_sound
+from intertone.representation.tracks import PartialTrack
+
+CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
+REPRESENTATION = HarmonicRepresentation(CONFIG)
+ROWS = REPRESENTATION.rows
+TIME = torch.arange(8000, dtype=torch.float64) / SAMPLE_RATE
+F0 = 500.0
+MIDDLE = slice(15, 35)
+
+
+def note(fall: float = 1.0) -> Tensor:
+    """Return 15 partials of which each is as loud as its order says: ``1 / order ** fall``."""
+    orders = torch.arange(1, 16, dtype=torch.float64)[:, None]
+    return (0.1 * (torch.sin(2 * math.pi * F0 * orders * TIME + orders**2) / orders**fall).sum(0)).float()
+
+
+def settled(sound: Tensor) -> tuple[Tensor, PartialTrack]:
+    features, context = REPRESENTATION.settle(*REPRESENTATION.analyse(sound))
+    return features, context.tracks[0]
+
+
+def at(track: PartialTrack, semitones: float) -> PartialTrack:
+    return replace(track, f0=track.f0 * 2 ** (semitones / 12))
+
+
+def levels_db(image: Tensor, track: PartialTrack) -> Tensor:
+    """Return what each partial is heard at, dB below feature 1, in the middle of the sound."""
+    count = track.phase.shape[1]
+    own = (image[:, ROWS.row_of[:count]] - 1) * CONFIG.top_db
+    assert track.flicker is not None
+    return (own + 20 * torch.log10(track.flicker + 1e-9))[0, :, MIDDLE].mean(-1)
+
+
+def test_at_its_own_pitch_a_sound_is_returned_as_it_is() -> None:
+    image, track = settled(note())
+    there = torch.rand(image.shape, generator=torch.Generator().manual_seed(0))
+    for rounding in (0, 1e-12, -1e-12):
+        moved, same = move_sound(image, track, at(track, rounding), ROWS, decoded=(there, there + 0.1))
+        assert moved is image and same is track
+
+
+def test_partials_that_come_into_reach_fall_as_those_below() -> None:
+    image, track = settled(note())
+    moved, longer = move_sound(image, track, at(track, -24), ROWS)
+    assert track.phase.shape[1] == 15 and longer.phase.shape[1] == 60
+    levels = levels_db(moved, longer)
+    # 1 / order: 6.02 dB an octave below the first partial
+    expected = levels[0] - 20 * torch.log10(torch.arange(1, 61))
+    assert float((levels - expected).abs().max()) < 1.5
+
+
+def test_partials_that_come_into_reach_never_rise() -> None:
+    image, track = settled(note(fall=-0.5))
+    moved, longer = move_sound(image, track, at(track, -24), ROWS)
+    levels = levels_db(moved, longer)
+    assert float(levels[15:].max()) <= float(levels[11:15].mean()) + 0.1
+
+
+def test_a_sound_that_is_moved_up_has_no_further_partials() -> None:
+    image, track = settled(note())
+    moved, same = move_sound(image, track, at(track, 12), ROWS)
+    assert moved is image and same is track
+
+
+def test_where_there_is_a_network_it_says_how_loud_they_are() -> None:
+    image, track = settled(note())
+    there = image.clone()
+    there[:, 15:96] = 0.7
+    moved, longer = move_sound(image, track, at(track, -24), ROWS, decoded=(there, image))
+    levels = levels_db(moved, longer)
+    assert torch.allclose(levels[15:], torch.tensor(-30.0), atol=0.3)
+    assert torch.allclose(levels[:15], levels_db(image, track), atol=0.3)
+    # half believed, half-way to what they would be without
+    half, track_of_half = move_sound(image, track, at(track, -24), ROWS, decoded=(there, image), share=0.5)
+    alone, track_alone = move_sound(image, track, at(track, -24), ROWS)
+    between = 0.5 * (levels + levels_db(alone, track_alone))
+    assert torch.allclose(levels_db(half, track_of_half)[15:], between[15:], atol=0.3)
+
+
+@pytest.mark.parametrize(("semitones", "share"), [(-12, 1 / 2), (12, 1 / 2), (-24, 1 / 3)])
+def test_what_the_network_misses_is_carried_the_less_the_farther(semitones: float, share: float) -> None:
+    image, track = settled(note())
+    here = image.clone()
+    here[:, 10] -= 0.1  # 10 dB too faint; the eleventh partial is 21 dB below the first
+    moved, longer = move_sound(image, track, at(track, semitones), ROWS, decoded=(here, here))
+    change = levels_db(moved, longer)[10] - levels_db(image, track)[10]
+    assert float(change) == pytest.approx(-10 * (1 - share), abs=0.5)
+
+
+def test_the_level_over_time_is_the_sounds_own() -> None:
+    image, track = settled(note())
+    here = image - 0.15
+    moved, longer = move_sound(image, track, at(track, -12), ROWS, decoded=(here, here))
+    assert torch.allclose(levels_db(moved, longer)[:15], levels_db(image, track), atol=0.3)
+
+
+def test_a_bell_has_no_further_partials() -> None:
+    bell = sum(torch.sin(2 * math.pi * 700 * ratio * TIME) * torch.exp(-4 * TIME) for ratio in (1, 2.76, 5.4))
+    image, track = settled(0.1 * torch.as_tensor(bell).float())
+    assert track.ratios is not None
+    moved, same = move_sound(image, track, at(track, -24), ROWS)
+    assert moved is image and same is track
+
+
+def test_a_low_key_made_of_a_high_note_reaches_as_high() -> None:
+    model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
+    sources = analyse_sounds(Codec(CodecConfig(representation=CONFIG, model=model)), note(), recognise=False)
+    low = morph_sources(sources, [1.0], config=MorphConfig(pitch="47.2131", network="none"))  # 125 Hz
+    power = torch.fft.rfft(low.double() * torch.hann_window(len(low), dtype=torch.float64)).abs().square()
+    hz = torch.arange(len(power)) * SAMPLE_RATE / len(low)
+    # of Σ 1/k² over 60 partials, those above the fifteenth hold 3.0 %
+    share = power[hz > 15.5 * 125].sum() / power.sum()
+    assert float(share) == pytest.approx(0.030, rel=0.2)
+
+
+def test_a_network_is_shown_the_image_that_was_analysed() -> None:
+    image = REPRESENTATION.analyse(tone(60))
+    features, context = REPRESENTATION.settle(*image)
+    assert context.shown is not None and torch.equal(context.shown, image[0])
+    assert not torch.equal(features, image[0])
+    weights = torch.ones(1)
+    ((_, alone),) = REPRESENTATION.align([(features, context)], weights)
+    assert alone.shown is not None and torch.equal(alone.shown, image[0])
+    assert REPRESENTATION.mix_contexts([alone], weights).shown is None
