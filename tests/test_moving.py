@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import SAMPLE_RATE, tone
+from conftest import SAMPLE_RATE
 from torch import Tensor
 
 from intertone.codec import Codec, CodecConfig
@@ -126,14 +126,3 @@ def test_a_low_key_made_of_a_high_note_reaches_as_high() -> None:
     # of Σ 1/k² over 60 partials, those above the fifteenth hold 3.0 %
     share = power[hz > 15.5 * 125].sum() / power.sum()
     assert float(share) == pytest.approx(0.030, rel=0.2)
-
-
-def test_a_network_is_shown_the_image_that_was_analysed() -> None:
-    image = REPRESENTATION.analyse(tone(60))
-    features, context = REPRESENTATION.settle(*image)
-    assert context.shown is not None and torch.equal(context.shown, image[0])
-    assert not torch.equal(features, image[0])
-    weights = torch.ones(1)
-    ((_, alone),) = REPRESENTATION.align([(features, context)], weights)
-    assert alone.shown is not None and torch.equal(alone.shown, image[0])
-    assert REPRESENTATION.mix_contexts([alone], weights).shown is None

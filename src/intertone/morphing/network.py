@@ -30,7 +30,7 @@ def decode_mixture(
     Returns:
         Features of the same shape.
     """
-    codes = _encode(codec, features, contexts)
+    codes = [codec.encode_features(x, own.conditions) for x, own in zip(features, contexts, strict=True)]
     return codec.decode_features(_blend(codes, weights, codec), context.conditions)[..., : features[0].shape[-1]]
 
 
@@ -70,7 +70,7 @@ def decode_sounds(
         Images and a difference of images.
     """
     n_frames = features[0].shape[-1]
-    codes = _encode(codec, features, contexts)
+    codes = [codec.encode_features(x, own.conditions) for x, own in zip(features, contexts, strict=True)]
 
     def decoded(code: Tensor, told: Tensor | None) -> Tensor:
         return _calm(codec.decode_features(code, told)[..., :n_frames])
@@ -79,14 +79,6 @@ def decode_sounds(
     here = [decoded(code, own.conditions) for code, own in zip(codes, contexts, strict=True)]
     mixture = decoded(_blend(codes, weights, codec), context.conditions)
     return Decoded(there, here, mixture - weighted_sum(there, weights_over_time(weights, n_frames)))
-
-
-def _encode(codec: Codec, features: Sequence[Tensor], contexts: Sequence[Any]) -> list[Tensor]:
-    """Return the code of each sound, as networks were trained to see it."""
-    return [
-        codec.encode_features(x if own.shown is None else own.shown.to(x), own.conditions)
-        for x, own in zip(features, contexts, strict=True)
-    ]
 
 
 def _calm(image: Tensor) -> Tensor:

@@ -70,8 +70,6 @@ def align_images(
                 one = hold_track(one, track, places, plan.releases[index])
             image = shown[index][item]
             heard = _heard(places, image.shape[-1], plan, longest, hop)
-            if track.shown is not None:
-                one = replace(one, shown=at_positions(track.shown, places) * heard)
             moved[index].append((at_positions(image, places) * heard, one))
     return [
         (

@@ -32,10 +32,6 @@ class Context(Protocol):
     def conditions(self) -> Tensor | None:
         """What a network is told beside the features: pitch and velocity, ``(batch · channels, 2)``, or nothing."""
 
-    @property
-    def shown(self) -> Tensor | None:
-        """What a network is shown in place of features that are settled, or nothing."""
-
     def as_edited(self) -> Self:
         """Return this context for a code that was changed."""
 

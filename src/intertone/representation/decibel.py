@@ -72,11 +72,6 @@ class SpectrogramContext:
         """A spectrogram tells the network nothing beside itself."""
         return None
 
-    @property
-    def shown(self) -> None:
-        """A network is shown the features."""
-        return None
-
     def as_edited(self) -> "SpectrogramContext":
         """Return this context for a code that was changed: its phase is estimated on the way back."""
         return replace(self, edited=True)

@@ -62,11 +62,6 @@ class FusedContext:
         """A spectrogram tells the network nothing beside itself."""
         return None
 
-    @property
-    def shown(self) -> None:
-        """A network is shown the features."""
-        return None
-
     def as_edited(self) -> "FusedContext":
         """Return this context for a code that was changed; the phase is the sounds' all the same."""
         return replace(self, edited=True)

@@ -50,7 +50,6 @@ def settle_track(image: Tensor, track: PartialTrack, player: Player) -> tuple[Te
         wander=track.phase - phase,
         steadiness=torch.where(faint, 1.0, clear[:, row_of]),
         noise=noise,
-        shown=image,
     )
     return torch.cat([steady[:, : rows.n_partial_rows], bands], 1), settled
 

@@ -70,11 +70,6 @@ class SnappedContext:
         """A spectrogram tells the network nothing beside itself."""
         return None
 
-    @property
-    def shown(self) -> None:
-        """A network is shown the features."""
-        return None
-
     def as_edited(self) -> "SnappedContext":
         """Return this context for a code that was changed: its phase is estimated on the way back."""
         return replace(self, spectrograms=tuple(each.as_edited() for each in self.spectrograms), edited=True)

@@ -66,7 +66,6 @@ class PartialTrack:
             says it all.
         wander: Phase beyond ``phase``, turns, of the same shape; None where ``phase`` says it all.
         steadiness: How little of both is noise, 0…1, of the same shape.
-        shown: The image as it was analysed, which networks are trained on, where the image itself is settled.
         level: Root mean square that the sound is brought to; None leaves it as the image says.
         periodicity: Share of the energy that repeats after a period, 0…1; 1 where f0 was given.
         ratios: Where the partial of each row lies, in f0, ``(n_partials,)``, float64, where partials are free; NaN in
@@ -86,7 +85,6 @@ class PartialTrack:
     steadiness: Tensor | None = None
     periodicity: float = 1.0
     ratios: Tensor | None = None
-    shown: Tensor | None = None
     level: float | None = None
 
     def multiples(self, count: int) -> Tensor:
@@ -123,12 +121,6 @@ class HarmonicContext:
         channels = len(self.tracks[0].phase)
         rows = [[track.pitch, math.nan] for track in self.tracks for _ in range(channels)]
         return torch.tensor(rows, dtype=torch.float32)
-
-    @property
-    def shown(self) -> Tensor | None:
-        """What a network is shown in place of the features, ``(batch · channels, n_features, n_frames)``."""
-        images = [track.shown for track in self.tracks if track.shown is not None]
-        return torch.cat(images) if len(images) == len(self.tracks) else None
 
     def as_edited(self) -> "HarmonicContext":
         """Return this context for a code that was changed: nothing of the sounds' own noise is used."""
@@ -276,7 +268,6 @@ def mix_tracks(
         flicker=flicker,
         wander=None,
         steadiness=None,
-        shown=None,
         detail=detail,
         ratios=_mix_ratios([tracks[index] for index in used], [mean[index] for index in used], count),
         noise=tuple(
