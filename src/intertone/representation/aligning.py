@@ -10,6 +10,7 @@ from intertone.representation.holding import hold_track
 from intertone.representation.pairing import pair_partials
 from intertone.representation.planning import Plan, plan_time
 from intertone.representation.playing import Player
+from intertone.representation.rise import mix_rises
 from intertone.representation.timeline import Alignment, at_positions, weights_over_time
 from intertone.representation.tracks import HarmonicContext, PartialTrack, kept_shares, retime_track
 
@@ -39,7 +40,8 @@ def align_images(
         Features and context of each, of equal length.
     """
     hop, rate = player.config.hop_length, player.sample_rate
-    overall = ratios.get("envelope", weights).double().reshape(len(images), -1).mean(1).tolist()
+    timing = ratios.get("envelope", weights).double().reshape(len(images), -1)
+    overall, at_start = timing.mean(1).tolist(), timing[:, 0].tolist()
     images = pair_partials(images, player.config.n_harmonics)
     shown = [features.detach().cpu().float().unflatten(0, (len(one.tracks), -1)) for features, one in images]
     mixtures = [list(tracks) for tracks in zip(*(context.tracks for _, context in images), strict=True)]
@@ -60,6 +62,7 @@ def align_images(
     moved: list[list[tuple[Tensor, PartialTrack]]] = [[] for _ in images]
     for item, (tracks, plan) in enumerate(zip(mixtures, plans, strict=True)):
         itself, share = kept_shares(tracks, full)[0], kept_shares(tracks, noisy)[1]
+        rise = mix_rises([track.rise for track in tracks], at_start)
         for index, track in enumerate(tracks):
             places = plan.maps[index](n_frames)
             one = retime_track(
@@ -68,6 +71,7 @@ def align_images(
             )  # fmt: skip
             if hold_seconds is not None:
                 one = hold_track(one, track, places, plan.releases[index])
+            one = replace(one, rise=rise)
             image = shown[index][item]
             heard = _heard(places, image.shape[-1], plan, longest, hop)
             moved[index].append((at_positions(image, places) * heard, one))

@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 from intertone.representation.image import HarmonicConfig, ImageRows
 from intertone.representation.noise import NoiseBands
 from intertone.representation.partials import OVERSAMPLING, interpolate_at, oversample, play_partials, turns_of
+from intertone.representation.rise import play_rise
 from intertone.representation.timeline import at_positions
 from intertone.representation.tracks import KeptNoise, PartialTrack, kinship
 from intertone.representation.tuning import stretched
@@ -22,10 +23,6 @@ STILL = 1e-9
 
 FADE_TURNS = 0.1
 """In which one turn more or less fades into the other, half of it before the two are equally near."""
-
-RAMP_SECONDS = 0.001
-"""In which the partials come in at the onset."""
-
 
 class Player:
     """Plays the partials and the noise of an image where a track says that they lie.
@@ -45,10 +42,9 @@ class Player:
         return 1 + -(-samples // self.config.hop_length)
 
     def partials(self, amplitude: Tensor, track: PartialTrack) -> Tensor:
-        """Play the partials of a track.
+        """Play the partials of a track at full level from the onset on; in a sound they come in by ``track.rise``.
 
-        Each is a sinusoid that follows the turns of f0 and its own phase; those above ``f_max`` are left out, and all
-        come in over the first millisecond.
+        Each is a sinusoid that follows the turns of f0 and its own phase; those above ``f_max`` are left out.
 
         Args:
             amplitude: Of each row of partials, linear, ``(channels, n_partial_rows, n_frames)``, frames from the onset.
@@ -73,10 +69,7 @@ class Player:
         moving = at_positions(levels, places)
         phase = track.phase if track.wander is None else track.phase + track.wander
         angle = 2 * math.pi * at_positions(phase[:, :count], places)
-        sound = play_partials(torch.polar(moving, angle), multiples, centres, turns, self.sample_rate, slowest(f0))
-        ramp = min(samples, round(RAMP_SECONDS * self.sample_rate))
-        sound[:, :ramp] *= 0.5 - 0.5 * torch.cos(math.pi * torch.arange(ramp) / ramp)
-        return sound
+        return play_partials(torch.polar(moving, angle), multiples, centres, turns, self.sample_rate, slowest(f0))
 
     def sound(self, features: Tensor, track: PartialTrack, generator: torch.Generator) -> Tensor:
         """Play an image: its partials, as much of the sounds' own noise as the track keeps, and new noise for the rest.
@@ -96,6 +89,7 @@ class Player:
         image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
         amplitude = self.rows.to_amplitudes(image, track.reference)
         partials = self.partials(amplitude[:, : self.rows.n_partial_rows], track)
+        partials = partials * play_rise(track.rise, body, self.sample_rate)
         shown = self.n_frames(body)
         powers = amplitude[:, self.rows.n_partial_rows :, :shown].square() / 2
         gains = self.bands.gains(powers)

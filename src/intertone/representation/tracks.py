@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from intertone.representation.rise import shortest_rise
 from intertone.representation.timeline import at_positions, averaged
 from intertone.representation.tuning import stretched
 
@@ -62,6 +63,7 @@ class PartialTrack:
             ``(channels, n_partials, n_frames)``.
         detail: Level of each partial beyond its row's, dB, ``(channels, n_partials)``.
         noise: The sounds' own noise.
+        rise: When the partials reach each sixteenth of their level; see ``find_rise``.
         flicker: What each partial's level is multiplied by, ``(channels, n_partials, n_frames)``; None where the image
             says it all.
         wander: Phase beyond ``phase``, turns, of the same shape; None where ``phase`` says it all.
@@ -80,6 +82,7 @@ class PartialTrack:
     phase: Tensor
     detail: Tensor
     noise: tuple[KeptNoise, ...]
+    rise: Tensor = field(default_factory=shortest_rise)
     flicker: Tensor | None = None
     wander: Tensor | None = None
     steadiness: Tensor | None = None
@@ -231,7 +234,7 @@ def mix_tracks(
     flute the choir's beating is half as deep.
 
     Args:
-        tracks: From ``retime_track``, of one length.
+        tracks: From ``align_images``, of one length and one rise.
         weights: ``(n_tracks, n_frames)``, each column summing to 1.
         pitch: The same for f0; as ``weights`` if not given.
         median_hz: What the median of f0 is shifted to.
