@@ -75,12 +75,28 @@ def test_the_length_follows_the_mean_of_a_curve_over_the_whole_result(codec: Cod
     assert abs(len(back) / SAMPLE_RATE - (0.5 + math.sqrt(0.25 + 0.1)) / 2) < 0.011
 
 
-def test_loudness_too(codec: Codec) -> None:
-    loud, soft = tone(57, seconds=1.5, decay=0), 0.1 * tone(57, seconds=1.5, decay=0)
-    result = morph(codec, loud, soft, mix=MixCurve((0, 0.3), (0, 1)), config=IMAGE)
-    # 20 dB lie between them, and the mean over 1.5 s is 0.9
-    lost = integrated_loudness(loud, SAMPLE_RATE) - integrated_loudness(result, SAMPLE_RATE)
-    assert abs(lost - 18) < 0.5
+def level_db(sound: torch.Tensor, first: float, last: float) -> float:
+    part = sound[..., round(first * SAMPLE_RATE) : round(last * SAMPLE_RATE)]
+    return 10 * math.log10(float(part.square().mean()))
+
+
+@pytest.mark.parametrize("ratios", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("second", [57, 64])
+def test_a_curve_is_as_loud_as_the_sound_that_it_is_at(
+    codec: Codec, second: float, ratios: tuple[float, float]
+) -> None:
+    sounds = (tone(57, seconds=1.5, decay=0), 0.1 * tone(second, seconds=1.5, decay=0))
+    result = morph(codec, *sounds, mix=MixCurve((0.6, 0.9), ratios), config=IMAGE)
+    first, last = (sounds[ratio] for ratio in ratios)
+    assert abs(level_db(result, 0.1, 0.5) - level_db(first, 0.1, 0.5)) < 1
+    assert abs(level_db(result, 1, 1.4) - level_db(last, 1, 1.4)) < 1
+    assert level_db(result, 0.7, 0.8) == pytest.approx(level_db(torch.cat(sounds), 0, 3) - 7, abs=3)
+
+
+def test_a_curve_that_stays_is_the_number(codec: Codec) -> None:
+    a, b = tone(57, seconds=0.5), 0.1 * breathy(60)
+    stays = morph(codec, a, b, mix=MixCurve((0, 1), (0.3, 0.3)), config=IMAGE)
+    assert difference_db(stays, morph(codec, a, b, mix=0.3, config=IMAGE)) < -80
 
 
 @pytest.mark.parametrize("alignment", ["envelope", "onset", "none"])

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from intertone.errors import InputError
-from intertone.loudness import integrated_loudness
 from intertone.morphing.checking import at_end, check_attributes, check_phase, check_pitch
+from intertone.morphing.levels import bring_to_level
 from intertone.morphing.network import decode_mixture, decode_sounds
 from intertone.morphing.settings import MorphConfig, note_hz
 from intertone.morphing.sources import Sources, require_pitch
@@ -20,9 +20,6 @@ from intertone.representation import PhaseConfig
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-MOST_GAIN_DB = 24.0
-"""What a morph is made louder by at most."""
 
 
 @torch.inference_mode()
@@ -55,16 +52,45 @@ def morph_sources(
     check_needs(sources, config, ratios)
     check_attributes(ratios)
     check_pitch(config, ratios, len(sources.images))
-    representation, codec = sources.representation, sources.codec
+    representation = sources.representation
     if config.hold_seconds is not None and not representation.bends_time:
         raise InputError("a sound that is held must be shown by a codec that hears pitch, not by one of spectrograms")
-    weights, own = _weights(sources, mix, ratios, config)
+    weights, own, first_seconds = _weights(sources, mix, ratios, config)
     check_phase(phase, mix, weights)
+    pitch = _pitch_weights(config, len(weights), own.get("pitch", weights) if config.pitch == "free" else weights)
+
+    sound = _render(sources, weights, own, pitch, config, phase, generator)
+    itself = at_end(weights) and note_hz(config.pitch) is None and config.hold_seconds is None
+    itself = itself and all(torch.equal(each, weights) for each in (pitch, *own.values()))
+    if representation.bends_time and not itself and not sources.unpitched:
+        timing = own.get("envelope", weights)
+        chosen = partial(_pitch_weights, config, len(weights))
+
+        def render(equal: Tensor) -> Tensor:
+            return _render(sources, equal, {}, chosen(equal), config, phase, None)
+
+        sound = bring_to_level(sound, sources, timing, first_seconds, render)
+    sound = sound.reshape(*sources.leading, -1)
+    if at_end(weights) and torch.equal(own.get("envelope", weights), weights) and config.hold_seconds is None:
+        return sound[..., : sources.sounds[int(weights.argmax())].shape[-1]]  # without another's length of silence
+    return sound
+
+
+def _render(
+    sources: Sources,
+    weights: Tensor,
+    own: Mapping[str, Tensor],
+    pitch: Tensor,
+    config: MorphConfig,
+    phase: PhaseConfig | None,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Return what the mixed images give, ``(batch, channels, samples)``, at the level that they give it."""
+    representation, codec = sources.representation, sources.codec
     aligned = representation.align(
         sources.images, weights, ratios=own, alignment=config.alignment, hold_seconds=config.hold_seconds
     )
     features, contexts = [image for image, _ in aligned], [context for _, context in aligned]
-    pitch = _pitch_weights(config, len(features), own.get("pitch", weights) if config.pitch == "free" else weights)
     median_hz = note_hz(config.pitch)
     context = representation.mix_contexts(contexts, weights, pitch=pitch, median_hz=median_hz)
     network = "none" if sources.unpitched else config.network or ("carried" if representation.bends_time else "alone")
@@ -84,15 +110,7 @@ def morph_sources(
         mixed = mixed + config.strength * decoded.between
     if phase is not None and phase.method == "kept":  # at an end, where what bends time is the sound itself anyhow
         context, phase = (context, None) if representation.bends_time else (contexts[int(weights.argmax())], phase)
-    sound = representation.synthesise(mixed, context, phase=phase, generator=generator).cpu()
-    itself = at_end(weights) and note_hz(config.pitch) is None and config.hold_seconds is None
-    itself = itself and all(torch.equal(each, weights) for each in (pitch, *own.values()))
-    if representation.bends_time and not itself and not sources.unpitched:
-        sound = _levelled(sound, sources, own.get("envelope", weights))
-    sound = sound.reshape(*sources.leading, -1)
-    if at_end(weights) and torch.equal(own.get("envelope", weights), weights) and config.hold_seconds is None:
-        return sound[..., : sources.sounds[int(weights.argmax())].shape[-1]]  # without another's length of silence
-    return sound
+    return representation.synthesise(mixed, context, phase=phase, generator=generator).cpu()
 
 
 def check_needs(sources: Sources, config: MorphConfig, ratios: Mapping[str, Mix]) -> None:
@@ -115,8 +133,11 @@ def each_morph(sources: Sources, make: Callable[[Item], Result], items: Sequence
 
 def _weights(
     sources: Sources, mix: Mix, ratios: Mapping[str, Mix], config: MorphConfig
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return how much each sound counts, and that of single attributes; of curves at each column of the result."""
+) -> tuple[Tensor, dict[str, Tensor], float]:
+    """Return how much each sound counts, and that of single attributes; of curves at each column of the result.
+
+    The last is where the first column lies, seconds.
+    """
     rate, n_sounds = sources.frames_per_second, len(sources.images)
 
     def span(weights: Tensor) -> tuple[float, float]:
@@ -131,26 +152,10 @@ def _weights(
         first, end = span(mix_weights(timing, n_sounds, frames_per_second=rate, n_frames=1))
     n_frames = 1 + math.ceil(max(0.0, end - first) * rate)
     weighed = partial(mix_weights, n_sounds=n_sounds, frames_per_second=rate, n_frames=n_frames, first_seconds=first)
-    return weighed(mix), {name: weighed(value) for name, value in ratios.items()}
+    return weighed(mix), {name: weighed(value) for name, value in ratios.items()}, first
 
 
 def _pitch_weights(config: MorphConfig, n_sounds: int, weights: Tensor) -> Tensor:
     if len(config.pitch) > 1 or not config.pitch.isalpha():
         return weights
     return torch.eye(n_sounds, dtype=torch.float64)[ord(config.pitch) - ord("a")]
-
-
-def _levelled(sound: Tensor, sources: Sources, weights: Tensor) -> Tensor:
-    """Return sounds as loud as is between the sources, where these have a loudness."""
-    shares = weights.double().reshape(len(sources.images), -1).mean(1).tolist()
-    levels = []
-    for item, one in enumerate(sound):
-        known = [loudness[item] for loudness in sources.loudness]
-        found = integrated_loudness(one, sources.codec.sample_rate)
-        wanted = [level for level, share in zip(known, shares, strict=True) if share]
-        if not math.isfinite(found) or not all(math.isfinite(level) for level in wanted):
-            levels.append(one)
-            continue
-        target = sum(share * level for level, share in zip(known, shares, strict=True) if share)
-        levels.append(one * 10 ** (min(target - found, MOST_GAIN_DB) / 20))
-    return torch.stack(levels)

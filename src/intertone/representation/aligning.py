@@ -1,5 +1,6 @@
 """Harmonic images brought to one time, each with what goes along."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from intertone.representation.pairing import pair_partials
 from intertone.representation.planning import Plan, plan_time
 from intertone.representation.playing import Player
 from intertone.representation.rise import mix_rises
-from intertone.representation.timeline import Alignment, at_positions, weights_over_time
+from intertone.representation.timeline import Alignment, at_positions, held, weights_over_time
 from intertone.representation.tracks import HarmonicContext, PartialTrack, kept_shares, retime_track
 
 Images = Sequence[tuple[Tensor, HarmonicContext]]
@@ -63,6 +64,7 @@ def align_images(
     for item, (tracks, plan) in enumerate(zip(mixtures, plans, strict=True)):
         itself, share = kept_shares(tracks, full)[0], kept_shares(tracks, noisy)[1]
         rise = mix_rises([track.rise for track in tracks], at_start)
+        swell = _swell(tracks, timing, n_frames)
         for index, track in enumerate(tracks):
             places = plan.maps[index](n_frames)
             one = retime_track(
@@ -71,7 +73,7 @@ def align_images(
             )  # fmt: skip
             if hold_seconds is not None:
                 one = hold_track(one, track, places, plan.releases[index])
-            one = replace(one, rise=rise)
+            one = replace(one, rise=rise, swell=swell)
             image = shown[index][item]
             heard = _heard(places, image.shape[-1], plan, longest, hop)
             moved[index].append((at_positions(image, places) * heard, one))
@@ -82,6 +84,14 @@ def align_images(
         )
         for some, (features, context) in zip(moved, images, strict=True)
     ]
+
+
+def _swell(tracks: Sequence[PartialTrack], weights: Tensor, n_frames: int) -> Tensor | None:
+    """Return how the reference of a mixture goes from one sound's to another's, where weights change over time."""
+    if bool((weights == weights[:, :1]).all()):
+        return None
+    levels = torch.tensor([math.log(track.reference) for track in tracks], dtype=torch.float64)
+    return held(levels @ (weights - weights.mean(1, keepdim=True)), n_frames).exp().float()
 
 
 def _heard(places: Tensor, n_frames: int, plan: Plan, longest: int, hop_length: int) -> Tensor:

@@ -11,7 +11,7 @@ from intertone.representation.image import HarmonicConfig, ImageRows
 from intertone.representation.noise import NoiseBands
 from intertone.representation.partials import OVERSAMPLING, interpolate_at, oversample, play_partials, turns_of
 from intertone.representation.rise import play_rise
-from intertone.representation.timeline import at_positions
+from intertone.representation.timeline import at_positions, held
 from intertone.representation.tracks import KeptNoise, PartialTrack, kinship
 from intertone.representation.tuning import stretched
 
@@ -23,6 +23,7 @@ STILL = 1e-9
 
 FADE_TURNS = 0.1
 """In which one turn more or less fades into the other, half of it before the two are equally near."""
+
 
 class Player:
     """Plays the partials and the noise of an image where a track says that they lie.
@@ -88,6 +89,8 @@ class Player:
         n_frames = self.n_frames(track.samples)
         image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
         amplitude = self.rows.to_amplitudes(image, track.reference)
+        if track.swell is not None:
+            amplitude = amplitude * held(track.swell, n_frames)
         partials = self.partials(amplitude[:, : self.rows.n_partial_rows], track)
         partials = partials * play_rise(track.rise, body, self.sample_rate)
         shown = self.n_frames(body)

@@ -64,6 +64,7 @@ class PartialTrack:
         detail: Level of each partial beyond its row's, dB, ``(channels, n_partials)``.
         noise: The sounds' own noise.
         rise: When the partials reach each sixteenth of their level; see ``find_rise``.
+        swell: What all levels are multiplied by, ``(n_frames,)``: sounds of different references in turn; None is 1.
         flicker: What each partial's level is multiplied by, ``(channels, n_partials, n_frames)``; None where the image
             says it all.
         wander: Phase beyond ``phase``, turns, of the same shape; None where ``phase`` says it all.
@@ -83,6 +84,7 @@ class PartialTrack:
     detail: Tensor
     noise: tuple[KeptNoise, ...]
     rise: Tensor = field(default_factory=shortest_rise)
+    swell: Tensor | None = None
     flicker: Tensor | None = None
     wander: Tensor | None = None
     steadiness: Tensor | None = None
@@ -234,7 +236,7 @@ def mix_tracks(
     flute the choir's beating is half as deep.
 
     Args:
-        tracks: From ``align_images``, of one length and one rise.
+        tracks: From ``align_images``, of one length, rise and swell.
         weights: ``(n_tracks, n_frames)``, each column summing to 1.
         pitch: The same for f0; as ``weights`` if not given.
         median_hz: What the median of f0 is shifted to.
