@@ -18,21 +18,22 @@ _ONE_AT_A_TIME = threading.Lock()
 def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """Yield what ``work`` returns for each of some things, in their order.
 
-    Each is worked at by one thread alone, so the results are the same on any number of processors. No more results
-    than there are threads wait to be taken. Within itself, it goes through the things one after the other.
+    Each of several is worked at by one thread alone, so the results are the same on any number of processors; a single
+    one has all threads of PyTorch, whose number changes its sums by rounding. No more results than there are threads
+    wait to be taken. Within itself, it goes through the things one after the other.
 
     Args:
         work: Called once for each, in any order and at the same time; what is random must come with the item.
         items: What it is called with.
 
     Returns:
-        An iterator over the results.
+        An iterator over the results; until it is read to its end, or closed, PyTorch has one thread.
 
     Example:
         >>> list(side_by_side(abs, [-3, 1, -2]))
         [3, 1, 2]
     """
-    if not _ONE_AT_A_TIME.acquire(blocking=False):
+    if len(items) < 2 or not _ONE_AT_A_TIME.acquire(blocking=False):
         yield from map(work, items)
         return
     n_threads = torch.get_num_threads()
