@@ -369,7 +369,7 @@ def test_what_cannot_be(
 def test_a_sound_without_a_pitch_has_no_key(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_audio("noise.wav", noise(), sample_rate=SAMPLE_RATE)
     sentence = refused(here, "keys", "a.wav", "noise.wav", "-o", "new", "--codec", codec_path, capsys=capsys)
-    assert re.match("every sound must have one pitch here, got sounds of which B ", sentence)
+    assert re.match("every sound must have one pitch for a keyboard, got sounds of which B ", sentence)
 
 
 @pytest.mark.parametrize("words", [["--every", "0"], ["--seconds", "0"], ["--seconds", "1000"], ["--pitch", "a"]])

@@ -75,8 +75,8 @@ def test_what_is_done_is_said_in_one_line(
     with caplog.at_level(logging.INFO, logger="intertone"):
         sources = analyse_sounds(codec, NOTE, DRUM)
     (line,) = caplog.messages
-    assert line.startswith("B has no one pitch (noise, measure 0.")
-    assert line.endswith("a single comb: all sounds are mixed as spectrograms, without the network")
+    assert line.startswith("B has no one pitch (noise: a measure of 0.")
+    assert line.endswith("below 0.84), so all sounds are mixed as spectrograms, without the network")
     assert isinstance(sources.representation, FusedSpectrogram) and sources.unpitched in line
 
 
@@ -92,16 +92,21 @@ def test_every_sound_may_be_taken_for_one_with_a_pitch(codec: Codec) -> None:
 
 def test_what_needs_a_pitch_is_refused(codec: Codec) -> None:
     sources = analyse_sounds(codec, NOTE, CHORD)
-    sentence = (
-        r"every sound must have one pitch here, got sounds of which B has no one pitch \(several pitches, measure"
-    )
-    with pytest.raises(InputError, match=sentence):
-        require_pitch(sources)
-    with pytest.raises(InputError, match=sentence):
-        morph(codec, NOTE, CHORD, config=MorphConfig(pitch="A3"))
-    with pytest.raises(InputError, match=sentence):
+    sentence = r"every sound must have one pitch for {}, got sounds of which B has no one pitch \(several pitches"
+    with pytest.raises(InputError, match=sentence.format("a keyboard")):
+        require_pitch(sources, "a keyboard")
+    with pytest.raises(InputError, match=sentence.format("a sustain that is held")):
         morph_sources(sources, 0.5, config=MorphConfig(hold_seconds=2))
-    require_pitch(analyse_sounds(codec, NOTE))
+    require_pitch(analyse_sounds(codec, NOTE), "a keyboard")
+
+
+def test_nothing_is_said_of_what_is_refused(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("intertone"), "propagate", True)
+    with pytest.raises(InputError, match="every sound must have one pitch for the pitch A3, got sounds of which B has"):
+        morph(codec, NOTE, CHORD, config=MorphConfig(pitch="A3"))
+    assert not caplog.messages
 
 
 # ends and what lies between

@@ -243,23 +243,24 @@ def test_a_pitch_of_which_nothing_would_be_played(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "ratios"),
+    ("config", "ratios", "purpose"),
     [
-        (MorphConfig(pitch="b"), {}),
-        (MorphConfig(pitch="free"), {"pitch": 0.5}),
-        (MorphConfig(), {"harmonics": 0.5}),
-        (MorphConfig(), {"noise": 0.5}),
+        (MorphConfig(pitch="b"), {}, "the pitch b"),
+        (MorphConfig(pitch="free"), {"pitch": 0.5}, "a ratio of its own for pitch"),
+        (MorphConfig(), {"harmonics": 0.5}, "a ratio of its own for harmonics"),
+        (MorphConfig(), {"noise": 0.5, "envelope": 0.5}, "a ratio of its own for noise"),
     ],
 )
-def test_what_takes_a_pitch_is_refused(codec: Codec, config: MorphConfig, ratios: dict[str, Mix]) -> None:
-    with pytest.raises(
-        InputError, match="every sound must have one pitch here, got sounds of which A has no one pitch"
-    ):
+def test_what_takes_a_pitch_is_refused(codec: Codec, config: MorphConfig, ratios: dict[str, Mix], purpose: str) -> None:
+    sentence = f"every sound must have one pitch for {purpose}, got sounds of which A has no one pitch"
+    with pytest.raises(InputError, match=sentence):
         morph(codec, struck(), tone(57), config=config, ratios=ratios)
 
 
 def test_the_network_alone_is_refused(codec: Codec) -> None:
-    with pytest.raises(InputError, match="the network alone can be heard of sounds that each have one pitch"):
+    with pytest.raises(
+        InputError, match="every sound must have one pitch for the network alone, got sounds of which A"
+    ):
         morph(codec, struck(), tone(57), config=MorphConfig(network="alone"))
 
 

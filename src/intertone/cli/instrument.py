@@ -86,7 +86,7 @@ def keys(
 
     from intertone.codec import Codec
     from intertone.instrument import Region, choose_keys, parse_range, render_key, sfz_text
-    from intertone.morphing import analyse_sounds, require_pitch
+    from intertone.morphing import analyse_sounds
 
     check_kind(Path("key.wav"), sample_rate, format)
     wanted = choose_keys(*parse_range(range), every=every)
@@ -108,8 +108,7 @@ def keys(
         hold_seconds=seconds,
     )
     rate = loaded.sample_rate if sample_rate is None else sample_rate
-    analysed = analyse_sounds(loaded, *(load_for(loaded, source) for source in sources))
-    require_pitch(analysed)
+    analysed = analyse_sounds(loaded, *(load_for(loaded, source) for source in sources), pitched_for="a keyboard")
 
     def rendered(key: "Key") -> "tuple[Tensor, Region]":
         return render_key(analysed, key, mix=used, config=config, ratios=ratios, sample_rate=rate, seed=seed)

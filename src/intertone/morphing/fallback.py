@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor
 
 from intertone.codec import Codec
-from intertone.errors import InputError
 from intertone.morphing.settings import MorphConfig
 from intertone.representation import HarmonicConfig, Representation
 from intertone.representation.fused import FusedSpectrogram
@@ -27,14 +26,17 @@ def find_unpitched(codec: Codec, features: Tensor, context: Any) -> str | None:
         context: From the same.
 
     Returns:
-        ``"no one pitch (noise, measure 0.31)"``, or None where it has one, or the codec needs none. What is measured
-        says ``intertone.representation.recognition.recognise``.
+        ``"no one pitch (noise: a measure of 0.31, below 0.84)"``, or None where it has one, or the codec needs none.
+        What is measured says ``intertone.representation.recognition.recognise``.
     """
     config = codec.config.representation
     if not isinstance(config, HarmonicConfig):
         return None
     worst = min(recognise(features, context, config), key=lambda one: (one.pitched, one.measure))
-    return None if worst.pitched else f"no one pitch ({worst.reason}, measure {worst.measure:.2f})"
+    if worst.pitched:
+        return None
+    measured = f": a measure of {worst.measure:.2f}, below {LEAST_MEASURE:g}" if worst.measure < LEAST_MEASURE else ""
+    return f"no one pitch ({worst.reason}{measured})"
 
 
 def show_unpitched(codec: Codec, sounds: Sequence[Tensor], unpitched: str) -> tuple[Representation, Images]:
@@ -48,9 +50,7 @@ def show_unpitched(codec: Codec, sounds: Sequence[Tensor], unpitched: str) -> tu
     Returns:
         The representation, and features and context of each sound.
     """
-    needed = "one pitch takes a measure of %.2f and a single comb"
-    text = f"%s; {needed}: all sounds are mixed as spectrograms, without the network"
-    logger.warning(text, unpitched, LEAST_MEASURE)
+    logger.warning("%s, so all sounds are mixed as spectrograms, without the network", unpitched)
     representation = FusedSpectrogram(codec.sample_rate)
     return representation, tuple(representation.analyse(sound) for sound in sounds)
 
@@ -60,12 +60,7 @@ def warn_of_ignored(config: MorphConfig) -> None:
 
     Args:
         config: As given; what was left at its default is not named.
-
-    Raises:
-        InputError: If the network alone shall be heard.
     """
-    if config.network == "alone":
-        raise InputError("the network alone can be heard of sounds that each have one pitch, got one that has not")
     given = config.model_fields_set & {"strength", "register_strength"}
     if config.network == "carried":
         given.add("network")

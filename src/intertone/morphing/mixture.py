@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from intertone.errors import InputError
-from intertone.morphing.checking import at_end, check_attributes, check_phase, check_pitch
+from intertone.morphing.checking import ATTRIBUTES, at_end, check_attributes, check_phase, check_pitch
 from intertone.morphing.levels import bring_to_level
 from intertone.morphing.network import decode_mixture, decode_sounds
 from intertone.morphing.settings import MorphConfig, note_hz
@@ -119,8 +119,19 @@ def check_needs(sources: Sources, config: MorphConfig, ratios: Mapping[str, Mix]
     Raises:
         InputError: If a pitch is chosen, the sound is held, or partials, noise or pitch have a ratio of their own.
     """
-    if config.pitch not in ("glide", "free") or config.hold_seconds is not None or set(ratios) - {"envelope"}:
-        require_pitch(sources)
+    purpose = pitched_for(config, ratios)
+    if purpose is not None:
+        require_pitch(sources, purpose)
+
+
+def pitched_for(config: MorphConfig, ratios: Mapping[str, Mix]) -> str | None:
+    """Return what of the settings takes sounds of one pitch, in words, or None."""
+    if config.pitch not in ("glide", "free"):
+        return f"the pitch {config.pitch}"
+    if config.hold_seconds is not None:
+        return "a sustain that is held"
+    own = [name for name in ATTRIBUTES if name in ratios and name != "envelope"]
+    return f"a ratio of its own for {', '.join(own)}" if own else None
 
 
 def each_morph(sources: Sources, make: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:

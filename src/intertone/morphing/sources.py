@@ -59,7 +59,7 @@ class Sources:
         return (self.representation.n_frames(100 * rate) - 1) / 100
 
 
-def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True) -> Sources:
+def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True, pitched_for: str | None = None) -> Sources:
     """Analyse sounds, one or more, for morphs at any ratios.
 
     Where a codec needs a pitch and one of the sounds has none, all are shown as spectrograms, and that is logged.
@@ -68,12 +68,13 @@ def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True) -> Sou
         codec: The codec.
         sounds: As for ``morph``.
         recognise: Whether that is found out; else every sound is taken for one with a pitch.
+        pitched_for: What takes a pitch, such as ``"a keyboard"``: then a sound without one is refused instead.
 
     Returns:
         What ``morph_sources`` takes.
 
     Raises:
-        InputError: If the sounds do not fit, or one is no audio.
+        InputError: If the sounds do not fit, one is no audio, or has no one pitch where ``pitched_for`` is given.
     """
     representation = codec.representation
     matched = match_shapes(
@@ -87,23 +88,30 @@ def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True) -> Sou
     found = [f"{chr(ord('A') + index)} has {one.unpitched}" for index, one in enumerate(analysed) if one.unpitched]
     images: Images = tuple(one.image for one in analysed)
     unpitched = ", ".join(found) or None
+    if unpitched is not None and pitched_for is not None:
+        raise InputError(_refusal(pitched_for, unpitched))
     if unpitched is not None:
         representation, images = show_unpitched(codec, batches, unpitched)
     loudness = tuple(one.loudness for one in analysed)
     return Sources(codec, representation, batches, images, loudness, leading, unpitched)
 
 
-def require_pitch(sources: Sources) -> None:
-    """Refuse sounds without one pitch, where nothing sensible can be done with them: a keyboard, a given note.
+def require_pitch(sources: Sources, purpose: str) -> None:
+    """Refuse sounds without one pitch, where nothing sensible can be done with them.
 
     Args:
         sources: From ``analyse_sounds``.
+        purpose: What takes a pitch, such as ``"a keyboard"``.
 
     Raises:
         InputError: If a harmonic codec found a sound without one pitch; the sentence says which, and why.
     """
     if sources.unpitched is not None:
-        raise InputError(f"every sound must have one pitch here, got sounds of which {sources.unpitched}")
+        raise InputError(_refusal(purpose, sources.unpitched))
+
+
+def _refusal(purpose: str, unpitched: str) -> str:
+    return f"every sound must have one pitch for {purpose}, got sounds of which {unpitched}"
 
 
 def _analyse_sound(codec: Codec, sounds: Tensor, *, recognise: bool) -> Source:

@@ -9,7 +9,7 @@ from intertone.codec import Codec
 from intertone.morphing.checking import check_morph
 from intertone.morphing.even import even_mixes
 from intertone.morphing.fallback import warn_of_ignored
-from intertone.morphing.mixture import check_needs, each_morph, morph_sources
+from intertone.morphing.mixture import each_morph, morph_sources, pitched_for
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds
 from intertone.morphing.weights import Mix
@@ -98,8 +98,8 @@ def morph_steps(
     """
     config, phase, ratios = config or MorphConfig(), phase or PhaseConfig(), ratios or {}
     check_morph(len(sounds), mixes, config=config, ratios=ratios, phase=phase)
-    sources = analyse_sounds(codec, *sounds)
-    check_needs(sources, config, ratios)
+    purpose = "the network alone" if config.network == "alone" else pitched_for(config, ratios)
+    sources = analyse_sounds(codec, *sounds, pitched_for=purpose)
     if sources.unpitched is not None:
         warn_of_ignored(config)
     found = None if sources.representation.bends_time else phase
