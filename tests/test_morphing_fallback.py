@@ -14,6 +14,7 @@ from intertone.metrics import log_mel_error
 from intertone.metrics.spectral import log_mel
 from intertone.models import ConditionedConfig
 from intertone.morphing import MixCurve, MorphConfig, analyse_sounds, morph, morph_sources, morph_steps, require_pitch
+from intertone.morphing.fallback import warn_of_noise
 from intertone.representation import HarmonicConfig
 from intertone.representation.fused import FusedSpectrogram
 
@@ -78,6 +79,16 @@ def test_what_is_done_is_said_in_one_line(
     assert line.startswith("B has no one pitch (noise: a measure of 0.")
     assert line.endswith("below 0.84), so all sounds are mixed as spectrograms, without the network")
     assert isinstance(sources.representation, FusedSpectrogram) and sources.unpitched in line
+
+
+def test_a_reconstruction_says_that_a_sound_has_no_pitch(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("intertone"), "propagate", True)
+    warn_of_noise(codec, NOTE, "note.wav")
+    warn_of_noise(codec, DRUM, "drum.wav")
+    (line,) = caplog.messages
+    assert line.startswith("drum.wav has no one pitch (noise") and line.endswith("little but bands of noise")
 
 
 def test_notes_stay_with_the_codec_and_other_codecs_ask_nothing(codec: Codec, small_codec: Codec) -> None:

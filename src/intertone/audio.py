@@ -222,7 +222,7 @@ def _decode(path: Path, sample_rate: int | None) -> tuple[Tensor, int]:
         if not path.is_file():
             raise InputError(f"a sound must be an existing regular file, got {path}")
         if not 0 < (size := path.stat().st_size) <= MAX_FILE_BYTES:
-            raise InputError(f"a sound file must have 1 to {MAX_FILE_BYTES} bytes, got {size} in {path}")
+            raise InputError(f"a sound file must have 1 byte to {MAX_FILE_BYTES >> 20} MiB, got {size} bytes in {path}")
         with path.open("rb") as handle, _open(handle, path) as sound:
             return _decode_blocks(sound, path, sample_rate), sound.samplerate
     except OSError as error:

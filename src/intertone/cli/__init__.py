@@ -79,6 +79,14 @@ def _leave(number: int, _frame: object) -> None:
     sys.exit(128 + number)
 
 
+def _usage_sentence(error: typer.TyperException) -> str:
+    """Return what is wrong with the words of a command, and where its words are explained, in one line."""
+    said = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "intertone"
+    return f"{said[:1].lower()}{said[1:]}; {where} --help shows what there is"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave the process: 0 done, 1 stopped, 2 bad input, 130 or 143 interrupted.
 
@@ -88,9 +96,14 @@ def main(arguments: list[str] | None = None) -> None:
     with contextlib.suppress(ValueError):  # only the main thread is told
         signal.signal(signal.SIGTERM, _leave)
     try:
-        app(arguments)
+        code = app(arguments, prog_name="intertone", standalone_mode=False)
     except InputError as error:
         typer.echo(f"intertone: {error}", err=True)
         sys.exit(2)
+    except typer.TyperException as error:
+        if error.format_message():  # else nothing was asked for, and the help was shown
+            typer.echo(f"intertone: {_usage_sentence(error)}", err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

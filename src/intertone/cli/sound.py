@@ -49,6 +49,7 @@ def reconstruct(
     import torch
 
     from intertone.codec import Codec
+    from intertone.morphing.fallback import warn_of_noise
 
     check_kind(out, sample_rate, format)
     found = phase_config(phase, iterations)
@@ -57,6 +58,7 @@ def reconstruct(
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sound = load_for(loaded, source)
     check_result(out, [sound], loaded, rate, format)
+    warn_of_noise(loaded, sound, source.name)
     again = loaded.reconstruct(sound, phase=found, generator=torch.Generator().manual_seed(seed))
     with drawing(plot, {f"IN: {source.name}": sound, "reconstruction": again}, loaded.sample_rate):
         text = f"wrote {save_result(out, again, loaded.sample_rate, rate, format)}, phase {phase.value}"

@@ -55,6 +55,19 @@ def show_unpitched(codec: Codec, sounds: Sequence[Tensor], unpitched: str) -> tu
     return representation, tuple(representation.analyse(sound) for sound in sounds)
 
 
+def warn_of_noise(codec: Codec, sound: Tensor, name: str) -> None:
+    """Warn that a codec that needs a pitch shows little of a sound that has none.
+
+    Args:
+        codec: The codec.
+        sound: As ``codec.analyse`` takes it.
+        name: What the sound is called.
+    """
+    unpitched = find_unpitched(codec, *codec.analyse(sound))
+    if unpitched is not None:
+        logger.warning("%s has %s: the network sees little but bands of noise", name, unpitched)
+
+
 def warn_of_ignored(config: MorphConfig) -> None:
     """Warn of settings that were given and say nothing where sounds are mixed as spectrograms.
 
