@@ -132,7 +132,7 @@ def train_classifier(notes: Notes, *, n_notes: int, n_steps: int, seed: int, ste
         images.append(note_images(notes.audio(rows[start : start + BATCH]), notes.sample_rate))
         step(len(images[-1]))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         network = _network(images[0].shape[1], N_PITCHES + len(families) + len(velocities))
         classifier = Classifier(network, families, velocities)
         _train(classifier, torch.cat(images), labels, n_steps)

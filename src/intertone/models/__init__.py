@@ -48,7 +48,7 @@ def build_model(
         True
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         match config:
             case ConvConfig():
                 return ConvAutoencoder(config, n_features)

@@ -115,8 +115,8 @@ def _components(rows: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     shift = rows.mean(0)
     size = min(count, *rows.shape)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        found = torch.svd_lowrank(rows - shift, q=min(size + MORE, *rows.shape), niter=4)[2][:, :size].T
+        torch.default_generator.manual_seed(0)
+        found = torch.svd_lowrank((rows - shift).cpu(), q=min(size + MORE, *rows.shape), niter=4)[2][:, :size].T
     weight = rows.new_zeros(count, rows.shape[1])
     weight[:size] = found
     return weight, shift, ((rows - shift) @ weight.T).square().mean().sqrt().clamp_min(1e-6)

@@ -6,13 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, pad
 
 from intertone.codec import Codec
-from intertone.representation.timeline import weighted_sum, weights_over_time
-
-CALM_FRAMES = 21
-"""Over which what the network makes is averaged: it knows how timbres change, not how single frames do."""
+from intertone.representation.moving import CALM_FRAMES
+from intertone.representation.timeline import averaged, weighted_sum, weights_over_time
 
 
 def decode_mixture(
@@ -73,18 +70,13 @@ def decode_sounds(
     codes = [codec.encode_features(x, own.conditions) for x, own in zip(features, contexts, strict=True)]
 
     def decoded(code: Tensor, told: Tensor | None) -> Tensor:
-        return _calm(codec.decode_features(code, told)[..., :n_frames])
+        # it knows how timbres change, not how single frames do
+        return averaged(codec.decode_features(code, told)[..., :n_frames], CALM_FRAMES)
 
     there = [decoded(code, context.conditions) for code in codes]
     here = [decoded(code, own.conditions) for code, own in zip(codes, contexts, strict=True)]
     mixture = decoded(_blend(codes, weights, codec), context.conditions)
     return Decoded(there, here, mixture - weighted_sum(there, weights_over_time(weights, n_frames)))
-
-
-def _calm(image: Tensor) -> Tensor:
-    kernel = torch.hann_window(CALM_FRAMES + 2, periodic=False)[None, None, 1:-1].to(image)
-    rows = pad(image.flatten(0, 1)[:, None], (CALM_FRAMES // 2,) * 2, mode="replicate")
-    return conv1d(rows, kernel / kernel.sum())[:, 0].view_as(image)
 
 
 def _blend(codes: Sequence[Tensor], weights: Tensor, codec: Codec) -> Tensor:

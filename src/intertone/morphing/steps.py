@@ -29,8 +29,10 @@ def morph(
 
     The sounds are analysed and brought to one time; features are interpolated in dB, codes element by element, f0 in
     its logarithm, and the integrated loudness in LU. With the harmonic codec the morph is what the images themselves
-    give, and what the network adds between the ends: ``Σ wᵢxᵢ + D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)``. There the ends are the sounds
-    themselves. With a spectrogram codec all that is heard is decoded, and the phase is estimated at every ratio.
+    give, and what the network adds between the ends: ``Σ wᵢxᵢ + s·(D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ))``, s being
+    ``config.strength``, and xᵢ moved by what the network knows of other keys (``config.register_strength``) where the
+    pitch of the morph is another; of two noises the louder gives way first. The ends are the sounds themselves. With a
+    spectrogram codec all that is heard is decoded, and the phase is estimated at every ratio.
 
     Args:
         codec: The codec.

@@ -19,7 +19,7 @@ LOWEST = 27.5
 """Hz of the lowest note whose partials reach ``f_max``: A0."""
 
 LOUDEST = 1.2
-"""Feature beyond which nothing is played: 20 dB above the loudest row."""
+"""Feature beyond which nothing is played: a fifth of ``top_db`` above the loudest row."""
 
 STEADY_FRAMES, WEAK_FRAMES = 21, 61
 """Over which a partial's own level is averaged between the ends; the second where it is hardly louder than noise."""
@@ -56,6 +56,7 @@ class HarmonicConfig(Settings):
             raise ValueError(f"f_max must be below half of sample_rate={self.sample_rate}, got {self.f_max:g}")
         if self.hop_length > self.sample_rate // 20:
             raise ValueError(f"hop_length must be at most 50 ms, {self.sample_rate // 20}, got {self.hop_length}")
+        NoiseBands(self.sample_rate, self.hop_length, self.n_noise, self.f_max)  # refuses bands without a bin
         return self
 
     @property

@@ -19,7 +19,7 @@ LEAST_OCTAVES = 1e-6
 """A sound that is moved by less is at its own pitch."""
 
 CALM_FRAMES = 21
-"""Over which the levels of partials are averaged."""
+"""Over which levels are averaged, those of partials and what a network makes."""
 
 FAINT_DB = 10.0
 """A partial that is so much fainter than the image says is noise."""

@@ -24,6 +24,9 @@ class NoiseBands:
         n_bands: How many, from 0 Hz on.
         f_max: Upper edge of the highest, Hz.
         longer: How many times as long as for playing the windows are.
+
+    Raises:
+        ValueError: If the windows are too short to tell the lowest bands apart.
     """
 
     def __init__(self, sample_rate: int, hop_length: int, n_bands: int, f_max: float, *, longer: int = 1) -> None:
@@ -36,6 +39,10 @@ class NoiseBands:
         self.shares[:, 0] = self.shares[:, int((reach[0] > 0).nonzero()[0, 0])]
         self.shares[-1, int((reach[0] > 0).nonzero()[-1, 0]) + 1 :] = 1
         self.widths = self.shares.sum(1, keepdim=True)
+        if not bool((self.widths > 0).all()):
+            raise ValueError(
+                f"every band of noise must hold a bin: a longer hop_length or fewer bands, got {hop_length}, {n_bands}"
+            )
         # mean of |STFT|² of white noise of unit power, over a bin: Σ window²; half of the spectrum holds all of it
         self.unit = 0.375 * n_fft * n_fft / 2
 

@@ -17,7 +17,7 @@ CLEAR = 0.5
 """How clear of noise a partial is, on average, whose phase is its own."""
 
 INAUDIBLE = 0.4
-"""Feature that a partial counts at least as in a mixture: 60 dB below the loudest."""
+"""Feature that a partial counts at least as in a mixture: six tenths of ``top_db`` below the loudest."""
 
 
 def settle_track(image: Tensor, track: PartialTrack, player: Player) -> tuple[Tensor, PartialTrack]:

@@ -135,7 +135,8 @@ class PairMaterial:
     ) -> None:
         """Put mixtures of two instruments in place of some notes: there are few instruments, and many between them.
 
-        The second instrument plays, as nearly as it can, the same two notes.
+        The second instrument, drawn from those of the split, plays, as nearly as it can, the same two notes; the first
+        one itself may be drawn.
         """
         names = self._names[str(self.images.split[rows[0]])]
         mixed = generator.random(len(rows)) < config.mixed_share
