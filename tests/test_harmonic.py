@@ -163,7 +163,10 @@ def test_what_is_no_sound_is_refused(representation: HarmonicRepresentation, sha
         representation.analyse(torch.zeros(shape))
 
 
-@pytest.mark.parametrize(("settings", "words"), [({"f_max": 30000}, "f_max"), ({"hop_length": 4000}, "hop_length")])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"f_max": 30000}, "f_max"), ({"hop_length": 4000}, "hop_length"), ({"hop_length": 64}, "hold a bin")],
+)
 def test_settings_that_cannot_be(settings: dict[str, float], words: str) -> None:
     with pytest.raises(InputError, match=words):
         HarmonicConfig.parse(settings)
