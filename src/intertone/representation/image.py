@@ -15,6 +15,9 @@ from intertone.representation.noise import NoiseBands
 from intertone.representation.partials import SHORTEST_SECONDS, TURNS
 from intertone.representation.timeline import averaged
 
+HOP_SECONDS = (0.005, 0.02)
+"""From one frame to the next, at least and at most: what is averaged over time is counted in frames of about 10 ms."""
+
 LOWEST = 27.5
 """Hz of the lowest note whose partials reach ``f_max``: A0."""
 
@@ -54,8 +57,9 @@ class HarmonicConfig(Settings):
     def _check(self) -> Self:
         if not self.f_max < self.sample_rate / 2:
             raise ValueError(f"f_max must be below half of sample_rate={self.sample_rate}, got {self.f_max:g}")
-        if self.hop_length > self.sample_rate // 20:
-            raise ValueError(f"hop_length must be at most 50 ms, {self.sample_rate // 20}, got {self.hop_length}")
+        shortest, longest = (round(seconds * self.sample_rate) for seconds in HOP_SECONDS)
+        if not shortest <= self.hop_length <= longest:
+            raise ValueError(f"hop_length must be 5 to 20 ms, {shortest} to {longest}, got {self.hop_length}")
         NoiseBands(self.sample_rate, self.hop_length, self.n_noise, self.f_max)  # refuses bands without a bin
         return self
 
