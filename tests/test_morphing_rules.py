@@ -93,10 +93,37 @@ def test_a_curve_is_as_loud_as_the_sound_that_it_is_at(
     assert level_db(result, 0.7, 0.8) == pytest.approx(level_db(torch.cat(sounds), 0, 3) - 7, abs=3)
 
 
-def test_a_curve_that_stays_is_the_number(codec: Codec) -> None:
+@pytest.mark.parametrize("ratio", [-0.4, 0.0, 0.3, 1.0, 1.4])
+@pytest.mark.parametrize("pitch", ["glide", "b", "A5"])
+def test_a_curve_that_stays_is_the_number(codec: Codec, ratio: float, pitch: str) -> None:
+    config = MorphConfig(network="none", pitch=pitch)
     a, b = tone(57, seconds=0.5), 0.1 * breathy(60)
-    stays = morph(codec, a, b, mix=MixCurve((0, 1), (0.3, 0.3)), config=IMAGE)
-    assert difference_db(stays, morph(codec, a, b, mix=0.3, config=IMAGE)) < -80
+    stays = morph(codec, a, b, mix=MixCurve((0, 1), (ratio, ratio)), config=config)
+    nearly = morph(codec, a, b, mix=MixCurve((0, 1), (ratio, ratio + 1e-6)), config=config)
+    number = morph(codec, a, b, mix=ratio, config=config)
+    assert difference_db(stays, number[: len(stays)]) < -60
+    assert abs(level_db(nearly, 0, 0.5) - level_db(number, 0, 0.5)) < 0.02
+
+
+@pytest.mark.parametrize("mix", [0, 0.5, 1])
+@pytest.mark.parametrize("lead", [0.0, 0.8])
+def test_a_curve_of_the_envelope_alone_too(codec: Codec, mix: float, lead: float) -> None:
+    silence = torch.zeros(round(lead * SAMPLE_RATE))
+    loud = torch.cat([silence, tone(57, seconds=1.5, decay=0)])
+    curve = MixCurve((lead + 0.6, lead + 0.9), (0, 1))
+    result = morph(codec, loud, 0.1 * loud, mix=mix, ratios={"envelope": curve}, config=IMAGE)
+    assert abs(level_db(result, lead + 0.1, lead + 0.5) - level_db(loud, lead + 0.1, lead + 0.5)) < 0.5
+    assert abs(level_db(result, lead + 1, lead + 1.4) - level_db(loud, lead + 1, lead + 1.4) + 20) < 0.5
+
+
+def test_a_curve_rises_as_the_sound_that_it_begins_with(codec: Codec) -> None:
+    time = torch.arange(8000) / SAMPLE_RATE
+    sharp = tone(45, seconds=0.5, decay=0)
+    soft = sharp * (time / 0.02).clamp(max=1)
+    for first, second, share in ((sharp, soft, (0.3, 1)), (soft, sharp, (0, 0.25))):
+        result = morph(codec, first, second, mix=MixCurve((0.2, 0.3), (0, 1)), config=MorphConfig(network="none"))
+        begins = float(result[:48].abs().max() / result[:1600].abs().max())
+        assert share[0] <= begins <= share[1]
 
 
 @pytest.mark.parametrize("alignment", ["envelope", "onset", "none"])
@@ -115,6 +142,14 @@ def test_a_curve_of_a_spectrogram_counts_from_its_start(small_codec: Codec) -> N
 
 
 # time
+
+
+@pytest.mark.parametrize("alignment", ["none", "onset", "envelope"])
+def test_an_end_that_breaks_off_is_itself_beside_a_longer_sound(codec: Codec, alignment: str) -> None:
+    short, long = breathy(57, decay=0)[:6000], breathy(60, seconds=1.0)
+    config = MorphConfig.parse({"alignment": alignment})
+    assert difference_db(morph(codec, short, long, mix=0, config=config), short) < -90
+    assert difference_db(morph(codec, long, short, mix=1, config=config), short) < -90
 
 
 def test_where_nothing_is_aligned_every_sound_stays_where_it_is(codec: Codec) -> None:

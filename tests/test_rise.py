@@ -33,6 +33,13 @@ def test_a_sound_that_rises_in_ten_milliseconds_does_so_on_every_key(f0, key):
     assert share_by(played, 0.03) > 0.6
 
 
+def test_noise_beside_the_partials_does_not_hide_their_rise():
+    sound = saw(65.41, 0.02)
+    sound = sound + 0.02 * torch.randn(len(sound), generator=torch.Generator().manual_seed(0))
+    (track,) = Codec.load("harmonic").analyse(sound)[1].tracks
+    assert 0.008 < float(track.rise[7]) < 0.013 and 0.015 < float(track.rise[15]) < 0.025
+
+
 def test_a_sound_that_begins_at_once_does_so_on_every_key():
     sources = analyse_sounds(Codec.load("harmonic"), saw(110.0, 1e-4))
     played = morph_sources(sources, (1.0,), config=MorphConfig(pitch="54", network="none"))

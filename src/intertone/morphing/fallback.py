@@ -63,6 +63,8 @@ def warn_of_noise(codec: Codec, sound: Tensor, name: str) -> None:
         sound: As ``codec.analyse`` takes it.
         name: What the sound is called.
     """
+    if not isinstance(codec.config.representation, HarmonicConfig):
+        return
     unpitched = find_unpitched(codec, *codec.analyse(sound))
     if unpitched is not None:
         logger.warning("%s has %s: the network sees little but bands of noise", name, unpitched)

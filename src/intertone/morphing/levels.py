@@ -1,46 +1,67 @@
 """How loud a morph is: as loud as is between its sounds."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from intertone.loudness import integrated_loudness
 from intertone.morphing.sources import Sources
+from intertone.parallel import side_by_side
 from intertone.representation.timeline import at_positions
 
 MOST_GAIN_DB = 24.0
 """What a morph is made louder by at most."""
 
+FARTHEST_STEP, MOST_STEPS = 0.25, 16
+"""Of weights that change over time, from one place where the gain is measured to the next; and how many at most."""
+
 
 def bring_to_level(
-    sound: Tensor, sources: Sources, weights: Tensor, first_seconds: float, render: Callable[[Tensor], Tensor]
+    sound: Tensor,
+    sources: Sources,
+    timing: Tensor,
+    changing: Sequence[Tensor],
+    render: Callable[[int], Tensor],
+    *,
+    first_seconds: float,
 ) -> Tensor:
     """Return sounds as loud as is between the sources: LUFS are interpolated.
 
-    Where the weights change over time, so does the gain: nothing is missing at the ends, and between them
-    ``(1 − Σ wᵢ²) / (1 − Σ hᵢ²)`` of what is missing at equal weights h.
+    What changes over time gets a gain over time: at every column the one that the morph of this column's weights would
+    get, measured at several columns, a quarter of the way between two sounds apart or less, and interpolated between
+    them.
 
     Args:
         sound: What the mixed images gave, ``(batch, channels, samples)``.
         sources: Of it.
-        weights: ``(n_sounds,)``, or at each column of the result ``(n_sounds, n_frames)``.
+        timing: How much the loudness of each sound counts, ``(n_sounds,)``, or at each column of the result
+            ``(n_sounds, n_frames)``.
+        changing: All weights that change over the columns, ``(n_sounds, n_frames)`` each.
+        render: Returns what the mixed images give at the weights of a column, held.
         first_seconds: Where the first column lies.
-        render: Returns what the mixed images give at weights ``(n_sounds,)``.
 
     Returns:
         Of the same shape; what has no loudness is left as it is.
     """
-    over_time = weights.reshape(len(weights), -1)
-    if bool((over_time == over_time[:, :1]).all()):
-        return sound * _gain(_missing_db(sound, sources, over_time[:, 0]))[:, None, None]
-    equal = torch.full_like(over_time[:, 0], 1 / len(weights))
-    missing = _missing_db(render(equal), sources, equal)
-    shares = (1 - over_time.square().sum(0)).clamp_min(0) / (1 - equal.square().sum())
+    if not changing:
+        return sound * _gain(_missing_db(sound, sources, timing))[:, None, None]
+    moved = torch.stack([0.5 * weights.diff().abs().sum(0) for weights in changing]).amax(0)
+    way = pad(moved.cumsum(0), (1, 0))
+    n_steps = min(MOST_STEPS, math.ceil(float(way[-1]) / FARTHEST_STEP))
+    columns = torch.searchsorted(way, torch.linspace(0, float(way[-1]), n_steps + 1, dtype=way.dtype)).unique().tolist()
+
+    def missing(column: int) -> Tensor:
+        return _missing_db(render(column), sources, timing if timing.ndim == 1 else timing[:, column])
+
+    known = torch.stack(list(side_by_side(missing, columns)), 1).numpy()
+    found = np.stack([np.interp(way.numpy(), way[columns].numpy(), row) for row in known])
     seconds = torch.arange(sound.shape[-1], dtype=torch.float64) / sources.codec.sample_rate
-    shares = at_positions(shares, (seconds - first_seconds) * sources.frames_per_second)
-    return sound * _gain(missing[:, None] * shares)[:, None]
+    gains = at_positions(torch.from_numpy(found), (seconds - first_seconds) * sources.frames_per_second)
+    return sound * _gain(gains)[:, None]
 
 
 def _gain(decibels: Tensor) -> Tensor:

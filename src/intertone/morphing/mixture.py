@@ -63,13 +63,13 @@ def morph_sources(
     itself = at_end(weights) and note_hz(config.pitch) is None and config.hold_seconds is None
     itself = itself and all(torch.equal(each, weights) for each in (pitch, *own.values()))
     if representation.bends_time and not itself and not sources.unpitched:
-        timing = own.get("envelope", weights)
-        chosen = partial(_pitch_weights, config, len(weights))
 
-        def render(equal: Tensor) -> Tensor:
-            return _render(sources, equal, {}, chosen(equal), config, phase, None)
+        def render(column: int) -> Tensor:
+            held = {name: _at(each, column) for name, each in own.items()}
+            return _render(sources, _at(weights, column), held, _at(pitch, column), config, phase, None)
 
-        sound = bring_to_level(sound, sources, timing, first_seconds, render)
+        timing, changing = own.get("envelope", weights), [each for each in (weights, *own.values()) if each.ndim == 2]
+        sound = bring_to_level(sound, sources, timing, changing, render, first_seconds=first_seconds)
     sound = sound.reshape(*sources.leading, -1)
     if at_end(weights) and torch.equal(own.get("envelope", weights), weights) and config.hold_seconds is None:
         return sound[..., : sources.sounds[int(weights.argmax())].shape[-1]]  # without another's length of silence
@@ -164,6 +164,10 @@ def _weights(
     n_frames = 1 + math.ceil(max(0.0, end - first) * rate)
     weighed = partial(mix_weights, n_sounds=n_sounds, frames_per_second=rate, n_frames=n_frames, first_seconds=first)
     return weighed(mix), {name: weighed(value) for name, value in ratios.items()}, first
+
+
+def _at(weights: Tensor, column: int) -> Tensor:
+    return weights if weights.ndim == 1 else weights[:, column]
 
 
 def _pitch_weights(config: MorphConfig, n_sounds: int, weights: Tensor) -> Tensor:

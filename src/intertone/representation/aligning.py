@@ -12,7 +12,7 @@ from intertone.representation.pairing import pair_partials
 from intertone.representation.planning import Plan, plan_time
 from intertone.representation.playing import Player
 from intertone.representation.rise import mix_rises
-from intertone.representation.timeline import Alignment, at_positions, held, weights_over_time
+from intertone.representation.timeline import Alignment, at_positions, weights_over_time
 from intertone.representation.tracks import HarmonicContext, PartialTrack, kept_shares, retime_track
 
 Images = Sequence[tuple[Tensor, HarmonicContext]]
@@ -64,7 +64,7 @@ def align_images(
     for item, (tracks, plan) in enumerate(zip(mixtures, plans, strict=True)):
         itself, share = kept_shares(tracks, full)[0], kept_shares(tracks, noisy)[1]
         rise = mix_rises([track.rise for track in tracks], at_start)
-        swell = _swell(tracks, timing, n_frames)
+        swell = _swell(tracks, full)
         for index, track in enumerate(tracks):
             places = plan.maps[index](n_frames)
             one = retime_track(
@@ -86,12 +86,12 @@ def align_images(
     ]
 
 
-def _swell(tracks: Sequence[PartialTrack], weights: Tensor, n_frames: int) -> Tensor | None:
-    """Return how the reference of a mixture goes from one sound's to another's, where weights change over time."""
+def _swell(tracks: Sequence[PartialTrack], weights: Tensor) -> Tensor | None:
+    """Return how the reference of a mixture, that of the mean weights, goes from one sound's to another's."""
     if bool((weights == weights[:, :1]).all()):
         return None
     levels = torch.tensor([math.log(track.reference) for track in tracks], dtype=torch.float64)
-    return held(levels @ (weights - weights.mean(1, keepdim=True)), n_frames).exp().float()
+    return (levels @ (weights - weights.mean(1, keepdim=True))).exp().float()
 
 
 def _heard(places: Tensor, n_frames: int, plan: Plan, longest: int, hop_length: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from intertone.representation.free import find_free_partials, measure_free_partials
 from intertone.representation.image import loudest
 from intertone.representation.measuring import measure_partials
-from intertone.representation.partials import SHORTEST_SECONDS, TURNS
+from intertone.representation.partials import window_seconds
 from intertone.representation.playing import Player
 from intertone.representation.rise import find_rise, play_rise
 from intertone.representation.timeline import at_positions, held
@@ -89,8 +89,7 @@ def _describe(
         ratios=ratios,
     )
     played = player.partials(rows.to_amplitudes(partials, reference), track)
-    window_seconds = max(TURNS / float(f0.median()), SHORTEST_SECONDS)
-    track = replace(track, rise=find_rise(body, played, player.sample_rate, window_seconds))
+    track = replace(track, rise=find_rise(body, played, player.sample_rate, window_seconds(float(f0.median()))))
     noise = body - played * play_rise(track.rise, body.shape[-1], player.sample_rate)
     between = player.bands.between(f0, track.multiples(len(rows.row_of) + 1).sort().values)
     powers = player.bands.powers(player.bands.spectrum(noise), between)

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from intertone.config import Settings
 from intertone.representation.noise import NoiseBands
-from intertone.representation.partials import SHORTEST_SECONDS, TURNS
+from intertone.representation.partials import window_seconds
 from intertone.representation.timeline import averaged
 
 HOP_SECONDS = (0.005, 0.02)
@@ -207,7 +207,7 @@ class ImageRows:
 
     def _under(self, noise: Tensor, f0: float, bands: NoiseBands) -> Tensor:
         """Return what each partial's row would show of the noise alone, ``(channels, n_partial_rows, n_frames)``."""
-        length = max(TURNS / f0, SHORTEST_SECONDS)
+        length = window_seconds(f0)
         bin_hz = self.config.sample_rate / bands.config.n_fft
         orders = torch.tensor(self.config.edges[:-1])
         nearest = (orders * f0 / bin_hz).round().long().clamp(max=bands.config.n_bins - 1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from intertone.representation.image import HarmonicConfig
-from intertone.representation.partials import SHORTEST_SECONDS, TURNS, Warped, oversample, turns_of
+from intertone.representation.partials import Warped, oversample, turns_of, window_seconds
 from intertone.representation.playing import count_partials, slowest
 from intertone.representation.tuning import refine_tuning, stretched
 
@@ -34,7 +34,7 @@ def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[
         (221.0, 1.0)
     """
     rate, hop = config.sample_rate, config.hop_length
-    length = max(TURNS, SHORTEST_SECONDS * float(f0.median()))
+    length = float(f0.median()) * window_seconds(float(f0.median()))
     places = (torch.arange(len(f0)) * hop).clamp(max=body.shape[-1] - 1)
     turns = turns_of(f0, hop, rate, body.shape[-1])
     fine = oversample(body, rate)

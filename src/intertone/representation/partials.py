@@ -28,6 +28,19 @@ NODES = (-2, -1, 0, 1, 2, 3)
 TAPS = len(NODES)
 
 
+def window_seconds(f0: float) -> float:
+    """Return the length of the windows in which partials of a note are measured.
+
+    Args:
+        f0: Hz.
+
+    Example:
+        >>> window_seconds(50.0), window_seconds(1000.0)
+        (0.06, 0.015)
+    """
+    return max(TURNS / f0, SHORTEST_SECONDS)
+
+
 def turns_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Tensor:
     """Return at which turn of the fundamental each sample lies.
 

@@ -59,11 +59,10 @@ def plan_time(
     bodies = [track.samples - track.onset for track in tracks]
     ends = [body / hop_length for body in bodies]
     onset = _common_onset(tracks, weights, alignment)
-    if alignment == "none":
-        shifts = [(track.onset - onset) / hop_length for track in tracks]
-        return Plan(max(track.samples for track in tracks), onset, [partial(_shifted, shift=s) for s in shifts], ends)
-    if alignment == "onset":
-        return Plan(onset + max(bodies), onset, [_shifted] * len(tracks), ends)
+    if alignment != "envelope":
+        late = [(track.onset - onset) / hop_length * (alignment == "none") for track in tracks]
+        samples = _longest(tracks, weights, alignment, onset)
+        return Plan(samples, onset, [partial(_shifted, shift=frames) for frames in late], ends)
     marks = settle_releases([find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)])
     common = mix_landmarks(marks, weights)
     maps: list[Callable[[int], Tensor]] = [partial(positions, own, common) for own in marks]
@@ -95,10 +94,8 @@ def common_span(
         ``(onset, end)``.
     """
     onset, bodies = _common_onset(tracks, weights, alignment), [track.samples - track.onset for track in tracks]
-    if alignment == "none":
-        return onset, max(track.samples for track in tracks)
-    if alignment == "onset":
-        return onset, onset + max(bodies)
+    if alignment != "envelope":
+        return onset, _longest(tracks, weights, alignment, onset)
     between = max(sum(weight * body for weight, body in zip(weights, bodies, strict=True)), 0.1 * min(bodies))
     return onset, onset + (between if held_samples is None else held_samples)
 
@@ -107,6 +104,12 @@ def _common_onset(tracks: Sequence[PartialTrack], weights: Sequence[float], alig
     if alignment == "none":  # the earliest that is heard
         return min(track.onset for weight, track in zip(weights, tracks, strict=True) if weight)
     return max(0, round(sum(weight * track.onset for weight, track in zip(weights, tracks, strict=True))))
+
+
+def _longest(tracks: Sequence[PartialTrack], weights: Sequence[float], alignment: Alignment, onset: int) -> int:
+    """Return the length of what is not bent, samples: of the longest sound that counts."""
+    heard = [track for weight, track in zip(weights, tracks, strict=True) if weight]
+    return max(track.samples if alignment == "none" else onset + track.samples - track.onset for track in heard)
 
 
 def _shifted(n_frames: int, shift: float = 0.0) -> Tensor:

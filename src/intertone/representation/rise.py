@@ -11,11 +11,11 @@ from torch.nn.functional import avg_pool1d, pad
 STEPS = 16
 """Equal steps of gain, from 0 to 1, whose times are known."""
 
-SHORTEST_SECONDS = 0.001
+RAMP_SECONDS = 0.001
 """In which all partials come in at least; then the gain is half a turn of a cosine."""
 
 SMOOTHED_SECONDS = 0.002
-"""Over which energies are averaged to be compared."""
+"""Over which products are averaged to be compared."""
 
 FLOOR = 1e-2
 """Of the highest energy of the partials: where they have less, their level is not told."""
@@ -23,15 +23,21 @@ FLOOR = 1e-2
 NEARLY = 0.98
 """Of a gain counts as that gain."""
 
+LEAST_LIKENESS = 0.5
+"""The highest gain found at least: below, the partials are too little of the sound to tell its rise."""
+
 
 def shortest_rise() -> Tensor:
     """Return the rise of what begins at once; see ``find_rise``."""
     gains = torch.arange(1, STEPS + 1, dtype=torch.float64) / STEPS
-    return SHORTEST_SECONDS * (1 - 2 * gains).acos() / math.pi
+    return RAMP_SECONDS * (1 - 2 * gains).acos() / math.pi
 
 
 def find_rise(sound: Tensor, partials: Tensor, sample_rate: int, longest_seconds: float) -> Tensor:
     """Find how a sound rises where its partials are held at the levels of the first whole window.
+
+    The gain at a time is the projection of the sound on its partials, ``Σ xy / Σ y²``, over 2 ms, so that noise
+    hardly counts; it is counted relative to its highest, and never falls.
 
     Args:
         sound: From its onset on, ``(channels, samples)``.
@@ -41,7 +47,7 @@ def find_rise(sound: Tensor, partials: Tensor, sample_rate: int, longest_seconds
 
     Returns:
         When the gain of the partials first reaches 1/16, 2/16, … 1: seconds from the onset, ``(16,)``, float64, not
-        falling, and nowhere earlier than ``shortest_rise``.
+        falling, and nowhere earlier than ``shortest_rise``; that itself, where the partials are not like the sound.
 
     Example:
         >>> tone = torch.sin(torch.arange(8000) * 0.25)[None]
@@ -50,8 +56,11 @@ def find_rise(sound: Tensor, partials: Tensor, sample_rate: int, longest_seconds
         [2, 5, 7, 10]
     """
     length = min(sound.shape[-1], max(1, round(longest_seconds * sample_rate)))
-    wanted, given = (_energy(each, length, sample_rate) for each in (sound, partials))
-    gains = (wanted / (given + FLOOR * given.max()).clamp_min(1e-30)).sqrt().cummax(0).values
+    shared, own = (_averaged(sound, partials, length, sample_rate), _averaged(partials, partials, length, sample_rate))
+    gains = (shared / (own + FLOOR * own.max()).clamp_min(1e-30)).cummax(0).values
+    if not float(gains[-1]) > LEAST_LIKENESS:
+        return shortest_rise()
+    gains = gains / gains[-1].clamp(max=1)
     levels = NEARLY * torch.arange(1, STEPS + 1, dtype=torch.float64) / STEPS
     reached = torch.searchsorted(gains, levels).clamp(max=length) / sample_rate
     return torch.maximum(reached, shortest_rise())
@@ -65,7 +74,7 @@ def mix_rises(rises: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
         weights: One each, summing to 1.
 
     Returns:
-        Of the same kind; however far the weights extrapolate, none is twice as long as the longest.
+        Of the same kind; however far the weights extrapolate, none is more than twice as long as the longest.
 
     Example:
         >>> rise = mix_rises([shortest_rise(), 4 * shortest_rise()], [0.5, 0.5])
@@ -88,7 +97,8 @@ def play_rise(rise: Tensor, samples: int, sample_rate: int) -> Tensor:
     return torch.from_numpy(gains).float()
 
 
-def _energy(sound: Tensor, length: int, sample_rate: int) -> Tensor:
+def _averaged(sound: Tensor, other: Tensor, length: int, sample_rate: int) -> Tensor:
+    """Return products averaged over time, ``(length,)``, float64."""
     half = round(0.5 * SMOOTHED_SECONDS * sample_rate)
-    power = sound.double().square().sum(0)[: length + half]
-    return avg_pool1d(pad(power, (half, half))[None], 2 * half + 1, 1)[0, :length]
+    product = (sound[:, : length + half].double() * other[:, : length + half].double()).sum(0)
+    return avg_pool1d(pad(product, (half, half))[None], 2 * half + 1, 1)[0, :length]
