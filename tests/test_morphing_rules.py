@@ -324,3 +324,27 @@ def test_a_linear_network_adds_nothing_between_sounds_of_one_pitch() -> None:
         for network in ("none", "carried")
     )
     assert (plain - carried).abs().max() < 1e-3
+
+
+# stereo
+
+
+def in_phase(sound: torch.Tensor) -> float:
+    """Correlation of left and right, −1…1."""
+    left, right = sound[:, 1600:]
+    return float((left * right).sum() / (left.norm() * right.norm()))
+
+
+@pytest.mark.parametrize("mix", [0.1, 0.5, 0.9, MixCurve((0.1, 0.4), (0, 1))], ids=str)
+def test_between_wide_and_mono_sounds_nothing_is_out_of_phase(codec: Codec, mix: Mix) -> None:
+    time = torch.arange(16000) / SAMPLE_RATE
+    orders = torch.arange(1, 13)[:, None]
+    # partials of the two channels a quarter of a turn apart, to either side, and drifting
+    apart = 0.2 * math.pi * (1 - 2 * (orders % 2)) * (1 + torch.sin(2 * math.pi * time))
+    left, right = (
+        (torch.sin(2 * math.pi * 220 * orders * time + sign * apart) / orders).sum(0) * 0.2 for sign in (1, -1)
+    )
+    wide, mono = torch.stack([left, right]), tone(62, seconds=1.0, decay=0)
+    assert in_phase(wide) > 0
+    assert in_phase(morph(codec, wide, mono, mix=mix, config=IMAGE)) > in_phase(wide) - 0.1
+    assert in_phase(morph(codec, mono, wide, mix=1 - mix if isinstance(mix, float) else mix, config=IMAGE)) > 0.2

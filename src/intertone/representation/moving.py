@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
 from intertone.representation.image import ImageRows
+from intertone.representation.phases import resting_phase
 from intertone.representation.playing import count_partials
 from intertone.representation.settling import INAUDIBLE
-from intertone.representation.tracks import HarmonicContext, PartialTrack, resting_phase
+from intertone.representation.tracks import HarmonicContext, PartialTrack
 
 TOP_ROWS = 4
 """Highest measured rows, which those above join."""

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from intertone.representation.noise import NoiseBands
+from intertone.representation.phases import steady_phase
 from intertone.representation.playing import Player
 from intertone.representation.timeline import held
-from intertone.representation.tracks import KeptNoise, PartialTrack, steady_phase
+from intertone.representation.tracks import KeptNoise, PartialTrack
 
 LONGER = 4
 """Times that the windows are longer in which noise is told from partials that waver."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from intertone.representation.phases import complete_phase, mix_phases
 from intertone.representation.rise import shortest_rise
 from intertone.representation.timeline import at_positions, averaged
 from intertone.representation.tuning import stretched
@@ -20,9 +21,6 @@ KEPT_REACH = 0.4
 
 FARTHEST_SEMITONES = 1.5
 """From its own pitch at which a sound's own noise is no longer used."""
-
-PHASE_FRAMES = 21
-"""Over which a partial is averaged to find its steady phase."""
 
 WAVER_FRAMES = 7
 """Over which what wavers around it is averaged away from the ends: beating stays, noise goes."""
@@ -252,17 +250,11 @@ def mix_tracks(
         f0 = f0 * (median_hz / f0.median())
     used = [index for index, row in enumerate(weights) if bool(row.any())]
     count = max(tracks[index].phase.shape[1] for index in used)
-    phases = [_complete(tracks[index].phase, count) for index in used]
-    anchor = phases[0][..., :1]
-    start, speed = torch.zeros_like(anchor), torch.zeros_like(phases[0][..., 1:])
-    detail = torch.zeros(anchor.shape[:2])
-    for index, phase in zip(used, phases, strict=True):
-        row, own = weights[index].float(), tracks[index].detail
-        first = phase[..., :1]
-        start += row[0] * (first - (first - anchor).round())
-        speed += 0.5 * (row[1:] + row[:-1]) * phase.diff()
+    detail = torch.zeros(tracks[0].phase.shape[0], count)
+    for index in used:
+        own = tracks[index].detail
         detail[:, : own.shape[1]] += mean[index] * own[:, :count]
-    phase = torch.cat([start, start + speed.cumsum(-1)], -1)
+    phase = mix_phases([complete_phase(tracks[index].phase, count) for index in used], weights[used].float())
     flicker, wander = _waver([tracks[index] for index in used], weights[used], count)
     return replace(
         tracks[0],
@@ -279,12 +271,6 @@ def mix_tracks(
             replace(noise, share=noise.share * _in_tune(track.f0, f0)) for track in tracks for noise in track.noise
         ),
     )
-
-
-def resting_phase(first: int, last: int) -> Tensor:
-    """Return phases, in turns, of partials that were not measured: spread evenly, so that no pulse adds up."""
-    orders = torch.arange(first, last + 1, dtype=torch.float64)
-    return (orders.square() * (0.5 * (math.sqrt(5) - 1)) % 1).float()
 
 
 def _mix_ratios(tracks: Sequence[PartialTrack], weights: Sequence[float], count: int) -> Tensor | None:
@@ -318,14 +304,6 @@ def _refit(noise: KeptNoise, share: Tensor, *, samples: int, onset: int, late: i
         share=share * (frames * hop_length < sound.shape[-1] + hop_length),
         f0=at_positions(noise.f0, frames.double() - late / hop_length),
     )
-
-
-def _complete(phase: Tensor, count: int) -> Tensor:
-    channels, own, n_frames = phase.shape
-    if own >= count:
-        return phase[:, :count]
-    rest = resting_phase(own + 1, count)[None, :, None].expand(channels, -1, n_frames)
-    return torch.cat([phase, rest], 1)
 
 
 def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
@@ -362,17 +340,3 @@ def _wavers_alike(track: PartialTrack, other: PartialTrack) -> bool:
         return True
     pairs = ((getattr(track, name), getattr(other, name)) for name in ("flicker", "wander", "steadiness"))
     return all(a is None and b is None if a is None or b is None else torch.equal(a, b) for a, b in pairs)
-
-
-def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
-    """Return the phase of partials averaged over time as complex numbers, turns, unwrapped.
-
-    Args:
-        levels: Amplitudes, ``(channels, n_partials, n_frames)``.
-        phase: Turns, of the same shape.
-
-    Returns:
-        Of the same shape.
-    """
-    turning = averaged(torch.polar(levels + 1e-12, 2 * math.pi * phase), PHASE_FRAMES)
-    return torch.from_numpy(np.unwrap(turning.angle().numpy(), axis=-1) / (2 * math.pi)).float()

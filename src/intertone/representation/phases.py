@@ -1,0 +1,76 @@
+"""Phases of partials, in turns: what is steady in them, and what lies between those of several sounds."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intertone.representation.timeline import averaged
+
+PHASE_FRAMES = 21
+"""Over which a partial is averaged to find its steady phase."""
+
+
+def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
+    """Return the phase of partials averaged over time as complex numbers, turns, unwrapped.
+
+    Args:
+        levels: Amplitudes, ``(channels, n_partials, n_frames)``.
+        phase: Turns, of the same shape.
+
+    Returns:
+        Of the same shape.
+    """
+    turning = averaged(torch.polar(levels + 1e-12, 2 * math.pi * phase), PHASE_FRAMES)
+    return torch.from_numpy(np.unwrap(turning.angle().numpy(), axis=-1) / (2 * math.pi)).float()
+
+
+def resting_phase(first: int, last: int) -> Tensor:
+    """Return phases, in turns, of partials that were not measured: spread evenly, so that no pulse adds up."""
+    orders = torch.arange(first, last + 1, dtype=torch.float64)
+    return (orders.square() * (0.5 * (math.sqrt(5) - 1)) % 1).float()
+
+
+def complete_phase(phase: Tensor, count: int) -> Tensor:
+    """Return the phases of the first ``count`` partials; those that were not measured rest."""
+    channels, own, n_frames = phase.shape
+    if own >= count:
+        return phase[:, :count]
+    rest = resting_phase(own + 1, count)[None, :, None].expand(channels, -1, n_frames)
+    return torch.cat([phase, rest], 1)
+
+
+def mix_phases(phases: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """Return the phases between some: one channel's start the shorter way round and go on at interpolated speeds.
+
+    The other channels are as far from it as lies between those of the sounds at that time, as complex numbers: else
+    channels would go different ways round, and two sounds in phase would make one out of phase.
+
+    Args:
+        phases: Turns, ``(channels, n_partials, n_frames)`` each, unwrapped.
+        weights: ``(n_phases, n_frames)``.
+
+    Returns:
+        Of the same shape.
+    """
+    if len(phases) == 1:
+        return phases[0]
+    leading = [_steadiest(phase) for phase in phases]
+    anchor = leading[0][..., :1]
+    start, speed = torch.zeros_like(anchor), torch.zeros_like(leading[0][..., 1:])
+    apart = torch.zeros(phases[0].shape, dtype=torch.complex64)
+    for phase, lead, row in zip(phases, leading, weights, strict=True):
+        first = lead[..., :1]
+        start += row[0] * (first - (first - anchor).round())
+        speed += 0.5 * (row[1:] + row[:-1]) * lead.diff()
+        apart += row * torch.polar(torch.ones_like(phase), 2 * math.pi * (phase - lead))
+    common = torch.cat([start, start + speed.cumsum(-1)], -1)
+    return common + torch.from_numpy(np.unwrap(apart.angle().numpy(), axis=-1) / (2 * math.pi)).float()
+
+
+def _steadiest(phase: Tensor) -> Tensor:
+    """Return of each partial the phase of the channel that turns most evenly, ``(1, n_partials, n_frames)``."""
+    uneven = phase.diff().diff().abs().sum(-1)
+    return phase.gather(0, uneven.argmin(0)[None, :, None].expand(1, -1, phase.shape[-1]))
