@@ -116,6 +116,16 @@ def test_a_curve_of_the_envelope_alone_too(codec: Codec, mix: float, lead: float
     assert abs(level_db(result, lead + 1, lead + 1.4) - level_db(loud, lead + 1, lead + 1.4) + 20) < 0.5
 
 
+def test_a_curve_has_the_attack_of_the_sound_that_it_begins_with(codec: Codec) -> None:
+    time = torch.arange(16000) / SAMPLE_RATE
+    sharp = tone(57, seconds=1.0, decay=2.0)
+    soft = tone(57, seconds=1.0, decay=0) * (time / 0.3).clamp(max=1)
+    for first, second in ((sharp, soft), (soft, sharp)):
+        result = morph(codec, first, second, mix=MixCurve((0.5, 0.8), (0, 1)), config=IMAGE)
+        for end in (0.05, 0.1, 0.2, 0.4):
+            assert abs(level_db(result, end - 0.05, end) - level_db(first, end - 0.05, end)) < 1.5
+
+
 def test_a_curve_rises_as_the_sound_that_it_begins_with(codec: Codec) -> None:
     time = torch.arange(8000) / SAMPLE_RATE
     sharp = tone(45, seconds=0.5, decay=0)

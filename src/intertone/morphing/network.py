@@ -76,7 +76,17 @@ def decode_sounds(
     there = [decoded(code, context.conditions) for code in codes]
     here = [decoded(code, own.conditions) for code, own in zip(codes, contexts, strict=True)]
     mixture = decoded(_blend(codes, weights, codec), context.conditions)
-    return Decoded(there, here, mixture - weighted_sum(there, weights_over_time(weights, n_frames)))
+    over_time = weights_over_time(weights, n_frames)
+    between = mixture - weighted_sum(there, over_time)
+    return Decoded(there, here, between * _inside(over_time).to(between))
+
+
+def _inside(weights: Tensor) -> Tensor:
+    """Return how much weights lie between sounds, beside their mean, ``(n_frames,)``: a code is of a whole note."""
+    overall = 1 - weights.mean(1).square().sum()
+    if bool((weights == weights[:, :1]).all()) or float(overall) <= 0:
+        return torch.ones(weights.shape[1])
+    return ((1 - weights.square().sum(0)) / overall).clamp(0, 1)
 
 
 def _blend(codes: Sequence[Tensor], weights: Tensor, codec: Codec) -> Tensor:

@@ -52,6 +52,7 @@ def align_images(
             [player.rows.level(image[item]).amax((0, 1)) * player.config.top_db for image in shown],
             overall,
             alignment,
+            at_start=at_start,
             hop_length=hop,
             hold_frames=hold_seconds and hold_seconds * rate / hop,
         )

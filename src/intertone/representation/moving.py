@@ -11,6 +11,7 @@ from intertone.representation.image import ImageRows
 from intertone.representation.phases import resting_phase
 from intertone.representation.playing import count_partials
 from intertone.representation.settling import INAUDIBLE
+from intertone.representation.timeline import averaged
 from intertone.representation.tracks import HarmonicContext, PartialTrack
 
 TOP_ROWS = 4
@@ -104,9 +105,14 @@ def move_sound(
         carried = 1 / (1 + abs(octaves))
         missed = heard - here - over_time
         track = _calmer(track, fainter, rows, carried)
-        moved = heard + share * (there + over_time + carried * missed - heard) - _fainter(track, rows, first)
+        change = share * _apart(target, track, octaves) * (there + over_time + carried * missed - heard)
+        moved = heard + change - _fainter(track, rows, first)
         moved = torch.cat([torch.where(image > 0, moved, 0)[:, :n_rows], moved[:, n_rows:]], 1)
-        join = over_time + carried * (_top(heard, first) - _top(here, first) - over_time)
+        top = _top(heard, first)
+        # what was heard and is no more has ended; of what never was heard the network may know better, far away
+        ended = (top - top.clamp_min(INAUDIBLE)) * torch.where(top.amax(-1, keepdim=True) > INAUDIBLE, 1.0, carried)
+        join = over_time + carried * (top.clamp_min(INAUDIBLE) - _top(here, first).clamp_min(INAUDIBLE) - over_time)
+        join = join + ended
         beyond = beyond + min(share, 1) * (_expanded(there[:, first:n_rows] + join) - beyond)
     if not further:
         return moved, track
@@ -116,6 +122,13 @@ def move_sound(
     faint = torch.cat([_fainter(track, rows, first)[:, first - 1 : first], (beyond - shown).clamp_max(0)], 1)
     gains = _gains(faint[:, (rows.row_of[own:wanted] - first + 1).clamp_min(0)], rows)
     return moved, _extended(track, gains.float())
+
+
+def _apart(target: PartialTrack, track: PartialTrack, octaves: float) -> Tensor:
+    """Return how far the pitches are apart over time, 0…1 of how far they are on the whole, ``(n_frames,)``."""
+    n_frames = track.phase.shape[-1]
+    now = averaged((target.f0[:n_frames] / track.f0[:n_frames]).log2()[None], CALM_FRAMES)[0]
+    return (now / octaves).clamp(0, 1).float()
 
 
 def _fainter(track: PartialTrack, rows: ImageRows, first: int) -> Tensor:
@@ -153,8 +166,8 @@ def _expanded(features: Tensor) -> Tensor:
 
 
 def _top(features: Tensor, first: int) -> Tensor:
-    """Return the mean of the highest measured rows, ``(channels, 1, n_frames)``; what is inaudible counts as that."""
-    return features[:, max(0, first - TOP_ROWS) : first].clamp_min(INAUDIBLE).mean(1, keepdim=True)
+    """Return the mean of the highest measured rows, ``(channels, 1, n_frames)``."""
+    return features[:, max(0, first - TOP_ROWS) : first].mean(1, keepdim=True)
 
 
 def _falling(heard: Tensor, first: int, rows: ImageRows) -> Tensor:

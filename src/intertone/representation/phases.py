@@ -55,7 +55,7 @@ def mix_phases(phases: Sequence[Tensor], weights: Tensor) -> Tensor:
     Returns:
         Of the same shape.
     """
-    if len(phases) == 1:
+    if all(torch.equal(phase, phases[0]) for phase in phases[1:]):
         return phases[0]
     leading = [_steadiest(phase) for phase in phases]
     anchor = leading[0][..., :1]

@@ -1,7 +1,7 @@
 """What is laid over what in time: the length that sounds have together, and the way of each through it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -35,6 +35,7 @@ def plan_time(
     weights: Sequence[float],
     alignment: Alignment,
     *,
+    at_start: Sequence[float],
     hop_length: int,
     hold_frames: float | None = None,
 ) -> Plan:
@@ -45,6 +46,7 @@ def plan_time(
         levels: Of each sound, dB, frame by frame from its onset on, ``(n_frames,)``.
         weights: How much each counts, summing to 1.
         alignment: ``none``, ``onset``, or ``envelope``: attack, sustain and release.
+        at_start: How much each counts at the onset, where weights change over time: the attack is theirs.
         hop_length: Samples from one frame to the next.
         hold_frames: From onset to release, with ``envelope``; as interpolated if not given.
 
@@ -65,6 +67,7 @@ def plan_time(
         return Plan(samples, onset, [partial(_shifted, shift=frames) for frames in late], ends)
     marks = settle_releases([find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)])
     common = mix_landmarks(marks, weights)
+    common = replace(common, attack=min(mix_landmarks(marks, at_start).attack, common.release))
     maps: list[Callable[[int], Tensor]] = [partial(positions, own, common) for own in marks]
     if hold_frames is not None:
         common = hold_landmarks(common, hold_frames)
