@@ -26,8 +26,8 @@ def find_unpitched(codec: Codec, features: Tensor, context: Any) -> str | None:
         context: From the same.
 
     Returns:
-        ``"no one pitch (noise: a measure of 0.31, below 0.84)"``, or None where it has one, or the codec needs none.
-        What is measured says ``intertone.representation.recognition.recognise``.
+        ``"no one pitch (a measure of 0.31, below 0.84)"`` or ``"no one pitch (several pitches)"``, or None where it has
+        one, or the codec needs none. What is measured says ``intertone.representation.recognition.recognise``.
     """
     config = codec.config.representation
     if not isinstance(config, HarmonicConfig):
@@ -35,8 +35,9 @@ def find_unpitched(codec: Codec, features: Tensor, context: Any) -> str | None:
     worst = min(recognise(features, context, config), key=lambda one: (one.pitched, one.measure))
     if worst.pitched:
         return None
-    measured = f": a measure of {worst.measure:.2f}, below {LEAST_MEASURE:g}" if worst.measure < LEAST_MEASURE else ""
-    return f"no one pitch ({worst.reason}{measured})"
+    if worst.measure < LEAST_MEASURE:  # noise, a chord or metal: which of them the measure hardly tells
+        return f"no one pitch (a measure of {worst.measure:.2f}, below {LEAST_MEASURE:g})"
+    return f"no one pitch ({worst.reason})"
 
 
 def show_unpitched(codec: Codec, sounds: Sequence[Tensor], unpitched: str) -> tuple[Representation, Images]:
