@@ -101,9 +101,11 @@ def move_sound(
     if decoded is not None:
         there, here = decoded
         measured = [*range(first), *range(n_rows, image.shape[1])]
-        over_time = rows.level(heard[:, measured]) - rows.level(here[:, measured])
+        level = rows.level(heard[:, measured])
+        over_time = level - rows.level(here[:, measured])
         carried = 1 / (1 + abs(octaves))
         missed = heard - here - over_time
+        over_time = level - rows.level(there[:, measured])
         track = _calmer(track, fainter, rows, carried)
         change = share * _apart(target, track, octaves) * (there + over_time + carried * missed - heard)
         moved = heard + change - _fainter(track, rows, first)

@@ -21,6 +21,9 @@ MOST_GAIN = 4.0
 STILL = 1e-9
 """Turns by which partials are nowhere ahead: noise is left as it is."""
 
+LOUDER = 2.0
+"""What a sound's own noise is made louder by at most: in what little there is of it lie remains of its partials."""
+
 FADE_TURNS = 0.1
 """In which one turn more or less fades into the other, half of it before the two are equally near."""
 
@@ -101,15 +104,16 @@ class Player:
             shares = torch.stack([noise.share[:shown].double() for noise in track.noise])
             rest = (1 - (shares * (kinship(track.noise) @ shares)).sum(0)).clamp_min(0).float()
         spectrum = torch.zeros(len(image), self.bands.config.n_bins, shown, dtype=torch.complex64)
-        if bool(rest.any()):
-            spectrum += (
-                self.bands.white(len(image), body, generator) * gains * (powers.amax(1, keepdim=True) > 0) * rest.sqrt()
-            )
         before = torch.zeros(len(image), track.onset)
         for noise in track.noise:
-            change = gains / self.bands.gains(noise.powers[..., :shown])
-            spectrum += noise.share[:shown] * change * self.bands.spectrum(self._along(noise, track.f0))
+            share, change = noise.share[:shown], gains / self.bands.gains(noise.powers[..., :shown])
+            louder = change.clamp(max=LOUDER)
+            spectrum += share * louder * self.bands.spectrum(self._along(noise, track.f0))
             before += noise.share[0] * noise.before
+            rest = rest + share.square() * (1 - (louder / change).square())
+        if bool(rest.any()):
+            heard = powers.amax(1, keepdim=True) > 0
+            spectrum += self.bands.white(len(image), body, generator) * gains * heard * rest.sqrt()
         sound = torch.cat([before, partials + self.bands.sound(spectrum, body)], -1)
         found = float(sound.square().mean().sqrt())
         return sound if not track.level or not found else sound * min(track.level / found, MOST_GAIN)
