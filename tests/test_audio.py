@@ -222,8 +222,60 @@ def test_load_keeps_a_small_offset_bit_for_bit(tmp_path: Path) -> None:
 def test_remove_dc_takes_the_mean_of_each_channel() -> None:
     audio = torch.tensor([[[1.0, 3.0], [0.0, 0.0]], [[-5.0, 5.0], [2.0, 2.0]]])
     expected = torch.tensor([[[-1.0, 1.0], [0.0, 0.0]], [[-5.0, 5.0], [0.0, 0.0]]])
-    assert torch.equal(remove_dc(audio), expected)
+    assert torch.equal(remove_dc(audio, 16_000), expected)
     assert audio[0, 0, 0] == 1
+
+
+def faded_pulses(seconds: float, fade_seconds: float) -> torch.Tensor:
+    """Return waves that are three times as high as deep, faded to 0 at both ends, at 16 kHz."""
+    samples = round(16_000 * seconds)
+    sound = 0.3 * torch.sin(2 * torch.pi * 200 * torch.arange(samples) / 16_000).clamp_min(-0.1)
+    places = torch.arange(samples)
+    return sound * (torch.minimum(places, places.flip(-1)) / (16_000 * fade_seconds)).clamp(max=1)
+
+
+@pytest.mark.parametrize("fade_seconds", [0.001, 0.02])
+def test_remove_dc_makes_no_step_at_the_ends_of_a_faded_sound(fade_seconds: float) -> None:
+    sound = torch.stack([faded_pulses(0.5, fade_seconds), -faded_pulses(0.5, fade_seconds)])
+    mean = sound.mean(-1)
+    assert mean.abs().min() > 0.05
+    clean = remove_dc(sound, 16_000)
+    assert clean[:, [0, -1]].abs().max() < 1e-6
+    # from one sample to the next the subtraction changes by π/2 / (0.01 · 16000) of the mean at most
+    change = (clean - sound).diff(dim=-1).abs()
+    assert change.max() < 1.03 * torch.pi / 320 * mean.abs().max()
+    assert change[:, 160:-160].max() < 1e-6
+    assert clean.mean(-1).abs().max() < 1e-6
+    assert (clean - sound)[:, 160:-160].add(mean[:, None]).abs().max() < 0.03 * mean.abs().max()
+
+
+def test_remove_dc_treats_each_end_and_each_channel_by_itself() -> None:
+    offset = 0.1 + 0.02 * torch.sin(2 * torch.pi * 200 * torch.arange(8_000) / 16_000)
+    faded_out = offset * (torch.arange(8_000, 0, -1) / 400).clamp(max=1)
+    sound = torch.stack([offset, faded_out, torch.zeros(8_000), torch.full((8_000,), torch.nan)])
+    clean = remove_dc(sound, 16_000)
+    assert torch.equal(clean[0], offset - offset.mean(dtype=torch.float64).float())
+    assert clean[1, 0].abs() < 0.005 and clean[1, -1].abs() < 0.0005
+    assert torch.equal(clean[2], sound[2])
+    assert clean[3].isnan().all()
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 4, 5, 48, 321])
+def test_remove_dc_of_a_very_short_sound(samples: int) -> None:
+    sound = torch.sin(torch.pi * torch.arange(samples) / max(1, samples - 1))
+    clean = remove_dc(sound, 16_000)
+    assert clean.isfinite().all() and clean.abs().max() <= 1.2
+    assert clean.mean().abs() < 1e-6
+    assert samples < 3 or clean[[0, -1]].abs().max() < 1e-6
+
+
+def test_load_says_what_it_removes_from_a_faded_sound(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sound = faded_pulses(0.5, 0.02)
+    save_audio(tmp_path / "a.wav", sound, sample_rate=16_000, format="float32")
+    with caplog.at_level(logging.INFO):
+        audio, _ = load_audio(tmp_path / "a.wav")
+    assert caplog.messages == [f"a.wav: removed a DC offset of {sound.mean():.2g}"]
+    assert torch.equal(audio[0], remove_dc(sound, 16_000)) and audio[0, 0] == 0
 
 
 @pytest.mark.parametrize("format", ["pcm16", "pcm24", "pcm32", "float32"])

@@ -22,6 +22,7 @@ MAX_DECODED_BYTES = 256 * 2**20  # as float32
 MAX_FILE_BYTES = 2 * MAX_DECODED_BYTES + 64 * 2**20  # 64-bit samples, and room for tags and pictures
 SILENCE_PEAK = 1e-5  # -100 dBFS
 DC_RATIO = 1e-2  # of the channel's peak: a smaller mean is harmless, and without it silence would be offset instead
+DC_FADE_SECONDS = 0.01
 BLOCK_FRAMES = 65_536
 
 _SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float32": "FLOAT"}
@@ -73,7 +74,7 @@ def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Ten
     peaks, means = _finite_peaks(audio, path), audio.mean(-1, dtype=torch.float64).abs()
     offset = means.max().item() if (means > DC_RATIO * peaks).any() else 0.0
     if offset:
-        audio = remove_dc(audio)
+        audio = remove_dc(audio, file_rate)
     rate = sample_rate or file_rate
     audio = resample(audio, file_rate, rate)
     if (peak := _finite_peaks(audio, path).max().item()) < SILENCE_PEAK:
@@ -194,20 +195,37 @@ def resample(audio: Tensor, source_rate: int, target_rate: int) -> Tensor:
     return result.to(audio.device)
 
 
-def remove_dc(audio: Tensor) -> Tensor:
-    """Subtract from each channel its mean.
+def remove_dc(audio: Tensor, sample_rate: int) -> Tensor:
+    """Subtract from each channel its mean, without making a step where there was none.
+
+    A recording with an offset has it from its first sample to its last. A sound whose waves are lopsided has a mean
+    too, but may begin and end at 0: at an end whose outermost sample is below half the mean, what is subtracted comes
+    and goes as a raised cosine within ``DC_FADE_SECONDS``, and is as much more elsewhere as is missing there.
 
     Args:
         audio: ``(..., samples)``, at least one sample.
+        sample_rate: In Hz.
 
     Returns:
         The same shape and type, every channel's mean 0.
 
     Example:
-        >>> remove_dc(torch.tensor([1.0, 3.0]))
+        >>> remove_dc(torch.tensor([1.0, 3.0]), 8000)
         tensor([-1.,  1.])
+        >>> remove_dc(torch.tensor([0.0, 1.0, 1.0, 0.0]), 100)
+        tensor([0., 0., 0., 0.])
     """
-    return audio - audio.mean(-1, keepdim=True, dtype=torch.float64).to(audio.dtype)
+    samples = audio.shape[-1]
+    mean = audio.mean(-1, keepdim=True, dtype=torch.float64)
+    at_zero = audio[..., [0, -1]].abs() < mean.abs() / 2
+    length = min(round(DC_FADE_SECONDS * sample_rate), samples // 2)
+    fade = (0.5 + 0.5 * torch.cos(torch.pi * torch.arange(length) / max(1, length))).to(audio)  # what is not subtracted
+    missing = at_zero.sum(-1, keepdim=True) * fade.sum(dtype=torch.float64) / samples
+    offset = (mean / (1 - missing)).to(audio.dtype)
+    result = audio - offset
+    result[..., :length] += offset * at_zero[..., :1] * fade
+    result[..., samples - length :] += offset * at_zero[..., 1:] * fade.flip(-1)
+    return result
 
 
 class _Stream(soundfile.SoundFile):
