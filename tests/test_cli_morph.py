@@ -116,6 +116,43 @@ def test_what_is_said(here: Path, codec_path: Path, capsys: pytest.CaptureFixtur
     assert json.loads(run(*words, capsys=capsys)[1])["mixes"] == [[[0, 0], [0.3, 1]]]
 
 
+@pytest.mark.parametrize(
+    ("verb", "words", "warning"),
+    [
+        ("morph", [], None),
+        ("morph", ["--phase", "pghi-fast"], "--phase pghi-fast is ignored: the codec has phases of its own"),
+        (
+            "morph",
+            ["--phase", "griffin-lim", "--iterations", "8"],
+            "--phase griffin-lim and --iterations 8 are ignored: the codec has phases of its own",
+        ),
+        ("morph", ["--phase", "kept", "--mix", "0"], None),
+        ("reconstruct", [], None),
+        ("reconstruct", ["--phase", "pghi"], None),
+        ("reconstruct", ["--iterations", "8"], "--iterations 8 is ignored: the codec has phases of its own"),
+    ],
+)
+def test_a_phase_that_nothing_is_done_with_is_said(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], verb: str, words: list[str], warning: str | None
+) -> None:
+    sounds = ("a.wav", "b.wav") if verb == "morph" else ("a.wav",)
+    code, _, err = run(verb, *sounds, "-o", "out.wav", "--codec", codec_path, *words, capsys=capsys)
+    assert code == 0
+    assert [line.strip() for line in err.splitlines() if "ignored" in line] == ([warning] if warning else [])
+
+
+def test_reconstruct_without_the_kept_phase_has_other_noise(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = 0.01 * torch.randn(loaded("c")[0].shape, generator=torch.Generator().manual_seed(0))
+    save_audio("c.wav", loaded("c")[0] + noise, sample_rate=16000)
+    words = ("reconstruct", "c.wav", "--codec", codec_path, "--format", "float32")
+    for name in ("kept", "pghi", "griffin-lim"):
+        assert run(*words, "-o", f"{name}.wav", "--phase", name, capsys=capsys)[0] == 0
+    kept, pghi, griffin_lim = loaded("kept", "pghi", "griffin-lim")
+    assert torch.equal(pghi, griffin_lim) and not torch.equal(kept, pghi)
+
+
 def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
     here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,5 +226,6 @@ def test_a_codec_that_hears_no_pitch_says_so(here: Path, capsys: pytest.CaptureF
     start = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", "codec")
     sentence = refused(here, *start, *words, capsys=capsys)
     assert sentence == f"{words[0]} must go with a codec that hears pitch, not with one that shows spectrograms"
-    assert run(*start, "--network", "none", capsys=capsys)[0] == 0
+    code, _, err = run(*start, "--network", "none", "--phase", "pghi", "--iterations", "2", capsys=capsys)
+    assert code == 0 and "ignored" not in err
     assert "out.wav" in names_in(here)

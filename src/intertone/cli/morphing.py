@@ -49,6 +49,7 @@ from intertone.cli.options import (
     phase_config,
     save_result,
     save_together,
+    warn_of_phase,
 )
 from intertone.errors import InputError
 from intertone.files import check_output_folder, staged_folder
@@ -79,7 +80,7 @@ def morph(
     network: NetworkOption = None,
     strength: StrengthOption = None,
     register: RegisterOption = None,
-    phase: PhaseOption = Phase.pghi_fast,
+    phase: PhaseOption = None,
     iterations: IterationsOption = None,
     seed: SeedOption = 0,
     codec: CodecOption = DEFAULT_CODEC,
@@ -107,7 +108,7 @@ def morph(
     from intertone.morphing import check_morph, morph_steps
 
     check_kind(out if steps is None else out / "morph-000.wav", sample_rate, format)
-    found = phase_config(phase, iterations)
+    found = phase_config(phase or Phase.pghi_fast, iterations)
     ratios = read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope, pitch=mix_pitch)
     mixes = [read_mix(mix, len(sources))] if steps is None else [step / (steps - 1) for step in range(steps)]
     started = time.monotonic()
@@ -123,6 +124,7 @@ def morph(
         ratios=ratios,
     )
     check_morph(len(sources), mixes, config=config, ratios=ratios, phase=found)
+    warn_of_phase(loaded, phase, iterations)
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sounds = [load_for(loaded, source) for source in sources]
     check_result(out if steps is None else out / "morph-000.wav", sounds, loaded, rate, format)

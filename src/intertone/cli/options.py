@@ -47,7 +47,8 @@ class SampleFormat(StrEnum):
 
 CodecOption = Annotated[str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.")]
 PhaseOption = Annotated[
-    Phase, typer.Option("--phase", help="How the phase is found; codecs that show spectrograms only.")
+    Phase | None,
+    typer.Option("--phase", help="How the phase is found; codecs that show spectrograms only. (default: pghi-fast)"),
 ]
 IterationsOption = Annotated[
     int | None,
@@ -97,6 +98,22 @@ def phase_config(method: Phase, iterations: int | None) -> "PhaseConfig":
 
     given = {} if iterations is None else {"n_iter": iterations}
     return PhaseConfig.parse({"method": method.value, **given}, source="the options")
+
+
+def warn_of_phase(codec: "Codec", phase: Phase | None, iterations: int | None) -> None:
+    """Warn of options about a phase that is estimated, where they were given and the codec estimates none.
+
+    Args:
+        codec: The codec.
+        phase: As given; ``kept`` is what such a codec does.
+        iterations: As given.
+    """
+    given = [] if phase in (None, Phase.kept) else [f"--phase {phase.value}"]
+    given += [] if iterations is None else [f"--iterations {iterations}"]
+    if given and codec.representation.bends_time:
+        verb = "are" if len(given) > 1 else "is"
+        text = "%s %s ignored: the codec has phases of its own"
+        logging.getLogger(__name__).warning(text, " and ".join(given), verb)
 
 
 def check_inputs(sources: list[Path]) -> None:

@@ -14,7 +14,6 @@ from intertone.cli.options import (
     IterationsOption,
     JsonOption,
     Phase,
-    PhaseOption,
     PlotOption,
     RateOption,
     Report,
@@ -26,13 +25,22 @@ from intertone.cli.options import (
     load_for,
     phase_config,
     save_result,
+    warn_of_phase,
 )
+
+KeptPhaseOption = Annotated[
+    Phase,
+    typer.Option(
+        "--phase",
+        help="How the phase is found; with codecs that hear pitch, all but kept leave out the sound's own noise.",
+    ),
+]
 
 
 def reconstruct(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The sound.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="What the codec makes of it.")],
-    phase: PhaseOption = Phase.kept,
+    phase: KeptPhaseOption = Phase.kept,
     iterations: IterationsOption = None,
     seed: SeedOption = 0,
     codec: CodecOption = DEFAULT_CODEC,
@@ -55,6 +63,7 @@ def reconstruct(
     found = phase_config(phase, iterations)
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
+    warn_of_phase(loaded, None, iterations)  # the method says whether the sound's own noise is used
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sound = load_for(loaded, source)
     check_result(out, [sound], loaded, rate, format)
