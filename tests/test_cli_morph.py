@@ -153,6 +153,45 @@ def test_reconstruct_without_the_kept_phase_has_other_noise(
     assert torch.equal(pghi, griffin_lim) and not torch.equal(kept, pghi)
 
 
+@pytest.mark.parametrize(
+    ("words", "warnings"),
+    [
+        (["--mix", "0:0,9:1"], [("--mix", "9", "0.04")]),
+        (["--mix", "0:0,0.2:1,0.3:0.5"], []),
+        (["--mix", "0:0,0.2:1,9:1"], []),
+        (["--mix", "0.5", "--mix-noise", "0:1,2:0"], [("--mix-noise", "2", "0.80")]),
+        (["--steps", "3", "--mix-harmonics", "0.1:1,1.1:0"], [("--mix-harmonics", "1.1", "0.70")]),
+        (
+            ["--mix", "0:0.5,4:1", "--mix-envelope", "0:0.5,4:1"],
+            [("--mix", "4", "0.55"), ("--mix-envelope", "4", "0.55")],
+        ),
+    ],
+)
+def test_a_curve_that_goes_on_after_the_end_is_said(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], warnings: list[tuple[str, ...]]
+) -> None:
+    out = "steps" if "--steps" in words else "out.wav"
+    arguments = ("morph", "a.wav", "b.wav", "-o", out, "--codec", codec_path, "--sample-rate", "8000")
+    code, _, err = run(*arguments, "--network", "none", *words, capsys=capsys)
+    assert code == 0
+    longest = max((here / out).glob("*.wav") if out == "steps" else [here / out], key=lambda path: path.stat().st_size)
+    samples, rate = load_audio(longest)[0].shape[-1], 8000
+    assert [line.strip() for line in err.splitlines() if "goes on" in line] == [
+        f"{name} goes on to {late} s, but the sound ends at {samples / rate:.2f} s, where the ratio is {ratio}"
+        for name, late, ratio in warnings
+    ]
+
+
+def test_a_curve_that_goes_on_after_the_longest_key_is_said(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("keys", "a.wav", "b.wav", "-o", "keys", "--range", "C3:C3", "--codec", codec_path, "--network", "none")
+    code, out, _ = run(*words, "--mix", "0:0,9:1", "--json", capsys=capsys)
+    assert code == 0
+    (warning,) = [line for line in json.loads(out)["done"] if "goes on" in line]
+    assert re.fullmatch(r"--mix goes on to 9 s, but the sound ends at 0\.\d\d s, where the ratio is 0\.0\d", warning)
+
+
 def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
     here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from intertone.cli.mixing import (
     read_config,
     read_mix,
     read_ratios,
+    warn_of_late_points,
 )
 from intertone.cli.options import (
     DEFAULT_CODEC,
@@ -121,6 +122,7 @@ def keys(
             release = max(region.samples for region in done) / rate - seconds
         with disk_errors(folder):
             (folder / MAP).write_text(sfz_text(done, release_seconds=release), encoding="utf-8")
+    warn_of_late_points(used, ratios, max(region.samples for region in done) / rate)
     names = [region.key.file_name for region in done]
     text = f"wrote {len(done)} keys to {out}: {names[0]} … {names[-1]}, and {MAP}"
     if older := sorted({path.name for path in out.glob("note-*.wav")} - set(names)):

@@ -1,5 +1,6 @@
 """Options that say how sounds are mixed."""
 
+import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 MOST_SOUNDS = 26
 """Sounds are called by letters."""
+
+SMALLEST_CHANGE = 0.01
+"""Of a ratio, that is worth a word: the length of a result is not known exactly before it is made."""
 
 
 class Align(StrEnum):
@@ -156,6 +160,27 @@ def read_config(
     }
     content = {name: value for name, value in settings.items() if value is not None}
     return MorphConfig.parse(content, source="the options")
+
+
+def warn_of_late_points(mix: "Mix", ratios: "Mapping[str, Mix]", seconds: float) -> None:
+    """Warn of curves that still change after the end of what was made with them.
+
+    Args:
+        mix: What ``--mix`` says.
+        ratios: Of attributes that have their own.
+        seconds: How long the result is, or the longest of several.
+    """
+    import numpy as np
+
+    from intertone.morphing import MixCurve
+
+    for name, curve in {"--mix": mix, **{f"--mix-{name}": value for name, value in ratios.items()}}.items():
+        if not isinstance(curve, MixCurve) or curve.seconds[-1] <= seconds:
+            continue
+        last, *later = curve.at(np.array([seconds, *(second for second in curve.seconds if second > seconds)])).tolist()
+        if any(abs(ratio - last) > SMALLEST_CHANGE for ratio in later):
+            text = "%s goes on to %g s, but the sound ends at %.2f s, where the ratio is %.2f"
+            logging.getLogger(__name__).warning(text, name, curve.seconds[-1], seconds, last)
 
 
 def mix_name(mix: "Mix") -> str:

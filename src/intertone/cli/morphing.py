@@ -25,6 +25,7 @@ from intertone.cli.mixing import (
     read_config,
     read_mix,
     read_ratios,
+    warn_of_late_points,
 )
 from intertone.cli.options import (
     DEFAULT_CODEC,
@@ -128,14 +129,18 @@ def morph(
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sounds = [load_for(loaded, source) for source in sources]
     check_result(out if steps is None else out / "morph-000.wav", sounds, loaded, rate, format)
-    morphs = morph_steps(
-        loaded,
-        *sounds,
-        mixes=mixes,
-        config=config,
-        ratios=ratios,
-        phase=found,
-        generator=torch.Generator().manual_seed(seed),
+    lengths: list[int] = []
+    morphs = _measured(
+        lengths,
+        morph_steps(
+            loaded,
+            *sounds,
+            mixes=mixes,
+            config=config,
+            ratios=ratios,
+            phase=found,
+            generator=torch.Generator().manual_seed(seed),
+        ),
     )
     shown = {f"{chr(ord('A') + index)}: {path.name}": sounds[index] for index, path in enumerate(sources)}
     if steps is None:
@@ -145,6 +150,7 @@ def morph(
             text = f"wrote {save_result(out, sound, loaded.sample_rate, rate, format)}, {name}"
     else:
         outputs, text = _write_sweep(out, steps, morphs, shown, loaded.sample_rate, rate, format, plot)
+    warn_of_late_points(mixes[0], ratios, max(lengths) / loaded.sample_rate)
     if plot is not None:
         text += f"\nwrote {plot}"
     seconds = time.monotonic() - started
@@ -176,6 +182,13 @@ def _write_sweep(
     if older := sorted({path.name for path in out.glob("morph-*.wav")} - set(names)):
         text += f"\nof an earlier sweep there are still {', '.join(older)}"
     return [out / name for name in names], text
+
+
+def _measured(lengths: list[int], sounds: "Iterator[Tensor]") -> "Iterator[Tensor]":
+    """Pass sounds on, and put into ``lengths`` how many samples each has."""
+    for sound in sounds:
+        lengths.append(sound.shape[-1])
+        yield sound
 
 
 def _between(sources: "dict[str, Tensor]", middle: "dict[str, Tensor]") -> "dict[str, Tensor]":
