@@ -11,11 +11,12 @@ from conftest import tone, untrained_codec
 
 from intertone.audio import load_audio, save_audio
 from intertone.cli.mixing import AlignOption, PitchOption, RegisterOption, StrengthOption
+from intertone.cli.options import PhaseOption
 from intertone.codec import Codec, CodecConfig
 from intertone.models import ConditionedConfig
 from intertone.morphing import MixCurve, MorphConfig, morph
 from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
-from intertone.representation import HarmonicConfig
+from intertone.representation import HarmonicConfig, PhaseConfig
 
 PITCHES = {"a": 52, "b": 59, "c": 64}
 
@@ -220,12 +221,15 @@ def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
         (["c.wav", "--steps", "3"], "--steps goes from one sound to another, got 3 sounds"),
         (["c.wav", "--even"], "even steps go from 0 to 1 between two sounds, got 3 sounds"),
         (["--even", "--mix", "1.2"], "even steps go from 0 to 1 between two sounds, got 2 sounds, mix 1.2"),
-        (["--pitch", "H2"], "pitch must be glide, free, a letter of a sound .* or a note .*, got H2"),
+        (["--pitch", "H2"], "^--pitch must be glide, free, a letter of a sound .* or a note .*, got H2"),
         (["--pitch", "c"], "the pitch must be that of a sound, a to b, got c"),
-        (["--pitch", "glide", "--mix-pitch", "1"], "--mix-pitch must go with --pitch free, got glide"),
+        (["--pitch", "glide", "--mix-pitch", "1"], "^--mix-pitch must go with --pitch free, got glide$"),
+        (["--pitch", "a", "--mix-pitch", "1"], "^--mix-pitch must go with --pitch free, got a$"),
         (["--strength", "1", "--network", "none"], "--strength must go with the network carried, got none"),
         (["--register", "1", "--network", "alone"], "--register must go with the network carried, got alone"),
-        (["--strength", "9"], "strength: Input should be less than or equal to 4, got 9.0"),
+        (["--strength", "9"], r"^--strength must be less than or equal to 4, got 9\.0$"),
+        (["--strength", "nan"], "^--strength must be a finite number, got nan$"),
+        (["--register", "-1"], r"^--register must be greater than or equal to 0, got -1\.0$"),
         (["b.wav"] * 25, "there must be 2 to 26 sounds, got 27"),
         (["missing.wav"], "the input must exist, got missing.wav"),
     ],
@@ -244,12 +248,22 @@ def test_what_cannot_be(
     assert re.search(message, refused(here, *start, *words, capsys=capsys))
 
 
+def test_a_ratio_for_the_pitch_alone_means_that_the_pitch_is_free(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("morph", "a.wav", "b.wav", "--mix-pitch", "0", "--codec", codec_path, "--network", "none")
+    assert run(*words, "-o", "alone.wav", capsys=capsys)[0] == 0
+    assert run(*words, "-o", "free.wav", "--pitch", "free", capsys=capsys)[0] == 0
+    assert (here / "alone.wav").read_bytes() == (here / "free.wav").read_bytes()
+
+
 def test_help_tells_the_defaults() -> None:
     defaults = MorphConfig()
+    assert f"(default: {PhaseConfig().method})" in PhaseOption.__metadata__[0].help
     for option, value in ((StrengthOption, defaults.strength), (RegisterOption, defaults.register_strength)):
         assert f"(default: {value})" in option.__metadata__[0].help
     for option, value in ((PitchOption, defaults.pitch), (AlignOption, defaults.alignment)):
-        assert f"(default: {value})" in option.__metadata__[0].help
+        assert f"(default: {value}" in option.__metadata__[0].help
 
 
 def test_one_sound_is_no_morph(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 MOST_SOUNDS = 26
 """Sounds are called by letters."""
 
+OPTIONS = {
+    "pitch": "--pitch",
+    "alignment": "--align",
+    "strength": "--strength",
+    "register_strength": "--register",
+    "hold_seconds": "--seconds",
+}
+"""What settings are called on the command line."""
+
 SMALLEST_CHANGE = 0.01
 """Of a ratio, that is worth a word: the length of a result is not known exactly before it is made."""
 
@@ -50,7 +59,7 @@ PitchOption = Annotated[
     typer.Option(
         "--pitch",
         help="glide: between the sounds' with the mix; a, b, …: that sound's; a note (A3, 57): glide, shifted there; "
-        "free: as --mix-pitch says. (default: glide)",
+        "free: as --mix-pitch says. (default: glide, or free with --mix-pitch)",
     ),
 ]
 AlignOption = Annotated[
@@ -63,7 +72,9 @@ NoiseOption = Annotated[str | None, typer.Option("--mix-noise", help="As --mix, 
 EnvelopeOption = Annotated[
     str | None, typer.Option("--mix-envelope", help="As --mix, of loudness over time, attack and length alone.")
 ]
-MixPitchOption = Annotated[str | None, typer.Option("--mix-pitch", help="As --mix, of the pitch alone.")]
+MixPitchOption = Annotated[
+    str | None, typer.Option("--mix-pitch", help="As --mix, of the pitch alone; means --pitch free.")
+]
 EvenOption = Annotated[bool, typer.Option("--even", help="Bend the mix so that equal steps sound equally large.")]
 NetworkOption = Annotated[
     NetworkUse | None,
@@ -159,7 +170,10 @@ def read_config(
         "hold_seconds": hold_seconds,
     }
     content = {name: value for name, value in settings.items() if value is not None}
-    return MorphConfig.parse(content, source="the options")
+    try:
+        return MorphConfig.parse(content, source="the options")
+    except InputError as error:
+        raise InputError(_as_option(str(error))) from None
 
 
 def warn_of_late_points(mix: "Mix", ratios: "Mapping[str, Mix]", seconds: float) -> None:
@@ -199,6 +213,14 @@ def mix_content(mix: "Mix") -> object:
     if isinstance(mix, MixCurve):
         return [list(point) for point in zip(mix.seconds, mix.ratios, strict=True)]
     return mix if isinstance(mix, int | float) else list(mix)
+
+
+def _as_option(problem: str) -> str:
+    """Call a setting by its option in the sentence that refuses its value."""
+    setting, _, what = problem.removeprefix("the options: ").partition(": ")
+    if setting not in OPTIONS:
+        return problem
+    return f"{OPTIONS[setting]} {what.replace('Input should', 'must', 1).removeprefix(f'{setting} ')}"
 
 
 def _parsed(option: str, text: str, n_sounds: int) -> "Mix":
