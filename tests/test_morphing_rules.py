@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -256,6 +257,14 @@ def test_even_steps_are_measured_with_the_ratios(codec: Codec) -> None:
     (plain,) = even_mixes(sources, [0.3], config)
     (still,) = even_mixes(sources, [0.3], config, ratios=ratios)  # almost nothing changes but phases
     assert abs(float(plain) - float(still)) > 0.02  # type: ignore[arg-type]
+
+
+def test_even_steps_are_said(codec: Codec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(logging.getLogger("intertone"), "propagate", True)
+    config = MorphConfig(network="none", even=True)
+    with caplog.at_level(logging.INFO, logger="intertone"):
+        morph(codec, breathy(45), 0.1 * breathy(69), mix=MixCurve((0, 0.4), (0, 0.5)), config=config)
+    assert any(re.fullmatch(r"even steps: 0 is 0\.000, 0\.5 is 0\.\d\d\d", line) for line in caplog.messages)
 
 
 # numbers of any type

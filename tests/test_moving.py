@@ -109,6 +109,37 @@ def test_the_level_over_time_is_the_sounds_own() -> None:
     assert torch.allclose(levels_db(moved, longer)[:15], levels_db(image, track), atol=0.3)
 
 
+def test_a_network_that_grows_louder_meanwhile_does_not_make_the_sound_louder() -> None:
+    image, track = settled(note())
+    there = image.clone()
+    there[:, :96] = there[:, :96] + torch.linspace(-0.1, 0.1, image.shape[-1])
+    moved, _ = move_sound(image, track, at(track, 3), ROWS, decoded=(there, image))
+    level = CONFIG.top_db * (ROWS.level(moved) - ROWS.level(image))[0, 0, 5:45]
+    assert float(level.max() - level.min()) < 1
+
+
+def test_partials_that_have_ended_have_ended_on_every_key() -> None:
+    image, track = settled(note())
+    late = torch.arange(image.shape[-1]) > 25
+    ended = torch.where(late & (torch.arange(image.shape[1])[:, None] >= 8), 0.05, image)  # the high ones die away
+    there = image.clone()
+    there[:, 15:96] = 0.5  # the network makes them sound on, 50 dB below the loudest
+    moved, longer = move_sound(ended, track, at(track, -24), ROWS, decoded=(there, there))
+    assert longer.flicker is not None
+    levels = (moved[0, ROWS.row_of[:60]] - 1) * CONFIG.top_db + 20 * torch.log10(longer.flicker[0] + 1e-9)
+    assert float(levels[20:, 5:20].mean()) == pytest.approx(-50, abs=6)
+    assert float(levels[20:, 32:48].max()) < -85
+
+
+def test_a_network_says_nothing_while_the_pitch_is_the_sounds_own() -> None:
+    image, track = settled(note())
+    target = replace(track, f0=track.f0 * 2 ** ((torch.arange(len(track.f0)) > 20) * 7 / 12))
+    there = image + 0.1 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    moved, _ = move_sound(image, track, target, ROWS, decoded=(there, image))
+    assert float((moved - image)[..., :9].abs().max()) < 1e-6
+    assert float((moved - image)[..., 40:].abs().max()) > 0.05
+
+
 def test_a_bell_has_no_further_partials() -> None:
     bell = sum(torch.sin(2 * math.pi * 700 * ratio * TIME) * torch.exp(-4 * TIME) for ratio in (1, 2.76, 5.4))
     image, track = settled(0.1 * torch.as_tensor(bell).float())

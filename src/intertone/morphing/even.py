@@ -1,5 +1,6 @@
 """Ratios at which a morph changes by equal steps."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources
 from intertone.morphing.weights import Mix, MixCurve
 from intertone.representation import PhaseConfig
+
+logger = logging.getLogger(__name__)
 
 EVEN_STEPS = 11
 """Ratios at which the way between two sounds is measured before it is walked evenly."""
@@ -63,10 +66,17 @@ def even_mixes(
     def bent(ratio: float) -> float:
         return float(np.interp(ratio * way[-1], way, places))
 
+    logger.info("even steps: %s", ", ".join(f"{asked:g} is {bent(asked):.3f}" for asked in _asked(mixes)))
     return [
         MixCurve(mix.seconds, tuple(map(bent, mix.ratios))) if isinstance(mix, MixCurve) else bent(float(mix))  # type: ignore[arg-type]
         for mix in mixes
     ]
+
+
+def _asked(mixes: Sequence[Mix]) -> list[float]:
+    """Return the ratios of mixes and of points of curves, each once, rising."""
+    points = [mix.ratios if isinstance(mix, MixCurve) else (float(mix),) for mix in mixes]  # type: ignore[arg-type]
+    return sorted({ratio for ratios in points for ratio in ratios})
 
 
 def _heard(sound: Tensor, sources: Sources) -> Tensor:
