@@ -219,6 +219,77 @@ def test_what_fades_or_is_short_is_not_looped() -> None:
     assert find_loop(sustained(57, seconds=0.5)[None], SAMPLE_RATE, 0.3) is None
 
 
+def seconds_of(sound: torch.Tensor) -> torch.Tensor:
+    return torch.arange(sound.shape[-1]) / SAMPLE_RATE
+
+
+@pytest.mark.parametrize("pitch", [36, 57.3, 88])
+def test_a_note_that_dies_away_is_not_looped_on_any_key(pitch: float) -> None:
+    sound = sustained(pitch, seconds=3.0)
+    time = seconds_of(sound)
+    # fast and then slowly, as a string does: the end is nearly level, and 16 dB below the start
+    string = sound * (0.82 * torch.exp(-4 * time) + 0.18 * torch.exp(-0.15 * time))
+    assert find_loop(string[None], SAMPLE_RATE, 2.8) is None
+    # by 3.5 dB a second
+    assert find_loop((sound * 10 ** (-3.5 * time / 20))[None], SAMPLE_RATE, 2.8) is None
+    # 6 dB below its accent, and then level
+    accent = sound * (0.5 + 0.5 * torch.exp(-8 * time))
+    assert find_loop(accent[None], SAMPLE_RATE, 2.8) is not None
+
+
+def filtered(octaves: torch.Tensor) -> torch.Tensor:
+    """A bright note at 65 Hz through a low-pass filter that moves: so many octaves above 250 Hz at each sample."""
+    turns = 65.4 * seconds_of(octaves)
+    partials = [
+        torch.sin(2 * torch.pi * k * turns + k * k) / k / (1 + (k * 65.4 / (250 * 2**octaves)) ** 6).sqrt()
+        for k in range(1, 110)
+    ]
+    return 0.2 * torch.stack(partials).sum(0)[None]
+
+
+def octave_levels(sound: torch.Tensor, at: int) -> torch.Tensor:
+    """Return dB of 80 ms around a place, 250 Hz to 8 kHz."""
+    power = torch.fft.rfft(sound[0, at - 640 : at + 640] * torch.hann_window(1280)).abs().square()
+    return 10 * torch.log10(torch.stack([power[20 * 2**k : 40 * 2**k].sum() for k in range(5)]))
+
+
+def test_a_loop_begins_and_ends_with_one_timbre() -> None:
+    time = torch.arange(3 * SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
+    there_and_back = filtered(4 * torch.sin(torch.pi * time / 3) ** 2)
+    loop = find_loop(there_and_back, SAMPLE_RATE, 2.8)
+    assert loop is not None and (loop.end - loop.start) / SAMPLE_RATE > 0.5
+    closed = close_loop(there_and_back, loop, SAMPLE_RATE)
+    played = torch.cat([closed[:, : loop.end], closed[:, loop.start : loop.end]], 1)
+    assert find_problems(played, SAMPLE_RATE) == []
+    # 50 ms before the turn, at it, and after it: the highest octave would jump by 30 dB
+    levels = torch.stack([octave_levels(played, loop.end + step) for step in (-800, 0, 800)])
+    assert float(levels.diff(dim=0).abs().max()) < 6
+    assert float((octave_levels(there_and_back, loop.end) - octave_levels(there_and_back, loop.start)).abs().max()) < 4
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_timbre_that_only_moves_on_has_no_loop(sign: int) -> None:
+    time = torch.arange(2 * SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
+    assert find_loop(filtered(2 + sign * (2 * time - 2)), SAMPLE_RATE, 1.9) is None
+
+
+@pytest.mark.parametrize("held", [1.0, 2.5])
+def test_what_is_steady_or_comes_back_keeps_its_loop(held: float) -> None:
+    steady = sustained(50, seconds=held + 0.2)
+    time = seconds_of(steady)
+    tremolo = 10 ** (6 * torch.sin(2 * torch.pi * 5 * time) / 20)
+    for sound in (
+        steady,
+        sustained(50, seconds=held + 0.2, depth=50),
+        steady * tremolo,
+        steady + 0.3 * noise(held + 0.2)[: len(steady)],
+        noise(held + 0.2),
+        filtered(2 + torch.sin(2 * torch.pi * 4 * time))[0],
+    ):
+        loop = find_loop(sound.float()[None], SAMPLE_RATE, held)
+        assert loop is not None and loop.end - loop.start > 0.4 * 0.55 * held * SAMPLE_RATE
+
+
 # the sound of a key
 
 
@@ -233,6 +304,16 @@ def test_a_key_has_its_pitch_and_its_length_and_the_loudness_of_the_sound(codec:
     assert audio[0, -1] == 0
     again, _ = render_key(sources, Key(pitch, pitch, pitch), mix=(1.0,), config=config)
     assert torch.equal(audio, again)
+
+
+def test_no_key_of_a_string_is_looped(codec: Codec) -> None:
+    sound = sustained(57, seconds=1.5)
+    time = seconds_of(sound)
+    sources = analyse_sounds(codec, sound * (0.85 * torch.exp(-6 * time) + 0.15 * torch.exp(-0.6 * time)))
+    config = MorphConfig(network="none", hold_seconds=3.0)
+    for pitch in (40, 57, 75):
+        _, region = render_key(sources, Key(pitch, pitch, pitch), mix=(1.0,), config=config)
+        assert region.loop is None and region.problems == ()
 
 
 def test_the_network_is_told_the_key(codec: Codec) -> None:

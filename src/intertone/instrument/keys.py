@@ -149,7 +149,7 @@ def render_key(
 
     Returns:
         ``(audio, region)``; audio ``(channels, samples)``, whose note begins within 3 ms however late those of the
-        sounds do. There is no loop where ``config.hold_seconds`` is None, or the sound fades.
+        sounds do. There is no loop where ``config.hold_seconds`` is None, the sound fades, or its timbre only moves on.
 
     Raises:
         InputError: If the sources are batches, or as ``morph_sources``.

@@ -19,8 +19,41 @@ WINDOW_SECONDS = 0.04
 FADE_SECONDS = 0.05
 """In which one end goes over into the other."""
 
+FADES_DB = 12.0
+"""A sound that is softer by more at the end of its loop than it was is not looped: it would ring on for ever."""
+
+FALLS_DB = 3.0
+"""By how much one that is softer by half of that may fall over the part where a loop may lie."""
+
+LEVEL_SECONDS = 0.2
+"""Over which a level is averaged, so that a tremolo is no fall."""
+
+ATTACK_SECONDS = 0.1
+"""After which a note is as loud as it is held; a click at its start is louder."""
+
 LEVEL_DB = 3.0
-"""By how much the level may differ between the ends; a sound that fades is not looped."""
+"""By how much the level may differ between the ends."""
+
+TIMBRE_DB = 3.0
+"""By how much an octave may differ between the ends."""
+
+LONG_SECONDS = 0.5
+"""A shorter loop must be more alike, as the root of its length: what comes back more often is heard more easily."""
+
+TIMBRE_SECONDS, TIMBRE_HOP_SECONDS = 0.16, 0.01
+"""Of a spectrum around an end, and from one to the next."""
+
+LOWEST_OCTAVE, FLOOR_DB = 125.0, -40.0
+"""Hz; and what is not heard beside the loudest octave, where each is raised by 6 dB against the one below."""
+
+WAVE = 0.2
+"""Of correlation, by which a loop may be worse than one whose timbre may jump; the waves of noise are never alike."""
+
+COST = 0.02
+"""Of correlation, of 1 dB between the ends."""
+
+N_ENDS = 12
+"""Places that are tried for the end."""
 
 NEARLY = 0.05
 """Of correlation, by which a longer loop may be worse."""
@@ -37,7 +70,7 @@ class Loop:
 
 
 def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | None:
-    """Return the loop whose ends are most alike.
+    """Return the longest loop of those whose ends are most alike: in wave, in level and in every octave.
 
     Args:
         audio: ``(channels, samples)``.
@@ -45,7 +78,8 @@ def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | No
         held_seconds: Until the release begins.
 
     Returns:
-        The loop, or None for a sound that is held too shortly, or that fades.
+        The loop, or None for a sound that is held too shortly, that fades, or whose timbre moves on without coming
+        back.
 
     Example:
         >>> tone = torch.sin(2 * torch.pi * 220 * torch.arange(48000) / 16000)[None]
@@ -58,20 +92,69 @@ def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | No
     shortest = round(SHORTEST_SECONDS * sample_rate)
     if last + window > audio.shape[-1] or last - first < shortest or first < window:
         return None
-    mono = audio[audio.square().sum(-1).argmax()].double().numpy()
-    end = mono[last - window : last + window]
-    starts = mono[first - window : last - shortest + window]
-    size = 2 ** int(np.ceil(np.log2(len(starts) + len(end))))
-    products = np.fft.irfft(np.fft.rfft(starts, size) * np.conj(np.fft.rfft(end, size)), size)
-    products = products[: len(starts) - len(end) + 1]
+    sound = audio.double().numpy()
+    if _fades(sound, sample_rate, first, last):
+        return None
+    mono = sound[(sound**2).sum(-1).argmax()]
+    octaves = _octaves(sound, sample_rate, first, last)
+    ends = np.linspace(last, first + shortest, N_ENDS).round().astype(int)
+    compared = [_compare(mono, octaves, first, int(end), sample_rate) for end in ends]
+    least = max(float(wave.max()) for wave, _ in compared) - WAVE
+    alike = [np.where(wave > least, wave - differs, -np.inf) for wave, differs in compared]
+    best = max(float(values.max()) for values in alike)
+    # of loops that are as good the longest: a short one is heard as one
+    good = [values > best - NEARLY for values in alike]
+    found = [Loop(first + int(fit.argmax()), int(end)) for fit, end in zip(good, ends, strict=True) if fit.any()]
+    return max(found, key=lambda loop: loop.end - loop.start, default=None)
+
+
+def _fades(sound: Array, sample_rate: int, first: int, last: int) -> bool:
+    """Return whether the level falls far until the last place of a loop, or goes on falling where a loop may lie."""
+    length = round(LEVEL_SECONDS * sample_rate)
+    sums = np.cumsum(np.pad((sound[:, :last] ** 2).sum(0), (1, 0)))
+    level = 10 * np.log10(np.maximum(sums[length:] - sums[:-length], 1e-20))
+    early = level[min(round(ATTACK_SECONDS * sample_rate), first) : first + 1].max()
+    fallen = float(early - level[-1])
+    inner = level[first:]
+    third = -(-len(inner) // 3)
+    falls = 1.5 * float(np.median(inner[:third]) - np.median(inner[-third:]))
+    return fallen > FADES_DB or (fallen > FADES_DB / 2 and falls > FALLS_DB)
+
+
+def _octaves(sound: Array, sample_rate: int, first: int, last: int) -> Array:
+    """Return how loud each octave is around each place from ``first`` to ``last``, dB, ``(octaves, places)``."""
+    length, hop = round(TIMBRE_SECONDS * sample_rate), round(TIMBRE_HOP_SECONDS * sample_rate)
+    padded = np.pad(sound, ((0, 0), (length, length)))[:, first + length - length // 2 : last + length + length // 2]
+    frames = np.lib.stride_tricks.sliding_window_view(padded, length, axis=1)[:, ::hop]
+    power = (np.abs(np.fft.rfft(frames * np.hanning(length))) ** 2).sum(0)
+    hz = np.fft.rfftfreq(length, 1 / sample_rate)
+    height = np.log2(np.maximum(hz, 1.0) / LOWEST_OCTAVE)
+    numbers = np.arange(max(1, int(height[-1]) + 1))
+    near = np.cos(0.5 * np.pi * np.clip(height - numbers[:, None], -1, 1)) ** 2
+    octaves = (near * hz**2) @ power.T
+    return 10 * np.log10(octaves + max(1e-20, 10 ** (FLOOR_DB / 10) * float(octaves.max())))
+
+
+def _compare(mono: Array, octaves: Array, first: int, end: int, sample_rate: int) -> tuple[Array, Array]:
+    """Return the correlation of each place from ``first`` on with the end, and what its level and timbre take off."""
+    window, shortest = (round(seconds * sample_rate) for seconds in (WINDOW_SECONDS, SHORTEST_SECONDS))
+    wanted = mono[end - window : end + window]
+    starts = mono[first - window : end - shortest + window]
+    size = 2 ** int(np.ceil(np.log2(len(starts) + len(wanted))))
+    products = np.fft.irfft(np.fft.rfft(starts, size) * np.conj(np.fft.rfft(wanted, size)), size)
     sums = np.cumsum(np.pad(starts**2, (1, 0)))
-    energy = np.maximum(sums[len(end) :] - sums[: -len(end)], 1e-20)
-    own = max(float((end**2).sum()), 1e-20)
-    level = 10 * np.log10(energy / own)
-    alike = products / np.sqrt(energy * own) - 0.02 * np.abs(level)
-    # of places that are as good the first: a short loop is heard as one
-    best = int((alike > alike.max() - NEARLY).argmax())
-    return Loop(first + best, last) if abs(float(level[best])) <= LEVEL_DB else None
+    energy = np.maximum(sums[len(wanted) :] - sums[: -len(wanted)], 1e-20)
+    own = max(float((wanted**2).sum()), 1e-20)
+    level = np.abs(10 * np.log10(energy / own))
+    hop = round(TIMBRE_HOP_SECONDS * sample_rate)
+    at_end = octaves[:, min(round((end - first) / hop), octaves.shape[1] - 1)]
+    differs = np.abs(octaves - at_end[:, None]).max(0)
+    places = np.arange(len(energy))
+    timbre = np.interp(places / hop, np.arange(len(differs)), differs)
+    allowed = TIMBRE_DB * np.sqrt(np.minimum(1, (end - first - places) / sample_rate / LONG_SECONDS))
+    fits = (level <= LEVEL_DB) & (timbre <= allowed)
+    wave = products[: len(energy)] / np.sqrt(energy * own)
+    return wave, np.where(fits, COST * np.maximum(level, timbre), np.inf)
 
 
 def close_loop(audio: Tensor, loop: Loop, sample_rate: int) -> Tensor:
