@@ -124,14 +124,16 @@ def _fades(sound: Array, sample_rate: int, first: int, last: int) -> bool:
 def _octaves(sound: Array, sample_rate: int, first: int, last: int) -> Array:
     """Return how loud each octave is around each place from ``first`` to ``last``, dB, ``(octaves, places)``."""
     length, hop = round(TIMBRE_SECONDS * sample_rate), round(TIMBRE_HOP_SECONDS * sample_rate)
-    padded = np.pad(sound, ((0, 0), (length, length)))[:, first + length - length // 2 : last + length + length // 2]
-    frames = np.lib.stride_tricks.sliding_window_view(padded, length, axis=1)[:, ::hop]
-    power = (np.abs(np.fft.rfft(frames * np.hanning(length))) ** 2).sum(0)
+    padded = np.pad(sound, ((0, 0), (length, length)))
     hz = np.fft.rfftfreq(length, 1 / sample_rate)
     height = np.log2(np.maximum(hz, 1.0) / LOWEST_OCTAVE)
     numbers = np.arange(max(1, int(height[-1]) + 1))
-    near = np.cos(0.5 * np.pi * np.clip(height - numbers[:, None], -1, 1)) ** 2
-    octaves = (near * hz**2) @ power.T
+    near = hz**2 * np.cos(0.5 * np.pi * np.clip(height - numbers[:, None], -1, 1)) ** 2
+    window = np.hanning(length)
+    starts = range(first + length - length // 2, last + length - length // 2 + 1, hop)
+    # one by one: together they would fill the memory
+    spectra = (np.fft.rfft(padded[:, start : start + length] * window) for start in starts)
+    octaves = np.stack([near @ (np.abs(spectrum) ** 2).sum(0) for spectrum in spectra], 1)
     return 10 * np.log10(octaves + max(1e-20, 10 ** (FLOOR_DB / 10) * float(octaves.max())))
 
 
