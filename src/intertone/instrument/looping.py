@@ -49,7 +49,7 @@ LOWEST_OCTAVE, FLOOR_DB = 125.0, -40.0
 WAVE = 0.2
 """Of correlation, by which a loop may be worse than one whose timbre may jump; the waves of noise are never alike."""
 
-COST = 0.02
+COST = 0.04
 """Of correlation, of 1 dB between the ends."""
 
 N_ENDS = 12
