@@ -293,6 +293,21 @@ def test_a_pitch_of_which_nothing_would_be_played(codec: Codec) -> None:
         morph(codec, breathy(57), breathy(60), config=MorphConfig(network="none", pitch="G9"))
 
 
+@pytest.mark.parametrize("samples", [8000, 7977, 7900])
+@pytest.mark.parametrize("mix", [0.1, 0.3, 0.5])
+def test_identical_sounds_of_any_length_give_themselves(codec: Codec, samples: int, mix: float) -> None:
+    sound = tone(57, seconds=0.5, decay=0.5)[:samples] + hiss(samples)
+    assert difference_db(morph(codec, sound, sound, mix=mix, config=IMAGE), sound) < -90
+
+
+def test_even_curves_are_bent_between_their_points_too(codec: Codec) -> None:
+    sources = analyse_sounds(codec, breathy(45, decay=9), 0.05 * breathy(69, decay=0))
+    (curve,) = even_mixes(sources, [MixCurve((0, 0.2, 0.4), (0, 1, 1))], IMAGE)
+    (number,) = even_mixes(sources, [0.5], IMAGE)
+    assert isinstance(curve, MixCurve) and len(curve.seconds) == 12
+    assert float(curve.at(np.array([0.1]))) == pytest.approx(float(number))  # type: ignore[arg-type]
+
+
 # sounds without one pitch
 
 
@@ -345,7 +360,36 @@ def test_a_linear_network_adds_nothing_between_sounds_of_one_pitch() -> None:
     assert (plain - carried).abs().max() < 1e-3
 
 
+# pitch
+
+
+def heard_hz(sound: torch.Tensor, near: float) -> float:
+    power = torch.fft.rfft(sound * torch.hann_window(len(sound)), 2**18).abs()
+    hz = torch.arange(len(power)) * SAMPLE_RATE / 2**18
+    return float(hz[(power * ((hz / near).log2().abs() < 1 / 12)).argmax()])
+
+
+@pytest.mark.parametrize("key", [45, 81])
+def test_channels_that_are_apart_by_cents_are_so_on_every_key(codec: Codec, key: int) -> None:
+    low, high = (tone(57 + cents / 100, seconds=1.0, decay=0) for cents in (-5, 5))
+    sources = analyse_sounds(codec, torch.stack([low, high]))
+    played = morph_sources(sources, (1.0,), config=MorphConfig(network="none", pitch=str(key)))
+    left, right = (heard_hz(channel[1600:], float(pitch_to_hz(key))) for channel in played)
+    assert 1200 * math.log2(right / left) == pytest.approx(10, abs=1.5)
+
+
 # stereo
+
+
+def test_a_silent_channel_says_nothing_of_the_others_phase(codec: Codec) -> None:
+    a, b = tone(57, seconds=1.0, decay=0), tone(57, seconds=1.0, decay=2)
+    silent = torch.zeros_like(a)
+    config = MorphConfig(network="none", alignment="onset")
+    mono = morph(codec, a, b, mix=0.5, config=config)
+    for channel, wide in enumerate((torch.stack([a, silent]), torch.stack([silent, a]))):
+        heard = morph(codec, wide, torch.stack([b, b]), mix=0.5, config=config)[channel]
+        heard = heard * float((heard @ mono) / (heard @ heard))
+        assert difference_db(heard, mono) < -30
 
 
 def in_phase(sound: torch.Tensor) -> float:

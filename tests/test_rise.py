@@ -64,6 +64,13 @@ def test_an_end_keeps_its_own_rise_and_extrapolation_stays_a_rise():
         assert bool((rise.diff() >= 0).all()) and bool((rise >= short).all()) and bool((rise <= 2 * long).all())
 
 
+def test_a_morph_of_sounds_that_fade_out_ends_in_silence():
+    sources = analyse_sounds(Codec.load("harmonic"), saw(65.41, 0.01), saw(55.0, 0.01))
+    for mix in ((0.5, 0.5), (0.9, 0.1)):
+        between = morph_sources(sources, mix, config=MorphConfig(network="none"))
+        assert float(between[-44:].abs().max() / between.abs().max()) < 0.01
+
+
 def test_gains_run_from_silence_to_the_whole():
     gains = play_rise(shortest_rise(), 100, RATE)
     assert float(gains[0]) == 0 and float(gains[-1]) == 1 and bool((gains.diff() >= 0).all())

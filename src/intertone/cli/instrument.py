@@ -86,7 +86,7 @@ def keys(
     check_inputs(sources)
 
     from intertone.codec import Codec
-    from intertone.instrument import Region, choose_keys, parse_range, render_key, sfz_text
+    from intertone.instrument import Region, choose_keys, from_onset, parse_range, render_key, sfz_text
     from intertone.morphing import analyse_sounds
 
     check_kind(Path("key.wav"), sample_rate, format)
@@ -109,7 +109,9 @@ def keys(
         hold_seconds=seconds,
     )
     rate = loaded.sample_rate if sample_rate is None else sample_rate
-    analysed = analyse_sounds(loaded, *(load_for(loaded, source) for source in sources), pitched_for="a keyboard")
+    # curves count from where keys begin
+    sounds = [from_onset(load_for(loaded, source), loaded.sample_rate) for source in sources]
+    analysed = analyse_sounds(loaded, *sounds, pitched_for="a keyboard")
 
     def rendered(key: "Key") -> "tuple[Tensor, Region]":
         return render_key(analysed, key, mix=used, config=config, ratios=ratios, sample_rate=rate, seed=seed)

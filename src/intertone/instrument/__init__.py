@@ -1,7 +1,7 @@
 """A playable result: the keys of an instrument, each checked, and the file that maps them."""
 
 from intertone.instrument.check import find_problems
-from intertone.instrument.keys import Key, Region, choose_keys, note_name, parse_range, render_key
+from intertone.instrument.keys import Key, Region, choose_keys, from_onset, note_name, parse_range, render_key
 from intertone.instrument.looping import Loop, close_loop, find_loop
 from intertone.instrument.sfz import sfz_text
 
@@ -13,6 +13,7 @@ __all__ = [
     "close_loop",
     "find_loop",
     "find_problems",
+    "from_onset",
     "note_name",
     "parse_range",
     "render_key",

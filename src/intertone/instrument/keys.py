@@ -161,7 +161,7 @@ def render_key(
     sound = morph_sources(sources, mix, config=config, ratios=ratios, generator=generator)
     own_rate = sources.codec.sample_rate
     rate = own_rate if sample_rate is None else sample_rate
-    audio = resample(_from_onset(torch.atleast_2d(sound), own_rate), own_rate, rate)
+    audio = resample(from_onset(torch.atleast_2d(sound), own_rate), own_rate, rate)
     left = torch.arange(audio.shape[-1] - 1, -1, -1) / round(FADE_SECONDS * rate)
     audio = audio * left.clamp(max=1)
     loop = None if config.hold_seconds is None else find_loop(audio, rate, config.hold_seconds)
@@ -174,8 +174,8 @@ def render_key(
     return audio, Region(key, audio.shape[-1], loop, (*find_problems(audio, rate), *at_turn))
 
 
-def _from_onset(sound: Tensor, sample_rate: int) -> Tensor:
-    """Return ``(channels, samples)`` without what lies long before its onset."""
+def from_onset(sound: Tensor, sample_rate: int) -> Tensor:
+    """Return a sound, ``(channels, samples)``, without what lies more than 3 ms before its onset."""
     lead = round(LEAD_SECONDS * sample_rate)
     start = find_onset(sound, sample_rate) - lead
     return sound if start <= 0 else sound[:, start:] * (torch.arange(sound.shape[-1] - start) / lead).clamp(max=1)

@@ -1,7 +1,8 @@
 """Ratios at which a morph changes by equal steps."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -67,10 +68,17 @@ def even_mixes(
         return float(np.interp(ratio * way[-1], way, places))
 
     logger.info("even steps: %s", ", ".join(f"{asked:g} is {bent(asked):.3f}" for asked in _asked(mixes)))
-    return [
-        MixCurve(mix.seconds, tuple(map(bent, mix.ratios))) if isinstance(mix, MixCurve) else bent(float(mix))  # type: ignore[arg-type]
-        for mix in mixes
-    ]
+    return [_bend_curve(mix, bent) if isinstance(mix, MixCurve) else bent(float(mix)) for mix in mixes]  # type: ignore[arg-type]
+
+
+def _bend_curve(curve: MixCurve, bent: Callable[[float], float]) -> MixCurve:
+    """Return a curve whose lines are bent too, at as many places as were measured."""
+    seconds, ratios = [curve.seconds[0]], [curve.ratios[0]]
+    for (start, ratio), (end, last) in pairwise(zip(curve.seconds, curve.ratios, strict=True)):
+        n_points = EVEN_STEPS if ratio != last else 2
+        seconds += np.linspace(start, end, n_points)[1:].tolist()
+        ratios += np.linspace(ratio, last, n_points)[1:].tolist()
+    return MixCurve(tuple(seconds), tuple(map(bent, ratios)))
 
 
 def _asked(mixes: Sequence[Mix]) -> list[float]:

@@ -32,8 +32,8 @@ def bring_to_level(
     """Return sounds as loud as is between the sources: LUFS are interpolated.
 
     What changes over time gets a gain over time: at every column the one that the morph of this column's weights would
-    get, measured at several columns, a quarter of the way between two sounds apart or less, and interpolated between
-    them.
+    get, measured at several columns, a quarter of the way between two sounds apart (farther where the curve goes to and
+    fro more than four times), and interpolated between them.
 
     Args:
         sound: What the mixed images gave, ``(batch, channels, samples)``.

@@ -77,16 +77,17 @@ def decode_sounds(
     here = [decoded(code, own.conditions) for code, own in zip(codes, contexts, strict=True)]
     mixture = decoded(_blend(codes, weights, codec), context.conditions)
     over_time = weights_over_time(weights, n_frames)
-    between = mixture - weighted_sum(there, over_time)
+    sounding = torch.stack(list(features)).amax(0) > 0  # nothing is made of silence
+    between = (mixture - weighted_sum(there, over_time)) * sounding
     return Decoded(there, here, between * _inside(over_time).to(between))
 
 
 def _inside(weights: Tensor) -> Tensor:
-    """Return how much weights lie between sounds, beside their mean, ``(n_frames,)``: a code is of a whole note."""
-    overall = 1 - weights.mean(1).square().sum()
-    if bool((weights == weights[:, :1]).all()) or float(overall) <= 0:
+    """Return how far weights lie from single sounds, beside their mean, ``(n_frames,)``: a code is of a whole note."""
+    if bool((weights == weights[:, :1]).all()):
         return torch.ones(weights.shape[1])
-    return ((1 - weights.square().sum(0)) / overall).clamp(0, 1)
+    overall = (1 - weights.mean(1).square().sum()).abs().clamp_min(1e-9)
+    return ((1 - weights.square().sum(0)).abs() / overall).clamp(max=1)
 
 
 def _blend(codes: Sequence[Tensor], weights: Tensor, codec: Codec) -> Tensor:

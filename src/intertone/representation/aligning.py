@@ -42,7 +42,7 @@ def align_images(
     """
     hop, rate = player.config.hop_length, player.sample_rate
     timing = ratios.get("envelope", weights).double().reshape(len(images), -1)
-    overall, at_start = timing.mean(1).tolist(), timing[:, 0].tolist()
+    overall, at_start, at_end = (each.tolist() for each in (timing.mean(1), timing[:, 0], timing[:, -1]))
     images = pair_partials(images, player.config.n_harmonics)
     shown = [features.detach().cpu().float().unflatten(0, (len(one.tracks), -1)) for features, one in images]
     mixtures = [list(tracks) for tracks in zip(*(context.tracks for _, context in images), strict=True)]
@@ -65,6 +65,7 @@ def align_images(
     for item, (tracks, plan) in enumerate(zip(mixtures, plans, strict=True)):
         itself, share = kept_shares(tracks, full)[0], kept_shares(tracks, noisy)[1]
         rise = mix_rises([track.rise for track in tracks], at_start)
+        fall = mix_rises([track.fall for track in tracks], at_end)
         swell = _swell(tracks, full)
         for index, track in enumerate(tracks):
             places = plan.maps[index](n_frames)
@@ -74,7 +75,7 @@ def align_images(
             )  # fmt: skip
             if hold_seconds is not None:
                 one = hold_track(one, track, places, plan.releases[index])
-            one = replace(one, rise=rise, swell=swell)
+            one = replace(one, rise=rise, fall=fall, swell=swell)
             image = shown[index][item]
             heard = _heard(places, image.shape[-1], plan, longest, hop)
             moved[index].append((at_positions(image, places) * heard, one))

@@ -12,7 +12,7 @@ from intertone.representation.image import loudest
 from intertone.representation.measuring import measure_partials
 from intertone.representation.partials import window_seconds
 from intertone.representation.playing import Player
-from intertone.representation.rise import find_rise, play_rise
+from intertone.representation.rise import find_rise, play_ends
 from intertone.representation.timeline import at_positions, held
 from intertone.representation.tracks import KeptNoise, PartialTrack
 from intertone.representation.tuning import find_onset, find_pitch
@@ -86,11 +86,16 @@ def _describe(
         phase=held(turned, n_frames),
         detail=rows.detail(levels, shown),
         noise=(),
+        power=levels.square().mean(-1),
         ratios=ratios,
     )
     played = player.partials(rows.to_amplitudes(partials, reference), track)
-    track = replace(track, rise=find_rise(body, played, player.sample_rate, window_seconds(float(f0.median()))))
-    noise = body - played * play_rise(track.rise, body.shape[-1], player.sample_rate)
+    rise, fall = (
+        find_rise(*pair, player.sample_rate, window_seconds(float(f0.median())))
+        for pair in ((body, played), (body.flip(-1), played.flip(-1)))
+    )
+    track = replace(track, rise=rise, fall=fall)
+    noise = body - played * play_ends(rise, fall, body.shape[-1], player.sample_rate)
     between = player.bands.between(f0, track.multiples(len(rows.row_of) + 1).sort().values)
     powers = player.bands.powers(player.bands.spectrum(noise), between)
     bands = rows.to_features(held((2 * powers).sqrt(), n_frames) * inside, reference)

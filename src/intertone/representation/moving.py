@@ -208,6 +208,7 @@ def _extended(track: PartialTrack, gains: Tensor) -> PartialTrack:
         track,
         phase=torch.cat([track.phase, rest], 1),
         detail=torch.cat([track.detail, still[..., 0]], 1),
+        power=None if track.power is None else torch.cat([track.power, still[..., 0]], 1),
         flicker=longer(track.flicker, 1.0, gains),
         wander=longer(track.wander, 0.0, still),
         steadiness=longer(track.steadiness, 1.0, still + 1),

@@ -68,7 +68,7 @@ def _move(image: Tensor, track: PartialTrack, anchor: PartialTrack, n_rows: int)
 
     changed: dict[str, Any] = {
         name: reordered(value, 1)
-        for name in ("phase", "detail", "flicker", "wander", "steadiness")
+        for name in ("phase", "detail", "power", "flicker", "wander", "steadiness")
         if (value := getattr(track, name)) is not None
     }
     return reordered(image, 1), replace(track, ratios=reordered(track.ratios, 0), **changed)

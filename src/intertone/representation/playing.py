@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 from intertone.representation.image import HarmonicConfig, ImageRows
 from intertone.representation.noise import NoiseBands
 from intertone.representation.partials import OVERSAMPLING, interpolate_at, oversample, play_partials, turns_of
-from intertone.representation.rise import play_rise
+from intertone.representation.rise import play_ends
 from intertone.representation.timeline import at_positions, held
 from intertone.representation.tracks import KeptNoise, PartialTrack, kinship
 from intertone.representation.tuning import stretched
@@ -18,7 +18,7 @@ from intertone.representation.tuning import stretched
 MOST_GAIN = 4.0
 """What an image whose level is known is made louder by at most: an empty one stays empty."""
 
-STILL = 1e-9
+STILL = 1e-4
 """Turns by which partials are nowhere ahead: noise is left as it is."""
 
 LOUDER = 2.0
@@ -95,7 +95,7 @@ class Player:
         if track.swell is not None:
             amplitude = amplitude * held(track.swell, n_frames)
         partials = self.partials(amplitude[:, : self.rows.n_partial_rows], track)
-        partials = partials * play_rise(track.rise, body, self.sample_rate)
+        partials = partials * play_ends(track.rise, track.fall, body, self.sample_rate)
         shown = self.n_frames(body)
         powers = amplitude[:, self.rows.n_partial_rows :, :shown].square() / 2
         gains = self.bands.gains(powers)

@@ -90,6 +90,11 @@ def mix_rises(rises: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return torch.maximum(times, shortest_rise()).cummax(0).values
 
 
+def play_ends(rise: Tensor, fall: Tensor, samples: int, sample_rate: int) -> Tensor:
+    """Return the gain of the partials of a sound that rises and falls, ``(samples,)``, from 0 to 1 and back."""
+    return play_rise(rise, samples, sample_rate) * play_rise(fall, samples, sample_rate).flip(0)
+
+
 def play_rise(rise: Tensor, samples: int, sample_rate: int) -> Tensor:
     """Return the gain of the partials at each sample, ``(samples,)``, from 0 to 1."""
     seconds = np.arange(samples) / sample_rate

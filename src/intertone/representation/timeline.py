@@ -120,6 +120,8 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
         >>> mix_landmarks([Landmarks(1, 100, 110), Landmarks(4, 300, 330)], [0.5, 0.5])
         Landmarks(attack=2.0, release=200.0, end=220.0, released=True)
     """
+    if all(mark == marks[0] for mark in marks):
+        return marks[0]
     for mark, weight in zip(marks, weights, strict=True):
         if weight == 1 and sum(map(abs, weights)) == 1:
             return mark  # to the last digit

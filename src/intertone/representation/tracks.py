@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from intertone.representation.phases import complete_phase, mix_phases
+from intertone.representation.phases import complete_phase, mix_phases, transposed
 from intertone.representation.rise import shortest_rise
 from intertone.representation.timeline import at_positions, averaged
 from intertone.representation.tuning import stretched
@@ -61,7 +61,9 @@ class PartialTrack:
             ``(channels, n_partials, n_frames)``.
         detail: Level of each partial beyond its row's, dB, ``(channels, n_partials)``.
         noise: The sounds' own noise.
+        power: Mean square of each partial, ``(channels, n_partials)``: in which channel it is heard; None if in all.
         rise: When the partials reach each sixteenth of their level; see ``find_rise``.
+        fall: The same before the end, as if time went back.
         swell: What all levels are multiplied by, ``(n_frames,)``: sounds of different references in turn; None is 1.
         flicker: What each partial's level is multiplied by, ``(channels, n_partials, n_frames)``; None where the image
             says it all.
@@ -81,7 +83,9 @@ class PartialTrack:
     phase: Tensor
     detail: Tensor
     noise: tuple[KeptNoise, ...]
+    power: Tensor | None = None
     rise: Tensor = field(default_factory=shortest_rise)
+    fall: Tensor = field(default_factory=shortest_rise)
     swell: Tensor | None = None
     flicker: Tensor | None = None
     wander: Tensor | None = None
@@ -234,7 +238,7 @@ def mix_tracks(
     flute the choir's beating is half as deep.
 
     Args:
-        tracks: From ``align_images``, of one length, rise and swell.
+        tracks: From ``align_images``, of one length, rise, fall and swell.
         weights: ``(n_tracks, n_frames)``, each column summing to 1.
         pitch: The same for f0; as ``weights`` if not given.
         median_hz: What the median of f0 is shifted to.
@@ -254,7 +258,8 @@ def mix_tracks(
     for index in used:
         own = tracks[index].detail
         detail[:, : own.shape[1]] += mean[index] * own[:, :count]
-    phase = mix_phases([complete_phase(tracks[index].phase, count) for index in used], weights[used].float())
+    phases = [complete_phase(transposed(tracks[index].phase, f0 / tracks[index].f0), count) for index in used]
+    phase = mix_phases(phases, [_heard(tracks[index], count) for index in used], weights[used].float())
     flicker, wander = _waver([tracks[index] for index in used], weights[used], count)
     return replace(
         tracks[0],
@@ -266,11 +271,21 @@ def mix_tracks(
         wander=None,
         steadiness=None,
         detail=detail,
+        power=None,
         ratios=_mix_ratios([tracks[index] for index in used], [mean[index] for index in used], count),
         noise=tuple(
             replace(noise, share=noise.share * _in_tune(track.f0, f0)) for track in tracks for noise in track.noise
         ),
     )
+
+
+def _heard(track: PartialTrack, count: int) -> Tensor:
+    """Return how loud each partial is in each channel beside the loudest, 0…1, ``(channels, count)``."""
+    heard = torch.ones(len(track.phase), count)
+    if track.power is not None:
+        known = track.power[:, :count]
+        heard[:, : known.shape[1]] = (known / known.amax(0).clamp_min(1e-20)).sqrt()
+    return heard
 
 
 def _mix_ratios(tracks: Sequence[PartialTrack], weights: Sequence[float], count: int) -> Tensor | None:
