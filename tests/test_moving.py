@@ -118,6 +118,16 @@ def test_a_network_that_grows_louder_meanwhile_does_not_make_the_sound_louder() 
     assert float(level.max() - level.min()) < 1
 
 
+def test_on_a_high_key_what_is_too_high_to_be_played_does_not_count_as_level() -> None:
+    image, track = settled(note(fall=0.0))
+    bright = torch.arange(image.shape[-1]) < 20
+    high = (torch.arange(image.shape[1]) >= 5)[:, None]
+    darker = torch.where(~bright & high & (image > 0), image - 0.3, image)  # all but the first five die away
+    moved, _ = move_sound(darker, track, at(track, 18), ROWS, decoded=(image, darker))  # 7600 Hz / 1414 Hz: five
+    change = CONFIG.top_db * (ROWS.level(moved[:, :5]) - ROWS.level(darker[:, :5]))[0, 0, 5:45]
+    assert float(change.max() - change.min()) < 1
+
+
 def test_partials_that_have_ended_have_ended_on_every_key() -> None:
     image, track = settled(note())
     late = torch.arange(image.shape[-1]) > 25

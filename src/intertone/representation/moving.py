@@ -100,7 +100,8 @@ def move_sound(
     moved, beyond = image, _falling(heard, first, rows)
     if decoded is not None:
         there, here = decoded
-        measured = [*range(first), *range(n_rows, image.shape[1])]
+        played = int(rows.row_of[min(own, wanted) - 1]) + 1
+        measured = [*range(played), *range(n_rows, image.shape[1])]
         level = rows.level(heard[:, measured])
         over_time = level - rows.level(here[:, measured])
         carried = 1 / (1 + abs(octaves))
