@@ -198,7 +198,7 @@ def resample(audio: Tensor, source_rate: int, target_rate: int) -> Tensor:
 def remove_dc(audio: Tensor, sample_rate: int) -> Tensor:
     """Subtract from each channel its mean, without making a step where there was none.
 
-    A recording with an offset has it from its first sample to its last. A sound whose waves are lopsided has a mean
+    A recording with an offset mostly has it from first to last sample. A sound whose waves are lopsided has a mean
     too, but may begin and end at 0: at an end whose outermost sample is below half the mean, what is subtracted comes
     and goes as a raised cosine within ``DC_FADE_SECONDS``, and is as much more elsewhere as is missing there.
 

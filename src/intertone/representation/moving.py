@@ -103,9 +103,8 @@ def move_sound(
         played = int(rows.row_of[min(own, wanted) - 1]) + 1
         measured = [*range(played), *range(n_rows, image.shape[1])]
         level = rows.level(heard[:, measured])
-        over_time = level - rows.level(here[:, measured])
         carried = 1 / (1 + abs(octaves))
-        missed = heard - here - over_time
+        missed = heard - here - (level - rows.level(here[:, measured]))
         over_time = level - rows.level(there[:, measured])
         track = _calmer(track, fainter, rows, carried)
         change = share * _apart(target, track, octaves) * (there + over_time + carried * missed - heard)
