@@ -35,8 +35,7 @@ from intertone.errors import InputError
 from intertone.evaluate.phase_stage import spectrogram_of
 from intertone.evaluate.speed import measure_speed, measure_stereo_speed, median_seconds
 from intertone.metrics import spectral_convergence
-from intertone.phase import MOMENTUM, estimate_phase, griffin_lim
-from intertone.representation import PhaseConfig
+from intertone.phase import MOMENTUM, PhaseConfig, estimate_phase, griffin_lim
 from intertone.stft import istft, stft
 from intertone.train import ChoiceConfig, Progress, TrainConfig, train_codec
 

@@ -22,25 +22,25 @@ from typer.testing import CliRunner
 from intertone.audio import load_audio, save_audio
 from intertone.bench.exchange import export_pairs, morph_name, score_folder
 from intertone.bench.instruments import INSTRUMENTS, draw_note, interpolate_notes, render_note
-from intertone.bench.material import ALL_RATIOS, PAIRS, RATIOS, oracle, synthetic_pair, third_sound
 from intertone.bench.methods import METHODS
-from intertone.bench.own import folder_pairs
 from intertone.bench.pair import Pair
-from intertone.bench.recorded import drawn_pairs
+from intertone.bench.real_pairs import drawn_pairs
 from intertone.bench.report import tables, verdict, write_bench
 from intertone.bench.run import DECOY_METHODS, run_bench, synthetic_pairs
 from intertone.bench.score import GATES, gates, judge_ends, judge_row, score
 from intertone.bench.summary import METRICS, bootstrap_interval, self_test, summarise
+from intertone.bench.synthetic_pairs import ALL_RATIOS, PAIRS, RATIOS, oracle, synthetic_pair, third_sound
+from intertone.bench.user_pairs import folder_pairs
 from intertone.cli import app
 from intertone.cli.evaluation import show_table
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.errors import InputError
+from intertone.harmonic.onset import find_onset
 from intertone.loudness import integrated_loudness
 from intertone.metrics.fusion import fit_comb, spectral_peaks
-from intertone.pitch import note_pitch
-from intertone.representation.tuning import find_onset
+from intertone.pitch.yin import note_pitch
 
 RATE = 16000
 

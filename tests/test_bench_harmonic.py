@@ -15,7 +15,8 @@ from intertone.bench.report import tables, verdict
 from intertone.bench.run import run_bench, synthetic_pairs
 from intertone.bench.summary import summarise
 from intertone.codec import Codec
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,14 @@ from intertone import morph
 from intertone.audio import load_audio
 from intertone.bench.baselines import rms, spectrogram_config, transposed_magnitude
 from intertone.bench.decoys import BLUR, DECOYS, blur, progress, third_instrument
-from intertone.bench.harmonic import analyse_note, mix_notes
 from intertone.bench.methods import METHODS, codec_methods
 from intertone.bench.pair import Pair
+from intertone.bench.sinusoidal import analyse_note, mix_notes
 from intertone.bench.transport import find_path
 from intertone.codec import Codec
 from intertone.metrics.spectral import log_mel_error
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz, track_pitch
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch, track_pitch
 from intertone.stft import SpectrogramConfig, stft
 
 ALL = {**METHODS, **DECOYS, "third instrument": third_instrument(lambda pair: tone(50, seconds=len(pair.a) / 16000))}

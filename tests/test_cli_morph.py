@@ -10,13 +10,15 @@ from commands import names_in, refused, run
 from conftest import tone, untrained_codec
 
 from intertone.audio import load_audio, save_audio
-from intertone.cli.mixing import AlignOption, PitchOption, RegisterOption, StrengthOption
+from intertone.cli.morph_options import AlignOption, PitchOption, RegisterOption, StrengthOption
 from intertone.cli.options import PhaseOption
 from intertone.codec import Codec, CodecConfig
 from intertone.models import ConditionedConfig
 from intertone.morphing import MixCurve, MorphConfig, morph
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
-from intertone.representation import HarmonicConfig, PhaseConfig
+from intertone.phase import PhaseConfig
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch
+from intertone.representation import HarmonicConfig
 
 PITCHES = {"a": 52, "b": 59, "c": 64}
 

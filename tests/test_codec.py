@@ -13,7 +13,8 @@ from intertone import codec as module
 from intertone.codec import Codec, CodecConfig, shipped_codecs
 from intertone.errors import InputError
 from intertone.models import ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig, build_model
-from intertone.representation import DecibelConfig, MelConfig, PhaseConfig
+from intertone.phase import PhaseConfig
+from intertone.representation import DecibelConfig, MelConfig
 from intertone.stft import SpectrogramConfig
 
 TINY = DecibelConfig(spectrogram=SpectrogramConfig(n_fft=128, hop_length=32))

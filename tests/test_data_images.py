@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intertone.data.images import (
+from intertone.data.features import (
     ImageRow,
     Images,
     begin_images,

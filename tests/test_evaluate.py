@@ -51,8 +51,9 @@ from intertone.metrics import log_mel_error
 from intertone.models import ConvConfig, DenseBottleneckConfig
 from intertone.morphing import morph
 from intertone.page import Table
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
-from intertone.representation import PhaseConfig
+from intertone.phase import PhaseConfig
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch
 
 SMOKE = BUDGETS["smoke"]
 

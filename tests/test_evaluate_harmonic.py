@@ -34,7 +34,8 @@ from intertone.evaluate.register import (
 )
 from intertone.evaluate.report import to_markdown
 from intertone.evaluate.task import codec_facts
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch
 
 SMOKE = BUDGETS["smoke"]
 KEYS = (50, 54, 58, 62, 66)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
 
+from intertone.harmonic.inharmonic import find_inharmonic_partials
+from intertone.harmonic.morph.match import match_partials
+from intertone.harmonic.pitched import recognise
 from intertone.representation import HarmonicConfig, HarmonicRepresentation
-from intertone.representation.free import find_free_partials
-from intertone.representation.pairing import pair_partials
-from intertone.representation.recognition import recognise
 
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
 REPRESENTATION = HarmonicRepresentation(CONFIG)
@@ -41,7 +41,7 @@ def strongest(sound: torch.Tensor, count: int) -> list[float]:
 
 
 def test_every_partial_of_a_bell_is_found_in_a_row_of_its_own() -> None:
-    f0, ratios = find_free_partials(bell()[None], STRIKE, 0.0, CONFIG)
+    f0, ratios = find_inharmonic_partials(bell()[None], STRIKE, 0.0, CONFIG)
     assert f0 == STRIKE
     # the strongest are nearest to their rows, and none crosses another
     assert torch.equal(ratios[ratios.isfinite()], ratios[ratios.isfinite()].sort().values)
@@ -52,7 +52,7 @@ def test_every_partial_of_a_bell_is_found_in_a_row_of_its_own() -> None:
 
 def test_noise_has_no_partials() -> None:
     noise = torch.randn(1, 12000, generator=torch.Generator().manual_seed(0))
-    assert find_free_partials(noise, STRIKE, 0.0, CONFIG) is None
+    assert find_inharmonic_partials(noise, STRIKE, 0.0, CONFIG) is None
 
 
 @pytest.mark.parametrize("strike", [250.0, 400.0, 900.0])
@@ -110,7 +110,7 @@ def test_between_a_bell_and_a_note_what_only_one_has_stays_where_it_is() -> None
 def test_partials_that_share_a_row_lie_near_each_other_and_the_bell_sounds_the_same() -> None:
     sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), bell((1.0, 2.43, 4.3, 7.1), 433.0))]
     settled = [REPRESENTATION.settle(*sound) for sound in sounds]
-    first, second = pair_partials(settled, CONFIG.n_harmonics)
+    first, second = match_partials(settled, CONFIG.n_harmonics)
     rows = first[1].tracks[0].ratios.isfinite().nonzero()[:, 0]
     assert torch.equal(first[0], settled[0][0]) and len(rows) == 3
     # 2.43 beside 2.76 and 4.3 beside 5.4, and 7.1 beside none
@@ -146,7 +146,7 @@ def test_a_bell_has_one_pitch_and_a_chord_has_no_free_partials() -> None:
 def test_a_string_stiffer_than_the_formula_is_no_bell() -> None:
     ratios = torch.arange(1, 60, dtype=torch.float64) ** 1.03
     string = (torch.sin(2 * math.pi * 110 * ratios[:, None] * TIME) / ratios[:, None] ** 0.5).sum(0)[None].float()
-    assert find_free_partials(string, 110.0, 0.0, CONFIG) is None
+    assert find_inharmonic_partials(string, 110.0, 0.0, CONFIG) is None
     # the first few of the same partials are one
     few = (torch.sin(2 * math.pi * 110 * ratios[:9, None] * TIME) / ratios[:9, None] ** 0.5).sum(0)[None].float()
-    assert find_free_partials(few, 110.0, 0.0, CONFIG) is not None
+    assert find_inharmonic_partials(few, 110.0, 0.0, CONFIG) is not None

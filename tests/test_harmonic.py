@@ -8,14 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from intertone.bench.material import synthetic_pair
+from intertone.bench.synthetic_pairs import synthetic_pair
 from intertone.errors import InputError
+from intertone.harmonic.morph.landmark import Landmarks, find_landmarks, mix_landmarks, positions
+from intertone.harmonic.onset import find_onset
+from intertone.harmonic.tuning import refine_tuning, stretched
+from intertone.harmonic.warp import Warped, interpolate_at, oversample, play_partials, turns_of
 from intertone.metrics.fusion import Comb, beating
 from intertone.metrics.spectral import log_mel, log_mel_error
-from intertone.representation import HarmonicConfig, HarmonicRepresentation, PhaseConfig
-from intertone.representation.partials import Warped, interpolate_at, oversample, play_partials, turns_of
-from intertone.representation.timeline import Landmarks, find_landmarks, mix_landmarks, positions
-from intertone.representation.tuning import find_onset, refine_tuning, stretched
+from intertone.phase import PhaseConfig
+from intertone.representation import HarmonicConfig, HarmonicRepresentation
 
 RATE = 16000
 CONFIG = HarmonicConfig(sample_rate=RATE, hop_length=160, f_max=7600)

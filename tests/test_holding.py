@@ -5,10 +5,11 @@ import pytest
 import torch
 from conftest import tone
 
-from intertone.pitch import hz_to_cents, track_pitch
+from intertone.harmonic.morph.landmark import Landmarks
+from intertone.harmonic.morph.sustain import sustain_landmarks, sustained_positions
+from intertone.pitch.note import hz_to_cents
+from intertone.pitch.yin import track_pitch
 from intertone.representation import HarmonicConfig, HarmonicRepresentation
-from intertone.representation.holding import held_positions, hold_landmarks
-from intertone.representation.timeline import Landmarks
 
 RATE = 16000
 SMALL = HarmonicRepresentation(HarmonicConfig(sample_rate=RATE, hop_length=160, f_max=7600))
@@ -17,8 +18,8 @@ STEADY = torch.full((96,), 200.0)
 
 
 def places(own: Landmarks, frames: float, level: torch.Tensor, f0: torch.Tensor = STEADY) -> torch.Tensor:
-    common = hold_landmarks(own, frames)
-    return held_positions(own, common, level, f0, round(common.end) + 1)
+    common = sustain_landmarks(own, frames)
+    return sustained_positions(own, common, level, f0, round(common.end) + 1)
 
 
 @pytest.mark.parametrize("frames", [90, 120, 200, 777.7, 3000])

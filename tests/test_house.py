@@ -22,12 +22,15 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     ("errors", "config", "files", "parallel"),
-    ("audio", "stft"),
-    ("phase", "pitch", "tracking", "loudness"),
-    ("representation", "models", "latent", "losses", "metrics", "data", "plot", "page"),
+    ("audio", "stft", "curve"),
+    ("phase", "pitch", "loudness", "losses"),
+    ("harmonic", "models", "latent", "metrics", "data", "plot", "page"),
+    ("representation",),
     ("codec",),
-    ("morphing", "train", "transfer"),
+    ("train",),
+    ("morphing", "transfer"),
     ("evaluate", "bench", "instrument"),
+    ("experiments",),
     ("papers",),
     ("web",),
     ("cli",),
@@ -120,14 +123,14 @@ def test_imports_point_strictly_down() -> None:
     ("files", "violation"),
     [
         ({"stft.py": "from pkg.phase import x"}, "stft (layer 1) imports phase (layer 2)"),
-        ({"stft.py": "def f():\n    import pkg.codec"}, "stft (layer 1) imports codec (layer 4)"),
-        ({"stft.py": "from .codec import x"}, "stft (layer 1) imports codec (layer 4)"),
+        ({"stft.py": "def f():\n    import pkg.codec"}, "stft (layer 1) imports codec (layer 5)"),
+        ({"stft.py": "from .codec import x"}, "stft (layer 1) imports codec (layer 5)"),
         ({"stft.py": "from pkg import audio"}, "stft (layer 1) imports audio (layer 1)"),
         (
             {"data/notes.py": "if TYPE_CHECKING:\n    from pkg.train import x"},
-            "data.notes (layer 3) imports train (layer 5)",
+            "data.notes (layer 3) imports train (layer 6)",
         ),
-        ({"metrics/a.py": "from pkg.losses import x"}, "metrics.a (layer 3) imports losses (layer 3)"),
+        ({"losses.py": "from pkg.phase import x"}, "losses (layer 2) imports phase (layer 2)"),
         ({"cli/a.py": "from pkg import morph"}, "cli.a imports morph from the package itself"),
         (
             {"data/a.py": "from pkg.data.b import x", "data/b.py": "from . import a"},
@@ -195,7 +198,8 @@ def test_every_name_has_one_home_and_none_is_a_modules() -> None:
     assert declared == {name: f"intertone.{home}" for name, home in intertone._HOMES.items()}
     assert sorted(intertone.__all__) == intertone.__all__ == sorted(declared)
     assert set(intertone.__all__) <= set(dir(intertone))
-    names = {part for module in modules_of(PACKAGE) for part in module.split(".")} | set(LAYER)
+    # beside these, at the top of the package, a name would be ambiguous
+    names = {module.partition(".")[0] for module in modules_of(PACKAGE)} | set(LAYER)
     assert not names & set(intertone.__all__)
     with pytest.raises(AttributeError, match="module 'intertone' has no attribute 'morf'"):
         intertone.morf  # noqa: B018
@@ -277,7 +281,7 @@ def test_only_one_file_touches_sound_files() -> None:
         for path in FILES
         if re.search(r"^\s*(import|from) soundfile", path.read_text(encoding="utf-8"), re.MULTILINE)
     ]
-    assert set(touching) <= {"audio.py", "cli/inspect.py"}  # the second asks for its version only
+    assert set(touching) <= {"audio.py", "cli/information.py"}  # the second asks for its version only
 
 
 def test_the_version_has_one_home() -> None:

@@ -12,6 +12,7 @@ from conftest import SAMPLE_RATE, tone, untrained_codec
 from intertone.audio import load_audio, save_audio
 from intertone.codec import Codec, CodecConfig
 from intertone.errors import InputError
+from intertone.harmonic.onset import find_onset
 from intertone.instrument import (
     Key,
     Loop,
@@ -26,9 +27,9 @@ from intertone.instrument import (
 )
 from intertone.models import ConditionedConfig
 from intertone.morphing import MorphConfig, analyse_sounds
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch
 from intertone.representation import HarmonicConfig
-from intertone.representation.tuning import find_onset
 
 
 def sustained(pitch: float, *, seconds: float = 1.0, depth: float = 0.0) -> torch.Tensor:

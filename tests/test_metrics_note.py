@@ -21,7 +21,8 @@ from intertone.metrics import (
     rms_envelope,
     visqol_mos,
 )
-from intertone.pitch import note_pitch, pitch_to_hz
+from intertone.pitch.note import pitch_to_hz
+from intertone.pitch.yin import note_pitch
 
 KEYS = range(21, 109)
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from intertone.models import ConditionedAutoencoder, ConditionedConfig, build_model
-from intertone.models.moving import RowMover
-from intertone.models.principal import PrincipalComponents
+from intertone.models.linear import PrincipalComponents
+from intertone.models.row_shift import RowShift
 from intertone.representation import HarmonicConfig, HarmonicRepresentation
 
 ROWS, FRAMES, BLOCK = 7, 20, 8
@@ -64,8 +64,8 @@ def test_a_mean_that_changes_does_so_without_steps() -> None:
 # moving rows
 
 
-def mover() -> RowMover:
-    return RowMover((PARTIALS, NOISE))
+def mover() -> RowShift:
+    return RowShift((PARTIALS, NOISE))
 
 
 def test_partials_stay_at_their_frequencies_and_noise_follows_the_pitch() -> None:

@@ -13,8 +13,8 @@ from intertone.latent import lerp
 from intertone.metrics import log_mel_error
 from intertone.models import DenseBottleneckConfig
 from intertone.morphing import match_shapes, morph, morph_steps
-from intertone.phase import PhaseMethod
-from intertone.representation import DecibelConfig, PhaseConfig
+from intertone.phase import PhaseConfig, PhaseMethod
+from intertone.representation import DecibelConfig
 
 A = tone(48, tilt=0.5, seconds=0.5)
 B = tone(60, tilt=1.5, decay=4, seconds=0.5)

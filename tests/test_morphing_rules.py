@@ -25,8 +25,10 @@ from intertone.morphing import (
     morph_sources,
     morph_steps,
 )
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
-from intertone.representation import HarmonicConfig, PhaseConfig
+from intertone.phase import PhaseConfig
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch
+from intertone.representation import HarmonicConfig
 from intertone.representation.harmonic import HarmonicRepresentation
 
 IMAGE = MorphConfig(network="none")

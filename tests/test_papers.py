@@ -15,17 +15,17 @@ from intertone.cli.paper import app as paper_app
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
+from intertone.experiments.figures import by_codec, by_image, in_tune, judge_notes, judge_pairs, rows_in_tune
+from intertone.experiments.probes import accuracy, best_constant, fit_probe
+from intertone.experiments.store import read_lines, read_result, remembered, write_result
+from intertone.experiments.write_up import TRIAL, fill, write_page
 from intertone.models import build_model
-from intertone.papers import experiment as experiments
-from intertone.papers.codes import Coded, _narrowest, encode_notes, map_codes, move_numbers, probe_codes
-from intertone.papers.experiment import Laboratory, one_instrument, run_all, run_one
-from intertone.papers.judging import by_codec, by_image, in_tune, judge_notes, judge_pairs, rows_in_tune
-from intertone.papers.probes import accuracy, best_constant, fit_probe
-from intertone.papers.replay import TABLES, check_page, replay_thesis
-from intertone.papers.store import read_lines, read_result, remembered, write_result
-from intertone.papers.tables import against_default, is_unfinished
-from intertone.papers.thesis import BUDGETS, CODE_SIZE, EXPERIMENTS, Experiment, sgd_probes, train_config
-from intertone.papers.write_up import TRIAL, fill, write_page
+from intertone.papers.thesis import experiment as experiments
+from intertone.papers.thesis.codes import Coded, _narrowest, encode_notes, map_codes, move_numbers, probe_codes
+from intertone.papers.thesis.experiment import Laboratory, one_instrument, run_all, run_one
+from intertone.papers.thesis.replay import TABLES, check_page, replay_thesis
+from intertone.papers.thesis.study import BUDGETS, CODE_SIZE, EXPERIMENTS, Experiment, sgd_probes, train_config
+from intertone.papers.thesis.tables import against_default, is_unfinished
 from intertone.representation import build_representation
 from intertone.train import Progress, TrainConfig
 

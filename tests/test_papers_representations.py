@@ -10,13 +10,14 @@ from typer.testing import CliRunner
 from intertone.cli.paper import app as paper_app
 from intertone.data.notes import Notes
 from intertone.errors import InputError
+from intertone.experiments.figures import rows_in_tune
+from intertone.experiments.write_up import fill
 from intertone.models import build_model
-from intertone.papers import representations
-from intertone.papers.experiment import Laboratory
-from intertone.papers.judging import rows_in_tune
-from intertone.papers.replay import replay_representations
-from intertone.papers.representation_page import heard_rows, representation_tables
-from intertone.papers.representations import (
+from intertone.papers.thesis import representations
+from intertone.papers.thesis.experiment import Laboratory
+from intertone.papers.thesis.replay import replay_representations
+from intertone.papers.thesis.representation_page import heard_rows, representation_tables
+from intertone.papers.thesis.representations import (
     VIEWS,
     View,
     compare_representations,
@@ -26,8 +27,7 @@ from intertone.papers.representations import (
     train_on_images,
     view_codec,
 )
-from intertone.papers.thesis import BUDGETS, CODE_SIZE, Comparison
-from intertone.papers.write_up import fill
+from intertone.papers.thesis.study import BUDGETS, CODE_SIZE, Comparison
 
 SMOKE = BUDGETS["smoke"]
 

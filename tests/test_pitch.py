@@ -8,7 +8,8 @@ from conftest import SAMPLE_RATE, tone
 
 from intertone.audio import resample
 from intertone.loudness import integrated_loudness, k_weighting
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz, track_pitch
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch, track_pitch
 
 KEYS = range(21, 109)
 

@@ -5,8 +5,8 @@ import torch
 from conftest import SAMPLE_RATE, tone
 
 from intertone.errors import InputError
-from intertone.pitch import hz_to_cents, pitch_to_hz
-from intertone.tracking import PitchTrack, follow_pitch
+from intertone.pitch import PitchTrack, follow_pitch
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
 
 HOP = 160
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
 
+from intertone.harmonic.pitched import LEAST_MEASURE, Recognition, recognise
 from intertone.representation import HarmonicConfig, HarmonicRepresentation
-from intertone.representation.recognition import LEAST_MEASURE, Recognition, recognise
 
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
 REPRESENTATION = HarmonicRepresentation(CONFIG)

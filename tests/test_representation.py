@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from intertone.errors import InputError
 from intertone.metrics import spectral_convergence
+from intertone.phase import PhaseConfig
 from intertone.representation import (
     DecibelConfig,
     MelConfig,
-    PhaseConfig,
     SpectrogramContext,
     SpectrogramRepresentation,
     build_representation,

@@ -4,11 +4,11 @@ import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
 
+from intertone.phase import PhaseConfig
 from intertone.representation import (
     DecibelConfig,
-    PhaseConfig,
-    SnappedConfig,
-    SnappedRepresentation,
+    PitchNormalisedConfig,
+    PitchNormalisedRepresentation,
     SpectrogramRepresentation,
     build_representation,
 )
@@ -17,8 +17,8 @@ from intertone.stft import SpectrogramConfig
 ESTIMATED = PhaseConfig(method="pghi-fast")
 
 
-def snapped() -> SnappedRepresentation:
-    return SnappedRepresentation(SnappedConfig())
+def snapped() -> PitchNormalisedRepresentation:
+    return PitchNormalisedRepresentation(PitchNormalisedConfig())
 
 
 def partials(f0: float, *, below: float = 5000, samples: int = 8000) -> torch.Tensor:
@@ -109,12 +109,12 @@ def test_between_two_notes_of_an_octave_lies_one_note() -> None:
 
 
 def test_settings_and_refusals() -> None:
-    representation = build_representation(SnappedConfig(top_db=60))
-    assert isinstance(representation, SnappedRepresentation)
+    representation = build_representation(PitchNormalisedConfig(top_db=60))
+    assert isinstance(representation, PitchNormalisedRepresentation)
     assert (representation.n_features, representation.feature_range_db, representation.sample_rate) == (512, 60, 16000)
     assert representation.facts()["representation"] == "snapped"
     assert representation.samples(representation.n_frames(64000)) == 64000
     with pytest.raises(ValueError, match=r"hop_length must be in 1\.\.n_fft/√8=362, .* got 363"):
-        SnappedConfig(spectrogram=SpectrogramConfig(hop_length=363))
+        PitchNormalisedConfig(spectrogram=SpectrogramConfig(hop_length=363))
     with pytest.raises(ValueError, match="or less, none 0, got"):
         representation.analyse(torch.zeros(1, 1, 0))

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from intertone.codec import Codec
+from intertone.harmonic.morph.mix import mix_ramps
+from intertone.harmonic.onset import play_rise, shortest_rise
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
-from intertone.representation.rise import mix_rises, play_rise, shortest_rise
 
 RATE = 44100
 
@@ -58,9 +59,9 @@ def test_between_two_attacks_lies_their_geometric_mean():
 
 def test_an_end_keeps_its_own_rise_and_extrapolation_stays_a_rise():
     short, long = shortest_rise(), 20 * shortest_rise()
-    assert mix_rises([short, long], [0.0, 1.0]) is long
+    assert mix_ramps([short, long], [0.0, 1.0]) is long
     for weights in ([1.5, -0.5], [-0.5, 1.5]):
-        rise = mix_rises([short, long], weights)
+        rise = mix_ramps([short, long], weights)
         assert bool((rise.diff() >= 0).all()) and bool((rise >= short).all()) and bool((rise <= 2 * long).all())
 
 

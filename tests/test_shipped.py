@@ -13,7 +13,7 @@ from intertone.codec import SHIPPED
 from intertone.evaluate.morphs import random_codec
 from intertone.loudness import integrated_loudness
 from intertone.metrics import log_mel_error, loud_cell_error
-from intertone.representation import PhaseConfig
+from intertone.phase import PhaseConfig
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

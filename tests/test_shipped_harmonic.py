@@ -12,7 +12,8 @@ from intertone.loudness import integrated_loudness
 from intertone.metrics import log_mel_error
 from intertone.models import build_model
 from intertone.morphing import MixCurve, MorphConfig
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

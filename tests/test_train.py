@@ -24,7 +24,7 @@ from intertone.models import DenseBottleneckConfig, build_model
 from intertone.representation import DecibelConfig, build_representation
 from intertone.train import ChoiceConfig, Progress, TrainConfig, TrainingStoppedError, train_codec
 from intertone.train.loop import Run
-from intertone.train.workers import Workers
+from intertone.train.processes import Processes
 
 QUICK = TrainConfig(
     model=SMALL_MODEL,
@@ -104,12 +104,12 @@ def test_an_early_stop_says_so(notes: Notes, tmp_path: Path) -> None:
 
 
 def test_the_order_is_a_function_of_seed_epoch_and_rank(notes: Notes) -> None:
-    whole = list(Run(QUICK, notes, Workers()).material.batches(1))
-    again = list(Run(QUICK, notes, Workers()).material.batches(1, start=4))
+    whole = list(Run(QUICK, notes, Processes()).material.batches(1))
+    again = list(Run(QUICK, notes, Processes()).material.batches(1, start=4))
     assert all(torch.equal(a, b) for a, b in zip(whole[4:], again, strict=True))
-    other = list(Run(QUICK, notes, Workers()).material.batches(2))
+    other = list(Run(QUICK, notes, Processes()).material.batches(2))
     assert not torch.equal(whole[0], other[0])
-    halves = [list(Run(QUICK, notes, Workers(rank, 2)).material.batches(1)) for rank in (0, 1)]
+    halves = [list(Run(QUICK, notes, Processes(rank, 2)).material.batches(1)) for rank in (0, 1)]
     for step, batch in enumerate(whole):
         shared = torch.cat([half[step] for half in halves])
         assert sorted(map(float, batch.sum(1))) == sorted(map(float, shared.sum(1)))
@@ -302,15 +302,15 @@ def test_a_folder_that_holds_something_else_is_left_alone(notes: Notes, tmp_path
 
 def test_slices_are_a_function_of_seed_step_and_rank(notes: Notes) -> None:
     config = QUICK.model_copy(update={"slice_frames": 16})
-    run = Run(config, notes, Workers())
+    run = Run(config, notes, Processes())
     audio = next(run.material.batches(0))
     whole, sliced = run.material.features(audio), run.material.training_features(audio, 5)
     assert sliced.shape == (4, 512, 16)
     for image, part in zip(whole, sliced, strict=True):  # each is 16 columns of its own note, at one place
         assert any(torch.equal(image[:, start : start + 16], part) for start in range(whole.shape[-1] - 15))
-    assert torch.equal(sliced, Run(config, notes, Workers()).material.training_features(audio, 5))
+    assert torch.equal(sliced, Run(config, notes, Processes()).material.training_features(audio, 5))
     assert not torch.equal(sliced, run.material.training_features(audio, 6))
-    first, second = (Run(config, notes, Workers(rank, 2)).material.training_features(audio[:2], 5) for rank in (0, 1))
+    first, second = (Run(config, notes, Processes(rank, 2)).material.training_features(audio[:2], 5) for rank in (0, 1))
     assert not torch.equal(first, second)
 
 
@@ -334,14 +334,14 @@ def test_slices_and_momentum_are_resumed_bit_for_bit(
 def test_validation_is_on_whole_notes(notes: Notes, tmp_path: Path) -> None:
     # nothing is learnt at such a rate, so the validation losses of both are those of the same first weights
     still = {"learning_rate": 1e-12, "weight_decay": 0.0, "epochs": 1}
-    runs = [Run(QUICK.model_copy(update={**still, "slice_frames": length}), notes, Workers()) for length in (0, 16)]
+    runs = [Run(QUICK.model_copy(update={**still, "slice_frames": length}), notes, Processes()) for length in (0, 16)]
     whole, sliced = (run.validate(Progress(precision="float32")).loss for run in runs)
     assert whole == sliced
 
 
 def test_sgd_takes_the_step_of_its_formula(notes: Notes) -> None:
     config = QUICK.model_copy(update={"optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.5, "weight_decay": 0.0})
-    run = Run(config, notes, Workers())
+    run = Run(config, notes, Processes())
     weight = next(run.model.parameters())
     places, gradients = [weight.detach().clone()], []
     for step, audio in zip(range(2), run.material.batches(0), strict=False):

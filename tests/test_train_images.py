@@ -12,17 +12,17 @@ import torch
 
 from intertone.cli import main
 from intertone.codec import Codec
-from intertone.data.images import ImageRow, Images, begin_images, finish_images, write_image_shard
+from intertone.data.features import ImageRow, Images, begin_images, finish_images, write_image_shard
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models import ConditionedConfig, ConvConfig
 from intertone.representation.harmonic import HarmonicConfig
 from intertone.train import ImageChoiceConfig, PairConfig, TrainConfig, prepare_images, train_codec
-from intertone.train.folder import Progress
+from intertone.train.from_features import Pairs
 from intertone.train.loop import Run
-from intertone.train.pairs import Pairs
 from intertone.train.prepare import choose_rows
-from intertone.train.workers import Workers
+from intertone.train.processes import Processes
+from intertone.train.run_folder import Progress
 
 IMAGE = HarmonicConfig(sample_rate=16000, hop_length=160, n_harmonics=8, n_groups=4, n_noise=8, f_max=7600)
 QUICK = TrainConfig(
@@ -79,7 +79,7 @@ def drawn(run: Run, config: PairConfig, rows: np.ndarray, seed: int = 0) -> Pair
 
 
 def test_a_pair_is_two_notes_of_one_instrument_and_the_decoder_is_told_the_second(images: Images) -> None:
-    run = Run(QUICK, images, Workers())
+    run = Run(QUICK, images, Processes())
     rows = np.tile(np.arange(60), 5)
     pairs = drawn(run, PairConfig(other_share=0.5, reach=13, hidden_velocity=0.3), rows)
     told, wanted = pairs.conditions.numpy(), pairs.wanted.numpy()
@@ -99,7 +99,7 @@ def test_a_pair_is_two_notes_of_one_instrument_and_the_decoder_is_told_the_secon
 
 
 def test_mixed_notes_lie_between_two_instruments(images: Images) -> None:
-    run, rows = Run(QUICK, images, Workers()), np.arange(30)
+    run, rows = Run(QUICK, images, Processes()), np.arange(30)
     for share in (0.0, 1.0):
         config = PairConfig(other_share=share, hidden_velocity=0.0, mixed_share=1.0)
         plain, mixed = drawn(run, config.model_copy(update={"mixed_share": 0.0}), rows), drawn(run, config, rows)
@@ -121,14 +121,14 @@ def test_a_validation_is_of_notes_as_they_are(images: Images) -> None:
     configs = [QUICK.model_copy(update={"pairs": PairConfig(mixed_share=share)}) for share in (0.0, 1.0)]
     images.split[images.instrument == "instrument-1"] = "valid"  # so that there is somebody to be mixed with
     try:
-        found = [Run(config, images, Workers()).validate(Progress(precision="float32")) for config in configs]
+        found = [Run(config, images, Processes()).validate(Progress(precision="float32")) for config in configs]
     finally:
         images.split[images.instrument == "instrument-1"] = "train"
     assert found[0].details == found[1].details
 
 
 def test_a_partner_out_of_reach_is_not_mixed(images: Images) -> None:
-    run = Run(QUICK, images, Workers())
+    run = Run(QUICK, images, Processes())
     lonely = PairConfig(other_share=0.0, mixed_share=1.0, mixed_reach=2.0)
     run.material.pitch[images.instrument == "instrument-1"] += 3  # type: ignore[union-attr]
     rows = np.arange(30)
@@ -137,28 +137,28 @@ def test_a_partner_out_of_reach_is_not_mixed(images: Images) -> None:
 
 
 def test_only_the_note_itself(images: Images) -> None:
-    run = Run(QUICK, images, Workers())
+    run = Run(QUICK, images, Processes())
     pairs = drawn(run, PairConfig(other_share=0.0, hidden_velocity=0.0), np.arange(60))
     assert torch.equal(pairs.features, pairs.target) and torch.equal(pairs.conditions, pairs.wanted)
 
 
 def test_rows_above_the_limit_are_ignored(images: Images) -> None:
-    pairs = drawn(Run(QUICK, images, Workers()), PairConfig(other_share=0.0), np.array([27]))  # pitch 90: 1480 Hz
+    pairs = drawn(Run(QUICK, images, Processes()), PairConfig(other_share=0.0), np.array([27]))  # pitch 90: 1480 Hz
     assert pairs.exists[0, :12].tolist() == [f0 * 1479.98 <= 7600 for f0 in IMAGE.edges[:-1]]
     assert pairs.exists[0, 12:].all() and not pairs.exists[0, 5]
 
 
 def test_the_order_is_a_function_of_seed_epoch_and_rank(images: Images) -> None:
-    def steps(config: TrainConfig, epoch: int, workers: Workers, start: int = 0) -> list[Pairs]:
+    def steps(config: TrainConfig, epoch: int, workers: Processes, start: int = 0) -> list[Pairs]:
         return list(Run(config, images, workers).material.batches(epoch, start))  # type: ignore[arg-type]
 
-    whole, again = steps(QUICK, 1, Workers()), steps(QUICK, 1, Workers(), 4)
+    whole, again = steps(QUICK, 1, Processes()), steps(QUICK, 1, Processes(), 4)
     assert len(whole) == 7
     for first, second in zip(whole[4:], again, strict=True):
         assert torch.equal(first.target, second.target)
         assert torch.equal(first.wanted.nan_to_num(-1), second.wanted.nan_to_num(-1))
-    assert not torch.equal(whole[0].features, steps(QUICK, 2, Workers())[0].features)
-    halves = [steps(QUICK, 1, Workers(rank, 2)) for rank in (0, 1)]
+    assert not torch.equal(whole[0].features, steps(QUICK, 2, Processes())[0].features)
+    halves = [steps(QUICK, 1, Processes(rank, 2)) for rank in (0, 1)]
     for step, batch in enumerate(whole):
         shared = torch.cat([half[step].features for half in halves])
         assert sorted(batch.features.sum((1, 2)).tolist()) == sorted(shared.sum((1, 2)).tolist())
@@ -168,7 +168,7 @@ def test_the_order_is_a_function_of_seed_epoch_and_rank(images: Images) -> None:
 
 
 def test_the_learning_rate_is_a_function_of_the_step(images: Images) -> None:
-    run = Run(QUICK.model_copy(update={"learning_rate": 1.0, "min_learning_rate": 0.0}), images, Workers())
+    run = Run(QUICK.model_copy(update={"learning_rate": 1.0, "min_learning_rate": 0.0}), images, Processes())
     rates = [run.learning_rate(step) for step in range(22)]  # 3 epochs of 7 steps
     assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert rates[10] == pytest.approx(0.5 * (1 + math.cos(math.pi * 6 / 17)))
@@ -179,7 +179,7 @@ def test_the_learning_rate_is_a_function_of_the_step(images: Images) -> None:
 
 
 def test_a_model_learns_to_play_another_note(images: Images) -> None:
-    run = Run(QUICK.model_copy(update={"epochs": 15}), images, Workers())
+    run = Run(QUICK.model_copy(update={"epochs": 15}), images, Processes())
     before = run.validate(Progress(precision="float32"))
     run.material.begin(run.model)
     step = 0

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from intertone.codec import Codec, CodecConfig, shipped_codecs
     from intertone.errors import InputError
     from intertone.morphing import morph, morph_steps
-    from intertone.representation import PhaseConfig
+    from intertone.phase import PhaseConfig
 
 __all__ = [
     "Codec",
@@ -28,7 +28,7 @@ _HOMES = {
     "Codec": "codec",
     "CodecConfig": "codec",
     "InputError": "errors",
-    "PhaseConfig": "representation",
+    "PhaseConfig": "phase",
     "load_audio": "audio",
     "morph": "morphing",
     "morph_steps": "morphing",

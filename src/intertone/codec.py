@@ -15,7 +15,8 @@ from intertone.config import Settings
 from intertone.errors import InputError
 from intertone.files import replacing
 from intertone.models import ConditionedAutoencoder, ConvConfig, DenseBottleneckConfig, Model, ModelConfig, build_model
-from intertone.representation import Context, PhaseConfig, Representation, RepresentationConfig, build_representation
+from intertone.phase import PhaseConfig
+from intertone.representation import Context, Representation, RepresentationConfig, build_representation
 
 SHIPPED = Path(__file__).parent / "codecs"
 """Folder of the codecs that come with the package."""

@@ -5,10 +5,12 @@ from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from scipy import sparse
 from scipy.sparse import csgraph
 from torch import Tensor
 
+from intertone.config import Settings
 from intertone.stft import SpectrogramConfig, frames_to_spectrum, istft, spectrum_to_audio
 
 PhaseMethod = Literal["pghi-fast", "pghi", "fast-griffin-lim", "griffin-lim"]
@@ -330,3 +332,14 @@ def _local_maxima(magnitude: np.ndarray, loud: np.ndarray) -> np.ndarray:
     centre = padded[1:-1, 1:-1]
     neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
     return loud & np.logical_and.reduce([centre >= neighbour for neighbour in neighbours])
+
+
+class PhaseConfig(Settings):
+    """How the phase is found on the way back.
+
+    ``kept`` reuses the sound's own phase and is refused for an edited code.
+    """
+
+    method: PhaseMethod | Literal["kept"] = "pghi-fast"
+    n_iter: int = Field(32, ge=0, le=100_000, description="iterations of Griffin-Lim")
+    momentum: float = Field(MOMENTUM, ge=0, lt=1, description="acceleration of the fast methods")

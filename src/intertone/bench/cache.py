@@ -26,7 +26,15 @@ logger = logging.getLogger(__name__)
 AROUND = ("__init__", "cache", "exchange", "own", "pool", "recorded", "report", "run", "summary")
 """Files of this folder that change no row."""
 
-OF_CODECS = ("codec.py", "models/*.py", "morphing/*.py", "representation/*.py", "tracking/*.py")
+OF_CODECS = (
+    "codec.py",
+    "curve.py",
+    "harmonic/**/*.py",
+    "models/*.py",
+    "morphing/*.py",
+    "pitch/*.py",
+    "representation/*.py",
+)
 """What else decides the rows of a codec."""
 
 NEEDED = ("audio.py", "latent.py", "loudness.py", "phase.py", "pitch.py", "stft.py")

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from intertone.audio import audio_extent, save_audio
 from intertone.bench.judge import ORACLE
-from intertone.bench.material import ALL_RATIOS, PAIRS, SyntheticPair, oracle, synthetic_pair
-from intertone.bench.own import SHORTEST_SECONDS, SUFFIXES, folder_pairs, read_mono, say_mixed
 from intertone.bench.pair import Pair
 from intertone.bench.score import BENCH_VERSION, SAMPLE_RATE, gates, judge_ends, judge_row
+from intertone.bench.synthetic_pairs import ALL_RATIOS, PAIRS, SyntheticPair, oracle, synthetic_pair
+from intertone.bench.user_pairs import SHORTEST_SECONDS, SUFFIXES, folder_pairs, read_mono, say_mixed
 from intertone.errors import InputError
 from intertone.files import check_own_folder, staged_folder, write_json
 

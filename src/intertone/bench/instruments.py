@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.pitch import pitch_to_hz
+from intertone.pitch.note import pitch_to_hz
 
 SECONDS = 2.0
 ONSET_SECONDS = 0.02

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from intertone.bench.decoys import DECOYS, one_sound, third_instrument
-from intertone.bench.material import ALL_RATIOS, SyntheticPair, oracle, third_sound
 from intertone.bench.methods import CODEC, METHODS, codec_methods
 from intertone.bench.pair import Method, Pair
 from intertone.bench.score import judge_ends, judge_row
+from intertone.bench.synthetic_pairs import ALL_RATIOS, SyntheticPair, oracle, third_sound
 from intertone.codec import Codec
 
 ORACLE = "oracle"

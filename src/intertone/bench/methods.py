@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from intertone.bench.baselines import aligned_log_magnitude, crossfade, linear_magnitude, log_magnitude
-from intertone.bench.harmonic import harmonic_morph
 from intertone.bench.pair import Method, Pair
+from intertone.bench.sinusoidal import harmonic_morph
 from intertone.bench.transport import optimal_transport
 from intertone.codec import Codec
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources, morph_steps
-from intertone.representation import PhaseConfig
+from intertone.phase import PhaseConfig
 
 METHODS: dict[str, Method] = {
     "crossfade": crossfade,

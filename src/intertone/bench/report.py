@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from intertone.bench.judge import DECOY_METHODS, ORACLE, method_of
-from intertone.bench.material import SyntheticPair
 from intertone.bench.methods import ALONE, CODEC, CODEC_METHODS, IMAGE
 from intertone.bench.pair import KINDS, Pair
 from intertone.bench.score import GATES
 from intertone.bench.summary import ALIGNED, RIVAL
+from intertone.bench.synthetic_pairs import SyntheticPair
 from intertone.codec import Codec
 from intertone.files import staged_folder, write_json
 from intertone.page import Block, Clip, Command, Listening, Picture, Points, Section, Table, render_page

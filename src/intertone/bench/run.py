@@ -7,11 +7,11 @@ from typing import Any
 
 from intertone.bench.cache import codec_mark, read_rows, write_rows
 from intertone.bench.judge import DECOY_METHODS, ORACLE, Rows, names_for
-from intertone.bench.material import ALL_RATIOS, PAIRS, SyntheticPair, synthetic_pair
 from intertone.bench.methods import CODEC_METHODS, METHODS, codec_methods
 from intertone.bench.pair import Pair
 from intertone.bench.pool import judge_jobs
 from intertone.bench.score import BENCH_VERSION, gates
+from intertone.bench.synthetic_pairs import ALL_RATIOS, PAIRS, SyntheticPair, synthetic_pair
 from intertone.codec import Codec
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from intertone.audio import resample
-from intertone.bench.material import ALL_RATIOS, NEAR_ENDS, RATIOS
 from intertone.bench.pair import Pair
+from intertone.bench.synthetic_pairs import ALL_RATIOS, NEAR_ENDS, RATIOS
 from intertone.loudness import ABSOLUTE_GATE, integrated_loudness
 from intertone.metrics.descriptor import describe, descriptor_non_linearity, descriptor_path_efficiency
 from intertone.metrics.fusion import (
@@ -29,7 +29,7 @@ from intertone.metrics.fusion import (
 )
 from intertone.metrics.spectral import LOG_MEL_STFT, log_mel
 from intertone.metrics.trajectory import path_projection, step_variation
-from intertone.pitch import hz_to_cents
+from intertone.pitch.note import hz_to_cents
 
 BENCH_VERSION = 1
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from intertone.bench.judge import DECOY_METHODS
-from intertone.bench.material import PAIRS
 from intertone.bench.pair import KINDS
 from intertone.bench.score import GATES
+from intertone.bench.synthetic_pairs import PAIRS
 
 RANKING = ("oracle", "harmonic", "log magnitude", "crossfade", "warped crossfade")
 """The order that is known."""

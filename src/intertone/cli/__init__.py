@@ -12,12 +12,12 @@ from intertone import __version__
 from intertone.cli.bench import app as bench_app
 from intertone.cli.data import app as data_app
 from intertone.cli.evaluation import evaluate
-from intertone.cli.inspect import doctor, info
+from intertone.cli.information import doctor, info
 from intertone.cli.instrument import keys
 from intertone.cli.morphing import morph
 from intertone.cli.paper import app as paper_app
 from intertone.cli.preparation import prepare
-from intertone.cli.sound import reconstruct
+from intertone.cli.reconstruction import reconstruct
 from intertone.cli.training import pack, train
 from intertone.errors import InputError
 

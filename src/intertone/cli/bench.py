@@ -163,8 +163,8 @@ def _end(skipped: dict[str, str]) -> None:
 
 def _check_parts(synthetic: bool, only: list[str], data: Path | None, folder: Path | None) -> None:
     """Refuse what there is no pair of, before anything is loaded."""
-    from intertone.bench.material import PAIRS
-    from intertone.bench.own import find_files
+    from intertone.bench.synthetic_pairs import PAIRS
+    from intertone.bench.user_pairs import find_files
     from intertone.errors import InputError
 
     if unknown := [name for name in only if name not in PAIRS]:
@@ -179,9 +179,9 @@ def _material(
     rate: int, synthetic: bool, seed: int, seeds: int, only: list[str], data: Path | None, folder: Path | None
 ) -> "tuple[dict[str, list[Pair]], dict[str, str]]":
     """Return the pairs of each part, and the own ones that were skipped."""
-    from intertone.bench.own import folder_pairs
-    from intertone.bench.recorded import drawn_pairs
+    from intertone.bench.real_pairs import drawn_pairs
     from intertone.bench.run import synthetic_pairs
+    from intertone.bench.user_pairs import folder_pairs
     from intertone.data.notes import Notes
     from intertone.errors import InputError
 

@@ -91,7 +91,7 @@ def evaluate(
 
 def _synthetic_notes(sample_rate: int, seed: int) -> "Iterator[tuple[str, Tensor, float]]":
     """Yield the bench's synthetic notes with their f0."""
-    from intertone.bench.material import PAIRS, synthetic_pair
+    from intertone.bench.synthetic_pairs import PAIRS, synthetic_pair
 
     for name in PAIRS:
         pair = synthetic_pair(name, seed=seed % 2**31, sample_rate=sample_rate)

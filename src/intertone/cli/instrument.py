@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from intertone.cli.mixing import (
+from intertone.cli.morph_options import (
     EnvelopeOption,
     HarmonicsOption,
     MixOption,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.mixing import (
+from intertone.cli.morph_options import (
     AlignOption,
     EnvelopeOption,
     EvenOption,

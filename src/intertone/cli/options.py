@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from intertone.codec import Codec
-    from intertone.representation import PhaseConfig
+    from intertone.phase import PhaseConfig
 
 
 DEFAULT_CODEC = "harmonic"
@@ -94,7 +94,7 @@ class Report(logging.Handler):
 
 def phase_config(method: Phase, iterations: int | None) -> "PhaseConfig":
     """Return the phase settings of the command line; ``None`` iterations are the settings' own default."""
-    from intertone.representation import PhaseConfig
+    from intertone.phase import PhaseConfig
 
     given = {} if iterations is None else {"n_iter": iterations}
     return PhaseConfig.parse({"method": method.value, **given}, source="the options")

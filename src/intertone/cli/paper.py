@@ -66,9 +66,9 @@ def thesis(
     from rich.progress import Progress as Bar
 
     from intertone.data.notes import Notes
-    from intertone.papers.experiment import Laboratory
-    from intertone.papers.replay import COMPARED, TABLES, check_page, replay_representations, replay_thesis
-    from intertone.papers.thesis import BUDGETS
+    from intertone.papers.thesis.experiment import Laboratory
+    from intertone.papers.thesis.replay import COMPARED, TABLES, check_page, replay_representations, replay_thesis
+    from intertone.papers.thesis.study import BUDGETS
 
     if write is not None:
         replaced = TABLES if only is None else COMPARED

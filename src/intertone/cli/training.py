@@ -28,7 +28,7 @@ def train(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from intertone.data.images import Images, is_images
+    from intertone.data.features import Images, is_images
     from intertone.data.notes import Notes
     from intertone.train import TrainConfig, TrainingStoppedError, train_codec
 

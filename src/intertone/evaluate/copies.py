@@ -12,7 +12,7 @@ from intertone.evaluate.draw import Rows
 from intertone.evaluate.morphs import IN_TUNE, search_range
 from intertone.evaluate.reconstruction import BATCH, ESTIMATED, Figures, Reconstructions, at_16_khz, seeded
 from intertone.metrics import LOG_MEL_44K, log_mel_error, pitch_error_cents
-from intertone.representation import PhaseConfig
+from intertone.phase import PhaseConfig
 
 KEPT = PhaseConfig(method="kept")
 COPIES = (("image", KEPT), ("image", ESTIMATED), ("network", KEPT), ("network", ESTIMATED), ("rank one", ESTIMATED))

@@ -18,7 +18,8 @@ from intertone.loudness import integrated_loudness
 from intertone.metrics import log_mel_error
 from intertone.models import build_model
 from intertone.morphing import morph
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch
 
 SEARCH_OCTAVES = 1.3
 """How far from a note's key its pitch is searched: an octave error shall be seen as one."""

@@ -16,7 +16,7 @@ from intertone.evaluate.baselines import LinearCode, fit_linear_code, images_tha
 from intertone.evaluate.draw import Rows, draw_notes
 from intertone.metrics import log_mel_error, loud_cell_error
 from intertone.metrics.spectral import LOG_MEL_STFT
-from intertone.representation import PhaseConfig
+from intertone.phase import PhaseConfig
 
 BATCH = 16
 ESTIMATED = PhaseConfig(method="pghi-fast")

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.pitch import pitch_to_hz
-from intertone.tracking import follow_pitch
+from intertone.pitch import follow_pitch
+from intertone.pitch.note import pitch_to_hz
 
 GROSS_CENTS = 50.0
 """A frame further off is wrong."""

@@ -1,9 +1,10 @@
 """A playable result: the keys of an instrument, each checked, and the file that maps them."""
 
 from intertone.instrument.check import find_problems
-from intertone.instrument.keys import Key, Region, choose_keys, from_onset, note_name, parse_range, render_key
+from intertone.instrument.keys import Key, Region, choose_keys, from_onset, parse_range, render_key
 from intertone.instrument.looping import Loop, close_loop, find_loop
 from intertone.instrument.sfz import sfz_text
+from intertone.pitch.note import note_name
 
 __all__ = [
     "Key",

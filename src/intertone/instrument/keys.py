@@ -8,13 +8,11 @@ from torch import Tensor
 
 from intertone.audio import resample
 from intertone.errors import InputError
+from intertone.harmonic.onset import find_onset
 from intertone.instrument.check import find_problems
 from intertone.instrument.looping import Loop, close_loop, find_loop
 from intertone.morphing import Mix, MorphConfig, Sources, morph_sources, parse_note
-from intertone.representation.tuning import find_onset
-
-NAMES = ("C", "Cs", "D", "Ds", "E", "F", "Fs", "G", "Gs", "A", "As", "B")
-"""Of the keys of an octave; s is sharp, since # means something else in SFZ."""
+from intertone.pitch.note import note_name
 
 FADE_SECONDS = 0.005
 """At the end of a file, so that it does not end with a jump."""
@@ -61,16 +59,6 @@ class Region:
     samples: int
     loop: Loop | None
     problems: tuple[str, ...]
-
-
-def note_name(pitch: int) -> str:
-    """Return the name of a MIDI number, with ``s`` for sharp.
-
-    Example:
-        >>> note_name(60), note_name(61), note_name(0)
-        ('C4', 'Cs4', 'C-1')
-    """
-    return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
 def parse_range(text: str) -> tuple[int, int]:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from intertone.loudness import ABSOLUTE_GATE, integrated_loudness
 from intertone.metrics.pair import same_shape
-from intertone.pitch import hz_to_cents, note_pitch, pitch_to_hz
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch
 
 
 def loudness_error(estimate: Tensor, reference: Tensor, *, sample_rate: int = 16000) -> Tensor:

@@ -35,7 +35,7 @@ def build_model(
     Args:
         config: The layers.
         n_features: Rows of the features.
-        octaves: Where rows of partials and rows of noise lie, if the features have such; see ``RowMover``.
+        octaves: Where rows of partials and rows of noise lie, if the features have such; see ``RowShift``.
         seed: Of the first weights; torch's global generator is left as it was.
 
     Returns:

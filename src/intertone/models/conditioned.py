@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from intertone.config import Settings
-from intertone.models.moving import RowMover
-from intertone.models.principal import PrincipalComponents
+from intertone.models.linear import PrincipalComponents
+from intertone.models.row_shift import RowShift
 
 PITCH_RANGE = 128.0
 """MIDI numbers: what a pitch is divided by."""
@@ -73,7 +73,7 @@ class ConditionedAutoencoder(nn.Module):
     Args:
         config: The stages.
         n_features: Rows of the features.
-        octaves: Where rows of partials and rows of noise lie; see ``RowMover``.
+        octaves: Where rows of partials and rows of noise lie; see ``RowShift``.
 
     Source:
         Perez et al. (2018), "FiLM: visual reasoning with a general conditioning layer", for the way in of pitch and
@@ -111,7 +111,7 @@ class ConditionedAutoencoder(nn.Module):
         self.to_note = nn.Conv1d(deepest, config.note_dim + 1, 1)
         self.to_local = nn.Conv1d(deepest, config.local_dim, 1) if config.local_dim else None
         self.linear = _principal(config, n_features, self.frames_per_latent) if config.linear else None
-        self.mover = None if octaves is None or self.linear is None else RowMover(octaves)
+        self.mover = None if octaves is None or self.linear is None else RowShift(octaves)
         if self.mover is not None:
             self.part = nn.Linear(2 * config.condition_channels, n_features)
             nn.init.zeros_(self.part.weight)

@@ -3,11 +3,12 @@
 from intertone.morphing.checking import ATTRIBUTES, check_morph
 from intertone.morphing.even import even_mixes
 from intertone.morphing.matching import match_shapes
-from intertone.morphing.mixture import morph_sources
-from intertone.morphing.settings import MorphConfig, note_hz, parse_note
+from intertone.morphing.render import morph_sources
+from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds, require_pitch
 from intertone.morphing.steps import morph, morph_steps
 from intertone.morphing.weights import Mix, MixCurve, mix_weights, parse_mix
+from intertone.pitch.note import note_hz, parse_note
 
 __all__ = [
     "ATTRIBUTES",

@@ -7,7 +7,7 @@ from torch import Tensor
 from intertone.errors import InputError
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Mix, MixCurve, is_ratio, mix_weights
-from intertone.representation import PhaseConfig
+from intertone.phase import PhaseConfig
 
 ATTRIBUTES = ("harmonics", "noise", "envelope", "pitch")
 """What may be mixed by ratios of its own."""

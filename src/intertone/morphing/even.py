@@ -11,11 +11,11 @@ from torch import Tensor
 from intertone.audio import resample
 from intertone.metrics.spectral import LOG_MEL_16K, log_mel
 from intertone.morphing.checking import check_even
-from intertone.morphing.mixture import each_morph, morph_sources
+from intertone.morphing.render import each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources
 from intertone.morphing.weights import Mix, MixCurve
-from intertone.representation import PhaseConfig
+from intertone.phase import PhaseConfig
 
 logger = logging.getLogger(__name__)
 

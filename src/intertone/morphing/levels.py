@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from intertone.curve import at_positions
 from intertone.loudness import integrated_loudness
 from intertone.morphing.sources import Sources
 from intertone.parallel import side_by_side
-from intertone.representation.timeline import at_positions
 
 MOST_GAIN_DB = 24.0
 """What a morph is made louder by at most."""

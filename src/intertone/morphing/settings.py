@@ -6,11 +6,8 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from intertone.config import Settings
-from intertone.pitch import pitch_to_hz
+from intertone.pitch.note import parse_note
 from intertone.representation import Alignment
-
-NOTE = re.compile(r"([A-Ga-g])([#♯b♭]?)(-?\d+)")
-STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 
 Network = Literal["carried", "alone", "none"]
 """What the network is for: what it adds to the images interpolated, all that is heard, or nothing."""
@@ -47,34 +44,3 @@ class MorphConfig(Settings):
         if self.hold_seconds is not None and self.alignment != "envelope":
             raise ValueError(f"a sound that is held must have the alignment envelope, got {self.alignment}")
         return self
-
-
-def parse_note(text: str) -> float | None:
-    """Return the MIDI number of a note's name, or None where the text is none.
-
-    Args:
-        text: ``C4``, ``f#3``, ``Bb2``, ``♯`` and ``♭`` too, or a number 0…127, fractions allowed. Middle C is C4 = 60.
-
-    Returns:
-        MIDI number, 0…127; None too for notes outside of these, such as ``C10``. Nothing is raised.
-
-    Example:
-        >>> parse_note("A4"), parse_note("Eb3"), parse_note("60.5"), parse_note("H2")
-        (69.0, 51.0, 60.5, None)
-    """
-    if found := NOTE.fullmatch(text.strip()):
-        letter, accidental, octave = found.groups()
-        shift = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}[accidental]
-        number = 12.0 * (int(octave) + 1) + STEPS[letter.lower()] + shift
-    else:
-        try:
-            number = float(text)
-        except ValueError:
-            return None
-    return number if 0 <= number <= 127 else None
-
-
-def note_hz(text: str) -> float | None:
-    """Return the frequency of a note's name, Hz, or None where the text is none."""
-    number = parse_note(text)
-    return None if number is None else pitch_to_hz(number)

@@ -9,8 +9,8 @@ from torch import Tensor
 from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
 from intertone.loudness import integrated_loudness
-from intertone.morphing.fallback import Images, find_unpitched, show_unpitched
 from intertone.morphing.matching import match_shapes
+from intertone.morphing.method import Images, find_unpitched, show_unpitched
 from intertone.parallel import side_by_side
 from intertone.representation import Representation
 

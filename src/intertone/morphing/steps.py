@@ -8,12 +8,12 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.morphing.checking import check_morph
 from intertone.morphing.even import even_mixes
-from intertone.morphing.fallback import warn_of_ignored
-from intertone.morphing.mixture import each_morph, morph_sources, pitched_for
+from intertone.morphing.method import warn_of_ignored
+from intertone.morphing.render import each_morph, morph_sources, pitched_for
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds
 from intertone.morphing.weights import Mix
-from intertone.representation import PhaseConfig
+from intertone.phase import PhaseConfig
 
 
 def morph(

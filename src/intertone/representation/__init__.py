@@ -1,14 +1,17 @@
 """Sound ⇄ features: the joint between signals and networks, one file per way to show a sound."""
 
-from intertone.representation.choice import Context, Representation, RepresentationConfig, build_representation
+from intertone.harmonic.morph.landmark import Alignment
+from intertone.harmonic.rows import HarmonicConfig
+from intertone.harmonic.sound import HarmonicContext
+from intertone.representation.contract import Context, Representation, RepresentationConfig, build_representation
 from intertone.representation.decibel import DecibelConfig, MelConfig, SpectrogramContext
 from intertone.representation.harmonic import HarmonicRepresentation
-from intertone.representation.image import HarmonicConfig
-from intertone.representation.phasing import PhaseConfig
-from intertone.representation.snapped import SnappedConfig, SnappedContext, SnappedRepresentation
+from intertone.representation.pitch_normalised import (
+    PitchNormalisedConfig,
+    PitchNormalisedContext,
+    PitchNormalisedRepresentation,
+)
 from intertone.representation.spectrogram import SpectrogramRepresentation
-from intertone.representation.timeline import Alignment
-from intertone.representation.tracks import HarmonicContext
 
 __all__ = [
     "Alignment",
@@ -18,12 +21,11 @@ __all__ = [
     "HarmonicContext",
     "HarmonicRepresentation",
     "MelConfig",
-    "PhaseConfig",
+    "PitchNormalisedConfig",
+    "PitchNormalisedContext",
+    "PitchNormalisedRepresentation",
     "Representation",
     "RepresentationConfig",
-    "SnappedConfig",
-    "SnappedContext",
-    "SnappedRepresentation",
     "SpectrogramContext",
     "SpectrogramRepresentation",
     "build_representation",

@@ -6,17 +6,18 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from intertone.curve import weighted_sum, weights_over_time
 from intertone.errors import InputError
-from intertone.representation.aligning import align_images
-from intertone.representation.describing import describe_sound
-from intertone.representation.image import LOUDEST, HarmonicConfig
-from intertone.representation.moving import move_sounds
-from intertone.representation.phasing import PhaseConfig
-from intertone.representation.planning import common_span
-from intertone.representation.playing import Player
-from intertone.representation.settling import settle_track
-from intertone.representation.timeline import Alignment, weighted_sum, weights_over_time
-from intertone.representation.tracks import HarmonicContext, mix_tracks
+from intertone.harmonic.analysis import analyse_sound
+from intertone.harmonic.morph.align import align_images, common_span
+from intertone.harmonic.morph.landmark import Alignment
+from intertone.harmonic.morph.mix import mix_sounds, noise_reduction
+from intertone.harmonic.morph.modulation import separate_modulation
+from intertone.harmonic.morph.transpose import transpose_sounds
+from intertone.harmonic.rows import LOUDEST, HarmonicConfig
+from intertone.harmonic.sound import HarmonicContext
+from intertone.harmonic.synthesis import Synthesiser
+from intertone.phase import PhaseConfig
 
 
 class HarmonicRepresentation:
@@ -27,7 +28,7 @@ class HarmonicRepresentation:
 
     def __init__(self, config: HarmonicConfig) -> None:
         self.config = config
-        self.player = Player(config)
+        self.player = Synthesiser(config)
         self.rows, self.bands = self.player.rows, self.player.bands
 
     @property
@@ -124,7 +125,7 @@ class HarmonicRepresentation:
             raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
         device = audio.device
         sounds = audio.detach().cpu().float().reshape(*(1,) * (3 - audio.ndim), *audio.shape)
-        found = [describe_sound(sound, self.player, f0) for sound in sounds]
+        found = [analyse_sound(sound, self.player, f0) for sound in sounds]
         context = HarmonicContext(tuple(track for _, track in found), tuple(audio.shape[:-1]))
         return torch.cat([image for image, _ in found]).to(device), context
 
@@ -183,7 +184,7 @@ class HarmonicRepresentation:
         """
         count = len(features) // len(context.tracks)
         images = features.detach().cpu().float().split(count)
-        settled = [settle_track(*pair, self.player) for pair in zip(images, context.tracks, strict=True)]
+        settled = [separate_modulation(*pair, self.player) for pair in zip(images, context.tracks, strict=True)]
         found = torch.cat([image for image, _ in settled]).to(features.device)
         return found, replace(context, tracks=tuple(track for _, track in settled))
 
@@ -231,7 +232,7 @@ class HarmonicRepresentation:
             alignment: ``none`` leaves the sounds where they are; ``onset`` lays onset on onset; ``envelope`` also
                 interpolates attack, sustain and release.
             hold_seconds: From onset to release, with ``envelope``; each sustain is made so long, see
-                ``held_positions``. As interpolated if not given.
+                ``sustained_positions``. As interpolated if not given.
 
         Returns:
             Features and context of each, of equal length.
@@ -264,7 +265,7 @@ class HarmonicRepresentation:
         Returns:
             Features and context of each, to be mixed; at its own pitch a sound stays as it is.
         """
-        return move_sounds(images, context, self.rows, decoded, share)
+        return transpose_sounds(images, context, self.rows, decoded, share)
 
     def mix_features(
         self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
@@ -284,7 +285,7 @@ class HarmonicRepresentation:
         given = {
             name: weights_over_time((ratios or {}).get(name, weights), n_frames) for name in (*self.parts, "envelope")
         }
-        noise = self.rows.less_noise([image[:, self.parts["noise"]] for image in features], given["noise"])
+        noise = noise_reduction([image[:, self.parts["noise"]] for image in features], given["noise"])
         if all(torch.equal(given[name], given["envelope"]) for name in self.parts):
             mixed = weighted_sum(features, given["envelope"])
             return torch.cat([mixed[:, self.parts["harmonics"]], mixed[:, self.parts["noise"]] - noise], 1)
@@ -323,7 +324,7 @@ class HarmonicRepresentation:
             weights_over_time(weights if pitch is None else pitch, n_frames),
         )
         tracks = tuple(
-            mix_tracks(group, full, pitch=tuned, median_hz=median_hz)
+            mix_sounds(group, full, pitch=tuned, median_hz=median_hz)
             for group in zip(*(context.tracks for context in contexts), strict=True)
         )
         highest = max(float(track.f0.median()) for context in contexts for track in context.tracks)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from intertone.phase import estimate_phase
+from intertone.curve import weights_over_time
+from intertone.harmonic.morph.landmark import Alignment
+from intertone.phase import PhaseConfig, estimate_phase
 from intertone.representation.decibel import DecibelConfig, MelConfig, SpectrogramContext
-from intertone.representation.phasing import PhaseConfig
-from intertone.representation.timeline import Alignment, weights_over_time
 from intertone.stft import (
     db_to_magnitude,
     istft,

@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from intertone.data.images import Images
+from intertone.data.features import Images
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models import Model, build_model
-from intertone.train.folder import Progress, RunFolder
-from intertone.train.material import Judgement, TrainingStoppedError
-from intertone.train.pairs import PairMaterial
+from intertone.train.batch import Judgement, TrainingStoppedError
+from intertone.train.from_features import PairMaterial
+from intertone.train.from_notes import SoundMaterial
+from intertone.train.processes import Processes, interruptible, join_processes
+from intertone.train.run_folder import Progress, RunFolder
 from intertone.train.settings import TrainConfig
-from intertone.train.sounds import SoundMaterial
-from intertone.train.workers import Workers, interruptible, join_workers
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def train_codec(
         InputError: If data and settings do not fit, or ``out`` holds another run.
         TrainingStoppedError: If the loss is no longer finite, or notes or the output are silent.
     """
-    with join_workers(device) as workers, interruptible() as interrupted:
+    with join_processes(device) as workers, interruptible() as interrupted:
         run = Run(config, data, workers)
         folder = RunFolder(out, config, data, workers)
         progress = folder.restore(run.model, run.optimiser, run.scheduler)
@@ -118,7 +118,7 @@ def train_codec(
 class Run:
     """What one process holds during a run."""
 
-    def __init__(self, config: TrainConfig, data: Notes | Images, workers: Workers) -> None:
+    def __init__(self, config: TrainConfig, data: Notes | Images, workers: Processes) -> None:
         self.config, self.workers = config, workers
         self.material: SoundMaterial | PairMaterial = (
             SoundMaterial(config, data, workers) if isinstance(data, Notes) else PairMaterial(config, data, workers)

@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 
 from intertone.config import Settings
-from intertone.data.images import (
+from intertone.data.features import (
     ImageRow,
     Images,
     begin_images,

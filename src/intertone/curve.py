@@ -1,0 +1,98 @@
+"""Values over time: read at positions, averaged over frames, weighted."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv1d, pad
+
+
+def at_positions(values: Tensor, places: Tensor) -> Tensor:
+    """Return values between frames, on straight lines; the ends are held.
+
+    Args:
+        values: ``(..., n_frames)``.
+        places: Frames, ``(n,)``, float64.
+
+    Returns:
+        ``(..., n)``.
+
+    Example:
+        >>> at_positions(torch.tensor([0.0, 2.0, 6.0]), torch.tensor([0.5, 1.0, 7.0], dtype=torch.float64))
+        tensor([1., 2., 6.])
+    """
+    last = values.shape[-1] - 1
+    places = places.clamp(0, last)
+    first = places.floor().long().clamp(max=max(0, last - 1))
+    share = (places - first).to(values.dtype)
+    before, after = values[..., first], values[..., (first + 1).clamp(max=last)]
+    return torch.where(share == 0, before, before + share * (after - before))
+
+
+def weights_over_time(weights: Tensor, n_frames: int) -> Tensor:
+    """Return weights frame by frame; the last ones are held.
+
+    Args:
+        weights: ``(n_sounds,)`` or ``(n_sounds, any number of frames)``.
+        n_frames: Frames wanted.
+
+    Returns:
+        ``(n_sounds, n_frames)``, float64.
+
+    Example:
+        >>> weights_over_time(torch.tensor([[1.0, 0.5], [0.0, 0.5]]), 3)
+        tensor([[1.0000, 0.5000, 0.5000],
+                [0.0000, 0.5000, 0.5000]], dtype=torch.float64)
+    """
+    rows = weights.double()
+    return rows[:, None].expand(-1, n_frames) if rows.ndim == 1 else held(rows, n_frames)
+
+
+def averaged(values: Tensor, n_frames: int) -> Tensor:
+    """Return values averaged over time under a Hann window; beyond the ends the first and last are held.
+
+    Args:
+        values: Real or complex, ``(..., any number of frames)``.
+        n_frames: Width of the window, odd.
+
+    Returns:
+        Of the same shape.
+
+    Example:
+        >>> averaged(torch.tensor([0.0, 0.0, 4.0, 0.0]), 3)
+        tensor([0., 1., 2., 1.])
+    """
+    if values.is_complex():
+        return torch.complex(averaged(values.real, n_frames), averaged(values.imag, n_frames))
+    kernel = torch.hann_window(n_frames + 2, periodic=False)[1:-1].to(values)
+    rows = pad(values.reshape(-1, 1, values.shape[-1]), (n_frames // 2,) * 2, mode="replicate")
+    return conv1d(rows, (kernel / kernel.sum())[None, None]).view(values.shape)
+
+
+def weighted_sum(values: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """Return what lies between some; what counts nothing may be anything.
+
+    Args:
+        values: Of equal shapes, ``(..., n_frames)``.
+        weights: ``(n_values, n_frames)``.
+
+    Returns:
+        Of the same shape.
+
+    Example:
+        >>> weighted_sum([torch.ones(2), torch.full((2,), torch.nan)], torch.tensor([[0.5, 2.0], [0.0, 0.0]]))
+        tensor([0.5000, 2.0000])
+    """
+    total = torch.zeros_like(values[0])
+    for row, value in zip(weights, values, strict=True):
+        if bool(row.any()):
+            total = total + row.to(value) * value
+    return total
+
+
+def held(values: Tensor, n_frames: int) -> Tensor:
+    """Return values ``(..., any)`` as ``(..., n_frames)``: cut, or completed by the last one."""
+    missing = n_frames - values.shape[-1]
+    if missing <= 0:
+        return values[..., :n_frames]
+    return torch.cat([values, values[..., -1:].expand(*values.shape[:-1], missing)], -1)

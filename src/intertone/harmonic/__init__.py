@@ -1,0 +1,1 @@
+"""The harmonic sound model: partials and noise along the pitch, analysed and synthesised without a network."""

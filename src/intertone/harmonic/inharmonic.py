@@ -1,0 +1,154 @@
+"""Free partials: where those of bells and bars lie, which are no multiples of one pitch."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from intertone.harmonic.rows import HarmonicConfig
+from intertone.harmonic.tuning import stretched
+from intertone.harmonic.warp import TURNS, Warped, oversample, turns_of
+
+SPECTRUM_SECONDS = 0.75
+"""Length of the window whose spectrum shows the partials."""
+
+PEAK_DB, CLEAR_DB = 60.0, 15.0
+"""A partial lies less than the first below the strongest, and stands out by the second from what is around it."""
+
+AROUND_HZ, APART_HZ, LOWEST_HZ = 800.0, 25.0, 25.0
+"""Width of what is around a partial, least distance of two, and where they begin."""
+
+NEAR_BINS = 6
+"""Half of the width of a partial in that spectrum, whose bins are half as wide as its window's resolution."""
+
+EXPLAINED = 0.7
+"""Share of the power that must lie in partials."""
+
+NEAR_HARMONIC, MISTUNED, INHARMONIC = 0.05, 0.01, 0.01
+"""Partials that lie beside the nearest harmonic by more than the first, in orders, and by more than the second of its
+frequency, must hold the third of the power of all."""
+
+FEW, FEW_DB = 32, 40.0
+"""At most so many partials lie within the second of the strongest; a string stiffer than the formula has more."""
+
+ROOT_DB, IN_TUNE = 25.0, 0.006
+"""A partial within the first of the strongest, whose double and threefold are partials too, but for the second, is the
+first of a note; two such notes are a chord, and no bell."""
+
+HIGHEST_FIRST, STRONG_DB = 4.5, 30.0
+"""Where the lowest partial within the second of the strongest lies above the first, in f0, it is taken for f0."""
+
+WINDOW_SECONDS = 0.05
+"""Length of the window that partials are measured with, at least: they ring, and lie closely."""
+
+Array = npt.NDArray[np.float64]
+
+
+def find_inharmonic_partials(
+    body: Tensor, f0: float, inharmonicity: float, config: HarmonicConfig
+) -> tuple[float, Tensor] | None:
+    """Find where the partials of a struck body lie: the peaks of the spectrum of its first 0.75 s.
+
+    Each is shown in a row of its own, such that all together lie as near to the harmonics of their rows as can be, the
+    strong ones before the weak ones: so partials of two bells that share a row lie near each other.
+
+    Args:
+        body: A sound from its onset on, ``(channels, samples)``.
+        f0: Hz, what frequencies are counted in, unless no strong partial lies near it.
+        inharmonicity: B of the harmonics that the sound was taken for.
+        config: The rows.
+
+    Returns:
+        f0, and where the partial of each row lies, in f0, ``(>= n_harmonics,)``, float64; NaN in rows without one. None
+        where partials hold less than 0.7 of the power, are many, or nearly all harmonics, of one note or several.
+
+    Example:
+        >>> time, config = torch.arange(16000) / 16000, HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
+        >>> bell = sum(torch.sin(6.2831853 * 400 * ratio * time) for ratio in (1, 2.76, 5.4))
+        >>> f0, ratios = find_inharmonic_partials(bell[None], 400.0, 0.0, config)
+        >>> ratios[:5].nan_to_num().round(decimals=2).tolist()
+        [1.0, 0.0, 2.76, 0.0, 5.4]
+    """
+    places, powers, share = _peaks(body, config.sample_rate, min(config.n_harmonics, 64))
+    harmonics = stretched(config.edges[-1] - 1, inharmonicity)
+    if share < EXPLAINED or not _inharmonic(places / f0, powers, harmonics) or _count_notes(places, powers) > 1:
+        return None
+    lowest = float(places[powers > powers.max() * 10 ** (-STRONG_DB / 10)][0])
+    if lowest > HIGHEST_FIRST * f0:
+        f0 = lowest
+    found = places / f0
+    rows = np.arange(1, 1 + max(config.n_harmonics, min(config.edges[-1] - 1, int(config.f_max / f0))))
+    level = 1 + PEAK_DB + 10 * np.log10(powers / powers.max())
+    peaks, taken = linear_sum_assignment((found[:, None] - rows) ** 2 * level[:, None])
+    ratios = torch.full((max(config.n_harmonics, int(taken.max()) + 1),), torch.nan, dtype=torch.float64)
+    ratios[taken] = torch.from_numpy(found[peaks])
+    return f0, ratios
+
+
+def measure_inharmonic_partials(body: Tensor, ratios: Tensor, f0: Tensor, config: HarmonicConfig) -> Tensor:
+    """Return complex amplitudes of free partials.
+
+    Args:
+        body: A sound from its onset on, ``(channels, samples)``.
+        ratios: From ``find_inharmonic_partials``.
+        f0: Hz, the same in all frames, ``(n_frames,)``, float64.
+        config: The rows.
+
+    Returns:
+        ``(channels, n_partials, n_frames)``, complex64, 0 in rows without a partial; see ``Warped.measure``.
+    """
+    frequency, rate, hop = float(f0[0]), config.sample_rate, config.hop_length
+    turns = turns_of(f0, hop, rate, body.shape[-1])
+    warped = Warped(oversample(body, rate), turns, rate, frequency)
+    centres = turns[(torch.arange(len(f0)) * hop).clamp(max=body.shape[-1] - 1)]
+    there = ratios.isfinite()
+    amplitudes = torch.zeros(len(body), len(ratios), len(f0), dtype=torch.complex64)
+    amplitudes[:, there] = warped.measure(ratios[there], centres, max(TURNS, WINDOW_SECONDS * frequency))
+    return amplitudes
+
+
+def _inharmonic(found: Array, powers: Array, harmonics: Tensor) -> bool:
+    """Return whether there are few partials, and enough of their power lies beside the harmonics."""
+    away = np.abs(found[:, None] - harmonics.numpy())
+    far = (away > np.maximum(NEAR_HARMONIC, MISTUNED * harmonics.numpy())).all(1)
+    few = int((powers > powers.max() * 10 ** (-FEW_DB / 10)).sum()) <= FEW
+    return few and bool(powers[far].sum() > INHARMONIC * powers.sum())
+
+
+def _count_notes(places: Array, powers: Array) -> int:
+    """Return of how many notes the partials are that are strong, and no multiples of another's first."""
+    roots: list[float] = []
+    for place in places[powers > powers.max() * 10 ** (-ROOT_DB / 10)]:
+        orders = [max(2, round(place / root)) for root in roots]
+        if any(abs(place / (order * root) - 1) < 2 * IN_TUNE for order, root in zip(orders, roots, strict=True)):
+            continue
+        if all((np.abs(places / (order * place) - 1) < IN_TUNE).any() for order in (2, 3)):
+            roots.append(float(place))
+    return len(roots)
+
+
+def _peaks(body: Tensor, sample_rate: int, most: int) -> tuple[Array, Array, float]:
+    """Return frequencies and powers of the partials, and the share of the power that lies in them."""
+    length = round(SPECTRUM_SECONDS * sample_rate)
+    start = body[:, :length].double().numpy()
+    start = np.pad(start, ((0, 0), (0, length - start.shape[1]))) * np.hanning(length + 2)[1:-1]
+    power = (np.abs(np.fft.rfft(start, 2 * length)) ** 2).sum(0) + 1e-30
+    bin_hz, level = sample_rate / (2 * length), 10 * np.log10(power)
+    coarse = level[::8]  # the median of a wide range needs no fine steps
+    around = ndimage.median_filter(coarse, max(3, round(AROUND_HZ / (8 * bin_hz))), mode="nearest")
+    around = np.interp(np.arange(len(level)), 8 * np.arange(len(coarse)), around)
+    highest = ndimage.maximum_filter1d(level, 2 * max(1, round(APART_HZ / bin_hz)) + 1)
+    peak = (level == highest) & (level > level.max() - PEAK_DB) & (level > around + CLEAR_DB)
+    peak[: max(1, round(LOWEST_HZ / bin_hz))] = peak[-1] = False
+    places = np.flatnonzero(peak)
+    places = np.sort(places[np.argsort(-level[places])[:most]])
+    if not len(places):
+        return np.zeros(0), np.zeros(0), 0.0
+    near = np.zeros(len(power), bool)
+    for away in range(-NEAR_BINS, NEAR_BINS + 1):
+        near[(places + away).clip(0, len(power) - 1)] = True
+    before, here, after = level[places - 1], level[places], level[places + 1]
+    offset = 0.5 * (before - after) / np.minimum(before - 2 * here + after, -1e-9)
+    return (places + offset) * bin_hz, power[places], float(power[near].sum() / power.sum())

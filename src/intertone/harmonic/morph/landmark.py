@@ -1,0 +1,161 @@
+"""Time of one sound against time of another: attack with attack, sustain with sustain, release with release."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Alignment = Literal["none", "onset", "envelope"]
+"""How sounds are laid over each other: as they are, onset on onset, or also attack, sustain and release."""
+
+ATTACK_DB = -3.0
+"""The attack is over where the level is first so near to its highest."""
+
+AUDIBLE_DB = -60.0
+"""The sound is over where its level stays below this, relative to its highest."""
+
+KNEE_DB = 6.0
+"""A release begins where the level bends down at least so sharply."""
+
+SHORTEST_ATTACK = 0.3
+"""Frames; shorter ones cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Where the parts of a note meet, in frames after its onset.
+
+    Attributes:
+        attack: End of the attack.
+        release: Where it is let go; the end of what is heard if there is no such place.
+        end: End of the sound.
+        released: Whether there is such a place.
+    """
+
+    attack: float
+    release: float
+    end: float
+    released: bool = True
+
+
+def find_landmarks(level: Tensor, end: float) -> Landmarks:
+    """Find attack and release of a note.
+
+    The attack ends where the level first comes within 3 dB of its highest. The release begins at the knee: where the
+    level lies highest above the straight line from there to the end of what is heard, if that is 6 dB or more.
+
+    Args:
+        level: dB, frame by frame from the onset on, ``(n_frames,)``.
+        end: Frames after the onset at which the sound ends.
+
+    Returns:
+        The landmarks, in rising order.
+
+    Example:
+        >>> level = torch.cat([torch.linspace(-40, 0, 11), torch.zeros(80), torch.linspace(-3, -59, 10)])
+        >>> marks = find_landmarks(level, 100)
+        >>> round(marks.attack, 2), round(marks.release), marks.end
+        (9.25, 90, 100.0)
+    """
+    heard = level.double().numpy()
+    top = heard.max()
+    loud = heard >= top + ATTACK_DB
+    first = int(loud.argmax())
+    attack = float(first)
+    if first:
+        attack -= (heard[first] - top - ATTACK_DB) / max(1e-9, heard[first] - heard[first - 1])
+    last = int(np.flatnonzero(heard >= top + AUDIBLE_DB)[-1])
+    attack = min(max(SHORTEST_ATTACK, float(attack)), end)
+    release, released = float(last), False
+    if last > first + 2:
+        places = np.arange(first, last + 1)
+        above = heard[places] - np.interp(places, [first, last], heard[[first, last]])
+        if above.max() >= KNEE_DB:
+            release, released = float(places[above.argmax()]), True
+    return Landmarks(attack, min(max(release, attack), end), float(end), released)
+
+
+def settle_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
+    """Give sounds that die away by themselves a release where the others are let go.
+
+    So a plucked string keeps its own decay beside a held note, instead of being stretched until the other's release.
+
+    Args:
+        marks: Of each sound.
+
+    Returns:
+        The landmarks; as they are if none is released, or all.
+
+    Example:
+        >>> settle_releases([Landmarks(1, 300, 400), Landmarks(1, 90, 350, released=False)])[1].release
+        300.0
+    """
+    known = [mark.release for mark in marks if mark.released]
+    if not known:
+        return list(marks)
+    common = sum(known) / len(known)
+    return [
+        mark if mark.released else replace(mark, release=float(min(max(common, mark.attack), mark.end)))
+        for mark in marks
+    ]
+
+
+def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landmarks:
+    """Return the landmarks between some: the attack in its logarithm, release and end linearly.
+
+    Args:
+        marks: Of each sound.
+        weights: One each, summing to 1.
+
+    Returns:
+        The landmarks; none is earlier than a tenth of its earliest, and no attack longer than twice the longest,
+        however far the weights extrapolate.
+
+    Example:
+        >>> mix_landmarks([Landmarks(1, 100, 110), Landmarks(4, 300, 330)], [0.5, 0.5])
+        Landmarks(attack=2.0, release=200.0, end=220.0, released=True)
+    """
+    if all(mark == marks[0] for mark in marks):
+        return marks[0]
+    for mark, weight in zip(marks, weights, strict=True):
+        if weight == 1 and sum(map(abs, weights)) == 1:
+            return mark  # to the last digit
+    attack = math.exp(float(np.dot(weights, [math.log(mark.attack) for mark in marks])))
+    attack = min(attack, 2 * max(mark.attack for mark in marks))
+    release, end = (
+        max(float(np.dot(weights, times)), 0.1 * min(times))
+        for times in ([mark.release for mark in marks], [mark.end for mark in marks])
+    )
+    release = max(release, attack)
+    return Landmarks(attack, release, max(release, end))
+
+
+def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
+    """Return which frame of a sound belongs to each frame of the common time.
+
+    Args:
+        own: Landmarks of the sound.
+        common: Landmarks of the common time.
+        n_frames: Frames of the common time.
+
+    Returns:
+        ``(n_frames,)``, float64, not falling.
+
+    Example:
+        >>> positions(Landmarks(2, 6, 8), Landmarks(4, 6, 10), 11)[::2]
+        tensor([0., 1., 2., 6., 7., 8.], dtype=torch.float64)
+    """
+    if own == common:
+        return torch.arange(n_frames, dtype=torch.float64)
+    x, y = [0.0, common.attack], [0.0, own.attack]
+    for here, there in ((common.release, own.release), (common.end, own.end)):
+        if here > x[-1]:
+            x.append(here)
+            y.append(there)
+        else:
+            y[-1] = max(y[-1], there) if len(x) > 2 else y[-1]
+    return torch.from_numpy(np.interp(np.arange(n_frames), x, y))

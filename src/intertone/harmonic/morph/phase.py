@@ -1,0 +1,79 @@
+"""Phases of partials, in turns: what is steady in them, and what lies between those of several sounds."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SAME_PITCH = 1e-6
+"""Relative difference of pitches that is none."""
+
+
+def resting_phase(first: int, last: int) -> Tensor:
+    """Return phases, in turns, of partials that were not measured: spread evenly, so that no pulse adds up."""
+    orders = torch.arange(first, last + 1, dtype=torch.float64)
+    return (orders.square() * (0.5 * (math.sqrt(5) - 1)) % 1).float()
+
+
+def complete_phase(phase: Tensor, count: int) -> Tensor:
+    """Return the phases of the first ``count`` partials; those that were not measured rest."""
+    channels, own, n_frames = phase.shape
+    if own >= count:
+        return phase[:, :count]
+    rest = resting_phase(own + 1, count)[None, :, None].expand(channels, -1, n_frames)
+    return torch.cat([phase, rest], 1)
+
+
+def transposed(phase: Tensor, ratio: Tensor) -> Tensor:
+    """Return phases of partials whose pitch is multiplied: how far they are from their harmonics stays, in cents.
+
+    Args:
+        phase: Turns, ``(channels, n_partials, n_frames)``, unwrapped.
+        ratio: Of the pitches, ``(n_frames,)``.
+
+    Returns:
+        Of the same shape; the same where the pitch is.
+
+    Example:
+        >>> transposed(torch.tensor([[[0.0, 0.25, 0.5]]]), torch.full((3,), 2.0))
+        tensor([[[0.0000, 0.5000, 1.0000]]])
+    """
+    if float((ratio - 1).abs().max()) < SAME_PITCH:
+        return phase
+    speed = phase.diff() * (0.5 * (ratio[1:] + ratio[:-1])).float()
+    return torch.cat([phase[..., :1], phase[..., :1] + speed.cumsum(-1)], -1)
+
+
+def mix_phases(phases: Sequence[Tensor], heard: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """Return the phases between some: the loudest channel's start the shorter way round and go on at mixed speeds.
+
+    The other channels are as far from it as lies between those of the sounds at that time, as complex numbers, each
+    counted as it is heard: else channels would go different ways round, and two sounds in phase would make one out of
+    phase.
+
+    Args:
+        phases: Turns, ``(channels, n_partials, n_frames)`` each, unwrapped.
+        heard: How loud each partial is in each channel beside the loudest, 0…1, ``(channels, n_partials)`` each.
+        weights: ``(n_phases, n_frames)``.
+
+    Returns:
+        Of the same shape.
+    """
+    if all(torch.equal(phase, phases[0]) for phase in phases[1:]):
+        return phases[0]
+    leads = [
+        phase.gather(0, loud.argmax(0)[None, :, None].expand(1, -1, phase.shape[-1]))
+        for phase, loud in zip(phases, heard, strict=True)
+    ]
+    anchor = leads[0][..., :1]
+    start, speed = torch.zeros_like(anchor), torch.zeros_like(leads[0][..., 1:])
+    apart = torch.zeros(phases[0].shape, dtype=torch.complex64)
+    for phase, lead, loud, row in zip(phases, leads, heard, weights, strict=True):
+        first = lead[..., :1]
+        start += row[0] * (first - (first - anchor).round())
+        speed += 0.5 * (row[1:] + row[:-1]) * lead.diff()
+        apart += row * torch.polar(loud[..., None].expand_as(phase), 2 * math.pi * (phase - lead))
+    common = torch.cat([start, start + speed.cumsum(-1)], -1)
+    return common + torch.from_numpy(np.unwrap(apart.angle().numpy(), axis=-1) / (2 * math.pi)).float()

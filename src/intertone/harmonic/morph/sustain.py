@@ -1,0 +1,177 @@
+"""A sustain of any length: walked to and fro at its own speed, cut where two places fit, stretched where it fades."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from intertone.curve import at_positions
+from intertone.harmonic.morph.landmark import Landmarks, positions
+from intertone.harmonic.sound import HarmonicSound
+
+FADES_DB = 12.0
+"""A sustain that falls by more is stretched: going back would be heard as a swell."""
+
+LEVEL_DB = 3.0
+"""By how much the level may change over the part that is walked to and fro."""
+
+SMOOTH_FRAMES = 25
+"""Over which the level is averaged, so that a tremolo is no change."""
+
+SHARES = (1.0, 0.7, 0.5, 0.35, 0.25)
+"""Of the inner sustain: how much is walked, the largest that is level."""
+
+MARGIN = 0.1
+"""Share of the sustain at either end that is only walked through."""
+
+TURN_FRAMES = 10.0
+"""In which a walk slows down, turns and is as fast again."""
+
+SHORTEST_WALK = 12.0
+"""Frames; a shorter sustain is stretched, since a walk there would flutter."""
+
+CENTS_PER_DB = 5.0
+"""Of pitch that count as much as 1 dB where a cut is looked for."""
+
+Array = npt.NDArray[np.float64]
+
+
+def sustain_landmarks(common: Landmarks, frames: float) -> Landmarks:
+    """Return landmarks whose release begins so late; attack and release stay as long as they are.
+
+    Args:
+        common: Of the time that is held.
+        frames: From the onset to the release, frames.
+
+    Returns:
+        The landmarks; there is at least one frame of sustain.
+
+    Example:
+        >>> sustain_landmarks(Landmarks(2, 100, 110), 400).end
+        410
+    """
+    release = max(frames, common.attack + 1)
+    return replace(common, release=release, end=release + common.end - common.release)
+
+
+def sustained_positions(own: Landmarks, common: Landmarks, level: Tensor, f0: Tensor, n_frames: int) -> Tensor:
+    """Return which frame of a sound belongs to each frame of a common time whose sustain has any length.
+
+    Attack and release are laid over attack and release. A longer sustain is walked to and fro at its own speed in the
+    middle of a part that is level, so that a vibrato keeps its rate; from a shorter one a piece is left out, between
+    two places of like level and pitch. A sustain that fades, or that is hardly there, is stretched.
+
+    Args:
+        own: Landmarks of the sound.
+        common: Landmarks of the common time, from ``sustain_landmarks``.
+        level: dB of the sound, frame by frame, ``(n,)``.
+        f0: Hz, ``(n,)``.
+        n_frames: Frames of the common time.
+
+    Returns:
+        ``(n_frames,)``, float64.
+
+    Example:
+        >>> own, level = Landmarks(2, 82, 90), torch.zeros(91)
+        >>> places = sustained_positions(own, sustain_landmarks(own, 182), level, torch.full((91,), 100.0), 191)
+        >>> places[[0, 2, 12, 182, 190]].round().tolist(), round(float(places[2:183].diff().abs().max()), 6)
+        ([0.0, 2.0, 12.0, 82.0, 90.0], 1.0)
+    """
+    stretched = positions(own, common, n_frames)
+    heard = _smooth(level.double().numpy())
+    natural, wanted = own.release - own.attack, common.release - common.attack
+    if natural < SHORTEST_WALK or wanted == natural or _falls(heard, own) > FADES_DB:
+        return stretched
+    time: Array = np.arange(n_frames, dtype=np.float64) - common.attack
+    if wanted > natural:
+        walked = _to_and_fro(time, heard, own, wanted - natural)
+    else:
+        walked = _cut(time, heard, 1200 * np.log2(f0.double().numpy()), own, wanted)
+    inside = torch.from_numpy((time > 0) & (time < wanted))
+    return torch.where(inside, torch.from_numpy(walked), stretched)
+
+
+def sustain_sound(moved: HarmonicSound, track: HarmonicSound, places: Tensor, release: float) -> HarmonicSound:
+    """Return a track on a time that goes to and fro.
+
+    Wherever time goes, and however fast, a partial is as far from its harmonic as it is where the sound is. The sound's
+    own noise ends with its own sustain; other noise takes its place.
+
+    Args:
+        moved: From ``retime_sound``.
+        track: What that was made of.
+        places: Which of its frames belongs to each new frame, ``(n_frames,)``.
+        release: Frame at which the sound's own release begins.
+
+    Returns:
+        The track.
+    """
+    phase = moved.phase[..., :1].expand_as(moved.phase)
+    if track.phase.shape[-1] > 1 and len(places) > 1:
+        speed = at_positions(track.phase.diff(), 0.5 * (places[1:] + places[:-1]) - 0.5)
+        phase = torch.cat([phase[..., :1], phase[..., :1] + speed.cumsum(-1)], -1)
+    heard = torch.arange(len(places)) < release
+    noise = tuple(replace(kept, share=kept.share * heard) for kept in moved.noise)
+    return replace(moved, phase=phase, noise=noise)
+
+
+def _falls(level: Array, own: Landmarks) -> float:
+    """Return by how much the level falls from the first to the last fifth of the sustain, dB."""
+    part = level[math.ceil(own.attack) : math.floor(own.release) + 1]
+    fifth = max(1, len(part) // 5)
+    return float(np.median(part[:fifth]) - np.median(part[-fifth:])) * 1.25
+
+
+def _to_and_fro(time: Array, level: Array, own: Landmarks, extra: float) -> Array:
+    """Return places: forth, back and forth again as often as must be, as far as must be."""
+    low, high = _level_part(level, own)
+    n_turns = math.ceil(extra / (2 * (high - low)))
+    span = extra / (2 * n_turns)
+    high = 0.5 * (low + high + span)
+    first = high - own.attack
+    times = first + span * np.arange(2 * n_turns + 1)
+    places = np.where(np.arange(len(times)) % 2, high - span, high)
+    reach = min(TURN_FRAMES, span) / 2
+    # straight on beyond both ends, so that a mean over time changes nothing but the turns
+    ends = np.array([-reach, times[-1] + own.release - high + reach])
+    times = np.concatenate([ends[:1], times, ends[1:]])
+    places = np.concatenate([[own.attack - reach], places, [own.release + reach]])
+    offsets = np.linspace(-reach, reach, 19)[1:-1]
+    weights = np.hanning(19)[1:-1]
+    return np.interp(time[:, None] + offsets, times, places) @ (weights / weights.sum())
+
+
+def _level_part(level: Array, own: Landmarks) -> tuple[float, float]:
+    """Return first and last frame of the largest part of the inner sustain that is level."""
+    length = own.release - own.attack
+    first, last = own.attack + MARGIN * length, own.release - MARGIN * length
+    for share in SHARES:
+        size = share * (last - first)
+        starts = np.linspace(first, last - size, 1 if share == 1 else 9)
+        changes = [float(np.ptp(level[math.floor(start) : math.ceil(start + size) + 1])) for start in starts]
+        best = float(starts[int(np.argmin(changes))])
+        if min(changes) <= LEVEL_DB or share == SHARES[-1]:
+            break
+    return best, best + size
+
+
+def _cut(time: Array, level: Array, cents: Array, own: Landmarks, wanted: float) -> Array:
+    """Return places: natural up to a cut, and natural after it."""
+    missing = own.release - own.attack - wanted
+    before = own.attack + np.linspace(MARGIN, 1 - MARGIN, max(3, round(2 * wanted))) * wanted
+    frames = np.arange(len(level))
+    cost = np.zeros(len(before))
+    for values in (level, cents / CENTS_PER_DB, 5 * np.gradient(cents) / CENTS_PER_DB):
+        cost += (np.interp(before, frames, values) - np.interp(before + missing, frames, values)) ** 2
+    place = own.attack + time
+    return np.where(place < before[int(cost.argmin())], place, place + missing)
+
+
+def _smooth(level: Array) -> Array:
+    size = min(SMOOTH_FRAMES, len(level))
+    weights = np.hanning(size + 2)[1:-1]
+    padded = np.pad(np.maximum(level, level.max() - 120), (size // 2, (size - 1) // 2), mode="edge")
+    return np.convolve(padded, weights / weights.sum(), mode="valid")

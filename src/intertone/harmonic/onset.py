@@ -1,0 +1,114 @@
+"""How the partials of a sound come in, faster than one window of the analysis shows."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool1d, pad
+
+STEPS = 16
+"""Equal steps of gain, from 0 to 1, whose times are known."""
+
+RAMP_SECONDS = 0.001
+"""In which all partials come in at least; then the gain is half a turn of a cosine."""
+
+SMOOTHED_SECONDS = 0.002
+"""Over which products are averaged to be compared."""
+
+FLOOR = 1e-2
+"""Of the highest energy of the partials: where they have less, their level is not told."""
+
+NEARLY = 0.98
+"""Of a gain counts as that gain."""
+
+LEAST_LIKENESS = 0.5
+"""The highest gain found at least: below, the partials are too little of the sound to tell its rise."""
+
+
+def shortest_rise() -> Tensor:
+    """Return the rise of what begins at once; see ``find_ramp``."""
+    gains = torch.arange(1, STEPS + 1, dtype=torch.float64) / STEPS
+    return RAMP_SECONDS * (1 - 2 * gains).acos() / math.pi
+
+
+def find_ramp(sound: Tensor, partials: Tensor, sample_rate: int, longest_seconds: float) -> Tensor:
+    """Find how a sound rises where its partials are held at the levels of the first whole window.
+
+    The gain at a time is the projection of the sound on its partials, ``Σ xy / Σ y²``, over 2 ms, so that noise
+    hardly counts; it is counted relative to its highest, and never falls.
+
+    Args:
+        sound: From its onset on, ``(channels, samples)``.
+        partials: Its partials, played from the onset on at full level, of the same shape.
+        sample_rate: Hz.
+        longest_seconds: When all partials are in at last, from the onset.
+
+    Returns:
+        When the gain of the partials first reaches 1/16, 2/16, … 1: seconds from the onset, ``(16,)``, float64, not
+        falling, and nowhere earlier than ``shortest_rise``; that itself, where the partials are not like the sound.
+
+    Example:
+        >>> tone = torch.sin(torch.arange(8000) * 0.25)[None]
+        >>> rise = find_ramp(tone * (torch.arange(8000) / 160).clamp(max=1), tone, 16000, 0.02)
+        >>> [round(1000 * float(seconds)) for seconds in rise[3::4]]
+        [2, 5, 7, 10]
+    """
+    length = min(sound.shape[-1], max(1, round(longest_seconds * sample_rate)))
+    shared, own = (_averaged(sound, partials, length, sample_rate), _averaged(partials, partials, length, sample_rate))
+    gains = (shared / (own + FLOOR * own.max()).clamp_min(1e-30)).cummax(0).values
+    if not float(gains[-1]) > LEAST_LIKENESS:
+        return shortest_rise()
+    gains = gains / gains[-1].clamp(max=1)
+    levels = NEARLY * torch.arange(1, STEPS + 1, dtype=torch.float64) / STEPS
+    reached = torch.searchsorted(gains, levels).clamp(max=length) / sample_rate
+    return torch.maximum(reached, shortest_rise())
+
+
+def play_ends(rise: Tensor, fall: Tensor, samples: int, sample_rate: int) -> Tensor:
+    """Return the gain of the partials of a sound that rises and falls, ``(samples,)``, from 0 to 1 and back."""
+    return play_rise(rise, samples, sample_rate) * play_rise(fall, samples, sample_rate).flip(0)
+
+
+def play_rise(rise: Tensor, samples: int, sample_rate: int) -> Tensor:
+    """Return the gain of the partials at each sample, ``(samples,)``, from 0 to 1."""
+    seconds = np.arange(samples) / sample_rate
+    gains = np.interp(seconds, np.concatenate([[0], rise.numpy()]), np.arange(STEPS + 1) / STEPS)
+    return torch.from_numpy(gains).float()
+
+
+def _averaged(sound: Tensor, other: Tensor, length: int, sample_rate: int) -> Tensor:
+    """Return products averaged over time, ``(length,)``, float64."""
+    half = round(0.5 * SMOOTHED_SECONDS * sample_rate)
+    product = (sound[:, : length + half].double() * other[:, : length + half].double()).sum(0)
+    return avg_pool1d(pad(product, (half, half))[None], 2 * half + 1, 1)[0, :length]
+
+
+ONSET_DB, ONSET_SECONDS = -46.0, 0.003
+"""A note begins where so short a stretch is first as loud as this, relative to its loudest."""
+
+
+def find_onset(sound: Tensor, sample_rate: int) -> int:
+    """Return the sample at which a sound begins: where 3 ms are first within 46 dB of the loudest 3 ms.
+
+    Args:
+        sound: ``(channels, samples)``.
+        sample_rate: Hz.
+
+    Returns:
+        0 for silence, and for a sound that is loud from its start on.
+
+    Example:
+        >>> find_onset(torch.cat([torch.zeros(1, 500), torch.ones(1, 500)], 1), 8000)
+        500
+    """
+    power = sound.double().square().sum(0)
+    length = min(max(1, round(ONSET_SECONDS * sample_rate)), len(power))
+    total = pad(power.cumsum(0), (1, 0))
+    energy = total[length:] - total[:-length]
+    loud = energy > energy.max() * 10 ** (ONSET_DB / 10)
+    first = int(loud.int().argmax())
+    if not first:
+        return 0
+    reach = power[first : first + length]
+    return first + int((reach > reach.max() * 10 ** (ONSET_DB / 10)).int().argmax())

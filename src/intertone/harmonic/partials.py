@@ -1,0 +1,68 @@
+"""The partials of one note, measured at its refined pitch."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from intertone.harmonic.rows import HarmonicConfig
+from intertone.harmonic.tuning import refine_tuning, stretched
+from intertone.harmonic.warp import Warped, oversample, turns_of, window_seconds
+
+NEAR_ENOUGH = 0.1
+"""Turns that the highest partial may lie beside the middle of its window for every turn of f0."""
+
+
+def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[Tensor, float, Tensor]:
+    """Return f0, refined, inharmonicity, and the complex amplitudes of the partials.
+
+    Args:
+        body: A sound from its onset on, ``(channels, samples)``.
+        f0: Hz, ``(n_frames,)``, float64, within 3 %.
+        config: The rows.
+
+    Returns:
+        ``(f0, inharmonicity, amplitudes)``; the last ``(channels, n_partials, n_frames)``, complex64: see
+        ``Warped.measure``.
+
+    Example:
+        >>> config = HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
+        >>> tone = torch.sin(6.2831853 * 221 * torch.arange(8000) / 16000)[None]
+        >>> f0, _, amplitudes = measure_partials(tone, torch.full((51,), 220.0, dtype=torch.float64), config)
+        >>> round(float(f0[25]), 1), round(float(amplitudes[0, 0, 25].abs()), 2)
+        (221.0, 1.0)
+    """
+    rate, hop = config.sample_rate, config.hop_length
+    length = float(f0.median()) * window_seconds(float(f0.median()))
+    places = (torch.arange(len(f0)) * hop).clamp(max=body.shape[-1] - 1)
+    turns = turns_of(f0, hop, rate, body.shape[-1])
+    fine = oversample(body, rate)
+    warped = Warped(fine, turns, rate, slowest(f0))
+    correction, inharmonicity = refine_tuning(
+        warped,
+        f0,
+        turns[places],
+        length=length,
+        n_partials=count_partials(f0, 0, config),
+        frame_rate=rate / hop,
+    )
+    f0 = f0 * (1 + correction)
+    multiples = stretched(count_partials(f0, inharmonicity, config), inharmonicity)
+    better = turns_of(f0, hop, rate, body.shape[-1])
+    if float(correction.abs().max()) * float(multiples[-1]) > NEAR_ENOUGH:
+        warped = Warped(fine, better, rate, slowest(f0))
+        return f0, inharmonicity, warped.measure(multiples, better[places], length)
+    found = warped.measure(multiples, turns[places], length)
+    away = (multiples[:, None] * (turns - better)[places]) % 1
+    return f0, inharmonicity, found * torch.polar(torch.ones_like(away), 2 * math.pi * away).to(torch.complex64)
+
+
+def count_partials(f0: Tensor, inharmonicity: float, config: HarmonicConfig) -> int:
+    """Return how many partials the median pitch has below ``f_max``, at least one."""
+    multiples = stretched(config.edges[-1] - 1, inharmonicity)
+    return max(1, int((multiples * float(f0.median()) <= config.f_max).sum()))
+
+
+def slowest(f0: Tensor) -> float:
+    """Return the f0 that a turn's samples are counted for; far outliers below are not worth their samples."""
+    return max(float(f0.min()), 0.25 * float(f0.median()))

@@ -1,0 +1,144 @@
+"""Has a sound one pitch that an analysis by partials may follow? The measure, and what else speaks against it."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from intertone.harmonic.rows import SILENCE, HarmonicConfig, ImageRows
+from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+
+Reason = Literal["one pitch", "silence", "noise", "several pitches", "a stroke whose pitch moves"]
+"""What a sound is taken for. A bell whose partials were found has one pitch; others that are not harmonic count as
+several."""
+
+LEAST_MEASURE = 0.84
+"""Sounds of less have no pitch."""
+
+PERIODIC = 0.65
+"""Periodicity from which they have several rather than none."""
+
+CLEAR, VERY_CLEAR = 0.9, 0.99
+"""Periodicity from which a missing first partial, or any missing ones, say nothing."""
+
+LATE_JUMP_DB, EARLY_JUMP_DB = 20.0, 25.0
+"""A partial that is so much stronger than all below it begins another comb: the fourth to twelfth, the second or third.
+Many notes lack their first partial."""
+
+HOLE_DB, N_HOLES = 20.0, 3
+"""So many odd partials, so much weaker than their neighbours on both sides, are none of one note."""
+
+ODD = (1, 3, 5, 7, 9, 11, 13)
+"""Partials among which holes are looked for: notes without even ones are common."""
+
+HEARD_DB = -60.0
+"""Partials are not told from silence below this, relative to the strongest."""
+
+STROKE_SECONDS, STROKE_SEMITONES = 0.4, 0.6
+"""A stroke has nine tenths of its energy in so short a time; its pitch moves if it deviates so far from its mean."""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What a sound is.
+
+    Attributes:
+        pitched: Whether it has one pitch.
+        measure: 0…1, see ``recognise``.
+        reason: What it is taken for.
+    """
+
+    pitched: bool
+    measure: float
+    reason: Reason
+
+
+def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig) -> tuple[Recognition, ...]:
+    """Say of each sound whether it has one pitch.
+
+    The measure is ``1 − √((1 − p)·max(1 − p, 1 − h))``: ``p`` is the periodicity, the share of the energy that repeats
+    after the period that was found, and ``h`` the share of the image's energy that the partials hold. It is the
+    periodicity, or less where noise is left beside the partials. Below 0.84 a sound has no pitch: it is noise where
+    ``p`` is below 0.65, else it has several pitches, or partials that are not harmonic.
+
+    Two kinds have a period and no pitch of their own. A chord repeats after a common multiple of its periods: its
+    lowest partials are missing, so that a partial stands 20 dB above all below it (25 dB where it is the second or
+    third, and only up to a periodicity of 0.9), or three odd ones are 20 dB weaker than their neighbours (up to a
+    periodicity of 0.99). And a drum's pitch falls: nine tenths of its energy come within 0.4 s, and meanwhile the pitch
+    deviates from its mean by 0.6 semitones or more. A slide or vibrato that is held is no drum.
+
+    A bell has no period: where free partials were found, the measure is ``h``, and nothing else is asked.
+
+    Args:
+        features: From ``HarmonicRepresentation.analyse``, ``(batch · channels, n_features, n_frames)``.
+        context: From the same.
+        config: Its settings.
+
+    Returns:
+        One for each sound of the batch.
+
+    Example:
+        >>> from intertone.representation.harmonic import HarmonicRepresentation
+        >>> config = HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
+        >>> tone = torch.sin(0.2 * torch.arange(8000)) + torch.sin(0.4 * torch.arange(8000))
+        >>> noise = torch.randn(8000, generator=torch.Generator().manual_seed(0))
+        >>> sounds = torch.stack([tone, noise])[:, None]
+        >>> [one.reason for one in recognise(*HarmonicRepresentation(config).analyse(sounds), config)]
+        ['one pitch', 'noise']
+    """
+    rows = ImageRows(config)
+    images = features.detach().cpu().float().split(len(features) // len(context.tracks))
+    return tuple(_recognise_one(image, track, rows) for image, track in zip(images, context.tracks, strict=True))
+
+
+def _recognise_one(image: Tensor, track: HarmonicSound, rows: ImageRows) -> Recognition:
+    count, n_rows = track.phase.shape[1], rows.n_partial_rows
+    edges = [min(edge, count + 1) for edge in rows.config.edges]
+    widths = torch.tensor([after - before for before, after in pairwise(edges)])
+    squares = rows.to_amplitudes(image, track.reference).double().square().sum(0)
+    partials, noise = squares[:n_rows] * widths[:, None], squares[n_rows:]
+    energy = partials.sum(0) + noise.sum(0)
+    if track.reference <= SILENCE:
+        return Recognition(False, 0.0, "silence")
+    away, rest = 1 - track.periodicity, float(noise.sum() / energy.sum())
+    if track.ratios is not None:
+        pitched = 1 - rest >= LEAST_MEASURE
+        return Recognition(pitched, 1 - rest, "one pitch" if pitched else "several pitches")
+    measure = 1 - (away * max(away, rest)) ** 0.5
+    if measure < LEAST_MEASURE:
+        return Recognition(False, measure, "noise" if track.periodicity < PERIODIC else "several pitches")
+    if _has_gaps(partials[: min(count, rows.config.n_harmonics)].sum(1), track.periodicity):
+        return Recognition(False, measure, "several pitches")
+    if _is_stroke(energy, track.f0, rows.config):
+        return Recognition(False, measure, "a stroke whose pitch moves")
+    return Recognition(True, measure, "one pitch")
+
+
+def _has_gaps(power: Tensor, periodicity: float) -> bool:
+    """Return whether partials are missing that one note would have; ``power`` is that of each, ``(n_partials,)``."""
+    level = (10 * torch.log10(power / power.max() + 1e-30)).clamp_min(HEARD_DB)
+    jumps = level[1:12] - level.cummax(0).values[: len(level) - 1][:11]
+    if bool((jumps[2:] > LATE_JUMP_DB).any()) or (periodicity < CLEAR and bool((jumps[:2] > EARLY_JUMP_DB).any())):
+        return True
+    if periodicity >= VERY_CLEAR:
+        return False
+    around = torch.full((2 + max(len(level), ODD[-1]) + 2,), HEARD_DB, dtype=level.dtype)
+    around[2 : 2 + len(level)] = level
+    holes = 0
+    for order in ODD:
+        above = around[order + 2 : order + 4].max()
+        below = around[order - 1 : order + 1].max() if order > 1 else above
+        holes += bool(torch.minimum(above, below) - around[order + 1] > HOLE_DB)
+    return holes >= N_HOLES
+
+
+def _is_stroke(energy: Tensor, f0: Tensor, config: HarmonicConfig) -> bool:
+    """Return whether the sound is short and its pitch moves."""
+    frames = int((energy.cumsum(0) < 0.9 * energy.sum()).sum()) + 1
+    if frames * config.hop_length / config.sample_rate >= STROKE_SECONDS:
+        return False
+    weights, semitones = energy / energy.sum(), 12 * f0[: len(energy)].log2()
+    mean = (weights * semitones).sum()
+    return float((weights * (semitones - mean).square()).sum().sqrt()) >= STROKE_SEMITONES

@@ -1,0 +1,159 @@
+"""The rows of the harmonic image: partials above noise, decibels below the loudest row."""
+
+import math
+from itertools import pairwise
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+from torch.nn.functional import pad
+
+from intertone.config import Settings
+from intertone.harmonic.noise import NoiseBands
+
+HOP_SECONDS = (0.005, 0.02)
+"""From one frame to the next, at least and at most: what is averaged over time is counted in frames of about 10 ms."""
+
+LOWEST = 27.5
+"""Hz of the lowest note whose partials reach ``f_max``: A0."""
+
+LOUDEST = 1.2
+"""Feature beyond which nothing is played: a fifth of ``top_db`` above the loudest row."""
+
+
+SILENCE = 1e-6
+"""The least reference, so that a silent sound has features too."""
+
+
+class HarmonicConfig(Settings):
+    """Rows for partials and for noise, in decibels below the sound's loudest row."""
+
+    kind: Literal["harmonic"] = "harmonic"
+    sample_rate: int = Field(44100, ge=8000, le=192_000, description="in Hz")
+    hop_length: int = Field(441, ge=16, description="samples from one frame to the next; 441 at 44.1 kHz are 10 ms")
+    n_harmonics: int = Field(64, ge=8, description="partials that have a row of their own")
+    n_groups: int = Field(32, ge=1, description="rows of the partials above, that widen geometrically")
+    n_noise: int = Field(32, ge=8, description="bands of noise, equally wide in mel")
+    f_max: float = Field(20000.0, gt=1000, description="nothing above is measured or played, Hz")
+    top_db: float = Field(100.0, gt=0, le=200, description="depth of the floor below the loudest row, dB")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.f_max < self.sample_rate / 2:
+            raise ValueError(f"f_max must be below half of sample_rate={self.sample_rate}, got {self.f_max:g}")
+        shortest, longest = (round(seconds * self.sample_rate) for seconds in HOP_SECONDS)
+        if not shortest <= self.hop_length <= longest:
+            raise ValueError(f"hop_length must be 5 to 20 ms, {shortest} to {longest}, got {self.hop_length}")
+        NoiseBands(self.sample_rate, self.hop_length, self.n_noise, self.f_max)  # refuses bands without a bin
+        return self
+
+    @property
+    def n_features(self) -> int:
+        """Rows that the network sees."""
+        return self.n_harmonics + self.n_groups + self.n_noise
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """First partial of each row, and one more: row ``r`` holds the partials ``edges[r] … edges[r + 1] − 1``."""
+        highest = max(math.floor(self.f_max / LOWEST), self.n_harmonics + self.n_groups)
+        first = self.n_harmonics + 1
+        ratio = ((highest + 1) / first) ** (1 / self.n_groups)
+        edges = [round(first * ratio**group) for group in range(self.n_groups + 1)]
+        for index in range(1, len(edges)):
+            edges[index] = max(edges[index], edges[index - 1] + 1)
+        return (*range(1, first), *edges)
+
+
+class ImageRows:
+    """Amplitudes ⇄ features, and what can be said of an image row by row.
+
+    Args:
+        config: The rows.
+    """
+
+    def __init__(self, config: HarmonicConfig) -> None:
+        self.config = config
+        self.n_partial_rows = config.n_harmonics + config.n_groups
+        widths = torch.tensor([after - before for before, after in pairwise(config.edges)])
+        self.row_of = torch.repeat_interleave(torch.arange(self.n_partial_rows), widths)
+        """Row of each partial."""
+
+    def partial_rows(self, levels: Tensor) -> Tensor:
+        """Return the amplitude of each row, root mean square over its partials.
+
+        Args:
+            levels: Amplitude of each partial, linear, from the first on, ``(channels, n_partials, n_frames)``.
+
+        Returns:
+            ``(channels, n_partial_rows, n_frames)``. Rows above the highest partial hold the geometric mean of the
+            last four that have one.
+        """
+        edges, count = self.config.edges, levels.shape[1]
+        n_rows = int(self.row_of[count - 1]) + 1
+        rows = levels.new_empty(len(levels), self.n_partial_rows, levels.shape[-1])
+        for row in range(n_rows):
+            rows[:, row] = levels[:, edges[row] - 1 : min(edges[row + 1] - 1, count)].square().mean(1).sqrt()
+        if n_rows < self.n_partial_rows:
+            rows[:, n_rows:] = rows[:, max(0, n_rows - 4) : n_rows].clamp_min(1e-9).log().mean(1, keepdim=True).exp()
+        return rows
+
+    def detail(self, levels: Tensor, rows: Tensor) -> Tensor:
+        """Return how much louder than its row each partial is over the whole sound.
+
+        Args:
+            levels: As for ``partial_rows``.
+            rows: From ``partial_rows``.
+
+        Returns:
+            dB, −60…20, ``(channels, n_partials)``; 0 for partials that have a row of their own.
+        """
+        count, own = levels.shape[1], self.config.n_harmonics
+        row = rows[:, self.row_of[:count]].square().mean(-1)
+        detail = 10 * torch.log10((levels.square().mean(-1) + 1e-20) / (row + 1e-20))
+        detail[:, :own] = 0
+        return detail.clamp(-60, 20)
+
+    def to_features(self, amplitude: Tensor, reference: float) -> Tensor:
+        """Return amplitudes as features, ``1 + 20·log10(amplitude / reference) / top_db``.
+
+        Args:
+            amplitude: Linear, ≥ 0, any shape.
+            reference: Amplitude of feature 1, > 0.
+
+        Returns:
+            Of the same shape, in [0, 1]: what is louder than the reference is cut, 0 is ``top_db`` below it or less.
+        """
+        return (1 + 20 * torch.log10(amplitude.clamp_min(1e-12) / reference) / self.config.top_db).clamp(0, 1)
+
+    def to_amplitudes(self, features: Tensor, reference: float) -> Tensor:
+        """Return features as amplitudes: the way back from ``to_features``.
+
+        Args:
+            features: Any shape; cut to 0…1.2.
+            reference: Amplitude of feature 1.
+
+        Returns:
+            Linear, of the same shape; feature 0 is silence.
+        """
+        shown = features.clamp(0, LOUDEST)
+        return torch.where(shown > 0, reference * 10 ** ((shown - 1) * self.config.top_db / 20), 0)
+
+    def level(self, image: Tensor) -> Tensor:
+        """Return the level of all partials and bands together, the sum of their powers.
+
+        Args:
+            image: ``(channels, n_features, n_frames)``.
+
+        Returns:
+            In the scale of features, ``(channels, 1, n_frames)``; above 1 where several rows are loud.
+        """
+        decibels = (image - 1) * self.config.top_db
+        return 1 + 10 * torch.log10((10 ** (decibels / 10)).sum(1, keepdim=True)) / self.config.top_db
+
+
+def loudest(body: Tensor, length: int) -> float:
+    """Return the amplitude of a sinusoid as loud as the loudest stretch of ``length`` samples, over all channels."""
+    length = min(length, body.shape[-1])
+    total = pad(body.double().square().cumsum(-1), (1, 0))
+    return max(math.sqrt(2 * float((total[:, length:] - total[:, :-length]).max()) / length), SILENCE)

@@ -1,0 +1,134 @@
+"""What the harmonic image does not show of a sound, and what lies between several."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from intertone.harmonic.onset import shortest_rise
+from intertone.harmonic.tuning import stretched
+
+
+@dataclass(frozen=True)
+class Residual:
+    """The noise of a sound itself.
+
+    Attributes:
+        sound: From the onset on, ``(channels, samples)``.
+        before: What lies before the onset, ``(channels, samples)``.
+        powers: Mean squares of its bands, ``(channels, n_noise, n_frames)``.
+        share: How much of it is used in each frame, 0…1, ``(n_frames,)``.
+        f0: Of the sound, Hz, ``(n_frames,)``, float64: what is left of its partials in the noise goes along with them.
+    """
+
+    sound: Tensor
+    before: Tensor
+    powers: Tensor
+    share: Tensor
+    f0: Tensor
+
+
+@dataclass(frozen=True)
+class HarmonicSound:
+    """Where the partials and the noise of one sound lie; how loud they are says the image.
+
+    Frames are counted from the onset on.
+
+    Attributes:
+        samples: Length of the sound.
+        onset: Where the first frame lies, samples.
+        reference: Amplitude of feature 1.
+        f0: Hz, ``(n_frames,)``, float64.
+        inharmonicity: B of ``f_k = k · f0 · √(1 + B·k²)``.
+        phase: Of each partial, turns, beyond ``k·√(1 + B·k²)`` times the turns of f0, unwrapped in time,
+            ``(channels, n_partials, n_frames)``.
+        detail: Level of each partial beyond its row's, dB, ``(channels, n_partials)``.
+        noise: The sounds' own noise.
+        power: Mean square of each partial, ``(channels, n_partials)``: in which channel it is heard; None if in all.
+        rise: When the partials reach each sixteenth of their level; see ``find_ramp``.
+        fall: The same before the end, as if time went back.
+        swell: What all levels are multiplied by, ``(n_frames,)``: sounds of different references in turn; None is 1.
+        flicker: What each partial's level is multiplied by, ``(channels, n_partials, n_frames)``; None where the image
+            says it all.
+        wander: Phase beyond ``phase``, turns, of the same shape; None where ``phase`` says it all.
+        steadiness: How little of both is noise, 0…1, of the same shape.
+        level: Root mean square that the sound is brought to; None leaves it as the image says.
+        periodicity: Share of the energy that repeats after a period, 0…1; 1 where f0 was given.
+        ratios: Where the partial of each row lies, in f0, ``(n_partials,)``, float64, where partials are free; NaN in
+            rows without one. None where all partials are harmonics.
+    """
+
+    samples: int
+    onset: int
+    reference: float
+    f0: Tensor
+    inharmonicity: float
+    phase: Tensor
+    detail: Tensor
+    noise: tuple[Residual, ...]
+    power: Tensor | None = None
+    rise: Tensor = field(default_factory=shortest_rise)
+    fall: Tensor = field(default_factory=shortest_rise)
+    swell: Tensor | None = None
+    flicker: Tensor | None = None
+    wander: Tensor | None = None
+    steadiness: Tensor | None = None
+    periodicity: float = 1.0
+    ratios: Tensor | None = None
+    level: float | None = None
+
+    def multiples(self, count: int) -> Tensor:
+        """Return the frequencies of the first partials in f0, ``(count,)``, float64."""
+        harmonics = stretched(count, self.inharmonicity)
+        if self.ratios is None:
+            return harmonics
+        known = self.ratios[:count]
+        return torch.cat([torch.where(known.isnan(), harmonics[: len(known)], known), harmonics[len(known) :]])
+
+    @property
+    def pitch(self) -> float:
+        """MIDI number of the median f0."""
+        return 69 + 12 * math.log2(float(self.f0.median()) / 440)
+
+
+@dataclass(frozen=True)
+class HarmonicContext:
+    """What the network does not see of a batch of sounds, and what the way back needs.
+
+    Attributes:
+        tracks: One for each sound.
+        leading: Axes of the audio before its samples.
+        edited: Whether the code that this goes with is another than the sounds' own.
+    """
+
+    tracks: tuple[HarmonicSound, ...]
+    leading: tuple[int, ...]
+    edited: bool = False
+
+    @property
+    def conditions(self) -> Tensor:
+        """What the network is told of each channel of each sound: MIDI number, and velocity unknown."""
+        channels = len(self.tracks[0].phase)
+        rows = [[track.pitch, math.nan] for track in self.tracks for _ in range(channels)]
+        return torch.tensor(rows, dtype=torch.float32)
+
+    def as_edited(self) -> "HarmonicContext":
+        """Return this context for a code that was changed: nothing of the sounds' own noise is used."""
+        return replace(self, tracks=tuple(replace(track, noise=()) for track in self.tracks), edited=True)
+
+
+def residual_correlation(noises: Sequence[Residual]) -> Tensor:
+    """Return how far noises are the same, ``(n, n)``, float64: their correlation, 0…1; 1 with itself.
+
+    Example:
+        >>> frames = torch.ones(3)
+        >>> noises = [Residual(sound, sound, frames, frames, frames) for sound in torch.eye(3)[[0, 1, 1]][:, None]]
+        >>> residual_correlation(noises).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 1.0, 1.0]]
+    """
+    length = min(noise.sound.shape[-1] for noise in noises)
+    rows = torch.stack([noise.sound[:, :length].flatten() for noise in noises]).double()
+    rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return (rows @ rows.T).clamp(0, 1).fill_diagonal_(1)

@@ -1,0 +1,61 @@
+"""How an image of partials and noise changes when the note moves and its formants do not, or only half."""
+
+import torch
+from torch import Tensor, nn
+
+PARTIALS_STAY, NOISE_MOVES = 0.4, 0.5
+"""How much a young model leaves partials where they were, and moves noise: near the best on notes that train."""
+
+
+class RowShift(nn.Module):
+    """Moves the rows of images by the interval between two pitches.
+
+    An image's rows of partials follow the pitch: left as they are, formants move with it. Read at other rows, they stay
+    where they were. Rows of noise lie at frequencies: left as they are, noise stays; read at other rows, it moves.
+    Most instruments lie between: ``part`` says how much of this difference is a good beginning, row by row.
+
+    Args:
+        octaves: Where the rows of partials lie, log2 of their order, and those of noise, log2 of Hz; both rising.
+
+    Example:
+        >>> mover = RowShift((torch.tensor([1.0, 2.0, 4.0, 8.0]).log2(), torch.tensor([500.0, 1000.0]).log2()))
+        >>> image = torch.tensor([[[1.0], [0.8], [0.6], [0.4], [0.1], [0.3]]])
+        >>> mover(image, torch.tensor([1.0]))[0, :, 0]  # an octave up
+        tensor([0.8000, 0.6000, 0.4000, 0.4000, 0.1000, 0.1000])
+    """
+
+    def __init__(self, octaves: tuple[Tensor, Tensor]) -> None:
+        super().__init__()
+        self.n_partials = len(octaves[0])
+        self.register_buffer("octaves", torch.cat(octaves).float(), persistent=False)
+        self.octaves: Tensor
+        shares = [
+            torch.full((len(rows),), share) for rows, share in zip(octaves, (PARTIALS_STAY, NOISE_MOVES), strict=True)
+        ]
+        self.part = torch.cat(shares)
+
+    def forward(self, image: Tensor, interval: Tensor) -> Tensor:
+        """Return an image whose partials stay at their frequencies and whose noise does not.
+
+        Args:
+            image: ``(batch, n_features, n_frames)``.
+            interval: Octaves from the image's pitch to the wanted one, ``(batch,)``.
+
+        Returns:
+            Of the same shape; rows beyond the outermost are as these.
+        """
+        partials, noise = self.octaves.split((self.n_partials, len(self.octaves) - self.n_partials))
+        pieces = [
+            _read(image[:, : self.n_partials], partials, interval),
+            _read(image[:, self.n_partials :], noise, -interval),
+        ]
+        return torch.cat(pieces, 1)
+
+
+def _read(rows: Tensor, octaves: Tensor, shift: Tensor) -> Tensor:
+    """Return rows read at ``octaves + shift``, between two linearly."""
+    wanted = (octaves + shift[:, None]).clamp(float(octaves[0]), float(octaves[-1]))
+    after = torch.searchsorted(octaves, wanted.contiguous()).clamp(1, len(octaves) - 1)
+    share = ((wanted - octaves[after - 1]) / (octaves[after] - octaves[after - 1])).to(rows.dtype)
+    index = after[:, :, None].expand(-1, -1, rows.shape[-1])
+    return torch.lerp(rows.gather(1, index - 1), rows.gather(1, index), share[:, :, None])

@@ -1,0 +1,370 @@
+"""Spectrograms that fuse whatever sounds there are: no pitch is needed, and every sound's own phase is kept."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from intertone.curve import weights_over_time
+from intertone.errors import InputError
+from intertone.harmonic.morph.landmark import Alignment
+from intertone.harmonic.onset import find_onset
+from intertone.harmonic.rows import loudest
+from intertone.phase import PhaseConfig
+from intertone.stft import SpectrogramConfig, istft, stft
+
+WINDOW_SECONDS = 0.0464
+"""Length of the window: 2048 samples at 44.1 kHz."""
+
+TOP_DB = 120.0
+"""Depth of the floor below the sound's loudest cell."""
+
+LOUDEST = 1.2
+"""Feature beyond which nothing is played."""
+
+REACH_DB = 60.0
+"""Where a sound is weaker than the strongest by more than this, only its nearness to its end counts further."""
+
+LATENESS = 8
+"""Power of a sound's weight with which the rest of the difference comes: half of it at a weight of 0.92."""
+
+LOUDEST_SECONDS, MOST_GAIN = 0.1, 16.0
+"""Stretch whose level is interpolated, and what a mixture is made louder by at most to reach it."""
+
+SILENCE = 1e-10
+"""The least reference, so that a silent sound has features too."""
+
+
+@dataclass(frozen=True)
+class CrossContext:
+    """What the features do not say: the sounds, whose phases are used.
+
+    Attributes:
+        sounds: Of one time, ``(batch, channels, samples)`` each.
+        references: Magnitude of feature 1, of each sound, ``(batch,)``.
+        onsets: Of each sound, samples, one for each item of the batch.
+        weights: How much each sound counts, ``(n_sounds, 1)`` or ``(n_sounds, n_frames)``.
+        leading: Axes of the audio before its samples.
+        edited: Whether the code that this goes with is another than the sounds' own.
+    """
+
+    sounds: tuple[Tensor, ...]
+    references: tuple[Tensor, ...]
+    onsets: tuple[tuple[int, ...], ...]
+    weights: Tensor
+    leading: tuple[int, ...]
+    edited: bool = False
+
+    @property
+    def conditions(self) -> None:
+        """A spectrogram tells the network nothing beside itself."""
+        return None
+
+    def as_edited(self) -> "CrossContext":
+        """Return this context for a code that was changed; the phase is the sounds' all the same."""
+        return replace(self, edited=True)
+
+
+class CrossSynthesis:
+    """``analyse`` and ``synthesise`` of spectrograms in decibels, for sounds without one pitch; no network knows it.
+
+    A mixture has in every cell the interpolated level, and the phase of the sounds' weighted sum: at an end that is the
+    sound itself, between them the phase of whatever is strong there, so that attacks stay attacks.
+
+    Args:
+        sample_rate: Hz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        n_fft = 2 ** round(math.log2(WINDOW_SECONDS * sample_rate))
+        self.config = SpectrogramConfig(sample_rate=sample_rate, n_fft=n_fft, hop_length=n_fft // 4)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.config.sample_rate
+
+    @property
+    def n_features(self) -> int:
+        """Rows, one for each frequency."""
+        return self.config.n_bins
+
+    @property
+    def parts(self) -> Mapping[str, slice]:
+        """Names of groups of feature rows that may be mixed by ratios of their own."""
+        return {"spectrum": slice(0, self.n_features)}
+
+    @property
+    def feature_range_db(self) -> float:
+        """Decibels between features 0 and 1."""
+        return TOP_DB
+
+    @property
+    def octaves(self) -> None:
+        """Where rows of partials and rows of noise lie: there are none."""
+        return None
+
+    @property
+    def bends_time(self) -> bool:
+        """Whether ``align`` takes sounds of different lengths."""
+        return True
+
+    def facts(self) -> dict[str, float | int | str]:
+        """Return what a person would want to know, by name."""
+        return {"representation": "fused", "n_fft": self.config.n_fft, "hop_length": self.config.hop_length}
+
+    def n_frames(self, samples: int) -> int:
+        """Return the number of feature columns of a sound of ``samples``."""
+        return self.config.n_frames(samples)
+
+    def samples(self, n_frames: int) -> int:
+        """Return the length of the longest sound that has ``n_frames`` columns."""
+        return (n_frames - 1) * self.config.hop_length
+
+    def analyse(self, audio: Tensor) -> tuple[Tensor, CrossContext]:
+        """Turn sounds into features, ``1 + dB / 120`` with the sound's loudest cell at 1, and their context.
+
+        Args:
+            audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
+
+        Returns:
+            ``(features, context)``; features ``(batch · channels, n_features, n_frames)`` in [0, 1].
+
+        Raises:
+            ValueError: If ``audio`` has more than three axes, or no sample.
+
+        Example:
+            >>> features, context = CrossSynthesis(44100).analyse(torch.randn(2, 44100))
+            >>> features.shape, float(features.max())
+            (torch.Size([2, 1025, 88]), 1.0)
+        """
+        if not 1 <= audio.ndim <= 3 or not audio.numel():
+            raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
+        sounds = audio.detach().cpu().float().reshape(*(1,) * (3 - audio.ndim), *audio.shape)
+        onsets = tuple(find_onset(sound, self.sample_rate) for sound in sounds)
+        features, reference = self._show(sounds)
+        context = CrossContext((sounds,), (reference,), (onsets,), torch.ones(1, 1), tuple(audio.shape[:-1]))
+        return features, context
+
+    def synthesise(
+        self,
+        features: Tensor,
+        context: CrossContext,
+        *,
+        phase: PhaseConfig | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Turn features back into sounds.
+
+        The loudest tenth of a second of a mixture is as loud as is between those of the sounds, in decibels; where the
+        weights change over time, the loudest cell.
+
+        Args:
+            features: ``(batch · channels, n_features, >= n_frames)``; columns beyond the sound are padding.
+            context: From ``analyse`` or ``mix_contexts``.
+            phase: Not used: it is always the sounds'.
+            generator: Not used.
+
+        Returns:
+            Audio, ``(*leading, samples)``.
+
+        Example:
+            >>> audio, representation = torch.randn(44100), CrossSynthesis(44100)
+            >>> again = representation.synthesise(*representation.analyse(audio))
+            >>> bool((again - audio).abs().max() < 1e-4)
+            True
+        """
+        samples = context.sounds[0].shape[-1]
+        n_frames = self.n_frames(samples)
+        weights = weights_over_time(context.weights, n_frames).float()
+        level = torch.zeros(len(context.references[0]), n_frames)
+        direction = torch.zeros((), dtype=torch.complex64)
+        for sound, reference, row in zip(context.sounds, context.references, weights, strict=True):
+            level = level + row * reference.log()[:, None]
+            if bool(row.any()):
+                direction = direction + row * stft(sound / reference[:, None, None], self.config)
+        shown = (
+            features.detach().cpu().float()[..., :n_frames].clamp(0, LOUDEST).unflatten(0, context.sounds[0].shape[:2])
+        )
+        magnitude = torch.where(shown > 0, 10 ** ((shown - 1) * TOP_DB / 20), 0) * level.exp()[:, None, None]
+        sound = istft(torch.polar(magnitude, direction.angle()), self.config, length=samples)
+        if len(context.sounds) > 1 and bool((weights == weights[:, :1]).all()):
+            sound = self._levelled(sound, context, weights[:, 0])
+        return sound.reshape(*context.leading, -1)
+
+    def settle(self, features: Tensor, context: CrossContext) -> tuple[Tensor, CrossContext]:
+        """Return both as they are."""
+        return features, context
+
+    def span(
+        self,
+        images: Sequence[tuple[Tensor, CrossContext]],
+        weights: Tensor,
+        *,
+        alignment: Alignment = "envelope",
+        hold_seconds: float | None = None,
+    ) -> tuple[float, float]:
+        """Return where the first column of a mixture lies, which is its start, and its end, seconds.
+
+        Args:
+            images: As for ``align``.
+            weights: As for ``align``, ``(n_sounds,)``.
+            alignment: As for ``align``.
+            hold_seconds: None.
+
+        Returns:
+            ``(first, end)``.
+        """
+        return 0.0, self._moves(images, weights, alignment)[1] / self.sample_rate
+
+    def align(
+        self,
+        images: Sequence[tuple[Tensor, CrossContext]],
+        weights: Tensor,
+        *,
+        ratios: Mapping[str, Tensor] | None = None,
+        alignment: Alignment = "envelope",
+        hold_seconds: float | None = None,
+    ) -> list[tuple[Tensor, CrossContext]]:
+        """Lay onset on onset, and complete shorter sounds with silence.
+
+        Args:
+            images: Features and context of each, from ``analyse``; equal batches and channels.
+            weights: How much each sound counts, ``(n_sounds,)`` or ``(n_sounds, n_frames)``: the common onset lies
+                between theirs.
+            ratios: Weights of single attributes; here ``envelope`` says where the common onset lies.
+            alignment: ``none`` leaves the sounds where they are; time is not bent.
+            hold_seconds: None.
+
+        Returns:
+            Features and context of each, of equal length.
+
+        Raises:
+            InputError: If the sounds shall be held.
+        """
+        if hold_seconds is not None:
+            raise InputError("a sound that is held must have one pitch, got one that has not")
+        moves, longest = self._moves(images, (ratios or {}).get("envelope", weights), alignment)
+        sounds = [context.sounds[0] for _, context in images]
+        aligned = []
+        for (features, context), sound, move in zip(images, sounds, moves.tolist(), strict=True):
+            if any(move) or sound.shape[-1] != longest:
+                sound = torch.stack([_moved(one, by, longest) for one, by in zip(sound, move, strict=True)])
+                features, _ = self._show(sound, context.references[0])
+            aligned.append((features, replace(context, sounds=(sound,), edited=True)))
+        return aligned
+
+    def move(
+        self,
+        images: Sequence[tuple[Tensor, CrossContext]],
+        context: CrossContext,
+        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
+        *,
+        share: float = 1.0,
+    ) -> Sequence[tuple[Tensor, CrossContext]]:
+        """Return the sounds as they are: a spectrogram stays at its pitch."""
+        return images
+
+    def mix_features(
+        self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """Return the features between some.
+
+        Decibels are interpolated, but a cell in which one sound is silent does not fall silent at once: of what a sound
+        is weaker there than the strongest, what exceeds 60 dB counts with the eighth power of its weight.
+
+        Args:
+            features: Of equally shaped sounds.
+            weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``.
+            ratios: Not used: there is one part only.
+
+        Returns:
+            Features of the same shape.
+
+        Example:
+            >>> loud, soft = torch.ones(1, 1, 1), torch.zeros(1, 1, 1)  # 120 dB apart
+            >>> [
+            ...     round(120 * float(CrossSynthesis(44100).mix_features([loud, soft], torch.tensor([1 - mix, mix]))))
+            ...     for mix in (0, 0.1, 0.5, 0.9, 1)
+            ... ]
+            [120, 114, 90, 40, 0]
+        """
+        rows = weights_over_time(weights, features[0].shape[-1])
+        top = torch.stack(list(features)).amax(0)
+        mixed, reach = top, REACH_DB / TOP_DB
+        for row, image in zip(rows, features, strict=True):
+            gap = top - image
+            late = row.clamp(0, 1) ** LATENESS
+            mixed = mixed - row.to(gap) * gap.clamp_max(reach) - late.to(gap) * (gap - reach).clamp_min(0)
+        return mixed.clamp(0, LOUDEST)
+
+    def mix_contexts(
+        self,
+        contexts: Sequence[CrossContext],
+        weights: Tensor,
+        *,
+        pitch: Tensor | None = None,
+        median_hz: float | None = None,
+    ) -> CrossContext:
+        """Return the context of a mixture of aligned sounds.
+
+        Args:
+            contexts: From ``align``.
+            weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
+            pitch: Not used.
+            median_hz: None.
+
+        Returns:
+            A context that counts as edited.
+
+        Raises:
+            InputError: If a pitch is asked for.
+        """
+        if median_hz is not None:
+            raise InputError(f"sounds must each have one pitch to be moved to {median_hz:.1f} Hz, got one that has not")
+        return replace(
+            contexts[0],
+            sounds=tuple(context.sounds[0] for context in contexts),
+            references=tuple(context.references[0] for context in contexts),
+            onsets=tuple(context.onsets[0] for context in contexts),
+            weights=weights[:, None] if weights.ndim == 1 else weights,
+            edited=True,
+        )
+
+    def _levelled(self, sounds: Tensor, context: CrossContext, weights: Tensor) -> Tensor:
+        """Return sounds whose loudest tenth of a second is as loud as is between the sources'."""
+        length = round(LOUDEST_SECONDS * self.sample_rate)
+        levelled = []
+        for item, sound in enumerate(sounds):
+            levels = [math.log(loudest(source[item], length)) for source in context.sounds]
+            wanted = sum(share * level for share, level in zip(weights.tolist(), levels, strict=True))
+            levelled.append(sound * min(math.exp(wanted) / loudest(sound, length), MOST_GAIN))
+        return torch.stack(levelled)
+
+    def _moves(
+        self, images: Sequence[tuple[Tensor, CrossContext]], weights: Tensor, alignment: Alignment
+    ) -> tuple[Tensor, int]:
+        """Return by how many samples each sound is moved, ``(n_sounds, batch)``, and where the last of them ends."""
+        shares = weights.double().reshape(len(images), -1).mean(1)
+        onsets = torch.tensor([context.onsets[0] for _, context in images], dtype=torch.float64)
+        common = (shares @ onsets).round().clamp_min(0)
+        moves = (common - onsets).int() if alignment != "none" else torch.zeros(onsets.shape, dtype=torch.int32)
+        ends = [context.sounds[0].shape[-1] + int(move.max()) for (_, context), move in zip(images, moves, strict=True)]
+        return moves, max(ends)
+
+    def _show(self, sounds: Tensor, reference: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the features of ``(batch, channels, samples)`` and the reference of each sound."""
+        magnitude = stft(sounds, self.config).abs()
+        if reference is None:
+            reference = magnitude.amax((1, 2, 3)).clamp_min(SILENCE)
+        decibels = 20 * torch.log10((magnitude / reference[:, None, None, None]).clamp_min(1e-12))
+        return (1 + decibels / TOP_DB).clamp(0, 1).flatten(0, 1), reference
+
+
+def _moved(sound: Tensor, by: int, samples: int) -> Tensor:
+    """Return ``(channels, any)`` later by so many samples, earlier if negative, cut or completed with silence."""
+    moved = pad(sound[:, max(0, -by) :], (max(0, by), 0))
+    return pad(moved, (0, max(0, samples - moved.shape[-1])))[:, :samples]

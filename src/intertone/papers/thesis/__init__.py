@@ -1,0 +1,1 @@
+"""The 2023 thesis: its experiments, its published table and its page."""

@@ -1,0 +1,244 @@
+"""The pictures of the thesis's page, from results."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from intertone.audio import save_audio
+from intertone.codec import Codec
+from intertone.evaluate.reconstruction import ESTIMATED, seeded
+from intertone.experiments.figures import mean
+from intertone.experiments.store import Result
+from intertone.files import disk_errors, replacing
+from intertone.morphing import morph_steps
+from intertone.papers.thesis.experiment import Laboratory
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEFT = ("default", "seed-1", "seed-2", "sgd", "rate-1e-5", "rate-1e-6", "rate-1e-7")
+RIGHT = ("default", "depth-3", "depth-5", "depth-8", "square-strides", "code-256", "code-8192", "relu", "slices")
+HEARD = {"default": "default, {steps} steps", "log-mel": "log-mel", "slices": "slices"}
+"""Experiments of which a note is kept for eye and ear."""
+
+MIDDLE = 60
+"""The note and the pair nearest to this MIDI number are kept."""
+
+MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def draw_all(folder: Path, results: Mapping[str, Result], anchors: Mapping[str, Result], codes: Result) -> None:
+    """Write all pictures that need results alone: curves, figures, map, moves.
+
+    Args:
+        folder: Where they go; it exists.
+        results: From ``run_all``.
+        anchors: From ``judge_anchors``.
+        codes: From ``study_codes``.
+    """
+    save_figure(_learning(results), folder / "learning.png")
+    save_figure(_comparison(results, anchors), folder / "reconstruction.png")
+    save_figure(_map(codes["map"]), folder / "map.png")
+    save_figure(_moves(codes["moves"]), folder / "moves.png")
+
+
+def save_sounds(laboratory: Laboratory, results: Mapping[str, Result], sounds: Path, pictures: Path) -> None:
+    """Write a held-out note as some experiments give it back, and a row of morphs, with their spectrograms.
+
+    Args:
+        laboratory: Notes, folder and budget.
+        results: From ``run_all``.
+        sounds: Folder for the sounds; it exists.
+        pictures: Folder for the pictures; it exists.
+    """
+    notes, seed = laboratory.notes, laboratory.budget.seed
+    row = min(laboratory.rows(notes), key=lambda row: abs(int(notes.pitch[row]) - MIDDLE))
+    audio = notes.audio([row])
+    given_back = {"the note": audio[0]}
+    for name, title in HEARD.items():
+        if name in results and not results[name]["stopped"]:
+            codec = Codec.load(laboratory.folder / "runs" / name / "best")
+            steps = results[name]["curve"][-1]["step"]
+            given_back[title.format(steps=steps)] = _give_back(codec, audio, seed)
+    shipped = Codec.load("thesis")
+    given_back["shipped codec"] = _give_back(shipped, audio, seed)
+    _write(given_back, sounds, "note", notes.sample_rate)
+    save_figure(_spectrograms(given_back, shipped), pictures / "note.png")
+    pairs = laboratory.pairs()
+    if len(pairs):
+        a, b = notes.audio(min(pairs, key=lambda pair: abs(int(notes.pitch[pair[0]]) - MIDDLE)))
+        steps = morph_steps(shipped, a, b, mixes=MIXES, phase=ESTIMATED, generator=seeded(seed))
+        row_of_morphs = {f"mix {mix:g}": sound for mix, sound in zip(MIXES, steps, strict=True)}
+        _write(row_of_morphs, sounds, "morph", notes.sample_rate)
+        save_figure(_spectrograms(row_of_morphs, shipped), pictures / "morph.png")
+
+
+def _give_back(codec: Codec, audio: Tensor, seed: int) -> Tensor:
+    return codec.reconstruct(audio, phase=ESTIMATED, generator=seeded(seed))[0, : audio.shape[-1]]
+
+
+def _write(given: Mapping[str, Tensor], folder: Path, kind: str, sample_rate: int) -> None:
+    for title, audio in given.items():
+        name = "".join(letter if letter.isalnum() else "-" for letter in title)
+        loudest = float(audio.abs().max().clamp_min(1))
+        save_audio(folder / f"{kind}-{name}.wav", audio / loudest, sample_rate=sample_rate)
+
+
+def _spectrograms(sounds: Mapping[str, Tensor], codec: Codec) -> "Figure":
+    """Draw sounds as a codec's network sees them, side by side."""
+    representation, range_db = codec.representation, codec.representation.feature_range_db
+    figure = figure_of(2.1 * len(sounds) + 0.6, 2.6)
+    panels = figure.subplots(1, len(sounds), squeeze=False, sharey=True)[0]
+    for axes, (title, audio) in zip(panels, sounds.items(), strict=True):
+        features = representation.analyse(audio)[0][0]
+        extent = (0, len(audio) / codec.sample_rate, 0, codec.sample_rate / 2000)
+        image = axes.imshow(
+            range_db * (features.numpy() - 1),
+            origin="lower",
+            aspect="auto",
+            extent=extent,
+            vmin=-range_db,
+            vmax=0,
+            cmap="magma",
+        )
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel("seconds", fontsize=8)
+    panels[0].set_ylabel("kHz")
+    figure.colorbar(image, ax=panels[-1], label="dB")
+    return figure
+
+
+def _learning(results: Mapping[str, Result]) -> "Figure":
+    figure = figure_of(10, 4.8)
+    panels = figure.subplots(1, 2)
+    titles = ("training error: learning rate and optimiser", "validation error: network and input")
+    for axes, names, key, title in zip(panels, (LEFT, RIGHT), ("training", "curve"), titles, strict=True):
+        for place, name in enumerate(name for name in names if name in results and results[name]["curve"]):
+            points, top_db = results[name][key], results[name]["settings"]["representation"]["top_db"]
+            steps, errors = [point["step"] for point in points], [top_db * math.sqrt(point["loss"]) for point in points]
+            shade = {"color": "black", "alpha": 1.0 if name == "default" else 0.4} if _is_default(name) else {}
+            style = {"linestyle": ("-", "--")[place // 7 % 2], **shade}
+            axes.plot(steps, errors, label=results[name]["title"], linewidth=1.6, **style)
+        axes.set_yscale("log")
+        axes.set_yticks([8, 10, 15, 20, 30, 50], ["8", "10", "15", "20", "30", "50"])
+        axes.minorticks_off()
+        axes.set_xlabel("optimiser steps")
+        axes.set_ylabel("dB RMSE over all cells")
+        axes.set_title(title, fontsize=10)
+        axes.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def _comparison(results: Mapping[str, Result], anchors: Mapping[str, Result]) -> "Figure":
+    shown = {name: result for name, result in results.items() if result.get("figures")}
+    figure = figure_of(8, 1.8 + 0.26 * len(shown))
+    axes = figure.subplots()
+    titles = [result["title"] for result in shown.values()]
+    for offset, key, colour in ((-0.17, "log_mel_kept", "tab:blue"), (0.17, "log_mel_estimated", "tab:orange")):
+        errors = [mean(result["figures"][key]) or 0.0 for result in shown.values()]
+        label = key.removeprefix("log_mel_") + " phase"
+        axes.barh([place + offset for place in range(len(errors))], errors, 0.34, color=colour, label=label)
+    seeds = [mean(result["figures"]["log_mel_estimated"]) or 0.0 for name, result in shown.items() if _is_default(name)]
+    if seeds:
+        axes.axvspan(min(seeds), max(seeds), color="0.85", zorder=0, label="spread of the seeds, estimated phase")
+    for style, anchor in zip(("-", "--", ":"), anchors.values(), strict=True):
+        error = mean(anchor["figures"]["log_mel_estimated"]) or 0.0
+        axes.axvline(error, color="tab:green", linestyle=style, label=anchor["title"])
+    axes.set_yticks(range(len(titles)), titles, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("log-mel error of held-out notes, dB")
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2, frameon=False)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    return figure
+
+
+def _map(maps: Mapping[str, Result]) -> "Figure":
+    from matplotlib import colormaps
+
+    figure = figure_of(10, 4.2 * len(maps))
+    grid = figure.subplots(len(maps), 2, squeeze=False)
+    for (by_family, by_pitch), (name, found) in zip(grid, maps.items(), strict=True):
+        across, up, families, pitches = zip(*found["points"], strict=True)
+        for place, family in enumerate(sorted(set(families))):
+            chosen = [index for index, own in enumerate(families) if own == family]
+            by_family.scatter(
+                [across[index] for index in chosen],
+                [up[index] for index in chosen],
+                s=14,
+                color=colormaps["tab10"](place % 10),
+                marker="os^v"[place // 10 % 4],
+                label=family,
+            )
+        by_family.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        known = [index for index, pitch in enumerate(pitches) if pitch >= 0]
+        dots = by_pitch.scatter(
+            [across[index] for index in known],
+            [up[index] for index in known],
+            s=14,
+            c=[pitches[index] for index in known],
+            cmap="viridis",
+        )
+        figure.colorbar(dots, ax=by_pitch, label="MIDI number")
+        for axes in (by_family, by_pitch):
+            axes.set_title(name, fontsize=10)
+            axes.set_xlabel(f"first axis, {100 * found['share'][0]:.0f} % of the variance")
+            axes.set_ylabel(f"second axis, {100 * found['share'][1]:.0f} %")
+    return figure
+
+
+def _moves(moves: Mapping[str, Sequence[Result]]) -> "Figure":
+    figure = figure_of(10, 2.6 * max(len(found) for found in moves.values()))
+    top = max(4 * move["hz"][1] / 1000 for found in moves.values() for move in found)
+    grid = figure.subplots(max(len(found) for found in moves.values()), len(moves), squeeze=False, sharex=True)
+    for column, (name, found) in zip(grid.T, moves.items(), strict=True):
+        for axes, move in zip(column, found, strict=False):
+            _draw_move(axes, move, top)
+            axes.set_title(f"{name}: number {move['number']} (channel {move['channel']})", fontsize=10)
+        column[-1].set_xlabel("kHz")
+    return figure
+
+
+def _draw_move(axes: "Axes", move: Result, top: float) -> None:
+    khz = np.arange(len(move["up"])) * move["bin_hz"] / 1000
+    shown = khz <= top
+    axes.axvspan(move["hz"][0] / 1000, move["hz"][1] / 1000, color="black", alpha=0.1, label="its own band")
+    for word, sign in (("up", "+"), ("down", "−")):
+        axes.plot(khz[shown], np.array(move[word])[shown], label=f"{sign}2 standard deviations", linewidth=1.4)
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_ylabel("dB")
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+
+
+def _is_default(name: str) -> bool:
+    return name == "default" or name.startswith("seed-")
+
+
+def figure_of(width: float, height: float) -> "Figure":
+    """Return an empty figure of so many inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG."""
+    with disk_errors(path), replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110, metadata={"Software": None})
+
+
+def make_folders(*folders: Path) -> None:
+    """Make folders that may exist."""
+    for folder in folders:
+        with disk_errors(folder):
+            folder.mkdir(exist_ok=True)

@@ -1,0 +1,227 @@
+"""The line through the candidates that costs least."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from intertone.audio import resample
+from intertone.errors import InputError
+from intertone.pitch.candidates import (
+    BANDS,
+    N_CANDIDATES,
+    OCTAVE_BIAS,
+    Array,
+    Band,
+    Candidates,
+    Frames,
+    find_candidates,
+    refine,
+)
+
+COMB_COST = 0.15
+"""Cost of a candidate between whose partials there is as much as on them."""
+
+JUMP_COST = 8.0
+"""Cost of a jump of an octave from one frame to the next in a steady sound."""
+
+LARGEST_JUMP = 1.5
+"""Octaves from which a jump costs no more."""
+
+FREE_STEP = 0.02
+"""Octaves of movement in 10 ms that cost nothing: vibrato and slides."""
+
+SWITCH_COST = 2.0
+"""Cost of a voice's beginning or end in a steady sound."""
+
+CHANGE_SECONDS = 0.03
+"""Time over which it is seen how much the sound changes."""
+
+CHANGE_WEIGHT = 2.5
+"""How much cheaper jumps and switches are where the sound changes."""
+
+CHEAPEST_CHANGE = 0.1
+"""Share of their cost that always remains."""
+
+LEVEL_EXPONENT = 0.3
+"""A frame's cost counts as its power to this exponent, relative to the loudest one around it."""
+
+LEVEL_SECONDS = 0.1
+"""What is around a frame, to either side."""
+
+VOICED = 0.5
+"""Periodicity from which a frame is rather voiced than not."""
+
+LEAST_PERIODICITY = 0.4
+"""Frames of less are not voiced, wherever the line goes."""
+
+SILENCE_DB, RANGE_DB = -100.0, 60.0
+"""Frames of less power relative to full scale, or so much quieter than the loudest one, are not voiced."""
+
+LEVEL_WINDOW = 0.02
+"""Seconds over which a frame's level is taken."""
+
+FRAME_SECONDS = 0.01
+"""What the costs of a frame are meant for; those of shorter frames count less."""
+
+F_LIMITS = (10.0, 7000.0)
+"""What may be searched, Hz."""
+
+IMPOSSIBLE = 1e9
+"""Cost of a candidate that is none."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PitchTrack:
+    """The f0 of a sound over time.
+
+    Attributes:
+        f0: Hz, ``(n_frames,)``, float64. Where any frame is voiced every frame has a positive one: the others lie on
+            straight lines in log frequency between the voiced ones, the ends held. Else all NaN.
+        voiced: ``(n_frames,)``, bool.
+        periodicity: ``(n_frames,)``, float64, 0…1: the share of the energy that repeats after a period; 0 for silence.
+    """
+
+    f0: Tensor
+    voiced: Tensor
+    periodicity: Tensor
+
+
+def follow_pitch(
+    audio: Tensor, sample_rate: int, *, hop_length: int, f_min: float = 25.0, f_max: float = 5000.0
+) -> PitchTrack:
+    """Follow the f0 of one melodic line through a sound.
+
+    Every frame has some candidates: the lags after which the sound is most similar to itself, in three bands with a
+    window each, shorter for higher notes. Of all lines through them the one of least cost is taken: it should be
+    periodic, have partials and nothing between them, lie high among multiples of one period, and jump, begin and end
+    only where the sound changes.
+
+    Args:
+        audio: ``(samples,)``, or ``(channels, samples)``: then one track for all, from the sum of their spectra, so
+            that polarity does not matter.
+        sample_rate: Hz.
+        hop_length: Samples from one frame to the next; frame ``n`` is centred at ``n · hop_length``. The windows of
+            the first and last frames lie where they still fit into the sound.
+        f_min: Lowest frequency searched, Hz, 10 or more.
+        f_max: Highest frequency searched, Hz, up to 7000; what lies above 0.45 of ``sample_rate`` is not searched.
+
+    Returns:
+        The track, of ``1 + ceil(samples / hop_length)`` frames. The periodicity is that of what lies below 3, 4 or
+        8 kHz, for an f0 below 100, below 400 and above 400 Hz.
+
+    Raises:
+        InputError: If ``audio`` is no sound, is not finite, or a setting is out of range.
+
+    Source:
+        The similarity is that of McLeod and Wyvill (2005), "A smarter way to find pitch", equation 9, with a smooth
+        window; the search for a line is that of Boersma (1993), "Accurate short-term analysis of the fundamental
+        frequency", section 2.4.
+
+    Example:
+        >>> audio = torch.sin(2 * torch.pi * 440 * torch.arange(8000) / 16000)
+        >>> track = follow_pitch(audio, 16000, hop_length=160)
+        >>> track.f0.shape, round(float(track.f0.median())), bool(track.voiced.all())
+        (torch.Size([51]), 440, True)
+    """
+    f_max = min(f_max, 0.45 * sample_rate)
+    _check(audio, hop_length, f_min, f_max)
+    sound = torch.atleast_2d(audio.detach().cpu().float())
+    n_frames = 1 + -(-sound.shape[-1] // hop_length)
+    level = _levels(sound.numpy(), n_frames, hop_length, sample_rate)
+    quiet = level <= max(10 ** (SILENCE_DB / 10), level.max() * 10 ** (-RANGE_DB / 10))
+    if quiet.all():
+        nothing = torch.full((n_frames,), torch.nan, dtype=torch.float64)
+        return PitchTrack(nothing, torch.zeros(n_frames, dtype=torch.bool), torch.zeros_like(nothing))
+    bands = [replace(band, low=max(band.low, f_min), high=min(band.high, f_max)) for band in BANDS]
+    bands = [band for band in bands if band.low < band.high]
+    centres, seconds = np.arange(n_frames) * hop_length / sample_rate, hop_length / sample_rate
+    found = [find_candidates(resample(sound, sample_rate, band.sample_rate).numpy(), centres, band) for band in bands]
+    path = _cheapest_path(found, quiet, _weights(level, seconds), _steadiness(found[-1].spectrum, seconds), seconds)
+    return _track(found, bands, quiet, path)
+
+
+def _check(audio: Tensor, hop_length: int, f_min: float, f_max: float) -> None:
+    if audio.ndim not in (1, 2) or not audio.numel():
+        raise InputError(f"audio must be (samples,) or (channels, samples) and not empty, got {tuple(audio.shape)}")
+    if not audio.isfinite().all():
+        raise InputError("audio must be finite in every sample, got others")
+    if hop_length < 1:
+        raise InputError(f"hop_length must be 1 or more, got {hop_length}")
+    if not F_LIMITS[0] <= f_min < f_max <= F_LIMITS[1]:
+        limits = f"{F_LIMITS[0]:g} <= f_min < f_max <= {F_LIMITS[1]:g} Hz"
+        raise InputError(f"{limits} must hold, got {f_min:g} and {f_max:g}")
+
+
+def _levels(sound: Frames, n_frames: int, hop_length: int, sample_rate: int) -> Array:
+    """Return the power of every frame, summed over the channels."""
+    half = max(1, round(LEVEL_WINDOW * sample_rate / 2))
+    power = np.cumsum(np.pad((sound.astype(np.float64) ** 2).sum(0), (1, 0)))
+    centres = np.arange(n_frames) * hop_length
+    first, last = (centres - half).clip(0, len(power) - 1), (centres + half).clip(0, len(power) - 1)
+    return np.asarray((power[last] - power[first]) / (2 * half))
+
+
+def _weights(level: Array, seconds: float) -> Array:
+    """Return how much each frame's cost counts: little where it is quieter than what is around it."""
+    around = ndimage.maximum_filter1d(level, 2 * round(LEVEL_SECONDS / seconds) + 1)
+    share = np.maximum(level, 1e-30) / np.maximum(around, 1e-30)
+    return np.asarray(share**LEVEL_EXPONENT * seconds / FRAME_SECONDS)
+
+
+def _steadiness(spectrum: Frames, seconds: float) -> Array:
+    """Return what share of its cost a jump has between each frame and the next."""
+    half = max(1, round(CHANGE_SECONDS / 2 / seconds))
+    place = np.arange(len(spectrum) - 1)
+    before, after = spectrum[(place + 1 - half).clip(0)], spectrum[(place + half).clip(max=len(spectrum) - 1)]
+    product = np.sqrt((before**2).sum(1) * (after**2).sum(1))
+    change = 1 - (before * after).sum(1) / np.maximum(product, 1e-12)
+    return np.asarray((1 - CHANGE_WEIGHT * change).clip(CHEAPEST_CHANGE, 1), np.float64)
+
+
+def _cheapest_path(
+    found: list[Candidates], quiet: Mask, weights: Array, steadiness: Array, seconds: float
+) -> npt.NDArray[np.intp]:
+    """Return the candidate of every frame on the line of least cost; the number after the last is "unvoiced"."""
+    octave = np.log2(np.concatenate([each.frequency for each in found], axis=1))
+    n_frames, unvoiced = octave.shape
+    cost = np.full((n_frames, unvoiced + 1), 1 - VOICED)
+    cost[:, :-1] = np.concatenate([1 - each.similarity + COMB_COST * (1 - each.comb) for each in found], axis=1)
+    cost[:, :-1] -= OCTAVE_BIAS * (octave - np.log2(440))
+    cost[:, :-1][quiet[:, None] | np.isnan(octave)] = IMPOSSIBLE
+    octave = np.nan_to_num(octave)
+    jumps = np.abs(octave[:-1, :, None] - octave[1:, None, :]) - FREE_STEP * seconds / FRAME_SECONDS
+    moves = np.full((n_frames - 1, unvoiced + 1, unvoiced + 1), SWITCH_COST)
+    moves[:, :-1, :-1] = JUMP_COST * jumps.clip(0, LARGEST_JUMP)
+    moves[:, -1, -1] = 0
+    moves *= steadiness[:, None, None]
+    cost *= weights[:, None]
+    total, origins = cost[0], []
+    for move, own in zip(moves, cost[1:], strict=True):
+        ways = total[:, None] + move
+        origins.append(ways.argmin(0))
+        total = ways.min(0) + own
+    path = [int(total.argmin())]
+    for origin in reversed(origins):
+        path.append(int(origin[path[-1]]))
+    return np.array(path[::-1])
+
+
+def _track(found: list[Candidates], bands: list[Band], quiet: Mask, path: npt.NDArray[np.intp]) -> PitchTrack:
+    """Return the track along the path, each frequency refined in its own band."""
+    rows = np.arange(len(path))
+    periodicity = np.where(quiet, 0, np.max([each.similarity.max(1) for each in found], axis=0))
+    f0 = np.full(len(path), np.nan)
+    for number, (candidates, band) in enumerate(zip(found, bands, strict=True)):
+        own = rows[path // N_CANDIDATES == number]
+        place = path[own] % N_CANDIDATES
+        periodicity[own] = candidates.similarity[own, place]
+        f0[own] = refine(candidates.power[own], band, candidates.frequency[own, place])
+    voiced = np.isfinite(f0) & (periodicity >= LEAST_PERIODICITY)
+    f0 = np.exp(np.interp(rows, rows[voiced], np.log(f0[voiced]))) if voiced.any() else np.full(len(path), np.nan)
+    return PitchTrack(torch.from_numpy(f0), torch.from_numpy(voiced), torch.from_numpy(periodicity))

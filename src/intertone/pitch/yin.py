@@ -1,0 +1,183 @@
+"""The fundamental frequency of a sound over time: the only f0 code."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import fft
+from torch import Tensor
+
+from intertone.audio import MAX_SAMPLE_RATE, resample
+
+SAMPLES_PER_PERIOD = 12
+"""The sound is upsampled until the shortest period has so many samples, for the dip between them to be a parabola."""
+
+SHORTEST_WINDOW = 0.02
+"""Seconds; three periods of a high note alone would be too few samples to be robust against noise."""
+
+SILENCE_DB = -100.0
+"""Frames of less power, relative to full scale, have no pitch."""
+
+VOICED = 0.5
+"""Periodicity from which a frame counts as voiced."""
+
+BLOCK_CELLS = 2**22
+"""Samples of all frames that are transformed at a time."""
+
+Array = npt.NDArray[np.float64]
+
+
+def track_pitch(
+    audio: Tensor,
+    sample_rate: int,
+    *,
+    f_min: float = 25.0,
+    f_max: float = 5000.0,
+    hop_length: int = 256,
+    threshold: float = 0.1,
+) -> tuple[Tensor, Tensor]:
+    """Return the fundamental frequency of every frame, and how periodic the frame is.
+
+    YIN: the lag at which the sound differs least from itself. Of several such lags, multiples of one another, the
+    first is taken whose dip is within ``threshold`` of the deepest. The window is three periods of ``f_min`` (at least
+    20 ms): narrow the range around a known pitch to follow fast changes.
+
+    Args:
+        audio: ``(samples,)``.
+        sample_rate: Hz.
+        f_min: Lowest frequency searched, Hz.
+        f_max: Highest frequency searched, Hz, below half of ``sample_rate``.
+        hop_length: Samples from one frame to the next; frame ``n`` is centred at ``n · hop_length``, and the first
+            and last ones at the nearest place where the whole window lies inside the sound.
+        threshold: How much shallower than the deepest dip an earlier one may be; larger values prefer the higher
+            octave where the odd partials are weak.
+
+    Returns:
+        ``(f0, periodicity)``, each ``(n_frames,)`` with ``n_frames = 1 + ceil(samples / hop_length)``. ``f0`` in Hz is
+        the best guess for every frame, and NaN for a silent one (below −100 dB). ``periodicity`` is the share of the
+        energy that repeats after one period, 0…1: 1 for a steady tone, about 0.1 for noise, 0 for silence.
+
+    Raises:
+        ValueError: If ``audio`` is not one sound, the frequencies are not in order or ``hop_length`` is below 1.
+
+    Source:
+        De Cheveigné and Kawahara (2002), "YIN, a fundamental frequency estimator for speech and music", steps 2-5,
+        with the threshold relative to the deepest dip; periodicity as in McLeod and Wyvill (2005), "A smarter way to
+        find pitch", equation 9.
+
+    Example:
+        >>> audio = torch.sin(2 * torch.pi * 440 * torch.arange(8000) / 16000)
+        >>> f0, periodicity = track_pitch(audio, 16000)
+        >>> f0.shape, round(float(f0.median())), round(float(periodicity.median()), 2)
+        (torch.Size([33]), 440, 1.0)
+    """
+    f0, periodicity, _ = _track(audio, sample_rate, f_min, f_max, hop_length, threshold)
+    return torch.from_numpy(f0).float(), torch.from_numpy(periodicity).float()
+
+
+def note_pitch(
+    audio: Tensor,
+    sample_rate: int,
+    *,
+    f_min: float = 25.0,
+    f_max: float = 5000.0,
+    hop_length: int = 256,
+    threshold: float = 0.1,
+) -> float:
+    """Return the fundamental frequency of a whole steady note.
+
+    The median of the voiced frames, each weighted by its energy.
+
+    Args:
+        audio: ``(samples,)``.
+        sample_rate: Hz.
+        f_min: Lowest frequency searched, Hz.
+        f_max: Highest frequency searched, Hz.
+        hop_length: Samples from one frame to the next.
+        threshold: As for ``track_pitch``.
+
+    Returns:
+        Hz; NaN where less than a tenth of the energy lies in voiced frames (periodicity of at least 0.5).
+
+    Raises:
+        ValueError: As ``track_pitch``.
+
+    Example:
+        >>> note_pitch(torch.randn(8000, generator=torch.Generator().manual_seed(0)), 16000)
+        nan
+    """
+    f0, periodicity, energy = _track(audio, sample_rate, f_min, f_max, hop_length, threshold)
+    voiced = periodicity >= VOICED
+    if energy[voiced].sum() <= 0.1 * energy.sum():
+        return math.nan
+    order = np.argsort(f0[voiced])
+    weight = np.cumsum(energy[voiced][order])
+    return float(f0[voiced][order][np.searchsorted(weight, 0.5 * weight[-1])])
+
+
+def _track(
+    audio: Tensor, sample_rate: int, f_min: float, f_max: float, hop_length: int, threshold: float
+) -> tuple[Array, Array, Array]:
+    """Return f0, periodicity and energy of every frame."""
+    if audio.ndim != 1 or not len(audio):
+        raise ValueError(f"audio must be (samples,) with at least one sample, got {tuple(audio.shape)}")
+    if not 0 < f_min < f_max < sample_rate / 2:
+        raise ValueError(f"0 < f_min < f_max < {sample_rate / 2:g} Hz must hold, got {f_min:g} and {f_max:g}")
+    if hop_length < 1:
+        raise ValueError(f"hop_length must be >= 1, got {hop_length}")
+    n_frames = 1 + -(-len(audio) // hop_length)
+    factor = min(math.ceil(SAMPLES_PER_PERIOD * f_max / sample_rate), max(1, MAX_SAMPLE_RATE // sample_rate))
+    sound = resample(audio.detach().cpu().float(), sample_rate, factor * sample_rate).double().numpy()
+    rate = factor * sample_rate
+    longest = math.ceil(rate / f_min) + 1
+    window = math.ceil(rate * max(3 / f_min, SHORTEST_WINDOW))
+    segment = window + longest
+    sound = np.pad(sound, (0, max(0, segment - len(sound))))
+    starts = np.arange(n_frames) * hop_length * factor - segment // 2
+    starts = starts.clip(0, len(sound) - segment)
+    segments = np.lib.stride_tricks.sliding_window_view(sound, segment)
+    shortest = rate / f_max
+    parts = []
+    for block in np.array_split(starts, -(-n_frames * segment // BLOCK_CELLS)):
+        lag, periodicity, energy = _best_lags(segments[block], window, shortest, threshold)
+        parts.append((rate / lag, periodicity, energy / window))
+    f0, periodicity, energy = (np.concatenate(column) for column in zip(*parts, strict=True))
+    silent = energy < 10 ** (SILENCE_DB / 10)
+    f0[silent], periodicity[silent], energy[silent] = math.nan, 0, 0
+    return f0, periodicity, energy
+
+
+def _best_lags(segments: Array, window: int, shortest: float, threshold: float) -> tuple[Array, Array, Array]:
+    """Return lag (samples), periodicity and energy of each of ``(n, window + longest lag)`` segments."""
+    n_lags = segments.shape[1] - window
+    size = fft.next_fast_len(segments.shape[1], real=True)
+    spectrum = np.conj(fft.rfft(segments[:, :window], size)) * fft.rfft(segments, size)
+    products = fft.irfft(spectrum, size)[:, : n_lags + 1]
+    sums = np.cumsum(np.pad(segments**2, ((0, 0), (1, 0))), axis=1)
+    energies = sums[:, window:] - sums[:, : n_lags + 1]
+    total = np.maximum(energies[:, :1] + energies, 1e-30)
+    difference = np.maximum(total - 2 * products, 0)
+    # the difference relative to its mean over all shorter lags, so that lags near 0 are no dip
+    running = np.cumsum(difference[:, 1:], axis=1) / np.arange(1, n_lags + 1)
+    normalised = np.ones_like(difference)
+    normalised[:, 1:] = difference[:, 1:] / np.maximum(running, 1e-30)
+    similarity = 2 * products / total
+    first = max(1, math.floor(shortest))
+    inner = normalised[:, first:-1]
+    dips = (inner <= normalised[:, first - 1 : -2]) & (inner < normalised[:, first + 1 :])
+    depth = np.where(dips, inner, np.inf)
+    deepest = depth.min(1)
+    chosen = (depth <= (deepest + threshold)[:, None]).argmax(1)
+    chosen = np.where(np.isfinite(deepest), chosen, inner.argmin(1)) + first
+    lag, height = _parabola(similarity, chosen)
+    return lag, height.clip(0, 1), energies[:, 0] + energies[:, -1]
+
+
+def _parabola(values: Array, index: npt.NDArray[np.intp]) -> tuple[Array, Array]:
+    """Return place and height of the top of the parabola through each row's ``index`` and its neighbours."""
+    rows = np.arange(len(values))
+    before, here, after = (values[rows, index + offset] for offset in (-1, 0, 1))
+    bend = before - 2 * here + after
+    offset = np.where(bend < 0, (before - after) / np.where(bend < 0, 2 * bend, 1), 0).clip(-1, 1)
+    return index + offset, here - 0.25 * (before - after) * offset

@@ -1,0 +1,331 @@
+"""The spectrogram at a common pitch: a note is brought to the nearest octave of one frequency before it is shown."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from intertone.audio import resample
+from intertone.config import Settings
+from intertone.harmonic.morph.landmark import Alignment
+from intertone.phase import PhaseConfig
+from intertone.pitch import follow_pitch
+from intertone.representation.decibel import DecibelConfig, SpectrogramContext
+from intertone.representation.spectrogram import SpectrogramRepresentation
+from intertone.stft import SpectrogramConfig
+
+PITCH_SECONDS = 0.02
+"""From one frame to the next, where the pitch is looked for."""
+
+RESAMPLING_HZ = 48_000
+"""About what the rates are taken to be in resampling; only their ratio counts."""
+
+
+class PitchNormalisedConfig(Settings):
+    """Linear frequency in decibels, of the sound resampled so that its pitch is an octave of ``base_hz``."""
+
+    kind: Literal["snapped"] = "snapped"
+    spectrogram: SpectrogramConfig = SpectrogramConfig()
+    top_db: float = Field(80.0, gt=0, le=200, description="depth of the floor below the maximum, dB")
+    base_hz: float = Field(15.625, gt=0, description="pitches come to lie on this times 2, 4, 8, …, Hz")
+
+    @model_validator(mode="after")
+    def _check_hop(self) -> Self:
+        longest = math.floor(self.spectrogram.n_fft / 2 / math.sqrt(2))
+        if self.spectrogram.hop_length > longest:
+            raise ValueError(
+                f"hop_length must be in 1..n_fft/√8={longest}, as it is up to √2 times as long, "
+                f"got {self.spectrogram.hop_length}"
+            )
+        return self
+
+    @property
+    def n_features(self) -> int:
+        """Rows that the network sees."""
+        return self.spectrogram.n_bins - 1
+
+
+@dataclass(frozen=True)
+class PitchNormalisedContext:
+    """What the network does not see of a batch of sounds, and what the way back needs.
+
+    Attributes:
+        spectrograms: The context of each resampled sound.
+        hops: Samples of each resampled sound from one frame to the next; ``hop_length`` of them were it not resampled.
+        audio: The sounds as they were given.
+        edited: Whether the code that this goes with is another than the sounds' own.
+    """
+
+    spectrograms: tuple[SpectrogramContext, ...]
+    hops: tuple[int, ...]
+    audio: Tensor
+    edited: bool = False
+
+    @property
+    def conditions(self) -> None:
+        """A spectrogram tells the network nothing beside itself."""
+        return None
+
+    def as_edited(self) -> "PitchNormalisedContext":
+        """Return this context for a code that was changed: its phase is estimated on the way back."""
+        return replace(self, spectrograms=tuple(each.as_edited() for each in self.spectrograms), edited=True)
+
+
+class PitchNormalisedRepresentation:
+    """``analyse`` and ``synthesise`` of the spectrogram at a common pitch.
+
+    A sound is resampled so that its median f0 becomes the nearest ``base_hz · 2^k``, at most half an octave away. So
+    the partials of all notes lie on the same rows, up to the octave. The hop is made longer or shorter along with the
+    sound, so that the frames lie where they lay before. As a hop is a whole number of samples, the pitch comes to lie
+    within half a sample of it: 5 cents for a hop of 256. A sound without pitch stays as it is.
+
+    What a raised pitch brings above half of the sample rate is lost: at most what lies above 0.7 of it.
+
+    Args:
+        config: The settings.
+    """
+
+    def __init__(self, config: PitchNormalisedConfig) -> None:
+        self.config = config
+        self._plain = self._at(config.spectrogram.hop_length)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self._plain.sample_rate
+
+    @property
+    def n_features(self) -> int:
+        """Rows that the network sees."""
+        return self._plain.n_features
+
+    @property
+    def parts(self) -> Mapping[str, slice]:
+        """Names of groups of feature rows that may be mixed by ratios of their own."""
+        return self._plain.parts
+
+    @property
+    def feature_range_db(self) -> float:
+        """Decibels between features 0 and 1."""
+        return self._plain.feature_range_db
+
+    @property
+    def octaves(self) -> None:
+        """Where rows of partials and rows of noise lie: there are none."""
+        return None
+
+    @property
+    def bends_time(self) -> bool:
+        """Whether ``align`` takes sounds of different lengths."""
+        return False
+
+    def facts(self) -> dict[str, float | int | str]:
+        """Return what a person would want to know, by name."""
+        return {**self._plain.facts(), "representation": self.config.kind, "base_hz": self.config.base_hz}
+
+    def n_frames(self, samples: int) -> int:
+        """Return the number of feature columns of a sound of ``samples``."""
+        return self._plain.n_frames(samples)
+
+    def samples(self, n_frames: int) -> int:
+        """Return the length of the longest sound that has ``n_frames`` columns."""
+        return self._plain.samples(n_frames)
+
+    def analyse(self, audio: Tensor) -> tuple[Tensor, PitchNormalisedContext]:
+        """Turn sounds into what the network sees and what it does not.
+
+        Args:
+            audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
+
+        Returns:
+            ``(features, context)``; features ``(batch · channels, n_features, n_frames)`` in [0, 1].
+
+        Raises:
+            ValueError: If ``audio`` has more than three axes, or no sample.
+
+        Example:
+            >>> representation = PitchNormalisedRepresentation(PitchNormalisedConfig())
+            >>> turns = 440 * torch.arange(16000) / 16000  # to 500 Hz, which is row 32
+            >>> features, context = representation.analyse(torch.sin(2 * torch.pi * turns))
+            >>> features.shape, int(features[0, :, 30].argmax()), context.hops
+            (torch.Size([1, 512, 64]), 32, (225,))
+        """
+        if not 1 <= audio.ndim <= 3 or not audio.numel():
+            raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
+        rows, contexts, hops = [], [], []
+        for sound in audio.reshape(*(1,) * (3 - audio.ndim), *audio.shape):
+            hop = self.hop_length(self._f0(sound))
+            features, context = self._at(hop).analyse(self._resampled(sound, hop))
+            rows.append(features)
+            contexts.append(context)
+            hops.append(hop)
+        return torch.cat(rows), PitchNormalisedContext(tuple(contexts), tuple(hops), audio)
+
+    def synthesise(
+        self,
+        features: Tensor,
+        context: PitchNormalisedContext,
+        *,
+        phase: PhaseConfig | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Turn features back into sounds, at the pitches of the context.
+
+        Args:
+            features: ``(batch · channels, n_features, >= n_frames)``; columns beyond the sound are padding.
+            context: From ``analyse`` or ``mix_contexts``.
+            phase: How the phase is found; default: kept where the code is untouched, else ``pghi-fast``.
+            generator: Source of random phase.
+
+        Returns:
+            Audio, the shape of the sounds that were analysed.
+
+        Raises:
+            ValueError: If the phase shall be kept though the code was edited.
+
+        Example:
+            >>> representation = PitchNormalisedRepresentation(PitchNormalisedConfig())
+            >>> audio = torch.hann_window(8000) * torch.sin(2 * torch.pi * 300 * torch.arange(8000) / 16000)
+            >>> again = representation.synthesise(*representation.analyse(audio))
+            >>> bool((again - audio).square().mean() < 1e-6 * audio.square().mean())
+            True
+        """
+        samples = context.audio.shape[-1]
+        sounds = []
+        for rows, own, hop in zip(
+            features.split(len(features) // len(context.hops)), context.spectrograms, context.hops, strict=True
+        ):
+            sound = self._at(hop).synthesise(rows, own, phase=phase, generator=generator)
+            sounds.append(self._resampled(sound, self.config.spectrogram.hop_length, source=hop)[..., :samples])
+        return torch.stack(sounds).reshape(context.audio.shape)
+
+    def settle(self, features: Tensor, context: PitchNormalisedContext) -> tuple[Tensor, PitchNormalisedContext]:
+        """Return both as they are: a spectrogram's cells are mixed as they are."""
+        return features, context
+
+    def span(
+        self,
+        images: Sequence[tuple[Tensor, PitchNormalisedContext]],
+        weights: Tensor,
+        *,
+        alignment: Alignment = "none",
+        hold_seconds: float | None = None,
+    ) -> tuple[float, float]:
+        """Return where the first column of a mixture lies, and its last one, seconds; ``weights`` say nothing."""
+        return 0.0, self.samples(images[0][0].shape[-1]) / self.sample_rate
+
+    def align(
+        self,
+        images: Sequence[tuple[Tensor, PitchNormalisedContext]],
+        weights: Tensor,
+        *,
+        ratios: Mapping[str, Tensor] | None = None,
+        alignment: Alignment = "none",
+        hold_seconds: float | None = None,
+    ) -> list[tuple[Tensor, PitchNormalisedContext]]:
+        """Return the sounds as they are: a spectrogram's time is not bent.
+
+        Args:
+            images: Features and context of each, of one shape.
+            weights: Not used.
+            ratios: Not used.
+            alignment: Not used.
+            hold_seconds: Not used.
+
+        Returns:
+            ``images``.
+        """
+        return list(images)
+
+    def move(
+        self,
+        images: Sequence[tuple[Tensor, PitchNormalisedContext]],
+        context: PitchNormalisedContext,
+        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
+        *,
+        share: float = 1.0,
+    ) -> Sequence[tuple[Tensor, PitchNormalisedContext]]:
+        """Return the sounds as they are: a spectrogram stays at its pitch."""
+        return images
+
+    def mix_features(
+        self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """Return the features between some, in dB; see ``SpectrogramRepresentation``."""
+        return self._plain.mix_features(features, weights, ratios)
+
+    def mix_contexts(
+        self,
+        contexts: Sequence[PitchNormalisedContext],
+        weights: Tensor,
+        *,
+        pitch: Tensor | None = None,
+        median_hz: float | None = None,
+    ) -> PitchNormalisedContext:
+        """Return the context of a mixture of codes.
+
+        How far the sounds were moved from their pitch is interpolated, so notes that came to lie on one octave give a
+        note between them. Notes of different octaves stay so: the mixture holds both.
+
+        Args:
+            contexts: Of sounds with equal batch, channels and samples.
+            weights: One for each, summing to 1, ``(n_sounds,)``; weights over time count with their mean.
+            pitch: Weights for the pitch; as ``weights`` if not given.
+            median_hz: Not used: where the octave lies is in the features.
+
+        Returns:
+            A context that counts as edited.
+
+        Raises:
+            ValueError: If the shapes differ or the numbers of contexts and weights do.
+        """
+        tuned = weights if pitch is None else pitch
+        shares: list[float] = (tuned if tuned.ndim == 1 else tuned.mean(1)).tolist()
+        mixed, hops = [], []
+        for item in range(len(contexts[0].hops)):
+            moved = sum(share * math.log(each.hops[item]) for share, each in zip(shares, contexts, strict=True))
+            hop = round(math.exp(moved))
+            moved_contexts = [
+                replace(
+                    each.spectrograms[item],
+                    audio=self._resampled(each.audio.reshape(len(each.hops), -1, each.audio.shape[-1])[item], hop),
+                )
+                for each in contexts
+            ]
+            mixed.append(self._at(hop).mix_contexts(moved_contexts, weights))
+            hops.append(hop)
+        return PitchNormalisedContext(tuple(mixed), tuple(hops), contexts[0].audio, edited=True)
+
+    def hop_length(self, f0: float) -> int:
+        """Return the hop of a sound of ``f0`` Hz once it is resampled; NaN for a sound without pitch.
+
+        Example:
+            >>> representation = PitchNormalisedRepresentation(PitchNormalisedConfig())
+            >>> [representation.hop_length(f0) for f0 in (250.0, 300.0, 400.0, float("nan"))]
+            [256, 307, 205, 256]
+        """
+        hop = self.config.spectrogram.hop_length
+        if not math.isfinite(f0):
+            return hop
+        octaves = math.log2(f0 / self.config.base_hz)
+        return max(1, round(hop * 2 ** (octaves - round(octaves))))
+
+    def _f0(self, sound: Tensor) -> float:
+        """Return the median f0 of ``(channels, samples)`` in Hz; NaN where no frame is voiced."""
+        track = follow_pitch(sound, self.sample_rate, hop_length=round(PITCH_SECONDS * self.sample_rate))
+        return float(track.f0[track.voiced].median()) if bool(track.voiced.any()) else math.nan
+
+    def _resampled(self, sound: Tensor, hop: int, *, source: int | None = None) -> Tensor:
+        """Return a sound ``source`` samples of which have become ``hop``, ``(1, channels, samples)``."""
+        source = self.config.spectrogram.hop_length if source is None else source
+        factor = max(1, RESAMPLING_HZ // max(hop, source))
+        return resample(sound.reshape(1, -1, sound.shape[-1]), source * factor, hop * factor)
+
+    def _at(self, hop: int) -> SpectrogramRepresentation:
+        """Return the representation of sounds that were resampled to this hop."""
+        spectrogram = self.config.spectrogram.model_copy(update={"hop_length": hop})
+        return SpectrogramRepresentation(DecibelConfig(spectrogram=spectrogram, top_db=self.config.top_db))

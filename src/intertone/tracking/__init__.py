@@ -1,5 +1,0 @@
-"""The f0 of a whole sound as one smooth line, for an analysis that follows it sample by sample."""
-
-from intertone.tracking.follow import PitchTrack, follow_pitch
-
-__all__ = ["PitchTrack", "follow_pitch"]
