@@ -101,11 +101,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cache", type=Path, help="folder of sounds and note sets, the same for all that is compared")
     parser.add_argument("-o", "--out", type=Path, help="the JSON file of hashes; arrays go to a folder of its name")
-    parser.add_argument("--only", help="make only what matches, such as 'harmonic/*' or 'train'")
+    parser.add_argument("--only", help="make or compare only what matches, such as 'harmonic/*' or 'train'")
     parser.add_argument("--compare", nargs=2, type=Path, metavar=("A", "B"), help="two files of hashes")
     options = parser.parse_args()
     if options.compare:
-        sys.exit(compare(*options.compare))
+        sys.exit(compare(*options.compare, options.only))
     if options.cache is None or options.out is None:
         parser.error("--cache and --out are needed, or --compare")
     if not ONE_THREAD.items() <= os.environ.items():
@@ -158,13 +158,13 @@ def environment() -> dict[str, str]:
     return {"commit": commit or "unknown", "capability": torch.backends.cpu.get_cpu_capability(), **versions}
 
 
-def compare(first: Path, second: Path) -> int:
+def compare(first: Path, second: Path, only: str | None) -> int:
     """Print a line for each result that differs; return 1 if there is one."""
     one, other = (json.loads(path.read_text(encoding="utf-8")) for path in (first, second))
     for name in ("capability", "python", "torch", "numpy"):
         if one["environment"][name] != other["environment"][name]:
             print(f"note: {name} was {one['environment'][name]}, then {other['environment'][name]}")
-    names = [*one["results"], *(name for name in other["results"] if name not in one["results"])]
+    names = [name for name in {**one["results"], **other["results"]} if only is None or matches(name, only)]
     different = 0
     for name in names:
         a, b = one["results"].get(name), other["results"].get(name)
