@@ -19,9 +19,10 @@ from pydantic import Field, model_validator
 
 from intertone.audio import MIN_SAMPLE_RATE, MIN_SECONDS, resample
 from intertone.config import Settings
-from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, shard_done, write_shard
+from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.data.soundfont import Bank, read_soundfont
 from intertone.data.split import split_of
+from intertone.data.store import shard_done
 from intertone.data.synth import HIGHEST_RATE, Synth, synthesis_rate
 from intertone.errors import InputError
 from intertone.parallel import in_processes

@@ -17,10 +17,10 @@ from intertone.data.features import (
     Images,
     begin_images,
     finish_images,
-    image_shard_done,
     write_image_shard,
 )
 from intertone.data.notes import Notes
+from intertone.data.store import shard_done
 from intertone.errors import InputError
 from intertone.parallel import in_processes
 from intertone.representation.harmonic import HarmonicConfig, HarmonicRepresentation
@@ -96,7 +96,7 @@ def prepare_images(
     if header["finished"]:
         return Images.open(out)
     parts = [rows[start : start + SHARD_IMAGES] for start in range(0, len(rows), SHARD_IMAGES)]
-    todo = [(shard, part) for shard, part in enumerate(parts) if not image_shard_done(out, shard)]
+    todo = [(shard, part) for shard, part in enumerate(parts) if not shard_done(out, shard)]
     done = len(rows) - sum(len(part) for _, part in todo)
     work, start = partial(_prepare_shard, Path(out)), partial(_opened, notes.folder, config)
     for _, count in in_processes(work, todo, workers=workers, start=start, name="preparing", threads=1):
