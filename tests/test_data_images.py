@@ -66,9 +66,7 @@ def test_an_interrupted_set_goes_on(tmp_path: Path) -> None:
     write_image_shard(folder, 0, content(0), rows(0))
     (folder / ".intertone-torn.npy").write_bytes(b"torn")
     assert is_images(folder) and shard_done(folder, 0) and not shard_done(folder, 1)
-    with pytest.raises(
-        InputError, match=r"the set of images must be finished, .*; run the command that began it"
-    ):
+    with pytest.raises(InputError, match=r"the set of images must be finished, .*; run the command that began it"):
         Images.open(folder)
     with pytest.raises(InputError, match="must hold 2 shards, but shard 1 is missing"):
         finish_images(folder, 2, np.zeros((1, 1)))

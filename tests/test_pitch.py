@@ -8,7 +8,7 @@ from conftest import SAMPLE_RATE, tone
 
 from intertone.audio import resample
 from intertone.loudness import integrated_loudness, k_weighting
-from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.note import hz_to_cents, hz_to_pitch, key_name, note_name, parse_note, pitch_to_hz
 from intertone.pitch.yin import note_pitch, track_pitch
 
 KEYS = range(21, 109)
@@ -16,6 +16,22 @@ KEYS = range(21, 109)
 
 def cents_off(audio: torch.Tensor, pitch: float, **options: float) -> float:
     return float(hz_to_cents(note_pitch(audio, SAMPLE_RATE, **options), pitch_to_hz(pitch)))
+
+
+def test_frequencies_and_midi_numbers_are_inverse_in_every_type() -> None:
+    numbers = np.arange(0, 128, 0.25)
+    hertz = 440 * 2 ** ((numbers - 69) / 12)
+    assert np.allclose(hz_to_pitch(hertz), numbers, atol=1e-12)
+    assert np.allclose(hz_to_pitch(torch.from_numpy(hertz)).numpy(), numbers, atol=1e-12)
+    assert all(abs(hz_to_pitch(pitch_to_hz(pitch)) - pitch) < 1e-12 for pitch in numbers.tolist())
+    assert hz_to_pitch(440.0) == 69.0 and type(hz_to_pitch(440.0)) is float
+    assert hz_to_pitch(torch.tensor([torch.nan])).isnan().all()
+
+
+def test_names_of_notes_come_back_as_their_numbers() -> None:
+    for pitch in range(128):
+        assert parse_note(key_name(pitch)) == pitch and note_name(pitch) == key_name(pitch).replace("♯", "s")
+    assert (parse_note("cb4"), parse_note("B#3"), parse_note("C10"), parse_note("Cs4")) == (59, 60, None, None)
 
 
 @pytest.mark.parametrize(("tilt", "decay"), [(0.3, 0.5), (1, 1.5), (2, 6)])

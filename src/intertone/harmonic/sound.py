@@ -9,6 +9,7 @@ from torch import Tensor
 
 from intertone.harmonic.onset import shortest_rise
 from intertone.harmonic.tuning import stretched
+from intertone.pitch.note import hz_to_pitch
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class HarmonicSound:
     @property
     def pitch(self) -> float:
         """MIDI number of the median f0."""
-        return 69 + 12 * math.log2(float(self.f0.median()) / 440)
+        return hz_to_pitch(float(self.f0.median()))
 
 
 @dataclass(frozen=True)
