@@ -8,8 +8,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from intertone.harmonic.rows import HarmonicConfig
-from intertone.harmonic.tuning import stretched
 from intertone.harmonic.warp import TURNS, Warped, oversample, turns_of
+from intertone.pitch.stiffness import stretched
 
 SPECTRUM_SECONDS = 0.75
 """Length of the window whose spectrum shows the partials."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from intertone.harmonic.onset import shortest_rise
-from intertone.harmonic.tuning import stretched
 from intertone.pitch.note import hz_to_pitch
+from intertone.pitch.stiffness import stretched
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from intertone.pitch.candidates import (
     find_candidates,
     refine,
 )
+from intertone.pitch.yin import SILENCE_DB, VOICED
 
 COMB_COST = 0.15
 """Cost of a candidate between whose partials there is as much as on them."""
@@ -52,14 +53,11 @@ LEVEL_EXPONENT = 0.3
 LEVEL_SECONDS = 0.1
 """What is around a frame, to either side."""
 
-VOICED = 0.5
-"""Periodicity from which a frame is rather voiced than not."""
-
 LEAST_PERIODICITY = 0.4
 """Frames of less are not voiced, wherever the line goes."""
 
-SILENCE_DB, RANGE_DB = -100.0, 60.0
-"""Frames of less power relative to full scale, or so much quieter than the loudest one, are not voiced."""
+RANGE_DB = 60.0
+"""Frames so much quieter than the loudest one are not voiced."""
 
 LEVEL_WINDOW = 0.02
 """Seconds over which a frame's level is taken."""

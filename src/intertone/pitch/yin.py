@@ -1,4 +1,4 @@
-"""The fundamental frequency of a sound over time: the only f0 code."""
+"""The fundamental frequency of a sound over time, frame by frame, and of a whole steady note: YIN."""
 
 import math
 
@@ -20,7 +20,7 @@ SILENCE_DB = -100.0
 """Frames of less power, relative to full scale, have no pitch."""
 
 VOICED = 0.5
-"""Periodicity from which a frame counts as voiced."""
+"""Periodicity from which a frame counts as voiced; in a line through all frames, it is rather voiced than not."""
 
 BLOCK_CELLS = 2**22
 """Samples of all frames that are transformed at a time."""
