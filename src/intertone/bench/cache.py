@@ -36,7 +36,7 @@ OF_CODECS = (
 )
 """What else decides the rows of a codec."""
 
-NEEDED = ("metrics/*.py", "pitch/*.py", "audio.py", "latent.py", "loudness.py", "phase.py", "stft.py")
+NEEDED = ("metrics/*.py", "pitch/*.py", "audio.py", "latent.py", "level.py", "loudness.py", "phase.py", "stft.py")
 FIGURES = {*METRICS, *PARTS, "morph_score", "seconds"}
 
 

@@ -11,6 +11,7 @@ from torch.nn.functional import conv1d, pad
 from intertone.bench.baselines import level_between, rms
 from intertone.bench.pair import Pair
 from intertone.latent import lerp
+from intertone.level import amplitude_to_db, db_to_amplitude, db_to_power, power_to_db
 from intertone.pitch.heterodyne import (
     count_in_range,
     hann_kernel,
@@ -122,8 +123,8 @@ def analyse_note(audio: Tensor, f0: float, sample_rate: int) -> HarmonicNote:
     tuning[:n_measured] *= 1 + _own_errors(steps) * hz_per_radian(sample_rate) / frequency
     turns = partial_turns(partial_orders(n_measured)[:, None] * f0_track * tuning[:n_measured], sample_rate, len(audio))
     partials = partial_amplitudes(audio, turns, length, sample_rate)
-    floor = float(partials.abs().max().clamp_min(1e-10)) * 10 ** (FLOOR_DB / 20)
-    level = 20 * torch.log10(partials.abs().clamp_min(floor))
+    floor = float(partials.abs().max().clamp_min(1e-10)) * db_to_amplitude(FLOOR_DB)
+    level = amplitude_to_db(partials.abs().clamp_min(floor))
     missing = N_PARTIALS - n_measured
     return HarmonicNote(
         f0=f0_track,
@@ -147,7 +148,7 @@ def play_note(note: HarmonicNote, sample_rate: int, samples: int) -> Tensor:
     """
     n_heard = count_in_range(note.f0, note.tuning, sample_rate)
     frequency = partial_orders(n_heard)[:, None] * note.f0 * note.tuning[:n_heard]
-    amplitude = 10 ** (note.level[:n_heard] / 20)
+    amplitude = db_to_amplitude(note.level[:n_heard])
     angle = 2 * math.pi * note.phase[:n_heard, None].expand_as(amplitude)
     partials = _play_partials(
         torch.polar(amplitude, angle), partial_turns(frequency, sample_rate, samples), sample_rate
@@ -176,13 +177,13 @@ def _play_partials(partials: Tensor, turns: Tensor, sample_rate: int) -> Tensor:
 def _noise_level(noise: Tensor, sample_rate: int, floor: float) -> Tensor:
     config, filterbank = _noise_bands(sample_rate)
     power = filterbank @ stft(noise, config).abs().square() / filterbank.sum(1, keepdim=True).clamp_min(1e-6)
-    return 10 * torch.log10(power.clamp_min(floor**2))
+    return power_to_db(power.clamp_min(floor**2))
 
 
 def _play_noise(level: Tensor, sample_rate: int, samples: int) -> Tensor:
     config, filterbank = _noise_bands(sample_rate)
     white = stft(torch.randn(samples, generator=torch.Generator().manual_seed(0)), config)
-    power = filterbank.T @ 10 ** (level / 10) / filterbank.sum(0)[:, None].clamp_min(1e-6)
+    power = filterbank.T @ db_to_power(level) / filterbank.sum(0)[:, None].clamp_min(1e-6)
     mean_power = 0.375 * config.n_fft  # of white noise under a Hann window
     return istft(white * (power / mean_power).sqrt(), config, length=samples)
 

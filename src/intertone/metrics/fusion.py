@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy import fft, signal
 from torch import Tensor
 
+from intertone.level import db_to_power, power_to_db
 from intertone.pitch.comb import Comb, Peaks, as_array, comb_partials, fit_comb
 
 EXCLUSIVE_CENTS, PRESENCE_CENTS = 45.0, 20.0
@@ -109,8 +110,8 @@ def beating(audio: Tensor, sample_rate: int, comb: Comb) -> float:
     mean = energy.mean(1)
     if mean.max() < 1e-12:
         return 0.0
-    kept = energy[mean >= mean.max() * 10 ** (-BEATING_RANGE_DB / 10)]
-    db = 10 * np.log10(np.maximum(kept, kept.max(1, keepdims=True) * 1e-8))
+    kept = energy[mean >= mean.max() * db_to_power(-BEATING_RANGE_DB)]
+    db = power_to_db(np.maximum(kept, kept.max(1, keepdims=True) * 1e-8))
     time = np.linspace(-1, 1, db.shape[1])
     trend = np.polynomial.polynomial.polyval(time, np.polynomial.polynomial.polyfit(time, db.T, 2))
     return float(np.median((db - trend).std(1)))
@@ -159,7 +160,7 @@ def decay_db(audio: Tensor, sample_rate: int) -> Array:
     if not n_steps or power.max() < 1e-14:
         return np.zeros(0)
     peak = int(power.argmax())
-    db = 10 * np.log10(np.maximum(power[peak : peak + round(KNEE_SECONDS / 0.01)] / power[peak], 1e-12))
+    db = power_to_db(np.maximum(power[peak : peak + round(KNEE_SECONDS / 0.01)] / power[peak], 1e-12))
     quiet = np.flatnonzero(db < -KNEE_RANGE_DB)
     return db[: quiet[0]] if len(quiet) else db
 

@@ -8,6 +8,8 @@ import numpy.typing as npt
 from scipy import fft, signal
 from torch import Tensor
 
+from intertone.level import amplitude_to_db
+
 PEAK_SECONDS = (0.08, 1.10)
 PEAK_FFT = 2**17
 PEAK_RANGE_DB = 55.0
@@ -89,7 +91,7 @@ def spectral_peaks(audio: Tensor, sample_rate: int) -> Peaks:
     highest = magnitude[lowest:].max()
     if highest < 1e-9:
         return Peaks(np.zeros(0), np.zeros(0))
-    db = 20 * np.log10(np.maximum(magnitude / highest, 1e-9))
+    db = amplitude_to_db(np.maximum(magnitude / highest, 1e-9))
     found, _ = signal.find_peaks(db, height=-PEAK_RANGE_DB, prominence=PEAK_PROMINENCE_DB)
     found = found[found >= lowest]
     before, here, after = db[found - 1], db[found], db[found + 1]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from intertone.audio import resample
 from intertone.errors import InputError
+from intertone.level import db_to_power
 from intertone.pitch.candidates import (
     BANDS,
     N_CANDIDATES,
@@ -132,7 +133,7 @@ def follow_pitch(
     sound = torch.atleast_2d(audio.detach().cpu().float())
     n_frames = 1 + -(-sound.shape[-1] // hop_length)
     level = _levels(sound.numpy(), n_frames, hop_length, sample_rate)
-    quiet = level <= max(10 ** (SILENCE_DB / 10), level.max() * 10 ** (-RANGE_DB / 10))
+    quiet = level <= max(db_to_power(SILENCE_DB), level.max() * db_to_power(-RANGE_DB))
     if quiet.all():
         nothing = torch.full((n_frames,), torch.nan, dtype=torch.float64)
         return PitchTrack(nothing, torch.zeros(n_frames, dtype=torch.bool), torch.zeros_like(nothing))
