@@ -312,7 +312,7 @@ def test_the_network_is_judged_by_the_log_mel_error(pairable: Notes, small_codec
     for (row_a, row_b), row_c in zip(pairs, others, strict=True):
         a, b, c = pairable.audio([row_a, row_b, row_c])
         (code_a, context_a), (_, context_b), (code_c, _) = (small_codec.encode(sound) for sound in (a, b, c))
-        context = small_codec.representation.mix_contexts([context_a, context_b], torch.tensor([0.5, 0.5]))
+        context = small_codec.representation.mix([context_a, context_b], torch.tensor([0.5, 0.5]))
         exchanged = small_codec.decode((code_a + code_c) / 2, context, phase=ESTIMATED, generator=seeded(0))
         wanted.append(float(log_mel_error(exchanged, morph(small_codec, a, b))))
     assert result["exchanged_code"]["mean"] == pytest.approx(np.mean(wanted), abs=1e-4)

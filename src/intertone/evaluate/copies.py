@@ -13,6 +13,7 @@ from intertone.evaluate.morphs import IN_TUNE, search_range
 from intertone.evaluate.reconstruction import BATCH, ESTIMATED, Figures, Reconstructions, at_16_khz, seeded
 from intertone.metrics import LOG_MEL_44K, log_mel_error, pitch_error_cents
 from intertone.phase import PhaseConfig
+from intertone.representation import Analysis
 
 KEPT = PhaseConfig(method="kept")
 COPIES = (("image", KEPT), ("image", ESTIMATED), ("network", KEPT), ("network", ESTIMATED), ("rank one", ESTIMATED))
@@ -49,11 +50,13 @@ def copy_notes(codec: Codec, notes: Notes, rows: Rows, *, seed: int) -> Iterator
         images = {
             "image": features,
             "network": codec.decode_features(latents, context.conditions)[..., : features.shape[-1]],
-            "rank one": rank_one(features, range_db=codec.representation.feature_range_db),
+            "rank one": rank_one(features, range_db=codec.representation.scales[0].range_db),
         }
         sounds = {}
         for name, noise in COPIES:
-            sound = codec.representation.synthesise(images[name], context, phase=noise, generator=seeded(seed))
+            sound = codec.representation.synthesise(
+                Analysis(images[name], context), residual=noise is KEPT, generator=seeded(seed)
+            )
             sounds[name, "kept" if noise is KEPT else "estimated"] = sound.cpu().squeeze(1)
         yield Reconstructions(start, batch, audio, codec.sample_rate, latents.cpu(), sounds)
 

@@ -20,6 +20,7 @@ from intertone.models import build_model
 from intertone.morphing import morph
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
+from intertone.representation import Analysis
 
 SEARCH_OCTAVES = 1.3
 """How far from a note's key its pitch is searched: an octave error shall be seen as one."""
@@ -81,10 +82,10 @@ def log_magnitude_morph(codec: Codec, a: Tensor, b: Tensor, *, mix: float, seed:
     representation = codec.representation
     features_a, context_a = representation.analyse(a)
     features_b, context_b = representation.analyse(b)
-    context = representation.mix_contexts([context_a, context_b], torch.tensor([1 - mix, mix]))
+    context = representation.mix([context_a, context_b], torch.tensor([1 - mix, mix]))
     generator = seeded(seed)
     features = lerp(features_a, features_b, mix)
-    return representation.synthesise(features, context, phase=ESTIMATED, generator=generator).cpu()
+    return representation.synthesise(Analysis(features, context), phase=ESTIMATED, generator=generator).cpu()
 
 
 @torch.inference_mode()
@@ -240,9 +241,10 @@ def random_codec(codec: Codec, features: Tensor, *, seed: int) -> Codec:
     for _ in range(10):
         model(features)
     model.eval()
-    outermost = model.decoder[-1]
-    outermost.weight *= 0.2 / model(features).std()
-    outermost.bias += 0.5 - model(features).mean()
+    layers = model.get_submodule("decoder").get_submodule(str(len(list(model.get_submodule("decoder").children())) - 1))
+    weight, bias = layers.parameters()
+    weight.mul_(0.2 / model(features).std())
+    bias.add_(0.5 - model(features).mean())
     return Codec(codec.config, model)
 
 
@@ -273,7 +275,7 @@ def judge_network(codec: Codec, notes: Notes, pairs: Rows, others: Rows, *, seed
         # a codec of one length has completed them with silence
         a, b, c = torch.nn.functional.pad(sounds, (0, whole.shape[-1] - notes.samples))
         (code_a, context_a), (code_b, context_b) = codec.encode(a), codec.encode(b)
-        context = codec.representation.mix_contexts([context_a, context_b], torch.tensor([0.5, 0.5]))
+        context = codec.representation.mix([context_a, context_b], torch.tensor([0.5, 0.5]))
         code_of_c = codec.encode(c)[0]
         half_way = [
             (codec, (code_a + code_b) / 2),

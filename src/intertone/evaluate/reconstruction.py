@@ -17,6 +17,7 @@ from intertone.evaluate.draw import Rows, draw_notes
 from intertone.metrics import log_mel_error, loud_cell_error
 from intertone.metrics.spectral import LOG_MEL_STFT
 from intertone.phase import PhaseConfig
+from intertone.representation import Analysis
 
 BATCH = 16
 ESTIMATED = PhaseConfig(method="pghi-fast")
@@ -116,7 +117,7 @@ def reconstruct_notes(
             "codec": codec.decode_features(latents)[..., : features.shape[-1]],
             "true magnitude": features,
             "PCA": linear.reconstruct(features),
-            "rank one": rank_one(features, range_db=representation.feature_range_db),
+            "rank one": rank_one(features, range_db=representation.scales[0].range_db),
             "mean image": mean_image.to(features).expand_as(features),
         }
         sounds = {}
@@ -127,7 +128,7 @@ def reconstruct_notes(
                     kept or method in ("codec", "true magnitude") or start < n_estimated
                 ):
                     continue
-                sound = representation.synthesise(image, context, phase=phase, generator=seeded(seed))
+                sound = representation.synthesise(Analysis(image, context), phase=phase, generator=seeded(seed))
                 sounds[method, "kept" if kept else "estimated"] = sound.cpu().squeeze(1)
         batch = rows[start : start + BATCH]
         yield Reconstructions(start, batch, audio, codec.sample_rate, latents.cpu(), sounds)

@@ -19,7 +19,7 @@ from intertone.data.soundfont import Bank, find_soundfont, read_soundfont
 from intertone.errors import InputError
 from intertone.evaluate.copies import log_mel_errors
 from intertone.evaluate.draw import Rows, pitched_rows, program_of
-from intertone.evaluate.reconstruction import ESTIMATED, Step, seeded, summary
+from intertone.evaluate.reconstruction import Step, seeded, summary
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
 
 FARTHEST = 12
@@ -130,12 +130,12 @@ def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -
         silence.
     """
     sources = analyse_sounds(codec, sound, recognise=False)
-    pitch = sources.images[0][1].tracks[0].pitch + semitones
+    pitch = sources.analyses[0].context.tracks[0].pitch + semitones
     moved = {}
     for name, network in zip(MOVED, ("carried", "none", "alone"), strict=True):
         config = MorphConfig.parse({"pitch": f"{min(max(pitch, 0), 127):.6f}", "network": network})
-        noise = ESTIMATED if network == "alone" else None
-        moved[name] = morph_sources(sources, [1.0], config=config, phase=noise, generator=seeded(seed))
+        own = network != "alone"
+        moved[name] = morph_sources(sources, [1.0], config=config, residual=own, generator=seeded(seed))
     moved[RESAMPLED] = resample(sound, round(codec.sample_rate * 2 ** (semitones / 12)), codec.sample_rate)
     samples = len(sound)
     return {

@@ -54,7 +54,7 @@ def evaluate_codec(
             fewer than three notes, or the training split fewer than two.
     """
     config = config or EvaluateConfig()
-    if codec.representation.bends_time:
+    if "pitch" in codec.representation.measures:
         return evaluate_harmonic(codec, notes, config=config, known_sounds=known_sounds, progress=progress)
     check_notes(codec, notes, notes.select(split=config.split), config)
     if (n_training := len(notes.select(split="train"))) < 2:

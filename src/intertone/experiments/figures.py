@@ -17,6 +17,7 @@ from intertone.metrics import db_rmse, log_mel_error, loud_cell_error
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
+from intertone.representation import Analysis
 
 KEPT = PhaseConfig(method="kept")
 
@@ -38,7 +39,7 @@ def by_image(codec: Codec, image: Callable[[Tensor], Tensor], *, seed: int) -> G
 
     def give_back(audio: Tensor, phase: PhaseConfig) -> Tensor:
         features, context = codec.representation.analyse(audio.unsqueeze(1))
-        found = codec.representation.synthesise(image(features), context, phase=phase, generator=seeded(seed))
+        found = codec.representation.synthesise(Analysis(image(features), context), phase=phase, generator=seeded(seed))
         return found.squeeze(1)
 
     return give_back

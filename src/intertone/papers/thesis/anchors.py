@@ -31,7 +31,7 @@ def judge_anchors(laboratory: Laboratory) -> dict[str, Result]:
         Name → ``title``, ``figures`` of each note, and ``morphs`` of the shipped codec.
     """
     codec = Codec.load("thesis")
-    range_db = codec.representation.feature_range_db
+    range_db = codec.representation.scales[0].range_db
     return {
         "shipped": _judge(laboratory, "shipped", codec, "the shipped codec, fully trained", None),
         "pca": _judge(laboratory, "pca", codec, "PCA of whole notes", lambda: _linear(laboratory, codec)),

@@ -212,10 +212,10 @@ def move_numbers(codec: Codec, notes: Notes, pooled: Array, rows: Rows) -> list[
         InputError: If the codec is none of spectrograms and convolutions.
     """
     representation = codec.representation
-    model, range_db = codec.model, representation.feature_range_db
+    model, range_db = codec.model, representation.scales[0].range_db
     spectrogram = spectrogram_of(codec)
     if not isinstance(model, ConvAutoencoder):
-        raise InputError(f"numbers are moved in a code that keeps the axes, got a {model.config.kind} model")
+        raise InputError(f"numbers are moved in a code that keeps the axes, got a {codec.config.model.kind} model")
     reduction = model.config.reduction[0]
     bin_hz = spectrogram.sample_rate / spectrogram.n_fft
     deviation = pooled.std(0)

@@ -23,6 +23,7 @@ from intertone.models import ConvConfig, build_model
 from intertone.papers.thesis.experiment import Laboratory
 from intertone.papers.thesis.study import Comparison
 from intertone.representation import (
+    Analysis,
     DecibelConfig,
     HarmonicConfig,
     PitchNormalisedConfig,
@@ -153,7 +154,7 @@ def _train_and_judge(laboratory: Laboratory, view: View, rows: Rows, tuned: Sequ
     logger.info("%s: training", view.title)
     curves = train_on_images(codec.model, train, valid, laboratory=laboratory, title=view.title)
     trained = time.process_time()
-    decibels = codec.representation.feature_range_db
+    decibels = codec.representation.scales[0].range_db
     folder = laboratory.folder / "runs" / f"representation-{view.name}"
     codec.save(folder, card=f"# {view.title}\n\nOne of the representations that `intertone paper thesis` compares.\n")
     logger.info("%s: judging", view.title)
@@ -304,7 +305,9 @@ def given_back(codec: Codec, audio: Tensor, *, seed: int) -> dict[str, Tensor]:
     features, context = codec.analyse(audio.unsqueeze(1))
     decoded = codec.decode_features(codec.encode_features(features))[..., : features.shape[-1]]
     return {
-        way: codec.representation.synthesise(image, context.as_edited(), phase=ESTIMATED, generator=seeded(seed))
+        way: codec.representation.synthesise(
+            Analysis(image, context.as_edited()), phase=ESTIMATED, generator=seeded(seed)
+        )
         .squeeze(1)
         .cpu()
         for way, image in ((NETWORK, decoded), (ALONE, features))
