@@ -1,14 +1,14 @@
 """Levels: decibels to amplitudes and powers and back, and how far a gain may go."""
 
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Array = npt.NDArray[np.floating[Any]]
-Values = TypeVar("Values", float, Array, Tensor)
+Values = TypeVar("Values", float, npt.NDArray[Any], Tensor)
+Gain = TypeVar("Gain", float, Tensor)
 
 
 def db_to_amplitude(db: Values) -> Values:
@@ -43,13 +43,7 @@ def db_to_power(db: Values) -> Values:
     return 10 ** (db / 10)
 
 
-@overload
-def amplitude_to_db(amplitude: Tensor) -> Tensor: ...
-@overload
-def amplitude_to_db(amplitude: Array) -> Array: ...
-@overload
-def amplitude_to_db(amplitude: float) -> float: ...
-def amplitude_to_db(amplitude: Tensor | Array | float) -> Tensor | Array | float:
+def amplitude_to_db(amplitude: Values) -> Values:
     """Return ``20·log10(amplitude)``.
 
     Args:
@@ -65,13 +59,7 @@ def amplitude_to_db(amplitude: Tensor | Array | float) -> Tensor | Array | float
     return 20 * _log10(amplitude)
 
 
-@overload
-def power_to_db(power: Tensor) -> Tensor: ...
-@overload
-def power_to_db(power: Array) -> Array: ...
-@overload
-def power_to_db(power: float) -> float: ...
-def power_to_db(power: Tensor | Array | float) -> Tensor | Array | float:
+def power_to_db(power: Values) -> Values:
     """Return ``10·log10(power)``.
 
     Args:
@@ -87,11 +75,7 @@ def power_to_db(power: Tensor | Array | float) -> Tensor | Array | float:
     return 10 * _log10(power)
 
 
-@overload
-def limited_gain(gain: Tensor, most_db: float) -> Tensor: ...
-@overload
-def limited_gain(gain: float, most_db: float) -> float: ...
-def limited_gain(gain: Tensor | float, most_db: float) -> Tensor | float:
+def limited_gain(gain: Gain, most_db: float) -> Gain:
     """Return a gain that makes nothing louder by more than ``most_db``.
 
     Args:
@@ -106,8 +90,12 @@ def limited_gain(gain: Tensor | float, most_db: float) -> Tensor | float:
         (0.5, tensor([ 3., 10.]))
     """
     most = db_to_amplitude(most_db)
-    return gain.clamp(max=most) if isinstance(gain, Tensor) else min(gain, most)
+    if isinstance(gain, Tensor):
+        return gain.clamp(max=most)
+    return min(gain, most)
 
 
-def _log10(values: Any) -> Any:
-    return torch.log10(values) if isinstance(values, Tensor) else np.log10(values)
+def _log10(values: Values) -> Values:
+    if isinstance(values, Tensor):
+        return torch.log10(values)
+    return np.log10(values)
