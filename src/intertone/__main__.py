@@ -1,5 +1,90 @@
-"""``python -m intertone``: the command line, also for ``torchrun -m intertone``."""
+"""The program: ``intertone``, ``python -m intertone`` or ``torchrun -m intertone``; how it starts and ends."""
 
-from intertone.cli import main
+import atexit
+import os
+import signal
+import sys
+from types import FrameType
 
-main()
+RETRY_SECONDS = 0.05
+"""How long an interruption waits before it looks again for a place where it can be raised."""
+
+FLUSH_FAILED = 120
+"""Exit code when the last output cannot be written, as Python itself has it."""
+
+_outcome = 1
+"""Exit code of the process; 1 stands for an exception that nobody caught."""
+
+
+def program() -> None:
+    """Run the command line and end the process, whatever threads still exist in native libraries.
+
+    The exit function that is registered first is called last: by then all threads have been waited for and every other
+    exit function has run. It ends the process without tearing down the interpreter, because a thread that returns
+    from native code during the teardown is ended in the middle of C++ functions, which aborts the process.
+    """
+    global _outcome
+    atexit.register(_end)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background does not listen to it
+        signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        from intertone.cli import main
+
+        main()
+    except KeyboardInterrupt:  # before a verb began
+        _outcome = 128 + signal.SIGINT
+        sys.stderr.write("intertone: stopped; no result was written\n")
+    except SystemExit as leave:
+        _outcome = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+    finally:
+        _ignore_interruptions()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise what ends the command, once, and not where somebody else would swallow it."""
+    if hasattr(signal, "setitimer") and _is_swallowed(frame):
+        signal.signal(signal.SIGALRM, lambda _number, _frame: signal.raise_signal(number))
+        signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+        return
+    _ignore_interruptions()  # a second one would break off the cleaning up
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
+
+
+def _is_swallowed(frame: FrameType | None) -> bool:
+    """Return whether an exception raised here would be lost, or leave broken modules behind.
+
+    Imports catch exceptions and go on with half a module. libsndfile reads and writes through callbacks, from which no
+    exception returns: the sound would only be cut. Destructors print theirs.
+    """
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename.startswith("<frozen importlib") or code.co_filename.endswith("soundfile.py"):
+            return True
+        if code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _ignore_interruptions() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _end() -> None:
+    code = _outcome
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or FLUSH_FAILED
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    program()
