@@ -43,7 +43,7 @@ def program() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Raise what ends the command, once, and not where somebody else would swallow it."""
-    if hasattr(signal, "setitimer") and _is_swallowed(frame):
+    if hasattr(signal, "setitimer") and _must_wait(frame):
         signal.signal(signal.SIGALRM, lambda _number, _frame: signal.raise_signal(number))
         signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
         return
@@ -53,17 +53,18 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _is_swallowed(frame: FrameType | None) -> bool:
-    """Return whether an exception raised here would be lost, or leave broken modules behind.
+def _must_wait(frame: FrameType | None) -> bool:
+    """Return whether an exception raised here would be lost, or leave something half done.
 
     Imports catch exceptions and go on with half a module. libsndfile reads and writes through callbacks, from which no
-    exception returns: the sound would only be cut. Destructors print theirs.
+    exception returns: the sound would only be cut. A pool whose start of a thread is broken off never waits for that
+    thread. Destructors print their exceptions.
     """
     while frame is not None:
         code = frame.f_code
         if code.co_filename.startswith("<frozen importlib") or code.co_filename.endswith("soundfile.py"):
             return True
-        if code.co_name == "__del__":
+        if code.co_name in ("__del__", "_adjust_thread_count"):
             return True
         frame = frame.f_back
     return False

@@ -1,0 +1,105 @@
+"""Ctrl-C on a busy machine, at any moment: the program stops in order, or has finished."""
+
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from commands import names_in
+from conftest import tone, untrained_codec
+
+from intertone.audio import save_audio
+from intertone.data.notes import Notes
+
+BUSY_PROCESSES = 4
+INTERRUPTIONS = 5
+"""Of each verb; two at a time."""
+
+SETTINGS = """
+epochs = 2
+notes_per_epoch = 24
+batch_size = 4
+precision = "float32"
+[representation]
+kind = "decibel"
+[model]
+kind = "conv"
+channels = [8, 16, 16]
+strides = [[4, 4], [4, 4], [2, 2]]
+kernel_size = [5, 5]
+bottleneck = { kind = "conv", channels = 4 }
+[choice]
+valid_notes = 4
+"""
+
+VERBS = {
+    "morph": "morph {here}/a.wav {here}/b.wav --codec {here}/codec --iterations 100 -o {out}/new.wav",
+    "keys": "keys {here}/a.wav {here}/b.wav --range C4:G4 -o {out}/new",
+    "train": "train {here}/run.toml --data {notes} -o {out}/new",
+    "data render": "data render --programs 0-3 --pitch-step 40 --velocities 100 -o {out}/new",
+}
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Other processes that want the processors too."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY_PROCESSES)]
+    yield
+    for other in others:
+        other.kill()
+        other.wait()
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    save_audio(tmp_path / "a.wav", tone(48, seconds=0.5), sample_rate=16000)
+    save_audio(tmp_path / "b.wav", tone(60, seconds=0.4), sample_rate=16000)
+    untrained_codec().save(tmp_path / "codec", card="# small\n")
+    (tmp_path / "run.toml").write_text(SETTINGS)
+    return tmp_path
+
+
+def interrupt(words: list[str], out: Path, seconds: float) -> None:
+    """Start the program, interrupt it after so many seconds, and see how it ends."""
+    out.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "intertone", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background is deaf to it
+    )
+    try:
+        said, told = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        said, told = process.communicate(timeout=120)
+    assert process.returncode in (0, 130), told
+    assert "Traceback" not in told
+    assert not [name for name in names_in(out) if ".intertone-" in name]
+    if process.returncode == 0:
+        assert said and (out / "new.wav").exists() | (out / "new").exists()
+    else:
+        assert told.splitlines()[-1].startswith("intertone: stopped; ") or "run the same command to go on" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", VERBS)
+def test_ctrl_c_at_any_moment_ends_in_order(verb: str, here: Path, notes: Notes, busy: None) -> None:
+    if verb == "data render":
+        pytest.importorskip("fluidsynth", reason="needs apt-get install libfluidsynth3 fluidr3mono-gm-soundfont")
+    moments = random.Random(verb)
+    with ThreadPoolExecutor(2) as pool:
+        ends = []
+        for number in range(INTERRUPTIONS):
+            out = here / f"out-{number}"
+            words = [word.format(here=here, out=out, notes=notes.folder) for word in VERBS[verb].split()]
+            # Python's own start, before the program's first line, takes less than the least
+            seconds = moments.uniform(0.5, 2.0) if number % 2 else moments.uniform(2.0, 15.0)
+            ends.append(pool.submit(interrupt, words, out, seconds))
+        for end in ends:
+            end.result()
