@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from commands import names_in
 from conftest import tone, untrained_codec
+from test_data_soundfont import fluid_r3
 
 from intertone.audio import save_audio
 from intertone.data.notes import Notes
 
 BUSY_PROCESSES = 4
-INTERRUPTIONS = 5
+INTERRUPTIONS = 4
 """Of each verb; two at a time."""
 
 SETTINGS = """
@@ -37,8 +38,8 @@ valid_notes = 4
 """
 
 VERBS = {
-    "morph": "morph {here}/a.wav {here}/b.wav --codec {here}/codec --iterations 100 -o {out}/new.wav",
-    "keys": "keys {here}/a.wav {here}/b.wav --range C4:G4 -o {out}/new",
+    "morph": "morph {here}/a.wav {here}/b.wav --codec {here}/codec --iterations 20 -o {out}/new.wav",
+    "keys": "keys {here}/a.wav {here}/b.wav --range C4:D4 -o {out}/new",
     "train": "train {here}/run.toml --data {notes} -o {out}/new",
     "data render": "data render --programs 0-3 --pitch-step 40 --velocities 100 -o {out}/new",
 }
@@ -87,11 +88,63 @@ def interrupt(words: list[str], out: Path, seconds: float) -> None:
         assert told.splitlines()[-1].startswith("intertone: stopped; ") or "run the same command to go on" in said
 
 
+def run_program(main: str) -> subprocess.CompletedProcess[str]:
+    """Run the program with another command line in it."""
+    code = f"import signal, sys\nfrom intertone import __main__, cli\n{main}\ncli.main = main\n__main__.program()"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+
+def test_a_thread_in_native_code_does_not_abort_the_end() -> None:
+    result = run_program("""
+import threading, torch
+def work():
+    while True:
+        torch.ones(1000).log10()
+def main():
+    for _ in range(4):
+        threading.Thread(target=work, daemon=True).start()
+    sys.exit(130)
+""")
+    assert (result.returncode, result.stderr) == (130, "")
+
+
+def test_an_interruption_is_not_lost_while_a_sound_is_read(tmp_path: Path) -> None:
+    save_audio(tmp_path / "a.wav", tone(48), sample_rate=16000)
+    result = run_program(f"""
+import io, time, soundfile
+class Interrupted(io.FileIO):
+    def readinto(self, buffer):
+        signal.raise_signal(signal.SIGINT)
+        return super().readinto(buffer)
+def main():
+    signal.signal(signal.SIGINT, __main__._interrupt)  # where it was ignored, too
+    print(len(soundfile.read(Interrupted({str(tmp_path / "a.wav")!r}))[0]), flush=True)
+    time.sleep(30)
+""")
+    assert (result.returncode, result.stdout) == (130, "16000\n")
+    assert result.stderr == "intertone: stopped; no result was written\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_import_is_not_broken_off(tmp_path: Path, number: int) -> None:
+    (tmp_path / "tried.py").write_text(f"import signal\nsignal.raise_signal({int(number)})\nwhole = True\n")
+    result = run_program(f"""
+import time
+def main():
+    signal.signal({int(number)}, __main__._interrupt)
+    sys.path.insert(0, {str(tmp_path)!r})
+    import tried
+    print(tried.whole, flush=True)
+    time.sleep(30)
+""")
+    assert (result.returncode, result.stdout) == (128 + number, "True\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_ctrl_c_at_any_moment_ends_in_order(verb: str, here: Path, notes: Notes, busy: None) -> None:
     if verb == "data render":
-        pytest.importorskip("fluidsynth", reason="needs apt-get install libfluidsynth3 fluidr3mono-gm-soundfont")
+        fluid_r3()
     moments = random.Random(verb)
     with ThreadPoolExecutor(2) as pool:
         ends = []
@@ -99,7 +152,7 @@ def test_ctrl_c_at_any_moment_ends_in_order(verb: str, here: Path, notes: Notes,
             out = here / f"out-{number}"
             words = [word.format(here=here, out=out, notes=notes.folder) for word in VERBS[verb].split()]
             # Python's own start, before the program's first line, takes less than the least
-            seconds = moments.uniform(0.5, 2.0) if number % 2 else moments.uniform(2.0, 15.0)
+            seconds = moments.uniform(0.5, 2.0) if number % 2 else moments.uniform(2.0, 8.0)
             ends.append(pool.submit(interrupt, words, out, seconds))
         for end in ends:
             end.result()
