@@ -58,13 +58,13 @@ def _must_wait(frame: FrameType | None) -> bool:
 
     Imports catch exceptions and go on with half a module. libsndfile reads and writes through callbacks, from which no
     exception returns: the sound would only be cut. A pool whose start of a thread is broken off never waits for that
-    thread. Destructors print their exceptions.
+    thread, and a process that is sent only a part of its task fails with a traceback. Destructors print exceptions.
     """
     while frame is not None:
         code = frame.f_code
         if code.co_filename.startswith("<frozen importlib") or code.co_filename.endswith("soundfile.py"):
             return True
-        if code.co_name in ("__del__", "_adjust_thread_count"):
+        if code.co_name in ("__del__", "_adjust_thread_count", "_launch"):
             return True
         frame = frame.f_back
     return False
