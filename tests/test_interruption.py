@@ -126,18 +126,28 @@ def main():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_import_is_not_broken_off(tmp_path: Path, number: int) -> None:
-    (tmp_path / "tried.py").write_text(f"import signal\nsignal.raise_signal({int(number)})\nwhole = True\n")
+@pytest.mark.parametrize(("block", "left"), [("contextlib.nullcontext()", ""), ("files.replacing('x.wav')", "True\n")])
+def test_an_import_is_not_broken_off_while_a_file_is_written(
+    tmp_path: Path, number: int, block: str, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tried.py").write_text(
+        f"import signal\ntry:\n    signal.raise_signal({int(number)})\nfinally:\n    whole = True\n"
+    )
     result = run_program(f"""
-import time
+import contextlib, time
+from intertone import files
 def main():
-    signal.signal({int(number)}, __main__._interrupt)
-    sys.path.insert(0, {str(tmp_path)!r})
-    import tried
-    print(tried.whole, flush=True)
-    time.sleep(30)
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, __main__._interrupt)  # where it was ignored, too
+    with {block}:
+        sys.path.insert(0, {str(tmp_path)!r})
+        import tried
+        print(tried.whole, flush=True)
+        time.sleep(30)
 """)
-    assert (result.returncode, result.stdout) == (128 + number, "True\n")
+    assert (result.returncode, result.stdout) == (128 + number, left)
+    assert [name for name in names_in(tmp_path) if "pycache" not in name] == ["tried.py"]
 
 
 @pytest.mark.slow

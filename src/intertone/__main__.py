@@ -4,7 +4,11 @@ import atexit
 import os
 import signal
 import sys
-from types import FrameType
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import NoReturn
+
+from intertone.errors import stopped_text
 
 RETRY_SECONDS = 0.05
 """How long an interruption waits before it looks again for a place where it can be raised."""
@@ -34,7 +38,7 @@ def program() -> None:
         main()
     except KeyboardInterrupt:  # before a verb began
         _outcome = 128 + signal.SIGINT
-        sys.stderr.write("intertone: stopped; no result was written\n")
+        sys.stderr.write(_stopped())
     except SystemExit as leave:
         _outcome = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     finally:
@@ -43,7 +47,14 @@ def program() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Raise what ends the command, once, and not where somebody else would swallow it."""
-    if hasattr(signal, "setitimer") and _must_wait(frame):
+    global _outcome
+    frames = list(_outwards(frame))
+    importing = any(code.co_filename.startswith("<frozen importlib") for code in frames)
+    if importing and not getattr(sys.modules.get("intertone.files"), "UNFINISHED", None):
+        _outcome = 128 + number  # imports take seconds, and nothing has to be cleaned up
+        sys.stderr.write(_stopped())
+        _end()
+    if hasattr(signal, "setitimer") and (importing or any(map(_must_wait, frames))):
         signal.signal(signal.SIGALRM, lambda _number, _frame: signal.raise_signal(number))
         signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
         return
@@ -53,21 +64,25 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _must_wait(frame: FrameType | None) -> bool:
-    """Return whether an exception raised here would be lost, or leave something half done.
-
-    Imports catch exceptions and go on with half a module. libsndfile reads and writes through callbacks, from which no
-    exception returns: the sound would only be cut. A pool whose start of a thread is broken off never waits for that
-    thread, and a process that is sent only a part of its task fails with a traceback. Destructors print exceptions.
-    """
+def _outwards(frame: FrameType | None) -> Iterator[CodeType]:
     while frame is not None:
-        code = frame.f_code
-        if code.co_filename.startswith("<frozen importlib") or code.co_filename.endswith("soundfile.py"):
-            return True
-        if code.co_name in ("__del__", "_adjust_thread_count", "_launch"):
-            return True
+        yield frame.f_code
         frame = frame.f_back
-    return False
+
+
+def _must_wait(code: CodeType) -> bool:
+    """Return whether an exception would be lost where this code runs, or leave something half done.
+
+    Imports catch exceptions as well, and go on with half a module. libsndfile reads and writes through callbacks, from
+    which no exception returns: the sound would only be cut. A pool whose start of a thread is broken off never waits
+    for that thread, and a process that is sent only a part of its task fails with a traceback. Destructors print
+    exceptions.
+    """
+    return code.co_filename.endswith("soundfile.py") or code.co_name in ("__del__", "_adjust_thread_count", "_launch")
+
+
+def _stopped() -> str:
+    return stopped_text(sys.argv[1] if len(sys.argv) > 1 else None) + "\n"
 
 
 def _ignore_interruptions() -> None:
@@ -77,7 +92,7 @@ def _ignore_interruptions() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _end() -> None:
+def _end() -> NoReturn:
     code = _outcome
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -18,10 +18,7 @@ from intertone.cli.paper import app as paper_app
 from intertone.cli.preparation import prepare
 from intertone.cli.sound import reconstruct
 from intertone.cli.training import pack, train
-from intertone.errors import InputError
-
-GOES_ON = ("train", "data", "paper")
-"""Verbs that keep what they have done; the others write at their end."""
+from intertone.errors import InputError, stopped_text
 
 
 class Verbs(TyperGroup):
@@ -34,9 +31,7 @@ class Verbs(TyperGroup):
         except (KeyboardInterrupt, SystemExit) as leave:
             code = 128 + signal.SIGINT if isinstance(leave, KeyboardInterrupt) else leave.code
             if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-                goes_on = ctx.invoked_subcommand in GOES_ON
-                left = "run the same command to go on" if goes_on else "no result was written"
-                typer.echo(f"intertone: stopped; {left}", err=True)
+                typer.echo(stopped_text(ctx.invoked_subcommand), err=True)
             sys.exit(code)
 
 
