@@ -15,6 +15,9 @@ from intertone.errors import InputError
 
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
+UNFINISHED: set[Path] = set()
+"""Temporary files and folders that exist now; a process that ends without leaving their blocks must wait for them."""
+
 
 @contextmanager
 def disk_errors(path: Path | str) -> Iterator[None]:
@@ -66,6 +69,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         raise _write_error(path, error) from error
     os.close(descriptor)
     temporary = Path(name)
+    UNFINISHED.add(temporary)
     try:
         yield temporary
         with temporary.open("rb+") as handle:
@@ -76,6 +80,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         raise _write_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+        UNFINISHED.discard(temporary)
 
 
 @contextmanager
@@ -103,6 +108,7 @@ def staged_folder(folder: Path | str) -> Iterator[Path]:
         staged = Path(tempfile.mkdtemp(prefix=".intertone-", dir=folder.parent))
     except OSError as error:
         raise _write_error(folder, error) from error
+    UNFINISHED.add(staged)
     try:
         yield staged
         files = sorted(staged.iterdir())
@@ -116,6 +122,7 @@ def staged_folder(folder: Path | str) -> Iterator[Path]:
         raise _write_error(folder, error) from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+        UNFINISHED.discard(staged)
 
 
 def check_output(path: Path | str, inputs: Iterable[Path | str] = ()) -> Path:
