@@ -11,7 +11,7 @@ import torch
 from intertone.codec import Codec, CodecConfig
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
-from intertone.evaluate.morphs import random_codec
+from intertone.evaluate.studies.network import random_codec
 from intertone.models import ConditionedConfig, ConvBottleneckConfig, ConvConfig
 from intertone.representation import DecibelConfig, HarmonicConfig
 

@@ -8,17 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
-from test_evaluate import shown
-from test_page import check_self_contained
-
-from intertone.codec import Codec
-from intertone.data.notes import Notes
-from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
-from intertone.data.soundfont import Bank, Preset, Sample, Zone
-from intertone.errors import InputError
-from intertone.evaluate import BUDGETS, evaluate_codec, tables, write_evaluation
 from intertone.evaluate.copies import copy_notes, judge_copies, log_mel_errors
-from intertone.evaluate.draw import draw_notes, pitched_rows
 from intertone.evaluate.findings import findings
 from intertone.evaluate.phase_stage import spectrogram_of
 from intertone.evaluate.reconstruction import Collected
@@ -32,8 +22,18 @@ from intertone.evaluate.register import (
     move_note,
     register_table,
 )
-from intertone.evaluate.report import to_markdown
 from intertone.evaluate.task import codec_facts
+from test_evaluate import shown
+from test_page import check_self_contained
+
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
+from intertone.data.soundfont import Bank, Preset, Sample, Zone
+from intertone.errors import InputError
+from intertone.evaluate import BUDGETS, evaluate_codec, tables, write_evaluation
+from intertone.evaluate.draw import draw_notes, pitched_rows
+from intertone.evaluate.report import to_markdown
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from intertone import Codec, load_audio, morph, shipped_codecs
 from intertone.codec import SHIPPED
-from intertone.evaluate.morphs import random_codec
+from intertone.evaluate.studies.network import random_codec
 from intertone.loudness import integrated_loudness
 from intertone.metrics import log_mel_error, loud_cell_error
 from intertone.phase import PhaseConfig

@@ -12,9 +12,9 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import Rows, draw_notes
-from intertone.evaluate.morphs import random_codec
-from intertone.evaluate.phase_stage import spectrogram_of
-from intertone.evaluate.reconstruction import BATCH
+from intertone.evaluate.figure import BATCH
+from intertone.evaluate.resynthesis import spectrogram_of
+from intertone.evaluate.studies.network import random_codec
 from intertone.experiments.probes import accuracy, best_constant, fit_probe
 from intertone.experiments.store import Result, remembered
 from intertone.metrics import log_mel
