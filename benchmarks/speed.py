@@ -35,6 +35,7 @@ from intertone.errors import InputError
 from intertone.evaluate.resynthesis import spectrogram_of
 from intertone.evaluate.studies.speed import measure_speed, measure_stereo_speed, median_seconds
 from intertone.metrics import spectral_convergence
+from intertone.morphing import choose_method
 from intertone.phase import MOMENTUM, PhaseConfig, estimate_phase, griffin_lim
 from intertone.stft import istft, stft
 from intertone.train import ChoiceConfig, Progress, TrainConfig, train_codec
@@ -173,7 +174,7 @@ def seeded() -> torch.Generator:
 def morph_lines(codec: Codec, notes: Notes) -> Iterator[Line]:
     """Seconds of sound that a morph gives per second."""
     rows = held_out_rows(notes, 32)
-    if codec.representation.bends_time:
+    if choose_method(codec).takes.pitch:
         found = measure_stereo_speed(codec, notes, rows[[0, -1]])
         yield "morph, one stereo pair", f"{found.one_pair:.1f} s/s", "warm, both analyses included"
         yield f"morph, {found.several_words}", f"{found.several:.1f} s/s", "the same pair"
@@ -235,7 +236,7 @@ def loading_lines(notes: Notes) -> Iterator[Line]:
 
 def training_lines(codec: Codec, notes: Notes, folder: Path) -> Iterator[Line]:
     """Notes that a training step takes per second, reading and analysis included."""
-    if codec.representation.bends_time:
+    if choose_method(codec).takes.pitch:
         yield "training", "–", "on prepared images: see metrics.jsonl of a run"
         return
     for precision in ("float32", "bfloat16"):
@@ -271,7 +272,7 @@ def process_lines(name: str, codec: Codec, notes: Notes, folder: Path) -> Iterat
     morph_seconds = median_seconds(lambda: run([*command, *words]))
     yield "`intertone morph`", f"{morph_seconds:.2f} s", f"process, {notes.samples / notes.sample_rate:g} s of sound"
     yield "peak memory of `intertone morph`", f"{peak_mebibytes([*command, *words]):.0f} MiB", "process"
-    if codec.representation.bends_time:
+    if choose_method(codec).takes.pitch:
         yield from keys_lines(name, codec, notes, folder)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNIT
     yield "peak memory of this benchmark", f"{own:.0f} MiB", "training, the batch of 32 and the mapped notes included"

@@ -139,7 +139,7 @@ def test_blocks_equal_the_whole(
         channels=(4, 6, 8), strides=strides, kernel_size=kernel_size, bottleneck=ConvBottleneckConfig(channels=2)
     )
     codec = with_moved_statistics(Codec(CodecConfig(representation=TINY, model=model)))
-    margin = codec.model.margin
+    margin = codec.model.encode_reach
     assert margin is not None
     features = rand(2, 64, 2 * margin + 3 * max(block_frames, 32) + extra)
     latents = codec.encode_features(features)

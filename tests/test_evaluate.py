@@ -2,7 +2,6 @@ import io
 import json
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,19 @@ from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.errors import InputError
 from intertone.evaluate import BUDGETS, EvaluateConfig, Evaluation, evaluate_codec, write_evaluation
-from intertone.evaluate.baselines import LinearCode, Scale, fit_linear_code, images_that_fit, rank_one
+from intertone.evaluate.baselines import LinearCode, fit_linear_code, images_that_fit, rank_one
 from intertone.evaluate.classifier import BANDS_PER_OCTAVE, HEADS, N_SEGMENTS, Classifier, note_images, train_classifier
 from intertone.evaluate.draw import draw_notes, draw_others, draw_pairs
 from intertone.evaluate.figure import Collected, Line, seeded, summary
 from intertone.evaluate.half_way import PairFigures, half_way_morphs, measure_pairs
+from intertone.evaluate.page import evaluation_page
+from intertone.evaluate.report import to_markdown
 from intertone.evaluate.resynthesis import ESTIMATED, Resynthesis, interpolate_features, resynthesise_notes
 from intertone.evaluate.run import check_notes, draw_all
 from intertone.evaluate.studies.code import latent_plane, latent_statistics
 from intertone.evaluate.studies.measures import MEASURES, MeasuresStudy
 from intertone.evaluate.studies.morph import Morphs, MorphStudy, morph_lines, pitch_gate
-from intertone.evaluate.studies.network import exchange_codes
+from intertone.evaluate.studies.network import exchange_codes, random_codec
 from intertone.evaluate.studies.path import follow_path
 from intertone.evaluate.studies.phase import Phase, PhaseStudy
 from intertone.evaluate.studies.recognition import (
@@ -43,12 +44,15 @@ from intertone.evaluate.studies.recognition import (
 )
 from intertone.evaluate.studies.reconstruction import Reconstruction, ReconstructionStudy
 from intertone.metrics import log_mel_error
-from intertone.models import ConvConfig, DenseBottleneckConfig
+from intertone.models import Conditions, ConvConfig, DenseBottleneckConfig, Model, Scale
+from intertone.models.contract import NO_CONDITIONS
 from intertone.morphing import morph
-from intertone.page import Table
+from intertone.page import Section, Table, render_page
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
+from intertone.representation import Analysis, DecibelConfig, SpectrogramContext, SpectrogramRepresentation
+from intertone.stft import db_to_magnitude, magnitude_to_db
 
 SMOKE = BUDGETS["smoke"]
 
@@ -73,26 +77,32 @@ def pairable(tmp_path_factory: pytest.TempPathFactory) -> Notes:
     return Notes.open(folder)
 
 
-class PerfectModel:
+class PerfectModel(Model):
     """Stands for a network that loses nothing: the code is the spectrogram."""
 
-    margin, frames_per_latent = None, 1
+    frames_per_latent, latent_dim = 1, 512  # type: ignore[assignment]
 
-    def encode(self, features: torch.Tensor) -> torch.Tensor:
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def encode(self, features: torch.Tensor, conditions: Conditions = NO_CONDITIONS) -> torch.Tensor:
         return features
 
-    decode = encode
-
-    def eval(self) -> "PerfectModel":
-        return self
-
-    def parameters(self) -> Iterator[torch.Tensor]:
-        yield torch.zeros(1)
+    def decode(
+        self,
+        latents: torch.Tensor,
+        conditions: Conditions = NO_CONDITIONS,
+        *,
+        n_frames: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        return latents[..., :n_frames]
 
 
 @pytest.fixture
 def perfect_codec(small_codec: Codec) -> Codec:
-    return Codec(small_codec.config, PerfectModel())  # type: ignore[arg-type]
+    return Codec(small_codec.config, PerfectModel())
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +335,7 @@ def test_the_network_is_judged_by_the_log_mel_error(pairable: Notes, small_codec
     for (row_a, row_b), row_c in zip(pairs, others, strict=True):
         a, b, c = pairable.audio([row_a, row_b, row_c])
         (code_a, context_a), (_, context_b), (code_c, _) = (small_codec.encode(sound) for sound in (a, b, c))
-        context = small_codec.representation.mix_contexts([context_a, context_b], torch.tensor([0.5, 0.5]))
+        context = small_codec.representation.mix([context_a, context_b], torch.tensor([0.5, 0.5]))
         exchanged = small_codec.decode((code_a + code_c) / 2, context, phase=ESTIMATED, generator=seeded(0))
         wanted.append(float(log_mel_error(exchanged, morph(small_codec, a, b))))
     assert result.exchanged_code.error.mean == pytest.approx(np.mean(wanted), abs=1e-4)
@@ -701,14 +711,99 @@ def shown(table: Table, width: int) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-def test_the_tables_fit_into_80_columns_without_a_broken_word(result: Evaluation) -> None:
-    for table in result.tables:
-        lines = shown(table, 80)
-        assert max(map(len, lines)) <= 80
-        words = {word for line in lines for word in line.split()}
-        assert {word for cells in (table.columns, *table.rows) for cell in cells for word in cell.split()} <= words
-
-
 def test_a_table_that_cannot_fit_breaks_words_rather_than_losing_them() -> None:
     lines = shown(Table("T", "n", ("first", "second"), [("a" * 30, "b" * 30)]), 40)
     assert "".join(lines).count("a") >= 30 and "".join(lines).count("b") >= 30
+
+
+# the contract of studies
+
+STUDIES = (
+    *("reconstruction", "measures", "phase", "recognition", "morphs", "path"),
+    *("transposition", "f0_tracker", "code", "network", "speed"),
+)
+
+
+def check_studies(result: Evaluation) -> None:
+    """Whatever a study found is JSON, and renders on the page, in Markdown and in the terminal."""
+    assert tuple(part.name for part in result.parts) == STUDIES
+    markdown = to_markdown(result, command="x")
+    for part in result.parts:
+        assert json.loads(json.dumps(part.figures, allow_nan=False)) == part.figures
+        tables = part.shown.tables
+        if part.figures is None:
+            assert len(part.shown.left_out) == 1 and not (tables or part.shown.sentences or part.shown.pictures)
+            continue
+        assert isinstance(part.figures, dict) and "examples" not in part.figures
+        assert tables or part.shown.left_out
+        html = render_page("One study", [Section(part.shown.title, [*tables, *part.shown.pictures])])
+        assert len(check_self_contained(html).all("table")) == len(tables)
+        for table in tables:
+            assert {len(row) for row in table.rows} == {len(table.columns)}
+            assert f"## {table.title}\n" in markdown and "| " + " | ".join(table.rows[0]) + " |" in markdown
+            lines = shown(table, 80)
+            words = {word for line in lines for word in line.split()}
+            assert max(map(len, lines)) <= 80
+            assert {word for cells in (table.columns, *table.rows) for cell in cells for word in cell.split()} <= words
+    page = evaluation_page(result, command="x")
+    assert all(line in check_self_contained(page).text.replace("\u00a0", " ") for line in result.sentences)
+
+
+class LinearRepresentation(SpectrogramRepresentation):
+    """Spectrograms as magnitudes from 0 to 1."""
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        return (Scale("linear", self.n_features),)
+
+    def analyse(self, audio: torch.Tensor) -> Analysis[SpectrogramContext]:
+        features, context = super().analyse(audio)
+        return Analysis(db_to_magnitude(80 * (features - 1), 1.0), context)
+
+    def synthesise(self, analysis: Analysis[SpectrogramContext], **options: Any) -> torch.Tensor:
+        decibels = 1 + magnitude_to_db(analysis.features, 1.0, top_db=80) / 80
+        return super().synthesise(Analysis(decibels, analysis.context), **options)
+
+
+def test_what_every_study_finds_is_shown_everywhere(result: Evaluation) -> None:
+    check_studies(result)
+
+
+def test_features_that_are_no_decibels_are_taken_for_what_they_are(pairable: Notes, result: Evaluation) -> None:
+    codec = untrained_codec()
+    config = codec.config.representation
+    assert isinstance(config, DecibelConfig) and config.top_db == 80
+    codec.representation = LinearRepresentation(config)
+    linear = evaluate_codec(codec, pairable, config=SMOKE)
+    check_studies(linear)
+    (table,) = linear["morphs"].shown.tables
+    assert "Magnitude: the features of both interpolated" in table.note and {row[1] for row in table.rows} == {
+        "codec",
+        "magnitude",
+    }
+    # nothing is told of features but of sounds: the image of rank one is that of decibels
+    first, second = (rank_one_error(one) for one in (linear, result))
+    assert first == pytest.approx(second, abs=0.02) and 0 < first < 5
+
+
+def rank_one_error(result: Evaluation) -> float:
+    figures: dict[str, Any] = dict(result.figures)
+    (line,) = (
+        line for line in figures["reconstruction"]["lines"] if (line["method"], line["phase"]) == ("rank one", "kept")
+    )
+    return float(line["figures"]["log_mel_16k"]["mean"])
+
+
+def test_an_untrained_codec_is_not_silent_whatever_its_model_is(harmonic_codec: Codec, pairable: Notes) -> None:
+    sounds = pairable.audio([0, 12, 18]).unsqueeze(1)
+    for codec in (untrained_codec(), harmonic_codec):
+        random = random_codec(codec, sounds, seed=3)
+        features, context = random.analyse(sounds)
+        decoded = random.model(features, context.conditions)
+        assert float(decoded.std()) == pytest.approx(0.2 * float(features.max()), rel=1e-4)
+        assert float(decoded.mean()) == pytest.approx(0.5 * float(features.max()), rel=1e-4)
+        again = random_codec(codec, sounds, seed=3).model(features, context.conditions)
+        assert torch.equal(again, decoded)
+        assert random.model.n_latents(40) == codec.model.n_latents(40)
+        assert (random.model.latent_dim, random.model.n_frames) == (codec.model.latent_dim, None)
+        assert random.encode(sounds)[0].shape == codec.encode(sounds)[0].shape

@@ -5,14 +5,17 @@ import math
 import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
+from methods import by_partials
 
 from intertone.harmonic.inharmonic import find_inharmonic_partials
 from intertone.harmonic.morph.match import match_partials
 from intertone.harmonic.pitched import recognise
-from intertone.representation import HarmonicConfig, HarmonicRepresentation
+from intertone.morphing import MorphConfig
+from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
 
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
 REPRESENTATION = HarmonicRepresentation(CONFIG)
+METHOD = by_partials(CONFIG)
 STRIKE = 400.0
 RATIOS = (0.5, 1.0, 1.19, 1.5, 2.0, 2.52, 2.67, 3.3, 4.1, 5.43, 6.8)
 TIME = torch.arange(12000, dtype=torch.float64) / SAMPLE_RATE
@@ -62,9 +65,9 @@ def test_a_bell_is_told_by_its_partials_and_not_by_noise(strike: float) -> None:
     (track,) = context.tracks
     assert int(track.ratios.isfinite().sum()) >= 10
     assert float(track.noise[0].sound.square().sum() / sound.square().sum()) < 0.05
-    assert float((REPRESENTATION.synthesise(features, context) - sound).abs().max()) < 1e-5
+    assert float((REPRESENTATION.synthesise(Analysis(features, context)) - sound).abs().max()) < 1e-5
     # without the sound's own noise every partial is still where it was
-    alone = REPRESENTATION.synthesise(features, context.as_edited())
+    alone = REPRESENTATION.synthesise(Analysis(features, context.as_edited()))
     for ours, true in zip(strongest(alone, 5), strongest(sound, 5), strict=True):
         assert abs(ours - true) < 1.5
 
@@ -78,8 +81,8 @@ def test_the_partials_of_a_note_stay_harmonic(pitch: int) -> None:
 
 def test_a_moved_bell_keeps_its_intervals() -> None:
     features, context = REPRESENTATION.analyse(bell())
-    low = REPRESENTATION.mix_contexts([context], torch.ones(1), median_hz=float(context.tracks[0].f0.median()) / 2)
-    sound = REPRESENTATION.synthesise(features, low)
+    low = REPRESENTATION.mix([context], torch.ones(1), median_hz=float(context.tracks[0].f0.median()) / 2)
+    sound = REPRESENTATION.synthesise(Analysis(features, low))
     for ours, true in zip(strongest(sound, 4), strongest(bell(), 4), strict=True):
         assert abs(2 * ours / true - 1) < 0.01
 
@@ -88,8 +91,8 @@ def test_half_way_a_partial_lies_at_the_geometric_mean() -> None:
     sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), bell((1.0, 2.4, 4.6)))]
     assert all(context.tracks[0].ratios.isfinite().sum() == 3 for _, context in sounds)
     weights = torch.tensor([0.5, 0.5])
-    aligned = REPRESENTATION.align(sounds, weights, alignment="onset")
-    (track,) = REPRESENTATION.mix_contexts([context for _, context in aligned], weights).tracks
+    aligned = METHOD.align(sounds, weights, MorphConfig(alignment="onset"))
+    (track,) = REPRESENTATION.mix([context for _, context in aligned], weights).tracks
     heard = track.ratios[track.ratios.isfinite()] * float(track.f0.median()) / STRIKE
     expected = {1.0, math.sqrt(2.76 * 2.4), math.sqrt(5.4 * 4.6)}
     assert all(any(abs(value - one) < 0.02 for one in heard.tolist()) for value in expected)
@@ -99,8 +102,8 @@ def test_between_a_bell_and_a_note_what_only_one_has_stays_where_it_is() -> None
     sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), tone(67, seconds=0.75))]
     for weight in (0.0, 0.5, 1.0):
         weights = torch.tensor([1 - weight, weight])
-        aligned = REPRESENTATION.align(sounds, weights, alignment="onset")
-        (track,) = REPRESENTATION.mix_contexts([context for _, context in aligned], weights).tracks
+        aligned = METHOD.align(sounds, weights, MorphConfig(alignment="onset"))
+        (track,) = REPRESENTATION.mix([context for _, context in aligned], weights).tracks
         multiples = track.multiples(8)
         assert abs(float(multiples[3]) - 4) < 0.01  # the bell has no fourth
         # its second or third glides to the note's
@@ -109,7 +112,7 @@ def test_between_a_bell_and_a_note_what_only_one_has_stays_where_it_is() -> None
 
 def test_partials_that_share_a_row_lie_near_each_other_and_the_bell_sounds_the_same() -> None:
     sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), bell((1.0, 2.43, 4.3, 7.1), 433.0))]
-    settled = [REPRESENTATION.settle(*sound) for sound in sounds]
+    settled = [METHOD.prepare(sound) for sound in sounds]
     first, second = match_partials(settled, CONFIG.n_harmonics)
     rows = first[1].tracks[0].ratios.isfinite().nonzero()[:, 0]
     assert torch.equal(first[0], settled[0][0]) and len(rows) == 3
@@ -118,19 +121,19 @@ def test_partials_that_share_a_row_lie_near_each_other_and_the_bell_sounds_the_s
     assert torch.allclose(shared, torch.tensor([1.0, 2.43, 4.3], dtype=torch.float64), rtol=0.01)
     assert int(second[1].tracks[0].ratios.isfinite().sum()) == 4
     assert not torch.equal(second[0], settled[1][0])
-    before, after = (REPRESENTATION.synthesise(*pair) for pair in (settled[1], second))
+    before, after = (REPRESENTATION.synthesise(pair) for pair in (settled[1], second))
     assert float((after - before).abs().max()) < 1e-6
 
 
 def test_both_ends_of_a_morph_of_bells_are_the_bells() -> None:
     bells = [bell((1.0, 2.76, 5.4)), bell((1.0, 2.43, 4.3), 433.0)]
-    images = [REPRESENTATION.settle(*REPRESENTATION.analyse(sound)) for sound in bells]
+    images = [METHOD.prepare(REPRESENTATION.analyse(sound)) for sound in bells]
     for index, sound in enumerate(bells):
         weights = torch.eye(2, dtype=torch.float64)[index]
-        aligned = REPRESENTATION.align(images, weights)
-        features = REPRESENTATION.mix_features([image for image, _ in aligned], weights)
-        context = REPRESENTATION.mix_contexts([context for _, context in aligned], weights)
-        assert float((REPRESENTATION.synthesise(features, context)[: len(sound)] - sound).abs().max()) < 1e-4
+        aligned = METHOD.align(images, weights)
+        features = METHOD.mix_features([image for image, _ in aligned], weights)
+        context = REPRESENTATION.mix([context for _, context in aligned], weights)
+        assert float((REPRESENTATION.synthesise(Analysis(features, context))[: len(sound)] - sound).abs().max()) < 1e-4
 
 
 def test_a_bell_has_one_pitch_and_a_chord_has_no_free_partials() -> None:

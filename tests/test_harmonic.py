@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from methods import by_partials
 from torch import Tensor
 
 from intertone.bench.synthetic_pairs import synthetic_pair
@@ -16,8 +17,9 @@ from intertone.harmonic.tuning import refine_tuning, stretched
 from intertone.harmonic.warp import Warped, interpolate_at, oversample, play_partials, turns_of
 from intertone.metrics.fusion import Comb, beating
 from intertone.metrics.spectral import log_mel, log_mel_error
+from intertone.morphing import MorphConfig
 from intertone.phase import PhaseConfig
-from intertone.representation import HarmonicConfig, HarmonicRepresentation
+from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
 
 RATE = 16000
 CONFIG = HarmonicConfig(sample_rate=RATE, hop_length=160, f_max=7600)
@@ -112,7 +114,7 @@ def test_the_way_back_is_exact_with_the_sounds_own_noise(
     features, context = representation.analyse(sound)
     assert features.shape == (channels, 128, representation.n_frames(sound.shape[-1]))
     assert 0 <= float(features.min()) and float(features.max()) <= 1
-    again = representation.synthesise(features, context)
+    again = representation.synthesise(Analysis(features, context))
     assert again.shape == sound.shape
     error = float((again - sound).square().sum())
     assert error <= 1e-9 * max(float(sound.square().sum()), 1e-9)
@@ -124,27 +126,27 @@ def test_a_batch_is_its_sounds_one_by_one(representation: HarmonicRepresentation
     for item in range(2):
         alone, own = representation.analyse(sounds[item])
         assert torch.equal(features[item], alone[0]) and torch.equal(context.tracks[item].f0, own.tracks[0].f0)
-    assert representation.synthesise(features, context).shape == sounds.shape
+    assert representation.synthesise(Analysis(features, context)).shape == sounds.shape
 
 
 @pytest.mark.parametrize("name", ["S2", "S4", "S5"])
 def test_without_the_sounds_own_noise_it_still_sounds_alike(representation: HarmonicRepresentation, name: str) -> None:
     sound = synthetic_pair(name, seed=1, sample_rate=RATE).a
     features, context = representation.analyse(sound)
-    other = representation.synthesise(features, context.as_edited())
+    other = representation.synthesise(Analysis(features, context.as_edited()))
     assert float((other - sound).abs().max()) > 1e-4  # other noise
     assert float(log_mel_error(other, sound)) < 1.0
 
 
 def test_edited_silence_stays_silent(representation: HarmonicRepresentation) -> None:
     features, context = representation.analyse(torch.zeros(2, 5000))
-    assert float(representation.synthesise(features, context.as_edited()).abs().max()) < 1e-5
+    assert float(representation.synthesise(Analysis(features, context.as_edited())).abs().max()) < 1e-5
 
 
 def test_a_changed_image_has_the_level_of_the_sound(representation: HarmonicRepresentation) -> None:
     sound = tone(220, [0.0, -6.0, -9.0])
     features, context = representation.analyse(sound)
-    quieter = representation.synthesise((features - 0.05).clamp_min(0), context.as_edited())  # 5 dB
+    quieter = representation.synthesise(Analysis((features - 0.05).clamp_min(0), context.as_edited()))  # 5 dB
     assert float(quieter.square().mean() / sound.square().mean()) == pytest.approx(1, rel=1e-3)
 
 
@@ -157,7 +159,7 @@ def test_a_given_f0_is_used(representation: HarmonicRepresentation) -> None:
 def test_kept_phase_of_an_edited_code_is_refused(representation: HarmonicRepresentation) -> None:
     features, context = representation.analyse(tone(220, [0.0]))
     with pytest.raises(ValueError, match="the kept phase goes with an untouched code"):
-        representation.synthesise(features, context.as_edited(), phase=PhaseConfig(method="kept"))
+        representation.synthesise(Analysis(features, context.as_edited()), phase=PhaseConfig(method="kept"))
 
 
 @pytest.mark.parametrize("shape", [(0,), (1, 1, 1, 100)])
@@ -257,7 +259,7 @@ def test_remains_of_partials_are_not_made_loud_as_noise(representation: Harmonic
     noisy = features.clone()
     noisy[:, 96:] = 0.7  # 50 dB louder than what is left
     (track,) = context.tracks
-    loud = representation.synthesise(noisy, replace(context, tracks=(replace(track, level=None),)))
+    loud = representation.synthesise(Analysis(noisy, replace(context, tracks=(replace(track, level=None),))))
     rest = (loud - sound)[2000:6000]
     power = torch.fft.rfft(rest.double() * torch.hann_window(4000, dtype=torch.float64)).abs().square()
     hz = torch.arange(len(power)) * RATE / 4000
@@ -274,8 +276,8 @@ def test_what_is_left_of_the_partials_goes_along_with_them(representation: Harmo
     sound = (0.1 * wavering * sum(torch.sin(2 * math.pi * 440 * k * time) / k for k in range(1, 6))).float()
     features, context = representation.analyse(sound)
     f0 = float(context.tracks[0].f0.median())
-    higher = representation.mix_contexts([context], torch.ones(1), median_hz=1.0004 * f0)
-    moved = representation.synthesise(features, higher)
+    higher = representation.mix([context], torch.ones(1), median_hz=1.0004 * f0)
+    moved = representation.synthesise(Analysis(features, higher))
     assert (log_mel(moved) - log_mel(sound)).abs().mean() < 0.2
 
 
@@ -286,12 +288,15 @@ def test_partials_that_turn_at_random_do_not_beat_half_way(representation: Harmo
     walk = 0.15 * torch.nn.functional.interpolate(walk, size=len(time), mode="linear")[:, 0]
     parts = [torch.sin(2 * math.pi * (330 * k * time + walk[k - 1])) / k for k in range(1, 7)]
     sounds = [(0.2 * torch.stack(parts).sum(0)).float(), tone(330, [0.0, -6, -12, -9, -15, -20], seconds=1.4)]
-    settled = [representation.settle(*representation.analyse(sound)) for sound in sounds]
+    settled = [by_partials(representation.config).prepare(representation.analyse(sound)) for sound in sounds]
     middle = torch.tensor([0.5, 0.5])
-    aligned = representation.align(settled, middle, alignment="onset")
-    features = representation.mix_features([image for image, _ in aligned], middle)
-    context = representation.mix_contexts([context for _, context in aligned], middle)
-    beats = [beating(sound, RATE, Comb(330, 0, 1)) for sound in (*sounds, representation.synthesise(features, context))]
+    aligned = by_partials(representation.config).align(settled, middle, MorphConfig(alignment="onset"))
+    features = by_partials(representation.config).mix_features([image for image, _ in aligned], middle)
+    context = representation.mix([context for _, context in aligned], middle)
+    beats = [
+        beating(sound, RATE, Comb(330, 0, 1))
+        for sound in (*sounds, representation.synthesise(Analysis(features, context)))
+    ]
     assert beats[2] < 0.1
 
 
@@ -300,10 +305,12 @@ def test_the_louder_noise_gives_way_first(representation: HarmonicRepresentation
     rows = slice(CONFIG.n_features - CONFIG.n_noise, None)
     for share, noise in ((0.0, 0.8), (1.0, 0.4), (0.5, 0.52), (0.75, 0.44)):
         weights = torch.tensor([1 - share, share])
-        mixed = representation.mix_features([loud, soft], weights)
+        mixed = by_partials(representation.config).mix_features([loud, soft], weights)
         assert torch.allclose(mixed[:, rows], torch.tensor(noise), atol=1e-6)
         assert torch.allclose(mixed[:, : rows.start], torch.tensor(0.8 - 0.4 * share), atol=1e-6)
-    assert torch.allclose(representation.mix_features([loud, loud, loud], torch.tensor([0.3, 0.3, 0.4])), loud)
+    assert torch.allclose(
+        by_partials(representation.config).mix_features([loud, loud, loud], torch.tensor([0.3, 0.3, 0.4])), loud
+    )
 
 
 @pytest.mark.parametrize("cents", [0.5, 10, 30])
@@ -313,7 +320,7 @@ def test_noise_that_goes_along_stays_as_loud(representation: HarmonicRepresentat
     sound = (0.2 * torch.sin(2 * math.pi * 440 * time) + noise).float()
     features, context = representation.analyse(sound)
     f0 = float(context.tracks[0].f0.median()) * 2 ** (cents / 1200)
-    moved = representation.synthesise(features, representation.mix_contexts([context], torch.ones(1), median_hz=f0))
+    moved = representation.synthesise(Analysis(features, representation.mix([context], torch.ones(1), median_hz=f0)))
     powers = [torch.fft.rfft(each.double()).abs().square() for each in (moved, sound)]
     for low, high in ((600, 2000), (2000, 4000), (4000, 7500)):
         ratio = powers[0][2 * low : 2 * high].sum() / powers[1][2 * low : 2 * high].sum()

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 import torch
 from conftest import tone
+from methods import by_partials
 
 from intertone.harmonic.morph.landmark import Landmarks
 from intertone.harmonic.morph.sustain import sustain_landmarks, sustained_positions
+from intertone.morphing import MorphConfig
 from intertone.pitch.note import hz_to_cents
 from intertone.pitch.yin import track_pitch
-from intertone.representation import HarmonicConfig, HarmonicRepresentation
+from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
 
 RATE = 16000
-SMALL = HarmonicRepresentation(HarmonicConfig(sample_rate=RATE, hop_length=160, f_max=7600))
+CONFIG = HarmonicConfig(sample_rate=RATE, hop_length=160, f_max=7600)
+SMALL, METHOD = HarmonicRepresentation(CONFIG), by_partials(CONFIG)
 OWN = Landmarks(3.0, 83.0, 95.0)
 STEADY = torch.full((96,), 200.0)
 
@@ -79,9 +82,9 @@ def vibrato(seconds: float = 1.2, depth: float = 40, rate: float = 5.5) -> torch
 
 
 def held(sound: torch.Tensor, seconds: float) -> torch.Tensor:
-    image = SMALL.settle(*SMALL.analyse(sound))
-    ((features, context),) = SMALL.align([image], torch.tensor([1.0]), hold_seconds=seconds)
-    return SMALL.synthesise(features, context)
+    image = METHOD.prepare(SMALL.analyse(sound))
+    ((features, context),) = METHOD.align([image], torch.tensor([1.0]), MorphConfig(hold_seconds=seconds))
+    return SMALL.synthesise(Analysis(features, context))
 
 
 def test_a_vibrato_keeps_its_rate_and_its_depth() -> None:
@@ -126,6 +129,6 @@ def test_a_plucked_tone_rings_as_long_as_it_is_held(seconds: float) -> None:
 
 
 def test_a_held_sound_must_be_laid_by_its_envelope() -> None:
-    image = SMALL.settle(*SMALL.analyse(tone(57, seconds=0.3)))
+    image = METHOD.prepare(SMALL.analyse(tone(57, seconds=0.3)))
     with pytest.raises(ValueError, match="a sound that is held must be aligned by its envelope, got onset"):
-        SMALL.align([image], torch.tensor([1.0]), alignment="onset", hold_seconds=1.0)
+        METHOD.align([image], torch.tensor([1.0]), MorphConfig(alignment="onset", hold_seconds=1.0))

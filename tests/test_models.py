@@ -114,7 +114,7 @@ def test_dense_bottleneck_is_one_vector_for_one_length(
     model = build_model(config, n_features=ROWS).eval()
     latents = model.encode(rand(2, ROWS, 29))
     assert latents.shape == (2, 7, 1)
-    assert model.latent_dim == 7 and model.n_latents(29) == 1 and model.margin is None
+    assert model.latent_dim == 7 and model.n_latents(29) == 1 and model.encode_reach is None
     assert model.decode(latents).shape == (2, ROWS, -(-29 // config.reduction[1]) * config.reduction[1])
     assert model(rand(1, ROWS, 29)).shape == (1, ROWS, 29)
     for n_frames in (28, 30):
@@ -180,7 +180,7 @@ def test_nothing_reaches_farther_than_the_margin(
     kernel_size: tuple[int, int], strides: tuple[tuple[int, int], ...]
 ) -> None:
     model = build_model(small(kernel_size, strides), n_features=ROWS).eval()
-    margin = model.margin
+    margin = model.encode_reach
     assert margin is not None and margin % model.frames_per_latent == 0
     n_frames = 2 * margin + 4 * model.frames_per_latent + 1
     features = rand(1, ROWS, n_frames)

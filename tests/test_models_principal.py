@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from intertone.models import ConditionedAutoencoder, ConditionedConfig, build_model
+from intertone.models.contract import Rows, note_conditions
 from intertone.models.linear import PrincipalComponents
 from intertone.models.row_shift import RowShift
 from intertone.representation import HarmonicConfig, HarmonicRepresentation
@@ -65,7 +66,7 @@ def test_a_mean_that_changes_does_so_without_steps() -> None:
 
 
 def mover() -> RowShift:
-    return RowShift((PARTIALS, NOISE))
+    return RowShift(Rows(PARTIALS, NOISE))
 
 
 def test_partials_stay_at_their_frequencies_and_noise_follows_the_pitch() -> None:
@@ -93,7 +94,7 @@ def test_no_interval_moves_nothing_and_none_leaves_the_rows() -> None:
 
 def model_of(representation: HarmonicRepresentation) -> ConditionedAutoencoder:
     config = ConditionedConfig(channels=(8, 10), strides=(4, 2), condition_channels=12, note_dim=40, local_dim=3)
-    model = build_model(config, n_features=representation.n_features, octaves=representation.octaves)
+    model = build_model(config, n_features=representation.n_features, rows=representation.rows)
     assert isinstance(model, ConditionedAutoencoder)
     return model
 
@@ -104,20 +105,21 @@ def test_a_young_model_gives_the_components_at_its_own_pitch_and_moves_rows_to_a
     model = model_of(representation)
     features = torch.rand(30, representation.n_features, 24, generator=torch.Generator().manual_seed(0))
     model.linear.fit(features)  # type: ignore[union-attr]
-    told = torch.tensor([[57.3, math.nan]]).expand(30, 2)
+    told = note_conditions(torch.tensor([[57.3, math.nan]]).expand(30, 2))
     code = model.encode(features, told)
     assert code.shape == (30, 44, 3)
     assert torch.allclose(code[:, -1], torch.tensor((57.3 - 60) / 12))
     alone = model.linear.decode(*model.linear.encode(features))  # type: ignore[union-attr]
     assert torch.allclose(model.decode(code, told), alone, atol=1e-5)
-    higher = model.decode(code, told + torch.tensor([12.0, 0.0]))
+    higher = model.decode(code, {**told, "pitch": told["pitch"] + 12.0})
     wanted = model.mover(alone, torch.ones(30))  # type: ignore[misc]
     assert torch.allclose(higher[:, :96], torch.lerp(alone, wanted, 0.4)[:, :96], atol=1e-5)
     assert torch.allclose(higher[:, 96:], torch.lerp(alone, wanted, 0.5)[:, 96:], atol=1e-5)
 
 
 def test_where_the_rows_of_an_image_lie() -> None:
-    partials, noise = HarmonicRepresentation(HarmonicConfig()).octaves
+    rows = HarmonicRepresentation(HarmonicConfig()).rows
+    partials, noise = rows.partials, rows.noise
     assert torch.equal(partials[:64], torch.arange(1, 65).double().log2())
     assert bool((partials.diff() > 0).all()) and bool((noise.diff() > 0).all())
     assert 19000 < 2 ** float(noise[-1]) < 20500 and 2 ** float(noise[0]) < 120

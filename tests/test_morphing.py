@@ -59,7 +59,7 @@ def test_half_way_is_the_decoded_mean_of_both_codes(codec: Codec, method: PhaseM
     phase = PhaseConfig(method=method, n_iter=4)
     latents_a, context_a = codec.encode(A)
     latents_b, context_b = codec.encode(B)
-    context = codec.representation.mix_contexts([context_a, context_b], torch.tensor([0.5, 0.5]))
+    context = codec.representation.mix([context_a, context_b], torch.tensor([0.5, 0.5]))
     expected = codec.decode((latents_a + latents_b) / 2, context, phase=phase, generator=seeded(3))
     assert torch.equal(morph(codec, A, B, phase=phase, generator=seeded(3)), expected)
 
@@ -67,7 +67,7 @@ def test_half_way_is_the_decoded_mean_of_both_codes(codec: Codec, method: PhaseM
 def test_a_quarter_takes_a_quarter_of_b(codec: Codec) -> None:
     latents_a, context_a = codec.encode(A)
     latents_b, context_b = codec.encode(B)
-    context = codec.representation.mix_contexts([context_a, context_b], torch.tensor([0.75, 0.25]))
+    context = codec.representation.mix([context_a, context_b], torch.tensor([0.75, 0.25]))
     expected = codec.decode(0.75 * latents_a + 0.25 * latents_b, context, phase=QUICK, generator=seeded())
     assert torch.equal(morph(codec, A, B, mix=0.25, phase=QUICK), expected)
 

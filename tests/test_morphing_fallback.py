@@ -14,9 +14,9 @@ from intertone.metrics import log_mel_error
 from intertone.metrics.spectral import log_mel
 from intertone.models import ConditionedConfig
 from intertone.morphing import MixCurve, MorphConfig, analyse_sounds, morph, morph_sources, morph_steps, require_pitch
-from intertone.morphing.by_cells import CrossSynthesis
+from intertone.morphing.by_cells import ByCells
 from intertone.morphing.method import warn_of_noise
-from intertone.representation import HarmonicConfig
+from intertone.representation import Analysis, HarmonicConfig
 
 IMAGE = MorphConfig(network="none")
 
@@ -78,7 +78,7 @@ def test_what_is_done_is_said_in_one_line(
     (line,) = caplog.messages
     assert line.startswith("B has no one pitch (a measure of 0.")
     assert line.endswith("below 0.84), so all sounds are mixed as spectrograms, without the network")
-    assert isinstance(sources.representation, CrossSynthesis) and sources.unpitched in line
+    assert isinstance(sources.representation, ByCells) and sources.unpitched in line
 
 
 def test_a_reconstruction_says_that_a_sound_has_no_pitch(
@@ -261,13 +261,13 @@ def test_a_sound_of_nan_is_refused(codec: Codec) -> None:
 
 @pytest.mark.parametrize("sample_rate", [8000, 16000, 22050, 44100, 96000])
 def test_there_and_back(sample_rate: int) -> None:
-    representation = CrossSynthesis(sample_rate)
+    representation = ByCells(sample_rate)
     assert 0.03 < representation.config.n_fft / sample_rate < 0.07
     sounds = torch.stack([noise(3001), 0.01 * noise(3001, 1)]).reshape(2, 1, 3001)
     features, context = representation.analyse(sounds)
     assert features.shape == (2, representation.n_features, representation.n_frames(3001))
     assert float(features.amin()) >= 0 and features.amax((1, 2)).tolist() == [1, 1]
-    for estimate, sound in zip(representation.synthesise(features, context), sounds, strict=True):
+    for estimate, sound in zip(representation.synthesise(Analysis(features, context)), sounds, strict=True):
         assert difference_db(estimate, sound) < -100
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
+from methods import by_partials
 
 from intertone.codec import Codec, CodecConfig, as_audio
 from intertone.errors import InputError
@@ -28,12 +29,13 @@ from intertone.morphing import (
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
-from intertone.representation import HarmonicConfig
+from intertone.representation import Analysis, HarmonicConfig
 from intertone.representation.harmonic import HarmonicRepresentation
 
 IMAGE = MorphConfig(network="none")
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
 REPRESENTATION = HarmonicRepresentation(CONFIG)
+METHOD = by_partials(CONFIG)
 
 
 def hiss(samples: int, seed: int = 0) -> torch.Tensor:
@@ -186,22 +188,22 @@ def test_a_shorter_mixture_of_a_batch_ends_while_the_others_go_on() -> None:
     early, late = tone(57, seconds=0.8, decay=0), tone(57, seconds=0.8, decay=0)
     for sound, released in ((early, 4800), (late, 11200)):
         sound[released:] *= torch.exp(-torch.arange(len(sound) - released) / 1200)
-    image = REPRESENTATION.settle(*REPRESENTATION.analyse(torch.stack([early, late])[:, None]))
-    ((features, context),) = REPRESENTATION.align([image], torch.tensor([1.0]), hold_seconds=0.7)
+    image = METHOD.prepare(REPRESENTATION.analyse(torch.stack([early, late])[:, None]))
+    ((features, context),) = METHOD.align([image], torch.tensor([1.0]), MorphConfig(hold_seconds=0.7))
     # held for 0.7 s, one has 0.5 s of release after that, the other 0.1 s
-    long, short = REPRESENTATION.synthesise(features, context)[:, 0]
+    long, short = REPRESENTATION.synthesise(Analysis(features, context))[:, 0]
     assert abs(len(long) - 19200) < 400
     assert float(short[13400:].square().mean()) < 1e-9 and float(short[12000:12400].square().mean()) > 1e-4
     assert float(long[13400:13800].square().mean()) > 1e-4
 
 
 def test_how_much_noise_is_a_sounds_own_follows_the_noises_ratio() -> None:
-    images = [REPRESENTATION.settle(*REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
+    images = [METHOD.prepare(REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
     end, half = torch.tensor([0.0, 1.0]), torch.tensor([0.5, 0.5])
     for ratios in ({}, {"envelope": half}, {"noise": end, "envelope": half}):
-        (_, first), (_, second) = REPRESENTATION.align(images, end, ratios=ratios)
+        (_, first), (_, second) = METHOD.align(images, end, ratios=ratios)
         assert not first.tracks[0].noise and bool((second.tracks[0].noise[0].share[:40] == 1).all())
-    (_, first), (_, second) = REPRESENTATION.align(images, end, ratios={"noise": half})
+    (_, first), (_, second) = METHOD.align(images, end, ratios={"noise": half})
     assert not first.tracks[0].noise and not second.tracks[0].noise
 
 
@@ -222,8 +224,8 @@ def test_between_a_sound_and_a_softer_copy_lies_one_as_loud_as_both_in_decibels(
 
 
 def test_different_noises_are_not_kept_between_them() -> None:
-    images = [REPRESENTATION.settle(*REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
-    aligned = REPRESENTATION.align(images, torch.tensor([0.5, 0.5]))
+    images = [METHOD.prepare(REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
+    aligned = METHOD.align(images, torch.tensor([0.5, 0.5]))
     assert [context.tracks[0].noise for _, context in aligned] == [(), ()]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import SAMPLE_RATE
+from methods import by_partials
 from torch import Tensor
 
 from intertone.codec import Codec, CodecConfig
@@ -17,6 +18,7 @@ from intertone.representation import HarmonicConfig, HarmonicRepresentation
 
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
 REPRESENTATION = HarmonicRepresentation(CONFIG)
+METHOD = by_partials(CONFIG)
 ROWS = REPRESENTATION.rows
 TIME = torch.arange(8000, dtype=torch.float64) / SAMPLE_RATE
 F0 = 500.0
@@ -30,7 +32,7 @@ def note(fall: float = 1.0) -> Tensor:
 
 
 def settled(sound: Tensor) -> tuple[Tensor, HarmonicSound]:
-    features, context = REPRESENTATION.settle(*REPRESENTATION.analyse(sound))
+    features, context = METHOD.prepare(REPRESENTATION.analyse(sound))
     return features, context.tracks[0]
 
 

@@ -45,7 +45,7 @@ def test_every_view_has_the_same_network_and_code(view: View) -> None:
     own, others = (dict(each.model.named_parameters()) for each in (codec, first))
     assert own.keys() == others.keys()
     assert all(torch.equal(own[name], others[name]) for name in own)
-    assert codec.representation.feature_range_db == 80
+    assert codec.representation.scales[0].range_db == 80
     assert codec.sample_rate == 16000
     assert codec.config.model.channels == (32, 64, 128, 256)
 

@@ -12,6 +12,7 @@ from intertone.errors import InputError
 from intertone.metrics import spectral_convergence
 from intertone.phase import PhaseConfig
 from intertone.representation import (
+    Analysis,
     DecibelConfig,
     MelConfig,
     SpectrogramContext,
@@ -51,7 +52,6 @@ def test_four_seconds_have_the_size_of_the_thesis(config: DecibelConfig, n_frame
     assert representation.n_features == 512
     assert representation.n_frames(64000) == n_frames
     assert representation.sample_rate == 16000
-    assert representation.parts == {"spectrum": slice(0, 512)}
 
 
 def test_features_are_decibels_below_the_maximum_over_the_range() -> None:
@@ -101,7 +101,7 @@ def test_the_range_is_a_setting() -> None:
 def test_the_decibel_chain_keeps_55_decibels(config: DecibelConfig, pitch: int, tilt: float, decay: float) -> None:
     representation = build_representation(config)
     audio = tone(pitch, tilt=tilt, decay=decay)
-    again = representation.synthesise(*representation.analyse(audio))
+    again = representation.synthesise(representation.analyse(audio))
     assert again.shape == audio.shape
     assert snr_db(again, audio) >= 55
 
@@ -111,7 +111,7 @@ def test_a_deeper_floor_keeps_more() -> None:
     errors = []
     for top_db in (60.0, 80.0, 120.0):
         representation = build_representation(DecibelConfig(top_db=top_db))
-        errors.append(snr_db(representation.synthesise(*representation.analyse(audio)), audio))
+        errors.append(snr_db(representation.synthesise(representation.analyse(audio)), audio))
     assert errors[0] + 15 < errors[1] < errors[2] - 15
 
 
@@ -123,7 +123,7 @@ def test_any_length_comes_back(config: DecibelConfig | MelConfig, samples: int, 
     audio = torch.randn(2, samples, generator=seeded())
     features, context = representation.analyse(audio)
     assert features.shape == (2, representation.n_features, representation.n_frames(samples))
-    again = representation.synthesise(features, context, phase=phase, generator=seeded())
+    again = representation.synthesise(Analysis(features, context), phase=phase, generator=seeded())
     assert again.shape == (2, samples) and again.isfinite().all()
     if phase is None and isinstance(config, DecibelConfig):
         # what is lost is the Nyquist row: one of 513
@@ -136,7 +136,7 @@ def test_axes_come_back_as_they_went(shape: tuple[int, ...]) -> None:
     audio = torch.stack([tone(50 + 3 * row, seconds=0.25) for row in range(6)]).flatten()[: np.prod(shape)].view(shape)
     features, context = representation.analyse(audio)
     assert features.shape == (np.prod(shape) // 4000, 512, 17)
-    assert snr_db(representation.synthesise(features, context), audio) > 55
+    assert snr_db(representation.synthesise(Analysis(features, context)), audio) > 55
     assert context.reference.shape == context.energy.shape == (shape[0] if len(shape) == 3 else 1,)
 
 
@@ -146,9 +146,9 @@ def test_silence_stays_silence(config: DecibelConfig | MelConfig, phase: PhaseCo
     representation = build_representation(config)
     features, context = representation.analyse(torch.zeros(2, 3000))
     assert not features.any()
-    assert not representation.synthesise(features, context, phase=phase, generator=seeded()).any()
+    assert not representation.synthesise(Analysis(features, context), phase=phase, generator=seeded()).any()
     # and what a network might invent there is not made audible
-    invented = representation.synthesise(torch.rand_like(features), context, phase=phase, generator=seeded())
+    invented = representation.synthesise(Analysis(torch.rand_like(features), context), phase=phase, generator=seeded())
     assert invented.abs().max() < 1e-8
 
 
@@ -156,12 +156,12 @@ def test_a_batch_equals_one_by_one() -> None:
     representation = build_representation(QUARTER)
     audio = torch.stack([torch.stack([tone(p, seconds=0.25), 0.3 * tone(p + 7, seconds=0.25)]) for p in (45, 57, 64)])
     features, context = representation.analyse(audio)
-    together = representation.synthesise(features, context, phase=ESTIMATED, generator=seeded())
+    together = representation.synthesise(Analysis(features, context), phase=ESTIMATED, generator=seeded())
     generator = seeded()
     for item, sound in enumerate(audio):
         alone, alone_context = representation.analyse(sound)
         assert torch.equal(alone, features[2 * item : 2 * item + 2])
-        again = representation.synthesise(alone, alone_context, phase=ESTIMATED, generator=generator)
+        again = representation.synthesise(Analysis(alone, alone_context), phase=ESTIMATED, generator=generator)
         assert torch.equal(again, together[item])
 
 
@@ -172,13 +172,13 @@ def test_energy_scaling_is_exact() -> None:
     representation = build_representation(QUARTER)
     features, context = representation.analyse(tone(57))
     doubled = replace(context, energy=4 * context.energy)
-    plain = representation.synthesise(features, context)
-    assert torch.allclose(representation.synthesise(features, doubled), 2 * plain, rtol=1e-6, atol=0)
+    plain = representation.synthesise(Analysis(features, context))
+    assert torch.allclose(representation.synthesise(Analysis(features, doubled)), 2 * plain, rtol=1e-6, atol=0)
     # cells 8 dB too low everywhere come out at the right level
     lower = torch.where(features > 0.1, features - 0.1, 0)
     highest_lost = torch.where(features > 0.1, features, 0)
-    expected = representation.synthesise(highest_lost, context)
-    assert torch.allclose(representation.synthesise(lower, context), expected, rtol=1e-4, atol=1e-7)
+    expected = representation.synthesise(Analysis(highest_lost, context))
+    assert torch.allclose(representation.synthesise(Analysis(lower, context)), expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("phase", [None, ESTIMATED])
@@ -186,7 +186,7 @@ def test_the_level_of_the_sound_comes_back(phase: PhaseConfig | None) -> None:
     representation = build_representation(QUARTER)
     for gain in (1e-4, 0.1, 1.0):
         audio = gain * tone(57)
-        again = representation.synthesise(*representation.analyse(audio), phase=phase, generator=seeded())
+        again = representation.synthesise(representation.analyse(audio), phase=phase, generator=seeded())
         assert rms(again) / rms(audio) == pytest.approx(1, abs=0.03)
 
 
@@ -194,9 +194,13 @@ def test_padding_columns_are_ignored_and_values_clamped() -> None:
     representation = build_representation(QUARTER)
     features, context = representation.analyse(tone(57, seconds=0.25))
     padded = torch.nn.functional.pad(features, (0, 5), value=1.0)
-    assert torch.equal(representation.synthesise(padded, context), representation.synthesise(features, context))
+    assert torch.equal(
+        representation.synthesise(Analysis(padded, context)), representation.synthesise(Analysis(features, context))
+    )
     beyond = torch.where(features == 0, -3.0, features)
-    assert torch.equal(representation.synthesise(beyond, context), representation.synthesise(features, context))
+    assert torch.equal(
+        representation.synthesise(Analysis(beyond, context)), representation.synthesise(Analysis(features, context))
+    )
 
 
 # channels
@@ -209,7 +213,7 @@ def test_a_stereo_pair_keeps_its_balance(phase: PhaseConfig | None) -> None:
     features, context = representation.analyse(audio)
     # one reference: the second channel's maximum reads −20 dB
     assert features.amax((-2, -1)).tolist() == pytest.approx([1.0, 0.75], abs=1e-4)
-    again = representation.synthesise(features, context, phase=phase, generator=seeded())
+    again = representation.synthesise(Analysis(features, context), phase=phase, generator=seeded())
     assert (rms(again[0]) / rms(again[1])).item() == pytest.approx(10, rel=0.01)
 
 
@@ -219,7 +223,7 @@ def test_equal_channels_stay_equal_bit_for_bit(method: str) -> None:
     audio = tone(57, seconds=0.5).expand(3, -1)
     features, context = representation.analyse(audio)
     phase = PhaseConfig(method=method, n_iter=4)  # type: ignore[arg-type]
-    again = representation.synthesise(features, context, phase=phase, generator=seeded())
+    again = representation.synthesise(Analysis(features, context), phase=phase, generator=seeded())
     assert torch.equal(again[0], again[1]) and torch.equal(again[0], again[2])
 
 
@@ -227,7 +231,7 @@ def test_channels_of_opposite_polarity_do_not_cancel() -> None:
     representation = build_representation(QUARTER)
     note = tone(57)
     features, context = representation.analyse(torch.stack([note, -note]))
-    again = representation.synthesise(features, context, phase=ESTIMATED, generator=seeded())
+    again = representation.synthesise(Analysis(features, context), phase=ESTIMATED, generator=seeded())
     assert torch.allclose(again[0], -again[1], atol=1e-5)
     assert rms(again[0]) / rms(note) == pytest.approx(1, abs=0.05)
     assert spectral_convergence(again[0], note) < -25
@@ -239,7 +243,7 @@ def test_the_delay_between_channels_survives_an_estimated_phase() -> None:
     delay = 5
     audio = torch.stack([note, torch.nn.functional.pad(note, (delay, 0))[:16000]])
     features, context = representation.analyse(audio)
-    left, right = representation.synthesise(features, context, phase=ESTIMATED, generator=seeded())
+    left, right = representation.synthesise(Analysis(features, context), phase=ESTIMATED, generator=seeded())
     lags = range(-12, 13)
     scores = [float((left[100:-100] * right[100 + lag : 15900 + lag]).sum()) for lag in lags]
     assert lags[int(np.argmax(scores))] == delay
@@ -249,7 +253,7 @@ def test_the_delay_between_channels_survives_an_estimated_phase() -> None:
 def test_one_silent_channel_stays_silent() -> None:
     representation = build_representation(QUARTER)
     features, context = representation.analyse(torch.stack([tone(57), torch.zeros(16000)]))
-    again = representation.synthesise(features, context, phase=ESTIMATED, generator=seeded())
+    again = representation.synthesise(Analysis(features, context), phase=ESTIMATED, generator=seeded())
     assert not again[1].any()
     assert spectral_convergence(again[0], tone(57)) < -25
 
@@ -262,7 +266,7 @@ def test_mel_bands_have_one_reference_and_come_back_close() -> None:
     audio = tone(57)
     features, context = representation.analyse(audio)
     assert features.shape == (1, 128, 64) and features.max() == 1 and features.min() >= 0
-    again = representation.synthesise(features, context)
+    again = representation.synthesise(Analysis(features, context))
     assert rms(again) / rms(audio) == pytest.approx(1, abs=0.1)
     assert spectral_convergence(again, audio) < -6
 
@@ -273,7 +277,7 @@ def test_mel_follows_its_own_settings() -> None:
     assert representation.n_features == 40
     features, context = representation.analyse(torch.randn(1, 4000, generator=seeded()))
     assert features.shape == (1, 40, 9)
-    bands = stft(representation.synthesise(features, context), config.spectrogram).abs().mean((0, 2))
+    bands = stft(representation.synthesise(Analysis(features, context)), config.spectrogram).abs().mean((0, 2))
     # 4000 Hz is bin 256
     assert bands[300:].max() < 0.05 * bands[20:240].mean()
 
@@ -292,7 +296,7 @@ def test_mixing_takes_decibels_of_the_reference_and_the_mean_of_the_energy() -> 
     second = replace(contexts[1], reference=torch.tensor([1.0]), energy=torch.tensor([4.0]))
     # 100^0.75 = 31.6228 and 0.75·8 + 0.25·4 = 7; half way 10 and 6
     for mix, reference, energy in [(0.0, 100, 8), (0.25, 31.6228, 7), (0.5, 10, 6), (1.0, 1, 4)]:
-        mixed = representation.mix_contexts([first, second], torch.tensor([1 - mix, mix]))
+        mixed = representation.mix([first, second], torch.tensor([1 - mix, mix]))
         assert mixed.reference.item() == pytest.approx(reference, rel=1e-5)
         assert mixed.energy.item() == pytest.approx(energy, rel=1e-5)
         assert mixed.edited
@@ -306,7 +310,7 @@ def test_mixing_three() -> None:
         replace(context, reference=torch.tensor([value]), energy=torch.tensor([value]))
         for context, value in zip(contexts, (1.0, 10.0, 1000.0), strict=True)
     ]
-    mixed = representation.mix_contexts(edited, torch.tensor([0.2, 0.5, 0.3]))
+    mixed = representation.mix(edited, torch.tensor([0.2, 0.5, 0.3]))
     # 10^(0.5·1 + 0.3·3) = 25.1189 and 0.2 + 5 + 300
     assert mixed.reference.item() == pytest.approx(25.1189, rel=1e-5)
     assert mixed.energy.item() == pytest.approx(305.2, rel=1e-5)
@@ -322,11 +326,11 @@ def test_a_context_is_frozen() -> None:
 def test_the_phase_is_kept_for_an_untouched_code_and_estimated_for_an_edited_one() -> None:
     representation = build_representation(QUARTER)
     features, context = representation.analyse(tone(57, seconds=0.5))
-    kept = representation.synthesise(features, context, phase=PhaseConfig(method="kept"))
-    assert torch.equal(representation.synthesise(features, context), kept)
+    kept = representation.synthesise(Analysis(features, context), phase=PhaseConfig(method="kept"))
+    assert torch.equal(representation.synthesise(Analysis(features, context)), kept)
     edited = replace(context, edited=True)
-    estimated = representation.synthesise(features, edited, phase=PhaseConfig(), generator=seeded())
-    assert torch.equal(representation.synthesise(features, edited, generator=seeded()), estimated)
+    estimated = representation.synthesise(Analysis(features, edited), phase=PhaseConfig(), generator=seeded())
+    assert torch.equal(representation.synthesise(Analysis(features, edited), generator=seeded()), estimated)
     assert not torch.equal(kept, estimated)
 
 
@@ -337,11 +341,11 @@ def test_refusals() -> None:
     representation, (first, second) = contexts_of(tone(57), tone(57, seconds=0.5))
     features, _ = representation.analyse(tone(57))
     with pytest.raises(ValueError, match="the kept phase goes with an untouched code only, got an edited one"):
-        representation.synthesise(features, replace(first, edited=True), phase=PhaseConfig(method="kept"))
+        representation.synthesise(Analysis(features, replace(first, edited=True)), phase=PhaseConfig(method="kept"))
     with pytest.raises(ValueError, match=r"one weight for each of equally shaped sounds .* got 2 for \[\(8000,\)"):
-        representation.mix_contexts([first, second], torch.tensor([0.5, 0.5]))
+        representation.mix([first, second], torch.tensor([0.5, 0.5]))
     with pytest.raises(ValueError, match="one weight for each of equally shaped sounds must be given, got 1 for"):
-        representation.mix_contexts([first, first], torch.tensor([1.0]))
+        representation.mix([first, first], torch.tensor([1.0]))
     with pytest.raises(
         ValueError, match=r"audio must be \(batch, channels, samples\) or less, none 0, got \(1, 1, 1, 9\)"
     ):
@@ -383,7 +387,7 @@ def test_the_sound_has_the_energy_even_where_no_sound_has_the_image() -> None:
     representation = build_representation(QUARTER)
     _, context = representation.analyse(tone(57))
     image = 0.2 + 0.6 * torch.rand(1, 512, QUARTER.spectrogram.n_frames(len(tone(57))), generator=torch.manual_seed(3))
-    sound = representation.synthesise(image, replace(context, edited=True), phase=ESTIMATED)
+    sound = representation.synthesise(Analysis(image, replace(context, edited=True)), phase=ESTIMATED)
     energy = stft(sound, QUARTER.spectrogram).abs().square().mean()
     assert energy.item() == pytest.approx(context.energy.item(), rel=1e-4)
 
@@ -392,10 +396,10 @@ def test_a_short_sound_does_not_get_the_energy_of_a_long_one() -> None:
     representation = build_representation(QUARTER)
     long, short = tone(57, decay=0.1), tone(57, decay=40)
     (image_a, a), (image_b, b) = (representation.analyse(sound) for sound in (long, short))
-    context = representation.mix_contexts([a, b], torch.tensor([0.5, 0.5]))
+    context = representation.mix([a, b], torch.tensor([0.5, 0.5]))
     assert context.least_energy.item() == b.energy.item() and context.loudest.item() == a.loudest.item()
     # the short one's image with the mean energy would be louder than either end
-    sound = representation.synthesise(image_b, context, phase=ESTIMATED)
+    sound = representation.synthesise(Analysis(image_b, context), phase=ESTIMATED)
     energies = stft(sound, QUARTER.spectrogram).abs().square().mean(-2)
     at_the_limits = (
         energies.max().item() == pytest.approx(a.loudest.item(), rel=1e-3),
@@ -403,5 +407,7 @@ def test_a_short_sound_does_not_get_the_energy_of_a_long_one() -> None:
     )
     assert any(at_the_limits) and energies.mean().item() < 0.9 * context.energy.item()
     # the long one's has room
-    energies = stft(representation.synthesise(image_a, context, phase=ESTIMATED), QUARTER.spectrogram).abs().square()
+    energies = (
+        stft(representation.synthesise(Analysis(image_a, context), phase=ESTIMATED), QUARTER.spectrogram).abs().square()
+    )
     assert energies.mean().item() == pytest.approx(context.energy.item(), rel=1e-3)

@@ -6,6 +6,7 @@ from conftest import SAMPLE_RATE, tone
 
 from intertone.phase import PhaseConfig
 from intertone.representation import (
+    Analysis,
     DecibelConfig,
     PitchNormalisedConfig,
     PitchNormalisedRepresentation,
@@ -59,10 +60,10 @@ def test_the_way_back_gives_the_sound(f0: float, samples: int) -> None:
     representation, audio = snapped(), torch.stack([partials(f0, samples=samples), partials(f0 + 3, samples=samples)])
     features, context = representation.analyse(audio)
     assert features.shape == (2, 512, representation.n_frames(samples))
-    again = representation.synthesise(features, context)
+    again = representation.synthesise(Analysis(features, context))
     assert again.shape == audio.shape
     assert snr_db(again, audio) > (40 if samples == 1000 else 55)
-    estimated = representation.synthesise(features, context, phase=ESTIMATED, generator=torch.Generator())
+    estimated = representation.synthesise(Analysis(features, context), phase=ESTIMATED, generator=torch.Generator())
     assert estimated.shape == audio.shape
     assert 10 * abs(float(torch.log10(estimated.square().sum() / audio.square().sum()))) < 0.5
 
@@ -70,7 +71,7 @@ def test_the_way_back_gives_the_sound(f0: float, samples: int) -> None:
 def test_what_rises_above_half_of_the_sample_rate_is_lost() -> None:
     # 190 Hz becomes 250: what lies above 6080 Hz is gone, the rest is there
     audio = partials(190, below=7800)
-    again = snapped().synthesise(*snapped().analyse(audio))
+    again = snapped().synthesise(snapped().analyse(audio))
     power = (torch.fft.rfft(again).abs() / torch.fft.rfft(audio).abs().clamp_min(1e-3)).square()
     hertz = torch.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)
     loud = torch.fft.rfft(audio).abs() > 1
@@ -85,8 +86,8 @@ def test_sounds_of_a_batch_have_pitches_of_their_own() -> None:
     for item in range(2):
         assert torch.equal(features[item], representation.analyse(audio[item])[0][0])
     assert torch.equal(
-        representation.synthesise(features, context)[1],
-        representation.synthesise(*representation.analyse(audio[1])),
+        representation.synthesise(Analysis(features, context))[1],
+        representation.synthesise(representation.analyse(audio[1])),
     )
 
 
@@ -94,24 +95,26 @@ def test_between_two_notes_of_an_octave_lies_one_note() -> None:
     representation, audio = snapped(), [partials(200), partials(288)]
     (a, first), (b, second) = (representation.analyse(sound) for sound in audio)
     weights = torch.tensor([0.5, 0.5])
-    mixed = representation.mix_contexts([first, second], weights)
-    sound = representation.synthesise(
-        representation.mix_features([a, b], weights), mixed, generator=torch.Generator().manual_seed(0)
-    )
+    mixed = representation.mix([first, second], weights)
+    sound = representation.synthesise(Analysis(0.5 * a + 0.5 * b, mixed), generator=torch.Generator().manual_seed(0))
     spectrum = torch.fft.rfft(sound).abs()
     assert abs(float(spectrum.argmax()) * SAMPLE_RATE / len(sound) - 240) <= 2
     assert float(spectrum[[100, 144]].max()) < 0.05 * float(spectrum.max())  # neither end is heard
-    only = representation.mix_contexts([first, second], weights, pitch=torch.tensor([0.0, 1.0]))
+    only = representation.mix([first, second], weights, pitch=torch.tensor([0.0, 1.0]))
     assert only.hops == second.hops
     assert only.edited
     with pytest.raises(ValueError, match="kept phase goes with an untouched code"):
-        representation.synthesise(a, mixed, phase=PhaseConfig(method="kept"))
+        representation.synthesise(Analysis(a, mixed), phase=PhaseConfig(method="kept"))
 
 
 def test_settings_and_refusals() -> None:
     representation = build_representation(PitchNormalisedConfig(top_db=60))
     assert isinstance(representation, PitchNormalisedRepresentation)
-    assert (representation.n_features, representation.feature_range_db, representation.sample_rate) == (512, 60, 16000)
+    assert (representation.n_features, representation.scales[0].range_db, representation.sample_rate) == (
+        512,
+        60,
+        16000,
+    )
     assert representation.facts()["representation"] == "snapped"
     assert representation.samples(representation.n_frames(64000)) == 64000
     with pytest.raises(ValueError, match=r"hop_length must be in 1\.\.n_fft/√8=362, .* got 363"):

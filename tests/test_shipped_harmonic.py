@@ -14,6 +14,7 @@ from intertone.models import build_model
 from intertone.morphing import MixCurve, MorphConfig
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
+from intertone.representation import Analysis
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -45,7 +46,7 @@ def test_the_ends_are_the_sounds_themselves(codec: Codec, horn: Tensor, sitar: T
 def test_the_code_is_small(codec: Codec, horn: Tensor) -> None:
     latents, context = codec.encode(horn)
     assert latents.shape == (1, 193, 13)
-    assert difference_db(codec.representation.synthesise(codec.analyse(horn)[0], context), horn) < -90
+    assert difference_db(codec.representation.synthesise(Analysis(codec.analyse(horn)[0], context)), horn) < -90
 
 
 def test_the_network_alone_keeps_the_sound(codec: Codec, horn: Tensor, sitar: Tensor) -> None:

@@ -391,3 +391,21 @@ def _finite_peaks(audio: Tensor, path: Path) -> Tensor:
 
 def _mebibytes(size: float) -> str:
     return f"{size / 2**20:.4g} MiB"
+
+
+def three_axes(audio: Tensor) -> Tensor:
+    """Return sounds as ``(batch, channels, samples)``.
+
+    Args:
+        audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
+
+    Raises:
+        ValueError: If ``audio`` has more than three axes, or no sample.
+
+    Example:
+        >>> three_axes(torch.zeros(2, 100)).shape
+        torch.Size([1, 2, 100])
+    """
+    if not 1 <= audio.ndim <= 3 or not audio.numel():
+        raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
+    return audio.reshape(*(1,) * (3 - audio.ndim), *audio.shape)

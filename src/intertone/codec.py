@@ -1,5 +1,6 @@
 """The codec: a representation and a model that belong together, the one object that is saved and shared."""
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +12,25 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from intertone.audio import three_axes
 from intertone.config import Settings
 from intertone.errors import InputError
 from intertone.files import replacing
-from intertone.models import ConditionedAutoencoder, ConvConfig, DenseBottleneckConfig, Model, ModelConfig, build_model
+from intertone.models import Conditions, Model, ModelConfig, build_model
+from intertone.models.contract import NO_CONDITIONS
 from intertone.phase import PhaseConfig
-from intertone.representation import Context, Representation, RepresentationConfig, build_representation
+from intertone.pitch.note import hz_to_pitch
+from intertone.pitch.path import follow_pitch
+from intertone.representation import Analysis, AnyRepresentation, Context, RepresentationConfig, build_representation
 
 SHIPPED = Path(__file__).parent / "codecs"
 """Folder of the codecs that come with the package."""
 
 BLOCK_FRAMES = 2048
 """Frames that go through the network at a time; a longer sound goes in blocks that overlap by the model's margin."""
+
+PITCH_SECONDS = 0.02
+"""Hop of the pitch that a model is conditioned on, where the representation measures none."""
 
 BLOCK_ROWS = 8
 """Channels and sounds that go through the network at a time."""
@@ -40,6 +48,7 @@ class Codec:
     """Sound ⇄ latents: a representation, a model, and the settings of both.
 
     Example:
+        >>> from intertone.models import ConvConfig
         >>> from intertone.representation import DecibelConfig
         >>> config = CodecConfig(representation=DecibelConfig(), model=ConvConfig())
         >>> codec = Codec(config)
@@ -50,12 +59,12 @@ class Codec:
 
     def __init__(self, config: CodecConfig, model: Model | None = None) -> None:
         self.config = config
-        self.representation: Representation = build_representation(config.representation)
+        self.representation: AnyRepresentation = build_representation(config.representation)
         if model is None:
             model = build_model(
                 config.model,
                 n_features=self.representation.n_features,
-                octaves=self.representation.octaves,
+                rows=self.representation.rows,
             )
         self.model = model.eval()
 
@@ -72,10 +81,8 @@ class Codec:
     @property
     def fixed_length(self) -> int | None:
         """Samples of the only length that the codec takes, or None where it takes any."""
-        model = self.config.model
-        if isinstance(model, ConvConfig) and isinstance(model.bottleneck, DenseBottleneckConfig):
-            return self.representation.samples(model.bottleneck.n_frames)
-        return None
+        n_frames = self.model.n_frames
+        return None if n_frames is None else self.representation.samples(n_frames)
 
     @classmethod
     def load(cls, codec: str | Path, *, device: str = "cpu") -> Self:
@@ -166,24 +173,66 @@ class Codec:
         features, context = self.analyse(audio)
         return self.encode_features(features, context.conditions), context
 
-    def analyse(self, audio: Tensor) -> tuple[Tensor, Context]:
+    def analyse(self, audio: Tensor) -> Analysis[Context]:
         """Return the features of sounds and what their way back needs: ``encode`` without the network.
+
+        What the model must be conditioned on and the representation does not measure is completed: the pitch is the
+        median of the followed f0, A4 where there is none; everything else is unknown.
 
         Args:
             audio: As for ``encode``.
 
         Returns:
-            ``(features, context)``; features ``(batch · channels, n_features, n_frames)``.
+            Features, ``(batch · channels, n_features, n_frames)``, and context.
 
         Raises:
             InputError: As ``encode``.
         """
+        audio = self._fitting(audio)
+        analysis: Analysis[Context] = self.representation.analyse(audio)
+        missing = [name for name in self.model.needs if name not in analysis.context.conditions]
+        if not missing:
+            return analysis
+        n_rows = len(analysis.features)
+        found = {name: torch.full((n_rows, 1, 1), math.nan) for name in missing}
+        if "pitch" in missing:
+            sounds = three_axes(audio)
+            pitches = torch.tensor([_pitch(sound, self.sample_rate) for sound in sounds])
+            found["pitch"] = pitches.repeat_interleave(n_rows // len(sounds))[:, None, None]
+        return Analysis(analysis.features, analysis.context.with_conditions(found))
+
+    def code_of(self, audio: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
+        """Return the code of sounds with gradient: the way from sound to code that style transfer descends on.
+
+        Args:
+            audio: As for ``encode``.
+            conditions: As the model ``needs``.
+
+        Returns:
+            Latents ``(batch · channels, latent_dim, n_latents)``.
+
+        Raises:
+            NotImplementedError: If no gradient passes the representation.
+            InputError: As ``encode``.
+
+        Example:
+            >>> from intertone.models import ConvConfig
+            >>> from intertone.representation import DecibelConfig
+            >>> codec = Codec(CodecConfig(representation=DecibelConfig(), model=ConvConfig()))
+            >>> audio = torch.randn(8000, requires_grad=True)
+            >>> codec.code_of(audio).square().mean().backward()
+            >>> bool(audio.grad.abs().sum() > 0)
+            True
+        """
+        return self.model.encode(self.representation.features(self._fitting(audio)), conditions)
+
+    def _fitting(self, audio: Tensor) -> Tensor:
+        """Return audio on the model's device, refused if it has not the only length that the model takes."""
         audio = as_audio(audio).to(self.device)
         count, length, rate = self.representation.n_frames, self.fixed_length, self.sample_rate
         if length is not None and count(audio.shape[-1]) != count(length):
             raise InputError(f"this codec takes sounds of {length / rate:g} s only, got {audio.shape[-1] / rate:g} s")
-        features, context = self.representation.analyse(audio)
-        return features, context
+        return audio
 
     @torch.inference_mode()
     def decode(
@@ -192,6 +241,7 @@ class Codec:
         context: Context,
         *,
         phase: PhaseConfig | None = None,
+        residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return the sounds of a code.
@@ -201,6 +251,7 @@ class Codec:
             context: From ``encode``, or a mixture of such.
             phase: How the phase is found; default: kept for an untouched code, else ``pghi-fast``. For a code that
                 you have changed, give ``context.as_edited()``.
+            residual: Whether what the features do not show of an untouched sound is used.
             generator: Source of random phase.
 
         Returns:
@@ -210,7 +261,9 @@ class Codec:
             ValueError: If the latents do not fit the model, or the phase of an edited code shall be kept.
         """
         features = self.decode_features(latents.to(self.device), context.conditions)
-        return self.representation.synthesise(features, context, phase=phase, generator=generator).cpu()
+        analysis = Analysis(features, context)
+        sounds = self.representation.synthesise(analysis, phase=phase, residual=residual, generator=generator)
+        return sounds.cpu()
 
     def reconstruct(
         self, audio: Tensor, *, phase: PhaseConfig | None = None, generator: torch.Generator | None = None
@@ -219,60 +272,72 @@ class Codec:
         return self.decode(*self.encode(audio), phase=phase, generator=generator)
 
     @torch.inference_mode()
-    def encode_features(self, features: Tensor, conditions: Tensor | None = None) -> Tensor:
+    def encode_features(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         """Return ``model.encode`` of features of any length, worked through in blocks.
 
         Args:
             features: ``(batch · channels, n_features, n_frames)``.
-            conditions: Pitch and velocity, ``(batch · channels, 2)``, for a model that is told them.
+            conditions: What the model needs, ``(batch · channels, size, 1 or n_frames)`` each.
 
         Returns:
             Latents ``(batch · channels, latent_dim, n_latents)``.
 
         Raises:
-            ValueError: If the features do not fit the model.
+            ValueError: If features or conditions do not fit the model.
         """
-        if isinstance(self.model, ConditionedAutoencoder):
-            told = _needed(conditions).to(self.device)
-            pairs = zip(features.split(BLOCK_ROWS), told.split(BLOCK_ROWS), strict=True)
-            return torch.cat([self.model.encode(*pair) for pair in pairs])
-        margin, step = self.model.margin, self.model.frames_per_latent
-        if margin is None or features.shape[-1] <= BLOCK_FRAMES + 2 * margin:
-            return torch.cat([self.model.encode(rows) for rows in features.split(BLOCK_ROWS)])
-        n_frames = features.shape[-1]
+        reach, step, n_frames = self.model.encode_reach, self.model.frames_per_latent, features.shape[-1]
+        if reach is None or n_frames <= BLOCK_FRAMES + 2 * reach:
+            return self._encode(features, conditions)
         parts = []
-        for start, stop, first, last in _blocks(n_frames, max(1, BLOCK_FRAMES // step) * step, margin):
-            part = torch.cat([self.model.encode(rows) for rows in features[..., first:last].split(BLOCK_ROWS)])
+        for start, stop, first, last in _blocks(n_frames, max(1, BLOCK_FRAMES // step) * step, reach):
+            part = self._encode(features[..., first:last], _over_time(conditions, first, last))
             parts.append(part[..., (start - first) // step :][..., : -(-(stop - start) // step)])
         return torch.cat(parts, -1)
 
     @torch.inference_mode()
-    def decode_features(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
+    def decode_features(
+        self,
+        latents: Tensor,
+        conditions: Conditions = NO_CONDITIONS,
+        *,
+        n_frames: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Return ``model.decode`` of a code of any length, worked through in blocks.
 
         Args:
             latents: ``(batch · channels, latent_dim, n_latents)``.
-            conditions: Pitch and velocity of what is wanted, ``(batch · channels, 2)``, for a model that is told them.
+            conditions: Of what is wanted, as the model needs, ``(batch · channels, size, 1 or n_frames)`` each.
+            n_frames: Columns of the result; default: all that the latents stand for.
+            generator: Source of what is drawn, for models that sample.
 
         Returns:
-            Features ``(batch · channels, n_features, n_latents · frames_per_latent)``, on the model's device.
+            Features ``(batch · channels, n_features, n_frames)``, on the model's device.
 
         Raises:
-            ValueError: If the latents do not fit the model.
+            ValueError: If latents or conditions do not fit the model.
         """
-        if isinstance(self.model, ConditionedAutoencoder):
-            told = _needed(conditions).to(self.device)
-            pairs = zip(latents.split(BLOCK_ROWS), told.split(BLOCK_ROWS), strict=True)
-            return torch.cat([self.model.decode(*pair) for pair in pairs])
-        margin, step = self.model.margin, self.model.frames_per_latent
-        if margin is None or latents.shape[-1] * step <= BLOCK_FRAMES + 2 * margin:
-            return torch.cat([self.model.decode(rows) for rows in latents.split(BLOCK_ROWS)])
-        features = latents.new_empty(len(latents), self.representation.n_features, latents.shape[-1] * step)
-        for start, stop, first, last in _blocks(latents.shape[-1], max(1, BLOCK_FRAMES // step), margin // step):
-            for rows, target in zip(latents.split(BLOCK_ROWS), features.split(BLOCK_ROWS), strict=True):
-                part = self.model.decode(rows[..., first:last])
-                target[..., start * step : stop * step] = part[..., (start - first) * step : (stop - first) * step]
-        return features
+        reach, step, n_latents = self.model.decode_reach, self.model.frames_per_latent, latents.shape[-1]
+        if reach is None or n_latents * step <= BLOCK_FRAMES + 2 * reach:
+            return self._decode(latents, conditions, n_frames, generator)
+        features = latents.new_empty(len(latents), self.representation.n_features, n_latents * step)
+        for start, stop, first, last in _blocks(n_latents, max(1, BLOCK_FRAMES // step), reach // step):
+            told = _over_time(conditions, first * step, last * step)
+            part = self._decode(latents[..., first:last], told, None, generator)
+            features[..., start * step : stop * step] = part[..., (start - first) * step : (stop - first) * step]
+        return features[..., :n_frames]
+
+    def _encode(self, features: Tensor, conditions: Conditions) -> Tensor:
+        told = _in_rows(conditions, len(features), self.device)
+        pairs = zip(features.split(BLOCK_ROWS), told, strict=True)
+        return torch.cat([self.model.encode(rows, own) for rows, own in pairs])
+
+    def _decode(
+        self, latents: Tensor, conditions: Conditions, n_frames: int | None, generator: torch.Generator | None
+    ) -> Tensor:
+        told = _in_rows(conditions, len(latents), self.device)
+        pairs = zip(latents.split(BLOCK_ROWS), told, strict=True)
+        return torch.cat([self.model.decode(rows, own, n_frames=n_frames, generator=generator) for rows, own in pairs])
 
 
 def as_audio(audio: Any) -> Tensor:
@@ -310,10 +375,23 @@ def as_audio(audio: Any) -> Tensor:
     return tensor
 
 
-def _needed(conditions: Tensor | None) -> Tensor:
-    if conditions is None:
-        raise ValueError("this model must be told pitch and velocity, got no conditions")
-    return conditions
+def _in_rows(conditions: Conditions, n_rows: int, device: torch.device) -> list[dict[str, Tensor]]:
+    """Return the conditions of each ``BLOCK_ROWS`` rows, on a device."""
+    return [
+        {name: value[start : start + BLOCK_ROWS].to(device) for name, value in conditions.items()}
+        for start in range(0, n_rows, BLOCK_ROWS)
+    ]
+
+
+def _over_time(conditions: Conditions, first: int, last: int) -> dict[str, Tensor]:
+    """Return the conditions of some columns; those that do not change in time stay."""
+    return {name: value if value.shape[-1] == 1 else value[..., first:last] for name, value in conditions.items()}
+
+
+def _pitch(sound: Tensor, sample_rate: int) -> float:
+    """Return the MIDI number of the median f0 of ``(channels, samples)``; 69 where no frame is voiced."""
+    track = follow_pitch(sound, sample_rate, hop_length=round(PITCH_SECONDS * sample_rate))
+    return hz_to_pitch(float(track.f0[track.voiced].median())) if bool(track.voiced.any()) else 69.0
 
 
 def _blocks(total: int, size: int, margin: int) -> Iterator[tuple[int, int, int, int]]:

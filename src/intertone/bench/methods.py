@@ -10,8 +10,7 @@ from intertone.bench.pair import Method, Pair
 from intertone.bench.sinusoidal import harmonic_morph
 from intertone.bench.transport import optimal_transport
 from intertone.codec import Codec
-from intertone.morphing import MorphConfig, analyse_sounds, morph_sources, morph_steps
-from intertone.phase import PhaseConfig
+from intertone.morphing import MorphConfig, analyse_sounds, choose_method, morph_sources, morph_steps
 
 METHODS: dict[str, Method] = {
     "crossfade": crossfade,
@@ -42,7 +41,7 @@ def codec_methods(codec: Codec | None) -> dict[str, Method]:
     """
     if codec is None:
         return {}
-    if not codec.representation.bends_time:
+    if not choose_method(codec).takes.pitch:
         return {CODEC: _method(codec, MorphConfig())}
     return {
         CODEC: _method(codec, MorphConfig()),
@@ -68,7 +67,7 @@ def _without_noise(codec: Codec, pair: Pair, ratios: Sequence[float], config: Mo
     sources = analyse_sounds(codec, pair.a, pair.b)
     for ratio in ratios:
         generator = torch.Generator().manual_seed(0)
-        yield morph_sources(sources, ratio, config=config, phase=PhaseConfig(), generator=generator)
+        yield morph_sources(sources, ratio, config=config, residual=False, generator=generator)
 
 
 def _as_long(sound: Tensor, samples: int) -> Tensor:

@@ -23,15 +23,12 @@ def info(
 
     loaded = Codec.load(codec)
     samples = 4 * loaded.sample_rate
-    model = loaded.config.model
     n_latents = loaded.model.n_latents(loaded.representation.n_frames(samples))
     facts: dict[str, Any] = {
         "codec": codec,
         "sample_rate": loaded.sample_rate,
         **loaded.representation.facts(),
-        "layers": len(model.channels),
-        "channels": list(model.channels),
-        "strides": [list(stride) if isinstance(stride, tuple) else stride for stride in model.strides],
+        **loaded.model.facts(),
         "parameters": sum(value.numel() for value in loaded.model.parameters()),
         "latent_dim": loaded.model.latent_dim,
         "n_latents": n_latents,

@@ -87,7 +87,7 @@ def keys(
 
     from intertone.codec import Codec
     from intertone.instrument import Region, choose_keys, from_onset, parse_range, render_key, sfz_text
-    from intertone.morphing import analyse_sounds
+    from intertone.morphing import analyse_sounds, choose_method
 
     check_kind(Path("key.wav"), sample_rate, format)
     wanted = choose_keys(*parse_range(range), every=every)
@@ -96,7 +96,7 @@ def keys(
     ratios = read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope)
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
-    if not loaded.representation.bends_time:
+    if not choose_method(loaded).takes.pitch:
         raise InputError(f"keys must have a codec that hears pitch, got {codec}, which shows spectrograms")
     config = read_config(
         loaded,

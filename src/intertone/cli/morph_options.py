@@ -145,14 +145,14 @@ def read_config(
     Raises:
         InputError: If an option is out of range, or would change nothing.
     """
-    from intertone.morphing import MorphConfig
+    from intertone.morphing import MorphConfig, choose_method
 
-    bends_time = codec.representation.bends_time
+    takes = choose_method(codec).takes
     given = {"--pitch": pitch, "--align": align, **{f"--mix-{name}": value for name, value in ratios.items()}}
     for name, value in given.items():
-        if value is not None and not bends_time:
+        if value is not None and not takes.pitch:
             raise InputError(f"{name} must go with a codec that hears pitch, not with one that shows spectrograms")
-    used = network or (NetworkUse.carried if bends_time else NetworkUse.alone)
+    used = network or NetworkUse(takes.network)
     for name, share in (("--strength", strength), ("--register", register)):
         if share is not None and used != NetworkUse.carried:
             raise InputError(f"{name} must go with the network carried, got {used.value}")

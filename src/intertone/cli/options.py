@@ -110,7 +110,9 @@ def warn_of_phase(codec: "Codec", phase: Phase | None, iterations: int | None) -
     """
     given = [] if phase in (None, Phase.kept) else [f"--phase {phase.value}"]
     given += [] if iterations is None else [f"--iterations {iterations}"]
-    if given and codec.representation.bends_time:
+    from intertone.morphing import choose_method
+
+    if given and not choose_method(codec).takes.phase:
         verb = "are" if len(given) > 1 else "is"
         text = "%s %s ignored: the codec has phases of its own"
         logging.getLogger(__name__).warning(text, " and ".join(given), verb)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from intertone.models import Scale
 from intertone.stft import db_to_magnitude, magnitude_to_db
 
 
@@ -94,13 +95,6 @@ def images_that_fit(n_bytes: float, *, cells: int, n_components: int, available:
         3890
     """
     return min(available, max(math.floor(n_bytes / (4 * cells)), math.ceil(1.5 * n_components)))
-
-
-@dataclass(frozen=True)
-class Scale:
-    kind: str
-    n_rows: int
-    range_db: float = 0.0
 
 
 def shows_magnitudes(scales: Sequence[Scale]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -151,12 +151,7 @@ def spread(figure: Summary | None, *names: str, decimals: int = 2) -> tuple[str,
         >>> spread(summary([1.0, 2.0]), "mean", "p90"), spread(None, "mean")
         (('1.50', '1.90'), ('–',))
     """
-    values = [
-        None
-        if figure is None
-        else {"mean": figure.mean, "median": figure.median, "p10": figure.p10, "p90": figure.p90}[name]
-        for name in names
-    ]
+    values = [None if figure is None else asdict(figure)[name] for name in names]
     return tuple("–" if value is None else f"{value:z.{decimals}f}" for value in values)
 
 

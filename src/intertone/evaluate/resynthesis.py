@@ -10,11 +10,12 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.evaluate.baselines import LinearCode, Scale, fit_linear_code, images_that_fit, rank_one, shows_magnitudes
+from intertone.evaluate.baselines import LinearCode, fit_linear_code, images_that_fit, rank_one, shows_magnitudes
 from intertone.evaluate.draw import Rows, draw_notes
 from intertone.evaluate.figure import BATCH, Way, seeded
 from intertone.latent import lerp
 from intertone.phase import PhaseConfig
+from intertone.representation import Analysis
 from intertone.stft import SpectrogramConfig
 
 logger = logging.getLogger(__name__)
@@ -49,12 +50,7 @@ Images = Callable[[Tensor], Mapping[str, Tensor]]
 
 def has_partials(codec: Codec) -> bool:
     """Return whether features are levels of partials, whose pitch and phases are followed, and of noise."""
-    return codec.representation.octaves is not None
-
-
-def scales_of(codec: Codec) -> tuple[Scale, ...]:
-    """Interim."""
-    return (Scale("decibels", codec.representation.n_features, codec.representation.feature_range_db),)
+    return codec.representation.rows is not None
 
 
 def spectrogram_of(codec: Codec) -> SpectrogramConfig:
@@ -116,8 +112,10 @@ def resynthesise(
     found = {CODEC: decoded, TRUE: features, **(images(features) if images else {})}
     sounds = {}
     for method, phase in (way for way in ways if way[0] in found):
-        how = KEPT if phase == "kept" else ESTIMATED
-        sound = codec.representation.synthesise(found[method], context, phase=how, generator=seeded(seed))
+        kept, analysis = phase == "kept", Analysis(found[method], context)
+        sound = codec.representation.synthesise(
+            analysis, phase=KEPT if kept else ESTIMATED, residual=kept, generator=seeded(seed)
+        )
         sounds[method, phase] = sound.cpu().squeeze(1)
     return latents.cpu(), sounds
 
@@ -140,7 +138,7 @@ def resynthesise_notes(
     """
 
     def baselines(features: Tensor) -> Mapping[str, Tensor]:
-        scales = scales_of(codec)
+        scales = codec.representation.scales
         found = {"rank one": rank_one(features, scales)} if shows_magnitudes(scales) else {}
         if linear is None:
             return found
@@ -159,7 +157,7 @@ def resynthesise_notes(
 
 def interpolation_name(codec: Codec) -> str:
     """Return what ``interpolate_features`` interpolates, in words."""
-    kinds = {scale.kind for scale in scales_of(codec)}
+    kinds = {scale.kind for scale in codec.representation.scales}
     if kinds <= {"decibels", "log1p"}:
         return "log magnitude"
     return "magnitude" if kinds == {"linear"} else "features"
@@ -180,9 +178,10 @@ def interpolate_features(codec: Codec, a: Tensor, b: Tensor, *, mix: float, seed
     """
     representation = codec.representation
     (features_a, context_a), (features_b, context_b) = (representation.analyse(x.to(codec.device)) for x in (a, b))
-    context = representation.mix_contexts([context_a, context_b], torch.tensor([1 - mix, mix]))
+    context = representation.mix([context_a, context_b], torch.tensor([1 - mix, mix]))
     features = lerp(features_a, features_b, mix)
-    return representation.synthesise(features, context, phase=ESTIMATED, generator=seeded(seed)).cpu()
+    analysis = Analysis(features, context)
+    return representation.synthesise(analysis, phase=ESTIMATED, generator=seeded(seed)).cpu()
 
 
 def fit_baseline(codec: Codec, notes: Notes, *, n_components: int, n_bytes: float, seed: int) -> LinearCode:

@@ -1,7 +1,7 @@
 """What the harmonic image does not show of a sound, and what lies between several."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -101,18 +101,24 @@ class HarmonicContext:
         tracks: One for each sound.
         leading: Axes of the audio before its samples.
         edited: Whether the code that this goes with is another than the sounds' own.
+        given: Conditions of a network that were not measured, or that stand in the place of measured ones.
     """
 
     tracks: tuple[HarmonicSound, ...]
     leading: tuple[int, ...]
     edited: bool = False
+    given: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
-    def conditions(self) -> Tensor:
-        """What the network is told of each channel of each sound: MIDI number, and velocity unknown."""
+    def conditions(self) -> Mapping[str, Tensor]:
+        """Pitch of each channel of each sound, a MIDI number, ``(batch · channels, 1, 1)``, and what was given."""
         channels = len(self.tracks[0].phase)
-        rows = [[track.pitch, math.nan] for track in self.tracks for _ in range(channels)]
-        return torch.tensor(rows, dtype=torch.float32)
+        pitch = torch.tensor([track.pitch for track in self.tracks for _ in range(channels)])
+        return {"pitch": pitch[:, None, None], **self.given}
+
+    def with_conditions(self, conditions: Mapping[str, Tensor]) -> "HarmonicContext":
+        """Return this context with further conditions, or others."""
+        return replace(self, given={**self.given, **conditions})
 
     def as_edited(self) -> "HarmonicContext":
         """Return this context for a code that was changed: nothing of the sounds' own noise is used."""

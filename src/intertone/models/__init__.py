@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Discriminator, Tag
-from torch import Tensor
 
 from intertone.models.conditioned import ConditionedAutoencoder, ConditionedConfig
+from intertone.models.contract import Batch, Conditions, Model, Reading, Rows, Scale, Stage, Trainable
 from intertone.models.conv import ConvAutoencoder, ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig
 
 
@@ -19,15 +19,12 @@ ModelConfig = Annotated[
 ]
 """Which model, by ``kind``; without one, ``conv``."""
 
-Model = ConvAutoencoder | ConditionedAutoencoder
-"""A built model; ``conditioned`` says whether it is told pitch and velocity."""
-
 
 def build_model(
     config: ConvConfig | ConditionedConfig,
     *,
     n_features: int,
-    octaves: tuple[Tensor, Tensor] | None = None,
+    rows: Rows | None = None,
     seed: int = 0,
 ) -> Model:
     """Return the untrained model that ``config`` describes, the same for the same ``seed``.
@@ -35,7 +32,7 @@ def build_model(
     Args:
         config: The layers.
         n_features: Rows of the features.
-        octaves: Where rows of partials and rows of noise lie, if the features have such; see ``RowShift``.
+        rows: Where rows of partials and rows of noise lie, if the features have such; see ``RowShift``.
         seed: Of the first weights; torch's global generator is left as it was.
 
     Returns:
@@ -53,17 +50,24 @@ def build_model(
             case ConvConfig():
                 return ConvAutoencoder(config, n_features)
             case ConditionedConfig():
-                return ConditionedAutoencoder(config, n_features, octaves)
+                return ConditionedAutoencoder(config, n_features, rows)
 
 
 __all__ = [
+    "Batch",
     "ConditionedAutoencoder",
     "ConditionedConfig",
+    "Conditions",
     "ConvAutoencoder",
     "ConvBottleneckConfig",
     "ConvConfig",
     "DenseBottleneckConfig",
     "Model",
     "ModelConfig",
+    "Reading",
+    "Rows",
+    "Scale",
+    "Stage",
+    "Trainable",
     "build_model",
 ]

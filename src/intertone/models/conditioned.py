@@ -1,7 +1,7 @@
 """An autoencoder that is told pitch and velocity, so that its code need not hold them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Literal, Self
 
 import torch
@@ -9,6 +9,20 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from intertone.config import Settings
+from intertone.losses import image_error
+from intertone.models.contract import (
+    NO_CONDITIONS,
+    Batch,
+    Conditions,
+    Facts,
+    Model,
+    Reading,
+    Rows,
+    Scale,
+    check_rows,
+    condition,
+    mean_error_reading,
+)
 from intertone.models.linear import PrincipalComponents
 from intertone.models.row_shift import RowShift
 
@@ -57,7 +71,7 @@ class ConditionedConfig(Settings):
         return self
 
 
-class ConditionedAutoencoder(nn.Module):
+class ConditionedAutoencoder(Model):
     """Residual convolutions over time, each told the pitch and the velocity of the note.
 
     The rows of the features are channels: row by row they mean the same in every note. A code is the same few
@@ -66,35 +80,32 @@ class ConditionedAutoencoder(nn.Module):
     told another pitch and velocity than the encoder: it then gives another note of the same instrument.
 
     With ``linear`` the convolutions add to what ``PrincipalComponents`` give, in the code and in the features, and a
-    young model adds nothing. Where it is known at what ``octaves`` the rows lie, the code has one more number, its
+    young model adds nothing. Where it is known where the ``rows`` lie, the code has one more number, its
     pitch in octaves above middle C, and the decoder begins with an image whose rows are moved by a part of the interval
     from there to the wanted pitch: which part, row by row, is learnt from the two pitches.
 
     Args:
         config: The stages.
         n_features: Rows of the features.
-        octaves: Where rows of partials and rows of noise lie; see ``RowShift``.
+        rows: Where rows of partials and rows of noise lie; see ``RowShift``.
 
     Source:
         Perez et al. (2018), "FiLM: visual reasoning with a general conditioning layer", for the way in of pitch and
         velocity.
 
     Example:
+        >>> from intertone.models.contract import note_conditions
         >>> config = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
         >>> model = ConditionedAutoencoder(config, n_features=12)
-        >>> features, played = torch.rand(1, 12, 50), torch.tensor([[60.0, 100.0]])
+        >>> features, played = torch.rand(1, 12, 50), note_conditions(torch.tensor([[60.0, 100.0]]))
         >>> latents = model.encode(features, played)
-        >>> latents.shape, model.decode(latents, torch.tensor([[67.0, float("nan")]])).shape
+        >>> latents.shape, model.decode(latents, note_conditions(torch.tensor([[67.0, float("nan")]]))).shape
         (torch.Size([1, 5, 7]), torch.Size([1, 12, 56]))
     """
 
-    conditioned = True
-    margin = None
-    """All frames at once: the whole note decides its numbers."""
+    needs = ("pitch", "velocity")
 
-    def __init__(
-        self, config: ConditionedConfig, n_features: int, octaves: tuple[Tensor, Tensor] | None = None
-    ) -> None:
+    def __init__(self, config: ConditionedConfig, n_features: int, rows: Rows | None = None) -> None:
         super().__init__()
         self.config = config
         self.n_features = n_features
@@ -111,7 +122,7 @@ class ConditionedAutoencoder(nn.Module):
         self.to_note = nn.Conv1d(deepest, config.note_dim + 1, 1)
         self.to_local = nn.Conv1d(deepest, config.local_dim, 1) if config.local_dim else None
         self.linear = _principal(config, n_features, self.frames_per_latent) if config.linear else None
-        self.mover = None if octaves is None or self.linear is None else RowShift(octaves)
+        self.mover = None if rows is None or self.linear is None else RowShift(rows)
         if self.mover is not None:
             self.part = nn.Linear(2 * config.condition_channels, n_features)
             nn.init.zeros_(self.part.weight)
@@ -128,27 +139,23 @@ class ConditionedAutoencoder(nn.Module):
         """Numbers of one latent vector: first those of the whole note, last its pitch if rows are moved."""
         return self.config.note_dim + self.config.local_dim + (self.mover is not None)
 
-    def n_latents(self, n_frames: int) -> int:
-        """Return the number of latent vectors of ``n_frames`` columns."""
-        return -(-n_frames // self.frames_per_latent)
-
-    def encode(self, features: Tensor, conditions: Tensor) -> Tensor:
+    def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         """Return the code of ``features``.
 
         Args:
             features: ``(batch, n_features, n_frames)`` in [0, 1].
-            conditions: ``(batch, 2)``: the pitch of each note as a MIDI number, fractions allowed, and its velocity,
-                1…127, or NaN where it is unknown.
+            conditions: ``pitch`` of each note, a MIDI number, fractions allowed, and its ``velocity``, 1…127, or NaN
+                where it is unknown; ``(batch, 1, 1)`` each.
 
         Returns:
             Latents ``(batch, latent_dim, n_latents)``; the first ``note_dim`` rows and a pitch do not change in time.
 
         Raises:
-            ValueError: If the rows are not ``n_features``, or the conditions are not ``(batch, 2)``.
+            ValueError: If the rows are not ``n_features``, or a condition is missing.
         """
-        if features.shape[-2] != self.n_features:
-            raise ValueError(f"features must have n_features={self.n_features} rows, got {features.shape[-2]}")
-        told = self._told(features, conditions)
+        check_rows(features, self.n_features)
+        played = _note(conditions, len(features))
+        told = self.conditions(played)
         hidden = nn.functional.pad(features, (0, -features.shape[-1] % self.frames_per_latent))
         for stage in self.encoder:
             hidden = stage(hidden, told)
@@ -161,59 +168,81 @@ class ConditionedAutoencoder(nn.Module):
             local = None if local is None or rest is None else local + rest
         parts = [note] if local is None else [note, local]
         if self.mover is not None:
-            parts.append(_octave(conditions.float())[:, None, None].expand(-1, -1, hidden.shape[-1]))
+            parts.append(_octave(played.float())[:, None, None].expand(-1, -1, hidden.shape[-1]))
         return torch.cat(parts, 1)
 
-    def decode(self, latents: Tensor, conditions: Tensor) -> Tensor:
+    def decode(
+        self,
+        latents: Tensor,
+        conditions: Conditions = NO_CONDITIONS,
+        *,
+        n_frames: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Return the features of ``latents``: not clamped, so that a gradient flows everywhere.
 
         Args:
             latents: ``(batch, latent_dim, n_latents)``; numbers of the whole note may change in time as well.
-            conditions: ``(batch, 2)``, pitch and velocity of the note that is wanted, as for ``encode``.
+            conditions: ``pitch`` and ``velocity`` of the note that is wanted, as for ``encode``.
+            n_frames: Columns of the result; default: ``n_latents · frames_per_latent``, of which the last are padding.
+            generator: Nothing is drawn.
 
         Returns:
-            Features ``(batch, n_features, n_latents · frames_per_latent)``; the columns beyond the encoded ones are
-            padding.
+            Features ``(batch, n_features, n_frames)``.
 
         Raises:
-            ValueError: If the vectors do not have ``latent_dim`` numbers, or the conditions are not ``(batch, 2)``.
+            ValueError: If the vectors do not have ``latent_dim`` numbers, or a condition is missing.
         """
         if latents.shape[-2] != self.latent_dim:
             raise ValueError(f"latents must be (batch, {self.latent_dim}, n_latents), got {tuple(latents.shape)}")
-        told = self._told(latents, conditions)
+        wanted = _note(conditions, len(latents))
+        told = self.conditions(wanted)
         start: Tensor | float = 0.0
         if self.linear is not None:
             note_dim, local_dim = self.config.note_dim, self.config.local_dim
             local = latents[:, note_dim : note_dim + local_dim] if local_dim else None
             start = self.linear.decode(latents[:, :note_dim], local)
             if self.mover is not None:
-                start, latents = self._move(start, latents, conditions, told)
+                start, latents = self._move(start, latents, wanted, told)
         hidden = self.from_latents(latents)
         for stage in self.decoder:
             hidden = stage(hidden, told)
-        return hidden + start
+        return (hidden + start)[..., :n_frames]
 
-    def forward(self, features: Tensor, conditions: Tensor, wanted: Tensor | None = None) -> Tensor:
-        """Return the reconstruction of ``features``, cut to its columns, or the note that ``wanted`` describes."""
-        decoded = self.decode(self.encode(features, conditions), conditions if wanted is None else wanted)
-        return decoded[..., : features.shape[-1]]
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the error of the note that is wanted, audible cells above all; ``weight`` says which rows exist."""
+        estimate = self(batch.features, batch.conditions, batch.wanted).float()
+        exists = torch.ones(estimate.shape[:2], dtype=torch.bool) if batch.weight is None else batch.weight[..., 0]
+        return {"error": image_error(estimate, batch.target, exists.to(estimate.device))}
 
-    def _move(self, image: Tensor, latents: Tensor, conditions: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """Set the linear part, if there is one, to the principal components of some notes."""
+        if self.linear is not None:
+            self.linear.fit(torch.cat([batch.features for batch in batches]))
+
+    def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
+        """Return the mean error in the unit of the features."""
+        return mean_error_reading(loss, scales)
+
+    def facts(self) -> Facts:
+        """Return what a person would want to know of the layers, by name."""
+        config = self.config
+        return {
+            "layers": len(config.channels),
+            "channels": list(config.channels),
+            "strides": list(config.strides),
+        }
+
+    def _move(self, image: Tensor, latents: Tensor, wanted: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
         """Return an image at the wanted pitch, and the latents with what would change if everything moved."""
         assert self.mover is not None
         own = latents[:, -1].float().mean(-1)
         known = torch.stack([12 * own + MIDDLE, torch.full_like(own, math.nan)], 1)
         part = self.part(torch.cat([told, self.conditions(known)], 1)).sigmoid()
-        difference = self.mover(image, _octave(conditions) - own) - image
+        difference = self.mover(image, _octave(wanted) - own) - image
         change = difference.unflatten(-1, (-1, self.frames_per_latent)).mean(-1)
         return image + part[:, :, None] * difference, torch.cat([latents, change.to(latents.dtype)], 1)
-
-    def _told(self, values: Tensor, conditions: Tensor) -> Tensor:
-        if conditions.shape != (len(values), 2):
-            raise ValueError(
-                f"conditions must be (batch, 2)=({len(values)}, 2), pitch and velocity, got {tuple(conditions.shape)}"
-            )
-        return self.conditions(conditions)
 
 
 def _principal(config: ConditionedConfig, n_features: int, block: int) -> PrincipalComponents:
@@ -225,6 +254,14 @@ def _silence(*layers: nn.Conv1d | nn.ConvTranspose1d) -> None:
         nn.init.zeros_(layer.weight)
         assert layer.bias is not None
         nn.init.zeros_(layer.bias)
+
+
+def _note(conditions: Conditions, n_rows: int) -> Tensor:
+    """Return pitch and velocity, ``(batch, 2)``: those of the middle of a note where they change in time."""
+    rows = [condition(conditions, name) for name in ConditionedAutoencoder.needs]
+    if any(len(row) != n_rows for row in rows):
+        raise ValueError(f"every row must have its pitch and velocity, got {len(rows[0])} for {n_rows} rows")
+    return torch.cat([row[:, 0, row.shape[-1] // 2, None] for row in rows], 1)
 
 
 def _octave(conditions: Tensor) -> Tensor:

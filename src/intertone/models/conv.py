@@ -1,5 +1,6 @@
 """The convolutional autoencoder of the 2023 thesis: strided convolutions and their mirror image."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 import torch
@@ -7,6 +8,18 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from intertone.config import Settings
+from intertone.losses import mean_squared_error
+from intertone.models.contract import (
+    NO_CONDITIONS,
+    Batch,
+    Conditions,
+    Facts,
+    Model,
+    Reading,
+    Scale,
+    check_rows,
+    root_mean_square_reading,
+)
 
 Pair = tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]]
 """Frequency, time."""
@@ -70,7 +83,7 @@ class ConvConfig(Settings):
         return rows, columns
 
 
-class ConvAutoencoder(nn.Module):
+class ConvAutoencoder(Model):
     """Strided convolutions down to a code, and transposed convolutions back.
 
     Every layer but the outermost of the decoder has a normalisation and an activation; the code and the output have
@@ -91,7 +104,7 @@ class ConvAutoencoder(nn.Module):
         (torch.Size([3, 256, 13]), torch.Size([3, 64, 52]))
     """
 
-    conditioned = False
+    memory_format = torch.channels_last
 
     def __init__(self, config: ConvConfig, n_features: int) -> None:
         super().__init__()
@@ -127,7 +140,7 @@ class ConvAutoencoder(nn.Module):
         return bottleneck.size if isinstance(bottleneck, DenseBottleneckConfig) else bottleneck.channels * self.rows
 
     @property
-    def margin(self) -> int | None:
+    def encode_reach(self) -> int | None:
         """Frames on either side that can change one frame of the output, in whole latents; None: all frames."""
         if self.columns is not None:
             return None
@@ -138,15 +151,23 @@ class ConvAutoencoder(nn.Module):
             step *= stride
         return (-(-reach // self.frames_per_latent) + 1) * self.frames_per_latent
 
-    def n_latents(self, n_frames: int) -> int:
-        """Return the number of latent vectors of ``n_frames`` columns."""
-        return 1 if self.columns is not None else -(-n_frames // self.frames_per_latent)
+    @property
+    def decode_reach(self) -> int | None:
+        """The same: encoder and decoder mirror each other."""
+        return self.encode_reach
 
-    def encode(self, features: Tensor) -> Tensor:
+    @property
+    def n_frames(self) -> int | None:
+        """The frames that a dense bottleneck was made for."""
+        bottleneck = self.config.bottleneck
+        return bottleneck.n_frames if isinstance(bottleneck, DenseBottleneckConfig) else None
+
+    def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         """Return the code of ``features``.
 
         Args:
             features: ``(batch, n_features, n_frames)`` in [0, 1].
+            conditions: Not needed.
 
         Returns:
             Latents ``(batch, latent_dim, n_latents)``.
@@ -155,29 +176,29 @@ class ConvAutoencoder(nn.Module):
             ValueError: If the rows are not ``n_features``, or the bottleneck is dense and the frames are not the
                 number that it was made for.
         """
-        if features.shape[-2] != self.n_features:
-            raise ValueError(f"features must have n_features={self.n_features} rows, got {features.shape[-2]}")
-        n_frames = features.shape[-1]
-        bottleneck = self.config.bottleneck
-        if isinstance(bottleneck, DenseBottleneckConfig) and n_frames != bottleneck.n_frames:
-            raise ValueError(f"features must have n_frames={bottleneck.n_frames} columns, got {n_frames}")
-        rows, columns = self.config.reduction
-        image = nn.functional.pad(features, (0, -n_frames % columns, 0, -self.n_features % rows)).unsqueeze(1)
-        image = image.contiguous(memory_format=torch.channels_last)
-        hidden = self.encoder(image)
+        hidden = self.encoder(self._image(features))
         if self.columns is not None:
             return self.to_latents(hidden.flatten(1)).unsqueeze(-1)
         return self.to_latents(hidden).flatten(1, 2)
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(
+        self,
+        latents: Tensor,
+        conditions: Conditions = NO_CONDITIONS,
+        *,
+        n_frames: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Return the features of ``latents``: not clamped, so that a gradient flows everywhere.
 
         Args:
             latents: ``(batch, latent_dim, n_latents)``.
+            conditions: Not needed.
+            n_frames: Columns of the result; default: ``n_latents · frames_per_latent``, of which the last are padding.
+            generator: Nothing is drawn.
 
         Returns:
-            Features ``(batch, n_features, n_latents · frames_per_latent)``; the columns beyond the encoded ones are
-            padding.
+            Features ``(batch, n_features, n_frames)``.
 
         Raises:
             ValueError: If the vectors do not have ``latent_dim`` numbers, or are not one where the bottleneck is dense.
@@ -191,11 +212,45 @@ class ConvAutoencoder(nn.Module):
         else:
             hidden = self.from_latents(latents.unflatten(1, (-1, self.rows)))
         image = self.decoder(hidden.contiguous(memory_format=torch.channels_last))
-        return image.squeeze(1)[:, : self.n_features]
+        return image.squeeze(1)[:, : self.n_features, :n_frames]
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the reconstruction of ``features``, cut to its columns."""
-        return self.decode(self.encode(features))[..., : features.shape[-1]]
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the mean squared error of the features.
+
+        Source:
+            Langer (2023), section 3.4.4.
+        """
+        return {"squared_error": mean_squared_error(self(batch.features).float(), batch.target)}
+
+    def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
+        """Return the root mean squared error in the unit of the features."""
+        return root_mean_square_reading(loss, scales)
+
+    def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
+        """Return the map after each layer of the encoder, ``(batch, channels, rows, columns)``, and the code."""
+        hidden, found = self._image(features), {}
+        for number, layer in enumerate(self.encoder):
+            hidden = found[f"encoder.{number}"] = layer(hidden)
+        return {**found, "latents": self.encode(features)}
+
+    def facts(self) -> Facts:
+        """Return what a person would want to know of the layers, by name."""
+        config = self.config
+        return {
+            "layers": len(config.channels),
+            "channels": list(config.channels),
+            "strides": [list(stride) for stride in config.strides],
+        }
+
+    def _image(self, features: Tensor) -> Tensor:
+        """Return features as a picture of whole strides, ``(batch, 1, rows, columns)``."""
+        check_rows(features, self.n_features)
+        n_frames = features.shape[-1]
+        if self.n_frames not in (None, n_frames):
+            raise ValueError(f"features must have n_frames={self.n_frames} columns, got {n_frames}")
+        rows, columns = self.config.reduction
+        image = nn.functional.pad(features, (0, -n_frames % columns, 0, -self.n_features % rows)).unsqueeze(1)
+        return image.contiguous(memory_format=torch.channels_last)
 
 
 def _padding(config: ConvConfig) -> tuple[int, int]:

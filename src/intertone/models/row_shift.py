@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from intertone.models.contract import Rows
+
 PARTIALS_STAY, NOISE_MOVES = 0.4, 0.5
 """How much a young model leaves partials where they were, and moves noise: near the best on notes that train."""
 
@@ -15,22 +17,24 @@ class RowShift(nn.Module):
     Most instruments lie between: ``part`` says how much of this difference is a good beginning, row by row.
 
     Args:
-        octaves: Where the rows of partials lie, log2 of their order, and those of noise, log2 of Hz; both rising.
+        rows: Where the rows of partials and those of noise lie.
 
     Example:
-        >>> mover = RowShift((torch.tensor([1.0, 2.0, 4.0, 8.0]).log2(), torch.tensor([500.0, 1000.0]).log2()))
+        >>> mover = RowShift(Rows(torch.tensor([1.0, 2.0, 4.0, 8.0]).log2(), torch.tensor([500.0, 1000.0]).log2()))
         >>> image = torch.tensor([[[1.0], [0.8], [0.6], [0.4], [0.1], [0.3]]])
         >>> mover(image, torch.tensor([1.0]))[0, :, 0]  # an octave up
         tensor([0.8000, 0.6000, 0.4000, 0.4000, 0.1000, 0.1000])
     """
 
-    def __init__(self, octaves: tuple[Tensor, Tensor]) -> None:
+    def __init__(self, rows: Rows) -> None:
         super().__init__()
-        self.n_partials = len(octaves[0])
+        octaves = (rows.partials, rows.noise)
+        self.n_partials = len(rows.partials)
         self.register_buffer("octaves", torch.cat(octaves).float(), persistent=False)
         self.octaves: Tensor
         shares = [
-            torch.full((len(rows),), share) for rows, share in zip(octaves, (PARTIALS_STAY, NOISE_MOVES), strict=True)
+            torch.full((len(places),), share)
+            for places, share in zip(octaves, (PARTIALS_STAY, NOISE_MOVES), strict=True)
         ]
         self.part = torch.cat(shares)
 

@@ -1,8 +1,10 @@
 """Sounds in, new sound out: how much of each, and what is done between them."""
 
 from intertone.morphing.checking import ATTRIBUTES, check_morph
+from intertone.morphing.contract import MorphMethod, Takes
 from intertone.morphing.even import even_mixes
 from intertone.morphing.matching import match_shapes
+from intertone.morphing.method import choose_method
 from intertone.morphing.render import morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds, require_pitch
@@ -15,9 +17,12 @@ __all__ = [
     "Mix",
     "MixCurve",
     "MorphConfig",
+    "MorphMethod",
     "Sources",
+    "Takes",
     "analyse_sounds",
     "check_morph",
+    "choose_method",
     "even_mixes",
     "match_shapes",
     "mix_weights",

@@ -1,19 +1,26 @@
 """Spectrograms that fuse whatever sounds there are: no pitch is needed, and every sound's own phase is kept."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from intertone.audio import three_axes
 from intertone.curve import weights_over_time
 from intertone.errors import InputError
 from intertone.harmonic.morph.landmark import Alignment
 from intertone.harmonic.onset import find_onset
 from intertone.harmonic.rows import loudest
+from intertone.models.contract import NO_CONDITIONS, Conditions
+from intertone.morphing.contract import Takes
+from intertone.morphing.settings import MorphConfig
+from intertone.morphing.weights import Weights
 from intertone.phase import PhaseConfig
+from intertone.pitch.note import note_hz
+from intertone.representation import Analysis
 from intertone.stft import SpectrogramConfig, istft, stft
 
 WINDOW_SECONDS = 0.0464
@@ -59,17 +66,21 @@ class CrossContext:
     edited: bool = False
 
     @property
-    def conditions(self) -> None:
-        """A spectrogram tells the network nothing beside itself."""
-        return None
+    def conditions(self) -> Conditions:
+        """No network knows these features."""
+        return NO_CONDITIONS
 
     def as_edited(self) -> "CrossContext":
         """Return this context for a code that was changed; the phase is the sounds' all the same."""
         return replace(self, edited=True)
 
+    def with_conditions(self, conditions: Conditions) -> "CrossContext":
+        """Return this context as it is: no network is conditioned."""
+        return self
 
-class CrossSynthesis:
-    """``analyse`` and ``synthesise`` of spectrograms in decibels, for sounds without one pitch; no network knows it.
+
+class ByCells:
+    """The morph method for sounds without one pitch: cross-synthesis of their spectrograms in decibels, no network.
 
     A mixture has in every cell the interpolated level, and the phase of the sounds' weighted sum: at an end that is the
     sound itself, between them the phase of whatever is strong there, so that attacks stay attacks.
@@ -77,6 +88,8 @@ class CrossSynthesis:
     Args:
         sample_rate: Hz.
     """
+
+    takes = Takes(own_lengths=True, threads=True, network="none", exact=True)
 
     def __init__(self, sample_rate: int) -> None:
         n_fft = 2 ** round(math.log2(WINDOW_SECONDS * sample_rate))
@@ -88,43 +101,15 @@ class CrossSynthesis:
         return self.config.sample_rate
 
     @property
-    def n_features(self) -> int:
-        """Rows, one for each frequency."""
-        return self.config.n_bins
-
-    @property
-    def parts(self) -> Mapping[str, slice]:
-        """Names of groups of feature rows that may be mixed by ratios of their own."""
-        return {"spectrum": slice(0, self.n_features)}
-
-    @property
-    def feature_range_db(self) -> float:
-        """Decibels between features 0 and 1."""
-        return TOP_DB
-
-    @property
-    def octaves(self) -> None:
-        """Where rows of partials and rows of noise lie: there are none."""
-        return None
-
-    @property
-    def bends_time(self) -> bool:
-        """Whether ``align`` takes sounds of different lengths."""
-        return True
-
-    def facts(self) -> dict[str, float | int | str]:
-        """Return what a person would want to know, by name."""
-        return {"representation": "fused", "n_fft": self.config.n_fft, "hop_length": self.config.hop_length}
+    def frames_per_second(self) -> float:
+        """Columns of the features per second."""
+        return (self.n_frames(100 * self.sample_rate) - 1) / 100
 
     def n_frames(self, samples: int) -> int:
         """Return the number of feature columns of a sound of ``samples``."""
         return self.config.n_frames(samples)
 
-    def samples(self, n_frames: int) -> int:
-        """Return the length of the longest sound that has ``n_frames`` columns."""
-        return (n_frames - 1) * self.config.hop_length
-
-    def analyse(self, audio: Tensor) -> tuple[Tensor, CrossContext]:
+    def analyse(self, audio: Tensor) -> Analysis[CrossContext]:
         """Turn sounds into features, ``1 + dB / 120`` with the sound's loudest cell at 1, and their context.
 
         Args:
@@ -137,24 +122,26 @@ class CrossSynthesis:
             ValueError: If ``audio`` has more than three axes, or no sample.
 
         Example:
-            >>> features, context = CrossSynthesis(44100).analyse(torch.randn(2, 44100))
+            >>> features, context = ByCells(44100).analyse(torch.randn(2, 44100))
             >>> features.shape, float(features.max())
             (torch.Size([2, 1025, 88]), 1.0)
         """
-        if not 1 <= audio.ndim <= 3 or not audio.numel():
-            raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
-        sounds = audio.detach().cpu().float().reshape(*(1,) * (3 - audio.ndim), *audio.shape)
+        sounds = three_axes(audio.detach().cpu().float())
         onsets = tuple(find_onset(sound, self.sample_rate) for sound in sounds)
         features, reference = self._show(sounds)
         context = CrossContext((sounds,), (reference,), (onsets,), torch.ones(1, 1), tuple(audio.shape[:-1]))
-        return features, context
+        return Analysis(features, context)
+
+    def prepare(self, analysis: Analysis[CrossContext]) -> Analysis[CrossContext]:
+        """Return an analysed sound as it is."""
+        return analysis
 
     def synthesise(
         self,
-        features: Tensor,
-        context: CrossContext,
+        analysis: Analysis[CrossContext],
         *,
         phase: PhaseConfig | None = None,
+        residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Turn features back into sounds.
@@ -163,20 +150,22 @@ class CrossSynthesis:
         weights change over time, the loudest cell.
 
         Args:
-            features: ``(batch · channels, n_features, >= n_frames)``; columns beyond the sound are padding.
-            context: From ``analyse`` or ``mix_contexts``.
+            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, columns beyond the sound being padding,
+                and their context.
             phase: Not used: it is always the sounds'.
+            residual: Not used: there is none.
             generator: Not used.
 
         Returns:
             Audio, ``(*leading, samples)``.
 
         Example:
-            >>> audio, representation = torch.randn(44100), CrossSynthesis(44100)
-            >>> again = representation.synthesise(*representation.analyse(audio))
+            >>> audio, representation = torch.randn(44100), ByCells(44100)
+            >>> again = representation.synthesise(representation.analyse(audio))
             >>> bool((again - audio).abs().max() < 1e-4)
             True
         """
+        features, context = analysis
         samples = context.sounds[0].shape[-1]
         n_frames = self.n_frames(samples)
         weights = weights_over_time(context.weights, n_frames).float()
@@ -195,82 +184,64 @@ class CrossSynthesis:
             sound = self._levelled(sound, context, weights[:, 0])
         return sound.reshape(*context.leading, -1)
 
-    def settle(self, features: Tensor, context: CrossContext) -> tuple[Tensor, CrossContext]:
-        """Return both as they are."""
-        return features, context
-
     def span(
-        self,
-        images: Sequence[tuple[Tensor, CrossContext]],
-        weights: Tensor,
-        *,
-        alignment: Alignment = "envelope",
-        hold_seconds: float | None = None,
+        self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, config: MorphConfig
     ) -> tuple[float, float]:
         """Return where the first column of a mixture lies, which is its start, and its end, seconds.
 
         Args:
-            images: As for ``align``.
-            weights: As for ``align``, ``(n_sounds,)``.
-            alignment: As for ``align``.
-            hold_seconds: None.
-
-        Returns:
-            ``(first, end)``.
+            analyses: Of each sound.
+            weights: Of the mixture's time, ``(n_sounds,)``.
+            config: Its alignment.
         """
-        return 0.0, self._moves(images, weights, alignment)[1] / self.sample_rate
+        return 0.0, self._moves(analyses, weights, config.alignment)[1] / self.sample_rate
+
+    def between(
+        self, analyses: Sequence[Analysis[CrossContext]], weights: Weights, config: MorphConfig, *, kept: bool = False
+    ) -> Analysis[CrossContext]:
+        """Return what lies between sounds: onset on onset, levels interpolated cell by cell.
+
+        Args:
+            analyses: Of each sound.
+            weights: How much of each.
+            config: Its alignment.
+            kept: Says nothing: the phases are the sounds'.
+
+        Raises:
+            InputError: If a pitch is asked for.
+        """
+        median_hz = note_hz(config.pitch)
+        if median_hz is not None:
+            raise InputError(f"sounds must each have one pitch to be moved to {median_hz:.1f} Hz, got one that has not")
+        aligned = self.align(analyses, weights.timing, config.alignment)
+        context = self._mixed(aligned, weights.overall)
+        return Analysis(self.mix_features([one.features for one in aligned], weights.overall), context)
 
     def align(
-        self,
-        images: Sequence[tuple[Tensor, CrossContext]],
-        weights: Tensor,
-        *,
-        ratios: Mapping[str, Tensor] | None = None,
-        alignment: Alignment = "envelope",
-        hold_seconds: float | None = None,
-    ) -> list[tuple[Tensor, CrossContext]]:
+        self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, alignment: Alignment
+    ) -> list[Analysis[CrossContext]]:
         """Lay onset on onset, and complete shorter sounds with silence.
 
         Args:
-            images: Features and context of each, from ``analyse``; equal batches and channels.
-            weights: How much each sound counts, ``(n_sounds,)`` or ``(n_sounds, n_frames)``: the common onset lies
-                between theirs.
-            ratios: Weights of single attributes; here ``envelope`` says where the common onset lies.
+            analyses: Of each sound; equal batches and channels.
+            weights: Of the mixture's time, ``(n_sounds,)`` or ``(n_sounds, n_frames)``: the common onset lies between
+                theirs.
             alignment: ``none`` leaves the sounds where they are; time is not bent.
-            hold_seconds: None.
 
         Returns:
-            Features and context of each, of equal length.
-
-        Raises:
-            InputError: If the sounds shall be held.
+            Sounds of equal length.
         """
-        if hold_seconds is not None:
-            raise InputError("a sound that is held must have one pitch, got one that has not")
-        moves, longest = self._moves(images, (ratios or {}).get("envelope", weights), alignment)
-        sounds = [context.sounds[0] for _, context in images]
+        moves, longest = self._moves(analyses, weights, alignment)
+        sounds = [context.sounds[0] for _, context in analyses]
         aligned = []
-        for (features, context), sound, move in zip(images, sounds, moves.tolist(), strict=True):
+        for (features, context), sound, move in zip(analyses, sounds, moves.tolist(), strict=True):
             if any(move) or sound.shape[-1] != longest:
                 sound = torch.stack([_moved(one, by, longest) for one, by in zip(sound, move, strict=True)])
                 features, _ = self._show(sound, context.references[0])
-            aligned.append((features, replace(context, sounds=(sound,), edited=True)))
+            aligned.append(Analysis(features, replace(context, sounds=(sound,), edited=True)))
         return aligned
 
-    def move(
-        self,
-        images: Sequence[tuple[Tensor, CrossContext]],
-        context: CrossContext,
-        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
-        *,
-        share: float = 1.0,
-    ) -> Sequence[tuple[Tensor, CrossContext]]:
-        """Return the sounds as they are: a spectrogram stays at its pitch."""
-        return images
-
-    def mix_features(
-        self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
+    def mix_features(self, features: Sequence[Tensor], weights: Tensor) -> Tensor:
         """Return the features between some.
 
         Decibels are interpolated, but a cell in which one sound is silent does not fall silent at once: of what a sound
@@ -279,7 +250,6 @@ class CrossSynthesis:
         Args:
             features: Of equally shaped sounds.
             weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``.
-            ratios: Not used: there is one part only.
 
         Returns:
             Features of the same shape.
@@ -287,7 +257,7 @@ class CrossSynthesis:
         Example:
             >>> loud, soft = torch.ones(1, 1, 1), torch.zeros(1, 1, 1)  # 120 dB apart
             >>> [
-            ...     round(120 * float(CrossSynthesis(44100).mix_features([loud, soft], torch.tensor([1 - mix, mix]))))
+            ...     round(120 * float(ByCells(44100).mix_features([loud, soft], torch.tensor([1 - mix, mix]))))
             ...     for mix in (0, 0.1, 0.5, 0.9, 1)
             ... ]
             [120, 114, 90, 40, 0]
@@ -301,30 +271,9 @@ class CrossSynthesis:
             mixed = mixed - row.to(gap) * gap.clamp_max(reach) - late.to(gap) * (gap - reach).clamp_min(0)
         return mixed.clamp(0, LOUDEST)
 
-    def mix_contexts(
-        self,
-        contexts: Sequence[CrossContext],
-        weights: Tensor,
-        *,
-        pitch: Tensor | None = None,
-        median_hz: float | None = None,
-    ) -> CrossContext:
-        """Return the context of a mixture of aligned sounds.
-
-        Args:
-            contexts: From ``align``.
-            weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
-            pitch: Not used.
-            median_hz: None.
-
-        Returns:
-            A context that counts as edited.
-
-        Raises:
-            InputError: If a pitch is asked for.
-        """
-        if median_hz is not None:
-            raise InputError(f"sounds must each have one pitch to be moved to {median_hz:.1f} Hz, got one that has not")
+    def _mixed(self, aligned: Sequence[Analysis[CrossContext]], weights: Tensor) -> CrossContext:
+        """Return the context of a mixture of aligned sounds; it counts as edited."""
+        contexts = [one.context for one in aligned]
         return replace(
             contexts[0],
             sounds=tuple(context.sounds[0] for context in contexts),
@@ -345,14 +294,16 @@ class CrossSynthesis:
         return torch.stack(levelled)
 
     def _moves(
-        self, images: Sequence[tuple[Tensor, CrossContext]], weights: Tensor, alignment: Alignment
+        self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, alignment: Alignment
     ) -> tuple[Tensor, int]:
         """Return by how many samples each sound is moved, ``(n_sounds, batch)``, and where the last of them ends."""
-        shares = weights.double().reshape(len(images), -1).mean(1)
-        onsets = torch.tensor([context.onsets[0] for _, context in images], dtype=torch.float64)
+        shares = weights.double().reshape(len(analyses), -1).mean(1)
+        onsets = torch.tensor([context.onsets[0] for _, context in analyses], dtype=torch.float64)
         common = (shares @ onsets).round().clamp_min(0)
         moves = (common - onsets).int() if alignment != "none" else torch.zeros(onsets.shape, dtype=torch.int32)
-        ends = [context.sounds[0].shape[-1] + int(move.max()) for (_, context), move in zip(images, moves, strict=True)]
+        ends = [
+            context.sounds[0].shape[-1] + int(move.max()) for (_, context), move in zip(analyses, moves, strict=True)
+        ]
         return moves, max(ends)
 
     def _show(self, sounds: Tensor, reference: Tensor | None = None) -> tuple[Tensor, Tensor]:

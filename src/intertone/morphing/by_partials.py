@@ -1,99 +1,192 @@
-"""What the network does for a morph: all that is heard, or what it adds to the images."""
+"""Morph by partials: harmonic sounds are interpolated partial by partial; the network corrects what lies between."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from intertone.codec import Codec
-from intertone.curve import averaged, weighted_sum, weights_over_time
-from intertone.harmonic.morph.transpose import CALM_FRAMES
+from intertone.curve import weighted_sum, weights_over_time
+from intertone.harmonic.morph.align import align_images, common_span
+from intertone.harmonic.morph.mix import noise_reduction
+from intertone.harmonic.morph.modulation import separate_modulation
+from intertone.harmonic.morph.transpose import transpose_sounds
+from intertone.harmonic.rows import LOUDEST
+from intertone.harmonic.sound import HarmonicContext
+from intertone.morphing.by_code import decode_mixture, decode_sounds, frames_per_second
+from intertone.morphing.contract import Takes
+from intertone.morphing.settings import MorphConfig
+from intertone.morphing.weights import Weights
+from intertone.phase import PhaseConfig
+from intertone.pitch.note import note_hz
+from intertone.representation import Analysis, HarmonicRepresentation
 
 
-def decode_mixture(
-    codec: Codec, features: Sequence[Tensor], contexts: Sequence[Any], context: Any, weights: Tensor
-) -> Tensor:
-    """Return ``D(Σ wᵢzᵢ)``: the decoded mixture of the codes of aligned sounds.
+class ByPartials:
+    """The morph method of harmonic codecs.
 
     Args:
         codec: The codec.
-        features: Of each sound, ``(batch · channels, n_features, n_frames)``.
-        contexts: Of each sound.
-        context: Of the mixture; its pitch is what the decoder is told.
-        weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
-
-    Returns:
-        Features of the same shape.
-    """
-    codes = [codec.encode_features(x, own.conditions) for x, own in zip(features, contexts, strict=True)]
-    return codec.decode_features(_blend(codes, weights, codec), context.conditions)[..., : features[0].shape[-1]]
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What the network makes of aligned sounds, averaged over 0.2 s.
-
-    Attributes:
-        there: ``D(zᵢ)``: each sound at the pitch of the mixture, ``(batch · channels, n_features, n_frames)``.
-        here: ``D'(zᵢ)``: each at its own.
-        between: ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)``: how a timbre between two is not the mean of their images; 0 at the ends.
+        representation: Its representation.
     """
 
-    there: list[Tensor]
-    here: list[Tensor]
-    between: Tensor
+    takes = Takes(
+        own_lengths=True,
+        pitch=True,
+        sustain=True,
+        attributes=("harmonics", "noise", "envelope", "pitch"),
+        threads=True,
+        loudness=True,
+        network="carried",
+        exact=True,
+    )
+
+    def __init__(self, codec: Codec, representation: HarmonicRepresentation) -> None:
+        self.codec, self.representation = codec, representation
+        self.rows = representation.synthesiser.rows
 
     @property
-    def pairs(self) -> list[tuple[Tensor, Tensor]]:
-        """As ``Representation.move`` takes them."""
-        return list(zip(self.there, self.here, strict=True))
+    def frames_per_second(self) -> float:
+        """Columns of the features per second."""
+        return frames_per_second(self.codec.representation)
 
+    def prepare(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:
+        """Separate each partial's slow envelope from its fast modulation; the result sounds the same.
 
-def decode_sounds(
-    codec: Codec, features: Sequence[Tensor], contexts: Sequence[Any], context: Any, weights: Tensor
-) -> Decoded:
-    """Return what the network makes of sounds and of their mixture.
+        Levels and phases that change slowly or all together can be interpolated between sounds; fast modulation (noise,
+        beating) cannot: half of a beating in dB, at half of its phase, beats no less.
+        """
+        features, context = analysis
+        images = features.detach().cpu().float().split(len(features) // len(context.tracks))
+        synthesiser = self.representation.synthesiser
+        found = [separate_modulation(*pair, synthesiser) for pair in zip(images, context.tracks, strict=True)]
+        slow = torch.cat([image for image, _ in found]).to(features.device)
+        return Analysis(slow, replace(context, tracks=tuple(track for _, track in found)))
 
-    Args:
-        codec: The codec.
-        features: Of each sound, ``(batch · channels, n_features, n_frames)``.
-        contexts: Of each sound.
-        context: Of the mixture.
-        weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
+    def span(
+        self, analyses: Sequence[Analysis[HarmonicContext]], weights: Tensor, config: MorphConfig
+    ) -> tuple[float, float]:
+        """Return where the first column of a mixture lies, and its end: seconds from the mixture's start.
 
-    Returns:
-        Images and a difference of images.
-    """
-    n_frames = features[0].shape[-1]
-    codes = [codec.encode_features(x, own.conditions) for x, own in zip(features, contexts, strict=True)]
+        Args:
+            analyses: From ``prepare``; of a batch the first mixture counts.
+            weights: Of the mixture's time, ``(n_sounds,)``.
+            config: Alignment and sustain; where a sound is sustained, the beginning of the release counts as the end.
+        """
+        rate, hold_seconds = self.representation.sample_rate, config.hold_seconds
+        tracks, shares = [one.context.tracks[0] for one in analyses], weights.tolist()
+        first, end = common_span(tracks, shares, config.alignment, held_samples=hold_seconds and hold_seconds * rate)
+        return first / rate, end / rate
 
-    def decoded(code: Tensor, told: Tensor | None) -> Tensor:
-        # it knows how timbres change, not how single frames do
-        return averaged(codec.decode_features(code, told)[..., :n_frames], CALM_FRAMES)
+    def align(
+        self,
+        analyses: Sequence[Analysis[HarmonicContext]],
+        weights: Tensor,
+        config: MorphConfig | None = None,
+        *,
+        ratios: Mapping[str, Tensor] | None = None,
+    ) -> list[Analysis[HarmonicContext]]:
+        """Bring sounds to one time, that of a mixture of them.
 
-    there = [decoded(code, context.conditions) for code in codes]
-    here = [decoded(code, own.conditions) for code, own in zip(codes, contexts, strict=True)]
-    mixture = decoded(_blend(codes, weights, codec), context.conditions)
-    over_time = weights_over_time(weights, n_frames)
-    sounding = torch.stack(list(features)).amax(0) > 0  # nothing is made of silence
-    between = (mixture - weighted_sum(there, over_time)) * sounding
-    return Decoded(there, here, between * _inside(over_time).to(between))
+        Args:
+            analyses: From ``prepare``; equal batches and channels.
+            weights: ``(n_sounds,)``, or frame by frame ``(n_sounds, n_frames)``; the last frame is held.
+            config: Its alignment: ``none`` leaves the sounds where they are; ``onset`` lays onset on onset;
+                ``envelope`` also interpolates attack, sustain and release. Its ``hold_seconds``: from onset to release.
+            ratios: Weights of single attributes: ``envelope`` says where the mixture's time lies, ``noise`` how much of
+                the sounds' own is kept.
 
+        Returns:
+            Sounds of equal length.
+        """
+        config = config or MorphConfig()
+        aligned = align_images(
+            analyses,
+            weights,
+            self.representation.synthesiser,
+            ratios=ratios or {},
+            alignment=config.alignment,
+            hold_seconds=config.hold_seconds,
+        )
+        return [Analysis(*pair) for pair in aligned]
 
-def _inside(weights: Tensor) -> Tensor:
-    """Return how far weights lie from single sounds, beside their mean, ``(n_frames,)``: a code is of a whole note."""
-    if bool((weights == weights[:, :1]).all()):
-        return torch.ones(weights.shape[1])
-    overall = (1 - weights.mean(1).square().sum()).abs().clamp_min(1e-9)
-    return ((1 - weights.square().sum(0)).abs() / overall).clamp(max=1)
+    def between(
+        self,
+        analyses: Sequence[Analysis[HarmonicContext]],
+        weights: Weights,
+        config: MorphConfig,
+        *,
+        kept: bool = False,
+    ) -> Analysis[HarmonicContext]:
+        """Return what lies between sounds: aligned, transposed to their common pitch, interpolated, corrected.
 
+        Args:
+            analyses: From ``prepare``.
+            weights: How much of each.
+            config: How.
+            kept: Says nothing: partials have phases of their own.
+        """
+        aligned = self.align(analyses, weights.overall, config, ratios=weights.own)
+        median_hz = note_hz(config.pitch)
 
-def _blend(codes: Sequence[Tensor], weights: Tensor, codec: Codec) -> Tensor:
-    """Return the code between some; weights over time are averaged over the frames of each vector."""
-    if weights.ndim == 2:
-        step, n_latents = codec.model.frames_per_latent, codes[0].shape[-1]
-        weights = weights_over_time(weights, n_latents * step).unflatten(-1, (n_latents, step)).mean(-1)
-    rows = weights.to(codes[0])
-    return torch.stack([row * code for row, code in zip(rows, codes, strict=True)]).sum(0)
+        def mixed_context(contexts: Sequence[HarmonicContext]) -> HarmonicContext:
+            return self.representation.mix(contexts, weights.overall, pitch=weights.pitch, median_hz=median_hz)
+
+        context = mixed_context([one.context for one in aligned])
+        network = config.network or self.takes.network
+        correction: Tensor | float = 0.0
+        pairs = None
+        if network == "alone":
+            full = decode_mixture(self.codec, aligned, context.conditions, weights.overall)
+            pairs = [(full, full)] * len(aligned)
+        if network == "carried":
+            decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall)
+            pairs = list(zip(decoded.at_mixture, decoded.at_own, strict=True))
+            correction = config.strength * decoded.between
+        moved = transpose_sounds(aligned, context, self.rows, pairs, config.register_strength)
+        if any(new is not old.context for (_, new), old in zip(moved, aligned, strict=True)):
+            context = mixed_context([one for _, one in moved])
+        if network == "alone":
+            return Analysis(full, context)
+        mixed = self.mix_features([image for image, _ in moved], weights.overall, weights.own)
+        return Analysis(mixed + correction, context)
+
+    def mix_features(
+        self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """Return the features between some, in dB, part by part; of noise the louder gives way first.
+
+        Args:
+            features: Of sounds that share one time, ``(batch · channels, n_features, n_frames)``.
+            weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
+            ratios: Weights for ``harmonics``, ``noise``, or ``envelope``, the level over time of all partials together;
+                where nothing is given, ``weights``.
+
+        Returns:
+            Features of the same shape.
+        """
+        n_frames, n_partial_rows = features[0].shape[-1], self.rows.n_partial_rows
+        parts = {"harmonics": slice(0, n_partial_rows), "noise": slice(n_partial_rows, features[0].shape[1])}
+        given = {name: weights_over_time((ratios or {}).get(name, weights), n_frames) for name in (*parts, "envelope")}
+        less = noise_reduction([image[:, parts["noise"]] for image in features], given["noise"])
+        if all(torch.equal(given[name], given["envelope"]) for name in parts):
+            mixed = weighted_sum(features, given["envelope"])
+            return torch.cat([mixed[:, parts["harmonics"]], mixed[:, parts["noise"]] - less], 1)
+        levels = [self.rows.level(image) for image in features]
+        found = []
+        for name, rows in parts.items():
+            own = [image[:, rows] - level for image, level in zip(features, levels, strict=True)]
+            found.append(weighted_sum(own, given[name]) + weighted_sum(levels, given["envelope"]))
+        return torch.cat([found[0], found[1] - less], 1).clamp(0, LOUDEST)
+
+    def synthesise(
+        self,
+        analysis: Analysis[HarmonicContext],
+        *,
+        phase: PhaseConfig | None = None,
+        residual: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the sounds of features, ``(batch, channels, samples)``; the phases are the context's."""
+        return self.representation.synthesise(analysis, residual=residual, generator=generator).cpu()

@@ -1,13 +1,16 @@
 """What cannot be morphed, whatever the sounds are: found out before they are read."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.morphing.settings import MorphConfig
-from intertone.morphing.weights import Mix, MixCurve, is_ratio, mix_weights
+from intertone.morphing.weights import Mix, MixCurve, at_end, is_ratio, mix_weights
 from intertone.phase import PhaseConfig
+
+logger = logging.getLogger(__name__)
 
 ATTRIBUTES = ("harmonics", "noise", "envelope", "pitch")
 """What may be mixed by ratios of its own."""
@@ -86,6 +89,27 @@ def check_even(n_sounds: int, mixes: Sequence[Mix]) -> None:
             raise InputError(f"even steps go from 0 to 1 between two sounds, got {n_sounds} sounds, mix {mix}")
 
 
-def at_end(weights: Tensor) -> bool:
-    """Tell whether weights, ``(n_sounds,)``, are all 0 but one that is 1; those that change over time are not."""
-    return bool(((weights == 0) | (weights == 1)).all()) and weights.ndim == 1
+def pitched_for(config: MorphConfig, ratios: Mapping[str, Mix]) -> str | None:
+    """Return what of the settings takes sounds of one pitch, in words, or None."""
+    if config.pitch not in ("glide", "free"):
+        return f"the pitch {config.pitch}"
+    if config.hold_seconds is not None:
+        return "a sustain that is held"
+    own = [name for name in ATTRIBUTES if name in ratios and name != "envelope"]
+    return f"a ratio of its own for {', '.join(own)}" if own else None
+
+
+def warn_of_ignored(config: MorphConfig) -> None:
+    """Warn of settings that were given and say nothing where sounds are mixed as spectrograms.
+
+    Args:
+        config: As given; what was left at its default is not named.
+    """
+    given = config.model_fields_set & {"strength", "register_strength"}
+    if config.network == "carried":
+        given.add("network")
+    if config.alignment == "envelope":
+        given |= config.model_fields_set & {"alignment"}
+    if given:
+        named = ", ".join(f"{name} {value}" for name, value in sorted(config.model_dump(include=given).items()))
+        logger.warning("without the network, and onset on onset at most: %s is ignored", named)

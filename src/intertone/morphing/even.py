@@ -52,7 +52,7 @@ def even_mixes(
     Source:
         Niu et al. (2024), "SoundMorpher", for steps of equal perceptual size.
     """
-    check_even(len(sources.images), mixes)
+    check_even(len(sources.analyses), mixes)
     places = np.linspace(0, 1, EVEN_STEPS)
 
     def heard(place: float) -> Tensor:

@@ -1,7 +1,7 @@
 """How loud a morph is: as loud as is between its sounds."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 from intertone.curve import at_positions
 from intertone.loudness import integrated_loudness
 from intertone.morphing.sources import Sources
+from intertone.morphing.weights import Weights
 from intertone.parallel import side_by_side
 
 MOST_GAIN_DB = 24.0
@@ -23,11 +24,8 @@ FARTHEST_STEP, MOST_STEPS = 0.25, 16
 def bring_to_level(
     sound: Tensor,
     sources: Sources,
-    timing: Tensor,
-    changing: Sequence[Tensor],
+    weights: Weights,
     render: Callable[[int], Tensor],
-    *,
-    first_seconds: float,
 ) -> Tensor:
     """Return sounds as loud as is between the sources: LUFS are interpolated.
 
@@ -38,18 +36,16 @@ def bring_to_level(
     Args:
         sound: What the mixed images gave, ``(batch, channels, samples)``.
         sources: Of it.
-        timing: How much the loudness of each sound counts, ``(n_sounds,)``, or at each column of the result
-            ``(n_sounds, n_frames)``.
-        changing: All weights that change over the columns, ``(n_sounds, n_frames)`` each.
+        weights: How much of each; the loudness of each sound counts as its timing does.
         render: Returns what the mixed images give at the weights of a column, held.
-        first_seconds: Where the first column lies.
 
     Returns:
         Of the same shape; what has no loudness is left as it is.
     """
-    if not changing:
+    timing = weights.timing
+    if not (changing := weights.changing):
         return sound * _gain(_missing_db(sound, sources, timing))[:, None, None]
-    moved = torch.stack([0.5 * weights.diff().abs().sum(0) for weights in changing]).amax(0)
+    moved = torch.stack([0.5 * each.diff().abs().sum(0) for each in changing]).amax(0)
     way = pad(moved.cumsum(0), (1, 0))
     n_steps = min(MOST_STEPS, math.ceil(float(way[-1]) / FARTHEST_STEP))
     columns = torch.searchsorted(way, torch.linspace(0, float(way[-1]), n_steps + 1, dtype=way.dtype)).unique().tolist()
@@ -60,7 +56,7 @@ def bring_to_level(
     known = torch.stack(list(side_by_side(missing, columns)), 1).numpy()
     found = np.stack([np.interp(way.numpy(), way[columns].numpy(), row) for row in known])
     seconds = torch.arange(sound.shape[-1], dtype=torch.float64) / sources.codec.sample_rate
-    gains = at_positions(torch.from_numpy(found), (seconds - first_seconds) * sources.frames_per_second)
+    gains = at_positions(torch.from_numpy(found), (seconds - weights.first_seconds) * sources.method.frames_per_second)
     return sound * _gain(gains)[:, None]
 
 

@@ -6,8 +6,8 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from intertone.config import Settings
+from intertone.harmonic.morph.landmark import Alignment
 from intertone.pitch.note import parse_note
-from intertone.representation import Alignment
 
 Network = Literal["carried", "alone", "none"]
 """What the network is for: what it adds to the images interpolated, all that is heard, or nothing."""

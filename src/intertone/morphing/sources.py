@@ -10,9 +10,9 @@ from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
 from intertone.loudness import integrated_loudness
 from intertone.morphing.matching import match_shapes
-from intertone.morphing.method import Images, find_unpitched, show_unpitched
+from intertone.morphing.method import AnyMethod, choose_method, find_unpitched, method_without_pitch
 from intertone.parallel import side_by_side
-from intertone.representation import Representation
+from intertone.representation import Analysis
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Source:
     """A sound, or a batch of sounds, that was analysed.
 
     Attributes:
-        image: Features and context, settled.
+        analysis: Features and context, prepared for the codec's morph method.
         loudness: Of each sound of the batch, LUFS.
         unpitched: Why it has no one pitch though the codec needs it.
     """
 
-    image: tuple[Tensor, Any]
+    analysis: Analysis[Any]
     loudness: tuple[float, ...]
     unpitched: str | None
 
@@ -36,27 +36,21 @@ class Sources:
 
     Attributes:
         codec: The codec.
-        representation: The one that the sounds are shown in.
+        method: How they are morphed.
         sounds: As many channels each, ``(batch, channels, samples)``.
-        images: Features and context of each.
+        analyses: Of each, as the method prepares them.
         loudness: Of each sound of each batch, LUFS.
         leading: Axes of the result before its samples.
         unpitched: Which sounds have no one pitch though the codec needs it, and why; they are shown as spectrograms.
     """
 
     codec: Codec
-    representation: Representation
+    method: AnyMethod
     sounds: tuple[Tensor, ...]
-    images: tuple[tuple[Tensor, Any], ...]
+    analyses: tuple[Analysis[Any], ...]
     loudness: tuple[tuple[float, ...], ...]
     leading: tuple[int, ...]
     unpitched: str | None = None
-
-    @property
-    def frames_per_second(self) -> float:
-        """Of the features."""
-        rate = self.representation.sample_rate
-        return (self.representation.n_frames(100 * rate) - 1) / 100
 
 
 def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True, pitched_for: str | None = None) -> Sources:
@@ -76,24 +70,24 @@ def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True, pitche
     Raises:
         InputError: If the sounds do not fit, one is no audio, or has no one pitch where ``pitched_for`` is given.
     """
-    representation = codec.representation
+    method = choose_method(codec)
     matched = match_shapes(
         *(as_audio(sound) for sound in sounds),
         shortest=codec.fixed_length or 0,
-        lengths=not representation.bends_time,
+        lengths=not method.takes.own_lengths,
     )
     leading = tuple(matched[0].shape[:-1])
     batches = tuple(sound.reshape(*(1,) * (3 - sound.ndim), *sound.shape) for sound in matched)
-    analysed = list(side_by_side(partial(_analyse_sound, codec, recognise=recognise), batches))
+    analysed = list(side_by_side(partial(_analyse_sound, codec, method, recognise=recognise), batches))
     found = [f"{chr(ord('A') + index)} has {one.unpitched}" for index, one in enumerate(analysed) if one.unpitched]
-    images: Images = tuple(one.image for one in analysed)
     unpitched = ", ".join(found) or None
     if unpitched is not None and pitched_for is not None:
         raise InputError(_refusal(pitched_for, unpitched))
+    analyses = tuple(one.analysis for one in analysed)
     if unpitched is not None:
-        representation, images = show_unpitched(codec, batches, unpitched)
+        method, analyses = method_without_pitch(codec, batches, unpitched)
     loudness = tuple(one.loudness for one in analysed)
-    return Sources(codec, representation, batches, images, loudness, leading, unpitched)
+    return Sources(codec, method, batches, analyses, loudness, leading, unpitched)
 
 
 def require_pitch(sources: Sources, purpose: str) -> None:
@@ -114,10 +108,10 @@ def _refusal(purpose: str, unpitched: str) -> str:
     return f"every sound must have one pitch for {purpose}, got sounds of which {unpitched}"
 
 
-def _analyse_sound(codec: Codec, sounds: Tensor, *, recognise: bool) -> Source:
-    """Analyse a batch of sounds; what has no one pitch is not settled, since it will be shown in another way."""
-    image = codec.analyse(sounds)
-    unpitched = find_unpitched(codec, *image) if recognise else None
+def _analyse_sound(codec: Codec, method: AnyMethod, sounds: Tensor, *, recognise: bool) -> Source:
+    """Analyse a batch of sounds; what has no one pitch is not prepared, since another method will morph it."""
+    analysis = codec.analyse(sounds)
+    unpitched = find_unpitched(codec, analysis) if recognise else None
     if unpitched is None:
-        image = codec.representation.settle(*image)
-    return Source(image, tuple(integrated_loudness(sound, codec.sample_rate) for sound in sounds), unpitched)
+        analysis = method.prepare(analysis)
+    return Source(analysis, tuple(integrated_loudness(sound, codec.sample_rate) for sound in sounds), unpitched)

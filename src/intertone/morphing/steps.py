@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from intertone.codec import Codec
-from intertone.morphing.checking import check_morph
+from intertone.morphing.checking import check_morph, pitched_for, warn_of_ignored
 from intertone.morphing.even import even_mixes
-from intertone.morphing.method import warn_of_ignored
-from intertone.morphing.render import each_morph, morph_sources, pitched_for
+from intertone.morphing.render import each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds
 from intertone.morphing.weights import Mix
@@ -104,10 +103,9 @@ def morph_steps(
     sources = analyse_sounds(codec, *sounds, pitched_for=purpose)
     if sources.unpitched is not None:
         warn_of_ignored(config)
-    found = None if sources.representation.bends_time else phase
     if config.even:
-        mixes = even_mixes(sources, mixes, config, ratios=ratios, phase=found)
-    return _steps(sources, mixes, config, ratios, found, generator or torch.Generator().manual_seed(0))
+        mixes = even_mixes(sources, mixes, config, ratios=ratios, phase=phase)
+    return _steps(sources, mixes, config, ratios, phase, generator or torch.Generator().manual_seed(0))
 
 
 def _steps(

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TypeGuard, cast
@@ -146,6 +146,53 @@ def mix_weights(
     for share in shares:
         _check_ratio(share)
     return torch.tensor(shares, dtype=torch.float64)
+
+
+def at_end(weights: Tensor) -> bool:
+    """Tell whether weights, ``(n_sounds,)``, are all 0 but one that is 1; those that change over time are not."""
+    return bool(((weights == 0) | (weights == 1)).all()) and weights.ndim == 1
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much of each sound a morph has.
+
+    Attributes:
+        overall: ``(n_sounds,)``, or of a curve ``(n_sounds, n_frames)``; each column sums to 1.
+        own: The same of attributes that have a ratio of their own, by name.
+        pitch: The same of the pitch.
+        first_seconds: Where the first column lies, seconds from the start of the result.
+    """
+
+    overall: Tensor
+    own: Mapping[str, Tensor]
+    pitch: Tensor
+    first_seconds: float = 0.0
+
+    @property
+    def timing(self) -> Tensor:
+        """Weights of level, attack and length."""
+        return self.own.get("envelope", self.overall)
+
+    @property
+    def changing(self) -> list[Tensor]:
+        """Those that change over time, but for the pitch."""
+        return [each for each in (self.overall, *self.own.values()) if each.ndim == 2]
+
+    @property
+    def only(self) -> int | None:
+        """Index of the only sound that counts, for everything; None where several do."""
+        alike = all(torch.equal(each, self.overall) for each in (self.pitch, *self.own.values()))
+        return int(self.overall.argmax()) if at_end(self.overall) and alike else None
+
+    def at(self, column: int) -> "Weights":
+        """Return the weights of one column, held."""
+
+        def held(weights: Tensor) -> Tensor:
+            return weights if weights.ndim == 1 else weights[:, column]
+
+        own = {name: held(each) for name, each in self.own.items()}
+        return Weights(held(self.overall), own, held(self.pitch), self.first_seconds)
 
 
 def find_span(

@@ -1,5 +1,6 @@
 """Pitches: names of notes, MIDI numbers, Hz and cents."""
 
+import math
 import re
 
 import torch
@@ -32,6 +33,16 @@ def pitch_to_hz(pitch: float) -> float:
         220.0
     """
     return 440 * 2 ** ((pitch - 69) / 12)
+
+
+def hz_to_pitch(frequency: float) -> float:
+    """Return the MIDI number of a frequency in Hz; the inverse of ``pitch_to_hz``.
+
+    Example:
+        >>> hz_to_pitch(220.0)
+        57.0
+    """
+    return 69 + 12 * math.log2(frequency / 440)
 
 
 NOTE = re.compile(r"([A-Ga-g])([#♯b♭]?)(-?\d+)")

@@ -1,9 +1,9 @@
 """Sound ⇄ features: the joint between signals and networks, one file per way to show a sound."""
 
-from intertone.harmonic.morph.landmark import Alignment
 from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.sound import HarmonicContext
-from intertone.representation.contract import Context, Representation, RepresentationConfig, build_representation
+from intertone.representation.choice import AnyRepresentation, RepresentationConfig, build_representation
+from intertone.representation.contract import Analysis, Context, Representation
 from intertone.representation.decibel import DecibelConfig, MelConfig, SpectrogramContext
 from intertone.representation.harmonic import HarmonicRepresentation
 from intertone.representation.pitch_normalised import (
@@ -14,7 +14,8 @@ from intertone.representation.pitch_normalised import (
 from intertone.representation.spectrogram import SpectrogramRepresentation
 
 __all__ = [
-    "Alignment",
+    "Analysis",
+    "AnyRepresentation",
     "Context",
     "DecibelConfig",
     "HarmonicConfig",

@@ -1,24 +1,27 @@
-"""What every representation does, which one it is, and the way from settings to representation."""
+"""What every representation promises to networks, training and evaluation, and no more."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Protocol, Self
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from intertone.harmonic.morph.landmark import Alignment
-from intertone.harmonic.rows import HarmonicConfig
+from intertone.models.contract import Conditions, Facts, Rows, Scale
 from intertone.phase import PhaseConfig
-from intertone.representation.decibel import DecibelConfig, MelConfig
-from intertone.representation.harmonic import HarmonicRepresentation
-from intertone.representation.pitch_normalised import PitchNormalisedConfig, PitchNormalisedRepresentation
-from intertone.representation.spectrogram import SpectrogramRepresentation
 
-RepresentationConfig = Annotated[
-    DecibelConfig | MelConfig | PitchNormalisedConfig | HarmonicConfig, Field(discriminator="kind")
-]
-"""Settings of a representation, told apart by ``kind``."""
+C = TypeVar("C")
+
+
+class Analysis(NamedTuple, Generic[C]):
+    """Analysed sounds: what a network sees of them, and what goes round it; the two never travel apart.
+
+    Attributes:
+        features: ``(batch · channels, n_features, n_frames)``.
+        context: What the way back needs beside the features.
+    """
+
+    features: Tensor
+    context: C
 
 
 class Context(Protocol):
@@ -29,14 +32,20 @@ class Context(Protocol):
         """Whether the code that this goes with is another than the sounds' own."""
 
     @property
-    def conditions(self) -> Tensor | None:
-        """What a network is told beside the features: pitch and velocity, ``(batch · channels, 2)``, or nothing."""
+    def conditions(self) -> Conditions:
+        """What a network is conditioned on, by name, ``(batch · channels, size, 1 or n_frames)``; NaN: unknown."""
 
     def as_edited(self) -> Self:
         """Return this context for a code that was changed."""
 
+    def with_conditions(self, conditions: Conditions) -> Self:
+        """Return this context with further conditions, or others."""
 
-class Representation(Protocol):
+
+X = TypeVar("X", bound=Context)
+
+
+class Representation(Protocol[X]):
     """A way to show a sound to a network; ``SpectrogramRepresentation`` and ``HarmonicRepresentation`` say how."""
 
     @property
@@ -44,26 +53,26 @@ class Representation(Protocol):
         """Hz."""
 
     @property
+    def frame_seconds(self) -> float:
+        """From one column to the next."""
+
+    @property
     def n_features(self) -> int:
-        """Rows that the network sees."""
+        """Rows that the network sees; of two channels, such as magnitude and phase, one lies below the other."""
 
     @property
-    def parts(self) -> Mapping[str, slice]:
-        """Names of groups of feature rows that may be mixed by ratios of their own."""
+    def scales(self) -> tuple[Scale, ...]:
+        """What the numbers of each group of rows mean."""
 
     @property
-    def feature_range_db(self) -> float:
-        """Decibels between features 0 and 1."""
+    def rows(self) -> Rows | None:
+        """Where rows of partials and rows of noise lie, for models that shift them; None: there are none."""
 
     @property
-    def octaves(self) -> tuple[Tensor, Tensor] | None:
-        """Where rows of partials and rows of noise lie, where a representation has such."""
+    def measures(self) -> tuple[str, ...]:
+        """Names of the conditions that ``analyse`` finds itself."""
 
-    @property
-    def bends_time(self) -> bool:
-        """Whether ``align`` takes sounds of different lengths."""
-
-    def facts(self) -> dict[str, float | int | str]:
+    def facts(self) -> Facts:
         """Return what a person would want to know, by name."""
 
     def n_frames(self, samples: int) -> int:
@@ -72,75 +81,86 @@ class Representation(Protocol):
     def samples(self, n_frames: int) -> int:
         """Return the length of the longest sound that has ``n_frames`` columns."""
 
-    def analyse(self, audio: Tensor) -> tuple[Tensor, Any]:
-        """Turn sounds into what the network sees and what it does not."""
+    def features(self, audio: Tensor) -> Tensor:
+        """Return the features of sounds, ``(batch · channels, n_features, n_frames)``, with gradient.
+
+        Args:
+            audio: As for ``analyse``.
+
+        Raises:
+            NotImplementedError: If no gradient passes this representation; the message says why.
+        """
+
+    def analyse(self, audio: Tensor) -> Analysis[X]:
+        """Turn sounds into what the network sees and what it does not.
+
+        Args:
+            audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
+        """
 
     def synthesise(
         self,
-        features: Tensor,
-        context: Any,
+        analysis: Analysis[X],
         *,
         phase: PhaseConfig | None = None,
+        residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Turn features back into sounds."""
+        """Turn features back into sounds, the shape of those that were analysed.
 
-    def settle(self, features: Tensor, context: Any) -> tuple[Tensor, Any]:
-        """Bring an analysed sound into the form in which it can be mixed; it sounds as before."""
+        Args:
+            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, columns beyond the sound being padding,
+                and their context.
+            phase: How a phase is found, where one must be; default: kept where the code is untouched.
+            residual: Whether what the features do not show of an untouched sound is used.
+            generator: Source of random phase and noise.
 
-    def span(
-        self,
-        images: Sequence[tuple[Tensor, Any]],
-        weights: Tensor,
-        *,
-        alignment: Alignment,
-        hold_seconds: float | None = None,
-    ) -> tuple[float, float]:
-        """Return where the first column of a mixture lies, and its end: seconds from the mixture's start."""
+        Raises:
+            ValueError: If the phase of an edited code shall be kept.
+        """
 
-    def align(
-        self,
-        images: Sequence[tuple[Tensor, Any]],
-        weights: Tensor,
-        *,
-        ratios: Mapping[str, Tensor] | None = None,
-        alignment: Alignment,
-        hold_seconds: float | None = None,
-    ) -> list[tuple[Tensor, Any]]:
-        """Bring sounds to one time, that of a mixture of them."""
+    def blank(self, samples: int, **conditions: Tensor) -> X:
+        """Return the context of one mono sound that was not analysed, to decode a code that comes from nowhere.
 
-    def move(
-        self,
-        images: Sequence[tuple[Tensor, Any]],
-        context: Any,
-        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
-        *,
-        share: float = 1.0,
-    ) -> Sequence[tuple[Tensor, Any]]:
-        """Bring aligned sounds to the pitch of their mixture."""
+        Args:
+            samples: Length of the sound.
+            conditions: ``(1, size, 1 or n_frames)`` each, such as ``pitch``.
+        """
 
-    def mix_features(
-        self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
-        """Return the features between some, part by part."""
+    def mix(self, contexts: Sequence[X], weights: Tensor, *, pitch: Tensor | None = None) -> X:
+        """Return the context of a mixture of codes; it counts as edited.
 
-    def mix_contexts(
-        self,
-        contexts: Sequence[Any],
-        weights: Tensor,
-        *,
-        pitch: Tensor | None = None,
-        median_hz: float | None = None,
-    ) -> Any:
-        """Return the context of a mixture of aligned sounds."""
+        Args:
+            contexts: Of sounds of one shape.
+            weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``; each column sums to 1.
+            pitch: The same for the pitch, where the context holds one; as ``weights`` if not given.
+        """
 
 
-def build_representation(config: DecibelConfig | MelConfig | PitchNormalisedConfig | HarmonicConfig) -> Representation:
-    """Return the representation that ``config`` describes."""
-    match config:
-        case HarmonicConfig():
-            return HarmonicRepresentation(config)
-        case PitchNormalisedConfig():
-            return PitchNormalisedRepresentation(config)
-        case _:
-            return SpectrogramRepresentation(config)
+def mix_conditions(all_conditions: Sequence[Conditions], weights: Tensor) -> dict[str, Tensor]:
+    """Return what a mixture of sounds is conditioned on.
+
+    Numbers are interpolated: pitch as MIDI number, so in its logarithm. Of a chroma the strongest class counts. What is
+    unknown of one sound that counts is unknown of the mixture.
+
+    Args:
+        all_conditions: Of each sound, the same names.
+        weights: ``(n_sounds,)``; weights over time, ``(n_sounds, n_frames)``, count with their mean.
+
+    Returns:
+        Name → ``(batch, size, 1 or n_frames)``.
+
+    Example:
+        >>> notes = [{"pitch": torch.tensor([[[pitch]]])} for pitch in (60.0, 72.0)]
+        >>> mix_conditions(notes, torch.tensor([0.5, 0.5]))["pitch"]
+        tensor([[[66.]]])
+    """
+    shares: list[float] = (weights if weights.ndim == 1 else weights.mean(1)).tolist()
+    mixed = {}
+    for name, first in all_conditions[0].items():
+        parts = [share * own[name] for share, own in zip(shares, all_conditions, strict=True) if share]
+        total = torch.stack(parts).sum(0).to(first)
+        if name == "chroma":
+            total = torch.zeros_like(total).scatter_(1, total.argmax(1, keepdim=True), 1.0)
+        mixed[name] = total
+    return mixed

@@ -1,12 +1,13 @@
 """Settings of the spectrograms in decibels, and what they do not show of a sound."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from intertone.config import Settings
+from intertone.models.contract import Conditions
 from intertone.stft import SpectrogramConfig
 
 
@@ -52,12 +53,13 @@ class SpectrogramContext:
 
     Attributes:
         reference: Magnitude of 0 dB, ``(batch,)``: one for all channels of a sound.
-        energy: Mean squared magnitude over channels, bins and frames, ``(batch,)``.
+        energy: Mean squared magnitude over channels, bins and frames, ``(batch,)``; NaN: as the features say.
         least_energy: What the energy may fall to where ``loudest`` asks for it, ``(batch,)``: the quietest sound's.
         loudest: Mean squared magnitude over channels and bins of the loudest frame, ``(batch,)``.
         audio: The sounds as they were given. They hold the phase: the kept one, and where the phase is estimated the
             differences between the channels. (Half as large as the phase itself, and exact.)
         edited: Whether the code that this goes with is another than the sounds' own.
+        conditions: What a network is conditioned on beside the features.
     """
 
     reference: Tensor
@@ -66,12 +68,12 @@ class SpectrogramContext:
     loudest: Tensor
     audio: Tensor
     edited: bool = False
-
-    @property
-    def conditions(self) -> None:
-        """A spectrogram tells the network nothing beside itself."""
-        return None
+    conditions: Conditions = field(default_factory=dict)
 
     def as_edited(self) -> "SpectrogramContext":
         """Return this context for a code that was changed: its phase is estimated on the way back."""
         return replace(self, edited=True)
+
+    def with_conditions(self, conditions: Conditions) -> "SpectrogramContext":
+        """Return this context with further conditions, or others."""
+        return replace(self, conditions={**self.conditions, **conditions})

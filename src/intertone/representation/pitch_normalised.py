@@ -1,19 +1,21 @@
 """The spectrogram at a common pitch: a note is brought to the nearest octave of one frequency before it is shown."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from intertone.audio import resample
+from intertone.audio import resample, three_axes
 from intertone.config import Settings
-from intertone.harmonic.morph.landmark import Alignment
+from intertone.models.contract import Conditions, Facts, Scale
 from intertone.phase import PhaseConfig
 from intertone.pitch import follow_pitch
+from intertone.pitch.note import pitch_to_hz
+from intertone.representation.contract import Analysis, mix_conditions
 from intertone.representation.decibel import DecibelConfig, SpectrogramContext
 from intertone.representation.spectrogram import SpectrogramRepresentation
 from intertone.stft import SpectrogramConfig
@@ -58,21 +60,22 @@ class PitchNormalisedContext:
         hops: Samples of each resampled sound from one frame to the next; ``hop_length`` of them were it not resampled.
         audio: The sounds as they were given.
         edited: Whether the code that this goes with is another than the sounds' own.
+        conditions: What a network is conditioned on beside the features.
     """
 
     spectrograms: tuple[SpectrogramContext, ...]
     hops: tuple[int, ...]
     audio: Tensor
     edited: bool = False
-
-    @property
-    def conditions(self) -> None:
-        """A spectrogram tells the network nothing beside itself."""
-        return None
+    conditions: Conditions = field(default_factory=dict)
 
     def as_edited(self) -> "PitchNormalisedContext":
         """Return this context for a code that was changed: its phase is estimated on the way back."""
         return replace(self, spectrograms=tuple(each.as_edited() for each in self.spectrograms), edited=True)
+
+    def with_conditions(self, conditions: Conditions) -> "PitchNormalisedContext":
+        """Return this context with further conditions, or others."""
+        return replace(self, conditions={**self.conditions, **conditions})
 
 
 class PitchNormalisedRepresentation:
@@ -104,26 +107,26 @@ class PitchNormalisedRepresentation:
         return self._plain.n_features
 
     @property
-    def parts(self) -> Mapping[str, slice]:
-        """Names of groups of feature rows that may be mixed by ratios of their own."""
-        return self._plain.parts
+    def frame_seconds(self) -> float:
+        """From one column to the next."""
+        return self._plain.frame_seconds
 
     @property
-    def feature_range_db(self) -> float:
-        """Decibels between features 0 and 1."""
-        return self._plain.feature_range_db
+    def scales(self) -> tuple[Scale, ...]:
+        """Decibels in all rows."""
+        return self._plain.scales
 
     @property
-    def octaves(self) -> None:
+    def rows(self) -> None:
         """Where rows of partials and rows of noise lie: there are none."""
         return None
 
     @property
-    def bends_time(self) -> bool:
-        """Whether ``align`` takes sounds of different lengths."""
-        return False
+    def measures(self) -> tuple[str, ...]:
+        """Names of the conditions that ``analyse`` finds: none; the pitch is taken out of the features."""
+        return ()
 
-    def facts(self) -> dict[str, float | int | str]:
+    def facts(self) -> Facts:
         """Return what a person would want to know, by name."""
         return {**self._plain.facts(), "representation": self.config.kind, "base_hz": self.config.base_hz}
 
@@ -135,14 +138,18 @@ class PitchNormalisedRepresentation:
         """Return the length of the longest sound that has ``n_frames`` columns."""
         return self._plain.samples(n_frames)
 
-    def analyse(self, audio: Tensor) -> tuple[Tensor, PitchNormalisedContext]:
+    def features(self, audio: Tensor) -> Tensor:
+        """Refuse: the pitch that a sound is resampled by is found without a gradient."""
+        raise NotImplementedError("no gradient passes a spectrogram at a common pitch: the sound is resampled to it")
+
+    def analyse(self, audio: Tensor) -> Analysis[PitchNormalisedContext]:
         """Turn sounds into what the network sees and what it does not.
 
         Args:
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
 
         Returns:
-            ``(features, context)``; features ``(batch · channels, n_features, n_frames)`` in [0, 1].
+            Features, ``(batch · channels, n_features, n_frames)`` in [0, 1], and context.
 
         Raises:
             ValueError: If ``audio`` has more than three axes, or no sample.
@@ -154,31 +161,30 @@ class PitchNormalisedRepresentation:
             >>> features.shape, int(features[0, :, 30].argmax()), context.hops
             (torch.Size([1, 512, 64]), 32, (225,))
         """
-        if not 1 <= audio.ndim <= 3 or not audio.numel():
-            raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
         rows, contexts, hops = [], [], []
-        for sound in audio.reshape(*(1,) * (3 - audio.ndim), *audio.shape):
+        for sound in three_axes(audio):
             hop = self.hop_length(self._f0(sound))
             features, context = self._at(hop).analyse(self._resampled(sound, hop))
             rows.append(features)
             contexts.append(context)
             hops.append(hop)
-        return torch.cat(rows), PitchNormalisedContext(tuple(contexts), tuple(hops), audio)
+        return Analysis(torch.cat(rows), PitchNormalisedContext(tuple(contexts), tuple(hops), audio))
 
     def synthesise(
         self,
-        features: Tensor,
-        context: PitchNormalisedContext,
+        analysis: Analysis[PitchNormalisedContext],
         *,
         phase: PhaseConfig | None = None,
+        residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Turn features back into sounds, at the pitches of the context.
 
         Args:
-            features: ``(batch · channels, n_features, >= n_frames)``; columns beyond the sound are padding.
-            context: From ``analyse`` or ``mix_contexts``.
+            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, columns beyond the sound being padding,
+                and the context from ``analyse``, ``mix`` or ``blank``.
             phase: How the phase is found; default: kept where the code is untouched, else ``pghi-fast``.
+            residual: There is none: the features show all of a sound but its phase.
             generator: Source of random phase.
 
         Returns:
@@ -190,81 +196,37 @@ class PitchNormalisedRepresentation:
         Example:
             >>> representation = PitchNormalisedRepresentation(PitchNormalisedConfig())
             >>> audio = torch.hann_window(8000) * torch.sin(2 * torch.pi * 300 * torch.arange(8000) / 16000)
-            >>> again = representation.synthesise(*representation.analyse(audio))
+            >>> again = representation.synthesise(representation.analyse(audio))
             >>> bool((again - audio).square().mean() < 1e-6 * audio.square().mean())
             True
         """
+        features, context = analysis
         samples = context.audio.shape[-1]
         sounds = []
         for rows, own, hop in zip(
             features.split(len(features) // len(context.hops)), context.spectrograms, context.hops, strict=True
         ):
-            sound = self._at(hop).synthesise(rows, own, phase=phase, generator=generator)
+            sound = self._at(hop).synthesise(Analysis(rows, own), phase=phase, generator=generator)
             sounds.append(self._resampled(sound, self.config.spectrogram.hop_length, source=hop)[..., :samples])
         return torch.stack(sounds).reshape(context.audio.shape)
 
-    def settle(self, features: Tensor, context: PitchNormalisedContext) -> tuple[Tensor, PitchNormalisedContext]:
-        """Return both as they are: a spectrogram's cells are mixed as they are."""
-        return features, context
-
-    def span(
-        self,
-        images: Sequence[tuple[Tensor, PitchNormalisedContext]],
-        weights: Tensor,
-        *,
-        alignment: Alignment = "none",
-        hold_seconds: float | None = None,
-    ) -> tuple[float, float]:
-        """Return where the first column of a mixture lies, and its last one, seconds; ``weights`` say nothing."""
-        return 0.0, self.samples(images[0][0].shape[-1]) / self.sample_rate
-
-    def align(
-        self,
-        images: Sequence[tuple[Tensor, PitchNormalisedContext]],
-        weights: Tensor,
-        *,
-        ratios: Mapping[str, Tensor] | None = None,
-        alignment: Alignment = "none",
-        hold_seconds: float | None = None,
-    ) -> list[tuple[Tensor, PitchNormalisedContext]]:
-        """Return the sounds as they are: a spectrogram's time is not bent.
+    def blank(self, samples: int, **conditions: Tensor) -> PitchNormalisedContext:
+        """Return the context of one mono sound that was not analysed.
 
         Args:
-            images: Features and context of each, of one shape.
-            weights: Not used.
-            ratios: Not used.
-            alignment: Not used.
-            hold_seconds: Not used.
-
-        Returns:
-            ``images``.
+            samples: Length of the sound.
+            conditions: ``(1, size, 1 or n_frames)`` each; ``pitch`` says at which pitch the features are played,
+                without it they are played as they are.
         """
-        return list(images)
+        pitch = conditions.get("pitch")
+        hop = self.hop_length(math.nan if pitch is None else pitch_to_hz(float(pitch.median())))
+        length = math.ceil(samples * hop / self.config.spectrogram.hop_length)
+        spectrogram = self._at(hop).blank(length)
+        spectrogram = replace(spectrogram, audio=spectrogram.audio.reshape(1, 1, -1))
+        return PitchNormalisedContext((spectrogram,), (hop,), torch.zeros(samples), True, conditions)
 
-    def move(
-        self,
-        images: Sequence[tuple[Tensor, PitchNormalisedContext]],
-        context: PitchNormalisedContext,
-        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
-        *,
-        share: float = 1.0,
-    ) -> Sequence[tuple[Tensor, PitchNormalisedContext]]:
-        """Return the sounds as they are: a spectrogram stays at its pitch."""
-        return images
-
-    def mix_features(
-        self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
-        """Return the features between some, in dB; see ``SpectrogramRepresentation``."""
-        return self._plain.mix_features(features, weights, ratios)
-
-    def mix_contexts(
-        self,
-        contexts: Sequence[PitchNormalisedContext],
-        weights: Tensor,
-        *,
-        pitch: Tensor | None = None,
-        median_hz: float | None = None,
+    def mix(
+        self, contexts: Sequence[PitchNormalisedContext], weights: Tensor, *, pitch: Tensor | None = None
     ) -> PitchNormalisedContext:
         """Return the context of a mixture of codes.
 
@@ -275,7 +237,6 @@ class PitchNormalisedRepresentation:
             contexts: Of sounds with equal batch, channels and samples.
             weights: One for each, summing to 1, ``(n_sounds,)``; weights over time count with their mean.
             pitch: Weights for the pitch; as ``weights`` if not given.
-            median_hz: Not used: where the octave lies is in the features.
 
         Returns:
             A context that counts as edited.
@@ -296,9 +257,10 @@ class PitchNormalisedRepresentation:
                 )
                 for each in contexts
             ]
-            mixed.append(self._at(hop).mix_contexts(moved_contexts, weights))
+            mixed.append(self._at(hop).mix(moved_contexts, weights))
             hops.append(hop)
-        return PitchNormalisedContext(tuple(mixed), tuple(hops), contexts[0].audio, edited=True)
+        conditions = mix_conditions([each.conditions for each in contexts], tuned)
+        return PitchNormalisedContext(tuple(mixed), tuple(hops), contexts[0].audio, True, conditions)
 
     def hop_length(self, f0: float) -> int:
         """Return the hop of a sound of ``f0`` Hz once it is resampled; NaN for a sound without pitch.

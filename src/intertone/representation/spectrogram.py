@@ -1,17 +1,20 @@
 """The spectrogram in decibels, linear or mel: the representation of the 2023 thesis."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from intertone.curve import weights_over_time
-from intertone.harmonic.morph.landmark import Alignment
+from intertone.audio import three_axes
+from intertone.models.contract import Facts, Scale
 from intertone.phase import PhaseConfig, estimate_phase
+from intertone.representation.contract import Analysis, mix_conditions
 from intertone.representation.decibel import DecibelConfig, MelConfig, SpectrogramContext
 from intertone.stft import (
     db_to_magnitude,
+    hann_window,
     istft,
     magnitude_to_db,
     magnitude_to_mel,
@@ -50,26 +53,26 @@ class SpectrogramRepresentation:
         return self.config.n_features
 
     @property
-    def parts(self) -> Mapping[str, slice]:
-        """Names of groups of feature rows that may be mixed by ratios of their own."""
-        return {"spectrum": slice(0, self.n_features)}
+    def frame_seconds(self) -> float:
+        """From one column to the next."""
+        return self.config.spectrogram.hop_length / self.sample_rate
 
     @property
-    def feature_range_db(self) -> float:
-        """Decibels between features 0 and 1."""
-        return self.config.top_db
+    def scales(self) -> tuple[Scale, ...]:
+        """Decibels in all rows."""
+        return (Scale("decibels", self.n_features, self.config.top_db),)
 
     @property
-    def octaves(self) -> None:
+    def rows(self) -> None:
         """Where rows of partials and rows of noise lie: there are none."""
         return None
 
     @property
-    def bends_time(self) -> bool:
-        """Whether ``align`` takes sounds of different lengths."""
-        return False
+    def measures(self) -> tuple[str, ...]:
+        """Names of the conditions that ``analyse`` finds: none."""
+        return ()
 
-    def facts(self) -> dict[str, float | int | str]:
+    def facts(self) -> Facts:
         """Return what a person would want to know, by name."""
         spectrogram = self.config.spectrogram
         return {
@@ -88,7 +91,27 @@ class SpectrogramRepresentation:
         """Return the length of the longest sound that has ``n_frames`` columns."""
         return (n_frames - 1) * self.config.spectrogram.hop_length
 
-    def analyse(self, audio: Tensor) -> tuple[Tensor, SpectrogramContext]:
+    def features(self, audio: Tensor) -> Tensor:
+        """Return the features of sounds as ``analyse`` does, with gradient.
+
+        Args:
+            audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
+
+        Returns:
+            ``(batch · channels, n_features, n_frames)`` in [0, 1].
+
+        Example:
+            >>> audio = torch.randn(1, 8000, requires_grad=True)
+            >>> SpectrogramRepresentation(DecibelConfig()).features(audio).mean().backward()
+            >>> bool(audio.grad.isfinite().all())
+            True
+        """
+        shown = self._shown(stft(three_axes(audio), self.config.spectrogram).abs())
+        reference = shown.amax((-3, -2, -1), keepdim=True).clamp_min(SILENCE)
+        top_db = self.config.top_db
+        return (1 + magnitude_to_db(shown, reference, top_db=top_db) / top_db).flatten(0, 1)
+
+    def analyse(self, audio: Tensor) -> Analysis[SpectrogramContext]:
         """Turn sounds into what the network sees and what it does not.
 
         ``features = 1 + dB / top_db``, with the sound's own largest magnitude at 1 and the floor at 0.
@@ -97,7 +120,7 @@ class SpectrogramRepresentation:
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
 
         Returns:
-            ``(features, context)``; features ``(batch · channels, n_features, n_frames)`` in [0, 1].
+            Features, ``(batch · channels, n_features, n_frames)`` in [0, 1], and context.
 
         Raises:
             ValueError: If ``audio`` has more than three axes, or no sample.
@@ -110,7 +133,7 @@ class SpectrogramRepresentation:
             >>> features.shape, float(features.max())
             (torch.Size([2, 512, 251]), 1.0)
         """
-        sounds = _three_axes(audio)
+        sounds = three_axes(audio)
         batch, channels, samples = sounds.shape
         n_frames = self.n_frames(samples)
         features = audio.new_empty(batch * channels, self.n_features, n_frames)
@@ -128,14 +151,14 @@ class SpectrogramRepresentation:
         for row in range(len(features)):
             features[row] = 1 + magnitude_to_db(features[row], per_row[row], top_db=top_db) / top_db
         energy = energies.mean(-1)
-        return features, SpectrogramContext(reference, energy, energy, energies.amax(-1), audio)
+        return Analysis(features, SpectrogramContext(reference, energy, energy, energies.amax(-1), audio))
 
     def synthesise(
         self,
-        features: Tensor,
-        context: SpectrogramContext,
+        analysis: Analysis[SpectrogramContext],
         *,
         phase: PhaseConfig | None = None,
+        residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Turn features back into sounds.
@@ -148,9 +171,10 @@ class SpectrogramRepresentation:
         in frames below the floor, there is silence.
 
         Args:
-            features: ``(batch · channels, n_features, >= n_frames)``; columns beyond the sound are padding.
-            context: From ``analyse`` or ``mix_contexts``.
+            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, columns beyond the sound being padding,
+                and the context from ``analyse``, ``mix`` or ``blank``.
             phase: How the phase is found; default: kept where the code is untouched, else ``pghi-fast``.
+            residual: There is none: the features show all of a sound but its phase.
             generator: Source of random phase.
 
         Returns:
@@ -165,15 +189,16 @@ class SpectrogramRepresentation:
         Example:
             >>> representation = SpectrogramRepresentation(DecibelConfig())
             >>> audio = torch.hann_window(8000) * torch.sin(torch.arange(8000) * torch.tensor([[0.1], [0.2]]))
-            >>> again = representation.synthesise(*representation.analyse(audio))
+            >>> again = representation.synthesise(representation.analyse(audio))
             >>> bool((again - audio).square().mean() < 1e-6 * audio.square().mean())
             True
         """
+        features, context = analysis
         if phase is None:
             phase = PhaseConfig(method="pghi-fast" if context.edited else "kept")
         if phase.method == "kept" and context.edited:
             raise ValueError("the kept phase goes with an untouched code only, got an edited one")
-        sources = _three_axes(context.audio)
+        sources = three_axes(context.audio)
         batch, channels, samples = sources.shape
         rows = features[..., : self.n_frames(samples)].unflatten(0, (batch, channels))
         audio = torch.empty_like(sources)
@@ -189,78 +214,30 @@ class SpectrogramRepresentation:
             audio[item] = self._synthesise_one(rows[item], one, phase, generator)
         return audio.reshape(context.audio.shape)
 
-    def settle(self, features: Tensor, context: SpectrogramContext) -> tuple[Tensor, SpectrogramContext]:
-        """Return both as they are: a spectrogram's cells are mixed as they are."""
-        return features, context
+    def blank(self, samples: int, **conditions: Tensor) -> SpectrogramContext:
+        """Return the context of one mono sound that was not analysed.
 
-    def span(
-        self,
-        images: Sequence[tuple[Tensor, SpectrogramContext]],
-        weights: Tensor,
-        *,
-        alignment: Alignment = "none",
-        hold_seconds: float | None = None,
-    ) -> tuple[float, float]:
-        """Return where the first column of a mixture lies, and its last one, seconds; ``weights`` say nothing."""
-        return 0.0, self.samples(images[0][0].shape[-1]) / self.sample_rate
-
-    def align(
-        self,
-        images: Sequence[tuple[Tensor, SpectrogramContext]],
-        weights: Tensor,
-        *,
-        ratios: Mapping[str, Tensor] | None = None,
-        alignment: Alignment = "none",
-        hold_seconds: float | None = None,
-    ) -> list[tuple[Tensor, SpectrogramContext]]:
-        """Return the sounds as they are: a spectrogram's time is not bent.
+        Feature 1 is a sinusoid of full scale, and the sound gets the energy that the features say.
 
         Args:
-            images: Features and context of each, of one shape.
-            weights: Not used.
-            ratios: Not used.
-            alignment: Not used.
-            hold_seconds: Not used.
+            samples: Length of the sound.
+            conditions: ``(1, size, 1 or n_frames)`` each.
 
-        Returns:
-            ``images``.
+        Example:
+            >>> representation = SpectrogramRepresentation(DecibelConfig())
+            >>> features = torch.zeros(1, 512, 33)
+            >>> features[:, 64] = 1 - 6.02 / 80  # 1 kHz, 6 dB below full scale
+            >>> sound = representation.synthesise(Analysis(features, representation.blank(8000)))
+            >>> sound.shape, round(float(sound[2000:6000].abs().max()), 1)
+            (torch.Size([8000]), 0.5)
         """
-        return list(images)
+        config = self.config.spectrogram
+        full = hann_window(config, torch.ones(1)).sum().reshape(1) / 2
+        unknown = torch.full((1,), math.nan)
+        return SpectrogramContext(full, unknown, unknown, unknown, torch.zeros(samples), True, conditions)
 
-    def move(
-        self,
-        images: Sequence[tuple[Tensor, SpectrogramContext]],
-        context: SpectrogramContext,
-        decoded: Sequence[tuple[Tensor, Tensor]] | None = None,
-        *,
-        share: float = 1.0,
-    ) -> Sequence[tuple[Tensor, SpectrogramContext]]:
-        """Return the sounds as they are: a spectrogram stays at its pitch."""
-        return images
-
-    def mix_features(
-        self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
-        """Return the features between some, in dB.
-
-        Args:
-            features: Of equally shaped sounds.
-            weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``.
-            ratios: Not used: there is one part only.
-
-        Returns:
-            Features of the same shape.
-        """
-        rows = weights_over_time(weights, features[0].shape[-1])
-        return torch.stack([row.to(image) * image for row, image in zip(rows, features, strict=True)]).sum(0)
-
-    def mix_contexts(
-        self,
-        contexts: Sequence[SpectrogramContext],
-        weights: Tensor,
-        *,
-        pitch: Tensor | None = None,
-        median_hz: float | None = None,
+    def mix(
+        self, contexts: Sequence[SpectrogramContext], weights: Tensor, *, pitch: Tensor | None = None
     ) -> SpectrogramContext:
         """Return the context of a mixture of codes.
 
@@ -272,7 +249,6 @@ class SpectrogramRepresentation:
             contexts: Of sounds with equal batch, channels and samples.
             weights: One for each, summing to 1, ``(n_sounds,)``; weights over time count with their mean.
             pitch: Not used: a spectrogram knows no pitch.
-            median_hz: Not used.
 
         Returns:
             A context that counts as edited.
@@ -282,8 +258,8 @@ class SpectrogramRepresentation:
 
         Example:
             >>> representation = SpectrogramRepresentation(DecibelConfig())
-            >>> contexts = [representation.analyse(level * torch.ones(1, 1, 4000))[1] for level in (0.1, 1.0)]
-            >>> mixed = representation.mix_contexts(contexts, torch.tensor([0.5, 0.5]))
+            >>> contexts = [representation.analyse(level * torch.ones(1, 1, 4000)).context for level in (0.1, 1.0)]
+            >>> mixed = representation.mix(contexts, torch.tensor([0.5, 0.5]))
             >>> round(float(mixed.reference / contexts[1].reference), 3)
             0.316
         """
@@ -304,6 +280,7 @@ class SpectrogramRepresentation:
             least_energy=torch.stack([context.energy for context in present]).amin(0),
             loudest=torch.stack([context.loudest for context in present]).amax(0),
             edited=True,
+            conditions=mix_conditions([context.conditions for context in contexts], weights),
         )
 
     def _shown(self, magnitude: Tensor) -> Tensor:
@@ -344,6 +321,8 @@ class SpectrogramRepresentation:
             audio[channel] = istft(torch.polar(magnitude, angle), config, length=samples)
             energies += stft(audio[channel], config).abs().square().mean(-2).double().cpu() / channels
         mean, highest = (max(float(value), SILENCE**2) for value in (energies.mean(), energies.max()))
+        if math.isnan(float(context.energy)):  # nothing was analysed
+            return audio
         gain = float(context.energy) / mean
         if found is not None:
             gain = min(gain, max(float(context.loudest) / highest, float(context.least_energy) / mean))
@@ -385,9 +364,3 @@ class SpectrogramRepresentation:
         if channels == 1:
             return found
         return found - stft((polarity @ source) / channels, config).angle()
-
-
-def _three_axes(audio: Tensor) -> Tensor:
-    if not 1 <= audio.ndim <= 3 or not audio.numel():
-        raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
-    return audio.reshape(*(1,) * (3 - audio.ndim), *audio.shape)

@@ -12,6 +12,7 @@ from intertone.data.features import Images
 from intertone.errors import InputError
 from intertone.losses import existing_rows, image_error
 from intertone.models import ConditionedConfig
+from intertone.models.contract import note_conditions
 from intertone.representation.harmonic import HarmonicConfig, HarmonicRepresentation
 from intertone.train.batch import FITTED, PAIRS, Judgement, Order, autocast, chosen_rows, read_ahead
 from intertone.train.processes import Processes
@@ -180,7 +181,11 @@ class PairMaterial:
                 for batch in (features, target)
             )
         with autocast(device, precision):
-            estimate = model(features.to(device), pairs.conditions.to(device), pairs.wanted.to(device))
+            estimate = model(
+                features.to(device),
+                note_conditions(pairs.conditions.to(device)),
+                note_conditions(pairs.wanted.to(device)),
+            )
         return image_error(estimate.float(), target.to(device), pairs.exists.to(device))
 
     def judge(self, model: nn.Module, precision: str) -> Judgement:
@@ -195,17 +200,21 @@ class PairMaterial:
                 generator = np.random.default_rng([self.config.seed, PAIRS, EPOCH_OF_JUDGEMENT, batch])
                 pairs = self.pairs(rows, generator, config)
                 with autocast(device, precision):
-                    estimate = model(pairs.features.to(device), pairs.conditions.to(device), pairs.wanted.to(device))
+                    estimate = model(
+                        pairs.features.to(device),
+                        note_conditions(pairs.conditions.to(device)),
+                        note_conditions(pairs.wanted.to(device)),
+                    )
                 error = image_error(estimate.float(), pairs.target.to(device), pairs.exists.to(device))
                 totals[name] += float(error) * len(rows)
                 loudest = max(loudest, float(estimate.max()))
         means = {name: total / len(self.order.valid_rows) for name, total in totals.items()}
-        details = {f"{name}_db": mean * self.representation.feature_range_db for name, mean in means.items()}
+        details = {f"{name}_db": mean * self.representation.scales[0].range_db for name, mean in means.items()}
         return Judgement(sum(means.values()) / len(means), loudest, details)
 
     def describe(self, loss: float) -> tuple[str, float, str]:
         """Return what a loss is in dB: its name in the log, the number, and what to call it."""
-        return "error_db", loss * self.representation.feature_range_db, "mean error"
+        return "error_db", loss * self.representation.scales[0].range_db, "mean error"
 
     def begin(self, model: nn.Module) -> None:
         """Set the linear part of a new model, if it has one, to the principal components of some notes."""

@@ -98,7 +98,7 @@ class SoundMaterial:
 
     def describe(self, loss: float) -> tuple[str, float, str]:
         """Return what a loss is in dB: its name in the log, the number, and what to call it."""
-        return "rmse_db", math.sqrt(loss) * self.representation.feature_range_db, "RMSE"
+        return "rmse_db", math.sqrt(loss) * self.representation.scales[0].range_db, "RMSE"
 
     def begin(self, model: nn.Module) -> None:
         """Leave a new model as it is."""

@@ -124,11 +124,10 @@ class Run:
             SoundMaterial(config, data, workers) if isinstance(data, Notes) else PairMaterial(config, data, workers)
         )
         self.steps_per_epoch = self.material.order.steps_per_epoch
-        octaves = self.material.representation.octaves
-        model = build_model(config.model, n_features=self.material.n_features, octaves=octaves, seed=config.seed)
+        rows = self.material.representation.rows
+        model = build_model(config.model, n_features=self.material.n_features, rows=rows, seed=config.seed)
         self.model: Model = model.to(workers.device)
-        if not self.model.conditioned:
-            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = self.model.to(memory_format=self.model.memory_format)  # type: ignore[call-overload]
         self.optimiser = _build_optimiser(config, self.model)
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser,

@@ -11,9 +11,9 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.figure import Summary, listed, percent, summary
 from intertone.evaluate.half_way import PairFigures, measure_pairs, tuned_share
-from intertone.evaluate.resynthesis import CODEC, has_partials
+from intertone.evaluate.resynthesis import CODEC
 from intertone.evaluate.study import Draw, Example, Shown, Sounds, pair_example
-from intertone.morphing import MorphConfig, morph
+from intertone.morphing import MorphConfig, choose_method, morph
 from intertone.page import Picture, Table
 from intertone.plot import bars_png
 
@@ -97,7 +97,7 @@ class MorphStudy:
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Morphs:
         """Return the figures of all pairs, and the first of them for the ear."""
         heard = draw.pairs[: draw.config.n_morph_sounds]
-        if has_partials(codec):
+        if not choose_method(codec).takes.phase:
             examples = [_partials_example(codec, notes, int(a), int(b)) for a, b in heard]
             return Morphs((), pitch_gate(()), False, tuple(examples))
         half_way = draw.half_way()

@@ -10,12 +10,13 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows, draw_others
 from intertone.evaluate.figure import Step, Summary, at_16_khz, percent, seeded, summary
-from intertone.evaluate.resynthesis import ESTIMATED, has_partials
+from intertone.evaluate.resynthesis import ESTIMATED
 from intertone.evaluate.study import Draw, Shown
 from intertone.latent import lerp
 from intertone.metrics import log_mel_error
-from intertone.models import build_model
-from intertone.morphing import morph
+from intertone.models import Conditions, Model, build_model
+from intertone.models.contract import NO_CONDITIONS
+from intertone.morphing import choose_method, morph
 from intertone.page import Table
 
 AUDIBLE = 6.0
@@ -53,7 +54,7 @@ class NetworkStudy:
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
         """Return None where all of a morph is decoded."""
-        if has_partials(codec):
+        if not choose_method(codec).takes.phase:
             return "Other weights and another code: a morph of partials is not the decoded mean of two codes."
         return None
 
@@ -92,29 +93,88 @@ class NetworkStudy:
         return Shown("Network", (table,), (sentence,))
 
 
+class Rescaled(Model):
+    """A model whose output is brought to another mean and spread; its code is that of the model.
+
+    Args:
+        model: The model.
+        gain: Factor of what it decodes.
+        offset: What is added after that.
+    """
+
+    def __init__(self, model: Model, gain: float, offset: float) -> None:
+        super().__init__()
+        self.model, self.gain, self.offset = model, gain, offset
+        self.needs, self.frames_per_latent, self.n_features = model.needs, model.frames_per_latent, model.n_features
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers of one latent vector."""
+        return self.model.latent_dim
+
+    @property
+    def encode_reach(self) -> int | None:
+        """As the model's."""
+        return self.model.encode_reach
+
+    @property
+    def decode_reach(self) -> int | None:
+        """As the model's."""
+        return self.model.decode_reach
+
+    @property
+    def n_frames(self) -> int | None:
+        """As the model's."""
+        return self.model.n_frames
+
+    def n_latents(self, n_frames: int) -> int:
+        """Return the number of latent vectors of ``n_frames`` columns."""
+        return self.model.n_latents(n_frames)
+
+    def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
+        """Return the model's code."""
+        return self.model.encode(features, conditions)
+
+    def decode(
+        self,
+        latents: Tensor,
+        conditions: Conditions = NO_CONDITIONS,
+        *,
+        n_frames: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return what the model decodes, rescaled."""
+        decoded = self.model.decode(latents, conditions, n_frames=n_frames, generator=generator)
+        return self.gain * decoded + self.offset
+
+
 @torch.no_grad()
-def random_codec(codec: Codec, features: Tensor, *, seed: int) -> Codec:
+def random_codec(codec: Codec, sounds: Tensor, *, seed: int) -> Codec:
     """Return a codec of the same settings with random weights that is not silent.
 
     Untrained layers put out next to nothing, and clamped to the floor that is silence. So the statistics of the
-    normalisation are fitted to ``features``, and the last layer to a mean of 0.5 and a spread of 0.2.
+    normalisation are fitted to ``sounds``, and the output is brought to a mean of 0.5 and a spread of 0.2 of the
+    largest feature.
 
     Args:
         codec: Gives settings and device.
-        features: ``(batch, n_features, n_frames)``, what the statistics are taken of.
-        seed: Of the weights.
+        sounds: ``(batch, channels, samples)``, what the statistics are taken of.
+        seed: Of the weights, and of what the layers draw.
 
     Returns:
         The codec; the other one is left as it is.
     """
-    model = build_model(codec.config.model, n_features=codec.representation.n_features, seed=seed).to(codec.device)
-    for _ in range(10):
-        model(features)
-    model.eval()
-    outermost = model.decoder[-1]
-    outermost.weight *= 0.2 / model(features).std()
-    outermost.bias += 0.5 - model(features).mean()
-    return Codec(codec.config, model)
+    features, context = codec.analyse(sounds)
+    representation = codec.representation
+    model = build_model(codec.config.model, n_features=representation.n_features, rows=representation.rows, seed=seed)
+    model = model.to(codec.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        for _ in range(10):
+            model(features, context.conditions)
+    found = model.eval()(features, context.conditions)
+    gain = float(0.2 * features.max() / found.std().clamp_min(1e-12))
+    return Codec(codec.config, Rescaled(model, gain, float(0.5 * features.max() - gain * found.mean())))
 
 
 @torch.inference_mode()
@@ -132,8 +192,7 @@ def exchange_codes(codec: Codec, notes: Notes, pairs: Rows, others: Rows, *, see
     Returns:
         The changes.
     """
-    few = codec.representation.analyse(notes.audio(pairs[:2].reshape(-1)).unsqueeze(1).to(codec.device))[0]
-    untrained = random_codec(codec, few, seed=seed + 1)
+    untrained = random_codec(codec, notes.audio(pairs[:2].reshape(-1)).unsqueeze(1), seed=seed + 1)
     differences, random_weights, exchanged = [], [], []
     for (row_a, row_b), row_c in zip(pairs, others, strict=True):
         sounds = notes.audio([row_a, row_b, row_c])
@@ -141,7 +200,7 @@ def exchange_codes(codec: Codec, notes: Notes, pairs: Rows, others: Rows, *, see
         # a codec of one length has completed them with silence
         a, b, c = torch.nn.functional.pad(sounds, (0, whole.shape[-1] - notes.samples))
         (code_a, context_a), (code_b, context_b) = codec.encode(a), codec.encode(b)
-        context = codec.representation.mix_contexts([context_a, context_b], torch.tensor([0.5, 0.5]))
+        context = codec.representation.mix([context_a, context_b], torch.tensor([0.5, 0.5]))
         code_of_c = codec.encode(c)[0]
         half_way = [
             (codec, (code_a + code_b) / 2),

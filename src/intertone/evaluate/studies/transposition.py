@@ -17,7 +17,7 @@ from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import Moves, bank_of, draw_moves
 from intertone.evaluate.figure import Step, Summary, at_16_khz, log_mel_errors, percent, seeded, spread, summary
-from intertone.evaluate.resynthesis import ESTIMATED, has_partials
+from intertone.evaluate.resynthesis import has_partials
 from intertone.evaluate.study import Draw, Example, Shown, Sounds, file_part, note_words
 from intertone.metrics import log_mel_error
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
@@ -48,12 +48,12 @@ def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -
         silence.
     """
     sources = analyse_sounds(codec, sound, recognise=False)
-    pitch = sources.images[0][1].tracks[0].pitch + semitones
+    pitch = sources.analyses[0].context.tracks[0].pitch + semitones
     moved = {}
     for name, network in zip(MOVED, ("carried", "none", "alone"), strict=True):
         config = MorphConfig.parse({"pitch": f"{min(max(pitch, 0), 127):.6f}", "network": network})
-        noise = ESTIMATED if network == "alone" else None
-        moved[name] = morph_sources(sources, [1.0], config=config, phase=noise, generator=seeded(seed))
+        own = network != "alone"
+        moved[name] = morph_sources(sources, [1.0], config=config, residual=own, generator=seeded(seed))
     moved[RESAMPLED] = resample(sound, round(codec.sample_rate * 2 ** (semitones / 12)), codec.sample_rate)
     samples = len(sound)
     return {

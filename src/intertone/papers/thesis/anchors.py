@@ -8,7 +8,7 @@ from torch import Tensor
 
 from intertone.codec import Codec, CodecConfig
 from intertone.evaluate.baselines import rank_one
-from intertone.evaluate.resynthesis import fit_baseline, scales_of
+from intertone.evaluate.resynthesis import fit_baseline
 from intertone.experiments.figures import by_codec, judge_notes, judge_pairs
 from intertone.experiments.store import Result, remembered
 from intertone.models import ConvConfig
@@ -31,7 +31,7 @@ def judge_anchors(laboratory: Laboratory) -> dict[str, Result]:
         Name → ``title``, ``figures`` of each note, and ``morphs`` of the shipped codec.
     """
     codec = Codec.load("thesis")
-    scales = scales_of(codec)
+    scales = codec.representation.scales
     return {
         "shipped": _judge(laboratory, "shipped", codec, "the shipped codec, fully trained", None),
         "pca": _judge(laboratory, "pca", codec, "PCA of whole notes", lambda: _linear(laboratory, codec)),

@@ -74,8 +74,7 @@ def study_codes(laboratory: Laboratory) -> Result:
     def make() -> Result:
         logger.info("probing the codes")
         few = notes.audio(draw_notes(notes, min(BATCH, budget.n_notes), split="train", seed=budget.seed)).unsqueeze(1)
-        features = codecs[SHIPPED].representation.analyse(few)[0]
-        every = {**codecs, "the same network, untrained": random_codec(codecs[SHIPPED], features, seed=budget.seed)}
+        every = {**codecs, "the same network, untrained": random_codec(codecs[SHIPPED], few, seed=budget.seed)}
         known, foreign = (
             encode_notes(every, notes, draw_notes(notes, count, split=split, seed=budget.seed))
             for count, split in ((budget.n_probe_notes, "train"), (budget.n_foreign_notes, "test"))
@@ -212,10 +211,10 @@ def move_numbers(codec: Codec, notes: Notes, pooled: Array, rows: Rows) -> list[
         InputError: If the codec is none of spectrograms and convolutions.
     """
     representation = codec.representation
-    model, range_db = codec.model, representation.feature_range_db
+    model, range_db = codec.model, representation.scales[0].range_db
     spectrogram = spectrogram_of(codec)
     if not isinstance(model, ConvAutoencoder):
-        raise InputError(f"numbers are moved in a code that keeps the axes, got a {model.config.kind} model")
+        raise InputError(f"numbers are moved in a code that keeps the axes, got a {codec.config.model.kind} model")
     reduction = model.config.reduction[0]
     bin_hz = spectrogram.sample_rate / spectrogram.n_fft
     deviation = pooled.std(0)

@@ -92,7 +92,7 @@ def _write(given: Mapping[str, Tensor], folder: Path, kind: str, sample_rate: in
 
 def _spectrograms(sounds: Mapping[str, Tensor], codec: Codec) -> "Figure":
     """Draw sounds as a codec's network sees them, side by side."""
-    representation, range_db = codec.representation, codec.representation.feature_range_db
+    representation, range_db = codec.representation, codec.representation.scales[0].range_db
     figure = figure_of(2.1 * len(sounds) + 0.6, 2.6)
     panels = figure.subplots(1, len(sounds), squeeze=False, sharey=True)[0]
     for axes, (title, audio) in zip(panels, sounds.items(), strict=True):

@@ -131,7 +131,7 @@ def _picture(codecs: Mapping[str, Codec], audio: Tensor) -> Any:
     for (above, below), (title, codec) in zip(grid.T, codecs.items(), strict=True):
         features, _ = codec.analyse(audio.unsqueeze(1))
         decoded = codec.decode_features(codec.encode_features(features))[..., : features.shape[-1]]
-        range_db = codec.representation.feature_range_db
+        range_db = codec.representation.scales[0].range_db
         for axes, image in ((above, features), (below, decoded)):
             shown = axes.imshow(
                 range_db * (image[0].float().cpu().numpy() - 1),

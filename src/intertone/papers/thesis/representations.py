@@ -154,7 +154,7 @@ def _train_and_judge(laboratory: Laboratory, view: View, rows: Rows, tuned: Sequ
     logger.info("%s: training", view.title)
     curves = train_on_images(codec.model, train, valid, laboratory=laboratory, title=view.title)
     trained = time.process_time()
-    decibels = codec.representation.feature_range_db
+    decibels = codec.representation.scales[0].range_db
     folder = laboratory.folder / "runs" / f"representation-{view.name}"
     codec.save(folder, card=f"# {view.title}\n\nOne of the representations that `intertone paper thesis` compares.\n")
     logger.info("%s: judging", view.title)

@@ -1,0 +1,31 @@
+"""Which representation there is: one line for each kind, and the way from settings to it."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from intertone.harmonic.rows import HarmonicConfig
+from intertone.representation.contract import Representation
+from intertone.representation.decibel import DecibelConfig, MelConfig
+from intertone.representation.harmonic import HarmonicRepresentation
+from intertone.representation.pitch_normalised import PitchNormalisedConfig, PitchNormalisedRepresentation
+from intertone.representation.spectrogram import SpectrogramRepresentation
+
+RepresentationConfig = Annotated[
+    DecibelConfig | MelConfig | PitchNormalisedConfig | HarmonicConfig, Field(discriminator="kind")
+]
+"""Settings of a representation, told apart by ``kind``."""
+
+AnyRepresentation = Representation[Any]
+"""A representation that settings on disk decide on: its contexts are of a kind that only they know."""
+
+
+def build_representation(config: RepresentationConfig) -> AnyRepresentation:
+    """Return the representation that ``config`` describes."""
+    match config:
+        case HarmonicConfig():
+            return HarmonicRepresentation(config)
+        case PitchNormalisedConfig():
+            return PitchNormalisedRepresentation(config)
+        case DecibelConfig() | MelConfig():
+            return SpectrogramRepresentation(config)
