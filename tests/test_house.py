@@ -171,6 +171,19 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
     assert violations(package) == []
 
 
+def test_a_measurement_is_at_most_six_modules_deep() -> None:
+    modules = modules_of(PACKAGE)
+    inside = {name: path for name, path in modules.items() if name.partition(".")[0] == "evaluate"}
+    graph = {
+        name: {other for other in imports_of(path, PACKAGE, modules) if other in inside}
+        for name, path in inside.items()
+    }
+    depth: dict[str, int] = {}
+    for name in TopologicalSorter(graph).static_order():
+        depth[name] = 1 + max((depth[other] for other in graph[name]), default=0)
+    assert max(depth.values()) <= 6, depth
+
+
 # the public names
 
 

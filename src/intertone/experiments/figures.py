@@ -1,63 +1,50 @@
 """What a sound that was given back, and a half-way morph, are worth: the same figures for every experiment."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows
-from intertone.evaluate.morphs import IN_TUNE, judge_morphs, search_range
-from intertone.evaluate.reconstruction import BATCH, ESTIMATED, at_16_khz, seeded
-from intertone.metrics import db_rmse, log_mel_error, loud_cell_error
-from intertone.phase import PhaseConfig
-from intertone.pitch.note import hz_to_cents, pitch_to_hz
-from intertone.pitch.yin import note_pitch
-from intertone.representation import Analysis
+from intertone.evaluate.figure import BATCH, at_16_khz
+from intertone.evaluate.half_way import half_way_morphs, measure_pairs, tuned_share
+from intertone.evaluate.resynthesis import CODEC, resynthesise
+from intertone.metrics import db_rmse, in_tune, log_mel_error, loud_cell_error
 
-KEPT = PhaseConfig(method="kept")
-
-GiveBack = Callable[[Tensor, PhaseConfig], Tensor]
-"""Sounds ``(notes, samples)`` and a phase → the sounds given back."""
+GiveBack = Callable[[Tensor], Mapping[str, Tensor]]
+"""Sounds ``(notes, samples)`` → those given back with ``kept`` and with ``estimated`` phase."""
 
 
-def by_codec(codec: Codec, *, seed: int) -> GiveBack:
-    """Return how a codec gives sounds back, with random phase from ``seed``."""
+def by_codec(codec: Codec, *, seed: int, image: Callable[[Tensor], Tensor] | None = None) -> GiveBack:
+    """Return how a codec gives sounds back.
 
-    def give_back(audio: Tensor, phase: PhaseConfig) -> Tensor:
-        return codec.reconstruct(audio.unsqueeze(1), phase=phase, generator=seeded(seed)).squeeze(1)
+    Args:
+        codec: The codec.
+        seed: Of random phase.
+        image: A map of features to features that takes the place of the network.
+    """
+    method = "image" if image else CODEC
 
-    return give_back
-
-
-def by_image(codec: Codec, image: Callable[[Tensor], Tensor], *, seed: int) -> GiveBack:
-    """Return how a map of features to features gives sounds back, by the representation of ``codec``."""
-
-    def give_back(audio: Tensor, phase: PhaseConfig) -> Tensor:
-        features, context = codec.representation.analyse(audio.unsqueeze(1))
-        found = codec.representation.synthesise(Analysis(image(features), context), phase=phase, generator=seeded(seed))
-        return found.squeeze(1)
+    def give_back(audio: Tensor) -> Mapping[str, Tensor]:
+        ways = [(method, "kept"), (method, "estimated")]
+        images = (lambda features: {method: image(features)}) if image else None
+        sounds = resynthesise(codec, audio, ways, seed=seed, images=images)[1]
+        return {phase: sound for (_, phase), sound in sounds.items()}
 
     return give_back
-
-
-def in_tune(sound: Tensor, sample_rate: int, pitch: int) -> bool:
-    """Return whether ``(samples,)`` sounds within 50 cents of a MIDI number; an octave error is none."""
-    f_min, f_max = search_range(pitch, sample_rate)
-    f0 = note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max)
-    return bool(abs(float(hz_to_cents(f0, pitch_to_hz(pitch)))) <= IN_TUNE)
 
 
 def rows_in_tune(notes: Notes, rows: Rows) -> list[bool]:
     """Return for each note whether its own sound is within 50 cents of its key."""
-    return [
-        bool(notes.pitch[row] >= 0) and in_tune(notes.audio([row])[0], notes.sample_rate, int(notes.pitch[row]))
-        for row in rows
-    ]
+    return [bool(notes.pitch[row] >= 0) and is_in_tune(notes, int(row), notes.audio([row])[0]) for row in rows]
+
+
+def is_in_tune(notes: Notes, row: int, sound: Tensor) -> bool:
+    """Return whether a sound, ``(samples,)``, is in tune with the key of a note."""
+    return bool(in_tune(sound, int(notes.pitch[row]), sample_rate=notes.sample_rate))
 
 
 @torch.inference_mode()
@@ -80,15 +67,14 @@ def judge_notes(give_back: GiveBack, notes: Notes, rows: Rows, tuned: list[bool]
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         audio = notes.audio(batch)
-        kept, estimated = (give_back(audio, phase)[..., : notes.samples] for phase in (KEPT, ESTIMATED))
+        kept, estimated = (give_back(audio)[phase] for phase in ("kept", "estimated"))
         first, second, reference = (at_16_khz(sound, notes.sample_rate) for sound in (kept, estimated, audio))
         found["log_mel_kept"] += log_mel_error(first, reference).tolist()
         found["log_mel_estimated"] += log_mel_error(second, reference).tolist()
         found["loud_cells"] += loud_cell_error(first, reference).tolist()
         found["above_floor"] += db_rmse(first, reference, loud_only=True).tolist()
         for item, row in enumerate(batch):
-            heard = in_tune(estimated[item], notes.sample_rate, int(notes.pitch[row])) if tuned[start + item] else None
-            found["in_tune"].append(None if heard is None else float(heard))
+            found["in_tune"].append(float(is_in_tune(notes, row, estimated[item])) if tuned[start + item] else None)
     return found
 
 
@@ -105,17 +91,12 @@ def judge_pairs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int) -> dict[s
         ``n`` pairs, ``n_measured`` of them with both ends in tune, and for ``codec`` and ``log magnitude`` the share of
         those that are in tune and the median of their |cents|; None where there is nothing to be said.
     """
-    figures = judge_morphs(codec, notes, pairs, seed=seed, step=lambda _: None)
-    measured = [figure for figure in figures if figure.measured]
+    half_way = half_way_morphs(codec, notes, pairs, seed=seed, step=lambda _: None)
+    measured = [figure for figure in measure_pairs(notes, pairs, half_way) if figure.measured]
     result: dict[str, Any] = {"n": len(pairs), "n_measured": len(measured)}
-    for method in ("codec", "log magnitude"):
-        cents = np.array([abs(figure.cents[method]) for figure in measured])
-        cents = np.where(np.isnan(cents), np.inf, cents)
-        median = float(np.median(cents)) if len(cents) else math.inf
-        result[method] = {
-            "in_tune": float((cents <= IN_TUNE).mean()) if len(cents) else None,
-            "median_cents": median if math.isfinite(median) else None,
-        }
+    for method in half_way:
+        share, median = tuned_share([figure.cents[method] for figure in measured])
+        result[method] = {"in_tune": share, "median_cents": median}
     return result
 
 
@@ -127,4 +108,4 @@ def mean(values: list[float | None]) -> float | None:
         1.5
     """
     known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    return sum(known) / len(known) if known else None

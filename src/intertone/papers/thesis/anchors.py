@@ -8,8 +8,8 @@ from torch import Tensor
 
 from intertone.codec import Codec, CodecConfig
 from intertone.evaluate.baselines import rank_one
-from intertone.evaluate.reconstruction import fit_baseline
-from intertone.experiments.figures import by_codec, by_image, judge_notes, judge_pairs
+from intertone.evaluate.resynthesis import fit_baseline
+from intertone.experiments.figures import by_codec, judge_notes, judge_pairs
 from intertone.experiments.store import Result, remembered
 from intertone.models import ConvConfig
 from intertone.papers.thesis.experiment import Laboratory
@@ -31,7 +31,7 @@ def judge_anchors(laboratory: Laboratory) -> dict[str, Result]:
         Name → ``title``, ``figures`` of each note, and ``morphs`` of the shipped codec.
     """
     codec = Codec.load("thesis")
-    range_db = codec.representation.scales[0].range_db
+    scales = codec.representation.scales
     return {
         "shipped": _judge(laboratory, "shipped", codec, "the shipped codec, fully trained", None),
         "pca": _judge(laboratory, "pca", codec, "PCA of whole notes", lambda: _linear(laboratory, codec)),
@@ -40,7 +40,7 @@ def judge_anchors(laboratory: Laboratory) -> dict[str, Result]:
             "rank-one",
             codec,
             "the note's own mean spectrum × envelope",
-            lambda: lambda features: rank_one(features, range_db=range_db),
+            lambda: lambda features: rank_one(features, scales),
         ),
     }
 
@@ -80,7 +80,7 @@ def _judge(
         if image is None:
             figures = judge_notes(by_codec(codec, seed=seed), notes, rows, laboratory.tuned(notes))
             return {"figures": figures, "morphs": judge_pairs(codec, notes, laboratory.pairs(), seed=seed)}
-        give_back = by_image(codec, image(), seed=seed)
+        give_back = by_codec(codec, seed=seed, image=image())
         return {"figures": judge_notes(give_back, notes, rows, laboratory.tuned(notes))}
 
     key: Result = {"notes": notes.digest(), "judging": laboratory.judging(), "of": name, "codec": codec_digest(codec)}

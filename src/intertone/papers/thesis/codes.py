@@ -12,9 +12,9 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import Rows, draw_notes
-from intertone.evaluate.morphs import random_codec
-from intertone.evaluate.phase_stage import spectrogram_of
-from intertone.evaluate.reconstruction import BATCH
+from intertone.evaluate.figure import BATCH
+from intertone.evaluate.resynthesis import spectrogram_of
+from intertone.evaluate.studies.network import random_codec
 from intertone.experiments.probes import accuracy, best_constant, fit_probe
 from intertone.experiments.store import Result, remembered
 from intertone.metrics import log_mel
@@ -74,8 +74,7 @@ def study_codes(laboratory: Laboratory) -> Result:
     def make() -> Result:
         logger.info("probing the codes")
         few = notes.audio(draw_notes(notes, min(BATCH, budget.n_notes), split="train", seed=budget.seed)).unsqueeze(1)
-        features = codecs[SHIPPED].representation.analyse(few)[0]
-        every = {**codecs, "the same network, untrained": random_codec(codecs[SHIPPED], features, seed=budget.seed)}
+        every = {**codecs, "the same network, untrained": random_codec(codecs[SHIPPED], few, seed=budget.seed)}
         known, foreign = (
             encode_notes(every, notes, draw_notes(notes, count, split=split, seed=budget.seed))
             for count, split in ((budget.n_probe_notes, "train"), (budget.n_foreign_notes, "test"))

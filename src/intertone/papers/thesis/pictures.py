@@ -10,7 +10,8 @@ from torch import Tensor
 
 from intertone.audio import save_audio
 from intertone.codec import Codec
-from intertone.evaluate.reconstruction import ESTIMATED, seeded
+from intertone.evaluate.figure import seeded
+from intertone.evaluate.resynthesis import ESTIMATED
 from intertone.experiments.figures import mean
 from intertone.experiments.store import Result
 from intertone.files import disk_errors, replacing

@@ -14,8 +14,9 @@ from intertone.codec import SHIPPED, Codec, CodecConfig
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import Rows, draw_notes
-from intertone.evaluate.reconstruction import BATCH, ESTIMATED, at_16_khz, seeded
-from intertone.experiments.figures import in_tune, rows_in_tune
+from intertone.evaluate.figure import BATCH, at_16_khz
+from intertone.evaluate.resynthesis import CODEC, TRUE, resynthesise
+from intertone.experiments.figures import is_in_tune, rows_in_tune
 from intertone.experiments.store import Result, remembered
 from intertone.losses import mean_squared_error
 from intertone.metrics import log_mel_error, loud_cell_error
@@ -23,7 +24,6 @@ from intertone.models import ConvConfig, build_model
 from intertone.papers.thesis.experiment import Laboratory
 from intertone.papers.thesis.study import Comparison
 from intertone.representation import (
-    Analysis,
     DecibelConfig,
     HarmonicConfig,
     PitchNormalisedConfig,
@@ -285,12 +285,10 @@ def judge_view(
             figures["loud_cells"] += loud_cell_error(estimate, reference).tolist()
             for item, row in enumerate(batch):
                 known = tuned[start + item]
-                heard = in_tune(sounds[item], notes.sample_rate, int(notes.pitch[row])) if known else None
-                figures["in_tune"].append(None if heard is None else float(heard))
+                figures["in_tune"].append(float(is_in_tune(notes, int(row), sounds[item])) if known else None)
     return found
 
 
-@torch.inference_mode()
 def given_back(codec: Codec, audio: Tensor, *, seed: int) -> dict[str, Tensor]:
     """Return notes ``(notes, samples)`` as network and representation, and as the representation alone give them back.
 
@@ -302,13 +300,5 @@ def given_back(codec: Codec, audio: Tensor, *, seed: int) -> dict[str, Tensor]:
     Returns:
         ``network`` and ``alone``, each of the shape of ``audio``.
     """
-    features, context = codec.analyse(audio.unsqueeze(1))
-    decoded = codec.decode_features(codec.encode_features(features))[..., : features.shape[-1]]
-    return {
-        way: codec.representation.synthesise(
-            Analysis(image, context.as_edited()), phase=ESTIMATED, generator=seeded(seed)
-        )
-        .squeeze(1)
-        .cpu()
-        for way, image in ((NETWORK, decoded), (ALONE, features))
-    }
+    sounds = resynthesise(codec, audio, [(CODEC, "estimated"), (TRUE, "estimated")], seed=seed)[1]
+    return {NETWORK: sounds[CODEC, "estimated"], ALONE: sounds[TRUE, "estimated"]}
