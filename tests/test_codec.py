@@ -9,10 +9,10 @@ import torch
 from conftest import SMALL_MODEL, tone
 from safetensors.torch import load_file, save_file
 
-from intertone import codec as module
 from intertone.codec import Codec, CodecConfig, shipped_codecs
 from intertone.errors import InputError
 from intertone.models import ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig, build_model
+from intertone.models import block as module
 from intertone.phase import PhaseConfig
 from intertone.representation import DecibelConfig, MelConfig
 from intertone.stft import SpectrogramConfig
