@@ -182,7 +182,7 @@ def test_shipped_codecs_are_named_in_the_refusal(tmp_path: Path, monkeypatch: py
     for name in ("second", "first"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
-    monkeypatch.setattr(module, "SHIPPED", tmp_path)
+    monkeypatch.setattr("intertone.codec.SHIPPED", tmp_path)
     assert shipped_codecs() == ["first", "second"]
     with pytest.raises(InputError, match="must be one of first, second or a folder"):
         Codec.load("third")
