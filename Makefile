@@ -6,7 +6,7 @@ NOTES_44K ?= notes/fluidr3mono-44k
 IMAGES ?= notes/images-44k
 RUN ?= runs/thesis
 
-.PHONY: morph test check fix bench paper-thesis train-default train-thesis evaluate
+.PHONY: morph test test-all check fix bench paper-thesis train-default train-thesis evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -14,6 +14,9 @@ morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 
 test: $(VENV)/installed-dev  ## everything that must hold
 	$(BIN)/python -m pytest
+
+test-all: $(VENV)/installed-dev  ## that, and what takes longer
+	$(BIN)/python -m pytest -m "slow or not slow"
 
 check: $(VENV)/installed-dev  ## style and types
 	$(BIN)/ruff check .

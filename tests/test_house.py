@@ -21,7 +21,7 @@ ROOT = PACKAGE.parent.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("errors", "config", "files", "parallel"),
+    ("errors", "config", "files", "parallel", "level"),
     ("audio", "stft", "curve"),
     ("phase", "pitch", "loudness", "losses"),
     ("harmonic", "models", "latent", "metrics", "data", "plot", "page"),

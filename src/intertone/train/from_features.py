@@ -13,6 +13,7 @@ from intertone.errors import InputError
 from intertone.losses import existing_rows, image_error
 from intertone.models import ConditionedConfig
 from intertone.models.contract import note_conditions
+from intertone.pitch.note import hz_to_pitch
 from intertone.representation.harmonic import HarmonicConfig, HarmonicRepresentation
 from intertone.train.batch import FITTED, PAIRS, Judgement, Order, autocast, chosen_rows, read_ahead
 from intertone.train.processes import Processes
@@ -82,7 +83,7 @@ class PairMaterial:
         keep = chosen_rows(config, images.pitch, images.instrument)
         train, valid = (np.flatnonzero(keep & (images.split == split)) for split in ("train", "valid"))
         self.order = Order(config, train, valid, workers)
-        self.pitch = 69 + 12 * np.log2(images.f0 / 440)
+        self.pitch = hz_to_pitch(images.f0)
         self._choices, self._names = {}, {}
         for split, rows in (("train", train), ("valid", valid)):
             self._names[split] = [str(name) for name in np.unique(images.instrument[rows])]
