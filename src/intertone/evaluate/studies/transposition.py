@@ -128,7 +128,8 @@ class TranspositionStudy:
         config = draw.config
         moves = draw_moves(notes, bank_of(notes), config.n_moves, split=config.split, seed=config.seed)
         step = draw.steps.begin("notes moved", len(moves.rows))
-        figures, examples = [], []
+        figures: list[MoveFigures] = []
+        examples: list[Example] = []
         for source, target in moves.rows:
             found, sounds = measure_move(codec, notes, source, target, seed=config.seed)
             figures.append(found)
