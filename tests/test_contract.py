@@ -230,7 +230,7 @@ def test_other_sizes_are_refused(model: Model) -> None:
 def test_the_loss_reaches_every_parameter(model: Model) -> None:
     parameters = dict(model.named_parameters())
     before = {name: value.detach().clone() for name, value in parameters.items()}
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.05)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     model.fit([batch_of(model, seed=2)])
     for seed in range(4):  # young blocks change nothing, so their insides are reached later
         optimiser.zero_grad(set_to_none=True)

@@ -41,6 +41,7 @@ def _papers() -> None:
 
 @app.command()
 def thesis(
+    context: typer.Context,
     data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the experiments; what is done is not repeated.")],
     budget: Annotated[
@@ -56,7 +57,7 @@ def thesis(
     json: JsonOption = False,
 ) -> None:
     """Do the experiments of the 2023 thesis's chapter 4; stop at any time and run the same command to go on."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     with disk_errors(out):
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
     check_output_folder(out)

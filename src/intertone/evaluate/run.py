@@ -1,6 +1,5 @@
 """The whole evaluation of a codec on notes that it has not seen: one study after the other."""
 
-import logging
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Protocol
@@ -31,8 +30,9 @@ from intertone.evaluate.studies.reconstruction import ReconstructionStudy
 from intertone.evaluate.studies.speed import SpeedStudy
 from intertone.evaluate.studies.transposition import TranspositionStudy
 from intertone.evaluate.study import Draw, Heard, KnownSound, Progress, R, Shown, Steps, Study
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 Conducted = Callable[[Codec, Notes, Draw], Part]
 """A study, whatever its result is."""

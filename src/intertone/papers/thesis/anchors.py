@@ -1,6 +1,5 @@
 """What the figures of the experiments are held against: no network at all, and the fully trained one."""
 
-import logging
 from collections.abc import Callable
 
 import torch
@@ -14,8 +13,9 @@ from intertone.experiments.store import Result, remembered
 from intertone.models import ConvConfig
 from intertone.papers.thesis.experiment import Laboratory
 from intertone.papers.thesis.study import chosen, train_config
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 MOST_BYTES = 2e9
 """Memory for the images that the linear code is fitted to."""

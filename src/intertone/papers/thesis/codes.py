@@ -1,6 +1,5 @@
 """What a code knows: linear probes on it, a map of it, and what one of its numbers does to the spectrum."""
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +20,9 @@ from intertone.metrics import log_mel
 from intertone.models import ConvAutoencoder
 from intertone.papers.thesis.anchors import codec_digest
 from intertone.papers.thesis.experiment import Laboratory
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 Array = npt.NDArray[np.float64]
 

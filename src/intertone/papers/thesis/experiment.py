@@ -2,7 +2,6 @@
 
 import copy
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,9 +17,10 @@ from intertone.experiments.figures import by_codec, judge_notes, judge_pairs, ro
 from intertone.experiments.store import Result, read_lines, read_result, write_result
 from intertone.files import disk_errors
 from intertone.papers.thesis.study import Budget, Experiment, chosen, sgd_probes, train_config
+from intertone.remark import RemarkLogger
 from intertone.train import Progress, TrainConfig, TrainingStoppedError, train_codec
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 OnStep = Callable[[str, Progress, int], None]
 

@@ -1,6 +1,5 @@
 """The thesis's fifth question: one network behind three representations, trained and judged alike."""
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from intertone.metrics import log_mel_error, loud_cell_error
 from intertone.models import ConvConfig, build_model
 from intertone.papers.thesis.experiment import Laboratory
 from intertone.papers.thesis.study import Comparison
+from intertone.remark import RemarkLogger
 from intertone.representation import (
     DecibelConfig,
     HarmonicConfig,
@@ -32,7 +32,7 @@ from intertone.representation import (
 )
 from intertone.train import Progress
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-6
 """Those of all experiments; here the rate falls to nothing along half a cosine, so that the last state is judged."""
