@@ -21,7 +21,7 @@ ROOT = PACKAGE.parent.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("errors", "config", "files", "parallel", "level"),
+    ("errors", "config", "files", "parallel", "level", "remark"),
     ("audio", "stft", "curve"),
     ("phase", "pitch", "loudness", "losses"),
     ("harmonic", "models", "latent", "metrics", "data", "plot", "page"),
@@ -286,6 +286,12 @@ def test_nothing_prints_outside_the_command_line() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert printing == []
+
+
+def test_what_is_done_is_told_by_remarks_alone() -> None:
+    """A line that is only logged would reach neither the command line nor a request that collects."""
+    logging = [str(path.relative_to(PACKAGE)) for path in FILES if "getLogger(" in path.read_text(encoding="utf-8")]
+    assert logging == ["cli/options.py", "remark.py"]
 
 
 def test_only_one_file_touches_sound_files() -> None:

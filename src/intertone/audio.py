@@ -1,7 +1,6 @@
 """Sound files to tensors and back, within limits; the only file that touches sound files."""
 
 import io
-import logging
 import re
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.files import check_output, fix_ogg_serial_number, replacing
+from intertone.remark import RemarkLogger
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 384_000
 MAX_CHANNELS = 8
@@ -38,7 +38,7 @@ _READABLE = "WAV, FLAC, OGG, MP3 or AIFF"
 _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _UNKNOWN_FRAMES = 2**63 - 1
 _CLAIM = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
-_logger = logging.getLogger(__name__)
+_logger = RemarkLogger(__name__)
 
 
 def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Tensor, int]:

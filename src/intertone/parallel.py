@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from functools import partial
 from multiprocessing import active_children, connection, get_context, parent_process
 from typing import Any, TypeVar
@@ -64,10 +65,11 @@ def _pooled(work: Callable[[Item], Result], items: Sequence[Item], workers: int)
             return work(item)
 
     with ThreadPoolExecutor(workers) as pool:
-        waiting = deque(pool.submit(called, item) for item in items[:workers])
+        # each in a copy of the caller's context, so that its remarks reach who collects them here
+        waiting = deque(pool.submit(copy_context().run, called, item) for item in items[:workers])
         for item in items[workers:]:
             finished = waiting.popleft().result()
-            waiting.append(pool.submit(called, item))
+            waiting.append(pool.submit(copy_context().run, called, item))
             yield finished
         while waiting:
             yield waiting.popleft().result()

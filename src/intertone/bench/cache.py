@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Mapping
 from functools import cache as once
@@ -20,8 +19,9 @@ from intertone.bench.summary import METRICS, PARTS
 from intertone.codec import Codec
 from intertone.errors import InputError
 from intertone.files import write_json
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 AROUND = ("__init__", "cache", "exchange", "real_pairs", "report", "run", "summary", "user_pairs")
 """Files of this folder that change no row."""

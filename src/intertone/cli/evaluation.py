@@ -37,6 +37,7 @@ class Budget(StrEnum):
 
 
 def evaluate(
+    context: typer.Context,
     data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
     codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = DEFAULT_CODEC,
     notes: Annotated[int | None, typer.Option("--notes", min=2, help="So many notes. (default: 512)")] = None,
@@ -50,7 +51,7 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Judge a codec: reconstruction, phase, recognition, half-way morphs, speed, beside what has no network."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     if out is not None:
         with disk_errors(out):
             out.absolute().parent.mkdir(parents=True, exist_ok=True)

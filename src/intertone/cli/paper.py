@@ -72,6 +72,7 @@ def verb(paper: Paper) -> Callable[..., None]:
         )
 
     def command(
+        context: typer.Context,
         data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
         out: Annotated[
             Path, typer.Option("--out", "-o", help="Folder of the experiments; what is done is not repeated.")
@@ -87,7 +88,7 @@ def verb(paper: Paper) -> Callable[..., None]:
         json: JsonOption = False,
     ) -> None:
         typed = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        replay(paper, Request(out, budget, only, write, device, typed), data, Report(as_json=json))
+        replay(paper, Request(out, budget, only, write, device, typed), data, Report(context, as_json=json))
 
     return command
 

@@ -5,7 +5,6 @@ processes and after any interruption.
 """
 
 import hashlib
-import logging
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,13 +25,14 @@ from intertone.data.store import shard_done
 from intertone.data.synth import HIGHEST_RATE, Synth, synthesis_rate
 from intertone.errors import InputError
 from intertone.parallel import in_processes
+from intertone.remark import RemarkLogger
 
 SILENCE = 1e-4  # peak, of full scale 1: -80 dB; below it lies what FluidSynth's interpolation leaves
 FAMILIES = (
     "piano", "chromatic-percussion", "organ", "guitar", "bass", "strings", "ensemble", "brass",
     "reed", "pipe", "synth-lead", "synth-pad", "synth-effects", "ethnic", "percussive", "sound-effects",
 )  # fmt: skip
-_logger = logging.getLogger(__name__)
+_logger = RemarkLogger(__name__)
 
 
 class RenderConfig(Settings):

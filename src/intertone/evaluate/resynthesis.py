@@ -1,6 +1,5 @@
 """Notes analysed, encoded, decoded and synthesised: by the codec and by baselines, all through one way back."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,10 +14,11 @@ from intertone.evaluate.draw import Rows, draw_notes
 from intertone.evaluate.figure import BATCH, Way, seeded
 from intertone.latent import lerp
 from intertone.phase import PhaseConfig
+from intertone.remark import RemarkLogger
 from intertone.representation import Analysis
 from intertone.stft import SpectrogramConfig
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 KEPT = PhaseConfig(method="kept")
 ESTIMATED = PhaseConfig(method="pghi-fast")

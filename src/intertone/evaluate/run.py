@@ -1,6 +1,5 @@
 """The whole evaluation of a codec on notes that it has not seen: one study after the other."""
 
-import logging
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Protocol
@@ -30,9 +29,10 @@ from intertone.evaluate.studies.recognition import RecognitionStudy
 from intertone.evaluate.studies.reconstruction import ReconstructionStudy
 from intertone.evaluate.studies.speed import SpeedStudy
 from intertone.evaluate.studies.transposition import TranspositionStudy
-from intertone.evaluate.study import Draw, Heard, Progress, R, Shown, Steps, Study
+from intertone.evaluate.study import Draw, Heard, KnownSound, Progress, R, Shown, Steps, Study
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 Conducted = Callable[[Codec, Notes, Draw], Part]
 """A study, whatever its result is."""
@@ -89,7 +89,7 @@ def evaluate_codec(
     notes: Notes,
     *,
     config: EvaluateConfig | None = None,
-    known_sounds: Iterable[tuple[str, Tensor, float]] = (),
+    known_sounds: Iterable[KnownSound] = (),
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a codec on held-out notes by all studies that apply.
@@ -109,7 +109,7 @@ def evaluate_codec(
             fewer than three notes that can be, or the training split too few for the baselines.
     """
     config = config or EvaluateConfig()
-    draw = draw_all(codec, notes, config, known_sounds=tuple(known_sounds), progress=progress)
+    draw = draw_all(codec, notes, config, known_sounds=known_sounds, progress=progress)
     return Evaluation(
         config,
         CodecFacts.of(codec, notes),
@@ -145,7 +145,7 @@ def draw_all(
     notes: Notes,
     config: EvaluateConfig,
     *,
-    known_sounds: tuple[tuple[str, Tensor, float], ...] = (),
+    known_sounds: Iterable[KnownSound] = (),
     progress: Progress | None = None,
 ) -> Draw:
     """Draw notes and pairs; what several studies share is made when the first of them asks.
@@ -179,7 +179,7 @@ def hear(codec: Codec, notes: Notes, draw: Draw) -> Heard:
     config, listeners = draw.config, [study for study in LISTENERS if study.applies(codec, notes) is None]
     linear = None
     if not has_partials(codec):
-        draw.classifier()
+        draw.classifier()  # before the PCA, which needs much memory
         draw.steps.begin("fitting the PCA", 1)
         n_components = config.n_components or draw.code_size
         linear = fit_baseline(codec, notes, n_components=n_components, n_bytes=config.baseline_bytes, seed=config.seed)

@@ -1,6 +1,6 @@
 """What a measurement of ``evaluate`` promises: whether it applies, what it finds, and how that is shown."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -21,6 +21,9 @@ NAME_BYTES = 80
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is done, notes or pairs done, of how many)."""
+
+KnownSound = tuple[str, Tensor, float]
+"""Name, ``(samples,)`` and f0 in Hz."""
 
 
 class Steps:
@@ -68,7 +71,7 @@ class Draw:
         config: How much is evaluated.
         rows: Of notes, ``(n,)``.
         pairs: Rows of A and B, ``(n, 2)``: notes of equal pitch and velocity from different groups.
-        known_sounds: Name, ``(samples,)`` and f0 in Hz of sounds that the tracker of f0 is evaluated on too.
+        known_sounds: That the tracker of f0 is evaluated on too; read at most once.
         steps: Takes the progress.
         code_size: Numbers of the code of a note.
         classifier: Gives the trained classifier.
@@ -79,7 +82,7 @@ class Draw:
     config: EvaluateConfig
     rows: Rows
     pairs: Rows
-    known_sounds: tuple[tuple[str, Tensor, float], ...]
+    known_sounds: Iterable[KnownSound]
     steps: Steps
     code_size: int
     classifier: Callable[[], Classifier]

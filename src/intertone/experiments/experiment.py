@@ -1,6 +1,5 @@
 """One experiment: train it, or go on, evaluate it, and remember what came out."""
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,9 +21,10 @@ from intertone.experiments.figures import (
 )
 from intertone.experiments.store import read_lines, read_result, write_result
 from intertone.files import disk_errors
+from intertone.remark import RemarkLogger
 from intertone.train import Progress, TrainConfig, TrainingStoppedError, train_codec
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 OnStep = Callable[[str, Progress, int], None]
 """Called after every training step with the experiment's title, the progress and the steps of an epoch."""

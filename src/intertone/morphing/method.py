@@ -1,6 +1,5 @@
 """Which morph method there is for a codec and its sounds."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,9 +13,10 @@ from intertone.morphing.by_cells import ByCells, CrossContext
 from intertone.morphing.by_code import ByCode
 from intertone.morphing.by_partials import ByPartials
 from intertone.morphing.contract import MorphMethod
+from intertone.remark import RemarkLogger
 from intertone.representation import Analysis, HarmonicRepresentation
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 AnyMethod = MorphMethod[Any]
 """A method whose contexts are those of a codec that was read from disk."""

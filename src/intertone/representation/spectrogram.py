@@ -106,7 +106,9 @@ class SpectrogramRepresentation:
             >>> bool(audio.grad.isfinite().all())
             True
         """
-        shown = self._shown(stft(three_axes(audio), self.config.spectrogram).abs())
+        # a root has no gradient at 0
+        magnitude = stft(three_axes(audio), self.config.spectrogram).abs().clamp_min(SILENCE)
+        shown = self._shown(magnitude)
         reference = shown.amax((-3, -2, -1), keepdim=True).clamp_min(SILENCE)
         top_db = self.config.top_db
         return (1 + magnitude_to_db(shown, reference, top_db=top_db) / top_db).flatten(0, 1)

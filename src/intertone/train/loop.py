@@ -1,6 +1,5 @@
 """Training: one explicit loop, prepare → loop → validate → save."""
 
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from intertone.data.features import Images
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models import Model, build_model
+from intertone.remark import RemarkLogger
 from intertone.train.batch import Judgement, TrainingStoppedError
 from intertone.train.from_features import PairMaterial
 from intertone.train.from_notes import SoundMaterial
@@ -22,7 +22,7 @@ from intertone.train.processes import Processes, interruptible, join_processes
 from intertone.train.run_folder import Progress, RunFolder
 from intertone.train.settings import TrainConfig
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 
 SILENT_OUTPUT = 0.05

@@ -1,6 +1,5 @@
 """Preparing images: the expensive part of training, done once and kept."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,9 +22,10 @@ from intertone.data.notes import Notes
 from intertone.data.store import shard_done
 from intertone.errors import InputError
 from intertone.parallel import in_processes
+from intertone.remark import RemarkLogger
 from intertone.representation.harmonic import HarmonicConfig, HarmonicRepresentation
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 SHARD_IMAGES = 128
 """Images of a shard, the work that an interruption loses at most, for each process."""

@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import math
 import platform
 import subprocess
@@ -25,11 +24,12 @@ from intertone.errors import InputError
 from intertone.files import check_own_folder, disk_errors, replacing
 from intertone.models import Model
 from intertone.plot import plot_spectrograms
+from intertone.remark import RemarkLogger
 from intertone.train.batch import Judgement
 from intertone.train.processes import Processes
 from intertone.train.settings import TrainConfig
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 
 @dataclass

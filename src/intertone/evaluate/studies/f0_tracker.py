@@ -46,6 +46,8 @@ SPECTRUM_SECONDS = 0.25
 PITCHES = range(24, 101)
 """Keys that are judged."""
 
+KEYS = f"{PITCHES[0]} to {PITCHES[-1]}"
+
 WORST = 5
 """Instruments that are shown of the tracker's worst."""
 
@@ -79,11 +81,17 @@ class TrackerScore:
 
 @dataclass(frozen=True)
 class Tracking:
-    """The tracker on the notes, on sounds whose f0 is known, and on the notes of each instrument, the worst first."""
+    """What the tracker does.
 
-    notes: TrackerScore
-    synthetic: TrackerScore | None
-    instruments: tuple[TrackerScore, ...]
+    Attributes:
+        notes: On all notes; None where there is none with a key.
+        synthetic: On sounds whose f0 is known; None where there is none.
+        instruments: On the notes of each instrument, the worst first.
+    """
+
+    notes: TrackerScore | None = None
+    synthetic: TrackerScore | None = None
+    instruments: tuple[TrackerScore, ...] = ()
 
 
 class TrackerStudy:
@@ -103,22 +111,28 @@ class TrackerStudy:
         """Return the scores of some notes of each instrument."""
         config = draw.config
         step = draw.steps.begin("tracker of f0", 2)
-        score, instruments = judge_tracker(notes, split=config.split, limit=config.n_tracked, seed=config.seed)
+        try:
+            score, instruments = judge_tracker(notes, split=config.split, limit=config.n_tracked, seed=config.seed)
+        except InputError:
+            return Tracking()
         step(1)
-        known = judge_sounds(draw.known_sounds, sample_rate=notes.sample_rate)[0] if draw.known_sounds else None
+        sounds = list(draw.known_sounds)
+        known = judge_sounds(sounds, sample_rate=notes.sample_rate)[0] if sounds else None
         return Tracking(score, known, tuple(instruments))
 
     def show(self, result: Tracking) -> Shown:
         """Return the scores as a table and a sentence."""
+        if result.notes is None:
+            return Shown("Tracker of f0", left_out=(f"The tracker of f0: no note has a key of {KEYS}.",))
         text = f"The tracker of f0 is wrong in {percent(result.notes.gross, decimals=2)} of the voiced frames, against "
         text += f"the key alone in {percent(result.notes.gross_label, decimals=2)}"
         if result.synthetic:
             text += f", on synthetic notes in {percent(result.synthetic.gross, decimals=2)}"
-        return Shown("Tracker of f0", (_table(result),), (text + ".",))
+        return Shown("Tracker of f0", (_table(result, result.notes),), (text + ".",))
 
 
-def _table(result: Tracking) -> Table:
-    lines = [("all notes", result.notes)]
+def _table(result: Tracking, everything: TrackerScore) -> Table:
+    lines = [("all notes", everything)]
     lines += [("synthetic notes", result.synthetic)] if result.synthetic else []
     lines += [(score.name, score) for score in result.instruments[:WORST]]
     rows = [
@@ -137,7 +151,7 @@ def _table(result: Tracking) -> Table:
     programs = f"{min(EXCLUDED_PROGRAMS)}–{max(EXCLUDED_PROGRAMS)}"
     return Table(
         "The tracker of f0",
-        f"Notes of keys {PITCHES[0]} to {PITCHES[-1]}, frames of 10 ms, within 40 dB of the note's loudest and "
+        f"Notes of keys {KEYS}, frames of 10 ms, within 40 dB of the note's loudest and "
         "voiced. Gross: share more than 50 cents from the key and from the lowest sounding partial; key: from the "
         f"key alone. Programs {programs} (percussion and effects) and drum kits are left out. Flips: jumps of more "
         "than 100 cents; jitter: mean other step, cents. Below all: the worst instruments.",

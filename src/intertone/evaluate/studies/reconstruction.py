@@ -9,16 +9,7 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows
-from intertone.evaluate.figure import (
-    Figures,
-    Line,
-    Way,
-    at_16_khz,
-    listed,
-    log_mel_errors,
-    percent,
-    spread,
-)
+from intertone.evaluate.figure import Figures, Line, Way, at_16_khz, listed, log_mel_errors, percent, spread
 from intertone.evaluate.resynthesis import CODEC, TRUE, Resynthesis, has_partials
 from intertone.evaluate.study import Draw, Example, Shown, Sounds, file_part, note_words
 from intertone.metrics import in_tune, log_mel_error, loud_cell_error

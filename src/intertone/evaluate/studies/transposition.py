@@ -15,11 +15,10 @@ from intertone.audio import resample
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.evaluate.draw import Moves, bank_of, draw_moves
-from intertone.evaluate.figure import Step, Summary, at_16_khz, log_mel_errors, percent, seeded, spread, summary
+from intertone.evaluate.draw import bank_of, draw_moves
+from intertone.evaluate.figure import Summary, log_mel_errors, percent, seeded, spread, summary
 from intertone.evaluate.resynthesis import has_partials
 from intertone.evaluate.study import Draw, Example, Shown, Sounds, file_part, note_words
-from intertone.metrics import log_mel_error
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
 from intertone.page import Table
 
@@ -129,11 +128,14 @@ class TranspositionStudy:
         config = draw.config
         moves = draw_moves(notes, bank_of(notes), config.n_moves, split=config.split, seed=config.seed)
         step = draw.steps.begin("notes moved", len(moves.rows))
-        figures = measure_moves(codec, notes, moves, seed=config.seed, step=step)
-        examples = [
-            _example(notes, int(a), int(b), move_note(codec, notes.audio([a])[0], _semitones(notes, a, b)))
-            for a, b in moves.rows[: config.n_morph_sounds]
-        ]
+        figures: list[MoveFigures] = []
+        examples: list[Example] = []
+        for source, target in moves.rows:
+            found, sounds = measure_move(codec, notes, source, target, seed=config.seed)
+            figures.append(found)
+            if len(examples) < config.n_morph_sounds:
+                examples.append(_example(notes, source, target, found, sounds))
+            step(1)
         counts = (moves.n_pairs, moves.n_same, moves.n_octaves, moves.n_same_octaves)
         return Transposition(len(figures), *counts, collect_moves(figures), tuple(examples))
 
@@ -147,47 +149,41 @@ class TranspositionStudy:
         return Shown("Transposition", (_table(result), _wins_table(result)), (_sentence(result),), sounds=sounds)
 
 
-def _semitones(notes: Notes, source: int, target: int) -> int:
-    return int(notes.pitch[target]) - int(notes.pitch[source])
-
-
-def measure_moves(codec: Codec, notes: Notes, moves: Moves, *, seed: int, step: Step) -> list[MoveFigures]:
-    """Move every source to its target's pitch and compare with the target.
+def measure_move(
+    codec: Codec, notes: Notes, source: int, target: int, *, seed: int
+) -> tuple[MoveFigures, dict[str, Tensor]]:
+    """Move a note to the pitch of another one and compare with that.
 
     Resampled upwards, a note ends sooner. So that this does not count, all are compared only as long as both the
     resampled and the real note hold; of notes of unknown hold, as long as the resampled one sounds.
 
     Args:
-        codec: A codec of harmonic images.
+        codec: A codec whose features are partials.
         notes: The note set.
-        moves: From ``draw_moves``.
+        source: Row of the note that is moved.
+        target: Row of the real note there.
         seed: Of noise.
-        step: Called after every note.
 
     Returns:
-        One entry for each note, in their order.
+        The figures, and the sounds of ``move_note``.
     """
     seconds = notes.header["settings"].get("hold_seconds", notes.samples / notes.sample_rate)
-    figures = []
-    for source, target in moves.rows:
-        semitones = _semitones(notes, source, target)
-        sound, wanted = notes.audio([source, target])
-        held = round(seconds * min(1, 2 ** (-semitones / 12)) * notes.sample_rate)
-        errors = {}
-        for name, moved in move_note(codec, sound, semitones, seed=seed).items():
-            part = log_mel_errors(moved[:held], wanted[:held], notes.sample_rate)
-            part["whole"] = log_mel_errors(moved, wanted, notes.sample_rate)["log_mel_16k"]
-            errors[name] = {key: float(value) for key, value in part.items()}
-        figures.append(MoveFigures(semitones, errors))
-        step(1)
-    return figures
+    semitones = int(notes.pitch[target]) - int(notes.pitch[source])
+    sound, wanted = notes.audio([source, target])
+    held = round(seconds * min(1, 2 ** (-semitones / 12)) * notes.sample_rate)
+    errors, sounds = {}, move_note(codec, sound, semitones, seed=seed)
+    for name, moved in sounds.items():
+        part = log_mel_errors(moved[:held], wanted[:held], notes.sample_rate)
+        part["whole"] = log_mel_errors(moved, wanted, notes.sample_rate)["log_mel_16k"]
+        errors[name] = {key: float(value) for key, value in part.items()}
+    return MoveFigures(semitones, errors), sounds
 
 
 def collect_moves(figures: Sequence[MoveFigures]) -> dict[str, MoveLine]:
     """Return what the moved notes say together, by method; nothing where there are none.
 
     Args:
-        figures: From ``measure_moves``.
+        figures: From ``measure_move``.
     """
     kinds = list(figures[0].errors[RESAMPLED]) if figures else []
     ranges = {"up": range(1, 13), "down": range(-12, 0)}
@@ -208,17 +204,13 @@ def _wins(figures: Sequence[MoveFigures], method: str, kind: str = "log_mel_16k"
     return round(float(np.mean(nearer)), 6) if nearer else None
 
 
-def _example(notes: Notes, source: int, target: int, moved: Mapping[str, Tensor]) -> Example:
+def _example(notes: Notes, source: int, target: int, found: MoveFigures, sounds: Mapping[str, Tensor]) -> Example:
     audio, wanted = notes.audio([source, target])
-    semitones = _semitones(notes, source, target)
-    words = {"source": "the note that is moved", "target": f"the real note, {semitones:+d} semitones"}
-    reference = at_16_khz(wanted, notes.sample_rate)
-    for name, sound in moved.items():
-        error = float(log_mel_error(at_16_khz(sound, notes.sample_rate), reference))
-        words[name.replace(" ", "-")] = f"{name}: {error:.1f} dB off"
-    sounds = {"source": audio, "target": wanted} | {name.replace(" ", "-"): sound for name, sound in moved.items()}
+    words = {"source": "the note that is moved", "target": f"the real note, {found.semitones:+d} semitones"}
+    words |= {name.replace(" ", "-"): f"{name}: {found.errors[name]['whole']:.1f} dB off" for name in sounds}
+    heard = {"source": audio, "target": wanted} | {name.replace(" ", "-"): sound for name, sound in sounds.items()}
     file = f"move-{file_part(notes, source)}-{file_part(notes, target)}"
-    return Example(file, f"{notes.name[source]} to {notes.name[target]}", note_words(notes, source), sounds, words)
+    return Example(file, f"{notes.name[source]} to {notes.name[target]}", note_words(notes, source), heard, words)
 
 
 def _table(result: Transposition) -> Table:

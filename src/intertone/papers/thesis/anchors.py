@@ -1,6 +1,5 @@
 """What the figures of the experiments are held against: no network at all, and the fully trained one."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,8 +13,9 @@ from intertone.experiments.figures import NoteFigures, PairFigures, by_codec, ev
 from intertone.experiments.store import Key, remembered
 from intertone.models import ConvConfig
 from intertone.papers.thesis.study import Thesis, chosen, train_config
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 MOST_BYTES = 2e9
 """Memory for the images that the linear code is fitted to."""

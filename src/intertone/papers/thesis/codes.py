@@ -1,6 +1,5 @@
 """What a code knows: linear probes on it, a map of it, and what its numbers do to the spectrum."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,8 +19,9 @@ from intertone.metrics import log_mel
 from intertone.papers.thesis.anchors import codec_digest
 from intertone.papers.thesis.moves import Array, Move, move_numbers
 from intertone.papers.thesis.study import Thesis
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 SHIPPED, DEFAULT = "the shipped codec", "the default run"
 SPECTRUM = "mean spectrum, no network"

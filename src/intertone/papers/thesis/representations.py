@@ -1,6 +1,5 @@
 """The thesis's fifth question: one network behind three representations, trained and evaluated alike."""
 
-import logging
 import shutil
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from intertone.files import disk_errors
 from intertone.models import build_model
 from intertone.models.contract import root_mean_square_reading
 from intertone.papers.thesis.study import Comparison, Thesis, divided
+from intertone.remark import RemarkLogger
 from intertone.representation import (
     DecibelConfig,
     HarmonicConfig,
@@ -32,7 +32,7 @@ from intertone.representation import (
 )
 from intertone.train import ImageChoiceConfig, Progress, TrainConfig, prepare_images, train_codec
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-6
 """Those of all experiments; here the rate falls to nothing along half a cosine, and the last weights are evaluated."""
