@@ -521,7 +521,8 @@ def test_a_second_paper_needs_nothing_of_the_first(notes: Notes, tmp_path: Path)
     assert small.morphs == PairFigures(0, 0, TunedShare(None, None), TunedShare(None, None))
     assert CliRunner().invoke(app, [*words, "cpu"]).exit_code == 2  # a budget of the other paper
     assert CliRunner().invoke(app, [*words, "full", "--only", "representations"]).exit_code == 2
-    assert CliRunner().invoke(app, [*words, "full", "--json"], catch_exceptions=False).stdout == done.stdout
+    again = CliRunner().invoke(app, [*words, "full", "--json"], catch_exceptions=False)
+    assert json.loads(again.stdout)["tables"] == tables
 
 
 def test_what_is_for_any_paper_does_not_name_one() -> None:

@@ -233,8 +233,6 @@ def trained_codec(laboratory: Thesis, view: View) -> Codec:
 def _train_and_evaluate(laboratory: Thesis, view: View, rows: Rows, tuned: Sequence[bool]) -> Compared:
     comparison = laboratory.budget.comparison
     runs = laboratory.folder / "runs"
-    with disk_errors(runs):
-        runs.mkdir(parents=True, exist_ok=True)
     progress, n_notes = train_view(laboratory, view)
     codec = Codec.load(runs / f"training-{view.name}" / "last", device=laboratory.device)
     card = f"# {view.title}\n\nOne of the representations that `intertone paper thesis` compares.\n"
@@ -271,7 +269,7 @@ def train_view(laboratory: Thesis, view: View) -> tuple[Progress, int]:
     """Prepare the features of a view and train its network on them, or go on.
 
     Args:
-        laboratory: Notes, folder and budget; the folder of the runs exists.
+        laboratory: Notes, folder and budget.
         view: The representation and the strides.
 
     Returns:
@@ -283,6 +281,8 @@ def train_view(laboratory: Thesis, view: View) -> tuple[Progress, int]:
     """
     comparison, runs = laboratory.budget.comparison, laboratory.folder / "runs"
     config = view_config(view, comparison)
+    with disk_errors(runs):
+        runs.mkdir(parents=True, exist_ok=True)
     logger.info("%s: analysing %d notes", view.title, comparison.train_notes)
     choice = ImageChoiceConfig(
         train_notes=comparison.train_notes, valid_notes=comparison.valid_notes, seed=comparison.seed
