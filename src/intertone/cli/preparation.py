@@ -33,7 +33,7 @@ def prepare(
     from intertone.config import Settings
     from intertone.data.notes import Notes
     from intertone.errors import InputError
-    from intertone.representation.harmonic import HarmonicConfig
+    from intertone.harmonic.rows import HarmonicConfig
     from intertone.train import ImageChoiceConfig, TrainConfig, prepare_images
 
     representation: Settings = HarmonicConfig() if settings is None else TrainConfig.read(settings).representation
