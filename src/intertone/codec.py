@@ -76,7 +76,7 @@ class Codec:
     @property
     def device(self) -> torch.device:
         """Where the model lies and the work is done."""
-        return next(self.model.parameters()).device
+        return next((value.device for value in self.model.state_dict().values()), torch.device("cpu"))
 
     @property
     def fixed_length(self) -> int | None:
@@ -124,7 +124,7 @@ class Codec:
             raise InputError(f"the weights must be finite, got NaN or infinity in {weights}")
         try:
             loaded.model.to(torch.device(device))
-            next(loaded.model.parameters()).sum().item()  # a device that takes values may not give them back
+            torch.zeros(1, device=loaded.device).sum().item()  # a device that takes values may not give them back
         except (RuntimeError, AssertionError) as error:
             raise InputError(
                 f"the device must be one that torch can use, got {device}: {str(error).splitlines()[0]}"
@@ -328,16 +328,24 @@ class Codec:
         return features[..., :n_frames]
 
     def _encode(self, features: Tensor, conditions: Conditions) -> Tensor:
-        told = _in_rows(conditions, len(features), self.device)
+        told = self._in_rows(conditions, len(features))
         pairs = zip(features.split(BLOCK_ROWS), told, strict=True)
         return torch.cat([self.model.encode(rows, own) for rows, own in pairs])
 
     def _decode(
         self, latents: Tensor, conditions: Conditions, n_frames: int | None, generator: torch.Generator | None
     ) -> Tensor:
-        told = _in_rows(conditions, len(latents), self.device)
+        told = self._in_rows(conditions, len(latents))
         pairs = zip(latents.split(BLOCK_ROWS), told, strict=True)
         return torch.cat([self.model.decode(rows, own, n_frames=n_frames, generator=generator) for rows, own in pairs])
+
+    def _in_rows(self, conditions: Conditions, n_rows: int) -> list[dict[str, Tensor]]:
+        """Return the conditions that the model needs of each ``BLOCK_ROWS`` rows, on its device."""
+        needed = {name: conditions[name] for name in self.model.needs if name in conditions}
+        return [
+            {name: value[start : start + BLOCK_ROWS].to(self.device) for name, value in needed.items()}
+            for start in range(0, n_rows, BLOCK_ROWS)
+        ]
 
 
 def as_audio(audio: Any) -> Tensor:
@@ -373,14 +381,6 @@ def as_audio(audio: Any) -> Tensor:
     if not bool(tensor.isfinite().all()):
         raise InputError("every sample must be a finite number, got NaN or infinity")
     return tensor
-
-
-def _in_rows(conditions: Conditions, n_rows: int, device: torch.device) -> list[dict[str, Tensor]]:
-    """Return the conditions of each ``BLOCK_ROWS`` rows, on a device."""
-    return [
-        {name: value[start : start + BLOCK_ROWS].to(device) for name, value in conditions.items()}
-        for start in range(0, n_rows, BLOCK_ROWS)
-    ]
 
 
 def _over_time(conditions: Conditions, first: int, last: int) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Preparing images: the expensive part of training, done once and kept."""
 
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -28,7 +29,7 @@ from intertone.data.features import (
 )
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.representation.harmonic import HarmonicConfig, HarmonicRepresentation
+from intertone.representation import AnyRepresentation, RepresentationConfig, build_representation
 
 logger = logging.getLogger(__name__)
 
@@ -52,17 +53,17 @@ class ImageChoiceConfig(Settings):
 
 def prepare_images(
     notes: Notes,
-    config: HarmonicConfig,
+    config: RepresentationConfig,
     out: Path | str,
     *,
     choice: ImageChoiceConfig | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Images:
-    """Make the images of some notes of a set, or go on where an interrupted call stopped.
+    """Make the features of some notes of a set, or go on where an interrupted call stopped.
 
-    f0 is found as in a user's sound; the pitch that the set gives is not used. A note whose image is not finite is left
-    out.
+    Where the representation measures f0, it is found as in a user's sound, and the pitch that the set gives is not
+    used. A note whose features are not finite is left out.
 
     Args:
         notes: The note set.
@@ -81,12 +82,11 @@ def prepare_images(
     choice = choice or ImageChoiceConfig()
     if workers < 1:
         raise InputError(f"workers must be >= 1, got {workers}")
-    if notes.sample_rate != config.sample_rate:
-        raise InputError(
-            f"the notes must have the representation's sample_rate={config.sample_rate}, got {notes.sample_rate}"
-        )
+    representation = build_representation(config)
+    rate = representation.sample_rate
+    if notes.sample_rate != rate:
+        raise InputError(f"the notes must have the representation's sample_rate={rate}, got {notes.sample_rate}")
     rows = choose_rows(notes, choice)
-    representation = HarmonicRepresentation(config)
     header = begin_images(
         out,
         {
@@ -132,14 +132,14 @@ def choose_rows(notes: Notes, choice: ImageChoiceConfig) -> npt.NDArray[np.int64
 
 def _run(
     folder: Path,
-    config: HarmonicConfig,
+    config: RepresentationConfig,
     out: Path,
     todo: Sequence[tuple[int, npt.NDArray[np.int64]]],
     workers: int,
 ) -> Iterator[int]:
     """Make shards and say after each how many notes it took."""
     if workers == 1 or len(todo) < 2:
-        notes, representation = Notes.open(folder), HarmonicRepresentation(config)
+        notes, representation = Notes.open(folder), build_representation(config)
         for shard, rows in todo:
             yield _prepare_shard(notes, representation, out, shard, rows)
         return
@@ -164,11 +164,11 @@ def _run(
 _process: dict[str, Any] = {}
 
 
-def _start(folder: Path, config: HarmonicConfig, out: Path) -> None:
+def _start(folder: Path, config: RepresentationConfig, out: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's business
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    _process.update(notes=Notes.open(folder), representation=HarmonicRepresentation(config), out=out)
+    _process.update(notes=Notes.open(folder), representation=build_representation(config), out=out)
 
 
 def _end_with_parent() -> None:
@@ -183,13 +183,13 @@ def _work(shard: int, rows: npt.NDArray[np.int64]) -> int:
 
 
 def _prepare_shard(
-    notes: Notes, representation: HarmonicRepresentation, out: Path, shard: int, rows: npt.NDArray[np.int64]
+    notes: Notes, representation: AnyRepresentation, out: Path, shard: int, rows: npt.NDArray[np.int64]
 ) -> int:
     images, lines = [], []
     for row in rows:
         image, f0 = _image(notes, representation, int(row))
-        if not bool(image.isfinite().all()) or not np.isfinite(f0):
-            logger.warning("left out %s: its image is not finite", notes.name[row])
+        if not bool(image.isfinite().all()) or ("f0" in representation.measures and not math.isfinite(f0)):
+            logger.warning("left out %s: its features are not finite", notes.name[row])
             continue
         images.append(image.numpy().astype(np.float16))
         lines.append(
@@ -209,7 +209,8 @@ def _prepare_shard(
 
 
 @torch.inference_mode()
-def _image(notes: Notes, representation: HarmonicRepresentation, row: int) -> tuple[torch.Tensor, float]:
-    """Return a note's image ``(n_features, n_frames)`` and its median f0 in Hz."""
+def _image(notes: Notes, representation: AnyRepresentation, row: int) -> tuple[torch.Tensor, float]:
+    """Return a note's features ``(n_features, n_frames)`` and its median f0 in Hz, NaN where it is not measured."""
     features, context = representation.analyse(notes.audio([row]).unsqueeze(0))
-    return features[0], float(context.tracks[0].f0.median())
+    measured = "f0" in representation.measures
+    return features[0], float(context.conditions["f0"][0].median()) if measured else math.nan
