@@ -139,7 +139,8 @@ class Order:
         generator = np.random.default_rng([self.config.seed, SLICES, step])
         size = self.config.batch_size // self.workers.size
         starts: Rows = generator.integers(n_frames - self.config.slice_frames + 1, size=(self.workers.size, size))
-        return starts[self.workers.rank]
+        own: Rows = starts[self.workers.rank]
+        return own
 
     def validated(self) -> list[Rows]:
         """Return the validation notes in batches."""

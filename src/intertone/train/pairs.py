@@ -82,7 +82,8 @@ class PairDrawer:
         keep = np.abs(columns.pitch[rows] - columns.pitch[row]) <= reach
         if same_velocity:
             keep &= columns.velocity[rows] == columns.velocity[row]
-        return rows[keep | (rows == row)]
+        found: Rows = rows[keep | (rows == row)]
+        return found
 
     def _mixtures(
         self, rows: Rows, wanted: Rows, generator: np.random.Generator, config: PairConfig

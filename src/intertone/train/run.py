@@ -154,7 +154,7 @@ class Run:
         terms = self.terms(self.model, batch, step, progress.precision, rank=self.workers.rank)
         loss = torch.stack([terms[name] for name in stage.terms or terms]).sum()
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward(inputs=self.parameters_of(stage))
+        torch.autograd.backward(loss, inputs=self.parameters_of(stage))
         self.workers.mean([p.grad for p in self.model.parameters() if p.grad is not None])
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -273,7 +273,7 @@ class Run:
 
     def _try(self, model: Trainable, batch: Batch, precision: str) -> None:
         """Take the gradient of a batch, and wait until an accelerator has."""
-        torch.stack(list(self.terms(model, batch, 0, precision).values())).sum().backward()
+        torch.autograd.backward(torch.stack(list(self.terms(model, batch, 0, precision).values())).sum())
         if self.workers.device.type == "cuda":
             torch.cuda.synchronize(self.workers.device)
 
