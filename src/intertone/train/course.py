@@ -1,5 +1,6 @@
 """The course of a run: its stages one after another or in turn, each with its own patience, and its learning rates."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from typing import Any
 from intertone.errors import InputError
 from intertone.models.contract import Stage
 from intertone.train.settings import TrainConfig
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -112,9 +115,10 @@ class Course:
 
     def advance(self, epoch: int, step: int) -> bool:
         """Begin the next phase, if there is one and steps are left."""
-        if self.place.phase + 1 == len(self.phases) or step >= self.total_steps:
-            return False
         number = self.place.phase + 1
+        if number == len(self.phases) or step >= self.total_steps:
+            return False
+        logger.info("stage %s begins after epoch %d", " and ".join(stage.name for stage in self.phases[number]), epoch)
         self.place = Place(number, epoch, [Best(epoch=epoch) for _ in self.phases[number]])
         return True
 

@@ -212,9 +212,7 @@ def _check_length(config: TrainConfig, only: int | None, n_frames: int) -> None:
     """Refuse notes that are too short for slices, or of another length than the model's only one."""
     if only not in (None, n_frames):
         path = _path("n_frames", config.model.model_dump(), ("model",))
-        raise InputError(
-            f"the model must have the notes' n_frames={n_frames}, got {only}; --set {path}={n_frames}"
-        )
+        raise InputError(f"the model must have the notes' n_frames={n_frames}, got {only}; --set {path}={n_frames}")
     if config.slice_frames > n_frames or (config.slice_frames and only is not None):
         longest = n_frames if only is None else 0
         raise InputError(f"slice_frames must be in 0..{longest} with these notes, got {config.slice_frames}")
