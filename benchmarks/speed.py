@@ -32,8 +32,8 @@ from intertone.data.render import RenderConfig, render_bank
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.data.soundfont import find_soundfont
 from intertone.errors import InputError
-from intertone.evaluate.phase_stage import spectrogram_of
-from intertone.evaluate.speed import measure_speed, measure_stereo_speed, median_seconds
+from intertone.evaluate.resynthesis import spectrogram_of
+from intertone.evaluate.studies.speed import measure_speed, measure_stereo_speed, median_seconds
 from intertone.metrics import spectral_convergence
 from intertone.morphing import choose_method
 from intertone.phase import MOMENTUM, PhaseConfig, estimate_phase, griffin_lim
@@ -176,12 +176,12 @@ def morph_lines(codec: Codec, notes: Notes) -> Iterator[Line]:
     rows = held_out_rows(notes, 32)
     if choose_method(codec).takes.pitch:
         found = measure_stereo_speed(codec, notes, rows[[0, -1]])
-        yield "morph, one stereo pair", f"{found['one_pair']:.1f} s/s", "warm, both analyses included"
-        yield f"morph, {found['n_steps']} steps", f"{found['sweep']:.1f} s/s", "the same pair, analysed once"
+        yield "morph, one stereo pair", f"{found.one_pair:.1f} s/s", "warm, both analyses included"
+        yield f"morph, {found.several_words}", f"{found.several:.1f} s/s", "the same pair"
         return
     found = measure_speed(codec, notes, np.stack([rows, np.roll(rows, 1)], 1), batch_size=32)
-    yield "morph, one pair", f"{found['one_pair']:.1f} s/s", f"warm, PGHI and fast Griffin-Lim, {ITERATIONS} iterations"
-    yield "morph, batch of 32 pairs", f"{found['batch']:.1f} s/s", "the phase is found sound by sound"
+    yield "morph, one pair", f"{found.one_pair:.1f} s/s", f"warm, PGHI and fast Griffin-Lim, {ITERATIONS} iterations"
+    yield "morph, batch of 32 pairs", f"{found.several:.1f} s/s", "the phase is found sound by sound"
 
 
 def default_lines(codec: Codec, folder: Path) -> Iterator[Line]:

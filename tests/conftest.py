@@ -1,6 +1,7 @@
 """Sounds and small models that the tests share."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,15 @@ import torch
 from intertone.codec import Codec, CodecConfig
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
-from intertone.evaluate.morphs import random_codec
-from intertone.models import ConditionedConfig, ConvBottleneckConfig, ConvConfig
+from intertone.evaluate.studies.network import Rescaled, random_codec
+from intertone.models import ConditionedConfig, ConvAutoencoder, ConvBottleneckConfig, ConvConfig
 from intertone.representation import DecibelConfig, HarmonicConfig
 
 SAMPLE_RATE = 16000
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # as many test processes as processors: with more threads they would wait for each other
+    torch.set_num_threads(1)
 
 
 def tone(pitch: float, *, seconds: float = 1.0, tilt: float = 1.0, decay: float = 1.5) -> torch.Tensor:
@@ -71,7 +76,13 @@ def untrained_codec(seed: int = 0) -> Codec:
     config = CodecConfig(representation=DecibelConfig(), model=SMALL_MODEL)
     codec = Codec(config)
     tones = torch.stack([tone(pitch, seconds=0.25) for pitch in range(40, 76, 7)])
-    return random_codec(codec, codec.representation.analyse(tones.unsqueeze(1))[0], seed=seed)
+    random = random_codec(codec, tones.unsqueeze(1), seed=seed).model
+    assert isinstance(random, Rescaled) and isinstance(random.model, ConvAutoencoder)
+    weight, bias = random.model.decoder[-1].parameters()
+    with torch.no_grad():  # what the last layer does itself can be saved
+        weight *= random.gain
+        bias.copy_(random.gain * bias + random.offset)
+    return Codec(config, random.model)
 
 
 @pytest.fixture

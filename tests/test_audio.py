@@ -18,7 +18,7 @@ from scipy.signal import resample_poly
 from torch import Tensor
 
 from intertone import audio as module
-from intertone.audio import load_audio, remove_dc, resample, save_audio
+from intertone.audio import load_audio, remove_dc, resample, save_audio, three_axes
 from intertone.errors import InputError
 
 
@@ -703,3 +703,15 @@ except ValueError as error:
     assert result.stdout == f"{tmp_path / 'a.wav'} must be writable, but it would be larger than the system allows"
     assert (tmp_path / "a.wav").read_bytes() == b"old"
     assert names_in(tmp_path) == ["a.wav"]
+
+
+def test_missing_axes_are_added_in_front_and_nothing_else_is_taken() -> None:
+    for shape, wanted in (((5,), (1, 1, 5)), ((2, 5), (1, 2, 5)), ((3, 2, 5), (3, 2, 5))):
+        values = torch.randn(shape, requires_grad=True)
+        found = three_axes(values)
+        assert found.shape == wanted and bool((found.flatten() == values.flatten()).all())
+        found.sum().backward()
+        assert values.grad is not None and bool((values.grad == 1).all())
+    for shape in ((), (1, 1, 1, 5), (2, 0)):
+        with pytest.raises(ValueError, match=r"audio must be \(batch, channels, samples\) or less, none 0, got"):
+            three_axes(torch.zeros(shape))

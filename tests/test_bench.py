@@ -39,7 +39,7 @@ from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, 
 from intertone.errors import InputError
 from intertone.harmonic.onset import find_onset
 from intertone.loudness import integrated_loudness
-from intertone.metrics.fusion import fit_comb, spectral_peaks
+from intertone.pitch.comb import fit_comb, spectral_peaks
 from intertone.pitch.yin import note_pitch
 
 RATE = 16000

@@ -61,7 +61,9 @@ def test_the_rows_of_a_codec_are_kept_until_a_weight_changes(
     assert list(rows) == ["codec", "network alone", "image", "oracle", "aligned log magnitude"]
     contents = [set(json.loads(path.read_text())) for path in tmp_path.iterdir()]
     assert sorted(map(len, contents)) == [2, 3]
-    monkeypatch.setattr("intertone.bench.run.judge_jobs", lambda jobs, *_: pytest.fail("was not kept") if jobs else ())
+    monkeypatch.setattr(
+        "intertone.bench.run.in_processes", lambda _, jobs, **__: pytest.fail("was not kept") if jobs else ()
+    )
     assert run_bench(pairs, harmonic_codec, **options) == first
     other = Codec(harmonic_codec.config)
     other.model.load_state_dict(harmonic_codec.model.state_dict())

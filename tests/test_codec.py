@@ -9,10 +9,10 @@ import torch
 from conftest import SMALL_MODEL, tone
 from safetensors.torch import load_file, save_file
 
-from intertone import codec as module
 from intertone.codec import Codec, CodecConfig, shipped_codecs
 from intertone.errors import InputError
 from intertone.models import ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig, build_model
+from intertone.models import block as module
 from intertone.phase import PhaseConfig
 from intertone.representation import DecibelConfig, MelConfig
 from intertone.stft import SpectrogramConfig
@@ -182,7 +182,7 @@ def test_shipped_codecs_are_named_in_the_refusal(tmp_path: Path, monkeypatch: py
     for name in ("second", "first"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
-    monkeypatch.setattr(module, "SHIPPED", tmp_path)
+    monkeypatch.setattr("intertone.codec.SHIPPED", tmp_path)
     assert shipped_codecs() == ["first", "second"]
     with pytest.raises(InputError, match="must be one of first, second or a folder"):
         Codec.load("third")

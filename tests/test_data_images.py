@@ -11,10 +11,10 @@ from intertone.data.features import (
     Images,
     begin_images,
     finish_images,
-    image_shard_done,
     is_images,
     write_image_shard,
 )
+from intertone.data.store import shard_done
 from intertone.errors import InputError
 
 SETTINGS = {"representation": {"kind": "test"}, "n_features": 3, "n_frames": 5, "kind": "synthetic", "seed": 0}
@@ -65,8 +65,8 @@ def test_an_interrupted_set_goes_on(tmp_path: Path) -> None:
     begin_images(folder, SETTINGS)
     write_image_shard(folder, 0, content(0), rows(0))
     (folder / ".intertone-torn.npy").write_bytes(b"torn")
-    assert is_images(folder) and image_shard_done(folder, 0) and not image_shard_done(folder, 1)
-    with pytest.raises(InputError, match=r"the images must be finished, .*; run the command that began them again"):
+    assert is_images(folder) and shard_done(folder, 0) and not shard_done(folder, 1)
+    with pytest.raises(InputError, match=r"the set of images must be finished, .*; run the command that began it"):
         Images.open(folder)
     with pytest.raises(InputError, match="must hold 2 shards, but shard 1 is missing"):
         finish_images(folder, 2, np.zeros((1, 1)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
-from test_evaluate import shown
+from test_evaluate import check_studies
 from test_page import check_self_contained
 
 from intertone.codec import Codec
@@ -16,33 +16,19 @@ from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.data.soundfont import Bank, Preset, Sample, Zone
 from intertone.errors import InputError
-from intertone.evaluate import BUDGETS, evaluate_codec, tables, write_evaluation
-from intertone.evaluate.copies import copy_notes, judge_copies, log_mel_errors
-from intertone.evaluate.draw import draw_notes, pitched_rows
-from intertone.evaluate.findings import findings
-from intertone.evaluate.phase_stage import spectrogram_of
-from intertone.evaluate.reconstruction import Collected
-from intertone.evaluate.register import (
-    MOVED,
-    MoveFigures,
-    Moves,
-    bank_of,
-    draw_moves,
-    judge_moves,
-    move_note,
-    register_table,
-)
-from intertone.evaluate.report import to_markdown
-from intertone.evaluate.task import codec_facts
+from intertone.evaluate import BUDGETS, Evaluation, evaluate_codec, write_evaluation
+from intertone.evaluate.draw import Moves, bank_of, draw_moves, draw_notes, pitched_rows
+from intertone.evaluate.figure import Collected, log_mel_errors
+from intertone.evaluate.report import CodecFacts, to_markdown
+from intertone.evaluate.resynthesis import resynthesise_notes, spectrogram_of
+from intertone.evaluate.run import draw_all
+from intertone.evaluate.studies.reconstruction import ReconstructionStudy
+from intertone.evaluate.studies.transposition import MOVED, MoveFigures, collect_moves, measure_move, move_note
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 
 SMOKE = BUDGETS["smoke"]
 KEYS = (50, 54, 58, 62, 66)
-
-
-def no_steps(_: int) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +65,10 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Notes:
 
 
 @pytest.fixture(scope="module")
-def result(rendered: Notes, bank: Bank, harmonic_codec: Codec) -> dict[str, Any]:
+def result(rendered: Notes, bank: Bank, harmonic_codec: Codec) -> Evaluation:
     """A whole evaluation."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("intertone.evaluate.harmonic.bank_of", lambda _: bank)
+        patch.setattr("intertone.evaluate.studies.transposition.bank_of", lambda _: bank)
         known = [("tone", tone(60, seconds=0.5), pitch_to_hz(60))]
         return evaluate_codec(harmonic_codec, rendered, config=SMOKE, known_sounds=known)
 
@@ -92,25 +78,22 @@ def result(rendered: Notes, bank: Bank, harmonic_codec: Codec) -> dict[str, Any]
 
 def test_an_image_with_its_own_noise_is_the_note_and_the_network_is_not(rendered: Notes, harmonic_codec: Codec) -> None:
     rows = pitched_rows(rendered, split="test")[:3]
-    collected = Collected()
-    for batch in copy_notes(harmonic_codec, rendered, rows, seed=0):
-        collected.add(judge_copies(rendered, batch, n_tuned=3))
-    lines = {(line["method"], line["phase"]): line for line in collected.table()}
+    collected, draw = Collected(), draw_all(harmonic_codec, rendered, SMOKE)
+    for batch in resynthesise_notes(harmonic_codec, rendered, rows, linear=None, n_estimated=3, seed=0):
+        collected.add(ReconstructionStudy().hear(harmonic_codec, rendered, draw, batch))
+    lines = {line.way: line for line in collected.table()}
     assert list(lines) == [
-        ("original", "own"), ("image", "kept"), ("image", "estimated"),
-        ("network", "kept"), ("network", "estimated"), ("rank one", "estimated"),
+        ("original", "own"), ("true magnitude", "kept"), ("true magnitude", "estimated"),
+        ("codec", "kept"), ("codec", "estimated"), ("rank one", "estimated"),
     ]  # fmt: skip
-    assert lines["image", "kept"]["difference"]["mean"] < -90
-    assert lines["image", "estimated"]["log_mel_16k"]["mean"] < 1
+    image, exact = lines["true magnitude", "estimated"], lines["true magnitude", "kept"]
+    assert exact["difference"].mean < -90
+    assert image["log_mel_16k"].mean < 1
     # a tone whose partials all decay alike is an envelope times a spectrum, but for the noise
-    assert lines["rank one", "estimated"]["log_mel_16k"]["mean"] < lines["network", "estimated"]["log_mel_16k"]["mean"]
-    assert lines["original", "own"] == {
-        "method": "original",
-        "phase": "own",
-        "in_tune": lines["image", "estimated"]["in_tune"],
-    }
-    assert lines["original", "own"]["in_tune"]["mean"] == 1
-    assert "in_tune" not in lines["image", "kept"] and "log_mel_44k" not in lines["image", "kept"]
+    assert lines["rank one", "estimated"]["log_mel_16k"].mean < lines["codec", "estimated"]["log_mel_16k"].mean
+    assert lines["original", "own"].figures == {"in_tune": image["in_tune"]}
+    assert lines["original", "own"]["in_tune"].mean == 1
+    assert "in_tune" not in exact.figures and "log_mel_44k" not in exact.figures
 
 
 def test_the_full_band_is_judged_at_44100_hz_only() -> None:
@@ -163,16 +146,15 @@ def test_where_notes_decay_alike_the_moved_image_is_nearer_than_the_resampled_no
     drawn = draw_moves(rendered, bank, 99, split="test", seed=0)
     rows = np.array([pair for pair in drawn.rows if abs(int(np.diff(rendered.pitch[pair])[0])) >= 8])
     moves = Moves(rows[:4], 27, 17, 6, 2)
-    figures = judge_moves(harmonic_codec, rendered, moves, seed=0, step=no_steps)
+    figures = [measure_move(harmonic_codec, rendered, *pair, seed=0)[0] for pair in moves.rows]
     assert [abs(figure.semitones) for figure in figures] == [
         abs(int(rendered.pitch[a]) - int(rendered.pitch[b])) for a, b in moves.rows
     ]
-    table = register_table(moves, figures)
-    assert table["n"] == 4 and table["n_same"] == 17
-    image = table["methods"]["without network"]
-    assert image["wins"]["log_mel_16k"] == 1 and image["log_mel_16k"]["mean"] < 3
-    assert table["methods"]["resampled"]["wins"] == {}
-    assert table["methods"]["resampled"]["log_mel_16k"]["mean"] > image["log_mel_16k"]["mean"] + 0.5
+    table = collect_moves(figures)
+    image, resampled = table["without network"], table["resampled"]
+    assert image.wins["log_mel_16k"] == 1 and image.errors["log_mel_16k"].mean < 3
+    assert image.errors["log_mel_16k"].n == 4 and resampled.wins == {}
+    assert resampled.errors["log_mel_16k"].mean > image.errors["log_mel_16k"].mean + 0.5
 
 
 def test_wins_are_counted_by_the_way_moved() -> None:
@@ -180,25 +162,22 @@ def test_wins_are_counted_by_the_way_moved() -> None:
         errors = {name: {"log_mel_16k": own, "whole": whole} for name in MOVED}
         return MoveFigures(semitones, {**errors, "resampled": {"log_mel_16k": 2.0, "whole": 2.0}})
 
-    table = register_table(
-        Moves(np.zeros((3, 2), np.int64), 5, 2, 1, 0), [figures(3, 1, 1), figures(-4, 3, 1), figures(12, 2, 1)]
-    )
-    wins = table["methods"]["network carried"]["wins"]
-    assert wins == {
+    table = collect_moves([figures(3, 1, 1), figures(-4, 3, 1), figures(12, 2, 1)])
+    assert table["network carried"].wins == {
         "log_mel_16k": pytest.approx(1 / 3), "whole": 1, "up": 0.5, "down": 0,
         "1 to 4": 0.5, "5 to 8": None, "9 to 12": 0,
     }  # fmt: skip
-    assert register_table(Moves(np.zeros((0, 2), np.int64), 5, 5, 1, 1), [])["methods"] == {}
+    assert collect_moves([]) == {}
 
 
 def test_notes_of_another_bank_are_refused(rendered: Notes, bank: Bank, notes: Notes, monkeypatch: Any) -> None:
     with pytest.raises(InputError, match="must be those of a soundfont, got those of kind 'synthetic'"):
         bank_of(notes)
-    monkeypatch.setattr("intertone.evaluate.register.find_soundfont", lambda: Path("tiny.sf2"))
-    monkeypatch.setattr("intertone.evaluate.register.read_soundfont", lambda _: bank)
+    monkeypatch.setattr("intertone.evaluate.draw.find_soundfont", lambda: Path("tiny.sf2"))
+    monkeypatch.setattr("intertone.evaluate.draw.read_soundfont", lambda _: bank)
     assert bank_of(rendered) is bank
     other = Bank(bank.path, "Other", bank.samples, bank.presets)
-    monkeypatch.setattr("intertone.evaluate.register.read_soundfont", lambda _: other)
+    monkeypatch.setattr("intertone.evaluate.draw.read_soundfont", lambda _: other)
     with pytest.raises(InputError, match="the installed bank Other, got notes of Tiny"):
         bank_of(rendered)
 
@@ -206,17 +185,18 @@ def test_notes_of_another_bank_are_refused(rendered: Notes, bank: Bank, notes: N
 # the whole, and what is said
 
 
-def test_an_evaluation_is_complete_and_json(
-    result: dict[str, Any], rendered: Notes, harmonic_codec: Codec, tmp_path: Path, monkeypatch: Any, bank: Bank
-) -> None:
-    assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert result["codec"]["code_size"] == 3 + 1 + 2 * 7  # of the note, its pitch, and of each of 51 / 8 vectors
-    assert result["notes"]["n_notes"] == 4
-    assert result["register"]["n"] == 2
-    assert result["tracking"]["notes"]["gross"] == result["tracking"]["synthetic"]["gross"] == 0
-    assert len(result["tracking"]["instruments"]) == 3
-    assert result["speed"]["one_pair"] > 0 and result["speed"]["n_steps"] == 11
-    found = tables(result)
+def test_an_evaluation_is_complete_and_json(result: Evaluation, tmp_path: Path) -> None:
+    figures: dict[str, Any] = dict(result.figures)
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+    assert result.codec.code_size == 3 + 1 + 2 * 7  # of the note, its pitch, and of each of 51 / 8 vectors
+    assert result.notes.n_notes == 4
+    moved = figures["transposition"]
+    assert moved["n"] == 2 and (moved["n_pairs"], moved["n_same"]) == (27, 17) and "examples" not in moved
+    tracked = figures["f0_tracker"]
+    assert tracked["notes"]["gross"] == tracked["synthetic"]["gross"] == 0
+    assert len(tracked["instruments"]) == 3
+    assert figures["speed"]["one_pair"] > 0 and figures["speed"]["several_words"].startswith("11 steps")
+    found = result.tables
     assert [table.title for table in found] == [
         "What is left of a note",
         "A note moved to another key",
@@ -226,18 +206,11 @@ def test_an_evaluation_is_complete_and_json(
         "Speed",
         "Left out",
     ]
-    for table in found:
-        assert {len(row) for row in table.rows} == {len(table.columns)}
-        lines = shown(table, 80)
-        words = {word for line in lines for word in line.split()}
-        assert max(map(len, lines)) <= 80
-        assert {word for cells in (table.columns, *table.rows) for cell in cells for word in cell.split()} <= words
+    check_studies(result)
     assert "Of 27 such pairs of keys 17 (63 %)" in found[1].note and "of 6 octaves 2 (33 %)" in found[1].note
-    sentences = findings(result)
-    assert len(sentences) == 6 and sentences[1].startswith("The network alone, from 18 numbers, is ")
+    assert len(result.sentences) == 7 and result.sentences[1].startswith("The network alone, from 18 numbers, is ")
     assert "| image, own noise | 0.00 |" in to_markdown(result, command="x")
-    monkeypatch.setattr("intertone.evaluate.listening.bank_of", lambda _: bank)
-    files = write_evaluation(tmp_path / "out", result, harmonic_codec, rendered, command="intertone evaluate")
+    files = write_evaluation(tmp_path / "out", result, command="intertone evaluate")
     names = [path.name for path in files]
     assert sum(name.endswith(".wav") for name in names) == 4 + 6 + 4
     check_self_contained(files[0].read_text())
@@ -245,10 +218,14 @@ def test_an_evaluation_is_complete_and_json(
 
 def test_what_cannot_be_judged_is_left_out_with_a_reason(notes: Notes, harmonic_codec: Codec) -> None:
     result = evaluate_codec(harmonic_codec, notes, config=SMOKE)
-    assert result["register"] is None and result["tracking"] is None
-    assert "Notes moved to another pitch: the notes must be those of a soundfont" in result["left_out"][-2]
-    assert "The tracker of f0: the tracker must be judged on notes of a soundfont" in result["left_out"][-1]
-    assert len(tables(result)) == 4 and len(findings(result)) == 4
+    figures = result.figures
+    assert figures["transposition"] is None and figures["f0_tracker"] is None and figures["recognition"] is None
+    reasons = [line.partition(", got")[0] for line in result.left_out]
+    assert "Notes moved to another pitch: the notes must be those of a soundfont" in reasons
+    assert "The tracker of f0: the tracker must be judged on notes of a soundfont" in reasons
+    assert "The phase: the codec must show sounds as spectrograms" in reasons
+    assert len(result.left_out) == 9 and [row[0] for row in result.tables[-1].rows] == list(result.left_out)
+    assert len(result.tables) == 4 and len(result.sentences) == 5
     with pytest.raises(InputError, match="must hold at least three notes, got 0"):
         evaluate_codec(harmonic_codec, notes, config=SMOKE.model_copy(update={"split": "none"}))
     with pytest.raises(InputError, match="must show sounds as spectrograms, got a harmonic representation"):
@@ -256,6 +233,6 @@ def test_what_cannot_be_judged_is_left_out_with_a_reason(notes: Notes, harmonic_
 
 
 def test_the_numbers_of_a_code_are_counted_once(harmonic_codec: Codec, small_codec: Codec, notes: Notes) -> None:
-    facts = codec_facts(harmonic_codec, notes)
-    assert (facts["latent_dim"], facts["n_latents"], facts["code_size"]) == (6, 13, 3 + 1 + 2 * 13)
-    assert codec_facts(small_codec, notes)["code_size"] == small_codec.encode(torch.zeros(SAMPLE_RATE))[0].numel()
+    facts = CodecFacts.of(harmonic_codec, notes)
+    assert (facts.latent_dim, facts.n_latents, facts.code_size) == (6, 13, 3 + 1 + 2 * 13)
+    assert CodecFacts.of(small_codec, notes).code_size == small_codec.encode(torch.zeros(SAMPLE_RATE))[0].numel()

@@ -181,6 +181,7 @@ def test_a_run_of_the_same_settings_gives_the_same_weights_in_one_go_and_in_two(
     assert_close(weights(tmp_path / "whole"), load_file(FIXTURES / "weights" / f"{name}.safetensors"))
     stop = StopAfterAnEpoch(tmp_path / "parts" / "metrics.jsonl")
     logging.getLogger("intertone").addHandler(stop)
+    logging.getLogger("intertone").setLevel(logging.INFO)
     assert run(*training(name, tmp_path, "parts"), capsys=capsys)[0] == 130
     assert run(*training(name, tmp_path, "parts"), capsys=capsys)[0] == 0
     for key, value in weights(tmp_path / "whole").items():

@@ -12,18 +12,8 @@ from intertone.metrics.descriptor import (
     descriptor_non_linearity,
     descriptor_path_efficiency,
 )
-from intertone.metrics.fusion import (
-    Comb,
-    Peaks,
-    beating,
-    comb_residual,
-    decay_db,
-    envelope_knee,
-    fit_comb,
-    fusion,
-    spectral_peaks,
-    two_pitch_presence,
-)
+from intertone.metrics.fusion import beating, comb_residual, decay_db, envelope_knee, fusion, two_pitch_presence
+from intertone.pitch.comb import Comb, Peaks, fit_comb, spectral_peaks
 
 RATE = 16000
 TIME = torch.arange(2 * RATE, dtype=torch.float64) / RATE

@@ -13,12 +13,14 @@ from intertone.bench.synthetic_pairs import synthetic_pair
 from intertone.errors import InputError
 from intertone.harmonic.morph.landmark import Landmarks, find_landmarks, mix_landmarks, positions
 from intertone.harmonic.onset import find_onset
-from intertone.harmonic.tuning import refine_tuning, stretched
+from intertone.harmonic.tuning import refine_tuning
 from intertone.harmonic.warp import Warped, interpolate_at, oversample, play_partials, turns_of
-from intertone.metrics.fusion import Comb, beating
+from intertone.metrics.fusion import beating
 from intertone.metrics.spectral import log_mel, log_mel_error
 from intertone.morphing import MorphConfig
 from intertone.phase import PhaseConfig
+from intertone.pitch.comb import Comb
+from intertone.pitch.stiffness import stretched
 from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
 
 RATE = 16000

@@ -21,7 +21,7 @@ ROOT = PACKAGE.parent.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("errors", "config", "files", "parallel"),
+    ("errors", "config", "files", "parallel", "level", "remark"),
     ("audio", "stft", "curve"),
     ("phase", "pitch", "loudness", "losses"),
     ("harmonic", "models", "latent", "metrics", "data", "plot", "page"),
@@ -171,6 +171,19 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
     assert violations(package) == []
 
 
+def test_a_measurement_is_at_most_six_modules_deep() -> None:
+    modules = modules_of(PACKAGE)
+    inside = {name: path for name, path in modules.items() if name.partition(".")[0] == "evaluate"}
+    graph = {
+        name: {other for other in imports_of(path, PACKAGE, modules) if other in inside}
+        for name, path in inside.items()
+    }
+    depth: dict[str, int] = {}
+    for name in TopologicalSorter(graph).static_order():
+        depth[name] = 1 + max((depth[other] for other in graph[name]), default=0)
+    assert max(depth.values()) <= 6, depth
+
+
 # the public names
 
 
@@ -273,6 +286,12 @@ def test_nothing_prints_outside_the_command_line() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert printing == []
+
+
+def test_what_is_done_is_told_by_remarks_alone() -> None:
+    """A line that is only logged would reach neither the command line nor a request that collects."""
+    logging = [str(path.relative_to(PACKAGE)) for path in FILES if "getLogger(" in path.read_text(encoding="utf-8")]
+    assert logging == ["cli/options.py", "remark.py"]
 
 
 def test_only_one_file_touches_sound_files() -> None:

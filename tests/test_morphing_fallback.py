@@ -15,6 +15,7 @@ from intertone.metrics.spectral import log_mel
 from intertone.models import ConditionedConfig
 from intertone.morphing import MixCurve, MorphConfig, analyse_sounds, morph, morph_sources, morph_steps, require_pitch
 from intertone.morphing.by_cells import ByCells
+from intertone.morphing.by_partials import ByPartials
 from intertone.morphing.method import warn_of_noise
 from intertone.representation import Analysis, HarmonicConfig
 
@@ -78,7 +79,7 @@ def test_what_is_done_is_said_in_one_line(
     (line,) = caplog.messages
     assert line.startswith("B has no one pitch (a measure of 0.")
     assert line.endswith("below 0.84), so all sounds are mixed as spectrograms, without the network")
-    assert isinstance(sources.representation, ByCells) and sources.unpitched in line
+    assert isinstance(sources.method, ByCells) and sources.unpitched in line
 
 
 def test_a_reconstruction_says_that_a_sound_has_no_pitch(
@@ -98,7 +99,7 @@ def test_notes_stay_with_the_codec_and_other_codecs_ask_nothing(codec: Codec, sm
 
 def test_every_sound_may_be_taken_for_one_with_a_pitch(codec: Codec) -> None:
     sources = analyse_sounds(codec, NOTE, DRUM, recognise=False)
-    assert sources.representation is codec.representation and sources.unpitched is None
+    assert isinstance(sources.method, ByPartials) and sources.unpitched is None
 
 
 def test_what_needs_a_pitch_is_refused(codec: Codec) -> None:
@@ -265,7 +266,7 @@ def test_there_and_back(sample_rate: int) -> None:
     assert 0.03 < representation.config.n_fft / sample_rate < 0.07
     sounds = torch.stack([noise(3001), 0.01 * noise(3001, 1)]).reshape(2, 1, 3001)
     features, context = representation.analyse(sounds)
-    assert features.shape == (2, representation.n_features, representation.n_frames(3001))
+    assert features.shape == (2, representation.config.n_bins, representation.n_frames(3001))
     assert float(features.amin()) >= 0 and features.amax((1, 2)).tolist() == [1, 1]
     for estimate, sound in zip(representation.synthesise(Analysis(features, context)), sounds, strict=True):
         assert difference_db(estimate, sound) < -100

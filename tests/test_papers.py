@@ -1,6 +1,8 @@
 import json
 import os
+import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +14,49 @@ from sklearn.linear_model import Ridge
 from typer.testing import CliRunner
 
 from intertone.cli.paper import app as paper_app
+from intertone.cli.paper import build
 from intertone.codec import Codec
+from intertone.config import override
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.experiments.figures import by_codec, by_image, in_tune, judge_notes, judge_pairs, rows_in_tune
+from intertone.experiments import experiment as experiments
+from intertone.experiments.experiment import (
+    EvaluationBudget,
+    Experiment,
+    Laboratory,
+    Point,
+    RunResult,
+    run_all,
+    run_one,
+)
+from intertone.experiments.figures import (
+    PairFigures,
+    TunedShare,
+    by_codec,
+    evaluate_notes,
+    evaluate_pairs,
+    rows_in_tune,
+)
 from intertone.experiments.probes import accuracy, best_constant, fit_probe
 from intertone.experiments.store import read_lines, read_result, remembered, write_result
-from intertone.experiments.write_up import TRIAL, fill, write_page
-from intertone.models import build_model
-from intertone.papers.thesis import experiment as experiments
-from intertone.papers.thesis.codes import Coded, _narrowest, encode_notes, map_codes, move_numbers, probe_codes
-from intertone.papers.thesis.experiment import Laboratory, one_instrument, run_all, run_one
+from intertone.experiments.write_up import TRIAL, fill, markdown, whole_page, write_page
+from intertone.metrics import in_tune
+from intertone.models import DenseBottleneckConfig, build_model
+from intertone.papers import PAPERS
+from intertone.papers.contract import Outcome, Paper, Request
+from intertone.papers.thesis.codes import Coded, Shares, encode_notes, map_codes, probe_codes
+from intertone.papers.thesis.moves import _narrowest, move_numbers, rows_of_code
 from intertone.papers.thesis.replay import TABLES, check_page, replay_thesis
-from intertone.papers.thesis.study import BUDGETS, CODE_SIZE, EXPERIMENTS, Experiment, sgd_probes, train_config
+from intertone.papers.thesis.study import (
+    BUDGETS,
+    CODE_SIZE,
+    EXPERIMENTS,
+    best_rate,
+    one_instrument,
+    run_thesis,
+    sgd_probes,
+    train_config,
+)
 from intertone.papers.thesis.tables import against_default, is_unfinished
 from intertone.representation import build_representation
 from intertone.train import Progress, TrainConfig
@@ -48,7 +80,7 @@ def test_every_experiment_changes_the_network_in_its_factor_alone(experiment: Ex
     model = build_model(config.model, n_features=representation.n_features)
     code = model.latent_dim * model.n_latents(representation.n_frames(64000))
     assert code == (int(experiment.name.removeprefix("code-")) if experiment.factor == "code size" else CODE_SIZE)
-    assert (config == default) == (experiment.one_instrument or experiment.name == "default")
+    assert (config == default) == (experiment.name in ("default", "one-instrument"))
     same = ("epochs", "notes_per_epoch", "batch_size", "choice", "precision", "plateau_patience", "weight_decay")
     assert all(getattr(config, name) == getattr(default, name) for name in same)
     features = torch.rand(1, representation.n_features, 40)
@@ -66,6 +98,28 @@ def test_a_full_budget_has_all_experiments_and_ends_before_a_plateau() -> None:
         "learning_rate=0.3",
         "learning_rate=3",
     ]
+
+
+def test_the_rate_of_sgd_is_that_of_the_best_probe(notes: Notes) -> None:
+    def result(rate: str, loss: float, stopped: str = "") -> RunResult:
+        config = train_config(EXPERIMENTS[0], TINY)
+        return RunResult(
+            config,
+            "",
+            stopped,
+            1.0,
+            factor="learning rate of SGD",
+            changes=(rate,),
+            curve=(Point(1, 9), Point(2, loss)),
+        )
+
+    results = {
+        "default": replace(result("seed=0", 0.0), factor="default"),
+        "low": result("learning_rate=0.1", 3.0),
+        "high": result("learning_rate=1", 2.0),
+        "wild": result("learning_rate=9", 1.0, "the loss must stay finite"),
+    }
+    assert best_rate(notes, results) == ("learning_rate=1",)
 
 
 # one instrument
@@ -88,46 +142,43 @@ def test_an_instrument_of_two_pitches_is_refused(notes: Notes) -> None:
         one_instrument(few)
 
 
-# judging
+# figures
 
 
 def test_a_perfect_copy_has_no_error_and_is_in_tune(notes: Notes) -> None:
     rows = notes.select(split="test")[:3]
-    found = judge_notes(lambda audio, phase: audio, notes, rows, rows_in_tune(notes, rows))
-    assert found["log_mel_kept"] == found["log_mel_estimated"] == found["above_floor"] == [0.0, 0.0, 0.0]
-    assert found["in_tune"] == [1.0, 1.0, 1.0]
+    found = evaluate_notes(lambda audio: {"kept": audio, "estimated": audio}, notes, rows, rows_in_tune(notes, rows))
+    assert found.log_mel_kept == found.log_mel_estimated == found.above_floor == (0.0, 0.0, 0.0)
+    assert found.in_tune == (1.0, 1.0, 1.0)
 
 
 def test_a_wrong_note_is_out_of_tune(notes: Notes) -> None:
     low, high = (notes.audio(notes.select(split="test", pitch=pitch))[0] for pitch in (48, 60))
-    assert in_tune(low, 16000, 48) and in_tune(high, 16000, 60)
-    assert not in_tune(low, 16000, 60) and not in_tune(low, 16000, 49)
+    assert in_tune(low, 48) and in_tune(high, 60)
+    assert not in_tune(low, 60) and not in_tune(low, 49)
     rows = notes.select(split="test", pitch=48)
-    found = judge_notes(lambda audio, phase: high[None], notes, rows, [True])
-    assert found["in_tune"] == [0.0]
-    assert judge_notes(lambda audio, phase: high[None], notes, rows, [False])["in_tune"] == [None]
+    found, unknown = (
+        evaluate_notes(lambda audio: {"kept": high[None], "estimated": high[None]}, notes, rows, [tuned])
+        for tuned in (True, False)
+    )
+    assert found.in_tune == (0.0,) and unknown.in_tune == (None,)
 
 
 def test_true_features_come_back_and_a_network_is_worse(notes: Notes) -> None:
     rows = notes.select(split="test")[:2]
     codec = untrained_codec()
-    true = judge_notes(by_image(codec, lambda features: features, seed=0), notes, rows, [False, False])
-    ours = judge_notes(by_codec(codec, seed=0), notes, rows, [False, False])
-    assert max(true["log_mel_kept"]) < 0.1 and max(true["log_mel_estimated"]) < 0.5
-    assert min(ours["log_mel_kept"]) > 5
+    true = evaluate_notes(by_codec(codec, seed=0, image=lambda features: features), notes, rows, [False, False])
+    ours = evaluate_notes(by_codec(codec, seed=0), notes, rows, [False, False])
+    assert max(true.log_mel_kept) < 0.1 and max(true.log_mel_estimated) < 0.5
+    assert min(ours.log_mel_kept) > 5
 
 
 def test_pairs_need_two_instruments(notes: Notes) -> None:
-    nothing = judge_pairs(untrained_codec(), notes, np.empty((0, 2), np.int64), seed=0)
-    assert nothing == {
-        "n": 0,
-        "n_measured": 0,
-        "codec": {"in_tune": None, "median_cents": None},
-        "log magnitude": {"in_tune": None, "median_cents": None},
-    }
+    nothing = evaluate_pairs(untrained_codec(), notes, np.empty((0, 2), np.int64), seed=0)
+    assert nothing == PairFigures(0, 0, TunedShare(None, None), TunedShare(None, None))
     rows = [notes.select(instrument=f"instrument-{number}", pitch=60)[0] for number in (0, 1)]
-    found = judge_pairs(untrained_codec(), notes, np.array([rows]), seed=0)
-    assert found["n_measured"] == 1 and found["log magnitude"]["in_tune"] == 1.0
+    found = evaluate_pairs(untrained_codec(), notes, np.array([rows]), seed=0)
+    assert found.n_measured == 1 and found.interpolated.in_tune == 1.0
 
 
 # probes
@@ -186,14 +237,14 @@ def test_probes_hold_out_pitches_and_instruments(notes: Notes) -> None:
         pitch, family = notes.pitch[rows] / 1.0, np.array([numbers[name] for name in notes.family[rows]])
         return Coded(rows, {"both": np.eye(24)[(pitch - 48).astype(int)] + family[:, None] ** [[0.0] * 23 + [2.0]]})
 
-    found = {line["task"]: line for line in probe_codes(notes, view(known), view(foreign))}
+    found = {line.task: line for line in probe_codes(notes, view(known), view(foreign))}
     assert set(found) == {"pitch", "family"}  # there is one velocity only
-    assert found["pitch"]["known"] is None
-    assert found["pitch"]["foreign"] == {"n": 8, "constant": 0.125, "shares": {"both": 1.0}}
+    assert found["pitch"].known is None
+    assert found["pitch"].foreign == Shares(8, 0.125, {"both": 1.0})
     # of eight pitches two are held out: the third and the eighth
-    assert (found["family"]["fitted"], found["family"]["known"]["n"]) == (18, 6)
-    assert found["family"]["classes"] == 3
-    assert found["family"]["foreign"]["n"] == 8
+    assert (found["family"].fitted, found["family"].known.n) == (18, 6)
+    assert found["family"].classes == 3
+    assert found["family"].foreign.n == 8
 
 
 # codes
@@ -208,10 +259,10 @@ def test_a_map_finds_the_axis_that_was_put_in(notes: Notes) -> None:
         return Coded(rows, {"code": directions + 0.1 * generator.normal(size=(len(rows), 3))})
 
     found = map_codes(notes, view(known), view(foreign), "code")
-    assert found["share"][0] > 0.99
-    assert found["pitch"][0] == pytest.approx(1, abs=1e-3)
-    assert found["velocity"] == [None, None]
-    assert len(found["points"]) == 8 and found["points"][0][2:] == ["synthetic", 48]
+    assert found.share[0] > 0.99
+    assert found.pitch[0] == pytest.approx(1, abs=1e-3)
+    assert found.velocity == (None, None)
+    assert len(found.points) == 8 and found.points[0][2:] == ("synthetic", 48)
 
 
 def test_a_moved_number_changes_its_own_band_most(notes: Notes) -> None:
@@ -221,12 +272,12 @@ def test_a_moved_number_changes_its_own_band_most(notes: Notes) -> None:
     assert coded.views["code"].shape == (24, codec.model.latent_dim)
     assert coded.views["mean spectrum, no network"].shape == (24, 512)
     moves = move_numbers(codec, notes, coded.views["code"], rows[:4])
-    assert len({move["channel"] for move in moves}) == len(moves) == 3
+    assert len({move.channel for move in moves}) == len(moves) == 3
     for move in moves:
         n_rows = codec.model.rows
-        first = move["number"] % n_rows * 32  # the small network has 32 bins to a number, of 15.625 Hz
-        assert move["hz"] == [first * 15.625, (first + 32) * 15.625]
-        squares = np.square(move["up"]) + np.square(move["down"])
+        first = move.number % n_rows * 32  # the small network has 32 bins to a number, of 15.625 Hz
+        assert move.hz == (first * 15.625, (first + 32) * 15.625)
+        squares = np.square(move.up) + np.square(move.down)
         reach = slice(max(0, first - 96), first + 128)  # five cells of 5 by 5 kernels
         assert squares[reach].sum() > 0.99 * squares.sum() > 0
     assert codec.config.model == SMALL_MODEL
@@ -239,6 +290,15 @@ def test_the_narrowest_band() -> None:
     assert _narrowest(np.zeros(4), 0.9) == 0
 
 
+def test_numbers_are_moved_only_in_a_code_with_rows() -> None:
+    codec = untrained_codec()
+    assert rows_of_code(codec.model, torch.rand(1, 512, 16)) == (codec.model.rows, 32)
+    bottleneck = DenseBottleneckConfig(size=8, n_frames=16)
+    model = build_model(SMALL_MODEL.model_copy(update={"bottleneck": bottleneck}), n_features=512)
+    with pytest.raises(InputError, match="a code that keeps the axes, got that of a model with layers 3, channels"):
+        rows_of_code(model, torch.rand(1, 512, 16))
+
+
 # tables and page
 
 
@@ -248,10 +308,10 @@ def test_a_difference_within_the_spread_is_none() -> None:
 
 
 def test_a_curve_is_unfinished_where_it_still_falls() -> None:
-    assert is_unfinished([{"loss": loss} for loss in (8, 4, 2, 1)])
-    assert not is_unfinished([{"loss": loss} for loss in (8, 4, 2, 1.99)])
-    assert is_unfinished([{"loss": loss} for loss in (9, 9, 9, 9, 5, 3, 4, 3)])  # a mean of 3.5 after one of 4
-    assert not is_unfinished([{"loss": 1}])
+    assert is_unfinished([Point(1, loss) for loss in (8, 4, 2, 1)])
+    assert not is_unfinished([Point(1, loss) for loss in (8, 4, 2, 1.99)])
+    assert is_unfinished([Point(1, loss) for loss in (9, 9, 9, 9, 5, 3, 4, 3)])  # a mean of 3.5 after one of 4
+    assert not is_unfinished([Point(1, 1)])
 
 
 def test_a_page_keeps_its_words_and_refuses_unknown_marks(tmp_path: Path) -> None:
@@ -286,49 +346,50 @@ TINY = BUDGETS["smoke"].model_copy(update={"names": ("default", "one-instrument"
 
 def test_what_is_done_is_not_done_again(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     laboratory = Laboratory(notes, tmp_path, TINY)
-    first = run_all(laboratory)
+    first = run_thesis(laboratory)
     assert list(first) == ["default", "one-instrument"]
-    assert first["one-instrument"]["changes"] == ['choice.instruments=["instrument-0"]']
-    assert [point["step"] for key in ("training", "curve") for point in first["default"][key]] == [1, 2, 1, 2]
+    assert first["one-instrument"].changes == ('choice.instruments=["instrument-0"]',)
+    default = first["default"]
+    assert [point.step for points in (default.training, default.curve) for point in points] == [1, 2, 1, 2]
 
     def never(*_: object, **__: object) -> None:
-        raise AssertionError("trained or judged again")
+        raise AssertionError("trained or evaluated again")
 
     monkeypatch.setattr(experiments, "train_codec", never)
-    monkeypatch.setattr(experiments, "judge_notes", never)
-    assert run_all(Laboratory(notes, tmp_path, TINY)) == first
-    # other notes to judge: judged again, not trained again
-    with pytest.raises(AssertionError, match="judged again"):
-        run_all(Laboratory(notes, tmp_path, TINY.model_copy(update={"seed": 1})))
+    monkeypatch.setattr(experiments, "evaluate_notes", never)
+    assert run_thesis(Laboratory(notes, tmp_path, TINY)) == first
+    # other notes to evaluate: evaluated again, not trained again
+    with pytest.raises(AssertionError, match="evaluated again"):
+        run_thesis(Laboratory(notes, tmp_path, TINY.model_copy(update={"seed": 1})))
 
 
 def test_an_interrupted_run_goes_on_to_the_same_result(notes: Notes, tmp_path: Path) -> None:
     one = TINY.model_copy(update={"names": ("default",)})
-    whole = run_all(Laboratory(notes, tmp_path / "whole", one))["default"]
+    whole = run_thesis(Laboratory(notes, tmp_path / "whole", one))["default"]
 
     def interrupt(_title: str, progress: Progress, _steps: int) -> None:
         if progress.step == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(KeyboardInterrupt):
-        run_all(Laboratory(notes, tmp_path / "parts", one, on_step=interrupt))
-    parts = run_all(Laboratory(notes, tmp_path / "parts", one))["default"]
-    assert {**parts, "seconds": 0} == {**whole, "seconds": 0}
+        run_thesis(Laboratory(notes, tmp_path / "parts", one, on_step=interrupt))
+    parts = run_thesis(Laboratory(notes, tmp_path / "parts", one))["default"]
+    assert replace(parts, seconds=0) == replace(whole, seconds=0)
 
 
 def test_other_settings_in_the_same_folder_are_refused(notes: Notes, tmp_path: Path) -> None:
     one = TINY.model_copy(update={"names": ("default",)})
-    run_all(Laboratory(notes, tmp_path, one))
+    run_thesis(Laboratory(notes, tmp_path, one))
     with pytest.raises(InputError, match="the settings that it began with"):
-        run_all(Laboratory(notes, tmp_path, one.model_copy(update={"epochs": 1})))
+        run_thesis(Laboratory(notes, tmp_path, one.model_copy(update={"epochs": 1})))
 
 
 def test_a_run_that_diverges_is_reported(notes: Notes, tmp_path: Path) -> None:
     wild = Experiment("wild", "optimiser", "wild", ("optimiser=sgd", "learning_rate=1e30"))
-    result = run_one(Laboratory(notes, tmp_path, TINY), wild)
-    assert "must stay finite" in result["stopped"]
-    assert experiments.final_loss(result) == float("inf")
-    assert "figures" not in result
+    result = run_one(Laboratory(notes, tmp_path, TINY), wild, lambda experiment: train_config(experiment, TINY))
+    assert "must stay finite" in result.stopped
+    assert result.final_loss == float("inf")
+    assert (result.figures, result.seconds) == (None, None)
 
 
 def test_the_command_does_everything_and_fills_the_page(notes: Notes, tmp_path: Path) -> None:
@@ -353,7 +414,7 @@ def test_the_command_does_everything_and_fills_the_page(notes: Notes, tmp_path: 
     assert (out / "sounds" / "note-the-note.wav").is_file()
     # the same again gives the same tables, from the results alone
     laboratory = Laboratory(notes, out, BUDGETS["smoke"])
-    assert replay_thesis(laboratory, command="again") == tables
+    assert replay_thesis(laboratory, command="again").tables == tables
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine.txt").write_text("mine")
@@ -380,20 +441,24 @@ def test_a_trial_does_not_replace_results(notes: Notes, tmp_path: Path, only: li
     with pytest.raises(InputError, match="smoke must hold no results yet, got some in the table " + name):
         CliRunner().invoke(paper_app, words, catch_exceptions=False)
     assert not out.exists()
-    check_page(page)
+    check_page(Request(out, "cpu", page=page))
 
 
 @pytest.mark.parametrize("content", [b'{"key": ', b"[1, 2]", b"\xff\xfe{", b"[" * 100_000])
 def test_a_damaged_result_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "sum.json"
     path.write_bytes(content)
-    for read in (read_result, lambda path: remembered(path, {}, dict), lambda path: write_result(path, {"a": 1})):
+    for read in (
+        lambda path: read_result(path, dict[str, int]),
+        lambda path: remembered(path, {}, dict[str, int], dict),
+        lambda path: write_result(path, {"a": 1}, dict[str, int]),
+    ):
         with pytest.raises(InputError, match=r"a result must be whole, got a damaged one in .*sum\.json; without it"):
             read(path)
     assert path.read_bytes() == content
     path.write_text('{"step": 1}\n{"step": 2}\n')
-    assert read_lines(path) == [{"step": 1}, {"step": 2}]
-    assert read_result(tmp_path / "none.json") == {}
+    assert read_lines(path, dict[str, int]) == [{"step": 1}, {"step": 2}]
+    assert read_result(tmp_path / "none.json", dict[str, int]) is None
 
 
 def test_the_budget_is_asked_for() -> None:
@@ -402,6 +467,100 @@ def test_the_budget_is_asked_for() -> None:
 
 def test_a_codec_of_the_page_is_a_folder(notes: Notes, tmp_path: Path) -> None:
     one = TINY.model_copy(update={"names": ("default",)})
-    run_all(Laboratory(notes, tmp_path, one))
+    run_thesis(Laboratory(notes, tmp_path, one))
     codec = Codec.load(tmp_path / "runs" / "default" / "best")
     assert codec.config.model.channels == (4, 8, 16, 32)  # an eighth of the default's
+
+
+# any paper
+
+PLAN = (
+    Experiment("small", "default", "small"),
+    Experiment(
+        "seeded",
+        "seed",
+        "seeded by the steps of the first",
+        ("batch_size=2",),
+        complete=lambda _, results: (f"seed={results['small'].curve[-1].step}",),
+    ),
+)
+
+
+def configure(experiment: Experiment) -> TrainConfig:
+    content = {"model": SMALL_MODEL.model_dump(mode="json"), "epochs": 1, "notes_per_epoch": 4, "batch_size": 4}
+    content |= {"choice": {"valid_notes": 1}, "precision": "float32"}
+    return TrainConfig.parse(override(content, experiment.changes))
+
+
+def second_paper() -> Paper:
+    def replay(notes: Notes, request: Request) -> Outcome:
+        laboratory = Laboratory(notes, request.out, EvaluationBudget(n_notes=1, n_pairs=0), on_step=request.on_step)
+        results = run_all(laboratory, PLAN, configure)
+        tables = {"seeds": markdown(("run", "seed"), [(one.title, str(one.settings.seed)) for one in results.values()])}
+        file = request.out / "tables.md"
+        file.write_text(whole_page("The second paper", tables, command=request.command))
+        return Outcome(tables, file)
+
+    budgets = {"smoke": "seconds", "full": "a day"}
+    return Paper("second", "Do it.", budgets, {}, ("runs", "results", "tables.md"), lambda _: None, replay)
+
+
+def test_a_second_paper_needs_nothing_of_the_first(notes: Notes, tmp_path: Path) -> None:
+    app, out = build([*PAPERS, second_paper()]), tmp_path / "out"
+    words = ["second", "--data", str(notes.folder), "-o", str(out), "--budget"]
+    done = CliRunner().invoke(app, [*words, "full", "--json"], catch_exceptions=False)
+    tables = json.loads(done.stdout)["tables"]
+    assert tables == {"seeds": "| run | seed |\n| --- | --- |\n| small | 0 |\n| seeded by the steps of the first | 1 |"}
+    assert (out / "tables.md").read_text().startswith("# The second paper\n")
+    results = {name: read_result(out / "results" / f"{name}.json", RunResult) for name in ("small", "seeded")}
+    small, seeded = results["small"], results["seeded"]
+    assert small is not None and seeded is not None
+    assert seeded.changes == ("batch_size=2", "seed=1")
+    assert ([point.step for point in small.curve], [point.step for point in seeded.curve]) == ([1], [2])
+    assert small.figures is not None and len(small.figures.log_mel_kept) == 1
+    assert small.morphs == PairFigures(0, 0, TunedShare(None, None), TunedShare(None, None))
+    assert CliRunner().invoke(app, [*words, "cpu"]).exit_code == 2  # a budget of the other paper
+    assert CliRunner().invoke(app, [*words, "full", "--only", "representations"]).exit_code == 2
+    again = CliRunner().invoke(app, [*words, "full", "--json"], catch_exceptions=False)
+    assert json.loads(again.stdout)["tables"] == tables
+
+
+def test_what_is_for_any_paper_does_not_name_one() -> None:
+    for path in (ROOT / "src" / "intertone" / "experiments").glob("*.py"):
+        assert not re.search(r"\bthesis|papers|chapter", path.read_text(encoding="utf-8"), re.IGNORECASE), path.name
+
+
+def test_the_words_of_a_paper_are_those_of_its_study() -> None:
+    (paper,) = PAPERS
+    assert (paper.name, tuple(paper.budgets), tuple(paper.parts)) == ("thesis", tuple(BUDGETS), ("representations",))
+
+
+def test_results_of_an_older_version_are_read(notes: Notes, tmp_path: Path) -> None:
+    settings = train_config(EXPERIMENTS[0], TINY)
+    figures = {"log_mel_kept": [1.5], "log_mel_estimated": [2], "loud_cells": [-1.0], "above_floor": [3.0]}
+    share = {"in_tune": None, "median_cents": None}
+    written = {
+        "settings": settings.model_dump(mode="json"),
+        "stopped": "",
+        "seconds": 7.5,
+        "weights": 10,
+        "code": 128,
+        "notes": notes.digest(),
+        "judging": {"n_notes": 1, "n_pairs": 2, "seed": 0},
+        "training": [{"step": 1, "loss": 0.5}],
+        "curve": [{"step": 1, "loss": 0.25}],
+        "name": "default",
+        "factor": "default",
+        "title": "default",
+        "changes": [],
+        "figures": {**figures, "in_tune": [None]},
+        "morphs": {"n": 2, "n_measured": 0, "codec": share, "log magnitude": share},
+    }
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "default.json").write_text(json.dumps(written))
+    found = run_one(Laboratory(notes, tmp_path, TINY), EXPERIMENTS[0], lambda _: settings)
+    assert not (tmp_path / "runs").exists()  # nothing is trained again
+    assert (found.final_loss, found.seconds, found.code) == (0.25, 7.5, 128)
+    assert found.figures is not None and found.figures.log_mel_estimated == (2.0,)
+    assert found.morphs == PairFigures(2, 0, TunedShare(None, None), TunedShare(None, None))
+    assert read_result(tmp_path / "results" / "default.json", RunResult) == found

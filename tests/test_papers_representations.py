@@ -1,6 +1,7 @@
 import json
+import os
+import signal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,24 +11,26 @@ from typer.testing import CliRunner
 from intertone.cli.paper import app as paper_app
 from intertone.data.notes import Notes
 from intertone.errors import InputError
+from intertone.experiments.experiment import Laboratory, LogLine
 from intertone.experiments.figures import rows_in_tune
+from intertone.experiments.store import read_lines, read_result
 from intertone.experiments.write_up import fill
-from intertone.models import build_model
 from intertone.papers.thesis import representations
-from intertone.papers.thesis.experiment import Laboratory
 from intertone.papers.thesis.replay import replay_representations
 from intertone.papers.thesis.representation_page import heard_rows, representation_tables
 from intertone.papers.thesis.representations import (
     VIEWS,
+    Compared,
     View,
     compare_representations,
-    given_back,
-    judge_view,
-    prepare,
-    train_on_images,
+    evaluate_view,
+    reconstruct,
+    train_view,
     view_codec,
+    view_config,
 )
 from intertone.papers.thesis.study import BUDGETS, CODE_SIZE, Comparison
+from intertone.train import Progress
 
 SMOKE = BUDGETS["smoke"]
 
@@ -50,67 +53,67 @@ def test_every_view_has_the_same_network_and_code(view: View) -> None:
     assert codec.config.model.channels == (32, 64, 128, 256)
 
 
-def test_features_are_kept_in_sixteen_bits(notes: Notes) -> None:
+def test_every_view_is_trained_alike() -> None:
+    first, *others = (view_config(view, SMOKE.comparison) for view in VIEWS)
+    assert (first.schedule, first.min_learning_rate, first.epochs, first.batch_size) == ("cosine", 0.0, 2, 2)
+    for other in others:
+        same = {
+            "representation": first.representation,
+            "model": other.model.model_copy(update={"strides": first.model.strides}),
+        }
+        assert other.model_copy(update=same) == first
     codec = view_codec(VIEWS[2], SMOKE.comparison)
-    rows = notes.select(split="test")[[3, 0]]
-    images = prepare(codec, notes, rows)
-    assert (images.shape, images.dtype) == ((2, 128, 64), torch.float16)
-    true = codec.representation.analyse(notes.audio(rows[1:]))[0]
-    assert torch.equal(images[1], true[0].half())
+    assert (codec.config.representation, codec.config.model) == (others[1].representation, others[1].model)
 
 
-def test_training_learns_the_same_again(notes: Notes, tmp_path: Path) -> None:
+def test_a_view_learns_and_goes_on_where_it_was_stopped(notes: Notes, tmp_path: Path) -> None:
     comparison = Comparison(train_notes=8, passes=6, batch_size=4, valid_notes=2, channel_divisor=8)
+    budget = SMOKE.model_copy(update={"comparison": comparison})
     seen: list[tuple[str, int, int]] = []
-    laboratory = Laboratory(
-        notes,
-        tmp_path,
-        SMOKE.model_copy(update={"comparison": comparison}),
-        on_step=lambda title, progress, steps: seen.append((title, progress.step, steps)),
-    )
-    images = torch.rand(8, 1, 64).repeat(1, 32, 1).half()
-    config = view_codec(VIEWS[2], comparison).config.model
-    curves = []
-    for _ in range(2):
-        model = build_model(config, n_features=32)
-        curves.append(train_on_images(model, images, images[:2], laboratory=laboratory, title="rows"))
-        assert not model.training
-    assert curves[0] == curves[1]
-    assert curves[0]["training"][-1] < 0.9 * curves[0]["training"][0]
-    assert len(curves[0]["valid"]) == 6
-    assert seen[:12] == [("rows", step, 2) for step in range(1, 13)]
-    with pytest.raises(InputError, match="4 notes to train with and one to validate, got 3 and 2"):
-        train_on_images(model, images[:3], images[:2], laboratory=laboratory, title="rows")
+
+    def stop(title: str, progress: Progress, steps: int) -> None:
+        seen.append((title, progress.step, steps))
+        if progress.step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    (view,) = views("spectrogram")
+    with pytest.raises(KeyboardInterrupt):
+        train_view(Laboratory(notes, tmp_path, budget, on_step=stop), view)
+    assert seen == [("dB spectrogram", step, 2) for step in range(1, 6)]
+    progress, n_notes = train_view(Laboratory(notes, tmp_path, budget, on_step=stop), view)
+    assert (progress.step, n_notes, len(seen)) == (12, 8, 12)
+    lines = read_lines(tmp_path / "runs" / "training-spectrogram" / "metrics.jsonl", LogLine)
+    losses = [line.loss for line in lines if line.split == "train"]
+    assert len(losses) == 6
+    assert losses[-1] < 0.9 * losses[0]
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_alone_is_the_way_back_of_the_representation(view: View, notes: Notes) -> None:
     codec = view_codec(view, SMOKE.comparison)
     rows = notes.select(split="test")[[1, 4]]
-    found: dict[str, Any] = judge_view(codec, notes, rows, rows_in_tune(notes, rows), seed=0)
+    found = evaluate_view(codec, notes, rows, rows_in_tune(notes, rows), seed=0)
     # the representation alone keeps a note; a network that has learnt nothing does not
-    assert max(found["alone"]["log_mel"]) < 3 < 10 < min(found["network"]["log_mel"])
-    assert max(abs(error) for error in found["alone"]["loud_cells"]) < 1
-    assert found["alone"]["in_tune"] == [1.0, 1.0]
-    assert judge_view(codec, notes, rows[:1], [False], seed=0)["alone"]["in_tune"] == [None]
-    sounds = given_back(codec, notes.audio(rows), seed=0)
-    assert {way: sound.shape for way, sound in sounds.items()} == {
-        "network": (2, notes.samples),
-        "alone": (2, notes.samples),
-    }
+    assert max(found["alone"].log_mel) < 3 < 10 < min(found["network"].log_mel)
+    assert max(abs(error) for error in found["alone"].loud_cells) < 1
+    assert found["alone"].in_tune == (1.0, 1.0)
+    assert evaluate_view(codec, notes, rows[:1], [False], seed=0)["alone"].in_tune == (None,)
+    assert reconstruct(codec, notes.audio(rows), seed=0).shape == (2, notes.samples)
 
 
 def test_what_is_done_is_not_done_again(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(representations, "VIEWS", views("spectrogram"))
     laboratory = Laboratory(notes, tmp_path, SMOKE)
     first = compare_representations(laboratory)["spectrogram"]
-    assert (first["rows"], first["frames"], first["notes"], first["steps"]) == (512, 64, 4, 4)
-    assert [len(first[curve]) for curve in ("training", "valid")] == [2, 2]
+    assert (first.rows, first.frames, first.notes, first.steps) == (512, 64, 4, 4)
+    assert [len(curve) for curve in (first.training, first.valid)] == [2, 2]
+    runs = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert runs == ["representation-spectrogram", "training-spectrogram"]  # prepared features are gone
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("done again")
 
-    monkeypatch.setattr(representations, "train_on_images", never)
+    monkeypatch.setattr(representations, "train_codec", never)
     assert compare_representations(Laboratory(notes, tmp_path, SMOKE))["spectrogram"] == first
     other = SMOKE.model_copy(update={"comparison": SMOKE.comparison.model_copy(update={"seed": 1})})
     with pytest.raises(AssertionError, match="done again"):
@@ -124,11 +127,15 @@ def test_notes_of_another_rate_are_refused(notes: Notes, tmp_path: Path) -> None
         compare_representations(Laboratory(other, tmp_path, SMOKE))
 
 
-def test_a_table_shows_median_and_mean() -> None:
+def test_a_table_shows_median_and_mean(tmp_path: Path) -> None:
     figures = {"log_mel": [1.0, 2.0, 6.0], "loud_cells": [-1.0, -2.0, -3.0], "in_tune": [1.0, None, 0.0]}
     result = {"title": "a", "rows": 512, "frames": 251, "strides": [[2, 4]], "weights": 2_160_000, "code": 2048}
     result |= {"notes": 1500, "steps": 465, "training": [9.0], "valid": [10.0], "network": figures, "alone": figures}
-    tables = representation_tables({"a": {**result, "analysis_seconds": 0.07, "training_seconds": 300.2}})
+    result |= {"analysis_seconds": 0.07, "training_seconds": 300.2}
+    (tmp_path / "a.json").write_text(json.dumps(result))  # as an older version wrote it
+    known = read_result(tmp_path / "a.json", Compared)
+    assert known is not None and known.strides == ((2, 4),)
+    tables = representation_tables({"a": known})
     rows = [table.splitlines()[2] for table in tables.values()]
     assert rows == [
         "| a | network | 2.00 | 3.00 | −2.00 | 50 % |",
@@ -168,6 +175,6 @@ def test_the_command_does_this_part_alone(notes: Notes, tmp_path: Path) -> None:
     assert len(list((out / "sounds").iterdir())) == 2 * 4  # two notes, three views and the note itself
     assert (out / "representations.html").read_text(encoding="utf-8").count("<audio") == 8
     laboratory = Laboratory(notes, out, SMOKE)
-    assert replay_representations(laboratory, command="again") == tables
+    assert replay_representations(laboratory, command="again").tables == tables
     pitches = notes.pitch[heard_rows(laboratory)]
     assert np.array_equal(pitches, np.sort(pitches))

@@ -1,12 +1,19 @@
-"""Several things at a time: in their order, each in one thread, with the caller's modes, whatever happens."""
+"""Several things at a time: in threads, in their order, with the caller's modes; in processes that end in time."""
 
+import multiprocessing
+import os
+import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 
-from intertone.parallel import side_by_side
+from intertone.errors import InputError
+from intertone.parallel import in_processes, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +72,41 @@ def test_an_error_comes_through_and_leaves_everything_as_it_was() -> None:
         list(side_by_side(work, [1, 0, 1]))
     assert torch.get_num_threads() == 2
     assert list(side_by_side(work, [1])) == [1]
+
+
+@contextmanager
+def _base(folder: Path, base: int) -> Iterator[int]:
+    (folder / f"{os.getpid()}").touch()
+    yield base
+
+
+def _work(base: int, item: int) -> tuple[int, int, int, bool]:
+    return base + item, os.getpid(), torch.get_num_threads(), signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def _end(_: None, item: int) -> None:
+    if item:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_processes_open_once_and_each_thing_comes_with_its_result(tmp_path: Path) -> None:
+    start = partial(_base, tmp_path, 100)
+    found = dict(in_processes(_work, list(range(7)), workers=2, start=start, name="adding", threads=1))
+    assert {item: result[0] for item, result in found.items()} == {item: 100 + item for item in range(7)}
+    used = {result[1] for result in found.values()}
+    opened = {int(path.name) for path in tmp_path.iterdir()}
+    assert used <= opened and len(opened) == 2 and os.getpid() not in opened
+    assert {result[2:] for result in found.values()} == {(1, True)}
+    alone = list(in_processes(_work, [3, 1], workers=1, start=start, name="adding", threads=1))
+    assert alone == [(3, (103, os.getpid(), 2, False)), (1, (101, os.getpid(), 2, False))]
+
+
+def test_processes_end_with_their_iterator_and_a_killed_one_is_told() -> None:
+    results = in_processes(pow, list(range(20)), workers=2, start=partial(nullcontext, 2), name="computing")
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    for child in multiprocessing.active_children():
+        child.join(timeout=20)
+    assert not multiprocessing.active_children()
+    with pytest.raises(InputError, match="every failing process must live to its end"):
+        list(in_processes(_end, [0, 1], workers=2, start=partial(nullcontext, None), name="failing"))

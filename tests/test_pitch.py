@@ -8,7 +8,17 @@ from conftest import SAMPLE_RATE, tone
 
 from intertone.audio import resample
 from intertone.loudness import integrated_loudness, k_weighting
-from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.comb import comb_partials, fit_comb, spectral_peaks
+from intertone.pitch.heterodyne import refine_pitch
+from intertone.pitch.note import hz_to_cents, hz_to_pitch, key_name, note_name, parse_note, pitch_to_hz
+from intertone.pitch.stiffness import (
+    STIFFEST,
+    at_frames,
+    common_error,
+    fit_inharmonicity,
+    partial_orders,
+    stretched,
+)
 from intertone.pitch.yin import note_pitch, track_pitch
 
 KEYS = range(21, 109)
@@ -16,6 +26,22 @@ KEYS = range(21, 109)
 
 def cents_off(audio: torch.Tensor, pitch: float, **options: float) -> float:
     return float(hz_to_cents(note_pitch(audio, SAMPLE_RATE, **options), pitch_to_hz(pitch)))
+
+
+def test_frequencies_and_midi_numbers_are_inverse_in_every_type() -> None:
+    numbers = np.arange(0, 128, 0.25)
+    hertz = 440 * 2 ** ((numbers - 69) / 12)
+    assert np.allclose(hz_to_pitch(hertz), numbers, atol=1e-12)
+    assert np.allclose(hz_to_pitch(torch.from_numpy(hertz)).numpy(), numbers, atol=1e-12)
+    assert all(abs(hz_to_pitch(pitch_to_hz(pitch)) - pitch) < 1e-12 for pitch in numbers.tolist())
+    assert hz_to_pitch(440.0) == 69.0 and type(hz_to_pitch(440.0)) is float
+    assert hz_to_pitch(torch.tensor([torch.nan])).isnan().all()
+
+
+def test_names_of_notes_come_back_as_their_numbers() -> None:
+    for pitch in range(128):
+        assert parse_note(key_name(pitch)) == pitch and note_name(pitch) == key_name(pitch).replace("♯", "s")
+    assert (parse_note("cb4"), parse_note("B#3"), parse_note("C10"), parse_note("Cs4")) == (59, 60, None, None)
 
 
 @pytest.mark.parametrize(("tilt", "decay"), [(0.3, 0.5), (1, 1.5), (2, 6)])
@@ -125,3 +151,27 @@ def test_loudness_of_a_tone_and_of_a_quieter_one(rate: int) -> None:
     # two seconds in eight: the gate leaves the blocks of silence out
     assert integrated_loudness(torch.cat([audio, torch.zeros(6 * rate)]), rate) == pytest.approx(-3.3, abs=0.3)
     assert integrated_loudness(1e-5 * audio, rate) == -math.inf
+
+
+@pytest.mark.parametrize("inharmonicity", [0.0, 1e-4, 3e-3])
+def test_partials_of_a_stiff_string_tell_f0_and_inharmonicity(inharmonicity: float) -> None:
+    time = torch.arange(SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
+    turns = 220 * stretched(16, inharmonicity)[:, None] * time
+    sound = ((2 * torch.pi * turns).sin() / partial_orders(16)[:, None]).sum(0).float()
+    track, found = refine_pitch(sound, 223.0, SAMPLE_RATE)
+    assert track.shape == (201,) and bool(((track[10:-10] - 220).abs() < 0.05).all())
+    assert abs(found - inharmonicity) < 1e-5 + 0.01 * inharmonicity
+    # the spectrum of a whole note tells the same
+    if inharmonicity < 4e-4:
+        comb = fit_comb(spectral_peaks(torch.cat([sound, sound]), SAMPLE_RATE), 215, 225)
+        assert abs(comb.f0 - 220) < 0.1 and abs(comb.inharmonicity - inharmonicity) < 2e-5
+        assert comb_partials(comb, 700)[:3].round().tolist() == [220.0, 440.0, 660.0]
+
+
+def test_partials_agree_by_their_weights_and_silence_says_nothing() -> None:
+    kernel = torch.tensor([[[0.5, 1.0, 0.5]]], dtype=torch.float64)
+    error = torch.tensor([[0.01] * 5, [0.03] * 5], dtype=torch.float64)
+    weight = torch.tensor([[3.0, 3, 3, 0, 0], [1.0, 1, 1, 0, 0]], dtype=torch.float64)
+    found = common_error(error, weight, kernel)
+    assert found[:3].numpy() == pytest.approx(0.015, rel=2e-4) and found[4] == 0
+    assert at_frames(found).shape == (6,) and fit_inharmonicity(9 * stretched(4, 0.5), torch.ones(4)) == STIFFEST

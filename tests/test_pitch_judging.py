@@ -9,7 +9,8 @@ from intertone.bench.synthetic_pairs import PAIRS, synthetic_pair
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.errors import InputError
-from intertone.evaluate.tracking import EXCLUDED_PROGRAMS, judge_sounds, judge_tracker, lowest_partial
+from intertone.evaluate.draw import EXCLUDED_PROGRAMS
+from intertone.evaluate.studies.f0_tracker import judge_sounds, judge_tracker, lowest_partial
 from intertone.pitch.note import pitch_to_hz
 
 

@@ -49,7 +49,7 @@ def test_a_sound_that_begins_at_once_does_so_on_every_key():
 
 def test_between_two_attacks_lies_their_geometric_mean():
     sources = analyse_sounds(Codec.load("harmonic"), saw(110.0, 0.002), saw(110.0, 0.016))
-    first, second = (context.tracks[0].rise[7] for _, context in sources.images)
+    first, second = (context.tracks[0].rise[7] for _, context in sources.analyses)
     aligned = sources.method.align(sources.analyses, torch.tensor([0.5, 0.5]))
     between = aligned[0][1].tracks[0].rise
     assert torch.equal(between, aligned[1][1].tracks[0].rise)

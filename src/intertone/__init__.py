@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from intertone.errors import InputError
     from intertone.morphing import morph, morph_steps
     from intertone.phase import PhaseConfig
+    from intertone.remark import Remark, collect_remarks
 
 __all__ = [
     "Codec",
     "CodecConfig",
     "InputError",
     "PhaseConfig",
+    "Remark",
+    "collect_remarks",
     "load_audio",
     "morph",
     "morph_steps",
@@ -29,6 +32,8 @@ _HOMES = {
     "CodecConfig": "codec",
     "InputError": "errors",
     "PhaseConfig": "phase",
+    "Remark": "remark",
+    "collect_remarks": "remark",
     "load_audio": "audio",
     "morph": "morphing",
     "morph_steps": "morphing",

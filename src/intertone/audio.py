@@ -1,9 +1,7 @@
 """Sound files to tensors and back, within limits; the only file that touches sound files."""
 
 import io
-import logging
 import re
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,8 @@ import torch
 from torch import Tensor
 
 from intertone.errors import InputError
-from intertone.files import check_output, replacing
+from intertone.files import check_output, fix_ogg_serial_number, replacing
+from intertone.remark import RemarkLogger
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 384_000
 MAX_CHANNELS = 8
@@ -39,8 +38,7 @@ _READABLE = "WAV, FLAC, OGG, MP3 or AIFF"
 _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _UNKNOWN_FRAMES = 2**63 - 1
 _CLAIM = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
-_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_logger = logging.getLogger(__name__)
+_logger = RemarkLogger(__name__)
 
 
 def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Tensor, int]:
@@ -160,6 +158,27 @@ def encode_audio(name: str, audio: Tensor, *, sample_rate: int, format: str | No
         b'fLaC'
     """
     return bytes(_file_bytes(Path(name), audio, sample_rate, format))
+
+
+def three_axes(audio: Tensor) -> Tensor:
+    """Return audio with axes for batch and channels, which it may lack.
+
+    Args:
+        audio: ``(batch, channels, samples)``, ``(channels, samples)`` or ``(samples,)``.
+
+    Returns:
+        The same values, ``(batch, channels, samples)``.
+
+    Raises:
+        ValueError: If ``audio`` has more than three axes, or no sample.
+
+    Example:
+        >>> three_axes(torch.zeros(2, 100)).shape, three_axes(torch.zeros(100)).shape
+        (torch.Size([1, 2, 100]), torch.Size([1, 1, 100]))
+    """
+    if not 1 <= audio.ndim <= 3 or not audio.numel():
+        raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
+    return audio.reshape(*(1,) * (3 - audio.ndim), *audio.shape)
 
 
 def resample(audio: Tensor, source_rate: int, target_rate: int) -> Tensor:
@@ -364,22 +383,8 @@ def _encode(audio: Tensor, scale: float, *, sample_rate: int, container: str, su
         position = bytes(encoded[:128]).index(b"PEAK") + 12
         encoded[position : position + 4] = bytes(4)
     elif container == "OGG":
-        _fix_serial_number(encoded)
+        fix_ogg_serial_number(encoded)
     return encoded
-
-
-def _fix_serial_number(ogg: memoryview) -> None:
-    """Set the random stream number of every Ogg page to 0, and its checksum anew (RFC 3533, section 6)."""
-    position = 0
-    while position < len(ogg):
-        n_segments = ogg[position + 26]
-        table = position + 27
-        page = ogg[position : table + n_segments + sum(ogg[table : table + n_segments])]
-        page[14:18] = page[22:26] = bytes(4)
-        # zlib has the same polynomial with the bits of every byte reversed, and inverts at the start and end
-        checksum = zlib.crc32(bytes(page).translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
-        page[22:26] = checksum.to_bytes(4, "big").translate(_REVERSED_BITS)
-        position += len(page)
 
 
 def _finite_peaks(audio: Tensor, path: Path) -> Tensor:
@@ -391,21 +396,3 @@ def _finite_peaks(audio: Tensor, path: Path) -> Tensor:
 
 def _mebibytes(size: float) -> str:
     return f"{size / 2**20:.4g} MiB"
-
-
-def three_axes(audio: Tensor) -> Tensor:
-    """Return sounds as ``(batch, channels, samples)``.
-
-    Args:
-        audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
-
-    Raises:
-        ValueError: If ``audio`` has more than three axes, or no sample.
-
-    Example:
-        >>> three_axes(torch.zeros(2, 100)).shape
-        torch.Size([1, 2, 100])
-    """
-    if not 1 <= audio.ndim <= 3 or not audio.numel():
-        raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
-    return audio.reshape(*(1,) * (3 - audio.ndim), *audio.shape)

@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Literal, Self
@@ -17,6 +16,7 @@ from intertone.config import Settings
 from intertone.errors import InputError
 from intertone.files import replacing
 from intertone.models import Conditions, Model, ModelConfig, build_model
+from intertone.models.block import decode_in_blocks, encode_in_blocks
 from intertone.models.contract import NO_CONDITIONS
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_pitch
@@ -26,14 +26,8 @@ from intertone.representation import Analysis, AnyRepresentation, Context, Repre
 SHIPPED = Path(__file__).parent / "codecs"
 """Folder of the codecs that come with the package."""
 
-BLOCK_FRAMES = 2048
-"""Frames that go through the network at a time; a longer sound goes in blocks that overlap by the model's margin."""
-
 PITCH_SECONDS = 0.02
 """Hop of the pitch that a model is conditioned on, where the representation measures none."""
-
-BLOCK_ROWS = 8
-"""Channels and sounds that go through the network at a time."""
 
 
 class CodecConfig(Settings):
@@ -285,14 +279,7 @@ class Codec:
         Raises:
             ValueError: If features or conditions do not fit the model.
         """
-        reach, step, n_frames = self.model.encode_reach, self.model.frames_per_latent, features.shape[-1]
-        if reach is None or n_frames <= BLOCK_FRAMES + 2 * reach:
-            return self._encode(features, conditions)
-        parts = []
-        for start, stop, first, last in _blocks(n_frames, max(1, BLOCK_FRAMES // step) * step, reach):
-            part = self._encode(features[..., first:last], _over_time(conditions, first, last))
-            parts.append(part[..., (start - first) // step :][..., : -(-(stop - start) // step)])
-        return torch.cat(parts, -1)
+        return encode_in_blocks(self.model, features, self._on_device(conditions))
 
     @torch.inference_mode()
     def decode_features(
@@ -317,35 +304,12 @@ class Codec:
         Raises:
             ValueError: If latents or conditions do not fit the model.
         """
-        reach, step, n_latents = self.model.decode_reach, self.model.frames_per_latent, latents.shape[-1]
-        if reach is None or n_latents * step <= BLOCK_FRAMES + 2 * reach:
-            return self._decode(latents, conditions, n_frames, generator)
-        features = latents.new_empty(len(latents), self.representation.n_features, n_latents * step)
-        for start, stop, first, last in _blocks(n_latents, max(1, BLOCK_FRAMES // step), reach // step):
-            told = _over_time(conditions, first * step, last * step)
-            part = self._decode(latents[..., first:last], told, None, generator)
-            features[..., start * step : stop * step] = part[..., (start - first) * step : (stop - first) * step]
-        return features[..., :n_frames]
+        told = self._on_device(conditions)
+        return decode_in_blocks(self.model, latents, told, n_frames=n_frames, generator=generator)
 
-    def _encode(self, features: Tensor, conditions: Conditions) -> Tensor:
-        told = self._in_rows(conditions, len(features))
-        pairs = zip(features.split(BLOCK_ROWS), told, strict=True)
-        return torch.cat([self.model.encode(rows, own) for rows, own in pairs])
-
-    def _decode(
-        self, latents: Tensor, conditions: Conditions, n_frames: int | None, generator: torch.Generator | None
-    ) -> Tensor:
-        told = self._in_rows(conditions, len(latents))
-        pairs = zip(latents.split(BLOCK_ROWS), told, strict=True)
-        return torch.cat([self.model.decode(rows, own, n_frames=n_frames, generator=generator) for rows, own in pairs])
-
-    def _in_rows(self, conditions: Conditions, n_rows: int) -> list[dict[str, Tensor]]:
-        """Return the conditions that the model needs of each ``BLOCK_ROWS`` rows, on its device."""
-        needed = {name: conditions[name] for name in self.model.needs if name in conditions}
-        return [
-            {name: value[start : start + BLOCK_ROWS].to(self.device) for name, value in needed.items()}
-            for start in range(0, n_rows, BLOCK_ROWS)
-        ]
+    def _on_device(self, conditions: Conditions) -> Conditions:
+        """Return the conditions that the model needs, on its device."""
+        return {name: conditions[name].to(self.device) for name in self.model.needs if name in conditions}
 
 
 def as_audio(audio: Any) -> Tensor:
@@ -383,22 +347,10 @@ def as_audio(audio: Any) -> Tensor:
     return tensor
 
 
-def _over_time(conditions: Conditions, first: int, last: int) -> dict[str, Tensor]:
-    """Return the conditions of some columns; those that do not change in time stay."""
-    return {name: value if value.shape[-1] == 1 else value[..., first:last] for name, value in conditions.items()}
-
-
 def _pitch(sound: Tensor, sample_rate: int) -> float:
     """Return the MIDI number of the median f0 of ``(channels, samples)``; 69 where no frame is voiced."""
     track = follow_pitch(sound, sample_rate, hop_length=round(PITCH_SECONDS * sample_rate))
     return hz_to_pitch(float(track.f0[track.voiced].median())) if bool(track.voiced.any()) else 69.0
-
-
-def _blocks(total: int, size: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield ``(start, stop, first, last)``: a block and what must be seen for it."""
-    for start in range(0, total, size):
-        stop = min(start + size, total)
-        yield start, stop, max(0, start - margin), min(total, stop + margin)
 
 
 def shipped_codecs() -> list[str]:

@@ -1,4 +1,7 @@
-"""The one error that a user can cause."""
+"""The one error that a user can cause, and the sentence about an interruption."""
+
+GOES_ON = ("train", "data", "paper")
+"""Verbs that keep what they have done; the others write at their end."""
 
 
 class InputError(ValueError):
@@ -7,3 +10,14 @@ class InputError(ValueError):
     The command line prints it without a traceback and exits with 2. Errors of the program itself are never of this
     class.
     """
+
+
+def stopped_text(verb: str | None) -> str:
+    """Say in one line what is left of the work of an interrupted verb.
+
+    Example:
+        >>> stopped_text("morph")
+        'intertone: stopped; no result was written'
+    """
+    left = "run the same command to go on" if verb in GOES_ON else "no result was written"
+    return f"intertone: stopped; {left}"

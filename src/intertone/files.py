@@ -5,12 +5,18 @@ import json
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from intertone.errors import InputError
+
+_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+UNFINISHED: set[Path] = set()
+"""Temporary files and folders that exist now; a process that ends without leaving their blocks must wait for them."""
 
 
 @contextmanager
@@ -63,6 +69,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         raise _write_error(path, error) from error
     os.close(descriptor)
     temporary = Path(name)
+    UNFINISHED.add(temporary)
     try:
         yield temporary
         with temporary.open("rb+") as handle:
@@ -73,6 +80,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         raise _write_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+        UNFINISHED.discard(temporary)
 
 
 @contextmanager
@@ -100,6 +108,7 @@ def staged_folder(folder: Path | str) -> Iterator[Path]:
         staged = Path(tempfile.mkdtemp(prefix=".intertone-", dir=folder.parent))
     except OSError as error:
         raise _write_error(folder, error) from error
+    UNFINISHED.add(staged)
     try:
         yield staged
         files = sorted(staged.iterdir())
@@ -113,6 +122,7 @@ def staged_folder(folder: Path | str) -> Iterator[Path]:
         raise _write_error(folder, error) from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+        UNFINISHED.discard(staged)
 
 
 def check_output(path: Path | str, inputs: Iterable[Path | str] = ()) -> Path:
@@ -208,6 +218,27 @@ def write_json(path: Path | str, content: Any) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def fix_ogg_serial_number(ogg: memoryview) -> None:
+    """Set the random stream number of every page of an Ogg file to 0, and its checksum anew.
+
+    Args:
+        ogg: The file's bytes, changed in place.
+
+    Source:
+        RFC 3533 (2003), "The Ogg encapsulation format version 0", section 6.
+    """
+    position = 0
+    while position < len(ogg):
+        n_segments = ogg[position + 26]
+        table = position + 27
+        page = ogg[position : table + n_segments + sum(ogg[table : table + n_segments])]
+        page[14:18] = page[22:26] = bytes(4)
+        # zlib has the same polynomial with the bits of every byte reversed, and inverts at the start and end
+        checksum = zlib.crc32(bytes(page).translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
+        page[22:26] = checksum.to_bytes(4, "big").translate(_REVERSED_BITS)
+        position += len(page)
 
 
 def _umask() -> int:

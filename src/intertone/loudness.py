@@ -7,6 +7,8 @@ import numpy.typing as npt
 from scipy import signal
 from torch import Tensor
 
+from intertone.level import db_to_amplitude, power_to_db
+
 BLOCK_SECONDS = 0.4
 ABSOLUTE_GATE = -70.0
 """LUFS below which a block counts as silence."""
@@ -83,7 +85,7 @@ def k_weighting(sample_rate: int) -> tuple[tuple[Array, Array], tuple[Array, Arr
     if sample_rate <= 4000:
         raise ValueError(f"sample_rate must be above 4000 Hz, got {sample_rate}")
     warped = math.tan(math.pi * 1681.974450955533 / sample_rate)
-    quality, high = 0.7071752369554196, 10 ** (3.999843853973347 / 20)
+    quality, high = 0.7071752369554196, db_to_amplitude(3.999843853973347)
     middle = high**0.4996667741545416
     scale = 1 + warped / quality + warped**2
     shelf = [high + middle * warped / quality + warped**2, 2 * (warped**2 - high)]
@@ -99,4 +101,4 @@ def k_weighting(sample_rate: int) -> tuple[tuple[Array, Array], tuple[Array, Arr
 
 
 def _lufs(power: Array | np.float64) -> Array:
-    return -0.691 + 10 * np.log10(np.maximum(power, 1e-30))
+    return -0.691 + power_to_db(np.maximum(power, 1e-30))

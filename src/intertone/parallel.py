@@ -1,15 +1,25 @@
-"""Several things at a time: a thread for each processor, and in each thread PyTorch's own are one."""
+"""Several things at a time: in threads with one of PyTorch's own each, or in processes that end when they should."""
 
+import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from contextvars import copy_context
+from functools import partial
+from multiprocessing import active_children, connection, get_context, parent_process
+from typing import Any, TypeVar
 
 import torch
 
+from intertone.errors import InputError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+State = TypeVar("State")
 
 _ONE_AT_A_TIME = threading.Lock()
 """The number of PyTorch's threads is one for the whole process."""
@@ -55,10 +65,94 @@ def _pooled(work: Callable[[Item], Result], items: Sequence[Item], workers: int)
             return work(item)
 
     with ThreadPoolExecutor(workers) as pool:
-        waiting = deque(pool.submit(called, item) for item in items[:workers])
+        # each in a copy of the caller's context, so that its remarks reach who collects them here
+        waiting = deque(pool.submit(copy_context().run, called, item) for item in items[:workers])
         for item in items[workers:]:
             finished = waiting.popleft().result()
-            waiting.append(pool.submit(called, item))
+            waiting.append(pool.submit(copy_context().run, called, item))
             yield finished
         while waiting:
             yield waiting.popleft().result()
+
+
+def in_processes(
+    work: Callable[[State, Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int,
+    start: Callable[[], AbstractContextManager[State]],
+    name: str,
+    threads: int | None = None,
+) -> Iterator[tuple[Item, Result]]:
+    """Yield each of some things with what ``work`` returns for it, as they are done by several processes.
+
+    Whatever ends the iterator ends the processes too, and they end with the process that started them. Ctrl-C is that
+    one's to answer.
+
+    Args:
+        work: Called with what ``start`` opened, and one thing; it is sent to each process once, and so is ``start``.
+        items: What it is called with, in any order.
+        workers: Processes; with one, or one thing, this process does the work, in order.
+        start: Opens what the work needs, once in each process.
+        name: What the processes do, for the error: ``rendering``.
+        threads: Of PyTorch in each of several processes; None leaves them as many as there are processors.
+
+    Returns:
+        An iterator over pairs of a thing and its result, in any order.
+
+    Raises:
+        InputError: If a process was killed.
+
+    Example:
+        >>> from contextlib import nullcontext
+        >>> list(in_processes(pow, [2, 3], workers=1, start=lambda: nullcontext(10), name="computing"))
+        [(2, 100), (3, 1000)]
+    """
+    if workers < 2 or len(items) < 2:
+        with start() as state:
+            for item in items:
+                yield item, work(state, item)
+        return
+    others = set(active_children())
+    pool = ProcessPoolExecutor(min(workers, len(items)), get_context("spawn"), _begin, (work, start, threads))
+    try:
+        waiting = {pool.submit(_called, item): item for item in items}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+        pool.shutdown()
+    except BrokenProcessPool:
+        raise InputError(
+            f"every {name} process must live to its end, but one was ended from outside or ran out of memory; "
+            "fewer --workers need less, and the same command goes on with what it kept"
+        ) from None
+    finally:
+        for child in set(active_children()) - others:
+            child.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+_process: list[tuple[Callable[..., Any], AbstractContextManager[object]]] = []
+"""In a process of a pool: what it calls with each thing, and what stays open for that."""
+
+
+def _begin(
+    work: Callable[[State, Item], Result], start: Callable[[], AbstractContextManager[State]], threads: int | None
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if threads:
+        torch.set_num_threads(threads)
+    opened = start()
+    _process.append((partial(work, opened.__enter__()), opened))
+
+
+def _end_with_parent() -> None:
+    if (parent := parent_process()) is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _called(item: Item) -> Any:
+    call, _ = _process[0]
+    return call(item)

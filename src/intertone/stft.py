@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from intertone.config import Settings
+from intertone.level import amplitude_to_db, db_to_amplitude
 
 
 class SpectrogramConfig(Settings):
@@ -171,7 +172,7 @@ def magnitude_to_db(magnitude: Tensor, reference: Tensor | float, *, top_db: flo
         >>> magnitude_to_db(torch.tensor([1.0, 0.1, 0.0]), 1.0, top_db=80)
         tensor([  0., -20., -80.])
     """
-    return 20 * torch.log10((magnitude / reference).clamp_min(10 ** (-top_db / 20)))
+    return amplitude_to_db((magnitude / reference).clamp_min(db_to_amplitude(-top_db)))
 
 
 def db_to_magnitude(db: Tensor, reference: Tensor | float) -> Tensor:

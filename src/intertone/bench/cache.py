@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Mapping
 from functools import cache as once
@@ -20,10 +19,11 @@ from intertone.bench.summary import METRICS, PARTS
 from intertone.codec import Codec
 from intertone.errors import InputError
 from intertone.files import write_json
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
-AROUND = ("__init__", "cache", "exchange", "own", "pool", "recorded", "report", "run", "summary")
+AROUND = ("__init__", "cache", "exchange", "real_pairs", "report", "run", "summary", "user_pairs")
 """Files of this folder that change no row."""
 
 OF_CODECS = (
@@ -32,12 +32,11 @@ OF_CODECS = (
     "harmonic/**/*.py",
     "models/*.py",
     "morphing/*.py",
-    "pitch/*.py",
     "representation/*.py",
 )
 """What else decides the rows of a codec."""
 
-NEEDED = ("audio.py", "latent.py", "loudness.py", "phase.py", "pitch.py", "stft.py")
+NEEDED = ("metrics/*.py", "pitch/*.py", "audio.py", "latent.py", "level.py", "loudness.py", "phase.py", "stft.py")
 FIGURES = {*METRICS, *PARTS, "morph_score", "seconds"}
 
 
@@ -109,8 +108,7 @@ def _source(more: tuple[str, ...] = ()) -> str:
     """Return a hash of the code, and of the libraries' versions, when it was first asked for."""
     package = Path(__file__).parent.parent
     files = [path for path in package.glob("bench/*.py") if path.stem not in AROUND]
-    files += [*package.glob("metrics/*.py"), *(package / name for name in NEEDED)]
-    files += [path for pattern in more for path in package.glob(pattern)]
+    files += [path for pattern in (*NEEDED, *more) for path in package.glob(pattern)]
     digest = hashlib.sha256(f"{torch.__version__} {np.__version__} {scipy.__version__}".encode())
     for file in sorted(files):
         digest.update(file.read_bytes())

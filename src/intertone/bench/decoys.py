@@ -9,6 +9,7 @@ from torch import Tensor
 from intertone.audio import resample
 from intertone.bench.baselines import SILENCE, TOP_DB, magnitudes, mix_log, to_sounds
 from intertone.bench.pair import Method, Pair
+from intertone.level import db_to_amplitude
 from intertone.metrics.spectral import LOG_MEL_STFT, log_mel
 
 BISECTIONS = 16
@@ -137,7 +138,7 @@ def blurred(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 def blur(magnitude: Tensor) -> Tensor:
     """Smooth the logarithm of a magnitude ``(n_bins, n_frames)`` by a Gaussian of ``BLUR``, above a floor."""
-    log = magnitude.clamp_min(10 ** (-TOP_DB / 20) * magnitude.amax().clamp_min(SILENCE)).log()
+    log = magnitude.clamp_min(db_to_amplitude(-TOP_DB) * magnitude.amax().clamp_min(SILENCE)).log()
     return torch.from_numpy(gaussian_filter(log.numpy(), BLUR)).exp()
 
 

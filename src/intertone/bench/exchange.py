@@ -1,7 +1,6 @@
 """The bench for other people's systems: pairs as files, and a score for the files that come back."""
 
 import json
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,9 @@ from intertone.bench.synthetic_pairs import ALL_RATIOS, PAIRS, SyntheticPair, or
 from intertone.bench.user_pairs import SHORTEST_SECONDS, SUFFIXES, folder_pairs, read_mono, say_mixed
 from intertone.errors import InputError
 from intertone.files import check_own_folder, staged_folder, write_json
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 MANIFEST = "manifest.json"
 SUBMISSION = "submission"

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from intertone.level import db_to_amplitude
 from intertone.pitch.note import pitch_to_hz
 
 SECONDS = 2.0
@@ -273,12 +274,12 @@ def render_note(note: NoteParameters, sample_rate: int) -> Tensor:
         stretched = order * math.sqrt(1 + note.inharmonicity * order**2)
         if stretched * note.f0 * 2 ** (note.vibrato_cents / 1200) > 0.48 * sample_rate:
             break
-        amplitude = 10 ** ((level - note.decay[index] * since) / 20) * _rise(note, order, since) * release
+        amplitude = db_to_amplitude(level - note.decay[index] * since) * _rise(note, order, since) * release
         sound += amplitude * np.sin(2 * math.pi * stretched * turns + note.phase[index])
-    envelope = 10 ** (-note.decay[0] * since / 20) * _rise(note, 1, since) * release
+    envelope = db_to_amplitude(-note.decay[0] * since) * _rise(note, 1, since) * release
     noise = _noise(note, samples) * envelope
     tonal = math.sqrt(float(np.mean(sound**2)))
-    sound += noise * tonal * 10 ** (note.noise / 20) / math.sqrt(float(np.mean(noise**2)))
+    sound += noise * tonal * db_to_amplitude(note.noise) / math.sqrt(float(np.mean(noise**2)))
     sound *= LEVEL / math.sqrt(float(np.mean(sound**2)))
     peak = float(np.abs(sound).max())
     return torch.from_numpy(sound / max(1.0, peak)).float()
@@ -293,5 +294,5 @@ def _noise(note: NoteParameters, samples: int) -> Array:
     spectrum = note.noise_spectrum[: samples // 2 + 1].copy()
     frequency = np.arange(len(spectrum)) / SECONDS
     octave = np.log2(np.maximum(frequency, 50) / 1000)
-    spectrum *= 10 ** (note.noise_tilt * np.maximum(octave, 0) / 20) * (frequency > 50)
+    spectrum *= db_to_amplitude(note.noise_tilt * np.maximum(octave, 0)) * (frequency > 50)
     return np.fft.irfft(spectrum, samples)

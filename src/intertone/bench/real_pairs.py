@@ -12,7 +12,8 @@ from intertone.bench.pair import KINDS, Kind, Pair
 from intertone.bench.score import SAMPLE_RATE, at_bench_rate
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.metrics.fusion import decay_db, fit_comb, spectral_peaks
+from intertone.metrics.fusion import decay_db
+from intertone.pitch.comb import fit_comb, spectral_peaks
 from intertone.pitch.note import hz_to_cents, key_name, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 

@@ -1,18 +1,20 @@
 """Every method on every pair."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from intertone.bench.cache import codec_mark, read_rows, write_rows
-from intertone.bench.judge import DECOY_METHODS, ORACLE, Rows, names_for
+from intertone.bench.judge import DECOY_METHODS, ORACLE, Rows, morph_and_judge, names_for
 from intertone.bench.methods import CODEC_METHODS, METHODS, codec_methods
 from intertone.bench.pair import Pair
-from intertone.bench.pool import judge_jobs
 from intertone.bench.score import BENCH_VERSION, gates
 from intertone.bench.synthetic_pairs import ALL_RATIOS, PAIRS, SyntheticPair, synthetic_pair
 from intertone.codec import Codec
+from intertone.parallel import in_processes
 
 
 def synthetic_pairs(*, seed: int, n_seeds: int, sample_rate: int, names: Sequence[str] = ()) -> list[SyntheticPair]:
@@ -87,7 +89,8 @@ def run_bench(
         if missing := [name for name in names if name not in known]:
             jobs.append((pair, missing))
     done = len(pairs) - len(jobs)
-    for pair, rows in judge_jobs(jobs, codec, workers):
+    start = partial(nullcontext, codec)
+    for (pair, _), rows in in_processes(_judge, jobs, workers=workers, start=start, name="judging"):
         found[pair.name] |= rows
         if cache is not None:
             _keep(cache, pair, rows, own, mark)
@@ -96,6 +99,11 @@ def run_bench(
             progress(done, len(pairs))
     result = {pair.name: _entry(pair, found[pair.name]) for pair in pairs}
     return {"bench_version": BENCH_VERSION, "sample_rate": rates.pop(), "ratios": list(ALL_RATIOS), "pairs": result}
+
+
+def _judge(codec: Codec | None, job: tuple[Pair, list[str]]) -> Rows:
+    pair, names = job
+    return morph_and_judge(pair, names, codec)
 
 
 def _keep(cache: Path, pair: Pair, rows: Rows, own: Sequence[str], mark: str) -> None:

@@ -17,18 +17,10 @@ from intertone.bench.pair import Pair
 from intertone.bench.synthetic_pairs import ALL_RATIOS, NEAR_ENDS, RATIOS
 from intertone.loudness import ABSOLUTE_GATE, integrated_loudness
 from intertone.metrics.descriptor import describe, descriptor_non_linearity, descriptor_path_efficiency
-from intertone.metrics.fusion import (
-    Comb,
-    beating,
-    comb_residual,
-    envelope_knee,
-    fit_comb,
-    fusion,
-    spectral_peaks,
-    two_pitch_presence,
-)
+from intertone.metrics.fusion import beating, comb_residual, envelope_knee, fusion, two_pitch_presence
 from intertone.metrics.spectral import LOG_MEL_STFT, log_mel
 from intertone.metrics.trajectory import path_projection, step_variation
+from intertone.pitch.comb import Comb, fit_comb, spectral_peaks
 from intertone.pitch.note import hz_to_cents
 
 BENCH_VERSION = 1

@@ -6,30 +6,27 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, interpolate, pad
+from torch.nn.functional import conv1d, pad
 
 from intertone.bench.baselines import level_between, rms
 from intertone.bench.pair import Pair
 from intertone.latent import lerp
+from intertone.level import amplitude_to_db, db_to_amplitude, db_to_power, power_to_db
+from intertone.pitch.heterodyne import (
+    count_in_range,
+    hann_kernel,
+    hz_per_radian,
+    partial_amplitudes,
+    partial_steps,
+    partial_turns,
+    per_sample,
+    refine_pitch,
+    window_length,
+)
+from intertone.pitch.stiffness import at_frames, partial_orders, stretch_of
 from intertone.stft import SpectrogramConfig, istft, mel_filterbank, stft
 
 N_PARTIALS = 64
-HIGHEST = 0.475
-"""Share of the sample rate above which no partial is measured or played."""
-
-HOP_SECONDS = 0.005
-WINDOW_PERIODS, WINDOW_SECONDS = 3, 0.02
-"""A partial is averaged over so many periods, where its neighbours cancel out, but at least over so long."""
-
-TRACK_FRAMES = 7
-"""Over which f0 is averaged."""
-
-TRACK_STAGES = (8, 8, 16, 32, 64, 64)
-"""Partials that f0 and inharmonicity are refined with, in turn; the high ones tell most, once they are found."""
-
-STIFFEST = 0.01
-"""Largest inharmonicity; the highest strings of a piano have about as much."""
-
 TUNING_FRAMES = 21
 """Over which what a partial does for itself is averaged."""
 
@@ -117,17 +114,17 @@ def analyse_note(audio: Tensor, f0: float, sample_rate: int) -> HarmonicNote:
         >>> round(float(note.f0[100]), 1), note.level[:2, 100].round().tolist()
         (440.0, [-6.0, -26.0])
     """
-    f0_track, inharmonicity = _track(audio, f0, sample_rate)
-    tuning = _stretch(N_PARTIALS, inharmonicity)[:, None].repeat(1, len(f0_track))
-    n_measured = _in_range(f0_track, tuning, sample_rate)
-    length = _window_length(f0, sample_rate)
-    frequency = _orders(n_measured)[:, None] * f0_track * tuning[:n_measured]
-    steps = _steps(audio, frequency, length, sample_rate)
-    tuning[:n_measured] *= 1 + _own_errors(steps) * _hz_per_radian(sample_rate) / frequency
-    turns = _turns(_orders(n_measured)[:, None] * f0_track * tuning[:n_measured], sample_rate, len(audio))
-    partials = _amplitudes(audio, turns, length, sample_rate)
-    floor = float(partials.abs().max().clamp_min(1e-10)) * 10 ** (FLOOR_DB / 20)
-    level = 20 * torch.log10(partials.abs().clamp_min(floor))
+    f0_track, inharmonicity = refine_pitch(audio, f0, sample_rate)
+    tuning = stretch_of(N_PARTIALS, inharmonicity)[:, None].repeat(1, len(f0_track))
+    n_measured = count_in_range(f0_track, tuning, sample_rate)
+    length = window_length(f0, sample_rate)
+    frequency = partial_orders(n_measured)[:, None] * f0_track * tuning[:n_measured]
+    steps = partial_steps(audio, frequency, length, sample_rate)
+    tuning[:n_measured] *= 1 + _own_errors(steps) * hz_per_radian(sample_rate) / frequency
+    turns = partial_turns(partial_orders(n_measured)[:, None] * f0_track * tuning[:n_measured], sample_rate, len(audio))
+    partials = partial_amplitudes(audio, turns, length, sample_rate)
+    floor = float(partials.abs().max().clamp_min(1e-10)) * db_to_amplitude(FLOOR_DB)
+    level = amplitude_to_db(partials.abs().clamp_min(floor))
     missing = N_PARTIALS - n_measured
     return HarmonicNote(
         f0=f0_track,
@@ -149,43 +146,14 @@ def play_note(note: HarmonicNote, sample_rate: int, samples: int) -> Tensor:
     Returns:
         ``(samples,)``.
     """
-    n_heard = _in_range(note.f0, note.tuning, sample_rate)
-    frequency = _orders(n_heard)[:, None] * note.f0 * note.tuning[:n_heard]
-    amplitude = 10 ** (note.level[:n_heard] / 20)
+    n_heard = count_in_range(note.f0, note.tuning, sample_rate)
+    frequency = partial_orders(n_heard)[:, None] * note.f0 * note.tuning[:n_heard]
+    amplitude = db_to_amplitude(note.level[:n_heard])
     angle = 2 * math.pi * note.phase[:n_heard, None].expand_as(amplitude)
-    partials = _play_partials(torch.polar(amplitude, angle), _turns(frequency, sample_rate, samples), sample_rate)
+    partials = _play_partials(
+        torch.polar(amplitude, angle), partial_turns(frequency, sample_rate, samples), sample_rate
+    )
     return partials + _play_noise(note.noise, sample_rate, samples)
-
-
-def _track(audio: Tensor, f0: float, sample_rate: int) -> tuple[Tensor, float]:
-    """Return f0 in Hz ``(n_frames,)`` and the inharmonicity of a note, by the speeds at which its partials turn."""
-    track = torch.full((1 + -(-len(audio) // _hop(sample_rate)),), f0, dtype=torch.float64)
-    inharmonicity = 0.0
-    for n_partials in TRACK_STAGES:
-        stretch = _stretch(n_partials, inharmonicity)
-        n_partials = _in_range(track, stretch[:, None], sample_rate)
-        multiples = _orders(n_partials) * stretch[:n_partials]
-        steps = _steps(audio, multiples[:, None] * track, _window_length(f0, sample_rate), sample_rate)
-        scale = _hz_per_radian(sample_rate) / f0
-        track = track * (1 + _common_error(steps, multiples, scale))
-        track = track.clamp(f0 * 2 ** (-1 / 12), f0 * 2 ** (1 / 12))
-        inharmonicity = _fit_inharmonicity(steps.sum(1), multiples, scale)
-    return track, inharmonicity
-
-
-def _common_error(steps: Tensor, multiples: Tensor, scale: float) -> Tensor:
-    """Return the share by which f0 is too low in each frame: what the partials agree on, the loud and high ones most.
-
-    Args:
-        steps: Product of each amplitude with the conjugate of the one before, ``(n_partials, n_frames − 1)``.
-        multiples: Frequencies in f0, ``(n_partials,)``.
-        scale: f0 a radian a frame.
-    """
-    weight = steps.abs() * multiples[:, None].square()
-    error = steps.angle() * scale / multiples[:, None]
-    sums = torch.stack([(weight * error).sum(0), weight.sum(0)])[:, None]
-    total, weights = conv1d(sums, _window(TRACK_FRAMES).double(), padding=TRACK_FRAMES // 2)[:, 0]
-    return _at_frames(total / (weights + 1e-4 * weights.max() + 1e-30))  # where there is no sound f0 stays
 
 
 def _own_errors(steps: Tensor) -> Tensor:
@@ -194,66 +162,28 @@ def _own_errors(steps: Tensor) -> Tensor:
     Less of it the weaker a partial is, by half 40 dB below the loudest: what stands there may be noise.
     """
     parts = torch.cat([steps.real, steps.imag])[:, None]
-    real, imaginary = conv1d(parts, _window(TUNING_FRAMES).double(), padding=TUNING_FRAMES // 2)[:, 0].chunk(2)
+    real, imaginary = conv1d(parts, hann_kernel(TUNING_FRAMES).double(), padding=TUNING_FRAMES // 2)[:, 0].chunk(2)
     weak = 1e-4 * real.amax(0) + 1e-6 * real.amax() + 1e-30
-    return _at_frames(torch.atan2(imaginary, real + weak))
-
-
-def _at_frames(between: Tensor) -> Tensor:
-    """Bring what is known half-way between frames to the frames."""
-    return torch.cat([between[..., :1], 0.5 * (between[..., 1:] + between[..., :-1]), between[..., -1:]], -1)
-
-
-def _fit_inharmonicity(steps: Tensor, multiples: Tensor, scale: float) -> float:
-    """Return B of ``(f_k / k f0)² = c (1 + B·k²)``, a straight line through squares, weighted by loudness and k²."""
-    squares = torch.arange(1, len(multiples) + 1, dtype=torch.float64).square()
-    stretch = (multiples + steps.angle() * scale).square() / squares
-    weight = steps.abs() * squares + 1e-30
-    weight = weight / weight.sum()
-    x, y = squares - (weight * squares).sum(), (weight * stretch).sum()
-    slope = (weight * x * stretch).sum() / ((weight * x * x).sum() + 1e-30)
-    return min(max(0.0, float(slope / (y - slope * (weight * squares).sum()))), STIFFEST)
-
-
-def _steps(audio: Tensor, frequency: Tensor, length: int, sample_rate: int) -> Tensor:
-    """Return how each partial turns against its supposed frequency from frame to frame.
-
-    The product of each complex amplitude and the conjugate of the one before, ``(n_partials, n_frames − 1)``.
-    """
-    partials = _amplitudes(audio, _turns(frequency, sample_rate, len(audio)), length, sample_rate)
-    return (partials[:, 1:] * partials[:, :-1].conj()).to(torch.complex128)
-
-
-def _amplitudes(audio: Tensor, turns: Tensor, length: int, sample_rate: int) -> Tensor:
-    """Return the complex amplitude of each partial under a Hann window, ``(n_partials, n_frames)``.
-
-    Beyond the ends of the sound the window is cut off, not filled with silence.
-    """
-    hop, angle = _hop(sample_rate), 2 * math.pi * turns
-    rows = torch.cat([audio * angle.cos(), -audio * angle.sin(), torch.ones(1, len(audio))])
-    after = -(-len(audio) // hop) * hop + length // 2 + 1 - len(audio)
-    sums = conv1d(pad(rows, (length // 2, after))[:, None], _window(length), stride=hop)[:, 0]
-    real, imaginary = sums[:-1].chunk(2)
-    return torch.complex(real, imaginary) * 2 / sums[-1]
+    return at_frames(torch.atan2(imaginary, real + weak))
 
 
 def _play_partials(partials: Tensor, turns: Tensor, sample_rate: int) -> Tensor:
     """Return the sum of partials of slowly changing complex amplitudes, ``(samples,)``."""
     samples, angle = turns.shape[-1], 2 * math.pi * turns
-    real, imaginary = (_per_sample(part, sample_rate, samples) for part in (partials.real, partials.imag))
+    real, imaginary = (per_sample(part, sample_rate, samples) for part in (partials.real, partials.imag))
     return (real * angle.cos() - imaginary * angle.sin()).sum(0)
 
 
 def _noise_level(noise: Tensor, sample_rate: int, floor: float) -> Tensor:
     config, filterbank = _noise_bands(sample_rate)
     power = filterbank @ stft(noise, config).abs().square() / filterbank.sum(1, keepdim=True).clamp_min(1e-6)
-    return 10 * torch.log10(power.clamp_min(floor**2))
+    return power_to_db(power.clamp_min(floor**2))
 
 
 def _play_noise(level: Tensor, sample_rate: int, samples: int) -> Tensor:
     config, filterbank = _noise_bands(sample_rate)
     white = stft(torch.randn(samples, generator=torch.Generator().manual_seed(0)), config)
-    power = filterbank.T @ 10 ** (level / 10) / filterbank.sum(0)[:, None].clamp_min(1e-6)
+    power = filterbank.T @ db_to_power(level) / filterbank.sum(0)[:, None].clamp_min(1e-6)
     mean_power = 0.375 * config.n_fft  # of white noise under a Hann window
     return istft(white * (power / mean_power).sqrt(), config, length=samples)
 
@@ -262,50 +192,3 @@ def _noise_bands(sample_rate: int) -> tuple[SpectrogramConfig, Tensor]:
     n_fft = 2 ** round(math.log2(NOISE_SECONDS * sample_rate))
     config = SpectrogramConfig(sample_rate=sample_rate, n_fft=n_fft, hop_length=n_fft // 4)
     return config, mel_filterbank(config, n_mels=NOISE_BANDS, f_min=0, f_max=sample_rate / 2)
-
-
-def _hop(sample_rate: int) -> int:
-    return round(HOP_SECONDS * sample_rate)
-
-
-def _hz_per_radian(sample_rate: int) -> float:
-    """Return the frequency of what turns by a radian a frame."""
-    return sample_rate / (2 * math.pi * _hop(sample_rate))
-
-
-def _window_length(f0: float, sample_rate: int) -> int:
-    """Return an odd number of samples."""
-    return 2 * round(max(WINDOW_PERIODS / f0, WINDOW_SECONDS) * sample_rate / 2) + 1
-
-
-def _window(length: int) -> Tensor:
-    """Return a Hann window as a kernel, ``(1, 1, length)``."""
-    return torch.hann_window(length + 2, periodic=False)[None, None, 1:-1]
-
-
-def _orders(n_partials: int) -> Tensor:
-    return torch.arange(1, n_partials + 1, dtype=torch.float64)
-
-
-def _stretch(n_partials: int, inharmonicity: float) -> Tensor:
-    """Return the tuning of the partials of a stiff string, ``√(1 + B·k²)``."""
-    return (1 + inharmonicity * _orders(n_partials).square()).sqrt()
-
-
-def _in_range(f0: Tensor, tuning: Tensor, sample_rate: int) -> int:
-    """Return how many partials, from the first on, are always low enough."""
-    highest = (_orders(len(tuning))[:, None] * f0 * tuning).amax(1)
-    return int((highest < HIGHEST * sample_rate).cumprod(0).sum())
-
-
-def _turns(frequency: Tensor, sample_rate: int, samples: int) -> Tensor:
-    """Return the share of a turn at which each partial is: ``(rows, n_frames)`` in Hz to ``(rows, samples)``."""
-    each_frame = 0.5 * (frequency[:, 1:] + frequency[:, :-1]) * _hop(sample_rate) / sample_rate
-    turns = pad(each_frame.cumsum(1), (1, 0))
-    return (_per_sample(turns, sample_rate, samples) % 1).float()
-
-
-def _per_sample(values: Tensor, sample_rate: int, samples: int) -> Tensor:
-    """Draw straight lines between the frames: ``(rows, n_frames)`` to ``(rows, samples)``."""
-    size = (values.shape[-1] - 1) * _hop(sample_rate) + 1
-    return interpolate(values[None], size=size, mode="linear", align_corners=True)[0, :, :samples]

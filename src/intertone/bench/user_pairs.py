@@ -1,6 +1,5 @@
 """Anybody's pairs of sounds, read from a folder. Nobody knows what they should become."""
 
-import logging
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from intertone.errors import InputError
 from intertone.harmonic.onset import find_onset
 from intertone.pitch.note import hz_to_cents
 from intertone.pitch.yin import note_pitch
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 ANY_PITCH = 0.3
 """``ONE_PITCH`` for sounds that somebody chose to be judged; vibrato alone can take it down to 0.45."""

@@ -1,6 +1,5 @@
 """The command line: ``intertone`` and its verbs. Nothing heavy is imported before a verb runs."""
 
-import contextlib
 import signal
 import sys
 from typing import Annotated
@@ -19,10 +18,7 @@ from intertone.cli.paper import app as paper_app
 from intertone.cli.preparation import prepare
 from intertone.cli.reconstruction import reconstruct
 from intertone.cli.training import pack, train
-from intertone.errors import InputError
-
-GOES_ON = ("train", "data", "paper")
-"""Verbs that keep what they have done; the others write at their end."""
+from intertone.errors import InputError, stopped_text
 
 
 class Verbs(TyperGroup):
@@ -33,11 +29,10 @@ class Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, SystemExit) as leave:
-            if isinstance(leave, KeyboardInterrupt) or leave.code == 128 + signal.SIGTERM:
-                goes_on = ctx.invoked_subcommand in GOES_ON
-                left = "run the same command to go on" if goes_on else "no result was written"
-                typer.echo(f"intertone: stopped; {left}", err=True)
-            raise
+            code = 128 + signal.SIGINT if isinstance(leave, KeyboardInterrupt) else leave.code
+            if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+                typer.echo(stopped_text(ctx.invoked_subcommand), err=True)
+            sys.exit(code)
 
 
 app = typer.Typer(
@@ -74,11 +69,6 @@ def _options(
     pass
 
 
-def _leave(number: int, _frame: object) -> None:
-    """End as Ctrl-C does, with everything cleaned up."""
-    sys.exit(128 + number)
-
-
 def _usage_sentence(error: typer.TyperException) -> str:
     """Return what is wrong with the words of a command, and where its words are explained, in one line."""
     said = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
@@ -93,8 +83,6 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: Words after the program's name; default: those of the process.
     """
-    with contextlib.suppress(ValueError):  # only the main thread is told
-        signal.signal(signal.SIGTERM, _leave)
     try:
         code = app(arguments, prog_name="intertone", standalone_mode=False)
     except InputError as error:
@@ -104,6 +92,4 @@ def main(arguments: list[str] | None = None) -> None:
         if error.format_message():  # else nothing was asked for, and the help was shown
             typer.echo(f"intertone: {_usage_sentence(error)}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)

@@ -22,6 +22,7 @@ KNOWN = ("bench.json", "bench.md", "bench.html")
 
 @app.command("morph")
 def bench_morph(
+    context: typer.Context,
     codec: Annotated[str | None, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = None,
     seed: SeedOption = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="So many seeds, from --seed on.")] = 1,
@@ -49,7 +50,7 @@ def bench_morph(
     json: JsonOption = False,
 ) -> None:
     """Judge morphs: a codec beside crossfade, interpolated spectrograms, a harmonic model and an oracle."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     from rich.console import Console
     from rich.progress import Progress
 
@@ -100,6 +101,7 @@ def bench_morph(
 
 @app.command("export")
 def bench_export(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the pairs go; new or empty.")],
     seed: SeedOption = 0,
     sample_rate: Annotated[int, typer.Option("--sample-rate", help="Of the notes, Hz.")] = 16000,
@@ -107,7 +109,7 @@ def bench_export(
     json: JsonOption = False,
 ) -> None:
     """Write the synthetic pairs as files, with a manifest: for systems that are not intertone's."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     from intertone.bench.exchange import export_pairs
     from intertone.files import check_output_folder
 
@@ -118,6 +120,7 @@ def bench_export(
 
 @app.command("score")
 def bench_score(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An export with morphs added, or own pairs.")],
     sample_rate: Annotated[
         int, typer.Option("--sample-rate", min=16000, max=48000, help="At which own pairs are read, Hz.")
@@ -125,7 +128,7 @@ def bench_score(
     json: JsonOption = False,
 ) -> None:
     """Judge morphs that another system made."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     from rich.console import Console
     from rich.progress import Progress
 

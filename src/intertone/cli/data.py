@@ -29,6 +29,7 @@ class SplitBy(StrEnum):
 
 @app.command()
 def render(
+    context: typer.Context,
     out: Out,
     soundfont: Annotated[
         Path | None, typer.Argument(help="A .sf2 or .sf3 bank; if not given, SOUNDFONT or FluidR3Mono_GM.")
@@ -53,7 +54,7 @@ def render(
     config = RenderConfig.parse(settings, source="the options")
     chosen = None if programs is None else parse_numbers(programs)
     bank = find_soundfont(soundfont)
-    Report(as_json=as_json)
+    Report(context, as_json=as_json)
     with _progress("programs") as report:
         header = render_bank(bank, out, config=config, programs=chosen, workers=workers, progress=report)
     _show(out, header, as_json, bank=bank)

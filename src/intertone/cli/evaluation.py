@@ -37,6 +37,7 @@ class Budget(StrEnum):
 
 
 def evaluate(
+    context: typer.Context,
     data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
     codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = DEFAULT_CODEC,
     notes: Annotated[int | None, typer.Option("--notes", min=2, help="So many notes. (default: 512)")] = None,
@@ -50,7 +51,7 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Judge a codec: reconstruction, phase, recognition, half-way morphs, speed, beside what has no network."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     if out is not None:
         with disk_errors(out):
             out.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -81,12 +82,14 @@ def evaluate(
             progress=lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
         )
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    written = [] if out is None else write_evaluation(out, result, loaded, note_set, command=command)
+    written = [] if out is None else write_evaluation(out, result, command=command)
     if not json:
-        _show(result)
+        console = Console()
+        for table in result.tables:
+            show_table(console, table)
     files = [str(path) for path in written]
     text = f"wrote {files[0]} and {len(files) - 1} files beside it" if files else ""
-    report.finish({"codec_name": codec, "command": command, **result, "written": files}, text)
+    report.finish({"codec_name": codec, "command": command, **result.figures, "written": files}, text)
 
 
 def _synthetic_notes(sample_rate: int, seed: int) -> "Iterator[tuple[str, Tensor, float]]":
@@ -97,16 +100,6 @@ def _synthetic_notes(sample_rate: int, seed: int) -> "Iterator[tuple[str, Tensor
         pair = synthetic_pair(name, seed=seed % 2**31, sample_rate=sample_rate)
         yield f"{name}, A", pair.a, pair.f0_a
         yield f"{name}, B", pair.b, pair.f0_b
-
-
-def _show(result: dict[str, object]) -> None:
-    from rich.console import Console
-
-    from intertone.evaluate import tables
-
-    console = Console()
-    for part in tables(result):
-        show_table(console, part)
 
 
 def show_table(console: "Console", part: "Table") -> None:

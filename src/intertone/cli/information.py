@@ -14,11 +14,12 @@ from intertone.errors import InputError
 
 
 def info(
+    context: typer.Context,
     codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = DEFAULT_CODEC,
     json: JsonOption = False,
 ) -> None:
     """Say what a codec is: rate, representation, layers, size of the code."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     from intertone.codec import Codec, shipped_codecs
 
     loaded = Codec.load(codec)
@@ -40,9 +41,11 @@ def info(
     report.finish({**facts, "shipped": shipped_codecs()}, "\n".join(lines))
 
 
-def doctor(codec: CodecOption = DEFAULT_CODEC, device: DeviceOption = "cpu", json: JsonOption = False) -> None:
+def doctor(
+    context: typer.Context, codec: CodecOption = DEFAULT_CODEC, device: DeviceOption = "cpu", json: JsonOption = False
+) -> None:
     """Check the installation: versions, device, audio formats, and a two-second sound through the codec."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     import tempfile
 
     import soundfile

@@ -1,6 +1,5 @@
 """``intertone keys``: a sound, or a morph of several, on every key."""
 
-import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +37,7 @@ from intertone.cli.options import (
 )
 from intertone.errors import InputError
 from intertone.files import check_output_folder, check_own_folder, disk_errors, staged_folder
+from intertone.remark import RemarkLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +53,7 @@ RELEASE_SECONDS = 0.3
 
 
 def keys(
+    context: typer.Context,
     sources: Annotated[list[Path], typer.Argument(metavar="A [B …]", help="One sound, or several to be morphed.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the instrument: new, or an older instrument's.")],
     mix: MixOption = None,
@@ -81,7 +82,7 @@ def keys(
     json: JsonOption = False,
 ) -> None:
     """Make an instrument: the sound, or what lies between several, on every key, with an SFZ file that maps them."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     check_sounds(len(sources), least=1)
     check_inputs(sources)
 
@@ -156,7 +157,7 @@ def _render(
     )  # fmt: skip
     for sound, region in sounds:
         for problem in region.problems:
-            logging.getLogger(__name__).warning("%s: %s", region.key.file_name, problem)
+            RemarkLogger(__name__).warning("%s: %s", region.key.file_name, problem)
         done.append(region)
         yield region.key.file_name, sound
 

@@ -1,12 +1,12 @@
 """Options that say how sounds are mixed."""
 
-import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from intertone.errors import InputError
+from intertone.remark import RemarkLogger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -194,7 +194,7 @@ def warn_of_late_points(mix: "Mix", ratios: "Mapping[str, Mix]", seconds: float)
         last, *later = curve.at(np.array([seconds, *(second for second in curve.seconds if second > seconds)])).tolist()
         if any(abs(ratio - last) > SMALLEST_CHANGE for ratio in later):
             text = "%s goes on to %g s, but the sound ends at %.2f s, where the ratio is %.2f"
-            logging.getLogger(__name__).warning(text, name, curve.seconds[-1], seconds, last)
+            RemarkLogger(__name__).warning(text, name, curve.seconds[-1], seconds, last)
 
 
 def mix_name(mix: "Mix") -> str:

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 
 
 def morph(
+    context: typer.Context,
     sources: Annotated[list[Path], typer.Argument(metavar="A B [C …]", help="The sounds.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The new sound; with --steps, a folder.")],
     mix: MixOption = None,
@@ -92,7 +93,7 @@ def morph(
     json: JsonOption = False,
 ) -> None:
     """Make a new sound between two, or several."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     check_sounds(len(sources), least=2)
     if steps is not None and mix is not None:
         raise InputError(f"--steps goes from mix 0 to 1, got --mix {mix} as well")

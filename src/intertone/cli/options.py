@@ -12,6 +12,7 @@ import typer
 
 from intertone.errors import InputError
 from intertone.files import check_output, disk_errors, replacing
+from intertone.remark import Remark, RemarkLogger, collect_remarks
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from intertone.codec import Codec
     from intertone.phase import PhaseConfig
 
+logger = RemarkLogger(__name__)
+_NO_LOG = logging.NullHandler()
 
 DEFAULT_CODEC = "harmonic"
 """What a verb uses where no codec is named."""
@@ -68,28 +71,28 @@ PlotOption = Annotated[Path | None, typer.Option("--plot", help="Also draw the s
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
-class Report(logging.Handler):
-    """Collects what the package says it did, and shows it on stderr unless JSON was asked for."""
+class Report:
+    """Shows on stderr what the package says it did, as it says so, unless JSON was asked for.
 
-    def __init__(self, *, as_json: bool) -> None:
-        super().__init__(logging.INFO)
+    Args:
+        context: Of the verb; when it ends, nothing is collected any more.
+        as_json: Whether the result is printed as JSON, with what was done.
+    """
+
+    def __init__(self, context: typer.Context, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.lines: list[str] = []
-        package = logging.getLogger("intertone")
-        for handler in [handler for handler in package.handlers if isinstance(handler, Report)]:
-            package.removeHandler(handler)
-        package.addHandler(self)
-        package.setLevel(logging.INFO)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take one line."""
-        self.lines.append(record.getMessage())
-        if not self.as_json:
-            typer.echo(f"  {record.getMessage()}", err=True)
+        self.remarks = context.with_resource(collect_remarks(None if as_json else _show_remark))
+        # without a handler, Python would print the log's warnings a second time
+        logging.getLogger("intertone").addHandler(_NO_LOG)
 
     def finish(self, result: dict[str, Any], text: str) -> None:
         """Print the result: ``text`` for people, or ``result`` with the collected lines for machines."""
-        typer.echo(json.dumps({**result, "done": self.lines}, indent=2) if self.as_json else text)
+        done = [remark.text for remark in self.remarks]
+        typer.echo(json.dumps({**result, "done": done}, indent=2) if self.as_json else text)
+
+
+def _show_remark(remark: Remark) -> None:
+    typer.echo(f"  {remark.text}", err=True)
 
 
 def phase_config(method: Phase, iterations: int | None) -> "PhaseConfig":
@@ -115,7 +118,7 @@ def warn_of_phase(codec: "Codec", phase: Phase | None, iterations: int | None) -
     if given and not choose_method(codec).takes.phase:
         verb = "are" if len(given) > 1 else "is"
         text = "%s %s ignored: the codec has phases of its own"
-        logging.getLogger(__name__).warning(text, " and ".join(given), verb)
+        logger.warning(text, " and ".join(given), verb)
 
 
 def check_inputs(sources: list[Path]) -> None:
@@ -261,7 +264,7 @@ def save_together(
             peak = max(peak, float(sound.abs().max()))
         if peak > 1:
             text = "all sounds were scaled down by one gain, from a peak of %.4g to 1"
-            logging.getLogger(__name__).warning(text, peak)
+            logger.warning(text, peak)
         for name, shape in shapes.items():
             stored = np.frombuffer((Path(aside) / name).read_bytes(), np.float32)
             scaled = torch.from_numpy(stored.reshape(shape) / np.float32(peak))

@@ -2,80 +2,54 @@
 
 import shlex
 import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from intertone.cli.options import DeviceOption, JsonOption, Report
 from intertone.files import check_output_folder, check_own_folder, disk_errors
+from intertone.papers import PAPERS
+from intertone.papers.contract import Paper, Request
 
 if TYPE_CHECKING:
+    from intertone.experiments.experiment import OnStep
     from intertone.train import Progress
 
-app = typer.Typer(no_args_is_help=True)
 
-KNOWN = ("runs", "results", "results.json", "tables.md", "representations.html", "pictures", "sounds")
-"""What the folder of a paper holds."""
-
-
-class Budget(StrEnum):
-    """How much is done."""
-
-    smoke = "smoke"
-    cpu = "cpu"
-    gpu = "gpu"
+def _help(words: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {meaning}" for name, meaning in words.items()) + "."
 
 
-class Part(StrEnum):
-    """What can be done without the rest."""
-
-    representations = "representations"
-
-
-@app.callback()
-def _papers() -> None:
-    """Keep the paper's name a word of the command line while there is one paper only."""
-
-
-@app.command()
-def thesis(
-    data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the experiments; what is done is not repeated.")],
-    budget: Annotated[
-        Budget, typer.Option("--budget", help="smoke: seconds; cpu: an hour or two; gpu: 64 times the steps.")
-    ],
-    write: Annotated[
-        Path | None, typer.Option("--write", help="A Markdown page whose marked tables are replaced by these.")
-    ] = None,
-    only: Annotated[
-        Part | None, typer.Option("--only", help="representations: the comparison of three, without the rest.")
-    ] = None,
-    device: DeviceOption = "cpu",
-    json: JsonOption = False,
-) -> None:
-    """Do the experiments of the 2023 thesis's chapter 4; stop at any time and run the same command to go on."""
-    report = Report(as_json=json)
+def replay(paper: Paper, request: Request, data: Path, report: Report) -> None:
+    """Do a paper's experiments, or go on, and say where the results are."""
+    out = request.out
     with disk_errors(out):
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
     check_output_folder(out)
-    check_own_folder(out, KNOWN, "the experiments'")
-
-    from rich.console import Console
-    from rich.progress import Progress as Bar
+    check_own_folder(out, paper.files, "the experiments'")
+    paper.check(request)
 
     from intertone.data.notes import Notes
-    from intertone.papers.thesis.experiment import Laboratory
-    from intertone.papers.thesis.replay import COMPARED, TABLES, check_page, replay_representations, replay_thesis
-    from intertone.papers.thesis.study import BUDGETS
 
-    if write is not None:
-        replaced = TABLES if only is None else COMPARED
-        check_page(write, trial=replaced if budget == Budget.smoke else ())
     notes = Notes.open(data)
     with disk_errors(out):
         out.mkdir(exist_ok=True)
+    with _progress() as on_step:
+        outcome = paper.replay(notes, replace(request, on_step=on_step))
+    text = f"wrote {outcome.file}" + (f" and the tables of {request.page}" if request.page else "")
+    report.finish({"folder": str(out), "tables": outcome.tables}, text)
+
+
+@contextmanager
+def _progress() -> Iterator["OnStep"]:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
     console = Console(stderr=True)
     with Bar(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
@@ -84,11 +58,52 @@ def thesis(
             words = f"{title}, epoch {progress.epoch + 1}"
             bar.update(task, description=words, completed=progress.step_in_epoch, total=steps)
 
-        laboratory = Laboratory(notes, out, BUDGETS[budget.value], device, show)
-        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        replay, made = (
-            (replay_thesis, "tables.md") if only is None else (replay_representations, "representations.html")
+        yield show
+
+
+def verb(paper: Paper) -> Callable[..., None]:
+    """Return the command of a paper."""
+    if TYPE_CHECKING:
+        budget_name: TypeAlias = str
+        part_name: TypeAlias = str
+    else:  # what may be typed: the names of this paper
+        budget_name, part_name = (
+            StrEnum("Name", {name: name for name in words}) for words in (paper.budgets, paper.parts)
         )
-        tables = replay(laboratory, command=command, page=write, trial=budget == Budget.smoke)
-    text = f"wrote {out / made}" + (f" and the tables of {write}" if write else "")
-    report.finish({"folder": str(out), "tables": tables}, text)
+
+    def command(
+        context: typer.Context,
+        data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
+        out: Annotated[
+            Path, typer.Option("--out", "-o", help="Folder of the experiments; what is done is not repeated.")
+        ],
+        budget: Annotated[budget_name, typer.Option("--budget", help=_help(paper.budgets))],
+        write: Annotated[
+            Path | None, typer.Option("--write", help="A Markdown page whose marked tables are replaced by these.")
+        ] = None,
+        only: Annotated[
+            part_name | None, typer.Option("--only", hidden=not paper.parts, help=_help(paper.parts))
+        ] = None,
+        device: DeviceOption = "cpu",
+        json: JsonOption = False,
+    ) -> None:
+        typed = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        replay(paper, Request(out, budget, only, write, device, typed), data, Report(context, as_json=json))
+
+    return command
+
+
+def build(papers: Iterable[Paper]) -> typer.Typer:
+    """Return the verb ``paper``, with a word for each paper."""
+    app = typer.Typer(no_args_is_help=True)
+    app.callback()(_papers)
+    for paper in papers:
+        app.command(paper.name, help=paper.words)(verb(paper))
+    return app
+
+
+def _papers() -> None:
+    """Keep a paper's name a word of the command line where there is one paper only."""
+
+
+app = build(PAPERS)

@@ -9,6 +9,7 @@ from intertone.cli.options import JsonOption, Report
 
 
 def prepare(
+    context: typer.Context,
     notes: Annotated[Path, typer.Argument(metavar="NOTES", help="A note set.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the features; an interrupted one goes on.")],
     settings: Annotated[
@@ -25,7 +26,7 @@ def prepare(
     json: JsonOption = False,
 ) -> None:
     """Turn notes into the features that a model is trained on, once for many runs."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     from rich.console import Console
     from rich.progress import Progress
 

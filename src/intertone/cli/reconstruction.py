@@ -38,6 +38,7 @@ KeptPhaseOption = Annotated[
 
 
 def reconstruct(
+    context: typer.Context,
     source: Annotated[Path, typer.Argument(metavar="IN", help="The sound.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="What the codec makes of it.")],
     phase: KeptPhaseOption = Phase.kept,
@@ -51,7 +52,7 @@ def reconstruct(
     json: JsonOption = False,
 ) -> None:
     """Send one sound through the codec, to hear what it keeps."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     check_sound_files([source], out, plot)
 
     import torch

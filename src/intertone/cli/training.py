@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    context: typer.Context,
     settings: Annotated[Path, typer.Argument(metavar="RUN.TOML", help="The settings of the run.")],
     data: Annotated[Path, typer.Option("--data", help="A note set, or prepared features, from `intertone data`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; one that was interrupted goes on.")],
@@ -23,7 +24,7 @@ def train(
     import os
 
     rank = int(os.environ.get("RANK", "0"))
-    report = Report(as_json=json or rank > 0)
+    report = Report(context, as_json=json or rank > 0)
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -78,6 +79,7 @@ def _leave_at_once() -> None:
 
 
 def pack(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The codec's folder, ready to be shared.")],
     card: Annotated[
@@ -86,7 +88,7 @@ def pack(
     json: JsonOption = False,
 ) -> None:
     """Make a folder to share from a run's best codec: weights in 16 bits, settings, model card, training log."""
-    report = Report(as_json=json)
+    report = Report(context, as_json=json)
     from intertone.codec import Codec
     from intertone.errors import InputError
     from intertone.files import check_output_folder, check_own_folder, replacing

@@ -11,10 +11,9 @@ A set of images is a folder::
 
 import hashlib
 import json
-import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,13 +22,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.data.header import first_difference
-from intertone.data.shards import shard_path
 from intertone.data.split import SPLITS
+from intertone.data.store import Shards, StoreKind, as_rows, gather_parts, write_shard_files
 from intertone.errors import InputError
-from intertone.files import check_own_folder, disk_errors, replacing, write_json
-
-FORMAT = 1
+from intertone.files import replacing, write_json
 
 
 @dataclass(frozen=True)
@@ -49,8 +45,14 @@ class ImageRow:
     split: str
 
 
-_TEXT = tuple(field.name for field in fields(ImageRow) if field.type is str)
-_TYPES: dict[str, Any] = {"note": np.int64, "pitch": np.int16, "velocity": np.int16, "f0": np.float64}
+IMAGE_SET = StoreKind(
+    header="images.json",
+    name="set of images",
+    items="images",
+    fields={"representation": dict, "n_features": int, "n_frames": int, "kind": str},
+    text=("instrument", "group", "split"),
+    numbers={"note": np.int64, "pitch": np.int16, "velocity": np.int16, "f0": np.float64},
+)
 
 
 class Images:
@@ -81,10 +83,10 @@ class Images:
         self.n_features: int = header["n_features"]
         self.n_frames: int = header["n_frames"]
         self.kind: str = header["kind"]
-        for name in (*_TEXT, *_TYPES):
+        for name in (*IMAGE_SET.text, *IMAGE_SET.numbers):
             setattr(self, name, columns[name])
-        self._shard, self._row = columns["shard"], columns["row"]
-        self._open: dict[int, npt.NDArray[np.float16]] = {}
+        shape = (self.n_features, self.n_frames)
+        self._shards = Shards(IMAGE_SET, folder, header["shards"], columns, shape, np.float16)
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
@@ -94,19 +96,8 @@ class Images:
             InputError: If it is no set of images, is unfinished, or its index is damaged.
         """
         folder = Path(folder)
-        header = _read_header(folder)
-        if not header["finished"]:
-            raise InputError(f"the images must be finished, got {folder}; run the command that began them again")
-        try:
-            with np.load(folder / "index.npz", allow_pickle=False) as archive:
-                columns = {name: archive[name] for name in archive.files}
-            for name in _TEXT:
-                columns[name] = np.strings.decode(columns[name], "utf-8")
-            if {len(column) for column in columns.values()} != {sum(header["shards"])}:
-                raise ValueError(f"columns that are not of {sum(header['shards'])} images")
-            return cls(folder, header, columns)
-        except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f"{folder / 'index.npz'} must be the index of a set of images, got {error}") from None
+        header = IMAGE_SET.read_header(folder, finished=True)
+        return cls(folder, header, IMAGE_SET.read_index(folder, header["shards"]))
 
     def __len__(self) -> int:
         return len(self.note)
@@ -129,13 +120,10 @@ class Images:
             IndexError: If a row does not exist.
             InputError: If a shard is missing or damaged.
         """
-        rows = np.asarray(rows, np.int64).reshape(-1)
-        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
-            raise IndexError(f"rows must be in 0..{len(self) - 1}, got {rows.min()}..{rows.max()}")
+        rows = as_rows(rows)
         features = np.empty((len(rows), self.n_features, self.n_frames), np.float32)
-        for place in np.argsort(rows, kind="stable"):
-            row = rows[place]
-            features[place] = self._images(int(self._shard[row]))[self._row[row]]
+        for place, image in self._shards.read(rows):
+            features[place] = image
         return torch.from_numpy(features)
 
     def examples(self) -> Tensor:
@@ -146,28 +134,10 @@ class Images:
         except (OSError, ValueError, EOFError) as error:
             raise InputError(f"{path} must hold the examples of a set of images, got {error}") from None
 
-    def _images(self, shard: int) -> npt.NDArray[np.float16]:
-        if shard not in self._open:
-            path = shard_path(self.folder, shard)
-            expected = (self.header["shards"][shard], self.n_features, self.n_frames)
-            try:
-                images = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
-                raise InputError(f"{path} must be a shard of the images, got {error}") from None
-            if images.shape != expected or images.dtype != np.float16:
-                raise InputError(
-                    f"{path} must hold float16 of shape {expected}, got {images.dtype} of shape {images.shape}"
-                )
-            self._open[shard] = images
-        return self._open[shard]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": {}}
-
 
 def is_images(folder: Path | str) -> bool:
     """Say whether ``folder`` holds images, finished or not."""
-    return (Path(folder) / "images.json").is_file()
+    return (Path(folder) / IMAGE_SET.header).is_file()
 
 
 def begin_images(folder: Path | str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,28 +154,7 @@ def begin_images(folder: Path | str, settings: Mapping[str, Any]) -> dict[str, A
     Raises:
         InputError: If the folder holds something else, or images made with other settings.
     """
-    folder = Path(folder)
-    wanted = json.loads(json.dumps({"format": FORMAT, **settings}))
-    if is_images(folder):
-        found = _read_header(folder)
-        if change := first_difference(found, wanted):
-            raise InputError(
-                f"{folder} must have been begun with the same settings to go on, but {change}; "
-                "remove it or name another folder"
-            )
-        for path in folder.glob(".intertone-*"):
-            path.unlink(missing_ok=True)
-        return found
-    check_own_folder(folder, (), "a set of images")
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "images.json", wanted | {"finished": False})
-    return wanted | {"finished": False}
-
-
-def image_shard_done(folder: Path | str, shard: int) -> bool:
-    """Say whether shard number ``shard`` is complete."""
-    return shard_path(folder, shard).with_suffix(".json").is_file()
+    return IMAGE_SET.begin(folder, settings)
 
 
 def write_image_shard(folder: Path | str, shard: int, images: npt.ArrayLike, rows: Sequence[ImageRow]) -> None:
@@ -224,10 +173,7 @@ def write_image_shard(folder: Path | str, shard: int, images: npt.ArrayLike, row
     content = np.asarray(images, np.float16)
     if len(content) != len(rows):
         raise ValueError(f"a shard needs one row an image, got {len(content)} and {len(rows)}")
-    with replacing(shard_path(folder, shard)) as temporary:
-        np.save(temporary, content)
-    with replacing(shard_path(folder, shard).with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
+    write_shard_files(folder, shard, content, [asdict(row) for row in rows])
 
 
 def finish_images(folder: Path | str, shards: int, examples: npt.ArrayLike) -> dict[str, Any]:
@@ -245,47 +191,16 @@ def finish_images(folder: Path | str, shards: int, examples: npt.ArrayLike) -> d
         InputError: If a shard is missing, or the disk does not take the index.
     """
     folder = Path(folder)
-    rows: list[dict[str, Any]] = []
-    sizes = []
-    for shard in range(shards):
-        if not image_shard_done(folder, shard):
-            raise InputError(f"{folder} must hold {shards} shards, but shard {shard} is missing")
-        part = json.loads(shard_path(folder, shard).with_suffix(".json").read_text(encoding="utf-8"))
-        rows += part
-        sizes.append(len(part))
-    columns: dict[str, npt.NDArray[Any]] = {
-        name: np.array([row[name].encode() for row in rows], dtype=np.bytes_) for name in _TEXT
-    }
-    columns |= {name: np.array([row[name] for row in rows], kind) for name, kind in _TYPES.items()}
-    columns["shard"] = np.repeat(np.arange(shards), sizes)
-    columns["row"] = np.concatenate([np.arange(0), *(np.arange(size) for size in sizes)])
-    with replacing(folder / "index.npz") as temporary, temporary.open("wb") as handle:
-        np.savez(handle, allow_pickle=False, **columns)
+    parts = gather_parts(folder, shards)
+    rows, sizes = [row for part in parts for row in part], [len(part) for part in parts]
+    IMAGE_SET.write_index(folder, rows, sizes)
     with replacing(folder / "examples.npy") as temporary:
         np.save(temporary, np.asarray(examples, np.float32))
     found = Counter(row["split"] for row in rows)
-    header = _read_header(folder) | {
+    header = IMAGE_SET.read_header(folder) | {
         "finished": True,
         "shards": sizes,
         "counts": {split: found[split] for split in SPLITS},
     }
-    write_json(folder / "images.json", header)
-    return header
-
-
-def _read_header(folder: Path) -> dict[str, Any]:
-    path = folder / "images.json"
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"a set of images must have an images.json, got {folder}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} must be readable JSON, got {error}") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InputError(f"{path} must describe images of format {FORMAT}")
-    kinds = {"representation": dict, "n_features": int, "n_frames": int, "kind": str, "finished": bool}
-    kinds |= {"shards": list, "counts": dict} if header.get("finished") else {}
-    for name, kind in kinds.items():
-        if not isinstance(header.get(name), kind):
-            raise InputError(f"{path} must give {name} as {kind.__name__}, got {header.get(name)!r}")
+    write_json(folder / IMAGE_SET.header, header)
     return header

@@ -1,19 +1,24 @@
 """``notes.json``: what a note set says of itself."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from intertone.data.split import SPLITS
+from intertone.data.store import StoreKind
 from intertone.errors import InputError
 
-FORMAT = 1
+NOTE_SET = StoreKind(
+    header="notes.json",
+    name="note set",
+    items="notes",
+    fields={"sample_rate": int, "samples": int, "kind": str, "settings": dict},
+    text=("name", "instrument", "family", "source", "group", "split"),
+    numbers={"pitch": np.int16, "velocity": np.int16, "scale": np.float64},
+    later={"skipped": {}, "remarks": []},
+)
 _COUNTED = ("notes", "instruments", "groups")
-_DIGESTS = {
-    "files_sha256": "a sound was added, removed or changed since",
-    "sha256": "the bank is another one",
-}
 
 
 def read_header(folder: Path | str, *, finished: bool = False) -> dict[str, Any]:
@@ -29,41 +34,11 @@ def read_header(folder: Path | str, *, finished: bool = False) -> dict[str, Any]
     Raises:
         InputError: If there is none, it is damaged or of another format, or the set must be finished and is not.
     """
-    path = Path(folder) / "notes.json"
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"a note set must have a notes.json, got {folder}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} must be readable JSON, got {error}") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InputError(f"{path} must describe a note set of format {FORMAT}")
-    kinds: dict[str, type] = {"sample_rate": int, "samples": int, "kind": str, "settings": dict, "finished": bool}
-    if header.get("finished"):
-        header = {"skipped": {}, "remarks": []} | header
-        kinds |= {"shards": list, "counts": dict, "skipped": dict, "remarks": list}
-    for name, kind in kinds.items():
-        if not isinstance(header.get(name), kind):
-            raise InputError(f"{path} must give {name} as {kind.__name__}, got {header.get(name)!r}")
-    if finished and not header["finished"]:
-        raise InputError(f"the note set must be finished, got {folder}; run the command that began it again")
+    header = NOTE_SET.read_header(folder, finished=finished)
     for split in SPLITS if header["finished"] else ():
         found = header["counts"].get(split)
         if not isinstance(found, dict) or not all(isinstance(found.get(name), int) for name in _COUNTED):
-            raise InputError(f"{path} must count {', '.join(_COUNTED)} of {split}, got {found!r}")
+            raise InputError(
+                f"{Path(folder) / NOTE_SET.header} must count {', '.join(_COUNTED)} of {split}, got {found!r}"
+            )
     return header
-
-
-def first_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Say in words where the settings of a set differ from those that are wanted; empty if nowhere."""
-    for name, value in wanted.items():
-        was = found.get(name)
-        if was != value and isinstance(was, dict) and isinstance(value, dict):
-            for inner in {**was, **value}:
-                if was.get(inner) != value.get(inner):
-                    if inner in _DIGESTS:
-                        return _DIGESTS[inner]
-                    return f"{inner} was {was.get(inner)} there and is {value.get(inner)} now"
-        if was != value:
-            return f"{name} was {was} there and is {value} now"
-    return ""

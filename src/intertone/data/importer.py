@@ -24,10 +24,10 @@ from intertone.data.shards import (
     discard_notes,
     finish_notes,
     quantise,
-    shard_done,
     write_shard,
 )
 from intertone.data.split import FRACTIONS, SPLIT_BY, SPLITS, check_fractions, divide_notes, split_of
+from intertone.data.store import shard_done
 from intertone.errors import InputError
 
 SHARD_NOTES = 512

@@ -18,9 +18,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from intertone.pitch.note import note_number
+
 LOWEST, HIGHEST = 21, 108
-_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "s": 1, "b": -1, "♭": -1}
 _WORD = re.compile(r"[^\s_\-.,()\[\]]+")
 _NSYNTH = re.compile(r"^(.*)[-_](\d{3})[-_](\d{3})$")
 _LABELLED = re.compile(r"^(?:pitch|midi|key|note)(\d{1,3})$", re.IGNORECASE)
@@ -56,7 +56,7 @@ def pitch_of_name(note: str) -> int:
     if match is None:
         return -1
     letter, accidental, octave = match.groups()
-    pitch = 12 * (int(octave) + 1) + _SEMITONES[letter] + _ACCIDENTALS[accidental]
+    pitch = note_number(letter, accidental, int(octave))
     return pitch if pitch <= 127 else -1
 
 

@@ -1,7 +1,6 @@
 """Reading note sets: columns to choose by, audio in batches of any order."""
 
 import hashlib
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Self
@@ -11,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.data.header import read_header
-from intertone.data.shards import TEXT_COLUMNS, dequantise, shard_path
-from intertone.errors import InputError
+from intertone.data.header import NOTE_SET, read_header
+from intertone.data.shards import dequantise
+from intertone.data.store import Shards, as_rows
 
 Choice = int | str | Collection[int] | Collection[str] | None
 
@@ -48,11 +47,9 @@ class Notes:
         self.sample_rate: int = header["sample_rate"]
         self.samples: int = header["samples"]
         self.kind: str = header["kind"]
-        for name in (*TEXT_COLUMNS, "pitch", "velocity", "scale"):
+        for name in (*NOTE_SET.text, *NOTE_SET.numbers):
             setattr(self, name, columns[name])
-        self._shard = columns["shard"]
-        self._row = columns["row"]
-        self._open: dict[int, npt.NDArray[np.int16]] = {}
+        self._shards = Shards(NOTE_SET, folder, header["shards"], columns, (self.samples,), np.int16)
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
@@ -63,16 +60,7 @@ class Notes:
         """
         folder = Path(folder)
         header = read_header(folder, finished=True)
-        try:
-            with np.load(folder / "index.npz", allow_pickle=False) as archive:
-                columns = {name: archive[name] for name in archive.files}
-            for name in TEXT_COLUMNS:
-                columns[name] = np.strings.decode(columns[name], "utf-8")
-            if {len(column) for column in columns.values()} != {sum(header["shards"])}:
-                raise ValueError(f"columns that are not of {sum(header['shards'])} notes")
-            return cls(folder, header, columns)
-        except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f"{folder / 'index.npz'} must be the index of a note set, got {error}") from None
+        return cls(folder, header, NOTE_SET.read_index(folder, header["shards"]))
 
     def digest(self) -> str:
         """Return a short hash of the index: equal for note sets of the same notes in the same order."""
@@ -128,28 +116,8 @@ class Notes:
             IndexError: If a row does not exist.
             InputError: If a shard is missing or damaged.
         """
-        rows = np.asarray(rows, np.int64).reshape(-1)
-        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
-            raise IndexError(f"rows must be in 0..{len(self) - 1}, got {rows.min()}..{rows.max()}")
+        rows = as_rows(rows)
         audio = np.empty((len(rows), self.samples), np.float32)
-        for place in np.argsort(rows, kind="stable"):
-            row = rows[place]
-            pcm = self._shard_audio(int(self._shard[row]))[self._row[row]]
-            dequantise(pcm, float(self.scale[row]), out=audio[place])
+        for place, pcm in self._shards.read(rows):
+            dequantise(pcm, float(self.scale[rows[place]]), out=audio[place])
         return torch.from_numpy(audio)
-
-    def _shard_audio(self, shard: int) -> npt.NDArray[np.int16]:
-        if shard not in self._open:
-            path = shard_path(self.folder, shard)
-            try:
-                pcm = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
-                raise InputError(f"{path} must be a shard of the note set, got {error}") from None
-            expected = (self.header["shards"][shard], self.samples)
-            if pcm.shape != expected or pcm.dtype != np.int16:
-                raise InputError(f"{path} must hold int16 of shape {expected}, got {pcm.dtype} of shape {pcm.shape}")
-            self._open[shard] = pcm
-        return self._open[shard]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": {}}

@@ -5,16 +5,9 @@ processes and after any interruption.
 """
 
 import hashlib
-import logging
-import multiprocessing
-import os
 import re
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +18,21 @@ from pydantic import Field, model_validator
 
 from intertone.audio import MIN_SAMPLE_RATE, MIN_SECONDS, resample
 from intertone.config import Settings
-from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, shard_done, write_shard
+from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.data.soundfont import Bank, read_soundfont
 from intertone.data.split import split_of
+from intertone.data.store import shard_done
 from intertone.data.synth import HIGHEST_RATE, Synth, synthesis_rate
 from intertone.errors import InputError
+from intertone.parallel import in_processes
+from intertone.remark import RemarkLogger
 
 SILENCE = 1e-4  # peak, of full scale 1: -80 dB; below it lies what FluidSynth's interpolation leaves
 FAMILIES = (
     "piano", "chromatic-percussion", "organ", "guitar", "bass", "strings", "ensemble", "brass",
     "reed", "pipe", "synth-lead", "synth-pad", "synth-effects", "ethnic", "percussive", "sound-effects",
 )  # fmt: skip
-_logger = logging.getLogger(__name__)
+_logger = RemarkLogger(__name__)
 
 
 class RenderConfig(Settings):
@@ -125,7 +121,8 @@ def render_bank(
         return header
     todo = [(shard, program) for shard, program in enumerate(programs) if not shard_done(folder, shard)]
     done = len(programs) - len(todo)
-    for _ in _run(bank, Path(folder), config, todo, workers):
+    render = partial(_render_program, bank, Path(folder), config)
+    for _ in in_processes(render, todo, workers=workers, start=partial(_synth, bank, config), name="rendering"):
         done += 1
         if progress:
             progress(done, len(programs))
@@ -145,60 +142,13 @@ def instrument_name(program: int, name: str) -> str:
     return f"{program:03d}-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}"
 
 
-def _run(
-    bank: Bank, folder: Path, config: RenderConfig, todo: Sequence[tuple[int, int]], workers: int
-) -> Iterator[None]:
-    if workers == 1 or len(todo) < 2:
-        with _synth(bank, config) as synth:
-            for shard, program in todo:
-                _render_program(synth, bank, folder, config, shard, program)
-                yield
-        return
-    with ProcessPoolExecutor(
-        min(workers, len(todo)), multiprocessing.get_context("spawn"), _start, (bank, folder, config)
-    ) as pool:
-        waiting: set[Future[None]] = {pool.submit(_work, *job) for job in todo}
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    future.result()
-                    yield
-        except BrokenProcessPool:
-            raise InputError(
-                "every rendering process must live to its end, but one was ended from outside or ran out of memory; "
-                "the same command goes on where it stopped"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-_process: dict[str, Any] = {}
-
-
-def _start(bank: Bank, folder: Path, config: RenderConfig) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's business
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _process.update(bank=bank, folder=folder, config=config, synth=_synth(bank, config))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for([parent.sentinel])
-        os._exit(1)
-
-
-def _work(shard: int, program: int) -> None:
-    _render_program(**_process, shard=shard, program=program)
-
-
 def _synth(bank: Bank, config: RenderConfig) -> Synth:
     return Synth(bank.path, sample_rate=synthesis_rate(config.sample_rate), gain=config.gain)
 
 
-def _render_program(synth: Synth, bank: Bank, folder: Path, config: RenderConfig, shard: int, program: int) -> None:
-    """Render one program into its shard."""
+def _render_program(bank: Bank, folder: Path, config: RenderConfig, synth: Synth, job: tuple[int, int]) -> None:
+    """Render one program into its shard; a job is the numbers of both."""
+    shard, program = job
     preset = bank.presets[0, program]
     instrument, group = instrument_name(program, preset.name), bank.groups()[program]
     split = split_of(group)

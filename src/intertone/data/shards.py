@@ -12,15 +12,16 @@ A note set is a folder::
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from intertone.data.header import FORMAT, first_difference, read_header
+from intertone.data.header import NOTE_SET, read_header
 from intertone.data.split import SPLITS
+from intertone.data.store import discard, gather_parts, write_shard_files
 from intertone.errors import InputError
 from intertone.files import replacing, write_json
 
@@ -43,9 +44,6 @@ class NoteRow:
     source: str
     group: str
     split: str
-
-
-TEXT_COLUMNS = tuple(field.name for field in fields(NoteRow) if field.type is str)
 
 
 def quantise(audio: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int16], float]:
@@ -112,37 +110,8 @@ def begin_notes(
     Raises:
         InputError: If the folder holds something else, or a note set made with other settings.
     """
-    folder = Path(folder)
-    wanted = {"format": FORMAT, "sample_rate": sample_rate, "samples": samples, "kind": kind, "settings": settings}
-    wanted = json.loads(json.dumps(wanted))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        present = sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        raise InputError(
-            f"the output must be a folder that can be written to, got {folder}: {error.strerror}"
-        ) from None
-    if "notes.json" in present:
-        found = read_header(folder)
-        if change := first_difference(found, wanted):
-            raise InputError(
-                f"{folder} must have been begun with the same settings to go on, but {change}; "
-                "remove it or name another folder"
-            )
-        for path in folder.glob(".shard-*"):
-            path.unlink(missing_ok=True)
-        return found
-    if any(not name.startswith(".") for name in present):
-        raise InputError(
-            f"the output must be a new or empty folder or a note set, got {folder}, which holds {present[-1]}"
-        )
-    write_json(folder / "notes.json", wanted | {"finished": False})
-    return wanted | {"finished": False}
-
-
-def shard_done(folder: Path | str, shard: int) -> bool:
-    """Say whether shard number ``shard`` is complete."""
-    return _part_path(folder, shard).is_file()
+    NOTE_SET.begin(folder, {"sample_rate": sample_rate, "samples": samples, "kind": kind, "settings": settings})
+    return read_header(folder)
 
 
 def write_shard(
@@ -169,14 +138,8 @@ def write_shard(
     """
     if not len(pcm) == len(scales) == len(rows):
         raise ValueError(f"a shard needs one scale and row a note, got {len(pcm)}, {len(scales)}, {len(rows)}")
-    if len(pcm):
-        with replacing(shard_path(folder, shard)) as temporary, temporary.open("wb") as handle:
-            pcm = np.ascontiguousarray(pcm)
-            np.lib.format.write_array_header_1_0(handle, np.lib.format.header_data_from_array_1_0(pcm))
-            handle.write(pcm.data)
     lines = [asdict(row) | {"scale": scale} for row, scale in zip(rows, scales, strict=True)]
-    with replacing(_part_path(folder, shard)) as temporary:
-        temporary.write_text(json.dumps({"rows": lines, "report": list(report)}), encoding="utf-8")
+    write_shard_files(folder, shard, pcm if len(pcm) else None, {"rows": lines, "report": list(report)})
 
 
 def finish_notes(folder: Path | str, shards: int, *, divide: Divide | None = None) -> dict[str, Any]:
@@ -196,20 +159,13 @@ def finish_notes(folder: Path | str, shards: int, *, divide: Divide | None = Non
         InputError: If a shard is missing, a group is in training and elsewhere, or the disk does not take the index.
     """
     folder = Path(folder)
-    rows: list[dict[str, Any]] = []
-    report: list[dict[str, Any]] = []
-    sizes = []
-    for shard in range(shards):
-        if not shard_done(folder, shard):
-            raise InputError(f"{folder} must hold {shards} shards, but shard {shard} is missing")
-        part = json.loads(_part_path(folder, shard).read_text(encoding="utf-8"))
-        rows += part["rows"]
-        report += part["report"]
-        sizes.append(len(part["rows"]))
+    parts = gather_parts(folder, shards)
+    rows = [row for part in parts for row in part["rows"]]
+    report = [line for part in parts for line in part["report"]]
+    sizes = [len(part["rows"]) for part in parts]
     remarks = divide(rows, report) if divide else []
     _check_leak(folder, rows)
-    with replacing(folder / "index.npz") as temporary, temporary.open("wb") as handle:
-        np.savez(handle, allow_pickle=False, **_columns(rows, sizes))
+    NOTE_SET.write_index(folder, rows, sizes)
     with replacing(folder / "report.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(line) + "\n" for line in report), encoding="utf-8")
     header = read_header(folder) | {
@@ -255,19 +211,8 @@ def skipped(report: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 def discard_notes(folder: Path | str) -> None:
     """Remove the files of a note set, finished or not; the folder and what else is in it stay."""
-    folder = Path(folder)
     names = ("notes.json", "index.npz", "report.jsonl")
-    for path in (*(folder / name for name in names), *folder.glob("shard-?????.*"), *folder.glob(".shard-*")):
-        path.unlink(missing_ok=True)
-
-
-def shard_path(folder: Path | str, shard: int) -> Path:
-    """Name the sound file of shard number ``shard``."""
-    return Path(folder) / f"shard-{shard:05d}.npy"
-
-
-def _part_path(folder: Path | str, shard: int) -> Path:
-    return shard_path(folder, shard).with_suffix(".json")
+    discard(Path(folder), (*names, "shard-?????.*", ".shard-*"))
 
 
 def _check_leak(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -275,15 +220,3 @@ def _check_leak(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     train = {row["group"] for row in rows if row["split"] == "train"}
     if shared := sorted(train & {row["group"] for row in rows if row["split"] != "train"}):
         raise InputError(f"no group may be in train and in another split, but {shared[0]} is, in {folder}")
-
-
-def _columns(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> dict[str, npt.NDArray[Any]]:
-    columns: dict[str, npt.NDArray[Any]] = {
-        name: np.array([row[name].encode() for row in rows], dtype=np.bytes_) for name in TEXT_COLUMNS
-    }
-    columns["pitch"] = np.array([row["pitch"] for row in rows], np.int16)
-    columns["velocity"] = np.array([row["velocity"] for row in rows], np.int16)
-    columns["scale"] = np.array([row["scale"] for row in rows], np.float64)
-    columns["shard"] = np.repeat(np.arange(len(sizes)), sizes)
-    columns["row"] = np.concatenate([np.arange(0), *(np.arange(size) for size in sizes)])
-    return columns

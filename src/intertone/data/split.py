@@ -1,18 +1,18 @@
 """Which notes train, which validate and which test: fixed by a hash, never by chance."""
 
 import hashlib
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
 from intertone.errors import InputError
+from intertone.remark import RemarkLogger
 
 SPLITS = ("train", "valid", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
 SPLIT_BY = ("group", "note")
-_logger = logging.getLogger(__name__)
+_logger = RemarkLogger(__name__)
 
 
 def split_of(group: str, fractions: Sequence[float] = FRACTIONS) -> str:

@@ -1,17 +1,18 @@
 """What a codec has to beat: linear codes, and images that need hardly a code.
 
-The linear codes take features as they come. The image of rank one is of linear magnitudes, so it alone knows that
-features are decibels; the representation says how many.
+The linear codes take features as they come. The image of rank one is of linear magnitudes: the scales of a
+representation say how features become such.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from intertone.models import Scale
 from intertone.stft import db_to_magnitude, magnitude_to_db
 
 
@@ -96,25 +97,59 @@ def images_that_fit(n_bytes: float, *, cells: int, n_components: int, available:
     return min(available, max(math.floor(n_bytes / (4 * cells)), math.ceil(1.5 * n_components)))
 
 
-def rank_one(features: Tensor, *, range_db: float) -> Tensor:
+def shows_magnitudes(scales: Sequence[Scale]) -> bool:
+    """Return whether features can be turned into magnitudes."""
+    return all(scale.kind in FROM_MAGNITUDE for scale in scales)
+
+
+def rank_one(features: Tensor, scales: Sequence[Scale]) -> Tensor:
     """Return the image of a mean spectrum times an envelope: a sound whose colour never changes.
 
-    On linear magnitudes: the mean over time times the mean over the rows. The peak is at 0 dB; the energy is that of
-    the context, as for every image.
+    On linear magnitudes: the mean over time times the mean over the rows. The peak is that of the features, of decibels
+    0 dB; the energy is that of the context, as for every image.
 
     Args:
-        features: ``(batch, n_features, n_frames)``, ``1 + dB / range_db``.
-        range_db: Decibels between features 0 and 1.
+        features: ``(batch, n_features, n_frames)``.
+        scales: What they mean.
 
     Returns:
         Features of the same shape.
 
+    Raises:
+        ValueError: If the features are no magnitudes.
+
     Example:
         >>> decibels = torch.tensor([[[0.0, -20.0], [-20.0, -40.0]]])
-        >>> (rank_one(1 + decibels / 80, range_db=80) - 1) * 80
+        >>> (rank_one(1 + decibels / 80, [Scale("decibels", 2, 80.0)]) - 1) * 80
         tensor([[[  0., -20.], [-20., -40.]]])
+        >>> rank_one(torch.tensor([[[8.0, 4.0], [2.0, 1.0]]]), [Scale("linear", 2)])
+        tensor([[[8., 4.], [2., 1.]]])
     """
-    magnitude = torch.where(features > 0, db_to_magnitude((features.clamp(0, 1) - 1) * range_db, 1.0), 0)
+    if not shows_magnitudes(scales):
+        raise ValueError(f"features must be magnitudes, got {', '.join(scale.kind for scale in scales)}")
+    groups = zip(features.split([scale.n_rows for scale in scales], -2), scales, strict=True)
+    magnitude = torch.cat([TO_MAGNITUDE[scale.kind](part, scale) for part, scale in groups], -2)
     image = magnitude.mean(-1, keepdim=True) * magnitude.mean(-2, keepdim=True)
-    peak = image.amax((-2, -1), keepdim=True).clamp_min(1e-30)
-    return 1 + magnitude_to_db(image, peak, top_db=range_db) / range_db
+    image = image / image.amax((-2, -1), keepdim=True).clamp_min(1e-30)
+    peak = magnitude.amax((-2, -1), keepdim=True)
+    parts = zip(image.split([scale.n_rows for scale in scales], -2), scales, strict=True)
+    return torch.cat([FROM_MAGNITUDE[scale.kind](part, peak, scale) for part, scale in parts], -2)
+
+
+def _from_decibels(features: Tensor, scale: Scale) -> Tensor:
+    return torch.where(features > 0, db_to_magnitude((features.clamp(0, 1) - 1) * scale.range_db, 1.0), 0)
+
+
+TO_MAGNITUDE: Mapping[str, Callable[[Tensor, Scale], Tensor]] = {
+    "decibels": _from_decibels,
+    "log1p": lambda features, _: features.expm1(),
+    "linear": lambda features, _: features,
+}
+"""Kind of a scale → magnitudes of features; kinds that are missing show no magnitudes."""
+
+FROM_MAGNITUDE: Mapping[str, Callable[[Tensor, Tensor, Scale], Tensor]] = {
+    "decibels": lambda image, _, scale: 1 + magnitude_to_db(image, 1.0, top_db=scale.range_db) / scale.range_db,
+    "log1p": lambda image, peak, _: (image * peak).log1p(),
+    "linear": lambda image, peak, _: image * peak,
+}
+"""Kind of a scale → features of an image whose peak is 1, and of the peak that is wanted."""

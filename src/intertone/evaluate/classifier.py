@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from intertone.data.notes import Notes
-from intertone.evaluate.draw import Rows, draw_notes
-from intertone.evaluate.reconstruction import Step, at_16_khz
+from intertone.evaluate.draw import Rows
+from intertone.evaluate.figure import Step, at_16_khz
 from intertone.stft import SpectrogramConfig, magnitude_to_db, stft
 
 HEADS = ("pitch", "family", "velocity")
@@ -40,11 +41,15 @@ class Classifier:
         network: ``(n, n_inputs)``, from ``note_images``, → scores of all heads side by side.
         families: Names, in the order of the scores.
         velocities: The same.
+        n_notes: Notes that it was trained on.
+        n_pitches: Different pitches of these.
     """
 
     network: nn.Module
     families: tuple[str, ...]
     velocities: tuple[int, ...]
+    n_notes: int
+    n_pitches: int
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -105,14 +110,14 @@ def note_images(audio: Tensor, sample_rate: int) -> Tensor:
     return torch.cat([image.flatten(1), level], 1)
 
 
-def train_classifier(notes: Notes, *, n_notes: int, n_steps: int, seed: int, step: Step) -> Classifier:
+def train_classifier(notes: Notes, rows: Rows, *, n_steps: int, seed: int, step: Step) -> Classifier:
     """Train on notes of the training split.
 
     Args:
         notes: The note set.
-        n_notes: At most so many, the instruments in turn.
+        rows: The notes.
         n_steps: Steps of training, 128 of the notes each, or all where there are fewer.
-        seed: Of the draw, the first weights and the order; torch's global generator is left as it was.
+        seed: Of the first weights and the order; torch's global generator is left as it was.
         step: Called with the number of notes that were looked at; the training follows.
 
     Returns:
@@ -123,10 +128,10 @@ def train_classifier(notes: Notes, *, n_notes: int, n_steps: int, seed: int, ste
         with a head for the pitch and one for the qualities of a note judges reconstructions. Images, layers and heads
         are our own; note sets tell no qualities.
     """
-    rows = draw_notes(notes, n_notes, split="train", seed=seed)
     families = tuple(sorted({str(name) for name in notes.family[rows]}))
     velocities = tuple(sorted({int(value) for value in notes.velocity[rows] if value >= 0}))
     labels = _labels(notes, rows, families, velocities)
+    n_pitches = len(np.unique(notes.pitch[rows][notes.pitch[rows] >= 0]))
     images = []
     for start in range(0, len(rows), BATCH):
         images.append(note_images(notes.audio(rows[start : start + BATCH]), notes.sample_rate))
@@ -134,7 +139,7 @@ def train_classifier(notes: Notes, *, n_notes: int, n_steps: int, seed: int, ste
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = _network(images[0].shape[1], N_PITCHES + len(families) + len(velocities))
-        classifier = Classifier(network, families, velocities)
+        classifier = Classifier(network, families, velocities, len(rows), n_pitches)
         _train(classifier, torch.cat(images), labels, n_steps)
     return classifier
 

@@ -1,14 +1,39 @@
 """Which notes and which pairs of notes are judged: a pure function of note set and seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from intertone.data.notes import Notes
-from intertone.evaluate.tracking import EXCLUDED_PROGRAMS
+from intertone.data.soundfont import Bank, find_soundfont, read_soundfont
+from intertone.errors import InputError
 
 Rows = npt.NDArray[np.int64]
+
+FARTHEST = 12
+"""Semitones that a note is moved at most."""
+
+EXCLUDED_PROGRAMS: Mapping[int, str] = {
+    112: "a bell tree: many small bells in a row",
+    113: "an agogô: two bells, whose partials are not harmonic",
+    114: "a steel drum in the group of percussion: the key is only where the sample lies",
+    115: "a wood block: a click",
+    116: "a taiko drum: a skin, whose partials are not harmonic",
+    117: "a tom: a skin, whose pitch falls and whose partials are not harmonic",
+    118: "a synthetic drum: its pitch falls",
+    119: "a cymbal played backwards: noise",
+    120: "fret noise: a scratch",
+    121: "breath noise: noise",
+    122: "sea shore: noise",
+    123: "bird tweets: whistles that glide, at no key",
+    124: "a telephone: two tones and pauses, at no key",
+    125: "a helicopter: noise in beats",
+    126: "applause: noise",
+    127: "a gun shot: noise",
+}
+"""General MIDI programs, counted from 0, that are not judged, and why. Drum kits have no key and are left out too."""
 
 
 def pitched_rows(notes: Notes, *, split: str) -> Rows:
@@ -107,3 +132,86 @@ def _octave_pairs(notes: Notes, rows: Rows, generator: np.random.Generator) -> I
                 left.remove(second)
                 yield int(first), int(second)
                 break
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Which notes are moved, and how many could be.
+
+    Attributes:
+        rows: Source and target, ``(n, 2)``: of one instrument and velocity, up to an octave apart, from different
+            recordings.
+        n_pairs: Pairs of keys of one instrument and velocity so far apart.
+        n_same: Of them, those that the bank plays from one recording.
+        n_octaves: Of all, those an octave apart.
+        n_same_octaves: Of these, those from one recording.
+    """
+
+    rows: Rows
+    n_pairs: int
+    n_same: int
+    n_octaves: int
+    n_same_octaves: int
+
+
+def bank_of(notes: Notes) -> Bank:
+    """Return the tables of the bank that notes were rendered from.
+
+    Raises:
+        InputError: If they were not, or that bank is not installed.
+    """
+    if notes.kind != "soundfont":
+        raise InputError(f"the notes must be those of a soundfont, got those of kind {notes.kind!r}")
+    bank, wanted = read_soundfont(find_soundfont()), notes.header["settings"].get("bank")
+    if bank.name != wanted:
+        raise InputError(f"the notes must be those of the installed bank {bank.name}, got notes of {wanted}")
+    return bank
+
+
+def draw_moves(notes: Notes, bank: Bank, n_moves: int, *, split: str, seed: int) -> Moves:
+    """Draw notes to move, the instruments in turn.
+
+    Args:
+        notes: A note set rendered from ``bank``.
+        bank: Says which recordings each key plays.
+        n_moves: At most so many.
+        split: ``"train"``, ``"valid"`` or ``"test"``.
+        seed: Of the draw.
+
+    Returns:
+        The notes, and the counts of all of the split.
+    """
+    generator = np.random.default_rng([seed, 7])
+    rows = pitched_rows(notes, split=split)
+    waiting: list[list[tuple[int, int]]] = []
+    counts = np.zeros(4, np.int64)
+    for instrument in np.unique(notes.instrument[rows]):
+        own = rows[notes.instrument[rows] == instrument]
+        different, found = _pairs(notes, bank, own)
+        counts += found
+        order = generator.permutation(len(different))
+        waiting.append([different[place] for place in order])
+    chosen = [pair for turn in range(n_moves) for pairs in waiting for pair in pairs[turn : turn + 1]]
+    return Moves(np.array(chosen[:n_moves], np.int64).reshape(-1, 2), *(int(count) for count in counts))
+
+
+def _pairs(notes: Notes, bank: Bank, rows: Rows) -> tuple[list[tuple[int, int]], tuple[int, int, int, int]]:
+    """Return the pairs of an instrument from different recordings, both ways, and the counts of ``Moves``."""
+    place = {(int(notes.pitch[row]), int(notes.velocity[row])): int(row) for row in rows}
+    recordings = {
+        key: {sample.place for sample in bank.sounding(program_of(notes, row), *key)} for key, row in place.items()
+    }
+    different: list[tuple[int, int]] = []
+    n_pairs = n_octaves = n_same_octaves = 0
+    for (pitch, velocity), row in place.items():
+        for distance in range(1, FARTHEST + 1):
+            above = (pitch + distance, velocity)
+            if above not in place:
+                continue
+            same = bool(recordings[pitch, velocity] & recordings[above])
+            n_pairs += 1
+            n_octaves += distance == FARTHEST
+            n_same_octaves += same and distance == FARTHEST
+            if not same:
+                different += [(row, place[above]), (place[above], row)]
+    return different, (n_pairs, n_pairs - len(different) // 2, n_octaves, n_same_octaves)

@@ -1,29 +1,87 @@
-"""The whole evaluation of a codec on notes that it has not seen."""
+"""The whole evaluation of a codec on notes that it has not seen: one study after the other."""
 
-import logging
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import cache
+from typing import Protocol
 
-import numpy as np
 import torch
+from pydantic_core import to_jsonable_python
 from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.evaluate.classifier import HEADS, Classifier, train_classifier
-from intertone.evaluate.draw import Rows, draw_notes, draw_others, draw_pairs
-from intertone.evaluate.harmonic import evaluate_harmonic
-from intertone.evaluate.latents import latent_statistics
-from intertone.evaluate.measures import measure_reconstructions
-from intertone.evaluate.morphs import judge_morphs, judge_network, morph_table, pitch_gate
-from intertone.evaluate.phase_stage import judge_phase
-from intertone.evaluate.recognition import judge_path, recognise_morphs, recognise_reconstructions
-from intertone.evaluate.reconstruction import Collected, fit_baseline, reconstruct_notes, reconstruction_errors
-from intertone.evaluate.speed import measure_speed
-from intertone.evaluate.task import EvaluateConfig, Steps, check_notes, codec_facts, note_facts
+from intertone.evaluate.classifier import Classifier, train_classifier
+from intertone.evaluate.draw import Rows, draw_notes, draw_pairs, pitched_rows
+from intertone.evaluate.figure import Collected, Figures
+from intertone.evaluate.half_way import half_way_morphs
+from intertone.evaluate.report import CodecFacts, Evaluation, NoteFacts, Part
+from intertone.evaluate.resynthesis import Resynthesis, fit_baseline, has_partials, resynthesise_notes
+from intertone.evaluate.settings import EvaluateConfig
+from intertone.evaluate.studies.code import CodeStudy
+from intertone.evaluate.studies.f0_tracker import TrackerStudy
+from intertone.evaluate.studies.measures import MeasuresStudy
+from intertone.evaluate.studies.morph import MorphStudy
+from intertone.evaluate.studies.network import NetworkStudy
+from intertone.evaluate.studies.path import PathStudy
+from intertone.evaluate.studies.phase import PhaseStudy
+from intertone.evaluate.studies.recognition import RecognitionStudy
+from intertone.evaluate.studies.reconstruction import ReconstructionStudy
+from intertone.evaluate.studies.speed import SpeedStudy
+from intertone.evaluate.studies.transposition import TranspositionStudy
+from intertone.evaluate.study import Draw, Heard, KnownSound, Progress, R, Shown, Steps, Study
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
+
+Conducted = Callable[[Codec, Notes, Draw], Part]
+"""A study, whatever its result is."""
+
+
+class Listener(Protocol):
+    """A study of reconstructions."""
+
+    @property
+    def name(self) -> str:
+        """Key of its figures."""
+
+    def applies(self, codec: Codec, notes: Notes) -> str | None:
+        """Return None, or why not."""
+
+    def hear(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
+        """Return the figures of a batch."""
+
+
+LISTENERS: tuple[Listener, ...] = (ReconstructionStudy(), MeasuresStudy(), RecognitionStudy())
+"""Studies that look at reconstructions, which are made once for all of them, batch by batch."""
+
+
+def conducted(study: Study[R]) -> Conducted:
+    """Return a study as a function that says what it found, or why it does not apply."""
+
+    def conduct(codec: Codec, notes: Notes, draw: Draw) -> Part:
+        if reason := study.applies(codec, notes):
+            return Part(study.name, None, Shown(study.name, left_out=(reason,)))
+        result = study.measure(codec, notes, draw)
+        return Part(study.name, to_jsonable_python(result, exclude={"examples"}), study.show(result))
+
+    return conduct
+
+
+STUDIES: tuple[Conducted, ...] = (
+    conducted(ReconstructionStudy()),
+    conducted(MeasuresStudy()),
+    conducted(PhaseStudy()),
+    conducted(RecognitionStudy()),
+    conducted(MorphStudy()),
+    conducted(PathStudy()),
+    conducted(TranspositionStudy()),
+    conducted(TrackerStudy()),
+    conducted(CodeStudy()),
+    conducted(NetworkStudy()),
+    conducted(SpeedStudy()),
+)
+"""What is measured, in the order in which it is shown."""
 
 
 def evaluate_codec(
@@ -31,126 +89,115 @@ def evaluate_codec(
     notes: Notes,
     *,
     config: EvaluateConfig | None = None,
-    known_sounds: Iterable[tuple[str, Tensor, float]] = (),
-    progress: Callable[[str, int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Judge a codec on held-out notes: reconstruction, phase, recognition, code, half-way morphs, network, speed.
-
-    A codec of harmonic images is judged by what it can do instead; see ``evaluate_harmonic``.
+    known_sounds: Iterable[KnownSound] = (),
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a codec on held-out notes by all studies that apply.
 
     Args:
         codec: The codec.
-        notes: The note set; ``config.split`` of it is judged, and baselines and classifier are fitted to ``train``.
-        config: How much is judged; default ``BUDGETS["full"]``.
-        known_sounds: For a codec that follows f0: name, ``(samples,)`` and f0 in Hz of sounds that it is judged on too.
+        notes: The note set; ``config.split`` of it is evaluated, and baselines and classifier are fitted to ``train``.
+        config: How much is evaluated; default ``BUDGETS["full"]``.
+        known_sounds: For a codec that follows f0: name, ``(samples,)`` and f0 in Hz of sounds that it is tried on too.
         progress: Called with (what is done, notes or pairs done, of how many).
 
     Returns:
-        Numbers and words that JSON can hold. Equal for equal arguments, but for ``speed``. ``morphs`` is empty where
-        there are no two pairs of notes of equal pitch and velocity from different instruments and groups.
+        What each study found, and how it is shown. Equal for equal arguments, but for the speed.
 
     Raises:
-        InputError: If the rates differ, the codec does not take notes of this length, the split that is judged holds
-            fewer than three notes, or the training split fewer than two.
+        InputError: If the rates differ, the codec does not take notes of this length, the split that is evaluated holds
+            fewer than three notes that can be, or the training split too few for the baselines.
     """
     config = config or EvaluateConfig()
-    if "pitch" in codec.representation.measures:
-        return evaluate_harmonic(codec, notes, config=config, known_sounds=known_sounds, progress=progress)
-    check_notes(codec, notes, notes.select(split=config.split), config)
-    if (n_training := len(notes.select(split="train"))) < 2:
-        raise InputError(f"the training split must hold at least two notes for the PCA, got {n_training}")
-    rows = draw_notes(notes, config.n_notes, split=config.split, seed=config.seed)
-    pairs = draw_pairs(notes, config.n_pairs, split=config.split, seed=config.seed)
-    steps = Steps(progress)
-    steps.begin("training the classifier", min(config.n_classifier_notes, len(notes.select(split="train"))))
-    classifier = train_classifier(
-        notes, n_notes=config.n_classifier_notes, n_steps=config.n_classifier_steps, seed=config.seed, step=steps
+    draw = draw_all(codec, notes, config, known_sounds=known_sounds, progress=progress)
+    return Evaluation(
+        config,
+        CodecFacts.of(codec, notes),
+        NoteFacts.of(notes, draw.rows, draw.pairs),
+        tuple(conduct(codec, notes, draw) for conduct in STUDIES),
     )
-    result = {
-        "settings": config.model_dump(mode="json"),
-        "codec": codec_facts(codec, notes),
-        "notes": note_facts(notes, rows, pairs),
-        "classifier": _classes(classifier, notes, config),
-    }
-    n_components = config.n_components or result["codec"]["code_size"]
-    result |= _reconstruction(codec, notes, rows, n_components, classifier, config, steps)
-    steps.begin("phase", min(len(rows), config.n_estimated))
-    result["phase"] = judge_phase(codec, notes, rows[: config.n_estimated], seed=config.seed, step=steps)
-    if len(pairs) < 2:
-        logger.warning("no half-way morphs are judged: no two notes of equal pitch and velocity from different groups")
-    any_pairs = pairs if len(pairs) > 1 else np.stack([rows, np.roll(rows, 1)], 1)
-    result |= _morphs(codec, notes, pairs, any_pairs, classifier, config, steps)
-    result["speed"] = measure_speed(codec, notes, any_pairs, batch_size=config.batch_size)
-    return result
 
 
-def _classes(classifier: Classifier, notes: Notes, config: EvaluateConfig) -> dict[str, Any]:
-    rows = draw_notes(notes, config.n_classifier_notes, split="train", seed=config.seed)
-    pitches = np.unique(notes.pitch[rows])
-    counts = (int((pitches >= 0).sum()), len(classifier.families), len(classifier.velocities))
-    return {"n_training_notes": len(rows), "n_classes": dict(zip(HEADS, counts, strict=True))}
+def check_notes(codec: Codec, notes: Notes, rows: Rows, config: EvaluateConfig) -> None:
+    """Refuse notes that cannot be evaluated; that there are fewer than wanted is logged.
+
+    Args:
+        codec: The codec.
+        notes: The note set.
+        rows: Those of the split that may be evaluated.
+        config: Which split.
+
+    Raises:
+        InputError: If the rates differ, there are fewer than three notes, or the codec does not take their length.
+    """
+    if notes.sample_rate != codec.sample_rate:
+        raise InputError(f"the notes must have the codec's sample_rate={codec.sample_rate}, got {notes.sample_rate}")
+    if len(rows) < 3:  # two ends of a pair, and another note
+        raise InputError(f"the {config.split} split must hold at least three notes, got {len(rows)}")
+    if len(rows) < config.n_notes:
+        text = "the %s split holds %d notes that can be judged: all of them are, not the %d that are wanted"
+        logger.info(text, config.split, len(rows), config.n_notes)
+    codec.encode(notes.audio(rows[:1]))  # refuses notes of a length that it does not take
 
 
-def _reconstruction(
+def draw_all(
     codec: Codec,
     notes: Notes,
-    rows: Rows,
-    n_components: int,
-    classifier: Classifier,
     config: EvaluateConfig,
-    steps: Steps,
-) -> dict[str, Any]:
-    """Fit the baselines, which hold much memory, and judge what they and the codec make of the notes."""
-    steps.begin("fitting the PCA", 1)
-    linear = fit_baseline(codec, notes, n_components=n_components, n_bytes=config.baseline_bytes, seed=config.seed)
-    if linear.n_components < n_components:
-        logger.warning("the PCA has %d components of %d: too few training notes", linear.n_components, n_components)
-    steps.begin("reconstruction", len(rows))
-    errors, measures, recognised, latents = Collected(), Collected(), Collected(), []
-    for batch in reconstruct_notes(codec, notes, rows, linear, n_estimated=config.n_estimated, seed=config.seed):
-        errors.add(reconstruction_errors(batch))
-        recognised.add(recognise_reconstructions(classifier, notes, batch))
-        if batch.start < config.n_estimated:
-            measures.add(measure_reconstructions(codec, batch))
+    *,
+    known_sounds: Iterable[KnownSound] = (),
+    progress: Progress | None = None,
+) -> Draw:
+    """Draw notes and pairs; what several studies share is made when the first of them asks.
+
+    Raises:
+        InputError: As ``evaluate_codec``.
+    """
+    among = pitched_rows(notes, split=config.split) if has_partials(codec) else notes.select(split=config.split)
+    check_notes(codec, notes, among, config)
+    if not has_partials(codec) and (n_training := len(notes.select(split="train"))) < 2:
+        raise InputError(f"the training split must hold at least two notes for the PCA, got {n_training}")
+    steps, seed = Steps(progress), config.seed
+    rows = draw_notes(notes, config.n_notes, split=config.split, seed=seed, among=among)
+    pairs = draw_pairs(notes, config.n_pairs, split=config.split, seed=seed)
+    training = draw_notes(notes, config.n_classifier_notes, split="train", seed=seed)
+
+    def classifier() -> Classifier:
+        step = steps.begin("training the classifier", len(training))
+        return train_classifier(notes, training, n_steps=config.n_classifier_steps, seed=seed, step=step)
+
+    def half_way() -> dict[str, Tensor]:
+        return half_way_morphs(codec, notes, pairs, seed=seed, step=steps.begin("morphs", len(pairs)))
+
+    shared = cache(classifier), cache(lambda: hear(codec, notes, draw)), cache(half_way)
+    draw = Draw(config, rows, pairs, known_sounds, steps, CodecFacts.of(codec, notes).code_size, *shared)
+    return draw
+
+
+def hear(codec: Codec, notes: Notes, draw: Draw) -> Heard:
+    """Make all reconstructions, batch by batch, and let every study that applies look at them."""
+    config, listeners = draw.config, [study for study in LISTENERS if study.applies(codec, notes) is None]
+    linear = None
+    if not has_partials(codec):
+        draw.classifier()  # before the PCA, which needs much memory
+        draw.steps.begin("fitting the PCA", 1)
+        n_components = config.n_components or draw.code_size
+        linear = fit_baseline(codec, notes, n_components=n_components, n_bytes=config.baseline_bytes, seed=config.seed)
+    step = draw.steps.begin("reconstruction", len(draw.rows))
+    collected, latents, first = {study.name: Collected() for study in listeners}, [], []
+    for batch in resynthesise_notes(
+        codec, notes, draw.rows, linear=linear, n_estimated=config.n_estimated, seed=config.seed
+    ):
+        for study in listeners:
+            collected[study.name].add(study.hear(codec, notes, draw, batch))
         latents.append(batch.latents)
-        steps(len(batch.rows))
-    return {
-        "pca": {"n_components": linear.n_components, "wanted": n_components, "n_training_notes": len(linear.images)},
-        "reconstruction": errors.table(),
-        "measures": measures.table(),
-        "recognition": recognised.table(),
-        "latents": latent_statistics(torch.cat(latents)),
-    }
-
-
-def _morphs(
-    codec: Codec,
-    notes: Notes,
-    pairs: Rows,
-    any_pairs: Rows,
-    classifier: Classifier,
-    config: EvaluateConfig,
-    steps: Steps,
-) -> dict[str, Any]:
-    """Judge the morphs of ``pairs`` and, whatever their pitches, the network on ``any_pairs``."""
-    steps.begin("morphs", len(pairs))
-    recognised = Collected()
-
-    def hear(batch: Rows, sounds: dict[str, Tensor]) -> None:
-        recognised.add(recognise_morphs(classifier, notes, batch, sounds))
-
-    figures = judge_morphs(codec, notes, pairs, seed=config.seed, step=steps, hear=hear)
-    table = morph_table(figures) if len(pairs) > 1 else []
-    steps.begin("from A to B", config.n_path_pairs)
-    path = judge_path(codec, notes, pairs, classifier, n_pairs=config.n_path_pairs, seed=config.seed, step=steps)
-    chosen = any_pairs[: config.n_network_pairs]
-    others = draw_others(notes, chosen, split=config.split, seed=config.seed)
-    steps.begin("network", len(chosen))
-    network = judge_network(codec, notes, chosen, others, seed=config.seed, step=steps)
-    return {
-        "morphs": table,
-        "pitch_gate": pitch_gate(table),
-        "morph_recognition": recognised.table() if table else [],
-        "path": path,
-        "network": network,
-    }
+        if batch.start < config.n_note_sounds:
+            first.append(batch)
+        step(len(batch.rows))
+    return Heard(
+        {name: figures.table() for name, figures in collected.items()},
+        torch.cat(latents),
+        tuple(first),
+        linear.n_components if linear else None,
+        len(linear.images) if linear else 0,
+    )

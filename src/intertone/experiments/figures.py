@@ -1,125 +1,189 @@
-"""What a sound that was given back, and a half-way morph, are worth: the same figures for every experiment."""
+"""What a reconstructed sound, and a half-way morph, are worth: the same figures for every experiment."""
 
-import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
-import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows
-from intertone.evaluate.morphs import IN_TUNE, judge_morphs, search_range
-from intertone.evaluate.reconstruction import BATCH, ESTIMATED, at_16_khz, seeded
-from intertone.metrics import db_rmse, log_mel_error, loud_cell_error
-from intertone.phase import PhaseConfig
-from intertone.pitch.note import hz_to_cents, pitch_to_hz
-from intertone.pitch.yin import note_pitch
-from intertone.representation import Analysis
+from intertone.evaluate.figure import BATCH, Way, at_16_khz
+from intertone.evaluate.half_way import half_way_morphs, measure_pairs, tuned_share
+from intertone.evaluate.resynthesis import CODEC, resynthesise
+from intertone.metrics import db_rmse, in_tune, log_mel_error, loud_cell_error
 
-KEPT = PhaseConfig(method="kept")
+Column = tuple[float | None, ...]
+"""One number for each note; None where it cannot be told."""
 
-GiveBack = Callable[[Tensor, PhaseConfig], Tensor]
-"""Sounds ``(notes, samples)`` and a phase → the sounds given back."""
+Reconstruct = Callable[[Tensor], Mapping[str, Tensor]]
+"""Sounds ``(notes, samples)`` → reconstructions by name, of the same shape."""
 
-
-def by_codec(codec: Codec, *, seed: int) -> GiveBack:
-    """Return how a codec gives sounds back, with random phase from ``seed``."""
-
-    def give_back(audio: Tensor, phase: PhaseConfig) -> Tensor:
-        return codec.reconstruct(audio.unsqueeze(1), phase=phase, generator=seeded(seed)).squeeze(1)
-
-    return give_back
+ERRORS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "log_mel": log_mel_error,
+    "loud_cells": loud_cell_error,
+    "above_floor": lambda estimate, reference: db_rmse(estimate, reference, loud_only=True),
+}
+"""Name of a figure → what measures it, in dB, on sounds at 16 kHz."""
 
 
-def by_image(codec: Codec, image: Callable[[Tensor], Tensor], *, seed: int) -> GiveBack:
-    """Return how a map of features to features gives sounds back, by the representation of ``codec``."""
+@dataclass(frozen=True)
+class NoteFigures:
+    """How far reconstructions are from their notes.
 
-    def give_back(audio: Tensor, phase: PhaseConfig) -> Tensor:
-        features, context = codec.representation.analyse(audio.unsqueeze(1))
-        found = codec.representation.synthesise(Analysis(image(features), context), phase=phase, generator=seeded(seed))
-        return found.squeeze(1)
+    Attributes:
+        log_mel_kept: Log-mel error with the notes' own phase, dB.
+        log_mel_estimated: The same with an estimated phase.
+        loud_cells: ``loud_cell_error`` with the notes' own phase, dB.
+        above_floor: RMSE of the cells above the floor with the notes' own phase, dB.
+        in_tune: 0 or 1, with an estimated phase; None where the note itself is not.
+    """
 
-    return give_back
+    log_mel_kept: Column
+    log_mel_estimated: Column
+    loud_cells: Column
+    above_floor: Column
+    in_tune: Column
 
 
-def in_tune(sound: Tensor, sample_rate: int, pitch: int) -> bool:
-    """Return whether ``(samples,)`` sounds within 50 cents of a MIDI number; an octave error is none."""
-    f_min, f_max = search_range(pitch, sample_rate)
-    f0 = note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max)
-    return bool(abs(float(hz_to_cents(f0, pitch_to_hz(pitch)))) <= IN_TUNE)
+@dataclass(frozen=True)
+class TunedShare:
+    """Share of morphs in tune and the median of their |cents|; None where there is nothing to be said."""
+
+    in_tune: float | None
+    median_cents: float | None
 
 
-def rows_in_tune(notes: Notes, rows: Rows) -> list[bool]:
+@dataclass(frozen=True)
+class PairFigures:
+    """How well half-way morphs of notes of one pitch are in tune.
+
+    Attributes:
+        n: Pairs.
+        n_measured: Pairs whose two notes are in tune; the shares are of these.
+        codec: The codec's morphs.
+        interpolated: Those of features interpolated without a network; on disk by what was interpolated first.
+    """
+
+    n: int
+    n_measured: int
+    codec: TunedShare
+    interpolated: Annotated[TunedShare, Field(alias="log magnitude")]
+
+
+def by_codec(codec: Codec, *, seed: int, image: Callable[[Tensor], Tensor] | None = None) -> Reconstruct:
+    """Return how a codec reconstructs sounds, with ``kept`` and with ``estimated`` phase.
+
+    Args:
+        codec: The codec.
+        seed: Of random phase.
+        image: A map of features to features that takes the place of the network.
+    """
+    method = "image" if image else CODEC
+    ways = {phase: (method, phase) for phase in ("kept", "estimated")}
+    return by_ways(codec, ways, seed=seed, images={method: image} if image else {})
+
+
+def by_ways(
+    codec: Codec, ways: Mapping[str, Way], *, seed: int, images: Mapping[str, Callable[[Tensor], Tensor]] | None = None
+) -> Reconstruct:
+    """Return how a codec reconstructs sounds in several ways.
+
+    Args:
+        codec: The codec.
+        ways: Name of the reconstruction → method and phase, as ``resynthesise`` takes them.
+        seed: Of random phase.
+        images: Further methods: maps of features to features.
+    """
+
+    def apply(features: Tensor) -> dict[str, Tensor]:
+        return {method: image(features) for method, image in (images or {}).items()}
+
+    def reconstruct(audio: Tensor) -> Mapping[str, Tensor]:
+        sounds = resynthesise(codec, audio, list(ways.values()), seed=seed, images=apply)[1]
+        return {name: sounds[way] for name, way in ways.items()}
+
+    return reconstruct
+
+
+def rows_in_tune(notes: Notes, rows: Rows) -> tuple[bool, ...]:
     """Return for each note whether its own sound is within 50 cents of its key."""
-    return [
-        bool(notes.pitch[row] >= 0) and in_tune(notes.audio([row])[0], notes.sample_rate, int(notes.pitch[row]))
-        for row in rows
-    ]
+    return tuple(bool(notes.pitch[row] >= 0) and _is_in_tune(notes, int(row), notes.audio([row])[0]) for row in rows)
+
+
+def _is_in_tune(notes: Notes, row: int, sound: Tensor) -> bool:
+    return bool(in_tune(sound, int(notes.pitch[row]), sample_rate=notes.sample_rate))
 
 
 @torch.inference_mode()
-def judge_notes(give_back: GiveBack, notes: Notes, rows: Rows, tuned: list[bool]) -> dict[str, list[float | None]]:
-    """Judge notes that were given back.
+def measure_notes(
+    reconstruct: Reconstruct, notes: Notes, rows: Rows, tuned: Sequence[bool], wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Column]:
+    """Reconstruct notes and measure them.
 
     Args:
-        give_back: What gives them back, at the notes' rate.
+        reconstruct: What reconstructs them, at the notes' rate.
         notes: The note set.
         rows: The notes.
         tuned: From ``rows_in_tune``.
+        wanted: Name of the reconstruction, and ``in_tune`` or one of ``ERRORS``.
 
     Returns:
-        For each note: ``log_mel_kept`` and ``log_mel_estimated`` (dB), ``loud_cells`` (dB, kept phase), ``above_floor``
-        (dB, kept phase), and ``in_tune`` (0 or 1, estimated phase; None where the note itself is not).
+        What is wanted → the figure of each note; ``in_tune`` is 0 or 1, None where the note itself is not.
     """
-    found: dict[str, list[float | None]] = {
-        name: [] for name in ("log_mel_kept", "log_mel_estimated", "loud_cells", "above_floor", "in_tune")
-    }
+    found: dict[tuple[str, str], list[float | None]] = {want: [] for want in wanted}
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         audio = notes.audio(batch)
-        kept, estimated = (give_back(audio, phase)[..., : notes.samples] for phase in (KEPT, ESTIMATED))
-        first, second, reference = (at_16_khz(sound, notes.sample_rate) for sound in (kept, estimated, audio))
-        found["log_mel_kept"] += log_mel_error(first, reference).tolist()
-        found["log_mel_estimated"] += log_mel_error(second, reference).tolist()
-        found["loud_cells"] += loud_cell_error(first, reference).tolist()
-        found["above_floor"] += db_rmse(first, reference, loud_only=True).tolist()
-        for item, row in enumerate(batch):
-            heard = in_tune(estimated[item], notes.sample_rate, int(notes.pitch[row])) if tuned[start + item] else None
-            found["in_tune"].append(None if heard is None else float(heard))
-    return found
+        sounds = reconstruct(audio)
+        reference = at_16_khz(audio, notes.sample_rate)
+        estimates = {name: at_16_khz(sound, notes.sample_rate) for name, sound in sounds.items()}
+        for (name, figure), column in found.items():
+            if figure in ERRORS:
+                column += ERRORS[figure](estimates[name], reference).tolist()
+                continue
+            for item, row in enumerate(batch):
+                known = tuned[start + item]
+                column.append(float(_is_in_tune(notes, int(row), sounds[name][item])) if known else None)
+    return {want: tuple(column) for want, column in found.items()}
 
 
-def judge_pairs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int) -> dict[str, Any]:
-    """Judge half-way morphs of notes of one pitch, the codec's and those of spectrograms without a network.
+def evaluate_notes(reconstruct: Reconstruct, notes: Notes, rows: Rows, tuned: Sequence[bool]) -> NoteFigures:
+    """Return the figures of notes that are reconstructed with ``kept`` and with ``estimated`` phase.
+
+    Args:
+        reconstruct: What reconstructs them: ``by_codec``.
+        notes: The note set.
+        rows: The notes.
+        tuned: From ``rows_in_tune``.
+    """
+    both = [("kept", "log_mel"), ("estimated", "log_mel")]
+    wanted = [*both, ("kept", "loud_cells"), ("kept", "above_floor"), ("estimated", "in_tune")]
+    found = measure_notes(reconstruct, notes, rows, tuned, wanted)
+    return NoteFigures(*(found[want] for want in wanted))
+
+
+def evaluate_pairs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int) -> PairFigures:
+    """Return how well half-way morphs are in tune, the codec's and those of features without a network.
 
     Args:
         codec: The codec.
         notes: The note set, at its rate.
-        pairs: Rows of A and B, ``(n, 2)``.
+        pairs: Rows of A and B, ``(n, 2)``, the two of one pitch.
         seed: Of random phase.
-
-    Returns:
-        ``n`` pairs, ``n_measured`` of them with both ends in tune, and for ``codec`` and ``log magnitude`` the share of
-        those that are in tune and the median of their |cents|; None where there is nothing to be said.
     """
-    figures = judge_morphs(codec, notes, pairs, seed=seed, step=lambda _: None)
-    measured = [figure for figure in figures if figure.measured]
-    result: dict[str, Any] = {"n": len(pairs), "n_measured": len(measured)}
-    for method in ("codec", "log magnitude"):
-        cents = np.array([abs(figure.cents[method]) for figure in measured])
-        cents = np.where(np.isnan(cents), np.inf, cents)
-        median = float(np.median(cents)) if len(cents) else math.inf
-        result[method] = {
-            "in_tune": float((cents <= IN_TUNE).mean()) if len(cents) else None,
-            "median_cents": median if math.isfinite(median) else None,
-        }
-    return result
+    half_way = half_way_morphs(codec, notes, pairs, seed=seed, step=lambda _: None)
+    measured = [figure for figure in measure_pairs(notes, pairs, half_way) if figure.measured]
+    ours, interpolated = (
+        TunedShare(*tuned_share([figure.cents[method] for figure in measured])) for method in half_way
+    )
+    return PairFigures(len(pairs), len(measured), ours, interpolated)
 
 
-def mean(values: list[float | None]) -> float | None:
+def mean(values: Iterable[float | None]) -> float | None:
     """Return the mean of what there is.
 
     Example:
@@ -127,4 +191,4 @@ def mean(values: list[float | None]) -> float | None:
         1.5
     """
     known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    return sum(known) / len(known) if known else None

@@ -1,12 +1,16 @@
-"""The page of a paper: hand-written text, and tables that the command puts between marks."""
+"""The page of a paper: hand-written text, tables that the command puts between marks, and pictures."""
 
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from intertone.errors import InputError
 from intertone.files import disk_errors, replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -106,9 +110,54 @@ def write_page(page: Path, tables: Mapping[str, str], pictures: Path, *, others:
         temporary.write_text(text, encoding="utf-8")
 
 
-def whole_page(tables: Mapping[str, str], *, command: str) -> str:
-    """Return all tables as one page, for the folder of the experiments."""
-    parts = ["# The experiments of the thesis's chapter 4", f"`{command}`"]
+def whole_page(title: str, tables: Mapping[str, str], *, command: str) -> str:
+    """Return all tables as one page, for the folder of the experiments.
+
+    Args:
+        title: Of the page.
+        tables: Name → Markdown.
+        command: What made the tables.
+
+    Example:
+        >>> whole_page("A paper", {"our-results": "| 3 dB |"}, command="replay")
+        '# A paper\\n\\n`replay`\\n\\n## Our results\\n\\n| 3 dB |\\n'
+    """
+    parts = [f"# {title}", f"`{command}`"]
     for name, table in tables.items():
         parts += [f"## {name.capitalize().replace('-', ' ')}", table]
     return "\n\n".join(parts) + "\n"
+
+
+def markdown(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table of cells as Markdown."""
+    columns = list(columns)
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(value: float | None, decimals: int) -> str:
+    """Return a number with so many decimals, with a minus sign; a dash for none."""
+    return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
+
+
+def figure_of(width: float, height: float) -> "Figure":
+    """Return an empty figure of so many inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG."""
+    with disk_errors(path), replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110, metadata={"Software": None})
+
+
+def make_folders(*folders: Path) -> None:
+    """Make folders that may exist."""
+    for folder in folders:
+        with disk_errors(folder):
+            folder.mkdir(exist_ok=True)

@@ -8,8 +8,9 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from intertone.harmonic.rows import HarmonicConfig
-from intertone.harmonic.tuning import stretched
 from intertone.harmonic.warp import TURNS, Warped, oversample, turns_of
+from intertone.level import db_to_power, power_to_db
+from intertone.pitch.stiffness import stretched
 
 SPECTRUM_SECONDS = 0.75
 """Length of the window whose spectrum shows the partials."""
@@ -75,12 +76,12 @@ def find_inharmonic_partials(
     harmonics = stretched(config.edges[-1] - 1, inharmonicity)
     if share < EXPLAINED or not _inharmonic(places / f0, powers, harmonics) or _count_notes(places, powers) > 1:
         return None
-    lowest = float(places[powers > powers.max() * 10 ** (-STRONG_DB / 10)][0])
+    lowest = float(places[powers > powers.max() * db_to_power(-STRONG_DB)][0])
     if lowest > HIGHEST_FIRST * f0:
         f0 = lowest
     found = places / f0
     rows = np.arange(1, 1 + max(config.n_harmonics, min(config.edges[-1] - 1, int(config.f_max / f0))))
-    level = 1 + PEAK_DB + 10 * np.log10(powers / powers.max())
+    level = 1 + PEAK_DB + power_to_db(powers / powers.max())
     peaks, taken = linear_sum_assignment((found[:, None] - rows) ** 2 * level[:, None])
     ratios = torch.full((max(config.n_harmonics, int(taken.max()) + 1),), torch.nan, dtype=torch.float64)
     ratios[taken] = torch.from_numpy(found[peaks])
@@ -113,14 +114,14 @@ def _inharmonic(found: Array, powers: Array, harmonics: Tensor) -> bool:
     """Return whether there are few partials, and enough of their power lies beside the harmonics."""
     away = np.abs(found[:, None] - harmonics.numpy())
     far = (away > np.maximum(NEAR_HARMONIC, MISTUNED * harmonics.numpy())).all(1)
-    few = int((powers > powers.max() * 10 ** (-FEW_DB / 10)).sum()) <= FEW
+    few = int((powers > powers.max() * db_to_power(-FEW_DB)).sum()) <= FEW
     return few and bool(powers[far].sum() > INHARMONIC * powers.sum())
 
 
 def _count_notes(places: Array, powers: Array) -> int:
     """Return of how many notes the partials are that are strong, and no multiples of another's first."""
     roots: list[float] = []
-    for place in places[powers > powers.max() * 10 ** (-ROOT_DB / 10)]:
+    for place in places[powers > powers.max() * db_to_power(-ROOT_DB)]:
         orders = [max(2, round(place / root)) for root in roots]
         if any(abs(place / (order * root) - 1) < 2 * IN_TUNE for order, root in zip(orders, roots, strict=True)):
             continue
@@ -135,7 +136,7 @@ def _peaks(body: Tensor, sample_rate: int, most: int) -> tuple[Array, Array, flo
     start = body[:, :length].double().numpy()
     start = np.pad(start, ((0, 0), (0, length - start.shape[1]))) * np.hanning(length + 2)[1:-1]
     power = (np.abs(np.fft.rfft(start, 2 * length)) ** 2).sum(0) + 1e-30
-    bin_hz, level = sample_rate / (2 * length), 10 * np.log10(power)
+    bin_hz, level = sample_rate / (2 * length), power_to_db(power)
     coarse = level[::8]  # the median of a wide range needs no fine steps
     around = ndimage.median_filter(coarse, max(3, round(AROUND_HZ / (8 * bin_hz))), mode="nearest")
     around = np.interp(np.arange(len(level)), 8 * np.arange(len(coarse)), around)

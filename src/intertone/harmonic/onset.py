@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
+from intertone.level import db_to_power
+
 STEPS = 16
 """Equal steps of gain, from 0 to 1, whose times are known."""
 
@@ -106,9 +108,9 @@ def find_onset(sound: Tensor, sample_rate: int) -> int:
     length = min(max(1, round(ONSET_SECONDS * sample_rate)), len(power))
     total = pad(power.cumsum(0), (1, 0))
     energy = total[length:] - total[:-length]
-    loud = energy > energy.max() * 10 ** (ONSET_DB / 10)
+    loud = energy > energy.max() * db_to_power(ONSET_DB)
     first = int(loud.int().argmax())
     if not first:
         return 0
     reach = power[first : first + length]
-    return first + int((reach > reach.max() * 10 ** (ONSET_DB / 10)).int().argmax())
+    return first + int((reach > reach.max() * db_to_power(ONSET_DB)).int().argmax())

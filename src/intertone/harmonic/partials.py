@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from intertone.harmonic.rows import HarmonicConfig
-from intertone.harmonic.tuning import refine_tuning, stretched
+from intertone.harmonic.tuning import refine_tuning
 from intertone.harmonic.warp import Warped, oversample, turns_of, window_seconds
+from intertone.pitch.stiffness import stretched
 
 NEAR_ENOUGH = 0.1
 """Turns that the highest partial may lie beside the middle of its window for every turn of f0."""

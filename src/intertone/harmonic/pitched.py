@@ -9,6 +9,7 @@ from torch import Tensor
 
 from intertone.harmonic.rows import SILENCE, HarmonicConfig, ImageRows
 from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.level import power_to_db
 
 Reason = Literal["one pitch", "silence", "noise", "several pitches", "a stroke whose pitch moves"]
 """What a sound is taken for. A bell whose partials were found has one pitch; others that are not harmonic count as
@@ -118,7 +119,7 @@ def _recognise_one(image: Tensor, track: HarmonicSound, rows: ImageRows) -> Reco
 
 def _has_gaps(power: Tensor, periodicity: float) -> bool:
     """Return whether partials are missing that one note would have; ``power`` is that of each, ``(n_partials,)``."""
-    level = (10 * torch.log10(power / power.max() + 1e-30)).clamp_min(HEARD_DB)
+    level = power_to_db(power / power.max() + 1e-30).clamp_min(HEARD_DB)
     jumps = level[1:12] - level.cummax(0).values[: len(level) - 1][:11]
     if bool((jumps[2:] > LATE_JUMP_DB).any()) or (periodicity < CLEAR and bool((jumps[:2] > EARLY_JUMP_DB).any())):
         return True

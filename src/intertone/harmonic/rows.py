@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from intertone.config import Settings
 from intertone.harmonic.noise import NoiseBands
+from intertone.level import amplitude_to_db, db_to_amplitude, db_to_power, power_to_db
 
 HOP_SECONDS = (0.005, 0.02)
 """From one frame to the next, at least and at most: what is averaged over time is counted in frames of about 10 ms."""
@@ -110,7 +111,7 @@ class ImageRows:
         """
         count, own = levels.shape[1], self.config.n_harmonics
         row = rows[:, self.row_of[:count]].square().mean(-1)
-        detail = 10 * torch.log10((levels.square().mean(-1) + 1e-20) / (row + 1e-20))
+        detail = power_to_db((levels.square().mean(-1) + 1e-20) / (row + 1e-20))
         detail[:, :own] = 0
         return detail.clamp(-60, 20)
 
@@ -124,7 +125,7 @@ class ImageRows:
         Returns:
             Of the same shape, in [0, 1]: what is louder than the reference is cut, 0 is ``top_db`` below it or less.
         """
-        return (1 + 20 * torch.log10(amplitude.clamp_min(1e-12) / reference) / self.config.top_db).clamp(0, 1)
+        return (1 + amplitude_to_db(amplitude.clamp_min(1e-12) / reference) / self.config.top_db).clamp(0, 1)
 
     def to_amplitudes(self, features: Tensor, reference: float) -> Tensor:
         """Return features as amplitudes: the way back from ``to_features``.
@@ -137,7 +138,7 @@ class ImageRows:
             Linear, of the same shape; feature 0 is silence.
         """
         shown = features.clamp(0, LOUDEST)
-        return torch.where(shown > 0, reference * 10 ** ((shown - 1) * self.config.top_db / 20), 0)
+        return torch.where(shown > 0, reference * db_to_amplitude((shown - 1) * self.config.top_db), 0)
 
     def level(self, image: Tensor) -> Tensor:
         """Return the level of all partials and bands together, the sum of their powers.
@@ -149,7 +150,7 @@ class ImageRows:
             In the scale of features, ``(channels, 1, n_frames)``; above 1 where several rows are loud.
         """
         decibels = (image - 1) * self.config.top_db
-        return 1 + 10 * torch.log10((10 ** (decibels / 10)).sum(1, keepdim=True)) / self.config.top_db
+        return 1 + power_to_db(db_to_power(decibels).sum(1, keepdim=True)) / self.config.top_db
 
 
 def loudest(body: Tensor, length: int) -> float:

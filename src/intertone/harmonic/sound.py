@@ -1,6 +1,5 @@
 """What the harmonic image does not show of a sound, and what lies between several."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -8,7 +7,8 @@ import torch
 from torch import Tensor
 
 from intertone.harmonic.onset import shortest_rise
-from intertone.harmonic.tuning import stretched
+from intertone.pitch.note import hz_to_pitch
+from intertone.pitch.stiffness import stretched
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class HarmonicSound:
     @property
     def pitch(self) -> float:
         """MIDI number of the median f0."""
-        return 69 + 12 * math.log2(float(self.f0.median()) / 440)
+        return hz_to_pitch(float(self.f0.median()))
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from intertone.harmonic.partials import count_partials, slowest
 from intertone.harmonic.rows import HarmonicConfig, ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
 from intertone.harmonic.warp import OVERSAMPLING, interpolate_at, oversample, play_partials, turns_of
+from intertone.level import db_to_amplitude, limited_gain
 
-MOST_GAIN = 4.0
-"""What an image whose level is known is made louder by at most: an empty one stays empty."""
+MOST_GAIN_DB = 12.041199826559248
+"""What an image whose level is known is made louder by at most, fourfold: an empty one stays empty."""
 
 STILL = 1e-4
 """Turns by which partials are nowhere ahead: noise is left as it is."""
@@ -63,7 +64,7 @@ class Synthesiser:
         if track.ratios is None:
             count = min(count_partials(f0, track.inharmonicity, config), count)
         multiples = track.multiples(count)
-        levels = amplitude[:, self.rows.row_of[:count]] * 10 ** (track.detail[:, :count, None] / 20)
+        levels = amplitude[:, self.rows.row_of[:count]] * db_to_amplitude(track.detail[:, :count, None])
         if track.flicker is not None:
             levels = levels * track.flicker[:, :count]
         levels = torch.where(multiples[:, None] * f0 <= config.f_max, levels, 0)
@@ -116,7 +117,7 @@ class Synthesiser:
             spectrum += self.bands.white(len(image), body, generator) * gains * heard * rest.sqrt()
         sound = torch.cat([before, partials + self.bands.sound(spectrum, body)], -1)
         found = float(sound.square().mean().sqrt())
-        return sound if not track.level or not found else sound * min(track.level / found, MOST_GAIN)
+        return sound if not track.level or not found else sound * limited_gain(track.level / found, MOST_GAIN_DB)
 
     def _along(self, noise: Residual, f0: Tensor) -> Tensor:
         """Return a sound's own noise as it goes along with partials of another pitch, ``(channels, samples)``.

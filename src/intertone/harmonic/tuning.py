@@ -4,10 +4,11 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, conv1d, pad
+from torch.nn.functional import avg_pool1d, pad
 
 from intertone.harmonic.warp import Warped
 from intertone.pitch import follow_pitch
+from intertone.pitch.stiffness import at_frames, common_error, fit_inharmonicity, stretched
 
 STAGES = (8, 16, 32, 64)
 """Partials that are asked, in turn: the high ones tell most, once they are found."""
@@ -18,32 +19,8 @@ SMOOTH_FRAMES = 7
 LARGEST_CORRECTION = 0.03
 """Share of f0 that the pitch may be corrected by: half a semitone."""
 
-STIFFEST = 0.01
-"""Largest inharmonicity; the highest strings of a piano have about as much."""
-
 UNPITCHED_HZ = 110.0
 """What a sound without pitch is taken at, A2."""
-
-
-def stretched(count: int, inharmonicity: float) -> Tensor:
-    """Return the frequencies of the partials of a stiff string, ``k·√(1 + B·k²)``, in f0.
-
-    Args:
-        count: How many.
-        inharmonicity: B.
-
-    Returns:
-        ``(count,)``, float64.
-
-    Source:
-        Fletcher (1964), "Normal vibration frequencies of a stiff piano string".
-
-    Example:
-        >>> stretched(3, 0.01)
-        tensor([1.0050, 2.0396, 3.1321], dtype=torch.float64)
-    """
-    orders = torch.arange(1, count + 1, dtype=torch.float64)
-    return orders * (1 + inharmonicity * orders.square()).sqrt()
 
 
 def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor, float]:
@@ -91,6 +68,7 @@ def refine_tuning(
     correction = torch.zeros_like(f0)
     if len(f0) < 2:
         return correction, inharmonicity
+    kernel = torch.hann_window(SMOOTH_FRAMES + 2, periodic=False, dtype=torch.float64)[None, None, 1:-1]
     for count in STAGES:
         multiples = stretched(min(count, n_partials), inharmonicity)
         found = warped.measure(multiples, centres, length)
@@ -100,28 +78,10 @@ def refine_tuning(
         weight = torch.where(steps.imag == 0, 0, steps.abs()) * multiples[:, None].square()
         turned = (steps * torch.polar(torch.ones_like(known), -2 * math.pi * known)).angle() / (2 * math.pi)
         error = turned * frame_rate / f0[:-1] / multiples[:, None]
-        common = _common(error, weight)
-        correction = correction + torch.cat([common[:1], 0.5 * (common[1:] + common[:-1]), common[-1:]])
+        common = common_error(error, weight, kernel)
+        correction = correction + at_frames(common)
         correction = correction.clamp(-LARGEST_CORRECTION, LARGEST_CORRECTION)
         total = weight.sum(1)
         own = (weight * (error - common)).sum(1) / total.clamp_min(1e-30)
-        inharmonicity = _fit_inharmonicity(multiples * (1 + own), total)
+        inharmonicity = fit_inharmonicity(multiples * (1 + own), total)
     return correction, inharmonicity
-
-
-def _common(error: Tensor, weight: Tensor) -> Tensor:
-    """Return what the partials agree on, averaged over a few frames; 0 where there is no sound."""
-    kernel = torch.hann_window(SMOOTH_FRAMES + 2, periodic=False, dtype=torch.float64)[None, None, 1:-1]
-    sums = torch.stack([(weight * error).sum(0), weight.sum(0)])[:, None]
-    total, weights = conv1d(sums, kernel, padding=SMOOTH_FRAMES // 2)[:, 0]
-    return total / (weights + 1e-4 * weights.max() + 1e-30)
-
-
-def _fit_inharmonicity(multiples: Tensor, weight: Tensor) -> float:
-    """Return B of ``(f_k / k f0)² = c (1 + B·k²)``, a straight line through squares."""
-    squares = torch.arange(1, len(multiples) + 1, dtype=torch.float64).square()
-    stretch = multiples.square() / squares
-    weight = (weight + 1e-30) / (weight + 1e-30).sum()
-    x, mean = squares - (weight * squares).sum(), (weight * stretch).sum()
-    slope = (weight * x * stretch).sum() / ((weight * x * x).sum() + 1e-30)
-    return min(max(0.0, float(slope / (mean - slope * (weight * squares).sum()))), STIFFEST)

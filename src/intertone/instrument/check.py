@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from intertone.level import db_to_power
+
 SILENT = 1e-4
 """Peak below which nothing is heard: −80 dB."""
 
@@ -89,7 +91,7 @@ def _dropout(sound: Array, sample_rate: int) -> int | None:
         return None
     middle = power[side:-side]
     around = np.minimum(_means(sound**2, side)[: len(middle)], _means(sound**2, side)[side + length :][: len(middle)])
-    holes = np.flatnonzero((middle < around * 10 ** (DROPOUT_DB / 10)) & (around > SILENT**2))
+    holes = np.flatnonzero((middle < around * db_to_power(DROPOUT_DB)) & (around > SILENT**2))
     return int(holes[0]) + side if len(holes) else None
 
 
@@ -107,7 +109,7 @@ def _click(sound: Array, sample_rate: int) -> int | None:
     earlier, later = _mean_power(power, near, far), _mean_power(power[::-1], near, far)[::-1]
     loud = np.maximum(earlier, later)
     found = tops > CLICK_RATIO * np.maximum(before, after)
-    found &= tops**2 > loud * 10 ** (AUDIBLE_DB / 10)
+    found &= tops**2 > loud * db_to_power(AUDIBLE_DB)
     found &= later < ONSET_RATIO**2 * earlier
     found &= tops > SILENT
     places = np.flatnonzero(found)

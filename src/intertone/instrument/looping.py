@@ -7,6 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from intertone.level import db_to_power, power_to_db
+
 FIRST, LAST = 0.35, 0.9
 """Of the time that a sound is held: where its loop lies."""
 
@@ -112,7 +114,7 @@ def _fades(sound: Array, sample_rate: int, first: int, last: int) -> bool:
     """Return whether the level falls far until the last place of a loop, or goes on falling where a loop may lie."""
     length = round(LEVEL_SECONDS * sample_rate)
     sums = np.cumsum(np.pad((sound[:, :last] ** 2).sum(0), (1, 0)))
-    level = 10 * np.log10(np.maximum(sums[length:] - sums[:-length], 1e-20))
+    level = power_to_db(np.maximum(sums[length:] - sums[:-length], 1e-20))
     early = level[min(round(ATTACK_SECONDS * sample_rate), first) : first + 1].max()
     fallen = float(early - level[-1])
     inner = level[first:]
@@ -134,7 +136,7 @@ def _octaves(sound: Array, sample_rate: int, first: int, last: int) -> Array:
     # one by one: together they would fill the memory
     spectra = (np.fft.rfft(padded[:, start : start + length] * window) for start in starts)
     octaves = np.stack([near @ (np.abs(spectrum) ** 2).sum(0) for spectrum in spectra], 1)
-    return 10 * np.log10(octaves + max(1e-20, 10 ** (FLOOR_DB / 10) * float(octaves.max())))
+    return power_to_db(octaves + max(1e-20, db_to_power(FLOOR_DB) * float(octaves.max())))
 
 
 def _compare(mono: Array, octaves: Array, first: int, end: int, sample_rate: int) -> tuple[Array, Array]:
@@ -147,7 +149,7 @@ def _compare(mono: Array, octaves: Array, first: int, end: int, sample_rate: int
     sums = np.cumsum(np.pad(starts**2, (1, 0)))
     energy = np.maximum(sums[len(wanted) :] - sums[: -len(wanted)], 1e-20)
     own = max(float((wanted**2).sum()), 1e-20)
-    level = np.abs(10 * np.log10(energy / own))
+    level = np.abs(power_to_db(energy / own))
     hop = round(TIMBRE_HOP_SECONDS * sample_rate)
     at_end = octaves[:, min(round((end - first) / hop), octaves.shape[1] - 1)]
     differs = np.abs(octaves - at_end[:, None]).max(0)

@@ -3,7 +3,7 @@
 from intertone.metrics.decibel import db_rmse, decibel_images, log_spectral_distance
 from intertone.metrics.envelope import attack_time, attack_time_error, rms_envelope
 from intertone.metrics.image import image_similarity, structural_similarity
-from intertone.metrics.note import loudness_error, pitch_accuracy, pitch_error_cents
+from intertone.metrics.note import in_tune, loudness_error, pitch_accuracy, pitch_error_cents
 from intertone.metrics.peaks import PeakAgreement, mel_mask_agreement, mel_peak_agreement, peak_agreement
 from intertone.metrics.spectral import (
     LOG_MEL_16K,
@@ -44,6 +44,7 @@ __all__ = [
     "detour_counterfeit",
     "equidistant_counterfeit",
     "image_similarity",
+    "in_tune",
     "log_mel",
     "log_mel_error",
     "log_spectral_distance",

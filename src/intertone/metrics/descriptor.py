@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from intertone.level import db_to_amplitude
 from intertone.metrics.decibel import FLOOR_DB
 from intertone.metrics.envelope import attack_time, rms_envelope
 from intertone.metrics.fusion import decay_db
@@ -64,7 +65,7 @@ def describe(audio: Tensor) -> dict[str, float]:
     if float(audio.abs().max()) < 1e-9:
         return dict.fromkeys(JND, 0.0)
     magnitude = stft(audio.float(), LOG_MEL_STFT).abs().double()
-    magnitude = torch.where(magnitude >= magnitude.max() * 10 ** (-FLOOR_DB / 20), magnitude, 0)
+    magnitude = torch.where(magnitude >= magnitude.max() * db_to_amplitude(-FLOOR_DB), magnitude, 0)
     frequency = torch.arange(magnitude.shape[0], dtype=torch.float64) * RATE / LOG_MEL_STFT.n_fft
     octave = frequency.clamp_min(LOWEST_HZ).log2()
     weight = magnitude.mean(-1) * (frequency >= LOWEST_HZ)

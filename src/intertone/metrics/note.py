@@ -10,6 +10,12 @@ from intertone.metrics.pair import same_shape
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 
+IN_TUNE_CENTS = 50.0
+"""Half of a semitone; a note further from its key is another note."""
+
+SEARCH_OCTAVES = 1.3
+"""How far from a note's key its pitch is searched, octaves: an octave error shall be seen as one."""
+
 
 def loudness_error(estimate: Tensor, reference: Tensor, *, sample_rate: int = 16000) -> Tensor:
     """Return how much too loud the estimate is.
@@ -83,7 +89,52 @@ def pitch_error_cents(
     return hz_to_cents(f0, wanted).to(estimate)
 
 
-def pitch_accuracy(errors_cents: Tensor, *, tolerance_cents: float = 50.0) -> Tensor:
+def search_range(pitch: float, sample_rate: int) -> tuple[float, float]:
+    """Return between which frequencies the pitch of a note is searched, Hz.
+
+    Args:
+        pitch: Of its key, a MIDI number.
+        sample_rate: Hz.
+
+    Returns:
+        1.3 octaves below and above the key, the upper one below half of ``sample_rate``.
+
+    Example:
+        >>> [round(hz) for hz in search_range(69, 16000)]
+        [179, 1083]
+    """
+    key = pitch_to_hz(pitch)
+    f_max = min(key * 2**SEARCH_OCTAVES, 0.49 * sample_rate)
+    return min(key / 2**SEARCH_OCTAVES, f_max / 2), f_max
+
+
+def in_tune(estimate: Tensor, pitch: Tensor | float, *, sample_rate: int = 16000) -> Tensor:
+    """Return whether notes sound at their key: the f0 that is found in ``search_range`` is within 50 cents of it.
+
+    Args:
+        estimate: Mono, ``(..., samples)``.
+        pitch: The key, a MIDI number, ``(...,)`` or one for all.
+        sample_rate: Hz.
+
+    Returns:
+        Truth values, ``(...,)``; a note without a pitch is not in tune, nor is one an octave away.
+
+    Example:
+        >>> sound = torch.sin(2 * torch.pi * 440 * torch.arange(8000) / 16000)
+        >>> bool(in_tune(sound, 69)), bool(in_tune(sound, 70)), bool(in_tune(sound, 57))
+        (True, False, False)
+    """
+    sounds = estimate.reshape(-1, estimate.shape[-1])
+    labels = torch.as_tensor(pitch, dtype=torch.float64).expand(estimate.shape[:-1]).reshape(-1)
+    found = []
+    for sound, label in zip(sounds, labels.tolist(), strict=True):
+        f_min, f_max = search_range(label, sample_rate)
+        cents = pitch_error_cents(sound, label, sample_rate=sample_rate, f_min=f_min, f_max=f_max)
+        found.append(bool(cents.abs() <= IN_TUNE_CENTS))
+    return torch.tensor(found).reshape(estimate.shape[:-1])
+
+
+def pitch_accuracy(errors_cents: Tensor, *, tolerance_cents: float = IN_TUNE_CENTS) -> Tensor:
     """Return the share of the notes that sound at their label.
 
     Args:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from intertone.level import db_to_amplitude, db_to_power
 from intertone.metrics.pair import same_shape
 from intertone.metrics.spectral import LOG_MEL_STFT
 from intertone.stft import stft
@@ -61,7 +62,7 @@ def peak_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
     """
     magnitudes = [stft(sound, LOG_MEL_STFT).abs() for sound in same_shape(estimate, reference)]
     energy = magnitudes[1].square().sum(-2, keepdim=True)
-    active = energy >= energy.amax(-1, keepdim=True) * 10 ** (-FRAME_RANGE_DB / 10)
+    active = energy >= energy.amax(-1, keepdim=True) * db_to_power(-FRAME_RANGE_DB)
     (first, place_1), (second, place_2) = (_peaks(magnitude) for magnitude in magnitudes)
     first, second = first & active, second & active
     right, found = _partners(first, place_1, second, place_2)
@@ -142,7 +143,7 @@ def mel_mask_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
 def _peaks(magnitude: Tensor) -> tuple[Tensor, Tensor]:
     """Return where the peaks are, and the place of each in bins; no peak is at 0 Hz or at the highest bin."""
     here, below, above = magnitude[..., 1:-1, :], magnitude[..., :-2, :], magnitude[..., 2:, :]
-    threshold = magnitude.amax(-2, keepdim=True) * 10 ** (-PEAK_RANGE_DB / 20)
+    threshold = magnitude.amax(-2, keepdim=True) * db_to_amplitude(-PEAK_RANGE_DB)
     mask = (here > below) & (here >= above) & (here > threshold)
     low, middle, high = (torch.log(part.clamp_min(1e-30)) for part in (below, here, above))
     bend = low - 2 * middle + high

@@ -5,6 +5,7 @@ from pydantic import Field
 from torch import Tensor
 
 from intertone.config import Settings
+from intertone.level import amplitude_to_db, db_to_amplitude, power_to_db
 from intertone.metrics.pair import same_shape, unit_rms
 from intertone.stft import SpectrogramConfig, magnitude_to_db, magnitude_to_mel, mel_filterbank, stft
 
@@ -54,7 +55,7 @@ def log_mel(audio: Tensor, config: LogMelConfig = LOG_MEL_16K) -> Tensor:
     bank = mel_filterbank(config.stft, n_mels=config.n_mels, f_min=config.f_min, f_max=config.f_max).to(audio)
     mel = magnitude_to_mel(stft(unit_rms(audio), config.stft).abs(), bank)
     peak = mel.amax((-2, -1), keepdim=True).clamp_min(1e-10)
-    return magnitude_to_db(mel, peak, top_db=config.floor_db) + 20 * torch.log10(peak)
+    return magnitude_to_db(mel, peak, top_db=config.floor_db) + amplitude_to_db(peak)
 
 
 def log_mel_error(estimate: Tensor, reference: Tensor, config: LogMelConfig = LOG_MEL_16K) -> Tensor:
@@ -106,9 +107,9 @@ def loud_cell_error(estimate: Tensor, reference: Tensor, *, range_db: float = 20
     """
     first, second = (stft(unit_rms(sound), LOG_MEL_STFT).abs() for sound in same_shape(estimate, reference))
     peak = second.amax((-2, -1), keepdim=True)
-    loud = second >= peak * 10 ** (-range_db / 20)
+    loud = second >= peak * db_to_amplitude(-range_db)
     own_peak = first.amax((-2, -1), keepdim=True).clamp_min(1e-10)
-    too_loud = magnitude_to_db(first, own_peak, top_db=80) + 20 * torch.log10(own_peak / peak)
+    too_loud = magnitude_to_db(first, own_peak, top_db=80) + amplitude_to_db(own_peak / peak)
     too_loud = too_loud - magnitude_to_db(second, peak, top_db=80)
     return (too_loud * loud).sum((-2, -1)) / loud.sum((-2, -1))
 
@@ -140,7 +141,7 @@ def spectral_convergence(estimate: Tensor, reference: Tensor, config: Spectrogra
     """
     first, second = (stft(sound, config).abs() for sound in same_shape(estimate, reference))
     error = (first - second).square().sum((-2, -1))
-    return 10 * torch.log10(error.clamp_min(1e-30) / second.square().sum((-2, -1)).clamp_min(1e-30))
+    return power_to_db(error.clamp_min(1e-30) / second.square().sum((-2, -1)).clamp_min(1e-30))
 
 
 def multi_resolution_stft_distance(estimate: Tensor, reference: Tensor) -> Tensor:

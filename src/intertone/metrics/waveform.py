@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from intertone.level import db_to_power, power_to_db
 from intertone.metrics.pair import same_shape
 
 SDR_LIMIT_DB = 120.0
@@ -42,5 +43,5 @@ def scale_invariant_sdr(estimate: Tensor, reference: Tensor, *, phase: str) -> T
     # the share of the estimate's energy that the scaled reference explains
     share = (first * second).sum(-1).square() / energies.clamp_min(1e-300)
     share = torch.where((first == 0).all(-1) & (second == 0).all(-1), 1.0, share)
-    smallest = 10 ** (-SDR_LIMIT_DB / 10)
-    return (10 * torch.log10(share.clamp_min(smallest) / (1 - share).clamp_min(smallest))).to(estimate.dtype)
+    smallest = db_to_power(-SDR_LIMIT_DB)
+    return (power_to_db(share.clamp_min(smallest) / (1 - share).clamp_min(smallest))).to(estimate.dtype)

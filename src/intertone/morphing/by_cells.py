@@ -14,6 +14,7 @@ from intertone.errors import InputError
 from intertone.harmonic.morph.landmark import Alignment
 from intertone.harmonic.onset import find_onset
 from intertone.harmonic.rows import loudest
+from intertone.level import limited_gain
 from intertone.models.contract import NO_CONDITIONS, Conditions
 from intertone.morphing.contract import Takes
 from intertone.morphing.settings import MorphConfig
@@ -38,8 +39,8 @@ REACH_DB = 60.0
 LATENESS = 8
 """Power of a sound's weight with which the rest of the difference comes: half of it at a weight of 0.92."""
 
-LOUDEST_SECONDS, MOST_GAIN = 0.1, 16.0
-"""Stretch whose level is interpolated, and what a mixture is made louder by at most to reach it."""
+LOUDEST_SECONDS, MOST_GAIN_DB = 0.1, 24.082399653118497
+"""Stretch whose level is interpolated, and what a mixture is made louder by at most to reach it, sixteenfold."""
 
 SILENCE = 1e-10
 """The least reference, so that a silent sound has features too."""
@@ -135,6 +136,10 @@ class ByCells:
     def prepare(self, analysis: Analysis[CrossContext]) -> Analysis[CrossContext]:
         """Return an analysed sound as it is."""
         return analysis
+
+    def unpitched(self, analysis: Analysis[CrossContext]) -> str | None:
+        """Return None: cells need no pitch."""
+        return None
 
     def synthesise(
         self,
@@ -290,7 +295,7 @@ class ByCells:
         for item, sound in enumerate(sounds):
             levels = [math.log(loudest(source[item], length)) for source in context.sounds]
             wanted = sum(share * level for share, level in zip(weights.tolist(), levels, strict=True))
-            levelled.append(sound * min(math.exp(wanted) / loudest(sound, length), MOST_GAIN))
+            levelled.append(sound * limited_gain(math.exp(wanted) / loudest(sound, length), MOST_GAIN_DB))
         return torch.stack(levelled)
 
     def _moves(

@@ -1,6 +1,5 @@
 """What cannot be morphed, whatever the sounds are: found out before they are read."""
 
-import logging
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
@@ -9,8 +8,9 @@ from intertone.errors import InputError
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Mix, MixCurve, at_end, is_ratio, mix_weights
 from intertone.phase import PhaseConfig
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 ATTRIBUTES = ("harmonics", "noise", "envelope", "pitch")
 """What may be mixed by ratios of its own."""

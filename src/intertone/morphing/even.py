@@ -1,6 +1,5 @@
 """Ratios at which a morph changes by equal steps."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
@@ -16,8 +15,9 @@ from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources
 from intertone.morphing.weights import Mix, MixCurve
 from intertone.phase import PhaseConfig
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 EVEN_STEPS = 11
 """Ratios at which the way between two sounds is measured before it is walked evenly."""

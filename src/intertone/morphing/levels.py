@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from intertone.curve import at_positions
+from intertone.level import db_to_amplitude, limited_gain
 from intertone.loudness import integrated_loudness
 from intertone.morphing.sources import Sources
 from intertone.morphing.weights import Weights
@@ -61,7 +62,7 @@ def bring_to_level(
 
 
 def _gain(decibels: Tensor) -> Tensor:
-    return (10 ** (decibels.clamp(max=MOST_GAIN_DB) / 20)).float()
+    return limited_gain(db_to_amplitude(decibels), MOST_GAIN_DB).float()
 
 
 def _missing_db(sound: Tensor, sources: Sources, weights: Tensor) -> Tensor:

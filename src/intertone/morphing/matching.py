@@ -1,13 +1,12 @@
 """Sounds of different shapes, completed until they fit each other."""
 
-import logging
-
 import torch
 from torch import Tensor
 
 from intertone.errors import InputError
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 
 def match_shapes(*sounds: Tensor, shortest: int = 0, lengths: bool = True) -> tuple[Tensor, ...]:

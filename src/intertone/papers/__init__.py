@@ -1,1 +1,10 @@
-"""Papers, each replayed with this project's own code: settings in, tables and pictures out."""
+"""Papers, each replayed with this project's own code: settings in, tables and pictures out.
+
+A paper is a folder with its settings and study, its published table and its page, and a ``PAPER`` in its
+``__init__`` that imports nothing heavy; here it has one line.
+"""
+
+from intertone.papers import thesis
+from intertone.papers.contract import Paper
+
+PAPERS: tuple[Paper, ...] = (thesis.PAPER,)

@@ -11,6 +11,8 @@ import torch
 from scipy import fft
 from torch import Tensor
 
+from intertone.level import power_to_db
+
 PERIODS = 3.5
 """Periods of a band's lowest frequency in the window that is compared with itself."""
 
@@ -216,7 +218,7 @@ def _spectrum(sound: Frames, centres: Array, n_window: int, rate: int) -> Frames
     n_window = min(n_window, round(LONGEST_WINDOW * rate))
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
     power = _power(_frames(sound, centres, n_window) * weights, _even_fast(n_window)) + np.float32(1e-20)
-    return np.asarray((10 * np.log10(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1).clip(0, 1), np.float32)
+    return np.asarray((power_to_db(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1).clip(0, 1), np.float32)
 
 
 def _comb(spectrum: Frames, frequency: Array) -> Array:

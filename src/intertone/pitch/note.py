@@ -2,7 +2,10 @@
 
 import math
 import re
+from typing import overload
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -35,20 +38,52 @@ def pitch_to_hz(pitch: float) -> float:
     return 440 * 2 ** ((pitch - 69) / 12)
 
 
-def hz_to_pitch(frequency: float) -> float:
-    """Return the MIDI number of a frequency in Hz; the inverse of ``pitch_to_hz``.
+@overload
+def hz_to_pitch(frequency: float) -> float: ...
+@overload
+def hz_to_pitch(frequency: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
+@overload
+def hz_to_pitch(frequency: Tensor) -> Tensor: ...
+def hz_to_pitch(frequency: float | npt.NDArray[np.float64] | Tensor) -> float | npt.NDArray[np.float64] | Tensor:
+    """Return the MIDI number of a frequency, ``69 + 12·log2(f / 440)``, the inverse of ``pitch_to_hz``.
+
+    Args:
+        frequency: Hz, above 0; a number, an array or a tensor of any shape.
+
+    Returns:
+        MIDI numbers with fractions, of the same type and shape; NaN where the frequency is, in arrays and tensors.
 
     Example:
-        >>> hz_to_pitch(220.0)
-        57.0
+        >>> hz_to_pitch(220.0), hz_to_pitch(torch.tensor([440.0, 466.16])).round(decimals=2)
+        (57.0, tensor([69., 70.]))
     """
+    if isinstance(frequency, Tensor):
+        return 69 + 12 * torch.log2(frequency / 440)
+    if isinstance(frequency, np.ndarray):
+        return np.asarray(69 + 12 * np.log2(frequency / 440))
     return 69 + 12 * math.log2(frequency / 440)
 
 
+NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
+"""Names of the keys of an octave."""
+
 NOTE = re.compile(r"([A-Ga-g])([#♯b♭]?)(-?\d+)")
+_SHIFTS = {"": 0, "#": 1, "♯": 1, "s": 1, "b": -1, "♭": -1}
 
 
-STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+def note_number(letter: str, accidental: str, octave: int) -> int:
+    """Return the MIDI number of a note; middle C is C4 = 60.
+
+    Args:
+        letter: ``A`` to ``G``.
+        accidental: None, ``#``, ``♯`` or ``s`` for sharp, ``b`` or ``♭`` for flat.
+        octave: Any.
+
+    Example:
+        >>> note_number("C", "", 4), note_number("D", "b", 3), note_number("F", "s", 5)
+        (60, 49, 78)
+    """
+    return 12 * (octave + 1) + NAMES.index(letter) + _SHIFTS[accidental]
 
 
 def parse_note(text: str) -> float | None:
@@ -66,34 +101,19 @@ def parse_note(text: str) -> float | None:
     """
     if found := NOTE.fullmatch(text.strip()):
         letter, accidental, octave = found.groups()
-        shift = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}[accidental]
-        number = 12.0 * (int(octave) + 1) + STEPS[letter.lower()] + shift
+        number: float = note_number(letter.upper(), accidental, int(octave))
     else:
         try:
             number = float(text)
         except ValueError:
             return None
-    return number if 0 <= number <= 127 else None
+    return float(number) if 0 <= number <= 127 else None
 
 
 def note_hz(text: str) -> float | None:
     """Return the frequency of a note's name, Hz, or None where the text is none."""
     number = parse_note(text)
     return None if number is None else pitch_to_hz(number)
-
-
-NAMES = ("C", "Cs", "D", "Ds", "E", "F", "Fs", "G", "Gs", "A", "As", "B")
-"""Of the keys of an octave; s is sharp, since # means something else in SFZ."""
-
-
-def note_name(pitch: int) -> str:
-    """Return the name of a MIDI number, with ``s`` for sharp.
-
-    Example:
-        >>> note_name(60), note_name(61), note_name(0)
-        ('C4', 'Cs4', 'C-1')
-    """
-    return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
 def key_name(pitch: int) -> str:
@@ -103,5 +123,14 @@ def key_name(pitch: int) -> str:
         >>> key_name(61), key_name(21)
         ('C♯4', 'A0')
     """
-    names = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
-    return f"{names[pitch % 12]}{pitch // 12 - 1}"
+    return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def note_name(pitch: int) -> str:
+    """Return the name of a MIDI number for files, with ``s`` for sharp, since # means something else in SFZ.
+
+    Example:
+        >>> note_name(60), note_name(61), note_name(0)
+        ('C4', 'Cs4', 'C-1')
+    """
+    return key_name(pitch).replace("♯", "s")

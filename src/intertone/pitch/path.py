@@ -10,6 +10,7 @@ from torch import Tensor
 
 from intertone.audio import resample
 from intertone.errors import InputError
+from intertone.level import db_to_power
 from intertone.pitch.candidates import (
     BANDS,
     N_CANDIDATES,
@@ -21,6 +22,7 @@ from intertone.pitch.candidates import (
     find_candidates,
     refine,
 )
+from intertone.pitch.yin import SILENCE_DB, VOICED
 
 COMB_COST = 0.15
 """Cost of a candidate between whose partials there is as much as on them."""
@@ -52,14 +54,11 @@ LEVEL_EXPONENT = 0.3
 LEVEL_SECONDS = 0.1
 """What is around a frame, to either side."""
 
-VOICED = 0.5
-"""Periodicity from which a frame is rather voiced than not."""
-
 LEAST_PERIODICITY = 0.4
 """Frames of less are not voiced, wherever the line goes."""
 
-SILENCE_DB, RANGE_DB = -100.0, 60.0
-"""Frames of less power relative to full scale, or so much quieter than the loudest one, are not voiced."""
+RANGE_DB = 60.0
+"""Frames so much quieter than the loudest one are not voiced."""
 
 LEVEL_WINDOW = 0.02
 """Seconds over which a frame's level is taken."""
@@ -134,7 +133,7 @@ def follow_pitch(
     sound = torch.atleast_2d(audio.detach().cpu().float())
     n_frames = 1 + -(-sound.shape[-1] // hop_length)
     level = _levels(sound.numpy(), n_frames, hop_length, sample_rate)
-    quiet = level <= max(10 ** (SILENCE_DB / 10), level.max() * 10 ** (-RANGE_DB / 10))
+    quiet = level <= max(db_to_power(SILENCE_DB), level.max() * db_to_power(-RANGE_DB))
     if quiet.all():
         nothing = torch.full((n_frames,), torch.nan, dtype=torch.float64)
         return PitchTrack(nothing, torch.zeros(n_frames, dtype=torch.bool), torch.zeros_like(nothing))

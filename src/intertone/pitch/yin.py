@@ -1,4 +1,4 @@
-"""The fundamental frequency of a sound over time: the only f0 code."""
+"""The fundamental frequency of a sound over time, frame by frame, and of a whole steady note: YIN."""
 
 import math
 
@@ -9,6 +9,7 @@ from scipy import fft
 from torch import Tensor
 
 from intertone.audio import MAX_SAMPLE_RATE, resample
+from intertone.level import db_to_power
 
 SAMPLES_PER_PERIOD = 12
 """The sound is upsampled until the shortest period has so many samples, for the dip between them to be a parabola."""
@@ -20,7 +21,7 @@ SILENCE_DB = -100.0
 """Frames of less power, relative to full scale, have no pitch."""
 
 VOICED = 0.5
-"""Periodicity from which a frame counts as voiced."""
+"""Periodicity from which a frame counts as voiced; in a line through all frames, it is rather voiced than not."""
 
 BLOCK_CELLS = 2**22
 """Samples of all frames that are transformed at a time."""
@@ -143,7 +144,7 @@ def _track(
         lag, periodicity, energy = _best_lags(segments[block], window, shortest, threshold)
         parts.append((rate / lag, periodicity, energy / window))
     f0, periodicity, energy = (np.concatenate(column) for column in zip(*parts, strict=True))
-    silent = energy < 10 ** (SILENCE_DB / 10)
+    silent = energy < db_to_power(SILENCE_DB)
     f0[silent], periodicity[silent], energy[silent] = math.nan, 0, 0
     return f0, periodicity, energy
 

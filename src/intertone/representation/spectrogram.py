@@ -11,14 +11,13 @@ from intertone.audio import three_axes
 from intertone.models.contract import Facts, Scale
 from intertone.phase import PhaseConfig, estimate_phase
 from intertone.representation.contract import Analysis, mix_conditions
-from intertone.representation.decibel import DecibelConfig, MelConfig, SpectrogramContext
+from intertone.representation.decibel import DecibelConfig, MelConfig, SpectrogramContext, build_filterbank
 from intertone.stft import (
     db_to_magnitude,
     hann_window,
     istft,
     magnitude_to_db,
     magnitude_to_mel,
-    mel_filterbank,
     mel_to_magnitude,
     stft,
 )
@@ -36,11 +35,7 @@ class SpectrogramRepresentation:
 
     def __init__(self, config: DecibelConfig | MelConfig) -> None:
         self.config = config
-        self.filterbank = (
-            mel_filterbank(config.spectrogram, n_mels=config.n_mels, f_min=config.f_min, f_max=config.f_max)
-            if isinstance(config, MelConfig)
-            else None
-        )
+        self.filterbank = build_filterbank(config)
 
     @property
     def sample_rate(self) -> int:
@@ -106,7 +101,9 @@ class SpectrogramRepresentation:
             >>> bool(audio.grad.isfinite().all())
             True
         """
-        shown = self._shown(stft(three_axes(audio), self.config.spectrogram).abs())
+        # a root has no gradient at 0
+        magnitude = stft(three_axes(audio), self.config.spectrogram).abs().clamp_min(SILENCE)
+        shown = self._shown(magnitude)
         reference = shown.amax((-3, -2, -1), keepdim=True).clamp_min(SILENCE)
         top_db = self.config.top_db
         return (1 + magnitude_to_db(shown, reference, top_db=top_db) / top_db).flatten(0, 1)
@@ -326,7 +323,7 @@ class SpectrogramRepresentation:
         gain = float(context.energy) / mean
         if found is not None:
             gain = min(gain, max(float(context.loudest) / highest, float(context.least_energy) / mean))
-        return audio * gain**0.5
+        return audio * float(gain**0.5)
 
     def _downmix_phase(
         self,

@@ -1,6 +1,5 @@
 """The course of a run: its stages one after another or in turn, each with its own patience, and its learning rates."""
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +8,10 @@ from typing import Any
 
 from intertone.errors import InputError
 from intertone.models.contract import Stage
+from intertone.remark import RemarkLogger
 from intertone.train.settings import TrainConfig
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 
 @dataclass

@@ -6,6 +6,7 @@ from torch import Tensor
 from intertone.data.features import Images
 from intertone.errors import InputError
 from intertone.models.contract import Model
+from intertone.pitch.note import hz_to_pitch
 from intertone.train.batch import Columns, Rows, chosen_rows
 from intertone.train.settings import TrainConfig
 
@@ -41,7 +42,7 @@ class PreparedNotes:
         self.images, self.n_frames, self.needs = images, images.n_frames, model.needs
         given = np.where(images.pitch < 0, np.nan, images.pitch.astype(np.float64))
         measured = np.isfinite(images.f0)
-        pitch = np.where(measured, 69 + 12 * np.log2(images.f0 / 440), given)
+        pitch = np.where(measured, hz_to_pitch(images.f0), given)
         f0 = np.where(measured, images.f0, 440 * 2 ** ((given - 69) / 12))
         usable = chosen_rows(config, images.pitch, images.instrument)
         if "pitch" in model.needs:

@@ -1,17 +1,10 @@
 """Preparing images: the expensive part of training, done once and kept."""
 
-import logging
 import math
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +17,16 @@ from intertone.data.features import (
     Images,
     begin_images,
     finish_images,
-    image_shard_done,
     write_image_shard,
 )
 from intertone.data.notes import Notes
+from intertone.data.store import shard_done
 from intertone.errors import InputError
+from intertone.parallel import in_processes
+from intertone.remark import RemarkLogger
 from intertone.representation import AnyRepresentation, RepresentationConfig, build_representation
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 SHARD_IMAGES = 128
 """Images of a shard, the work that an interruption loses at most, for each process."""
@@ -101,9 +96,10 @@ def prepare_images(
     if header["finished"]:
         return Images.open(out)
     parts = [rows[start : start + SHARD_IMAGES] for start in range(0, len(rows), SHARD_IMAGES)]
-    todo = [(shard, part) for shard, part in enumerate(parts) if not image_shard_done(out, shard)]
+    todo = [(shard, part) for shard, part in enumerate(parts) if not shard_done(out, shard)]
     done = len(rows) - sum(len(part) for _, part in todo)
-    for count in _run(notes.folder, config, Path(out), todo, workers):
+    work, start = partial(_prepare_shard, Path(out)), partial(_opened, notes.folder, config)
+    for _, count in in_processes(work, todo, workers=workers, start=start, name="preparing", threads=1):
         done += count
         if progress:
             progress(done, len(rows))
@@ -130,61 +126,14 @@ def choose_rows(notes: Notes, choice: ImageChoiceConfig) -> npt.NDArray[np.int64
     return np.sort(np.concatenate(chosen))
 
 
-def _run(
-    folder: Path,
-    config: RepresentationConfig,
-    out: Path,
-    todo: Sequence[tuple[int, npt.NDArray[np.int64]]],
-    workers: int,
-) -> Iterator[int]:
-    """Make shards and say after each how many notes it took."""
-    if workers == 1 or len(todo) < 2:
-        notes, representation = Notes.open(folder), build_representation(config)
-        for shard, rows in todo:
-            yield _prepare_shard(notes, representation, out, shard, rows)
-        return
-    with ProcessPoolExecutor(
-        min(workers, len(todo)), multiprocessing.get_context("spawn"), _start, (folder, config, out)
-    ) as pool:
-        waiting: set[Future[int]] = {pool.submit(_work, *job) for job in todo}
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
-        except BrokenProcessPool:
-            raise InputError(
-                "every preparing process must live to its end, but one was ended from outside or ran out of memory; "
-                "the same command goes on where it stopped"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+@contextmanager
+def _opened(folder: Path, config: RepresentationConfig) -> Iterator[tuple[Notes, AnyRepresentation]]:
+    yield Notes.open(folder), build_representation(config)
 
 
-_process: dict[str, Any] = {}
-
-
-def _start(folder: Path, config: RepresentationConfig, out: Path) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's business
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    _process.update(notes=Notes.open(folder), representation=build_representation(config), out=out)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for([parent.sentinel])
-        os._exit(1)
-
-
-def _work(shard: int, rows: npt.NDArray[np.int64]) -> int:
-    return _prepare_shard(_process["notes"], _process["representation"], _process["out"], shard, rows)
-
-
-def _prepare_shard(
-    notes: Notes, representation: AnyRepresentation, out: Path, shard: int, rows: npt.NDArray[np.int64]
-) -> int:
+def _prepare_shard(out: Path, opened: tuple[Notes, AnyRepresentation], job: tuple[int, npt.NDArray[np.int64]]) -> int:
+    """Make one shard and return of how many notes; a job is its number and the notes' rows."""
+    (notes, representation), (shard, rows) = opened, job
     images, lines = [], []
     for row in rows:
         image, f0 = _image(notes, representation, int(row))

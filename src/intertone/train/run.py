@@ -1,6 +1,5 @@
 """What one process holds during a run: the model, its optimiser, and what a step and a validation are."""
 
-import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +14,13 @@ from torch import Tensor, distributed, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from intertone.models.contract import Batch, Reading, Scale, Stage, Trainable
+from intertone.remark import RemarkLogger
 from intertone.train.batch import DRAWN, BatchSource, TrainingStoppedError
 from intertone.train.course import Course
 from intertone.train.processes import Processes
 from intertone.train.settings import TrainConfig
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 SILENCE_PATIENCE = 500
 """Steps that a model has to leave silence; the statistics of a young normalisation are far off."""

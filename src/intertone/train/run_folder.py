@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import platform
 import subprocess
 import sys
@@ -18,11 +17,12 @@ from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.files import check_own_folder, disk_errors, replacing
 from intertone.plot import plot_spectrograms
+from intertone.remark import RemarkLogger
 from intertone.train.processes import Processes
 from intertone.train.run import EpochLoss, Progress, Run
 from intertone.train.settings import TrainConfig
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 
 class Record:

@@ -13,6 +13,7 @@ from intertone.harmonic.rows import ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.harmonic.warp import window_seconds
+from intertone.level import amplitude_to_db, db_to_amplitude
 
 LONGER = 4
 """Times that the windows are longer in which noise is told from partials that waver."""
@@ -57,7 +58,7 @@ def separate_modulation(image: Tensor, track: HarmonicSound, player: Synthesiser
     # what is inaudible must not pull half of a mixture below hearing: it is added as what it is
     faint = image[:, row_of] < INAUDIBLE
     steady[:, : rows.n_partial_rows].clamp_(min=INAUDIBLE)
-    flicker = 10 ** ((image - steady)[:, row_of] * top_db / 20) * (image[:, row_of] > 0)
+    flicker = db_to_amplitude((image - steady)[:, row_of] * top_db) * (image[:, row_of] > 0)
     bands, noise = _settle_noise(image, track, player)
     settled = replace(
         track,
@@ -130,5 +131,5 @@ def _level_of_noise(noise: Tensor, f0: float, rows: ImageRows, bands: NoiseBands
     bin_hz = rows.config.sample_rate / bands.config.n_fft
     orders = torch.tensor(rows.config.edges[:-1])
     nearest = (orders * f0 / bin_hz).round().long().clamp(max=bands.config.n_bins - 1)
-    density = 20 * torch.log10((WINDOW_BINS / length / (bands.widths[:, 0] * bin_hz)).sqrt()) / rows.config.top_db
+    density = amplitude_to_db((WINDOW_BINS / length / (bands.widths[:, 0] * bin_hz)).sqrt()) / rows.config.top_db
     return (noise + density[:, None])[:, bands.shares.argmax(0)[nearest]]

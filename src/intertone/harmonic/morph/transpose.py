@@ -13,6 +13,7 @@ from intertone.harmonic.morph.phase import resting_phase
 from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import ImageRows
 from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.level import db_to_amplitude, db_to_power, power_to_db
 
 TOP_ROWS = 4
 """Highest measured rows, which those above join."""
@@ -143,7 +144,7 @@ def _fainter(track: HarmonicSound, rows: ImageRows, first: int) -> Tensor:
     power = torch.zeros(len(fainter), first, n_frames).index_add(1, row_of, track.flicker.square())
     power = power / row_of.bincount()[:, None]
     power = avg_pool1d(pad(power, (CALM_FRAMES // 2,) * 2, mode="replicate"), CALM_FRAMES, 1)
-    fainter[:, :first] = (10 * torch.log10(power + 1e-30) / rows.config.top_db).clamp_min(-INAUDIBLE)
+    fainter[:, :first] = (power_to_db(power + 1e-30) / rows.config.top_db).clamp_min(-INAUDIBLE)
     return fainter
 
 
@@ -154,12 +155,12 @@ def _calmer(track: HarmonicSound, fainter: Tensor, rows: ImageRows, carried: flo
     row_of = rows.row_of[: track.phase.shape[1]]
     audible = (1 + fainter[:, row_of] * rows.config.top_db / FAINT_DB).clamp(0, 1)
     kept = audible + carried * (1 - audible)
-    least = 2 * (1 - carried) * 10 ** (-INAUDIBLE * rows.config.top_db / 20)
+    least = 2 * (1 - carried) * db_to_amplitude(-INAUDIBLE * rows.config.top_db)
     return replace(track, flicker=track.flicker.clamp_min(least) ** kept, wander=track.wander * kept)
 
 
 def _gains(features: Tensor, rows: ImageRows) -> Tensor:
-    return 10 ** (features * rows.config.top_db / 20)
+    return db_to_amplitude(features * rows.config.top_db)
 
 
 def _expanded(features: Tensor) -> Tensor:
@@ -190,7 +191,7 @@ def _slope(decibels: Tensor, octaves: Tensor) -> Tensor:
     some = octaves > min(float(octaves[-1]) - 1, float(octaves[max(0, len(octaves) - TOP_ROWS)])) - 1e-6
     if int(some.sum()) < 2:
         return torch.zeros(len(decibels))
-    mean = 10 * torch.log10((10 ** (decibels[:, some].double() / 10)).mean(-1))
+    mean = power_to_db(db_to_power(decibels[:, some].double()).mean(-1))
     x = octaves[some].double() - octaves[some].double().mean()
     return ((mean * x).sum(-1) / x.square().sum()).clamp_max(0).float()
 

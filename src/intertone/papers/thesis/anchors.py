@@ -1,60 +1,77 @@
 """What the figures of the experiments are held against: no network at all, and the fully trained one."""
 
-import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from intertone.codec import Codec, CodecConfig
 from intertone.evaluate.baselines import rank_one
-from intertone.evaluate.reconstruction import fit_baseline
-from intertone.experiments.figures import by_codec, by_image, judge_notes, judge_pairs
-from intertone.experiments.store import Result, remembered
+from intertone.evaluate.resynthesis import fit_baseline
+from intertone.experiments.figures import NoteFigures, PairFigures, by_codec, evaluate_notes, evaluate_pairs
+from intertone.experiments.store import Key, remembered
 from intertone.models import ConvConfig
-from intertone.papers.thesis.experiment import Laboratory
-from intertone.papers.thesis.study import chosen, train_config
+from intertone.papers.thesis.study import Thesis, chosen, train_config
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 MOST_BYTES = 2e9
 """Memory for the images that the linear code is fitted to."""
 
+Image = Callable[[Tensor], Tensor]
+"""Features → features."""
 
-def judge_anchors(laboratory: Laboratory) -> dict[str, Result]:
-    """Judge the shipped codec, a linear code and a rank-one image on the notes of the experiments.
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Figures of each note, and of half-way morphs if there are any."""
+
+    figures: NoteFigures
+    morphs: PairFigures | None = None
+
+
+@dataclass(frozen=True)
+class Anchor(Evaluated):
+    """The same with a title, for tables and pictures."""
+
+    title: str = ""
+
+
+def evaluate_anchors(laboratory: Thesis) -> dict[str, Anchor]:
+    """Evaluate the shipped codec, a linear code and a rank-one image on the notes of the experiments.
 
     Args:
         laboratory: Notes, folder and budget.
 
     Returns:
-        Name → ``title``, ``figures`` of each note, and ``morphs`` of the shipped codec.
+        Name → figures; ``morphs`` of the shipped codec.
     """
     codec = Codec.load("thesis")
-    range_db = codec.representation.scales[0].range_db
-    return {
-        "shipped": _judge(laboratory, "shipped", codec, "the shipped codec, fully trained", None),
-        "pca": _judge(laboratory, "pca", codec, "PCA of whole notes", lambda: _linear(laboratory, codec)),
-        "rank-one": _judge(
-            laboratory,
-            "rank-one",
-            codec,
-            "the note's own mean spectrum × envelope",
-            lambda: lambda features: rank_one(features, range_db=range_db),
-        ),
+    scales = codec.representation.scales
+    titles = {
+        "shipped": "the shipped codec, fully trained",
+        "pca": "PCA of whole notes",
+        "rank-one": "the note's own mean spectrum × envelope",
     }
+    images: dict[str, Callable[[], Image]] = {
+        "pca": lambda: _linear(laboratory, codec),
+        "rank-one": lambda: lambda features: rank_one(features, scales),
+    }
+    return {name: _evaluate(laboratory, name, codec, title, images.get(name)) for name, title in titles.items()}
 
 
-def judge_representations(laboratory: Laboratory) -> dict[str, Result]:
-    """Judge what each representation alone costs: true features, and the way back.
+def evaluate_representations(laboratory: Thesis) -> dict[str, Anchor]:
+    """Evaluate what each representation alone costs: true features, and the way back.
 
     Args:
         laboratory: Notes, folder and budget.
 
     Returns:
-        Name of the first experiment that has the representation → ``title``, ``figures`` of each note.
+        Name of the first experiment that has the representation → figures.
     """
-    found: dict[str, Result] = {}
+    found: dict[str, Anchor] = {}
     seen = []
     for experiment in chosen(laboratory.budget):
         representation = train_config(experiment, laboratory.budget).representation
@@ -65,28 +82,30 @@ def judge_representations(laboratory: Laboratory) -> dict[str, Result]:
         network = ConvConfig(channels=(1,), strides=((1, 1),))
         codec = Codec(CodecConfig(representation=representation, model=network))
         name = f"true-{experiment.name}"
-        found[experiment.name] = _judge(laboratory, name, codec, experiment.title, lambda: lambda features: features)
+        found[experiment.name] = _evaluate(laboratory, name, codec, experiment.title, lambda: lambda features: features)
     return found
 
 
-def _judge(
-    laboratory: Laboratory, name: str, codec: Codec, title: str, image: Callable[[], Callable[[Tensor], Tensor]] | None
-) -> Result:
-    notes, seed = laboratory.notes, laboratory.budget.seed
-    rows = laboratory.rows(notes)
+def _evaluate(laboratory: Thesis, name: str, codec: Codec, title: str, image: Callable[[], Image] | None) -> Anchor:
+    notes, budget = laboratory.notes, laboratory.budget
 
-    def make() -> Result:
-        logger.info("judging %s", title)
+    def make() -> Evaluated:
+        logger.info("evaluating %s", title)
         if image is None:
-            figures = judge_notes(by_codec(codec, seed=seed), notes, rows, laboratory.tuned(notes))
-            return {"figures": figures, "morphs": judge_pairs(codec, notes, laboratory.pairs(), seed=seed)}
-        give_back = by_image(codec, image(), seed=seed)
-        return {"figures": judge_notes(give_back, notes, rows, laboratory.tuned(notes))}
+            morphs = evaluate_pairs(codec, notes, laboratory.pairs(), seed=budget.seed)
+            return Evaluated(laboratory.evaluate(codec, notes), morphs)
+        reconstruct = by_codec(codec, seed=budget.seed, image=image())
+        return Evaluated(evaluate_notes(reconstruct, notes, laboratory.rows(notes), laboratory.tuned(notes)))
 
-    key: Result = {"notes": notes.digest(), "judging": laboratory.judging(), "of": name, "codec": codec_digest(codec)}
-    if name == "pca":
-        key |= {"components": laboratory.budget.n_components, "examples": laboratory.budget.examples}
-    return {"title": title, **remembered(laboratory.folder / "results" / f"{name}.json", key, make)}
+    key: Key = {
+        "notes": notes.digest(),
+        "judging": {**budget.evaluation()},
+        "of": name,
+        "codec": codec_digest(codec),
+        **({"components": budget.n_components, "examples": budget.examples} if name == "pca" else {}),
+    }
+    found = remembered(laboratory.folder / "results" / f"{name}.json", key, Evaluated, make)
+    return Anchor(found.figures, found.morphs, title)
 
 
 def codec_digest(codec: Codec) -> str:
@@ -95,7 +114,7 @@ def codec_digest(codec: Codec) -> str:
     return f"{codec.config.digest()}-{weights:.6g}"
 
 
-def _linear(laboratory: Laboratory, codec: Codec) -> Callable[[Tensor], Tensor]:
+def _linear(laboratory: Thesis, codec: Codec) -> Image:
     """Fit a linear code to as many notes as a run has examples, if they fit into the memory for it."""
     budget, notes = laboratory.budget, laboratory.notes
     cells = codec.representation.n_features * codec.representation.n_frames(notes.samples)

@@ -1,6 +1,6 @@
-"""What a code knows: linear probes on it, a map of it, and what one of its numbers does to the spectrum."""
+"""What a code knows: linear probes on it, a map of it, and what its numbers do to the spectrum."""
 
-import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,30 +10,21 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
-from intertone.errors import InputError
 from intertone.evaluate.draw import Rows, draw_notes
-from intertone.evaluate.morphs import random_codec
-from intertone.evaluate.phase_stage import spectrogram_of
-from intertone.evaluate.reconstruction import BATCH
-from intertone.experiments.probes import accuracy, best_constant, fit_probe
-from intertone.experiments.store import Result, remembered
+from intertone.evaluate.figure import BATCH
+from intertone.evaluate.studies.network import random_codec
+from intertone.experiments.probes import LinearProbe, accuracy, best_constant, fit_probe
+from intertone.experiments.store import Key, remembered
 from intertone.metrics import log_mel
-from intertone.models import ConvAutoencoder
 from intertone.papers.thesis.anchors import codec_digest
-from intertone.papers.thesis.experiment import Laboratory
+from intertone.papers.thesis.moves import Array, Move, move_numbers
+from intertone.papers.thesis.study import Thesis
+from intertone.remark import RemarkLogger
 
-logger = logging.getLogger(__name__)
-
-Array = npt.NDArray[np.float64]
+logger = RemarkLogger(__name__)
 
 SHIPPED, DEFAULT = "the shipped codec", "the default run"
 SPECTRUM = "mean spectrum, no network"
-N_MOVED = 3
-"""Numbers of the code that are moved."""
-
-SPREADS = 2.0
-"""How far they are moved to either side, in standard deviations."""
-
 N_MOVED_NOTES = 32
 """Notes over which the effect is averaged."""
 
@@ -54,40 +45,98 @@ class Coded:
     views: dict[str, Array]
 
 
-def study_codes(laboratory: Laboratory) -> Result:
+@dataclass(frozen=True)
+class Shares:
+    """What probes find on ``n`` notes: the best constant guess, and the share found by view."""
+
+    n: int
+    constant: float
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Probing:
+    """What linear probes read of a property.
+
+    Attributes:
+        task: The property.
+        classes: Its values.
+        fitted: Notes that the probes were fitted to.
+        known: On other notes of these instruments; None without such notes, as in the next one.
+        foreign: On other instruments.
+    """
+
+    task: str
+    classes: int
+    fitted: int
+    known: Shares | None
+    foreign: Shares | None
+
+
+@dataclass(frozen=True)
+class CodeMap:
+    """Codes in the plane of their two largest principal components.
+
+    Attributes:
+        share: Of the variance, of each axis.
+        pitch: Correlation of each axis with the pitch over ``points``; None where one never changes.
+        velocity: The same with the velocity.
+        points: Across, up, family and pitch of each note.
+    """
+
+    share: tuple[float, ...]
+    pitch: tuple[float | None, ...]
+    velocity: tuple[float | None, ...]
+    points: tuple[tuple[float, float, str, int], ...]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Probes, and by codec maps of the held-out notes and moves."""
+
+    probes: tuple[Probing, ...]
+    map: Mapping[str, CodeMap]
+    moves: Mapping[str, tuple[Move, ...]]
+
+
+def study_codes(laboratory: Thesis) -> Codes:
     """Probe, map and move the codes of the shipped codec and of the default run.
 
     Args:
         laboratory: Notes, folder and budget; the default experiment is done.
 
     Returns:
-        ``probes`` (see ``probe_codes``), ``map`` of the held-out notes and ``moves``, both by codec.
+        What was found.
     """
     codecs = {
         SHIPPED: Codec.load("thesis"),
         DEFAULT: Codec.load(laboratory.folder / "runs" / "default" / "best"),
     }
     budget, notes = laboratory.budget, laboratory.notes
-    key = {"notes": notes.digest(), "codecs": {name: codec_digest(codec) for name, codec in codecs.items()}}
-    key |= {name: getattr(budget, name) for name in ("n_probe_notes", "n_foreign_notes", "seed")}
+    key: Key = {
+        "notes": notes.digest(),
+        "codecs": {name: codec_digest(codec) for name, codec in codecs.items()},
+        "n_probe_notes": budget.n_probe_notes,
+        "n_foreign_notes": budget.n_foreign_notes,
+        "seed": budget.seed,
+    }
 
-    def make() -> Result:
+    def make() -> Codes:
         logger.info("probing the codes")
         few = notes.audio(draw_notes(notes, min(BATCH, budget.n_notes), split="train", seed=budget.seed)).unsqueeze(1)
-        features = codecs[SHIPPED].representation.analyse(few)[0]
-        every = {**codecs, "the same network, untrained": random_codec(codecs[SHIPPED], features, seed=budget.seed)}
+        every = {**codecs, "the same network, untrained": random_codec(codecs[SHIPPED], few, seed=budget.seed)}
         known, foreign = (
             encode_notes(every, notes, draw_notes(notes, count, split=split, seed=budget.seed))
             for count, split in ((budget.n_probe_notes, "train"), (budget.n_foreign_notes, "test"))
         )
         moved = draw_notes(notes, N_MOVED_NOTES, split="test", seed=budget.seed)
-        return {
-            "probes": probe_codes(notes, known, foreign),
-            "map": {name: map_codes(notes, known, foreign, name) for name in codecs},
-            "moves": {name: move_numbers(codec, notes, known.views[name], moved) for name, codec in codecs.items()},
-        }
+        return Codes(
+            probe_codes(notes, known, foreign),
+            {name: map_codes(notes, known, foreign, name) for name in codecs},
+            {name: move_numbers(codec, notes, known.views[name], moved) for name, codec in codecs.items()},
+        )
 
-    return remembered(laboratory.folder / "results" / "codes.json", key, make)
+    return remembered(laboratory.folder / "results" / "codes.json", key, Codes, make)
 
 
 @torch.inference_mode()
@@ -114,12 +163,12 @@ def encode_notes(codecs: dict[str, Codec], notes: Notes, rows: Rows) -> Coded:
     return Coded(rows, {name: torch.cat(part).double().numpy() for name, part in parts.items()})
 
 
-def probe_codes(notes: Notes, known: Coded, foreign: Coded) -> list[Result]:
+def probe_codes(notes: Notes, known: Coded, foreign: Coded) -> tuple[Probing, ...]:
     """Read pitch, velocity and family from every view by a linear probe.
 
-    A probe is fitted to notes of known instruments and judged twice: on other notes of those instruments (for pitch one
-    of the velocities, for velocity and family one in five pitches, which it has not seen), and on instruments that it
-    has not seen, of families that it has.
+    A probe is fitted to notes of known instruments and evaluated twice: on other notes of those instruments (for pitch
+    one of the velocities, for velocity and family one in five pitches, which it has not seen), and on instruments that
+    it has not seen, of families that it has.
 
     Args:
         notes: The note set.
@@ -127,9 +176,7 @@ def probe_codes(notes: Notes, known: Coded, foreign: Coded) -> list[Result]:
         foreign: Notes of instruments of another split.
 
     Returns:
-        One entry for each task that has two classes: ``task``, ``classes``, ``fitted`` (notes), ``known`` and
-        ``foreign``, each with ``n`` notes, ``constant`` (the best constant guess) and the share found by view; a
-        judgement without notes is None.
+        One entry for each property that has two values.
     """
     velocities, pitches = (np.unique(column[known.rows]) for column in (notes.velocity, notes.pitch))
     middle = notes.velocity == velocities[len(velocities) // 2]
@@ -143,16 +190,22 @@ def probe_codes(notes: Notes, known: Coded, foreign: Coded) -> list[Result]:
         if len(classes) < 2:
             continue
         probes = {name: fit_probe(view[given], labels[known.rows[given]]) for name, view in known.views.items()}
-        line: Result = {"task": task, "classes": len(classes), "fitted": int(given.sum())}
         shared = np.isin(labels[foreign.rows], classes)
-        for name, coded, chosen in (("known", known, here & _has(notes, known, task)), ("foreign", foreign, shared)):
-            truth = labels[coded.rows[chosen]]
-            line[name] = None
-            if len(truth):
-                shares = {view: accuracy(probe, coded.views[view][chosen], truth) for view, probe in probes.items()}
-                line[name] = {"n": len(truth), "constant": best_constant(truth), "shares": shares}
-        table.append(line)
-    return table
+        found = [
+            _shares(probes, coded, chosen, labels[coded.rows[chosen]])
+            for coded, chosen in ((known, here & _has(notes, known, task)), (foreign, shared))
+        ]
+        table.append(Probing(task, len(classes), int(given.sum()), *found))
+    return tuple(table)
+
+
+def _shares(
+    probes: Mapping[str, LinearProbe], coded: Coded, chosen: npt.NDArray[np.bool_], truth: npt.NDArray[np.generic]
+) -> Shares | None:
+    if not len(truth):
+        return None
+    shares = {view: accuracy(probe, coded.views[view][chosen], truth) for view, probe in probes.items()}
+    return Shares(len(truth), best_constant(truth), shares)
 
 
 def _has(notes: Notes, coded: Coded, task: str) -> npt.NDArray[np.bool_]:
@@ -160,7 +213,7 @@ def _has(notes: Notes, coded: Coded, task: str) -> npt.NDArray[np.bool_]:
     return notes.pitch[coded.rows] >= 0 if task == "pitch" else np.ones(len(coded.rows), bool)
 
 
-def map_codes(notes: Notes, known: Coded, foreign: Coded, name: str) -> Result:
+def map_codes(notes: Notes, known: Coded, foreign: Coded, name: str) -> CodeMap:
     """Put codes into the plane of their two largest principal components.
 
     Args:
@@ -170,8 +223,7 @@ def map_codes(notes: Notes, known: Coded, foreign: Coded, name: str) -> Result:
         name: Of the view.
 
     Returns:
-        ``share`` of the variance that each axis has; ``pitch`` and ``velocity``: the correlation of each axis with them
-        over the notes of ``foreign``; their ``points``, each with across, up, family and pitch.
+        Where the notes of ``foreign`` lie.
     """
     centre = known.views[name].mean(0)
     _, values, right = np.linalg.svd(known.views[name] - centre, full_matrices=False)
@@ -179,89 +231,15 @@ def map_codes(notes: Notes, known: Coded, foreign: Coded, name: str) -> Result:
     points = (foreign.views[name] - centre) @ axes.T
     rows = foreign.rows
     pitched = notes.pitch[rows] >= 0
-    return {
-        "share": [float(value) for value in values[:2] ** 2 / (values**2).sum()],
-        "pitch": [_correlation(axis[pitched], notes.pitch[rows[pitched]]) for axis in points.T],
-        "velocity": [_correlation(axis, notes.velocity[rows]) for axis in points.T],
-        "points": [
-            [round(float(across), 4), round(float(up), 4), str(notes.family[row]), int(notes.pitch[row])]
+    return CodeMap(
+        tuple(float(value) for value in values[:2] ** 2 / (values**2).sum()),
+        tuple(_correlation(axis[pitched], notes.pitch[rows[pitched]]) for axis in points.T),
+        tuple(_correlation(axis, notes.velocity[rows]) for axis in points.T),
+        tuple(
+            (round(float(across), 4), round(float(up), 4), str(notes.family[row]), int(notes.pitch[row]))
             for (across, up), row in zip(points, rows, strict=True)
-        ],
-    }
-
-
-@torch.inference_mode()
-def move_numbers(codec: Codec, notes: Notes, pooled: Array, rows: Rows) -> list[Result]:
-    """Move single numbers of the code and see what that does to the mean spectrum.
-
-    The numbers that vary most over ``pooled``, one of each channel at most; moved at all times by two of their standard
-    deviations to either side. The spectrum is the mean over notes and frames of the decoded features, in dB.
-
-    Args:
-        codec: The codec, with a code that keeps the axes.
-        notes: The note set.
-        pooled: Codes over which the deviations are taken, ``(n, latent_dim)``.
-        rows: Notes whose codes are moved.
-
-    Returns:
-        For each: ``number``, ``channel``, ``deviation``; ``hz`` (``low``, ``high``) of the rows that it stands for;
-        ``up`` and ``down``: the change of each row, dB; ``inside``: the share of the squared change that lies in those
-        rows; ``width``: Hz of the narrowest band with nine tenths of it.
-
-    Raises:
-        InputError: If the codec is none of spectrograms and convolutions.
-    """
-    representation = codec.representation
-    model, range_db = codec.model, representation.scales[0].range_db
-    spectrogram = spectrogram_of(codec)
-    if not isinstance(model, ConvAutoencoder):
-        raise InputError(f"numbers are moved in a code that keeps the axes, got a {codec.config.model.kind} model")
-    reduction = model.config.reduction[0]
-    bin_hz = spectrogram.sample_rate / spectrogram.n_fft
-    deviation = pooled.std(0)
-    numbers: list[int] = []
-    for number in np.argsort(-deviation):
-        if number // model.rows not in [known // model.rows for known in numbers] and len(numbers) < N_MOVED:
-            numbers.append(int(number))
-    features, _ = representation.analyse(notes.audio(rows).unsqueeze(1))
-    latents = codec.encode_features(features)
-    still = _mean_spectrum(codec, latents)
-    moved = []
-    for number in numbers:
-        change = {}
-        for word, sign in (("up", 1), ("down", -1)):
-            other = latents.clone()
-            other[:, number] += sign * SPREADS * float(deviation[number])
-            change[word] = range_db * (_mean_spectrum(codec, other) - still)
-        squares = change["up"] ** 2 + change["down"] ** 2
-        first = number % model.rows * reduction
-        moved.append(
-            {
-                "number": number,
-                "channel": number // model.rows,
-                "deviation": float(deviation[number]),
-                "bin_hz": bin_hz,
-                "hz": [first * bin_hz, (first + reduction) * bin_hz],
-                **{word: [round(float(value), 4) for value in curve] for word, curve in change.items()},
-                "inside": float(squares[first : first + reduction].sum() / max(squares.sum(), 1e-30)),
-                "width": _narrowest(squares, 0.9) * bin_hz,
-            }
-        )
-    return moved
-
-
-def _mean_spectrum(codec: Codec, latents: Tensor) -> Array:
-    return codec.decode_features(latents).clamp(0, 1).mean((0, -1)).double().cpu().numpy()
-
-
-def _narrowest(squares: Array, share: float) -> int:
-    """Return the length of the shortest run of rows that holds ``share`` of the sum; 0 where there is nothing."""
-    if not squares.any():
-        return 0
-    total = np.concatenate([[0.0], np.cumsum(squares)])
-    stops = np.searchsorted(total, total[:-1] + share * total[-1] - 1e-12)
-    lengths = stops - np.arange(len(squares))
-    return int(lengths[stops <= len(squares)].min())
+        ),
+    )
 
 
 def _correlation(first: Array, second: npt.NDArray[np.int16]) -> float | None:

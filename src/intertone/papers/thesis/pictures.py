@@ -1,6 +1,5 @@
 """The pictures of the thesis's page, from results."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +9,17 @@ from torch import Tensor
 
 from intertone.audio import save_audio
 from intertone.codec import Codec
-from intertone.evaluate.reconstruction import ESTIMATED, seeded
+from intertone.evaluate.figure import seeded
+from intertone.evaluate.resynthesis import ESTIMATED
+from intertone.experiments.experiment import Results
 from intertone.experiments.figures import mean
-from intertone.experiments.store import Result
-from intertone.files import disk_errors, replacing
+from intertone.experiments.write_up import figure_of, save_figure
 from intertone.morphing import morph_steps
-from intertone.papers.thesis.experiment import Laboratory
+from intertone.papers.thesis.anchors import Anchor
+from intertone.papers.thesis.codes import CodeMap, Codes
+from intertone.papers.thesis.moves import Move
+from intertone.papers.thesis.study import Thesis
+from intertone.papers.thesis.tables import errors, is_default
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,43 +36,42 @@ MIDDLE = 60
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def draw_all(folder: Path, results: Mapping[str, Result], anchors: Mapping[str, Result], codes: Result) -> None:
+def draw_all(folder: Path, results: Results, anchors: Mapping[str, Anchor], codes: Codes) -> None:
     """Write all pictures that need results alone: curves, figures, map, moves.
 
     Args:
         folder: Where they go; it exists.
-        results: From ``run_all``.
-        anchors: From ``judge_anchors``.
+        results: From ``run_thesis``.
+        anchors: From ``evaluate_anchors``.
         codes: From ``study_codes``.
     """
     save_figure(_learning(results), folder / "learning.png")
     save_figure(_comparison(results, anchors), folder / "reconstruction.png")
-    save_figure(_map(codes["map"]), folder / "map.png")
-    save_figure(_moves(codes["moves"]), folder / "moves.png")
+    save_figure(_map(codes.map), folder / "map.png")
+    save_figure(_moves(codes.moves), folder / "moves.png")
 
 
-def save_sounds(laboratory: Laboratory, results: Mapping[str, Result], sounds: Path, pictures: Path) -> None:
-    """Write a held-out note as some experiments give it back, and a row of morphs, with their spectrograms.
+def save_sounds(laboratory: Thesis, results: Results, sounds: Path, pictures: Path) -> None:
+    """Write a held-out note as some experiments reconstruct it, and a row of morphs, with their spectrograms.
 
     Args:
         laboratory: Notes, folder and budget.
-        results: From ``run_all``.
+        results: From ``run_thesis``.
         sounds: Folder for the sounds; it exists.
         pictures: Folder for the pictures; it exists.
     """
     notes, seed = laboratory.notes, laboratory.budget.seed
     row = min(laboratory.rows(notes), key=lambda row: abs(int(notes.pitch[row]) - MIDDLE))
     audio = notes.audio([row])
-    given_back = {"the note": audio[0]}
+    heard = {"the note": audio[0]}
     for name, title in HEARD.items():
-        if name in results and not results[name]["stopped"]:
+        if name in results and not results[name].stopped:
             codec = Codec.load(laboratory.folder / "runs" / name / "best")
-            steps = results[name]["curve"][-1]["step"]
-            given_back[title.format(steps=steps)] = _give_back(codec, audio, seed)
+            heard[title.format(steps=results[name].curve[-1].step)] = _reconstruct(codec, audio, seed)
     shipped = Codec.load("thesis")
-    given_back["shipped codec"] = _give_back(shipped, audio, seed)
-    _write(given_back, sounds, "note", notes.sample_rate)
-    save_figure(_spectrograms(given_back, shipped), pictures / "note.png")
+    heard["shipped codec"] = _reconstruct(shipped, audio, seed)
+    _write(heard, sounds, "note", notes.sample_rate)
+    save_figure(_spectrograms(heard, shipped), pictures / "note.png")
     pairs = laboratory.pairs()
     if len(pairs):
         a, b = notes.audio(min(pairs, key=lambda pair: abs(int(notes.pitch[pair[0]]) - MIDDLE)))
@@ -78,7 +81,7 @@ def save_sounds(laboratory: Laboratory, results: Mapping[str, Result], sounds: P
         save_figure(_spectrograms(row_of_morphs, shipped), pictures / "morph.png")
 
 
-def _give_back(codec: Codec, audio: Tensor, seed: int) -> Tensor:
+def _reconstruct(codec: Codec, audio: Tensor, seed: int) -> Tensor:
     return codec.reconstruct(audio, phase=ESTIMATED, generator=seeded(seed))[0, : audio.shape[-1]]
 
 
@@ -113,17 +116,17 @@ def _spectrograms(sounds: Mapping[str, Tensor], codec: Codec) -> "Figure":
     return figure
 
 
-def _learning(results: Mapping[str, Result]) -> "Figure":
+def _learning(results: Results) -> "Figure":
     figure = figure_of(10, 4.8)
     panels = figure.subplots(1, 2)
     titles = ("training error: learning rate and optimiser", "validation error: network and input")
-    for axes, names, key, title in zip(panels, (LEFT, RIGHT), ("training", "curve"), titles, strict=True):
-        for place, name in enumerate(name for name in names if name in results and results[name]["curve"]):
-            points, top_db = results[name][key], results[name]["settings"]["representation"]["top_db"]
-            steps, errors = [point["step"] for point in points], [top_db * math.sqrt(point["loss"]) for point in points]
-            shade = {"color": "black", "alpha": 1.0 if name == "default" else 0.4} if _is_default(name) else {}
+    for axes, names, title in zip(panels, (LEFT, RIGHT), titles, strict=True):
+        for place, name in enumerate(name for name in names if name in results and results[name].curve):
+            points = results[name].training if names is LEFT else results[name].curve
+            shade = {"color": "black", "alpha": 1.0 if name == "default" else 0.4} if is_default(name) else {}
             style = {"linestyle": ("-", "--")[place // 7 % 2], **shade}
-            axes.plot(steps, errors, label=results[name]["title"], linewidth=1.6, **style)
+            steps = [point.step for point in points]
+            axes.plot(steps, errors(results[name], points), label=results[name].title, linewidth=1.6, **style)
         axes.set_yscale("log")
         axes.set_yticks([8, 10, 15, 20, 30, 50], ["8", "10", "15", "20", "30", "50"])
         axes.minorticks_off()
@@ -135,21 +138,25 @@ def _learning(results: Mapping[str, Result]) -> "Figure":
     return figure
 
 
-def _comparison(results: Mapping[str, Result], anchors: Mapping[str, Result]) -> "Figure":
-    shown = {name: result for name, result in results.items() if result.get("figures")}
+def _comparison(results: Results, anchors: Mapping[str, Anchor]) -> "Figure":
+    shown = {name: result.figures for name, result in results.items() if result.figures}
     figure = figure_of(8, 1.8 + 0.26 * len(shown))
     axes = figure.subplots()
-    titles = [result["title"] for result in shown.values()]
-    for offset, key, colour in ((-0.17, "log_mel_kept", "tab:blue"), (0.17, "log_mel_estimated", "tab:orange")):
-        errors = [mean(result["figures"][key]) or 0.0 for result in shown.values()]
-        label = key.removeprefix("log_mel_") + " phase"
-        axes.barh([place + offset for place in range(len(errors))], errors, 0.34, color=colour, label=label)
-    seeds = [mean(result["figures"]["log_mel_estimated"]) or 0.0 for name, result in shown.items() if _is_default(name)]
+    titles = [results[name].title for name in shown]
+    kept = [mean(figures.log_mel_kept) or 0.0 for figures in shown.values()]
+    estimated = [mean(figures.log_mel_estimated) or 0.0 for figures in shown.values()]
+    for offset, label, colour, bars in (
+        (-0.17, "kept", "tab:blue", kept),
+        (0.17, "estimated", "tab:orange", estimated),
+    ):
+        places = [place + offset for place in range(len(bars))]
+        axes.barh(places, bars, 0.34, color=colour, label=f"{label} phase")
+    seeds = [error for name, error in zip(shown, estimated, strict=True) if is_default(name)]
     if seeds:
         axes.axvspan(min(seeds), max(seeds), color="0.85", zorder=0, label="spread of the seeds, estimated phase")
     for style, anchor in zip(("-", "--", ":"), anchors.values(), strict=True):
-        error = mean(anchor["figures"]["log_mel_estimated"]) or 0.0
-        axes.axvline(error, color="tab:green", linestyle=style, label=anchor["title"])
+        error = mean(anchor.figures.log_mel_estimated) or 0.0
+        axes.axvline(error, color="tab:green", linestyle=style, label=anchor.title)
     axes.set_yticks(range(len(titles)), titles, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("log-mel error of held-out notes, dB")
@@ -159,13 +166,13 @@ def _comparison(results: Mapping[str, Result], anchors: Mapping[str, Result]) ->
     return figure
 
 
-def _map(maps: Mapping[str, Result]) -> "Figure":
+def _map(maps: Mapping[str, CodeMap]) -> "Figure":
     from matplotlib import colormaps
 
     figure = figure_of(10, 4.2 * len(maps))
     grid = figure.subplots(len(maps), 2, squeeze=False)
     for (by_family, by_pitch), (name, found) in zip(grid, maps.items(), strict=True):
-        across, up, families, pitches = zip(*found["points"], strict=True)
+        across, up, families, pitches = zip(*found.points, strict=True)
         for place, family in enumerate(sorted(set(families))):
             chosen = [index for index, own in enumerate(families) if own == family]
             by_family.scatter(
@@ -188,57 +195,30 @@ def _map(maps: Mapping[str, Result]) -> "Figure":
         figure.colorbar(dots, ax=by_pitch, label="MIDI number")
         for axes in (by_family, by_pitch):
             axes.set_title(name, fontsize=10)
-            axes.set_xlabel(f"first axis, {100 * found['share'][0]:.0f} % of the variance")
-            axes.set_ylabel(f"second axis, {100 * found['share'][1]:.0f} %")
+            axes.set_xlabel(f"first axis, {100 * found.share[0]:.0f} % of the variance")
+            axes.set_ylabel(f"second axis, {100 * found.share[1]:.0f} %")
     return figure
 
 
-def _moves(moves: Mapping[str, Sequence[Result]]) -> "Figure":
+def _moves(moves: Mapping[str, Sequence[Move]]) -> "Figure":
     figure = figure_of(10, 2.6 * max(len(found) for found in moves.values()))
-    top = max(4 * move["hz"][1] / 1000 for found in moves.values() for move in found)
+    top = max(4 * move.hz[1] / 1000 for found in moves.values() for move in found)
     grid = figure.subplots(max(len(found) for found in moves.values()), len(moves), squeeze=False, sharex=True)
     for column, (name, found) in zip(grid.T, moves.items(), strict=True):
         for axes, move in zip(column, found, strict=False):
             _draw_move(axes, move, top)
-            axes.set_title(f"{name}: number {move['number']} (channel {move['channel']})", fontsize=10)
+            axes.set_title(f"{name}: number {move.number} (channel {move.channel})", fontsize=10)
         column[-1].set_xlabel("kHz")
     return figure
 
 
-def _draw_move(axes: "Axes", move: Result, top: float) -> None:
-    khz = np.arange(len(move["up"])) * move["bin_hz"] / 1000
+def _draw_move(axes: "Axes", move: Move, top: float) -> None:
+    khz = np.arange(len(move.up)) * move.bin_hz / 1000
     shown = khz <= top
-    axes.axvspan(move["hz"][0] / 1000, move["hz"][1] / 1000, color="black", alpha=0.1, label="its own band")
-    for word, sign in (("up", "+"), ("down", "−")):
-        axes.plot(khz[shown], np.array(move[word])[shown], label=f"{sign}2 standard deviations", linewidth=1.4)
+    axes.axvspan(move.hz[0] / 1000, move.hz[1] / 1000, color="black", alpha=0.1, label="its own band")
+    for change, sign in ((move.up, "+"), (move.down, "−")):
+        axes.plot(khz[shown], np.array(change)[shown], label=f"{sign}2 standard deviations", linewidth=1.4)
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set_ylabel("dB")
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
-
-
-def _is_default(name: str) -> bool:
-    return name == "default" or name.startswith("seed-")
-
-
-def figure_of(width: float, height: float) -> "Figure":
-    """Return an empty figure of so many inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure as PNG."""
-    with disk_errors(path), replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})
-
-
-def make_folders(*folders: Path) -> None:
-    """Make folders that may exist."""
-    for folder in folders:
-        with disk_errors(folder):
-            folder.mkdir(exist_ok=True)

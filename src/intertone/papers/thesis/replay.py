@@ -1,17 +1,27 @@
-"""The thesis's chapter 4 from start to end: runs, judgements, tables, pictures, sounds."""
+"""The thesis's chapter 4 from start to end: runs, figures, tables, pictures, sounds."""
 
-from collections.abc import Collection
-from pathlib import Path
-
-from intertone.experiments.write_up import check_trial, mark_trial, read_page, whole_page, write_page
+from intertone.data.notes import Notes
+from intertone.experiments.experiment import RunResult
+from intertone.experiments.store import as_json
+from intertone.experiments.write_up import (
+    check_trial,
+    make_folders,
+    mark_trial,
+    read_page,
+    whole_page,
+    write_page,
+)
 from intertone.files import replacing, write_json
-from intertone.papers.thesis.anchors import judge_anchors, judge_representations
-from intertone.papers.thesis.codes import study_codes
-from intertone.papers.thesis.experiment import Laboratory, run_all
-from intertone.papers.thesis.pictures import draw_all, make_folders, save_sounds
+from intertone.papers.contract import Outcome, Request
+from intertone.papers.thesis.anchors import Anchor, evaluate_anchors, evaluate_representations
+from intertone.papers.thesis.codes import Codes, study_codes
+from intertone.papers.thesis.pictures import draw_all, save_sounds
 from intertone.papers.thesis.representation_page import representation_tables, write_representation_page
-from intertone.papers.thesis.representations import compare_representations
+from intertone.papers.thesis.representations import Compared, compare_representations
+from intertone.papers.thesis.study import BUDGETS, Laboratory, Thesis, run_thesis
 from intertone.papers.thesis.tables import make_tables
+
+TITLE = "The experiments of the thesis's chapter 4"
 
 COMPARED = ("three-representations", "three-settings")
 """Names of the tables of the fifth question."""
@@ -23,42 +33,51 @@ TABLES = (
 """Names that a page's marks may have."""
 
 
-def check_page(page: Path, *, trial: Collection[str] = ()) -> None:
+def check_page(request: Request) -> None:
     """Refuse a page that the tables could not be put into, before any work is done.
 
     Args:
-        page: The page.
-        trial: Names of the tables that will be no results, and must not replace any.
+        request: What is asked; of a trial, the page's tables must hold no results.
 
     Raises:
-        InputError: If it cannot be read, its marks do not fit, or it holds results that must stay.
+        InputError: If the page cannot be read, its marks do not fit, or it holds results that must stay.
     """
-    check_trial(read_page(page, {}, others=TABLES), trial)
+    if request.page is None:
+        return
+    replaced = TABLES if request.only is None else COMPARED
+    check_trial(read_page(request.page, {}, others=TABLES), replaced if request.trial else ())
 
 
-def replay_thesis(
-    laboratory: Laboratory, *, command: str, page: Path | None = None, trial: bool = False
-) -> dict[str, str]:
-    """Do every experiment that is not done yet, and write what came out.
+def replay(notes: Notes, request: Request) -> Outcome:
+    """Do every experiment that is not done yet, or the comparison of representations alone, and write what came out.
 
     Into the folder of the experiments: ``results.json``, ``tables.md``, ``representations.html``, ``pictures/`` and
-    ``sounds/``.
+    ``sounds/``; of the comparison alone the last three.
 
     Args:
-        laboratory: Notes, folder and budget.
-        command: What made the tables, for the pages.
-        page: A Markdown page whose marked tables are replaced, and that gets copies of the pictures.
-        trial: Whether the page says of each table that it is no result.
+        notes: The note set.
+        request: What is asked.
 
     Returns:
-        The tables, name → Markdown.
+        The tables, and the file to look at.
 
     Raises:
         InputError: If notes, folder or page do not fit.
         KeyboardInterrupt: If the process was told to end; the same call goes on.
     """
-    results = run_all(laboratory)
-    anchors, representations = judge_anchors(laboratory), judge_representations(laboratory)
+    laboratory = Laboratory(notes, request.out, BUDGETS[request.budget], request.device, request.on_step)
+    work = replay_thesis if request.only is None else replay_representations
+    outcome = work(laboratory, command=request.command)
+    if request.page is not None:
+        tables = mark_trial(outcome.tables) if request.trial else outcome.tables
+        write_page(request.page, tables, request.out / "pictures", others=TABLES)
+    return outcome
+
+
+def replay_thesis(laboratory: Thesis, *, command: str) -> Outcome:
+    """Do everything; ``command`` is what the pages say made them."""
+    results = run_thesis(laboratory)
+    anchors, representations = evaluate_anchors(laboratory), evaluate_representations(laboratory)
     codes = study_codes(laboratory)
     compared = compare_representations(laboratory)
     tables = make_tables(results, anchors, representations, codes) | representation_tables(compared)
@@ -68,40 +87,24 @@ def replay_thesis(
     draw_all(pictures, results, anchors, codes)
     save_sounds(laboratory, results, sounds, pictures)
     write_representation_page(laboratory, compared, command=command)
-    found = {"experiments": results, "anchors": anchors, "representations": representations, "codes": codes}
-    found["compared"] = compared
-    write_json(folder / "results.json", {"command": command, "budget": laboratory.budget.model_dump(), **found})
+    found = {
+        "command": command,
+        "budget": laboratory.budget.model_dump(mode="json"),
+        "experiments": as_json(results, dict[str, RunResult]),
+        "anchors": as_json(anchors, dict[str, Anchor]),
+        "representations": as_json(representations, dict[str, Anchor]),
+        "codes": as_json(codes, Codes),
+        "compared": as_json(compared, dict[str, Compared]),
+    }
+    write_json(folder / "results.json", found)
     with replacing(folder / "tables.md") as temporary:
-        temporary.write_text(whole_page(tables, command=command), encoding="utf-8")
-    if page is not None:
-        write_page(page, mark_trial(tables) if trial else tables, pictures)
-    return tables
+        temporary.write_text(whole_page(TITLE, tables, command=command), encoding="utf-8")
+    return Outcome(tables, folder / "tables.md")
 
 
-def replay_representations(
-    laboratory: Laboratory, *, command: str, page: Path | None = None, trial: bool = False
-) -> dict[str, str]:
-    """Compare representations, the fifth question alone, and write what came out.
-
-    Into the folder of the experiments: ``representations.html``, ``pictures/`` and ``sounds/``.
-
-    Args:
-        laboratory: Notes, folder and budget.
-        command: What made the tables, for the page.
-        page: A Markdown page; of its marked tables those of the comparison are replaced.
-        trial: As for ``replay_thesis``.
-
-    Returns:
-        The tables, name → Markdown.
-
-    Raises:
-        InputError: If notes, folder or page do not fit.
-    """
+def replay_representations(laboratory: Thesis, *, command: str) -> Outcome:
+    """Compare representations, the fifth question alone; ``command`` is what the page says made it."""
     compared = compare_representations(laboratory)
-    tables = representation_tables(compared)
-    pictures = laboratory.folder / "pictures"
-    make_folders(pictures, laboratory.folder / "sounds")
-    write_representation_page(laboratory, compared, command=command)
-    if page is not None:
-        write_page(page, mark_trial(tables) if trial else tables, pictures, others=TABLES)
-    return tables
+    make_folders(laboratory.folder / "pictures", laboratory.folder / "sounds")
+    page = write_representation_page(laboratory, compared, command=command)
+    return Outcome(representation_tables(compared), page)

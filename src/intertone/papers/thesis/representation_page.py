@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,27 +11,28 @@ from torch import Tensor
 from intertone.audio import save_audio
 from intertone.codec import Codec
 from intertone.evaluate.draw import Rows
+from intertone.evaluate.figure import percent
 from intertone.experiments.figures import mean
-from intertone.experiments.store import Result
+from intertone.experiments.write_up import figure_of, markdown, number, save_figure
 from intertone.files import replacing
 from intertone.page import Clip, Command, Listening, Section, Table, render_page
-from intertone.papers.thesis.experiment import Laboratory
-from intertone.papers.thesis.pictures import MIDDLE, figure_of, save_figure
-from intertone.papers.thesis.representations import ALONE, NETWORK, VIEWS, given_back, judged_rows, trained_codec
-from intertone.papers.thesis.tables import markdown, number, percent
+from intertone.papers.thesis.pictures import MIDDLE
+from intertone.papers.thesis.representations import VIEWS, Compared, held_out_rows, reconstruct, trained_codec
+from intertone.papers.thesis.study import Thesis
 from intertone.plot import spectrogram_png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 N_HEARD = 6
 """Notes of the page, spread over the pitches."""
 
-WAYS = {NETWORK: "network", ALONE: "no network"}
-
 COLUMNS = ("representation", "through", "log-mel, median", "mean", "loud cells", "in tune")
 SETTINGS = ("representation", "rows × frames", "strides", "weights", "code", "notes", "steps", "CPU s a note, analysis")
-SETTINGS_TOO = ("CPU s, training", "training RMSE, dB", "validation RMSE, dB")
+SETTINGS_TOO = ("s, training", "training RMSE, dB", "validation RMSE, dB")
 
 
-def representation_tables(results: Mapping[str, Result]) -> dict[str, str]:
+def representation_tables(results: Mapping[str, Compared]) -> dict[str, str]:
     """Return the tables of the comparison by name, as Markdown.
 
     Args:
@@ -46,7 +47,7 @@ def representation_tables(results: Mapping[str, Result]) -> dict[str, str]:
     }
 
 
-def write_representation_page(laboratory: Laboratory, results: Mapping[str, Result], *, command: str) -> Path:
+def write_representation_page(laboratory: Thesis, results: Mapping[str, Compared], *, command: str) -> Path:
     """Write ``representations.html``, the sounds on it, and ``pictures/representations.png``.
 
     Args:
@@ -84,9 +85,9 @@ def write_representation_page(laboratory: Laboratory, results: Mapping[str, Resu
     return page
 
 
-def heard_rows(laboratory: Laboratory) -> Rows:
-    """Return some of the judged notes, spread over the pitches."""
-    rows = judged_rows(laboratory)
+def heard_rows(laboratory: Thesis) -> Rows:
+    """Return some of the held-out notes, spread over the pitches."""
+    rows = held_out_rows(laboratory)
     rising = rows[laboratory.notes.pitch[rows].argsort(kind="stable")]
     count = min(N_HEARD, len(rising))
     return rising[[(2 * place + 1) * len(rising) // (2 * count) for place in range(count)]]
@@ -94,38 +95,37 @@ def heard_rows(laboratory: Laboratory) -> Rows:
 
 def _sounds(codecs: Mapping[str, Codec], audio: Tensor, seed: int) -> dict[str, Tensor]:
     found = {"the note": audio[0]}
-    return found | {title: given_back(codec, audio, seed=seed)[NETWORK][0] for title, codec in codecs.items()}
+    return found | {title: reconstruct(codec, audio, seed=seed)[0] for title, codec in codecs.items()}
 
 
-def _figure_rows(results: Mapping[str, Result]) -> Iterator[tuple[str, ...]]:
+def _figure_rows(results: Mapping[str, Compared]) -> Iterator[tuple[str, ...]]:
     for result in results.values():
-        for way, words in WAYS.items():
-            figures = result[way]
-            errors = [number(measure(figures["log_mel"]), 2) for measure in (median, mean)]
-            cells = number(mean(figures["loud_cells"]), 2)
-            yield (result["title"], words, *errors, cells, percent(mean(figures["in_tune"])))
+        for words, figures in (("network", result.network), ("no network", result.alone)):
+            known = [error for error in figures.log_mel if error is not None]
+            errors = [number(measure(known), 2) for measure in (median, mean)]
+            yield (result.title, words, *errors, number(mean(figures.loud_cells), 2), percent(mean(figures.in_tune)))
 
 
-def _setting_rows(results: Mapping[str, Result]) -> Iterator[tuple[str, ...]]:
+def _setting_rows(results: Mapping[str, Compared]) -> Iterator[tuple[str, ...]]:
     for result in results.values():
         yield (
-            result["title"],
-            f"{result['rows']} × {result['frames']}",
-            ", ".join(f"{rows}×{columns}" for rows, columns in result["strides"]),
-            f"{result['weights'] / 1e6:.2f} M",
-            f"{result['code']:,}",
-            f"{result['notes']:,}",
-            f"{result['steps']:,}",
-            number(result["analysis_seconds"], 3),
-            number(result["training_seconds"], 0),
-            number(result["training"][-1], 2),
-            number(result["valid"][-1], 2),
+            result.title,
+            f"{result.rows} × {result.frames}",
+            ", ".join(f"{rows}×{columns}" for rows, columns in result.strides),
+            f"{result.weights / 1e6:.2f} M",
+            f"{result.code:,}",
+            f"{result.notes:,}",
+            f"{result.steps:,}",
+            number(result.analysis_seconds, 3),
+            number(result.training_seconds, 0),
+            number(result.training[-1], 2),
+            number(result.valid[-1], 2),
         )
 
 
 @torch.inference_mode()
-def _picture(codecs: Mapping[str, Codec], audio: Tensor) -> Any:
-    """Draw what each network sees of a note, above what it gives back."""
+def _picture(codecs: Mapping[str, Codec], audio: Tensor) -> "Figure":
+    """Draw what each network sees of a note, above what it reconstructs."""
     figure = figure_of(3.2 * len(codecs), 4.6)
     grid = figure.subplots(2, len(codecs), squeeze=False, sharex=True)
     for (above, below), (title, codec) in zip(grid.T, codecs.items(), strict=True):

@@ -1,44 +1,51 @@
-"""The thesis's fifth question: one network behind three representations, trained and judged alike."""
+"""The thesis's fifth question: one network behind three representations, trained and evaluated alike."""
 
-import logging
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from intertone.codec import SHIPPED, Codec, CodecConfig
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import Rows, draw_notes
-from intertone.evaluate.reconstruction import BATCH, ESTIMATED, at_16_khz, seeded
-from intertone.experiments.figures import in_tune, rows_in_tune
-from intertone.experiments.store import Result, remembered
-from intertone.losses import mean_squared_error
-from intertone.metrics import log_mel_error, loud_cell_error
-from intertone.models import ConvConfig, build_model
-from intertone.papers.thesis.experiment import Laboratory
-from intertone.papers.thesis.study import Comparison
+from intertone.evaluate.figure import Way
+from intertone.evaluate.resynthesis import CODEC, TRUE
+from intertone.experiments.experiment import LogLine, code_counts
+from intertone.experiments.figures import Column, by_ways, measure_notes, rows_in_tune
+from intertone.experiments.store import Key, read_lines, remembered
+from intertone.files import disk_errors
+from intertone.models import build_model
+from intertone.models.contract import root_mean_square_reading
+from intertone.papers.thesis.study import Comparison, Thesis, divided
+from intertone.remark import RemarkLogger
 from intertone.representation import (
-    Analysis,
     DecibelConfig,
     HarmonicConfig,
     PitchNormalisedConfig,
     RepresentationConfig,
     build_representation,
 )
-from intertone.train import Progress
+from intertone.train import ImageChoiceConfig, Progress, TrainConfig, prepare_images, train_codec
 
-logger = logging.getLogger(__name__)
+logger = RemarkLogger(__name__)
 
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-6
-"""Those of all experiments; here the rate falls to nothing along half a cosine, so that the last state is judged."""
+"""Those of all experiments; here the rate falls to nothing along half a cosine, and the last weights are evaluated."""
 
-NETWORK, ALONE = "network", "alone"
-"""What a note went through: representation and network, or the representation alone."""
+N_TIMED = 16
+"""Notes over which the time of an analysis is averaged."""
+
+WAYS: dict[str, Way] = {"network": (CODEC, "estimated"), "alone": (TRUE, "estimated")}
+"""What a note went through: representation and network, or the representation alone.
+
+Phase and noise are never the note's own. What else the context holds is: level, how far a spectrum was transposed, and
+of harmonic features the course of the pitch and the phases of the partials.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,196 +77,243 @@ VIEWS = (
 )
 
 
+@dataclass(frozen=True)
+class ViewFigures:
+    """Of each note, in one of ``WAYS``: log-mel error and ``loud_cell_error``, dB; whether it is in tune, 0 or 1."""
+
+    log_mel: Column
+    loud_cells: Column
+    in_tune: Column
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Which notes are in tune themselves."""
+
+    tuned: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came out of one view.
+
+    Attributes:
+        title: For tables and pictures.
+        rows: Of the features.
+        frames: Of a note's features.
+        strides: Of the network's layers.
+        weights: Numbers of the network.
+        code: Numbers of a note's code.
+        notes: Different notes that were trained with.
+        steps: Of the training.
+        training: RMSE of the features of each pass, dB.
+        valid: Of the validation after it, dB.
+        analysis_seconds: Of a note, on one core.
+        training_seconds: Of all steps and validations.
+        network: Notes reconstructed by representation and network.
+        alone: Notes reconstructed by the representation alone.
+    """
+
+    title: str
+    rows: int
+    frames: int
+    strides: tuple[tuple[int, int], ...]
+    weights: int
+    code: int
+    notes: int
+    steps: int
+    training: tuple[float, ...]
+    valid: tuple[float, ...]
+    analysis_seconds: float
+    training_seconds: float
+    network: ViewFigures
+    alone: ViewFigures
+
+
+def view_config(view: View, comparison: Comparison) -> TrainConfig:
+    """Return the settings of a view's run: the network of the shipped codec ``thesis`` but for its strides.
+
+    Args:
+        view: The representation and the strides.
+        comparison: How much is trained.
+
+    Returns:
+        The settings; the first weights are the same in every view.
+    """
+    shipped = CodecConfig.read(SHIPPED / "thesis" / "config.json").model_dump(mode="json")["model"]
+    channels = divided(shipped["channels"], comparison.channel_divisor)
+    content = {
+        "representation": view.representation,
+        "model": {**shipped, "strides": view.strides, "channels": channels},
+        "choice": {"valid_notes": comparison.valid_notes},
+        "seed": comparison.seed,
+        "epochs": comparison.passes,
+        "batch_size": comparison.batch_size,
+        "learning_rate": LEARNING_RATE,
+        "min_learning_rate": 0.0,
+        "weight_decay": WEIGHT_DECAY,
+        "schedule": "cosine",
+        "stop_patience": comparison.passes,
+        "sample_every": comparison.passes,
+        "precision": "bfloat16",
+    }
+    return TrainConfig.parse(content, source=f"the view {view.name}")
+
+
 def view_codec(view: View, comparison: Comparison) -> Codec:
-    """Return an untrained codec of a view: the network of the shipped codec ``thesis`` but for its strides.
+    """Return an untrained codec of a view.
 
     Args:
         view: The representation and the strides.
         comparison: Whose seed and channels are taken.
 
     Returns:
-        The codec, with the same first weights in every view.
+        The codec, with the first weights of its run.
 
     Example:
         >>> codecs = [view_codec(view, Comparison()) for view in VIEWS]
         >>> [codec.model.latent_dim * codec.model.n_latents(251) for codec in codecs]
         [2048, 2048, 2048]
     """
-    shipped = CodecConfig.read(SHIPPED / "thesis" / "config.json").model
-    assert isinstance(shipped, ConvConfig)
-    channels = tuple(max(2, number // comparison.channel_divisor) for number in shipped.channels)
-    model = shipped.model_copy(update={"strides": view.strides, "channels": channels})
-    config = CodecConfig(representation=view.representation, model=model)
-    n_features = build_representation(view.representation).n_features
-    return Codec(config, build_model(model, n_features=n_features, seed=comparison.seed))
+    run = view_config(view, comparison)
+    config = CodecConfig(representation=run.representation, model=run.model)
+    n_features = build_representation(run.representation).n_features
+    return Codec(config, build_model(run.model, n_features=n_features, seed=comparison.seed))
 
 
-def compare_representations(laboratory: Laboratory) -> dict[str, Result]:
-    """Train and judge the network behind every representation that is not done yet.
+def compare_representations(laboratory: Thesis) -> dict[str, Compared]:
+    """Train and evaluate the network behind every representation that is not done yet.
 
-    All views see the same notes in the same order and the same number of steps; all are judged on the sound of the same
-    held-out notes, with nothing of a note's own phase or noise.
+    All views see the same notes in the same order and the same number of steps; all are evaluated on the sound of the
+    same held-out notes, with nothing of a note's own phase or noise.
 
     Args:
         laboratory: Notes, folder and budget.
 
     Returns:
-        Name of the view → ``title``, ``rows``, ``frames``, ``strides``, ``weights``, ``code`` (counts); ``notes``,
-        ``steps``; ``training`` and ``valid``, RMSE of the features in dB of each pass; ``analysis_seconds`` of a note
-        and ``training_seconds`` of all steps, on one core; and for ``network`` and ``alone`` the figures of each note.
+        Name of the view → what came out.
 
     Raises:
         InputError: If the notes have another sample rate than the representations, or there are too few.
+        KeyboardInterrupt: If the process was told to end; the run that it was in can go on.
     """
     notes, comparison = laboratory.notes, laboratory.budget.comparison
     for view in VIEWS:
-        rate = view_codec(view, comparison).sample_rate
+        rate = build_representation(view.representation).sample_rate
         if notes.sample_rate != rate:
             raise InputError(f"the notes must have a sample_rate of {rate} Hz, got {notes.sample_rate}")
     results = laboratory.folder / "results"
-    key: dict[str, Any] = {"notes": notes.digest(), **comparison.model_dump(mode="json")}
-    rows = judged_rows(laboratory)
-    tuned = remembered(results / "representation-in-tune.json", key, lambda: {"tuned": rows_in_tune(notes, rows)})
+    key: Key = {"notes": notes.digest(), **comparison.model_dump(mode="json")}
+    rows = held_out_rows(laboratory)
+    tuned = remembered(
+        results / "representation-in-tune.json", key, Tuned, lambda: Tuned(rows_in_tune(notes, rows))
+    ).tuned
     return {
         view.name: remembered(
             results / f"representation-{view.name}.json",
             {**key, "codec": view_codec(view, comparison).config.model_dump(mode="json")},
-            lambda view=view: _train_and_judge(laboratory, view, rows, tuned["tuned"]),  # type: ignore[misc]
+            Compared,
+            partial(_train_and_evaluate, laboratory, view, rows, tuned),
         )
         for view in VIEWS
     }
 
 
-def judged_rows(laboratory: Laboratory) -> Rows:
+def held_out_rows(laboratory: Thesis) -> Rows:
     """Return the held-out notes of the comparison."""
     comparison = laboratory.budget.comparison
     return draw_notes(laboratory.notes, comparison.n_notes, split="test", seed=comparison.seed)
 
 
-def trained_codec(laboratory: Laboratory, view: View) -> Codec:
+def trained_codec(laboratory: Thesis, view: View) -> Codec:
     """Return the codec that was trained."""
     return Codec.load(laboratory.folder / "runs" / f"representation-{view.name}", device=laboratory.device)
 
 
-def _train_and_judge(laboratory: Laboratory, view: View, rows: Rows, tuned: Sequence[bool]) -> Result:
-    notes, comparison = laboratory.notes, laboratory.budget.comparison
-    codec = view_codec(view, comparison)
-    logger.info("%s: analysing %d notes", view.title, comparison.train_notes)
-    started = time.process_time()
-    train, valid = (
-        prepare(codec, notes, draw_notes(notes, count, split=split, seed=comparison.seed))
-        for split, count in (("train", comparison.train_notes), ("valid", comparison.valid_notes))
+def _train_and_evaluate(laboratory: Thesis, view: View, rows: Rows, tuned: Sequence[bool]) -> Compared:
+    comparison = laboratory.budget.comparison
+    runs = laboratory.folder / "runs"
+    progress, n_notes = train_view(laboratory, view)
+    codec = Codec.load(runs / f"training-{view.name}" / "last", device=laboratory.device)
+    card = f"# {view.title}\n\nOne of the representations that `intertone paper thesis` compares.\n"
+    codec.save(runs / f"representation-{view.name}", card=card)
+    lines = read_lines(runs / f"training-{view.name}" / "metrics.jsonl", LogLine)
+    scales = codec.representation.scales
+    training, valid = (
+        tuple(root_mean_square_reading(line.loss, scales).value for line in lines if line.split == split)
+        for split in ("train", "valid")
     )
-    analysed = time.process_time()
-    logger.info("%s: training", view.title)
-    curves = train_on_images(codec.model, train, valid, laboratory=laboratory, title=view.title)
-    trained = time.process_time()
-    decibels = codec.representation.scales[0].range_db
-    folder = laboratory.folder / "runs" / f"representation-{view.name}"
-    codec.save(folder, card=f"# {view.title}\n\nOne of the representations that `intertone paper thesis` compares.\n")
-    logger.info("%s: judging", view.title)
-    n_frames = train.shape[-1]
-    return {
-        "title": view.title,
-        "rows": codec.representation.n_features,
-        "frames": n_frames,
-        "strides": [list(stride) for stride in view.strides],
-        "weights": sum(value.numel() for value in codec.model.parameters()),
-        "code": codec.model.latent_dim * codec.model.n_latents(n_frames),
-        "notes": len(train),
-        "steps": comparison.passes * (len(train) // comparison.batch_size),
-        "training": [decibels * loss**0.5 for loss in curves["training"]],
-        "valid": [decibels * loss**0.5 for loss in curves["valid"]],
-        "analysis_seconds": (analysed - started) / (len(train) + len(valid)),
-        "training_seconds": trained - analysed,
-        **judge_view(codec, notes, rows, tuned, seed=comparison.seed),
-    }
-
-
-@torch.inference_mode()
-def prepare(codec: Codec, notes: Notes, rows: Rows) -> Tensor:
-    """Return the features of some notes in 16 bits, ``(notes, n_features, n_frames)``."""
-    representation = codec.representation
-    images = torch.empty(
-        len(rows), representation.n_features, representation.n_frames(notes.samples), dtype=torch.float16
+    logger.info("%s: evaluating", view.title)
+    n_frames = codec.representation.n_frames(laboratory.notes.samples)
+    weights, code = code_counts(codec, n_frames)
+    found = evaluate_view(codec, laboratory.notes, rows, tuned, seed=comparison.seed)
+    shutil.rmtree(runs / f"features-{view.name}")  # hundreds of megabytes that nothing needs any more
+    return Compared(
+        view.title,
+        codec.representation.n_features,
+        n_frames,
+        view.strides,
+        weights,
+        code,
+        n_notes,
+        progress.step,
+        training,
+        valid,
+        analysis_seconds(codec, laboratory.notes, rows[:N_TIMED]),
+        progress.seconds,
+        **found,
     )
-    for place, row in enumerate(rows):
-        images[place] = representation.analyse(notes.audio([row]).unsqueeze(0))[0][0]
-    return images
 
 
-def train_on_images(
-    model: nn.Module, train: Tensor, valid: Tensor, *, laboratory: Laboratory, title: str
-) -> dict[str, list[float]]:
-    """Train a model to give features back.
+def train_view(laboratory: Thesis, view: View) -> tuple[Progress, int]:
+    """Prepare the features of a view and train its network on them, or go on.
 
     Args:
-        model: Is trained in place, and left ready for use.
-        train: Features, ``(notes, n_features, n_frames)``; the order of the steps is a pure function of the seed.
-        valid: Features of notes to validate with.
-        laboratory: Budget, device, and what is called after every step.
-        title: For people.
+        laboratory: Notes, folder and budget.
+        view: The representation and the strides.
 
     Returns:
-        The mean losses of the steps of every pass, ``training``, and after it, ``valid``.
+        The final state, and how many different notes were trained with.
 
     Raises:
-        InputError: If there are fewer notes than a step takes.
+        InputError: If there are too few notes.
+        KeyboardInterrupt: If the process was told to end.
     """
-    comparison = laboratory.budget.comparison
-    steps = len(train) // comparison.batch_size
-    if not steps or not len(valid):
-        raise InputError(
-            f"there must be {comparison.batch_size} notes to train with and one to validate, got {len(train)} and "
-            f"{len(valid)}"
-        )
-    device = torch.device(laboratory.device)
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, comparison.passes * steps)
-    curves: dict[str, list[float]] = {"training": [], "valid": []}
-    progress = Progress()
-    for epoch in range(comparison.passes):
-        model.train()
-        losses = []
-        order = np.random.default_rng([comparison.seed, epoch]).permutation(len(train))
-        for batch in order[: steps * comparison.batch_size].reshape(steps, -1):
-            loss = _loss(model, train[torch.from_numpy(batch)].to(device))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-            progress.epoch, progress.step, progress.step_in_epoch = epoch, progress.step + 1, len(losses)
-            if laboratory.on_step is not None:
-                laboratory.on_step(title, progress, steps)
-        model.eval()
-        with torch.inference_mode():
-            found = [float(_loss(model, part.to(device))) * len(part) for part in valid.split(comparison.batch_size)]
-        curves["training"].append(float(np.mean(losses)))
-        curves["valid"].append(sum(found) / len(valid))
-        logger.info(
-            "%s: pass %d, loss %.5f, validation %.5f", title, epoch + 1, *(each[-1] for each in curves.values())
-        )
-    return curves
+    comparison, runs = laboratory.budget.comparison, laboratory.folder / "runs"
+    config = view_config(view, comparison)
+    with disk_errors(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+    logger.info("%s: analysing %d notes", view.title, comparison.train_notes)
+    choice = ImageChoiceConfig(
+        train_notes=comparison.train_notes, valid_notes=comparison.valid_notes, seed=comparison.seed
+    )
+    features = prepare_images(laboratory.notes, view.representation, runs / f"features-{view.name}", choice=choice)
 
+    def show(progress: Progress, steps: int, _loss: float) -> None:
+        if laboratory.on_step is not None:
+            laboratory.on_step(view.title, progress, steps)
 
-def _loss(model: nn.Module, features: Tensor) -> Tensor:
-    features = features.float()
-    with torch.autocast(features.device.type, dtype=torch.bfloat16):
-        estimate = model(features)
-    return mean_squared_error(estimate.float(), features)
+    logger.info("%s: training", view.title)
+    out = runs / f"training-{view.name}"
+    progress = train_codec(config, features, out, device=laboratory.device, on_step=show)
+    if not progress.finished:
+        raise KeyboardInterrupt
+    return progress, int((features.split == "train").sum())
 
 
 @torch.inference_mode()
-def judge_view(
-    codec: Codec, notes: Notes, rows: Rows, tuned: Sequence[bool], *, seed: int
-) -> dict[str, dict[str, list[float | None]]]:
-    """Judge notes that come back from a network, and from its representation alone.
+def analysis_seconds(codec: Codec, notes: Notes, rows: Rows) -> float:
+    """Return the mean time that one core takes to analyse one of the given notes."""
+    started = time.process_time()
+    for row in rows:
+        codec.representation.analyse(notes.audio([row]).unsqueeze(0))
+    return (time.process_time() - started) / len(rows)
 
-    The context counts as edited: the phase of spectrograms is estimated, the noise of harmonic images drawn. What else
-    it holds is the note's own: level, how far it was moved, and of a harmonic image the course of the pitch and the
-    phases of the partials.
+
+def evaluate_view(
+    codec: Codec, notes: Notes, rows: Rows, tuned: Sequence[bool], *, seed: int
+) -> dict[str, ViewFigures]:
+    """Return the figures of notes that are reconstructed in each of ``WAYS``.
 
     Args:
         codec: The codec.
@@ -267,48 +321,13 @@ def judge_view(
         rows: The notes.
         tuned: From ``rows_in_tune``.
         seed: Of phase and noise.
-
-    Returns:
-        ``network`` and ``alone``, each with ``log_mel`` and ``loud_cells`` (dB) of each note, and ``in_tune`` (0 or 1;
-        None where the note itself is not).
     """
-    found: dict[str, dict[str, list[float | None]]] = {
-        way: {name: [] for name in ("log_mel", "loud_cells", "in_tune")} for way in (NETWORK, ALONE)
-    }
-    for start in range(0, len(rows), BATCH):
-        batch = rows[start : start + BATCH]
-        audio = notes.audio(batch)
-        reference = at_16_khz(audio, notes.sample_rate)
-        for way, sounds in given_back(codec, audio, seed=seed).items():
-            estimate, figures = at_16_khz(sounds, notes.sample_rate), found[way]
-            figures["log_mel"] += log_mel_error(estimate, reference).tolist()
-            figures["loud_cells"] += loud_cell_error(estimate, reference).tolist()
-            for item, row in enumerate(batch):
-                known = tuned[start + item]
-                heard = in_tune(sounds[item], notes.sample_rate, int(notes.pitch[row])) if known else None
-                figures["in_tune"].append(None if heard is None else float(heard))
-    return found
+    columns = ("log_mel", "loud_cells", "in_tune")
+    wanted = [(way, column) for way in WAYS for column in columns]
+    found = measure_notes(by_ways(codec, WAYS, seed=seed), notes, rows, tuned, wanted)
+    return {way: ViewFigures(*(found[way, column] for column in columns)) for way in WAYS}
 
 
-@torch.inference_mode()
-def given_back(codec: Codec, audio: Tensor, *, seed: int) -> dict[str, Tensor]:
-    """Return notes ``(notes, samples)`` as network and representation, and as the representation alone give them back.
-
-    Args:
-        codec: The codec.
-        audio: The notes.
-        seed: Of phase and noise.
-
-    Returns:
-        ``network`` and ``alone``, each of the shape of ``audio``.
-    """
-    features, context = codec.analyse(audio.unsqueeze(1))
-    decoded = codec.decode_features(codec.encode_features(features))[..., : features.shape[-1]]
-    return {
-        way: codec.representation.synthesise(
-            Analysis(image, context.as_edited()), phase=ESTIMATED, generator=seeded(seed)
-        )
-        .squeeze(1)
-        .cpu()
-        for way, image in ((NETWORK, decoded), (ALONE, features))
-    }
+def reconstruct(codec: Codec, audio: Tensor, *, seed: int) -> Tensor:
+    """Return notes ``(notes, samples)`` as representation and network reconstruct them."""
+    return by_ways(codec, WAYS, seed=seed)(audio)["network"]

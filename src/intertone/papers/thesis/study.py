@@ -1,34 +1,28 @@
 """The experiments of the 2023 thesis's chapter 4: what each changes, and how much of it a budget pays for."""
 
-from dataclasses import dataclass
+import copy
+import json
+from collections.abc import Sequence
 
+import numpy as np
 from pydantic import Field
 
 from intertone.codec import SHIPPED, CodecConfig
 from intertone.config import Settings, override
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.experiments.experiment import (
+    EvaluationBudget,
+    Experiment,
+    Laboratory,
+    Results,
+    RunResult,
+    run_all,
+)
 from intertone.train import TrainConfig
 
 CODE_SIZE = 2048
 """Numbers of four seconds, in every experiment whose factor is another one."""
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One run: what differs from the default, as ``--set`` lines.
-
-    Attributes:
-        name: Of the run's folder.
-        factor: What is varied; ``"default"`` for the default and its other seeds.
-        title: For tables and pictures.
-        changes: Overrides; every experiment of one budget has the same steps, batches and validation beside them.
-        one_instrument: Whether it is trained on the notes of one instrument.
-    """
-
-    name: str
-    factor: str
-    title: str
-    changes: tuple[str, ...] = ()
-    one_instrument: bool = False
 
 
 def _network(channels: str, strides: str, *others: str) -> tuple[str, ...]:
@@ -42,6 +36,51 @@ def _stft(n_fft: int, hop_length: int, strides: str) -> tuple[str, ...]:
 
 _MEL = ("representation.kind=mel", "representation.n_mels=128", "model.strides=[[1,4],[2,4],[1,2],[1,2]]")
 _SQUARE = ("[32,64,128,256,256]", "[[2,2],[2,2],[2,2],[2,2],[2,2]]")
+
+PROBED = "learning rate of SGD"
+"""What the short runs before ``sgd`` vary."""
+
+
+def best_rate(_notes: Notes, results: Results) -> tuple[str, ...]:
+    """Return the learning rate of the short run whose loss was lowest at its end, as an override."""
+    best = min((run for run in results.values() if run.factor == PROBED), key=lambda run: run.final_loss)
+    return tuple(line for line in best.changes if line.startswith("learning_rate"))
+
+
+def one_instrument(notes: Notes) -> tuple[Notes, str]:
+    """Return the notes of one instrument, split by pitch, and its name.
+
+    The first of the training split that has most notes. Of its pitches, in rising order, every eighth is for validation
+    and every eighth for the test, so that none is heard in two splits; no other instrument is in any.
+
+    Args:
+        notes: The note set.
+
+    Returns:
+        ``(notes, instrument)``; the given notes are left as they are.
+
+    Raises:
+        InputError: If that instrument has fewer than three pitches.
+
+    Example:
+        >>> Notes.open("nowhere")
+        Traceback (most recent call last):
+        ...
+        intertone.errors.InputError: ...
+    """
+    names, counts = np.unique(notes.instrument[notes.select(split="train")], return_counts=True)
+    instrument = str(names[counts.argmax()])
+    own = notes.instrument == instrument
+    pitches = np.unique(notes.pitch[own])
+    if len(pitches) < 3:
+        raise InputError(f"one instrument must have at least three pitches, got {len(pitches)} of {instrument}")
+    period = min(8, len(pitches))
+    place = np.searchsorted(pitches, notes.pitch) % period
+    split = np.select([place == period // 4, place == 3 * period // 4], ["valid", "test"], "train")
+    chosen_notes = copy.copy(notes)
+    chosen_notes.split = np.where(own, split, "none")
+    return chosen_notes, instrument
+
 
 EXPERIMENTS = (
     Experiment("default", "default", "default"),
@@ -69,11 +108,18 @@ EXPERIMENTS = (
     Experiment("code-256", "code size", "code of 256", ("model.bottleneck.channels=1",)),
     Experiment("code-8192", "code size", "code of 8,192", ("model.bottleneck.channels=32",)),
     Experiment("relu", "activation", "ReLU", ("model.activation=relu",)),
-    Experiment("sgd", "optimiser", "SGD, momentum 0.9", ("optimiser=sgd",)),
+    Experiment("sgd", "optimiser", "SGD, momentum 0.9", ("optimiser=sgd",), complete=best_rate),
     Experiment("rate-1e-5", "learning rate", "learning rate 1e-5", ("learning_rate=1e-5",)),
     Experiment("rate-1e-6", "learning rate", "learning rate 1e-6", ("learning_rate=1e-6",)),
     Experiment("rate-1e-7", "learning rate", "learning rate 1e-7", ("learning_rate=1e-7",)),
-    Experiment("one-instrument", "data", "one instrument", one_instrument=True),
+    Experiment(
+        "one-instrument",
+        "data",
+        "one instrument",
+        complete=lambda notes, _: (f"choice.instruments={json.dumps([one_instrument(notes)[1]])}",),
+        part=lambda notes: one_instrument(notes)[0],
+        beside="default",
+    ),
     Experiment(
         "activation-first",
         "order",
@@ -91,15 +137,14 @@ class Comparison(Settings):
     passes: int = Field(4, ge=1, description="over these notes; each ends with a validation")
     batch_size: int = Field(16, ge=2, description="notes of a step")
     valid_notes: int = Field(64, ge=1, description="notes of a validation")
-    n_notes: int = Field(64, ge=1, description="held-out notes that are given back and judged")
+    n_notes: int = Field(64, ge=1, description="held-out notes that are reconstructed and evaluated")
     channel_divisor: int = Field(1, ge=1, description="what the channels of every layer are divided by")
     seed: int = Field(0, ge=0, lt=2**32, description="of the notes, their order, random phase and noise")
 
 
-class Budget(Settings):
+class Budget(EvaluationBudget):
     """How much of the experiments is done, the same for each of them."""
 
-    names: tuple[str, ...] = Field((), description="of the experiments; none: all")
     epochs: int = Field(12, ge=1, description="each ends with a validation: a point of the curve")
     notes_per_epoch: int = Field(320, ge=2, description="examples of an epoch")
     batch_size: int = Field(16, ge=2, description="examples of a step")
@@ -108,9 +153,6 @@ class Budget(Settings):
     probe_epochs: int = Field(3, ge=1, description="of that trial")
     channel_divisor: int = Field(1, ge=1, description="what the channels of every layer are divided by")
     longest_slice: int = Field(64, ge=1, description="frames; where an experiment trains on slices")
-    n_notes: int = Field(64, ge=1, description="held-out notes that are given back and judged")
-    n_pairs: int = Field(24, ge=0, description="held-out pairs whose half-way morphs are judged")
-    seed: int = Field(0, ge=0, lt=2**32, description="of what is judged, and of random phase")
     n_components: int = Field(CODE_SIZE, ge=1, description="of the linear code")
     n_probe_notes: int = Field(3000, ge=10, description="training notes whose codes are read by linear probes")
     n_foreign_notes: int = Field(640, ge=2, description="held-out notes whose codes are read by linear probes")
@@ -121,6 +163,9 @@ class Budget(Settings):
         """Notes that a run trains on, repetitions counted."""
         return self.epochs * self.notes_per_epoch
 
+
+Thesis = Laboratory[Budget]
+"""What the experiments of one folder share."""
 
 BUDGETS = {
     "smoke": Budget(
@@ -160,18 +205,26 @@ def chosen(budget: Budget) -> list[Experiment]:
 
 
 def sgd_probes(budget: Budget) -> list[Experiment]:
-    """Return the short runs that look for a learning rate of SGD; none where SGD is not asked for."""
-    if budget.names and "sgd" not in budget.names:
-        return []
+    """Return the short runs that look for a learning rate of SGD."""
     return [
         Experiment(
             f"sgd-probe-{rate:g}",
-            "learning rate of SGD",
+            PROBED,
             f"SGD, learning rate {rate:g}",
             ("optimiser=sgd", f"learning_rate={rate:g}", f"epochs={budget.probe_epochs}"),
+            evaluated=False,
         )
         for rate in budget.sgd_rates
     ]
+
+
+def run_thesis(laboratory: Thesis) -> dict[str, RunResult]:
+    """Do every experiment of the laboratory's budget; the probes for SGD's learning rate stand before it."""
+    budget = laboratory.budget
+    plan: list[Experiment] = []
+    for experiment in chosen(budget):
+        plan += [*sgd_probes(budget), experiment] if experiment.complete is best_rate else [experiment]
+    return run_all(laboratory, plan, lambda experiment: train_config(experiment, budget))
 
 
 def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
@@ -206,8 +259,17 @@ def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
         "sample_every": budget.epochs,
         "precision": "bfloat16",
     }
-    config = TrainConfig.parse(override(content, experiment.changes), source=f"the experiment {experiment.name}")
-    channels = tuple(max(2, number // budget.channel_divisor) for number in config.model.channels)
-    network = config.model if budget.channel_divisor == 1 else config.model.model_copy(update={"channels": channels})
-    slices = min(config.slice_frames, budget.longest_slice)
-    return config.model_copy(update={"model": network, "slice_frames": slices})
+    content = override(content, experiment.changes)
+    content["model"]["channels"] = divided(content["model"]["channels"], budget.channel_divisor)
+    content["slice_frames"] = min(content.get("slice_frames", 0), budget.longest_slice)
+    return TrainConfig.parse(content, source=f"the experiment {experiment.name}")
+
+
+def divided(channels: Sequence[int], divisor: int) -> list[int]:
+    """Return the channels of a smaller network.
+
+    Example:
+        >>> divided([4, 256], 8)
+        [2, 32]
+    """
+    return [number if divisor == 1 else max(2, number // divisor) for number in channels]

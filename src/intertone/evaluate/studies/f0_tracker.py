@@ -1,6 +1,6 @@
 """How often the tracker of f0 is wrong: notes whose key is known against the line that it finds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -9,8 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
+from intertone.evaluate.draw import EXCLUDED_PROGRAMS, program_of
+from intertone.evaluate.figure import percent
+from intertone.evaluate.resynthesis import has_partials
+from intertone.evaluate.study import Draw, Shown
+from intertone.page import Table
 from intertone.pitch import follow_pitch
 from intertone.pitch.note import pitch_to_hz
 
@@ -40,25 +46,10 @@ SPECTRUM_SECONDS = 0.25
 PITCHES = range(24, 101)
 """Keys that are judged."""
 
-EXCLUDED_PROGRAMS: Mapping[int, str] = {
-    112: "a bell tree: many small bells in a row",
-    113: "an agogô: two bells, whose partials are not harmonic",
-    114: "a steel drum in the group of percussion: the key is only where the sample lies",
-    115: "a wood block: a click",
-    116: "a taiko drum: a skin, whose partials are not harmonic",
-    117: "a tom: a skin, whose pitch falls and whose partials are not harmonic",
-    118: "a synthetic drum: its pitch falls",
-    119: "a cymbal played backwards: noise",
-    120: "fret noise: a scratch",
-    121: "breath noise: noise",
-    122: "sea shore: noise",
-    123: "bird tweets: whistles that glide, at no key",
-    124: "a telephone: two tones and pauses, at no key",
-    125: "a helicopter: noise in beats",
-    126: "applause: noise",
-    127: "a gun shot: noise",
-}
-"""General MIDI programs, counted from 0, that are not judged, and why. Drum kits have no key and are left out too."""
+KEYS = f"{PITCHES[0]} to {PITCHES[-1]}"
+
+WORST = 5
+"""Instruments that are shown of the tracker's worst."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -88,6 +79,91 @@ class TrackerScore:
     jitter: float
 
 
+@dataclass(frozen=True)
+class Tracking:
+    """What the tracker does.
+
+    Attributes:
+        notes: On all notes; None where there is none with a key.
+        synthetic: On sounds whose f0 is known; None where there is none.
+        instruments: On the notes of each instrument, the worst first.
+    """
+
+    notes: TrackerScore | None = None
+    synthetic: TrackerScore | None = None
+    instruments: tuple[TrackerScore, ...] = ()
+
+
+class TrackerStudy:
+    """How often the tracker of f0 is wrong."""
+
+    name = "f0_tracker"
+
+    def applies(self, codec: Codec, notes: Notes) -> str | None:
+        """Return None for a codec that follows f0 and notes of a soundfont."""
+        if not has_partials(codec):
+            return "The tracker of f0: this codec does not follow partials."
+        if notes.kind != "soundfont":
+            return f"The tracker of f0: {_refusal(notes)}."
+        return None
+
+    def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Tracking:
+        """Return the scores of some notes of each instrument."""
+        config = draw.config
+        step = draw.steps.begin("tracker of f0", 2)
+        try:
+            score, instruments = judge_tracker(notes, split=config.split, limit=config.n_tracked, seed=config.seed)
+        except InputError:
+            return Tracking()
+        step(1)
+        sounds = list(draw.known_sounds)
+        known = judge_sounds(sounds, sample_rate=notes.sample_rate)[0] if sounds else None
+        return Tracking(score, known, tuple(instruments))
+
+    def show(self, result: Tracking) -> Shown:
+        """Return the scores as a table and a sentence."""
+        if result.notes is None:
+            return Shown("Tracker of f0", left_out=(f"The tracker of f0: no note has a key of {KEYS}.",))
+        text = f"The tracker of f0 is wrong in {percent(result.notes.gross, decimals=2)} of the voiced frames, against "
+        text += f"the key alone in {percent(result.notes.gross_label, decimals=2)}"
+        if result.synthetic:
+            text += f", on synthetic notes in {percent(result.synthetic.gross, decimals=2)}"
+        return Shown("Tracker of f0", (_table(result, result.notes),), (text + ".",))
+
+
+def _table(result: Tracking, everything: TrackerScore) -> Table:
+    lines = [("all notes", everything)]
+    lines += [("synthetic notes", result.synthetic)] if result.synthetic else []
+    lines += [(score.name, score) for score in result.instruments[:WORST]]
+    rows = [
+        (
+            name,
+            str(score.n_notes),
+            f"{score.n_frames:,}",
+            percent(score.gross, decimals=2),
+            percent(score.gross_label, decimals=2),
+            percent(score.voiced, decimals=1),
+            str(score.n_flips),
+            f"{score.jitter:.1f}",
+        )
+        for name, score in lines
+    ]
+    programs = f"{min(EXCLUDED_PROGRAMS)}–{max(EXCLUDED_PROGRAMS)}"
+    return Table(
+        "The tracker of f0",
+        f"Notes of keys {KEYS}, frames of 10 ms, within 40 dB of the note's loudest and "
+        "voiced. Gross: share more than 50 cents from the key and from the lowest sounding partial; key: from the "
+        f"key alone. Programs {programs} (percussion and effects) and drum kits are left out. Flips: jumps of more "
+        "than 100 cents; jitter: mean other step, cents. Below all: the worst instruments.",
+        ("notes", "notes judged", "frames", "gross", "key", "voiced", "flips", "jitter"),
+        rows,
+    )
+
+
+def _refusal(notes: Notes) -> str:
+    return f"the tracker must be judged on notes of a soundfont, got those of kind {notes.kind!r}"
+
+
 def judge_tracker(
     notes: Notes, *, split: str, limit: int | None = None, seed: int = 0
 ) -> tuple[TrackerScore, list[TrackerScore]]:
@@ -110,11 +186,11 @@ def judge_tracker(
         InputError: If ``limit`` is not positive, the note set is none of a soundfont or there is no such note.
     """
     if notes.kind != "soundfont":
-        raise InputError(f"the tracker must be judged on notes of a soundfont, got those of kind {notes.kind!r}")
+        raise InputError(_refusal(notes))
     if limit is not None and limit < 1:
         raise InputError(f"limit must be 1 or more, got {limit}")
     rows = [int(row) for row in notes.select(split=split, pitch=PITCHES)]
-    rows = [row for row in rows if int(notes.instrument[row].partition("-")[0]) not in EXCLUDED_PROGRAMS]
+    rows = [row for row in rows if program_of(notes, row) not in EXCLUDED_PROGRAMS]
     chosen = [
         row
         for _, group in groupby(sorted(rows, key=lambda row: str(notes.instrument[row])), notes.instrument.__getitem__)

@@ -1,0 +1,134 @@
+"""Half-way morphs of pairs of notes, the codec's and those without a network, and their pitch and loudness."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.evaluate.draw import Rows
+from intertone.evaluate.figure import BATCH, Step, seeded
+from intertone.evaluate.resynthesis import CODEC, ESTIMATED, interpolate_features, interpolation_name
+from intertone.loudness import integrated_loudness
+from intertone.metrics.note import IN_TUNE_CENTS, search_range
+from intertone.morphing import morph
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.pitch.yin import note_pitch
+
+BETWEEN = 0.5
+"""dB that a morph may be louder than the louder end or quieter than the quieter one."""
+
+
+@dataclass(frozen=True)
+class PairFigures:
+    """What was measured of one pair; by method where it is of the morph.
+
+    Attributes:
+        pitch: The nominal one, a MIDI number.
+        measured: Whether both ends were found within 50 cents of their key.
+        cents: Of the half-way morph against the geometric mean of the ends' pitches; NaN where none is heard.
+        between_loudness: Whether its integrated loudness lies between the ends'.
+        between_level: Whether its RMS level, which is its energy in dB, lies between the ends'.
+        loudness: Its integrated loudness above the mean of the ends', LU.
+    """
+
+    pitch: int
+    measured: bool
+    cents: dict[str, float]
+    between_loudness: dict[str, bool]
+    between_level: dict[str, bool]
+    loudness: dict[str, float]
+
+
+@torch.inference_mode()
+def half_way_morphs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int, step: Step) -> dict[str, Tensor]:
+    """Return the half-way morph of every pair, the codec's and the one without a network.
+
+    Args:
+        codec: The codec.
+        notes: The note set, at the codec's rate.
+        pairs: Rows of A and B, ``(n, 2)``.
+        seed: Of random phase.
+        step: Called after every batch with the number of pairs.
+
+    Returns:
+        Method → ``(n, samples)``.
+    """
+    found = {CODEC: [torch.empty(0, notes.samples)], interpolation_name(codec): [torch.empty(0, notes.samples)]}
+    for start in range(0, len(pairs), BATCH):
+        a, b = (notes.audio(rows).unsqueeze(1) for rows in pairs[start : start + BATCH].T)
+        whole = morph(codec, a, b, phase=ESTIMATED, generator=seeded(seed))[:, 0, : notes.samples]
+        for parts, sound in zip(
+            found.values(), (whole, interpolate_features(codec, a, b, mix=0.5, seed=seed)[:, 0]), strict=True
+        ):
+            parts.append(sound)
+        step(len(a))
+    return {method: torch.cat(parts) for method, parts in found.items()}
+
+
+def measure_pairs(notes: Notes, pairs: Rows, half_way: Mapping[str, Tensor]) -> list[PairFigures]:
+    """Measure pitch and loudness of half-way morphs.
+
+    Args:
+        notes: The note set.
+        pairs: Rows of A and B, ``(n, 2)``, the two of one known pitch.
+        half_way: Method → morphs, ``(n, samples)``.
+
+    Returns:
+        One entry for each pair, in their order.
+    """
+    figures = []
+    for item, (row_a, row_b) in enumerate(pairs):
+        sounds = {method: found[item] for method, found in half_way.items()}
+        a, b = notes.audio([row_a, row_b])
+        figures.append(_measure(int(notes.pitch[row_a]), a, b, sounds, notes.sample_rate))
+    return figures
+
+
+def _measure(pitch: int, a: Tensor, b: Tensor, sounds: dict[str, Tensor], sample_rate: int) -> PairFigures:
+    key = pitch_to_hz(pitch)
+    f_min, f_max = search_range(pitch, sample_rate)
+    ends = [note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max) for sound in (a, b)]
+    reference = math.sqrt(ends[0] * ends[1])
+    loudness = [integrated_loudness(sound, sample_rate) for sound in (a, b)]
+    levels = [_rms_level(sound) for sound in (a, b)]
+    cents, between_loudness, between_level, louder = {}, {}, {}, {}
+    for method, sound in sounds.items():
+        f0 = note_pitch(sound, sample_rate, f_min=f_min, f_max=f_max)
+        cents[method] = float(hz_to_cents(f0, reference))
+        own = integrated_loudness(sound, sample_rate)
+        between_loudness[method] = _between(own, loudness)
+        between_level[method] = _between(_rms_level(sound), levels)
+        louder[method] = own - sum(loudness) / 2
+    measured = all(abs(float(hz_to_cents(end, key))) <= IN_TUNE_CENTS for end in ends)
+    return PairFigures(pitch, measured, cents, between_loudness, between_level, louder)
+
+
+def _rms_level(sound: Tensor) -> float:
+    """In dB; −200 for silence."""
+    return 10 * math.log10(max(float(sound.double().square().mean()), 1e-20))
+
+
+def _between(value: float, ends: list[float]) -> bool:
+    return min(ends) - BETWEEN <= value <= max(ends) + BETWEEN
+
+
+def tuned_share(cents: Sequence[float]) -> tuple[float | None, float | None]:
+    """Return the share of morphs in tune and the median of their |cents|, NaN being out of tune.
+
+    Example:
+        >>> tuned_share([10.0, -30.0, 60.0, math.nan])
+        (0.5, 45.0)
+        >>> tuned_share([10.0, math.nan]), tuned_share([])
+        ((0.5, None), (None, None))
+    """
+    if not len(cents):
+        return None, None
+    off = np.abs(cents)
+    off = np.where(np.isnan(off), np.inf, off)
+    median = float(np.median(off))
+    return float((off <= IN_TUNE_CENTS).mean()), median if math.isfinite(median) else None

@@ -1,0 +1,216 @@
+"""Notes analysed, encoded, decoded and synthesised: by the codec and by baselines, all through one way back."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.evaluate.baselines import LinearCode, fit_linear_code, images_that_fit, rank_one, shows_magnitudes
+from intertone.evaluate.draw import Rows, draw_notes
+from intertone.evaluate.figure import BATCH, Way, seeded
+from intertone.latent import lerp
+from intertone.phase import PhaseConfig
+from intertone.remark import RemarkLogger
+from intertone.representation import Analysis
+from intertone.stft import SpectrogramConfig
+
+logger = RemarkLogger(__name__)
+
+KEPT = PhaseConfig(method="kept")
+ESTIMATED = PhaseConfig(method="pghi-fast")
+
+TRUE = "true magnitude"
+CODEC = "codec"
+
+BASELINES = ("PCA", "rank one", "mean image")
+
+SPECTROGRAM_WAYS: tuple[Way, ...] = (
+    *((CODEC, phase) for phase in ("kept", "estimated")),
+    (TRUE, "estimated"),
+    *((method, phase) for method in BASELINES for phase in ("kept", "estimated")),
+)
+"""How notes are made again where a phase must be found; estimating that of baselines is slow."""
+
+PARTIAL_WAYS: tuple[Way, ...] = (
+    (TRUE, "kept"),
+    (TRUE, "estimated"),
+    (CODEC, "kept"),
+    (CODEC, "estimated"),
+    ("rank one", "estimated"),
+)
+"""How notes are made again where partials have phases: ``kept`` with the notes' own noise, ``estimated`` without."""
+
+Images = Callable[[Tensor], Mapping[str, Tensor]]
+"""Features → further features by the name of the method."""
+
+
+def has_partials(codec: Codec) -> bool:
+    """Return whether features are levels of partials, whose pitch and phases are followed, and of noise."""
+    return codec.representation.rows is not None
+
+
+def spectrogram_of(codec: Codec) -> SpectrogramConfig:
+    """Return the settings of a codec's spectrogram.
+
+    Raises:
+        InputError: If it shows sounds in another way.
+    """
+    config = codec.config.representation
+    if (settings := config.model_dump().get("spectrogram")) is None:
+        raise InputError(f"the codec must show sounds as spectrograms, got a {config.kind} representation")
+    return SpectrogramConfig(**settings)
+
+
+@dataclass(frozen=True)
+class Resynthesis:
+    """Some notes, and what the codec and the baselines make of them.
+
+    Attributes:
+        start: How many notes came before these.
+        rows: Of the notes, ``(n,)``.
+        audio: The notes, ``(n, samples)``.
+        sample_rate: Of all sounds, Hz.
+        latents: Their code, ``(n, latent_dim, n_latents)``.
+        sounds: (method, ``"kept"`` or ``"estimated"``) → ``(n, samples)``.
+    """
+
+    start: int
+    rows: Rows
+    audio: Tensor
+    sample_rate: int
+    latents: Tensor
+    sounds: dict[Way, Tensor]
+
+
+@torch.inference_mode()
+def resynthesise(
+    codec: Codec, audio: Tensor, ways: Sequence[Way], *, seed: int, images: Images | None = None
+) -> tuple[Tensor, dict[Way, Tensor]]:
+    """Analyse sounds, encode and decode them, and synthesise what each method makes of them.
+
+    The pitch that a network is conditioned on is the one found in the sound, the velocity unknown, as with any sound.
+
+    Args:
+        codec: The codec.
+        audio: ``(n, samples)``.
+        ways: Method and phase; those of methods that there are not are passed over. There are ``codec``, ``true
+            magnitude``, the features themselves, and those of ``images``. Phases are ``kept``: the sounds' own phase
+            and residual; ``estimated``: neither.
+        seed: Of random phase and noise.
+        images: What further methods make of features.
+
+    Returns:
+        Latents of the codec, and the sounds of each way, ``(n, samples)``, on the CPU.
+    """
+    features, context = codec.analyse(audio.unsqueeze(1))
+    latents = codec.encode_features(features, context.conditions)
+    decoded = codec.decode_features(latents, context.conditions)[..., : features.shape[-1]]
+    found = {CODEC: decoded, TRUE: features, **(images(features) if images else {})}
+    sounds = {}
+    for method, phase in (way for way in ways if way[0] in found):
+        kept, analysis = phase == "kept", Analysis(found[method], context)
+        sound = codec.representation.synthesise(
+            analysis, phase=KEPT if kept else ESTIMATED, residual=kept, generator=seeded(seed)
+        )
+        sounds[method, phase] = sound.cpu().squeeze(1)
+    return latents.cpu(), sounds
+
+
+def resynthesise_notes(
+    codec: Codec, notes: Notes, rows: Rows, *, linear: LinearCode | None, n_estimated: int, seed: int
+) -> Iterator[Resynthesis]:
+    """Yield what the codec and the baselines make of ``rows``, batch by batch.
+
+    Args:
+        codec: The codec.
+        notes: The note set.
+        rows: The notes.
+        linear: A linear code of the same size; none where features are partials.
+        n_estimated: The baselines get an estimated phase for the first so many notes only: it is slow.
+        seed: Of random phase and noise.
+
+    Returns:
+        An iterator over batches, in the order of ``rows``.
+    """
+
+    def baselines(features: Tensor) -> Mapping[str, Tensor]:
+        scales = codec.representation.scales
+        found = {"rank one": rank_one(features, scales)} if shows_magnitudes(scales) else {}
+        if linear is None:
+            return found
+        mean = linear.mean.view(features.shape[-2:]).to(features).expand_as(features)
+        return {**found, "PCA": linear.reconstruct(features), "mean image": mean}
+
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        audio = notes.audio(batch)
+        all_ways = PARTIAL_WAYS if linear is None else SPECTROGRAM_WAYS
+        slow = linear is not None and start >= n_estimated
+        ways = [way for way in all_ways if not (slow and way[0] in BASELINES and way[1] == "estimated")]
+        latents, sounds = resynthesise(codec, audio, ways, seed=seed, images=baselines)
+        yield Resynthesis(start, batch, audio, codec.sample_rate, latents, sounds)
+
+
+def interpolation_name(codec: Codec) -> str:
+    """Return what ``interpolate_features`` interpolates, in words."""
+    kinds = {scale.kind for scale in codec.representation.scales}
+    if kinds <= {"decibels", "log1p"}:
+        return "log magnitude"
+    return "magnitude" if kinds == {"linear"} else "features"
+
+
+def interpolate_features(codec: Codec, a: Tensor, b: Tensor, *, mix: float, seed: int = 0) -> Tensor:
+    """Return a morph without a network: the features of both sounds interpolated, and the same way back as ``morph``.
+
+    Args:
+        codec: Only its representation is used.
+        a: ``(batch, 1, samples)`` at the codec's rate.
+        b: The same shape.
+        mix: 0 is A, 1 is B.
+        seed: Of random phase.
+
+    Returns:
+        Audio of the same shape, on the CPU.
+    """
+    representation = codec.representation
+    (features_a, context_a), (features_b, context_b) = (representation.analyse(x.to(codec.device)) for x in (a, b))
+    context = representation.mix([context_a, context_b], torch.tensor([1 - mix, mix]))
+    features = lerp(features_a, features_b, mix)
+    analysis = Analysis(features, context)
+    return representation.synthesise(analysis, phase=ESTIMATED, generator=seeded(seed)).cpu()
+
+
+def fit_baseline(codec: Codec, notes: Notes, *, n_components: int, n_bytes: float, seed: int) -> LinearCode:
+    """Fit a linear code to the features of training notes.
+
+    Args:
+        codec: Only its representation is used.
+        notes: The note set, at the codec's rate, with at least two training notes.
+        n_components: Numbers of the code wanted; fewer, and that is logged, where there are too few notes.
+        n_bytes: Memory for the images that are fitted to; 1.5 for each component are read even where it is not enough.
+        seed: Of the draw of the notes.
+
+    Returns:
+        The code, of images ``(n_features, n_frames)``.
+
+    Raises:
+        ValueError: If there are fewer than two training notes.
+    """
+    representation = codec.representation
+    cells = representation.n_features * representation.n_frames(notes.samples)
+    available = len(notes.select(split="train"))
+    n_images = images_that_fit(n_bytes, cells=cells, n_components=n_components, available=available)
+    rows = draw_notes(notes, n_images, split="train", seed=seed)
+
+    def read(part: slice) -> Tensor:
+        return representation.analyse(notes.audio(rows[part]).unsqueeze(1).to(codec.device))[0]
+
+    with torch.inference_mode():
+        linear = fit_linear_code(read, len(rows), n_components)
+    if linear.n_components < n_components:
+        logger.warning("the PCA has %d components of %d: too few training notes", linear.n_components, n_components)
+    return linear

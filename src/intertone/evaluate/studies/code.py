@@ -1,0 +1,226 @@
+"""What a code looks like: how many of its dimensions work, and how much they say the same."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.evaluate.figure import percent
+from intertone.evaluate.study import Draw, Shown
+from intertone.page import Picture, Table
+from intertone.plot import curves_png, map_png
+
+ACTIVE_SHARE = 0.01
+"""Of the largest variance of a dimension; a dimension with less counts as inactive."""
+
+
+MOST_ON_MAP = 256
+"""Notes whose codes are drawn in the plane."""
+
+
+@dataclass(frozen=True)
+class CodeStatistics:
+    """Statistics of the code of many notes.
+
+    Attributes:
+        n_dimensions: Of a latent vector.
+        n_vectors: Latent vectors.
+        mean_correlation: Mean of |Pearson's r| over all pairs of different dimensions; None where fewer than two move.
+        active: Dimensions whose variance is at least 1 % of the largest.
+        participation: ``(Σλ)² / Σλ²`` of the eigenvalues λ of the covariance: dimensions of an even code of this
+            spread.
+        n_for_95: Principal components that hold 95 % of the variance.
+        variance_share: ``(n, share)`` of the variance in the first n of them, n = 1, 2, 4….
+        mean: Of all numbers.
+        std: Of all numbers.
+        over_time: Share of the variance that is within notes; None where a note has one vector only.
+    """
+
+    n_dimensions: int
+    n_vectors: int
+    mean_correlation: float | None
+    active: int
+    participation: float
+    n_for_95: int
+    variance_share: tuple[tuple[int, float], ...]
+    mean: float
+    std: float
+    over_time: float | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a note lies in the plane of the two largest components, and its family."""
+
+    x: float
+    y: float
+    family: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code of the notes: statistics, and where the first notes lie; nowhere where it has one dimension."""
+
+    statistics: CodeStatistics
+    plane: tuple[Place, ...]
+
+
+class CodeStudy:
+    """What the code of the notes looks like."""
+
+    name = "code"
+
+    def applies(self, codec: Codec, notes: Notes) -> str | None:
+        """Return None: every codec has a code."""
+        return None
+
+    def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Code:
+        """Return the statistics of the code of all notes."""
+        latents = draw.heard().latents
+        drawn = latents[:MOST_ON_MAP] if latents.shape[1] > 1 else latents[:0]
+        families = [str(name) for name in notes.family[draw.rows[: len(drawn)]]]
+        points = latent_plane(drawn).tolist() if len(drawn) else []
+        plane = tuple(Place(round(x, 6), round(y, 6), name) for (x, y), name in zip(points, families, strict=True))
+        return Code(latent_statistics(latents), plane)
+
+    def show(self, result: Code) -> Shown:
+        """Return the statistics as a table, a curve, a map and a sentence."""
+        pictures = (_curve(result.statistics), *([_map(result.plane)] if result.plane else []))
+        return Shown("The code", (_table(result.statistics),), (_sentence(result.statistics),), pictures)
+
+
+def latent_statistics(latents: Tensor) -> CodeStatistics:
+    """Return statistics of the code of many notes.
+
+    Every latent vector, one a note and place in time, is an observation; a dimension that never moves correlates with
+    nothing and is left out of the correlations.
+
+    Args:
+        latents: ``(n, latent_dim, n_latents)``; at least two latent vectors.
+
+    Returns:
+        The statistics.
+
+    Raises:
+        ValueError: If there are fewer than two latent vectors.
+
+    Source:
+        Roche et al. (2019), "Autoencoders for music sound modeling", the mean absolute correlation. Active units:
+        Burda, Grosse and Salakhutdinov (2016), "Importance weighted autoencoders", with a limit relative to the largest
+        variance instead of 0.01, since these codes have no fixed scale. Participation ratio: Gao et al.
+        (2017), "A theory of multineuronal dimensionality, dynamics and measurement".
+
+    Example:
+        >>> vectors = torch.randn(1000, 1, generator=torch.Generator().manual_seed(0))
+        >>> found = latent_statistics(torch.stack([vectors, -2 * vectors, 0.001 * vectors], 1))
+        >>> round(found.mean_correlation, 3), found.active, round(found.participation, 3)
+        (1.0, 2, 1.0)
+    """
+    n_dimensions, n_latents = latents.shape[1:]
+    vectors = latents.double().transpose(1, 2).reshape(-1, n_dimensions)
+    if len(vectors) < 2:
+        raise ValueError(f"latents must hold at least two vectors, got {len(vectors)}")
+    covariance = torch.cov(vectors.T).reshape(n_dimensions, n_dimensions)
+    variance = covariance.diagonal()
+    values = torch.linalg.eigvalsh(covariance).flip(0).clamp_min(0)
+    shares = (values.cumsum(0) / values.sum().clamp_min(1e-300)).clamp_max(1)
+    counts = sorted({min(2**power, n_dimensions) for power in range(math.ceil(math.log2(n_dimensions)) + 1)})
+    within = latents.double().var(-1, correction=0).mean(0).sum() if n_latents > 1 else None
+    total = vectors.var(0, correction=0).sum()
+    return CodeStatistics(
+        n_dimensions=n_dimensions,
+        n_vectors=len(vectors),
+        mean_correlation=_mean_correlation(covariance),
+        active=int((variance >= ACTIVE_SHARE * variance.max().clamp_min(1e-300)).sum()),
+        participation=_rounded(values.sum() ** 2 / values.square().sum().clamp_min(1e-300)),
+        n_for_95=min(int((shares < 0.95).sum()) + 1, n_dimensions),
+        variance_share=tuple((count, _rounded(shares[count - 1])) for count in counts),
+        mean=_rounded(latents.double().mean()),
+        std=_rounded(latents.double().std(correction=0)),
+        over_time=None if within is None else _rounded(within / total.clamp_min(1e-300)),
+    )
+
+
+def latent_plane(latents: Tensor) -> Tensor:
+    """Return where notes lie in the plane of the two principal components of their mean codes.
+
+    Args:
+        latents: ``(n, latent_dim, n_latents)``, at least two dimensions.
+
+    Returns:
+        ``(n, 2)``; the larger entry of each axis counts as its positive side.
+
+    Example:
+        >>> codes = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])[..., None]
+        >>> latent_plane(codes).abs()
+        tensor([[3., 0.], [3., 0.], [0., 1.], [0., 1.]])
+    """
+    means = latents.double().mean(-1)
+    means = means - means.mean(0)
+    axes = torch.linalg.svd(means, full_matrices=False).Vh
+    axes = torch.nn.functional.pad(axes, (0, 0, 0, max(0, 2 - len(axes))))[:2]
+    place = axes.abs().argmax(1, keepdim=True)
+    return (means @ (axes * axes.gather(1, place).sign()).T).float()
+
+
+def _mean_correlation(covariance: Tensor) -> float | None:
+    spread = covariance.diagonal().sqrt()
+    moving = spread > 1e-9 * spread.max()
+    if int(moving.sum()) < 2:
+        return None
+    correlation = covariance[moving][:, moving] / torch.outer(spread[moving], spread[moving])
+    n_moving = len(correlation)
+    return _rounded((correlation.abs().sum() - n_moving) / (n_moving * (n_moving - 1)))
+
+
+def _rounded(value: Tensor) -> float:
+    return round(float(value), 6)
+
+
+def _table(found: CodeStatistics) -> Table:
+    correlation = "–" if found.mean_correlation is None else f"{found.mean_correlation:.3f}"
+    rows = [
+        ("dimensions of a latent vector", f"{found.n_dimensions:,}"),
+        ("of them active", f"{found.active:,}"),
+        ("participation ratio of the covariance", f"{found.participation:.1f}"),
+        ("principal components for 95 % of the variance", f"{found.n_for_95:,}"),
+        ("mean absolute correlation of two dimensions", correlation),
+        ("mean of all numbers", f"{found.mean:.3f}"),
+        ("standard deviation of all numbers", f"{found.std:.3f}"),
+        ("variance within notes, over time", percent(found.over_time)),
+    ]
+    return Table(
+        "The code",
+        f"Of {found.n_vectors:,} latent vectors of the judged notes. Active: a variance of at least "
+        f"{100 * ACTIVE_SHARE:g} % of the largest one. Participation ratio: how many dimensions an even code of the "
+        "same spread would have.",
+        ("statistic", "value"),
+        rows,
+    )
+
+
+def _curve(found: CodeStatistics) -> Picture:
+    counts, shares = zip(*found.variance_share, strict=True)
+    curve = {"share": [100 * share for share in shares]}
+    png = curves_png(curve, counts, x_label="principal components", y_label="variance held, %", log_x=True)
+    alt = "; ".join(f"{count}: {100 * share:.0f} %" for count, share in found.variance_share)
+    return Picture(png, f"Curve of the variance held: {alt}", "Variance of the code held by its first components.")
+
+
+def _map(plane: tuple[Place, ...]) -> Picture:
+    families = [place.family for place in plane]
+    x, y = [place.x for place in plane], [place.y for place in plane]
+    png = map_png(x, y, families, x_label="first component", y_label="second component")
+    caption = f"The mean codes of {len(plane)} notes in the plane of their two largest components, by family."
+    return Picture(png, f"Map of the codes of {len(plane)} notes of {len(set(families))} families", caption)
+
+
+def _sentence(found: CodeStatistics) -> str:
+    text = f"The code has {found.n_dimensions:,} dimensions, {found.active:,} of them active, and spreads like an even "
+    text += f"one of {found.participation:.0f}"
+    if found.mean_correlation is not None:
+        text += f"; two of them correlate by {found.mean_correlation:.2f} in the mean"
+    return text + "."

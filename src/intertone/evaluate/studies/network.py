@@ -1,0 +1,222 @@
+"""Is the network in the path? What changes in a morph with other weights, or with another note's code."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.evaluate.draw import Rows, draw_others
+from intertone.evaluate.figure import Step, Summary, at_16_khz, percent, seeded, summary
+from intertone.evaluate.resynthesis import ESTIMATED
+from intertone.evaluate.study import Draw, Shown
+from intertone.latent import lerp
+from intertone.metrics import log_mel_error
+from intertone.models import Conditions, Model, build_model
+from intertone.models.contract import NO_CONDITIONS
+from intertone.morphing import choose_method, morph
+from intertone.page import Table
+
+AUDIBLE = 6.0
+"""dB of log-mel error from which on a pair counts as plainly changed."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """How far morphs with a change are from those without: log-mel error, dB, and the share of more than 6 dB."""
+
+    error: Summary
+    above_6_db: float
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a morph depends on.
+
+    Attributes:
+        mean_code_difference: Largest difference of a sample between ``morph`` at 0.5 and the decoded mean of the two
+            codes, which should be 0.
+        random_weights: The codec with random weights.
+        exchanged_code: Another note's code in the place of B's, the context staying that of A and B.
+    """
+
+    mean_code_difference: float
+    random_weights: Change
+    exchanged_code: Change
+
+
+class NetworkStudy:
+    """Other weights, and another code."""
+
+    name = "network"
+
+    def applies(self, codec: Codec, notes: Notes) -> str | None:
+        """Return None where all of a morph is decoded."""
+        if not choose_method(codec).takes.phase:
+            return "Other weights and another code: a morph of partials is not the decoded mean of two codes."
+        return None
+
+    def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Network:
+        """Return what changes in the morphs of the first pairs; the other notes are any of the split."""
+        config = draw.config
+        pairs = draw.any_pairs[: config.n_network_pairs]
+        others = draw_others(notes, pairs, split=config.split, seed=config.seed)
+        step = draw.steps.begin("network", len(pairs))
+        return exchange_codes(codec, notes, pairs, others, seed=config.seed, step=step)
+
+    def show(self, result: Network) -> Shown:
+        """Return the changes as a table and a sentence."""
+        changes = {"random weights": result.random_weights, "another note's code for B's": result.exchanged_code}
+        table = Table(
+            "The network is in the path",
+            "Log-mel error of the half-way morph that has the change against the one that has not; the other note is "
+            "any of the split. Largest sample difference of mix 0.5 and the decoded mean code: "
+            f"{result.mean_code_difference:g}.",
+            ("change", "pairs", "mean dB", "median dB", "above 6 dB"),
+            [
+                (
+                    words,
+                    str(found.error.n),
+                    f"{found.error.mean:.2f}",
+                    f"{found.error.median:.2f}",
+                    percent(found.above_6_db),
+                )
+                for words, found in changes.items()
+            ],
+        )
+        sentence = (
+            f"Random weights change a half-way morph by {result.random_weights.error.mean:.1f} dB, another note's code "
+            f"in B's place by {result.exchanged_code.error.mean:.1f} dB."
+        )
+        return Shown("Network", (table,), (sentence,))
+
+
+class Rescaled(Model):
+    """A model whose output is brought to another mean and spread; its code is that of the model.
+
+    Args:
+        model: The model.
+        gain: Factor of what it decodes.
+        offset: What is added after that.
+    """
+
+    def __init__(self, model: Model, gain: float, offset: float) -> None:
+        super().__init__()
+        self.model, self.gain, self.offset = model, gain, offset
+        self.needs, self.frames_per_latent, self.n_features = model.needs, model.frames_per_latent, model.n_features
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers of one latent vector."""
+        return self.model.latent_dim
+
+    @property
+    def encode_reach(self) -> int | None:
+        """As the model's."""
+        return self.model.encode_reach
+
+    @property
+    def decode_reach(self) -> int | None:
+        """As the model's."""
+        return self.model.decode_reach
+
+    @property
+    def n_frames(self) -> int | None:
+        """As the model's."""
+        return self.model.n_frames
+
+    def n_latents(self, n_frames: int) -> int:
+        """Return the number of latent vectors of ``n_frames`` columns."""
+        return self.model.n_latents(n_frames)
+
+    def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
+        """Return the model's code."""
+        return self.model.encode(features, conditions)
+
+    def decode(
+        self,
+        latents: Tensor,
+        conditions: Conditions = NO_CONDITIONS,
+        *,
+        n_frames: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return what the model decodes, rescaled."""
+        decoded = self.model.decode(latents, conditions, n_frames=n_frames, generator=generator)
+        return self.gain * decoded + self.offset
+
+
+@torch.no_grad()
+def random_codec(codec: Codec, sounds: Tensor, *, seed: int) -> Codec:
+    """Return a codec of the same settings with random weights that is not silent.
+
+    Untrained layers put out next to nothing, and clamped to the floor that is silence. So the statistics of the
+    normalisation are fitted to ``sounds``, and the output is brought to a mean of 0.5 and a spread of 0.2 of the
+    largest feature.
+
+    Args:
+        codec: Gives settings and device.
+        sounds: ``(batch, channels, samples)``, what the statistics are taken of.
+        seed: Of the weights, and of what the layers draw.
+
+    Returns:
+        The codec; the other one is left as it is.
+    """
+    features, context = codec.analyse(sounds)
+    representation = codec.representation
+    model = build_model(codec.config.model, n_features=representation.n_features, rows=representation.rows, seed=seed)
+    model = model.to(codec.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        for _ in range(10):
+            model(features, context.conditions)
+    found = model.eval()(features, context.conditions)
+    gain = float(0.2 * features.max() / found.std().clamp_min(1e-12))
+    return Codec(codec.config, Rescaled(model, gain, float(0.5 * features.max() - gain * found.mean())))
+
+
+@torch.inference_mode()
+def exchange_codes(codec: Codec, notes: Notes, pairs: Rows, others: Rows, *, seed: int, step: Step) -> Network:
+    """Show that the morph depends on the network and on both codes.
+
+    Args:
+        codec: The codec.
+        notes: The note set, at the codec's rate.
+        pairs: Rows of A and B, ``(n, 2)``.
+        others: Rows of the notes whose code is exchanged for B's, ``(n,)``, the context staying that of A and B.
+        seed: Of random phase; the random weights have the next one.
+        step: Called after every pair.
+
+    Returns:
+        The changes.
+    """
+    untrained = random_codec(codec, notes.audio(pairs[:2].reshape(-1)).unsqueeze(1), seed=seed + 1)
+    differences, random_weights, exchanged = [], [], []
+    for (row_a, row_b), row_c in zip(pairs, others, strict=True):
+        sounds = notes.audio([row_a, row_b, row_c])
+        whole = morph(codec, sounds[0], sounds[1], phase=ESTIMATED, generator=seeded(seed))
+        # a codec of one length has completed them with silence
+        a, b, c = torch.nn.functional.pad(sounds, (0, whole.shape[-1] - notes.samples))
+        (code_a, context_a), (code_b, context_b) = codec.encode(a), codec.encode(b)
+        context = codec.representation.mix([context_a, context_b], torch.tensor([0.5, 0.5]))
+        code_of_c = codec.encode(c)[0]
+        half_way = [
+            (codec, (code_a + code_b) / 2),
+            (untrained, lerp(untrained.encode(a)[0], untrained.encode(b)[0], 0.5)),
+            (codec, lerp(code_a, code_of_c, 0.5)),
+        ]
+        same, random, other = (
+            by.decode(code, context, phase=ESTIMATED, generator=seeded(seed)) for by, code in half_way
+        )
+        differences.append(float((whole - same).abs().max()))
+        reference = at_16_khz(whole, codec.sample_rate)
+        random_weights.append(float(log_mel_error(at_16_khz(random, codec.sample_rate), reference)))
+        exchanged.append(float(log_mel_error(at_16_khz(other, codec.sample_rate), reference)))
+        step(1)
+    return Network(max(differences), _change(random_weights), _change(exchanged))
+
+
+def _change(errors: list[float]) -> Change:
+    return Change(summary(errors), float(np.mean(np.array(errors) > AUDIBLE)))

@@ -1,0 +1,176 @@
+"""From one sound to another: does a classifier hear the first fade and the second come at every step?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.evaluate.classifier import Classifier
+from intertone.evaluate.draw import Rows
+from intertone.evaluate.figure import BATCH, Step, percent, seeded
+from intertone.evaluate.resynthesis import CODEC, ESTIMATED, has_partials, interpolate_features, interpolation_name
+from intertone.evaluate.study import Draw, Shown
+from intertone.morphing import morph_steps
+from intertone.page import Picture, Table
+from intertone.plot import curves_png
+
+MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
+TOLERANCE = 0.01
+"""Of a probability: so little may it rise on its way down."""
+
+
+@dataclass(frozen=True)
+class PathFigures:
+    """From A to B, for one method.
+
+    Attributes:
+        a: Mean probability, at each mix, of the family that A is given.
+        b: Of the one that B is given.
+        monotone: Share of pairs whose A falls and whose B rises at every step, within 0.01.
+    """
+
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+    monotone: float
+
+
+@dataclass(frozen=True)
+class Path:
+    """How likely the classifier finds the families of A and of B on the way from one to the other.
+
+    Attributes:
+        mixes: 0 is A, 1 is B.
+        n_pairs: Whose ends are given two different families.
+        methods: The codec, and what has no network; none where there are no pairs.
+    """
+
+    mixes: tuple[float, ...]
+    n_pairs: int
+    methods: Mapping[str, PathFigures]
+
+
+class PathStudy:
+    """The families that are heard from A to B."""
+
+    name = "path"
+
+    def applies(self, codec: Codec, notes: Notes) -> str | None:
+        """Return None where features are not partials."""
+        if has_partials(codec):
+            return "The families heard from A to B: the classifier knows notes at 16 kHz."
+        return None
+
+    def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Path:
+        """Return the probabilities over the mix of the first pairs."""
+        n_pairs, seed = draw.config.n_path_pairs, draw.config.seed
+        step = draw.steps.begin("from A to B", n_pairs)
+        return follow_path(codec, notes, draw.pairs, draw.classifier(), n_pairs=n_pairs, seed=seed, step=step)
+
+    def show(self, result: Path) -> Shown:
+        """Return the probabilities as a table, curves and a sentence."""
+        if not result.methods:
+            text = "The families heard from A to B: no pair has two ends that the classifier tells apart."
+            return Shown("From A to B", left_out=(text,))
+        codec, without = (percent(figures.monotone) for figures in result.methods.values())
+        sentence = (
+            f"From A to B, the classifier hears A's family fall and B's rise at every step in {codec} of "
+            f"{result.n_pairs} pairs (without a network {without})."
+        )
+        return Shown("From A to B", (_path_table(result),), (sentence,), (_path_picture(result),))
+
+
+@torch.inference_mode()
+def follow_path(
+    codec: Codec, notes: Notes, pairs: Rows, classifier: Classifier, *, n_pairs: int, seed: int, step: Step
+) -> Path:
+    """Follow, from A to B, how likely the classifier finds the family that it gives A, and that it gives B.
+
+    A morph that lies between loses the one and gains the other at every step.
+
+    Args:
+        codec: The codec.
+        notes: The note set.
+        pairs: Rows of A and B, ``(n, 2)``.
+        classifier: The classifier.
+        n_pairs: At most so many; those whose ends are given one and the same family are passed over.
+        seed: Of random phase.
+        step: Called after every batch with the number of pairs.
+
+    Returns:
+        The figures of the codec and of the interpolation without a network.
+    """
+    chosen, families = _telling_pairs(notes, pairs, classifier, n_pairs)
+    found: dict[str, list[Tensor]] = {CODEC: [], interpolation_name(codec): []}
+    for start in range(0, len(chosen), BATCH):
+        batch = chosen[start : start + BATCH]
+        ends = families[start : start + BATCH]
+        a, b = (notes.audio(rows).unsqueeze(1) for rows in batch.T)
+        for method, parts in found.items():
+            steps = [
+                classifier.probabilities(sound[:, 0, : notes.samples], codec.sample_rate)["family"].gather(1, ends)
+                for sound in _path(codec, a, b, method, seed)
+            ]
+            parts.append(torch.stack(steps, 1))
+        step(len(batch))
+    methods = {method: _path_figures(torch.cat(parts)) for method, parts in found.items() if parts}
+    return Path(MIXES, len(chosen), methods)
+
+
+def _path(codec: Codec, a: Tensor, b: Tensor, method: str, seed: int) -> Iterator[Tensor]:
+    if method == CODEC:
+        yield from morph_steps(codec, a, b, mixes=MIXES, phase=ESTIMATED, generator=seeded(seed))
+        return
+    for mix in MIXES:
+        yield interpolate_features(codec, a, b, mix=mix, seed=seed)
+
+
+def _telling_pairs(notes: Notes, pairs: Rows, classifier: Classifier, n_pairs: int) -> tuple[Rows, Tensor]:
+    """Return the first pairs whose ends are given two families, and these, ``(n, 2)``."""
+    parts = []
+    for start in range(0, len(pairs), BATCH):
+        batch = pairs[start : start + BATCH]
+        both = classifier.probabilities(notes.audio(batch.ravel()), notes.sample_rate)["family"].argmax(1)
+        parts.append(both.view(-1, 2))
+    families = torch.cat(parts) if parts else torch.zeros(0, 2, dtype=torch.long)
+    kept = np.flatnonzero((families[:, 0] != families[:, 1]).numpy())[:n_pairs]
+    return pairs[kept], families[kept]
+
+
+def _path_figures(probabilities: Tensor) -> PathFigures:
+    """From ``(n, n_mixes, 2)``."""
+    steps = probabilities.diff(dim=1)
+    monotone = (steps[..., 0] <= TOLERANCE).all(1) & (steps[..., 1] >= -TOLERANCE).all(1)
+    a, b = (_rounded(probabilities[..., end].mean(0).tolist()) for end in (0, 1))
+    return PathFigures(a, b, float(monotone.double().mean()))
+
+
+def _rounded(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(value, 6) for value in values)
+
+
+def _path_table(path: Path) -> Table:
+    rows = []
+    for method, figures in path.methods.items():
+        rows.append((f"{method}: as A", *(f"{value:.2f}" for value in figures.a), percent(figures.monotone)))
+        rows.append((f"{method}: as B", *(f"{value:.2f}" for value in figures.b), ""))
+    return Table(
+        "From A to B",
+        f"Mean probability, over {path.n_pairs} pairs whose ends the classifier gives two different families, of "
+        "the family that it gives A and of that it gives B, at five ratios. Falls and rises: the share of pairs whose "
+        "A falls and whose B rises at every step, within 0.01.",
+        ("family", *(f"{mix:g}" for mix in path.mixes), "falls and rises"),
+        rows,
+    )
+
+
+def _path_picture(path: Path) -> Picture:
+    curves: dict[str, Sequence[float]] = {}
+    for method, figures in path.methods.items():
+        curves |= {f"{method}: heard as A": figures.a, f"{method}: heard as B": figures.b}
+    ends = "; ".join(f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in curves.items())
+    png = curves_png(curves, path.mixes, x_label="mix, 0 is A and 1 is B", y_label="mean probability")
+    return Picture(png, f"Curves of probabilities over the mix: {ends}", "What the classifier hears from A to B.")

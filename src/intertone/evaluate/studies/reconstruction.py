@@ -1,0 +1,267 @@
+"""How much of a note survives the code: the codec beside the baselines, all through one way back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.evaluate.draw import Rows
+from intertone.evaluate.figure import Figures, Line, Way, at_16_khz, listed, log_mel_errors, percent, spread
+from intertone.evaluate.resynthesis import CODEC, TRUE, Resynthesis, has_partials
+from intertone.evaluate.study import Draw, Example, Shown, Sounds, file_part, note_words
+from intertone.metrics import in_tune, log_mel_error, loud_cell_error
+from intertone.page import Picture, Table
+from intertone.plot import bars_png
+
+CLOSE = 0.05
+"""dB; nearer than this, two errors count as equal."""
+
+SAME_DB = -200.0
+"""dB that no difference is said to be below."""
+
+TUNED: tuple[Way, ...] = ((TRUE, "estimated"), (CODEC, "estimated"))
+"""Ways whose pitch is looked at where partials are followed; the others' is the same."""
+
+PARTIAL_WORDS: Mapping[Way, str] = {
+    ("original", "own"): "the notes themselves",
+    (TRUE, "kept"): "image, own noise",
+    (TRUE, "estimated"): "image",
+    (CODEC, "kept"): "network, own noise",
+    (CODEC, "estimated"): "network alone",
+    ("rank one", "estimated"): "rank one",
+}
+
+EXAMPLES: Mapping[Way, tuple[str, str]] = {
+    (CODEC, "kept"): ("codec-kept-phase", "codec, the note's phase"),
+    (CODEC, "estimated"): ("codec-estimated-phase", "codec, estimated phase"),
+}
+PARTIAL_EXAMPLES: Mapping[Way, tuple[str, str]] = {
+    (TRUE, "estimated"): ("image", "its image"),
+    (CODEC, "kept"): ("network-own-noise", "network, the note's noise"),
+    (CODEC, "estimated"): ("network-alone", "network alone"),
+}
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """How far reconstructions are from their notes.
+
+    Attributes:
+        lines: For each way ``log_mel_16k`` and, at 44.1 kHz, ``log_mel_44k``, dB; ``loud_cells``, dB;
+            ``difference``, the energy of the difference over that of the note, dB; and, where features are partials,
+            ``in_tune``, 1 where the f0 is within 50 cents of the key.
+        partials: Whether features are partials.
+        code_size: Numbers of the codec's code.
+        n_components: Numbers of the linear code; None: it was not fitted.
+        n_wanted: Numbers that it should have had.
+        n_training_notes: That it was fitted to.
+        examples: Some of the notes.
+    """
+
+    lines: tuple[Line, ...]
+    partials: bool
+    code_size: int
+    n_components: int | None
+    n_wanted: int
+    n_training_notes: int
+    examples: tuple[Example, ...] = ()
+
+
+class ReconstructionStudy:
+    """Log-mel errors of notes given back."""
+
+    name = "reconstruction"
+
+    def applies(self, codec: Codec, notes: Notes) -> str | None:
+        """Return None: every codec gives notes back."""
+        return None
+
+    def hear(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
+        """Return the figures of ``Reconstruction.lines`` of a batch."""
+        tuned = has_partials(codec) and batch.start < draw.config.n_estimated
+        figures: Figures = {}
+        if tuned:
+            figures["original", "own"] = {"in_tune": _in_tune(notes, batch.rows, batch.audio)}
+        reference = at_16_khz(batch.audio, batch.sample_rate)
+        for way, sound in batch.sounds.items():
+            off = (sound - batch.audio).square().sum(-1) / batch.audio.square().sum(-1).clamp_min(1e-12)
+            figures[way] = {
+                **log_mel_errors(sound, batch.audio, batch.sample_rate),
+                "loud_cells": loud_cell_error(at_16_khz(sound, batch.sample_rate), reference),
+                "difference": (10 * torch.log10(off.clamp_min(1e-30))).clamp_min(SAME_DB),
+            }
+            if tuned and way in TUNED:
+                figures[way]["in_tune"] = _in_tune(notes, batch.rows, sound)
+        return figures
+
+    def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Reconstruction:
+        """Return the figures of all notes, and the first of them for the ear."""
+        heard = draw.heard()
+        kinds = PARTIAL_EXAMPLES if has_partials(codec) else EXAMPLES
+        count = draw.config.n_note_sounds
+        found = [_example(notes, batch, item, kinds) for batch in heard.first for item in range(len(batch.rows))]
+        return Reconstruction(
+            heard.figures[self.name],
+            has_partials(codec),
+            draw.code_size,
+            heard.n_components,
+            draw.config.n_components or draw.code_size,
+            heard.n_training_notes,
+            tuple(found[:count]),
+        )
+
+    def show(self, result: Reconstruction) -> Shown:
+        """Return the errors as a table, bars and sentences."""
+        lines = {line.way: line for line in result.lines}
+        errors = {way: error for way, line in lines.items() if (error := line.get("log_mel_16k"))}
+        if result.partials:
+            left_out = "The linear code (PCA): fitting one takes the images of a thousand training notes, minutes of "
+            return Shown(
+                "Reconstruction",
+                (_partials_table(lines),),
+                _partials_sentences(result, lines),
+                (_bars({way: error.median for way, error in errors.items()}, "Median", "noise"),),
+                Sounds("Listen: notes", PARTIAL_NOTE, result.examples),
+                (left_out + "analysis.",),
+            )
+        return Shown(
+            "Reconstruction",
+            (_table(result),),
+            _sentences(result, lines),
+            (_bars({way: error.mean for way, error in errors.items()}, "Mean", "phase"),),
+            Sounds("Listen: notes", NOTE, result.examples),
+        )
+
+
+NOTE = (
+    "Each note beside what the codec makes of it, with the note's own phase, which leaves the network's errors "
+    "alone, and with the estimated phase that every morph has. dB off: log-mel error. Spectrograms: kHz over "
+    "seconds, 80 dB below the sound's own maximum."
+)
+PARTIAL_NOTE = (
+    "Each note beside its image without the network and what the network makes of it. dB off: log-mel error at "
+    "16 kHz. Spectrograms: kHz over seconds, 80 dB below the sound's own maximum."
+)
+
+
+def _in_tune(notes: Notes, rows: Rows, sounds: Tensor) -> Tensor:
+    pitches = torch.as_tensor(notes.pitch[rows].astype(float))
+    return in_tune(at_16_khz(sounds, notes.sample_rate), pitches).double()
+
+
+def _example(notes: Notes, batch: Resynthesis, item: int, kinds: Mapping[Way, tuple[str, str]]) -> Example:
+    row, audio = int(batch.rows[item]), batch.audio[item]
+    sounds, words = {"reference": audio}, {"reference": "the note"}
+    reference = at_16_khz(audio, batch.sample_rate)
+    for way, (name, word) in kinds.items():
+        sounds[name] = batch.sounds[way][item].clone()
+        error = float(log_mel_error(at_16_khz(sounds[name], batch.sample_rate), reference))
+        words[name] = f"{word}: {error:.1f} dB off"
+    return Example(f"note-{file_part(notes, row)}", str(notes.name[row]), note_words(notes, row), sounds, words)
+
+
+def _table(result: Reconstruction) -> Table:
+    fitted = f"PCA: {result.n_components:,} components of {result.n_training_notes:,} training notes"
+    if (result.n_components or 0) < result.n_wanted:
+        fitted += f" ({result.n_wanted:,} were wanted, but there are too few notes)"
+    rows = []
+    for line in result.lines:
+        cells = spread(line["log_mel_16k"], "mean", "median", "p90") + spread(
+            line["loud_cells"], "mean", "median", "p10"
+        )
+        rows.append((line.method, line.phase, str(line["log_mel_16k"].n), *cells))
+    return Table(
+        "Reconstruction",
+        "Log-mel error: mean absolute dB over 64 bands, floor −60 dB, at equal RMS. Loud cells: how much too loud the "
+        f"cells within 20 dB of the peak are, dB. {fitted}. Rank one: mean spectrum × envelope. All through the same "
+        "way back, with the note's own energy.",
+        ("method", "phase", "notes", "log-mel mean", "median", "90 %", "loud cells mean", "median", "10 %"),
+        rows,
+    )
+
+
+def _partials_table(lines: Mapping[Way, Line]) -> Table:
+    originals = _accuracy(lines, ("original", "own"))
+    heads, rows = ("median", "mean", "p90"), []
+    for way, line in lines.items():
+        tune = _accuracy(lines, way)
+        rows.append(
+            (
+                PARTIAL_WORDS[way],
+                *spread(line.get("log_mel_16k"), *heads),
+                *spread(line.get("log_mel_44k"), *heads),
+                *spread(line.get("difference"), "median", decimals=0),
+                percent(tune),
+                "–" if tune is None or not originals else f"{tune / originals:.3f}",
+            )
+        )
+    heads = ("median", "mean", "90 %")
+    return Table(
+        "What is left of a note",
+        "Log-mel error, dB, at 16 kHz and (full) at 44.1 kHz up to 20 kHz: two scales, not to be compared. Image: "
+        "played from the harmonic image without the network; own noise: with the sound's own noise where it fits. "
+        "Network: the image decoded from the code. Alone, everything is the network's but f0, phases and level. What "
+        "is shipped carries what it loses: the ends of a morph are the first image. Rank one: mean row × envelope. "
+        "The pitch told is the one found, the velocity is not told. Diff.: energy of the difference, dB, median. In "
+        "tune: f0 within 50 cents of the key; rel.: over that of the notes themselves.",
+        ("what", *heads, *(f"full {head}" for head in heads), "diff.", "in tune", "rel."),
+        rows,
+    )
+
+
+def _bars(errors: Mapping[Way, float], part: str, what: str) -> Picture:
+    groups: dict[str, dict[str, float]] = {}
+    for (method, phase), error in errors.items():
+        groups.setdefault(method, {})[f"{phase} {what}"] = error
+    far = groups.pop("mean image", None)
+    alt = "Bars of the log-mel error: " + "; ".join(f"{name} {listed(each, 2)} dB" for name, each in groups.items())
+    caption = f"{part} log-mel error at 16 kHz; lower is better."
+    caption += f" Not drawn: the mean image, {listed(far, 2)} dB." if far else ""
+    return Picture(bars_png(groups, y_label="log-mel error, dB", decimals=2), alt, caption)
+
+
+def _sentences(result: Reconstruction, lines: Mapping[Way, Line]) -> tuple[str, ...]:
+    error = {way: line["log_mel_16k"].mean for way, line in lines.items()}
+    codec, pca = error[CODEC, "kept"], error["PCA", "kept"]
+    same = result.n_components == result.code_size
+    numbers = f"{result.n_components:,} numbers" + ("" if same else f", where the codec has {result.code_size:,},")
+    if abs(codec - pca) < CLOSE:
+        outcome = "neither is better"
+    else:
+        outcome = f"the codec is {abs(codec - pca):.2f} dB {'better' if codec < pca else 'worse'}"
+    rank_one = error.get(("rank one", "kept"))
+    others = "" if rank_one is None else f"An image of rank one is {rank_one:.2f} dB off. "
+    alone, whole = error[TRUE, "estimated"], error[CODEC, "estimated"]
+    return (
+        f"With the note's own phase, a reconstruction is {codec:.2f} dB of log-mel error off, and a linear code (PCA) "
+        f"of {numbers} {pca:.2f} dB: {outcome}. {others}The mean image is {error['mean image', 'kept']:.2f} dB off.",
+        f"Finding the phase of the true magnitudes costs {alone:.2f} dB by itself; with it the reconstruction is "
+        f"{whole:.2f} dB off, so that {'the code' if codec > alone else 'the phase'} is where most is lost.",
+    )
+
+
+def _partials_sentences(result: Reconstruction, lines: Mapping[Way, Line]) -> tuple[str, ...]:
+    image, alone, kept = (lines[way]["log_mel_16k"] for way in (TUNED[0], TUNED[1], (CODEC, "kept")))
+    found = [
+        f"Played from its image, without the network, a note is {image.median:.2f} dB of log-mel error off in the "
+        f"median ({image.mean:.2f} in the mean); with its own noise the difference is "
+        f"{lines[TRUE, 'kept']['difference'].median:.0f} dB.",
+        f"The network alone, from {result.code_size:,} numbers, is {alone.median:.2f} dB off ({alone.mean:.2f} in the "
+        f"mean, {alone.p90:.2f} at the 90th percentile), with the note's own noise {kept.median:.2f} dB; an image of "
+        f"rank one {lines['rank one', 'estimated']['log_mel_16k'].median:.2f}.",
+    ]
+    original, copy = _accuracy(lines, ("original", "own")), _accuracy(lines, TUNED[1])
+    if original and copy is not None:
+        found.append(
+            f"{percent(original)} of the notes are in tune with their key, and {percent(copy)} of what the network "
+            f"makes of them: {copy / original:.3f} of it."
+        )
+    return tuple(found)
+
+
+def _accuracy(lines: Mapping[Way, Line], way: Way) -> float | None:
+    figure = lines[way].get("in_tune") if way in lines else None
+    return None if figure is None else figure.mean

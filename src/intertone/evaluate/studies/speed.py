@@ -1,0 +1,128 @@
+"""How fast a codec morphs on this machine."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.evaluate.draw import Rows
+from intertone.evaluate.resynthesis import ESTIMATED, has_partials
+from intertone.evaluate.study import Draw, Shown
+from intertone.morphing import morph, morph_steps
+from intertone.page import Table
+
+SWEEP = 11
+"""Steps from one sound to the other."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of sound made in one second of work.
+
+    Attributes:
+        one_pair: Of a morph of two sounds, both analyses included.
+        several: Of several morphs at once.
+        several_words: What these are.
+        sound: ``sound``, or ``stereo``.
+        device: That the work was done on.
+        threads: Of PyTorch.
+        cpus: Of the machine.
+    """
+
+    one_pair: float
+    several: float
+    several_words: str
+    sound: str
+    device: str
+    threads: int
+    cpus: int
+
+
+class SpeedStudy:
+    """The speed of morphs: in batches, or, where sounds are analysed at length, from A to B after one analysis."""
+
+    name = "speed"
+
+    def applies(self, codec: Codec, notes: Notes) -> str | None:
+        """Return None: every codec morphs."""
+        return None
+
+    def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Speed:
+        """Return the speed of the first pairs."""
+        draw.steps.begin("speed", 1)
+        if has_partials(codec):
+            return measure_stereo_speed(codec, notes, draw.any_pairs[0])
+        return measure_speed(codec, notes, draw.any_pairs, batch_size=draw.config.batch_size)
+
+    def show(self, result: Speed) -> Shown:
+        """Return the speed as a table and a sentence."""
+        device = f"{result.device}, {result.threads} threads, {result.cpus} CPUs"
+        threads = f"{result.threads} thread{'s' * (result.threads != 1)}"
+        rows = [("one pair", f"{result.one_pair:g}"), (result.several_words, f"{result.several:g}")]
+        sentence = (
+            f"One second of work makes {result.one_pair:g} s of a morph of two sounds ({result.sound}), analysis "
+            f"included; {result.several_words}: {result.several:g} s; on {result.device} with {threads}."
+        )
+        note = f"Seconds of {result.sound} per second of work, analysis included, warm; {device}."
+        return Shown("Speed", (Table("Speed", note, ("morph", "s/s"), rows),), (sentence,))
+
+
+def median_seconds(work: Callable[[], object], *, n_rounds: int = 3) -> float:
+    """Return the median time of ``work``, after one round to warm up."""
+    work()
+    times = []
+    for _ in range(n_rounds):
+        started = time.monotonic()
+        work()
+        times.append(time.monotonic() - started)
+    return float(np.median(times))
+
+
+def measure_speed(codec: Codec, notes: Notes, pairs: Rows, *, batch_size: int) -> Speed:
+    """Time ``morph`` for one pair of notes, and for a batch of pairs.
+
+    Args:
+        codec: The codec.
+        notes: The note set.
+        pairs: Rows of A and B, ``(n, 2)``; repeated until there are enough.
+        batch_size: Pairs of the batch.
+
+    Returns:
+        The speed of both.
+    """
+    rows = np.resize(pairs, (batch_size, 2))
+    a, b = (notes.audio(column).unsqueeze(1) for column in rows.T)
+    seconds = notes.samples / notes.sample_rate
+    one = median_seconds(lambda: morph(codec, a[:1], b[:1], phase=ESTIMATED), n_rounds=5)
+    many = median_seconds(lambda: morph(codec, a, b, phase=ESTIMATED), n_rounds=1)
+    return _speed(codec, seconds / one, batch_size * seconds / many, f"batch of {batch_size}", "sound")
+
+
+def measure_stereo_speed(codec: Codec, notes: Notes, pair: Rows) -> Speed:
+    """Time morphs of two notes in stereo, the right channel being the left one with a faint echo.
+
+    Args:
+        codec: The codec.
+        notes: The note set.
+        pair: Rows of A and B, ``(2,)``.
+
+    Returns:
+        The speed of one morph, and of eleven morphs from A to B after one analysis of each, included too.
+    """
+    sounds = notes.audio(pair)
+    a, b = torch.stack([sounds, sounds + 0.1 * sounds.roll(notes.sample_rate // 100, -1)], 1)
+    seconds = notes.samples / notes.sample_rate
+    one = median_seconds(lambda: morph(codec, a, b))
+    steps = [step / (SWEEP - 1) for step in range(SWEEP)]
+    sweep = median_seconds(lambda: list(morph_steps(codec, a, b, mixes=steps)), n_rounds=1)
+    return _speed(codec, seconds / one, SWEEP * seconds / sweep, f"{SWEEP} steps, one analysis", "stereo")
+
+
+def _speed(codec: Codec, one_pair: float, several: float, words: str, sound: str) -> Speed:
+    machine = str(codec.device), torch.get_num_threads(), os.cpu_count() or 1
+    return Speed(round(one_pair, 2), round(several, 2), words, sound, *machine)

@@ -1,0 +1,263 @@
+"""A note moved to another key, beside the instrument's real note there: is it nearer than the note resampled?
+
+A soundfont often plays neighbouring keys from one recording, resampled. There the resampled note is the real one, so
+only keys that the bank plays from different recordings are judged; the others are counted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intertone.audio import resample
+from intertone.codec import Codec
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.evaluate.draw import bank_of, draw_moves
+from intertone.evaluate.figure import Summary, log_mel_errors, percent, seeded, spread, summary
+from intertone.evaluate.resynthesis import has_partials
+from intertone.evaluate.study import Draw, Example, Shown, Sounds, file_part, note_words
+from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
+from intertone.page import Table
+
+MOVED = ("network carried", "without network", "network alone")
+RESAMPLED = "resampled"
+GOAL = 0.75
+"""Share of moved notes that is to be nearer to the real one than the resampled note."""
+
+DISTANCES = {"1 to 4": range(1, 5), "5 to 8": range(5, 9), "9 to 12": range(9, 13)}
+
+
+@torch.inference_mode()
+def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -> dict[str, Tensor]:
+    """Return a note moved to another pitch in every way that is judged.
+
+    Args:
+        codec: A codec of harmonic images.
+        sound: ``(samples,)`` at the codec's rate.
+        semitones: How far up; from the pitch that is found in the sound.
+        seed: Of noise.
+
+    Returns:
+        ``network carried``: the sound's image and what the decoder makes different for the other pitch;
+        ``without network``: the image itself; ``network alone``: the decoder's image with other noise; and
+        ``resampled``: the sound played faster or slower. Each as long as the sound, the last one completed with
+        silence.
+    """
+    sources = analyse_sounds(codec, sound, recognise=False)
+    pitch = sources.analyses[0].context.tracks[0].pitch + semitones
+    moved = {}
+    for name, network in zip(MOVED, ("carried", "none", "alone"), strict=True):
+        config = MorphConfig.parse({"pitch": f"{min(max(pitch, 0), 127):.6f}", "network": network})
+        own = network != "alone"
+        moved[name] = morph_sources(sources, [1.0], config=config, residual=own, generator=seeded(seed))
+    moved[RESAMPLED] = resample(sound, round(codec.sample_rate * 2 ** (semitones / 12)), codec.sample_rate)
+    samples = len(sound)
+    return {
+        name: torch.nn.functional.pad(audio, (0, max(0, samples - len(audio))))[:samples]
+        for name, audio in moved.items()
+    }
+
+
+@dataclass(frozen=True)
+class MoveFigures:
+    """What was measured of one note.
+
+    Attributes:
+        semitones: From the source up to the target.
+        errors: Method → figures of ``log_mel_errors`` against the real note, dB, while the resampled one holds; and
+            ``whole``, at 16 kHz over the whole note.
+    """
+
+    semitones: int
+    errors: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class MoveLine:
+    """What is known of all notes that were moved in one way.
+
+    Attributes:
+        errors: Summary of each error of ``MoveFigures``.
+        wins: Share of notes nearer to the real one than the resampled note, by each error, and by the first of them
+            ``up``, ``down`` and for each of ``DISTANCES``; None where there is no such note.
+    """
+
+    errors: Mapping[str, Summary]
+    wins: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Transposition:
+    """Notes moved to another key; the counts are those of ``Moves``.
+
+    Attributes:
+        n: Notes.
+        methods: How they were moved; none where there is no note.
+        examples: Some of the notes.
+    """
+
+    n: int
+    n_pairs: int
+    n_same: int
+    n_octaves: int
+    n_same_octaves: int
+    methods: Mapping[str, MoveLine]
+    examples: tuple[Example, ...] = ()
+
+
+class TranspositionStudy:
+    """Notes of a soundfont moved to another key."""
+
+    name = "transposition"
+
+    def applies(self, codec: Codec, notes: Notes) -> str | None:
+        """Return None for a codec whose features are partials and notes of the installed soundfont."""
+        if not has_partials(codec):
+            return "Notes moved to another pitch: this codec does not follow partials."
+        try:
+            bank_of(notes)
+        except InputError as error:
+            return f"Notes moved to another pitch: {error}."
+        return None
+
+    def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Transposition:
+        """Return the errors of moved notes, and the first of them for the ear."""
+        config = draw.config
+        moves = draw_moves(notes, bank_of(notes), config.n_moves, split=config.split, seed=config.seed)
+        step = draw.steps.begin("notes moved", len(moves.rows))
+        figures: list[MoveFigures] = []
+        examples: list[Example] = []
+        for source, target in moves.rows:
+            found, sounds = measure_move(codec, notes, source, target, seed=config.seed)
+            figures.append(found)
+            if len(examples) < config.n_morph_sounds:
+                examples.append(_example(notes, source, target, found, sounds))
+            step(1)
+        counts = (moves.n_pairs, moves.n_same, moves.n_octaves, moves.n_same_octaves)
+        return Transposition(len(figures), *counts, collect_moves(figures), tuple(examples))
+
+    def show(self, result: Transposition) -> Shown:
+        """Return the errors as tables and a sentence."""
+        if not result.methods:
+            return Shown("Transposition", left_out=("Notes moved to another pitch: no two keys have two recordings.",))
+        note = "A note, the real note of the same instrument there, and the first one moved, by the network and "
+        note += "without it. dB off: log-mel error over the whole note."
+        sounds = Sounds("Listen: notes moved to another key", note, result.examples)
+        return Shown("Transposition", (_table(result), _wins_table(result)), (_sentence(result),), sounds=sounds)
+
+
+def measure_move(
+    codec: Codec, notes: Notes, source: int, target: int, *, seed: int
+) -> tuple[MoveFigures, dict[str, Tensor]]:
+    """Move a note to the pitch of another one and compare with that.
+
+    Resampled upwards, a note ends sooner. So that this does not count, all are compared only as long as both the
+    resampled and the real note hold; of notes of unknown hold, as long as the resampled one sounds.
+
+    Args:
+        codec: A codec whose features are partials.
+        notes: The note set.
+        source: Row of the note that is moved.
+        target: Row of the real note there.
+        seed: Of noise.
+
+    Returns:
+        The figures, and the sounds of ``move_note``.
+    """
+    seconds = notes.header["settings"].get("hold_seconds", notes.samples / notes.sample_rate)
+    semitones = int(notes.pitch[target]) - int(notes.pitch[source])
+    sound, wanted = notes.audio([source, target])
+    held = round(seconds * min(1, 2 ** (-semitones / 12)) * notes.sample_rate)
+    errors, sounds = {}, move_note(codec, sound, semitones, seed=seed)
+    for name, moved in sounds.items():
+        part = log_mel_errors(moved[:held], wanted[:held], notes.sample_rate)
+        part["whole"] = log_mel_errors(moved, wanted, notes.sample_rate)["log_mel_16k"]
+        errors[name] = {key: float(value) for key, value in part.items()}
+    return MoveFigures(semitones, errors), sounds
+
+
+def collect_moves(figures: Sequence[MoveFigures]) -> dict[str, MoveLine]:
+    """Return what the moved notes say together, by method; nothing where there are none.
+
+    Args:
+        figures: From ``measure_move``.
+    """
+    kinds = list(figures[0].errors[RESAMPLED]) if figures else []
+    ranges = {"up": range(1, 13), "down": range(-12, 0)}
+    methods = {}
+    for method in (*MOVED, RESAMPLED) if figures else ():
+        found = {kind: summary([figure.errors[method][kind] for figure in figures]) for kind in kinds}
+        wins: dict[str, float | None] = {kind: _wins(figures, method, kind) for kind in kinds}
+        wins |= {name: _wins([f for f in figures if f.semitones in each], method) for name, each in ranges.items()}
+        wins |= {
+            name: _wins([f for f in figures if abs(f.semitones) in each], method) for name, each in DISTANCES.items()
+        }
+        methods[method] = MoveLine(found, wins if method != RESAMPLED else {})
+    return methods
+
+
+def _wins(figures: Sequence[MoveFigures], method: str, kind: str = "log_mel_16k") -> float | None:
+    nearer = [figure.errors[method][kind] < figure.errors[RESAMPLED][kind] for figure in figures]
+    return round(float(np.mean(nearer)), 6) if nearer else None
+
+
+def _example(notes: Notes, source: int, target: int, found: MoveFigures, sounds: Mapping[str, Tensor]) -> Example:
+    audio, wanted = notes.audio([source, target])
+    words = {"source": "the note that is moved", "target": f"the real note, {found.semitones:+d} semitones"}
+    words |= {name.replace(" ", "-"): f"{name}: {found.errors[name]['whole']:.1f} dB off" for name in sounds}
+    heard = {"source": audio, "target": wanted} | {name.replace(" ", "-"): sound for name, sound in sounds.items()}
+    file = f"move-{file_part(notes, source)}-{file_part(notes, target)}"
+    return Example(file, f"{notes.name[source]} to {notes.name[target]}", note_words(notes, source), heard, words)
+
+
+def _table(result: Transposition) -> Table:
+    rows = []
+    for method, line in result.methods.items():
+        errors = line.errors
+        cells = spread(errors["log_mel_16k"], "median", "mean") + spread(errors.get("log_mel_44k"), "median")
+        cells += spread(errors["whole"], "median")
+        cells += tuple(percent(line.wins.get(kind)) for kind in ("log_mel_16k", "log_mel_44k", "whole"))
+        rows.append((method, *cells))
+    same = percent(result.n_same / result.n_pairs if result.n_pairs else None)
+    octaves = percent(result.n_same_octaves / result.n_octaves if result.n_octaves else None)
+    note = (
+        f"{result.n} notes, each moved to the key of another note of its instrument and velocity, up to 12 "
+        "semitones away, that the bank plays from another recording; log-mel error against that note, dB, while both "
+        f"hold. Of {result.n_pairs:,} such pairs of keys {result.n_same:,} ({same}) are played from one recording and "
+        f"left out; of {result.n_octaves:,} octaves {result.n_same_octaves:,} ({octaves}). Resampled: played faster or "
+        "slower. Nearer: share of notes nearer to the real one than the resampled note. Whole: over the whole note, "
+        "where the resampled one may end too soon; full: at 44.1 kHz."
+    )
+    heads = ("median", "mean", "full median", "whole median", "nearer", "full nearer", "whole nearer")
+    wins = result.methods[MOVED[0]].wins
+    held, whole = wins["log_mel_16k"] or 0.0, wins["whole"] or 0.0
+    verdict = f"Goal: the moved note is nearer for at least {percent(GOAL)}. While both hold {percent(held)}, "
+    verdict += f"{'' if held >= GOAL else 'not '}reached; over the whole note {percent(whole)}, "
+    verdict += f"{'' if whole >= GOAL else 'not '}reached."
+    return Table("A note moved to another key", note, ("how", *heads), rows, verdict)
+
+
+def _wins_table(result: Transposition) -> Table:
+    heads = ("up", "down", *DISTANCES)
+    return Table(
+        "Nearer than the resampled note, by the way moved",
+        "Share of notes, log-mel at 16 kHz; up and down, and by semitones.",
+        ("how", *heads),
+        [
+            (method, *(percent(line.wins[name]) for name in heads))
+            for method, line in result.methods.items()
+            if line.wins
+        ],
+    )
+
+
+def _sentence(result: Transposition) -> str:
+    held, without, alone = (percent(result.methods[name].wins["log_mel_16k"]) for name in MOVED)
+    return (
+        f"A note moved to another key is nearer to the instrument's real note there than the resampled one is for "
+        f"{held} of {result.n} notes while both hold (without the network {without}, the network alone {alone}), over "
+        f"the whole note for {percent(result.methods[MOVED[0]].wins['whole'])}."
+    )

@@ -1,0 +1,285 @@
+"""One experiment: train it, or go on, evaluate it, and remember what came out."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import Field
+
+from intertone.codec import Codec
+from intertone.config import Settings
+from intertone.data.notes import Notes
+from intertone.evaluate.draw import Rows, draw_notes, draw_pairs
+from intertone.experiments.figures import (
+    NoteFigures,
+    PairFigures,
+    by_codec,
+    evaluate_notes,
+    evaluate_pairs,
+    rows_in_tune,
+)
+from intertone.experiments.store import read_lines, read_result, write_result
+from intertone.files import disk_errors
+from intertone.remark import RemarkLogger
+from intertone.train import Progress, TrainConfig, TrainingStoppedError, train_codec
+
+logger = RemarkLogger(__name__)
+
+OnStep = Callable[[str, Progress, int], None]
+"""Called after every training step with the experiment's title, the progress and the steps of an epoch."""
+
+
+class EvaluationBudget(Settings):
+    """How much is evaluated, the same for every experiment; a paper adds how much is trained."""
+
+    names: tuple[str, ...] = Field((), description="of the experiments; none: all")
+    n_notes: int = Field(64, ge=1, description="held-out notes that are reconstructed and evaluated")
+    n_pairs: int = Field(24, ge=0, description="held-out pairs whose half-way morphs are evaluated")
+    seed: int = Field(0, ge=0, lt=2**32, description="of what is evaluated, and of random phase")
+
+    def evaluation(self) -> dict[str, int]:
+        """Return what an evaluation depends on beside codec and notes."""
+        return {"n_notes": self.n_notes, "n_pairs": self.n_pairs, "seed": self.seed}
+
+
+B = TypeVar("B", bound=EvaluationBudget)
+
+
+@dataclass(frozen=True)
+class Point:
+    """The loss after so many steps."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class LogLine(Point):
+    """A line of a run's log; ``split`` is ``train`` or ``valid``."""
+
+    split: str
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came out of an experiment.
+
+    Attributes:
+        settings: Of the run.
+        notes: Digest of the note set.
+        stopped: Why training could not go on, or empty.
+        seconds: Of training; None where it was stopped.
+        name: Of the experiment, as are the next three.
+        factor: What is varied.
+        title: For tables and pictures.
+        changes: Overrides of the settings.
+        training: Mean training loss of every epoch.
+        curve: Validation loss after every epoch.
+        weights: Numbers of the model; None where it was stopped.
+        code: Numbers of a note's code; None where it was stopped.
+        judging: What the evaluation depended on; None before it.
+        figures: Of each held-out note; None where nothing was evaluated, as in the next three.
+        morphs: Of half-way morphs.
+        own: Figures of the held-out notes of the experiment's own part of the note set.
+        own_default: The same notes, reconstructed by the experiment that it stands ``beside``.
+    """
+
+    settings: TrainConfig
+    notes: str
+    stopped: str
+    seconds: float | None
+    name: str = ""
+    factor: str = ""
+    title: str = ""
+    changes: tuple[str, ...] = ()
+    training: tuple[Point, ...] = ()
+    curve: tuple[Point, ...] = ()
+    weights: int | None = None
+    code: int | None = None
+    judging: dict[str, int] | None = None
+    figures: NoteFigures | None = None
+    morphs: PairFigures | None = None
+    own: NoteFigures | None = None
+    own_default: NoteFigures | None = None
+
+    @property
+    def final_loss(self) -> float:
+        """The validation loss at the end; infinite if training was stopped."""
+        return float("inf") if self.stopped or not self.curve else self.curve[-1].loss
+
+
+Results = Mapping[str, RunResult]
+"""Name of the experiment → what came out."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run: what differs from a paper's default, as ``--set`` lines.
+
+    Attributes:
+        name: Of the run's folder.
+        factor: What is varied.
+        title: For tables and pictures.
+        changes: Overrides of the settings.
+        complete: Returns further overrides, which follow from the note set and from the experiments before this one.
+        part: Returns the part of the note set that it is trained on, which has splits of its own; default: all of it.
+            Where it is given, the part's held-out notes are evaluated too.
+        beside: Name of an earlier experiment that reconstructs the part's held-out notes too.
+        evaluated: Whether notes and morphs are evaluated.
+    """
+
+    name: str
+    factor: str
+    title: str
+    changes: tuple[str, ...] = ()
+    complete: Callable[[Notes, Results], tuple[str, ...]] | None = None
+    part: Callable[[Notes], Notes] | None = None
+    beside: str = ""
+    evaluated: bool = True
+
+
+Configure = Callable[[Experiment], TrainConfig]
+"""Experiment, complete → the settings of its run."""
+
+
+@dataclass
+class Laboratory(Generic[B]):
+    """What all experiments of one folder share.
+
+    Attributes:
+        notes: The note set.
+        folder: Where runs and results lie.
+        budget: How much is done.
+        device: Where to train.
+        on_step: Called after every training step.
+    """
+
+    notes: Notes
+    folder: Path
+    budget: B
+    device: str = "cpu"
+    on_step: OnStep | None = None
+    _tuned: dict[str, tuple[bool, ...]] = field(default_factory=dict)
+
+    def rows(self, notes: Notes) -> Rows:
+        """Return the held-out notes that are evaluated."""
+        return draw_notes(notes, self.budget.n_notes, split="test", seed=self.budget.seed)
+
+    def pairs(self) -> Rows:
+        """Return the held-out pairs whose morphs are evaluated."""
+        return draw_pairs(self.notes, self.budget.n_pairs, split="test", seed=self.budget.seed)
+
+    def codec(self, name: str) -> Codec:
+        """Return what an experiment trained: the weights of the best validation."""
+        return Codec.load(self.folder / "runs" / name / "best", device=self.device)
+
+    def evaluate(self, codec: Codec, notes: Notes) -> NoteFigures:
+        """Return the figures of the held-out notes that a codec reconstructs."""
+        rows = self.rows(notes)
+        return evaluate_notes(by_codec(codec, seed=self.budget.seed), notes, rows, self.tuned(notes))
+
+    def tuned(self, notes: Notes) -> tuple[bool, ...]:
+        """Return which of the held-out notes are in tune themselves, measured once."""
+        rows = self.rows(notes)
+        key = ",".join(map(str, rows))
+        if key not in self._tuned:
+            self._tuned[key] = rows_in_tune(notes, rows)
+        return self._tuned[key]
+
+
+def run_all(laboratory: Laboratory[B], experiments: Iterable[Experiment], configure: Configure) -> dict[str, RunResult]:
+    """Train and evaluate every experiment that is not done yet.
+
+    Args:
+        laboratory: Notes, folder and budget.
+        experiments: In the order in which they are done.
+        configure: Returns the settings of a run.
+
+    Returns:
+        Name → result, in the order of the experiments.
+
+    Raises:
+        InputError: If the notes do not fit, or the folder holds runs of other settings or notes.
+        KeyboardInterrupt: If the process was told to end; the run that it was in can go on.
+    """
+    results: dict[str, RunResult] = {}
+    for experiment in experiments:
+        if experiment.complete is not None:
+            further = experiment.complete(laboratory.notes, results)
+            experiment = replace(experiment, changes=(*experiment.changes, *further))
+        results[experiment.name] = run_one(laboratory, experiment, configure)
+    return results
+
+
+def run_one(laboratory: Laboratory[B], experiment: Experiment, configure: Configure) -> RunResult:
+    """Train and evaluate one experiment, or read what came out when that was done.
+
+    Args:
+        laboratory: Notes, folder and budget.
+        experiment: The experiment, complete.
+        configure: Returns the settings of its run.
+
+    Returns:
+        What came out.
+    """
+    settings = configure(experiment)
+    path = laboratory.folder / "results" / f"{experiment.name}.json"
+    known = read_result(path, RunResult)
+    if known is None or known.notes != laboratory.notes.digest() or known.settings != settings:
+        known = _train(laboratory, experiment, settings)
+    if (log := laboratory.folder / "runs" / experiment.name / "metrics.jsonl").is_file():
+        lines = read_lines(log, LogLine)
+        training, curve = (
+            tuple(Point(line.step, line.loss) for line in lines if line.split == split) for split in ("train", "valid")
+        )
+        known = replace(known, training=training, curve=curve)
+    name, factor, title, changes = experiment.name, experiment.factor, experiment.title, experiment.changes
+    known = replace(known, name=name, factor=factor, title=title, changes=changes)
+    if experiment.evaluated and known.judging != laboratory.budget.evaluation():
+        if not known.stopped:
+            known = _evaluate(laboratory, experiment, known)
+        known = replace(known, judging=laboratory.budget.evaluation())
+    write_result(path, known, RunResult)
+    return known
+
+
+def _train(laboratory: Laboratory[B], experiment: Experiment, settings: TrainConfig) -> RunResult:
+    out, digest = laboratory.folder / "runs" / experiment.name, laboratory.notes.digest()
+    notes = experiment.part(laboratory.notes) if experiment.part is not None else laboratory.notes
+
+    def show(progress: Progress, steps: int, _loss: float) -> None:
+        if laboratory.on_step is not None:
+            laboratory.on_step(experiment.title, progress, steps)
+
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    logger.info("%s: %s", experiment.title, " ".join(experiment.changes) or "the default")
+    try:
+        progress = train_codec(settings, notes, out, device=laboratory.device, on_step=show)
+    except TrainingStoppedError as error:
+        return RunResult(settings, digest, stopped=str(error), seconds=None)
+    if not progress.finished:
+        raise KeyboardInterrupt
+    codec = Codec.load(out / "best")
+    weights, code = code_counts(codec, codec.representation.n_frames(laboratory.notes.samples))
+    return RunResult(settings, digest, stopped="", seconds=progress.seconds, weights=weights, code=code)
+
+
+def code_counts(codec: Codec, n_frames: int) -> tuple[int, int]:
+    """Return the numbers of a codec's model, and of the code of a sound of so many frames."""
+    model = codec.model
+    return sum(value.numel() for value in model.parameters()), model.latent_dim * model.n_latents(n_frames)
+
+
+def _evaluate(laboratory: Laboratory[B], experiment: Experiment, known: RunResult) -> RunResult:
+    """Evaluate the weights of the best validation."""
+    notes, codec = laboratory.notes, laboratory.codec(experiment.name)
+    figures = laboratory.evaluate(codec, notes)
+    morphs = evaluate_pairs(codec, notes, laboratory.pairs(), seed=laboratory.budget.seed)
+    known = replace(known, figures=figures, morphs=morphs)
+    if experiment.part is None:
+        return known
+    part = experiment.part(notes)
+    beside = laboratory.evaluate(laboratory.codec(experiment.beside), part) if experiment.beside else None
+    return replace(known, own=laboratory.evaluate(codec, part), own_default=beside)

@@ -1,0 +1,72 @@
+"""What a paper's folder promises to the command line: words that cost nothing to read, and a replay."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from intertone.data.notes import Notes
+    from intertone.experiments.experiment import OnStep
+
+TRIAL = "smoke"
+"""The budget that every paper has: a trial of the command, whose figures are no results."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a paper.
+
+    Attributes:
+        out: Folder of the experiments.
+        budget: Name of one of the paper's budgets.
+        only: Name of one of the paper's parts, or None: everything.
+        page: A Markdown page whose marked tables are replaced, and that gets copies of the pictures.
+        device: Where to train.
+        command: What is typed, for the pages.
+        on_step: Called after every training step.
+    """
+
+    out: Path
+    budget: str
+    only: str | None = None
+    page: Path | None = None
+    device: str = "cpu"
+    command: str = ""
+    on_step: "OnStep | None" = None
+
+    @property
+    def trial(self) -> bool:
+        """Whether the page says of each table that it is no result."""
+        return self.budget == TRIAL
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The tables, name → Markdown, and the file to look at."""
+
+    tables: Mapping[str, str]
+    file: Path
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper, as the command line knows it before anything heavy is imported.
+
+    Attributes:
+        name: Of its folder and its verb.
+        words: What the verb does.
+        budgets: Name → how long it takes; ``smoke`` is one of them.
+        parts: What can be done without the rest: name → what that is.
+        files: What the folder of its experiments may hold.
+        check: Refuses a request's page before any work is done.
+        replay: Does every experiment that is not done yet, and writes what came out.
+    """
+
+    name: str
+    words: str
+    budgets: Mapping[str, str]
+    parts: Mapping[str, str]
+    files: tuple[str, ...]
+    check: Callable[[Request], None]
+    replay: Callable[["Notes", Request], Outcome]

@@ -1,0 +1,190 @@
+"""One f0 and inharmonicity for the peaks of a whole note's spectrum: the comb of partials that explains them best."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft, signal
+from torch import Tensor
+
+from intertone.level import amplitude_to_db
+
+PEAK_SECONDS = (0.08, 1.10)
+PEAK_FFT = 2**17
+PEAK_RANGE_DB = 55.0
+PEAK_PROMINENCE_DB = 9.0
+SEARCH = (0.97, 1.03)
+"""How far beyond the lower and the higher of two notes a comb's f0 is searched."""
+
+GRID_CENTS = 4.0
+INHARMONICITIES = tuple(step * 0.5e-4 for step in range(9))
+TOLERANCE_CENTS = 30.0
+TOLERANCE_SHARE = 0.12
+"""A peak belongs to a comb within ``TOLERANCE_CENTS``, and at most this share of f0."""
+
+EQUAL = 0.01
+"""Combs that differ less in what they explain are equally good."""
+
+OCCUPIED = 12
+"""Harmonics whose absence counts against a comb: without that, one an octave too low explains as much."""
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peaks of a sound's spectrum.
+
+    Attributes:
+        frequency: Hz, rising, ``(n_peaks,)``.
+        weight: ``10^(dB / 40)`` of each, 1 for the highest: the root of the amplitude.
+    """
+
+    frequency: Array
+    weight: Array
+
+
+@dataclass(frozen=True)
+class Comb:
+    """Partials at ``k · f0 · √(1 + B·k²)``.
+
+    Attributes:
+        f0: Hz.
+        inharmonicity: B, 0 for a harmonic sound.
+        explained: Share of the peaks' weight that lies on a partial.
+    """
+
+    f0: float
+    inharmonicity: float
+    explained: float
+
+
+def spectral_peaks(audio: Tensor, sample_rate: int) -> Peaks:
+    """Return the peaks of the spectrum of 0.08 to 1.10 s.
+
+    Blackman-Harris window, zero-padded to 2¹⁷; peaks within 55 dB of the highest that stand out by 9 dB, between 20 Hz
+    and half the sample rate, each placed by a parabola.
+
+    Args:
+        audio: ``(samples,)``, more than 0.08 s of it.
+        sample_rate: Hz.
+
+    Returns:
+        The peaks; none for silence.
+
+    Raises:
+        ValueError: If the sound is too short.
+
+    Example:
+        >>> import torch
+        >>> tone = torch.sin(2 * torch.pi * 440 * torch.arange(32000) / 16000)
+        >>> spectral_peaks(tone, 16000).frequency.round(2).tolist()
+        [440.0]
+    """
+    first, last = (round(seconds * sample_rate) for seconds in PEAK_SECONDS)
+    part = as_array(audio)[first:last]
+    if len(part) < 16:
+        raise ValueError(f"a sound must be longer than {PEAK_SECONDS[0]} s, got {audio.shape[-1] / sample_rate:g} s")
+    magnitude = np.abs(fft.rfft(part * signal.windows.blackmanharris(len(part)), PEAK_FFT))
+    lowest = math.ceil(20 * PEAK_FFT / sample_rate)
+    highest = magnitude[lowest:].max()
+    if highest < 1e-9:
+        return Peaks(np.zeros(0), np.zeros(0))
+    db = amplitude_to_db(np.maximum(magnitude / highest, 1e-9))
+    found, _ = signal.find_peaks(db, height=-PEAK_RANGE_DB, prominence=PEAK_PROMINENCE_DB)
+    found = found[found >= lowest]
+    before, here, after = db[found - 1], db[found], db[found + 1]
+    bend = np.minimum(before - 2 * here + after, -1e-12)
+    offset = np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
+    return Peaks((found + offset) * sample_rate / PEAK_FFT, 10 ** (here / 40))
+
+
+def fit_comb(peaks: Peaks, f_low: float, f_high: float) -> Comb:
+    """Return the one comb that explains the peaks best, its f0 between two notes.
+
+    All combs of a grid (4 cents, nine inharmonicities up to 4·10⁻⁴) with f0 in 0.97·``f_low``…1.03·``f_high``; a peak
+    is explained within min(30 cents, 0.12·f0) of a partial. The best has the largest ``explained·(0.7 + 0.3·o)``, o
+    being the share of its partials 1…12 that have a peak; of several within 0.01, the least stretched. f0 and
+    inharmonicity are then refined by least squares on the peaks explained, weighted by amplitude:
+    ``(f/k)² = f0² + f0²·B·k²``.
+
+    Args:
+        peaks: From ``spectral_peaks``.
+        f_low: The lower of the two notes' f0, Hz.
+        f_high: The higher one, Hz.
+
+    Returns:
+        The comb; f0 NaN and nothing explained where there are no peaks.
+
+    Example:
+        >>> comb = fit_comb(Peaks(np.array([200.0, 400.0, 600.0]), np.ones(3)), 190, 210)
+        >>> round(comb.f0, 3), comb.explained
+        (200.0, 1.0)
+    """
+    if not len(peaks.frequency):
+        return Comb(math.nan, 0.0, 0.0)
+    n_steps = max(1, math.ceil(1200 * math.log2(SEARCH[1] * f_high / (SEARCH[0] * f_low)) / GRID_CENTS))
+    grid = SEARCH[0] * f_low * 2 ** (np.arange(n_steps + 1) * GRID_CENTS / 1200)
+    f0 = np.repeat(grid, len(INHARMONICITIES))[:, None]
+    stretch = np.tile(INHARMONICITIES, len(grid))[:, None]
+    order, hit = _on_comb(peaks.frequency, f0, stretch)
+    explained = (hit * peaks.weight).sum(1) / peaks.weight.sum()
+    counted = np.clip(np.floor(peaks.frequency.max() / f0[:, 0]), 1, OCCUPIED)
+    occupied = np.stack([((order == k) & hit).any(1) for k in range(1, OCCUPIED + 1)], 1).sum(1)
+    merit = explained * (0.7 + 0.3 * np.minimum(occupied / counted, 1))
+    # of those that are as good, the least stretched, and of these the middle: neighbours explain the same peaks
+    best = np.flatnonzero(merit >= merit.max() - EQUAL)
+    best = best[stretch[best, 0] == stretch[best, 0].min()]
+    top = best[merit[best] >= merit[best].max() - 1e-9]
+    index = top[len(top) // 2]
+    refined = _refine(peaks, order[index], hit[index], float(f0[index, 0]), float(stretch[index, 0]))
+    return Comb(*refined, float(explained[index]))
+
+
+def comb_partials(comb: Comb, top: float) -> Array:
+    """Return the frequencies of a comb's partials up to ``top``, Hz, rising.
+
+    Example:
+        >>> comb_partials(Comb(200, 0, 1), 650).tolist()
+        [200.0, 400.0, 600.0]
+    """
+    order = np.arange(1, max(2, math.ceil(top / comb.f0) + 1))
+    partial = order * comb.f0 * np.sqrt(1 + comb.inharmonicity * order**2)
+    return partial[partial <= top]
+
+
+def _on_comb(frequency: Array, f0: Array, stretch: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return the nearest partial of each frequency and whether it is near enough; combs are rows."""
+    ratio = (frequency / f0) ** 2
+    square = np.where(stretch > 0, (np.sqrt(1 + 4 * stretch * ratio) - 1) / np.maximum(2 * stretch, 1e-12), ratio)
+    order = np.maximum(1, np.rint(np.sqrt(square)))
+    partial = order * f0 * np.sqrt(1 + stretch * order**2)
+    near = np.abs(frequency - partial) <= np.minimum(
+        TOLERANCE_SHARE * f0, partial * (2 ** (TOLERANCE_CENTS / 1200) - 1)
+    )
+    return order, near
+
+
+def _refine(peaks: Peaks, order: Array, hit: npt.NDArray[np.bool_], f0: float, stretch: float) -> tuple[float, float]:
+    order, weight = order[hit], peaks.weight[hit]
+    if not len(order):
+        return f0, stretch
+    target = (peaks.frequency[hit] / order) ** 2
+    if len(np.unique(order)) > 3:
+        design = np.stack([np.ones_like(order), order**2], 1)
+        level, slope = np.linalg.lstsq(design * weight[:, None], target * weight, rcond=None)[0]
+        if level > 0 and slope > 0:
+            return math.sqrt(level), float(slope / level)
+    return math.sqrt(float(np.average(target / (1 + stretch * order**2), weights=weight**2))), stretch
+
+
+def as_array(audio: Tensor) -> Array:
+    """Return the sound of one channel in numbers of 64 bits.
+
+    Raises:
+        ValueError: If ``audio`` is not ``(samples,)``.
+    """
+    if audio.ndim != 1:
+        raise ValueError(f"audio must be (samples,), got {tuple(audio.shape)}")
+    return audio.detach().cpu().double().numpy()

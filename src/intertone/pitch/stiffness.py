@@ -1,0 +1,94 @@
+"""Partials of stiff strings: where they lie, and what they say together about f0 and inharmonicity."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv1d
+
+STIFFEST = 0.01
+"""Largest inharmonicity; the highest strings of a piano have about as much."""
+
+
+def stretch_of(count: int, inharmonicity: float) -> Tensor:
+    """Return how much higher than harmonics the partials of a stiff string lie, ``√(1 + B·k²)``: ``(count,)``, float64.
+
+    Example:
+        >>> stretch_of(3, 0.01)
+        tensor([1.0050, 1.0198, 1.0440], dtype=torch.float64)
+    """
+    return (1 + inharmonicity * partial_orders(count).square()).sqrt()
+
+
+def stretched(count: int, inharmonicity: float) -> Tensor:
+    """Return the frequencies of the partials of a stiff string, ``k·√(1 + B·k²)``, in f0.
+
+    Args:
+        count: How many.
+        inharmonicity: B.
+
+    Returns:
+        ``(count,)``, float64.
+
+    Source:
+        Fletcher (1964), "Normal vibration frequencies of a stiff piano string".
+
+    Example:
+        >>> stretched(3, 0.01)
+        tensor([1.0050, 2.0396, 3.1321], dtype=torch.float64)
+    """
+    return partial_orders(count) * stretch_of(count, inharmonicity)
+
+
+def partial_orders(count: int) -> Tensor:
+    """Return 1…``count``, float64."""
+    return torch.arange(1, count + 1, dtype=torch.float64)
+
+
+def common_error(error: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
+    """Return what the partials agree on, averaged over a few frames; 0 where there is no sound.
+
+    Args:
+        error: Share by which f0 is too low, of each partial between each frame and the next,
+            ``(n_partials, n_frames - 1)``, float64.
+        weight: How much each counts, of the same shape.
+        kernel: Weights of the average, an odd number, ``(1, 1, n)``, float64.
+
+    Returns:
+        ``(n_frames - 1,)``.
+
+    Example:
+        >>> error, weight = torch.tensor([[0.01], [0.03]]).double(), torch.tensor([[3.0], [1.0]]).double()
+        >>> common_error(error, weight, torch.ones(1, 1, 1).double()).round(decimals=4)
+        tensor([0.0150], dtype=torch.float64)
+    """
+    sums = torch.stack([(weight * error).sum(0), weight.sum(0)])[:, None]
+    total, weights = conv1d(sums, kernel, padding=kernel.shape[-1] // 2)[:, 0]
+    return total / (weights + 1e-4 * weights.max() + 1e-30)
+
+
+def at_frames(between: Tensor) -> Tensor:
+    """Bring what is known half-way between frames to the frames: ``(..., n - 1)`` to ``(..., n)``.
+
+    Example:
+        >>> at_frames(torch.tensor([1.0, 3.0]))
+        tensor([1., 2., 3.])
+    """
+    return torch.cat([between[..., :1], 0.5 * (between[..., 1:] + between[..., :-1]), between[..., -1:]], -1)
+
+
+def fit_inharmonicity(multiples: Tensor, weight: Tensor) -> float:
+    """Return B of ``(f_k / k f0)² = c (1 + B·k²)``, a straight line through squares, 0…0.01.
+
+    Args:
+        multiples: Frequencies of the partials in f0, ``(n_partials,)``, float64.
+        weight: How much each counts, of the same shape.
+
+    Example:
+        >>> round(fit_inharmonicity(stretched(8, 0.001), torch.ones(8).double()), 6)
+        0.001
+    """
+    squares = partial_orders(len(multiples)).square()
+    stretch = multiples.square() / squares
+    weight = (weight + 1e-30) / (weight + 1e-30).sum()
+    x, mean = squares - (weight * squares).sum(), (weight * stretch).sum()
+    slope = (weight * x * stretch).sum() / ((weight * x * x).sum() + 1e-30)
+    return min(max(0.0, float(slope / (mean - slope * (weight * squares).sum()))), STIFFEST)
