@@ -5,6 +5,7 @@ NOTES ?= notes/fluidr3mono
 NOTES_44K ?= notes/fluidr3mono-44k
 IMAGES ?= notes/images-44k
 RUN ?= runs/thesis
+PROCESSES ?= -n 2 --dist worksteal
 
 .PHONY: morph test test-all check fix bench paper-thesis train-default train-thesis evaluate
 
@@ -13,10 +14,10 @@ morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	$(BIN)/intertone morph examples/english-horn.wav examples/sitar.wav -o out/morph.wav --mix 0.5 --plot out/morph.png
 
 test: $(VENV)/installed-dev  ## everything that must hold
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PROCESSES)
 
 test-all: $(VENV)/installed-dev  ## that, and what takes longer
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(PROCESSES) -m "slow or not slow"
 
 check: $(VENV)/installed-dev  ## style and types
 	$(BIN)/ruff check .

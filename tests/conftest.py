@@ -1,6 +1,7 @@
 """Sounds and small models that the tests share."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from intertone.models import ConditionedConfig, ConvAutoencoder, ConvBottleneckC
 from intertone.representation import DecibelConfig, HarmonicConfig
 
 SAMPLE_RATE = 16000
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # as many test processes as processors: with more threads they would wait for each other
+    torch.set_num_threads(1)
 
 
 def tone(pitch: float, *, seconds: float = 1.0, tilt: float = 1.0, decay: float = 1.5) -> torch.Tensor:

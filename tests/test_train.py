@@ -20,10 +20,10 @@ from intertone.cli import main
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.models import DenseBottleneckConfig, build_model
+from intertone.models import Batch, DenseBottleneckConfig, build_model
 from intertone.representation import DecibelConfig, build_representation
 from intertone.train import ChoiceConfig, Progress, TrainConfig, TrainingStoppedError, train_codec
-from intertone.train.loop import Run
+from intertone.train.loop import build_run
 from intertone.train.processes import Processes
 
 QUICK = TrainConfig(
@@ -104,15 +104,16 @@ def test_an_early_stop_says_so(notes: Notes, tmp_path: Path) -> None:
 
 
 def test_the_order_is_a_function_of_seed_epoch_and_rank(notes: Notes) -> None:
-    whole = list(Run(QUICK, notes, Processes()).material.batches(1))
-    again = list(Run(QUICK, notes, Processes()).material.batches(1, start=4))
+    def steps(epoch: int, start: int = 0, workers: Processes = Processes()) -> list[torch.Tensor]:  # noqa: B008
+        return [batch.features for batch in build_run(QUICK, notes, workers).source.batches(epoch, start)]
+
+    whole, again = steps(1), steps(1, start=4)
     assert all(torch.equal(a, b) for a, b in zip(whole[4:], again, strict=True))
-    other = list(Run(QUICK, notes, Processes()).material.batches(2))
-    assert not torch.equal(whole[0], other[0])
-    halves = [list(Run(QUICK, notes, Processes(rank, 2)).material.batches(1)) for rank in (0, 1)]
+    assert not torch.equal(whole[0], steps(2)[0])
+    halves = [steps(1, workers=Processes(rank, 2)) for rank in (0, 1)]
     for step, batch in enumerate(whole):
         shared = torch.cat([half[step] for half in halves])
-        assert sorted(map(float, batch.sum(1))) == sorted(map(float, shared.sum(1)))
+        assert sorted(batch.sum((1, 2)).tolist()) == pytest.approx(sorted(shared.sum((1, 2)).tolist()), rel=1e-6)
 
 
 def test_interrupted_and_resumed_is_bit_for_bit_the_same(notes: Notes, tmp_path: Path) -> None:
@@ -302,16 +303,19 @@ def test_a_folder_that_holds_something_else_is_left_alone(notes: Notes, tmp_path
 
 def test_slices_are_a_function_of_seed_step_and_rank(notes: Notes) -> None:
     config = QUICK.model_copy(update={"slice_frames": 16})
-    run = Run(config, notes, Processes())
-    audio = next(run.material.batches(0))
-    whole, sliced = run.material.features(audio), run.material.training_features(audio, 5)
+
+    def first(config: TrainConfig, epoch: int = 0, workers: Processes = Processes()) -> Batch:  # noqa: B008
+        return next(build_run(config, notes, workers).source.batches(epoch))
+
+    whole, sliced = first(QUICK).features, first(config).features
     assert sliced.shape == (4, 512, 16)
     for image, part in zip(whole, sliced, strict=True):  # each is 16 columns of its own note, at one place
         assert any(torch.equal(image[:, start : start + 16], part) for start in range(whole.shape[-1] - 15))
-    assert torch.equal(sliced, Run(config, notes, Processes()).material.training_features(audio, 5))
-    assert not torch.equal(sliced, run.material.training_features(audio, 6))
-    first, second = (Run(config, notes, Processes(rank, 2)).material.training_features(audio[:2], 5) for rank in (0, 1))
-    assert not torch.equal(first, second)
+    assert torch.equal(sliced, first(config).features)
+    order = [build_run(config, notes, Processes(rank, 2)).source.order for rank in (0, 1)]
+    places = [order[0].slice_starts(5, 64).tolist(), order[1].slice_starts(5, 64).tolist()]
+    assert places[0] != places[1] and places[0] != order[0].slice_starts(6, 64).tolist()
+    assert places[0] == order[0].slice_starts(5, 64).tolist()
 
 
 @pytest.mark.parametrize("changes", [{"slice_frames": 16}, {"optimiser": "sgd", "learning_rate": 0.1}])
@@ -334,18 +338,19 @@ def test_slices_and_momentum_are_resumed_bit_for_bit(
 def test_validation_is_on_whole_notes(notes: Notes, tmp_path: Path) -> None:
     # nothing is learnt at such a rate, so the validation losses of both are those of the same first weights
     still = {"learning_rate": 1e-12, "weight_decay": 0.0, "epochs": 1}
-    runs = [Run(QUICK.model_copy(update={**still, "slice_frames": length}), notes, Processes()) for length in (0, 16)]
+    configs = [QUICK.model_copy(update={**still, "slice_frames": length}) for length in (0, 16)]
+    runs = [build_run(config, notes, Processes()) for config in configs]
     whole, sliced = (run.validate(Progress(precision="float32")).loss for run in runs)
     assert whole == sliced
 
 
 def test_sgd_takes_the_step_of_its_formula(notes: Notes) -> None:
     config = QUICK.model_copy(update={"optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.5, "weight_decay": 0.0})
-    run = Run(config, notes, Processes())
+    run = build_run(config, notes, Processes())
     weight = next(run.model.parameters())
     places, gradients = [weight.detach().clone()], []
-    for step, audio in zip(range(2), run.material.batches(0), strict=False):
-        run.optimise(audio, step, "float32")
+    for step, batch in zip(range(2), run.source.batches(0), strict=False):
+        run.optimise(batch, Progress(step=step, precision="float32"))
         places.append(weight.detach().clone())
         assert weight.grad is not None
         gradients.append(weight.grad.clone())

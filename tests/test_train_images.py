@@ -15,14 +15,13 @@ from intertone.codec import Codec
 from intertone.data.features import ImageRow, Images, begin_images, finish_images, write_image_shard
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.models import ConditionedConfig, ConvConfig
+from intertone.models import Batch, ConditionedConfig, Conditions
 from intertone.representation.harmonic import HarmonicConfig
 from intertone.train import ImageChoiceConfig, PairConfig, TrainConfig, prepare_images, train_codec
-from intertone.train.from_features import Pairs
-from intertone.train.loop import Run
+from intertone.train.loop import build_run
 from intertone.train.prepare import choose_rows
 from intertone.train.processes import Processes
-from intertone.train.run_folder import Progress
+from intertone.train.run import Progress, Run
 
 IMAGE = HarmonicConfig(sample_rate=16000, hop_length=160, n_harmonics=8, n_groups=4, n_noise=8, f_max=7600)
 QUICK = TrainConfig(
@@ -70,19 +69,23 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
     return Images.open(folder)
 
 
-def drawn(run: Run, config: PairConfig, rows: np.ndarray, seed: int = 0) -> Pairs:
-    assert not isinstance(run.material, str)
-    return run.material.pairs(rows, np.random.default_rng(seed), config)  # type: ignore[union-attr]
+def drawn(run: Run, config: PairConfig, rows: np.ndarray, seed: int = 0) -> Batch:
+    return run.source.batch(rows, run.source.drawer.draw(rows, np.random.default_rng(seed), config))
+
+
+def told_by(conditions: Conditions) -> torch.Tensor:
+    """Pitch and velocity, ``(batch, 2)``."""
+    return torch.cat([conditions["pitch"], conditions["velocity"]], 1)[..., 0]
 
 
 # pairs
 
 
 def test_a_pair_is_two_notes_of_one_instrument_and_the_decoder_is_told_the_second(images: Images) -> None:
-    run = Run(QUICK, images, Processes())
+    run = build_run(QUICK, images, Processes())
     rows = np.tile(np.arange(60), 5)
     pairs = drawn(run, PairConfig(other_share=0.5, reach=13, hidden_velocity=0.3), rows)
-    told, wanted = pairs.conditions.numpy(), pairs.wanted.numpy()
+    told, wanted = told_by(pairs.conditions).numpy(), told_by(pairs.wanted).numpy()
     assert np.allclose(told[:, 0], images.pitch[rows], atol=1e-4)
     assert np.abs(wanted[:, 0] - told[:, 0]).max() < 13 < 12 + 6  # 12 semitones, not 18
     hidden = np.isnan(wanted[:, 1])
@@ -99,14 +102,15 @@ def test_a_pair_is_two_notes_of_one_instrument_and_the_decoder_is_told_the_secon
 
 
 def test_mixed_notes_lie_between_two_instruments(images: Images) -> None:
-    run, rows = Run(QUICK, images, Processes()), np.arange(30)
+    run, rows = build_run(QUICK, images, Processes()), np.arange(30)
     for share in (0.0, 1.0):
         config = PairConfig(other_share=share, hidden_velocity=0.0, mixed_share=1.0)
         plain, mixed = drawn(run, config.model_copy(update={"mixed_share": 0.0}), rows), drawn(run, config, rows)
-        assert torch.equal(plain.wanted, mixed.wanted) and torch.equal(plain.conditions, mixed.conditions)
+        assert torch.equal(told_by(plain.wanted), told_by(mixed.wanted))
+        assert torch.equal(told_by(plain.conditions), told_by(mixed.conditions))
         for before, after, told in (
-            (plain.features, mixed.features, plain.conditions),
-            (plain.target, mixed.target, plain.wanted),
+            (plain.features, mixed.features, told_by(plain.conditions)),
+            (plain.target, mixed.target, told_by(plain.wanted)),
         ):
             ends = [torch.tensor(np.stack([shape_of(i, *each) for each in told.tolist()])).float() for i in (0, 1)]
             assert torch.allclose(before, ends[0], atol=2e-3)
@@ -121,42 +125,46 @@ def test_a_validation_is_of_notes_as_they_are(images: Images) -> None:
     configs = [QUICK.model_copy(update={"pairs": PairConfig(mixed_share=share)}) for share in (0.0, 1.0)]
     images.split[images.instrument == "instrument-1"] = "valid"  # so that there is somebody to be mixed with
     try:
-        found = [Run(config, images, Processes()).validate(Progress(precision="float32")) for config in configs]
+        found = [build_run(config, images, Processes()).validate(Progress(precision="float32")) for config in configs]
     finally:
         images.split[images.instrument == "instrument-1"] = "train"
     assert found[0].details == found[1].details
 
 
 def test_a_partner_out_of_reach_is_not_mixed(images: Images) -> None:
-    run = Run(QUICK, images, Processes())
+    run = build_run(QUICK, images, Processes())
     lonely = PairConfig(other_share=0.0, mixed_share=1.0, mixed_reach=2.0)
-    run.material.pitch[images.instrument == "instrument-1"] += 3  # type: ignore[union-attr]
+    run.source.data.columns.pitch[images.instrument == "instrument-1"] += 3
     rows = np.arange(30)
     plain = drawn(run, lonely.model_copy(update={"mixed_share": 0.0}), rows)
     assert torch.equal(drawn(run, lonely, rows).features, plain.features)
 
 
 def test_only_the_note_itself(images: Images) -> None:
-    run = Run(QUICK, images, Processes())
+    run = build_run(QUICK, images, Processes())
     pairs = drawn(run, PairConfig(other_share=0.0, hidden_velocity=0.0), np.arange(60))
-    assert torch.equal(pairs.features, pairs.target) and torch.equal(pairs.conditions, pairs.wanted)
+    assert torch.equal(pairs.features, pairs.target)
+    assert torch.equal(told_by(pairs.conditions), told_by(pairs.wanted))
 
 
 def test_rows_above_the_limit_are_ignored(images: Images) -> None:
-    pairs = drawn(Run(QUICK, images, Processes()), PairConfig(other_share=0.0), np.array([27]))  # pitch 90: 1480 Hz
-    assert pairs.exists[0, :12].tolist() == [f0 * 1479.98 <= 7600 for f0 in IMAGE.edges[:-1]]
-    assert pairs.exists[0, 12:].all() and not pairs.exists[0, 5]
+    pairs = drawn(
+        build_run(QUICK, images, Processes()), PairConfig(other_share=0.0), np.array([27])
+    )  # pitch 90: 1480 Hz
+    assert pairs.weight.shape == (1, 20, 1)
+    assert pairs.weight[0, :12, 0].tolist() == [f0 * 1479.98 <= 7600 for f0 in IMAGE.edges[:-1]]
+    assert pairs.weight[0, 12:].all() and not pairs.weight[0, 5]
 
 
 def test_the_order_is_a_function_of_seed_epoch_and_rank(images: Images) -> None:
-    def steps(config: TrainConfig, epoch: int, workers: Processes, start: int = 0) -> list[Pairs]:
-        return list(Run(config, images, workers).material.batches(epoch, start))  # type: ignore[arg-type]
+    def steps(config: TrainConfig, epoch: int, workers: Processes, start: int = 0) -> list[Batch]:
+        return list(build_run(config, images, workers).source.batches(epoch, start))
 
     whole, again = steps(QUICK, 1, Processes()), steps(QUICK, 1, Processes(), 4)
     assert len(whole) == 7
     for first, second in zip(whole[4:], again, strict=True):
         assert torch.equal(first.target, second.target)
-        assert torch.equal(first.wanted.nan_to_num(-1), second.wanted.nan_to_num(-1))
+        assert torch.equal(told_by(first.wanted).nan_to_num(-1), told_by(second.wanted).nan_to_num(-1))
     assert not torch.equal(whole[0].features, steps(QUICK, 2, Processes())[0].features)
     halves = [steps(QUICK, 1, Processes(rank, 2)) for rank in (0, 1)]
     for step, batch in enumerate(whole):
@@ -168,24 +176,24 @@ def test_the_order_is_a_function_of_seed_epoch_and_rank(images: Images) -> None:
 
 
 def test_the_learning_rate_is_a_function_of_the_step(images: Images) -> None:
-    run = Run(QUICK.model_copy(update={"learning_rate": 1.0, "min_learning_rate": 0.0}), images, Processes())
-    rates = [run.learning_rate(step) for step in range(22)]  # 3 epochs of 7 steps
+    run = build_run(QUICK.model_copy(update={"learning_rate": 1.0, "min_learning_rate": 0.0}), images, Processes())
+    rates = [run.course.learning_rate(step) for step in range(22)]  # 3 epochs of 7 steps
     assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert rates[10] == pytest.approx(0.5 * (1 + math.cos(math.pi * 6 / 17)))
     assert rates[21] == pytest.approx(0.0, abs=1e-12)
-    batch = next(run.material.batches(0))
-    run.optimise(batch, 2, "float32")
+    batch = next(run.source.batches(0))
+    run.optimise(batch, Progress(step=2, precision="float32"))
     assert run.optimiser.param_groups[0]["lr"] == 0.75
 
 
 def test_a_model_learns_to_play_another_note(images: Images) -> None:
-    run = Run(QUICK.model_copy(update={"epochs": 15}), images, Processes())
+    run = build_run(QUICK.model_copy(update={"epochs": 15}), images, Processes())
     before = run.validate(Progress(precision="float32"))
-    run.material.begin(run.model)
+    run.fit()
     step = 0
     for epoch in range(15):
-        for batch in run.material.batches(epoch):
-            run.optimise(batch, step, "float32")
+        for batch in run.source.batches(epoch):
+            run.optimise(batch, Progress(epoch, step=step, precision="float32"))
             step += 1
     after = run.validate(Progress(precision="float32"))
     assert after.details["self_db"] < 0.3 * before.details["self_db"]
@@ -217,15 +225,13 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(
     assert (tmp_path / "whole" / "samples" / "000021" / "estimate.wav").is_file()
 
 
-def test_refusals(images: Images, notes: Notes, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"prepared images must train a conditioned model, got model\.kind=conv"):
-        train_codec(QUICK.model_copy(update={"model": ConvConfig()}), images, tmp_path / "conv")
+def test_refusals(images: Images, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="crop_samples must be 0 with prepared features"):
+        train_codec(QUICK.model_copy(update={"crop_samples": 1600}), images, tmp_path / "crops")
     other = IMAGE.model_copy(update={"n_noise": 9})
     with pytest.raises(InputError, match="made with the run's representation, got other settings"):
         train_codec(QUICK.model_copy(update={"representation": other}), images, tmp_path / "other")
-    with pytest.raises(InputError, match="a conditioned model must be trained on prepared images, got a note set"):
-        train_codec(QUICK, notes, tmp_path / "notes")
-    with pytest.raises(InputError, match=r"slice_frames must be in 0\.\.40 with these images, got 41"):
+    with pytest.raises(InputError, match=r"slice_frames must be in 0\.\.40 with these notes, got 41"):
         train_codec(QUICK.model_copy(update={"slice_frames": 41}), images, tmp_path / "long")
     with pytest.raises(InputError, match=r"at least batch_size=64 of the chosen notes .* got 60 and 30"):
         train_codec(QUICK.model_copy(update={"batch_size": 64}), images, tmp_path / "batch")

@@ -70,7 +70,7 @@ class Codec:
     @property
     def device(self) -> torch.device:
         """Where the model lies and the work is done."""
-        return next(self.model.parameters()).device
+        return next((value.device for value in self.model.state_dict().values()), torch.device("cpu"))
 
     @property
     def fixed_length(self) -> int | None:
@@ -118,7 +118,7 @@ class Codec:
             raise InputError(f"the weights must be finite, got NaN or infinity in {weights}")
         try:
             loaded.model.to(torch.device(device))
-            next(loaded.model.parameters()).sum().item()  # a device that takes values may not give them back
+            torch.zeros(1, device=loaded.device).sum().item()  # a device that takes values may not give them back
         except (RuntimeError, AssertionError) as error:
             raise InputError(
                 f"the device must be one that torch can use, got {device}: {str(error).splitlines()[0]}"
@@ -262,8 +262,12 @@ class Codec:
     def reconstruct(
         self, audio: Tensor, *, phase: PhaseConfig | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return ``decode(encode(audio))``: what the codec makes of a sound, with its own phase by default."""
-        return self.decode(*self.encode(audio), phase=phase, generator=generator)
+        """Return ``decode(encode(audio))``: what the codec makes of a sound, with its own phase by default.
+
+        With any phase but the kept one, the residual of the sound is not used either: all comes from the code.
+        """
+        own = phase is None or phase.method == "kept"
+        return self.decode(*self.encode(audio), phase=phase, residual=own, generator=generator)
 
     @torch.inference_mode()
     def encode_features(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
@@ -308,7 +312,8 @@ class Codec:
         return decode_in_blocks(self.model, latents, told, n_frames=n_frames, generator=generator)
 
     def _on_device(self, conditions: Conditions) -> Conditions:
-        return {name: value.to(self.device) for name, value in conditions.items()}
+        """Return the conditions that the model needs, on its device."""
+        return {name: conditions[name].to(self.device) for name in self.model.needs if name in conditions}
 
 
 def as_audio(audio: Any) -> Tensor:

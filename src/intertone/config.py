@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -20,6 +20,9 @@ class Settings(BaseModel):
     """Base of every ``<Thing>Config``: immutable, finite numbers, unknown names refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Settings that came after digests were saved: they count only where they are not at their default."""
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], *, source: str = "the settings") -> Self:
@@ -71,9 +74,22 @@ class Settings(BaseModel):
         write_json(path, self.model_dump(mode="json"))
 
     def digest(self) -> str:
-        """Return a short hash that is equal exactly when all settings are equal."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Return a short hash that is equal exactly when all settings are equal.
+
+        Runs and caches on disk hold digests, so one must not change where a later version knows a setting more.
+        """
+        text = json.dumps(_counted(self, self.model_dump(mode="json")), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _counted(settings: Settings, dumped: dict[str, Any]) -> dict[str, Any]:
+    """Return the dumped settings without the later ones that are at their defaults, those of tables inside too."""
+    counted = {}
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if name not in settings.later or value != field.default:
+            counted[name] = _counted(value, dumped[name]) if isinstance(value, Settings) else dumped[name]
+    return counted
 
 
 def override(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``intertone data prepare``: the images that a conditioned model is trained on, made once."""
+"""``intertone data prepare``: the features that a model is trained on, made once."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from intertone.cli.options import JsonOption, Report
 def prepare(
     context: typer.Context,
     notes: Annotated[Path, typer.Argument(metavar="NOTES", help="A note set.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the images; an interrupted one goes on.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the features; an interrupted one goes on.")],
     settings: Annotated[
         Path | None,
         typer.Option("--settings", help="A run's settings; of these the representation. (default: its own)"),
@@ -25,20 +25,16 @@ def prepare(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     json: JsonOption = False,
 ) -> None:
-    """Turn notes into the images that a conditioned model is trained on."""
+    """Turn notes into the features that a model is trained on, once for many runs."""
     report = Report(context, as_json=json)
     from rich.console import Console
     from rich.progress import Progress
 
-    from intertone.config import Settings
     from intertone.data.notes import Notes
-    from intertone.errors import InputError
-    from intertone.representation.harmonic import HarmonicConfig
+    from intertone.representation import HarmonicConfig
     from intertone.train import ImageChoiceConfig, TrainConfig, prepare_images
 
-    representation: Settings = HarmonicConfig() if settings is None else TrainConfig.read(settings).representation
-    if not isinstance(representation, HarmonicConfig):
-        raise InputError(f"the settings must have a harmonic representation, got {settings}")
+    representation = HarmonicConfig() if settings is None else TrainConfig.read(settings).representation
     given: dict[str, Any] = {"train_notes": train, "valid_notes": valid, "test_notes": test}
     given |= {"pitch_min": pitch_min, "pitch_max": pitch_max, "seed": seed}
     choice = ImageChoiceConfig.parse({k: v for k, v in given.items() if v is not None}, source="the options")

@@ -111,10 +111,14 @@ class HarmonicContext:
 
     @property
     def conditions(self) -> Mapping[str, Tensor]:
-        """Pitch of each channel of each sound, a MIDI number, ``(batch · channels, 1, 1)``, and what was given."""
+        """What is measured of each channel of each sound, and what was given.
+
+        ``pitch``, a MIDI number, ``(batch · channels, 1, 1)``, and ``f0``, Hz, ``(batch · channels, 1, n_frames)``.
+        """
         channels = len(self.tracks[0].phase)
         pitch = torch.tensor([track.pitch for track in self.tracks for _ in range(channels)])
-        return {"pitch": pitch[:, None, None], **self.given}
+        f0 = torch.stack([track.f0 for track in self.tracks]).repeat_interleave(channels, 0)
+        return {"pitch": pitch[:, None, None], "f0": f0[:, None], **self.given}
 
     def with_conditions(self, conditions: Mapping[str, Tensor]) -> "HarmonicContext":
         """Return this context with further conditions, or others."""

@@ -207,7 +207,8 @@ class ConditionedAutoencoder(Model):
         hidden = self.from_latents(latents)
         for stage in self.decoder:
             hidden = stage(hidden, told)
-        return (hidden + start)[..., :n_frames]
+        features: Tensor = hidden + start
+        return features[..., :n_frames]
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the error of the note that is wanted, audible cells above all; ``weight`` says which rows exist."""
@@ -318,7 +319,8 @@ class _Outward(nn.Module):
     def forward(self, hidden: Tensor, told: Tensor) -> Tensor:
         for block in self.blocks:
             hidden = block(hidden, told)
-        return self.change(hidden)
+        columns: Tensor = self.change(hidden)
+        return columns
 
 
 class _Block(nn.Module):
@@ -336,4 +338,5 @@ class _Block(nn.Module):
         scale, shift = self.film(told).unsqueeze(-1).chunk(2, 1)
         level = torch.linalg.vector_norm(hidden, dim=1, keepdim=True, dtype=torch.float32) / math.sqrt(hidden.shape[1])
         inner = hidden * ((1 + scale) / (level + 1e-4)).to(hidden.dtype) + shift
-        return hidden + self.mix(nn.functional.silu(self.convolve(inner)))
+        mixed: Tensor = self.mix(nn.functional.silu(self.convolve(inner)))
+        return hidden + mixed

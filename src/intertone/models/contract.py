@@ -1,5 +1,6 @@
 """What every network promises: to training, that it has a loss; to codecs, that it encodes and decodes."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -7,6 +8,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from intertone.losses import existing_rows
 
 Conditions = Mapping[str, Tensor]
 """Name → ``(batch, size, 1 or n_frames)``: pitch (MIDI number), velocity (1…127), chroma, …; NaN where unknown."""
@@ -53,10 +56,26 @@ class Rows:
     Attributes:
         partials: log2 of the order of each row of partials, rising.
         noise: log2 of Hz of each row of noise, rising; these rows lie below those of partials.
+        lowest: Order of the lowest partial of each row of partials; none: rows exist for every pitch.
+        f_max: Hz; no partial above is measured.
     """
 
     partials: Tensor
     noise: Tensor
+    lowest: Tensor = field(default_factory=lambda: torch.empty(0))
+    f_max: float = math.inf
+
+    def exist(self, f0: Tensor) -> Tensor:
+        """Return which rows hold something in sounds of these pitches.
+
+        Args:
+            f0: Hz, ``(batch,)``; NaN where it is unknown, where all rows exist.
+
+        Returns:
+            Bool, ``(batch, n_features)``.
+        """
+        n_features = len(self.partials) + len(self.noise)
+        return existing_rows(self.lowest, f0.nan_to_num(0.0), n_features=n_features, f_max=self.f_max)
 
 
 @dataclass(frozen=True)
@@ -107,6 +126,7 @@ class Stage:
         terms: Names of the loss terms that are minimised; none: all.
         share: Of the run's epochs, relative to the other stages.
         patience: Epochs without a better validation loss after which the next stage begins; None: the run's.
+        alternating: Whether it takes turns, step by step, with the stages beside it that alternate too.
     """
 
     name: str
@@ -114,6 +134,7 @@ class Stage:
     terms: tuple[str, ...] = ()
     share: float = 1.0
     patience: int | None = None
+    alternating: bool = False
 
 
 @dataclass(frozen=True)

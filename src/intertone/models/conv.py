@@ -31,6 +31,15 @@ class ConvBottleneckConfig(Settings):
     kind: Literal["conv"] = "conv"
     channels: int = Field(16, ge=1, description="numbers per cell of the smallest map")
 
+    @property
+    def only_frames(self) -> None:
+        """The only number of frames that it takes: it takes any."""
+        return None
+
+    def latent_dim(self, rows: int) -> int:
+        """Return the numbers of one latent vector, where the smallest map has so many rows."""
+        return self.channels * rows
+
 
 class DenseBottleneckConfig(Settings):
     """A code of one vector for the whole note, which fixes the note's length."""
@@ -38,6 +47,15 @@ class DenseBottleneckConfig(Settings):
     kind: Literal["dense"] = "dense"
     size: int = Field(512, ge=1, description="numbers of the code")
     n_frames: int = Field(251, ge=1, description="frames of every note; other lengths are refused")
+
+    @property
+    def only_frames(self) -> int:
+        """The only number of frames that it takes."""
+        return self.n_frames
+
+    def latent_dim(self, rows: int) -> int:
+        """Return the numbers of one latent vector, where the smallest map has so many rows."""
+        return self.size
 
 
 class ConvConfig(Settings):
@@ -112,7 +130,6 @@ class ConvAutoencoder(Model):
         self.n_features = n_features
         row_reduction, self.frames_per_latent = config.reduction
         self.rows = -(-n_features // row_reduction)
-        bottleneck, deepest = config.bottleneck, config.channels[-1]
         self.encoder = nn.Sequential()
         self.decoder = nn.Sequential()
         sizes = list(zip((1, *config.channels), config.channels, config.strides, strict=False))
@@ -121,23 +138,13 @@ class ConvAutoencoder(Model):
         for outer, inner, stride in reversed(sizes[1:]):
             self.decoder.append(_layer(config, _up(config, inner, outer, stride), outer))
         self.decoder.append(_up(config, config.channels[0], 1, config.strides[0], bias=True))
-        self.columns: int | None = None
-        self.to_latents: nn.Module
-        self.from_latents: nn.Module
-        if isinstance(bottleneck, DenseBottleneckConfig):
-            self.columns = -(-bottleneck.n_frames // self.frames_per_latent)
-            cells = deepest * self.rows * self.columns
-            self.to_latents = nn.Linear(cells, bottleneck.size)
-            self.from_latents = nn.Linear(bottleneck.size, cells)
-        else:
-            self.to_latents = nn.Conv2d(deepest, bottleneck.channels, 1)
-            self.from_latents = nn.Conv2d(bottleneck.channels, deepest, 1)
+        # the names of these two layers are keys of saved weights
+        self.to_latents, self.from_latents, self.columns = build_bottleneck(config, self.rows)
 
     @property
     def latent_dim(self) -> int:
         """Numbers of one latent vector."""
-        bottleneck = self.config.bottleneck
-        return bottleneck.size if isinstance(bottleneck, DenseBottleneckConfig) else bottleneck.channels * self.rows
+        return self.config.bottleneck.latent_dim(self.rows)
 
     @property
     def encode_reach(self) -> int | None:
@@ -159,8 +166,7 @@ class ConvAutoencoder(Model):
     @property
     def n_frames(self) -> int | None:
         """The frames that a dense bottleneck was made for."""
-        bottleneck = self.config.bottleneck
-        return bottleneck.n_frames if isinstance(bottleneck, DenseBottleneckConfig) else None
+        return self.config.bottleneck.only_frames
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         """Return the code of ``features``.
@@ -177,9 +183,8 @@ class ConvAutoencoder(Model):
                 number that it was made for.
         """
         hidden = self.encoder(self._image(features))
-        if self.columns is not None:
-            return self.to_latents(hidden.flatten(1)).unsqueeze(-1)
-        return self.to_latents(hidden).flatten(1, 2)
+        latents: Tensor = self.to_latents(hidden if self.columns is None else hidden.flatten(1))
+        return latents.flatten(1, 2) if self.columns is None else latents.unsqueeze(-1)
 
     def decode(
         self,
@@ -212,7 +217,8 @@ class ConvAutoencoder(Model):
         else:
             hidden = self.from_latents(latents.unflatten(1, (-1, self.rows)))
         image = self.decoder(hidden.contiguous(memory_format=torch.channels_last))
-        return image.squeeze(1)[:, : self.n_features, :n_frames]
+        features: Tensor = image.squeeze(1)[:, : self.n_features, :n_frames]
+        return features
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean squared error of the features.
@@ -251,6 +257,24 @@ class ConvAutoencoder(Model):
         rows, columns = self.config.reduction
         image = nn.functional.pad(features, (0, -n_frames % columns, 0, -self.n_features % rows)).unsqueeze(1)
         return image.contiguous(memory_format=torch.channels_last)
+
+
+def build_bottleneck(config: ConvConfig, rows: int) -> tuple[nn.Module, nn.Module, int | None]:
+    """Return the layers to the code and from it, and the columns of the smallest map, where their number is fixed.
+
+    Args:
+        config: The layers.
+        rows: Of the smallest map.
+    """
+    deepest = config.channels[-1]
+    match config.bottleneck:
+        case DenseBottleneckConfig() as bottleneck:
+            columns = -(-bottleneck.n_frames // config.reduction[1])
+            cells = deepest * rows * columns
+            return nn.Linear(cells, bottleneck.size), nn.Linear(bottleneck.size, cells), columns
+        case ConvBottleneckConfig() as bottleneck:
+            inward, outward = nn.Conv2d(deepest, bottleneck.channels, 1), nn.Conv2d(bottleneck.channels, deepest, 1)
+            return inward, outward, None
 
 
 def _padding(config: ConvConfig) -> tuple[int, int]:

@@ -73,7 +73,8 @@ class PrincipalComponents(nn.Module):
             mean = nn.functional.interpolate(mean, scale_factor=float(self.block), mode="linear")
         else:
             mean = mean.expand(-1, -1, n_blocks * self.block)
-        return mean if self.local_out is None or local is None else mean + self.local_out(local)
+        features: Tensor = mean if self.local_out is None or local is None else mean + self.local_out(local)
+        return features
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:

@@ -137,6 +137,10 @@ class ByCells:
         """Return an analysed sound as it is."""
         return analysis
 
+    def unpitched(self, analysis: Analysis[CrossContext]) -> str | None:
+        """Return None: cells need no pitch."""
+        return None
+
     def synthesise(
         self,
         analysis: Analysis[CrossContext],

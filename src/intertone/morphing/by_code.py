@@ -41,6 +41,10 @@ class ByCode(Generic[C]):
         """Return an analysed sound as it is: a code needs no preparation."""
         return analysis
 
+    def unpitched(self, analysis: Analysis[C]) -> str | None:
+        """Return None: a code needs no pitch."""
+        return None
+
     def span(self, analyses: Sequence[Analysis[C]], weights: Tensor, config: MorphConfig) -> tuple[float, float]:
         """Return where the first column of a mixture lies, and its last one, seconds; ``weights`` say nothing."""
         representation = self.codec.representation

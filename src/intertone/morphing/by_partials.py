@@ -12,6 +12,7 @@ from intertone.harmonic.morph.align import align_images, common_span
 from intertone.harmonic.morph.mix import noise_reduction
 from intertone.harmonic.morph.modulation import separate_modulation
 from intertone.harmonic.morph.transpose import transpose_sounds
+from intertone.harmonic.pitched import LEAST_MEASURE, recognise
 from intertone.harmonic.rows import LOUDEST
 from intertone.harmonic.sound import HarmonicContext
 from intertone.morphing.by_code import decode_mixture, decode_sounds, frames_per_second
@@ -63,6 +64,16 @@ class ByPartials:
         found = [separate_modulation(*pair, synthesiser) for pair in zip(images, context.tracks, strict=True)]
         slow = torch.cat([image for image, _ in found]).to(features.device)
         return Analysis(slow, replace(context, tracks=tuple(track for _, track in found)))
+
+    def unpitched(self, analysis: Analysis[HarmonicContext]) -> str | None:
+        """Say why a sound has no one pitch; what is measured says ``intertone.harmonic.pitched.recognise``."""
+        found = recognise(analysis.features, analysis.context, self.representation.config)
+        worst = min(found, key=lambda one: (one.pitched, one.measure))
+        if worst.pitched:
+            return None
+        if worst.measure < LEAST_MEASURE:  # noise, a chord or metal: which of them the measure hardly tells
+            return f"no one pitch (a measure of {worst.measure:.2f}, below {LEAST_MEASURE:g})"
+        return f"no one pitch ({worst.reason})"
 
     def span(
         self, analyses: Sequence[Analysis[HarmonicContext]], weights: Tensor, config: MorphConfig

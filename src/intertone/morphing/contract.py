@@ -57,6 +57,16 @@ class MorphMethod(Protocol[C]):
     def prepare(self, analysis: Analysis[C]) -> Analysis[C]:
         """Bring an analysed sound into the form in which it is morphed; it sounds as before."""
 
+    def unpitched(self, analysis: Analysis[C]) -> str | None:
+        """Say why a sound has no one pitch, where the method needs one; None: it has, or needs none.
+
+        Args:
+            analysis: Of the sound, as the codec gives it.
+
+        Returns:
+            ``"no one pitch (a measure of 0.31, below 0.84)"``, ``"no one pitch (several pitches)"``, or None.
+        """
+
     def span(self, analyses: Sequence[Analysis[C]], weights: Tensor, config: MorphConfig) -> tuple[float, float]:
         """Return where the first column of a mixture lies, and its end: seconds from the mixture's start.
 

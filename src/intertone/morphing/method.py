@@ -6,9 +6,6 @@ from typing import Any
 from torch import Tensor
 
 from intertone.codec import Codec
-from intertone.harmonic.pitched import LEAST_MEASURE, recognise
-from intertone.harmonic.rows import HarmonicConfig
-from intertone.harmonic.sound import HarmonicContext
 from intertone.morphing.by_cells import ByCells, CrossContext
 from intertone.morphing.by_code import ByCode
 from intertone.morphing.by_partials import ByPartials
@@ -46,29 +43,6 @@ def method_without_pitch(
     return by_cells, tuple(by_cells.analyse(sound) for sound in sounds)
 
 
-def find_unpitched(codec: Codec, analysis: Analysis[Any]) -> str | None:
-    """Say why a sound has no one pitch.
-
-    Args:
-        codec: The codec.
-        analysis: Of the sound, from ``codec.analyse``.
-
-    Returns:
-        ``"no one pitch (a measure of 0.31, below 0.84)"`` or ``"no one pitch (several pitches)"``, or None where it has
-        one, or the codec needs none. What is measured says ``intertone.harmonic.pitched.recognise``.
-    """
-    match codec.config.representation, analysis.context:
-        case HarmonicConfig() as config, HarmonicContext() as context:
-            worst = min(recognise(analysis.features, context, config), key=lambda one: (one.pitched, one.measure))
-        case _:
-            return None
-    if worst.pitched:
-        return None
-    if worst.measure < LEAST_MEASURE:  # noise, a chord or metal: which of them the measure hardly tells
-        return f"no one pitch (a measure of {worst.measure:.2f}, below {LEAST_MEASURE:g})"
-    return f"no one pitch ({worst.reason})"
-
-
 def warn_of_noise(codec: Codec, sound: Tensor, name: str) -> None:
     """Warn that a codec that needs a pitch shows little of a sound that has none.
 
@@ -77,8 +51,6 @@ def warn_of_noise(codec: Codec, sound: Tensor, name: str) -> None:
         sound: As ``codec.analyse`` takes it.
         name: What the sound is called.
     """
-    if not choose_method(codec).takes.pitch:
-        return
-    unpitched = find_unpitched(codec, codec.analyse(sound))
+    unpitched = choose_method(codec).unpitched(codec.analyse(sound))
     if unpitched is not None:
         logger.warning("%s has %s: the network sees little but bands of noise", name, unpitched)

@@ -10,7 +10,7 @@ from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
 from intertone.loudness import integrated_loudness
 from intertone.morphing.matching import match_shapes
-from intertone.morphing.method import AnyMethod, choose_method, find_unpitched, method_without_pitch
+from intertone.morphing.method import AnyMethod, choose_method, method_without_pitch
 from intertone.parallel import side_by_side
 from intertone.representation import Analysis
 
@@ -111,7 +111,7 @@ def _refusal(purpose: str, unpitched: str) -> str:
 def _analyse_sound(codec: Codec, method: AnyMethod, sounds: Tensor, *, recognise: bool) -> Source:
     """Analyse a batch of sounds; what has no one pitch is not prepared, since another method will morph it."""
     analysis = codec.analyse(sounds)
-    unpitched = find_unpitched(codec, analysis) if recognise else None
+    unpitched = method.unpitched(analysis) if recognise else None
     if unpitched is None:
         analysis = method.prepare(analysis)
     return Source(analysis, tuple(integrated_loudness(sound, codec.sample_rate) for sound in sounds), unpitched)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from intertone.config import Settings
 from intertone.models.contract import Conditions
-from intertone.stft import SpectrogramConfig
+from intertone.stft import SpectrogramConfig, mel_filterbank
 
 
 class DecibelConfig(Settings):
@@ -45,6 +45,15 @@ class MelConfig(Settings):
     def n_features(self) -> int:
         """Rows that the network sees."""
         return self.n_mels
+
+
+def build_filterbank(config: DecibelConfig | MelConfig) -> Tensor | None:
+    """Return the mel bands of the features, ``(n_mels, n_bins)``, or None where the frequency is linear."""
+    match config:
+        case MelConfig():
+            return mel_filterbank(config.spectrogram, n_mels=config.n_mels, f_min=config.f_min, f_max=config.f_max)
+        case DecibelConfig():
+            return None
 
 
 @dataclass(frozen=True)

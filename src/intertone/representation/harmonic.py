@@ -53,21 +53,17 @@ class HarmonicRepresentation:
         return (Scale("decibels", self.n_features, self.config.top_db),)
 
     @property
-    def orders(self) -> Tensor:
-        """Lowest partial of each row of partials, ``(n_harmonics + n_groups,)``."""
-        return torch.tensor(self.config.edges[:-1])
-
-    @property
     def rows(self) -> Rows:
         """Where the rows of partials and those of noise lie."""
         edges = torch.tensor(self.config.edges).double()
         partials = 0.5 * (edges[:-1].log2() + (edges[1:] - 1).log2())
-        return Rows(partials, self.synthesiser.bands.centres.log2())
+        lowest = torch.tensor(self.config.edges[:-1])
+        return Rows(partials, self.synthesiser.bands.centres.log2(), lowest, self.config.f_max)
 
     @property
     def measures(self) -> tuple[str, ...]:
         """Names of the conditions that ``analyse`` finds itself."""
-        return ("pitch",)
+        return ("pitch", "f0")
 
     def facts(self) -> Facts:
         """Return what a person would want to know, by name."""

@@ -11,14 +11,13 @@ from intertone.audio import three_axes
 from intertone.models.contract import Facts, Scale
 from intertone.phase import PhaseConfig, estimate_phase
 from intertone.representation.contract import Analysis, mix_conditions
-from intertone.representation.decibel import DecibelConfig, MelConfig, SpectrogramContext
+from intertone.representation.decibel import DecibelConfig, MelConfig, SpectrogramContext, build_filterbank
 from intertone.stft import (
     db_to_magnitude,
     hann_window,
     istft,
     magnitude_to_db,
     magnitude_to_mel,
-    mel_filterbank,
     mel_to_magnitude,
     stft,
 )
@@ -36,11 +35,7 @@ class SpectrogramRepresentation:
 
     def __init__(self, config: DecibelConfig | MelConfig) -> None:
         self.config = config
-        self.filterbank = (
-            mel_filterbank(config.spectrogram, n_mels=config.n_mels, f_min=config.f_min, f_max=config.f_max)
-            if isinstance(config, MelConfig)
-            else None
-        )
+        self.filterbank = build_filterbank(config)
 
     @property
     def sample_rate(self) -> int:
@@ -328,7 +323,7 @@ class SpectrogramRepresentation:
         gain = float(context.energy) / mean
         if found is not None:
             gain = min(gain, max(float(context.loudest) / highest, float(context.least_energy) / mean))
-        return audio * gain**0.5
+        return audio * float(gain**0.5)
 
     def _downmix_phase(
         self,

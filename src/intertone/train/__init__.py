@@ -1,18 +1,25 @@
 """Training: settings and notes in, a codec out."""
 
-from intertone.train.batch import TrainingStoppedError
-from intertone.train.loop import train_codec
+from intertone.train.batch import BatchSource, TrainingStoppedError
+from intertone.train.loop import train_codec, train_model
 from intertone.train.prepare import ImageChoiceConfig, prepare_images
-from intertone.train.run_folder import Progress
+from intertone.train.processes import Processes
+from intertone.train.run import Progress, Run
+from intertone.train.run_folder import Record
 from intertone.train.settings import ChoiceConfig, PairConfig, TrainConfig
 
 __all__ = [
+    "BatchSource",
     "ChoiceConfig",
     "ImageChoiceConfig",
     "PairConfig",
+    "Processes",
     "Progress",
+    "Record",
+    "Run",
     "TrainConfig",
     "TrainingStoppedError",
     "prepare_images",
     "train_codec",
+    "train_model",
 ]

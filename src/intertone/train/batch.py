@@ -1,21 +1,24 @@
-"""What the two kinds of training material share: steps in a fixed order, read ahead, and what may go wrong."""
+"""What all batch sources share: what they promise, which notes each step takes, and reading ahead."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from intertone.errors import InputError
+from intertone.models.contract import Batch
 from intertone.train.processes import Processes
 from intertone.train.settings import TrainConfig
 
-Batch = TypeVar("Batch")
+Rows = npt.NDArray[np.int64]
+T = TypeVar("T")
 
-ORDER, SLICES, PAIRS, JUDGED, FITTED = 2, 3, 4, 1, 5
+VALIDATED, ORDER, SLICES, PAIRS, FITTED, CROPS, DRAWN = range(1, 8)
 """What a random number is for, so that no two uses share a sequence."""
 
 
@@ -23,19 +26,79 @@ class TrainingStoppedError(RuntimeError):
     """Training cannot go on; the message says why."""
 
 
-@dataclass
-class Judgement:
-    """What a model does on the validation notes.
+class BatchSource(Protocol):
+    """Where the loop takes its batches from."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one pass."""
+
+    @property
+    def n_validation(self) -> int:
+        """Batches of one validation."""
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield this process's share of each step from ``start`` on: a pure function of seed, epoch and rank."""
+
+    def validation(self) -> Iterator[tuple[str, Batch]]:
+        """Yield the batches to validate with, each with the name of its group: an empty one where there is only one."""
+
+    def fitting(self) -> Iterator[Batch]:
+        """Yield what a model may be fitted to in closed form: whole notes."""
+
+    def examples(self) -> Tensor:
+        """Return a few validation notes as they sound, ``(notes, samples)``, for the ear."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is known of each note.
 
     Attributes:
-        loss: Mean over the notes.
-        loudest: Highest feature that the model gave.
-        details: Further numbers for the log.
+        pitch: MIDI number, fractions allowed; NaN where it is unknown.
+        f0: The same in Hz.
+        velocity: 1…127; −1 where it is unknown.
+        instrument: Names.
+        split: ``train``, ``valid`` or ``test``.
+        usable: Whether the run takes it.
     """
 
-    loss: float
-    loudest: float
-    details: dict[str, float] = field(default_factory=dict)
+    pitch: npt.NDArray[np.float64]
+    f0: npt.NDArray[np.float64]
+    velocity: npt.NDArray[np.int16]
+    instrument: npt.NDArray[np.str_]
+    split: npt.NDArray[np.str_]
+    usable: npt.NDArray[np.bool_]
+
+    def conditions(self, rows: Rows) -> dict[str, Tensor]:
+        """Return pitch and velocity of notes, ``(rows, 1, 1)`` each, NaN where unknown."""
+        velocity = self.velocity[rows].astype(np.float64)
+        velocity[velocity < 0] = np.nan
+        columns = {"pitch": self.pitch[rows], "velocity": velocity}
+        return {name: torch.from_numpy(column).float()[:, None, None] for name, column in columns.items()}
+
+
+class NoteData(Protocol):
+    """Notes to train with, as they sound or as prepared features."""
+
+    columns: Columns
+    n_frames: int
+    room: int
+    """The last sample where a crop may begin."""
+
+    def read(self, rows: Rows, starts: Rows | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the features of notes and what a model is conditioned on.
+
+        Args:
+            rows: ``(batch,)``.
+            starts: First sample of the crop of each; None: whole notes.
+
+        Returns:
+            ``(batch, n_features, n_frames)``, and the conditions that the model needs.
+        """
+
+    def examples(self, rows: Rows) -> Tensor:
+        """Return a few notes as they sound, ``(notes, samples)``, for the ear; ``rows`` may be validated with."""
 
 
 class Order:
@@ -43,55 +106,70 @@ class Order:
 
     Args:
         config: The settings.
-        train_rows: All notes that may be trained with.
-        valid_rows: All notes that may be judged.
+        columns: Of the notes.
         workers: The processes that share each step.
 
     Raises:
         InputError: If there are too few notes, or a step does not divide among the processes.
     """
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        train_rows: npt.NDArray[np.int64],
-        valid_rows: npt.NDArray[np.int64],
-        workers: Processes,
-    ) -> None:
-        if config.batch_size % workers.size:
-            raise InputError(f"batch_size must divide among {workers.size} processes, got {config.batch_size}")
-        per_epoch = min(config.notes_per_epoch or len(train_rows), len(train_rows))
+    def __init__(self, config: TrainConfig, columns: Columns, workers: Processes) -> None:
+        self.train_rows, valid_rows = (
+            np.flatnonzero(columns.usable & (columns.split == split)) for split in ("train", "valid")
+        )
+        check_shares(config.batch_size, workers, "batch_size")
+        per_epoch = min(config.notes_per_epoch or len(self.train_rows), len(self.train_rows))
         self.steps_per_epoch = per_epoch // config.batch_size
         if not self.steps_per_epoch or not len(valid_rows):
             raise InputError(
                 f"the training split must hold at least batch_size={config.batch_size} of the chosen notes and the "
-                f"validation split one, got {len(train_rows)} and {len(valid_rows)}"
+                f"validation split one, got {len(self.train_rows)} and {len(valid_rows)}"
             )
-        chosen = np.random.default_rng([config.seed, JUDGED]).permutation(len(valid_rows))[: config.choice.valid_notes]
-        self.config, self.workers = config, workers
-        self.train_rows, self.valid_rows = train_rows, valid_rows[np.sort(chosen)]
+        generator = np.random.default_rng([config.seed, VALIDATED])
+        chosen = generator.permutation(len(valid_rows))[: config.choice.valid_notes]
+        self.config, self.workers, self.valid_rows = config, workers, valid_rows[np.sort(chosen)]
 
-    def steps(self, epoch: int) -> npt.NDArray[np.int64]:
+    def steps(self, epoch: int) -> Rows:
         """Return the rows of each step of an epoch, ``(steps, processes, rows)``, each process's in rising order."""
         order = np.random.default_rng([self.config.seed, ORDER, epoch]).permutation(self.train_rows)
-        size = self.config.batch_size // self.workers.size
-        steps = order[: self.steps_per_epoch * self.config.batch_size].reshape(self.steps_per_epoch, -1, size)
-        return np.sort(steps, -1)
+        return shared_steps(order, self.steps_per_epoch, self.config.batch_size, self.workers)
 
-    def slice_starts(self, step: int, n_frames: int) -> npt.NDArray[np.int64]:
+    def slice_starts(self, step: int, n_frames: int) -> Rows:
         """Return where the slices of this process's share of a step begin: a pure function of seed, step and rank."""
         generator = np.random.default_rng([self.config.seed, SLICES, step])
         size = self.config.batch_size // self.workers.size
-        starts = generator.integers(n_frames - self.config.slice_frames + 1, size=(self.workers.size, size))
-        return starts[self.workers.rank]
+        starts: Rows = generator.integers(n_frames - self.config.slice_frames + 1, size=(self.workers.size, size))
+        own: Rows = starts[self.workers.rank]
+        return own
 
-    def judged(self) -> list[npt.NDArray[np.int64]]:
+    def validated(self) -> list[Rows]:
         """Return the validation notes in batches."""
         return np.array_split(self.valid_rows, -(-len(self.valid_rows) // self.config.batch_size))
 
+    def fitted(self) -> list[Rows]:
+        """Return the training notes that a model is fitted to in closed form, in batches."""
+        drawn = np.random.default_rng([self.config.seed, FITTED]).permutation(self.train_rows)
+        rows = np.sort(drawn[: self.config.fitted_notes])
+        return np.array_split(rows, -(-len(rows) // self.config.batch_size))
+
+
+def shared_steps(order: Rows, steps: int, size: int, workers: Processes) -> Rows:
+    """Return the beginning of an order as ``(steps, processes, size / processes)``, each share in rising order."""
+    return np.sort(order[: steps * size].reshape(steps, workers.size, -1), -1)
+
+
+def check_shares(size: int, workers: Processes, name: str) -> None:
+    """Refuse a step that does not divide among the processes.
+
+    Raises:
+        InputError: If it does not.
+    """
+    if size % workers.size:
+        raise InputError(f"{name} must divide among {workers.size} processes, got {size}")
+
 
 def chosen_rows(
-    config: TrainConfig, pitch: npt.NDArray[np.integer], instrument: npt.NDArray[np.str_]
+    config: TrainConfig, pitch: npt.NDArray[np.int16], instrument: npt.NDArray[np.str_]
 ) -> npt.NDArray[np.bool_]:
     """Say which notes ``config.choice`` takes, by their columns."""
     choice = config.choice
@@ -103,7 +181,7 @@ def chosen_rows(
     return keep
 
 
-def read_ahead(read: Callable[[int], Batch], start: int, stop: int) -> Iterator[Batch]:
+def read_ahead(read: Callable[[int], T], start: int, stop: int) -> Iterator[T]:
     """Yield ``read(start) … read(stop − 1)``; the next one is read while this one is used."""
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(read, start) if start < stop else None
@@ -112,8 +190,3 @@ def read_ahead(read: Callable[[int], Batch], start: int, stop: int) -> Iterator[
             batch = ahead.result()
             ahead = reader.submit(read, step + 1) if step + 1 < stop else None
             yield batch
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Return the context in which a model is run in ``precision``."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")

@@ -1,5 +1,6 @@
 """Preparing images: the expensive part of training, done once and kept."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +24,7 @@ from intertone.data.store import shard_done
 from intertone.errors import InputError
 from intertone.parallel import in_processes
 from intertone.remark import RemarkLogger
-from intertone.representation.harmonic import HarmonicConfig, HarmonicRepresentation
+from intertone.representation import AnyRepresentation, RepresentationConfig, build_representation
 
 logger = RemarkLogger(__name__)
 
@@ -47,17 +48,17 @@ class ImageChoiceConfig(Settings):
 
 def prepare_images(
     notes: Notes,
-    config: HarmonicConfig,
+    config: RepresentationConfig,
     out: Path | str,
     *,
     choice: ImageChoiceConfig | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Images:
-    """Make the images of some notes of a set, or go on where an interrupted call stopped.
+    """Make the features of some notes of a set, or go on where an interrupted call stopped.
 
-    f0 is found as in a user's sound; the pitch that the set gives is not used. A note whose image is not finite is left
-    out.
+    Where the representation measures f0, it is found as in a user's sound, and the pitch that the set gives is not
+    used. A note whose features are not finite is left out.
 
     Args:
         notes: The note set.
@@ -76,12 +77,11 @@ def prepare_images(
     choice = choice or ImageChoiceConfig()
     if workers < 1:
         raise InputError(f"workers must be >= 1, got {workers}")
-    if notes.sample_rate != config.sample_rate:
-        raise InputError(
-            f"the notes must have the representation's sample_rate={config.sample_rate}, got {notes.sample_rate}"
-        )
+    representation = build_representation(config)
+    rate = representation.sample_rate
+    if notes.sample_rate != rate:
+        raise InputError(f"the notes must have the representation's sample_rate={rate}, got {notes.sample_rate}")
     rows = choose_rows(notes, choice)
-    representation = HarmonicRepresentation(config)
     header = begin_images(
         out,
         {
@@ -127,20 +127,18 @@ def choose_rows(notes: Notes, choice: ImageChoiceConfig) -> npt.NDArray[np.int64
 
 
 @contextmanager
-def _opened(folder: Path, config: HarmonicConfig) -> Iterator[tuple[Notes, HarmonicRepresentation]]:
-    yield Notes.open(folder), HarmonicRepresentation(config)
+def _opened(folder: Path, config: RepresentationConfig) -> Iterator[tuple[Notes, AnyRepresentation]]:
+    yield Notes.open(folder), build_representation(config)
 
 
-def _prepare_shard(
-    out: Path, opened: tuple[Notes, HarmonicRepresentation], job: tuple[int, npt.NDArray[np.int64]]
-) -> int:
+def _prepare_shard(out: Path, opened: tuple[Notes, AnyRepresentation], job: tuple[int, npt.NDArray[np.int64]]) -> int:
     """Make one shard and return of how many notes; a job is its number and the notes' rows."""
     (notes, representation), (shard, rows) = opened, job
     images, lines = [], []
     for row in rows:
         image, f0 = _image(notes, representation, int(row))
-        if not bool(image.isfinite().all()) or not np.isfinite(f0):
-            logger.warning("left out %s: its image is not finite", notes.name[row])
+        if not bool(image.isfinite().all()) or ("f0" in representation.measures and not math.isfinite(f0)):
+            logger.warning("left out %s: its features are not finite", notes.name[row])
             continue
         images.append(image.numpy().astype(np.float16))
         lines.append(
@@ -160,7 +158,8 @@ def _prepare_shard(
 
 
 @torch.inference_mode()
-def _image(notes: Notes, representation: HarmonicRepresentation, row: int) -> tuple[torch.Tensor, float]:
-    """Return a note's image ``(n_features, n_frames)`` and its median f0 in Hz."""
+def _image(notes: Notes, representation: AnyRepresentation, row: int) -> tuple[torch.Tensor, float]:
+    """Return a note's features ``(n_features, n_frames)`` and its median f0 in Hz, NaN where it is not measured."""
     features, context = representation.analyse(notes.audio([row]).unsqueeze(0))
-    return features[0], float(context.tracks[0].f0.median())
+    measured = "f0" in representation.measures
+    return features[0], float(context.conditions["f0"][0].median()) if measured else math.nan

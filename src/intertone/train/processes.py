@@ -28,7 +28,7 @@ class Processes:
         flat = torch.cat([value.detach().float().flatten() for value in values])
         distributed.all_reduce(flat)
         flat /= self.size
-        for value, part in zip(values, flat.split([value.numel() for value in values]), strict=True):
+        for value, part in zip(values, torch.split(flat, [value.numel() for value in values]), strict=True):
             value.detach().copy_(part.view_as(value))
 
     def agree(self, value: int) -> bool:

@@ -2,18 +2,12 @@
 
 import io
 import json
-import math
 import platform
 import subprocess
 import sys
-from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from intertone import __version__
 from intertone.audio import save_audio
@@ -22,42 +16,56 @@ from intertone.data.features import Images
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.files import check_own_folder, disk_errors, replacing
-from intertone.models import Model
 from intertone.plot import plot_spectrograms
 from intertone.remark import RemarkLogger
-from intertone.train.batch import Judgement
 from intertone.train.processes import Processes
+from intertone.train.run import EpochLoss, Progress, Run
 from intertone.train.settings import TrainConfig
 
 logger = RemarkLogger(__name__)
 
 
-@dataclass
-class Progress:
-    """Where a run stands: everything beside weights and optimiser that an exact continuation needs."""
+class Record:
+    """What a run leaves behind: nothing, so that it begins anew and its model is what there is in the end."""
 
-    epoch: int = 0
-    step_in_epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    best_loss: float = math.inf
-    best_epoch: int = 0
-    seconds: float = 0.0
-    precision: str = ""
-    finished: str = ""
+    def restore(self, run: Run) -> Progress:
+        """Return where the run stands, and load what belongs to that."""
+        return Progress()
+
+    def save(self, progress: Progress, run: Run) -> None:
+        """Keep all that a continuation needs."""
+
+    def save_codec(self, name: str, progress: Progress, run: Run) -> None:
+        """Keep the weights as they are, as ``last`` or ``best``."""
+
+    def save_samples(self, progress: Progress, run: Run) -> None:
+        """Keep a few notes as they are and as they are given back."""
+
+    def log(self, progress: Progress, split: str, found: EpochLoss, run: Run) -> None:
+        """Keep the loss of an epoch, and log it."""
+        reading = run.reading(found.loss)
+        value = f"{reading.value:.2f} {reading.unit}" if reading.unit else f"{reading.value:.4g}"
+        where = (progress.epoch + 1, split, value, reading.words, progress.seconds)
+        logger.info("epoch %d %s: %s %s, %.0f s", *where)
 
 
-class RunFolder:
-    """The folder of a run; only the first of several processes writes to it."""
+class RunFolder(Record):
+    """The folder of a run; only the first of several processes writes to it.
+
+    Args:
+        out: The folder.
+        config: The settings.
+        data: What is trained on.
+        workers: The processes that train.
+    """
 
     def __init__(self, out: Path, config: TrainConfig, data: Notes | Images, workers: Processes) -> None:
         self.out, self.config, self.workers = out, config, workers
         self.kind, self.n_notes = data.kind, int((data.split == "train").sum())
-        self.unit = "squared units of the features" if isinstance(data, Notes) else "units of the features"
         # what a continuation must find as it was
         self.origin = {"settings": config.digest(), "notes": data.digest(), "processes": workers.size}
 
-    def restore(self, model: Model, optimiser: Optimizer, scheduler: ReduceLROnPlateau) -> Progress:
+    def restore(self, run: Run) -> Progress:
         """Prepare the folder of a new run, or load the state of one that is to be continued.
 
         Raises:
@@ -79,10 +87,8 @@ class RunFolder:
                         f"a run is continued with the {name} that it began with, got others for {self.out}; "
                         "choose another --out"
                     )
-            model.load_state_dict(state["model"])
-            optimiser.load_state_dict(state["optimiser"])
-            scheduler.load_state_dict(state["scheduler"])
             progress = Progress(**state["progress"])
+            run.load(state, progress)
             logger.info("continuing %s at step %d", self.out, progress.step)
         if self.workers.rank == 0:
             with disk_errors(self.out):
@@ -109,46 +115,41 @@ class RunFolder:
             kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= progress.step]
             temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
-    def save(self, progress: Progress, model: Model, optimiser: Optimizer, scheduler: ReduceLROnPlateau) -> None:
+    def save(self, progress: Progress, run: Run) -> None:
         """Replace ``last/``: first the one file that a continuation reads, then the codec."""
         if self.workers.rank != 0:
             return
         folder = self.out / "last"
-        state = {
-            "origin": self.origin,
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "scheduler": scheduler.state_dict(),
-            "progress": vars(progress),
-        }
         content = io.BytesIO()
-        torch.save(state, content)
+        torch.save({"origin": self.origin, **run.state(), "progress": vars(progress)}, content)
         with disk_errors(folder):
             folder.mkdir(exist_ok=True)
         with replacing(folder / "state.pt") as temporary:
             temporary.write_bytes(content.getbuffer())
-        self.save_codec("last", progress, model)
+        self.save_codec("last", progress, run)
 
-    def save_codec(self, name: str, progress: Progress, model: Model) -> None:
-        """Write the model as it is as a codec folder."""
+    def save_codec(self, name: str, progress: Progress, run: Run) -> None:
+        """Write the weights as they are as a codec folder."""
         if self.workers.rank != 0:
             return
+        reading = run.reading(progress.best_loss)
         card = (
             f"# {self.out.name}/{name}\n\nEpoch {progress.epoch}, step {progress.step}; best validation loss "
-            f"{progress.best_loss:.6f} ({self.unit}) at epoch {progress.best_epoch}.\n"
+            f"{progress.best_loss:.6f} ({reading.words} {reading.value:.4g} {reading.unit}".rstrip()
+            + f") at epoch {progress.best_epoch}.\n"
             f"Trained on {self.n_notes} training notes of a note set of kind {self.kind} "
             f"(`config.json` and `metrics.jsonl` beside this folder).\n"
         )
-        self._codec(model).save(self.out / name, card=card)
+        self._codec(run).save(self.out / name, card=card)
 
-    def save_samples(self, progress: Progress, model: Model, reference: Tensor) -> None:
-        """Write notes ``(notes, samples)`` as they are and as the codec gives them back without their own phase."""
+    def save_samples(self, progress: Progress, run: Run) -> None:
+        """Write notes as they are and as the codec gives them back without their own phase."""
         if self.workers.rank != 0:
             return
         folder = self.out / "samples" / f"{progress.step:06d}"
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        codec = self._codec(model)
+        codec, reference = self._codec(run), run.source.examples()
         seeded = torch.Generator().manual_seed(self.config.seed)
         latents, context = codec.encode(reference.unsqueeze(1))
         estimate = codec.decode(latents, context.as_edited(), generator=seeded).squeeze(1)
@@ -157,36 +158,30 @@ class RunFolder:
             save_audio(folder / f"{name}.wav", audio, sample_rate=codec.sample_rate)
         plot_spectrograms(folder / "spectrograms.png", sounds, sample_rate=codec.sample_rate)
 
-    def log(
-        self,
-        progress: Progress,
-        split: str,
-        found: Judgement,
-        described: tuple[str, float, str],
-        optimiser: Optimizer,
-    ) -> None:
-        """Append one line to ``metrics.jsonl``; ``described`` is the loss in dB: name, number, and words for it."""
+    def log(self, progress: Progress, split: str, found: EpochLoss, run: Run) -> None:
+        """Append one line to ``metrics.jsonl``, with the loss as a person reads it, and log it."""
         if self.workers.rank != 0:
             return
-        name, value, words = described
+        reading = run.reading(found.loss)
         line = {
             "step": progress.step,
             "epoch": progress.epoch + 1,
             "split": split,
             "loss": found.loss,
-            name: value,
+            reading.name: reading.value,
             **found.details,
-            "learning_rate": optimiser.param_groups[0]["lr"],
+            "learning_rate": run.learning_rate,
             "seconds": round(progress.seconds, 1),
         }
         path = self.out / "metrics.jsonl"
         with disk_errors(path), path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
-        logger.info("epoch %d %s: %.2f dB %s, %.0f s", line["epoch"], split, value, words, progress.seconds)
+        super().log(progress, split, found, run)
 
-    def _codec(self, model: Model) -> Codec:
-        config = CodecConfig(representation=self.config.representation, model=self.config.model)
-        return Codec(config, deepcopy(model).cpu())
+    def _codec(self, run: Run) -> Codec:
+        codec = Codec(CodecConfig(representation=self.config.representation, model=self.config.model))
+        codec.model.load_state_dict(run.evaluated.state_dict())
+        return codec
 
 
 def _environment(workers: Processes) -> str:

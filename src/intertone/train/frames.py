@@ -1,0 +1,121 @@
+"""Single frames of many notes, in a new order every epoch."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from intertone.errors import InputError
+from intertone.models.contract import Batch
+from intertone.train.batch import ORDER, BatchSource, Rows, check_shares, read_ahead, shared_steps
+from intertone.train.processes import Processes
+from intertone.train.settings import TrainConfig
+
+
+class FrameBatches:
+    """Batches of single frames, ``(batch, n_features, 1)``, drawn from all training notes; silent frames are left out.
+
+    A frame is silent if all its features are 0. All frames are written once to a temporary file, where each is read
+    in one piece. Every frame is asked for itself. Validation is on whole notes.
+
+    Args:
+        config: The settings.
+        notes: What validation, fitting and examples come from.
+        whole: All training notes.
+        workers: The processes that share each step.
+
+    Raises:
+        InputError: If there are fewer frames than a step takes, or they do not divide among the processes.
+    """
+
+    def __init__(self, config: TrainConfig, notes: BatchSource, whole: Iterable[Batch], workers: Processes) -> None:
+        self.config, self.notes, self.workers = config, notes, workers
+        check_shares(config.frames_per_batch, workers, "frames_per_batch")
+        self._frames = _collect(whole)
+        self.steps_per_epoch = len(self._frames.note) // config.frames_per_batch
+        if not self.steps_per_epoch:
+            raise InputError(
+                f"the training notes must hold at least frames_per_batch={config.frames_per_batch} frames that are "
+                f"not silent, got {len(self._frames.note)}"
+            )
+
+    @property
+    def n_validation(self) -> int:
+        """Batches of one validation."""
+        return self.notes.n_validation
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield this process's share of each step: a pure function of seed, epoch and rank."""
+        order: Rows = np.random.default_rng([self.config.seed, ORDER, epoch]).permutation(len(self._frames.note))
+        steps = shared_steps(order, self.steps_per_epoch, self.config.frames_per_batch, self.workers)
+        return read_ahead(lambda step: self._batch(steps[step, self.workers.rank]), start, len(steps))
+
+    def validation(self) -> Iterator[tuple[str, Batch]]:
+        """Yield whole validation notes."""
+        return self.notes.validation()
+
+    def fitting(self) -> Iterator[Batch]:
+        """Yield whole training notes."""
+        return self.notes.fitting()
+
+    def examples(self) -> Tensor:
+        """Return a few validation notes as they sound, ``(notes, samples)``."""
+        return self.notes.examples()
+
+    def _batch(self, rows: Rows) -> Batch:
+        features, chosen = torch.from_numpy(self._frames.features[rows])[..., None], torch.from_numpy(rows)
+        conditions = {name: value[chosen][..., None] for name, value in self._frames.conditions.items()}
+        weight = self._frames.weight
+        weight = None if weight is None else weight[self._frames.note[chosen]]
+        return Batch(features, features, conditions, conditions, weight)
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """Frames that are not silent.
+
+    Attributes:
+        features: ``(n_frames, n_features)``, on disk.
+        note: Number of the note that each comes from, ``(n_frames,)``.
+        conditions: Name → ``(n_frames, size)``.
+        weight: Which cells of each note count, ``(notes, n_features, 1)``; None: all.
+    """
+
+    features: npt.NDArray[np.float32]
+    note: Tensor
+    conditions: dict[str, Tensor]
+    weight: Tensor | None
+
+
+def _collect(whole: Iterable[Batch]) -> _Frames:
+    file = tempfile.TemporaryFile(prefix="intertone-frames-")  # noqa: SIM115, closed with the array that maps it
+    notes: list[Tensor] = []
+    weights: list[Tensor] = []
+    conditions: dict[str, list[Tensor]] = {}
+    n_notes = n_features = 0
+    for batch in whole:
+        n_features, n_frames = batch.features.shape[1:]
+        frames = _in_rows(batch.features, n_frames)
+        heard = (frames != 0).any(1)
+        file.write(frames[heard].numpy().tobytes())
+        numbers = torch.arange(n_notes, n_notes + len(batch.features))
+        notes.append(numbers.repeat_interleave(n_frames)[heard])
+        n_notes += len(batch.features)
+        weights += [] if batch.weight is None else [batch.weight]
+        for name, value in batch.conditions.items():
+            conditions.setdefault(name, []).append(_in_rows(value, n_frames)[heard])
+    note = torch.cat(notes)
+    file.flush()
+    shape = (len(note), n_features)
+    features = np.memmap(file, np.float32, "r", shape=shape) if len(note) else np.empty(shape, np.float32)
+    together = {name: torch.cat(values) for name, values in conditions.items()}
+    return _Frames(features, note, together, torch.cat(weights) if weights else None)
+
+
+def _in_rows(value: Tensor, n_frames: int) -> Tensor:
+    """Return ``(batch, size, 1 or n_frames)`` as ``(batch · n_frames, size)``, on the CPU."""
+    return value.cpu().expand(-1, -1, n_frames).transpose(1, 2).flatten(0, 1)

@@ -1,0 +1,302 @@
+"""What one process holds during a run: the model, its optimiser, and what a step and a validation are."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from intertone.models.contract import Batch, Reading, Scale, Stage, Trainable
+from intertone.remark import RemarkLogger
+from intertone.train.batch import DRAWN, BatchSource, TrainingStoppedError
+from intertone.train.course import Course
+from intertone.train.processes import Processes
+from intertone.train.settings import TrainConfig
+
+logger = RemarkLogger(__name__)
+
+SILENCE_PATIENCE = 500
+"""Steps that a model has to leave silence; the statistics of a young normalisation are far off."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands: everything beside weights and optimiser that an exact continuation needs."""
+
+    epoch: int = 0
+    step_in_epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    seconds: float = 0.0
+    precision: str = ""
+    finished: str = ""
+
+    def count_seconds(self, since: float) -> float:
+        """Add the time that has passed, and return what the clock says now."""
+        now = time.monotonic()
+        self.seconds += now - since
+        return now
+
+
+@dataclass
+class EpochLoss:
+    """The loss of an epoch.
+
+    Attributes:
+        loss: Mean over the notes.
+        terms: Its parts by name; their sum is the loss, but for stages that minimise some of them.
+        details: Further numbers for the log.
+    """
+
+    loss: float
+    terms: dict[str, float] = field(default_factory=dict)
+    details: dict[str, float] = field(default_factory=dict)
+
+
+class Run:
+    """What one process holds during a run.
+
+    Args:
+        config: The settings.
+        model: What is trained, in place.
+        source: Where the batches come from.
+        workers: The processes that share each step.
+        scales: Of the features, for the log.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        model: Trainable,
+        source: BatchSource,
+        workers: Processes,
+        scales: Sequence[Scale] = (),
+    ) -> None:
+        self.config, self.source, self.workers, self.scales = config, source, workers, scales
+        self.model = model.to(workers.device)
+        self.model = self.model.to(memory_format=self.model.memory_format)  # type: ignore[call-overload]
+        self.course = Course(model.stages(), config, source.steps_per_epoch)
+        self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.average = deepcopy(self.model).eval() if config.average_decay else None
+        self.begin_phase()
+
+    @property
+    def evaluated(self) -> Trainable:
+        """What is validated and saved: the model, or the moving average of its weights."""
+        return self.model if self.average is None else self.average
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the step that was taken last; 0 where nothing is trained step by step."""
+        return float(self.optimiser.param_groups[0]["lr"]) if self.trained else 0.0
+
+    def begin_phase(self) -> None:
+        """Begin with a fresh optimiser, at the learning rate of the start."""
+        config = self.config
+        # a model that is fitted in closed form has nothing to step on
+        self.optimiser = _build_optimiser(config, self.trained or [nn.Parameter(torch.zeros(()))])
+        self.scheduler = ReduceLROnPlateau(
+            self.optimiser,
+            factor=config.plateau_factor,
+            patience=config.plateau_patience,
+            threshold=config.plateau_threshold,
+            min_lr=config.min_learning_rate,
+        )
+
+    def state(self) -> dict[str, object]:
+        """Return all that a continuation needs beside where the run stands, for ``torch.save``."""
+        state: dict[str, object] = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        if len(self.course.stages) > 1:
+            state["stages"] = asdict(self.course.place)
+        return state
+
+    def load(self, state: Mapping[str, Any], progress: Progress) -> None:
+        """Take back what ``state`` returned."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.course.go_to(state.get("stages"), progress.best_loss, progress.best_epoch)
+
+    def fit(self) -> None:
+        """Set what the model finds in closed form; all processes begin with the mean of what each has found."""
+        self.model.fit(batch.to(self.workers.device) for batch in self.source.fitting())
+        self.workers.mean([parameter.data for parameter in self.model.parameters()])
+        if self.average is not None:
+            self.average.load_state_dict(self.model.state_dict())
+
+    def optimise(self, batch: Batch, progress: Progress) -> float:
+        """Take one step and return its loss on this process's share.
+
+        Raises:
+            TrainingStoppedError: If the loss is not finite.
+        """
+        step, stage = progress.step, self.course.stage(progress.epoch, progress.step)
+        if self.config.schedule != "plateau":
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.course.learning_rate(step)
+        terms = self.terms(self.model, batch, step, progress.precision, rank=self.workers.rank)
+        loss = torch.stack([terms[name] for name in stage.terms or terms]).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss, inputs=self.parameters_of(stage))
+        self.workers.mean([p.grad for p in self.model.parameters() if p.grad is not None])
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingStoppedError(f"the loss must stay finite, got {value}; a lower learning_rate may help")
+        if self.config.gradient_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_norm)
+        self.optimiser.step()
+        if self.average is not None:
+            for average, parameter in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                average.data.lerp_(parameter.data, 1 - self.config.average_decay)
+        return value
+
+    def parameters_of(self, stage: Stage) -> list[nn.Parameter]:
+        """Return the parameters that a stage trains."""
+        named = self.model.named_parameters()
+        return [value for name, value in named if value.requires_grad and name.startswith(stage.parameters)]
+
+    def terms(self, model: Trainable, batch: Batch, step: int, precision: str, *, rank: int = 0) -> dict[str, Tensor]:
+        """Return the terms of a batch's loss; what is drawn in it depends on seed, step and ``rank`` only."""
+        device = self.workers.device
+        drawn = np.random.SeedSequence([self.config.seed, DRAWN, step, rank]).generate_state(1)[0]
+        generator = torch.Generator(device).manual_seed(int(drawn))
+        progress = min(1.0, step / self.course.total_steps)
+        with _seeded(int(drawn), device), autocast(device, precision):
+            return model.loss(replace(batch.to(device), progress=progress, generator=generator))
+
+    def share_statistics(self) -> None:
+        """Average the statistics of the normalisation over the processes; the average of the weights takes them too."""
+        self.workers.mean([buffer for buffer in self.model.buffers() if buffer.is_floating_point()])
+        if self.average is not None:
+            for average, buffer in zip(self.average.buffers(), self.model.buffers(), strict=True):
+                average.copy_(buffer)
+
+    @torch.inference_mode()
+    def validate(self, progress: Progress) -> EpochLoss | None:
+        """Return how well the model does on the validation notes, the same in every process; None if there are none.
+
+        The loss is the mean over the groups of the validation, each of them a mean over its notes.
+
+        Raises:
+            TrainingStoppedError: If the loss is not finite, or the model has long been giving silence.
+        """
+        device, model = self.workers.device, self.evaluated.eval()
+        totals: dict[str, dict[str, float]] = {}
+        counts: dict[str, int] = {}
+        silent = progress.step >= SILENCE_PATIENCE
+        for group, batch in self.source.validation():
+            terms = self.terms(model, batch, progress.step, progress.precision)
+            size = len(batch.features)
+            counts[group] = counts.get(group, 0) + size
+            total = totals.setdefault(group, dict.fromkeys(terms, 0.0))
+            for name, value in terms.items():
+                total[name] += float(value) * size
+            with autocast(device, progress.precision):
+                silent = silent and model.is_silent(batch.to(device))
+        if not counts:
+            return None
+        means = {group: {name: total / counts[group] for name, total in of.items()} for group, of in totals.items()}
+        found = self._over_groups(means)
+        if not math.isfinite(found.loss):
+            raise TrainingStoppedError("the validation loss must stay finite, got NaN; a lower learning_rate may help")
+        if silent:
+            raise TrainingStoppedError("the model's output is silent for every validation note")
+        return found
+
+    def _over_groups(self, means: dict[str, dict[str, float]]) -> EpochLoss:
+        losses = {group: self.course.loss(terms) for group, terms in means.items()}
+        names = list(next(iter(means.values())))
+        terms = {name: sum(of[name] for of in means.values()) / len(means) for name in names}
+        details = {}
+        for group, loss in losses.items():
+            reading = self.reading(loss)
+            if group:
+                details[f"{group}_{reading.unit.lower() or reading.name}"] = reading.value
+        if len(terms) > 1:
+            details |= terms
+        return EpochLoss(sum(losses.values()) / len(losses), terms, details)
+
+    def reading(self, loss: float) -> Reading:
+        """Return a loss as a person reads it."""
+        return self.model.reading(loss, self.scales)
+
+    def choose_precision(self) -> str:
+        """Time a few steps on a copy of the model, say how long the run may take, and return the faster precision."""
+        config = self.config
+        choices = ["float32", "bfloat16"] if config.precision == "auto" else [config.precision]
+        if not self.trained:
+            return choices[0]
+        started = time.monotonic()
+        batch, copy = next(self.source.batches(0)), deepcopy(self.model)
+        reading_seconds, seconds = time.monotonic() - started, {}
+        for precision in choices:
+            self._try(copy, batch, precision)
+            started = time.monotonic()
+            for _ in range(2):
+                self._try(copy, batch, precision)
+            seconds[precision] = (time.monotonic() - started) / 2
+        chosen = torch.tensor(min(range(len(choices)), key=lambda index: seconds[choices[index]]))
+        if self.workers.size > 1:
+            chosen = chosen.to(self.workers.device)
+            distributed.broadcast(chosen, 0)
+        precision = choices[int(chosen)]
+        # the next batch is read while a step is taken; validation is forward only, about a third of a step
+        step_seconds = max(seconds[precision], reading_seconds)
+        epoch_minutes = step_seconds * (self.source.steps_per_epoch + self.source.n_validation / 3) / 60
+        logger.info(
+            "%s: %.1f %s a second, about %.1f minutes an epoch, about %.1f hours if all %d epochs are needed",
+            precision,
+            (config.frames_per_batch or config.batch_size) / step_seconds,
+            "frames" if config.frames_per_batch else "notes",
+            epoch_minutes,
+            epoch_minutes * self.course.epochs / 60,
+            self.course.epochs,
+        )
+        return precision
+
+    def _try(self, model: Trainable, batch: Batch, precision: str) -> None:
+        """Take the gradient of a batch, and wait until an accelerator has."""
+        torch.autograd.backward(torch.stack(list(self.terms(model, batch, 0, precision).values())).sum())
+        if self.workers.device.type == "cuda":
+            torch.cuda.synchronize(self.workers.device)
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the context in which a model is run in ``precision``."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's own generators, which layers such as dropout draw from, and leave them as they were."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+def _build_optimiser(config: TrainConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay)
+    if config.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+    return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
