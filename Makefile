@@ -6,7 +6,7 @@ NOTES_44K ?= notes/fluidr3mono-44k
 IMAGES ?= notes/images-44k
 RUN ?= runs/thesis
 
-.PHONY: morph test test-all check fix bench paper-thesis train-default train-thesis evaluate
+.PHONY: morph test test-all faults check fix bench paper-thesis train-default train-thesis evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -15,8 +15,12 @@ morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 test: $(VENV)/installed-dev  ## everything that must hold
 	$(BIN)/python -m pytest
 
-test-all: $(VENV)/installed-dev  ## that, and what takes longer
+test-all: $(VENV)/installed-dev  ## that, what takes longer, and faults that the tests must catch
 	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python benchmarks/faults.py --trust
+
+faults: $(VENV)/installed-dev  ## twenty faults, one at a time: the tests must catch each
+	$(BIN)/python benchmarks/faults.py
 
 check: $(VENV)/installed-dev  ## style and types
 	$(BIN)/ruff check .
