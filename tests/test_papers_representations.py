@@ -32,6 +32,8 @@ from intertone.papers.thesis.representations import (
 from intertone.papers.thesis.study import BUDGETS, CODE_SIZE, Comparison
 from intertone.train import Progress
 
+pytestmark = pytest.mark.usefixtures("no_training_pictures")
+
 SMOKE = BUDGETS["smoke"]
 
 
