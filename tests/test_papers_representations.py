@@ -29,6 +29,8 @@ from intertone.papers.thesis.study import BUDGETS, CODE_SIZE, Comparison
 from intertone.papers.thesis.views import VIEWS, View, view_codec, view_config
 from intertone.train import Progress
 
+pytestmark = pytest.mark.usefixtures("no_training_pictures")
+
 SMOKE = BUDGETS["smoke"]
 
 
