@@ -4,8 +4,9 @@ import math
 import os
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -316,7 +317,7 @@ class Codec:
         return {name: conditions[name].to(self.device) for name in self.model.needs if name in conditions}
 
 
-def as_audio(audio: Any) -> Tensor:
+def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
     """Return audio as float32.
 
     Args:

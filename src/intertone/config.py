@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from intertone.errors import InputError
-from intertone.files import write_json
+from intertone.files import Json, write_json
 
 
 class Settings(BaseModel):
@@ -82,17 +82,18 @@ class Settings(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _counted(settings: Settings, dumped: dict[str, Any]) -> dict[str, Any]:
+def _counted(settings: Settings, dumped: dict[str, Json]) -> dict[str, Json]:
     """Return the dumped settings without the later ones that are at their defaults, those of tables inside too."""
     counted = {}
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         if name not in settings.later or value != field.default:
-            counted[name] = _counted(value, dumped[name]) if isinstance(value, Settings) else dumped[name]
+            part = dumped[name]
+            counted[name] = _counted(value, part) if isinstance(value, Settings) and isinstance(part, dict) else part
     return counted
 
 
-def override(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+def override(content: Mapping[str, Json], assignments: Iterable[str]) -> dict[str, Any]:
     """Return a copy of nested ``content`` with ``name.name=value`` assignments applied.
 
     Args:
@@ -127,7 +128,7 @@ def override(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str
     return result
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def _read_mapping(path: Path) -> dict[str, Json]:
     if not path.is_file():
         raise InputError(f"the settings file must exist, got {path}")
     try:
@@ -142,7 +143,7 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     return content
 
 
-def _first_problem(cls: type[BaseModel], error: ValidationError, content: Any) -> str:
+def _first_problem(cls: type[BaseModel], error: ValidationError, content: Json) -> str:
     problem = error.errors()[0]
     name = ".".join(_as_written(problem["loc"], content))
     if problem["type"] == "extra_forbidden":
@@ -154,15 +155,17 @@ def _first_problem(cls: type[BaseModel], error: ValidationError, content: Any) -
     return f"{name}: {message}{got}" if name else f"{message}{got}"
 
 
-def _as_written(location: tuple[int | str, ...], content: Any) -> Iterator[str]:
+def _as_written(location: tuple[int | str, ...], content: Json) -> Iterator[str]:
     """Leave out the tag of a union, which Pydantic puts into the location but nobody wrote."""
     *inner, last = location or ("",)
     for part in inner:
         if isinstance(content, Mapping) and part not in content:
             continue
         yield str(part)
-        inside = isinstance(content, Mapping) or (isinstance(content, list) and isinstance(part, int))
-        content = content[part] if inside else None
+        if isinstance(content, Mapping):
+            content = content.get(str(part))
+        else:
+            content = content[part] if isinstance(content, list) and isinstance(part, int) else None
     yield str(last)
 
 

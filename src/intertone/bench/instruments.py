@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -221,11 +220,10 @@ def interpolate_notes(a: NoteParameters, b: NoteParameters, ratio: float) -> Not
         >>> round(interpolate_notes(low, high, 0.5).f0, 2)
         311.13
     """
-
-    def linear(x: Any, y: Any) -> Any:
-        return (1 - ratio) * x + ratio * y
-
-    mixed = {field.name: linear(getattr(a, field.name), getattr(b, field.name)) for field in fields(NoteParameters)}
+    mixed = {
+        field.name: (1 - ratio) * getattr(a, field.name) + ratio * getattr(b, field.name)
+        for field in fields(NoteParameters)
+    }
     for name in ("f0", "attack", "inharmonicity"):
         first, second = getattr(a, name), getattr(b, name)
         if first > 0 and second > 0:

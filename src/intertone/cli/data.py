@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from intertone.cli.options import JsonOption, Report
 from intertone.data.split import FRACTIONS
 from intertone.errors import InputError
+
+if TYPE_CHECKING:
+    from intertone.data.header import NoteHeader
 
 app = typer.Typer(help="Make and describe note sets, which training reads.", no_args_is_help=True)
 
@@ -48,10 +51,9 @@ def render(
     from intertone.data.soundfont import find_soundfont
 
     given = {"sample_rate": sample_rate, "pitch_min": pitch_min, "pitch_max": pitch_max, "pitch_step": pitch_step}
-    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if velocities is not None:
-        settings["velocities"] = tuple(parse_numbers(velocities))
-    config = RenderConfig.parse(settings, source="the options")
+    settings = {name: value for name, value in given.items() if value is not None}
+    played = {} if velocities is None else {"velocities": tuple(parse_numbers(velocities))}
+    config = RenderConfig.parse({**settings, **played}, source="the options")
     chosen = None if programs is None else parse_numbers(programs)
     bank = find_soundfont(soundfont)
     Report(context, as_json=as_json)
@@ -153,11 +155,12 @@ def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _show(folder: Path, header: dict[str, Any], as_json: bool, *, bank: Path | None = None) -> None:
+def _show(folder: Path, header: "NoteHeader", as_json: bool, *, bank: Path | None = None) -> None:
     if as_json:
         names = ("kind", "sample_rate", "samples", "counts", "skipped", "remarks", "settings")
         places = {"folder": str(folder)} | ({"soundfont": str(bank)} if bank else {})
-        print(json.dumps(places | {name: header[name] for name in names}, indent=2))
+        content = dict(header)
+        print(json.dumps(places | {name: content[name] for name in names}, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -168,7 +171,7 @@ def _show(folder: Path, header: dict[str, Any], as_json: bool, *, bank: Path | N
     for name in ("notes", "instruments", "groups"):
         table.add_column(name, justify="right")
     for split, counts in header["counts"].items():
-        table.add_row(split, *(str(counts[name]) for name in ("notes", "instruments", "groups")))
+        table.add_row(split, str(counts["notes"]), str(counts["instruments"]), str(counts["groups"]))
     console = Console()
     lines = [f"left out: {number} × {reason}" for reason, number in header["skipped"].items()]
     lines += header["remarks"]

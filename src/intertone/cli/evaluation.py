@@ -66,7 +66,7 @@ def evaluate(
     from intertone.data.notes import Notes
     from intertone.evaluate import BUDGETS, EvaluateConfig, evaluate_codec, write_evaluation
 
-    changes: dict[str, object] = {"split": split.value, "seed": seed}
+    changes: dict[str, str | int] = {"split": split.value, "seed": seed}
     if notes is not None:
         changes |= {"n_notes": notes, "n_pairs": max(2, notes // 2), "n_moves": max(1, 3 * notes // 4)}
     config = EvaluateConfig.parse({**BUDGETS[budget.value].model_dump(), **changes}, source="the options")

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import NotRequired, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from intertone.data.split import SPLITS
-from intertone.data.store import Shards, StoreKind, as_rows, gather_parts, write_shard_files
+from intertone.data.store import Header, Shards, StoreKind, as_rows, gather_parts, write_shard_files
 from intertone.errors import InputError
-from intertone.files import replacing, write_json
+from intertone.files import Json, replacing, write_json
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,19 @@ class ImageRow:
     split: str
 
 
+class ImageHeader(Header):
+    """The content of ``images.json``; counts, images of each split, only of a finished set."""
+
+    representation: dict[str, Json]
+    n_features: int
+    n_frames: int
+    kind: str
+    counts: NotRequired[dict[str, int]]
+
+
 IMAGE_SET = StoreKind(
     header="images.json",
+    layout=ImageHeader,
     name="set of images",
     items="images",
     fields={"representation": dict, "n_features": int, "n_frames": int, "kind": str},
@@ -77,12 +88,12 @@ class Images:
     group: npt.NDArray[np.str_]
     split: npt.NDArray[np.str_]
 
-    def __init__(self, folder: Path, header: dict[str, Any], columns: dict[str, npt.NDArray[Any]]) -> None:
+    def __init__(self, folder: Path, header: ImageHeader, columns: dict[str, npt.NDArray[np.generic]]) -> None:
         self.folder, self.header = folder, header
-        self.representation: dict[str, Any] = header["representation"]
-        self.n_features: int = header["n_features"]
-        self.n_frames: int = header["n_frames"]
-        self.kind: str = header["kind"]
+        self.representation = header["representation"]
+        self.n_features = header["n_features"]
+        self.n_frames = header["n_frames"]
+        self.kind = header["kind"]
         for name in (*IMAGE_SET.text, *IMAGE_SET.numbers):
             setattr(self, name, columns[name])
         shape = (self.n_features, self.n_frames)
@@ -140,7 +151,7 @@ def is_images(folder: Path | str) -> bool:
     return (Path(folder) / IMAGE_SET.header).is_file()
 
 
-def begin_images(folder: Path | str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def begin_images(folder: Path | str, settings: Mapping[str, Json]) -> ImageHeader:
     """Open ``folder`` for writing: make it, or go on with what an interrupted run left there.
 
     Args:
@@ -173,10 +184,10 @@ def write_image_shard(folder: Path | str, shard: int, images: npt.ArrayLike, row
     content = np.asarray(images, np.float16)
     if len(content) != len(rows):
         raise ValueError(f"a shard needs one row an image, got {len(content)} and {len(rows)}")
-    write_shard_files(folder, shard, content, [asdict(row) for row in rows])
+    write_shard_files(folder, shard, content, json.dumps([asdict(row) for row in rows]))
 
 
-def finish_images(folder: Path | str, shards: int, examples: npt.ArrayLike) -> dict[str, Any]:
+def finish_images(folder: Path | str, shards: int, examples: npt.ArrayLike) -> ImageHeader:
     """Gather the index of shards 0…``shards`` − 1 and mark the set as finished.
 
     Args:
@@ -191,7 +202,7 @@ def finish_images(folder: Path | str, shards: int, examples: npt.ArrayLike) -> d
         InputError: If a shard is missing, or the disk does not take the index.
     """
     folder = Path(folder)
-    parts = gather_parts(folder, shards)
+    parts = [json.loads(text) for text in gather_parts(folder, shards)]
     rows, sizes = [row for part in parts for row in part], [len(part) for part in parts]
     IMAGE_SET.write_index(folder, rows, sizes)
     with replacing(folder / "examples.npy") as temporary:

@@ -1,16 +1,45 @@
 """``notes.json``: what a note set says of itself."""
 
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
 from intertone.data.split import SPLITS
-from intertone.data.store import StoreKind
+from intertone.data.store import Header, StoreKind
 from intertone.errors import InputError
+
+
+class SplitCounts(TypedDict):
+    """How many notes, instruments and groups a split has."""
+
+    notes: int
+    instruments: int
+    groups: int
+
+
+class WriterSettings(TypedDict, total=False):
+    """Settings of the writer that readers ask for; every kind of note set has others beside them."""
+
+    bank: str
+    hold_seconds: float
+
+
+class NoteHeader(Header):
+    """The content of ``notes.json``; counts, what was skipped and remarks only of a finished set."""
+
+    sample_rate: int
+    samples: int
+    kind: str
+    settings: WriterSettings
+    counts: NotRequired[dict[str, SplitCounts]]
+    skipped: NotRequired[dict[str, int]]
+    remarks: NotRequired[list[str]]
+
 
 NOTE_SET = StoreKind(
     header="notes.json",
+    layout=NoteHeader,
     name="note set",
     items="notes",
     fields={"sample_rate": int, "samples": int, "kind": str, "settings": dict},
@@ -21,7 +50,7 @@ NOTE_SET = StoreKind(
 _COUNTED = ("notes", "instruments", "groups")
 
 
-def read_header(folder: Path | str, *, finished: bool = False) -> dict[str, Any]:
+def read_header(folder: Path | str, *, finished: bool = False) -> NoteHeader:
     """Read ``notes.json``.
 
     Args:

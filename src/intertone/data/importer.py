@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -16,19 +16,14 @@ from torch import Tensor
 
 from intertone.audio import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, MIN_SECONDS, SILENCE_PEAK, load_audio, resample
 from intertone.config import Settings
+from intertone.data.header import NoteHeader
 from intertone.data.naming import read_names
-from intertone.data.shards import (
-    Divide,
-    NoteRow,
-    begin_notes,
-    discard_notes,
-    finish_notes,
-    quantise,
-    write_shard,
-)
+from intertone.data.row import NoteRow, ReportLine
+from intertone.data.shards import Divide, begin_notes, discard_notes, finish_notes, quantise, write_shard
 from intertone.data.split import FRACTIONS, SPLIT_BY, SPLITS, check_fractions, divide_notes, split_of
 from intertone.data.store import shard_done
 from intertone.errors import InputError
+from intertone.files import Json
 
 SHARD_NOTES = 512
 SHARD_BYTES = 256 * 2**20  # long notes: fewer in a shard, which is held in memory
@@ -68,7 +63,7 @@ def import_nsynth(
     *,
     config: ImportConfig | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> NoteHeader:
     """Import the NSynth data set as it is unpacked from its ``jsonwav`` archives.
 
     The splits are NSynth's own: ``nsynth-train`` shares no instrument with the other two. A folder with
@@ -106,7 +101,7 @@ def import_folder(
     fractions: Sequence[float] = FRACTIONS,
     split_by: str = "group",
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> NoteHeader:
     """Import every sound below a folder; pitch and velocity from the names (``naming``), otherwise unknown.
 
     The instrument, which is also the group that stays in one split, is the sub-folder that a file lies in; for
@@ -139,7 +134,7 @@ def import_folder(
     if Path(folder).resolve().is_relative_to(source.resolve()):
         raise InputError(f"the output must not lie in the folder of the sounds, got {folder}")
     items = list(_folder_items(source))
-    extra = {"fractions": list(fractions), "split_by": split_by}
+    extra: dict[str, Json] = {"fractions": list(fractions), "split_by": split_by}
     divide = partial(divide_notes, fractions=fractions, split_by=split_by)
     return _import(
         items, source, folder, kind="folder", config=config or ImportConfig(), extra=extra, divide=divide,
@@ -202,10 +197,10 @@ def _import(
     *,
     kind: str,
     config: ImportConfig,
-    extra: dict[str, Any],
+    extra: dict[str, Json],
     divide: Divide | None = None,
     progress: Progress | None,
-) -> dict[str, Any]:
+) -> NoteHeader:
     """Import ``items`` in shards of equal numbers of sounds, going on after the shards that are there."""
     settings = config.model_dump(mode="json") | extra | {"files_sha256": _digest(items)}
     folder = Path(folder)
@@ -237,7 +232,7 @@ def _import(
 
 def _digest(items: Sequence[_Item]) -> str:
     """Hash the names of all files, and size and time of change of those that are to be read."""
-    facts: list[Any] = []
+    facts: list[list[str] | list[int]] = []
     for item in items:
         facts.append([item.label, str(item.row)])
         if isinstance(item.row, NoteRow) and item.path.exists():
@@ -250,9 +245,9 @@ def _import_shard(items: Sequence[_Item], folder: Path, shard: int, config: Impo
     pcm = np.empty((len(items), config.samples), np.int16)
     rows: list[NoteRow] = []
     scales: list[float] = []
-    report: list[dict[str, Any]] = []
+    report: list[ReportLine] = []
     for item in items:
-        line: dict[str, Any] = {"file": item.label}
+        line: ReportLine = {"file": item.label}
         report.append(line)
         try:
             audio = _read_sound(item, config, line)
@@ -268,7 +263,7 @@ def _import_shard(items: Sequence[_Item], folder: Path, shard: int, config: Impo
     write_shard(folder, shard, pcm[: len(rows)], scales, rows, report)
 
 
-def _read_sound(item: _Item, config: ImportConfig, line: dict[str, Any]) -> Tensor:
+def _read_sound(item: _Item, config: ImportConfig, line: ReportLine) -> Tensor:
     """Read one sound as ``(samples,)`` and note in ``line`` what was found and done."""
     if isinstance(item.row, str):
         raise InputError(item.row)
@@ -292,5 +287,5 @@ def _read_sound(item: _Item, config: ImportConfig, line: dict[str, Any]) -> Tens
     return audio
 
 
-def _is_midi(number: Any) -> TypeGuard[int]:
+def _is_midi(number: Json) -> TypeGuard[int]:
     return isinstance(number, int) and 0 <= number <= 127

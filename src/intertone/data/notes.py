@@ -3,14 +3,14 @@
 import hashlib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.data.header import NOTE_SET, read_header
+from intertone.data.header import NOTE_SET, NoteHeader, read_header
 from intertone.data.shards import dequantise
 from intertone.data.store import Shards, as_rows
 
@@ -41,12 +41,12 @@ class Notes:
     velocity: npt.NDArray[np.int16]
     scale: npt.NDArray[np.float64]
 
-    def __init__(self, folder: Path, header: dict[str, Any], columns: dict[str, npt.NDArray[Any]]) -> None:
+    def __init__(self, folder: Path, header: NoteHeader, columns: dict[str, npt.NDArray[np.generic]]) -> None:
         self.folder = folder
         self.header = header
-        self.sample_rate: int = header["sample_rate"]
-        self.samples: int = header["samples"]
-        self.kind: str = header["kind"]
+        self.sample_rate = header["sample_rate"]
+        self.samples = header["samples"]
+        self.kind = header["kind"]
         for name in (*NOTE_SET.text, *NOTE_SET.numbers):
             setattr(self, name, columns[name])
         self._shards = Shards(NOTE_SET, folder, header["shards"], columns, (self.samples,), np.int16)
@@ -97,7 +97,7 @@ class Notes:
         keep = np.ones(len(self), bool)
         for name, choice in choices.items():
             if choice is not None:
-                values: list[Any] = [choice] if isinstance(choice, int | str | np.integer) else list(choice)
+                values = [choice] if isinstance(choice, int | str | np.integer) else [*choice]
                 keep &= np.isin(getattr(self, name), values)
         return np.flatnonzero(keep).astype(np.int64)
 

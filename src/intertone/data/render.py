@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,9 @@ from pydantic import Field, model_validator
 
 from intertone.audio import MIN_SAMPLE_RATE, MIN_SECONDS, resample
 from intertone.config import Settings
-from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
+from intertone.data.header import NoteHeader
+from intertone.data.row import NoteRow, ReportLine
+from intertone.data.shards import begin_notes, finish_notes, quantise, write_shard
 from intertone.data.soundfont import Bank, read_soundfont
 from intertone.data.split import split_of
 from intertone.data.store import shard_done
@@ -81,7 +82,7 @@ def render_bank(
     programs: Sequence[int] | None = None,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+) -> NoteHeader:
     """Render the programs of bank 0 into a note set; a killed run goes on when it is called again.
 
     A note is left out, with its reason in ``report.jsonl``, where no zone of the program covers the key or nothing is
@@ -172,7 +173,7 @@ def _render_program(bank: Bank, folder: Path, config: RenderConfig, synth: Synth
             family = FAMILIES[program // 8]
             rows.append(NoteRow(name, pitch if tuned else -1, velocity, instrument, family, bank.name, group, split))
             scales.append(scale)
-    line = {"program": program, "preset": preset.name, "instrument": instrument, "group": group, "split": split}
+    line: ReportLine = {"program": program, "preset": preset.name, "instrument": instrument, "group": group, "split": split}
     line |= {"notes": len(rows), "peak": max(scales, default=0.0), "skipped": skipped}
     write_shard(folder, shard, pcm[: len(rows)], scales, rows, [line])
 

@@ -12,38 +12,20 @@ A note set is a folder::
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from intertone.data.header import NOTE_SET, read_header
+from intertone.data.header import NOTE_SET, NoteHeader, SplitCounts, read_header
+from intertone.data.row import NoteRow, ReportLine, StoredNote
 from intertone.data.split import SPLITS
 from intertone.data.store import discard, gather_parts, write_shard_files
 from intertone.errors import InputError
-from intertone.files import replacing, write_json
+from intertone.files import Json, replacing, write_json
 
 FULL_SCALE = 32767
-
-
-@dataclass(frozen=True)
-class NoteRow:
-    """One note's line in the index.
-
-    ``pitch`` (MIDI number) and ``velocity`` are −1 where they are unknown; ``group`` names what must stay in one
-    split; ``split`` is empty until the set is divided; ``source`` says where the sound comes from.
-    """
-
-    name: str
-    pitch: int
-    velocity: int
-    instrument: str
-    family: str
-    source: str
-    group: str
-    split: str
 
 
 def quantise(audio: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int16], float]:
@@ -89,12 +71,12 @@ def dequantise(
     return np.multiply(pcm, np.float32(scale / FULL_SCALE), out=out, dtype=np.float32)
 
 
-Divide = Callable[[list[dict[str, Any]], list[dict[str, Any]]], list[str]]
+Divide = Callable[[Sequence[StoredNote], Sequence[ReportLine]], tuple[list[StoredNote], list[str]]]
 
 
 def begin_notes(
-    folder: Path | str, *, sample_rate: int, samples: int, kind: str, settings: Mapping[str, Any]
-) -> dict[str, Any]:
+    folder: Path | str, *, sample_rate: int, samples: int, kind: str, settings: Mapping[str, Json]
+) -> NoteHeader:
     """Open ``folder`` for writing: make it, or go on with what an interrupted run left there.
 
     Args:
@@ -120,7 +102,7 @@ def write_shard(
     pcm: npt.NDArray[np.int16],
     scales: Sequence[float],
     rows: Sequence[NoteRow],
-    report: Sequence[Mapping[str, Any]] = (),
+    report: Sequence[ReportLine] = (),
 ) -> None:
     """Write one shard: the sound first, then the index part that makes it count.
 
@@ -139,17 +121,17 @@ def write_shard(
     if not len(pcm) == len(scales) == len(rows):
         raise ValueError(f"a shard needs one scale and row a note, got {len(pcm)}, {len(scales)}, {len(rows)}")
     lines = [asdict(row) | {"scale": scale} for row, scale in zip(rows, scales, strict=True)]
-    write_shard_files(folder, shard, pcm if len(pcm) else None, {"rows": lines, "report": list(report)})
+    write_shard_files(folder, shard, pcm if len(pcm) else None, json.dumps({"rows": lines, "report": list(report)}))
 
 
-def finish_notes(folder: Path | str, shards: int, *, divide: Divide | None = None) -> dict[str, Any]:
+def finish_notes(folder: Path | str, shards: int, *, divide: Divide | None = None) -> NoteHeader:
     """Gather the index and the report of shards 0…``shards`` − 1 and mark the set as finished.
 
     Args:
         folder: A folder that ``begin_notes`` opened.
         shards: How many shards the set has.
-        divide: Gives the rows and report lines their group and split, in place, where these depend on what else is in
-            the set; returns remarks.
+        divide: Returns the rows with their group and split, where these depend on what else is in the set, and remarks;
+            gives the report lines their split, in place.
 
     Returns:
         The content of ``notes.json``, with ``counts``, ``skipped`` and ``remarks`` (sentences on how the set was
@@ -159,13 +141,13 @@ def finish_notes(folder: Path | str, shards: int, *, divide: Divide | None = Non
         InputError: If a shard is missing, a group is in training and elsewhere, or the disk does not take the index.
     """
     folder = Path(folder)
-    parts = gather_parts(folder, shards)
-    rows = [row for part in parts for row in part["rows"]]
-    report = [line for part in parts for line in part["report"]]
+    parts = [json.loads(text) for text in gather_parts(folder, shards)]
+    rows = [StoredNote(**row) for part in parts for row in part["rows"]]
+    report: list[ReportLine] = [line for part in parts for line in part["report"]]
     sizes = [len(part["rows"]) for part in parts]
-    remarks = divide(rows, report) if divide else []
+    rows, remarks = divide(rows, report) if divide else (rows, [])
     _check_leak(folder, rows)
-    NOTE_SET.write_index(folder, rows, sizes)
+    NOTE_SET.write_index(folder, [vars(row) for row in rows], sizes)
     with replacing(folder / "report.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(line) + "\n" for line in report), encoding="utf-8")
     header = read_header(folder) | {
@@ -179,20 +161,20 @@ def finish_notes(folder: Path | str, shards: int, *, divide: Divide | None = Non
     return header
 
 
-def count(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+def count(rows: Sequence[NoteRow]) -> dict[str, SplitCounts]:
     """Count notes, instruments and groups of each split."""
-    notes = Counter(row["split"] for row in rows)
+    notes = Counter(row.split for row in rows)
     return {
         split: {
             "notes": notes[split],
-            "instruments": len({row["instrument"] for row in rows if row["split"] == split}),
-            "groups": len({row["group"] for row in rows if row["split"] == split}),
+            "instruments": len({row.instrument for row in rows if row.split == split}),
+            "groups": len({row.group for row in rows if row.split == split}),
         }
         for split in SPLITS
     }
 
 
-def skipped(report: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def skipped(report: Sequence[ReportLine]) -> dict[str, int]:
     """Count what was left out, by reason without the particulars, the most frequent first.
 
     Example:
@@ -215,8 +197,8 @@ def discard_notes(folder: Path | str) -> None:
     discard(Path(folder), (*names, "shard-?????.*", ".shard-*"))
 
 
-def _check_leak(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _check_leak(folder: Path, rows: Sequence[NoteRow]) -> None:
     """NSynth's valid and test share instruments; none may also be in train."""
-    train = {row["group"] for row in rows if row["split"] == "train"}
-    if shared := sorted(train & {row["group"] for row in rows if row["split"] != "train"}):
+    train = {row.group for row in rows if row.split == "train"}
+    if shared := sorted(train & {row.group for row in rows if row.split != "train"}):
         raise InputError(f"no group may be in train and in another split, but {shared[0]} is, in {folder}")

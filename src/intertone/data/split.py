@@ -3,9 +3,10 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
-from typing import Any
 
+from intertone.data.row import ReportLine, StoredNote
 from intertone.errors import InputError
 from intertone.remark import RemarkLogger
 
@@ -86,24 +87,24 @@ def split_groups(sizes: Mapping[str, int], fractions: Sequence[float] = FRACTION
 
 
 def divide_notes(
-    rows: list[dict[str, Any]], report: list[dict[str, Any]], *, fractions: Sequence[float], split_by: str
-) -> list[str]:
+    rows: Sequence[StoredNote], report: Sequence[ReportLine], *, fractions: Sequence[float], split_by: str
+) -> tuple[list[StoredNote], list[str]]:
     """Give the notes of a folder their splits, so that training and validation both have some.
 
     Made when all sounds were read, since only then is known which of them can be used. Groups go as ``split_groups``
     says; the notes of a single group, or of all with ``split_by="note"``, become groups of their own.
 
     Args:
-        rows: The index, ``NoteRow`` as dictionaries; ``group`` and ``split`` are set in place.
+        rows: The index.
         report: Lines of the report; ``split`` is set in place, where ``file`` is the name of a row.
         fractions: Shares of train, valid and test.
         split_by: ``"group"`` or ``"note"``.
 
     Returns:
-        Sentences that say where the split is not the plain one.
+        The index with ``group`` and ``split``, and sentences that say where the split is not the plain one.
     """
     remarks = []
-    groups = sorted({row["group"] for row in rows})
+    groups = sorted({row.group for row in rows})
     if len(groups) == 1 < min(len(rows), sum(share > 0 for share in fractions)):
         remarks.append(
             f"one group only ({groups[0]}): its notes are split one by one, so the validation split holds notes of an "
@@ -115,17 +116,17 @@ def divide_notes(
             "the notes are split one by one, so the validation split holds notes of instruments that were trained on"
         )
     if split_by == "note":
-        for row in rows:
-            row["group"] = row["name"]
-    splits = split_groups(Counter(row["group"] for row in rows), fractions)
+        rows = [replace(row, group=row.name) for row in rows]
+    splits = split_groups(Counter(row.group for row in rows), fractions)
     if split_by == "group" and any(split != split_of(group, fractions) for group, split in splits.items()):
         remarks.append(f"the shares of {len(splits)} groups were moved so that training and validation have notes")
     lines = {line["file"]: line for line in report}
+    rows = [replace(row, split=splits[row.group]) for row in rows]
     for row in rows:
-        row["split"] = lines[row["name"]]["split"] = splits[row["group"]]
+        lines[row.name]["split"] = row.split
     for remark in remarks:
         _logger.info("%s", remark)
-    return remarks
+    return rows, remarks
 
 
 def check_fractions(fractions: Sequence[float]) -> None:

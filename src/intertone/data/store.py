@@ -10,17 +10,17 @@ What note sets (``shards``) and prepared images (``features``) have in common. A
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
 from intertone.errors import InputError
-from intertone.files import replacing, write_json
+from intertone.files import Json, replacing, write_json
 
 FORMAT = 1
 _DIGESTS = {
@@ -31,12 +31,25 @@ _TEMPORARY = (".intertone-*", ".shard-*")
 """Files that a killed run leaves; the second were those of earlier versions."""
 
 
+class Header(TypedDict):
+    """What the header of any store says; ``shards``, the items of each, only when it is finished."""
+
+    format: int
+    finished: bool
+    shards: NotRequired[list[int]]
+
+
+Head = TypeVar("Head", bound=Header)
+Value = TypeVar("Value", bound=np.generic)
+
+
 @dataclass(frozen=True)
-class StoreKind:
+class StoreKind(Generic[Head]):
     """A kind of store.
 
     Attributes:
         header: Name of the file that says what the store is.
+        layout: Makes its content of names and values.
         name: What such a folder is called in errors: ``note set``.
         items: What it holds: ``notes``.
         fields: What the header must give beside ``format``, ``finished`` and, when finished, ``shards`` and ``counts``.
@@ -46,14 +59,15 @@ class StoreKind:
     """
 
     header: str
+    layout: Callable[..., Head]
     name: str
     items: str
     fields: Mapping[str, type]
     text: Sequence[str]
     numbers: Mapping[str, npt.DTypeLike]
-    later: Mapping[str, Any] = field(default_factory=dict)
+    later: Mapping[str, Json] = field(default_factory=dict)
 
-    def read_header(self, folder: Path | str, *, finished: bool = False) -> dict[str, Any]:
+    def read_header(self, folder: Path | str, *, finished: bool = False) -> Head:
         """Read the header.
 
         Args:
@@ -66,6 +80,12 @@ class StoreKind:
         Raises:
             InputError: If there is none, it is damaged or of another format, or the store must be finished and is not.
         """
+        header = self._read_header(folder)
+        if finished and not header["finished"]:
+            raise InputError(f"the {self.name} must be finished, got {folder}; run the command that began it again")
+        return self.layout(**header)
+
+    def _read_header(self, folder: Path | str) -> dict[str, Json]:
         path = Path(folder) / self.header
         try:
             header = json.loads(path.read_text(encoding="utf-8"))
@@ -83,11 +103,9 @@ class StoreKind:
         for name, kind in kinds.items():
             if not isinstance(header.get(name), kind):
                 raise InputError(f"{path} must give {name} as {kind.__name__}, got {header.get(name)!r}")
-        if finished and not header["finished"]:
-            raise InputError(f"the {self.name} must be finished, got {folder}; run the command that began it again")
         return header
 
-    def begin(self, folder: Path | str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def begin(self, folder: Path | str, settings: Mapping[str, Json]) -> Head:
         """Open ``folder`` for writing: make it, or go on with what an interrupted run left there.
 
         Args:
@@ -110,22 +128,23 @@ class StoreKind:
                 f"the output must be a folder that can be written to, got {folder}: {error.strerror}"
             ) from None
         if self.header in present:
-            found = self.read_header(folder)
+            found = self._read_header(folder)
             if change := _first_difference(found, wanted):
                 raise InputError(
                     f"{folder} must have been begun with the same settings to go on, but {change}; "
                     "remove it or name another folder"
                 )
             discard(folder, _TEMPORARY)
-            return found
+            return self.layout(**found)
         if any(not name.startswith(".") for name in present):
             raise InputError(
                 f"the output must be a new or empty folder or a {self.name}, got {folder}, which holds {present[-1]}"
             )
-        write_json(folder / self.header, wanted | {"finished": False})
-        return {**wanted, "finished": False}
+        header = self.layout(**wanted, finished=False)
+        write_json(folder / self.header, header)
+        return header
 
-    def write_index(self, folder: Path, rows: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> None:
+    def write_index(self, folder: Path, rows: Sequence[Mapping[str, str | float]], sizes: Sequence[int]) -> None:
         """Write the columns of all items, and where each lies.
 
         Args:
@@ -133,8 +152,8 @@ class StoreKind:
             rows: One line for each item.
             sizes: Items of each shard.
         """
-        columns: dict[str, npt.NDArray[Any]] = {
-            name: np.array([row[name].encode() for row in rows], dtype=np.bytes_) for name in self.text
+        columns: dict[str, npt.NDArray[np.generic]] = {
+            name: np.array([str(row[name]).encode() for row in rows], dtype=np.bytes_) for name in self.text
         }
         columns |= {name: np.array([row[name] for row in rows], kind) for name, kind in self.numbers.items()}
         columns["shard"] = np.repeat(np.arange(len(sizes)), sizes)
@@ -142,7 +161,7 @@ class StoreKind:
         with replacing(folder / "index.npz") as temporary, temporary.open("wb") as handle:
             np.savez(handle, allow_pickle=False, **columns)
 
-    def read_index(self, folder: Path, sizes: Sequence[int]) -> dict[str, npt.NDArray[Any]]:
+    def read_index(self, folder: Path, sizes: Sequence[int]) -> dict[str, npt.NDArray[np.generic]]:
         """Read what ``write_index`` wrote, the text as text.
 
         Raises:
@@ -160,7 +179,7 @@ class StoreKind:
             raise InputError(f"{folder / 'index.npz'} must be the index of a {self.name}, got {error}") from None
 
 
-class Shards:
+class Shards(Generic[Value]):
     """The content of a finished store; shards are mapped when they are first read.
 
     Args:
@@ -174,19 +193,19 @@ class Shards:
 
     def __init__(
         self,
-        kind: StoreKind,
+        kind: StoreKind[Head],
         folder: Path,
         sizes: Sequence[int],
-        columns: Mapping[str, npt.NDArray[Any]],
+        columns: Mapping[str, npt.NDArray[np.generic]],
         shape: tuple[int, ...],
-        dtype: npt.DTypeLike,
+        dtype: type[Value],
     ) -> None:
         self.name, self.folder, self.sizes = kind.name, folder, sizes
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self._shard, self._row = columns["shard"], columns["row"]
-        self._open: dict[int, npt.NDArray[Any]] = {}
+        self._shard, self._row = (np.asarray(columns[name], np.int64) for name in ("shard", "row"))
+        self._open: dict[int, npt.NDArray[Value]] = {}
 
-    def read(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    def read(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[Value]]]:
         """Yield each place of ``rows`` with what lies in that row; the disk is read in rising order.
 
         Raises:
@@ -199,7 +218,7 @@ class Shards:
             row = rows[place]
             yield int(place), self._mapped(int(self._shard[row]))[self._row[row]]
 
-    def _mapped(self, shard: int) -> npt.NDArray[Any]:
+    def _mapped(self, shard: int) -> npt.NDArray[Value]:
         if shard not in self._open:
             path, expected = shard_path(self.folder, shard), (self.sizes[shard], *self.shape)
             try:
@@ -217,14 +236,14 @@ class Shards:
         return self.__dict__ | {"_open": {}}
 
 
-def write_shard_files(folder: Path | str, shard: int, content: npt.NDArray[Any] | None, part: object) -> None:
+def write_shard_files(folder: Path | str, shard: int, content: npt.NDArray[np.generic] | None, part: str) -> None:
     """Write one shard: the content first, then the index part that makes it count.
 
     Args:
         folder: A store that was begun.
         shard: Its number.
         content: One item a row; None writes no such file.
-        part: Its lines of the index and what else ``gather_parts`` shall return, for JSON.
+        part: JSON of its lines of the index and what else ``gather_parts`` shall return.
 
     Raises:
         InputError: If the disk does not take it.
@@ -235,11 +254,11 @@ def write_shard_files(folder: Path | str, shard: int, content: npt.NDArray[Any] 
             np.lib.format.write_array_header_1_0(handle, np.lib.format.header_data_from_array_1_0(content))
             handle.write(content.data)  # unlike numpy.save, it says why a disk does not take it
     with replacing(_part_path(folder, shard)) as temporary:
-        temporary.write_text(json.dumps(part), encoding="utf-8")
+        temporary.write_text(part, encoding="utf-8")
 
 
-def gather_parts(folder: Path, shards: int) -> list[Any]:
-    """Read the index parts of shards 0…``shards`` − 1.
+def gather_parts(folder: Path, shards: int) -> list[str]:
+    """Read the index parts of shards 0…``shards`` − 1, as JSON.
 
     Raises:
         InputError: If a shard is missing.
@@ -247,7 +266,7 @@ def gather_parts(folder: Path, shards: int) -> list[Any]:
     for shard in range(shards):
         if not shard_done(folder, shard):
             raise InputError(f"{folder} must hold {shards} shards, but shard {shard} is missing")
-    return [json.loads(_part_path(folder, shard).read_text(encoding="utf-8")) for shard in range(shards)]
+    return [_part_path(folder, shard).read_text(encoding="utf-8") for shard in range(shards)]
 
 
 def shard_done(folder: Path | str, shard: int) -> bool:
@@ -275,7 +294,7 @@ def _part_path(folder: Path | str, shard: int) -> Path:
     return shard_path(folder, shard).with_suffix(".json")
 
 
-def _first_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def _first_difference(found: Mapping[str, Json], wanted: Mapping[str, Json]) -> str:
     """Say in words where the settings of a store differ from those that are wanted; empty if nowhere."""
     for name, value in wanted.items():
         was = found.get(name)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ import numpy.typing as npt
 from intertone.audio import MIN_SAMPLE_RATE
 from intertone.data.soundfont import INSTALL, INSTALL_EXTRA
 from intertone.errors import InputError
+
+CType = type[ctypes.c_void_p] | type[ctypes.c_char_p] | type[ctypes.c_int] | type[ctypes.c_double]
 
 BLOCK = 64
 HIGHEST_RATE = 96000
@@ -159,7 +161,7 @@ def _load_library() -> ctypes.CDLL:
     return library
 
 
-def _prototypes() -> Iterator[tuple[str, Any, list[Any]]]:
+def _prototypes() -> Iterator[tuple[str, CType | None, list[CType]]]:
     handle, text, integer, buffer = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p
     yield "new_fluid_settings", handle, []
     yield "new_fluid_synth", handle, [handle]

@@ -1,6 +1,6 @@
 """ViSQOL's estimate of what listeners would say, through the optional package ``visqol-python``."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -8,6 +8,9 @@ from torch import Tensor
 from intertone.audio import resample
 from intertone.errors import InputError
 from intertone.metrics.pair import same_shape
+
+if TYPE_CHECKING:
+    from visqol import VisqolApi
 
 INSTALL = "pip install intertone[visqol]"
 VISQOL_RATE = 48000
@@ -53,14 +56,14 @@ def visqol_mos(estimate: Tensor, reference: Tensor, sample_rate: int) -> Tensor:
     return torch.tensor(scores, dtype=torch.float32).reshape(estimate.shape[:-1])
 
 
-def _score(judge: Any, estimate: Tensor, reference: Tensor) -> float:
+def _score(judge: "VisqolApi", estimate: Tensor, reference: Tensor) -> float:
     silent = [not bool(sound.any()) for sound in (estimate, reference)]
     if any(silent):
         return MOS_RANGE[all(silent)]
     return float(judge.measure_from_arrays(reference.numpy(), estimate.numpy(), VISQOL_RATE).moslqo)
 
 
-def _load() -> Any:
+def _load() -> "VisqolApi":
     try:
         from visqol import VisqolApi
     except ImportError as error:

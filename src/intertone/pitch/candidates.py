@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -227,7 +226,7 @@ def _comb(spectrum: Frames, frequency: Array) -> Array:
     rows = np.arange(len(spectrum))[:, None, None]
     last = spectrum.shape[1] - 1
 
-    def at(multiples: npt.NDArray[Any]) -> Array:
+    def at(multiples: npt.NDArray[np.integer | np.floating]) -> Array:
         place = (np.nan_to_num(frequency)[..., None] * multiples * 2 * last).clip(0, last)
         index = place.astype(np.intp)
         return np.asarray(padded[rows, index] * (1 - place + index) + padded[rows, index + 1] * (place - index))

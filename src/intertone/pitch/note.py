@@ -2,12 +2,12 @@
 
 import math
 import re
-from typing import overload
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from intertone.level import Values
 
 
 def hz_to_cents(estimate: Tensor | float, reference: Tensor | float) -> Tensor:
@@ -38,13 +38,7 @@ def pitch_to_hz(pitch: float) -> float:
     return 440 * 2 ** ((pitch - 69) / 12)
 
 
-@overload
-def hz_to_pitch(frequency: float) -> float: ...
-@overload
-def hz_to_pitch(frequency: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
-@overload
-def hz_to_pitch(frequency: Tensor) -> Tensor: ...
-def hz_to_pitch(frequency: float | npt.NDArray[np.float64] | Tensor) -> float | npt.NDArray[np.float64] | Tensor:
+def hz_to_pitch(frequency: Values) -> Values:
     """Return the MIDI number of a frequency, ``69 + 12·log2(f / 440)``, the inverse of ``pitch_to_hz``.
 
     Args:
