@@ -22,6 +22,7 @@ from intertone.representation import (
     RepresentationConfig,
     build_representation,
 )
+from intertone.representation.frames import FramesConfig
 from intertone.stft import SpectrogramConfig
 
 RATE = 8000
@@ -31,6 +32,7 @@ REPRESENTATIONS: Mapping[str, RepresentationConfig] = {
     "decibel": DecibelConfig(spectrogram=SMALL),
     "mel": MelConfig(spectrogram=SMALL, n_mels=32, f_max=4000),
     "snapped": PitchNormalisedConfig(spectrogram=SMALL),
+    "frames": FramesConfig(spectrogram=SMALL),
     "harmonic": HarmonicConfig(sample_rate=RATE, hop_length=80, f_max=3800),
 }
 
