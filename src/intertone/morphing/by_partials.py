@@ -8,7 +8,8 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.curve import weighted_sum, weights_over_time
-from intertone.harmonic.morph.align import align_images, common_span
+from intertone.harmonic.morph.align import align_images
+from intertone.harmonic.morph.duration import common_span
 from intertone.harmonic.morph.mix import noise_reduction
 from intertone.harmonic.morph.modulation import separate_modulation
 from intertone.harmonic.morph.transpose import transpose_sounds

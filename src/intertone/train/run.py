@@ -16,8 +16,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from intertone.models.contract import Batch, Reading, Scale, Stage, Trainable
 from intertone.remark import RemarkLogger
 from intertone.train.batch import DRAWN, BatchSource, TrainingStoppedError
-from intertone.train.course import Course
 from intertone.train.processes import Processes
+from intertone.train.schedule import Course
 from intertone.train.settings import TrainConfig
 
 logger = RemarkLogger(__name__)
