@@ -21,6 +21,8 @@ SAMPLE_RATE = 16000
 if "PYTEST_XDIST_WORKER" in os.environ:
     # as many test processes as processors: with more threads they would wait for each other
     torch.set_num_threads(1)
+    # the threads of programs that a test starts sleep while they wait, and leave the processor to the others
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def tone(pitch: float, *, seconds: float = 1.0, tilt: float = 1.0, decay: float = 1.5) -> torch.Tensor:
@@ -60,6 +62,14 @@ def write_notes(folder: Path, *, seconds: float) -> Notes:
     write_shard(folder, 0, np.stack(pcm), scales, rows)
     finish_notes(folder, 1)
     return Notes.open(folder)
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """What a test asked of PyTorch's threads does not hold for the next."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,8 @@ from intertone.train import ChoiceConfig, Progress, TrainConfig, TrainingStopped
 from intertone.train.loop import build_run
 from intertone.train.processes import Processes
 
+pytestmark = pytest.mark.usefixtures("no_training_pictures")
+
 QUICK = TrainConfig(
     model=SMALL_MODEL,
     choice=ChoiceConfig(valid_notes=4),
@@ -67,7 +69,8 @@ def test_a_small_model_memorises_one_batch(notes: Notes) -> None:
     assert history[-1] < features.var()
 
 
-def test_a_run_leaves_its_folder(notes: Notes, tmp_path: Path) -> None:
+def test_a_run_leaves_its_folder(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # with its pictures
     config = QUICK.model_copy(update={"sample_every": 2})
     progress = train_codec(config, notes, tmp_path / "run")
     assert progress.finished == "all 3 epochs done"

@@ -40,6 +40,8 @@ from intertone.train import (
 )
 from intertone.train.run import EpochLoss
 
+pytestmark = pytest.mark.usefixtures("no_training_pictures")
+
 CONV = ConvConfig(
     channels=(2, 3), strides=((8, 4), (8, 4)), kernel_size=(8, 4), bottleneck=ConvBottleneckConfig(channels=1)
 )

@@ -23,6 +23,8 @@ from intertone.train.prepare import choose_rows
 from intertone.train.processes import Processes
 from intertone.train.run import Progress, Run
 
+pytestmark = pytest.mark.usefixtures("no_training_pictures")
+
 IMAGE = HarmonicConfig(sample_rate=16000, hop_length=160, n_harmonics=8, n_groups=4, n_noise=8, f_max=7600)
 QUICK = TrainConfig(
     representation=IMAGE,

@@ -36,6 +36,8 @@ from intertone.stft import SpectrogramConfig
 from intertone.train import Processes, Progress, Record, Run, TrainConfig, prepare_images, train_codec, train_model
 from intertone.train.loop import build_run
 
+pytestmark = pytest.mark.usefixtures("no_training_pictures")
+
 STFT = SpectrogramConfig(sample_rate=16000, n_fft=256, hop_length=64)
 REPRESENTATIONS: dict[str, RepresentationConfig] = {
     "decibel": DecibelConfig(spectrogram=STFT),
