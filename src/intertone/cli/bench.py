@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from intertone.cli.options import DeviceOption, JsonOption, Report
 
 if TYPE_CHECKING:
     from intertone.bench.pair import Pair
+    from intertone.bench.result import BenchResult, BenchRun, Part
     from intertone.page import Table
 
 app = typer.Typer(no_args_is_help=True)
@@ -86,14 +87,21 @@ def bench_morph(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    result = _result(judged, {title: [pair.name for pair in part] for title, part in material.items()})
-    result = {"codec": codec, **result, "skipped": skipped}
+    parts = _parts(judged, {title: [pair.name for pair in part] for title, part in material.items()})
+    result: BenchResult = {
+        "codec": codec,
+        "bench_version": judged["bench_version"],
+        "sample_rate": judged["sample_rate"],
+        "ratios": judged["ratios"],
+        "parts": parts,
+        "skipped": skipped,
+    }
     if out is not None:
         from intertone.bench.report import write_bench
 
         write_bench(out, result, everything, loaded, command=command)
     _finish(report, result, "codec" if loaded else None, out, json)
-    if any(part["self_test"] for part in result["parts"].values()):
+    if any(part["self_test"] for part in parts.values()):
         typer.echo("intertone: the bench's own order does not hold; see its table", err=True)
         raise typer.Exit(1)
     _end(skipped)
@@ -142,7 +150,13 @@ def bench_score(
             sample_rate=sample_rate,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    result = _result(judged, {"Submission": list(judged["pairs"])})
+    result: BenchResult = {
+        "bench_version": judged["bench_version"],
+        "sample_rate": judged["sample_rate"],
+        "ratios": judged["ratios"],
+        "skipped": judged["skipped"],
+        "parts": _parts(judged, {"Submission": list(judged["pairs"])}),
+    }
     _finish(report, result, SUBMISSION, None, json)
     _end(judged["skipped"])
 
@@ -209,20 +223,19 @@ def _renamed(pair: "Pair", part: str) -> "Pair":
     return replace(pair, name=f"{part}/{pair.name}")
 
 
-def _result(judged: dict[str, Any], parts: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the result with its pairs sorted into parts, each with its summary."""
+def _parts(judged: "BenchRun", parts: dict[str, list[str]]) -> "dict[str, Part]":
+    """Return the pairs of a run sorted into parts, each with its summary."""
     from intertone.bench.summary import self_test, summarise
 
-    result = {name: value for name, value in judged.items() if name != "pairs"}
-    sorted_parts = {}
+    found: dict[str, Part] = {}
     for title, names in parts.items():
         pairs = {name: judged["pairs"][name] for name in names}
         summary = summarise(pairs)
-        sorted_parts[title] = {"summary": summary, "self_test": self_test(summary, names), "pairs": pairs}
-    return {**result, "parts": sorted_parts}
+        found[title] = {"summary": summary, "self_test": self_test(summary, names), "pairs": pairs}
+    return found
 
 
-def _finish(report: Report, result: dict[str, Any], judged: str | None, out: Path | None, as_json: bool) -> None:
+def _finish(report: Report, result: "BenchResult", judged: str | None, out: Path | None, as_json: bool) -> None:
     from intertone.bench.report import tables, verdict
 
     lines = verdict(result, judged) if judged else []

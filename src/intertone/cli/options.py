@@ -85,7 +85,7 @@ class Report:
         # without a handler, Python would print the log's warnings a second time
         logging.getLogger("intertone").addHandler(_NO_LOG)
 
-    def finish(self, result: dict[str, Any], text: str) -> None:
+    def finish(self, result: "Mapping[str, Any]", text: str) -> None:
         """Print the result: ``text`` for people, or ``result`` with the collected lines for machines."""
         done = [remark.text for remark in self.remarks]
         typer.echo(json.dumps({**result, "done": done}, indent=2) if self.as_json else text)

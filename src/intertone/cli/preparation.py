@@ -1,7 +1,7 @@
 """``intertone data prepare``: the features that a model is trained on, made once."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -35,7 +35,7 @@ def prepare(
     from intertone.train import ImageChoiceConfig, TrainConfig, prepare_images
 
     representation = HarmonicConfig() if settings is None else TrainConfig.read(settings).representation
-    given: dict[str, Any] = {"train_notes": train, "valid_notes": valid, "test_notes": test}
+    given = {"train_notes": train, "valid_notes": valid, "test_notes": test}
     given |= {"pitch_min": pitch_min, "pitch_max": pitch_max, "seed": seed}
     choice = ImageChoiceConfig.parse({k: v for k, v in given.items() if v is not None}, source="the options")
     console = Console(stderr=True)

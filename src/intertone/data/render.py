@@ -173,7 +173,13 @@ def _render_program(bank: Bank, folder: Path, config: RenderConfig, synth: Synth
             family = FAMILIES[program // 8]
             rows.append(NoteRow(name, pitch if tuned else -1, velocity, instrument, family, bank.name, group, split))
             scales.append(scale)
-    line: ReportLine = {"program": program, "preset": preset.name, "instrument": instrument, "group": group, "split": split}
+    line: ReportLine = {
+        "program": program,
+        "preset": preset.name,
+        "instrument": instrument,
+        "group": group,
+        "split": split,
+    }
     line |= {"notes": len(rows), "peak": max(scales, default=0.0), "skipped": skipped}
     write_shard(folder, shard, pcm[: len(rows)], scales, rows, [line])
 
