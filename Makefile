@@ -7,7 +7,7 @@ IMAGES ?= notes/images-44k
 RUN ?= runs/thesis
 PROCESSES ?= -n 2 --dist worksteal
 
-.PHONY: morph test test-all check fix bench paper-thesis train-default train-thesis evaluate
+.PHONY: morph test test-all faults check fix bench paper-thesis train-default train-thesis evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -16,8 +16,12 @@ morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 test: $(VENV)/installed-dev  ## everything that must hold
 	$(BIN)/python -m pytest $(PROCESSES)
 
-test-all: $(VENV)/installed-dev  ## that, and what takes longer
+test-all: $(VENV)/installed-dev  ## that, what takes longer, and faults that the tests must catch
 	$(BIN)/python -m pytest $(PROCESSES) -m "slow or not slow"
+	$(BIN)/python benchmarks/faults.py --trust
+
+faults: $(VENV)/installed-dev  ## twenty faults, one at a time: the tests must catch each
+	$(BIN)/python benchmarks/faults.py
 
 check: $(VENV)/installed-dev  ## style and types
 	$(BIN)/ruff check .

@@ -43,16 +43,15 @@ def _package_log() -> Iterator[None]:
     log.setLevel(before[1])
 
 
-@pytest.fixture(scope="session")
-def notes(tmp_path_factory: pytest.TempPathFactory) -> Notes:
-    """Forty notes of one second: five instruments, eight pitches, three splits."""
-    folder = tmp_path_factory.mktemp("notes")
-    begin_notes(folder, sample_rate=SAMPLE_RATE, samples=SAMPLE_RATE, kind="synthetic", settings={})
+def write_notes(folder: Path, *, seconds: float) -> Notes:
+    """Write forty notes: five instruments, eight pitches, three splits."""
+    samples = round(seconds * SAMPLE_RATE)
+    begin_notes(folder, sample_rate=SAMPLE_RATE, samples=samples, kind="synthetic", settings={})
     rows, pcm, scales = [], [], []
     for instrument in range(5):
         split = ("train", "train", "train", "valid", "test")[instrument]
         for pitch in range(48, 72, 3):
-            audio = tone(pitch, tilt=0.5 + 0.5 * instrument, decay=1 + instrument)
+            audio = tone(pitch, seconds=seconds, tilt=0.5 + 0.5 * instrument, decay=1 + instrument)
             values, scale = quantise(audio.numpy())
             pcm.append(values)
             scales.append(scale)
@@ -61,6 +60,18 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Notes:
     write_shard(folder, 0, np.stack(pcm), scales, rows)
     finish_notes(folder, 1)
     return Notes.open(folder)
+
+
+@pytest.fixture(scope="session")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Notes:
+    """Forty notes of one second."""
+    return write_notes(tmp_path_factory.mktemp("notes"), seconds=1)
+
+
+@pytest.fixture
+def no_training_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training draws no spectrograms of its samples, which takes most of the time of a training of a few steps."""
+    monkeypatch.setattr("intertone.train.run_folder.plot_spectrograms", lambda *_, **__: None)
 
 
 SMALL_MODEL = ConvConfig(

@@ -10,6 +10,7 @@ from torch import Tensor
 from intertone.codec import Codec, CodecConfig
 from intertone.models import Batch, ConditionedConfig, ConvBottleneckConfig, ConvConfig, Model, ModelConfig, build_model
 from intertone.models.conv import DenseBottleneckConfig
+from intertone.models.dense import DenseConfig
 from intertone.morphing import choose_method, morph
 from intertone.phase import PhaseConfig
 from intertone.representation import (
@@ -22,6 +23,7 @@ from intertone.representation import (
     RepresentationConfig,
     build_representation,
 )
+from intertone.representation.frames import FramesConfig
 from intertone.stft import SpectrogramConfig
 
 RATE = 8000
@@ -31,6 +33,7 @@ REPRESENTATIONS: Mapping[str, RepresentationConfig] = {
     "decibel": DecibelConfig(spectrogram=SMALL),
     "mel": MelConfig(spectrogram=SMALL, n_mels=32, f_max=4000),
     "snapped": PitchNormalisedConfig(spectrogram=SMALL),
+    "frames": FramesConfig(spectrogram=SMALL),
     "harmonic": HarmonicConfig(sample_rate=RATE, hop_length=80, f_max=3800),
 }
 
@@ -38,6 +41,17 @@ MODELS: Mapping[str, ModelConfig] = {
     "conv": ConvConfig(channels=(4, 6), strides=((2, 2), (2, 2)), bottleneck=ConvBottleneckConfig(channels=3)),
     "conv, dense bottleneck": ConvConfig(
         channels=(4, 6), strides=((2, 2), (2, 2)), bottleneck=DenseBottleneckConfig(size=5, n_frames=21)
+    ),
+    "dense": DenseConfig(widths=(12, 5), activation="leaky-relu", output_activation="relu"),
+    "dense, one layer, differences, dropout": DenseConfig(
+        widths=(7,),
+        activation="tanh",
+        code_activation="none",
+        output_activation="none",
+        bias=True,
+        dropout=0.2,
+        augmentation="second-difference",
+        initial_deviation=0.1,
     ),
     "conditioned": ConditionedConfig(channels=(8, 8), strides=(4, 2), condition_channels=8, note_dim=3, local_dim=2),
     "conditioned, convolutions alone": ConditionedConfig(

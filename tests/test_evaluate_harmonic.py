@@ -22,6 +22,11 @@ from intertone.evaluate.figure import Collected, log_mel_errors
 from intertone.evaluate.report import CodecFacts, to_markdown
 from intertone.evaluate.resynthesis import resynthesise_notes, spectrogram_of
 from intertone.evaluate.run import draw_all
+from intertone.evaluate.studies.measures import MeasuresStudy
+from intertone.evaluate.studies.network import NetworkStudy
+from intertone.evaluate.studies.path import PathStudy
+from intertone.evaluate.studies.phase import PhaseStudy
+from intertone.evaluate.studies.recognition import RecognitionStudy
 from intertone.evaluate.studies.reconstruction import ReconstructionStudy
 from intertone.evaluate.studies.transposition import MOVED, MoveFigures, collect_moves, measure_move, move_note
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
@@ -214,6 +219,20 @@ def test_an_evaluation_is_complete_and_json(result: Evaluation, tmp_path: Path) 
     names = [path.name for path in files]
     assert sum(name.endswith(".wav") for name in names) == 4 + 6 + 4
     check_self_contained(files[0].read_text())
+
+
+def test_a_study_applies_or_says_why_not(notes: Notes, harmonic_codec: Codec, small_codec: Codec) -> None:
+    spectrograms = MeasuresStudy(), PhaseStudy(), NetworkStudy(), RecognitionStudy(), PathStudy()
+    assert [study.applies(small_codec, notes) for study in spectrograms] == [None] * 5
+    reasons = [study.applies(harmonic_codec, notes) or "" for study in spectrograms]
+    assert [reason.partition(":")[0] for reason in reasons] == [
+        "Other measures of reconstructions",
+        "The phase",
+        "Other weights and another code",
+        "The classifier of families and velocities",
+        "The families heard from A to B",
+    ]
+    assert ReconstructionStudy().applies(harmonic_codec, notes) is None
 
 
 def test_what_cannot_be_judged_is_left_out_with_a_reason(notes: Notes, harmonic_codec: Codec) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 from intertone.errors import InputError
 from intertone.models import ConvAutoencoder, ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig, build_model
+from intertone.models.contract import Scale, mean_error_reading, root_mean_square_reading
 
 ROWS = 37
 LAYERS = [  # kernel_size, strides
@@ -192,6 +193,19 @@ def test_nothing_reaches_farther_than_the_margin(
         distance = (torch.arange(n_frames) - position).abs()
         assert moved.any()
         assert not moved[distance > margin].any()
+
+
+# what a loss says
+
+
+def test_a_loss_reads_in_the_unit_of_the_features() -> None:
+    decibels, linear = Scale("decibels", 30, 80.0), Scale("linear", 7)
+    for scales, root, mean, unit in [([decibels], 4.0, 0.2, "dB"), ([linear], 0.05, 0.0025, "")]:
+        found = root_mean_square_reading(0.0025, scales), mean_error_reading(0.0025, scales)
+        assert [reading.value for reading in found] == pytest.approx([root, mean])
+        assert [reading.unit for reading in found] == [unit, unit]
+    # rows of several kinds have no one unit
+    assert root_mean_square_reading(0.0025, [decibels, linear]).name == "rmse"
 
 
 # seeds

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from intertone.errors import InputError
-from intertone.models import ConditionedAutoencoder, ConditionedConfig, build_model
+from intertone.models import Batch, ConditionedAutoencoder, ConditionedConfig, build_model
 from intertone.models.contract import note_conditions
 
 ROWS = 13
@@ -81,6 +81,21 @@ def test_an_unknown_velocity_is_not_velocity_zero() -> None:
         model.encode(features, note_conditions(torch.tensor([[60.0, value]]))) for value in (0.0, float("nan"))
     )
     assert (silent - unknown).abs().max() > 1e-5
+
+
+@torch.no_grad()
+def test_the_loss_is_that_of_the_note_that_is_wanted() -> None:
+    model, features = trained(), rand(3, ROWS, 31)
+    told, wanted = note_conditions(PLAYED), note_conditions(PLAYED + 7)
+    target = model(features, told, wanted)
+    assert float(model.loss(Batch(features, target, told, wanted))["error"]) == 0
+    assert float(model.loss(Batch(features, target, told, told))["error"]) > 1e-4
+    # rows that do not exist may be anything
+    exists = torch.ones(3, ROWS, 1, dtype=torch.bool)
+    exists[:, 5] = False
+    target[:, 5] += 0.5
+    assert float(model.loss(Batch(features, target, told, wanted, exists))["error"]) == 0
+    assert float(model.loss(Batch(features, target, told, wanted))["error"]) > 0.01
 
 
 def test_a_small_model_learns_that_the_pitch_moves_the_image() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from intertone.models import ConditionedAutoencoder, ConditionedConfig, build_model
+from intertone.models import Batch, ConditionedAutoencoder, ConditionedConfig, build_model
 from intertone.models.contract import Rows, note_conditions
 from intertone.models.linear import PrincipalComponents
 from intertone.models.row_shift import RowShift
@@ -115,6 +115,16 @@ def test_a_young_model_gives_the_components_at_its_own_pitch_and_moves_rows_to_a
     wanted = model.mover(alone, torch.ones(30))  # type: ignore[misc]
     assert torch.allclose(higher[:, :96], torch.lerp(alone, wanted, 0.4)[:, :96], atol=1e-5)
     assert torch.allclose(higher[:, 96:], torch.lerp(alone, wanted, 0.5)[:, 96:], atol=1e-5)
+
+
+def test_a_model_is_fitted_to_the_notes_of_its_batches() -> None:
+    config = ConditionedConfig(channels=(8, 10), strides=(4, 2), condition_channels=12, note_dim=3, local_dim=2)
+    model = build_model(config, n_features=ROWS)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.fit([Batch(part, part) for part in notes().split(25)])
+    wanted = {f"linear.{name}": value for name, value in fitted(3, 2).state_dict().items()}
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, wanted.get(name, before[name])), name
 
 
 def test_where_the_rows_of_an_image_lie() -> None:

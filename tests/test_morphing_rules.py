@@ -26,6 +26,8 @@ from intertone.morphing import (
     morph_sources,
     morph_steps,
 )
+from intertone.morphing.by_partials import ByPartials
+from intertone.morphing.weights import Weights
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
@@ -167,11 +169,27 @@ def test_an_end_that_breaks_off_is_itself_beside_a_longer_sound(codec: Codec, al
     assert difference_db(morph(codec, long, short, mix=1, config=config), short) < -90
 
 
+def test_an_end_is_the_sound_itself_bit_for_bit(codec: Codec) -> None:
+    first, last = breathy(57, seconds=0.2), breathy(61, seconds=0.3, seed=1)
+    assert torch.equal(morph(codec, first, last, mix=0), first)
+    assert torch.equal(morph(codec, first, last, mix=1), last)
+
+
 def test_where_nothing_is_aligned_every_sound_stays_where_it_is(codec: Codec) -> None:
     early, late = breathy(57, lead=0.05), breathy(61, lead=0.2, seed=1)
     config = MorphConfig(network="none", alignment="none")
     first, last = morph_steps(codec, early, late, mixes=[0, 1], config=config)
     assert difference_db(first, early) < -60 and difference_db(last, late) < -60
+
+
+def test_the_alignment_says_where_a_mixture_begins_and_how_long_it_is() -> None:
+    early, late = breathy(57, seconds=0.3, lead=0.05), breathy(57, seconds=0.5, lead=0.2)
+    images = [METHOD.prepare(REPRESENTATION.analyse(sound)) for sound in (early, late)]
+    for alignment, onset, end in (("none", 0.05, 0.7), ("onset", 0.125, 0.625), ("envelope", 0.125, 0.525)):
+        config = MorphConfig.parse({"alignment": alignment})
+        for _, context in METHOD.align(images, torch.tensor([0.5, 0.5]), config):
+            assert context.tracks[0].onset / SAMPLE_RATE == pytest.approx(onset, abs=0.01)
+            assert context.tracks[0].samples / SAMPLE_RATE == pytest.approx(end, abs=0.01)
 
 
 def test_noise_and_partials_stay_together(codec: Codec) -> None:
@@ -362,6 +380,20 @@ def test_a_linear_network_adds_nothing_between_sounds_of_one_pitch() -> None:
         for network in ("none", "carried")
     )
     assert (plain - carried).abs().max() < 1e-3
+
+
+@torch.inference_mode()
+def test_the_strength_is_a_factor_of_what_the_network_adds(harmonic_codec: Codec) -> None:
+    method = ByPartials(harmonic_codec, REPRESENTATION)
+    sounds = (tone(45, tilt=0.3, seconds=0.2), tone(69, tilt=2, decay=9, seconds=0.2))
+    images = [method.prepare(harmonic_codec.analyse(sound)) for sound in sounds]
+    half = torch.tensor([0.5, 0.5])
+    plain, weak, strong = (
+        method.between(images, Weights(half, {}, half), MorphConfig(strength=strength)).features
+        for strength in (0.0, 0.5, 2.0)
+    )
+    assert (strong - plain).abs().max() > 3e-4
+    assert torch.allclose(strong - plain, 4 * (weak - plain), atol=3e-6)
 
 
 # pitch

@@ -19,18 +19,17 @@ from intertone.papers.thesis import representations
 from intertone.papers.thesis.replay import replay_representations
 from intertone.papers.thesis.representation_page import heard_rows, representation_tables
 from intertone.papers.thesis.representations import (
-    VIEWS,
     Compared,
-    View,
     compare_representations,
     evaluate_view,
     reconstruct,
     train_view,
-    view_codec,
-    view_config,
 )
 from intertone.papers.thesis.study import BUDGETS, CODE_SIZE, Comparison
+from intertone.papers.thesis.views import VIEWS, View, view_codec, view_config
 from intertone.train import Progress
+
+pytestmark = pytest.mark.usefixtures("no_training_pictures")
 
 SMOKE = BUDGETS["smoke"]
 

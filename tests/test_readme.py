@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SAMPLE_RATE, tone
+from conftest import SAMPLE_RATE, tone, write_notes
 
 from intertone import load_audio, save_audio
-from intertone.data.notes import Notes
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -91,9 +90,9 @@ def test_training_on_ones_own_sounds(desk: Path) -> None:
     assert torch.isfinite(load_audio(desk / "out.wav")[0]).all()
 
 
-def test_judging(desk: Path, notes: Notes) -> None:
-    (desk / "notes").mkdir()
-    shutil.copytree(notes.folder, desk / "notes" / "mine")
+def test_judging(desk: Path) -> None:
+    (desk / "notes" / "mine").mkdir(parents=True)
+    write_notes(desk / "notes" / "mine", seconds=0.5)
     evaluated, benched, paper, exported = section("Judge it, or anything else").splitlines()
     run(f"{evaluated} --budget smoke", desk)
     run(f"{benched} --only P3 --no-decoys --no-cache --workers 1", desk)

@@ -136,7 +136,7 @@ def test_tasks_have_their_own_remarks() -> None:
         return remarks
 
     async def both() -> list[list[Remark]]:
-        return await asyncio.gather(request(10), request(20))
+        return list(await asyncio.gather(request(10), request(20)))
 
     assert asyncio.run(both()) == [[completed(10), completed(11)], [completed(20), completed(21)]]
 

@@ -334,6 +334,20 @@ def test_the_phase_is_kept_for_an_untouched_code_and_estimated_for_an_edited_one
     assert not torch.equal(kept, estimated)
 
 
+def test_iterations_and_momentum_are_those_of_the_setting() -> None:
+    representation = build_representation(QUARTER)
+    features, context = representation.analyse(tone(57, seconds=0.1))
+
+    def played(**settings: object) -> torch.Tensor:
+        edited = Analysis(features, context.as_edited())
+        return representation.synthesise(edited, phase=PhaseConfig.parse(settings), generator=seeded())
+
+    fast = {"method": "fast-griffin-lim", "n_iter": 3}
+    assert torch.equal(played(**fast, momentum=0), played(method="griffin-lim", n_iter=3))
+    for other in ({**fast, "n_iter": 4}, {**fast, "momentum": 0.5}):
+        assert not torch.equal(played(**other), played(**fast))
+
+
 # refusals
 
 

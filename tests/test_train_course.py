@@ -27,7 +27,17 @@ from intertone.models import (
     Trainable,
 )
 from intertone.models.contract import NO_CONDITIONS, root_mean_square_reading
-from intertone.train import ChoiceConfig, Processes, Progress, Record, Run, TrainConfig, train_codec, train_model
+from intertone.train import (
+    ChoiceConfig,
+    Processes,
+    Progress,
+    Record,
+    Run,
+    TrainConfig,
+    TrainingStoppedError,
+    train_codec,
+    train_model,
+)
 from intertone.train.run import EpochLoss
 
 CONV = ConvConfig(
@@ -329,3 +339,12 @@ def test_a_loss_is_read_in_the_unit_of_the_features(caplog: pytest.LogCaptureFix
         run = Run(QUICK, Mean(), Points(), Processes(), scales)
         Record().log(Progress(), "valid", EpochLoss(4.0), run)
         assert words in caplog.messages[-1]
+
+
+def test_a_model_that_stays_silent_is_stopped_after_some_patience() -> None:
+    run = Run(QUICK, Mean(), Points(), Processes())
+    assert run.validate(Progress(step=499, precision="float32")) is not None
+    with pytest.raises(TrainingStoppedError, match="the model's output is silent for every validation note"):
+        run.validate(Progress(step=500, precision="float32"))
+    run.model.mean += 1.0
+    assert run.validate(Progress(step=500, precision="float32")) is not None

@@ -263,8 +263,12 @@ class Codec:
     def reconstruct(
         self, audio: Tensor, *, phase: PhaseConfig | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return ``decode(encode(audio))``: what the codec makes of a sound, with its own phase by default."""
-        return self.decode(*self.encode(audio), phase=phase, generator=generator)
+        """Return ``decode(encode(audio))``: what the codec makes of a sound, with its own phase by default.
+
+        With any phase but the kept one, the residual of the sound is not used either: all comes from the code.
+        """
+        own = phase is None or phase.method == "kept"
+        return self.decode(*self.encode(audio), phase=phase, residual=own, generator=generator)
 
     @torch.inference_mode()
     def encode_features(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def train(
     context: typer.Context,
     settings: Annotated[Path, typer.Argument(metavar="RUN.TOML", help="The settings of the run.")],
-    data: Annotated[Path, typer.Option("--data", help="A note set, or prepared images, from `intertone data`.")],
+    data: Annotated[Path, typer.Option("--data", help="A note set, or prepared features, from `intertone data`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; one that was interrupted goes on.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting: model.kernel_size=[5,5]")] = None,
     device: DeviceOption = "cpu",

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Tag
 from intertone.models.conditioned import ConditionedAutoencoder, ConditionedConfig
 from intertone.models.contract import Batch, Conditions, Model, Reading, Rows, Scale, Stage, Trainable
 from intertone.models.conv import ConvAutoencoder, ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig
+from intertone.models.dense import DenseAutoencoder, DenseConfig
 
 
 def _kind(value: Any) -> Any:
@@ -15,13 +16,16 @@ def _kind(value: Any) -> Any:
 
 
 ModelConfig = Annotated[
-    Annotated[ConvConfig, Tag("conv")] | Annotated[ConditionedConfig, Tag("conditioned")], Discriminator(_kind)
+    Annotated[ConvConfig, Tag("conv")]
+    | Annotated[ConditionedConfig, Tag("conditioned")]
+    | Annotated[DenseConfig, Tag("dense")],
+    Discriminator(_kind),
 ]
 """Which model, by ``kind``; without one, ``conv``."""
 
 
 def build_model(
-    config: ConvConfig | ConditionedConfig,
+    config: ModelConfig,
     *,
     n_features: int,
     rows: Rows | None = None,
@@ -49,6 +53,8 @@ def build_model(
         match config:
             case ConvConfig():
                 return ConvAutoencoder(config, n_features)
+            case DenseConfig():
+                return DenseAutoencoder(config, n_features)
             case ConditionedConfig():
                 return ConditionedAutoencoder(config, n_features, rows)
 
@@ -61,7 +67,9 @@ __all__ = [
     "ConvAutoencoder",
     "ConvBottleneckConfig",
     "ConvConfig",
+    "DenseAutoencoder",
     "DenseBottleneckConfig",
+    "DenseConfig",
     "Model",
     "ModelConfig",
     "Reading",

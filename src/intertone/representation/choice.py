@@ -7,12 +7,13 @@ from pydantic import Field
 from intertone.harmonic.rows import HarmonicConfig
 from intertone.representation.contract import Representation
 from intertone.representation.decibel import DecibelConfig, MelConfig
+from intertone.representation.frames import FramesConfig, FramesRepresentation
 from intertone.representation.harmonic import HarmonicRepresentation
 from intertone.representation.pitch_normalised import PitchNormalisedConfig, PitchNormalisedRepresentation
 from intertone.representation.spectrogram import SpectrogramRepresentation
 
 RepresentationConfig = Annotated[
-    DecibelConfig | MelConfig | PitchNormalisedConfig | HarmonicConfig, Field(discriminator="kind")
+    DecibelConfig | MelConfig | PitchNormalisedConfig | HarmonicConfig | FramesConfig, Field(discriminator="kind")
 ]
 """Settings of a representation, told apart by ``kind``."""
 
@@ -27,5 +28,7 @@ def build_representation(config: RepresentationConfig) -> AnyRepresentation:
             return HarmonicRepresentation(config)
         case PitchNormalisedConfig():
             return PitchNormalisedRepresentation(config)
+        case FramesConfig():
+            return FramesRepresentation(config)
         case DecibelConfig() | MelConfig():
             return SpectrogramRepresentation(config)

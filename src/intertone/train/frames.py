@@ -20,7 +20,7 @@ class FrameBatches:
     """Batches of single frames, ``(batch, n_features, 1)``, drawn from all training notes; silent frames are left out.
 
     A frame is silent if all its features are 0. All frames are written once to a temporary file, where each is read
-    in one piece. Validation is on whole notes.
+    in one piece. Every frame is asked for itself. Validation is on whole notes.
 
     Args:
         config: The settings.

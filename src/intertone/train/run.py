@@ -287,7 +287,9 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's own generators, which layers such as dropout draw from, and leave them as they were."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         yield
 
 

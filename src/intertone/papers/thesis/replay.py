@@ -1,7 +1,7 @@
 """The thesis's chapter 4 from start to end: runs, figures, tables, pictures, sounds."""
 
 from intertone.data.notes import Notes
-from intertone.experiments.experiment import RunResult
+from intertone.experiments.experiment import Laboratory, RunResult
 from intertone.experiments.store import as_json
 from intertone.experiments.write_up import (
     check_trial,
@@ -18,7 +18,7 @@ from intertone.papers.thesis.codes import Codes, study_codes
 from intertone.papers.thesis.pictures import draw_all, save_sounds
 from intertone.papers.thesis.representation_page import representation_tables, write_representation_page
 from intertone.papers.thesis.representations import Compared, compare_representations
-from intertone.papers.thesis.study import BUDGETS, Laboratory, Thesis, run_thesis
+from intertone.papers.thesis.study import BUDGETS, Thesis, run_thesis
 from intertone.papers.thesis.tables import make_tables
 
 TITLE = "The experiments of the thesis's chapter 4"

@@ -17,8 +17,9 @@ from intertone.experiments.write_up import figure_of, markdown, number, save_fig
 from intertone.files import replacing
 from intertone.page import Clip, Command, Listening, Section, Table, render_page
 from intertone.papers.thesis.pictures import MIDDLE
-from intertone.papers.thesis.representations import VIEWS, Compared, held_out_rows, reconstruct, trained_codec
+from intertone.papers.thesis.representations import Compared, held_out_rows, reconstruct, trained_codec
 from intertone.papers.thesis.study import Thesis
+from intertone.papers.thesis.views import VIEWS
 from intertone.plot import spectrogram_png
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from intertone.codec import SHIPPED, Codec, CodecConfig
+from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import Rows, draw_notes
@@ -19,23 +19,14 @@ from intertone.experiments.experiment import LogLine, code_counts
 from intertone.experiments.figures import Column, by_ways, measure_notes, rows_in_tune
 from intertone.experiments.store import Key, read_lines, remembered
 from intertone.files import disk_errors
-from intertone.models import build_model
 from intertone.models.contract import root_mean_square_reading
-from intertone.papers.thesis.study import Comparison, Thesis, divided
+from intertone.papers.thesis.study import Thesis
+from intertone.papers.thesis.views import VIEWS, View, view_codec, view_config
 from intertone.remark import RemarkLogger
-from intertone.representation import (
-    DecibelConfig,
-    HarmonicConfig,
-    PitchNormalisedConfig,
-    RepresentationConfig,
-    build_representation,
-)
-from intertone.train import ImageChoiceConfig, Progress, TrainConfig, prepare_images, train_codec
+from intertone.representation import build_representation
+from intertone.train import ImageChoiceConfig, Progress, prepare_images, train_codec
 
 logger = RemarkLogger(__name__)
-
-LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-6
-"""Those of all experiments; here the rate falls to nothing along half a cosine, and the last weights are evaluated."""
 
 N_TIMED = 16
 """Notes over which the time of an analysis is averaged."""
@@ -46,35 +37,6 @@ WAYS: dict[str, Way] = {"network": (CODEC, "estimated"), "alone": (TRUE, "estima
 Phase and noise are never the note's own. What else the context holds is: level, how far a spectrum was transposed, and
 of harmonic features the course of the pitch and the phases of the partials.
 """
-
-
-@dataclass(frozen=True)
-class View:
-    """One of the representations that are compared.
-
-    Attributes:
-        name: Of files.
-        title: For tables and pictures.
-        representation: Its settings.
-        strides: Of the network's layers, so that the code has as many numbers in every view.
-    """
-
-    name: str
-    title: str
-    representation: RepresentationConfig
-    strides: tuple[tuple[int, int], ...]
-
-
-VIEWS = (
-    View("spectrogram", "dB spectrogram", DecibelConfig(), ((2, 4), (2, 4), (2, 2), (1, 2))),
-    View("snapped", "dB spectrogram at a common pitch", PitchNormalisedConfig(), ((2, 4), (2, 4), (2, 2), (1, 2))),
-    View(
-        "harmonic",
-        "harmonic image",
-        HarmonicConfig(sample_rate=16000, hop_length=256, f_max=7600.0, top_db=80.0),
-        ((1, 4), (2, 4), (1, 2), (1, 2)),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -128,57 +90,6 @@ class Compared:
     training_seconds: float
     network: ViewFigures
     alone: ViewFigures
-
-
-def view_config(view: View, comparison: Comparison) -> TrainConfig:
-    """Return the settings of a view's run: the network of the shipped codec ``thesis`` but for its strides.
-
-    Args:
-        view: The representation and the strides.
-        comparison: How much is trained.
-
-    Returns:
-        The settings; the first weights are the same in every view.
-    """
-    shipped = CodecConfig.read(SHIPPED / "thesis" / "config.json").model_dump(mode="json")["model"]
-    channels = divided(shipped["channels"], comparison.channel_divisor)
-    content = {
-        "representation": view.representation,
-        "model": {**shipped, "strides": view.strides, "channels": channels},
-        "choice": {"valid_notes": comparison.valid_notes},
-        "seed": comparison.seed,
-        "epochs": comparison.passes,
-        "batch_size": comparison.batch_size,
-        "learning_rate": LEARNING_RATE,
-        "min_learning_rate": 0.0,
-        "weight_decay": WEIGHT_DECAY,
-        "schedule": "cosine",
-        "stop_patience": comparison.passes,
-        "sample_every": comparison.passes,
-        "precision": "bfloat16",
-    }
-    return TrainConfig.parse(content, source=f"the view {view.name}")
-
-
-def view_codec(view: View, comparison: Comparison) -> Codec:
-    """Return an untrained codec of a view.
-
-    Args:
-        view: The representation and the strides.
-        comparison: Whose seed and channels are taken.
-
-    Returns:
-        The codec, with the first weights of its run.
-
-    Example:
-        >>> codecs = [view_codec(view, Comparison()) for view in VIEWS]
-        >>> [codec.model.latent_dim * codec.model.n_latents(251) for codec in codecs]
-        [2048, 2048, 2048]
-    """
-    run = view_config(view, comparison)
-    config = CodecConfig(representation=run.representation, model=run.model)
-    n_features = build_representation(run.representation).n_features
-    return Codec(config, build_model(run.model, n_features=n_features, seed=comparison.seed))
 
 
 def compare_representations(laboratory: Thesis) -> dict[str, Compared]:

@@ -1,0 +1,207 @@
+"""The dense autoencoder of single frames: fully connected layers, frame by frame."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from intertone.config import Settings
+from intertone.losses import mean_squared_error
+from intertone.models.contract import (
+    NO_CONDITIONS,
+    Batch,
+    Conditions,
+    Facts,
+    Model,
+    Reading,
+    Scale,
+    check_rows,
+    root_mean_square_reading,
+)
+
+Activation = Literal["sigmoid", "relu", "leaky-relu", "tanh", "none"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "sigmoid": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "leaky-relu": nn.LeakyReLU,
+    "tanh": nn.Tanh,
+    "none": nn.Identity,
+}
+
+
+class DenseConfig(Settings):
+    """Layers of the encoder, from the frame to the code; the decoder mirrors them."""
+
+    kind: Literal["dense"] = "dense"
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (512, 256, 128, 64), description="numbers after each layer of the encoder; the last is the code"
+    )
+    activation: Activation = Field("relu", description="after every layer but the code's and the last")
+    code_activation: Activation = Field("sigmoid", description="after the code's layer")
+    output_activation: Activation = Field("sigmoid", description="after the last layer of the decoder")
+    negative_slope: float = Field(0.1, ge=0, lt=1, description="of leaky-relu below 0")
+    bias: bool = Field(False, description="whether layers add a bias; with gains per frame it makes a noise floor")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of each hidden layer that is left out in training")
+    augmentation: Literal["none", "first-difference", "second-difference"] = Field(
+        "none", description="what is appended to the input: differences along frequency; the target stays the frame"
+    )
+    initial_deviation: float = Field(
+        0.0, ge=0, description="of the first weights, normal, cut off at twice that; 0: by the width of the layer"
+    )
+
+    @model_validator(mode="after")
+    def _check_widths(self) -> Self:
+        if not self.widths:
+            raise ValueError("widths must name at least one layer, got none")
+        return self
+
+
+class DenseAutoencoder(Model):
+    """Fully connected layers down to a code for each frame, and back.
+
+    Every frame is encoded and decoded alone, so sounds of any length are.
+
+    Args:
+        config: The layers.
+        n_features: Rows of the features.
+
+    Source:
+        Colonel, Curro and Keene (2017), "Improving Neural Net Auto Encoders for Music Synthesis", and (2018)
+        "Autoencoding Neural Networks as Musical Audio Synthesizers" for the appended differences.
+
+    Example:
+        >>> model = DenseAutoencoder(DenseConfig(widths=(32, 8)), n_features=65)
+        >>> latents = model.encode(torch.rand(2, 65, 40))
+        >>> latents.shape, model.decode(latents).shape
+        (torch.Size([2, 8, 40]), torch.Size([2, 65, 40]))
+    """
+
+    frames_per_latent = 1
+
+    def __init__(self, config: DenseConfig, n_features: int) -> None:
+        super().__init__()
+        self.config = config
+        self.n_features = n_features
+        self.order = {"none": 0, "first-difference": 1, "second-difference": 2}[config.augmentation]
+        if self.order >= n_features:
+            raise ValueError(f"the features must have more than {self.order} rows, got {n_features}")
+        n_inputs = n_features + (n_features - self.order if self.order else 0)
+        hidden, code = config.widths[:-1], config.widths[-1]
+        self.encoder = _layers(config, (n_inputs, *hidden, code), config.code_activation)
+        self.decoder = _layers(config, (code, *reversed(hidden), n_features), config.output_activation)
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers of the code of a frame."""
+        return self.config.widths[-1]
+
+    @property
+    def encode_reach(self) -> int:
+        """No other frame changes the code of a frame."""
+        return 0
+
+    @property
+    def decode_reach(self) -> int:
+        """A frame depends on its own code alone."""
+        return 0
+
+    def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
+        """Return the code of each frame.
+
+        Args:
+            features: ``(batch, n_features, n_frames)``.
+            conditions: Not needed.
+
+        Returns:
+            Latents ``(batch, latent_dim, n_frames)``.
+
+        Raises:
+            ValueError: If the rows are not ``n_features``.
+        """
+        latents: Tensor = self.encoder(self._input(features))
+        return latents.mT
+
+    def decode(
+        self,
+        latents: Tensor,
+        conditions: Conditions = NO_CONDITIONS,
+        *,
+        n_frames: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the frames of a code.
+
+        Args:
+            latents: ``(batch, latent_dim, n_frames)``.
+            conditions: Not needed.
+            n_frames: Columns of the result; default: one for each latent vector.
+            generator: Nothing is drawn.
+
+        Returns:
+            Features ``(batch, n_features, n_frames)``.
+
+        Raises:
+            ValueError: If the vectors do not have ``latent_dim`` numbers.
+        """
+        if latents.shape[-2] != self.latent_dim:
+            raise ValueError(f"latents must be (batch, {self.latent_dim}, n_frames), got {tuple(latents.shape)}")
+        features: Tensor = self.decoder(latents.mT).mT
+        return features[..., :n_frames]
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the mean squared error of the frames; hidden numbers are left out as ``dropout`` says."""
+        code = self._through(self.encoder, self._input(batch.features), batch.generator)
+        estimate = self._through(self.decoder, code, batch.generator).mT
+        return {"squared_error": mean_squared_error(estimate.float(), batch.target)}
+
+    def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
+        """Return the root mean squared error in the unit of the features."""
+        return root_mean_square_reading(loss, scales)
+
+    def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
+        """Return the numbers after each layer of the encoder, ``(batch, width, n_frames)``, and the code."""
+        hidden, found = self._input(features), {}
+        for number, layer in enumerate(self.encoder):
+            hidden = layer(hidden)
+            found[f"encoder.{number}"] = hidden.mT
+        return {**found, "latents": hidden.mT}
+
+    def facts(self) -> Facts:
+        """Return what a person would want to know of the layers, by name."""
+        return {"layers": len(self.config.widths), "widths": list(self.config.widths)}
+
+    def _through(self, layers: nn.Sequential, hidden: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return what layers make of rows; of what hidden layers give, a share is left out and the rest made louder."""
+        *inner, last = layers
+        for layer in inner:
+            hidden = layer(hidden)
+            if self.config.dropout:
+                drawn = torch.rand(hidden.shape, generator=generator).to(hidden.device)
+                hidden = hidden * (drawn >= self.config.dropout) / (1 - self.config.dropout)
+        result: Tensor = last(hidden)
+        return result
+
+    def _input(self, features: Tensor) -> Tensor:
+        """Return frames as rows, with what is appended to them, ``(batch, n_frames, n_inputs)``."""
+        check_rows(features, self.n_features)
+        frames = features.mT
+        return torch.cat([frames, frames.diff(n=self.order)], -1) if self.order else frames
+
+
+def _layers(config: DenseConfig, widths: Sequence[int], last: Activation) -> nn.Sequential:
+    """Return fully connected layers from each width to the next; the last one has its own activation."""
+    layers = nn.Sequential()
+    for place, (before, after) in enumerate(pairwise(widths)):
+        is_last = place == len(widths) - 2
+        linear = nn.Linear(before, after, bias=config.bias)
+        if config.initial_deviation:
+            deviation = config.initial_deviation
+            nn.init.trunc_normal_(linear.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+        kind = ACTIVATIONS[last if is_last else config.activation]
+        activation = nn.LeakyReLU(config.negative_slope) if kind is nn.LeakyReLU else kind()
+        layers.append(nn.Sequential(linear, activation))
+    return layers

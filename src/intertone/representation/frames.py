@@ -1,0 +1,262 @@
+"""Frames: linear magnitudes, each frame divided by its own maximum; gains and phase go round the network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from intertone.audio import three_axes
+from intertone.config import Settings
+from intertone.curve import weights_over_time
+from intertone.models.contract import Conditions, Facts, Scale
+from intertone.phase import PhaseConfig, estimate_phase
+from intertone.representation.contract import Analysis, mix_conditions
+from intertone.stft import SpectrogramConfig, hann_window, istft, stft
+
+
+class FramesConfig(Settings):
+    """Linear frequency and magnitude, each frame relative to its own maximum."""
+
+    kind: Literal["frames"] = "frames"
+    spectrogram: SpectrogramConfig = SpectrogramConfig(sample_rate=22050, n_fft=2048, hop_length=512)
+    floor: float = Field(1e-9, gt=0, description="magnitude that is added to each frame's maximum")
+
+    @property
+    def n_features(self) -> int:
+        """Rows that the network sees."""
+        return self.spectrogram.n_bins
+
+
+@dataclass(frozen=True)
+class FramesContext:
+    """What the network does not see of a batch of sounds.
+
+    Attributes:
+        gains: Magnitude of feature 1 in each frame, ``(batch · channels, 1, n_frames)``.
+        audio: The sounds as they were given; they hold the phase.
+        edited: Whether the code that this goes with is another than the sounds' own.
+        conditions: What a network is conditioned on beside the features.
+    """
+
+    gains: Tensor
+    audio: Tensor
+    edited: bool = False
+    conditions: Conditions = field(default_factory=dict)
+
+    def as_edited(self) -> "FramesContext":
+        """Return this context for a code that was changed: its phase is estimated on the way back."""
+        return replace(self, edited=True)
+
+    def with_conditions(self, conditions: Conditions) -> "FramesContext":
+        """Return this context with further conditions, or others."""
+        return replace(self, conditions={**self.conditions, **conditions})
+
+
+class FramesRepresentation:
+    """``analyse`` and ``synthesise`` of frames that are each divided by their own maximum.
+
+    The network sees the shape of each spectrum, not its level: the gains pass by it, and so does the phase while the
+    code is untouched.
+
+    Args:
+        config: The settings.
+
+    Source:
+        Colonel, Curro and Keene (2017), "Improving Neural Net Auto Encoders for Music Synthesis".
+    """
+
+    def __init__(self, config: FramesConfig) -> None:
+        self.config = config
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.config.spectrogram.sample_rate
+
+    @property
+    def frame_seconds(self) -> float:
+        """From one column to the next."""
+        return self.config.spectrogram.hop_length / self.sample_rate
+
+    @property
+    def n_features(self) -> int:
+        """Rows that the network sees: all bins."""
+        return self.config.n_features
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """Linear magnitude in all rows."""
+        return (Scale("linear", self.n_features),)
+
+    @property
+    def rows(self) -> None:
+        """Where rows of partials and rows of noise lie: there are none."""
+        return None
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the conditions that ``analyse`` finds: none."""
+        return ()
+
+    def facts(self) -> Facts:
+        """Return what a person would want to know, by name."""
+        spectrogram = self.config.spectrogram
+        return {
+            "representation": self.config.kind,
+            "n_fft": spectrogram.n_fft,
+            "hop_length": spectrogram.hop_length,
+            "n_features": self.n_features,
+        }
+
+    def n_frames(self, samples: int) -> int:
+        """Return the number of feature columns of a sound of ``samples``."""
+        return self.config.spectrogram.n_frames(samples)
+
+    def samples(self, n_frames: int) -> int:
+        """Return the length of the longest sound that has ``n_frames`` columns."""
+        return (n_frames - 1) * self.config.spectrogram.hop_length
+
+    def features(self, audio: Tensor) -> Tensor:
+        """Return the features of sounds as ``analyse`` does, with gradient.
+
+        Args:
+            audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
+
+        Returns:
+            ``(batch · channels, n_bins, n_frames)`` in [0, 1].
+        """
+        return self._divided(audio)[0]
+
+    def analyse(self, audio: Tensor) -> Analysis[FramesContext]:
+        """Turn sounds into what the network sees and what it does not.
+
+        Args:
+            audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
+
+        Returns:
+            Features, ``(batch · channels, n_bins, n_frames)`` in [0, 1], the loudest bin of each frame at 1, and
+            context.
+
+        Raises:
+            ValueError: If ``audio`` has more than three axes, or no sample.
+
+        Example:
+            >>> representation = FramesRepresentation(FramesConfig())
+            >>> features, context = representation.analyse(torch.rand(2, 8192) * torch.linspace(0, 1, 8192))
+            >>> features.shape, features.amax(1).min() > 0.99
+            (torch.Size([2, 1025, 17]), tensor(True))
+        """
+        features, gains = self._divided(audio)
+        return Analysis(features, FramesContext(gains, audio))
+
+    def synthesise(
+        self,
+        analysis: Analysis[FramesContext],
+        *,
+        phase: PhaseConfig | None = None,
+        residual: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Turn features back into sounds: gains are applied again, then the phase.
+
+        Args:
+            analysis: Features, ``(batch · channels, n_bins, >= n_frames)``, columns beyond the sound being padding, and
+                the context from ``analyse``, ``mix`` or ``blank``.
+            phase: How the phase is found; default: kept where the code is untouched, else ``pghi-fast``. Each channel's
+                is estimated from the same random numbers, so that equal channels stay equal.
+            residual: There is none: the features show all of a sound but gains and phase.
+            generator: Source of random phase.
+
+        Returns:
+            Audio, the shape of the sounds that were analysed.
+
+        Raises:
+            ValueError: If the phase shall be kept though the code was edited.
+
+        Example:
+            >>> representation = FramesRepresentation(FramesConfig())
+            >>> audio = torch.sin(0.1 * torch.arange(8192))
+            >>> bool((representation.synthesise(representation.analyse(audio)) - audio).abs().max() < 1e-4)
+            True
+        """
+        features, context = analysis
+        if phase is None:
+            phase = PhaseConfig(method="pghi-fast" if context.edited else "kept")
+        if phase.method == "kept" and context.edited:
+            raise ValueError("the kept phase goes with an untouched code only, got an edited one")
+        config, sounds = self.config.spectrogram, three_axes(context.audio)
+        samples = sounds.shape[-1]
+        magnitude = features[..., : self.n_frames(samples)].float().clamp_min(0) * context.gains
+        if phase.method == "kept":
+            angle = stft(sounds.flatten(0, 1), config).angle()
+        else:
+            start = generator.get_state() if generator is not None else None
+            angles = []
+            for row in magnitude:
+                if generator is not None and start is not None:
+                    generator.set_state(start)
+                angles.append(
+                    estimate_phase(
+                        row,
+                        config,
+                        method=phase.method,
+                        n_iter=phase.n_iter,
+                        momentum=phase.momentum,
+                        length=samples,
+                        generator=generator,
+                    )
+                )
+            angle = torch.stack(angles)
+        return istft(torch.polar(magnitude, angle), config, length=samples).reshape(context.audio.shape)
+
+    def blank(self, samples: int, **conditions: Tensor) -> FramesContext:
+        """Return the context of one mono sound that was not analysed: feature 1 is a sinusoid of full scale.
+
+        Args:
+            samples: Length of the sound.
+            conditions: ``(1, size, 1 or n_frames)`` each.
+        """
+        full = hann_window(self.config.spectrogram, torch.ones(1)).sum() / 2
+        gains = full.expand(1, 1, self.n_frames(samples))
+        return FramesContext(gains, torch.zeros(samples), True, conditions)
+
+    def mix(self, contexts: Sequence[FramesContext], weights: Tensor, *, pitch: Tensor | None = None) -> FramesContext:
+        """Return the context of a mixture of codes: gains are interpolated linearly, frame by frame.
+
+        Args:
+            contexts: Of sounds of one shape.
+            weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``.
+            pitch: Of the conditions; the features hold the pitch.
+
+        Returns:
+            A context that counts as edited.
+
+        Raises:
+            ValueError: If the shapes differ or the numbers of contexts and weights do.
+
+        Example:
+            >>> representation = FramesRepresentation(FramesConfig())
+            >>> contexts = [representation.analyse(level * torch.ones(4096)).context for level in (0.2, 1.0)]
+            >>> mixed = representation.mix(contexts, torch.tensor([0.5, 0.5]))
+            >>> round(float((mixed.gains / contexts[1].gains).mean()), 3)
+            0.6
+        """
+        shapes = {tuple(context.audio.shape) for context in contexts}
+        if len(shapes) != 1 or len(contexts) != len(weights):
+            raise ValueError(
+                f"one weight for each of equally shaped sounds must be given, got {len(weights)} for {sorted(shapes)}"
+            )
+        n_frames = contexts[0].gains.shape[-1]
+        shares = weights_over_time(weights, n_frames).to(contexts[0].gains)
+        gains = torch.stack([share * one.gains for share, one in zip(shares, contexts, strict=True)]).sum(0)
+        conditions = mix_conditions([one.conditions for one in contexts], weights if pitch is None else pitch)
+        return FramesContext(gains.clamp_min(0), contexts[0].audio, True, conditions)
+
+    def _divided(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Return magnitudes relative to each frame's maximum, and these maxima."""
+        magnitude = stft(three_axes(audio).flatten(0, 1), self.config.spectrogram).abs()
+        gains = magnitude.amax(1, keepdim=True) + self.config.floor
+        return magnitude / gains, gains
