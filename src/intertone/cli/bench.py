@@ -1,5 +1,6 @@
 """``intertone bench``: methods of morphing, judged side by side."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import DeviceOption, JsonOption, Report
+from intertone.cli.options import DeviceOption, JsonOption, Report, progress_bar
 
 if TYPE_CHECKING:
     from intertone.bench.pair import Pair
@@ -52,9 +53,6 @@ def bench_morph(
 ) -> None:
     """Judge morphs: a codec beside crossfade, interpolated spectrograms, a harmonic model and an oracle."""
     report = Report(context, as_json=json)
-    from rich.console import Console
-    from rich.progress import Progress
-
     from intertone.bench.cache import default_cache
     from intertone.bench.run import run_bench
     from intertone.bench.score import SAMPLE_RATE
@@ -75,16 +73,14 @@ def bench_morph(
     rate = loaded.sample_rate if loaded else SAMPLE_RATE if sample_rate is None else sample_rate
     material, skipped = _material(rate, synthetic, seed, seeds, only or [], data, pairs)
     everything = [pair for part in material.values() for pair in part]
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("pairs", total=len(everything))
+    with progress_bar("pairs", total=len(everything)) as progress:
         judged = run_bench(
             everything,
             loaded,
             decoys=decoys,
             cache=None if no_cache else cache or default_cache(),
-            workers=workers or _cpus(),
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            workers=workers or os.cpu_count() or 1,
+            progress=progress,
         )
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     parts = _parts(judged, {title: [pair.name for pair in part] for title, part in material.items()})
@@ -137,19 +133,10 @@ def bench_score(
 ) -> None:
     """Judge morphs that another system made."""
     report = Report(context, as_json=json)
-    from rich.console import Console
-    from rich.progress import Progress
-
     from intertone.bench.exchange import SUBMISSION, score_folder
 
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("pairs", total=None)
-        judged = score_folder(
-            folder,
-            sample_rate=sample_rate,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with progress_bar("pairs") as progress:
+        judged = score_folder(folder, sample_rate=sample_rate, progress=progress)
     result: BenchResult = {
         "bench_version": judged["bench_version"],
         "sample_rate": judged["sample_rate"],
@@ -252,9 +239,3 @@ def _show(found: "list[Table]") -> None:
     console = Console()
     for part in found:
         show_table(console, part)
-
-
-def _cpus() -> int:
-    import os
-
-    return os.cpu_count() or 1
