@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 
@@ -21,12 +22,15 @@ class Remark:
     text: str
 
 
-_collectors: ContextVar[tuple[Callable[[Remark], object], ...]] = ContextVar("collectors", default=())
+Said = str | float | Path | Exception
+"""What a remark can name."""
+
+_collectors: ContextVar[tuple[Callable[[Remark], None], ...]] = ContextVar("collectors", default=())
 """Who collects what is done in this thread or task, outermost first."""
 
 
 @contextmanager
-def collect_remarks(at_once: Callable[[Remark], object] | None = None) -> Iterator[list[Remark]]:
+def collect_remarks(at_once: Callable[[Remark], None] | None = None) -> Iterator[list[Remark]]:
     """Collect the remarks of what is done inside the block, and of nothing that is done elsewhere at the same time.
 
     A thread or an asyncio task has its own; ``side_by_side`` and ``asyncio.to_thread`` take the caller's along. Blocks
@@ -73,15 +77,15 @@ class RemarkLogger:
     def __init__(self, name: str) -> None:
         self._log = logging.getLogger(name)
 
-    def info(self, text: str, *values: object) -> None:
+    def info(self, text: str, *values: Said) -> None:
         """Make a remark on what was done: ``text % values``."""
         self._make(Remark("info", text % values), logging.INFO, text, values)
 
-    def warning(self, text: str, *values: object) -> None:
+    def warning(self, text: str, *values: Said) -> None:
         """Make a remark on what is odd: ``text % values``."""
         self._make(Remark("warning", text % values), logging.WARNING, text, values)
 
-    def _make(self, remark: Remark, level: int, text: str, values: tuple[object, ...]) -> None:
+    def _make(self, remark: Remark, level: int, text: str, values: tuple[Said, ...]) -> None:
         for take in _collectors.get():
             take(remark)
         self._log.log(level, text, *values, stacklevel=3)

@@ -3,10 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from functools import cache as once
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy
@@ -14,7 +12,7 @@ import torch
 
 from intertone.bench.judge import Rows
 from intertone.bench.pair import Pair
-from intertone.bench.score import BENCH_VERSION
+from intertone.bench.score import BENCH_VERSION, Row
 from intertone.bench.summary import METRICS, PARTS
 from intertone.codec import Codec
 from intertone.errors import InputError
@@ -23,7 +21,7 @@ from intertone.remark import RemarkLogger
 
 logger = RemarkLogger(__name__)
 
-AROUND = ("__init__", "cache", "exchange", "real_pairs", "report", "run", "summary", "user_pairs")
+AROUND = ("__init__", "cache", "exchange", "real_pairs", "report", "result", "run", "summary", "user_pairs")
 """Files of this folder that change no row."""
 
 OF_CODECS = (
@@ -78,7 +76,7 @@ def read_rows(folder: Path | None, pair: Pair, mark: str = "") -> Rows:
     return {name: row for name, row in rows if isinstance(row, dict) and _is_whole(row)}
 
 
-def write_rows(folder: Path, pair: Pair, rows: Mapping[str, Any], mark: str = "") -> None:
+def write_rows(folder: Path, pair: Pair, rows: Rows, mark: str = "") -> None:
     """Keep the rows of a pair; where that is not possible, say so and go on."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +85,7 @@ def write_rows(folder: Path, pair: Pair, rows: Mapping[str, Any], mark: str = ""
         logger.warning("the rows of %s could not be cached: %s", pair.name, error)
 
 
-def _is_whole(row: Mapping[str, Any]) -> bool:
+def _is_whole(row: Row) -> bool:
     optional = (type(None), int, float)
     return set(row) | {"oracle_distance", "oracle_ratio"} >= FIGURES and all(
         isinstance(value, optional) for value in row.values()

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +11,8 @@ from torch import Tensor
 from intertone.audio import audio_extent, save_audio
 from intertone.bench.judge import ORACLE
 from intertone.bench.pair import Pair
-from intertone.bench.score import BENCH_VERSION, SAMPLE_RATE, gates, judge_ends, judge_row
+from intertone.bench.result import BenchRun, JudgedPair, judged_pair
+from intertone.bench.score import BENCH_VERSION, SAMPLE_RATE, judge_ends, judge_row
 from intertone.bench.synthetic_pairs import ALL_RATIOS, PAIRS, SyntheticPair, oracle, synthetic_pair
 from intertone.bench.user_pairs import SHORTEST_SECONDS, SUFFIXES, folder_pairs, read_mono, say_mixed
 from intertone.errors import InputError
@@ -23,6 +23,15 @@ logger = RemarkLogger(__name__)
 
 MANIFEST = "manifest.json"
 SUBMISSION = "submission"
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What an export was made with."""
+
+    seed: int
+    sample_rate: int
+    names: list[str]
 
 
 def export_pairs(folder: Path, *, seed: int, sample_rate: int, force: bool = False) -> list[str]:
@@ -63,12 +72,12 @@ def export_pairs(folder: Path, *, seed: int, sample_rate: int, force: bool = Fal
 
 def _check_same(path: Path, seed: int, sample_rate: int) -> None:
     """Refuse another export than this one."""
-    manifest, wanted = _read_manifest(path), {"seed": seed, "sample_rate": sample_rate}
-    for name, value in wanted.items():
-        if manifest[name] != value:
+    manifest = _read_manifest(path)
+    for name, value, found in (("seed", seed, manifest.seed), ("sample_rate", sample_rate, manifest.sample_rate)):
+        if found != value:
             raise InputError(
                 f"an export must go into a new or empty folder, or over one of the same {name} {value} unless --force "
-                f"is given, got {path.parent} of {name} {manifest[name]}"
+                f"is given, got {path.parent} of {name} {found}"
             )
 
 
@@ -84,7 +93,7 @@ def morph_name(pair: str, ratio: float) -> str:
 
 def score_folder(
     folder: Path, *, sample_rate: int = SAMPLE_RATE, progress: Callable[[int, int], None] | None = None
-) -> dict[str, Any]:
+) -> BenchRun:
     """Judge anybody's morphs of exported pairs, or of pairs of their own.
 
     With a manifest, the notes are drawn again from its seed, with their oracle; without one, the pairs are those of
@@ -108,20 +117,24 @@ def score_folder(
         raise InputError(f"the morphs must lie in a folder, got {folder}")
     pairs, skipped = _pairs(folder, sample_rate)
     _check_morphs(folder, pairs)
-    judged: dict[str, Any] = {}
+    judged: dict[str, JudgedPair] = {}
     for number, pair in enumerate(pairs):
         known = oracle(pair, ALL_RATIOS) if isinstance(pair, SyntheticPair) else None
         ends = judge_ends(pair, known)
         rows = {SUBMISSION: judge_row(ends, _read_morphs(folder, pair))}
         if known is not None:
             rows[ORACLE] = judge_row(ends, known)
-        rows = {name: {**row, "gates": gates(row, rows.get(ORACLE))} for name, row in rows.items()}
-        judged[pair.name] = {"kind": pair.kind, "title": pair.title, "rows": rows}
+        judged[pair.name] = judged_pair(pair, rows)
         if progress:
             progress(number + 1, len(pairs))
     rate = pairs[0].sample_rate
-    result = {"bench_version": BENCH_VERSION, "sample_rate": rate, "ratios": list(ALL_RATIOS), "pairs": judged}
-    return {**result, "skipped": skipped}
+    return {
+        "bench_version": BENCH_VERSION,
+        "sample_rate": rate,
+        "ratios": list(ALL_RATIOS),
+        "pairs": judged,
+        "skipped": skipped,
+    }
 
 
 def _pairs(folder: Path, sample_rate: int) -> tuple[list[Pair], dict[str, str]]:
@@ -132,11 +145,11 @@ def _pairs(folder: Path, sample_rate: int) -> tuple[list[Pair], dict[str, str]]:
         own = folder_pairs(folder, sample_rate=sample_rate, from_onset=False)
         return [*own.pairs], own.skipped
     manifest = _read_manifest(path)
-    seed, rate, names = manifest["seed"], manifest["sample_rate"], [entry["name"] for entry in manifest["pairs"]]
-    return [replace(synthetic_pair(name, seed=seed, sample_rate=rate), name=f"{seed}/{name}") for name in names], {}
+    drawn = [synthetic_pair(name, seed=manifest.seed, sample_rate=manifest.sample_rate) for name in manifest.names]
+    return [replace(pair, name=f"{manifest.seed}/{pair.name}") for pair in drawn], {}
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def _read_manifest(path: Path) -> _Manifest:
     """Return a manifest that is whole and of this version."""
     foreign = InputError(f"the manifest must be one of `intertone bench export`, got a broken or changed {path}")
     try:
@@ -152,7 +165,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise InputError(f"the manifest must be of bench version {BENCH_VERSION}, got {version!r}; export again")
     if not known or ratios != list(ALL_RATIOS):
         raise foreign
-    return dict(manifest)
+    return _Manifest(seed, rate, names)
 
 
 def _check_morphs(folder: Path, pairs: Sequence[Pair]) -> None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,13 +9,13 @@ from torch import Tensor
 from intertone.bench.decoys import DECOYS, one_sound, third_instrument
 from intertone.bench.methods import CODEC, METHODS, codec_methods
 from intertone.bench.pair import Method, Pair
-from intertone.bench.score import judge_ends, judge_row
+from intertone.bench.score import Row, judge_ends, judge_row
 from intertone.bench.synthetic_pairs import ALL_RATIOS, SyntheticPair, oracle, third_sound
 from intertone.codec import Codec
 
 ORACLE = "oracle"
 
-Rows = dict[str, dict[str, Any]]
+Rows = dict[str, Row]
 """Method → what was measured of one pair; ``seconds`` is the time of one morph."""
 
 

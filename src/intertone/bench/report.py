@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from intertone.bench.judge import DECOY_METHODS, ORACLE, method_of
 from intertone.bench.methods import ALONE, CODEC, CODEC_METHODS, IMAGE
 from intertone.bench.pair import KINDS, Pair
+from intertone.bench.result import BenchResult, Summary
 from intertone.bench.score import GATES
 from intertone.bench.summary import ALIGNED, RIVAL
 from intertone.bench.synthetic_pairs import SyntheticPair
@@ -75,7 +75,7 @@ METRIC_NOTE = (
 )
 
 
-def tables(result: Mapping[str, Any]) -> list[Table]:
+def tables(result: BenchResult) -> list[Table]:
     """Return the tables of a bench.
 
     Args:
@@ -95,7 +95,7 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
     return found
 
 
-def verdict(result: Mapping[str, Any], name: str) -> list[str]:
+def verdict(result: BenchResult, name: str) -> list[str]:
     """Return in plain words how one method stands, and by what it fails.
 
     Args:
@@ -129,7 +129,7 @@ def verdict(result: Mapping[str, Any], name: str) -> list[str]:
     return lines
 
 
-def _beside(summary: Mapping[str, Any]) -> str:
+def _beside(summary: Mapping[str, Summary]) -> str:
     """Return how a codec stands beside its two halves and the harmonic baseline."""
     mean = {name: line["morph_score"]["mean"] for name, line in summary.items()}
     if IMAGE not in mean:
@@ -140,7 +140,7 @@ def _beside(summary: Mapping[str, Any]) -> str:
     return words + (f". It beats {ALIGNED} on {_share(wins)} of the pairs." if wins is not None else ".")
 
 
-def to_markdown(result: Mapping[str, Any], *, command: str) -> str:
+def to_markdown(result: BenchResult, *, command: str) -> str:
     """Return the tables as Markdown, with the command that made them."""
     lines = [f"`{command}`, bench version {result['bench_version']}", ""]
     for table in tables(result):
@@ -151,9 +151,7 @@ def to_markdown(result: Mapping[str, Any], *, command: str) -> str:
     return "\n".join(lines)
 
 
-def write_bench(
-    folder: Path, result: Mapping[str, Any], pairs: Sequence[Pair], codec: Codec | None, *, command: str
-) -> None:
+def write_bench(folder: Path, result: BenchResult, pairs: Sequence[Pair], codec: Codec | None, *, command: str) -> None:
     """Write ``bench.json``, ``bench.md`` and ``bench.html``, one page with tables, pictures and half-way morphs.
 
     Args:
@@ -173,7 +171,7 @@ def write_bench(
         (staged / "bench.html").write_text(page, encoding="utf-8")
 
 
-def _page(result: Mapping[str, Any], pairs: Sequence[Pair], codec: Codec | None, command: str) -> str:
+def _page(result: BenchResult, pairs: Sequence[Pair], codec: Codec | None, command: str) -> str:
     lead: list[Block] = [
         "Rows of morphs between two notes, judged: are the ends right, does every morph lie between them, are the "
         "steps even, is it one sound, is it in tune? Beside every obvious way to do the same without a network.",
@@ -217,7 +215,7 @@ def _audible(pairs: Sequence[Pair]) -> list[Pair]:
     ]
 
 
-def _listen(pair: Pair, result: Mapping[str, Any], codec: Codec | None) -> Listening:
+def _listen(pair: Pair, result: BenchResult, codec: Codec | None) -> Listening:
     rows = next(part["pairs"][pair.name]["rows"] for part in result["parts"].values() if pair.name in part["pairs"])
     sounds = {"A": pair.a}
     for name in rows:
@@ -232,7 +230,7 @@ def _listen(pair: Pair, result: Mapping[str, Any], codec: Codec | None) -> Liste
     return Listening(f"{pair.name}: {pair.title}", f"{pair.kind}; the number is the pair's MorphScore.", clips)
 
 
-def _scores(title: str, summary: Mapping[str, Any], broken: Sequence[str] | None) -> Table:
+def _scores(title: str, summary: Mapping[str, Summary], broken: Sequence[str] | None) -> Table:
     kinds = [kind for kind in KINDS if any(kind in line["morph_score"] for line in summary.values())]
     rows = []
     for name, line in summary.items():
@@ -264,11 +262,11 @@ def _scores(title: str, summary: Mapping[str, Any], broken: Sequence[str] | None
     return Table(f"{title}: MorphScore, {n} pair{'s' * (n != 1)}", SCORE_NOTE, columns, rows, word)
 
 
-def _metrics(title: str, summary: Mapping[str, Any]) -> Table:
+def _metrics(title: str, summary: Mapping[str, Summary]) -> Table:
     return _figures(f"{title}: metrics", METRIC_NOTE, SHORT, summary)
 
 
-def _others(title: str, summary: Mapping[str, Any]) -> Table:
+def _others(title: str, summary: Mapping[str, Summary]) -> Table:
     note = (
         "Reported, not judged. Off axis: distance from the line between the ends. End jump: the steps from 0 to 0.02 "
         "and from 0.98 to 1 over the median step, each for its size: more than 2 says that the ends are copies. "
@@ -281,7 +279,7 @@ def _others(title: str, summary: Mapping[str, Any]) -> Table:
     return replace(table, columns=(*table.columns, "wins aligned"), rows=rows)
 
 
-def _figures(title: str, note: str, names: Mapping[str, str], summary: Mapping[str, Any]) -> Table:
+def _figures(title: str, note: str, names: Mapping[str, str], summary: Mapping[str, Summary]) -> Table:
     rows = []
     for method, line in summary.items():
         values = [line["metrics"][name] for name in names.values()]
@@ -289,7 +287,7 @@ def _figures(title: str, note: str, names: Mapping[str, str], summary: Mapping[s
     return Table(title, note, ("method", *names), rows)
 
 
-def _gates(title: str, summary: Mapping[str, Any]) -> Table:
+def _gates(title: str, summary: Mapping[str, Summary]) -> Table:
     names = [gate for gate in GATES if any(gate in line["gate_failures"] for line in summary.values())]
     rows = []
     for method, line in summary.items():

@@ -5,13 +5,13 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from intertone.bench.cache import codec_mark, read_rows, write_rows
 from intertone.bench.judge import DECOY_METHODS, ORACLE, Rows, morph_and_judge, names_for
 from intertone.bench.methods import CODEC_METHODS, METHODS, codec_methods
 from intertone.bench.pair import Pair
-from intertone.bench.score import BENCH_VERSION, gates
+from intertone.bench.result import BenchRun, JudgedPair, judged_pair
+from intertone.bench.score import BENCH_VERSION
 from intertone.bench.synthetic_pairs import ALL_RATIOS, PAIRS, SyntheticPair, synthetic_pair
 from intertone.codec import Codec
 from intertone.parallel import in_processes
@@ -53,7 +53,7 @@ def run_bench(
     cache: Path | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+) -> BenchRun:
     """Morph and judge all pairs.
 
     Args:
@@ -116,8 +116,6 @@ def _keep(cache: Path, pair: Pair, rows: Rows, own: Sequence[str], mark: str) ->
             write_rows(cache, pair, read_rows(cache, pair, place) | new, place)
 
 
-def _entry(pair: Pair, rows: Rows) -> dict[str, Any]:
-    reference = rows.get(ORACLE)
-    order = [name for name in (*CODEC_METHODS, ORACLE, *METHODS, *DECOY_METHODS) if name in rows]
-    judged = {name: {**rows[name], "gates": gates(rows[name], reference)} for name in order}
-    return {"kind": pair.kind, "title": pair.title, "rows": judged}
+def _entry(pair: Pair, rows: Rows) -> JudgedPair:
+    order = (*CODEC_METHODS, ORACLE, *METHODS, *DECOY_METHODS)
+    return judged_pair(pair, {name: rows[name] for name in order if name in rows})

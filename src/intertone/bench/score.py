@@ -6,7 +6,6 @@ Constants and formulas are those of ``BENCH_VERSION``; whoever changes one raise
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -55,6 +54,9 @@ GATES: dict[str, tuple[str, float]] = {
     "oracle_ratio": ("max", 0.60),
 }
 """What a pair has to reach in each metric: at most, or at least. A metric that a pair has not is not asked for."""
+
+Row = dict[str, float | None]
+"""Figures of one method on one pair; None where a metric does not apply."""
 
 
 @dataclass(frozen=True)
@@ -107,15 +109,15 @@ def judge_ends(pair: Pair, oracle: Tensor | None = None) -> Ends:
         mel=log_mel(torch.stack(sounds)),
         described=(describe(sounds[0]), describe(sounds[1])),
         combs=(combs[0], combs[1]),
-        comb=tuple(comb_residual(found, low, high) for found in peaks),  # type: ignore[arg-type]
-        beating=tuple(beating(sound, SAMPLE_RATE, comb) for sound, comb in zip(sounds, combs, strict=True)),  # type: ignore[arg-type]
-        knee=tuple(envelope_knee(sound, SAMPLE_RATE) for sound in sounds),  # type: ignore[arg-type]
+        comb=(comb_residual(peaks[0], low, high), comb_residual(peaks[1], low, high)),
+        beating=(beating(sounds[0], SAMPLE_RATE, combs[0]), beating(sounds[1], SAMPLE_RATE, combs[1])),
+        knee=(envelope_knee(sounds[0], SAMPLE_RATE), envelope_knee(sounds[1], SAMPLE_RATE)),
         oracle_mel=oracle_mel,
         crossfade_distance=distance,
     )
 
 
-def judge_row(ends: Ends, sounds: Tensor) -> dict[str, Any]:
+def judge_row(ends: Ends, sounds: Tensor) -> Row:
     """Judge one method's morphs of one pair.
 
     Args:
@@ -174,7 +176,7 @@ def score(row: Mapping[str, float | None]) -> dict[str, float]:
     return {**parts, "morph_score": round(100 * len(parts) / sum(1 / part for part in parts.values()), 4)}
 
 
-def gates(row: Mapping[str, Any], oracle_row: Mapping[str, Any] | None) -> dict[str, bool]:
+def gates(row: Mapping[str, float | None], oracle_row: Mapping[str, float | None] | None) -> dict[str, bool]:
     """Return which gates a row passes, of those that count.
 
     A gate that the oracle itself does not pass for this pair does not count: there the yardstick is at its limit.

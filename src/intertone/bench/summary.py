@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from intertone.bench.judge import DECOY_METHODS
 from intertone.bench.pair import KINDS
+from intertone.bench.result import GateFailures, JudgedPair, JudgedRow, Summary
 from intertone.bench.score import GATES
 from intertone.bench.synthetic_pairs import PAIRS
 
@@ -44,7 +44,7 @@ METRICS = (
 PARTS = ("part_end", "part_between", "part_smooth", "part_fusion", "part_pitch")
 
 
-def summarise(pairs: Mapping[str, Mapping[str, Any]], *, seed: int = 0) -> dict[str, Any]:
+def summarise(pairs: Mapping[str, JudgedPair], *, seed: int = 0) -> dict[str, Summary]:
     """Return one summary a method.
 
     Args:
@@ -92,7 +92,7 @@ def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float
     return float(low), float(high)
 
 
-def self_test(summary: Mapping[str, Any], pairs: Iterable[str]) -> list[str] | None:
+def self_test(summary: Mapping[str, Summary], pairs: Iterable[str]) -> list[str] | None:
     """Return what the bench's own rows break: the order of methods that are known, and decoys that pass.
 
     Oracle over harmonic over log-magnitude over crossfade over warped crossfade, and every decoy below 50; decoys that
@@ -121,24 +121,25 @@ def self_test(summary: Mapping[str, Any], pairs: Iterable[str]) -> list[str] | N
     return broken
 
 
-def _summary(pairs: Mapping[str, Mapping[str, Any]], name: str, seed: int) -> dict[str, Any]:
-    chosen = [(pair["kind"], pair["rows"][name]) for pair in pairs.values() if name in pair["rows"]]
+def _summary(pairs: Mapping[str, JudgedPair], name: str, seed: int) -> Summary:
+    chosen = [(pair["kind"], _figures(pair, name)) for pair in pairs.values() if name in pair["rows"]]
+    gates = [_gates(pair["rows"][name]) for pair in pairs.values() if name in pair["rows"]]
     scores = [row["morph_score"] for _, row in chosen]
     low, high = bootstrap_interval(scores, seed=seed)
     kinds = [kind for kind in KINDS if any(kind == own for own, _ in chosen)]
-    failures = {}
+    failures: dict[str, GateFailures] = {}
     for gate in GATES:
-        passed = [row["gates"][gate] for _, row in chosen if gate in row["gates"]]
+        passed = [found[gate] for found in gates if gate in found]
         if passed:
             failures[gate] = {"failed": len(passed) - sum(passed), "of": len(passed)}
-    weakest = {}
+    weakest: dict[str, str] = {}
     for kind in kinds:
         means = {part: np.mean([row[part] for own, row in chosen if own == kind]) for part in PARTS}
         weakest[kind] = min(means, key=lambda part: means[part]).removeprefix("part_")
     draws: dict[str, list[float]] = {}
     for number, pair in pairs.items():
         if name in pair["rows"] and "/" in number:
-            draws.setdefault(number.partition("/")[0], []).append(pair["rows"][name]["morph_score"])
+            draws.setdefault(number.partition("/")[0], []).append(_figures(pair, name)["morph_score"])
     return {
         "n": len(chosen),
         "draws": {draw: _mean(found) for draw, found in draws.items()},
@@ -148,27 +149,39 @@ def _summary(pairs: Mapping[str, Mapping[str, Any]], name: str, seed: int) -> di
             "high": round(high, 4),
             **{kind: _mean([row["morph_score"] for own, row in chosen if own == kind]) for kind in kinds},
         },
-        "gate_pass_rate": _mean([all(row["gates"].values()) for _, row in chosen]),
+        "gate_pass_rate": _mean([all(found.values()) for found in gates]),
         "gate_failures": failures,
         "win_rate": _win_rate(pairs, name, RIVAL),
         "aligned_win_rate": _win_rate(pairs, name, ALIGNED),
-        "metrics": _means(chosen, METRICS),
-        "parts": _means(chosen, PARTS),
+        "metrics": {name: _mean_if_any(chosen, name) for name in METRICS},
+        "parts": {name: _mean_if_any(chosen, name) for name in PARTS},
         "weakest": weakest,
-        "seconds": _mean([row["seconds"] for _, row in chosen if "seconds" in row]),
+        "seconds": _mean_if_any(chosen, "seconds"),
     }
 
 
-def _win_rate(pairs: Mapping[str, Mapping[str, Any]], name: str, rival: str) -> float | None:
-    both = [pair["rows"] for pair in pairs.values() if {name, rival} <= set(pair["rows"])]
-    if name == rival:
+def _win_rate(pairs: Mapping[str, JudgedPair], name: str, rival: str) -> float | None:
+    both = [pair for pair in pairs.values() if {name, rival} <= set(pair["rows"])]
+    if name == rival or not both:
         return None
-    return _mean([rows[name]["morph_score"] > rows[rival]["morph_score"] for rows in both])
+    return _mean([_figures(pair, name)["morph_score"] > _figures(pair, rival)["morph_score"] for pair in both])
 
 
-def _means(chosen: Sequence[tuple[str, Mapping[str, Any]]], names: Sequence[str]) -> dict[str, float | None]:
-    return {name: _mean([row[name] for _, row in chosen if row.get(name) is not None]) for name in names}
+def _figures(pair: JudgedPair, name: str) -> dict[str, float]:
+    """Return the figures that a method has on a pair."""
+    return {figure: value for figure, value in pair["rows"][name].items() if isinstance(value, int | float)}
 
 
-def _mean(values: Sequence[float | bool]) -> float | None:
-    return round(float(np.mean(values)), 4) if len(values) else None
+def _gates(row: JudgedRow) -> dict[str, bool]:
+    gates = row["gates"]
+    assert isinstance(gates, dict)
+    return gates
+
+
+def _mean_if_any(chosen: Sequence[tuple[str, Mapping[str, float]]], name: str) -> float | None:
+    values = [row[name] for _, row in chosen if name in row]
+    return _mean(values) if values else None
+
+
+def _mean(values: Sequence[float | bool]) -> float:
+    return round(float(np.mean(values)), 4)

@@ -1,16 +1,18 @@
 """``intertone bench``: methods of morphing, judged side by side."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import DeviceOption, JsonOption, Report
+from intertone.cli.options import DeviceOption, JsonOption, Report, progress_bar
 
 if TYPE_CHECKING:
     from intertone.bench.pair import Pair
+    from intertone.bench.result import BenchResult, BenchRun, Part
     from intertone.page import Table
 
 app = typer.Typer(no_args_is_help=True)
@@ -51,9 +53,6 @@ def bench_morph(
 ) -> None:
     """Judge morphs: a codec beside crossfade, interpolated spectrograms, a harmonic model and an oracle."""
     report = Report(context, as_json=json)
-    from rich.console import Console
-    from rich.progress import Progress
-
     from intertone.bench.cache import default_cache
     from intertone.bench.run import run_bench
     from intertone.bench.score import SAMPLE_RATE
@@ -74,26 +73,31 @@ def bench_morph(
     rate = loaded.sample_rate if loaded else SAMPLE_RATE if sample_rate is None else sample_rate
     material, skipped = _material(rate, synthetic, seed, seeds, only or [], data, pairs)
     everything = [pair for part in material.values() for pair in part]
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("pairs", total=len(everything))
+    with progress_bar("pairs", total=len(everything)) as progress:
         judged = run_bench(
             everything,
             loaded,
             decoys=decoys,
             cache=None if no_cache else cache or default_cache(),
-            workers=workers or _cpus(),
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            workers=workers or os.cpu_count() or 1,
+            progress=progress,
         )
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    result = _result(judged, {title: [pair.name for pair in part] for title, part in material.items()})
-    result = {"codec": codec, **result, "skipped": skipped}
+    parts = _parts(judged, {title: [pair.name for pair in part] for title, part in material.items()})
+    result: BenchResult = {
+        "codec": codec,
+        "bench_version": judged["bench_version"],
+        "sample_rate": judged["sample_rate"],
+        "ratios": judged["ratios"],
+        "parts": parts,
+        "skipped": skipped,
+    }
     if out is not None:
         from intertone.bench.report import write_bench
 
         write_bench(out, result, everything, loaded, command=command)
     _finish(report, result, "codec" if loaded else None, out, json)
-    if any(part["self_test"] for part in result["parts"].values()):
+    if any(part["self_test"] for part in parts.values()):
         typer.echo("intertone: the bench's own order does not hold; see its table", err=True)
         raise typer.Exit(1)
     _end(skipped)
@@ -129,20 +133,17 @@ def bench_score(
 ) -> None:
     """Judge morphs that another system made."""
     report = Report(context, as_json=json)
-    from rich.console import Console
-    from rich.progress import Progress
-
     from intertone.bench.exchange import SUBMISSION, score_folder
 
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("pairs", total=None)
-        judged = score_folder(
-            folder,
-            sample_rate=sample_rate,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    result = _result(judged, {"Submission": list(judged["pairs"])})
+    with progress_bar("pairs") as progress:
+        judged = score_folder(folder, sample_rate=sample_rate, progress=progress)
+    result: BenchResult = {
+        "bench_version": judged["bench_version"],
+        "sample_rate": judged["sample_rate"],
+        "ratios": judged["ratios"],
+        "skipped": judged["skipped"],
+        "parts": _parts(judged, {"Submission": list(judged["pairs"])}),
+    }
     _finish(report, result, SUBMISSION, None, json)
     _end(judged["skipped"])
 
@@ -209,20 +210,19 @@ def _renamed(pair: "Pair", part: str) -> "Pair":
     return replace(pair, name=f"{part}/{pair.name}")
 
 
-def _result(judged: dict[str, Any], parts: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the result with its pairs sorted into parts, each with its summary."""
+def _parts(judged: "BenchRun", parts: dict[str, list[str]]) -> "dict[str, Part]":
+    """Return the pairs of a run sorted into parts, each with its summary."""
     from intertone.bench.summary import self_test, summarise
 
-    result = {name: value for name, value in judged.items() if name != "pairs"}
-    sorted_parts = {}
+    found: dict[str, Part] = {}
     for title, names in parts.items():
         pairs = {name: judged["pairs"][name] for name in names}
         summary = summarise(pairs)
-        sorted_parts[title] = {"summary": summary, "self_test": self_test(summary, names), "pairs": pairs}
-    return {**result, "parts": sorted_parts}
+        found[title] = {"summary": summary, "self_test": self_test(summary, names), "pairs": pairs}
+    return found
 
 
-def _finish(report: Report, result: dict[str, Any], judged: str | None, out: Path | None, as_json: bool) -> None:
+def _finish(report: Report, result: "BenchResult", judged: str | None, out: Path | None, as_json: bool) -> None:
     from intertone.bench.report import tables, verdict
 
     lines = verdict(result, judged) if judged else []
@@ -239,9 +239,3 @@ def _show(found: "list[Table]") -> None:
     console = Console()
     for part in found:
         show_table(console, part)
-
-
-def _cpus() -> int:
-    import os
-
-    return os.cpu_count() or 1

@@ -1,15 +1,13 @@
 """``intertone data``: notes for training, rendered from a sound bank or imported from sound files."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import JsonOption, Report
+from intertone.cli.options import JsonOption, Report, progress_bar
 from intertone.data.split import FRACTIONS
 from intertone.errors import InputError
 
@@ -57,7 +55,7 @@ def render(
     chosen = None if programs is None else parse_numbers(programs)
     bank = find_soundfont(soundfont)
     Report(context, as_json=as_json)
-    with _progress("programs") as report:
+    with progress_bar("programs") as report:
         header = render_bank(bank, out, config=config, programs=chosen, workers=workers, progress=report)
     _show(out, header, as_json, bank=bank)
 
@@ -88,7 +86,7 @@ def import_sounds(
     for name, choice in {"--fractions": fractions, "--split-by": split_by}.items():
         if kind == "nsynth" and choice is not None:
             raise InputError(f"{name} must be left out for NSynth, which has its own splits")
-    with _progress("sounds") as report:
+    with progress_bar("sounds") as report:
         if kind == "nsynth":
             header = import_nsynth(source, out, config=config, progress=report)
         else:
@@ -141,18 +139,6 @@ def parse_shares(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"shares must be like {_SHARES}, got {text}") from None
-
-
-@contextmanager
-def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(unit, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _show(folder: Path, header: "NoteHeader", as_json: bool, *, bank: Path | None = None) -> None:

@@ -3,14 +3,18 @@
 import importlib.metadata
 import platform
 import time
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from intertone import __version__
 from intertone.cli.options import DEFAULT_CODEC, CodecOption, DeviceOption, JsonOption, Report
 from intertone.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def info(
@@ -25,7 +29,7 @@ def info(
     loaded = Codec.load(codec)
     samples = 4 * loaded.sample_rate
     n_latents = loaded.model.n_latents(loaded.representation.n_frames(samples))
-    facts: dict[str, Any] = {
+    facts = {
         "codec": codec,
         "sample_rate": loaded.sample_rate,
         **loaded.representation.facts(),
@@ -56,9 +60,7 @@ def doctor(
     checks: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         for suffix in (".wav", ".flac", ".ogg", ".mp3", ".aiff"):
-            checks[f"audio {suffix}"] = _attempt(
-                lambda suffix=suffix: _audio_round_trip(Path(folder) / f"tone{suffix}")
-            )
+            checks[f"audio {suffix}"] = _attempt(partial(_audio_round_trip, Path(folder) / f"tone{suffix}"))
     checks["self-test"] = _attempt(lambda: _self_test(codec, device))
     result = {
         "intertone": __version__,
@@ -83,7 +85,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _attempt(check: Any) -> str:
+def _attempt(check: "Callable[[], str]") -> str:
     try:
         return f"ok{check()}"
     except Exception as error:  # whatever is broken here, the other checks are still wanted

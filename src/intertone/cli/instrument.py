@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from intertone.files import Json
     from intertone.instrument import Key, Region
 
 MAP = "instrument.sfz"
@@ -131,8 +132,9 @@ def keys(
     if older := sorted({path.name for path in out.glob("note-*.wav")} - set(names)):
         text += f"\nof an earlier instrument there are still {', '.join(older)}"
     took = time.monotonic() - started
-    result: dict[str, Any] = {"outputs": [str(out / name) for name in (*names, MAP)], "mix": mix_content(used)}
-    result |= {
+    result = {
+        "outputs": [str(out / name) for name in (*names, MAP)],
+        "mix": mix_content(used),
         "keys": [_content(region, rate) for region in done],
         "codec": codec,
         "seed": seed,
@@ -162,7 +164,7 @@ def _render(
         yield region.key.file_name, sound
 
 
-def _content(region: "Region", rate: int) -> dict[str, Any]:
+def _content(region: "Region", rate: int) -> "dict[str, Json]":
     key, loop = region.key, region.loop
     return {
         "file": key.file_name,

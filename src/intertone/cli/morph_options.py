@@ -206,7 +206,7 @@ def mix_name(mix: "Mix") -> str:
     return f"{mix:g}" if isinstance(mix, int | float) else ",".join(f"{weight:g}" for weight in mix)
 
 
-def mix_content(mix: "Mix") -> object:
+def mix_content(mix: "Mix") -> float | list[float] | list[list[float]]:
     """Return a mix as JSON writes it: a number, weights, or pairs of seconds and ratios."""
     from intertone.morphing import MixCurve
 

@@ -15,7 +15,7 @@ from intertone.files import check_output, disk_errors, replacing
 from intertone.remark import Remark, RemarkLogger, collect_remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from torch import Tensor
 
@@ -85,10 +85,30 @@ class Report:
         # without a handler, Python would print the log's warnings a second time
         logging.getLogger("intertone").addHandler(_NO_LOG)
 
-    def finish(self, result: dict[str, Any], text: str) -> None:
+    def finish(self, result: "Mapping[str, Any]", text: str) -> None:
         """Print the result: ``text`` for people, or ``result`` with the collected lines for machines."""
         done = [remark.text for remark in self.remarks]
         typer.echo(json.dumps({**result, "done": done}, indent=2) if self.as_json else text)
+
+
+@contextmanager
+def progress_bar(unit: str, *, total: int | None = None) -> "Iterator[Callable[[int, int], None]]":
+    """Show a bar on stderr if that is a terminal.
+
+    Args:
+        unit: What is counted, in plural.
+        total: How many there are, if that is known before the first is done.
+
+    Returns:
+        A context that gives what is to be called with (done, of how many).
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(unit, total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _show_remark(remark: Remark) -> None:

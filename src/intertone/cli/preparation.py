@@ -1,11 +1,11 @@
 """``intertone data prepare``: the features that a model is trained on, made once."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from intertone.cli.options import JsonOption, Report
+from intertone.cli.options import JsonOption, Report, progress_bar
 
 
 def prepare(
@@ -27,27 +27,22 @@ def prepare(
 ) -> None:
     """Turn notes into the features that a model is trained on, once for many runs."""
     report = Report(context, as_json=json)
-    from rich.console import Console
-    from rich.progress import Progress
-
     from intertone.data.notes import Notes
     from intertone.representation import HarmonicConfig
     from intertone.train import ImageChoiceConfig, TrainConfig, prepare_images
 
     representation = HarmonicConfig() if settings is None else TrainConfig.read(settings).representation
-    given: dict[str, Any] = {"train_notes": train, "valid_notes": valid, "test_notes": test}
+    given = {"train_notes": train, "valid_notes": valid, "test_notes": test}
     given |= {"pitch_min": pitch_min, "pitch_max": pitch_max, "seed": seed}
     choice = ImageChoiceConfig.parse({k: v for k, v in given.items() if v is not None}, source="the options")
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("notes", total=None)
+    with progress_bar("notes") as progress:
         images = prepare_images(
             Notes.open(notes),
             representation,
             out,
             choice=choice,
             workers=workers,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=progress,
         )
     counts = images.header["counts"]
     text = f"wrote {out}: " + ", ".join(f"{count} to {split}" for split, count in counts.items() if count)
