@@ -74,7 +74,7 @@ def test_rows_above_the_single_partials_hold_the_energy_of_their_group(represent
     assert np.all(np.diff(widths) >= -1) and widths[-1] > widths[0]
     levels = torch.zeros(1, edges[-1] - 1, 1)
     levels[:, 70:] = 0.5
-    rows = representation.rows.partial_rows(levels)
+    rows = representation.synthesiser.rows.partial_rows(levels)
     energy = (rows[0, 64:, 0].square() * torch.tensor(widths)).sum()
     assert float(energy) == pytest.approx(float(levels[:, 64:].square().sum()), rel=1e-5)
 

@@ -19,7 +19,7 @@ from intertone.representation import HarmonicConfig, HarmonicRepresentation
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
 REPRESENTATION = HarmonicRepresentation(CONFIG)
 METHOD = by_partials(CONFIG)
-ROWS = REPRESENTATION.rows
+ROWS = REPRESENTATION.synthesiser.rows
 TIME = torch.arange(8000, dtype=torch.float64) / SAMPLE_RATE
 F0 = 500.0
 MIDDLE = slice(15, 35)

@@ -222,11 +222,11 @@ class SpectrogramRepresentation:
 
         Example:
             >>> representation = SpectrogramRepresentation(DecibelConfig())
-            >>> features = torch.zeros(1, 512, 33)
-            >>> features[:, 64] = 1 - 6.02 / 80  # 1 kHz, 6 dB below full scale
-            >>> sound = representation.synthesise(Analysis(features, representation.blank(8000)))
+            >>> tone = 0.01 * torch.sin(2 * torch.pi * torch.arange(8000) / 16)
+            >>> analysis = Analysis(representation.analyse(tone).features, representation.blank(8000))
+            >>> sound = representation.synthesise(analysis, generator=torch.Generator().manual_seed(0))
             >>> sound.shape, round(float(sound[2000:6000].abs().max()), 1)
-            (torch.Size([8000]), 0.5)
+            (torch.Size([8000]), 1.0)
         """
         config = self.config.spectrogram
         full = hann_window(config, torch.ones(1)).sum().reshape(1) / 2
