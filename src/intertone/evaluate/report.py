@@ -1,8 +1,6 @@
 """An evaluation as figures for programs, and as tables and sentences for people: terminal and Markdown."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TypeAlias
 
 import numpy as np
 
@@ -11,9 +9,8 @@ from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows
 from intertone.evaluate.settings import EvaluateConfig
 from intertone.evaluate.study import Shown
+from intertone.files import Json
 from intertone.page import Table
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | Mapping[str, Json] | None"
 
 
 @dataclass(frozen=True)
