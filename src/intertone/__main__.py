@@ -11,7 +11,7 @@ from typing import NoReturn
 from intertone.errors import stopped_text
 
 RETRY_SECONDS = 0.05
-"""How long an interruption waits before it looks again for a place where it can be raised."""
+"""Seconds after which a waiting interruption tries again to be raised."""
 
 FLUSH_FAILED = 120
 """Exit code when the last output cannot be written, as Python itself has it."""

@@ -70,7 +70,7 @@ def averaged(values: Tensor, n_frames: int) -> Tensor:
 
 
 def weighted_sum(values: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Return what lies between some; what counts nothing may be anything.
+    """Return the weighted sum of values; those of weight 0 may be anything.
 
     Args:
         values: Of equal shapes, ``(..., n_frames)``.

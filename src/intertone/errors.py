@@ -13,7 +13,7 @@ class InputError(ValueError):
 
 
 def stopped_text(verb: str | None) -> str:
-    """Say in one line what is left of the work of an interrupted verb.
+    """Return the line that tells what an interrupted verb leaves of its work.
 
     Example:
         >>> stopped_text("morph")

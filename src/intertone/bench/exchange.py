@@ -27,7 +27,7 @@ SUBMISSION = "submission"
 
 @dataclass(frozen=True)
 class _Manifest:
-    """What an export was made with."""
+    """Settings that an export was made with."""
 
     seed: int
     sample_rate: int

@@ -1,4 +1,4 @@
-"""What the bench returns, and ``bench.json`` holds."""
+"""Results of the bench, as ``bench.json`` holds them."""
 
 from typing import NotRequired, TypedDict
 
@@ -7,7 +7,7 @@ from intertone.bench.pair import Pair
 from intertone.bench.score import gates
 
 JudgedRow = dict[str, float | dict[str, bool] | None]
-"""What was measured of one method on one pair, and ``gates``: gate → whether it is passed."""
+"""Measures of one method on one pair, and ``gates``: gate → whether it is passed."""
 
 
 class JudgedPair(TypedDict):
@@ -19,14 +19,14 @@ class JudgedPair(TypedDict):
 
 
 class GateFailures(TypedDict):
-    """How many pairs fail a gate, of how many for which it counts."""
+    """Number of pairs that fail a gate, and of those for which it counts."""
 
     failed: int
     of: int
 
 
 class Summary(TypedDict):
-    """What the pairs say together of one method; see ``summarise``."""
+    """Summary of one method over all pairs; see ``summarise``."""
 
     n: int
     draws: dict[str, float]

@@ -28,10 +28,10 @@ from intertone.stft import SpectrogramConfig, istft, mel_filterbank, stft
 
 N_PARTIALS = 64
 TUNING_FRAMES = 21
-"""Over which what a partial does for itself is averaged."""
+"""Width over which the deviation of a single partial is averaged."""
 
 FLOOR_DB = -100.0
-"""Of partials and noise, below the note's largest partial."""
+"""Floor of partials and noise, below the note's largest partial."""
 
 NOISE_SECONDS, NOISE_BANDS = 0.032, 40
 
@@ -101,7 +101,7 @@ def analyse_note(audio: Tensor, f0: float, sample_rate: int) -> HarmonicNote:
 
     Args:
         audio: ``(samples,)``.
-        f0: Hz; the note may waver around it by a semitone.
+        f0: Hz; the note may deviate from it by a semitone.
         sample_rate: Hz.
 
     Returns:

@@ -164,7 +164,7 @@ class Study(Protocol[R]):
         """Return what is found: equal for equal arguments, but for times."""
 
     def show(self, result: R) -> Shown:
-        """Return what is said of a result."""
+        """Return the tables, sentences, pictures and sounds of a result."""
 
 
 def note_words(notes: Notes, row: int) -> str:

@@ -37,7 +37,7 @@ def refine_pitch(audio: Tensor, f0: float, sample_rate: int) -> tuple[Tensor, fl
 
     Args:
         audio: ``(samples,)``.
-        f0: Hz; the note may waver around it by a semitone.
+        f0: Hz; the note may deviate from it by a semitone.
         sample_rate: Hz.
 
     Returns:

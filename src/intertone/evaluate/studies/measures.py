@@ -1,4 +1,4 @@
-"""What else is said of a reconstruction: the other numbers of the field, each with its unit and which way is better."""
+"""Further measures of a reconstruction: those of the field, each with its unit and which way is better."""
 
 from dataclasses import dataclass
 

@@ -20,7 +20,7 @@ CLOSE = 0.05
 """dB; nearer than this, two errors count as equal."""
 
 SAME_DB = -200.0
-"""dB that no difference is said to be below."""
+"""Lowest level difference that is reported, dB."""
 
 TUNED: tuple[Way, ...] = ((TRUE, "estimated"), (CODEC, "estimated"))
 """Ways whose pitch is looked at where partials are followed; the others' is the same."""
@@ -71,7 +71,7 @@ class Reconstruction:
 
 
 class ReconstructionStudy:
-    """Log-mel errors of notes given back."""
+    """Log-mel errors of reconstructed notes."""
 
     name = "reconstruction"
 

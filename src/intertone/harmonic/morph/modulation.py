@@ -1,4 +1,4 @@
-"""What wavers quickly, moved from the image to the track, so that the image can be mixed."""
+"""Slow envelope and fast modulation of each partial, separated so that the envelope can be interpolated."""
 
 import math
 from dataclasses import replace
