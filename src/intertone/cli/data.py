@@ -60,6 +60,40 @@ def render(
     _show(out, header, as_json, bank=bank)
 
 
+@app.command("virtual-analogue")
+def virtual_analogue(
+    context: typer.Context,
+    out: Out,
+    sample_rate: Annotated[int | None, typer.Option(help="In Hz; 44100 if not given.")] = None,
+    patches: Annotated[int | None, typer.Option(help="Instruments to draw; 64 if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the first patch; 0 if not given.")] = None,
+    category: Annotated[
+        str | None, typer.Option(help="bass, lead, pad, pluck, organ or percussion; drawn if not given.")
+    ] = None,
+    pitch_min: Annotated[int | None, typer.Option(help="Lowest key; 36 if not given.")] = None,
+    pitch_max: Annotated[int | None, typer.Option(help="Highest key; 84 if not given.")] = None,
+    pitch_step: Annotated[int | None, typer.Option(help="2 takes every second key; 4 if not given.")] = None,
+    velocities: Annotated[str | None, typer.Option(help="Such as 25,127; 75,127 if not given.")] = None,
+    polyphony: Annotated[int | None, typer.Option(help="Most keys at a time, 1 to 4; 1 if not given.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw instruments of a virtual-analogue synthesizer and play notes on them, four seconds each."""
+    from intertone.data.virtual_analogue import VirtualAnalogueConfig, render_patches
+
+    given = {
+        "sample_rate": sample_rate, "patches": patches, "seed": seed, "category": category, "pitch_min": pitch_min,
+        "pitch_max": pitch_max, "pitch_step": pitch_step, "polyphony": polyphony,
+    }  # fmt: skip
+    settings = {name: value for name, value in given.items() if value is not None}
+    played = {} if velocities is None else {"velocities": tuple(parse_numbers(velocities))}
+    config = VirtualAnalogueConfig.parse({**settings, **played}, source="the options")
+    Report(context, as_json=as_json)
+    with progress_bar("patches") as report:
+        header = render_patches(out, config=config, workers=workers, progress=report)
+    _show(out, header, as_json)
+
+
 @app.command("import")
 def import_sounds(
     source: Annotated[Path, typer.Argument(help="NSynth as it is unpacked, or any folder of sounds.")],

@@ -27,7 +27,7 @@ class Notes:
         folder: Where it lies.
         sample_rate: In Hz.
         samples: Length of every note.
-        kind: Who wrote it: ``"soundfont"``, ``"nsynth"`` or ``"folder"``.
+        kind: Who wrote it: ``"soundfont"``, ``"nsynth"``, ``"folder"`` or ``"virtual-analogue"``.
         header: The content of ``notes.json``.
     """
 

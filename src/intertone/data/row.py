@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TypedDict
 
+from intertone.files import Json
+
 
 @dataclass(frozen=True)
 class NoteRow:
@@ -33,7 +35,7 @@ class ReportLine(TypedDict, total=False):
     """One line of ``report.jsonl``: a file or a program, what was found, what was done, what was skipped and why.
 
     ``peak`` is the largest of a program's notes; ``skipped`` is a sentence on a file, or the names of a program's notes
-    by reason.
+    by reason; ``patch`` is the knobs of a drawn instrument.
     """
 
     file: str
@@ -51,3 +53,4 @@ class ReportLine(TypedDict, total=False):
     pitch: int
     velocity: int
     skipped: str | dict[str, list[str]]
+    patch: Json

@@ -83,7 +83,7 @@ def begin_notes(
         folder: A new or empty folder, or a note set that was begun with the same arguments.
         sample_rate: In Hz.
         samples: Length of every note.
-        kind: Who writes: ``"soundfont"``, ``"nsynth"`` or ``"folder"``.
+        kind: Who writes: ``"soundfont"``, ``"nsynth"``, ``"folder"`` or ``"virtual-analogue"``.
         settings: All that decides the content, for JSON.
 
     Returns:
