@@ -22,15 +22,9 @@ from intertone.data.patch import (
     PatchConfig,
     draw_patch,
 )
+from intertone.data.patch_set import VirtualAnalogueConfig, read_patches, render_patches
 from intertone.data.state_variable import BLOCK, state_variable_filter
-from intertone.data.virtual_analogue import (
-    VirtualAnalogueConfig,
-    envelope,
-    oscillator,
-    play_patch,
-    read_patches,
-    render_patches,
-)
+from intertone.data.virtual_analogue import envelope, oscillator, play_patch
 from intertone.errors import InputError
 
 RATE = 44100

@@ -79,7 +79,7 @@ def virtual_analogue(
     as_json: JsonOption = False,
 ) -> None:
     """Draw instruments of a virtual-analogue synthesizer and play notes on them, four seconds each."""
-    from intertone.data.virtual_analogue import VirtualAnalogueConfig, render_patches
+    from intertone.data.patch_set import VirtualAnalogueConfig, render_patches
 
     given = {
         "sample_rate": sample_rate, "patches": patches, "seed": seed, "category": category, "pitch_min": pitch_min,

@@ -1,0 +1,172 @@
+"""Notes of drawn patches of the virtual-analogue synthesizer, as a note set."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from intertone.audio import MIN_SAMPLE_RATE, MIN_SECONDS
+from intertone.config import Settings
+from intertone.data.header import NoteHeader
+from intertone.data.patch import PatchConfig, draw_patch
+from intertone.data.row import NoteRow, ReportLine
+from intertone.data.shards import begin_notes, finish_notes, quantise, write_shard
+from intertone.data.split import split_of
+from intertone.data.store import shard_done
+from intertone.data.virtual_analogue import play_patch
+from intertone.errors import InputError
+from intertone.parallel import in_processes
+
+Played = tuple[tuple[int, ...], int]
+"""Keys and velocity of one note or chord."""
+
+SAMPLES_AT_A_TIME = 12_000_000
+"""Of all voices together, about 0.5 GB."""
+
+
+class VirtualAnalogueConfig(Settings):
+    """Which patches are drawn and which notes are played on each."""
+
+    sample_rate: int = Field(44100, ge=MIN_SAMPLE_RATE, le=96000, description="in Hz")
+    hold_seconds: float = Field(3.0, gt=0, le=60, description="until the keys are let go")
+    release_seconds: float = Field(1.0, ge=0, le=60, description="after that")
+    patches: int = Field(64, ge=1, le=100_000, description="instruments")
+    seed: int = Field(0, ge=0, description="of the first patch; the others have the seeds that follow")
+    category: str = Field("", description="bass, lead, pad, pluck, organ or percussion; drawn if empty")
+    pitch_min: int = Field(36, ge=0, le=127, description="lowest key")
+    pitch_max: int = Field(84, ge=0, le=127, description="highest key, included")
+    pitch_step: int = Field(4, ge=1, le=127, description="2 takes every second key from pitch_min on")
+    velocities: tuple[int, ...] = Field((75, 127), min_length=1, description="each 1..127")
+    polyphony: int = Field(1, ge=1, le=4, description="most keys at a time: each note has one to so many")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.pitch_min > self.pitch_max:
+            raise ValueError(f"pitch_min must be <= pitch_max={self.pitch_max}, got {self.pitch_min}")
+        if any(not 1 <= velocity <= 127 for velocity in self.velocities):
+            raise ValueError(f"velocities must be in 1..127, got {self.velocities}")
+        if (seconds := self.hold_seconds + self.release_seconds) < MIN_SECONDS:
+            raise ValueError(f"hold_seconds and release_seconds must add up to >= {MIN_SECONDS}, got {seconds:g}")
+        return self
+
+
+def render_patches(
+    folder: Path | str,
+    *,
+    config: VirtualAnalogueConfig | None = None,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> NoteHeader:
+    """Play drawn patches into a note set, one shard each; a killed run goes on when it is called again.
+
+    A patch is an instrument, a group of its own and one line of ``report.jsonl``, which keeps its knobs. A chord's
+    pitch is −1; its keys stand in its name.
+
+    Args:
+        folder: Where the set goes: new, empty, or begun with the same settings.
+        config: What is drawn and played.
+        workers: Processes; 1 stays in this one. From a script, call it under ``if __name__ == "__main__"``.
+        progress: Called with (patches done, patches in all).
+
+    Returns:
+        The content of ``notes.json``, with the counts of each split.
+
+    Raises:
+        InputError: If the category is unknown, or the folder holds something else.
+    """
+    config = config or VirtualAnalogueConfig()
+    if workers < 1:
+        raise InputError(f"workers must be >= 1, got {workers}")
+    try:
+        draw_patch(config.seed, category=config.category or None)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    samples = round(config.hold_seconds * config.sample_rate) + round(config.release_seconds * config.sample_rate)
+    header = begin_notes(
+        folder,
+        sample_rate=config.sample_rate,
+        samples=samples,
+        kind="virtual-analogue",
+        settings=config.model_dump(mode="json"),
+    )
+    if header["finished"]:
+        return header
+    todo = [shard for shard in range(config.patches) if not shard_done(folder, shard)]
+    render = partial(_render_patch, Path(folder), config)
+    for done, _ in enumerate(
+        in_processes(render, todo, workers=workers, start=nullcontext, name="rendering", threads=1), 1
+    ):
+        if progress:
+            progress(config.patches - len(todo) + done, config.patches)
+    return finish_notes(folder, config.patches)
+
+
+def read_patches(folder: Path | str) -> dict[str, PatchConfig]:
+    """Return the knobs of each instrument of a note set that ``render_patches`` wrote.
+
+    Raises:
+        InputError: If it is none.
+    """
+    path = Path(folder) / "report.jsonl"
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+    patches = {
+        line["instrument"]: PatchConfig.parse(line["patch"], source=str(path)) for line in lines if "patch" in line
+    }
+    if not patches:
+        raise InputError(f"the note set must be one of the virtual-analogue synthesizer, got {folder}")
+    return patches
+
+
+def _render_patch(folder: Path, config: VirtualAnalogueConfig, _state: None, number: int) -> None:
+    patch = draw_patch(config.seed + number, category=config.category or None)
+    instrument = f"patch-{config.seed + number:05d}"
+    split = split_of(instrument)
+    rows: list[NoteRow] = []
+    pcm: list[npt.NDArray[np.int16]] = []
+    scales: list[float] = []
+    for played in _batches(_chords(config, patch), config):
+        sounds = play_patch(
+            patch,
+            [chord for chord, _ in played],
+            [velocity for _, velocity in played],
+            sample_rate=config.sample_rate,
+            hold_seconds=config.hold_seconds,
+            release_seconds=config.release_seconds,
+        )
+        for (chord, velocity), sound in zip(played, sounds, strict=True):
+            values, scale = quantise(sound)
+            pcm.append(values)
+            scales.append(scale)
+            name = f"{instrument}-{'+'.join(f'{key:03d}' for key in chord)}-{velocity:03d}"
+            pitch = chord[0] if len(chord) == 1 else -1
+            rows.append(
+                NoteRow(name, pitch, velocity, instrument, patch.category, "virtual-analogue", instrument, split)
+            )
+    line: ReportLine = {"instrument": instrument, "group": instrument, "split": split, "notes": len(rows)}
+    line |= {"peak": max(scales), "patch": patch.model_dump(mode="json")}
+    write_shard(folder, number, np.stack(pcm), scales, rows, [line])
+
+
+def _chords(config: VirtualAnalogueConfig, patch: PatchConfig) -> list[Played]:
+    """Return keys and velocity of each note; of a chord, the others are within an octave above its lowest key."""
+    generator = np.random.default_rng([patch.seed, 0xC0D])
+    played = []
+    for pitch in range(config.pitch_min, config.pitch_max + 1, config.pitch_step):
+        for velocity in config.velocities:
+            above = generator.permutation(np.arange(1, 13))[: generator.integers(config.polyphony)]
+            others = sorted(pitch + int(interval) for interval in above if pitch + interval <= 127)
+            played.append(((pitch, *others), velocity))
+    return played
+
+
+def _batches(played: list[Played], config: VirtualAnalogueConfig) -> Iterator[list[Played]]:
+    seconds = config.hold_seconds + config.release_seconds
+    at_a_time = max(1, int(SAMPLES_AT_A_TIME / (seconds * config.sample_rate * config.polyphony)))
+    for first in range(0, len(played), at_a_time):
+        yield played[first : first + at_a_time]
