@@ -114,6 +114,7 @@ def test_the_number_of_processes_changes_nothing(tmp_path: Path) -> None:
     assert files(tmp_path / "1") == files(tmp_path / "2")
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     path, programs = fluid_r3(), [0, 7, 24, 73]
     code = (
@@ -139,6 +140,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
         render_bank(path, tmp_path / "whole", programs=programs, config=SHORT.model_copy(update={"pitch_step": 1}))
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_said_and_made_good(tmp_path: Path) -> None:
     path, programs = fluid_r3(), [0, 7, 24, 40, 48, 73]
 

@@ -394,15 +394,8 @@ def test_a_run_that_diverges_is_reported(notes: Notes, tmp_path: Path) -> None:
     assert (result.figures, result.seconds) == (None, None)
 
 
-@pytest.mark.parametrize(
-    "names",
-    [("default", "seed-1", "log-mel", "sgd"), pytest.param(BUDGETS["smoke"].names, marks=pytest.mark.slow)],
-    ids=["some", "all"],
-)
-def test_the_command_does_everything_and_fills_the_page(
-    notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
-) -> None:
-    monkeypatch.setitem(BUDGETS, "smoke", BUDGETS["smoke"].model_copy(update={"names": names}))
+@pytest.mark.slow
+def test_the_command_does_everything_and_fills_the_page(notes: Notes, tmp_path: Path) -> None:
     page, out = tmp_path / "thesis.md", tmp_path / "out"
     page.write_text("".join(f"{name}\n<!-- table: {name} -->\n<!-- end -->\n" for name in TABLES))
     cli = typer.Typer()

@@ -150,6 +150,7 @@ def test_other_tables_of_the_page_stay() -> None:
         fill(text, {"map": ""}, others=("map",))
 
 
+@pytest.mark.slow
 def test_the_command_does_this_part_alone(notes: Notes, tmp_path: Path) -> None:
     page, out = tmp_path / "thesis.md", tmp_path / "out"
     kept = "<!-- table: settings -->\n| mine |\n<!-- end -->\n"

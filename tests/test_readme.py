@@ -14,7 +14,7 @@ from conftest import SAMPLE_RATE, tone, write_notes
 from intertone import load_audio, save_audio
 
 ROOT = Path(__file__).parent.parent
-SECONDS = 1.5
+SECONDS = 0.75
 """Of the examples; in the repository, four."""
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,6 +80,7 @@ def test_the_python(desk: Path) -> None:
     assert half_way.shape == changed.shape == (1, SECONDS * 44100)
 
 
+@pytest.mark.slow
 def test_training_on_ones_own_sounds(desk: Path) -> None:
     for instrument in range(12):
         (desk / "my-samples" / f"instrument {instrument}").mkdir(parents=True)
@@ -97,17 +98,44 @@ def test_training_on_ones_own_sounds(desk: Path) -> None:
     assert torch.isfinite(load_audio(desk / "out.wav")[0]).all()
 
 
-def test_judging(desk: Path) -> None:
+def judging() -> list[str]:
+    return section("Judge it, or anything else").splitlines()
+
+
+@pytest.fixture
+def notes_of_ones_own(desk: Path) -> None:
     (desk / "notes" / "mine").mkdir(parents=True)
     write_notes(desk / "notes" / "mine", seconds=0.5)
-    evaluated, benched, paper, exported = section("Judge it, or anything else").splitlines()
-    run(f"{evaluated} --budget smoke", desk)
-    run(f"{benched} --only P3 --no-decoys --no-cache --workers 1", desk)
-    run(paper.replace("--budget cpu", "--budget smoke"), desk)
-    run(exported, desk)
-    for path in ("out/evaluation/evaluation.html", "out/bench/bench.html"):
-        page = (desk / path).read_text(encoding="utf-8")
-        assert page.count("<audio") >= 2 and "<table" in page
+
+
+def check_page(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
+    assert page.count("<audio") >= 2 and "<table" in page
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("notes_of_ones_own")
+def test_an_evaluation(desk: Path) -> None:
+    run(f"{judging()[0]} --budget smoke", desk)
+    check_page(desk / "out" / "evaluation" / "evaluation.html")
+
+
+@pytest.mark.slow
+def test_a_bench(desk: Path) -> None:
+    run(f"{judging()[1]} --only P3 --no-decoys --no-cache --workers 1", desk)
+    check_page(desk / "out" / "bench" / "bench.html")
     assert "| method |" in (desk / "out" / "bench" / "bench.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("notes_of_ones_own")
+def test_a_paper(desk: Path) -> None:
+    run(judging()[2].replace("--budget cpu", "--budget smoke"), desk)
     assert (desk / "out" / "paper" / "tables.md").read_text(encoding="utf-8").count("|") > 100
+
+
+@pytest.mark.slow
+def test_exported_pairs(desk: Path) -> None:
+    assert [command.split()[1] for command in judging()] == ["evaluate", "bench", "paper", "bench"]
+    run(judging()[3], desk)
     assert len(list((desk / "pairs").glob("*.wav"))) == 26
