@@ -134,16 +134,6 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def percent(share: float | None, *, decimals: int = 0) -> str:
-    """Return a share in words; a dash where there is none.
-
-    Example:
-        >>> percent(0.876), percent(0.876, decimals=1), percent(None)
-        ('88 %', '87.6 %', '–')
-    """
-    return "–" if share is None else f"{100 * share:.{decimals}f} %"
-
-
 def spread(figure: Summary | None, *names: str, decimals: int = 2) -> tuple[str, ...]:
     """Return parts of a summary as cells of a table; dashes where there is none.
 

@@ -10,7 +10,7 @@ from intertone.evaluate.draw import Rows
 from intertone.evaluate.settings import EvaluateConfig
 from intertone.evaluate.study import Shown
 from intertone.files import Json
-from intertone.page import Table
+from intertone.page import Table, markdown_table
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,5 @@ def facts(result: Evaluation) -> str:
 
 def to_markdown(result: Evaluation, *, command: str) -> str:
     """Return the tables as a Markdown page that says which command made it."""
-    lines = ["# Evaluation", "", f"`{command}`", "", facts(result)]
-    for table in result.tables:
-        lines += ["", f"## {table.title}", "", table.note, ""]
-        lines += ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
-        lines += ["| " + " | ".join(row) + " |" for row in table.rows]
-        lines += ["", f"**{table.verdict}**"] if table.verdict else []
-    return "\n".join(lines) + "\n"
+    tables = [markdown_table(table, heading="##") for table in result.tables]
+    return "\n\n".join(["# Evaluation", f"`{command}`", facts(result), *tables]) + "\n"

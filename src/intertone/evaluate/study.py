@@ -148,7 +148,7 @@ R = TypeVar("R")
 
 
 class Study(Protocol[R]):
-    """One measurement: a file of ``studies``.
+    """One measurement: a file of ``studies``, of every codec unless ``applies`` says otherwise.
 
     Its result is a frozen dataclass of numbers and words, and a field ``examples`` of sounds, if it leaves some.
     """
@@ -159,6 +159,7 @@ class Study(Protocol[R]):
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
         """Return None, or a sentence on why this codec and these notes are not measured."""
+        return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> R:
         """Return what is found: equal for equal arguments, but for times."""
@@ -178,16 +179,3 @@ def file_part(notes: Notes, row: int) -> str:
     """Return row and name of a note as a part of a file's name; a long name is cut."""
     name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in str(notes.name[row]))
     return f"{row}-{name.encode()[:NAME_BYTES].decode(errors='ignore')}"
-
-
-def pair_example(
-    notes: Notes, kind: str, row_a: int, row_b: int, sounds: Mapping[str, Tensor], words: Mapping[str, str]
-) -> Example:
-    """Return sounds that belong to two notes."""
-    return Example(
-        f"{kind}-{file_part(notes, row_a)}-{file_part(notes, row_b)}",
-        f"{notes.name[row_a]} and {notes.name[row_b]}",
-        f"A: {note_words(notes, row_a)}. B: {note_words(notes, row_b)}.",
-        sounds,
-        words,
-    )

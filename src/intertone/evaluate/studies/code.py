@@ -8,9 +8,8 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
-from intertone.evaluate.figure import percent
-from intertone.evaluate.study import Draw, Shown
-from intertone.page import Picture, Table
+from intertone.evaluate.study import Draw, Shown, Study
+from intertone.page import Picture, Table, percent
 from intertone.plot import curves_png, map_png
 
 ACTIVE_SHARE = 0.01
@@ -68,14 +67,10 @@ class Code:
     plane: tuple[Place, ...]
 
 
-class CodeStudy:
+class CodeStudy(Study[Code]):
     """What the code of the notes looks like."""
 
     name = "code"
-
-    def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None: every codec has a code."""
-        return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Code:
         """Return the statistics of the code of all notes."""

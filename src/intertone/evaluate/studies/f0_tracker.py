@@ -13,10 +13,9 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import EXCLUDED_PROGRAMS, program_of
-from intertone.evaluate.figure import percent
 from intertone.evaluate.resynthesis import has_partials
-from intertone.evaluate.study import Draw, Shown
-from intertone.page import Table
+from intertone.evaluate.study import Draw, Shown, Study
+from intertone.page import Table, percent
 from intertone.pitch import follow_pitch
 from intertone.pitch.note import pitch_to_hz
 
@@ -94,7 +93,7 @@ class Tracking:
     instruments: tuple[TrackerScore, ...] = ()
 
 
-class TrackerStudy:
+class TrackerStudy(Study[Tracking]):
     """How often the tracker of f0 is wrong."""
 
     name = "f0_tracker"

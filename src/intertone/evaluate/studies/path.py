@@ -11,11 +11,11 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.classifier import Classifier
 from intertone.evaluate.draw import Rows
-from intertone.evaluate.figure import BATCH, Step, percent, seeded
+from intertone.evaluate.figure import BATCH, Step, seeded
 from intertone.evaluate.resynthesis import CODEC, ESTIMATED, has_partials, interpolate_features, interpolation_name
-from intertone.evaluate.study import Draw, Shown
+from intertone.evaluate.study import Draw, Shown, Study
 from intertone.morphing import morph_steps
-from intertone.page import Picture, Table
+from intertone.page import Picture, Table, percent
 from intertone.plot import curves_png
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -53,7 +53,7 @@ class Path:
     methods: Mapping[str, PathFigures]
 
 
-class PathStudy:
+class PathStudy(Study[Path]):
     """The families that are heard from A to B."""
 
     name = "path"
