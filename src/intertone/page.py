@@ -67,7 +67,7 @@ class Command:
 
 
 Block = str | Points | Command | Table | Picture | Listening
-"""What a section consists of; a string is a paragraph."""
+"""Part of a section; a string is a paragraph."""
 
 
 @dataclass(frozen=True)

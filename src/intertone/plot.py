@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 INK = "#757a80"
-"""Of letters and axes: legible on white and on near-black, for pictures with a transparent ground."""
+"""Colour of letters and axes: legible on white and on near-black, for pictures with a transparent ground."""
 
 COLOURS = ("#2f7fc1", "#d9822b", "#3f9b6d", "#b45fb0", "#8a8f98")
-"""Of curves and bars, told apart by colour-blind eyes too, and at home on both grounds."""
+"""Colours of curves and bars, told apart by colour-blind eyes too, and at home on both grounds."""
 
 
 def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":

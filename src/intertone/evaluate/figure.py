@@ -19,7 +19,7 @@ Step = Callable[[int], None]
 """Called with the number of notes or pairs that were done."""
 
 Way = tuple[str, str]
-"""How a sound was made: the method, and ``kept`` or ``estimated``; of notes themselves ``("original", "own")``."""
+"""Origin of a sound: the method, and ``kept`` or ``estimated``; of notes themselves ``("original", "own")``."""
 
 Figures = dict[Way, dict[str, Tensor]]
 """Way → name of a figure → one number a note, ``(n,)``; NaN where it cannot be told."""
@@ -50,7 +50,7 @@ def summary(values: Sequence[float] | np.ndarray) -> Summary:
 
 @dataclass(frozen=True)
 class Line:
-    """What is known of all notes that were made in one way.
+    """Figures of all notes that were made in one way.
 
     Attributes:
         method: What made the sounds.

@@ -25,7 +25,7 @@ BETWEEN = 0.5
 
 @dataclass(frozen=True)
 class PairFigures:
-    """What was measured of one pair; by method where it is of the morph.
+    """Measurements of one pair; by method where they are of the morph.
 
     Attributes:
         pitch: The nominal one, a MIDI number.

@@ -15,7 +15,7 @@ from intertone.page import Table, markdown_table
 
 @dataclass(frozen=True)
 class CodecFacts:
-    """What there is to say of a codec, and of its code of a note."""
+    """Facts of a codec, and of its code of a note."""
 
     representation: str
     sample_rate: int
@@ -42,7 +42,7 @@ class CodecFacts:
 
 @dataclass(frozen=True)
 class NoteFacts:
-    """What there is to say of the notes and pairs that are evaluated."""
+    """Facts of the notes and pairs that are evaluated."""
 
     kind: str
     digest: str
@@ -62,7 +62,7 @@ class NoteFacts:
 
 @dataclass(frozen=True)
 class Part:
-    """What one study found.
+    """Result of one study.
 
     Attributes:
         name: Of the study.
@@ -77,7 +77,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was evaluated, and what each study found."""
+    """Facts of what was evaluated, and the result of each study."""
 
     settings: EvaluateConfig
     codec: CodecFacts
@@ -107,12 +107,12 @@ class Evaluation:
 
     @property
     def sentences(self) -> list[str]:
-        """What a reader should know first."""
+        """Sentences that a reader should know first."""
         return [line for part in self.parts for line in part.shown.sentences]
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """What was not measured, and why."""
+        """Measurements that were left out, and why."""
         return tuple(line for part in self.parts for line in part.shown.left_out)
 
 

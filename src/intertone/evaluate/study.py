@@ -1,4 +1,4 @@
-"""What a measurement of ``evaluate`` promises: whether it applies, what it finds, and how that is shown."""
+"""Contract of a measurement of ``evaluate``: whether it applies, what it finds, and how that is shown."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from intertone.evaluate.settings import EvaluateConfig
 from intertone.page import Picture, Table
 
 NAME_BYTES = 80
-"""Of a note's name in a file's name: two of them must fit into the 255 bytes that systems allow."""
+"""Most bytes of a note's name in a file's name: two of them must fit into the 255 bytes that systems allow."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is done, notes or pairs done, of how many)."""
@@ -46,7 +46,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Heard:
-    """What one way through the notes gives to several studies: reconstructions are slow, and need much memory.
+    """Results of one way through the notes that several studies share: reconstructions are slow, and need much memory.
 
     Attributes:
         figures: Name of a study → figures of the reconstructions.
@@ -65,7 +65,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Draw:
-    """What is drawn to be evaluated, and what several studies share, made when the first of them asks.
+    """Notes and pairs that are evaluated, and what several studies share, made when the first of them asks.
 
     Attributes:
         config: How much is evaluated.
@@ -125,7 +125,7 @@ class Sounds:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a study says: page, terminal and Markdown are made of this and of nothing else.
+    """Presentation of a result: page, terminal and Markdown are made of this and of nothing else.
 
     Attributes:
         title: Of its section.

@@ -32,7 +32,7 @@ OnStep = Callable[[str, Progress, int], None]
 
 
 class EvaluationBudget(Settings):
-    """How much is evaluated, the same for every experiment; a paper adds how much is trained."""
+    """Amount of evaluation, the same for every experiment; a paper adds how much is trained."""
 
     names: tuple[str, ...] = Field((), description="of the experiments; none: all")
     n_notes: int = Field(64, ge=1, description="held-out notes that are reconstructed and evaluated")
@@ -64,7 +64,7 @@ class LogLine(Point):
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came out of an experiment.
+    """Result of an experiment.
 
     Attributes:
         settings: Of the run.
@@ -146,7 +146,7 @@ Configure = Callable[[Experiment], TrainConfig]
 
 @dataclass
 class Laboratory(Generic[B]):
-    """What all experiments of one folder share.
+    """Notes, folder and budget that all experiments of one folder share.
 
     Attributes:
         notes: The note set.

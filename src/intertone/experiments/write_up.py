@@ -11,7 +11,7 @@ from intertone.files import disk_errors, replacing
 MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 TRIAL = "*Of `--budget smoke`, a trial of the command: these figures say nothing.*"
-"""What stands above a table that is no result."""
+"""Line above a table that is no result."""
 
 
 def fill(text: str, tables: Mapping[str, str], *, others: Collection[str] = ()) -> str:

@@ -1,4 +1,4 @@
-"""What a code looks like: how many of its dimensions work, and how much they say the same."""
+"""Statistics of a code: how many of its dimensions are active, and how much they correlate."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from intertone.page import Picture, Table, percent
 from intertone.plot import curves_png, map_png
 
 ACTIVE_SHARE = 0.01
-"""Of the largest variance of a dimension; a dimension with less counts as inactive."""
+"""Share of the largest variance of a dimension; a dimension with less counts as inactive."""
 
 
 MOST_ON_MAP = 256
@@ -52,7 +52,7 @@ class CodeStatistics:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a note lies in the plane of the two largest components, and its family."""
+    """Place of a note in the plane of the two largest components, and its family."""
 
     x: float
     y: float
@@ -68,7 +68,7 @@ class Code:
 
 
 class CodeStudy(Study[Code]):
-    """What the code of the notes looks like."""
+    """Statistics and a map of the code of the notes."""
 
     name = "code"
 

@@ -1,4 +1,4 @@
-"""How often the tracker of f0 is wrong: notes whose key is known against the line that it finds."""
+"""Errors of the tracker of f0: notes whose key is known against the f0 that it finds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ PARTIAL_SEMITONES = 3
 """A partial is the strongest of its surroundings."""
 
 LOWEST_HZ = 20.0
-"""What lies lower is no partial."""
+"""Lowest frequency of a partial, Hz."""
 
 HOP_SECONDS = 0.01
 SPECTRUM_SECONDS = 0.25
@@ -55,7 +55,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class TrackerScore:
-    """What the tracker does on some notes.
+    """Errors of the tracker on some notes.
 
     Attributes:
         name: Of the instrument, or of all.
@@ -80,7 +80,7 @@ class TrackerScore:
 
 @dataclass(frozen=True)
 class Tracking:
-    """What the tracker does.
+    """Errors of the tracker.
 
     Attributes:
         notes: On all notes; None where there is none with a key.
@@ -94,7 +94,7 @@ class Tracking:
 
 
 class TrackerStudy(Study[Tracking]):
-    """How often the tracker of f0 is wrong."""
+    """Errors of the tracker of f0."""
 
     name = "f0_tracker"
 
@@ -267,7 +267,7 @@ def lowest_partial(audio: Tensor, sample_rate: int) -> float:
 
 @dataclass(frozen=True)
 class _Frames:
-    """Of one note: which frames are loud, which are judged, how far they are from the label, and which are wrong."""
+    """Frames of one note: which are loud, which are judged, how far they are from the label, and which are wrong."""
 
     loud: Mask
     judged: Mask

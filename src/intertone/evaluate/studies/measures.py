@@ -29,7 +29,7 @@ SHORTEST_SAMPLES = 2305
 
 @dataclass(frozen=True)
 class Measure:
-    """How a figure is shown.
+    """Presentation of a figure.
 
     Attributes:
         words: What it is called, with its unit.

@@ -21,12 +21,12 @@ HIGH = 72
 """C5; from here on the partials lie so far apart that a blurred spectrogram puts the pitch out."""
 
 GATE_CENTS = 20.0
-"""What the median of the codec's morphs from C5 up may be off."""
+"""Largest median error of the codec's morphs from C5 up, cents."""
 
 
 @dataclass(frozen=True)
 class MorphLine:
-    """Of one range of pitches, what is known of the morphs of one method.
+    """Measurements of the morphs of one method in one range of pitches.
 
     Attributes:
         pitches: ``all``, ``from C5 up``, or an octave.

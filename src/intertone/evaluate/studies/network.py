@@ -25,7 +25,7 @@ AUDIBLE = 6.0
 
 @dataclass(frozen=True)
 class Change:
-    """How far morphs with a change are from those without: log-mel error, dB, and the share of more than 6 dB."""
+    """Distance of morphs with a change from those without: log-mel error, dB, and the share of more than 6 dB."""
 
     error: Summary
     above_6_db: float
@@ -33,7 +33,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Network:
-    """What a morph depends on.
+    """Influence of weights and code on a morph.
 
     Attributes:
         mean_code_difference: Largest difference of a sample between ``morph`` at 0.5 and the decoded mean of the two

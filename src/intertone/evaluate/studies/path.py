@@ -20,7 +20,7 @@ from intertone.plot import curves_png
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 TOLERANCE = 0.01
-"""Of a probability: so little may it rise on its way down."""
+"""Largest rise of a probability that falls, and largest fall of one that rises, that still counts as monotone."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PathFigures:
 
 @dataclass(frozen=True)
 class Path:
-    """How likely the classifier finds the families of A and of B on the way from one to the other.
+    """Probabilities that the classifier gives the families of A and of B on the way from one to the other.
 
     Attributes:
         mixes: 0 is A, 1 is B.

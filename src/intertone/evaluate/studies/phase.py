@@ -1,4 +1,4 @@
-"""How much is lost when only the phase has to be found again.
+"""Error of an estimated phase on true magnitudes.
 
 This is measured on spectrograms, that being what ``phase`` and librosa make sounds from: the settings of one are read.
 """

@@ -1,4 +1,4 @@
-"""What a classifier recognises of notes, reconstructions and morphs, beside a plain search for the pitch."""
+"""Recognition of notes, reconstructions and morphs by a classifier, beside a plain search for the pitch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ DRAWN = (("original", "own"), (CODEC, "kept"), (CODEC, "estimated"), ("PCA", "ke
 
 @dataclass(frozen=True)
 class Recognition:
-    """What is recognised.
+    """Shares of notes that are recognised.
 
     Attributes:
         lines: Of notes, ``("original", "own")``, and of reconstructions: ``pitch``, ``family`` and ``velocity``, 1

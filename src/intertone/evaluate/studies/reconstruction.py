@@ -1,4 +1,4 @@
-"""How much of a note survives the code: the codec beside the baselines, all through one way back."""
+"""Errors of reconstructed notes: the codec beside the baselines, all through one way back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ PARTIAL_EXAMPLES: Mapping[Way, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """How far reconstructions are from their notes.
+    """Distance of reconstructions from their notes.
 
     Attributes:
         lines: For each way ``log_mel_16k`` and, at 44.1 kHz, ``log_mel_44k``, dB; ``loud_cells``, dB;

@@ -1,4 +1,4 @@
-"""How fast a codec morphs on this machine."""
+"""Speed of a codec's morphs on this machine."""
 
 import os
 import time

@@ -63,7 +63,7 @@ def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -
 
 @dataclass(frozen=True)
 class MoveFigures:
-    """What was measured of one note.
+    """Measurements of one note.
 
     Attributes:
         semitones: From the source up to the target.
@@ -77,7 +77,7 @@ class MoveFigures:
 
 @dataclass(frozen=True)
 class MoveLine:
-    """What is known of all notes that were moved in one way.
+    """Measurements of all notes that were transposed in one way.
 
     Attributes:
         errors: Summary of each error of ``MoveFigures``.

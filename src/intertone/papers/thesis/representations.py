@@ -32,7 +32,7 @@ N_TIMED = 16
 """Notes over which the time of an analysis is averaged."""
 
 WAYS: dict[str, Way] = {"network": (CODEC, "estimated"), "alone": (TRUE, "estimated")}
-"""What a note went through: representation and network, or the representation alone.
+"""Ways of a reconstruction: representation and network, or the representation alone.
 
 Phase and noise are never the note's own. What else the context holds is: level, how far a spectrum was transposed, and
 of harmonic features the course of the pitch and the phases of the partials.
@@ -41,7 +41,7 @@ of harmonic features the course of the pitch and the phases of the partials.
 
 @dataclass(frozen=True)
 class ViewFigures:
-    """Of each note, in one of ``WAYS``: log-mel error and ``loud_cell_error``, dB; whether it is in tune, 0 or 1."""
+    """Figures of each note in one of ``WAYS``: log-mel error, ``loud_cell_error``, dB; whether in tune, 0 or 1."""
 
     log_mel: Column
     loud_cells: Column
@@ -50,7 +50,7 @@ class ViewFigures:
 
 @dataclass(frozen=True)
 class Compared:
-    """What came out of one view.
+    """Result of one view.
 
     Attributes:
         title: For tables and pictures.

@@ -38,7 +38,7 @@ _MEL = ("representation.kind=mel", "representation.n_mels=128", "model.strides=[
 _SQUARE = ("[32,64,128,256,256]", "[[2,2],[2,2],[2,2],[2,2],[2,2]]")
 
 PROBED = "learning rate of SGD"
-"""What the short runs before ``sgd`` vary."""
+"""Factor that the short runs before ``sgd`` vary."""
 
 
 def best_rate(_notes: Notes, results: Results) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ EXPERIMENTS = (
 
 
 class Comparison(Settings):
-    """How much is done to compare representations, the same for each of them."""
+    """Budget of the comparison of representations, the same for each of them."""
 
     train_notes: int = Field(1280, ge=2, description="different notes that are trained with")
     passes: int = Field(4, ge=1, description="over these notes; each ends with a validation")
@@ -143,7 +143,7 @@ class Comparison(Settings):
 
 
 class Budget(EvaluationBudget):
-    """How much of the experiments is done, the same for each of them."""
+    """Budget of the experiments, the same for each of them."""
 
     epochs: int = Field(12, ge=1, description="each ends with a validation: a point of the curve")
     notes_per_epoch: int = Field(320, ge=2, description="examples of an epoch")
@@ -165,7 +165,7 @@ class Budget(EvaluationBudget):
 
 
 Thesis = Laboratory[Budget]
-"""What the experiments of one folder share."""
+"""Notes, folder and budget that the experiments of one folder share."""
 
 BUDGETS = {
     "smoke": Budget(

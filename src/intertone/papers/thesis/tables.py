@@ -13,7 +13,7 @@ from intertone.papers.thesis.moves import Move
 from intertone.representation import build_representation
 
 NONE = "none"
-"""What a difference is called that is no larger than the spread of the default's seeds."""
+"""Word for a difference that is no larger than the spread of the default's seeds."""
 
 STILL_FALLING = 0.01
 """A run is unfinished whose training loss fell by more than this share from the last but one to the last quarter."""
