@@ -47,7 +47,7 @@ def save_figure(figure: "Figure", path: Path | str) -> None:
 
 
 def draw_decibels(
-    axes: "Axes", db: npt.NDArray[np.float32], *, seconds: float, top: float, top_db: float
+    axes: "Axes", db: npt.NDArray[np.floating], *, seconds: float, top: float, top_db: float
 ) -> "AxesImage":
     """Draw an image in dB.
 

@@ -165,26 +165,20 @@ def _map(maps: Mapping[str, CodeMap]) -> "Figure":
     figure = new_figure(10, 4.2 * len(maps))
     grid = figure.subplots(len(maps), 2, squeeze=False)
     for (by_family, by_pitch), (name, found) in zip(grid, maps.items(), strict=True):
-        across, up, families, pitches = zip(*found.points, strict=True)
-        for place, family in enumerate(sorted(set(families))):
-            chosen = [index for index, own in enumerate(families) if own == family]
+        across, up, families, pitches = map(np.array, zip(*found.points, strict=True))
+        for place, family in enumerate(np.unique(families)):
+            chosen = families == family
             by_family.scatter(
-                [across[index] for index in chosen],
-                [up[index] for index in chosen],
+                across[chosen],
+                up[chosen],
                 s=14,
                 color=colormaps["tab10"](place % 10),
                 marker="os^v"[place // 10 % 4],
                 label=family,
             )
         by_family.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-        known = [index for index, pitch in enumerate(pitches) if pitch >= 0]
-        dots = by_pitch.scatter(
-            [across[index] for index in known],
-            [up[index] for index in known],
-            s=14,
-            c=[pitches[index] for index in known],
-            cmap="viridis",
-        )
+        known = pitches >= 0
+        dots = by_pitch.scatter(across[known], up[known], s=14, c=pitches[known], cmap="viridis")
         figure.colorbar(dots, ax=by_pitch, label="MIDI number")
         for axes in (by_family, by_pitch):
             axes.set_title(name, fontsize=10)
