@@ -507,7 +507,9 @@ def second_paper() -> Paper:
     def replay(notes: Notes, request: Request) -> Outcome:
         laboratory = Laboratory(notes, request.out, EvaluationBudget(n_notes=1, n_pairs=0), on_step=request.on_step)
         results = run_all(laboratory, PLAN, configure)
-        tables = {"seeds": markdown_rows(("run", "seed"), [(one.title, str(one.settings.seed)) for one in results.values()])}
+        tables = {
+            "seeds": markdown_rows(("run", "seed"), [(one.title, str(one.settings.seed)) for one in results.values()])
+        }
         file = request.out / "tables.md"
         file.write_text(whole_page("The second paper", tables, command=request.command))
         return Outcome(tables, file)
