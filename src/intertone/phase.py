@@ -343,3 +343,18 @@ class PhaseConfig(Settings):
     method: PhaseMethod | Literal["kept"] = "pghi-fast"
     n_iter: int = Field(32, ge=0, le=100_000, description="iterations of Griffin-Lim")
     momentum: float = Field(MOMENTUM, ge=0, lt=1, description="acceleration of the fast methods")
+
+    def estimate(
+        self, magnitude: Tensor, config: SpectrogramConfig, *, length: int, generator: torch.Generator | None
+    ) -> Tensor:
+        """Return ``estimate_phase`` of a magnitude; the kept phase is not estimated."""
+        assert self.method != "kept"
+        return estimate_phase(
+            magnitude,
+            config,
+            method=self.method,
+            n_iter=self.n_iter,
+            momentum=self.momentum,
+            length=length,
+            generator=generator,
+        )
