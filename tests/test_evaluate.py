@@ -80,7 +80,7 @@ def pairable(tmp_path_factory: pytest.TempPathFactory) -> Notes:
 class PerfectModel(Model):
     """Stands for a network that loses nothing: the code is the spectrogram."""
 
-    frames_per_latent, latent_dim = 1, 512  # type: ignore[assignment]
+    latent_dim = 512
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,15 +89,8 @@ class PerfectModel(Model):
     def encode(self, features: torch.Tensor, conditions: Conditions = NO_CONDITIONS) -> torch.Tensor:
         return features
 
-    def decode(
-        self,
-        latents: torch.Tensor,
-        conditions: Conditions = NO_CONDITIONS,
-        *,
-        n_frames: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> torch.Tensor:
-        return latents[..., :n_frames]
+    def _decode(self, latents: torch.Tensor, conditions: Conditions, generator: torch.Generator | None) -> torch.Tensor:
+        return latents
 
 
 @pytest.fixture

@@ -196,12 +196,11 @@ class Codec:
             found["pitch"] = pitches.repeat_interleave(n_rows // len(sounds))[:, None, None]
         return Analysis(analysis.features, analysis.context.with_conditions(found))
 
-    def code_of(self, audio: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
+    def code_of(self, audio: Tensor) -> Tensor:
         """Return the code of sounds with gradient: the way from sound to code that style transfer descends on.
 
         Args:
             audio: As for ``encode``.
-            conditions: As the model ``needs``.
 
         Returns:
             Latents ``(batch · channels, latent_dim, n_latents)``.
@@ -219,7 +218,7 @@ class Codec:
             >>> bool(audio.grad.abs().sum() > 0)
             True
         """
-        return self.model.encode(self.representation.features(self._fitting(audio)), conditions)
+        return self.model.encode(self.representation.features(self._fitting(audio)))
 
     def _fitting(self, audio: Tensor) -> Tensor:
         """Return audio on the model's device, refused if it has not the only length that the model takes."""
@@ -288,12 +287,7 @@ class Codec:
 
     @torch.inference_mode()
     def decode_features(
-        self,
-        latents: Tensor,
-        conditions: Conditions = NO_CONDITIONS,
-        *,
-        n_frames: int | None = None,
-        generator: torch.Generator | None = None,
+        self, latents: Tensor, conditions: Conditions = NO_CONDITIONS, *, n_frames: int | None = None
     ) -> Tensor:
         """Return ``model.decode`` of a code of any length, worked through in blocks.
 
@@ -301,7 +295,6 @@ class Codec:
             latents: ``(batch · channels, latent_dim, n_latents)``.
             conditions: Of what is wanted, as the model needs, ``(batch · channels, size, 1 or n_frames)`` each.
             n_frames: Columns of the result; default: all that the latents stand for.
-            generator: Source of what is drawn, for models that sample.
 
         Returns:
             Features ``(batch · channels, n_features, n_frames)``, on the model's device.
@@ -309,8 +302,7 @@ class Codec:
         Raises:
             ValueError: If latents or conditions do not fit the model.
         """
-        told = self._on_device(conditions)
-        return decode_in_blocks(self.model, latents, told, n_frames=n_frames, generator=generator)
+        return decode_in_blocks(self.model, latents, self._on_device(conditions), n_frames=n_frames)
 
     def _on_device(self, conditions: Conditions) -> Conditions:
         """Return the conditions that the model needs, on its device."""

@@ -105,27 +105,9 @@ class Rescaled(Model):
     def __init__(self, model: Model, gain: float, offset: float) -> None:
         super().__init__()
         self.model, self.gain, self.offset = model, gain, offset
-        self.needs, self.frames_per_latent, self.n_features = model.needs, model.frames_per_latent, model.n_features
-
-    @property
-    def latent_dim(self) -> int:
-        """Numbers of one latent vector."""
-        return self.model.latent_dim
-
-    @property
-    def encode_reach(self) -> int | None:
-        """As the model's."""
-        return self.model.encode_reach
-
-    @property
-    def decode_reach(self) -> int | None:
-        """As the model's."""
-        return self.model.decode_reach
-
-    @property
-    def n_frames(self) -> int | None:
-        """As the model's."""
-        return self.model.n_frames
+        self.needs, self.n_features, self.n_frames = model.needs, model.n_features, model.n_frames
+        self.latent_dim, self.frames_per_latent = model.latent_dim, model.frames_per_latent
+        self.encode_reach, self.decode_reach = model.encode_reach, model.decode_reach
 
     def n_latents(self, n_frames: int) -> int:
         """Return the number of latent vectors of ``n_frames`` columns."""
@@ -135,17 +117,9 @@ class Rescaled(Model):
         """Return the model's code."""
         return self.model.encode(features, conditions)
 
-    def decode(
-        self,
-        latents: Tensor,
-        conditions: Conditions = NO_CONDITIONS,
-        *,
-        n_frames: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
+    def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
         """Return what the model decodes, rescaled."""
-        decoded = self.model.decode(latents, conditions, n_frames=n_frames, generator=generator)
-        return self.gain * decoded + self.offset
+        return self.gain * self.model.decode(latents, conditions, generator=generator) + self.offset
 
 
 @torch.no_grad()
