@@ -136,7 +136,7 @@ def test_a_validation_is_of_notes_as_they_are(images: Images) -> None:
 def test_a_partner_out_of_reach_is_not_mixed(images: Images) -> None:
     run = build_run(QUICK, images, Processes())
     lonely = PairConfig(other_share=0.0, mixed_share=1.0, mixed_reach=2.0)
-    run.source.data.columns.pitch[images.instrument == "instrument-1"] += 3
+    run.source.data.pitch[images.instrument == "instrument-1"] += 3
     rows = np.arange(30)
     plain = drawn(run, lonely.model_copy(update={"mixed_share": 0.0}), rows)
     assert torch.equal(drawn(run, lonely, rows).features, plain.features)

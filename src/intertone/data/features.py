@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from intertone.data.split import SPLITS
-from intertone.data.store import Header, Shards, StoreKind, as_rows, gather_parts, write_shard_files
+from intertone.data.store import Header, StoredNotes, StoreKind, as_rows, gather_parts, write_shard_files
 from intertone.errors import InputError
 from intertone.files import Json, replacing, write_json
 
@@ -66,7 +66,7 @@ IMAGE_SET = StoreKind(
 )
 
 
-class Images:
+class Images(StoredNotes[ImageHeader, np.float16]):
     """A finished set of images on disk.
 
     Columns are numpy arrays with one entry an image; see ``ImageRow``.
@@ -81,23 +81,14 @@ class Images:
     """
 
     note: npt.NDArray[np.int64]
-    pitch: npt.NDArray[np.int16]
-    velocity: npt.NDArray[np.int16]
     f0: npt.NDArray[np.float64]
-    instrument: npt.NDArray[np.str_]
-    group: npt.NDArray[np.str_]
-    split: npt.NDArray[np.str_]
 
     def __init__(self, folder: Path, header: ImageHeader, columns: dict[str, npt.NDArray[np.generic]]) -> None:
-        self.folder, self.header = folder, header
+        shape = (header["n_features"], header["n_frames"])
+        super().__init__(IMAGE_SET, folder, header, columns, shape, np.float16)
         self.representation = header["representation"]
-        self.n_features = header["n_features"]
-        self.n_frames = header["n_frames"]
+        self.n_features, self.n_frames = shape
         self.kind = header["kind"]
-        for name in (*IMAGE_SET.text, *IMAGE_SET.numbers):
-            setattr(self, name, columns[name])
-        shape = (self.n_features, self.n_frames)
-        self._shards = Shards(IMAGE_SET, folder, header["shards"], columns, shape, np.float16)
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
@@ -109,9 +100,6 @@ class Images:
         folder = Path(folder)
         header = IMAGE_SET.read_header(folder, finished=True)
         return cls(folder, header, IMAGE_SET.read_index(folder, header["shards"]))
-
-    def __len__(self) -> int:
-        return len(self.note)
 
     def digest(self) -> str:
         """Return a short hash of the index and the representation: equal for the same images in the same order."""
