@@ -21,14 +21,14 @@ from intertone.models.block import decode_in_blocks, encode_in_blocks
 from intertone.models.contract import NO_CONDITIONS
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_pitch
-from intertone.pitch.path import follow_pitch
+from intertone.pitch.path import median_f0
 from intertone.representation import Analysis, AnyRepresentation, Context, RepresentationConfig, build_representation
 
 SHIPPED = Path(__file__).parent / "codecs"
 """Folder of the codecs that come with the package."""
 
-PITCH_SECONDS = 0.02
-"""Hop of the pitch that a model is conditioned on, where the representation measures none."""
+PITCH_OF_NONE = 69.0
+"""MIDI number that a model is conditioned on where a sound has no pitch: A4."""
 
 
 class CodecConfig(Settings):
@@ -192,7 +192,8 @@ class Codec:
         found = {name: torch.full((n_rows, 1, 1), math.nan) for name in missing}
         if "pitch" in missing:
             sounds = three_axes(audio)
-            pitches = torch.tensor([_pitch(sound, self.sample_rate) for sound in sounds])
+            pitches = torch.tensor([hz_to_pitch(median_f0(sound, self.sample_rate)) for sound in sounds])
+            pitches = pitches.nan_to_num(PITCH_OF_NONE)
             found["pitch"] = pitches.repeat_interleave(n_rows // len(sounds))[:, None, None]
         return Analysis(analysis.features, analysis.context.with_conditions(found))
 
@@ -342,12 +343,6 @@ def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
     if not bool(tensor.isfinite().all()):
         raise InputError("every sample must be a finite number, got NaN or infinity")
     return tensor
-
-
-def _pitch(sound: Tensor, sample_rate: int) -> float:
-    """Return the MIDI number of the median f0 of ``(channels, samples)``; 69 where no frame is voiced."""
-    track = follow_pitch(sound, sample_rate, hop_length=round(PITCH_SECONDS * sample_rate))
-    return hz_to_pitch(float(track.f0[track.voiced].median())) if bool(track.voiced.any()) else 69.0
 
 
 def shipped_codecs() -> list[str]:

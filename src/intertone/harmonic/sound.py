@@ -129,6 +129,10 @@ class HarmonicContext:
         return replace(self, tracks=tuple(replace(track, noise=()) for track in self.tracks), edited=True)
 
 
+Analysed = Sequence[tuple[Tensor, HarmonicContext]]
+"""Features and context of each of several sounds."""
+
+
 def residual_correlation(noises: Sequence[Residual]) -> Tensor:
     """Return how far noises are the same, ``(n, n)``, float64: their correlation, 0…1; 1 with itself.
 

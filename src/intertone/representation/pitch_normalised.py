@@ -12,15 +12,12 @@ from torch import Tensor
 from intertone.audio import resample, three_axes
 from intertone.models.contract import Facts
 from intertone.phase import PhaseConfig
-from intertone.pitch import follow_pitch
+from intertone.pitch import median_f0
 from intertone.pitch.note import pitch_to_hz
 from intertone.representation.contract import Analysis, mean_shares, mix_conditions
 from intertone.representation.decibel import DecibelConfig, DepthConfig, SpectrogramContext
 from intertone.representation.short_time import ShortTimeContext, ShortTimeRepresentation
 from intertone.representation.spectrogram import SpectrogramRepresentation
-
-PITCH_SECONDS = 0.02
-"""From one frame to the next, where the pitch is looked for."""
 
 RESAMPLING_HZ = 48_000
 """About what the rates are taken to be in resampling; only their ratio counts."""
@@ -105,7 +102,7 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
         """
         rows, contexts, hops = [], [], []
         for sound in three_axes(audio):
-            hop = self.hop_at(self._f0(sound))
+            hop = self.hop_at(median_f0(sound, self.sample_rate))
             features, context = self._at(hop).analyse(self._resampled(sound, hop))
             rows.append(features)
             contexts.append(context)
@@ -207,11 +204,6 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
             return hop
         octaves = math.log2(f0 / self.config.base_hz)
         return max(1, round(hop * 2 ** (octaves - round(octaves))))
-
-    def _f0(self, sound: Tensor) -> float:
-        """Return the median f0 of ``(channels, samples)`` in Hz; NaN where no frame is voiced."""
-        track = follow_pitch(sound, self.sample_rate, hop_length=round(PITCH_SECONDS * self.sample_rate))
-        return float(track.f0[track.voiced].median()) if bool(track.voiced.any()) else math.nan
 
     def _resampled(self, sound: Tensor, hop: int, *, source: int | None = None) -> Tensor:
         """Return a sound ``source`` samples of which have become ``hop``, ``(1, channels, samples)``."""

@@ -13,14 +13,12 @@ from intertone.harmonic.morph.landmark import Alignment
 from intertone.harmonic.morph.match import match_partials
 from intertone.harmonic.morph.mix import mix_ramps, residual_shares, retime_sound
 from intertone.harmonic.morph.sustain import sustain_sound
-from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.harmonic.sound import Analysed, HarmonicContext, HarmonicSound
 from intertone.harmonic.synthesis import Synthesiser
-
-Images = Sequence[tuple[Tensor, HarmonicContext]]
 
 
 def align_images(
-    images: Images,
+    images: Analysed,
     weights: Tensor,
     player: Synthesiser,
     *,

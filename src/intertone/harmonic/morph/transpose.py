@@ -12,7 +12,7 @@ from intertone.harmonic.morph.modulation import INAUDIBLE
 from intertone.harmonic.morph.phase import resting_phase
 from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import ImageRows
-from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.harmonic.sound import Analysed, HarmonicContext, HarmonicSound
 from intertone.level import db_to_amplitude, db_to_power, power_to_db
 
 TOP_ROWS = 4
@@ -31,16 +31,13 @@ EXPANSION = 3.0
 """Decibels that every one is taken for by which a network says that a partial is inaudible."""
 
 
-Images = Sequence[tuple[Tensor, HarmonicContext]]
-
-
 def transpose_sounds(
-    images: Images,
+    images: Analysed,
     context: HarmonicContext,
     rows: ImageRows,
     decoded: Sequence[tuple[Tensor, Tensor]] | None,
     share: float,
-) -> Images:
+) -> Analysed:
     """Bring aligned sounds to the pitch of their mixture, ``context``; see ``transpose_sound``."""
     moved = []
     for index, (features, own) in enumerate(images):
