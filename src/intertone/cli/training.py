@@ -27,12 +27,12 @@ def train(
     report = Report(context, as_json=json or rank > 0)
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from intertone.data.features import Images, is_images
+    from intertone.data.features import FeatureSet, is_feature_set
     from intertone.data.notes import Notes
     from intertone.train import TrainConfig, TrainingStoppedError, train_codec
 
     config = TrainConfig.read(settings, overrides=set_ or [])
-    opened = Images.open(data) if is_images(data) else Notes.open(data)
+    opened = FeatureSet.open(data) if is_feature_set(data) else Notes.open(data)
     columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with terminal_bar(*columns, TextColumn("loss {task.fields[loss]:.5f}")) as bar:
         task = bar.add_task("training", total=None, epoch=1, loss=0.0)

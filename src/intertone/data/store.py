@@ -1,6 +1,6 @@
 """Stores on disk: shards, each with its part of the index, so that a killed run goes on where it was.
 
-What note sets (``shards``) and prepared images (``features``) have in common. A store is a folder::
+What note sets (``shards``) and prepared features (``features``) have in common. A store is a folder::
 
     <header>.json      the settings that decide the content, counts, whether it is finished
     index.npz          the columns of all items, gathered when the store is finished

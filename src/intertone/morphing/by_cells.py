@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from intertone.harmonic.morph.landmark import Alignment
 from intertone.harmonic.onset import find_onset
 from intertone.harmonic.rows import loudest
 from intertone.level import limited_gain
-from intertone.models.contract import NO_CONDITIONS, Conditions
+from intertone.models.contract import Conditions
 from intertone.morphing.contract import MorphMethod, Takes
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Weights
@@ -66,7 +66,7 @@ class CrossContext:
     weights: Tensor
     leading: tuple[int, ...]
     edited: bool = False
-    conditions: Conditions = NO_CONDITIONS
+    conditions: Conditions = field(default_factory=dict)
 
     def as_edited(self) -> "CrossContext":
         """Return this context for a code that was changed; the phase is the sounds' all the same."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.curve import weighted_sum, weights_over_time
-from intertone.harmonic.morph.align import align_images
+from intertone.harmonic.morph.align import align_sounds
 from intertone.harmonic.morph.duration import common_span
 from intertone.harmonic.morph.mix import noise_reduction
 from intertone.harmonic.morph.modulation import separate_modulation
@@ -108,7 +108,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
             Sounds of equal length.
         """
         config = config or MorphConfig()
-        aligned = align_images(
+        aligned = align_sounds(
             analyses,
             weights,
             self.representation.synthesiser,

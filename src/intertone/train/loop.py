@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from intertone.data.features import Images
+from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models import build_model
@@ -24,7 +24,7 @@ OnStep = Callable[[Progress, int, float], None]
 
 def train_codec(
     config: TrainConfig,
-    data: Notes | Images,
+    data: Notes | FeatureSet,
     out: Path,
     *,
     device: str = "cpu",
@@ -57,7 +57,7 @@ def train_codec(
         return train_model(run, folder, on_step=on_step, interrupted=interrupted)
 
 
-def build_run(config: TrainConfig, data: Notes | Images, workers: Processes) -> Run:
+def build_run(config: TrainConfig, data: Notes | FeatureSet, workers: Processes) -> Run:
     """Return the run of an untrained autoencoder on notes or prepared features.
 
     Raises:
@@ -69,7 +69,7 @@ def build_run(config: TrainConfig, data: Notes | Images, workers: Processes) -> 
     match data:
         case Notes():
             notes: NoteData = SoundNotes(config, data, representation, model, workers.device)
-        case Images():
+        case FeatureSet():
             notes = PreparedNotes(config, data, model)
     batches = FrameBatches if config.frames_per_batch else NoteBatches
     source = batches(config, notes, representation, model, workers)

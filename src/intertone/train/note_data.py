@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.data.features import Images
+from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.data.store import StoredNotes
 from intertone.errors import InputError
@@ -157,17 +157,18 @@ class PreparedNotes(NoteData):
 
     Args:
         config: The settings.
-        images: The prepared features.
+        features: The prepared features.
         model: What is trained; it says what it must be conditioned on.
 
     Raises:
         InputError: If features and settings do not fit.
     """
 
-    def __init__(self, config: TrainConfig, images: Images, model: Model) -> None:
-        if images.representation != config.representation.model_dump(mode="json"):
+    def __init__(self, config: TrainConfig, features: FeatureSet, model: Model) -> None:
+        if features.representation != config.representation.model_dump(mode="json"):
             raise InputError(
-                f"the images must have been made with the run's representation, got other settings in {images.folder}"
+                "the features must have been made with the run's representation, "
+                f"got other settings in {features.folder}"
             )
         if config.crop_samples:
             raise InputError("crop_samples must be 0 with prepared features; crops are made of a note set")
@@ -175,17 +176,17 @@ class PreparedNotes(NoteData):
             raise InputError(
                 f"a model that needs {sorted(unknown)[0]} must be trained on a note set, got prepared features"
             )
-        super().__init__(config.choice, images, model.needs, images.f0)
-        self.images, self.n_frames = images, images.n_frames
+        super().__init__(config.choice, features, model.needs, features.f0)
+        self.features, self.n_frames = features, features.n_frames
 
     def read(self, rows: Rows, starts: Rows | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the features of notes, and what a model is conditioned on."""
         assert starts is None, "prepared features are not cropped"
-        return self.images.features(rows), self.told(rows)
+        return self.features.features(rows), self.told(rows)
 
     def examples(self, rows: Rows) -> Tensor:
         """Return the notes that are kept as sound beside the features, ``(notes, samples)``."""
-        return self.images.examples()
+        return self.features.examples()
 
 
 def _chosen(choice: ChoiceConfig, stored: StoredNotes[Any, Any]) -> npt.NDArray[np.bool_]:

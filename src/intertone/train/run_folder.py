@@ -12,7 +12,7 @@ import torch
 from intertone import __version__
 from intertone.audio import save_audio
 from intertone.codec import Codec, CodecConfig
-from intertone.data.features import Images
+from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.files import check_own_folder, disk_errors, replacing
@@ -59,7 +59,7 @@ class RunFolder(Record):
         workers: The processes that train.
     """
 
-    def __init__(self, out: Path, config: TrainConfig, data: Notes | Images, workers: Processes) -> None:
+    def __init__(self, out: Path, config: TrainConfig, data: Notes | FeatureSet, workers: Processes) -> None:
         self.out, self.config, self.workers = out, config, workers
         self.kind, self.n_notes = data.kind, int((data.split == "train").sum())
         # what a continuation must find as it was

@@ -65,7 +65,7 @@ def _move(image: Tensor, track: HarmonicSound, anchor: HarmonicSound, n_rows: in
 
     changed: dict[str, Any] = {
         name: reordered(value, 1)
-        for name in ("phase", "detail", "power", "flicker", "wander", "steadiness")
+        for name in ("phase", "detail", "power", "amplitude_modulation", "phase_deviation", "tonality")
         if (value := getattr(track, name)) is not None
     }
     return reordered(image, 1), replace(track, ratios=reordered(track.ratios, 0), **changed)
