@@ -24,15 +24,15 @@ class TrainingStoppedError(RuntimeError):
 
 
 class BatchSource(Protocol):
-    """Where the loop takes its batches from."""
+    """Where the loop takes its batches from.
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches of one pass."""
+    Attributes:
+        steps_per_epoch: Batches of one pass.
+        n_validation: Batches of one validation.
+    """
 
-    @property
-    def n_validation(self) -> int:
-        """Batches of one validation."""
+    steps_per_epoch: int
+    n_validation: int
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield this process's share of each step from ``start`` on: a pure function of seed, epoch and rank."""

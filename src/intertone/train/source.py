@@ -50,11 +50,7 @@ class NoteBatches:
         self.order = Order(config, data, workers)
         self.steps_per_epoch = self.order.steps_per_epoch
         self.drawer = PairDrawer(data) if "pitch" in model.needs else None
-
-    @property
-    def n_validation(self) -> int:
-        """Batches of one validation."""
-        return len(self.order.validated()) * (1 if self.drawer is None else 2)
+        self.n_validation = len(self.order.validated()) * (1 if self.drawer is None else 2)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield this process's share of each step: a pure function of seed, epoch and rank.
