@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from intertone.codec import Codec
     from intertone.phase import PhaseConfig
+
+T = TypeVar("T")
 
 logger = RemarkLogger(__name__)
 _NO_LOG = logging.NullHandler()
@@ -126,7 +128,7 @@ def command_line() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def given(**settings: object) -> "dict[str, Any]":
+def given(**settings: T | None) -> "dict[str, T]":
     """Return the settings whose options were given."""
     return {name: value for name, value in settings.items() if value is not None}
 

@@ -33,7 +33,7 @@ _TEMPORARY = (".intertone-*", ".shard-*")
 
 
 class Header(TypedDict):
-    """What the header of any store says; ``shards``, the items of each, only when it is finished."""
+    """Content of the header of any store; ``shards``, the items of each, only when it is finished."""
 
     format: int
     finished: bool
@@ -238,7 +238,7 @@ class Shards(Generic[Value]):
 
 
 class StoredNotes(Generic[Head, Value]):
-    """What note sets and prepared features have in common: columns, with one entry a note, and the content of shards.
+    """Stored notes, as sound or as features: columns, with one entry a note, and the content of shards.
 
     Args:
         store: Which of the two it is; each of its columns becomes an attribute.

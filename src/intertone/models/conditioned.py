@@ -29,7 +29,7 @@ PITCH_RANGE = 128.0
 """MIDI numbers: what a pitch is divided by."""
 
 VELOCITY_RANGE = 127.0
-"""What a velocity is divided by."""
+"""Divisor of a velocity."""
 
 MIDDLE = 60.0
 """MIDI number that stands at 0 in a code."""

@@ -17,7 +17,7 @@ Conditions = Mapping[str, Tensor]
 NO_CONDITIONS: Conditions = MappingProxyType({})
 
 Facts = Mapping[str, str | int | float | Sequence[int] | Sequence[Sequence[int]]]
-"""What a person would want to know, by name."""
+"""Facts that a person would want to know, by name."""
 
 SILENT_SHARE = 0.05
 """A model whose output stays below this share of the loudest feature wanted is silent (76 dB down where 1 is 80 dB)."""
@@ -25,7 +25,7 @@ SILENT_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Scale:
-    """What the numbers of a group of feature rows mean.
+    """Meaning of the numbers of a group of feature rows.
 
     Attributes:
         kind: ``decibels``: 0 and 1 lie ``range_db`` apart; ``log1p``: logarithm of 1 + magnitude; ``linear``:
@@ -40,12 +40,12 @@ class Scale:
 
     @property
     def unit(self) -> str:
-        """What a person reads behind a difference of features times ``per_feature``; empty where it has no unit."""
+        """Unit of a difference of features times ``per_feature``; empty where it has no unit."""
         return {"decibels": "dB", "cycles": "cycles"}.get(self.kind, "")
 
     @property
     def per_feature(self) -> float:
-        """How many units a difference of 1 between two features is."""
+        """Units in a difference of 1 between two features."""
         return self.range_db if self.kind == "decibels" else 1.0
 
 
@@ -80,7 +80,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step of training sees: whole notes, slices, crops or single frames.
+    """The notes of one training step: whole notes, slices, crops or single frames.
 
     Attributes:
         features: The input, ``(batch, n_features, n_frames)``.
@@ -207,7 +207,7 @@ class Trainable(nn.Module):
     """Whatever can be trained: autoencoders, classifiers, generators."""
 
     memory_format: torch.memory_format = torch.contiguous_format
-    """How weights lie in memory where the model is fastest."""
+    """Layout of the weights in memory with which the model is fastest."""
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the terms of the loss by name, ``()`` each; their sum is minimised."""

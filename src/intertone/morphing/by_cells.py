@@ -48,7 +48,7 @@ SILENCE = 1e-10
 
 @dataclass(frozen=True)
 class CrossContext:
-    """What the features do not say: the sounds, whose phases are used.
+    """The part of sounds that the features do not show: the sounds themselves, whose phases are used.
 
     Attributes:
         sounds: Of one time, ``(batch, channels, samples)`` each.
@@ -181,7 +181,7 @@ class ByCells(MorphMethod[CrossContext]):
     def between(
         self, analyses: Sequence[Analysis[CrossContext]], weights: Weights, config: MorphConfig, *, kept: bool = False
     ) -> Analysis[CrossContext]:
-        """Return what lies between sounds: onset on onset, levels interpolated cell by cell.
+        """Return the mixture of sounds: onset on onset, levels interpolated cell by cell.
 
         Args:
             analyses: Of each sound.

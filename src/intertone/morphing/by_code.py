@@ -36,7 +36,7 @@ class ByCode(CodecMethod[C]):
     def between(
         self, analyses: Sequence[Analysis[C]], weights: Weights, config: MorphConfig, *, kept: bool = False
     ) -> Analysis[C]:
-        """Return what lies between analysed sounds.
+        """Return the mixture of analysed sounds.
 
         Args:
             analyses: Of sounds of one length.
@@ -76,7 +76,7 @@ def decode_mixture(codec: Codec, analyses: Sequence[Analysis[C]], wanted: Condit
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the network makes of sounds that share one time, averaged over 0.2 s.
+    """Decoded sounds that share one time, averaged over 0.2 s.
 
     Attributes:
         at_mixture: ``D(zᵢ)``: each sound at the pitch of the mixture, ``(batch · channels, n_features, n_frames)``.

@@ -1,4 +1,4 @@
-"""Morph by partials: harmonic sounds are interpolated partial by partial; the network corrects what lies between."""
+"""Morph by partials: harmonic sounds are interpolated partial by partial; the network corrects the interpolation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -126,7 +126,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
         *,
         kept: bool = False,
     ) -> Analysis[HarmonicContext]:
-        """Return what lies between sounds: aligned, transposed to their common pitch, interpolated, corrected.
+        """Return the mixture of sounds: aligned, transposed to their common pitch, interpolated, corrected.
 
         Args:
             analyses: From ``prepare``.

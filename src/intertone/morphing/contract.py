@@ -16,7 +16,7 @@ from intertone.representation import Analysis, Context
 
 @dataclass(frozen=True)
 class Takes:
-    """What a morph method takes and gives, as facts that the command line, keys and bench read.
+    """Facts about a morph method that the command line, keys and bench read.
 
     Attributes:
         own_lengths: Sounds of different lengths; else the shorter are completed with silence.
@@ -83,7 +83,7 @@ class MorphMethod(Generic[C]):
     def between(
         self, analyses: Sequence[Analysis[C]], weights: Weights, config: MorphConfig, *, kept: bool = False
     ) -> Analysis[C]:
-        """Return what lies between sounds.
+        """Return the mixture of sounds.
 
         Args:
             analyses: From ``prepare``.
@@ -101,7 +101,7 @@ class MorphMethod(Generic[C]):
         residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return the sounds of what lies between, ``(batch, channels, samples)``, on the CPU."""
+        """Return the sounds of a mixture, ``(batch, channels, samples)``, on the CPU."""
         raise NotImplementedError
 
 

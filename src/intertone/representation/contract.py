@@ -25,7 +25,7 @@ class Analysis(NamedTuple, Generic[C]):
 
 
 class Context(Protocol):
-    """What the network does not see of sounds; each representation has its own kind."""
+    """The part of sounds that the network does not see; each representation has its own kind."""
 
     @property
     def edited(self) -> bool:
@@ -33,7 +33,7 @@ class Context(Protocol):
 
     @property
     def conditions(self) -> Conditions:
-        """What a network is conditioned on, by name, ``(batch · channels, size, 1 or n_frames)``; NaN: unknown."""
+        """Conditions of a network, by name, ``(batch · channels, size, 1 or n_frames)``; NaN: unknown."""
 
     def as_edited(self) -> Self:
         """Return this context for a code that was changed."""

@@ -54,7 +54,7 @@ def build_filterbank(config: DecibelConfig | MelConfig) -> Tensor | None:
 
 @dataclass(frozen=True)
 class SpectrogramContext(ShortTimeContext):
-    """What the network does not see of a batch of sounds, and what the way back needs.
+    """The part of a batch of sounds that the network does not see, for the way back.
 
     Attributes:
         reference: Magnitude of 0 dB, ``(batch,)``: one for all channels of a sound.

@@ -37,7 +37,7 @@ class FramesConfig(ShortTimeConfig):
 
 @dataclass(frozen=True)
 class FramesContext(ShortTimeContext):
-    """What the network does not see of a batch of sounds.
+    """The part of a batch of sounds that the network does not see.
 
     Attributes:
         gains: Magnitude of feature 1 in each frame, ``(batch · channels, 1, n_frames)``.

@@ -42,7 +42,7 @@ class PitchNormalisedConfig(DepthConfig):
 
 @dataclass(frozen=True)
 class PitchNormalisedContext(ShortTimeContext):
-    """What the network does not see of a batch of sounds, and what the way back needs.
+    """The part of a batch of sounds that the network does not see, for the way back.
 
     Attributes:
         spectrograms: The context of each resampled sound.

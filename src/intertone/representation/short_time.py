@@ -26,7 +26,7 @@ class ShortTimeConfig(Settings):
 
 @dataclass(frozen=True)
 class ShortTimeContext:
-    """What the network does not see of a batch of sounds.
+    """The part of a batch of sounds that the network does not see.
 
     Attributes:
         audio: The sounds that were analysed. They hold the phase: the kept one, and where the phase is estimated the

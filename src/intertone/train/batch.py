@@ -1,4 +1,4 @@
-"""What all batch sources share: what they promise, which notes each step takes, and reading ahead."""
+"""The contract of a batch source, the order of the notes, and reading ahead."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from intertone.train.settings import TrainConfig
 T = TypeVar("T")
 
 VALIDATED, ORDER, SLICES, PAIRS, FITTED, CROPS, DRAWN = range(1, 8)
-"""What a random number is for, so that no two uses share a sequence."""
+"""Purposes of random numbers, so that no two uses share a sequence."""
 
 
 class TrainingStoppedError(RuntimeError):

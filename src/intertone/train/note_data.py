@@ -1,7 +1,6 @@
 """Notes to train with: as they sound, or as features that were prepared."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +9,6 @@ from torch import Tensor
 
 from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
-from intertone.data.store import StoredNotes
 from intertone.errors import InputError
 from intertone.models.contract import Model
 from intertone.pitch.note import hz_to_pitch
@@ -53,7 +51,7 @@ class NoteData:
     def __init__(
         self,
         choice: ChoiceConfig,
-        stored: StoredNotes[Any, Any],
+        stored: Notes | FeatureSet,
         known: Iterable[str],
         f0: npt.NDArray[np.float64] | None = None,
     ) -> None:
@@ -189,7 +187,7 @@ class PreparedNotes(NoteData):
         return self.features.examples()
 
 
-def _chosen(choice: ChoiceConfig, stored: StoredNotes[Any, Any]) -> npt.NDArray[np.bool_]:
+def _chosen(choice: ChoiceConfig, stored: Notes | FeatureSet) -> npt.NDArray[np.bool_]:
     """Tell which notes ``choice`` takes."""
     keep = np.ones(len(stored), bool)
     if (choice.pitch_min, choice.pitch_max) != (0, 127):

@@ -28,7 +28,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What is drawn for a batch of notes.
+    """Draw of a batch of notes.
 
     Attributes:
         wanted: Rows of the notes that are wanted, ``(batch,)``.
