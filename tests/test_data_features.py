@@ -1,4 +1,4 @@
-"""Prepared images on disk: what is written is read, an interruption loses little, other things are refused."""
+"""Prepared features on disk: what is written is read, an interruption loses little, other things are refused."""
 
 import json
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_an_interrupted_set_goes_on(tmp_path: Path) -> None:
     assert FeatureSet.open(folder).digest() == written(tmp_path / "whole").digest()
 
 
-def test_a_shard_without_images_is_one(tmp_path: Path) -> None:
+def test_a_shard_without_notes_is_one(tmp_path: Path) -> None:
     begin_features(tmp_path, SETTINGS)
     write_feature_shard(tmp_path, 0, np.empty((0, 3, 5)), [])
     write_feature_shard(tmp_path, 1, content(1), rows(1))
@@ -99,7 +99,7 @@ def test_refusals(tmp_path: Path) -> None:
         FeatureSet.open(tmp_path / "mine")
     with pytest.raises(IndexError, match=r"rows must be in 0\.\.6, got 7\.\.7"):
         images.features([7])
-    with pytest.raises(ValueError, match="one row an image, got 4 and 3"):
+    with pytest.raises(ValueError, match="one row a note, got 4 and 3"):
         write_feature_shard(tmp_path, 0, content(0), rows(0, 3))
     np.save(tmp_path / "images" / "shard-00000.npy", np.zeros((4, 3, 6), np.float16))
     with pytest.raises(InputError, match=r"must hold float16 of shape \(4, 3, 5\), got float16 of shape \(4, 3, 6\)"):
