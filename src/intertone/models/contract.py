@@ -294,10 +294,10 @@ class Model(Trainable):
         Raises:
             ValueError: If the latents or conditions do not fit the model.
         """
-        n_latents = "n_latents" if self.n_frames is None else 1
-        if latents.shape[-2] != self.latent_dim or n_latents not in ("n_latents", latents.shape[-1]):
-            wanted = f"(batch, {self.latent_dim}, {n_latents})"
-            raise ValueError(f"latents must be {wanted}, got {tuple(latents.shape)}")
+        n_latents = None if self.n_frames is None else self.n_latents(self.n_frames)
+        if latents.shape[-2] != self.latent_dim or n_latents not in (None, latents.shape[-1]):
+            shape = f"(batch, {self.latent_dim}, {n_latents or 'n_latents'})"
+            raise ValueError(f"latents must be {shape}, got {tuple(latents.shape)}")
         return self._decode(latents, conditions, generator)[..., :n_frames]
 
     def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:

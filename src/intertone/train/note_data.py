@@ -20,8 +20,8 @@ Rows = npt.NDArray[np.int64]
 N_EXAMPLES = 4
 """Notes that are kept as sound, for the ear."""
 
-TOLD = {"pitch", "velocity"}
-"""Conditions that a note set knows."""
+STORED_CONDITIONS = {"pitch", "velocity"}
+"""Conditions that a note set can give."""
 
 
 class NoteData:
@@ -82,7 +82,7 @@ class NoteData:
         """Return a few notes as they sound, ``(notes, samples)``, for the ear; ``rows`` may be validated with."""
         raise NotImplementedError
 
-    def told(self, rows: Rows) -> dict[str, Tensor]:
+    def known_conditions(self, rows: Rows) -> dict[str, Tensor]:
         """Return the conditions that come from the note set, ``(rows, 1, 1)`` each, NaN where unknown."""
         velocity = self.velocity[rows].astype(np.float64)
         velocity[velocity < 0] = np.nan
@@ -124,7 +124,7 @@ class SoundNotes(NoteData):
         self.n_frames, self.room = representation.n_frames(self.samples), notes.samples - self.samples
         self.measured = [name for name in model.needs if name in representation.measures]
         known = [name for name in model.needs if name not in self.measured]
-        if unknown := set(known) - TOLD:
+        if unknown := set(known) - STORED_CONDITIONS:
             raise InputError(
                 f"the representation or the note set must tell the {sorted(unknown)[0]} that this model needs, "
                 f"got a {config.representation.kind} representation"
@@ -140,7 +140,7 @@ class SoundNotes(NoteData):
         with torch.no_grad():
             features, context = self.representation.analyse(audio.to(self.device).unsqueeze(1))
         measured = {name: context.conditions[name] for name in self.measured}
-        return features, self.told(rows) | measured
+        return features, self.known_conditions(rows) | measured
 
     def examples(self, rows: Rows) -> Tensor:
         """Return up to four of these notes, ``(notes, samples)``, as long as what the model sees."""
@@ -170,7 +170,7 @@ class PreparedNotes(NoteData):
             )
         if config.crop_samples:
             raise InputError("crop_samples must be 0 with prepared features; crops are made of a note set")
-        if unknown := set(model.needs) - TOLD:
+        if unknown := set(model.needs) - STORED_CONDITIONS:
             raise InputError(
                 f"a model that needs {sorted(unknown)[0]} must be trained on a note set, got prepared features"
             )
@@ -180,7 +180,7 @@ class PreparedNotes(NoteData):
     def read(self, rows: Rows, starts: Rows | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the features of notes, and what a model is conditioned on."""
         assert starts is None, "prepared features are not cropped"
-        return self.features.features(rows), self.told(rows)
+        return self.features.features(rows), self.known_conditions(rows)
 
     def examples(self, rows: Rows) -> Tensor:
         """Return the notes that are kept as sound beside the features, ``(notes, samples)``."""
