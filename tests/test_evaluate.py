@@ -80,7 +80,7 @@ def pairable(tmp_path_factory: pytest.TempPathFactory) -> Notes:
 class PerfectModel(Model):
     """Stands for a network that loses nothing: the code is the spectrogram."""
 
-    frames_per_latent, latent_dim = 1, 512  # type: ignore[assignment]
+    latent_dim = 512
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,15 +89,8 @@ class PerfectModel(Model):
     def encode(self, features: torch.Tensor, conditions: Conditions = NO_CONDITIONS) -> torch.Tensor:
         return features
 
-    def decode(
-        self,
-        latents: torch.Tensor,
-        conditions: Conditions = NO_CONDITIONS,
-        *,
-        n_frames: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> torch.Tensor:
-        return latents[..., :n_frames]
+    def _decode(self, latents: torch.Tensor, conditions: Conditions, generator: torch.Generator | None) -> torch.Tensor:
+        return latents
 
 
 @pytest.fixture
@@ -758,9 +751,9 @@ def check_studies(result: Evaluation) -> None:
 class LinearRepresentation(SpectrogramRepresentation):
     """Spectrograms as magnitudes from 0 to 1."""
 
-    @property
-    def scales(self) -> tuple[Scale, ...]:
-        return (Scale("linear", self.n_features),)
+    def __init__(self, config: DecibelConfig) -> None:
+        super().__init__(config)
+        self.scales = (Scale("linear", self.n_features),)
 
     def analyse(self, audio: torch.Tensor) -> Analysis[SpectrogramContext]:
         features, context = super().analyse(audio)

@@ -6,7 +6,6 @@ it. What it names wrong of the originals is its own fault; what it names wrong b
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -19,6 +18,7 @@ from intertone.evaluate.figure import Step, at_16_khz
 from intertone.models import Batch, Trainable
 from intertone.stft import SpectrogramConfig, magnitude_to_db, stft
 from intertone.train import Processes, Progress, Record, Run, TrainConfig, train_model
+from intertone.train.batch import BatchSource
 from intertone.train.run import EpochLoss
 
 HEADS = ("pitch", "family", "velocity")
@@ -120,25 +120,18 @@ class Classifier(Trainable):
         }
 
 
-@dataclass(frozen=True)
-class LabelledImages:
+class LabelledImages(BatchSource):
     """Training batches of labelled notes; there is nothing to validate with.
 
-    Attributes:
+    Args:
         images: From ``note_images``, ``(n, n_inputs)``.
         labels: Head → ``(n,)``, −1 where it is unknown.
         seed: Of the order of the notes.
     """
 
-    images: Tensor
-    labels: Mapping[str, Tensor]
-    seed: int
-    n_validation: int = 0
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches of at most ``TRAINED_AT_A_TIME`` notes."""
-        return -(-len(self.images) // TRAINED_AT_A_TIME)
+    def __init__(self, images: Tensor, labels: Mapping[str, Tensor], seed: int) -> None:
+        self.images, self.labels, self.seed = images, labels, seed
+        self.steps_per_epoch, self.n_validation = -(-len(images) // TRAINED_AT_A_TIME), 0
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield all notes in an order of their own in each epoch."""
@@ -146,18 +139,6 @@ class LabelledImages:
         for chosen in order.tensor_split(self.steps_per_epoch)[start:]:
             images = self.images[chosen, :, None]
             yield Batch(images, images, labels={name: values[chosen] for name, values in self.labels.items()})
-
-    def validation(self) -> Iterator[tuple[str, Batch]]:
-        """Yield nothing."""
-        yield from ()
-
-    def fitting(self) -> Iterator[Batch]:
-        """Yield nothing: no part of the classifier is found in closed form."""
-        yield from ()
-
-    def examples(self) -> Tensor:
-        """Return no sounds."""
-        return torch.empty(0, 0)
 
 
 class SilentRecord(Record):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from intertone.codec import Codec
 from intertone.config import Settings
-from intertone.data.features import Images
+from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows, draw_notes, draw_pairs
 from intertone.experiments.figures import (
@@ -175,7 +175,7 @@ class Laboratory(Generic[B]):
         """Return what an experiment trained: the weights of the best validation."""
         return Codec.load(self.folder / "runs" / name / "best", device=self.device)
 
-    def train(self, title: str, settings: TrainConfig, data: Notes | Images, out: Path) -> Progress:
+    def train(self, title: str, settings: TrainConfig, data: Notes | FeatureSet, out: Path) -> Progress:
         """Train a codec, or go on.
 
         Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,16 +11,15 @@ from intertone.codec import Codec
 from intertone.curve import averaged, weighted_sum, weights_over_time
 from intertone.harmonic.morph.transpose import CALM_FRAMES
 from intertone.models import Conditions
-from intertone.morphing.contract import Takes
+from intertone.morphing.contract import CodecMethod, Takes
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Weights, at_end
-from intertone.phase import PhaseConfig
-from intertone.representation import Analysis, AnyRepresentation, Context
+from intertone.representation import Analysis, Context
 
 C = TypeVar("C", bound=Context)
 
 
-class ByCode(Generic[C]):
+class ByCode(CodecMethod[C]):
     """The morph method of every codec that needs no pitch: spectrograms of one length, interpolated as codes.
 
     Args:
@@ -28,22 +27,6 @@ class ByCode(Generic[C]):
     """
 
     takes = Takes(phase=True)
-
-    def __init__(self, codec: Codec) -> None:
-        self.codec = codec
-
-    @property
-    def frames_per_second(self) -> float:
-        """Columns of the features per second."""
-        return frames_per_second(self.codec.representation)
-
-    def prepare(self, analysis: Analysis[C]) -> Analysis[C]:
-        """Return an analysed sound as it is: a code needs no preparation."""
-        return analysis
-
-    def unpitched(self, analysis: Analysis[C]) -> str | None:
-        """Return None: a code needs no pitch."""
-        return None
 
     def span(self, analyses: Sequence[Analysis[C]], weights: Tensor, config: MorphConfig) -> tuple[float, float]:
         """Return where the first column of a mixture lies, and its last one, seconds; ``weights`` say nothing."""
@@ -53,7 +36,7 @@ class ByCode(Generic[C]):
     def between(
         self, analyses: Sequence[Analysis[C]], weights: Weights, config: MorphConfig, *, kept: bool = False
     ) -> Analysis[C]:
-        """Return what lies between analysed sounds.
+        """Return the mixture of analysed sounds.
 
         Args:
             analyses: Of sounds of one length.
@@ -74,23 +57,6 @@ class ByCode(Generic[C]):
             mixed = mixed + config.strength * decoded.between
         return Analysis(mixed, contexts[int(overall.argmax())] if kept and at_end(overall) else context)
 
-    def synthesise(
-        self,
-        analysis: Analysis[C],
-        *,
-        phase: PhaseConfig | None = None,
-        residual: bool = True,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the sounds of features, ``(batch, channels, samples)``."""
-        representation = self.codec.representation
-        return representation.synthesise(analysis, phase=phase, residual=residual, generator=generator).cpu()
-
-
-def frames_per_second(representation: AnyRepresentation) -> float:
-    """Return how many columns a second has, measured over 100 seconds."""
-    return (representation.n_frames(100 * representation.sample_rate) - 1) / 100
-
 
 def decode_mixture(codec: Codec, analyses: Sequence[Analysis[C]], wanted: Conditions, weights: Tensor) -> Tensor:
     """Return ``D(Σ wᵢzᵢ)``: the decoded mixture of the codes of sounds.
@@ -110,7 +76,7 @@ def decode_mixture(codec: Codec, analyses: Sequence[Analysis[C]], wanted: Condit
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the network makes of sounds that share one time, averaged over 0.2 s.
+    """Decoded sounds that share one time, averaged over 0.2 s.
 
     Attributes:
         at_mixture: ``D(zᵢ)``: each sound at the pitch of the mixture, ``(batch · channels, n_features, n_frames)``.

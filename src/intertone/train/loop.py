@@ -5,16 +5,18 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from intertone.data.features import Images
+from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models import build_model
 from intertone.representation import build_representation
+from intertone.train.frames import FrameBatches
+from intertone.train.note_data import NoteData, PreparedNotes, SoundNotes
 from intertone.train.processes import Processes, interruptible, join_processes
 from intertone.train.run import EpochLoss, Progress, Run
 from intertone.train.run_folder import Record, RunFolder
 from intertone.train.settings import TrainConfig
-from intertone.train.source import build_source
+from intertone.train.source import NoteBatches
 
 OnStep = Callable[[Progress, int, float], None]
 """Called after every step with the progress, the steps of an epoch and the loss."""
@@ -22,7 +24,7 @@ OnStep = Callable[[Progress, int, float], None]
 
 def train_codec(
     config: TrainConfig,
-    data: Notes | Images,
+    data: Notes | FeatureSet,
     out: Path,
     *,
     device: str = "cpu",
@@ -55,7 +57,7 @@ def train_codec(
         return train_model(run, folder, on_step=on_step, interrupted=interrupted)
 
 
-def build_run(config: TrainConfig, data: Notes | Images, workers: Processes) -> Run:
+def build_run(config: TrainConfig, data: Notes | FeatureSet, workers: Processes) -> Run:
     """Return the run of an untrained autoencoder on notes or prepared features.
 
     Raises:
@@ -64,7 +66,13 @@ def build_run(config: TrainConfig, data: Notes | Images, workers: Processes) -> 
     representation = build_representation(config.representation)
     n_features, rows = representation.n_features, representation.rows
     model = build_model(config.model, n_features=n_features, rows=rows, seed=config.seed)
-    source = build_source(config, data, representation, model, workers)
+    match data:
+        case Notes():
+            notes: NoteData = SoundNotes(config, data, representation, model, workers.device)
+        case FeatureSet():
+            notes = PreparedNotes(config, data, model)
+    batches = FrameBatches if config.frames_per_batch else NoteBatches
+    source = batches(config, notes, representation, model, workers)
     return Run(config, model, source, workers, representation.scales)
 
 

@@ -1,4 +1,4 @@
-"""What one process holds during a run: the model, its optimiser, and what a step and a validation are."""
+"""A run in one process: the model, its optimiser, a step and a validation."""
 
 import math
 import time
@@ -63,7 +63,7 @@ class EpochLoss:
 
 
 class Run:
-    """What one process holds during a run.
+    """A run in one process.
 
     Args:
         config: The settings.
@@ -91,7 +91,7 @@ class Run:
 
     @property
     def evaluated(self) -> Trainable:
-        """What is validated and saved: the model, or the moving average of its weights."""
+        """The model that is validated and saved: the trained one, or the moving average of its weights."""
         return self.model if self.average is None else self.average
 
     @property

@@ -12,7 +12,7 @@ import torch
 from intertone import __version__
 from intertone.audio import save_audio
 from intertone.codec import Codec, CodecConfig
-from intertone.data.features import Images
+from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.files import check_own_folder, disk_errors, replacing
@@ -26,7 +26,7 @@ logger = RemarkLogger(__name__)
 
 
 class Record:
-    """What a run leaves behind: nothing, so that it begins anew and its model is what there is in the end."""
+    """The record of a run that leaves nothing behind: it begins anew, and its model is its only result."""
 
     def restore(self, run: Run) -> Progress:
         """Return where the run stands, and load what belongs to that."""
@@ -39,7 +39,7 @@ class Record:
         """Keep the weights as they are, as ``last`` or ``best``."""
 
     def save_samples(self, progress: Progress, run: Run) -> None:
-        """Keep a few notes as they are and as they are given back."""
+        """Keep a few notes as they are and reconstructed."""
 
     def log(self, progress: Progress, split: str, found: EpochLoss, run: Run) -> None:
         """Keep the loss of an epoch, and log it."""
@@ -59,7 +59,7 @@ class RunFolder(Record):
         workers: The processes that train.
     """
 
-    def __init__(self, out: Path, config: TrainConfig, data: Notes | Images, workers: Processes) -> None:
+    def __init__(self, out: Path, config: TrainConfig, data: Notes | FeatureSet, workers: Processes) -> None:
         self.out, self.config, self.workers = out, config, workers
         self.kind, self.n_notes = data.kind, int((data.split == "train").sum())
         # what a continuation must find as it was

@@ -7,55 +7,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.data.features import Images
-from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models.contract import Batch, Model
 from intertone.representation import AnyRepresentation
-from intertone.train.batch import (
-    CROPS,
-    PAIRS,
-    BatchSource,
-    NoteData,
-    Order,
-    Rows,
-    TrainingStoppedError,
-    read_ahead,
-)
-from intertone.train.frames import FrameBatches
-from intertone.train.from_features import PreparedNotes
-from intertone.train.from_notes import SoundNotes
+from intertone.train.batch import CROPS, PAIRS, Order, TrainingStoppedError, read_ahead
+from intertone.train.note_data import NoteData, Rows
 from intertone.train.pairs import PairDrawer, Pairs
 from intertone.train.processes import Processes
 from intertone.train.settings import PairConfig, TrainConfig
 
 VALIDATION, FITTING = 2**32, 2**32 + 1
 """Stand for the epoch where pairs and crops are drawn that no step sees."""
-
-
-def build_source(
-    config: TrainConfig,
-    data: Notes | Images,
-    representation: AnyRepresentation,
-    model: Model,
-    workers: Processes,
-) -> BatchSource:
-    """Return the source of a run's batches.
-
-    Raises:
-        InputError: If data and settings do not fit.
-    """
-    match data:
-        case Notes():
-            notes: NoteData = SoundNotes(config, data, representation, model, workers.device)
-        case Images():
-            notes = PreparedNotes(config, data, model)
-    batches = NoteBatches(config, notes, representation, model, workers)
-    if not config.frames_per_batch:
-        return batches
-    rows = batches.order.train_rows
-    whole = (batches.batch(part) for part in np.array_split(rows, -(-len(rows) // config.batch_size)))
-    return FrameBatches(config, batches, whole, workers)
 
 
 class NoteBatches:
@@ -85,14 +47,10 @@ class NoteBatches:
     ) -> None:
         self.config, self.data, self.workers, self.rows = config, data, workers, representation.rows
         _check_length(config, model.n_frames, data.n_frames)
-        self.order = Order(config, data.columns, workers)
+        self.order = Order(config, data, workers)
         self.steps_per_epoch = self.order.steps_per_epoch
-        self.drawer = PairDrawer(data.columns) if "pitch" in model.needs else None
-
-    @property
-    def n_validation(self) -> int:
-        """Batches of one validation."""
-        return len(self.order.validated()) * (1 if self.drawer is None else 2)
+        self.drawer = PairDrawer(data) if "pitch" in model.needs else None
+        self.n_validation = len(self.order.validated()) * (1 if self.drawer is None else 2)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield this process's share of each step: a pure function of seed, epoch and rank.
@@ -149,7 +107,7 @@ class NoteBatches:
             starts: First sample of the crop of each; None: whole notes.
         """
         features, conditions = self.data.read(rows, starts)
-        f0 = torch.from_numpy(self.data.columns.f0[rows if pairs is None else pairs.wanted])
+        f0 = torch.from_numpy(self.data.f0[rows if pairs is None else pairs.wanted])
         weight = None if self.rows is None else self.rows.exist(f0)[..., None]
         if pairs is None:
             return Batch(features, features, conditions, conditions, weight)

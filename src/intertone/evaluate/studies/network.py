@@ -108,16 +108,10 @@ class RescaledCodec(Codec):
         self.gain, self.offset = gain, offset
 
     def decode_features(
-        self,
-        latents: Tensor,
-        conditions: Conditions = NO_CONDITIONS,
-        *,
-        n_frames: int | None = None,
-        generator: torch.Generator | None = None,
+        self, latents: Tensor, conditions: Conditions = NO_CONDITIONS, *, n_frames: int | None = None
     ) -> Tensor:
         """Return the features that the model decodes, rescaled."""
-        decoded = super().decode_features(latents, conditions, n_frames=n_frames, generator=generator)
-        return self.gain * decoded + self.offset
+        return self.gain * super().decode_features(latents, conditions, n_frames=n_frames) + self.offset
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from intertone.papers.thesis.study import Thesis
 from intertone.papers.thesis.views import VIEWS, View, view_codec, view_config
 from intertone.remark import RemarkLogger
 from intertone.representation import build_representation
-from intertone.train import ImageChoiceConfig, Progress, prepare_images
+from intertone.train import FeatureChoiceConfig, Progress, prepare_features
 
 logger = RemarkLogger(__name__)
 
@@ -190,10 +190,10 @@ def train_view(laboratory: Thesis, view: View) -> tuple[Progress, int]:
     config = view_config(view, comparison)
     make_folders(runs)
     logger.info("%s: analysing %d notes", view.title, comparison.train_notes)
-    choice = ImageChoiceConfig(
+    choice = FeatureChoiceConfig(
         train_notes=comparison.train_notes, valid_notes=comparison.valid_notes, seed=comparison.seed
     )
-    features = prepare_images(laboratory.notes, view.representation, runs / f"features-{view.name}", choice=choice)
+    features = prepare_features(laboratory.notes, view.representation, runs / f"features-{view.name}", choice=choice)
     logger.info("%s: training", view.title)
     progress = laboratory.train(view.title, config, features, runs / f"training-{view.name}")
     return progress, int((features.split == "train").sum())
