@@ -513,7 +513,8 @@ def test_a_changed_manifest_is_refused(change, sentence: str, exported: Path, tm
 # the command line and the page
 
 
-@pytest.mark.parametrize("names", [["S1", "S1"], pytest.param(["P3", "S1", "P3"], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [["S1", "S1"], ["P3", "S1", "P3"]])
 def test_the_command_judges_a_codec_and_leaves_a_page(codec_folder: Path, tmp_path: Path, names: list[str]) -> None:
     out, n_pairs = tmp_path / "new" / "out", len(set(names))
     only = [word for name in names for word in ("--only", name)]

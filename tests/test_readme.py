@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import run as run_here
 from conftest import SAMPLE_RATE, tone, write_notes
 
 from intertone import load_audio, save_audio
@@ -56,10 +58,16 @@ def test_the_two_commands_are_targets_of_the_makefile() -> None:
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
 
-def test_the_command_line(desk: Path) -> None:
+def test_the_command_line(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(desk)
     commands = section("At the command line").splitlines()
-    for command in commands:
-        run(command, desk)
+    assert commands[0] == "mkdir -p out"
+    (desk / "out").mkdir()
+    for command in commands[1:]:
+        program, *words = shlex.split(command)
+        assert program == "intertone"
+        code, _, err = run_here(*words, capsys=capsys)
+        assert code == 0, f"{command}\n{err}"
     verbs = [command.split()[1] for command in commands[1:]]
     assert verbs == ["morph", "morph", "reconstruct", "info", "doctor"]
     desk = desk / "out"
