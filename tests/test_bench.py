@@ -556,7 +556,8 @@ def listen() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_a_signal_ends_every_process(number: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "intertone", "bench", "morph", "--no-cache", "--workers", "2"]
     run = subprocess.Popen(
@@ -575,6 +576,7 @@ def test_a_signal_ends_every_process(number: int, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_export_and_score_through_the_command_line(tmp_path: Path) -> None:
     folder = tmp_path / "pairs"
     run = CliRunner().invoke(app, ["bench", "export", str(folder), "--seed", "3", "--json"])

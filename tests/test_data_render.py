@@ -108,6 +108,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(tmp_path: Path) -> None:
     for workers in (1, 2):
         render_bank(fluid_r3(), tmp_path / str(workers), config=SHORT, programs=[0, 24, 73, 98], workers=workers)

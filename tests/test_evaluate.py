@@ -389,6 +389,7 @@ def test_an_evaluation_is_complete_repeatable_and_json(pairable: Notes, small_co
         assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
+@pytest.mark.slow
 def test_too_few_training_notes_are_said_and_no_pairs_too(
     notes: Notes, small_codec: Codec, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -506,6 +507,7 @@ def test_a_seed_beyond_what_every_generator_takes_is_refused(pairable: Notes, co
     assert "4294967295" in run.output
 
 
+@pytest.mark.slow
 def test_names_of_notes_however_long_become_names_of_files(
     result: Evaluation, small_codec: Codec, pairable: Notes, tmp_path: Path
 ) -> None:
