@@ -37,7 +37,7 @@ from intertone.train import (
     train_codec,
     train_model,
 )
-from intertone.train.run import EpochLoss
+from intertone.train.run import MeanLoss
 
 pytestmark = pytest.mark.usefixtures("no_training_pictures")
 
@@ -321,7 +321,7 @@ def test_a_loss_is_read_in_the_unit_of_the_features(caplog: pytest.LogCaptureFix
     caplog.set_level("INFO", logger="intertone")
     for scales, words in (((Scale("decibels", 512, 80.0),), "160.00 dB RMSE"), ((Scale("linear", 512),), ": 2 RMSE")):
         run = Run(QUICK, Mean(), Points(), Processes(), scales)
-        Record().log(Progress(), "valid", EpochLoss(4.0), run)
+        Record().log(Progress(), "valid", MeanLoss(4.0), run)
         assert words in caplog.messages[-1]
 
 

@@ -22,7 +22,10 @@ from intertone.models.contract import NO_CONDITIONS
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_pitch
 from intertone.pitch.path import median_f0
+from intertone.remark import RemarkLogger
 from intertone.representation import Analysis, AnyRepresentation, Context, RepresentationConfig, build_representation
+
+logger = RemarkLogger(__name__)
 
 SHIPPED = Path(__file__).parent / "codecs"
 """Folder of the codecs that come with the package."""
@@ -193,6 +196,8 @@ class Codec:
         if "pitch" in missing:
             sounds = three_axes(audio)
             pitches = torch.tensor([hz_to_pitch(median_f0(sound, self.sample_rate)) for sound in sounds])
+            if bool(pitches.isnan().any()):
+                logger.warning("a sound has no pitch, so the network is conditioned on that of A4")
             pitches = pitches.nan_to_num(PITCH_OF_NONE)
             found["pitch"] = pitches.repeat_interleave(n_rows // len(sounds))[:, None, None]
         return Analysis(analysis.features, analysis.context.with_conditions(found))
@@ -219,7 +224,10 @@ class Codec:
             >>> bool(audio.grad.abs().sum() > 0)
             True
         """
-        return self.model.encode(self.representation.features(self._fitting(audio)))
+        features = self.representation.features(self._fitting(audio))
+        # pitch is measured without gradient
+        conditions = self.analyse(audio.detach()).context.conditions if self.model.needs else NO_CONDITIONS
+        return self.model.encode(features, self._on_device(conditions))
 
     def _fitting(self, audio: Tensor) -> Tensor:
         """Return audio on the model's device, refused if it has not the only length that the model takes."""
@@ -247,7 +255,7 @@ class Codec:
             phase: How the phase is found; default: kept for an untouched code, else ``pghi-fast``. For a code that
                 you have changed, give ``context.as_edited()``.
             residual: Whether what the features do not show of an untouched sound is used.
-            generator: Source of random phase.
+            generator: Source of random phase, and of what a model draws that samples.
 
         Returns:
             Audio at ``sample_rate`` Hz, the shape of the sounds that the context comes from, on the CPU.
@@ -255,7 +263,7 @@ class Codec:
         Raises:
             ValueError: If the latents do not fit the model, or the phase of an edited code shall be kept.
         """
-        features = self.decode_features(latents.to(self.device), context.conditions)
+        features = self.decode_features(latents.to(self.device), context.conditions, generator=generator)
         analysis = Analysis(features, context)
         sounds = self.representation.synthesise(analysis, phase=phase, residual=residual, generator=generator)
         return sounds.cpu()
@@ -288,7 +296,12 @@ class Codec:
 
     @torch.inference_mode()
     def decode_features(
-        self, latents: Tensor, conditions: Conditions = NO_CONDITIONS, *, n_frames: int | None = None
+        self,
+        latents: Tensor,
+        conditions: Conditions = NO_CONDITIONS,
+        *,
+        n_frames: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return ``model.decode`` of a code of any length, worked through in blocks.
 
@@ -296,6 +309,7 @@ class Codec:
             latents: ``(batch · channels, latent_dim, n_latents)``.
             conditions: Of what is wanted, as the model needs, ``(batch · channels, size, 1 or n_frames)`` each.
             n_frames: Columns of the result; default: all that the latents stand for.
+            generator: Source of what is drawn, for models that sample.
 
         Returns:
             Features ``(batch · channels, n_features, n_frames)``, on the model's device.
@@ -303,7 +317,9 @@ class Codec:
         Raises:
             ValueError: If latents or conditions do not fit the model.
         """
-        return decode_in_blocks(self.model, latents, self._on_device(conditions), n_frames=n_frames)
+        return decode_in_blocks(
+            self.model, latents, self._on_device(conditions), n_frames=n_frames, generator=generator
+        )
 
     def _on_device(self, conditions: Conditions) -> Conditions:
         """Return the conditions that the model needs, on its device."""

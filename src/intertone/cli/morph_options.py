@@ -157,6 +157,8 @@ def read_config(
     for name, share in (("--strength", strength), ("--register", register)):
         if share is not None and used != NetworkUse.carried:
             raise InputError(f"{name} must go with the network carried, got {used.value}")
+    if register is not None and not takes.register:
+        raise InputError("--register must go with a codec that hears pitch, not with one that shows spectrograms")
     if pitch is None:
         pitch = "free" if "pitch" in ratios else "glide"
     elif "pitch" in ratios and pitch != "free":

@@ -19,7 +19,7 @@ from intertone.models import Batch, Trainable
 from intertone.stft import SpectrogramConfig, magnitude_to_db, stft
 from intertone.train import Processes, Progress, Record, Run, TrainConfig, train_model
 from intertone.train.batch import BatchSource
-from intertone.train.run import EpochLoss
+from intertone.train.run import MeanLoss
 
 HEADS = ("pitch", "family", "velocity")
 N_PITCHES = 128
@@ -148,7 +148,7 @@ class SilentRecord(Record):
         """Return the start of a run in single precision."""
         return Progress(precision="float32")
 
-    def log(self, progress: Progress, split: str, found: EpochLoss, run: Run) -> None:
+    def log(self, progress: Progress, split: str, found: MeanLoss, run: Run) -> None:
         """Log nothing."""
 
 

@@ -29,7 +29,8 @@ def encode_in_blocks(model: Model, features: Tensor, conditions: Conditions = NO
     if reach is None or n_frames <= BLOCK_FRAMES + 2 * reach:
         return _encode(model, features, conditions)
     parts = []
-    for start, stop, first, last in _blocks(n_frames, max(1, BLOCK_FRAMES // step) * step, reach):
+    margin = -(-reach // step) * step  # so that each block begins with a whole latent vector
+    for start, stop, first, last in _blocks(n_frames, max(1, BLOCK_FRAMES // step) * step, margin):
         part = _encode(model, features[..., first:last], _over_time(conditions, first, last))
         parts.append(part[..., (start - first) // step :][..., : -(-(stop - start) // step)])
     return torch.cat(parts, -1)
@@ -41,6 +42,7 @@ def decode_in_blocks(
     conditions: Conditions = NO_CONDITIONS,
     *,
     n_frames: int | None = None,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Return ``model.decode`` of a code of any length.
 
@@ -49,17 +51,18 @@ def decode_in_blocks(
         latents: ``(batch, latent_dim, n_latents)``.
         conditions: Of what is wanted, as the model needs, ``(batch, size, 1 or n_frames)`` each.
         n_frames: Columns of the result; default: all that the latents stand for.
+        generator: Source of what is drawn, for models that sample.
 
     Returns:
         Features ``(batch, n_features, n_frames)``.
     """
     reach, step, n_latents = model.decode_reach, model.frames_per_latent, latents.shape[-1]
     if reach is None or n_latents * step <= BLOCK_FRAMES + 2 * reach:
-        return _decode(model, latents, conditions, n_frames)
+        return _decode(model, latents, conditions, n_frames, generator)
     features = latents.new_empty(len(latents), model.n_features, n_latents * step)
     for start, stop, first, last in _blocks(n_latents, max(1, BLOCK_FRAMES // step), -(-reach // step)):
         own = _over_time(conditions, first * step, last * step)
-        part = _decode(model, latents[..., first:last], own, None)
+        part = _decode(model, latents[..., first:last], own, None, generator)
         features[..., start * step : stop * step] = part[..., (start - first) * step : (stop - first) * step]
     return features[..., :n_frames]
 
@@ -69,9 +72,11 @@ def _encode(model: Model, features: Tensor, conditions: Conditions) -> Tensor:
     return torch.cat([model.encode(rows, own) for rows, own in pairs])
 
 
-def _decode(model: Model, latents: Tensor, conditions: Conditions, n_frames: int | None) -> Tensor:
+def _decode(
+    model: Model, latents: Tensor, conditions: Conditions, n_frames: int | None, generator: torch.Generator | None
+) -> Tensor:
     pairs = zip(latents.split(BLOCK_ROWS), _in_rows(conditions, len(latents)), strict=True)
-    return torch.cat([model.decode(rows, own, n_frames=n_frames) for rows, own in pairs])
+    return torch.cat([model.decode(rows, own, n_frames=n_frames, generator=generator) for rows, own in pairs])
 
 
 def _in_rows(conditions: Conditions, n_rows: int) -> list[dict[str, Tensor]]:

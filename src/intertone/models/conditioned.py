@@ -103,6 +103,7 @@ class ConditionedAutoencoder(Model):
     """
 
     needs = ("pitch", "velocity")
+    transposes = True
 
     def __init__(self, config: ConditionedConfig, n_features: int, rows: Rows | None = None) -> None:
         super().__init__()

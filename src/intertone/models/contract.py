@@ -90,7 +90,7 @@ class Batch:
         weight: Which cells count, broadcastable to the target; None: all alike.
         labels: Classes by name, ``(batch,)``, for classifiers.
         progress: Where the run stands, 0…1.
-        generator: Source of what is drawn in the loss: dropout, sampling, augmentation.
+        generator: Source of what is drawn in the loss, on the device of the features: dropout, sampling, augmentation.
     """
 
     features: Tensor
@@ -237,6 +237,7 @@ class Model(Trainable):
 
     Attributes:
         needs: Names of the conditions that it must be given.
+        transposes: Whether it is trained to make another note of an instrument than the one that it is given.
         frames_per_latent: Columns that one latent vector stands for: 1 for models of single frames.
         n_features: Rows of the features.
         latent_dim: Numbers of one latent vector.
@@ -246,6 +247,7 @@ class Model(Trainable):
     """
 
     needs: tuple[str, ...] = ()
+    transposes: bool = False
     n_features: int
     latent_dim: int
     frames_per_latent: int = 1

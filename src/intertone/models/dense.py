@@ -108,7 +108,7 @@ class DenseAutoencoder(Model):
         return features
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the mean squared error of the frames; hidden numbers are left out as ``dropout`` says."""
+        """Return the mean squared error of the frames; in training, hidden numbers are left out as ``dropout`` says."""
         code = self._through(self.encoder, self._input(batch.features), batch.generator)
         estimate = self._through(self.decoder, code, batch.generator).mT
         return {"squared_error": mean_squared_error(estimate.float(), batch.target)}
@@ -130,8 +130,8 @@ class DenseAutoencoder(Model):
         *inner, last = layers
         for layer in inner:
             hidden = layer(hidden)
-            if self.config.dropout:
-                drawn = torch.rand(hidden.shape, generator=generator).to(hidden.device)
+            if self.config.dropout and self.training:
+                drawn = torch.rand(hidden.shape, generator=generator, device=hidden.device)
                 hidden = hidden * (drawn >= self.config.dropout) / (1 - self.config.dropout)
         result: Tensor = last(hidden)
         return result

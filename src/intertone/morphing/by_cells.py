@@ -87,7 +87,7 @@ class ByCells(MorphMethod[CrossContext]):
         sample_rate: Hz.
     """
 
-    takes = Takes(own_lengths=True, threads=True, network="none", exact=True)
+    takes = Takes(own_lengths=True, attributes=("envelope",), threads=True, network="none", exact=True)
 
     def __init__(self, sample_rate: int) -> None:
         n_fft = 2 ** round(math.log2(WINDOW_SECONDS * sample_rate))
@@ -179,7 +179,13 @@ class ByCells(MorphMethod[CrossContext]):
         return 0.0, self._moves(analyses, weights, config.alignment)[1] / self.sample_rate
 
     def between(
-        self, analyses: Sequence[Analysis[CrossContext]], weights: Weights, config: MorphConfig, *, kept: bool = False
+        self,
+        analyses: Sequence[Analysis[CrossContext]],
+        weights: Weights,
+        config: MorphConfig,
+        *,
+        kept: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Analysis[CrossContext]:
         """Return the mixture of sounds: onset on onset, levels interpolated cell by cell.
 
@@ -187,7 +193,8 @@ class ByCells(MorphMethod[CrossContext]):
             analyses: Of each sound.
             weights: How much of each.
             config: Its alignment.
-            kept: Says nothing: the phases are the sounds'.
+            kept: Not used: the phases are the sounds'.
+            generator: Not used: there is no network.
 
         Raises:
             InputError: If a pitch is asked for.

@@ -40,6 +40,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
         threads=True,
         loudness=True,
         network="carried",
+        register=True,
         exact=True,
     )
 
@@ -125,6 +126,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
         config: MorphConfig,
         *,
         kept: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Analysis[HarmonicContext]:
         """Return the mixture of sounds: aligned, transposed to their common pitch, interpolated, corrected.
 
@@ -132,7 +134,8 @@ class ByPartials(CodecMethod[HarmonicContext]):
             analyses: From ``prepare``.
             weights: How much of each.
             config: How.
-            kept: Says nothing: partials have phases of their own.
+            kept: Not used: partials have phases of their own.
+            generator: Source of what a model draws that samples.
         """
         aligned = self.align(analyses, weights.overall, config, ratios=weights.own)
         median_hz = note_hz(config.pitch)
@@ -145,10 +148,10 @@ class ByPartials(CodecMethod[HarmonicContext]):
         correction: Tensor | float = 0.0
         pairs = None
         if network == "alone":
-            full = decode_mixture(self.codec, aligned, context.conditions, weights.overall)
+            full = decode_mixture(self.codec, aligned, context.conditions, weights.overall, generator=generator)
             pairs = [(full, full)] * len(aligned)
         if network == "carried":
-            decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall)
+            decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall, generator=generator)
             pairs = list(zip(decoded.at_mixture, decoded.at_own, strict=True))
             correction = config.strength * decoded.between
         moved = transpose_sounds(aligned, context, self.rows, pairs, config.register_strength)

@@ -27,6 +27,7 @@ class Takes:
         threads: Several morphs at a time; else one keeps all processors busy.
         loudness: The result is brought to the loudness between those of the sounds.
         network: What the network is for unless the settings say otherwise.
+        register: A strength of its own for the correction between registers.
         exact: Where one weight is 1, and nothing else is asked, the morph is that sound.
     """
 
@@ -38,6 +39,7 @@ class Takes:
     threads: bool = False
     loudness: bool = False
     network: Network = "alone"
+    register: bool = False
     exact: bool = False
 
 
@@ -81,7 +83,13 @@ class MorphMethod(Generic[C]):
         raise NotImplementedError
 
     def between(
-        self, analyses: Sequence[Analysis[C]], weights: Weights, config: MorphConfig, *, kept: bool = False
+        self,
+        analyses: Sequence[Analysis[C]],
+        weights: Weights,
+        config: MorphConfig,
+        *,
+        kept: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Analysis[C]:
         """Return the mixture of sounds.
 
@@ -90,6 +98,7 @@ class MorphMethod(Generic[C]):
             weights: How much of each.
             config: How the sounds are morphed.
             kept: Whether, where one weight is 1, the phase of that sound shall be kept.
+            generator: Source of what a model draws that samples.
         """
         raise NotImplementedError
 

@@ -6,6 +6,7 @@ from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
+from intertone.curve import weights_over_time
 from intertone.models.contract import Conditions, Facts, Rows, Scale
 from intertone.phase import PhaseConfig
 
@@ -182,7 +183,8 @@ def mix_conditions(all_conditions: Sequence[Conditions], weights: Tensor) -> dic
 
     Args:
         all_conditions: Of each sound, the same names.
-        weights: ``(n_sounds,)``; weights over time, ``(n_sounds, n_frames)``, count with their mean.
+        weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``; weights over time count with their mean for a condition
+            of the whole sound.
 
     Returns:
         Name → ``(batch, size, 1 or n_frames)``.
@@ -195,8 +197,10 @@ def mix_conditions(all_conditions: Sequence[Conditions], weights: Tensor) -> dic
     shares = mean_shares(weights)
     mixed = {}
     for name, first in all_conditions[0].items():
-        parts = [share * own[name] for share, own in zip(shares, all_conditions, strict=True) if share]
-        total = torch.stack(parts).sum(0).to(first)
+        n_frames = first.shape[-1]
+        factors = shares if n_frames == 1 or weights.ndim == 1 else list(weights_over_time(weights, n_frames).to(first))
+        pairs = zip(factors, all_conditions, shares, strict=True)
+        total = torch.stack([factor * own[name] for factor, own, share in pairs if share]).sum(0).to(first)
         if name == "chroma":
             total = torch.zeros_like(total).scatter_(1, total.argmax(1, keepdim=True), 1.0)
         mixed[name] = total

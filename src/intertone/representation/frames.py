@@ -117,11 +117,11 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
         if phase.method == "kept":
             angle = stft(sounds.flatten(0, 1), config).angle()
         else:
-            start = generator.get_state() if generator is not None else None
+            generator = generator or torch.default_generator
+            start = generator.get_state()
             angles = []
             for row in magnitude:
-                if generator is not None and start is not None:
-                    generator.set_state(start)
+                generator.set_state(start)
                 angles.append(phase.estimate(row, config, length=samples, generator=generator))
             angle = torch.stack(angles)
         return istft(torch.polar(magnitude, angle), config, length=samples).reshape(context.audio.shape)

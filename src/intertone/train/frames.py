@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from intertone.errors import InputError
+from intertone.files import disk_errors
 from intertone.models.contract import Batch, Model
 from intertone.representation import AnyRepresentation
 from intertone.train.batch import ORDER, check_shares, read_ahead, shared_steps
@@ -97,7 +99,8 @@ def _collect(whole: Iterable[Batch]) -> _Frames:
         n_features, n_frames = batch.features.shape[1:]
         frames = _in_rows(batch.features, n_frames)
         heard = (frames != 0).any(1)
-        file.write(frames[heard].numpy().tobytes())
+        with disk_errors(Path(tempfile.gettempdir())):
+            file.write(frames[heard].numpy().tobytes())
         numbers = torch.arange(n_notes, n_notes + len(batch.features))
         notes.append(numbers.repeat_interleave(n_frames)[heard])
         n_notes += len(batch.features)
@@ -105,7 +108,8 @@ def _collect(whole: Iterable[Batch]) -> _Frames:
         for name, value in batch.conditions.items():
             conditions.setdefault(name, []).append(_in_rows(value, n_frames)[heard])
     note = torch.cat(notes)
-    file.flush()
+    with disk_errors(Path(tempfile.gettempdir())):
+        file.flush()
     shape = (len(note), n_features)
     features = np.memmap(file, np.float32, "r", shape=shape) if len(note) else np.empty(shape, np.float32)
     together = {name: torch.cat(values) for name, values in conditions.items()}

@@ -23,7 +23,7 @@ VALIDATION, FITTING = 2**32, 2**32 + 1
 class NoteBatches:
     """Batches of notes, or of a part of each.
 
-    A model that needs the pitch is given pairs: see ``PairConfig``. Validation is on whole notes, also where training
+    A model that transposes is given pairs: see ``PairConfig``. Validation is on whole notes, also where training
     is on slices; where it is on crops, validation is on crops that are drawn once.
 
     Args:
@@ -49,8 +49,11 @@ class NoteBatches:
         _check_length(config, model.n_frames, data.n_frames)
         self.order = Order(config, data, workers)
         self.steps_per_epoch = self.order.steps_per_epoch
-        self.drawer = PairDrawer(data) if "pitch" in model.needs else None
-        self.n_validation = len(self.order.validated()) * (1 if self.drawer is None else 2)
+        self.drawer = PairDrawer(data) if model.transposes else None
+        self.groups = {"": 0.0} if self.drawer is None else {"self": 0.0, "other": 1.0}
+        if not config.pairs.other_share:
+            self.groups.pop("other", None)
+        self.n_validation = len(self.order.validated()) * len(self.groups)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield this process's share of each step: a pure function of seed, epoch and rank.
@@ -77,14 +80,14 @@ class NoteBatches:
     def validation(self) -> Iterator[tuple[str, Batch]]:
         """Yield the validation notes; of pairs twice: ``self`` asks for the note itself, ``other`` for another one.
 
-        Every velocity that is known is given.
+        Every velocity that is known is given. Where training asks for no other notes, validation does not either.
         """
         for number, rows in enumerate(self.order.validated()):
             starts = self._starts(rows, VALIDATION, number)
             if self.drawer is None:
                 yield "", self.batch(rows, starts=starts)
                 continue
-            for name, share in (("self", 0.0), ("other", 1.0)):
+            for name, share in self.groups.items():
                 config = PairConfig(other_share=share, reach=self.config.pairs.reach, hidden_velocity=0.0)
                 generator = np.random.default_rng([self.config.seed, PAIRS, VALIDATION, number])
                 yield name, self.batch(rows, self.drawer.draw(rows, generator, config), starts)
@@ -170,7 +173,10 @@ def _check_length(config: TrainConfig, only: int | None, n_frames: int) -> None:
     """Refuse notes that are too short for slices, or of another length than the model's only one."""
     if only not in (None, n_frames):
         path = _path("n_frames", config.model.model_dump(), ("model",))
-        raise InputError(f"the model must have the notes' n_frames={n_frames}, got {only}; --set {path}={n_frames}")
+        hint = f"; --set {path}={n_frames}" if path else ""
+        raise InputError(f"the model must have the notes' n_frames={n_frames}, got {only}{hint}")
+    if config.frames_per_batch and only is not None:
+        raise InputError(f"frames_per_batch must be 0 for a model of whole notes, got {config.frames_per_batch}")
     if config.slice_frames > n_frames or (config.slice_frames and only is not None):
         longest = n_frames if only is None else 0
         raise InputError(f"slice_frames must be in 0..{longest} with these notes, got {config.slice_frames}")

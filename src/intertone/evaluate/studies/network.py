@@ -108,10 +108,16 @@ class RescaledCodec(Codec):
         self.gain, self.offset = gain, offset
 
     def decode_features(
-        self, latents: Tensor, conditions: Conditions = NO_CONDITIONS, *, n_frames: int | None = None
+        self,
+        latents: Tensor,
+        conditions: Conditions = NO_CONDITIONS,
+        *,
+        n_frames: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return the features that the model decodes, rescaled."""
-        return self.gain * super().decode_features(latents, conditions, n_frames=n_frames) + self.offset
+        decoded = super().decode_features(latents, conditions, n_frames=n_frames, generator=generator)
+        return self.gain * decoded + self.offset
 
 
 @torch.no_grad()
@@ -134,11 +140,12 @@ def random_codec(codec: Codec, sounds: Tensor, *, seed: int) -> RescaledCodec:
     representation = codec.representation
     model = build_model(codec.config.model, n_features=representation.n_features, rows=representation.rows, seed=seed)
     model = model.to(codec.device)
+    conditions = {name: value.to(codec.device) for name, value in context.conditions.items()}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         for _ in range(10):
-            model(features, context.conditions)
-    found = model.eval()(features, context.conditions)
+            model(features, conditions)
+    found = model.eval()(features, conditions)
     gain = float(0.2 * features.max() / found.std().clamp_min(1e-12))
     return RescaledCodec(codec.config, model, gain, float(0.5 * features.max() - gain * found.mean()))
 
