@@ -6,6 +6,8 @@ NOTES_44K ?= notes/fluidr3mono-44k
 IMAGES ?= notes/images-44k
 RUN ?= runs/thesis
 PROCESSES ?= -n 2 --dist worksteal
+# bytecode is kept, or each program that a test starts would compile the package anew
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: morph test test-all faults check fix bench paper-thesis train-default train-thesis evaluate
 

@@ -16,7 +16,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-KINDS = ("Config", "Representation", "Autoencoder", "Model", "Context", "Notes", "Images", "Features", "Classifier")
+KINDS = ("Config", "Representation", "Autoencoder", "Model", "Context", "Notes", "FeatureSet", "Features", "Classifier")
 """Ends of the names of classes of which there are several kinds."""
 
 EMPTY = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -12,7 +12,7 @@ import torch
 from intertone.codec import Codec, CodecConfig
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
-from intertone.evaluate.studies.network import Rescaled, random_codec
+from intertone.evaluate.studies.network import random_codec
 from intertone.models import ConditionedConfig, ConvAutoencoder, ConvBottleneckConfig, ConvConfig
 from intertone.representation import DecibelConfig, HarmonicConfig
 
@@ -97,8 +97,8 @@ def untrained_codec(seed: int = 0) -> Codec:
     config = CodecConfig(representation=DecibelConfig(), model=SMALL_MODEL)
     codec = Codec(config)
     tones = torch.stack([tone(pitch, seconds=0.25) for pitch in range(40, 76, 7)])
-    random = random_codec(codec, tones.unsqueeze(1), seed=seed).model
-    assert isinstance(random, Rescaled) and isinstance(random.model, ConvAutoencoder)
+    random = random_codec(codec, tones.unsqueeze(1), seed=seed)
+    assert isinstance(random.model, ConvAutoencoder)
     weight, bias = random.model.decoder[-1].parameters()
     with torch.no_grad():  # what the last layer does itself can be saved
         weight *= random.gain

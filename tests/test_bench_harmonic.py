@@ -51,6 +51,7 @@ def test_a_morph_of_another_length_is_made_as_long_as_the_pair(harmonic_codec: C
         method(Pair("T", "same", "", pair.a, pair.b, 1, 1, 22050), [0.5])
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_codec_are_kept_until_a_weight_changes(
     harmonic_codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

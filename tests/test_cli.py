@@ -435,7 +435,9 @@ def test_training_settings(
 # a disk that is full, an interruption
 
 
-@pytest.mark.parametrize("words", [["-o", "out.wav"], ["-o", "steps", "--steps", "3"]])
+@pytest.mark.parametrize(
+    "words", [["-o", "out.wav"], pytest.param(["-o", "steps", "--steps", "3"], marks=pytest.mark.slow)]
+)
 def test_a_full_disk_leaves_everything_as_it_was(here: Path, codec_path: Path, words: list[str]) -> None:
     (here / "out.wav").write_text("there before")
     (here / "steps").mkdir()
@@ -479,7 +481,9 @@ def test_a_sound_that_fails_takes_the_picture_with_it(
     assert sentence == "out.wav must be writable, but there is no space left on the disk"
 
 
-@pytest.mark.parametrize("words", [["-o", "out.wav"], ["-o", "steps", "--steps", "2"]])
+@pytest.mark.parametrize(
+    "words", [["-o", "out.wav"], pytest.param(["-o", "steps", "--steps", "2"], marks=pytest.mark.slow)]
+)
 def test_ctrl_c_leaves_nothing_behind(here: Path, codec_path: Path, words: list[str]) -> None:
     names = names_in(here)
     command = [sys.executable, "-m", "intertone", "morph", "a.wav", "b.wav", "--codec", str(codec_path), *words]

@@ -108,12 +108,14 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(tmp_path: Path) -> None:
     for workers in (1, 2):
         render_bank(fluid_r3(), tmp_path / str(workers), config=SHORT, programs=[0, 24, 73, 98], workers=workers)
     assert files(tmp_path / "1") == files(tmp_path / "2")
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     path, programs = fluid_r3(), [0, 7, 24, 73]
     code = (
@@ -139,6 +141,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
         render_bank(path, tmp_path / "whole", programs=programs, config=SHORT.model_copy(update={"pitch_step": 1}))
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_said_and_made_good(tmp_path: Path) -> None:
     path, programs = fluid_r3(), [0, 7, 24, 40, 48, 73]
 

@@ -197,6 +197,7 @@ def test_a_run_is_not_continued_with_other_settings(tmp_path: Path, capsys: pyte
 # the bench's cache
 
 
+@pytest.mark.slow
 def test_rows_of_the_bench_are_what_they_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An entry is found again by a hash of the code, so this one may or may not be read; the rows must be the same."""
     (entry,) = (FIXTURES / "bench").iterdir()

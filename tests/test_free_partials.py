@@ -121,7 +121,7 @@ def test_partials_that_share_a_row_lie_near_each_other_and_the_bell_sounds_the_s
     assert torch.allclose(shared, torch.tensor([1.0, 2.43, 4.3], dtype=torch.float64), rtol=0.01)
     assert int(second[1].tracks[0].ratios.isfinite().sum()) == 4
     assert not torch.equal(second[0], settled[1][0])
-    before, after = (REPRESENTATION.synthesise(pair) for pair in (settled[1], second))
+    before, after = (REPRESENTATION.synthesise(Analysis(*pair)) for pair in (settled[1], second))
     assert float((after - before).abs().max()) < 1e-6
 
 

@@ -267,7 +267,7 @@ def test_there_and_back(sample_rate: int) -> None:
     assert 0.03 < representation.config.n_fft / sample_rate < 0.07
     sounds = torch.stack([noise(3001), 0.01 * noise(3001, 1)]).reshape(2, 1, 3001)
     features, context = representation.analyse(sounds)
-    assert features.shape == (2, representation.config.n_bins, representation.n_frames(3001))
+    assert features.shape == (2, representation.config.n_bins, representation.config.n_frames(3001))
     assert float(features.amin()) >= 0 and features.amax((1, 2)).tolist() == [1, 1]
     for estimate, sound in zip(representation.synthesise(Analysis(features, context)), sounds, strict=True):
         assert difference_db(estimate, sound) < -100

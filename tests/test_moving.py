@@ -44,8 +44,8 @@ def levels_db(image: Tensor, track: HarmonicSound) -> Tensor:
     """Return what each partial is heard at, dB below feature 1, in the middle of the sound."""
     count = track.phase.shape[1]
     own = (image[:, ROWS.row_of[:count]] - 1) * CONFIG.top_db
-    assert track.flicker is not None
-    return (own + 20 * torch.log10(track.flicker + 1e-9))[0, :, MIDDLE].mean(-1)
+    assert track.amplitude_modulation is not None
+    return (own + 20 * torch.log10(track.amplitude_modulation + 1e-9))[0, :, MIDDLE].mean(-1)
 
 
 def test_at_its_own_pitch_a_sound_is_returned_as_it_is() -> None:
@@ -137,8 +137,8 @@ def test_partials_that_have_ended_have_ended_on_every_key() -> None:
     there = image.clone()
     there[:, 15:96] = 0.5  # the network makes them sound on, 50 dB below the loudest
     moved, longer = transpose_sound(ended, track, at(track, -24), ROWS, decoded=(there, there))
-    assert longer.flicker is not None
-    levels = (moved[0, ROWS.row_of[:60]] - 1) * CONFIG.top_db + 20 * torch.log10(longer.flicker[0] + 1e-9)
+    assert longer.amplitude_modulation is not None
+    levels = (moved[0, ROWS.row_of[:60]] - 1) * CONFIG.top_db + 20 * torch.log10(longer.amplitude_modulation[0] + 1e-9)
     assert float(levels[20:, 5:20].mean()) == pytest.approx(-50, abs=6)
     assert float(levels[20:, 32:48].max()) < -85
 

@@ -39,9 +39,10 @@ from intertone.experiments.figures import (
 )
 from intertone.experiments.probes import accuracy, best_constant, fit_probe
 from intertone.experiments.store import read_lines, read_result, remembered, write_result
-from intertone.experiments.write_up import TRIAL, fill, markdown, whole_page, write_page
+from intertone.experiments.write_up import TRIAL, fill, whole_page, write_page
 from intertone.metrics import in_tune
 from intertone.models import DenseBottleneckConfig, build_model
+from intertone.page import markdown_rows
 from intertone.papers import PAPERS
 from intertone.papers.contract import Outcome, Paper, Request
 from intertone.papers.thesis.codes import Coded, Shares, encode_notes, map_codes, probe_codes
@@ -394,15 +395,8 @@ def test_a_run_that_diverges_is_reported(notes: Notes, tmp_path: Path) -> None:
     assert (result.figures, result.seconds) == (None, None)
 
 
-@pytest.mark.parametrize(
-    "names",
-    [("default", "seed-1", "log-mel", "sgd"), pytest.param(BUDGETS["smoke"].names, marks=pytest.mark.slow)],
-    ids=["some", "all"],
-)
-def test_the_command_does_everything_and_fills_the_page(
-    notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
-) -> None:
-    monkeypatch.setitem(BUDGETS, "smoke", BUDGETS["smoke"].model_copy(update={"names": names}))
+@pytest.mark.slow
+def test_the_command_does_everything_and_fills_the_page(notes: Notes, tmp_path: Path) -> None:
     page, out = tmp_path / "thesis.md", tmp_path / "out"
     page.write_text("".join(f"{name}\n<!-- table: {name} -->\n<!-- end -->\n" for name in TABLES))
     cli = typer.Typer()
@@ -506,7 +500,9 @@ def second_paper() -> Paper:
     def replay(notes: Notes, request: Request) -> Outcome:
         laboratory = Laboratory(notes, request.out, EvaluationBudget(n_notes=1, n_pairs=0), on_step=request.on_step)
         results = run_all(laboratory, PLAN, configure)
-        tables = {"seeds": markdown(("run", "seed"), [(one.title, str(one.settings.seed)) for one in results.values()])}
+        tables = {
+            "seeds": markdown_rows(("run", "seed"), [(one.title, str(one.settings.seed)) for one in results.values()])
+        }
         file = request.out / "tables.md"
         file.write_text(whole_page("The second paper", tables, command=request.command))
         return Outcome(tables, file)

@@ -112,7 +112,7 @@ def test_what_is_done_is_not_done_again(notes: Notes, tmp_path: Path, monkeypatc
     def never(*_: object, **__: object) -> None:
         raise AssertionError("done again")
 
-    monkeypatch.setattr(representations, "train_codec", never)
+    monkeypatch.setattr("intertone.experiments.experiment.train_codec", never)
     assert compare_representations(Laboratory(notes, tmp_path, SMOKE))["spectrogram"] == first
     other = SMOKE.model_copy(update={"comparison": SMOKE.comparison.model_copy(update={"seed": 1})})
     with pytest.raises(AssertionError, match="done again"):
@@ -150,6 +150,7 @@ def test_other_tables_of_the_page_stay() -> None:
         fill(text, {"map": ""}, others=("map",))
 
 
+@pytest.mark.slow
 def test_the_command_does_this_part_alone(notes: Notes, tmp_path: Path) -> None:
     page, out = tmp_path / "thesis.md", tmp_path / "out"
     kept = "<!-- table: settings -->\n| mine |\n<!-- end -->\n"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import run as run_here
 from conftest import SAMPLE_RATE, tone, write_notes
 
 from intertone import load_audio, save_audio
 
 ROOT = Path(__file__).parent.parent
-SECONDS = 1.5
+SECONDS = 0.75
 """Of the examples; in the repository, four."""
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,10 +58,16 @@ def test_the_two_commands_are_targets_of_the_makefile() -> None:
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
 
-def test_the_command_line(desk: Path) -> None:
+def test_the_command_line(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(desk)
     commands = section("At the command line").splitlines()
-    for command in commands:
-        run(command, desk)
+    assert commands[0] == "mkdir -p out"
+    (desk / "out").mkdir()
+    for command in commands[1:]:
+        program, *words = shlex.split(command)
+        assert program == "intertone"
+        code, _, err = run_here(*words, capsys=capsys)
+        assert code == 0, f"{command}\n{err}"
     verbs = [command.split()[1] for command in commands[1:]]
     assert verbs == ["morph", "morph", "reconstruct", "info", "doctor"]
     desk = desk / "out"
@@ -80,6 +88,7 @@ def test_the_python(desk: Path) -> None:
     assert half_way.shape == changed.shape == (1, SECONDS * 44100)
 
 
+@pytest.mark.slow
 def test_training_on_ones_own_sounds(desk: Path) -> None:
     for instrument in range(12):
         (desk / "my-samples" / f"instrument {instrument}").mkdir(parents=True)
@@ -97,17 +106,44 @@ def test_training_on_ones_own_sounds(desk: Path) -> None:
     assert torch.isfinite(load_audio(desk / "out.wav")[0]).all()
 
 
-def test_judging(desk: Path) -> None:
+def judging() -> list[str]:
+    return section("Judge it, or anything else").splitlines()
+
+
+@pytest.fixture
+def notes_of_ones_own(desk: Path) -> None:
     (desk / "notes" / "mine").mkdir(parents=True)
     write_notes(desk / "notes" / "mine", seconds=0.5)
-    evaluated, benched, paper, exported = section("Judge it, or anything else").splitlines()
-    run(f"{evaluated} --budget smoke", desk)
-    run(f"{benched} --only P3 --no-decoys --no-cache --workers 1", desk)
-    run(paper.replace("--budget cpu", "--budget smoke"), desk)
-    run(exported, desk)
-    for path in ("out/evaluation/evaluation.html", "out/bench/bench.html"):
-        page = (desk / path).read_text(encoding="utf-8")
-        assert page.count("<audio") >= 2 and "<table" in page
+
+
+def check_page(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
+    assert page.count("<audio") >= 2 and "<table" in page
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("notes_of_ones_own")
+def test_an_evaluation(desk: Path) -> None:
+    run(f"{judging()[0]} --budget smoke", desk)
+    check_page(desk / "out" / "evaluation" / "evaluation.html")
+
+
+@pytest.mark.slow
+def test_a_bench(desk: Path) -> None:
+    run(f"{judging()[1]} --only P3 --no-decoys --no-cache --workers 1", desk)
+    check_page(desk / "out" / "bench" / "bench.html")
     assert "| method |" in (desk / "out" / "bench" / "bench.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("notes_of_ones_own")
+def test_a_paper(desk: Path) -> None:
+    run(judging()[2].replace("--budget cpu", "--budget smoke"), desk)
     assert (desk / "out" / "paper" / "tables.md").read_text(encoding="utf-8").count("|") > 100
+
+
+@pytest.mark.slow
+def test_exported_pairs(desk: Path) -> None:
+    assert [command.split()[1] for command in judging()] == ["evaluate", "bench", "paper", "bench"]
+    run(judging()[3], desk)
     assert len(list((desk / "pairs").glob("*.wav"))) == 26

@@ -185,8 +185,9 @@ def write_settings(config: TrainConfig, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("n_kills", [2, pytest.param(10, marks=pytest.mark.slow)])
-def test_kill_9_at_random_moments_changes_nothing(n_kills: int, notes: Notes, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_kill_9_at_random_moments_changes_nothing(notes: Notes, tmp_path: Path) -> None:
+    n_kills = 10
     long = QUICK.model_copy(update={"epochs": 10 * n_kills, "stop_patience": 10 * n_kills})
     settings = write_settings(long, tmp_path / "run.json")
     finish(run_command(notes, tmp_path / "whole", settings))
@@ -201,6 +202,7 @@ def test_kill_9_at_random_moments_changes_nothing(n_kills: int, notes: Notes, tm
     assert not list((tmp_path / "killed").rglob(".*"))
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model_and_resume_from_the_last_epoch(notes: Notes, tmp_path: Path) -> None:
     settings = write_settings(QUICK.model_copy(update={"epochs": 40, "stop_patience": 40}), tmp_path / "run.json")
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")

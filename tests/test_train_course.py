@@ -21,12 +21,11 @@ from intertone.models import (
     ConvBottleneckConfig,
     ConvConfig,
     Model,
-    Reading,
     Scale,
     Stage,
     Trainable,
 )
-from intertone.models.contract import NO_CONDITIONS, root_mean_square_reading
+from intertone.models.contract import NO_CONDITIONS
 from intertone.train import (
     ChoiceConfig,
     Processes,
@@ -38,7 +37,7 @@ from intertone.train import (
     train_codec,
     train_model,
 )
-from intertone.train.run import EpochLoss
+from intertone.train.run import MeanLoss
 
 pytestmark = pytest.mark.usefixtures("no_training_pictures")
 
@@ -282,38 +281,21 @@ def test_a_run_of_stages_is_resumed_where_it_stood(alternating: bool) -> None:
 class Mean(Model):
     """Shows every note as the mean of the notes that it was fitted to."""
 
-    n_features, frames_per_latent = 512, 1
+    n_features, latent_dim = 512, 1
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(512, 1))
         self.mean: Tensor
 
-    @property
-    def latent_dim(self) -> int:
-        return 1
-
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         return features.new_zeros(len(features), 1, features.shape[-1])
 
-    def decode(
-        self,
-        latents: Tensor,
-        conditions: Conditions = NO_CONDITIONS,
-        *,
-        n_frames: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        return self.mean.expand(len(latents), -1, latents.shape[-1])[..., :n_frames]
-
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
-        return {"squared_error": (self(batch.features) - batch.target).square().mean()}
+    def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
+        return self.mean.expand(len(latents), -1, latents.shape[-1])
 
     def fit(self, batches: Iterator[Batch]) -> None:
         self.mean.copy_(torch.cat([batch.features for batch in batches]).mean((0, 2))[:, None])
-
-    def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
-        return root_mean_square_reading(loss, scales)
 
 
 def test_a_model_without_parameters_is_fitted_validated_and_saved(
@@ -339,7 +321,7 @@ def test_a_loss_is_read_in_the_unit_of_the_features(caplog: pytest.LogCaptureFix
     caplog.set_level("INFO", logger="intertone")
     for scales, words in (((Scale("decibels", 512, 80.0),), "160.00 dB RMSE"), ((Scale("linear", 512),), ": 2 RMSE")):
         run = Run(QUICK, Mean(), Points(), Processes(), scales)
-        Record().log(Progress(), "valid", EpochLoss(4.0), run)
+        Record().log(Progress(), "valid", MeanLoss(4.0), run)
         assert words in caplog.messages[-1]
 
 

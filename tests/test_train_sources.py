@@ -11,7 +11,7 @@ from conftest import tone
 from torch import Tensor, nn
 
 from intertone.codec import Codec
-from intertone.data.features import Images
+from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.errors import InputError
@@ -33,7 +33,7 @@ from intertone.representation import (
     build_representation,
 )
 from intertone.stft import SpectrogramConfig
-from intertone.train import Processes, Progress, Record, Run, TrainConfig, prepare_images, train_codec, train_model
+from intertone.train import Processes, Progress, Record, Run, TrainConfig, prepare_features, train_codec, train_model
 from intertone.train.loop import build_run
 
 pytestmark = pytest.mark.usefixtures("no_training_pictures")
@@ -56,7 +56,7 @@ SAMPLES = 3200
 N_FRAMES = 51
 """Of a note of 3,200 samples, one every 64."""
 
-Data = Notes | Images
+Data = Notes | FeatureSet
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +81,10 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Notes:
 
 
 @pytest.fixture(scope="module")
-def prepared(few: Notes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Images]:
+def prepared(few: Notes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, FeatureSet]:
     """The features of these notes in every representation."""
     folder = tmp_path_factory.mktemp("prepared")
-    return {name: prepare_images(few, config, folder / name) for name, config in REPRESENTATIONS.items()}
+    return {name: prepare_features(few, config, folder / name) for name, config in REPRESENTATIONS.items()}
 
 
 def config_of(representation: str, model: str = "conv", **changes: object) -> TrainConfig:
@@ -105,7 +105,7 @@ def batches(
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("representation", REPRESENTATIONS)
 def test_every_model_trains_on_every_representation(
-    representation: str, model: str, from_features: bool, few: Notes, prepared: dict[str, Images], tmp_path: Path
+    representation: str, model: str, from_features: bool, few: Notes, prepared: dict[str, FeatureSet], tmp_path: Path
 ) -> None:
     config, data = config_of(representation, model), prepared[representation] if from_features else few
     before = {name: value.clone() for name, value in build_run(config, data, Processes()).model.state_dict().items()}
@@ -124,7 +124,7 @@ def test_every_model_trains_on_every_representation(
 
 
 @pytest.mark.parametrize("name", REPRESENTATIONS)
-def test_features_are_prepared_of_every_representation(name: str, few: Notes, prepared: dict[str, Images]) -> None:
+def test_features_are_prepared_of_every_representation(name: str, few: Notes, prepared: dict[str, FeatureSet]) -> None:
     made = prepared[name]
     representation = build_representation(REPRESENTATIONS[name])
     assert made.representation == REPRESENTATIONS[name].model_dump(mode="json")
@@ -137,7 +137,7 @@ def test_features_are_prepared_of_every_representation(name: str, few: Notes, pr
         assert np.isnan(made.f0).all()
 
 
-def test_what_is_not_measured_comes_from_the_note_set(few: Notes, prepared: dict[str, Images]) -> None:
+def test_what_is_not_measured_comes_from_the_note_set(few: Notes, prepared: dict[str, FeatureSet]) -> None:
     config = config_of("decibel", "conditioned", pairs=QUICK.pairs.model_copy(update={"hidden_velocity": 0.0}))
     for data in (few, prepared["decibel"]):
         batch = batches(config, data)[0]
@@ -149,7 +149,9 @@ def test_what_is_not_measured_comes_from_the_note_set(few: Notes, prepared: dict
     assert batch.weight is not None and batch.weight.shape == (2, 20, 1)
 
 
-def test_what_nobody_tells_is_refused(few: Notes, prepared: dict[str, Images], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nobody_tells_is_refused(
+    few: Notes, prepared: dict[str, FeatureSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("intertone.models.conditioned.ConditionedAutoencoder.needs", ("chroma",))
     config = config_of("decibel", "conditioned")
     with pytest.raises(InputError, match="must tell the chroma that this model needs, got a decibel representation"):
@@ -210,7 +212,7 @@ def test_single_frames_are_drawn_from_all_notes_and_silent_ones_left_out(few: No
     assert torch.equal(again.features, seen[1].features) and not torch.equal(other.features, seen[0].features)
 
 
-def test_processes_share_single_frames(few: Notes, prepared: dict[str, Images]) -> None:
+def test_processes_share_single_frames(few: Notes, prepared: dict[str, FeatureSet]) -> None:
     config = config_of("harmonic", "conditioned", frames_per_batch=6)
     whole = batches(config, prepared["harmonic"])
     halves = [batches(config, prepared["harmonic"], rank=rank, size=2) for rank in (0, 1)]

@@ -21,14 +21,17 @@ from intertone.models.block import decode_in_blocks, encode_in_blocks
 from intertone.models.contract import NO_CONDITIONS
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_pitch
-from intertone.pitch.path import follow_pitch
+from intertone.pitch.path import median_f0
+from intertone.remark import RemarkLogger
 from intertone.representation import Analysis, AnyRepresentation, Context, RepresentationConfig, build_representation
+
+logger = RemarkLogger(__name__)
 
 SHIPPED = Path(__file__).parent / "codecs"
 """Folder of the codecs that come with the package."""
 
-PITCH_SECONDS = 0.02
-"""Hop of the pitch that a model is conditioned on, where the representation measures none."""
+PITCH_OF_NONE = 69.0
+"""MIDI number that a model is conditioned on where a sound has no pitch: A4."""
 
 
 class CodecConfig(Settings):
@@ -192,16 +195,18 @@ class Codec:
         found = {name: torch.full((n_rows, 1, 1), math.nan) for name in missing}
         if "pitch" in missing:
             sounds = three_axes(audio)
-            pitches = torch.tensor([_pitch(sound, self.sample_rate) for sound in sounds])
+            pitches = torch.tensor([hz_to_pitch(median_f0(sound, self.sample_rate)) for sound in sounds])
+            if bool(pitches.isnan().any()):
+                logger.warning("a sound has no pitch, so the network is conditioned on that of A4")
+            pitches = pitches.nan_to_num(PITCH_OF_NONE)
             found["pitch"] = pitches.repeat_interleave(n_rows // len(sounds))[:, None, None]
         return Analysis(analysis.features, analysis.context.with_conditions(found))
 
-    def code_of(self, audio: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
+    def code_of(self, audio: Tensor) -> Tensor:
         """Return the code of sounds with gradient: the way from sound to code that style transfer descends on.
 
         Args:
             audio: As for ``encode``.
-            conditions: As the model ``needs``.
 
         Returns:
             Latents ``(batch · channels, latent_dim, n_latents)``.
@@ -219,7 +224,10 @@ class Codec:
             >>> bool(audio.grad.abs().sum() > 0)
             True
         """
-        return self.model.encode(self.representation.features(self._fitting(audio)), conditions)
+        features = self.representation.features(self._fitting(audio))
+        # pitch is measured without gradient
+        conditions = self.analyse(audio.detach()).context.conditions if self.model.needs else NO_CONDITIONS
+        return self.model.encode(features, self._on_device(conditions))
 
     def _fitting(self, audio: Tensor) -> Tensor:
         """Return audio on the model's device, refused if it has not the only length that the model takes."""
@@ -247,7 +255,7 @@ class Codec:
             phase: How the phase is found; default: kept for an untouched code, else ``pghi-fast``. For a code that
                 you have changed, give ``context.as_edited()``.
             residual: Whether what the features do not show of an untouched sound is used.
-            generator: Source of random phase.
+            generator: Source of random phase, and of what a model draws that samples.
 
         Returns:
             Audio at ``sample_rate`` Hz, the shape of the sounds that the context comes from, on the CPU.
@@ -255,7 +263,7 @@ class Codec:
         Raises:
             ValueError: If the latents do not fit the model, or the phase of an edited code shall be kept.
         """
-        features = self.decode_features(latents.to(self.device), context.conditions)
+        features = self.decode_features(latents.to(self.device), context.conditions, generator=generator)
         analysis = Analysis(features, context)
         sounds = self.representation.synthesise(analysis, phase=phase, residual=residual, generator=generator)
         return sounds.cpu()
@@ -309,8 +317,9 @@ class Codec:
         Raises:
             ValueError: If latents or conditions do not fit the model.
         """
-        told = self._on_device(conditions)
-        return decode_in_blocks(self.model, latents, told, n_frames=n_frames, generator=generator)
+        return decode_in_blocks(
+            self.model, latents, self._on_device(conditions), n_frames=n_frames, generator=generator
+        )
 
     def _on_device(self, conditions: Conditions) -> Conditions:
         """Return the conditions that the model needs, on its device."""
@@ -350,12 +359,6 @@ def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
     if not bool(tensor.isfinite().all()):
         raise InputError("every sample must be a finite number, got NaN or infinity")
     return tensor
-
-
-def _pitch(sound: Tensor, sample_rate: int) -> float:
-    """Return the MIDI number of the median f0 of ``(channels, samples)``; 69 where no frame is voiced."""
-    track = follow_pitch(sound, sample_rate, hop_length=round(PITCH_SECONDS * sample_rate))
-    return hz_to_pitch(float(track.f0[track.voiced].median())) if bool(track.voiced.any()) else 69.0
 
 
 def shipped_codecs() -> list[str]:

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Losses that training minimises."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ FAINTEST = 0.05
 """Weight of the cells that nobody hears, against 1: enough to keep them down."""
 
 SCALES, WIDER = 3, 4
-"""How often the levels are compared, each time averaged over so many times as many frames."""
+"""Number of comparisons of the levels; each averages over ``WIDER`` times as many frames as the one before."""
 
 
 def mean_squared_error(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ def audible_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor
 def image_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor:
     """Return the mean of ``audible_error`` of the frames, of averages over 4 of them, and over 16.
 
-    What flickers from frame to frame cannot be told in advance; its average over some time can. Frames that do not
+    Modulation from frame to frame cannot be predicted; its average over some time can. Frames that do not
     fill an average are left out of it; a sound that is too short for one is compared without.
 
     Args:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -67,7 +67,7 @@ class Command:
 
 
 Block = str | Points | Command | Table | Picture | Listening
-"""What a section consists of; a string is a paragraph."""
+"""Part of a section; a string is a paragraph."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,34 @@ def render_page(title: str, sections: Sequence[Section], *, lead: Sequence[Block
     contents = ['<nav aria-label="Contents"><ol>', *links, "</ol></nav>"] if sections else []
     foot = ["</main>", f"<script>{SCRIPT}</script>\n</body>\n</html>\n"]
     return "\n".join([*head, *contents, "<main>", *parts, *foot])
+
+
+def percent(share: float | None, *, decimals: int = 0) -> str:
+    """Return a share in words; a dash where there is none.
+
+    Example:
+        >>> percent(0.876), percent(0.876, decimals=1), percent(None)
+        ('88 %', '87.6 %', '–')
+    """
+    return "–" if share is None else f"{100 * share:.{decimals}f} %"
+
+
+def markdown_rows(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return cells as a table in Markdown.
+
+    Example:
+        >>> markdown_rows(("a", "b"), [("1", "2")]).splitlines()
+        ['| a | b |', '| --- | --- |', '| 1 | 2 |']
+    """
+    columns = list(columns)
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def markdown_table(table: Table, *, heading: str) -> str:
+    """Return a table with its title behind ``heading``, such as ``##``, its note and its verdict in Markdown."""
+    parts = [f"{heading} {table.title}", table.note, markdown_rows(table.columns, table.rows)]
+    return "\n\n".join([*parts, *([f"**{table.verdict}**"] if table.verdict else [])])
 
 
 def png_uri(png: bytes) -> str:

@@ -19,6 +19,9 @@ PhaseMethod = Literal["pghi-fast", "pghi", "fast-griffin-lim", "griffin-lim"]
 MOMENTUM = 0.99
 """Acceleration of fast Griffin-Lim, as in librosa and the paper."""
 
+TOLERANCE = 1e-7
+"""Cells below this share of the maximum are too quiet for a phase to be integrated over them."""
+
 HANN_GAMMA = 0.25645
 """Time-frequency ratio of a Hann window: gamma = HANN_GAMMA · n_fft² (phaseret, pghi_findgamma)."""
 
@@ -239,7 +242,6 @@ def integrate_phase(
     *,
     fallback: np.ndarray,
     known: np.ndarray | None = None,
-    tolerance: float = 1e-7,
 ) -> np.ndarray:
     """Integrate the phase gradient of ``magnitude`` along its ridges (PGHI).
 
@@ -252,7 +254,6 @@ def integrate_phase(
         config: The analysis settings that made it.
         fallback: Phase of the cells that are too quiet, radians, the shape of ``magnitude``.
         known: Phase of the first frames, ``(n_known, n_bins)``, to integrate from.
-        tolerance: Cells below this share of the maximum are too quiet to be integrated over.
 
     Returns:
         Phase of the transform, radians, the shape of ``magnitude``.
@@ -271,7 +272,7 @@ def integrate_phase(
     if peak <= 0:
         return fallback.astype(np.float32)
     over_time, over_frequency = phase_gradient(magnitude, config)
-    parents = _spanning_forest(magnitude, 0 if known is None else len(known), tolerance * peak)
+    parents = _spanning_forest(magnitude, 0 if known is None else len(known), TOLERANCE * peak)
     index = np.arange(cells)
     inside = (parents >= 0) & (parents < cells)
     step = parents[inside] - index[inside]
@@ -343,3 +344,18 @@ class PhaseConfig(Settings):
     method: PhaseMethod | Literal["kept"] = "pghi-fast"
     n_iter: int = Field(32, ge=0, le=100_000, description="iterations of Griffin-Lim")
     momentum: float = Field(MOMENTUM, ge=0, lt=1, description="acceleration of the fast methods")
+
+    def estimate(
+        self, magnitude: Tensor, config: SpectrogramConfig, *, length: int, generator: torch.Generator | None
+    ) -> Tensor:
+        """Return ``estimate_phase`` of a magnitude; the kept phase is not estimated."""
+        assert self.method != "kept"
+        return estimate_phase(
+            magnitude,
+            config,
+            method=self.method,
+            n_iter=self.n_iter,
+            momentum=self.momentum,
+            length=length,
+            generator=generator,
+        )

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
-from intertone.files import replacing
+from intertone.files import disk_errors, replacing
 from intertone.stft import SpectrogramConfig, magnitude_to_db, stft
 
 if TYPE_CHECKING:
@@ -17,10 +19,50 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 INK = "#757a80"
-"""Of letters and axes: legible on white and on near-black, for pictures with a transparent ground."""
+"""Colour of letters and axes: legible on white and on near-black, for pictures with a transparent ground."""
 
 COLOURS = ("#2f7fc1", "#d9822b", "#3f9b6d", "#b45fb0", "#8a8f98")
-"""Of curves and bars, told apart by colour-blind eyes too, and at home on both grounds."""
+"""Colours of curves and bars, told apart by colour-blind eyes too, and at home on both grounds."""
+
+
+def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":
+    """Return an empty figure of so many inches, which no window shows."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: "Figure", path: Path | str) -> None:
+    """Write a figure; the suffix of the path chooses the format.
+
+    Raises:
+        InputError: If the file cannot be written.
+        ValueError: If matplotlib has no format of this suffix.
+    """
+    with disk_errors(path), replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110, metadata={"Software": None} if temporary.suffix == ".png" else None)
+
+
+def draw_decibels(
+    axes: "Axes", db: npt.NDArray[np.floating], *, seconds: float, top: float, top_db: float
+) -> "AxesImage":
+    """Draw an image in dB.
+
+    Args:
+        axes: Where.
+        db: ``(n_rows, n_frames)``, the lowest row first.
+        seconds: Right end of the time axis.
+        top: Upper end of the other axis: kHz, or rows.
+        top_db: Depth of the colour scale below 0 dB.
+
+    Returns:
+        The image, for a colour bar.
+    """
+    extent = (0, seconds, 0, top)
+    return axes.imshow(db, origin="lower", aspect="auto", extent=extent, vmin=-top_db, vmax=0, cmap="magma")
 
 
 def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_rate: int, top_db: float = 80) -> None:
@@ -36,8 +78,7 @@ def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_
         InputError: If the file cannot be written.
         ValueError: If matplotlib has no format of this suffix.
     """
-    path = Path(path)
-    figure = _figure(3.6 * len(sounds), 5.2)
+    figure = new_figure(3.6 * len(sounds), 5.2)
     axes = figure.subplots(2, len(sounds), squeeze=False, height_ratios=(4, 1), sharex=True)
     image = None
     peak = max(float(audio.abs().max()) for audio in sounds.values()) or 1.0
@@ -54,8 +95,7 @@ def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_
     axes[1, 0].set_ylabel("amplitude")
     if image is not None:
         figure.colorbar(image, ax=axes[0, -1], label="dB")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
+    save_figure(figure, path)
 
 
 def spectrogram_png(audio: Tensor, sample_rate: int, *, top_db: float = 80) -> bytes:
@@ -74,7 +114,7 @@ def spectrogram_png(audio: Tensor, sample_rate: int, *, top_db: float = 80) -> b
         >>> spectrogram_png(torch.randn(8000), 16000)[1:4]
         b'PNG'
     """
-    figure = _figure(2.9, 2.0, layout=None)  # the same place for the axes in all of them
+    figure = new_figure(2.9, 2.0, layout=None)  # the same place for the axes in all of them
     axes = figure.add_axes((0.1, 0.14, 0.87, 0.82))
     _spectrogram(axes, _mono(audio), sample_rate, top_db)
     axes.set_xlabel("s", fontsize=7, labelpad=0)
@@ -103,7 +143,7 @@ def curves_png(
         >>> curves_png({"rising": [0, 1]}, [0, 1], x_label="mix", y_label="share")[1:4]
         b'PNG'
     """
-    figure = _figure(6.2, 3.4)
+    figure = new_figure(6.2, 3.4)
     axes = figure.subplots()
     for (name, values), colour in zip(curves.items(), _colours(len(curves)), strict=True):
         axes.plot(x, values, label=name, color=colour, linewidth=1.6, marker="o" if len(x) < 20 else None, markersize=4)
@@ -132,7 +172,7 @@ def bars_png(groups: Mapping[str, Mapping[str, float]], *, y_label: str, decimal
     """
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
     n_bars = sum(map(len, groups.values()))
-    figure = _figure(min(max(4.4, 0.5 * (n_bars + len(groups)) + 0.8), 9), 3.4)
+    figure = new_figure(min(max(4.4, 0.5 * (n_bars + len(groups)) + 0.8), 9), 3.4)
     axes = figure.subplots()
     colour = dict(zip(names, _colours(len(names)), strict=True))
     place, ticks = 0.0, []
@@ -168,7 +208,7 @@ def map_png(x: Sequence[float], y: Sequence[float], labels: Sequence[str], *, x_
         b'PNG'
     """
     found = sorted(set(labels), key=lambda name: (-list(labels).count(name), name))
-    figure = _figure(6.6, 4.6)
+    figure = new_figure(6.6, 4.6)
     axes = figure.subplots()
     for index, name in enumerate([*found[:10], "others"]):
         members = [place for place, label in enumerate(labels) if (label if label in found[:10] else "others") == name]
@@ -181,15 +221,6 @@ def map_png(x: Sequence[float], y: Sequence[float], labels: Sequence[str], *, x_
     return _png(figure)
 
 
-def _figure(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _mono(audio: Tensor) -> Tensor:
     return audio.reshape(-1, audio.shape[-1]).mean(0).detach().cpu()
 
@@ -199,15 +230,7 @@ def _spectrogram(axes: "Axes", mono: Tensor, sample_rate: int, top_db: float) ->
     config = SpectrogramConfig(sample_rate=sample_rate, n_fft=n_fft, hop_length=n_fft // 4)
     magnitude = stft(mono, config).abs()
     db = magnitude_to_db(magnitude, float(magnitude.max()) or 1.0, top_db=top_db)
-    return axes.imshow(
-        db.numpy(),
-        origin="lower",
-        aspect="auto",
-        extent=(0, len(mono) / sample_rate, 0, sample_rate / 2000),
-        vmin=-top_db,
-        vmax=0,
-        cmap="magma",
-    )
+    return draw_decibels(axes, db.numpy(), seconds=len(mono) / sample_rate, top=sample_rate / 2000, top_db=top_db)
 
 
 def _colours(count: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a learned morph has to beat: mixing waveforms, and interpolating spectrograms without learning."""
+"""Baselines of a learned morph: mixing waveforms, and interpolating spectrograms without learning."""
 
 import math
 from collections.abc import Iterable, Sequence

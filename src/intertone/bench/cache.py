@@ -32,7 +32,7 @@ OF_CODECS = (
     "morphing/*.py",
     "representation/*.py",
 )
-"""What else decides the rows of a codec."""
+"""Further files that decide the rows of a codec."""
 
 NEEDED = ("metrics/*.py", "pitch/*.py", "audio.py", "latent.py", "level.py", "loudness.py", "phase.py", "stft.py")
 FIGURES = {*METRICS, *PARTS, "morph_score", "seconds"}

@@ -1,4 +1,4 @@
-"""Synthetic notes whose every parameter is known: nine instruments, and what lies between two notes."""
+"""Synthetic notes whose every parameter is known: nine instruments, and the interpolation of two notes."""
 
 import math
 from dataclasses import dataclass, fields

@@ -20,7 +20,7 @@ METHODS: dict[str, Method] = {
     "optimal transport": optimal_transport,
     "harmonic": harmonic_morph,
 }
-"""What a codec is compared with, the simplest first. Aligned and harmonic are told the pitches."""
+"""Baselines of a codec, the simplest first. Aligned and harmonic are given the pitches."""
 
 
 CODEC, ALONE, IMAGE = "codec", "network alone", "image"

@@ -1,4 +1,4 @@
-"""What every method of the bench is given, and what it must return."""
+"""Input of every method of the bench, and what it must return."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

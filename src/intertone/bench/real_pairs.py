@@ -18,16 +18,16 @@ from intertone.pitch.note import hz_to_cents, key_name, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 
 SUSTAINED, PERCUSSIVE = -4.0, -10.0
-"""dB/s: a note that falls less is sustained, one that falls more is percussive; what lies between is neither."""
+"""dB/s: a note that falls less is sustained, one that falls more is percussive; a note between the two is neither."""
 
 ONE_PITCH = 0.75
 """Share of a note's peaks that one comb has to explain for its pitch to be known."""
 
 SECOND_OPINION_CENTS = 50.0
-"""How far the period of a note may lie from its key."""
+"""Largest distance of the pitch of a note, by its period, from its key."""
 
 OFTEN = 3
-"""How often one instrument may stand in pairs of one kind; two instruments meet once in a kind."""
+"""Most pairs of one kind that one instrument may stand in; two instruments meet once in a kind."""
 
 PITCHES = (40, 84)
 """MIDI numbers that pairs are drawn from: E2 to C6."""
@@ -35,7 +35,7 @@ PITCHES = (40, 84)
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a note.
+    """Facts of a note.
 
     Attributes:
         f0: Hz.

@@ -13,7 +13,19 @@ from intertone.bench.summary import ALIGNED, RIVAL
 from intertone.bench.synthetic_pairs import SyntheticPair
 from intertone.codec import Codec
 from intertone.files import staged_folder, write_json
-from intertone.page import Block, Clip, Command, Listening, Picture, Points, Section, Table, render_page
+from intertone.page import (
+    Block,
+    Clip,
+    Command,
+    Listening,
+    Picture,
+    Points,
+    Section,
+    Table,
+    markdown_table,
+    percent,
+    render_page,
+)
 from intertone.plot import bars_png, spectrogram_png
 
 PART_NAMES = {
@@ -88,7 +100,7 @@ def tables(result: BenchResult) -> list[Table]:
     for title, part in result["parts"].items():
         found += [
             _scores(title, part["summary"], part["self_test"]),
-            _metrics(title, part["summary"]),
+            _figures(f"{title}: metrics", METRIC_NOTE, SHORT, part["summary"]),
             _others(title, part["summary"]),
             _gates(title, part["summary"]),
         ]
@@ -137,18 +149,13 @@ def _beside(summary: Mapping[str, Summary]) -> str:
     wins = summary[CODEC]["aligned_win_rate"]
     words = f" Without its network it scores {mean[IMAGE]:.1f}, the network alone {mean[ALONE]:.1f}"
     words += f", the harmonic baseline {mean['harmonic']:.1f}" if "harmonic" in mean else ""
-    return words + (f". It beats {ALIGNED} on {_share(wins)} of the pairs." if wins is not None else ".")
+    return words + (f". It beats {ALIGNED} on {percent(wins)} of the pairs." if wins is not None else ".")
 
 
 def to_markdown(result: BenchResult, *, command: str) -> str:
     """Return the tables as Markdown, with the command that made them."""
-    lines = [f"`{command}`, bench version {result['bench_version']}", ""]
-    for table in tables(result):
-        lines += [f"### {table.title}", "", table.note, ""]
-        lines += ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
-        lines += ["| " + " | ".join(row) + " |" for row in table.rows]
-        lines += ["", f"**{table.verdict}**", ""] if table.verdict else [""]
-    return "\n".join(lines)
+    found = [markdown_table(table, heading="###") for table in tables(result)]
+    return "\n\n".join([f"`{command}`, bench version {result['bench_version']}", *found]) + "\n"
 
 
 def write_bench(folder: Path, result: BenchResult, pairs: Sequence[Pair], codec: Codec | None, *, command: str) -> None:
@@ -243,8 +250,8 @@ def _scores(title: str, summary: Mapping[str, Summary], broken: Sequence[str] | 
                 f"{score['low']:.0f}–{score['high']:.0f}",
                 *(f"{score[kind]:.0f}" if kind in score else "–" for kind in kinds),
                 f"{line['metrics']['fusion']:.2f}",
-                _share(line["gate_pass_rate"]),
-                _share(line["win_rate"]),
+                percent(line["gate_pass_rate"]),
+                percent(line["win_rate"]),
                 "–" if ratio is None else f"{ratio:.2f}",
                 "–" if line["seconds"] is None else f"{line['seconds']:.2f}",
             )
@@ -262,10 +269,6 @@ def _scores(title: str, summary: Mapping[str, Summary], broken: Sequence[str] | 
     return Table(f"{title}: MorphScore, {n} pair{'s' * (n != 1)}", SCORE_NOTE, columns, rows, word)
 
 
-def _metrics(title: str, summary: Mapping[str, Summary]) -> Table:
-    return _figures(f"{title}: metrics", METRIC_NOTE, SHORT, summary)
-
-
 def _others(title: str, summary: Mapping[str, Summary]) -> Table:
     note = (
         "Reported, not judged. Off axis: distance from the line between the ends. End jump: the steps from 0 to 0.02 "
@@ -274,7 +277,7 @@ def _others(title: str, summary: Mapping[str, Summary]) -> Table:
         f"{ALIGNED}."
     )
     table = _figures(f"{title}: other figures", note, OTHERS, summary)
-    wins = [_share(line["aligned_win_rate"]) for line in summary.values()]
+    wins = [percent(line["aligned_win_rate"]) for line in summary.values()]
     rows = [(*row, share) for row, share in zip(table.rows, wins, strict=True)]
     return replace(table, columns=(*table.columns, "wins aligned"), rows=rows)
 
@@ -305,7 +308,3 @@ def _limit(gate: str) -> str:
 
 def _called(name: str) -> str:
     return f"decoy: {name}" if name in DECOY_METHODS else name
-
-
-def _share(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.0f} %"

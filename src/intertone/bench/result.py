@@ -49,24 +49,25 @@ class Part(TypedDict):
     pairs: dict[str, JudgedPair]
 
 
-class BenchRun(TypedDict):
-    """All pairs by name; ``skipped``, where folders are judged, says why pairs were left out."""
+class BenchFacts(TypedDict):
+    """Settings of a bench; ``skipped``, where folders are judged, says why pairs were left out."""
 
     bench_version: int
     sample_rate: int
     ratios: list[float]
-    pairs: dict[str, JudgedPair]
     skipped: NotRequired[dict[str, str]]
 
 
-class BenchResult(TypedDict):
+class BenchRun(BenchFacts):
+    """All pairs by name."""
+
+    pairs: dict[str, JudgedPair]
+
+
+class BenchResult(BenchFacts):
     """A run with its pairs sorted into parts by title, as the command line prints and writes it."""
 
     codec: NotRequired[str | None]
-    bench_version: int
-    sample_rate: int
-    ratios: list[float]
-    skipped: NotRequired[dict[str, str]]
     parts: dict[str, Part]
 
 

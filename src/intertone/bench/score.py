@@ -53,7 +53,7 @@ GATES: dict[str, tuple[str, float]] = {
     "cents_p90": ("max", 25.0),
     "oracle_ratio": ("max", 0.60),
 }
-"""What a pair has to reach in each metric: at most, or at least. A metric that a pair has not is not asked for."""
+"""Limits of the metrics: at most, or at least. A metric that a pair has not is not asked for."""
 
 Row = dict[str, float | None]
 """Figures of one method on one pair; None where a metric does not apply."""
@@ -61,7 +61,7 @@ Row = dict[str, float | None]
 
 @dataclass(frozen=True)
 class Ends:
-    """What is known of a pair before anything is morphed.
+    """Measurements of a pair before anything is morphed.
 
     Attributes:
         mel: Log-mel images of A and B, ``(2, 64, n_frames)``.

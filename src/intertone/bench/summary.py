@@ -1,4 +1,4 @@
-"""What the pairs say together: means with intervals, classes, gates, wins, and where a method fails."""
+"""Summary of all pairs: means with intervals, classes, gates, wins, and where a method fails."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -15,7 +15,7 @@ RANKING = ("oracle", "harmonic", "log magnitude", "crossfade", "warped crossfade
 """The order that is known."""
 
 RIVAL = RANKING[2]
-"""Whom a method has to beat pair by pair."""
+"""Method that another one has to beat pair by pair."""
 
 ALIGNED = "aligned log magnitude"
 """A rival that is told the pitches."""

@@ -13,10 +13,10 @@ from intertone.errors import InputError
 from intertone.pitch.note import key_name
 
 RATIOS = tuple(step / 10 for step in range(11))
-"""Where a row of morphs is judged."""
+"""Ratios at which a row of morphs is judged."""
 
 NEAR_ENDS = (0.02, 0.98)
-"""Where it is seen whether the ends are copies of the inputs while the rest is poor."""
+"""Ratios at which it is seen whether the ends are copies of the inputs while the rest is poor."""
 
 ALL_RATIOS = (0.0, 0.02, *RATIOS[1:-1], 0.98, 1.0)
 

@@ -58,7 +58,7 @@ class Lobes:
 
 @dataclass(frozen=True)
 class TransportPath:
-    """What moves where between two rows of spectra.
+    """Parcels of energy that move between two rows of spectra.
 
     Attributes:
         ends: The lobes at ratio 0 and 1.

@@ -25,7 +25,7 @@ ANY_PITCH = 0.3
 """``ONE_PITCH`` for sounds that somebody chose to be judged; vibrato alone can take it down to 0.45."""
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.3, 10.0
-"""Of a sound, from its onset on."""
+"""Shortest and longest sound, from its onset on."""
 
 LITTLE_SECONDS = 0.01
 """By how much a sound may begin later than the bench's own notes."""

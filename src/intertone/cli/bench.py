@@ -1,14 +1,12 @@
 """``intertone bench``: methods of morphing, judged side by side."""
 
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import DeviceOption, JsonOption, Report, progress_bar
+from intertone.cli.options import DeviceOption, JsonOption, Report, check_own_output, command_line, progress_bar
 
 if TYPE_CHECKING:
     from intertone.bench.pair import Pair
@@ -68,7 +66,8 @@ def bench_morph(
     if only and not synthetic:
         raise InputError(f"--only must name pairs that are judged, got {only[0]} and --no-synthetic")
     _check_parts(synthetic, only or [], data, pairs)
-    _check_out(out)
+    if out is not None:
+        check_own_output(out, KNOWN, "a bench's")
     loaded = Codec.load(codec, device=device) if codec is not None else None
     rate = loaded.sample_rate if loaded else SAMPLE_RATE if sample_rate is None else sample_rate
     material, skipped = _material(rate, synthetic, seed, seeds, only or [], data, pairs)
@@ -82,7 +81,6 @@ def bench_morph(
             workers=workers or os.cpu_count() or 1,
             progress=progress,
         )
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     parts = _parts(judged, {title: [pair.name for pair in part] for title, part in material.items()})
     result: BenchResult = {
         "codec": codec,
@@ -95,7 +93,7 @@ def bench_morph(
     if out is not None:
         from intertone.bench.report import write_bench
 
-        write_bench(out, result, everything, loaded, command=command)
+        write_bench(out, result, everything, loaded, command=command_line())
     _finish(report, result, "codec" if loaded else None, out, json)
     if any(part["self_test"] for part in parts.values()):
         typer.echo("intertone: the bench's own order does not hold; see its table", err=True)
@@ -146,16 +144,6 @@ def bench_score(
     }
     _finish(report, result, SUBMISSION, None, json)
     _end(judged["skipped"])
-
-
-def _check_out(out: Path | None) -> None:
-    from intertone.files import check_output_folder, check_own_folder, disk_errors
-
-    if out is None:
-        return
-    with disk_errors(out):
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    check_own_folder(check_output_folder(out), KNOWN, "a bench's")
 
 
 def _end(skipped: dict[str, str]) -> None:

@@ -2,12 +2,13 @@
 
 import json
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import JsonOption, Report, progress_bar
+from intertone.cli.options import JsonOption, Report, given, progress_bar
 from intertone.data.split import FRACTIONS
 from intertone.errors import InputError
 
@@ -48,8 +49,7 @@ def render(
     from intertone.data.render import RenderConfig, render_bank
     from intertone.data.soundfont import find_soundfont
 
-    given = {"sample_rate": sample_rate, "pitch_min": pitch_min, "pitch_max": pitch_max, "pitch_step": pitch_step}
-    settings = {name: value for name, value in given.items() if value is not None}
+    settings = given(sample_rate=sample_rate, pitch_min=pitch_min, pitch_max=pitch_max, pitch_step=pitch_step)
     played = {} if velocities is None else {"velocities": tuple(parse_numbers(velocities))}
     config = RenderConfig.parse({**settings, **played}, source="the options")
     chosen = None if programs is None else parse_numbers(programs)
@@ -112,8 +112,7 @@ def import_sounds(
     """Import sound files: mono, one sample rate, one length."""
     from intertone.data.importer import ImportConfig, import_folder, import_nsynth, is_nsynth
 
-    given = {"sample_rate": sample_rate, "seconds": seconds}
-    config = ImportConfig.parse({k: v for k, v in given.items() if v is not None}, source="the options")
+    config = ImportConfig.parse(given(sample_rate=sample_rate, seconds=seconds), source="the options")
     kind = kind or ("nsynth" if is_nsynth(source) else "folder")
     if kind not in ("nsynth", "folder"):
         raise InputError(f"--kind must be nsynth or folder, got {kind}")
@@ -192,14 +191,13 @@ def _show(folder: Path, header: "NoteHeader", as_json: bool, *, bank: Path | Non
         table.add_column(name, justify="right")
     for split, counts in header["counts"].items():
         table.add_row(split, str(counts["notes"]), str(counts["instruments"]), str(counts["groups"]))
-    console = Console()
     lines = [f"left out: {number} × {reason}" for reason, number in header["skipped"].items()]
     lines += header["remarks"]
     lines += [f"{split} is empty" for split, counts in header["counts"].items() if not counts["notes"]]
-    console.print(title, markup=False, highlight=False, soft_wrap=True)
+    say = partial(Console().print, markup=False, highlight=False, soft_wrap=True)
+    say(title)
     if header["kind"] == "soundfont":
-        named = f"bank: {header['settings'].get('bank')}{f', {bank}' if bank else ''}"
-        console.print(named, markup=False, highlight=False, soft_wrap=True)
-    console.print(table)
+        say(f"bank: {header['settings'].get('bank')}{f', {bank}' if bank else ''}")
+    Console().print(table)
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)

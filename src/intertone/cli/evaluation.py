@@ -1,7 +1,5 @@
 """``intertone evaluate``: a codec and held-out notes in, figures out."""
 
-import shlex
-import sys
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -9,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import DEFAULT_CODEC, DeviceOption, JsonOption, Report
-from intertone.files import check_output_folder, check_own_folder, disk_errors
+from intertone.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +35,8 @@ class Budget(StrEnum):
 
 def evaluate(
     context: typer.Context,
-    data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
-    codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = DEFAULT_CODEC,
+    data: options.NotesOption,
+    codec: options.CodecArgument = options.DEFAULT_CODEC,
     notes: Annotated[int | None, typer.Option("--notes", min=2, help="So many notes. (default: 512)")] = None,
     split: Annotated[Split, typer.Option("--split", help="The notes that are judged.")] = Split.test,
     out: Annotated[
@@ -47,20 +44,15 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Of the draw and of random phase.")] = 0,
     budget: Annotated[Budget, typer.Option("--budget", help="smoke: seconds, to see that it works.")] = Budget.full,
-    device: DeviceOption = "cpu",
-    json: JsonOption = False,
+    device: options.DeviceOption = "cpu",
+    json: options.JsonOption = False,
 ) -> None:
     """Judge a codec: reconstruction, phase, recognition, half-way morphs, speed, beside what has no network."""
-    report = Report(context, as_json=json)
+    report = options.Report(context, as_json=json)
     if out is not None:
-        with disk_errors(out):
-            out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        check_output_folder(out)
-        if not (out / "evaluation.json").exists():
-            check_own_folder(out, (), "an evaluation's")
+        options.check_own_output(out, (), "an evaluation's", mark="evaluation.json")
 
     from rich.console import Console
-    from rich.progress import Progress
 
     from intertone.codec import Codec
     from intertone.data.notes import Notes
@@ -71,8 +63,7 @@ def evaluate(
         changes |= {"n_notes": notes, "n_pairs": max(2, notes // 2), "n_moves": max(1, 3 * notes // 4)}
     config = EvaluateConfig.parse({**BUDGETS[budget.value].model_dump(), **changes}, source="the options")
     loaded, note_set = Codec.load(codec, device=device), Notes.open(data)
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
+    with options.terminal_bar() as bar:
         task = bar.add_task("")
         result = evaluate_codec(
             loaded,
@@ -81,7 +72,7 @@ def evaluate(
             known_sounds=_synthetic_notes(loaded.sample_rate, seed),
             progress=lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
         )
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = options.command_line()
     written = [] if out is None else write_evaluation(out, result, command=command)
     if not json:
         console = Console()

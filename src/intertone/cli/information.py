@@ -5,12 +5,12 @@ import platform
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from intertone import __version__
-from intertone.cli.options import DEFAULT_CODEC, CodecOption, DeviceOption, JsonOption, Report
+from intertone.cli.options import DEFAULT_CODEC, CodecArgument, CodecOption, DeviceOption, JsonOption, Report
 from intertone.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def info(
     context: typer.Context,
-    codec: Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = DEFAULT_CODEC,
+    codec: CodecArgument = DEFAULT_CODEC,
     json: JsonOption = False,
 ) -> None:
     """Say what a codec is: rate, representation, layers, size of the code."""

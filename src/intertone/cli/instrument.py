@@ -6,35 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.morph_options import (
-    EnvelopeOption,
-    HarmonicsOption,
-    MixOption,
-    NetworkOption,
-    NoiseOption,
-    RegisterOption,
-    StrengthOption,
-    check_sounds,
-    mix_content,
-    read_config,
-    read_mix,
-    read_ratios,
-    warn_of_late_points,
-)
-from intertone.cli.options import (
-    DEFAULT_CODEC,
-    CodecOption,
-    DeviceOption,
-    FormatOption,
-    JsonOption,
-    RateOption,
-    Report,
-    SeedOption,
-    check_inputs,
-    check_kind,
-    load_for,
-    save_together,
-)
+from intertone.cli import morph_options, options
 from intertone.errors import InputError
 from intertone.files import check_output_folder, check_own_folder, disk_errors, staged_folder
 from intertone.remark import RemarkLogger
@@ -57,7 +29,7 @@ def keys(
     context: typer.Context,
     sources: Annotated[list[Path], typer.Argument(metavar="A [B …]", help="One sound, or several to be morphed.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the instrument: new, or an older instrument's.")],
-    mix: MixOption = None,
+    mix: morph_options.MixOption = None,
     range: Annotated[str, typer.Option("--range", help="Lowest and highest key, notes or MIDI numbers.")] = "C2:C7",
     every: Annotated[int, typer.Option("--every", min=1, max=127, help="A file for every so many keys.")] = 1,
     seconds: Annotated[
@@ -69,38 +41,38 @@ def keys(
             help="From the start to the release: the sustain is held so long, and looped. (default: as it is)",
         ),
     ] = None,
-    mix_harmonics: HarmonicsOption = None,
-    mix_noise: NoiseOption = None,
-    mix_envelope: EnvelopeOption = None,
-    network: NetworkOption = None,
-    strength: StrengthOption = None,
-    register: RegisterOption = None,
-    seed: SeedOption = 0,
-    codec: CodecOption = DEFAULT_CODEC,
-    device: DeviceOption = "cpu",
-    sample_rate: RateOption = None,
-    format: FormatOption = None,
-    json: JsonOption = False,
+    mix_harmonics: morph_options.HarmonicsOption = None,
+    mix_noise: morph_options.NoiseOption = None,
+    mix_envelope: morph_options.EnvelopeOption = None,
+    network: morph_options.NetworkOption = None,
+    strength: morph_options.StrengthOption = None,
+    register: morph_options.RegisterOption = None,
+    seed: options.SeedOption = 0,
+    codec: options.CodecOption = options.DEFAULT_CODEC,
+    device: options.DeviceOption = "cpu",
+    sample_rate: options.RateOption = None,
+    format: options.FormatOption = None,
+    json: options.JsonOption = False,
 ) -> None:
     """Make an instrument: the sound, or what lies between several, on every key, with an SFZ file that maps them."""
-    report = Report(context, as_json=json)
-    check_sounds(len(sources), least=1)
-    check_inputs(sources)
+    report = options.Report(context, as_json=json)
+    morph_options.check_sounds(len(sources), least=1)
+    options.check_inputs(sources)
 
     from intertone.codec import Codec
     from intertone.instrument import Region, choose_keys, from_onset, parse_range, render_key, sfz_text
     from intertone.morphing import analyse_sounds, choose_method
 
-    check_kind(Path("key.wav"), sample_rate, format)
+    options.check_kind(Path("key.wav"), sample_rate, format)
     wanted = choose_keys(*parse_range(range), every=every)
     _check_folder(out, sources)
-    used = read_mix(mix, len(sources))
-    ratios = read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope)
+    used = morph_options.read_mix(mix, len(sources))
+    ratios = morph_options.read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope)
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     if not choose_method(loaded).takes.pitch:
         raise InputError(f"keys must have a codec that hears pitch, got {codec}, which shows spectrograms")
-    config = read_config(
+    config = morph_options.read_config(
         loaded,
         pitch=None,
         align=None,
@@ -112,7 +84,7 @@ def keys(
     )
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     # curves count from where keys begin
-    sounds = [from_onset(load_for(loaded, source), loaded.sample_rate) for source in sources]
+    sounds = [from_onset(options.load_for(loaded, source), loaded.sample_rate) for source in sources]
     analysed = analyse_sounds(loaded, *sounds, pitched_for="a keyboard")
 
     def rendered(key: "Key") -> "tuple[Tensor, Region]":
@@ -120,13 +92,13 @@ def keys(
 
     done: list[Region] = []
     with staged_folder(out) as folder:
-        save_together(folder, _render(wanted, rendered, done), rate, rate, format)
+        options.save_together(folder, _render(wanted, rendered, done), rate, rate, format)
         release = RELEASE_SECONDS
         if seconds is not None:
             release = max(region.samples for region in done) / rate - seconds
         with disk_errors(folder):
             (folder / MAP).write_text(sfz_text(done, release_seconds=release), encoding="utf-8")
-    warn_of_late_points(used, ratios, max(region.samples for region in done) / rate)
+    morph_options.warn_of_late_points(used, ratios, max(region.samples for region in done) / rate)
     names = [region.key.file_name for region in done]
     text = f"wrote {len(done)} keys to {out}: {names[0]} … {names[-1]}, and {MAP}"
     if older := sorted({path.name for path in out.glob("note-*.wav")} - set(names)):
@@ -134,7 +106,7 @@ def keys(
     took = time.monotonic() - started
     result = {
         "outputs": [str(out / name) for name in (*names, MAP)],
-        "mix": mix_content(used),
+        "mix": morph_options.mix_content(used),
         "keys": [_content(region, rate) for region in done],
         "codec": codec,
         "seed": seed,

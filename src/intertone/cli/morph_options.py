@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from intertone.cli.options import given
 from intertone.errors import InputError
 from intertone.remark import RemarkLogger
 
@@ -148,30 +149,31 @@ def read_config(
     from intertone.morphing import MorphConfig, choose_method
 
     takes = choose_method(codec).takes
-    given = {"--pitch": pitch, "--align": align, **{f"--mix-{name}": value for name, value in ratios.items()}}
-    for name, value in given.items():
+    of_pitch = {"--pitch": pitch, "--align": align, **{f"--mix-{name}": value for name, value in ratios.items()}}
+    for name, value in of_pitch.items():
         if value is not None and not takes.pitch:
             raise InputError(f"{name} must go with a codec that hears pitch, not with one that shows spectrograms")
     used = network or NetworkUse(takes.network)
     for name, share in (("--strength", strength), ("--register", register)):
         if share is not None and used != NetworkUse.carried:
             raise InputError(f"{name} must go with the network carried, got {used.value}")
+    if register is not None and not takes.register:
+        raise InputError("--register must go with a codec that hears pitch, not with one that shows spectrograms")
     if pitch is None:
         pitch = "free" if "pitch" in ratios else "glide"
     elif "pitch" in ratios and pitch != "free":
         raise InputError(f"--mix-pitch must go with --pitch free, got {pitch}")
-    settings = {
-        "pitch": pitch.lower() if len(pitch) == 1 else pitch,
-        "alignment": align and align.value,
-        "network": network and network.value,
-        "strength": strength,
-        "register_strength": register,
-        "even": even,
-        "hold_seconds": hold_seconds,
-    }
-    content = {name: value for name, value in settings.items() if value is not None}
+    settings = given(
+        pitch=pitch.lower() if len(pitch) == 1 else pitch,
+        alignment=align and align.value,
+        network=network and network.value,
+        strength=strength,
+        register_strength=register,
+        even=even,
+        hold_seconds=hold_seconds,
+    )
     try:
-        return MorphConfig.parse(content, source="the options")
+        return MorphConfig.parse(settings, source="the options")
     except InputError as error:
         raise InputError(_as_option(str(error))) from None
 

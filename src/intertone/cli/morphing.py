@@ -7,51 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.morph_options import (
-    AlignOption,
-    EnvelopeOption,
-    EvenOption,
-    HarmonicsOption,
-    MixOption,
-    MixPitchOption,
-    NetworkOption,
-    NoiseOption,
-    PitchOption,
-    RegisterOption,
-    StrengthOption,
-    check_sounds,
-    mix_content,
-    mix_name,
-    read_config,
-    read_mix,
-    read_ratios,
-    warn_of_late_points,
-)
-from intertone.cli.options import (
-    DEFAULT_CODEC,
-    CodecOption,
-    DeviceOption,
-    FormatOption,
-    IterationsOption,
-    JsonOption,
-    Phase,
-    PhaseOption,
-    PlotOption,
-    RateOption,
-    Report,
-    SeedOption,
-    check_inputs,
-    check_kind,
-    check_picture,
-    check_result,
-    check_sound_files,
-    drawing,
-    load_for,
-    phase_config,
-    save_result,
-    save_together,
-    warn_of_phase,
-)
+from intertone.cli import morph_options, options
 from intertone.errors import InputError
 from intertone.files import check_output_folder, staged_folder
 
@@ -67,40 +23,40 @@ def morph(
     context: typer.Context,
     sources: Annotated[list[Path], typer.Argument(metavar="A B [C …]", help="The sounds.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The new sound; with --steps, a folder.")],
-    mix: MixOption = None,
+    mix: morph_options.MixOption = None,
     steps: Annotated[
         int | None,
         typer.Option("--steps", min=2, max=101, help="So many sounds at equal ratios from A to B, both ends included."),
     ] = None,
-    pitch: PitchOption = None,
-    align: AlignOption = None,
-    mix_harmonics: HarmonicsOption = None,
-    mix_noise: NoiseOption = None,
-    mix_envelope: EnvelopeOption = None,
-    mix_pitch: MixPitchOption = None,
-    even: EvenOption = False,
-    network: NetworkOption = None,
-    strength: StrengthOption = None,
-    register: RegisterOption = None,
-    phase: PhaseOption = None,
-    iterations: IterationsOption = None,
-    seed: SeedOption = 0,
-    codec: CodecOption = DEFAULT_CODEC,
-    device: DeviceOption = "cpu",
-    sample_rate: RateOption = None,
-    format: FormatOption = None,
-    plot: PlotOption = None,
-    json: JsonOption = False,
+    pitch: morph_options.PitchOption = None,
+    align: morph_options.AlignOption = None,
+    mix_harmonics: morph_options.HarmonicsOption = None,
+    mix_noise: morph_options.NoiseOption = None,
+    mix_envelope: morph_options.EnvelopeOption = None,
+    mix_pitch: morph_options.MixPitchOption = None,
+    even: morph_options.EvenOption = False,
+    network: morph_options.NetworkOption = None,
+    strength: morph_options.StrengthOption = None,
+    register: morph_options.RegisterOption = None,
+    phase: options.PhaseOption = None,
+    iterations: options.IterationsOption = None,
+    seed: options.SeedOption = 0,
+    codec: options.CodecOption = options.DEFAULT_CODEC,
+    device: options.DeviceOption = "cpu",
+    sample_rate: options.RateOption = None,
+    format: options.FormatOption = None,
+    plot: options.PlotOption = None,
+    json: options.JsonOption = False,
 ) -> None:
     """Make a new sound between two, or several."""
-    report = Report(context, as_json=json)
-    check_sounds(len(sources), least=2)
+    report = options.Report(context, as_json=json)
+    morph_options.check_sounds(len(sources), least=2)
     if steps is not None and mix is not None:
         raise InputError(f"--steps goes from mix 0 to 1, got --mix {mix} as well")
     if steps is not None and len(sources) > 2:
         raise InputError(f"--steps goes from one sound to another, got {len(sources)} sounds")
     if steps is None:
-        check_sound_files(sources, out, plot)
+        options.check_sound_files(sources, out, plot)
     else:
         _check_sweep(sources, out, plot)
 
@@ -109,13 +65,17 @@ def morph(
     from intertone.codec import Codec
     from intertone.morphing import check_morph, morph_steps
 
-    check_kind(out if steps is None else out / "morph-000.wav", sample_rate, format)
-    found = phase_config(phase or Phase.pghi_fast, iterations)
-    ratios = read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope, pitch=mix_pitch)
-    mixes = [read_mix(mix, len(sources))] if steps is None else [step / (steps - 1) for step in range(steps)]
+    options.check_kind(out if steps is None else out / "morph-000.wav", sample_rate, format)
+    found = options.phase_config(phase or options.Phase.pghi_fast, iterations)
+    ratios = morph_options.read_ratios(
+        len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope, pitch=mix_pitch
+    )
+    mixes = (
+        [morph_options.read_mix(mix, len(sources))] if steps is None else [step / (steps - 1) for step in range(steps)]
+    )
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
-    config = read_config(
+    config = morph_options.read_config(
         loaded,
         pitch=pitch,
         align=align,
@@ -126,10 +86,10 @@ def morph(
         ratios=ratios,
     )
     check_morph(len(sources), mixes, config=config, ratios=ratios, phase=found)
-    warn_of_phase(loaded, phase, iterations)
+    options.warn_of_phase(loaded, phase, iterations)
     rate = loaded.sample_rate if sample_rate is None else sample_rate
-    sounds = [load_for(loaded, source) for source in sources]
-    check_result(out if steps is None else out / "morph-000.wav", sounds, loaded, rate, format)
+    sounds = [options.load_for(loaded, source) for source in sources]
+    options.check_result(out if steps is None else out / "morph-000.wav", sounds, loaded, rate, format)
     lengths: list[int] = []
     morphs = _measured(
         lengths,
@@ -145,17 +105,17 @@ def morph(
     )
     shown = {f"{chr(ord('A') + index)}: {path.name}": sounds[index] for index, path in enumerate(sources)}
     if steps is None:
-        outputs, sound, name = [out], next(morphs), f"mix {mix_name(mixes[0])}"
+        outputs, sound, name = [out], next(morphs), f"mix {morph_options.mix_name(mixes[0])}"
         middle = {name: sound / max(1.0, float(sound.abs().max()))}
-        with drawing(plot, _between(shown, middle), loaded.sample_rate):
-            text = f"wrote {save_result(out, sound, loaded.sample_rate, rate, format)}, {name}"
+        with options.drawing(plot, _between(shown, middle), loaded.sample_rate):
+            text = f"wrote {options.save_result(out, sound, loaded.sample_rate, rate, format)}, {name}"
     else:
         outputs, text = _write_sweep(out, steps, morphs, shown, loaded.sample_rate, rate, format, plot)
-    warn_of_late_points(mixes[0], ratios, max(lengths) / loaded.sample_rate)
+    morph_options.warn_of_late_points(mixes[0], ratios, max(lengths) / loaded.sample_rate)
     if plot is not None:
         text += f"\nwrote {plot}"
     seconds = time.monotonic() - started
-    result = {"outputs": [str(path) for path in outputs], "mixes": [mix_content(one) for one in mixes]}
+    result = {"outputs": [str(path) for path in outputs], "mixes": [morph_options.mix_content(one) for one in mixes]}
     result |= {"codec": codec, "seed": seed, "seconds": round(seconds, 3)}
     report.finish(result, f"{text} ({seconds:.1f} s)")
 
@@ -175,10 +135,10 @@ def _write_sweep(
     names = list(mixes)
     drawn = [] if plot is None else [name for name in names if steps <= 11 or name[6:9] in ("025", "050", "075")]
     with ExitStack() as last, staged_folder(out) as folder:
-        written = save_together(folder, zip(names, morphs, strict=True), own_rate, rate, form, keep=set(drawn))
+        written = options.save_together(folder, zip(names, morphs, strict=True), own_rate, rate, form, keep=set(drawn))
         middle = {f"mix {mixes[name]:g}": written[name] for name in drawn}
         # drawn here, put in its place after the sounds
-        last.enter_context(drawing(plot, _between(shown, middle), own_rate))
+        last.enter_context(options.drawing(plot, _between(shown, middle), own_rate))
     text = f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"
     if older := sorted({path.name for path in out.glob("morph-*.wav")} - set(names)):
         text += f"\nof an earlier sweep there are still {', '.join(older)}"
@@ -203,11 +163,11 @@ def _between(sources: "dict[str, Tensor]", middle: "dict[str, Tensor]") -> "dict
 def _check_sweep(sources: list[Path], out: Path, plot: Path | None) -> None:
     from intertone.audio import SUFFIXES
 
-    check_inputs(sources)
+    options.check_inputs(sources)
     check_output_folder(out)
     for source in sources:
         if source.resolve().parent == out.resolve() and source.name.startswith("morph-"):
             raise InputError(f"the output must not replace an input, got {source} inside {out}")
-    check_picture(plot, sources, out)
+    options.check_picture(plot, sources, out)
     if out.suffix.lower() in SUFFIXES:
         raise InputError(f"with --steps the output is a folder, got the file name {out}")

@@ -3,24 +3,29 @@
 import json
 import logging
 import os
+import shlex
+import sys
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from intertone.errors import InputError
-from intertone.files import check_output, disk_errors, replacing
+from intertone.files import check_output, check_output_folder, check_own_folder, disk_errors, replacing
 from intertone.remark import Remark, RemarkLogger, collect_remarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
+    from rich.progress import Progress, ProgressColumn
     from torch import Tensor
 
     from intertone.codec import Codec
     from intertone.phase import PhaseConfig
+
+T = TypeVar("T")
 
 logger = RemarkLogger(__name__)
 _NO_LOG = logging.NullHandler()
@@ -48,6 +53,8 @@ class SampleFormat(StrEnum):
     float32 = "float32"
 
 
+CodecArgument = Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")]
+NotesOption = Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")]
 CodecOption = Annotated[str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.")]
 PhaseOption = Annotated[
     Phase | None,
@@ -102,13 +109,47 @@ def progress_bar(unit: str, *, total: int | None = None) -> "Iterator[Callable[[
     Returns:
         A context that gives what is to be called with (done, of how many).
     """
+    with terminal_bar() as bar:
+        task = bar.add_task(unit, total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def terminal_bar(*columns: "ProgressColumn") -> "Progress":
+    """Return rich's bar with some columns, or its own, on stderr; it shows nothing if that is no terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(unit, total=total)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def command_line() -> str:
+    """Return the words that the program was called with."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def given(**settings: T | None) -> "dict[str, T]":
+    """Return the settings whose options were given."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def check_own_output(out: Path, known: "Iterable[str]", owner: str, *, mark: str = "") -> None:
+    """Refuse a folder that cannot be written to or holds other things; the folder that it lies in is made.
+
+    Args:
+        out: The folder.
+        known: Names of the files that may be there.
+        owner: Whose they are, such as ``"an evaluation's"``.
+        mark: Name of a file that only an owner's folder holds; where it is, all other names are allowed.
+
+    Raises:
+        InputError: If the folder cannot be used.
+    """
+    with disk_errors(out):
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    check_output_folder(out)
+    if not mark or not (out / mark).exists():
+        check_own_folder(out, known, owner)
 
 
 def _show_remark(remark: Remark) -> None:
@@ -119,8 +160,7 @@ def phase_config(method: Phase, iterations: int | None) -> "PhaseConfig":
     """Return the phase settings of the command line; ``None`` iterations are the settings' own default."""
     from intertone.phase import PhaseConfig
 
-    given = {} if iterations is None else {"n_iter": iterations}
-    return PhaseConfig.parse({"method": method.value, **given}, source="the options")
+    return PhaseConfig.parse(given(method=method.value, n_iter=iterations), source="the options")
 
 
 def warn_of_phase(codec: "Codec", phase: Phase | None, iterations: int | None) -> None:
@@ -131,14 +171,14 @@ def warn_of_phase(codec: "Codec", phase: Phase | None, iterations: int | None) -
         phase: As given; ``kept`` is what such a codec does.
         iterations: As given.
     """
-    given = [] if phase in (None, Phase.kept) else [f"--phase {phase.value}"]
-    given += [] if iterations is None else [f"--iterations {iterations}"]
+    named = [] if phase in (None, Phase.kept) else [f"--phase {phase.value}"]
+    named += [] if iterations is None else [f"--iterations {iterations}"]
     from intertone.morphing import choose_method
 
-    if given and not choose_method(codec).takes.phase:
-        verb = "are" if len(given) > 1 else "is"
+    if named and not choose_method(codec).takes.phase:
+        verb = "are" if len(named) > 1 else "is"
         text = "%s %s ignored: the codec has phases of its own"
-        logger.warning(text, " and ".join(given), verb)
+        logger.warning(text, " and ".join(named), verb)
 
 
 def check_inputs(sources: list[Path]) -> None:

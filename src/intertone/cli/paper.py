@@ -1,7 +1,5 @@
 """``intertone paper``: the experiments of a paper, as tables and pictures."""
 
-import shlex
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from intertone.cli.options import DeviceOption, JsonOption, Report
-from intertone.files import check_output_folder, check_own_folder, disk_errors
+from intertone.cli import options
+from intertone.files import disk_errors
 from intertone.papers import PAPERS
 from intertone.papers.contract import Paper, Request
 
@@ -25,13 +23,10 @@ def _help(words: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {meaning}" for name, meaning in words.items()) + "."
 
 
-def replay(paper: Paper, request: Request, data: Path, report: Report) -> None:
+def replay(paper: Paper, request: Request, data: Path, report: options.Report) -> None:
     """Do a paper's experiments, or go on, and say where the results are."""
     out = request.out
-    with disk_errors(out):
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    check_output_folder(out)
-    check_own_folder(out, paper.files, "the experiments'")
+    options.check_own_output(out, paper.files, "the experiments'")
     paper.check(request)
 
     from intertone.data.notes import Notes
@@ -47,11 +42,7 @@ def replay(paper: Paper, request: Request, data: Path, report: Report) -> None:
 
 @contextmanager
 def _progress() -> Iterator["OnStep"]:
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    with Bar(console=console, disable=not console.is_terminal) as bar:
+    with options.terminal_bar() as bar:
         task = bar.add_task("", total=None)
 
         def show(title: str, progress: "Progress", steps: int) -> None:
@@ -73,7 +64,7 @@ def verb(paper: Paper) -> Callable[..., None]:
 
     def command(
         context: typer.Context,
-        data: Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")],
+        data: options.NotesOption,
         out: Annotated[
             Path, typer.Option("--out", "-o", help="Folder of the experiments; what is done is not repeated.")
         ],
@@ -84,11 +75,11 @@ def verb(paper: Paper) -> Callable[..., None]:
         only: Annotated[
             part_name | None, typer.Option("--only", hidden=not paper.parts, help=_help(paper.parts))
         ] = None,
-        device: DeviceOption = "cpu",
-        json: JsonOption = False,
+        device: options.DeviceOption = "cpu",
+        json: options.JsonOption = False,
     ) -> None:
-        typed = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        replay(paper, Request(out, budget, only, write, device, typed), data, Report(context, as_json=json))
+        request = Request(out, budget, only, write, device, options.command_line())
+        replay(paper, request, data, options.Report(context, as_json=json))
 
     return command
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from intertone.cli.options import JsonOption, Report, progress_bar
+from intertone.cli.options import JsonOption, Report, given, progress_bar
 
 
 def prepare(
@@ -29,21 +29,14 @@ def prepare(
     report = Report(context, as_json=json)
     from intertone.data.notes import Notes
     from intertone.representation import HarmonicConfig
-    from intertone.train import ImageChoiceConfig, TrainConfig, prepare_images
+    from intertone.train import FeatureChoiceConfig, TrainConfig, prepare_features
 
     representation = HarmonicConfig() if settings is None else TrainConfig.read(settings).representation
-    given = {"train_notes": train, "valid_notes": valid, "test_notes": test}
-    given |= {"pitch_min": pitch_min, "pitch_max": pitch_max, "seed": seed}
-    choice = ImageChoiceConfig.parse({k: v for k, v in given.items() if v is not None}, source="the options")
+    drawn = given(train_notes=train, valid_notes=valid, test_notes=test, seed=seed)
+    choice = FeatureChoiceConfig.parse(drawn | given(pitch_min=pitch_min, pitch_max=pitch_max), source="the options")
+    opened = Notes.open(notes)
     with progress_bar("notes") as progress:
-        images = prepare_images(
-            Notes.open(notes),
-            representation,
-            out,
-            choice=choice,
-            workers=workers,
-            progress=progress,
-        )
-    counts = images.header["counts"]
+        features = prepare_features(opened, representation, out, choice=choice, workers=workers, progress=progress)
+    counts = features.header["counts"]
     text = f"wrote {out}: " + ", ".join(f"{count} to {split}" for split, count in counts.items() if count)
-    report.finish({"folder": str(out), "counts": counts, "representation": images.representation}, text)
+    report.finish({"folder": str(out), "counts": counts, "representation": features.representation}, text)

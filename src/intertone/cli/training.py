@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import DeviceOption, JsonOption, Report
+from intertone.cli.options import DeviceOption, JsonOption, Report, terminal_bar
 
 if TYPE_CHECKING:
     from intertone.train import Progress
@@ -25,21 +25,16 @@ def train(
 
     rank = int(os.environ.get("RANK", "0"))
     report = Report(context, as_json=json or rank > 0)
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
 
-    from intertone.data.features import Images, is_images
+    from intertone.data.features import FeatureSet, is_feature_set
     from intertone.data.notes import Notes
     from intertone.train import TrainConfig, TrainingStoppedError, train_codec
 
     config = TrainConfig.read(settings, overrides=set_ or [])
-    opened = Images.open(data) if is_images(data) else Notes.open(data)
-    console = Console(stderr=True)
+    opened = FeatureSet.open(data) if is_feature_set(data) else Notes.open(data)
     columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(
-        *columns, TextColumn("loss {task.fields[loss]:.5f}"), console=console, disable=not console.is_terminal
-    ) as bar:
+    with terminal_bar(*columns, TextColumn("loss {task.fields[loss]:.5f}")) as bar:
         task = bar.add_task("training", total=None, epoch=1, loss=0.0)
 
         def show(progress: "Progress", steps: int, loss: float) -> None:

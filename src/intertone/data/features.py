@@ -1,11 +1,11 @@
-"""Prepared images: what a representation makes of notes, in 16 bits on disk, so that training need not make it again.
+"""Prepared features: what a representation makes of notes, in 16 bits on disk, so that training need not make it again.
 
-A set of images is a folder::
+A set of features is a folder, whose file names are those of an older word::
 
     images.json        the representation's settings, the choice of notes, counts, whether it is finished
-    index.npz          the columns of all images, gathered when the set is finished
+    index.npz          the columns of all notes, gathered when the set is finished
     examples.npy       (notes, samples) float32: a few notes of the validation split as they sound
-    shard-00000.npy    (images, n_features, n_frames) float16
+    shard-00000.npy    (notes, n_features, n_frames) float16
     shard-00000.json   the rows of this shard; its presence says that the shard is complete
 """
 
@@ -23,17 +23,17 @@ import torch
 from torch import Tensor
 
 from intertone.data.split import SPLITS
-from intertone.data.store import Header, Shards, StoreKind, as_rows, gather_parts, write_shard_files
+from intertone.data.store import Header, StoredNotes, StoreKind, as_rows, gather_parts, write_shard_files
 from intertone.errors import InputError
 from intertone.files import Json, replacing, write_json
 
 
 @dataclass(frozen=True)
-class ImageRow:
-    """One image's line in the index.
+class FeatureRow:
+    """One note's line in the index.
 
     ``note`` is its row in the note set; ``pitch`` (MIDI number) and ``velocity`` are what that says, −1 where unknown;
-    ``f0`` is the median in Hz that the image was made with.
+    ``f0`` is the median in Hz that the features were made with.
     """
 
     note: int
@@ -45,8 +45,8 @@ class ImageRow:
     split: str
 
 
-class ImageHeader(Header):
-    """The content of ``images.json``; counts, images of each split, only of a finished set."""
+class FeatureHeader(Header):
+    """The content of ``images.json``; counts, notes of each split, only of a finished set."""
 
     representation: dict[str, Json]
     n_features: int
@@ -55,71 +55,59 @@ class ImageHeader(Header):
     counts: NotRequired[dict[str, int]]
 
 
-IMAGE_SET = StoreKind(
+FEATURE_SET = StoreKind(
     header="images.json",
-    layout=ImageHeader,
-    name="set of images",
-    items="images",
+    layout=FeatureHeader,
+    name="set of features",
+    items="notes",
     fields={"representation": dict, "n_features": int, "n_frames": int, "kind": str},
     text=("instrument", "group", "split"),
     numbers={"note": np.int64, "pitch": np.int16, "velocity": np.int16, "f0": np.float64},
 )
 
 
-class Images:
-    """A finished set of images on disk.
+class FeatureSet(StoredNotes[FeatureHeader, np.float16]):
+    """A finished set of features on disk.
 
-    Columns are numpy arrays with one entry an image; see ``ImageRow``.
+    Columns are numpy arrays with one entry a note; see ``FeatureRow``.
 
     Attributes:
         folder: Where it lies.
         header: The content of ``images.json``.
-        representation: The settings of the representation that made the images.
-        n_features: Rows of every image.
-        n_frames: Columns of every image.
-        kind: Of the note set that the images were made of.
+        representation: The settings of the representation that made the features.
+        n_features: Rows of the features.
+        n_frames: Columns of the features.
+        kind: Of the note set that they were made of.
     """
 
     note: npt.NDArray[np.int64]
-    pitch: npt.NDArray[np.int16]
-    velocity: npt.NDArray[np.int16]
     f0: npt.NDArray[np.float64]
-    instrument: npt.NDArray[np.str_]
-    group: npt.NDArray[np.str_]
-    split: npt.NDArray[np.str_]
 
-    def __init__(self, folder: Path, header: ImageHeader, columns: dict[str, npt.NDArray[np.generic]]) -> None:
-        self.folder, self.header = folder, header
+    def __init__(self, folder: Path, header: FeatureHeader, columns: dict[str, npt.NDArray[np.generic]]) -> None:
+        shape = (header["n_features"], header["n_frames"])
+        super().__init__(FEATURE_SET, folder, header, columns, shape, np.float16)
         self.representation = header["representation"]
-        self.n_features = header["n_features"]
-        self.n_frames = header["n_frames"]
+        self.n_features, self.n_frames = shape
         self.kind = header["kind"]
-        for name in (*IMAGE_SET.text, *IMAGE_SET.numbers):
-            setattr(self, name, columns[name])
-        shape = (self.n_features, self.n_frames)
-        self._shards = Shards(IMAGE_SET, folder, header["shards"], columns, shape, np.float16)
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
-        """Open the set in ``folder``; the images are only mapped, not read.
+        """Open the set in ``folder``; the features are only mapped, not read.
 
         Raises:
-            InputError: If it is no set of images, is unfinished, or its index is damaged.
+            InputError: If it is no set of features, is unfinished, or its index is damaged.
         """
         folder = Path(folder)
-        header = IMAGE_SET.read_header(folder, finished=True)
-        return cls(folder, header, IMAGE_SET.read_index(folder, header["shards"]))
-
-    def __len__(self) -> int:
-        return len(self.note)
+        header = FEATURE_SET.read_header(folder, finished=True)
+        return cls(folder, header, FEATURE_SET.read_index(folder, header["shards"]))
 
     def digest(self) -> str:
-        """Return a short hash of the index and the representation: equal for the same images in the same order."""
+        """Return a short hash of the index and the representation: equal for the same notes in the same order."""
         text = json.dumps(self.representation, sort_keys=True).encode()
         return hashlib.sha256(text + (self.folder / "index.npz").read_bytes()).hexdigest()[:16]
 
     def features(self, rows: npt.ArrayLike) -> Tensor:
-        """Read the images in ``rows``, in the order asked; repetitions are allowed.
+        """Read the features of the notes in ``rows``, in the order asked; repetitions are allowed.
 
         Args:
             rows: ``(n,)`` row numbers, 0…len − 1.
@@ -133,8 +121,8 @@ class Images:
         """
         rows = as_rows(rows)
         features = np.empty((len(rows), self.n_features, self.n_frames), np.float32)
-        for place, image in self._shards.read(rows):
-            features[place] = image
+        for place, stored in self._shards.read(rows):
+            features[place] = stored
         return torch.from_numpy(features)
 
     def examples(self) -> Tensor:
@@ -143,19 +131,19 @@ class Images:
         try:
             return torch.from_numpy(np.load(path, allow_pickle=False))
         except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{path} must hold the examples of a set of images, got {error}") from None
+            raise InputError(f"{path} must hold the examples of a set of features, got {error}") from None
 
 
-def is_images(folder: Path | str) -> bool:
-    """Say whether ``folder`` holds images, finished or not."""
-    return (Path(folder) / IMAGE_SET.header).is_file()
+def is_feature_set(folder: Path | str) -> bool:
+    """Say whether ``folder`` holds prepared features, finished or not."""
+    return (Path(folder) / FEATURE_SET.header).is_file()
 
 
-def begin_images(folder: Path | str, settings: Mapping[str, Json]) -> ImageHeader:
+def begin_features(folder: Path | str, settings: Mapping[str, Json]) -> FeatureHeader:
     """Open ``folder`` for writing: make it, or go on with what an interrupted run left there.
 
     Args:
-        folder: A new or empty folder, or a set of images that was begun with the same settings.
+        folder: A new or empty folder, or a set of features that was begun with the same settings.
         settings: All that decides the content, for JSON: at least ``representation`` (its settings), ``n_features``,
             ``n_frames`` and ``kind``.
 
@@ -163,40 +151,40 @@ def begin_images(folder: Path | str, settings: Mapping[str, Json]) -> ImageHeade
         The content of ``images.json``; ``finished`` says whether anything is left to do.
 
     Raises:
-        InputError: If the folder holds something else, or images made with other settings.
+        InputError: If the folder holds something else, or features made with other settings.
     """
-    return IMAGE_SET.begin(folder, settings)
+    return FEATURE_SET.begin(folder, settings)
 
 
-def write_image_shard(folder: Path | str, shard: int, images: npt.ArrayLike, rows: Sequence[ImageRow]) -> None:
-    """Write one shard: the images first, then the index part that makes it count.
+def write_feature_shard(folder: Path | str, shard: int, features: npt.ArrayLike, rows: Sequence[FeatureRow]) -> None:
+    """Write one shard: the features first, then the index part that makes it count.
 
     Args:
-        folder: A folder that ``begin_images`` opened.
+        folder: A folder that ``begin_features`` opened.
         shard: Its number.
-        images: ``(images, n_features, n_frames)``; kept in 16 bits.
-        rows: One for each image.
+        features: ``(notes, n_features, n_frames)``; kept in 16 bits.
+        rows: One for each note.
 
     Raises:
         InputError: If the disk does not take it.
-        ValueError: If images and rows are not equally many.
+        ValueError: If features and rows are not equally many.
     """
-    content = np.asarray(images, np.float16)
+    content = np.asarray(features, np.float16)
     if len(content) != len(rows):
-        raise ValueError(f"a shard needs one row an image, got {len(content)} and {len(rows)}")
+        raise ValueError(f"a shard needs one row a note, got {len(content)} and {len(rows)}")
     write_shard_files(folder, shard, content, json.dumps([asdict(row) for row in rows]))
 
 
-def finish_images(folder: Path | str, shards: int, examples: npt.ArrayLike) -> ImageHeader:
+def finish_features(folder: Path | str, shards: int, examples: npt.ArrayLike) -> FeatureHeader:
     """Gather the index of shards 0…``shards`` − 1 and mark the set as finished.
 
     Args:
-        folder: A folder that ``begin_images`` opened.
+        folder: A folder that ``begin_features`` opened.
         shards: How many shards the set has.
         examples: A few notes as they sound, ``(notes, samples)``.
 
     Returns:
-        The content of ``images.json``, with ``counts``: images of each split.
+        The content of ``images.json``, with ``counts``: notes of each split.
 
     Raises:
         InputError: If a shard is missing, or the disk does not take the index.
@@ -204,14 +192,14 @@ def finish_images(folder: Path | str, shards: int, examples: npt.ArrayLike) -> I
     folder = Path(folder)
     parts = [json.loads(text) for text in gather_parts(folder, shards)]
     rows, sizes = [row for part in parts for row in part], [len(part) for part in parts]
-    IMAGE_SET.write_index(folder, rows, sizes)
+    FEATURE_SET.write_index(folder, rows, sizes)
     with replacing(folder / "examples.npy") as temporary:
         np.save(temporary, np.asarray(examples, np.float32))
     found = Counter(row["split"] for row in rows)
-    header = IMAGE_SET.read_header(folder) | {
+    header = FEATURE_SET.read_header(folder) | {
         "finished": True,
         "shards": sizes,
         "counts": {split: found[split] for split in SPLITS},
     }
-    write_json(folder / IMAGE_SET.header, header)
+    write_json(folder / FEATURE_SET.header, header)
     return header

@@ -1,6 +1,5 @@
 """Reading note sets: columns to choose by, audio in batches of any order."""
 
-import hashlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Self
@@ -12,12 +11,12 @@ from torch import Tensor
 
 from intertone.data.header import NOTE_SET, NoteHeader, read_header
 from intertone.data.shards import dequantise
-from intertone.data.store import Shards, as_rows
+from intertone.data.store import StoredNotes, as_rows
 
 Choice = int | str | Collection[int] | Collection[str] | None
 
 
-class Notes:
+class Notes(StoredNotes[NoteHeader, np.int16]):
     """A finished note set on disk.
 
     Columns are numpy arrays with one entry a note: ``name``, ``pitch`` (MIDI number), ``velocity`` (both −1 where
@@ -32,24 +31,15 @@ class Notes:
     """
 
     name: npt.NDArray[np.str_]
-    instrument: npt.NDArray[np.str_]
     family: npt.NDArray[np.str_]
     source: npt.NDArray[np.str_]
-    group: npt.NDArray[np.str_]
-    split: npt.NDArray[np.str_]
-    pitch: npt.NDArray[np.int16]
-    velocity: npt.NDArray[np.int16]
     scale: npt.NDArray[np.float64]
 
     def __init__(self, folder: Path, header: NoteHeader, columns: dict[str, npt.NDArray[np.generic]]) -> None:
-        self.folder = folder
-        self.header = header
+        super().__init__(NOTE_SET, folder, header, columns, (header["samples"],), np.int16)
         self.sample_rate = header["sample_rate"]
         self.samples = header["samples"]
         self.kind = header["kind"]
-        for name in (*NOTE_SET.text, *NOTE_SET.numbers):
-            setattr(self, name, columns[name])
-        self._shards = Shards(NOTE_SET, folder, header["shards"], columns, (self.samples,), np.int16)
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
@@ -61,13 +51,6 @@ class Notes:
         folder = Path(folder)
         header = read_header(folder, finished=True)
         return cls(folder, header, NOTE_SET.read_index(folder, header["shards"]))
-
-    def digest(self) -> str:
-        """Return a short hash of the index: equal for note sets of the same notes in the same order."""
-        return hashlib.sha256((self.folder / "index.npz").read_bytes()).hexdigest()[:16]
-
-    def __len__(self) -> int:
-        return len(self.pitch)
 
     def select(
         self,

@@ -1,6 +1,6 @@
 """Stores on disk: shards, each with its part of the index, so that a killed run goes on where it was.
 
-What note sets (``shards``) and prepared images (``features``) have in common. A store is a folder::
+What note sets (``shards``) and prepared features (``features``) have in common. A store is a folder::
 
     <header>.json      the settings that decide the content, counts, whether it is finished
     index.npz          the columns of all items, gathered when the store is finished
@@ -8,6 +8,7 @@ What note sets (``shards``) and prepared images (``features``) have in common. A
     shard-00000.json   their lines of the index; its presence says that the shard is complete
 """
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ _TEMPORARY = (".intertone-*", ".shard-*")
 
 
 class Header(TypedDict):
-    """What the header of any store says; ``shards``, the items of each, only when it is finished."""
+    """Content of the header of any store; ``shards``, the items of each, only when it is finished."""
 
     format: int
     finished: bool
@@ -234,6 +235,47 @@ class Shards(Generic[Value]):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_open": {}}
+
+
+class StoredNotes(Generic[Head, Value]):
+    """Stored notes, as sound or as features: columns, with one entry a note, and the content of shards.
+
+    Args:
+        store: Which of the two it is; each of its columns becomes an attribute.
+        folder: Where it lies.
+        header: The content of its header.
+        columns: From ``StoreKind.read_index``.
+        shape: Of what is stored of one note.
+        dtype: Of its values.
+    """
+
+    pitch: npt.NDArray[np.int16]
+    velocity: npt.NDArray[np.int16]
+    instrument: npt.NDArray[np.str_]
+    group: npt.NDArray[np.str_]
+    split: npt.NDArray[np.str_]
+    kind: str
+
+    def __init__(
+        self,
+        store: StoreKind[Head],
+        folder: Path,
+        header: Head,
+        columns: Mapping[str, npt.NDArray[np.generic]],
+        shape: tuple[int, ...],
+        dtype: type[Value],
+    ) -> None:
+        self.folder, self.header = folder, header
+        for name in (*store.text, *store.numbers):
+            setattr(self, name, columns[name])
+        self._shards = Shards(store, folder, header["shards"], columns, shape, dtype)
+
+    def __len__(self) -> int:
+        return len(self.pitch)
+
+    def digest(self) -> str:
+        """Return a short hash of the index: equal for the same notes in the same order."""
+        return hashlib.sha256((self.folder / "index.npz").read_bytes()).hexdigest()[:16]
 
 
 def write_shard_files(folder: Path | str, shard: int, content: npt.NDArray[np.generic] | None, part: str) -> None:

@@ -1,4 +1,4 @@
-"""What a codec has to beat: linear codes, and images that need hardly a code.
+"""Baselines of a codec: linear codes, and images that need hardly a code.
 
 The linear codes take features as they come. The image of rank one is of linear magnitudes: the scales of a
 representation say how features become such.

@@ -5,8 +5,7 @@ it. What it names wrong of the originals is its own fault; what it names wrong b
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 import numpy as np
@@ -16,13 +15,18 @@ from torch import Tensor, nn
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows
 from intertone.evaluate.figure import Step, at_16_khz
+from intertone.models import Batch, Trainable
 from intertone.stft import SpectrogramConfig, magnitude_to_db, stft
+from intertone.train import Processes, Progress, Record, Run, TrainConfig, train_model
+from intertone.train.batch import BatchSource
+from intertone.train.run import MeanLoss
 
 HEADS = ("pitch", "family", "velocity")
 N_PITCHES = 128
 STFT = SpectrogramConfig(sample_rate=16000, n_fft=8192, hop_length=4096)
 BANDS_PER_OCTAVE = 36
 LOWEST_HZ, HIGHEST_HZ = 27.5, 7600.0
+N_BANDS = 1 + math.floor(BANDS_PER_OCTAVE * math.log2(HIGHEST_HZ / LOWEST_HZ))
 N_SEGMENTS = 8
 RANGE_DB = 70.0
 LEVEL_RANGE_DB = 100.0
@@ -33,28 +37,56 @@ MOST_TRANSPOSED = 2
 """Semitones that an image is moved up or down in training, so that a pitch is learnt from its neighbours too."""
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """A trained network and the names of its classes.
+class Classifier(Trainable):
+    """A network with two hidden layers that names the classes of notes.
 
     Attributes:
-        network: ``(n, n_inputs)``, from ``note_images``, → scores of all heads side by side.
         families: Names, in the order of the scores.
         velocities: The same.
         n_notes: Notes that it was trained on.
         n_pitches: Different pitches of these.
+
+    Args:
+        notes: The note set.
+        rows: The notes that it is to be trained on, whose classes are those that it knows.
     """
 
-    network: nn.Module
-    families: tuple[str, ...]
-    velocities: tuple[int, ...]
-    n_notes: int
-    n_pitches: int
+    def __init__(self, notes: Notes, rows: Rows) -> None:
+        super().__init__()
+        self.families = tuple(sorted({str(name) for name in notes.family[rows]}))
+        self.velocities = tuple(sorted({int(value) for value in notes.velocity[rows] if value >= 0}))
+        self.n_notes, self.n_pitches = len(rows), len(np.unique(notes.pitch[rows][notes.pitch[rows] >= 0]))
+        layers: list[nn.Module] = []
+        for n_in, n_out in ((N_BANDS * N_SEGMENTS + 1, 512), (512, 256)):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU(), nn.Dropout(0.3)]
+        self.layers = nn.Sequential(*layers, nn.Linear(256, sum(self.sizes)))
 
     @property
     def sizes(self) -> tuple[int, int, int]:
         """Number of classes of each head."""
         return N_PITCHES, len(self.families), len(self.velocities)
+
+    def scores(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the logits of the classes.
+
+        Args:
+            images: From ``note_images``, ``(n, n_inputs)``.
+
+        Returns:
+            Head → ``(n, n_classes)``.
+        """
+        return dict(zip(HEADS, self.layers(images).split(self.sizes, 1), strict=True))
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the cross-entropy of each head that has a label in the batch, transposed by some semitones."""
+        semitones = int(torch.randint(-MOST_TRANSPOSED, MOST_TRANSPOSED + 1, (), generator=batch.generator))
+        images, pitch = _transpose(batch.features[..., 0], batch.labels["pitch"], semitones)
+        labels = {**batch.labels, "pitch": pitch}
+        return {
+            head: nn.functional.cross_entropy(scores, labels[head], ignore_index=-1)
+            for head, scores in self.scores(images).items()
+            if (labels[head] >= 0).any()
+        }
 
     @torch.inference_mode()
     def probabilities(self, audio: Tensor, sample_rate: int) -> dict[str, Tensor]:
@@ -67,8 +99,7 @@ class Classifier:
         Returns:
             Head → ``(n, n_classes)``, rows that add up to 1.
         """
-        scores = self.network(note_images(audio, sample_rate)).split(self.sizes, 1)
-        return {head: part.softmax(1) for head, part in zip(HEADS, scores, strict=True)}
+        return {head: scores.softmax(1) for head, scores in self.scores(note_images(audio, sample_rate)).items()}
 
     def labels(self, notes: Notes, rows: Rows) -> dict[str, Tensor]:
         """Return the right class of each note, −1 where it is unknown or no class.
@@ -80,7 +111,45 @@ class Classifier:
         Returns:
             Head → ``(n,)``.
         """
-        return _labels(notes, rows, self.families, self.velocities)
+        family = {name: index for index, name in enumerate(self.families)}
+        velocity = {value: index for index, value in enumerate(self.velocities)}
+        return {
+            "pitch": torch.tensor([int(value) for value in notes.pitch[rows]]),
+            "family": torch.tensor([family.get(str(name), -1) for name in notes.family[rows]]),
+            "velocity": torch.tensor([velocity.get(int(value), -1) for value in notes.velocity[rows]]),
+        }
+
+
+class LabelledImages(BatchSource):
+    """Training batches of labelled notes; there is nothing to validate with.
+
+    Args:
+        images: From ``note_images``, ``(n, n_inputs)``.
+        labels: Head → ``(n,)``, −1 where it is unknown.
+        seed: Of the order of the notes.
+    """
+
+    def __init__(self, images: Tensor, labels: Mapping[str, Tensor], seed: int) -> None:
+        self.images, self.labels, self.seed = images, labels, seed
+        self.steps_per_epoch, self.n_validation = -(-len(images) // TRAINED_AT_A_TIME), 0
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield all notes in an order of their own in each epoch."""
+        order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(len(self.images)))
+        for chosen in order.tensor_split(self.steps_per_epoch)[start:]:
+            images = self.images[chosen, :, None]
+            yield Batch(images, images, labels={name: values[chosen] for name, values in self.labels.items()})
+
+
+class SilentRecord(Record):
+    """Nothing is left behind or logged, and the precision is not chosen by a probe."""
+
+    def restore(self, run: Run) -> Progress:
+        """Return the start of a run in single precision."""
+        return Progress(precision="float32")
+
+    def log(self, progress: Progress, split: str, found: MeanLoss, run: Run) -> None:
+        """Log nothing."""
 
 
 def note_images(audio: Tensor, sample_rate: int) -> Tensor:
@@ -128,53 +197,27 @@ def train_classifier(notes: Notes, rows: Rows, *, n_steps: int, seed: int, step:
         with a head for the pitch and one for the qualities of a note judges reconstructions. Images, layers and heads
         are our own; note sets tell no qualities.
     """
-    families = tuple(sorted({str(name) for name in notes.family[rows]}))
-    velocities = tuple(sorted({int(value) for value in notes.velocity[rows] if value >= 0}))
-    labels = _labels(notes, rows, families, velocities)
-    n_pitches = len(np.unique(notes.pitch[rows][notes.pitch[rows] >= 0]))
     images = []
     for start in range(0, len(rows), BATCH):
         images.append(note_images(notes.audio(rows[start : start + BATCH]), notes.sample_rate))
         step(len(images[-1]))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = _network(images[0].shape[1], N_PITCHES + len(families) + len(velocities))
-        classifier = Classifier(network, families, velocities, len(rows), n_pitches)
-        _train(classifier, torch.cat(images), labels, n_steps)
-    return classifier
-
-
-def _network(n_inputs: int, n_outputs: int) -> nn.Module:
-    layers: list[nn.Module] = []
-    for n_in, n_out in ((n_inputs, 512), (512, 256)):
-        layers += [nn.Linear(n_in, n_out), nn.ReLU(), nn.Dropout(0.3)]
-    return nn.Sequential(*layers, nn.Linear(256, n_outputs))
-
-
-def _train(classifier: Classifier, images: Tensor, labels: dict[str, Tensor], n_steps: int) -> None:
-    """Train the network in place; the rate of learning rises and falls once."""
-    network = classifier.network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, total_steps=n_steps)
-    for _, chosen in zip(range(n_steps), _batches(len(images)), strict=False):
-        moved = int(torch.randint(-MOST_TRANSPOSED, MOST_TRANSPOSED + 1, ()))
-        batch, pitch = _transpose(images[chosen], labels["pitch"][chosen], moved)
-        wanted = {name: values[chosen] for name, values in labels.items()} | {"pitch": pitch}
-        loss = torch.zeros(())
-        for head, scores in zip(HEADS, network(batch).split(classifier.sizes, 1), strict=True):
-            if (wanted[head] >= 0).any():
-                loss = loss + nn.functional.cross_entropy(scores, wanted[head], ignore_index=-1)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-    network.eval()
-
-
-def _batches(n_images: int) -> Iterator[Tensor]:
-    """Yield rows without end, in a new order after every pass."""
-    while True:
-        yield from torch.randperm(n_images).tensor_split(-(-n_images // TRAINED_AT_A_TIME))
+        classifier = Classifier(notes, rows)
+    config = TrainConfig(
+        seed=seed,
+        steps=n_steps,
+        batch_size=TRAINED_AT_A_TIME,
+        optimiser="adamw",
+        weight_decay=1e-4,
+        learning_rate=1e-3,
+        schedule="cosine",
+        warm_up_steps=n_steps * 3 // 10,
+        stop_patience=n_steps,
+    )
+    source = LabelledImages(torch.cat(images), classifier.labels(notes, rows), seed)
+    train_model(Run(config, classifier, source, Processes()), SilentRecord())
+    return classifier.eval()
 
 
 def _transpose(images: Tensor, pitch: Tensor, semitones: int) -> tuple[Tensor, Tensor]:
@@ -186,21 +229,10 @@ def _transpose(images: Tensor, pitch: Tensor, semitones: int) -> tuple[Tensor, T
     return torch.cat([bands, images[:, -1:]], 1), torch.where((pitch >= 0) & (moved < N_PITCHES), moved, -1)
 
 
-def _labels(notes: Notes, rows: Rows, families: Sequence[str], velocities: Sequence[int]) -> dict[str, Tensor]:
-    family = {name: index for index, name in enumerate(families)}
-    velocity = {value: index for index, value in enumerate(velocities)}
-    return {
-        "pitch": torch.tensor([int(value) for value in notes.pitch[rows]]),
-        "family": torch.tensor([family.get(str(name), -1) for name in notes.family[rows]]),
-        "velocity": torch.tensor([velocity.get(int(value), -1) for value in notes.velocity[rows]]),
-    }
-
-
 @cache
 def _bank() -> Tensor:
     """Return triangles from one band's centre to the next ones', at least two bins wide, ``(n_bands, n_bins)``."""
-    n_bands = 1 + math.floor(BANDS_PER_OCTAVE * math.log2(HIGHEST_HZ / LOWEST_HZ))
-    centre = LOWEST_HZ * 2 ** (torch.arange(n_bands, dtype=torch.float64)[:, None] / BANDS_PER_OCTAVE)
+    centre = LOWEST_HZ * 2 ** (torch.arange(N_BANDS, dtype=torch.float64)[:, None] / BANDS_PER_OCTAVE)
     bin_width = STFT.sample_rate / STFT.n_fft
     hz = torch.arange(STFT.n_bins, dtype=torch.float64) * bin_width
     below = (centre * (1 - 2 ** (-1 / BANDS_PER_OCTAVE))).clamp_min(bin_width)

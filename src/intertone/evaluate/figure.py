@@ -19,7 +19,7 @@ Step = Callable[[int], None]
 """Called with the number of notes or pairs that were done."""
 
 Way = tuple[str, str]
-"""How a sound was made: the method, and ``kept`` or ``estimated``; of notes themselves ``("original", "own")``."""
+"""Origin of a sound: the method, and ``kept`` or ``estimated``; of notes themselves ``("original", "own")``."""
 
 Figures = dict[Way, dict[str, Tensor]]
 """Way → name of a figure → one number a note, ``(n,)``; NaN where it cannot be told."""
@@ -50,7 +50,7 @@ def summary(values: Sequence[float] | np.ndarray) -> Summary:
 
 @dataclass(frozen=True)
 class Line:
-    """What is known of all notes that were made in one way.
+    """Figures of all notes that were made in one way.
 
     Attributes:
         method: What made the sounds.
@@ -132,16 +132,6 @@ def log_mel_errors(estimate: Tensor, reference: Tensor, sample_rate: int) -> dic
 def seeded(seed: int) -> torch.Generator:
     """Return a new generator with ``seed``, so that no result depends on what was evaluated before."""
     return torch.Generator().manual_seed(seed)
-
-
-def percent(share: float | None, *, decimals: int = 0) -> str:
-    """Return a share in words; a dash where there is none.
-
-    Example:
-        >>> percent(0.876), percent(0.876, decimals=1), percent(None)
-        ('88 %', '87.6 %', '–')
-    """
-    return "–" if share is None else f"{100 * share:.{decimals}f} %"
 
 
 def spread(figure: Summary | None, *names: str, decimals: int = 2) -> tuple[str, ...]:

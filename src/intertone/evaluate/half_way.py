@@ -25,7 +25,7 @@ BETWEEN = 0.5
 
 @dataclass(frozen=True)
 class PairFigures:
-    """What was measured of one pair; by method where it is of the morph.
+    """Measurements of one pair; by method where they are of the morph.
 
     Attributes:
         pitch: The nominal one, a MIDI number.
@@ -58,16 +58,14 @@ def half_way_morphs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int, step:
     Returns:
         Method → ``(n, samples)``.
     """
-    found = {CODEC: [torch.empty(0, notes.samples)], interpolation_name(codec): [torch.empty(0, notes.samples)]}
+    found = [torch.empty(2, 0, notes.samples)]
     for start in range(0, len(pairs), BATCH):
         a, b = (notes.audio(rows).unsqueeze(1) for rows in pairs[start : start + BATCH].T)
         whole = morph(codec, a, b, phase=ESTIMATED, generator=seeded(seed))[:, 0, : notes.samples]
-        for parts, sound in zip(
-            found.values(), (whole, interpolate_features(codec, a, b, mix=0.5, seed=seed)[:, 0]), strict=True
-        ):
-            parts.append(sound)
+        without = interpolate_features(codec, a, b, mix=0.5, seed=seed)[:, 0]
+        found.append(torch.stack([whole, without]))
         step(len(a))
-    return {method: torch.cat(parts) for method, parts in found.items()}
+    return dict(zip((CODEC, interpolation_name(codec)), torch.cat(found, 1), strict=True))
 
 
 def measure_pairs(notes: Notes, pairs: Rows, half_way: Mapping[str, Tensor]) -> list[PairFigures]:

@@ -10,12 +10,12 @@ from intertone.evaluate.draw import Rows
 from intertone.evaluate.settings import EvaluateConfig
 from intertone.evaluate.study import Shown
 from intertone.files import Json
-from intertone.page import Table
+from intertone.page import Table, markdown_table
 
 
 @dataclass(frozen=True)
 class CodecFacts:
-    """What there is to say of a codec, and of its code of a note."""
+    """Facts of a codec, and of its code of a note."""
 
     representation: str
     sample_rate: int
@@ -42,7 +42,7 @@ class CodecFacts:
 
 @dataclass(frozen=True)
 class NoteFacts:
-    """What there is to say of the notes and pairs that are evaluated."""
+    """Facts of the notes and pairs that are evaluated."""
 
     kind: str
     digest: str
@@ -62,7 +62,7 @@ class NoteFacts:
 
 @dataclass(frozen=True)
 class Part:
-    """What one study found.
+    """Result of one study.
 
     Attributes:
         name: Of the study.
@@ -77,7 +77,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was evaluated, and what each study found."""
+    """Facts of what was evaluated, and the result of each study."""
 
     settings: EvaluateConfig
     codec: CodecFacts
@@ -107,12 +107,12 @@ class Evaluation:
 
     @property
     def sentences(self) -> list[str]:
-        """What a reader should know first."""
+        """Sentences that a reader should know first."""
         return [line for part in self.parts for line in part.shown.sentences]
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """What was not measured, and why."""
+        """Measurements that were left out, and why."""
         return tuple(line for part in self.parts for line in part.shown.left_out)
 
 
@@ -129,10 +129,5 @@ def facts(result: Evaluation) -> str:
 
 def to_markdown(result: Evaluation, *, command: str) -> str:
     """Return the tables as a Markdown page that says which command made it."""
-    lines = ["# Evaluation", "", f"`{command}`", "", facts(result)]
-    for table in result.tables:
-        lines += ["", f"## {table.title}", "", table.note, ""]
-        lines += ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
-        lines += ["| " + " | ".join(row) + " |" for row in table.rows]
-        lines += ["", f"**{table.verdict}**"] if table.verdict else []
-    return "\n".join(lines) + "\n"
+    tables = [markdown_table(table, heading="##") for table in result.tables]
+    return "\n\n".join(["# Evaluation", f"`{command}`", facts(result), *tables]) + "\n"

@@ -33,7 +33,7 @@ SPECTROGRAM_WAYS: tuple[Way, ...] = (
     (TRUE, "estimated"),
     *((method, phase) for method in BASELINES for phase in ("kept", "estimated")),
 )
-"""How notes are made again where a phase must be found; estimating that of baselines is slow."""
+"""Methods and phases of reconstructions where a phase must be found; estimating that of baselines is slow."""
 
 PARTIAL_WAYS: tuple[Way, ...] = (
     (TRUE, "kept"),
@@ -42,7 +42,7 @@ PARTIAL_WAYS: tuple[Way, ...] = (
     (CODEC, "estimated"),
     ("rank one", "estimated"),
 )
-"""How notes are made again where partials have phases: ``kept`` with the notes' own noise, ``estimated`` without."""
+"""Methods and phases where partials have phases: ``kept`` with the residual, ``estimated`` without."""
 
 Images = Callable[[Tensor], Mapping[str, Tensor]]
 """Features → further features by the name of the method."""

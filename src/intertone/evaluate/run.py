@@ -81,7 +81,7 @@ STUDIES: tuple[Conducted, ...] = (
     conducted(NetworkStudy()),
     conducted(SpeedStudy()),
 )
-"""What is measured, in the order in which it is shown."""
+"""Measurements, in the order in which they are shown."""
 
 
 def evaluate_codec(

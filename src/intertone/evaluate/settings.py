@@ -1,4 +1,4 @@
-"""How much is evaluated."""
+"""Settings of an evaluation: which notes, and how many."""
 
 from typing import Literal
 

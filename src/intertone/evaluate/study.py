@@ -1,4 +1,4 @@
-"""What a measurement of ``evaluate`` promises: whether it applies, what it finds, and how that is shown."""
+"""Contract of a measurement of ``evaluate``: whether it applies, what it finds, and how that is shown."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from intertone.evaluate.settings import EvaluateConfig
 from intertone.page import Picture, Table
 
 NAME_BYTES = 80
-"""Of a note's name in a file's name: two of them must fit into the 255 bytes that systems allow."""
+"""Most bytes of a note's name in a file's name: two of them must fit into the 255 bytes that systems allow."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is done, notes or pairs done, of how many)."""
@@ -46,7 +46,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Heard:
-    """What one way through the notes gives to several studies: reconstructions are slow, and need much memory.
+    """Results of one way through the notes that several studies share: reconstructions are slow, and need much memory.
 
     Attributes:
         figures: Name of a study → figures of the reconstructions.
@@ -65,7 +65,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Draw:
-    """What is drawn to be evaluated, and what several studies share, made when the first of them asks.
+    """Notes and pairs that are evaluated, and what several studies share, made when the first of them asks.
 
     Attributes:
         config: How much is evaluated.
@@ -125,7 +125,7 @@ class Sounds:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a study says: page, terminal and Markdown are made of this and of nothing else.
+    """Presentation of a result: page, terminal and Markdown are made of this and of nothing else.
 
     Attributes:
         title: Of its section.
@@ -148,7 +148,7 @@ R = TypeVar("R")
 
 
 class Study(Protocol[R]):
-    """One measurement: a file of ``studies``.
+    """One measurement: a file of ``studies``, of every codec unless ``applies`` says otherwise.
 
     Its result is a frozen dataclass of numbers and words, and a field ``examples`` of sounds, if it leaves some.
     """
@@ -159,6 +159,7 @@ class Study(Protocol[R]):
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
         """Return None, or a sentence on why this codec and these notes are not measured."""
+        return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> R:
         """Return what is found: equal for equal arguments, but for times."""
@@ -178,16 +179,3 @@ def file_part(notes: Notes, row: int) -> str:
     """Return row and name of a note as a part of a file's name; a long name is cut."""
     name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in str(notes.name[row]))
     return f"{row}-{name.encode()[:NAME_BYTES].decode(errors='ignore')}"
-
-
-def pair_example(
-    notes: Notes, kind: str, row_a: int, row_b: int, sounds: Mapping[str, Tensor], words: Mapping[str, str]
-) -> Example:
-    """Return sounds that belong to two notes."""
-    return Example(
-        f"{kind}-{file_part(notes, row_a)}-{file_part(notes, row_b)}",
-        f"{notes.name[row_a]} and {notes.name[row_b]}",
-        f"A: {note_words(notes, row_a)}. B: {note_words(notes, row_b)}.",
-        sounds,
-        words,
-    )

@@ -1,1 +1,1 @@
-"""What the experiments of any paper need: a plan, a store of results, figures and a write-up."""
+"""Experiments of any paper: a plan, a store of results, figures and a write-up."""

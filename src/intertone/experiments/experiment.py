@@ -9,6 +9,7 @@ from pydantic import Field
 
 from intertone.codec import Codec
 from intertone.config import Settings
+from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows, draw_notes, draw_pairs
 from intertone.experiments.figures import (
@@ -20,7 +21,7 @@ from intertone.experiments.figures import (
     rows_in_tune,
 )
 from intertone.experiments.store import read_lines, read_result, write_result
-from intertone.files import disk_errors
+from intertone.experiments.write_up import make_folders
 from intertone.remark import RemarkLogger
 from intertone.train import Progress, TrainConfig, TrainingStoppedError, train_codec
 
@@ -31,7 +32,7 @@ OnStep = Callable[[str, Progress, int], None]
 
 
 class EvaluationBudget(Settings):
-    """How much is evaluated, the same for every experiment; a paper adds how much is trained."""
+    """Amount of evaluation, the same for every experiment; a paper adds how much is trained."""
 
     names: tuple[str, ...] = Field((), description="of the experiments; none: all")
     n_notes: int = Field(64, ge=1, description="held-out notes that are reconstructed and evaluated")
@@ -63,7 +64,7 @@ class LogLine(Point):
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came out of an experiment.
+    """Result of an experiment.
 
     Attributes:
         settings: Of the run.
@@ -145,7 +146,7 @@ Configure = Callable[[Experiment], TrainConfig]
 
 @dataclass
 class Laboratory(Generic[B]):
-    """What all experiments of one folder share.
+    """Notes, folder and budget that all experiments of one folder share.
 
     Attributes:
         notes: The note set.
@@ -173,6 +174,32 @@ class Laboratory(Generic[B]):
     def codec(self, name: str) -> Codec:
         """Return what an experiment trained: the weights of the best validation."""
         return Codec.load(self.folder / "runs" / name / "best", device=self.device)
+
+    def train(self, title: str, settings: TrainConfig, data: Notes | FeatureSet, out: Path) -> Progress:
+        """Train a codec, or go on.
+
+        Args:
+            title: For ``on_step``.
+            settings: Of the run.
+            data: A note set, or prepared features.
+            out: Folder of the run.
+
+        Returns:
+            The final state.
+
+        Raises:
+            TrainingStoppedError: If training cannot go on.
+            KeyboardInterrupt: If the process was told to end; the run can go on.
+        """
+
+        def show(progress: Progress, steps: int, _loss: float) -> None:
+            if self.on_step is not None:
+                self.on_step(title, progress, steps)
+
+        progress = train_codec(settings, data, out, device=self.device, on_step=show)
+        if not progress.finished:
+            raise KeyboardInterrupt
+        return progress
 
     def evaluate(self, codec: Codec, notes: Notes) -> NoteFigures:
         """Return the figures of the held-out notes that a codec reconstructs."""
@@ -247,20 +274,12 @@ def run_one(laboratory: Laboratory[B], experiment: Experiment, configure: Config
 def _train(laboratory: Laboratory[B], experiment: Experiment, settings: TrainConfig) -> RunResult:
     out, digest = laboratory.folder / "runs" / experiment.name, laboratory.notes.digest()
     notes = experiment.part(laboratory.notes) if experiment.part is not None else laboratory.notes
-
-    def show(progress: Progress, steps: int, _loss: float) -> None:
-        if laboratory.on_step is not None:
-            laboratory.on_step(experiment.title, progress, steps)
-
-    with disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(out.parent)
     logger.info("%s: %s", experiment.title, " ".join(experiment.changes) or "the default")
     try:
-        progress = train_codec(settings, notes, out, device=laboratory.device, on_step=show)
+        progress = laboratory.train(experiment.title, settings, notes, out)
     except TrainingStoppedError as error:
         return RunResult(settings, digest, stopped=str(error), seconds=None)
-    if not progress.finished:
-        raise KeyboardInterrupt
     codec = Codec.load(out / "best")
     weights, code = code_counts(codec, codec.representation.n_frames(laboratory.notes.samples))
     return RunResult(settings, digest, stopped="", seconds=progress.seconds, weights=weights, code=code)

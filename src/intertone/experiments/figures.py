@@ -1,4 +1,4 @@
-"""What a reconstructed sound, and a half-way morph, are worth: the same figures for every experiment."""
+"""Figures of reconstructed sounds and half-way morphs, the same for every experiment."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ ERRORS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class NoteFigures:
-    """How far reconstructions are from their notes.
+    """Distance of reconstructions from their notes.
 
     Attributes:
         log_mel_kept: Log-mel error with the notes' own phase, dB.
@@ -59,7 +59,7 @@ class TunedShare:
 
 @dataclass(frozen=True)
 class PairFigures:
-    """How well half-way morphs of notes of one pitch are in tune.
+    """Tuning of half-way morphs of notes of one pitch.
 
     Attributes:
         n: Pairs.

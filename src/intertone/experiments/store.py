@@ -48,7 +48,11 @@ def read_lines(path: Path, kind: type[R], *, whole: bool = False) -> list[R]:
     except OSError as error:
         raise InputError(f"a result must be readable, got {error.strerror} for {path}") from None
     except (ValueError, RecursionError):
-        raise InputError(f"a result must be whole, got a damaged one in {path}; without it, it is found anew") from None
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"a result must be whole, got a damaged one in {path}; without it, it is found anew")
 
 
 def write_result(path: Path, result: R, kind: type[R]) -> None:
@@ -88,9 +92,7 @@ def remembered(path: Path, key: Key, kind: type[R], make: Callable[[], R]) -> R:
         try:
             return TypeAdapter(kind).validate_python(known.get("result"))
         except ValueError:
-            raise InputError(
-                f"a result must be whole, got a damaged one in {path}; without it, it is found anew"
-            ) from None
+            raise _damaged(path) from None
     result = make()
     write_result(path, {"key": dict(key), "result": as_json(result, kind)}, dict[str, JsonValue])
     return result

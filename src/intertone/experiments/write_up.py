@@ -2,20 +2,16 @@
 
 import re
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from intertone.errors import InputError
 from intertone.files import disk_errors, replacing
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 TRIAL = "*Of `--budget smoke`, a trial of the command: these figures say nothing.*"
-"""What stands above a table that is no result."""
+"""Line above a table that is no result."""
 
 
 def fill(text: str, tables: Mapping[str, str], *, others: Collection[str] = ()) -> str:
@@ -101,8 +97,7 @@ def write_page(page: Path, tables: Mapping[str, str], pictures: Path, *, others:
     """
     text = read_page(page, tables, others=others)
     images = page.parent / "images"
-    with disk_errors(images):
-        images.mkdir(exist_ok=True)
+    make_folders(images)
     for picture in sorted(pictures.glob("*.png")):
         with replacing(images / f"{page.stem}-{picture.name}") as temporary:
             shutil.copyfile(picture, temporary)
@@ -128,36 +123,13 @@ def whole_page(title: str, tables: Mapping[str, str], *, command: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def markdown(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table of cells as Markdown."""
-    columns = list(columns)
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def number(value: float | None, decimals: int) -> str:
     """Return a number with so many decimals, with a minus sign; a dash for none."""
     return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
 
 
-def figure_of(width: float, height: float) -> "Figure":
-    """Return an empty figure of so many inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure as PNG."""
-    with disk_errors(path), replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})
-
-
 def make_folders(*folders: Path) -> None:
-    """Make folders that may exist."""
+    """Make folders that may exist, with those above them."""
     for folder in folders:
         with disk_errors(folder):
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)

@@ -49,11 +49,11 @@ class HarmonicSound:
         power: Mean square of each partial, ``(channels, n_partials)``: in which channel it is heard; None if in all.
         rise: When the partials reach each sixteenth of their level; see ``find_ramp``.
         fall: The same before the end, as if time went back.
-        swell: What all levels are multiplied by, ``(n_frames,)``: sounds of different references in turn; None is 1.
-        flicker: What each partial's level is multiplied by, ``(channels, n_partials, n_frames)``; None where the image
-            says it all.
-        wander: Phase beyond ``phase``, turns, of the same shape; None where ``phase`` says it all.
-        steadiness: How little of both is noise, 0…1, of the same shape.
+        gain_curve: Factor of all levels, ``(n_frames,)``, between sounds of different references; None is 1.
+        amplitude_modulation: Factor of each partial's level, ``(channels, n_partials, n_frames)``; None where the
+            features say it all.
+        phase_deviation: Phase beyond ``phase``, turns, of the same shape; None where ``phase`` says it all.
+        tonality: How little of both is noise, 0…1, of the same shape.
         level: Root mean square that the sound is brought to; None leaves it as the image says.
         periodicity: Share of the energy that repeats after a period, 0…1; 1 where f0 was given.
         ratios: Where the partial of each row lies, in f0, ``(n_partials,)``, float64, where partials are free; NaN in
@@ -71,10 +71,10 @@ class HarmonicSound:
     power: Tensor | None = None
     rise: Tensor = field(default_factory=shortest_rise)
     fall: Tensor = field(default_factory=shortest_rise)
-    swell: Tensor | None = None
-    flicker: Tensor | None = None
-    wander: Tensor | None = None
-    steadiness: Tensor | None = None
+    gain_curve: Tensor | None = None
+    amplitude_modulation: Tensor | None = None
+    phase_deviation: Tensor | None = None
+    tonality: Tensor | None = None
     periodicity: float = 1.0
     ratios: Tensor | None = None
     level: float | None = None
@@ -127,6 +127,10 @@ class HarmonicContext:
     def as_edited(self) -> "HarmonicContext":
         """Return this context for a code that was changed: nothing of the sounds' own noise is used."""
         return replace(self, tracks=tuple(replace(track, noise=()) for track in self.tracks), edited=True)
+
+
+Analysed = Sequence[tuple[Tensor, HarmonicContext]]
+"""Features and context of each of several sounds."""
 
 
 def residual_correlation(noises: Sequence[Residual]) -> Tensor:

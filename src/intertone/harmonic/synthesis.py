@@ -65,14 +65,14 @@ class Synthesiser:
             count = min(count_partials(f0, track.inharmonicity, config), count)
         multiples = track.multiples(count)
         levels = amplitude[:, self.rows.row_of[:count]] * db_to_amplitude(track.detail[:, :count, None])
-        if track.flicker is not None:
-            levels = levels * track.flicker[:, :count]
+        if track.amplitude_modulation is not None:
+            levels = levels * track.amplitude_modulation[:, :count]
         levels = torch.where(multiples[:, None] * f0 <= config.f_max, levels, 0)
         step = float(f0.max()) * config.hop_length / self.sample_rate
         centres = torch.arange(2 + math.floor(float(turns[-1]) / step), dtype=torch.float64) * step
         places = torch.from_numpy(np.interp(centres.numpy(), turns.numpy(), np.arange(samples)) / config.hop_length)
         moving = at_positions(levels, places)
-        phase = track.phase if track.wander is None else track.phase + track.wander
+        phase = track.phase if track.phase_deviation is None else track.phase + track.phase_deviation
         angle = 2 * math.pi * at_positions(phase[:, :count], places)
         return play_partials(torch.polar(moving, angle), multiples, centres, turns, self.sample_rate, slowest(f0))
 
@@ -93,8 +93,8 @@ class Synthesiser:
         n_frames = self.n_frames(track.samples)
         image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
         amplitude = self.rows.to_amplitudes(image, track.reference)
-        if track.swell is not None:
-            amplitude = amplitude * held(track.swell, n_frames)
+        if track.gain_curve is not None:
+            amplitude = amplitude * held(track.gain_curve, n_frames)
         partials = self.partials(amplitude[:, : self.rows.n_partial_rows], track)
         partials = partials * play_ends(track.rise, track.fall, body, self.sample_rate)
         shown = self.n_frames(body)

@@ -19,6 +19,9 @@ TURNS = 3
 SHORTEST_SECONDS = 0.015
 """Length of the window, at least."""
 
+BLOCK_FRAMES = 256
+"""Frames that are measured at a time."""
+
 OVERSAMPLING = 2
 """Of warped sounds: what lies between their samples is found by a polynomial."""
 
@@ -129,7 +132,7 @@ class Warped:
         warped = interpolate_at(fine, torch.from_numpy(places * OVERSAMPLING))
         self.sound = pad(warped, (0, max(0, 3 - warped.shape[-1])))
 
-    def measure(self, multiples: Tensor, centres: Tensor, length: float, *, block: int = 256) -> Tensor:
+    def measure(self, multiples: Tensor, centres: Tensor, length: float) -> Tensor:
         """Return complex amplitudes of partials under Hann windows.
 
         A window that would reach beyond the sound is moved inside, so what stands at the first and last centres is the
@@ -139,7 +142,6 @@ class Warped:
             multiples: Frequencies in f0, ``(n_partials,)``.
             centres: Where, in turns, ``(n_frames,)``.
             length: Of the windows, in turns.
-            block: Frames at a time.
 
         Returns:
             ``(channels, n_partials, n_frames)``, complex64: amplitude, and phase relative to
@@ -152,7 +154,7 @@ class Warped:
         turning = _turning(multiples, places / self.rate) * (2 * window / window.sum()).float()
         segments = self.sound.unfold(-1, 2 * half + 1, 1)
         parts = []
-        for some in middle.split(block):
+        for some in middle.split(BLOCK_FRAMES):
             products = segments[:, some - half] @ turning.T
             real, imaginary = products.transpose(1, 2).chunk(2, 1)
             parts.append(torch.complex(real, -imaginary))

@@ -106,7 +106,7 @@ def _click(sound: Array, sample_rate: int) -> int | None:
     power = (sound[: count * cell] ** 2).reshape(count, cell).mean(1)
     near, far = (round(seconds * sample_rate / cell) for seconds in (NEAR_SECONDS, FAR_SECONDS))
     before, after = _largest(tops, near, far), _largest(tops[::-1], near, far)[::-1]
-    earlier, later = _mean_power(power, near, far), _mean_power(power[::-1], near, far)[::-1]
+    earlier, later = _before(power, near, far).mean(1), _before(power[::-1], near, far).mean(1)[::-1]
     loud = np.maximum(earlier, later)
     found = tops > CLICK_RATIO * np.maximum(before, after)
     found &= tops**2 > loud * db_to_power(AUDIBLE_DB)
@@ -135,17 +135,16 @@ def _unexplained(sound: Array, block: int) -> Array:
 
 def _largest(tops: Array, near: int, far: int) -> Array:
     """Return the largest of the cells ``near`` to ``far`` before each; infinity where there are none."""
-    padded = np.pad(tops, (far, 0))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, far - near + 1)[: len(tops)]
-    largest = windows.max(1)
+    largest = _before(tops, near, far).max(1)
     largest[: near + 1] = np.inf
     return largest
 
 
-def _mean_power(power: Array, near: int, far: int) -> Array:
-    padded = np.pad(power, (far, 0))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, far - near + 1)[: len(power)]
-    return windows.mean(1)
+def _before(values: Array, near: int, far: int) -> Array:
+    """Return the cells ``near`` to ``far`` before each, ``(n, far - near + 1)``; 0 where there are none."""
+    padded = np.pad(values, (far, 0))
+    windows: Array = np.lib.stride_tricks.sliding_window_view(padded, far - near + 1)[: len(values)]
+    return windows
 
 
 def _means(values: Array, length: int) -> Array:

@@ -1,4 +1,4 @@
-"""How far one sound's spectrogram in dB is from another's, cell by cell."""
+"""Distances of one sound's spectrogram in dB from another's, cell by cell."""
 
 from torch import Tensor
 

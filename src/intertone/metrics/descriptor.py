@@ -1,4 +1,4 @@
-"""What sounds are described by: attack, course, brightness; and how evenly a row of sounds moves through that."""
+"""Descriptors of sounds: attack, course, brightness; and how evenly a row of sounds moves through them."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How a sound's level moves in time, and how long its attack takes."""
+"""Envelope of a sound, and the duration of its attack."""
 
 import math
 
@@ -10,7 +10,7 @@ from intertone.metrics.pair import same_shape
 WINDOW_SECONDS = 0.01
 STEP_SECONDS = 0.001
 ATTACK_SHARES = (0.2, 0.9)
-"""Of the largest value of the envelope: where the attack begins and where it ends."""
+"""Shares of the largest value of the envelope: where the attack begins and where it ends."""
 
 
 def rms_envelope(

@@ -67,7 +67,7 @@ def two_pitch_presence(peaks: Peaks, a: Comb, b: Comb) -> float:
 
 
 def beating(audio: Tensor, sample_rate: int, comb: Comb) -> float:
-    """Return how much the partials' levels waver: what two copies of a note a few cents apart do.
+    """Return the depth of the amplitude modulation of the partials, which two copies of a note a few cents apart have.
 
     For each of the first 12 partials, the standard deviation of its level (64-ms Hann, 10-ms hop, energy within 35
     cents but at least 1.5 bins) between 0.25 and 1.2 s about a parabola; the median over the partials within 40 dB of

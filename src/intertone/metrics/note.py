@@ -1,4 +1,4 @@
-"""What a musician hears first of a note: its pitch and its loudness."""
+"""Pitch and loudness of a note."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ IN_TUNE_CENTS = 50.0
 """Half of a semitone; a note further from its key is another note."""
 
 SEARCH_OCTAVES = 1.3
-"""How far from a note's key its pitch is searched, octaves: an octave error shall be seen as one."""
+"""Distance from a note's key in which its pitch is searched, octaves: an octave error shall be seen as one."""
 
 
 def loudness_error(estimate: Tensor, reference: Tensor, *, sample_rate: int = 16000) -> Tensor:

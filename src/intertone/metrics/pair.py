@@ -1,4 +1,4 @@
-"""What comes before a comparison: equal shapes and equal levels."""
+"""Preparation of a comparison: equal shapes and equal levels."""
 
 from torch import Tensor
 

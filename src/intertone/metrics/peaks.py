@@ -1,4 +1,4 @@
-"""Whether the partials of a sound are where they should be: precision, recall and F1 of spectral peaks."""
+"""Agreement of the partials of two sounds: precision, recall and F1 of spectral peaks."""
 
 import math
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How far one sound's spectrum is from another's."""
+"""Distances of one sound's spectrum from another's."""
 
 import torch
 from pydantic import Field
@@ -11,7 +11,7 @@ from intertone.stft import SpectrogramConfig, magnitude_to_db, magnitude_to_mel,
 
 
 class LogMelConfig(Settings):
-    """How a sound becomes a log-mel image: HTK-mel triangles without area normalisation on the power spectrum."""
+    """Settings of a log-mel image: HTK-mel triangles without area normalisation on the power spectrum."""
 
     stft: SpectrogramConfig = Field(description="the analysis; its sample rate is the sound's")
     n_mels: int = Field(ge=1, description="bands")

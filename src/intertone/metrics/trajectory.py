@@ -1,4 +1,4 @@
-"""Whether the points of a path lie evenly on the straight line between its ends, and paths that only seem to.
+"""Measures of whether a path lies evenly on the straight line between its ends, and paths that only seem to.
 
 A path is a tensor ``(n_points, ...)``: one embedding, image or descriptor per ratio.
 """
@@ -11,14 +11,14 @@ from torch import Tensor
 
 
 class PathProjection(NamedTuple):
-    """Where the points lie along and beside the line from A to B, as shares of its length, each ``()``."""
+    """Errors of the points along and beside the line from A to B, as shares of its length, each ``()``."""
 
     projection_error: Tensor
     off_axis: Tensor
 
 
 class StepVariation(NamedTuple):
-    """How unequal the steps of a path are, each ``()``; 0 and 1 for equal steps."""
+    """Inequality of the steps of a path, each ``()``; 0 and 1 for equal steps."""
 
     deviation: Tensor
     largest: Tensor

@@ -1,4 +1,4 @@
-"""How far one waveform is from another: only for sounds that have the same phase."""
+"""Distance of one waveform from another: only for sounds that have the same phase."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from intertone.level import db_to_power, power_to_db
 from intertone.metrics.pair import same_shape
 
 SDR_LIMIT_DB = 120.0
-"""Where the rounding of float32 samples ends what can be told."""
+"""Limit that the rounding of float32 samples sets, dB."""
 
 
 def scale_invariant_sdr(estimate: Tensor, reference: Tensor, *, phase: str) -> Tensor:

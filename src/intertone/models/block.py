@@ -29,7 +29,8 @@ def encode_in_blocks(model: Model, features: Tensor, conditions: Conditions = NO
     if reach is None or n_frames <= BLOCK_FRAMES + 2 * reach:
         return _encode(model, features, conditions)
     parts = []
-    for start, stop, first, last in _blocks(n_frames, max(1, BLOCK_FRAMES // step) * step, reach):
+    margin = -(-reach // step) * step  # so that each block begins with a whole latent vector
+    for start, stop, first, last in _blocks(n_frames, max(1, BLOCK_FRAMES // step) * step, margin):
         part = _encode(model, features[..., first:last], _over_time(conditions, first, last))
         parts.append(part[..., (start - first) // step :][..., : -(-(stop - start) // step)])
     return torch.cat(parts, -1)

@@ -19,7 +19,6 @@ from intertone.models.contract import (
     Reading,
     Rows,
     Scale,
-    check_rows,
     condition,
     mean_error_reading,
 )
@@ -30,7 +29,7 @@ PITCH_RANGE = 128.0
 """MIDI numbers: what a pitch is divided by."""
 
 VELOCITY_RANGE = 127.0
-"""What a velocity is divided by."""
+"""Divisor of a velocity."""
 
 MIDDLE = 60.0
 """MIDI number that stands at 0 in a code."""
@@ -104,6 +103,7 @@ class ConditionedAutoencoder(Model):
     """
 
     needs = ("pitch", "velocity")
+    transposes = True
 
     def __init__(self, config: ConditionedConfig, n_features: int, rows: Rows | None = None) -> None:
         super().__init__()
@@ -121,8 +121,13 @@ class ConditionedAutoencoder(Model):
         self.conditions = _Conditions(config.condition_channels)
         self.to_note = nn.Conv1d(deepest, config.note_dim + 1, 1)
         self.to_local = nn.Conv1d(deepest, config.local_dim, 1) if config.local_dim else None
-        self.linear = _principal(config, n_features, self.frames_per_latent) if config.linear else None
+        self.linear = None
+        if config.linear:
+            sizes_of_code = {"note_dim": config.note_dim, "local_dim": config.local_dim}
+            self.linear = PrincipalComponents(n_features, **sizes_of_code, block=self.frames_per_latent)
         self.mover = None if rows is None or self.linear is None else RowShift(rows)
+        # first the numbers of the whole note, last its pitch if rows are moved
+        self.latent_dim = config.note_dim + config.local_dim + (self.mover is not None)
         if self.mover is not None:
             self.part = nn.Linear(2 * config.condition_channels, n_features)
             nn.init.zeros_(self.part.weight)
@@ -133,11 +138,6 @@ class ConditionedAutoencoder(Model):
             outermost = self.decoder[-1]
             assert isinstance(outermost, _Outward)
             _silence(self.to_note, outermost.change, *([self.to_local] if self.to_local else []))
-
-    @property
-    def latent_dim(self) -> int:
-        """Numbers of one latent vector: first those of the whole note, last its pitch if rows are moved."""
-        return self.config.note_dim + self.config.local_dim + (self.mover is not None)
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         """Return the code of ``features``.
@@ -153,7 +153,7 @@ class ConditionedAutoencoder(Model):
         Raises:
             ValueError: If the rows are not ``n_features``, or a condition is missing.
         """
-        check_rows(features, self.n_features)
+        self.check_features(features)
         played = _note(conditions, len(features))
         told = self.conditions(played)
         hidden = nn.functional.pad(features, (0, -features.shape[-1] % self.frames_per_latent))
@@ -171,30 +171,8 @@ class ConditionedAutoencoder(Model):
             parts.append(_octave(played.float())[:, None, None].expand(-1, -1, hidden.shape[-1]))
         return torch.cat(parts, 1)
 
-    def decode(
-        self,
-        latents: Tensor,
-        conditions: Conditions = NO_CONDITIONS,
-        *,
-        n_frames: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the features of ``latents``: not clamped, so that a gradient flows everywhere.
-
-        Args:
-            latents: ``(batch, latent_dim, n_latents)``; numbers of the whole note may change in time as well.
-            conditions: ``pitch`` and ``velocity`` of the note that is wanted, as for ``encode``.
-            n_frames: Columns of the result; default: ``n_latents · frames_per_latent``, of which the last are padding.
-            generator: Nothing is drawn.
-
-        Returns:
-            Features ``(batch, n_features, n_frames)``.
-
-        Raises:
-            ValueError: If the vectors do not have ``latent_dim`` numbers, or a condition is missing.
-        """
-        if latents.shape[-2] != self.latent_dim:
-            raise ValueError(f"latents must be (batch, {self.latent_dim}, n_latents), got {tuple(latents.shape)}")
+    def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
+        """Return features at the pitch and velocity of ``conditions``; a code's note may change in time as well."""
         wanted = _note(conditions, len(latents))
         told = self.conditions(wanted)
         start: Tensor | float = 0.0
@@ -208,7 +186,7 @@ class ConditionedAutoencoder(Model):
         for stage in self.decoder:
             hidden = stage(hidden, told)
         features: Tensor = hidden + start
-        return features[..., :n_frames]
+        return features
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the error of the note that is wanted, audible cells above all; ``weight`` says which rows exist."""
@@ -244,10 +222,6 @@ class ConditionedAutoencoder(Model):
         difference = self.mover(image, _octave(wanted) - own) - image
         change = difference.unflatten(-1, (-1, self.frames_per_latent)).mean(-1)
         return image + part[:, :, None] * difference, torch.cat([latents, change.to(latents.dtype)], 1)
-
-
-def _principal(config: ConditionedConfig, n_features: int, block: int) -> PrincipalComponents:
-    return PrincipalComponents(n_features, note_dim=config.note_dim, local_dim=config.local_dim, block=block)
 
 
 def _silence(*layers: nn.Conv1d | nn.ConvTranspose1d) -> None:

@@ -1,4 +1,4 @@
-"""What every network promises: to training, that it has a loss; to codecs, that it encodes and decodes."""
+"""The contracts of a network: with training, a loss; with codecs, the way to a code and back."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from intertone.losses import existing_rows
+from intertone.losses import existing_rows, mean_squared_error
 
 Conditions = Mapping[str, Tensor]
 """Name → ``(batch, size, 1 or n_frames)``: pitch (MIDI number), velocity (1…127), chroma, …; NaN where unknown."""
@@ -17,7 +17,7 @@ Conditions = Mapping[str, Tensor]
 NO_CONDITIONS: Conditions = MappingProxyType({})
 
 Facts = Mapping[str, str | int | float | Sequence[int] | Sequence[Sequence[int]]]
-"""What a person would want to know, by name."""
+"""Facts that a person would want to know, by name."""
 
 SILENT_SHARE = 0.05
 """A model whose output stays below this share of the loudest feature wanted is silent (76 dB down where 1 is 80 dB)."""
@@ -25,7 +25,7 @@ SILENT_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Scale:
-    """What the numbers of a group of feature rows mean.
+    """Meaning of the numbers of a group of feature rows.
 
     Attributes:
         kind: ``decibels``: 0 and 1 lie ``range_db`` apart; ``log1p``: logarithm of 1 + magnitude; ``linear``:
@@ -40,12 +40,12 @@ class Scale:
 
     @property
     def unit(self) -> str:
-        """What a person reads behind a difference of features times ``per_feature``; empty where it has no unit."""
+        """Unit of a difference of features times ``per_feature``; empty where it has no unit."""
         return {"decibels": "dB", "cycles": "cycles"}.get(self.kind, "")
 
     @property
     def per_feature(self) -> float:
-        """How many units a difference of 1 between two features is."""
+        """Units in a difference of 1 between two features."""
         return self.range_db if self.kind == "decibels" else 1.0
 
 
@@ -80,7 +80,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step of training sees: whole notes, slices, crops or single frames.
+    """The notes of one training step: whole notes, slices, crops or single frames.
 
     Attributes:
         features: The input, ``(batch, n_features, n_frames)``.
@@ -90,7 +90,7 @@ class Batch:
         weight: Which cells count, broadcastable to the target; None: all alike.
         labels: Classes by name, ``(batch,)``, for classifiers.
         progress: Where the run stands, 0…1.
-        generator: Source of what is drawn in the loss: dropout, sampling, augmentation.
+        generator: Source of what is drawn in the loss, on the device of the features: dropout, sampling, augmentation.
     """
 
     features: Tensor
@@ -207,7 +207,7 @@ class Trainable(nn.Module):
     """Whatever can be trained: autoencoders, classifiers, generators."""
 
     memory_format: torch.memory_format = torch.contiguous_format
-    """How weights lie in memory where the model is fastest."""
+    """Layout of the weights in memory with which the model is fastest."""
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the terms of the loss by name, ``()`` each; their sum is minimised."""
@@ -232,37 +232,28 @@ class Trainable(nn.Module):
 class Model(Trainable):
     """An autoencoder over features that speaks ``(batch, latent_dim, n_latents)``.
 
+    A family sets the attributes and defines ``encode`` and ``_decode``; it minimises the mean squared error of the
+    features unless it defines ``loss`` and ``reading``.
+
     Attributes:
         needs: Names of the conditions that it must be given.
+        transposes: Whether it is trained to make another note of an instrument than the one that it is given.
         frames_per_latent: Columns that one latent vector stands for: 1 for models of single frames.
+        n_features: Rows of the features.
+        latent_dim: Numbers of one latent vector.
         encode_reach: Columns on either side that can change a latent vector; None: all, so it sees a sound as a whole.
         decode_reach: Columns on either side, in whole latents, that a decoded column depends on; None: all.
         n_frames: The only number of columns that it takes; None: any.
     """
 
     needs: tuple[str, ...] = ()
+    transposes: bool = False
     n_features: int
-    frames_per_latent: int
-
-    @property
-    def latent_dim(self) -> int:
-        """Numbers of one latent vector."""
-        raise NotImplementedError
-
-    @property
-    def encode_reach(self) -> int | None:
-        """Columns on either side that can change a latent vector; None: all."""
-        return None
-
-    @property
-    def decode_reach(self) -> int | None:
-        """Columns on either side that a decoded column depends on; None: all."""
-        return None
-
-    @property
-    def n_frames(self) -> int | None:
-        """The only number of columns that the model takes; None: any."""
-        return None
+    latent_dim: int
+    frames_per_latent: int = 1
+    encode_reach: int | None = None
+    decode_reach: int | None = None
+    n_frames: int | None = None
 
     def n_latents(self, n_frames: int) -> int:
         """Return the number of latent vectors of ``n_frames`` columns."""
@@ -305,6 +296,14 @@ class Model(Trainable):
         Raises:
             ValueError: If the latents or conditions do not fit the model.
         """
+        n_latents = None if self.n_frames is None else self.n_latents(self.n_frames)
+        if latents.shape[-2] != self.latent_dim or n_latents not in (None, latents.shape[-1]):
+            shape = f"(batch, {self.latent_dim}, {n_latents or 'n_latents'})"
+            raise ValueError(f"latents must be {shape}, got {tuple(latents.shape)}")
+        return self._decode(latents, conditions, generator)[..., :n_frames]
+
+    def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
+        """Return all columns that latents of the right shape stand for."""
         raise NotImplementedError
 
     def forward(
@@ -322,20 +321,31 @@ class Model(Trainable):
         """Return what a person would want to know of the layers, by name."""
         return {}
 
+    def check_features(self, features: Tensor) -> None:
+        """Refuse features that the model does not take.
+
+        Raises:
+            ValueError: If they have another number of rows, or of columns where the model takes only one.
+        """
+        n_rows, n_frames = features.shape[-2:]
+        if n_rows != self.n_features:
+            raise ValueError(f"features must have n_features={self.n_features} rows, got {n_rows}")
+        if self.n_frames not in (None, n_frames):
+            raise ValueError(f"features must have n_frames={self.n_frames} columns, got {n_frames}")
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the mean squared error of the features that are wanted."""
+        estimate = self(batch.features, batch.conditions, batch.wanted)
+        return {"squared_error": mean_squared_error(estimate.float(), batch.target)}
+
+    def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
+        """Return the root mean squared error in the unit of the features."""
+        return root_mean_square_reading(loss, scales)
+
     def is_silent(self, batch: Batch) -> bool:
         """Tell whether the loudest feature that the model gives is far below the loudest that is wanted."""
         estimate = self(batch.features, batch.conditions, batch.wanted)
         return bool(estimate.max() < SILENT_SHARE * batch.target.max())
-
-
-def check_rows(features: Tensor, n_features: int) -> None:
-    """Refuse features of another number of rows.
-
-    Raises:
-        ValueError: If they have.
-    """
-    if features.shape[-2] != n_features:
-        raise ValueError(f"features must have n_features={n_features} rows, got {features.shape[-2]}")
 
 
 def condition(conditions: Conditions, name: str, n_frames: int = 1) -> Tensor:

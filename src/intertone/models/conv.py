@@ -1,25 +1,13 @@
 """The convolutional autoencoder of the 2023 thesis: strided convolutions and their mirror image."""
 
-from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from intertone.config import Settings
-from intertone.losses import mean_squared_error
-from intertone.models.contract import (
-    NO_CONDITIONS,
-    Batch,
-    Conditions,
-    Facts,
-    Model,
-    Reading,
-    Scale,
-    check_rows,
-    root_mean_square_reading,
-)
+from intertone.models.contract import NO_CONDITIONS, Conditions, Facts, Model
 
 Pair = tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]]
 """Frequency, time."""
@@ -30,11 +18,8 @@ class ConvBottleneckConfig(Settings):
 
     kind: Literal["conv"] = "conv"
     channels: int = Field(16, ge=1, description="numbers per cell of the smallest map")
-
-    @property
-    def only_frames(self) -> None:
-        """The only number of frames that it takes: it takes any."""
-        return None
+    n_frames: ClassVar[None] = None
+    """It takes any number of frames."""
 
     def latent_dim(self, rows: int) -> int:
         """Return the numbers of one latent vector, where the smallest map has so many rows."""
@@ -47,11 +32,6 @@ class DenseBottleneckConfig(Settings):
     kind: Literal["dense"] = "dense"
     size: int = Field(512, ge=1, description="numbers of the code")
     n_frames: int = Field(251, ge=1, description="frames of every note; other lengths are refused")
-
-    @property
-    def only_frames(self) -> int:
-        """The only number of frames that it takes."""
-        return self.n_frames
 
     def latent_dim(self, rows: int) -> int:
         """Return the numbers of one latent vector, where the smallest map has so many rows."""
@@ -113,7 +93,7 @@ class ConvAutoencoder(Model):
 
     Source:
         Langer (2023), section 3.4; the order of the three steps of a layer follows NSynth's published baseline unless
-        ``config.order`` says otherwise.
+        ``config.order`` says otherwise. The loss, a mean squared error, is that of section 3.4.4.
 
     Example:
         >>> model = ConvAutoencoder(ConvConfig(channels=(4, 8), strides=((2, 2), (2, 2))), n_features=64)
@@ -140,33 +120,10 @@ class ConvAutoencoder(Model):
         self.decoder.append(_up(config, config.channels[0], 1, config.strides[0], bias=True))
         # the names of these two layers are keys of saved weights
         self.to_latents, self.from_latents, self.columns = build_bottleneck(config, self.rows)
-
-    @property
-    def latent_dim(self) -> int:
-        """Numbers of one latent vector."""
-        return self.config.bottleneck.latent_dim(self.rows)
-
-    @property
-    def encode_reach(self) -> int | None:
-        """Frames on either side that can change one frame of the output, in whole latents; None: all frames."""
-        if self.columns is not None:
-            return None
-        # half of the encoder's reach on either side, and as much of the decoder's
-        reach, step = 0, 1
-        for _, stride in self.config.strides:
-            reach += (self.config.kernel_size[1] - 1) * step
-            step *= stride
-        return (-(-reach // self.frames_per_latent) + 1) * self.frames_per_latent
-
-    @property
-    def decode_reach(self) -> int | None:
-        """The same: encoder and decoder mirror each other."""
-        return self.encode_reach
-
-    @property
-    def n_frames(self) -> int | None:
-        """The frames that a dense bottleneck was made for."""
-        return self.config.bottleneck.only_frames
+        self.latent_dim = config.bottleneck.latent_dim(self.rows)
+        self.n_frames = config.bottleneck.n_frames
+        if self.n_frames is None:  # encoder and decoder mirror each other
+            self.encode_reach = self.decode_reach = _reach(config)
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         """Return the code of ``features``.
@@ -186,51 +143,16 @@ class ConvAutoencoder(Model):
         latents: Tensor = self.to_latents(hidden if self.columns is None else hidden.flatten(1))
         return latents.flatten(1, 2) if self.columns is None else latents.unsqueeze(-1)
 
-    def decode(
-        self,
-        latents: Tensor,
-        conditions: Conditions = NO_CONDITIONS,
-        *,
-        n_frames: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the features of ``latents``: not clamped, so that a gradient flows everywhere.
-
-        Args:
-            latents: ``(batch, latent_dim, n_latents)``.
-            conditions: Not needed.
-            n_frames: Columns of the result; default: ``n_latents · frames_per_latent``, of which the last are padding.
-            generator: Nothing is drawn.
-
-        Returns:
-            Features ``(batch, n_features, n_frames)``.
-
-        Raises:
-            ValueError: If the vectors do not have ``latent_dim`` numbers, or are not one where the bottleneck is dense.
-        """
-        if latents.shape[-2] != self.latent_dim or (self.columns is not None and latents.shape[-1] != 1):
-            wanted = f"({self.latent_dim}, {'n_latents' if self.columns is None else 1})"
-            raise ValueError(f"latents must be (batch, *{wanted}), got {tuple(latents.shape)}")
+    def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
+        """Return features through the mirrored layers, of which the rows and columns of padding are cut off."""
         if self.columns is not None:
             deepest = self.config.channels[-1]
             hidden = self.from_latents(latents.squeeze(-1)).unflatten(1, (deepest, self.rows, self.columns))
         else:
             hidden = self.from_latents(latents.unflatten(1, (-1, self.rows)))
         image = self.decoder(hidden.contiguous(memory_format=torch.channels_last))
-        features: Tensor = image.squeeze(1)[:, : self.n_features, :n_frames]
+        features: Tensor = image.squeeze(1)[:, : self.n_features]
         return features
-
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the mean squared error of the features.
-
-        Source:
-            Langer (2023), section 3.4.4.
-        """
-        return {"squared_error": mean_squared_error(self(batch.features).float(), batch.target)}
-
-    def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
-        """Return the root mean squared error in the unit of the features."""
-        return root_mean_square_reading(loss, scales)
 
     def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
         """Return the map after each layer of the encoder, ``(batch, channels, rows, columns)``, and the code."""
@@ -250,12 +172,9 @@ class ConvAutoencoder(Model):
 
     def _image(self, features: Tensor) -> Tensor:
         """Return features as a picture of whole strides, ``(batch, 1, rows, columns)``."""
-        check_rows(features, self.n_features)
-        n_frames = features.shape[-1]
-        if self.n_frames not in (None, n_frames):
-            raise ValueError(f"features must have n_frames={self.n_frames} columns, got {n_frames}")
+        self.check_features(features)
         rows, columns = self.config.reduction
-        image = nn.functional.pad(features, (0, -n_frames % columns, 0, -self.n_features % rows)).unsqueeze(1)
+        image = nn.functional.pad(features, (0, -features.shape[-1] % columns, 0, -self.n_features % rows)).unsqueeze(1)
         return image.contiguous(memory_format=torch.channels_last)
 
 
@@ -275,6 +194,16 @@ def build_bottleneck(config: ConvConfig, rows: int) -> tuple[nn.Module, nn.Modul
         case ConvBottleneckConfig() as bottleneck:
             inward, outward = nn.Conv2d(deepest, bottleneck.channels, 1), nn.Conv2d(bottleneck.channels, deepest, 1)
             return inward, outward, None
+
+
+def _reach(config: ConvConfig) -> int:
+    """Return the frames on either side that can change one frame of the output, in whole latents."""
+    # half of the encoder's reach on either side, and as much of the decoder's
+    reach, step = 0, 1
+    for _, stride in config.strides:
+        reach += (config.kernel_size[1] - 1) * step
+        step *= stride
+    return (-(-reach // step) + 1) * step
 
 
 def _padding(config: ConvConfig) -> tuple[int, int]:

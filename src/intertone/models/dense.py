@@ -10,17 +10,7 @@ from torch import Tensor, nn
 
 from intertone.config import Settings
 from intertone.losses import mean_squared_error
-from intertone.models.contract import (
-    NO_CONDITIONS,
-    Batch,
-    Conditions,
-    Facts,
-    Model,
-    Reading,
-    Scale,
-    check_rows,
-    root_mean_square_reading,
-)
+from intertone.models.contract import NO_CONDITIONS, Batch, Conditions, Facts, Model
 
 Activation = Literal["sigmoid", "relu", "leaky-relu", "tanh", "none"]
 
@@ -80,7 +70,8 @@ class DenseAutoencoder(Model):
         (torch.Size([2, 8, 40]), torch.Size([2, 65, 40]))
     """
 
-    frames_per_latent = 1
+    encode_reach = decode_reach = 0
+    """Each frame depends on its own code alone, and its code on it."""
 
     def __init__(self, config: DenseConfig, n_features: int) -> None:
         super().__init__()
@@ -91,23 +82,9 @@ class DenseAutoencoder(Model):
             raise ValueError(f"the features must have more than {self.order} rows, got {n_features}")
         n_inputs = n_features + (n_features - self.order if self.order else 0)
         hidden, code = config.widths[:-1], config.widths[-1]
+        self.latent_dim = code
         self.encoder = _layers(config, (n_inputs, *hidden, code), config.code_activation)
         self.decoder = _layers(config, (code, *reversed(hidden), n_features), config.output_activation)
-
-    @property
-    def latent_dim(self) -> int:
-        """Numbers of the code of a frame."""
-        return self.config.widths[-1]
-
-    @property
-    def encode_reach(self) -> int:
-        """No other frame changes the code of a frame."""
-        return 0
-
-    @property
-    def decode_reach(self) -> int:
-        """A frame depends on its own code alone."""
-        return 0
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         """Return the code of each frame.
@@ -125,42 +102,16 @@ class DenseAutoencoder(Model):
         latents: Tensor = self.encoder(self._input(features))
         return latents.mT
 
-    def decode(
-        self,
-        latents: Tensor,
-        conditions: Conditions = NO_CONDITIONS,
-        *,
-        n_frames: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the frames of a code.
-
-        Args:
-            latents: ``(batch, latent_dim, n_frames)``.
-            conditions: Not needed.
-            n_frames: Columns of the result; default: one for each latent vector.
-            generator: Nothing is drawn.
-
-        Returns:
-            Features ``(batch, n_features, n_frames)``.
-
-        Raises:
-            ValueError: If the vectors do not have ``latent_dim`` numbers.
-        """
-        if latents.shape[-2] != self.latent_dim:
-            raise ValueError(f"latents must be (batch, {self.latent_dim}, n_frames), got {tuple(latents.shape)}")
+    def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
+        """Return one frame for each latent vector."""
         features: Tensor = self.decoder(latents.mT).mT
-        return features[..., :n_frames]
+        return features
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the mean squared error of the frames; hidden numbers are left out as ``dropout`` says."""
+        """Return the mean squared error of the frames; in training, hidden numbers are left out as ``dropout`` says."""
         code = self._through(self.encoder, self._input(batch.features), batch.generator)
         estimate = self._through(self.decoder, code, batch.generator).mT
         return {"squared_error": mean_squared_error(estimate.float(), batch.target)}
-
-    def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
-        """Return the root mean squared error in the unit of the features."""
-        return root_mean_square_reading(loss, scales)
 
     def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
         """Return the numbers after each layer of the encoder, ``(batch, width, n_frames)``, and the code."""
@@ -179,15 +130,15 @@ class DenseAutoencoder(Model):
         *inner, last = layers
         for layer in inner:
             hidden = layer(hidden)
-            if self.config.dropout:
-                drawn = torch.rand(hidden.shape, generator=generator).to(hidden.device)
+            if self.config.dropout and self.training:
+                drawn = torch.rand(hidden.shape, generator=generator, device=hidden.device)
                 hidden = hidden * (drawn >= self.config.dropout) / (1 - self.config.dropout)
         result: Tensor = last(hidden)
         return result
 
     def _input(self, features: Tensor) -> Tensor:
         """Return frames as rows, with what is appended to them, ``(batch, n_frames, n_inputs)``."""
-        check_rows(features, self.n_features)
+        self.check_features(features)
         frames = features.mT
         return torch.cat([frames, frames.diff(n=self.order)], -1) if self.order else frames
 

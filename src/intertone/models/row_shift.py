@@ -1,4 +1,4 @@
-"""How an image of partials and noise changes when the note moves and its formants do not, or only half."""
+"""Change of features of partials and noise when the note is transposed and its formants are not, or only half."""
 
 import torch
 from torch import Tensor, nn

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,8 +15,8 @@ from intertone.harmonic.morph.landmark import Alignment
 from intertone.harmonic.onset import find_onset
 from intertone.harmonic.rows import loudest
 from intertone.level import limited_gain
-from intertone.models.contract import NO_CONDITIONS, Conditions
-from intertone.morphing.contract import Takes
+from intertone.models.contract import Conditions
+from intertone.morphing.contract import MorphMethod, Takes
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Weights
 from intertone.phase import PhaseConfig
@@ -48,7 +48,7 @@ SILENCE = 1e-10
 
 @dataclass(frozen=True)
 class CrossContext:
-    """What the features do not say: the sounds, whose phases are used.
+    """The part of sounds that the features do not show: the sounds themselves, whose phases are used.
 
     Attributes:
         sounds: Of one time, ``(batch, channels, samples)`` each.
@@ -57,6 +57,7 @@ class CrossContext:
         weights: How much each sound counts, ``(n_sounds, 1)`` or ``(n_sounds, n_frames)``.
         leading: Axes of the audio before its samples.
         edited: Whether the code that this goes with is another than the sounds' own.
+        conditions: None: no network knows these features.
     """
 
     sounds: tuple[Tensor, ...]
@@ -65,11 +66,7 @@ class CrossContext:
     weights: Tensor
     leading: tuple[int, ...]
     edited: bool = False
-
-    @property
-    def conditions(self) -> Conditions:
-        """No network knows these features."""
-        return NO_CONDITIONS
+    conditions: Conditions = field(default_factory=dict)
 
     def as_edited(self) -> "CrossContext":
         """Return this context for a code that was changed; the phase is the sounds' all the same."""
@@ -80,7 +77,7 @@ class CrossContext:
         return self
 
 
-class ByCells:
+class ByCells(MorphMethod[CrossContext]):
     """The morph method for sounds without one pitch: cross-synthesis of their spectrograms in decibels, no network.
 
     A mixture has in every cell the interpolated level, and the phase of the sounds' weighted sum: at an end that is the
@@ -90,25 +87,13 @@ class ByCells:
         sample_rate: Hz.
     """
 
-    takes = Takes(own_lengths=True, threads=True, network="none", exact=True)
+    takes = Takes(own_lengths=True, attributes=("envelope",), threads=True, network="none", exact=True)
 
     def __init__(self, sample_rate: int) -> None:
         n_fft = 2 ** round(math.log2(WINDOW_SECONDS * sample_rate))
+        self.sample_rate = sample_rate
         self.config = SpectrogramConfig(sample_rate=sample_rate, n_fft=n_fft, hop_length=n_fft // 4)
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz."""
-        return self.config.sample_rate
-
-    @property
-    def frames_per_second(self) -> float:
-        """Columns of the features per second."""
-        return (self.n_frames(100 * self.sample_rate) - 1) / 100
-
-    def n_frames(self, samples: int) -> int:
-        """Return the number of feature columns of a sound of ``samples``."""
-        return self.config.n_frames(samples)
+        self.frames_per_second = (self.config.n_frames(100 * sample_rate) - 1) / 100
 
     def analyse(self, audio: Tensor) -> Analysis[CrossContext]:
         """Turn sounds into features, ``1 + dB / 120`` with the sound's loudest cell at 1, and their context.
@@ -132,14 +117,6 @@ class ByCells:
         features, reference = self._show(sounds)
         context = CrossContext((sounds,), (reference,), (onsets,), torch.ones(1, 1), tuple(audio.shape[:-1]))
         return Analysis(features, context)
-
-    def prepare(self, analysis: Analysis[CrossContext]) -> Analysis[CrossContext]:
-        """Return an analysed sound as it is."""
-        return analysis
-
-    def unpitched(self, analysis: Analysis[CrossContext]) -> str | None:
-        """Return None: cells need no pitch."""
-        return None
 
     def synthesise(
         self,
@@ -172,7 +149,7 @@ class ByCells:
         """
         features, context = analysis
         samples = context.sounds[0].shape[-1]
-        n_frames = self.n_frames(samples)
+        n_frames = self.config.n_frames(samples)
         weights = weights_over_time(context.weights, n_frames).float()
         level = torch.zeros(len(context.references[0]), n_frames)
         direction = torch.zeros((), dtype=torch.complex64)
@@ -202,15 +179,22 @@ class ByCells:
         return 0.0, self._moves(analyses, weights, config.alignment)[1] / self.sample_rate
 
     def between(
-        self, analyses: Sequence[Analysis[CrossContext]], weights: Weights, config: MorphConfig, *, kept: bool = False
+        self,
+        analyses: Sequence[Analysis[CrossContext]],
+        weights: Weights,
+        config: MorphConfig,
+        *,
+        kept: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Analysis[CrossContext]:
-        """Return what lies between sounds: onset on onset, levels interpolated cell by cell.
+        """Return the mixture of sounds: onset on onset, levels interpolated cell by cell.
 
         Args:
             analyses: Of each sound.
             weights: How much of each.
             config: Its alignment.
-            kept: Says nothing: the phases are the sounds'.
+            kept: Not used: the phases are the sounds'.
+            generator: Not used: there is no network.
 
         Raises:
             InputError: If a pitch is asked for.

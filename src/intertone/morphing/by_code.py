@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,16 +11,15 @@ from intertone.codec import Codec
 from intertone.curve import averaged, weighted_sum, weights_over_time
 from intertone.harmonic.morph.transpose import CALM_FRAMES
 from intertone.models import Conditions
-from intertone.morphing.contract import Takes
+from intertone.morphing.contract import CodecMethod, Takes
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Weights, at_end
-from intertone.phase import PhaseConfig
-from intertone.representation import Analysis, AnyRepresentation, Context
+from intertone.representation import Analysis, Context
 
 C = TypeVar("C", bound=Context)
 
 
-class ByCode(Generic[C]):
+class ByCode(CodecMethod[C]):
     """The morph method of every codec that needs no pitch: spectrograms of one length, interpolated as codes.
 
     Args:
@@ -29,31 +28,21 @@ class ByCode(Generic[C]):
 
     takes = Takes(phase=True)
 
-    def __init__(self, codec: Codec) -> None:
-        self.codec = codec
-
-    @property
-    def frames_per_second(self) -> float:
-        """Columns of the features per second."""
-        return frames_per_second(self.codec.representation)
-
-    def prepare(self, analysis: Analysis[C]) -> Analysis[C]:
-        """Return an analysed sound as it is: a code needs no preparation."""
-        return analysis
-
-    def unpitched(self, analysis: Analysis[C]) -> str | None:
-        """Return None: a code needs no pitch."""
-        return None
-
     def span(self, analyses: Sequence[Analysis[C]], weights: Tensor, config: MorphConfig) -> tuple[float, float]:
         """Return where the first column of a mixture lies, and its last one, seconds; ``weights`` say nothing."""
         representation = self.codec.representation
         return 0.0, representation.samples(analyses[0].features.shape[-1]) / representation.sample_rate
 
     def between(
-        self, analyses: Sequence[Analysis[C]], weights: Weights, config: MorphConfig, *, kept: bool = False
+        self,
+        analyses: Sequence[Analysis[C]],
+        weights: Weights,
+        config: MorphConfig,
+        *,
+        kept: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Analysis[C]:
-        """Return what lies between analysed sounds.
+        """Return the mixture of analysed sounds.
 
         Args:
             analyses: Of sounds of one length.
@@ -61,38 +50,29 @@ class ByCode(Generic[C]):
             config: ``network``: ``alone``, the default, decodes everything; ``carried`` adds what the network says
                 between the sounds to the interpolated features; ``none`` leaves these alone.
             kept: Whether the phase of the one sound that there is shall be kept.
+            generator: Source of what a model draws that samples.
         """
         features, contexts = [one.features for one in analyses], [one.context for one in analyses]
         overall, network = weights.overall, config.network or "alone"
         context: C = self.codec.representation.mix(contexts, overall, pitch=weights.pitch)
         if network == "alone":
-            mixed = decode_mixture(self.codec, analyses, context.conditions, overall)
+            mixed = decode_mixture(self.codec, analyses, context.conditions, overall, generator=generator)
         else:
             mixed = weighted_sum(features, weights_over_time(overall, features[0].shape[-1]))
         if network == "carried":
-            decoded = decode_sounds(self.codec, analyses, context.conditions, overall)
+            decoded = decode_sounds(self.codec, analyses, context.conditions, overall, generator=generator)
             mixed = mixed + config.strength * decoded.between
         return Analysis(mixed, contexts[int(overall.argmax())] if kept and at_end(overall) else context)
 
-    def synthesise(
-        self,
-        analysis: Analysis[C],
-        *,
-        phase: PhaseConfig | None = None,
-        residual: bool = True,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the sounds of features, ``(batch, channels, samples)``."""
-        representation = self.codec.representation
-        return representation.synthesise(analysis, phase=phase, residual=residual, generator=generator).cpu()
 
-
-def frames_per_second(representation: AnyRepresentation) -> float:
-    """Return how many columns a second has, measured over 100 seconds."""
-    return (representation.n_frames(100 * representation.sample_rate) - 1) / 100
-
-
-def decode_mixture(codec: Codec, analyses: Sequence[Analysis[C]], wanted: Conditions, weights: Tensor) -> Tensor:
+def decode_mixture(
+    codec: Codec,
+    analyses: Sequence[Analysis[C]],
+    wanted: Conditions,
+    weights: Tensor,
+    *,
+    generator: torch.Generator | None = None,
+) -> Tensor:
     """Return ``D(Σ wᵢzᵢ)``: the decoded mixture of the codes of sounds.
 
     Args:
@@ -100,17 +80,19 @@ def decode_mixture(codec: Codec, analyses: Sequence[Analysis[C]], wanted: Condit
         analyses: Of each sound, ``(batch · channels, n_features, n_frames)``.
         wanted: What the mixture is conditioned on.
         weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
+        generator: Source of what a model draws that samples.
 
     Returns:
         Features of the same shape.
     """
     codes = [codec.encode_features(features, context.conditions) for features, context in analyses]
-    return codec.decode_features(_blend(codes, weights, codec), wanted, n_frames=analyses[0].features.shape[-1])
+    n_frames = analyses[0].features.shape[-1]
+    return codec.decode_features(_blend(codes, weights, codec), wanted, n_frames=n_frames, generator=generator)
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the network makes of sounds that share one time, averaged over 0.2 s.
+    """Decoded sounds that share one time, averaged over ``CALM_FRAMES`` columns.
 
     Attributes:
         at_mixture: ``D(zᵢ)``: each sound at the pitch of the mixture, ``(batch · channels, n_features, n_frames)``.
@@ -124,7 +106,14 @@ class Decoded:
     between: Tensor
 
 
-def decode_sounds(codec: Codec, analyses: Sequence[Analysis[C]], wanted: Conditions, weights: Tensor) -> Decoded:
+def decode_sounds(
+    codec: Codec,
+    analyses: Sequence[Analysis[C]],
+    wanted: Conditions,
+    weights: Tensor,
+    *,
+    generator: torch.Generator | None = None,
+) -> Decoded:
     """Return what the network makes of sounds and of their mixture.
 
     Args:
@@ -132,6 +121,7 @@ def decode_sounds(codec: Codec, analyses: Sequence[Analysis[C]], wanted: Conditi
         analyses: Of each sound.
         wanted: What the mixture is conditioned on.
         weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
+        generator: Source of what a model draws that samples.
 
     Returns:
         Features and a difference of features.
@@ -141,7 +131,8 @@ def decode_sounds(codec: Codec, analyses: Sequence[Analysis[C]], wanted: Conditi
 
     def decoded(code: Tensor, conditions: Conditions) -> Tensor:
         # the network knows how timbres change, not how single frames do
-        return averaged(codec.decode_features(code, conditions, n_frames=n_frames), CALM_FRAMES)
+        features = codec.decode_features(code, conditions, n_frames=n_frames, generator=generator)
+        return averaged(features, CALM_FRAMES)
 
     at_mixture = [decoded(code, wanted) for code in codes]
     at_own = [decoded(code, one.context.conditions) for code, one in zip(codes, analyses, strict=True)]
@@ -164,6 +155,8 @@ def _blend(codes: Sequence[Tensor], weights: Tensor, codec: Codec) -> Tensor:
     """Return the code between some; weights over time are averaged over the frames of each vector."""
     if weights.ndim == 2:
         step, n_latents = codec.model.frames_per_latent, codes[0].shape[-1]
+        if n_latents == 1:  # one vector stands for the whole sound
+            step = weights.shape[1]
         weights = weights_over_time(weights, n_latents * step).unflatten(-1, (n_latents, step)).mean(-1)
     rows = weights.to(codes[0])
     return torch.stack([row * code for row, code in zip(rows, codes, strict=True)]).sum(0)

@@ -1,4 +1,4 @@
-"""Morph by partials: harmonic sounds are interpolated partial by partial; the network corrects what lies between."""
+"""Morph by partials: harmonic sounds are interpolated partial by partial; the network corrects the interpolation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.curve import weighted_sum, weights_over_time
-from intertone.harmonic.morph.align import align_images
+from intertone.harmonic.morph.align import align_sounds
 from intertone.harmonic.morph.duration import common_span
 from intertone.harmonic.morph.mix import noise_reduction
 from intertone.harmonic.morph.modulation import separate_modulation
@@ -16,16 +16,15 @@ from intertone.harmonic.morph.transpose import transpose_sounds
 from intertone.harmonic.pitched import LEAST_MEASURE, recognise
 from intertone.harmonic.rows import LOUDEST
 from intertone.harmonic.sound import HarmonicContext
-from intertone.morphing.by_code import decode_mixture, decode_sounds, frames_per_second
-from intertone.morphing.contract import Takes
+from intertone.morphing.by_code import decode_mixture, decode_sounds
+from intertone.morphing.contract import CodecMethod, Takes
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Weights
-from intertone.phase import PhaseConfig
 from intertone.pitch.note import note_hz
 from intertone.representation import Analysis, HarmonicRepresentation
 
 
-class ByPartials:
+class ByPartials(CodecMethod[HarmonicContext]):
     """The morph method of harmonic codecs.
 
     Args:
@@ -41,17 +40,14 @@ class ByPartials:
         threads=True,
         loudness=True,
         network="carried",
+        register=True,
         exact=True,
     )
 
     def __init__(self, codec: Codec, representation: HarmonicRepresentation) -> None:
-        self.codec, self.representation = codec, representation
+        super().__init__(codec)
+        self.representation = representation
         self.rows = representation.synthesiser.rows
-
-    @property
-    def frames_per_second(self) -> float:
-        """Columns of the features per second."""
-        return frames_per_second(self.codec.representation)
 
     def prepare(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:
         """Separate each partial's slow envelope from its fast modulation; the result sounds the same.
@@ -113,7 +109,7 @@ class ByPartials:
             Sounds of equal length.
         """
         config = config or MorphConfig()
-        aligned = align_images(
+        aligned = align_sounds(
             analyses,
             weights,
             self.representation.synthesiser,
@@ -130,14 +126,16 @@ class ByPartials:
         config: MorphConfig,
         *,
         kept: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Analysis[HarmonicContext]:
-        """Return what lies between sounds: aligned, transposed to their common pitch, interpolated, corrected.
+        """Return the mixture of sounds: aligned, transposed to their common pitch, interpolated, corrected.
 
         Args:
             analyses: From ``prepare``.
             weights: How much of each.
             config: How.
-            kept: Says nothing: partials have phases of their own.
+            kept: Not used: partials have phases of their own.
+            generator: Source of what a model draws that samples.
         """
         aligned = self.align(analyses, weights.overall, config, ratios=weights.own)
         median_hz = note_hz(config.pitch)
@@ -150,10 +148,10 @@ class ByPartials:
         correction: Tensor | float = 0.0
         pairs = None
         if network == "alone":
-            full = decode_mixture(self.codec, aligned, context.conditions, weights.overall)
+            full = decode_mixture(self.codec, aligned, context.conditions, weights.overall, generator=generator)
             pairs = [(full, full)] * len(aligned)
         if network == "carried":
-            decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall)
+            decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall, generator=generator)
             pairs = list(zip(decoded.at_mixture, decoded.at_own, strict=True))
             correction = config.strength * decoded.between
         moved = transpose_sounds(aligned, context, self.rows, pairs, config.register_strength)
@@ -191,14 +189,3 @@ class ByPartials:
             own = [image[:, rows] - level for image, level in zip(features, levels, strict=True)]
             found.append(weighted_sum(own, given[name]) + weighted_sum(levels, given["envelope"]))
         return torch.cat([found[0], found[1] - less], 1).clamp(0, LOUDEST)
-
-    def synthesise(
-        self,
-        analysis: Analysis[HarmonicContext],
-        *,
-        phase: PhaseConfig | None = None,
-        residual: bool = True,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the sounds of features, ``(batch, channels, samples)``; the phases are the context's."""
-        return self.representation.synthesise(analysis, residual=residual, generator=generator).cpu()

@@ -1,4 +1,4 @@
-"""What cannot be morphed, whatever the sounds are: found out before they are read."""
+"""Refusals of morphs that are impossible whatever the sounds are, before these are read."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from intertone.remark import RemarkLogger
 logger = RemarkLogger(__name__)
 
 ATTRIBUTES = ("harmonics", "noise", "envelope", "pitch")
-"""What may be mixed by ratios of its own."""
+"""Attributes that may have a ratio of their own."""
 
 
 def check_morph(

@@ -1,12 +1,13 @@
-"""What a morph method is: how two analysed sounds become one."""
+"""The contract of a morph method: the way from analysed sounds to one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
+from intertone.codec import Codec
 from intertone.morphing.settings import MorphConfig, Network
 from intertone.morphing.weights import Weights
 from intertone.phase import PhaseConfig
@@ -15,7 +16,7 @@ from intertone.representation import Analysis, Context
 
 @dataclass(frozen=True)
 class Takes:
-    """What a morph method takes and gives, as facts that the command line, keys and bench read.
+    """Facts about a morph method that the command line, keys and bench read.
 
     Attributes:
         own_lengths: Sounds of different lengths; else the shorter are completed with silence.
@@ -26,6 +27,7 @@ class Takes:
         threads: Several morphs at a time; else one keeps all processors busy.
         loudness: The result is brought to the loudness between those of the sounds.
         network: What the network is for unless the settings say otherwise.
+        register: A strength of its own for the correction between registers.
         exact: Where one weight is 1, and nothing else is asked, the morph is that sound.
     """
 
@@ -37,25 +39,27 @@ class Takes:
     threads: bool = False
     loudness: bool = False
     network: Network = "alone"
+    register: bool = False
     exact: bool = False
 
 
 C = TypeVar("C", bound=Context)
 
 
-class MorphMethod(Protocol[C]):
-    """A way to morph: by code, by partials, by cells."""
+class MorphMethod(Generic[C]):
+    """A way to morph: by code, by partials, by cells.
 
-    @property
-    def takes(self) -> Takes:
-        """What the method takes."""
+    Attributes:
+        takes: What the method takes.
+        frames_per_second: Columns of weights over time per second.
+    """
 
-    @property
-    def frames_per_second(self) -> float:
-        """Columns of weights over time per second."""
+    takes: Takes
+    frames_per_second: float
 
     def prepare(self, analysis: Analysis[C]) -> Analysis[C]:
         """Bring an analysed sound into the form in which it is morphed; it sounds as before."""
+        return analysis
 
     def unpitched(self, analysis: Analysis[C]) -> str | None:
         """Say why a sound has no one pitch, where the method needs one; None: it has, or needs none.
@@ -66,6 +70,7 @@ class MorphMethod(Protocol[C]):
         Returns:
             ``"no one pitch (a measure of 0.31, below 0.84)"``, ``"no one pitch (several pitches)"``, or None.
         """
+        return None
 
     def span(self, analyses: Sequence[Analysis[C]], weights: Tensor, config: MorphConfig) -> tuple[float, float]:
         """Return where the first column of a mixture lies, and its end: seconds from the mixture's start.
@@ -75,18 +80,27 @@ class MorphMethod(Protocol[C]):
             weights: Of the mixture's time, ``(n_sounds,)``.
             config: How the sounds are morphed.
         """
+        raise NotImplementedError
 
     def between(
-        self, analyses: Sequence[Analysis[C]], weights: Weights, config: MorphConfig, *, kept: bool = False
+        self,
+        analyses: Sequence[Analysis[C]],
+        weights: Weights,
+        config: MorphConfig,
+        *,
+        kept: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Analysis[C]:
-        """Return what lies between sounds.
+        """Return the mixture of sounds.
 
         Args:
             analyses: From ``prepare``.
             weights: How much of each.
             config: How the sounds are morphed.
             kept: Whether, where one weight is 1, the phase of that sound shall be kept.
+            generator: Source of what a model draws that samples.
         """
+        raise NotImplementedError
 
     def synthesise(
         self,
@@ -96,4 +110,30 @@ class MorphMethod(Protocol[C]):
         residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return the sounds of what lies between, ``(batch, channels, samples)``, on the CPU."""
+        """Return the sounds of a mixture, ``(batch, channels, samples)``, on the CPU."""
+        raise NotImplementedError
+
+
+class CodecMethod(MorphMethod[C]):
+    """A way to morph what a codec analyses and synthesises.
+
+    Args:
+        codec: The codec.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
+        rate = codec.representation.sample_rate
+        self.frames_per_second = (codec.representation.n_frames(100 * rate) - 1) / 100
+
+    def synthesise(
+        self,
+        analysis: Analysis[C],
+        *,
+        phase: PhaseConfig | None = None,
+        residual: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the sounds of features, ``(batch, channels, samples)``, on the CPU."""
+        representation = self.codec.representation
+        return representation.synthesise(analysis, phase=phase, residual=residual, generator=generator).cpu()

@@ -1,4 +1,4 @@
-"""How loud a morph is: as loud as is between its sounds."""
+"""Loudness of a morph, interpolated between those of its sounds."""
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from intertone.morphing.weights import Weights
 from intertone.parallel import side_by_side
 
 MOST_GAIN_DB = 24.0
-"""What a morph is made louder by at most."""
+"""Largest gain of a morph, dB."""
 
 FARTHEST_STEP, MOST_STEPS = 0.25, 16
 """Of weights that change over time, from one place where the gain is measured to the next; and how many at most."""

@@ -18,6 +18,8 @@ from intertone.parallel import side_by_side
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import note_hz
 
+SPECTRA = "one of spectrograms"
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -55,8 +57,13 @@ def morph_sources(
     check_attributes(ratios)
     check_pitch(config, ratios, len(sources.analyses))
     takes = sources.method.takes
+    for name in ratios:
+        if name not in takes.attributes:
+            raise InputError(f"a ratio of its own for {name} must go with a codec that hears pitch, not with {SPECTRA}")
+    if config.pitch not in ("glide", "free") and not takes.pitch:
+        raise InputError(f"the pitch {config.pitch} must go with a codec that hears pitch, not with {SPECTRA}")
     if config.hold_seconds is not None and not takes.sustain:
-        raise InputError("a sound that is held must be shown by a codec that hears pitch, not by one of spectrograms")
+        raise InputError(f"a sustain of its own length must go with a codec that hears pitch, not with {SPECTRA}")
     weights = _weights(sources, mix, ratios, config)
     check_phase(phase, mix, weights.overall)
     asked = config.hold_seconds is not None or note_hz(config.pitch) is not None or config.network == "alone"
@@ -65,7 +72,7 @@ def morph_sources(
 
     def render(weights: Weights, generator: torch.Generator | None = None) -> Tensor:
         kept = takes.phase and phase is not None and phase.method == "kept"
-        analysis = sources.method.between(sources.analyses, weights, config, kept=kept)
+        analysis = sources.method.between(sources.analyses, weights, config, kept=kept, generator=generator)
         found = phase if takes.phase else None
         return sources.method.synthesise(analysis, phase=found, residual=residual, generator=generator)
 

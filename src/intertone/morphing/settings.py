@@ -1,4 +1,4 @@
-"""How sounds are morphed, beside how much of each."""
+"""Settings of a morph beside the weights of its sounds."""
 
 import re
 from typing import Literal, Self
@@ -10,7 +10,7 @@ from intertone.harmonic.morph.landmark import Alignment
 from intertone.pitch.note import parse_note
 
 Network = Literal["carried", "alone", "none"]
-"""What the network is for: what it adds to the images interpolated, all that is heard, or nothing."""
+"""Use of the network: it corrects the interpolated features, decodes all that is heard, or does nothing."""
 
 
 class MorphConfig(Settings):

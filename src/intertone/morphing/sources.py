@@ -16,21 +16,6 @@ from intertone.representation import Analysis
 
 
 @dataclass(frozen=True)
-class Source:
-    """A sound, or a batch of sounds, that was analysed.
-
-    Attributes:
-        analysis: Features and context, prepared for the codec's morph method.
-        loudness: Of each sound of the batch, LUFS.
-        unpitched: Why it has no one pitch though the codec needs it.
-    """
-
-    analysis: Analysis[Any]
-    loudness: tuple[float, ...]
-    unpitched: str | None
-
-
-@dataclass(frozen=True)
 class Sources:
     """Sounds that were analysed, ready to be morphed at any ratios.
 
@@ -79,14 +64,13 @@ def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True, pitche
     leading = tuple(matched[0].shape[:-1])
     batches = tuple(sound.reshape(*(1,) * (3 - sound.ndim), *sound.shape) for sound in matched)
     analysed = list(side_by_side(partial(_analyse_sound, codec, method, recognise=recognise), batches))
-    found = [f"{chr(ord('A') + index)} has {one.unpitched}" for index, one in enumerate(analysed) if one.unpitched]
+    analyses, loudness, reasons = zip(*analysed, strict=True)
+    found = [f"{chr(ord('A') + index)} has {reason}" for index, reason in enumerate(reasons) if reason]
     unpitched = ", ".join(found) or None
     if unpitched is not None and pitched_for is not None:
         raise InputError(_refusal(pitched_for, unpitched))
-    analyses = tuple(one.analysis for one in analysed)
     if unpitched is not None:
         method, analyses = method_without_pitch(codec, batches, unpitched)
-    loudness = tuple(one.loudness for one in analysed)
     return Sources(codec, method, batches, analyses, loudness, leading, unpitched)
 
 
@@ -108,10 +92,15 @@ def _refusal(purpose: str, unpitched: str) -> str:
     return f"every sound must have one pitch for {purpose}, got sounds of which {unpitched}"
 
 
-def _analyse_sound(codec: Codec, method: AnyMethod, sounds: Tensor, *, recognise: bool) -> Source:
-    """Analyse a batch of sounds; what has no one pitch is not prepared, since another method will morph it."""
+def _analyse_sound(
+    codec: Codec, method: AnyMethod, sounds: Tensor, *, recognise: bool
+) -> tuple[Analysis[Any], tuple[float, ...], str | None]:
+    """Return the analysis of a batch of sounds, their loudness in LUFS, and why they have no one pitch.
+
+    What has no one pitch is not prepared, since another method will morph it.
+    """
     analysis = codec.analyse(sounds)
     unpitched = method.unpitched(analysis) if recognise else None
     if unpitched is None:
         analysis = method.prepare(analysis)
-    return Source(analysis, tuple(integrated_loudness(sound, codec.sample_rate) for sound in sounds), unpitched)
+    return analysis, tuple(integrated_loudness(sound, codec.sample_rate) for sound in sounds), unpitched

@@ -10,7 +10,7 @@ from intertone.morphing.checking import check_morph, pitched_for, warn_of_ignore
 from intertone.morphing.even import even_mixes
 from intertone.morphing.render import each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
-from intertone.morphing.sources import Sources, analyse_sounds
+from intertone.morphing.sources import analyse_sounds
 from intertone.morphing.weights import Mix
 from intertone.phase import PhaseConfig
 
@@ -105,24 +105,17 @@ def morph_steps(
         warn_of_ignored(config)
     if config.even:
         mixes = even_mixes(sources, mixes, config, ratios=ratios, phase=phase)
-    return _steps(sources, mixes, config, ratios, phase, generator or torch.Generator().manual_seed(0))
-
-
-def _steps(
-    sources: Sources,
-    mixes: Sequence[Mix],
-    config: MorphConfig,
-    ratios: Mapping[str, Mix],
-    phase: PhaseConfig | None,
-    generator: torch.Generator,
-) -> Iterator[Tensor]:
-    start = generator.get_state()
+    source_of_all = generator or torch.Generator().manual_seed(0)
+    start = source_of_all.get_state()
 
     def at(mix: Mix) -> tuple[Tensor, Tensor]:
-        own = torch.Generator(generator.device).set_state(start)
+        own = torch.Generator(source_of_all.device).set_state(start)
         sound = morph_sources(sources, mix, config=config, ratios=ratios, phase=phase, generator=own)
         return sound, own.get_state()
 
-    for sound, state in each_morph(sources, at, mixes):
-        generator.set_state(state)
-        yield sound
+    def steps() -> Iterator[Tensor]:
+        for sound, state in each_morph(sources, at, mixes):
+            source_of_all.set_state(state)
+            yield sound
+
+    return steps()

@@ -1,4 +1,4 @@
-"""How much of each sound: a number, a curve over time, or one weight for each."""
+"""Weights of sounds: a number, a curve over time, or one weight for each."""
 
 import math
 import re
@@ -15,7 +15,7 @@ from torch import Tensor
 from intertone.errors import InputError
 
 FARTHEST = 0.5
-"""How far beyond 0 and 1 a ratio may go."""
+"""Distance beyond 0 and 1 that a ratio may have."""
 
 SUM_TOLERANCE = 1e-6
 
@@ -155,7 +155,7 @@ def at_end(weights: Tensor) -> bool:
 
 @dataclass(frozen=True)
 class Weights:
-    """How much of each sound a morph has.
+    """Weights of the sounds of a morph.
 
     Attributes:
         overall: ``(n_sounds,)``, or of a curve ``(n_sounds, n_frames)``; each column sums to 1.

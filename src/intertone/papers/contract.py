@@ -1,4 +1,4 @@
-"""What a paper's folder promises to the command line: words that cost nothing to read, and a replay."""
+"""Contract of a paper's folder with the command line: words that cost nothing to read, and a replay."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ TRIAL = "smoke"
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a paper.
+    """Request to replay a paper.
 
     Attributes:
         out: Folder of the experiments.

@@ -1,5 +1,6 @@
 """The line through the candidates that costs least."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,6 +63,9 @@ RANGE_DB = 60.0
 
 LEVEL_WINDOW = 0.02
 """Seconds over which a frame's level is taken."""
+
+MEDIAN_SECONDS = 0.02
+"""From one frame to the next, where only the median f0 is wanted."""
 
 FRAME_SECONDS = 0.01
 """What the costs of a frame are meant for; those of shorter frames count less."""
@@ -143,6 +147,20 @@ def follow_pitch(
     found = [find_candidates(resample(sound, sample_rate, band.sample_rate).numpy(), centres, band) for band in bands]
     path = _cheapest_path(found, quiet, _weights(level, seconds), _steadiness(found[-1].spectrum, seconds), seconds)
     return _track(found, bands, quiet, path)
+
+
+def median_f0(audio: Tensor, sample_rate: int) -> float:
+    """Return the median f0 of the voiced frames of a sound, followed every 20 ms; NaN where no frame is voiced.
+
+    Args:
+        audio: ``(samples,)`` or ``(channels, samples)``.
+        sample_rate: Hz.
+
+    Returns:
+        Hz.
+    """
+    track = follow_pitch(audio, sample_rate, hop_length=round(MEDIAN_SECONDS * sample_rate))
+    return float(track.f0[track.voiced].median()) if bool(track.voiced.any()) else math.nan
 
 
 def _check(audio: Tensor, hop_length: int, f_min: float, f_max: float) -> None:

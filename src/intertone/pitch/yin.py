@@ -23,6 +23,9 @@ SILENCE_DB = -100.0
 VOICED = 0.5
 """Periodicity from which a frame counts as voiced; in a line through all frames, it is rather voiced than not."""
 
+THRESHOLD = 0.1
+"""Difference from the deepest dip at which an earlier one is taken; a larger one prefers the higher octave."""
+
 BLOCK_CELLS = 2**22
 """Samples of all frames that are transformed at a time."""
 
@@ -36,12 +39,11 @@ def track_pitch(
     f_min: float = 25.0,
     f_max: float = 5000.0,
     hop_length: int = 256,
-    threshold: float = 0.1,
 ) -> tuple[Tensor, Tensor]:
     """Return the fundamental frequency of every frame, and how periodic the frame is.
 
     YIN: the lag at which the sound differs least from itself. Of several such lags, multiples of one another, the
-    first is taken whose dip is within ``threshold`` of the deepest. The window is three periods of ``f_min`` (at least
+    first is taken whose dip is within 0.1 of the deepest. The window is three periods of ``f_min`` (at least
     20 ms): narrow the range around a known pitch to follow fast changes.
 
     Args:
@@ -51,8 +53,6 @@ def track_pitch(
         f_max: Highest frequency searched, Hz, below half of ``sample_rate``.
         hop_length: Samples from one frame to the next; frame ``n`` is centred at ``n · hop_length``, and the first
             and last ones at the nearest place where the whole window lies inside the sound.
-        threshold: How much shallower than the deepest dip an earlier one may be; larger values prefer the higher
-            octave where the odd partials are weak.
 
     Returns:
         ``(f0, periodicity)``, each ``(n_frames,)`` with ``n_frames = 1 + ceil(samples / hop_length)``. ``f0`` in Hz is
@@ -73,7 +73,7 @@ def track_pitch(
         >>> f0.shape, round(float(f0.median())), round(float(periodicity.median()), 2)
         (torch.Size([33]), 440, 1.0)
     """
-    f0, periodicity, _ = _track(audio, sample_rate, f_min, f_max, hop_length, threshold)
+    f0, periodicity, _ = _track(audio, sample_rate, f_min, f_max, hop_length)
     return torch.from_numpy(f0).float(), torch.from_numpy(periodicity).float()
 
 
@@ -84,7 +84,6 @@ def note_pitch(
     f_min: float = 25.0,
     f_max: float = 5000.0,
     hop_length: int = 256,
-    threshold: float = 0.1,
 ) -> float:
     """Return the fundamental frequency of a whole steady note.
 
@@ -96,7 +95,6 @@ def note_pitch(
         f_min: Lowest frequency searched, Hz.
         f_max: Highest frequency searched, Hz.
         hop_length: Samples from one frame to the next.
-        threshold: As for ``track_pitch``.
 
     Returns:
         Hz; NaN where less than a tenth of the energy lies in voiced frames (periodicity of at least 0.5).
@@ -108,7 +106,7 @@ def note_pitch(
         >>> note_pitch(torch.randn(8000, generator=torch.Generator().manual_seed(0)), 16000)
         nan
     """
-    f0, periodicity, energy = _track(audio, sample_rate, f_min, f_max, hop_length, threshold)
+    f0, periodicity, energy = _track(audio, sample_rate, f_min, f_max, hop_length)
     voiced = periodicity >= VOICED
     if energy[voiced].sum() <= 0.1 * energy.sum():
         return math.nan
@@ -117,9 +115,7 @@ def note_pitch(
     return float(f0[voiced][order][np.searchsorted(weight, 0.5 * weight[-1])])
 
 
-def _track(
-    audio: Tensor, sample_rate: int, f_min: float, f_max: float, hop_length: int, threshold: float
-) -> tuple[Array, Array, Array]:
+def _track(audio: Tensor, sample_rate: int, f_min: float, f_max: float, hop_length: int) -> tuple[Array, Array, Array]:
     """Return f0, periodicity and energy of every frame."""
     if audio.ndim != 1 or not len(audio):
         raise ValueError(f"audio must be (samples,) with at least one sample, got {tuple(audio.shape)}")
@@ -141,7 +137,7 @@ def _track(
     shortest = rate / f_max
     parts = []
     for block in np.array_split(starts, -(-n_frames * segment // BLOCK_CELLS)):
-        lag, periodicity, energy = _best_lags(segments[block], window, shortest, threshold)
+        lag, periodicity, energy = _best_lags(segments[block], window, shortest)
         parts.append((rate / lag, periodicity, energy / window))
     f0, periodicity, energy = (np.concatenate(column) for column in zip(*parts, strict=True))
     silent = energy < db_to_power(SILENCE_DB)
@@ -149,7 +145,7 @@ def _track(
     return f0, periodicity, energy
 
 
-def _best_lags(segments: Array, window: int, shortest: float, threshold: float) -> tuple[Array, Array, Array]:
+def _best_lags(segments: Array, window: int, shortest: float) -> tuple[Array, Array, Array]:
     """Return lag (samples), periodicity and energy of each of ``(n, window + longest lag)`` segments."""
     n_lags = segments.shape[1] - window
     size = fft.next_fast_len(segments.shape[1], real=True)
@@ -169,7 +165,7 @@ def _best_lags(segments: Array, window: int, shortest: float, threshold: float) 
     dips = (inner <= normalised[:, first - 1 : -2]) & (inner < normalised[:, first + 1 :])
     depth = np.where(dips, inner, np.inf)
     deepest = depth.min(1)
-    chosen = (depth <= (deepest + threshold)[:, None]).argmax(1)
+    chosen = (depth <= (deepest + THRESHOLD)[:, None]).argmax(1)
     chosen = np.where(np.isfinite(deepest), chosen, inner.argmin(1)) + first
     lag, height = _parabola(similarity, chosen)
     return lag, height.clip(0, 1), energies[:, 0] + energies[:, -1]

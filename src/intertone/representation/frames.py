@@ -1,7 +1,7 @@
 """Frames: linear magnitudes, each frame divided by its own maximum; gains and phase go round the network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -9,15 +9,20 @@ from pydantic import Field
 from torch import Tensor
 
 from intertone.audio import three_axes
-from intertone.config import Settings
 from intertone.curve import weights_over_time
-from intertone.models.contract import Conditions, Facts, Scale
-from intertone.phase import PhaseConfig, estimate_phase
+from intertone.models.contract import Scale
+from intertone.phase import PhaseConfig
 from intertone.representation.contract import Analysis, mix_conditions
+from intertone.representation.short_time import (
+    ShortTimeConfig,
+    ShortTimeContext,
+    ShortTimeRepresentation,
+    check_mixture,
+)
 from intertone.stft import SpectrogramConfig, hann_window, istft, stft
 
 
-class FramesConfig(Settings):
+class FramesConfig(ShortTimeConfig):
     """Linear frequency and magnitude, each frame relative to its own maximum."""
 
     kind: Literal["frames"] = "frames"
@@ -26,36 +31,22 @@ class FramesConfig(Settings):
 
     @property
     def n_features(self) -> int:
-        """Rows that the network sees."""
+        """Rows that the network sees: all bins."""
         return self.spectrogram.n_bins
 
 
 @dataclass(frozen=True)
-class FramesContext:
-    """What the network does not see of a batch of sounds.
+class FramesContext(ShortTimeContext):
+    """The part of a batch of sounds that the network does not see.
 
     Attributes:
         gains: Magnitude of feature 1 in each frame, ``(batch · channels, 1, n_frames)``.
-        audio: The sounds as they were given; they hold the phase.
-        edited: Whether the code that this goes with is another than the sounds' own.
-        conditions: What a network is conditioned on beside the features.
     """
 
     gains: Tensor
-    audio: Tensor
-    edited: bool = False
-    conditions: Conditions = field(default_factory=dict)
-
-    def as_edited(self) -> "FramesContext":
-        """Return this context for a code that was changed: its phase is estimated on the way back."""
-        return replace(self, edited=True)
-
-    def with_conditions(self, conditions: Conditions) -> "FramesContext":
-        """Return this context with further conditions, or others."""
-        return replace(self, conditions={**self.conditions, **conditions})
 
 
-class FramesRepresentation:
+class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext]):
     """``analyse`` and ``synthesise`` of frames that are each divided by their own maximum.
 
     The network sees the shape of each spectrum, not its level: the gains pass by it, and so does the phase while the
@@ -69,55 +60,8 @@ class FramesRepresentation:
     """
 
     def __init__(self, config: FramesConfig) -> None:
-        self.config = config
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz."""
-        return self.config.spectrogram.sample_rate
-
-    @property
-    def frame_seconds(self) -> float:
-        """From one column to the next."""
-        return self.config.spectrogram.hop_length / self.sample_rate
-
-    @property
-    def n_features(self) -> int:
-        """Rows that the network sees: all bins."""
-        return self.config.n_features
-
-    @property
-    def scales(self) -> tuple[Scale, ...]:
-        """Linear magnitude in all rows."""
-        return (Scale("linear", self.n_features),)
-
-    @property
-    def rows(self) -> None:
-        """Where rows of partials and rows of noise lie: there are none."""
-        return None
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Names of the conditions that ``analyse`` finds: none."""
-        return ()
-
-    def facts(self) -> Facts:
-        """Return what a person would want to know, by name."""
-        spectrogram = self.config.spectrogram
-        return {
-            "representation": self.config.kind,
-            "n_fft": spectrogram.n_fft,
-            "hop_length": spectrogram.hop_length,
-            "n_features": self.n_features,
-        }
-
-    def n_frames(self, samples: int) -> int:
-        """Return the number of feature columns of a sound of ``samples``."""
-        return self.config.spectrogram.n_frames(samples)
-
-    def samples(self, n_frames: int) -> int:
-        """Return the length of the longest sound that has ``n_frames`` columns."""
-        return (n_frames - 1) * self.config.spectrogram.hop_length
+        super().__init__(config)
+        self.scales = (Scale("linear", self.n_features),)
 
     def features(self, audio: Tensor) -> Tensor:
         """Return the features of sounds as ``analyse`` does, with gradient.
@@ -150,31 +94,15 @@ class FramesRepresentation:
             (torch.Size([2, 1025, 17]), tensor(True))
         """
         features, gains = self._divided(audio)
-        return Analysis(features, FramesContext(gains, audio))
+        return Analysis(features, FramesContext(audio, gains))
 
-    def synthesise(
-        self,
-        analysis: Analysis[FramesContext],
-        *,
-        phase: PhaseConfig | None = None,
-        residual: bool = True,
-        generator: torch.Generator | None = None,
+    def _synthesise(
+        self, analysis: Analysis[FramesContext], phase: PhaseConfig, residual: bool, generator: torch.Generator | None
     ) -> Tensor:
         """Turn features back into sounds: gains are applied again, then the phase.
 
-        Args:
-            analysis: Features, ``(batch · channels, n_bins, >= n_frames)``, columns beyond the sound being padding, and
-                the context from ``analyse``, ``mix`` or ``blank``.
-            phase: How the phase is found; default: kept where the code is untouched, else ``pghi-fast``. Each channel's
-                is estimated from the same random numbers, so that equal channels stay equal.
-            residual: There is none: the features show all of a sound but gains and phase.
-            generator: Source of random phase.
-
-        Returns:
-            Audio, the shape of the sounds that were analysed.
-
-        Raises:
-            ValueError: If the phase shall be kept though the code was edited.
+        The phase of each channel is estimated from the same random numbers, so that equal channels stay equal. There is
+        no residual: the features show all of a sound but gains and phase.
 
         Example:
             >>> representation = FramesRepresentation(FramesConfig())
@@ -183,32 +111,18 @@ class FramesRepresentation:
             True
         """
         features, context = analysis
-        if phase is None:
-            phase = PhaseConfig(method="pghi-fast" if context.edited else "kept")
-        if phase.method == "kept" and context.edited:
-            raise ValueError("the kept phase goes with an untouched code only, got an edited one")
         config, sounds = self.config.spectrogram, three_axes(context.audio)
         samples = sounds.shape[-1]
         magnitude = features[..., : self.n_frames(samples)].float().clamp_min(0) * context.gains
         if phase.method == "kept":
             angle = stft(sounds.flatten(0, 1), config).angle()
         else:
-            start = generator.get_state() if generator is not None else None
+            generator = generator or torch.default_generator
+            start = generator.get_state()
             angles = []
             for row in magnitude:
-                if generator is not None and start is not None:
-                    generator.set_state(start)
-                angles.append(
-                    estimate_phase(
-                        row,
-                        config,
-                        method=phase.method,
-                        n_iter=phase.n_iter,
-                        momentum=phase.momentum,
-                        length=samples,
-                        generator=generator,
-                    )
-                )
+                generator.set_state(start)
+                angles.append(phase.estimate(row, config, length=samples, generator=generator))
             angle = torch.stack(angles)
         return istft(torch.polar(magnitude, angle), config, length=samples).reshape(context.audio.shape)
 
@@ -221,7 +135,7 @@ class FramesRepresentation:
         """
         full = hann_window(self.config.spectrogram, torch.ones(1)).sum() / 2
         gains = full.expand(1, 1, self.n_frames(samples))
-        return FramesContext(gains, torch.zeros(samples), True, conditions)
+        return FramesContext(torch.zeros(samples), gains, edited=True, conditions=conditions)
 
     def mix(self, contexts: Sequence[FramesContext], weights: Tensor, *, pitch: Tensor | None = None) -> FramesContext:
         """Return the context of a mixture of codes: gains are interpolated linearly, frame by frame.
@@ -244,16 +158,12 @@ class FramesRepresentation:
             >>> round(float((mixed.gains / contexts[1].gains).mean()), 3)
             0.6
         """
-        shapes = {tuple(context.audio.shape) for context in contexts}
-        if len(shapes) != 1 or len(contexts) != len(weights):
-            raise ValueError(
-                f"one weight for each of equally shaped sounds must be given, got {len(weights)} for {sorted(shapes)}"
-            )
+        check_mixture(contexts, weights)
         n_frames = contexts[0].gains.shape[-1]
         shares = weights_over_time(weights, n_frames).to(contexts[0].gains)
         gains = torch.stack([share * one.gains for share, one in zip(shares, contexts, strict=True)]).sum(0)
         conditions = mix_conditions([one.conditions for one in contexts], weights if pitch is None else pitch)
-        return FramesContext(gains.clamp_min(0), contexts[0].audio, True, conditions)
+        return FramesContext(contexts[0].audio, gains.clamp_min(0), edited=True, conditions=conditions)
 
     def _divided(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Return magnitudes relative to each frame's maximum, and these maxima."""

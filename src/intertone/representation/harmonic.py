@@ -19,51 +19,29 @@ from intertone.harmonic.synthesis import Synthesiser
 from intertone.models.contract import Facts, Rows, Scale
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import pitch_to_hz
-from intertone.representation.contract import Analysis, mix_conditions
+from intertone.representation.contract import Analysis, Representation, mix_conditions
 
 
-class HarmonicRepresentation:
+class HarmonicRepresentation(Representation[HarmonicContext]):
     """``analyse`` and ``synthesise`` of harmonic features.
 
     Channels are a batch axis; one f0, one onset and one reference serve all channels of a sound.
     """
 
+    measures = ("pitch", "f0")
+    no_gradient = "no gradient passes harmonic features: they are measured along the pitch"
+
     def __init__(self, config: HarmonicConfig) -> None:
         self.config = config
         self.synthesiser = Synthesiser(config)
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz."""
-        return self.config.sample_rate
-
-    @property
-    def frame_seconds(self) -> float:
-        """From one column to the next."""
-        return self.config.hop_length / self.sample_rate
-
-    @property
-    def n_features(self) -> int:
-        """Rows that the network sees: those of partials, and below them those of noise."""
-        return self.config.n_features
-
-    @property
-    def scales(self) -> tuple[Scale, ...]:
-        """Decibels in all rows."""
-        return (Scale("decibels", self.n_features, self.config.top_db),)
-
-    @property
-    def rows(self) -> Rows:
-        """Where the rows of partials and those of noise lie."""
-        edges = torch.tensor(self.config.edges).double()
+        self.sample_rate = config.sample_rate
+        self.hop_length = config.hop_length
+        self.n_features = config.n_features
+        self.scales = (Scale("decibels", config.n_features, config.top_db),)
+        edges = torch.tensor(config.edges).double()
         partials = 0.5 * (edges[:-1].log2() + (edges[1:] - 1).log2())
-        lowest = torch.tensor(self.config.edges[:-1])
-        return Rows(partials, self.synthesiser.bands.centres.log2(), lowest, self.config.f_max)
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Names of the conditions that ``analyse`` finds itself."""
-        return ("pitch", "f0")
+        lowest = torch.tensor(config.edges[:-1])
+        self.rows = Rows(partials, self.synthesiser.bands.centres.log2(), lowest, config.f_max)
 
     def facts(self) -> Facts:
         """Return what a person would want to know, by name."""
@@ -77,18 +55,6 @@ class HarmonicRepresentation:
             "top_db": config.top_db,
             "n_features": self.n_features,
         }
-
-    def n_frames(self, samples: int) -> int:
-        """Return the number of feature columns of a sound of ``samples``."""
-        return self.synthesiser.n_frames(samples)
-
-    def samples(self, n_frames: int) -> int:
-        """Return the length of the longest sound that has ``n_frames`` columns."""
-        return (n_frames - 1) * self.config.hop_length
-
-    def features(self, audio: Tensor) -> Tensor:
-        """Refuse: partials are found along a pitch that is followed without a gradient."""
-        raise NotImplementedError("no gradient passes harmonic features: they are measured along the pitch")
 
     def analyse(self, audio: Tensor, *, f0: Tensor | None = None) -> Analysis[HarmonicContext]:
         """Turn sounds into what the network sees and what it does not.
@@ -124,29 +90,17 @@ class HarmonicRepresentation:
         context = HarmonicContext(tuple(track for _, track in found), tuple(audio.shape[:-1]))
         return Analysis(torch.cat([image for image, _ in found]).to(audio.device), context)
 
-    def synthesise(
+    def _synthesise(
         self,
         analysis: Analysis[HarmonicContext],
-        *,
-        phase: PhaseConfig | None = None,
-        residual: bool = True,
-        generator: torch.Generator | None = None,
+        phase: PhaseConfig,
+        residual: bool,
+        generator: torch.Generator | None,
     ) -> Tensor:
         """Turn features back into sounds.
 
-        Args:
-            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, columns beyond the sound being padding,
-                and the context from ``analyse``, ``mix`` or ``blank``.
-            phase: The phases of partials are always the context's, so that no method estimates one; ``kept`` is
-                refused for an edited code.
-            residual: Whether the sounds' own noise is used, as far as the context holds it.
-            generator: Source of the noise that is not the sounds' own; seeded with 0 if not given.
-
-        Returns:
-            Audio, ``(*leading, samples)``, on the device of the features.
-
-        Raises:
-            ValueError: If the phase of an edited code shall be kept.
+        The phases of partials are always the context's, so that no method estimates one. The residual is the sounds'
+        own noise, as far as the context holds it; other noise is drawn, seeded with 0 if no generator is given.
 
         Example:
             >>> representation = HarmonicRepresentation(HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600))
@@ -156,8 +110,6 @@ class HarmonicRepresentation:
             True
         """
         features, context = analysis
-        if phase is not None and phase.method == "kept" and context.edited:
-            raise ValueError("the kept phase goes with an untouched code only, got an edited one")
         if not residual:
             context = context.as_edited()
         generator = generator or torch.Generator().manual_seed(0)

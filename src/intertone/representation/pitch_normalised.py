@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import torch
@@ -10,29 +10,23 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from intertone.audio import resample, three_axes
-from intertone.config import Settings
-from intertone.models.contract import Conditions, Facts, Scale
+from intertone.models.contract import Facts
 from intertone.phase import PhaseConfig
-from intertone.pitch import follow_pitch
+from intertone.pitch import median_f0
 from intertone.pitch.note import pitch_to_hz
-from intertone.representation.contract import Analysis, mix_conditions
-from intertone.representation.decibel import DecibelConfig, SpectrogramContext
+from intertone.representation.contract import Analysis, mean_shares, mix_conditions
+from intertone.representation.decibel import DecibelConfig, DepthConfig, SpectrogramContext
+from intertone.representation.short_time import ShortTimeContext, ShortTimeRepresentation
 from intertone.representation.spectrogram import SpectrogramRepresentation
-from intertone.stft import SpectrogramConfig
-
-PITCH_SECONDS = 0.02
-"""From one frame to the next, where the pitch is looked for."""
 
 RESAMPLING_HZ = 48_000
 """About what the rates are taken to be in resampling; only their ratio counts."""
 
 
-class PitchNormalisedConfig(Settings):
+class PitchNormalisedConfig(DepthConfig):
     """Linear frequency in decibels, of the sound resampled so that its pitch is an octave of ``base_hz``."""
 
     kind: Literal["snapped"] = "snapped"
-    spectrogram: SpectrogramConfig = SpectrogramConfig()
-    top_db: float = Field(80.0, gt=0, le=200, description="depth of the floor below the maximum, dB")
     base_hz: float = Field(15.625, gt=0, description="pitches come to lie on this times 2, 4, 8, …, Hz")
 
     @model_validator(mode="after")
@@ -45,40 +39,25 @@ class PitchNormalisedConfig(Settings):
             )
         return self
 
-    @property
-    def n_features(self) -> int:
-        """Rows that the network sees."""
-        return self.spectrogram.n_bins - 1
-
 
 @dataclass(frozen=True)
-class PitchNormalisedContext:
-    """What the network does not see of a batch of sounds, and what the way back needs.
+class PitchNormalisedContext(ShortTimeContext):
+    """The part of a batch of sounds that the network does not see, for the way back.
 
     Attributes:
         spectrograms: The context of each resampled sound.
         hops: Samples of each resampled sound from one frame to the next; ``hop_length`` of them were it not resampled.
-        audio: The sounds as they were given.
-        edited: Whether the code that this goes with is another than the sounds' own.
-        conditions: What a network is conditioned on beside the features.
     """
 
     spectrograms: tuple[SpectrogramContext, ...]
     hops: tuple[int, ...]
-    audio: Tensor
-    edited: bool = False
-    conditions: Conditions = field(default_factory=dict)
 
-    def as_edited(self) -> "PitchNormalisedContext":
+    def as_edited(self) -> Self:
         """Return this context for a code that was changed: its phase is estimated on the way back."""
         return replace(self, spectrograms=tuple(each.as_edited() for each in self.spectrograms), edited=True)
 
-    def with_conditions(self, conditions: Conditions) -> "PitchNormalisedContext":
-        """Return this context with further conditions, or others."""
-        return replace(self, conditions={**self.conditions, **conditions})
 
-
-class PitchNormalisedRepresentation:
+class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfig, PitchNormalisedContext]):
     """``analyse`` and ``synthesise`` of the spectrogram at a common pitch.
 
     A sound is resampled so that its median f0 becomes the nearest ``base_hz · 2^k``, at most half an octave away. So
@@ -92,55 +71,15 @@ class PitchNormalisedRepresentation:
         config: The settings.
     """
 
+    no_gradient = "no gradient passes a spectrogram at a common pitch: the sound is resampled to it"
+
     def __init__(self, config: PitchNormalisedConfig) -> None:
-        self.config = config
-        self._plain = self._at(config.spectrogram.hop_length)
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz."""
-        return self._plain.sample_rate
-
-    @property
-    def n_features(self) -> int:
-        """Rows that the network sees."""
-        return self._plain.n_features
-
-    @property
-    def frame_seconds(self) -> float:
-        """From one column to the next."""
-        return self._plain.frame_seconds
-
-    @property
-    def scales(self) -> tuple[Scale, ...]:
-        """Decibels in all rows."""
-        return self._plain.scales
-
-    @property
-    def rows(self) -> None:
-        """Where rows of partials and rows of noise lie: there are none."""
-        return None
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Names of the conditions that ``analyse`` finds: none; the pitch is taken out of the features."""
-        return ()
+        super().__init__(config)
+        self.scales = self._at(self.hop_length).scales
 
     def facts(self) -> Facts:
         """Return what a person would want to know, by name."""
-        return {**self._plain.facts(), "representation": self.config.kind, "base_hz": self.config.base_hz}
-
-    def n_frames(self, samples: int) -> int:
-        """Return the number of feature columns of a sound of ``samples``."""
-        return self._plain.n_frames(samples)
-
-    def samples(self, n_frames: int) -> int:
-        """Return the length of the longest sound that has ``n_frames`` columns."""
-        return self._plain.samples(n_frames)
-
-    def features(self, audio: Tensor) -> Tensor:
-        """Refuse: the pitch that a sound is resampled by is found without a gradient."""
-        raise NotImplementedError("no gradient passes a spectrogram at a common pitch: the sound is resampled to it")
+        return {**super().facts(), "top_db": self.config.top_db, "base_hz": self.config.base_hz}
 
     def analyse(self, audio: Tensor) -> Analysis[PitchNormalisedContext]:
         """Turn sounds into what the network sees and what it does not.
@@ -163,35 +102,23 @@ class PitchNormalisedRepresentation:
         """
         rows, contexts, hops = [], [], []
         for sound in three_axes(audio):
-            hop = self.hop_length(self._f0(sound))
+            hop = self.hop_at(median_f0(sound, self.sample_rate))
             features, context = self._at(hop).analyse(self._resampled(sound, hop))
             rows.append(features)
             contexts.append(context)
             hops.append(hop)
-        return Analysis(torch.cat(rows), PitchNormalisedContext(tuple(contexts), tuple(hops), audio))
+        return Analysis(torch.cat(rows), PitchNormalisedContext(audio, tuple(contexts), tuple(hops)))
 
-    def synthesise(
+    def _synthesise(
         self,
         analysis: Analysis[PitchNormalisedContext],
-        *,
-        phase: PhaseConfig | None = None,
-        residual: bool = True,
-        generator: torch.Generator | None = None,
+        phase: PhaseConfig,
+        residual: bool,
+        generator: torch.Generator | None,
     ) -> Tensor:
         """Turn features back into sounds, at the pitches of the context.
 
-        Args:
-            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, columns beyond the sound being padding,
-                and the context from ``analyse``, ``mix`` or ``blank``.
-            phase: How the phase is found; default: kept where the code is untouched, else ``pghi-fast``.
-            residual: There is none: the features show all of a sound but its phase.
-            generator: Source of random phase.
-
-        Returns:
-            Audio, the shape of the sounds that were analysed.
-
-        Raises:
-            ValueError: If the phase shall be kept though the code was edited.
+        There is no residual: the features show all of a sound but its phase.
 
         Example:
             >>> representation = PitchNormalisedRepresentation(PitchNormalisedConfig())
@@ -207,7 +134,7 @@ class PitchNormalisedRepresentation:
             features.split(len(features) // len(context.hops)), context.spectrograms, context.hops, strict=True
         ):
             sound = self._at(hop).synthesise(Analysis(rows, own), phase=phase, generator=generator)
-            sounds.append(self._resampled(sound, self.config.spectrogram.hop_length, source=hop)[..., :samples])
+            sounds.append(self._resampled(sound, self.hop_length, source=hop)[..., :samples])
         return torch.stack(sounds).reshape(context.audio.shape)
 
     def blank(self, samples: int, **conditions: Tensor) -> PitchNormalisedContext:
@@ -219,11 +146,12 @@ class PitchNormalisedRepresentation:
                 without it they are played as they are.
         """
         pitch = conditions.get("pitch")
-        hop = self.hop_length(math.nan if pitch is None else pitch_to_hz(float(pitch.median())))
-        length = math.ceil(samples * hop / self.config.spectrogram.hop_length)
+        hop = self.hop_at(math.nan if pitch is None else pitch_to_hz(float(pitch.median())))
+        length = math.ceil(samples * hop / self.hop_length)
         spectrogram = self._at(hop).blank(length)
         spectrogram = replace(spectrogram, audio=spectrogram.audio.reshape(1, 1, -1))
-        return PitchNormalisedContext((spectrogram,), (hop,), torch.zeros(samples), True, conditions)
+        silence = torch.zeros(samples)
+        return PitchNormalisedContext(silence, (spectrogram,), (hop,), edited=True, conditions=conditions)
 
     def mix(
         self, contexts: Sequence[PitchNormalisedContext], weights: Tensor, *, pitch: Tensor | None = None
@@ -245,7 +173,7 @@ class PitchNormalisedRepresentation:
             ValueError: If the shapes differ or the numbers of contexts and weights do.
         """
         tuned = weights if pitch is None else pitch
-        shares: list[float] = (tuned if tuned.ndim == 1 else tuned.mean(1)).tolist()
+        shares = mean_shares(tuned)
         mixed, hops = [], []
         for item in range(len(contexts[0].hops)):
             moved = sum(share * math.log(each.hops[item]) for share, each in zip(shares, contexts, strict=True))
@@ -260,30 +188,26 @@ class PitchNormalisedRepresentation:
             mixed.append(self._at(hop).mix(moved_contexts, weights))
             hops.append(hop)
         conditions = mix_conditions([each.conditions for each in contexts], tuned)
-        return PitchNormalisedContext(tuple(mixed), tuple(hops), contexts[0].audio, True, conditions)
+        audio = contexts[0].audio
+        return PitchNormalisedContext(audio, tuple(mixed), tuple(hops), edited=True, conditions=conditions)
 
-    def hop_length(self, f0: float) -> int:
+    def hop_at(self, f0: float) -> int:
         """Return the hop of a sound of ``f0`` Hz once it is resampled; NaN for a sound without pitch.
 
         Example:
             >>> representation = PitchNormalisedRepresentation(PitchNormalisedConfig())
-            >>> [representation.hop_length(f0) for f0 in (250.0, 300.0, 400.0, float("nan"))]
+            >>> [representation.hop_at(f0) for f0 in (250.0, 300.0, 400.0, float("nan"))]
             [256, 307, 205, 256]
         """
-        hop = self.config.spectrogram.hop_length
+        hop = self.hop_length
         if not math.isfinite(f0):
             return hop
         octaves = math.log2(f0 / self.config.base_hz)
         return max(1, round(hop * 2 ** (octaves - round(octaves))))
 
-    def _f0(self, sound: Tensor) -> float:
-        """Return the median f0 of ``(channels, samples)`` in Hz; NaN where no frame is voiced."""
-        track = follow_pitch(sound, self.sample_rate, hop_length=round(PITCH_SECONDS * self.sample_rate))
-        return float(track.f0[track.voiced].median()) if bool(track.voiced.any()) else math.nan
-
     def _resampled(self, sound: Tensor, hop: int, *, source: int | None = None) -> Tensor:
         """Return a sound ``source`` samples of which have become ``hop``, ``(1, channels, samples)``."""
-        source = self.config.spectrogram.hop_length if source is None else source
+        source = self.hop_length if source is None else source
         factor = max(1, RESAMPLING_HZ // max(hop, source))
         return resample(sound.reshape(1, -1, sound.shape[-1]), source * factor, hop * factor)
 

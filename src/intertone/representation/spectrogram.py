@@ -9,9 +9,10 @@ from torch import Tensor
 
 from intertone.audio import three_axes
 from intertone.models.contract import Facts, Scale
-from intertone.phase import PhaseConfig, estimate_phase
-from intertone.representation.contract import Analysis, mix_conditions
+from intertone.phase import PhaseConfig
+from intertone.representation.contract import Analysis, mean_shares, mix_conditions
 from intertone.representation.decibel import DecibelConfig, MelConfig, SpectrogramContext, build_filterbank
+from intertone.representation.short_time import ShortTimeRepresentation, check_mixture
 from intertone.stft import (
     db_to_magnitude,
     hann_window,
@@ -26,7 +27,7 @@ SILENCE = 1e-10
 """The least dB reference and energy, so that a silent sound has features too."""
 
 
-class SpectrogramRepresentation:
+class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfig, SpectrogramContext]):
     """``analyse`` and ``synthesise`` of the spectrogram in decibels.
 
     Channels are a batch axis; the dB reference and the energy are those of the whole sound, so the balance between
@@ -34,57 +35,13 @@ class SpectrogramRepresentation:
     """
 
     def __init__(self, config: DecibelConfig | MelConfig) -> None:
-        self.config = config
+        super().__init__(config)
         self.filterbank = build_filterbank(config)
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz."""
-        return self.config.spectrogram.sample_rate
-
-    @property
-    def n_features(self) -> int:
-        """Rows that the network sees."""
-        return self.config.n_features
-
-    @property
-    def frame_seconds(self) -> float:
-        """From one column to the next."""
-        return self.config.spectrogram.hop_length / self.sample_rate
-
-    @property
-    def scales(self) -> tuple[Scale, ...]:
-        """Decibels in all rows."""
-        return (Scale("decibels", self.n_features, self.config.top_db),)
-
-    @property
-    def rows(self) -> None:
-        """Where rows of partials and rows of noise lie: there are none."""
-        return None
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Names of the conditions that ``analyse`` finds: none."""
-        return ()
+        self.scales = (Scale("decibels", self.n_features, config.top_db),)
 
     def facts(self) -> Facts:
         """Return what a person would want to know, by name."""
-        spectrogram = self.config.spectrogram
-        return {
-            "representation": self.config.kind,
-            "n_fft": spectrogram.n_fft,
-            "hop_length": spectrogram.hop_length,
-            "top_db": self.config.top_db,
-            "n_features": self.n_features,
-        }
-
-    def n_frames(self, samples: int) -> int:
-        """Return the number of feature columns of a sound of ``samples``."""
-        return self.config.spectrogram.n_frames(samples)
-
-    def samples(self, n_frames: int) -> int:
-        """Return the length of the longest sound that has ``n_frames`` columns."""
-        return (n_frames - 1) * self.config.spectrogram.hop_length
+        return {**super().facts(), "top_db": self.config.top_db}
 
     def features(self, audio: Tensor) -> Tensor:
         """Return the features of sounds as ``analyse`` does, with gradient.
@@ -148,15 +105,14 @@ class SpectrogramRepresentation:
         for row in range(len(features)):
             features[row] = 1 + magnitude_to_db(features[row], per_row[row], top_db=top_db) / top_db
         energy = energies.mean(-1)
-        return Analysis(features, SpectrogramContext(reference, energy, energy, energies.amax(-1), audio))
+        return Analysis(features, SpectrogramContext(audio, reference, energy, energy, energies.amax(-1)))
 
-    def synthesise(
+    def _synthesise(
         self,
         analysis: Analysis[SpectrogramContext],
-        *,
-        phase: PhaseConfig | None = None,
-        residual: bool = True,
-        generator: torch.Generator | None = None,
+        phase: PhaseConfig,
+        residual: bool,
+        generator: torch.Generator | None,
     ) -> Tensor:
         """Turn features back into sounds.
 
@@ -167,18 +123,7 @@ class SpectrogramRepresentation:
         louder than the context's, unless the energy would fall below the least one. Where the kept phase says nothing,
         in frames below the floor, there is silence.
 
-        Args:
-            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, columns beyond the sound being padding,
-                and the context from ``analyse``, ``mix`` or ``blank``.
-            phase: How the phase is found; default: kept where the code is untouched, else ``pghi-fast``.
-            residual: There is none: the features show all of a sound but its phase.
-            generator: Source of random phase.
-
-        Returns:
-            Audio, the shape of the sounds that were analysed.
-
-        Raises:
-            ValueError: If the phase shall be kept though the code was edited.
+        There is no residual: the features show all of a sound but its phase.
 
         Source:
             Langer (2023), sections 3.5 and 3.6.
@@ -191,10 +136,6 @@ class SpectrogramRepresentation:
             True
         """
         features, context = analysis
-        if phase is None:
-            phase = PhaseConfig(method="pghi-fast" if context.edited else "kept")
-        if phase.method == "kept" and context.edited:
-            raise ValueError("the kept phase goes with an untouched code only, got an edited one")
         sources = three_axes(context.audio)
         batch, channels, samples = sources.shape
         rows = features[..., : self.n_frames(samples)].unflatten(0, (batch, channels))
@@ -231,7 +172,8 @@ class SpectrogramRepresentation:
         config = self.config.spectrogram
         full = hann_window(config, torch.ones(1)).sum().reshape(1) / 2
         unknown = torch.full((1,), math.nan)
-        return SpectrogramContext(full, unknown, unknown, unknown, torch.zeros(samples), True, conditions)
+        silence = torch.zeros(samples)
+        return SpectrogramContext(silence, full, unknown, unknown, unknown, edited=True, conditions=conditions)
 
     def mix(
         self, contexts: Sequence[SpectrogramContext], weights: Tensor, *, pitch: Tensor | None = None
@@ -260,12 +202,8 @@ class SpectrogramRepresentation:
             >>> round(float(mixed.reference / contexts[1].reference), 3)
             0.316
         """
-        shares: list[float] = (weights if weights.ndim == 1 else weights.mean(1)).tolist()
-        shapes = {tuple(context.audio.shape) for context in contexts}
-        if len(shapes) != 1 or len(contexts) != len(shares):
-            raise ValueError(
-                f"one weight for each of equally shaped sounds must be given, got {len(shares)} for {sorted(shapes)}"
-            )
+        check_mixture(contexts, weights)
+        shares = mean_shares(weights)
         log_reference = sum(weight * context.reference.log() for weight, context in zip(shares, contexts, strict=True))
         energy = sum(weight * context.energy for weight, context in zip(shares, contexts, strict=True))
         loudest = max(range(len(shares)), key=lambda index: (shares[index], index))
@@ -348,16 +286,7 @@ class SpectrogramRepresentation:
                 )
             magnitude = spectrum.abs() / channels
             del spectrum
-        assert phase.method != "kept"
-        found = estimate_phase(
-            magnitude,
-            config,
-            method=phase.method,
-            n_iter=phase.n_iter,
-            momentum=phase.momentum,
-            length=samples,
-            generator=generator,
-        )
+        found = phase.estimate(magnitude, config, length=samples, generator=generator)
         if channels == 1:
             return found
         return found - stft((polarity @ source) / channels, config).angle()

@@ -2,7 +2,7 @@
 
 from intertone.train.batch import BatchSource, TrainingStoppedError
 from intertone.train.loop import train_codec, train_model
-from intertone.train.prepare import ImageChoiceConfig, prepare_images
+from intertone.train.prepare import FeatureChoiceConfig, prepare_features
 from intertone.train.processes import Processes
 from intertone.train.run import Progress, Run
 from intertone.train.run_folder import Record
@@ -11,7 +11,7 @@ from intertone.train.settings import ChoiceConfig, PairConfig, TrainConfig
 __all__ = [
     "BatchSource",
     "ChoiceConfig",
-    "ImageChoiceConfig",
+    "FeatureChoiceConfig",
     "PairConfig",
     "Processes",
     "Progress",
@@ -19,7 +19,7 @@ __all__ = [
     "Run",
     "TrainConfig",
     "TrainingStoppedError",
-    "prepare_images",
+    "prepare_features",
     "train_codec",
     "train_model",
 ]

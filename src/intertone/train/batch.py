@@ -1,25 +1,23 @@
-"""What all batch sources share: what they promise, which notes each step takes, and reading ahead."""
+"""The contract of a batch source, the order of the notes, and reading ahead."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.models.contract import Batch
+from intertone.train.note_data import NoteData, Rows
 from intertone.train.processes import Processes
 from intertone.train.settings import TrainConfig
 
-Rows = npt.NDArray[np.int64]
 T = TypeVar("T")
 
 VALIDATED, ORDER, SLICES, PAIRS, FITTED, CROPS, DRAWN = range(1, 8)
-"""What a random number is for, so that no two uses share a sequence."""
+"""Purposes of random numbers, so that no two uses share a sequence."""
 
 
 class TrainingStoppedError(RuntimeError):
@@ -27,78 +25,30 @@ class TrainingStoppedError(RuntimeError):
 
 
 class BatchSource(Protocol):
-    """Where the loop takes its batches from."""
+    """Where the loop takes its batches from; a source that inherits has nothing to validate, to fit to and to hear.
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches of one pass."""
+    Attributes:
+        steps_per_epoch: Batches of one pass.
+        n_validation: Batches of one validation.
+    """
 
-    @property
-    def n_validation(self) -> int:
-        """Batches of one validation."""
+    steps_per_epoch: int
+    n_validation: int
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield this process's share of each step from ``start`` on: a pure function of seed, epoch and rank."""
 
     def validation(self) -> Iterator[tuple[str, Batch]]:
         """Yield the batches to validate with, each with the name of its group: an empty one where there is only one."""
+        yield from ()
 
     def fitting(self) -> Iterator[Batch]:
         """Yield what a model may be fitted to in closed form: whole notes."""
+        yield from ()
 
     def examples(self) -> Tensor:
         """Return a few validation notes as they sound, ``(notes, samples)``, for the ear."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What is known of each note.
-
-    Attributes:
-        pitch: MIDI number, fractions allowed; NaN where it is unknown.
-        f0: The same in Hz.
-        velocity: 1…127; −1 where it is unknown.
-        instrument: Names.
-        split: ``train``, ``valid`` or ``test``.
-        usable: Whether the run takes it.
-    """
-
-    pitch: npt.NDArray[np.float64]
-    f0: npt.NDArray[np.float64]
-    velocity: npt.NDArray[np.int16]
-    instrument: npt.NDArray[np.str_]
-    split: npt.NDArray[np.str_]
-    usable: npt.NDArray[np.bool_]
-
-    def conditions(self, rows: Rows) -> dict[str, Tensor]:
-        """Return pitch and velocity of notes, ``(rows, 1, 1)`` each, NaN where unknown."""
-        velocity = self.velocity[rows].astype(np.float64)
-        velocity[velocity < 0] = np.nan
-        columns = {"pitch": self.pitch[rows], "velocity": velocity}
-        return {name: torch.from_numpy(column).float()[:, None, None] for name, column in columns.items()}
-
-
-class NoteData(Protocol):
-    """Notes to train with, as they sound or as prepared features."""
-
-    columns: Columns
-    n_frames: int
-    room: int
-    """The last sample where a crop may begin."""
-
-    def read(self, rows: Rows, starts: Rows | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the features of notes and what a model is conditioned on.
-
-        Args:
-            rows: ``(batch,)``.
-            starts: First sample of the crop of each; None: whole notes.
-
-        Returns:
-            ``(batch, n_features, n_frames)``, and the conditions that the model needs.
-        """
-
-    def examples(self, rows: Rows) -> Tensor:
-        """Return a few notes as they sound, ``(notes, samples)``, for the ear; ``rows`` may be validated with."""
+        return torch.empty(0, 0)
 
 
 class Order:
@@ -106,16 +56,16 @@ class Order:
 
     Args:
         config: The settings.
-        columns: Of the notes.
+        data: The notes.
         workers: The processes that share each step.
 
     Raises:
         InputError: If there are too few notes, or a step does not divide among the processes.
     """
 
-    def __init__(self, config: TrainConfig, columns: Columns, workers: Processes) -> None:
+    def __init__(self, config: TrainConfig, data: NoteData, workers: Processes) -> None:
         self.train_rows, valid_rows = (
-            np.flatnonzero(columns.usable & (columns.split == split)) for split in ("train", "valid")
+            np.flatnonzero(data.usable & (data.split == split)) for split in ("train", "valid")
         )
         check_shares(config.batch_size, workers, "batch_size")
         per_epoch = min(config.notes_per_epoch or len(self.train_rows), len(self.train_rows))
@@ -166,19 +116,6 @@ def check_shares(size: int, workers: Processes, name: str) -> None:
     """
     if size % workers.size:
         raise InputError(f"{name} must divide among {workers.size} processes, got {size}")
-
-
-def chosen_rows(
-    config: TrainConfig, pitch: npt.NDArray[np.int16], instrument: npt.NDArray[np.str_]
-) -> npt.NDArray[np.bool_]:
-    """Say which notes ``config.choice`` takes, by their columns."""
-    choice = config.choice
-    keep = np.ones(len(pitch), bool)
-    if (choice.pitch_min, choice.pitch_max) != (0, 127):
-        keep &= (pitch >= choice.pitch_min) & (pitch <= choice.pitch_max)
-    if choice.instruments:
-        keep &= np.isin(instrument, choice.instruments)
-    return keep
 
 
 def read_ahead(read: Callable[[int], T], start: int, stop: int) -> Iterator[T]:

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -10,31 +11,45 @@ import torch
 from torch import Tensor
 
 from intertone.errors import InputError
-from intertone.models.contract import Batch
-from intertone.train.batch import ORDER, BatchSource, Rows, check_shares, read_ahead, shared_steps
+from intertone.files import disk_errors
+from intertone.models.contract import Batch, Model
+from intertone.representation import AnyRepresentation
+from intertone.train.batch import ORDER, check_shares, read_ahead, shared_steps
+from intertone.train.note_data import NoteData, Rows
 from intertone.train.processes import Processes
 from intertone.train.settings import TrainConfig
+from intertone.train.source import NoteBatches
 
 
-class FrameBatches:
+class FrameBatches(NoteBatches):
     """Batches of single frames, ``(batch, n_features, 1)``, drawn from all training notes; silent frames are left out.
 
     A frame is silent if all its features are 0. All frames are written once to a temporary file, where each is read
-    in one piece. Every frame is asked for itself. Validation is on whole notes.
+    in one piece. Every frame is asked for itself. Validation, fitting and examples are of whole notes.
 
     Args:
         config: The settings.
-        notes: What validation, fitting and examples come from.
-        whole: All training notes.
+        data: The notes.
+        representation: What made the features, or makes them.
+        model: What is trained.
         workers: The processes that share each step.
 
     Raises:
         InputError: If there are fewer frames than a step takes, or they do not divide among the processes.
     """
 
-    def __init__(self, config: TrainConfig, notes: BatchSource, whole: Iterable[Batch], workers: Processes) -> None:
-        self.config, self.notes, self.workers = config, notes, workers
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: NoteData,
+        representation: AnyRepresentation,
+        model: Model,
+        workers: Processes,
+    ) -> None:
+        super().__init__(config, data, representation, model, workers)
         check_shares(config.frames_per_batch, workers, "frames_per_batch")
+        rows = self.order.train_rows
+        whole = (self.batch(part) for part in np.array_split(rows, -(-len(rows) // config.batch_size)))
         self._frames = _collect(whole)
         self.steps_per_epoch = len(self._frames.note) // config.frames_per_batch
         if not self.steps_per_epoch:
@@ -43,30 +58,13 @@ class FrameBatches:
                 f"not silent, got {len(self._frames.note)}"
             )
 
-    @property
-    def n_validation(self) -> int:
-        """Batches of one validation."""
-        return self.notes.n_validation
-
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield this process's share of each step: a pure function of seed, epoch and rank."""
         order: Rows = np.random.default_rng([self.config.seed, ORDER, epoch]).permutation(len(self._frames.note))
         steps = shared_steps(order, self.steps_per_epoch, self.config.frames_per_batch, self.workers)
-        return read_ahead(lambda step: self._batch(steps[step, self.workers.rank]), start, len(steps))
+        return read_ahead(lambda step: self._frame_batch(steps[step, self.workers.rank]), start, len(steps))
 
-    def validation(self) -> Iterator[tuple[str, Batch]]:
-        """Yield whole validation notes."""
-        return self.notes.validation()
-
-    def fitting(self) -> Iterator[Batch]:
-        """Yield whole training notes."""
-        return self.notes.fitting()
-
-    def examples(self) -> Tensor:
-        """Return a few validation notes as they sound, ``(notes, samples)``."""
-        return self.notes.examples()
-
-    def _batch(self, rows: Rows) -> Batch:
+    def _frame_batch(self, rows: Rows) -> Batch:
         features, chosen = torch.from_numpy(self._frames.features[rows])[..., None], torch.from_numpy(rows)
         conditions = {name: value[chosen][..., None] for name, value in self._frames.conditions.items()}
         weight = self._frames.weight
@@ -101,7 +99,8 @@ def _collect(whole: Iterable[Batch]) -> _Frames:
         n_features, n_frames = batch.features.shape[1:]
         frames = _in_rows(batch.features, n_frames)
         heard = (frames != 0).any(1)
-        file.write(frames[heard].numpy().tobytes())
+        with disk_errors(Path(tempfile.gettempdir())):
+            file.write(frames[heard].numpy().tobytes())
         numbers = torch.arange(n_notes, n_notes + len(batch.features))
         notes.append(numbers.repeat_interleave(n_frames)[heard])
         n_notes += len(batch.features)
@@ -109,7 +108,8 @@ def _collect(whole: Iterable[Batch]) -> _Frames:
         for name, value in batch.conditions.items():
             conditions.setdefault(name, []).append(_in_rows(value, n_frames)[heard])
     note = torch.cat(notes)
-    file.flush()
+    with disk_errors(Path(tempfile.gettempdir())):
+        file.flush()
     shape = (len(note), n_features)
     features = np.memmap(file, np.float32, "r", shape=shape) if len(note) else np.empty(shape, np.float32)
     together = {name: torch.cat(values) for name, values in conditions.items()}

@@ -5,16 +5,18 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from intertone.data.features import Images
+from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models import build_model
 from intertone.representation import build_representation
+from intertone.train.frames import FrameBatches
+from intertone.train.note_data import NoteData, PreparedNotes, SoundNotes
 from intertone.train.processes import Processes, interruptible, join_processes
-from intertone.train.run import EpochLoss, Progress, Run
+from intertone.train.run import Progress, Run
 from intertone.train.run_folder import Record, RunFolder
 from intertone.train.settings import TrainConfig
-from intertone.train.source import build_source
+from intertone.train.source import NoteBatches
 
 OnStep = Callable[[Progress, int, float], None]
 """Called after every step with the progress, the steps of an epoch and the loss."""
@@ -22,7 +24,7 @@ OnStep = Callable[[Progress, int, float], None]
 
 def train_codec(
     config: TrainConfig,
-    data: Notes | Images,
+    data: Notes | FeatureSet,
     out: Path,
     *,
     device: str = "cpu",
@@ -50,12 +52,13 @@ def train_codec(
         TrainingStoppedError: If the loss is no longer finite, or notes or the output are silent.
     """
     with join_processes(device) as workers, interruptible() as interrupted:
-        run = build_run(config, data, workers)
         folder = RunFolder(out, config, data, workers)
+        folder.check()
+        run = build_run(config, data, workers)
         return train_model(run, folder, on_step=on_step, interrupted=interrupted)
 
 
-def build_run(config: TrainConfig, data: Notes | Images, workers: Processes) -> Run:
+def build_run(config: TrainConfig, data: Notes | FeatureSet, workers: Processes) -> Run:
     """Return the run of an untrained autoencoder on notes or prepared features.
 
     Raises:
@@ -64,7 +67,13 @@ def build_run(config: TrainConfig, data: Notes | Images, workers: Processes) -> 
     representation = build_representation(config.representation)
     n_features, rows = representation.n_features, representation.rows
     model = build_model(config.model, n_features=n_features, rows=rows, seed=config.seed)
-    source = build_source(config, data, representation, model, workers)
+    match data:
+        case Notes():
+            notes: NoteData = SoundNotes(config, data, representation, model, workers.device)
+        case FeatureSet():
+            notes = PreparedNotes(config, data, model)
+    batches = FrameBatches if config.frames_per_batch else NoteBatches
+    source = batches(config, notes, representation, model, workers)
     return Run(config, model, source, workers, representation.scales)
 
 
@@ -107,19 +116,16 @@ def train_model(
         clock = time.monotonic()
         left = min(steps, course.total_steps - progress.epoch * steps) - progress.step_in_epoch if run.trained else 0
         for batch in islice(run.source.batches(progress.epoch, progress.step_in_epoch), left):
-            loss = run.optimise(batch, progress)
-            progress.step += 1
-            progress.step_in_epoch += 1
-            progress.loss_sum += loss
+            taken = run.optimise(batch, progress)
+            progress.add(taken)
             clock = progress.count_seconds(clock)
             if on_step is not None and workers.rank == 0:
-                on_step(progress, steps, loss)
+                on_step(progress, steps, taken.loss)
             if workers.size == 1 and interrupted():
                 record.save(progress, run)
                 return progress
         run.share_statistics()
-        mean = progress.loss_sum / max(1, progress.step_in_epoch)
-        seen = EpochLoss(mean, {"loss": mean})
+        seen = progress.mean_loss()
         if progress.step_in_epoch:
             record.log(progress, "train", seen, run)
         validated = run.validate(progress)
@@ -129,7 +135,7 @@ def train_model(
         found = validated or seen
         if config.schedule == "plateau":
             run.scheduler.step(found.loss)
-        progress.epoch, progress.step_in_epoch, progress.loss_sum = progress.epoch + 1, 0, 0.0
+        progress.end_epoch()
         course.note(progress.epoch, found.terms)
         if found.loss < progress.best_loss:
             progress.best_loss, progress.best_epoch = found.loss, progress.epoch

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from intertone.train.batch import Columns, Rows
+from intertone.train.note_data import NoteData, Rows
 from intertone.train.settings import PairConfig
 
 
@@ -28,7 +28,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What is drawn for a batch of notes.
+    """Draw of a batch of notes.
 
     Attributes:
         wanted: Rows of the notes that are wanted, ``(batch,)``.
@@ -47,18 +47,18 @@ class PairDrawer:
     """Draws pairs of usable notes of one instrument and split.
 
     Args:
-        columns: Of the notes.
+        data: The notes.
     """
 
-    def __init__(self, columns: Columns) -> None:
-        self.columns = columns
+    def __init__(self, data: NoteData) -> None:
+        self.data = data
         self._choices: dict[tuple[str, str], Rows] = {}
         self._names: dict[str, list[str]] = {}
         for split in ("train", "valid"):
-            own = np.flatnonzero(columns.usable & (columns.split == split))
-            self._names[split] = [str(name) for name in np.unique(columns.instrument[own])]
+            own = np.flatnonzero(data.usable & (data.split == split))
+            self._names[split] = [str(name) for name in np.unique(data.instrument[own])]
             for name in self._names[split]:
-                self._choices[split, name] = own[columns.instrument[own] == name]
+                self._choices[split, name] = own[data.instrument[own] == name]
 
     def draw(self, rows: Rows, generator: np.random.Generator, config: PairConfig) -> Pairs:
         """Draw what is wanted when the notes ``rows`` are given.
@@ -77,11 +77,11 @@ class PairDrawer:
 
     def choices(self, row: int, reach: int, *, same_velocity: bool) -> Rows:
         """Return the notes of the same instrument and split within ``reach`` semitones; at least ``row`` itself."""
-        columns = self.columns
-        rows = self._choices[str(columns.split[row]), str(columns.instrument[row])]
-        keep = np.abs(columns.pitch[rows] - columns.pitch[row]) <= reach
+        data = self.data
+        rows = self._choices[str(data.split[row]), str(data.instrument[row])]
+        keep = np.abs(data.pitch[rows] - data.pitch[row]) <= reach
         if same_velocity:
-            keep &= columns.velocity[rows] == columns.velocity[row]
+            keep &= data.velocity[rows] == data.velocity[row]
         found: Rows = rows[keep | (rows == row)]
         return found
 
@@ -93,7 +93,7 @@ class PairDrawer:
         The second instrument, drawn from those of the split, plays, as nearly as it can, the same two notes; the first
         one itself may be drawn.
         """
-        names = self._names[str(self.columns.split[rows[0]])]
+        names = self._names[str(self.data.split[rows[0]])]
         mixed = generator.random(len(rows)) < config.mixed_share
         drawn, shares = generator.integers(len(names), size=len(rows)), generator.random(len(rows), np.float32)
         mixtures = []
@@ -106,8 +106,8 @@ class PairDrawer:
 
     def _nearest(self, instrument: str, row: int, reach: float) -> int:
         """Return an instrument's note of the velocity of ``row`` and the nearest pitch, −1 if it is out of reach."""
-        columns = self.columns
-        rows = self._choices[str(columns.split[row]), instrument]
-        rows = rows[columns.velocity[rows] == columns.velocity[row]]
-        away = np.abs(columns.pitch[rows] - columns.pitch[row])
+        data = self.data
+        rows = self._choices[str(data.split[row]), instrument]
+        rows = rows[data.velocity[rows] == data.velocity[row]]
+        away = np.abs(data.pitch[rows] - data.pitch[row])
         return int(rows[away.argmin()]) if len(rows) and away.min() <= reach else -1

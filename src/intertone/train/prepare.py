@@ -1,4 +1,4 @@
-"""Preparing images: the expensive part of training, done once and kept."""
+"""Preparing features: the expensive part of training, done once and kept."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -13,11 +13,11 @@ from pydantic import Field
 
 from intertone.config import Settings
 from intertone.data.features import (
-    ImageRow,
-    Images,
-    begin_images,
-    finish_images,
-    write_image_shard,
+    FeatureRow,
+    FeatureSet,
+    begin_features,
+    finish_features,
+    write_feature_shard,
 )
 from intertone.data.notes import Notes
 from intertone.data.store import shard_done
@@ -28,14 +28,14 @@ from intertone.representation import AnyRepresentation, RepresentationConfig, bu
 
 logger = RemarkLogger(__name__)
 
-SHARD_IMAGES = 128
-"""Images of a shard, the work that an interruption loses at most, for each process."""
+SHARD_NOTES = 128
+"""Notes of a shard, the work that an interruption loses at most, for each process."""
 
 N_EXAMPLES = 4
 """Notes that are kept as sound, for the ear."""
 
 
-class ImageChoiceConfig(Settings):
+class FeatureChoiceConfig(Settings):
     """Which notes of a set are prepared; only notes with a pitch are."""
 
     train_notes: int = Field(12_000, ge=1, description="at most so many of the training split, drawn once")
@@ -46,15 +46,15 @@ class ImageChoiceConfig(Settings):
     seed: int = Field(0, ge=0, lt=2**32, description="of the draw")
 
 
-def prepare_images(
+def prepare_features(
     notes: Notes,
     config: RepresentationConfig,
     out: Path | str,
     *,
-    choice: ImageChoiceConfig | None = None,
+    choice: FeatureChoiceConfig | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> Images:
+) -> FeatureSet:
     """Make the features of some notes of a set, or go on where an interrupted call stopped.
 
     Where the representation measures f0, it is found as in a user's sound, and the pitch that the set gives is not
@@ -63,18 +63,18 @@ def prepare_images(
     Args:
         notes: The note set.
         config: The representation.
-        out: Where the images go: a new or empty folder, or one begun with the same arguments.
+        out: Where the features go: a new or empty folder, or one begun with the same arguments.
         choice: Which notes; default: 12,000 to train with and 512 to validate.
         workers: Processes; 1 stays in this one. From a script, call it under ``if __name__ == "__main__"``.
         progress: Called with (notes done, notes in all).
 
     Returns:
-        The images.
+        The features.
 
     Raises:
         InputError: If the sample rates differ, a split has no note with a pitch, or the folder holds something else.
     """
-    choice = choice or ImageChoiceConfig()
+    choice = choice or FeatureChoiceConfig()
     if workers < 1:
         raise InputError(f"workers must be >= 1, got {workers}")
     representation = build_representation(config)
@@ -82,7 +82,7 @@ def prepare_images(
     if notes.sample_rate != rate:
         raise InputError(f"the notes must have the representation's sample_rate={rate}, got {notes.sample_rate}")
     rows = choose_rows(notes, choice)
-    header = begin_images(
+    header = begin_features(
         out,
         {
             "representation": config.model_dump(mode="json"),
@@ -94,8 +94,8 @@ def prepare_images(
         },
     )
     if header["finished"]:
-        return Images.open(out)
-    parts = [rows[start : start + SHARD_IMAGES] for start in range(0, len(rows), SHARD_IMAGES)]
+        return FeatureSet.open(out)
+    parts = [rows[start : start + SHARD_NOTES] for start in range(0, len(rows), SHARD_NOTES)]
     todo = [(shard, part) for shard, part in enumerate(parts) if not shard_done(out, shard)]
     done = len(rows) - sum(len(part) for _, part in todo)
     work, start = partial(_prepare_shard, Path(out)), partial(_opened, notes.folder, config)
@@ -105,11 +105,11 @@ def prepare_images(
             progress(done, len(rows))
     valid = rows[notes.split[rows] == "valid"]
     examples = notes.audio(valid[np.linspace(0, len(valid) - 1, min(N_EXAMPLES, len(valid))).astype(int)])
-    finish_images(out, len(parts), examples.numpy())
-    return Images.open(out)
+    finish_features(out, len(parts), examples.numpy())
+    return FeatureSet.open(out)
 
 
-def choose_rows(notes: Notes, choice: ImageChoiceConfig) -> npt.NDArray[np.int64]:
+def choose_rows(notes: Notes, choice: FeatureChoiceConfig) -> npt.NDArray[np.int64]:
     """Return the rows of the notes that are prepared, in rising order: a pure function of the set and the choice.
 
     Raises:
@@ -134,15 +134,15 @@ def _opened(folder: Path, config: RepresentationConfig) -> Iterator[tuple[Notes,
 def _prepare_shard(out: Path, opened: tuple[Notes, AnyRepresentation], job: tuple[int, npt.NDArray[np.int64]]) -> int:
     """Make one shard and return of how many notes; a job is its number and the notes' rows."""
     (notes, representation), (shard, rows) = opened, job
-    images, lines = [], []
+    found, lines = [], []
     for row in rows:
-        image, f0 = _image(notes, representation, int(row))
-        if not bool(image.isfinite().all()) or ("f0" in representation.measures and not math.isfinite(f0)):
+        features, f0 = _features(notes, representation, int(row))
+        if not bool(features.isfinite().all()) or ("f0" in representation.measures and not math.isfinite(f0)):
             logger.warning("left out %s: its features are not finite", notes.name[row])
             continue
-        images.append(image.numpy().astype(np.float16))
+        found.append(features.numpy().astype(np.float16))
         lines.append(
-            ImageRow(
+            FeatureRow(
                 note=int(row),
                 pitch=int(notes.pitch[row]),
                 velocity=int(notes.velocity[row]),
@@ -153,12 +153,12 @@ def _prepare_shard(out: Path, opened: tuple[Notes, AnyRepresentation], job: tupl
             )
         )
     shape = (0, representation.n_features, representation.n_frames(notes.samples))
-    write_image_shard(out, shard, np.stack(images) if images else np.empty(shape), lines)
+    write_feature_shard(out, shard, np.stack(found) if found else np.empty(shape), lines)
     return len(rows)
 
 
 @torch.inference_mode()
-def _image(notes: Notes, representation: AnyRepresentation, row: int) -> tuple[torch.Tensor, float]:
+def _features(notes: Notes, representation: AnyRepresentation, row: int) -> tuple[torch.Tensor, float]:
     """Return a note's features ``(n_features, n_frames)`` and its median f0 in Hz, NaN where it is not measured."""
     features, context = representation.analyse(notes.audio([row]).unsqueeze(0))
     measured = "f0" in representation.measures

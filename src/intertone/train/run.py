@@ -1,4 +1,4 @@
-"""What one process holds during a run: the model, its optimiser, and what a step and a validation are."""
+"""A run in one process: the model, its optimiser, a step and a validation."""
 
 import math
 import time
@@ -34,11 +34,30 @@ class Progress:
     step_in_epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
+    term_sums: dict[str, float] = field(default_factory=dict)
     best_loss: float = math.inf
     best_epoch: int = 0
     seconds: float = 0.0
     precision: str = ""
     finished: str = ""
+
+    def add(self, taken: "MeanLoss") -> None:
+        """Count a step and its loss."""
+        self.step += 1
+        self.step_in_epoch += 1
+        self.loss_sum += taken.loss
+        for name, value in taken.terms.items():
+            self.term_sums[name] = self.term_sums.get(name, 0.0) + value
+
+    def mean_loss(self) -> "MeanLoss":
+        """Return the loss of the epoch's steps so far."""
+        steps = max(1, self.step_in_epoch)
+        terms = {name: total / steps for name, total in self.term_sums.items()}
+        return MeanLoss(self.loss_sum / steps, terms, terms if len(terms) > 1 else {})
+
+    def end_epoch(self) -> None:
+        """Begin to count anew."""
+        self.epoch, self.step_in_epoch, self.loss_sum, self.term_sums = self.epoch + 1, 0, 0.0, {}
 
     def count_seconds(self, since: float) -> float:
         """Add the time that has passed, and return what the clock says now."""
@@ -48,8 +67,8 @@ class Progress:
 
 
 @dataclass
-class EpochLoss:
-    """The loss of an epoch.
+class MeanLoss:
+    """The loss of a step, an epoch or a validation.
 
     Attributes:
         loss: Mean over the notes.
@@ -63,7 +82,7 @@ class EpochLoss:
 
 
 class Run:
-    """What one process holds during a run.
+    """A run in one process.
 
     Args:
         config: The settings.
@@ -91,7 +110,7 @@ class Run:
 
     @property
     def evaluated(self) -> Trainable:
-        """What is validated and saved: the model, or the moving average of its weights."""
+        """The model that is validated and saved: the trained one, or the moving average of its weights."""
         return self.model if self.average is None else self.average
 
     @property
@@ -141,8 +160,8 @@ class Run:
         if self.average is not None:
             self.average.load_state_dict(self.model.state_dict())
 
-    def optimise(self, batch: Batch, progress: Progress) -> float:
-        """Take one step and return its loss on this process's share.
+    def optimise(self, batch: Batch, progress: Progress) -> MeanLoss:
+        """Take one step and return its loss on this process's share, and all terms of it.
 
         Raises:
             TrainingStoppedError: If the loss is not finite.
@@ -165,7 +184,7 @@ class Run:
         if self.average is not None:
             for average, parameter in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 average.data.lerp_(parameter.data, 1 - self.config.average_decay)
-        return value
+        return MeanLoss(value, {name: float(term.detach()) for name, term in terms.items()})
 
     def parameters_of(self, stage: Stage) -> list[nn.Parameter]:
         """Return the parameters that a stage trains."""
@@ -177,7 +196,8 @@ class Run:
         device = self.workers.device
         drawn = np.random.SeedSequence([self.config.seed, DRAWN, step, rank]).generate_state(1)[0]
         generator = torch.Generator(device).manual_seed(int(drawn))
-        progress = min(1.0, step / self.course.total_steps)
+        # validation weighs the terms as the end of the run does, so that its losses can be compared
+        progress = min(1.0, step / self.course.total_steps) if model.training else 1.0
         with _seeded(int(drawn), device), autocast(device, precision):
             return model.loss(replace(batch.to(device), progress=progress, generator=generator))
 
@@ -189,7 +209,7 @@ class Run:
                 average.copy_(buffer)
 
     @torch.inference_mode()
-    def validate(self, progress: Progress) -> EpochLoss | None:
+    def validate(self, progress: Progress) -> MeanLoss | None:
         """Return how well the model does on the validation notes, the same in every process; None if there are none.
 
         The loss is the mean over the groups of the validation, each of them a mean over its notes.
@@ -220,7 +240,7 @@ class Run:
             raise TrainingStoppedError("the model's output is silent for every validation note")
         return found
 
-    def _over_groups(self, means: dict[str, dict[str, float]]) -> EpochLoss:
+    def _over_groups(self, means: dict[str, dict[str, float]]) -> MeanLoss:
         losses = {group: self.course.loss(terms) for group, terms in means.items()}
         names = list(next(iter(means.values())))
         terms = {name: sum(of[name] for of in means.values()) / len(means) for name in names}
@@ -231,7 +251,7 @@ class Run:
                 details[f"{group}_{reading.unit.lower() or reading.name}"] = reading.value
         if len(terms) > 1:
             details |= terms
-        return EpochLoss(sum(losses.values()) / len(losses), terms, details)
+        return MeanLoss(sum(losses.values()) / len(losses), terms, details)
 
     def reading(self, loss: float) -> Reading:
         """Return a loss as a person reads it."""

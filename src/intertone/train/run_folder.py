@@ -6,27 +6,28 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from intertone import __version__
 from intertone.audio import save_audio
 from intertone.codec import Codec, CodecConfig
-from intertone.data.features import Images
+from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.files import check_own_folder, disk_errors, replacing
 from intertone.plot import plot_spectrograms
 from intertone.remark import RemarkLogger
 from intertone.train.processes import Processes
-from intertone.train.run import EpochLoss, Progress, Run
+from intertone.train.run import MeanLoss, Progress, Run
 from intertone.train.settings import TrainConfig
 
 logger = RemarkLogger(__name__)
 
 
 class Record:
-    """What a run leaves behind: nothing, so that it begins anew and its model is what there is in the end."""
+    """The record of a run that leaves nothing behind: it begins anew, and its model is its only result."""
 
     def restore(self, run: Run) -> Progress:
         """Return where the run stands, and load what belongs to that."""
@@ -39,9 +40,9 @@ class Record:
         """Keep the weights as they are, as ``last`` or ``best``."""
 
     def save_samples(self, progress: Progress, run: Run) -> None:
-        """Keep a few notes as they are and as they are given back."""
+        """Keep a few notes as they are and reconstructed."""
 
-    def log(self, progress: Progress, split: str, found: EpochLoss, run: Run) -> None:
+    def log(self, progress: Progress, split: str, found: MeanLoss, run: Run) -> None:
         """Keep the loss of an epoch, and log it."""
         reading = run.reading(found.loss)
         value = f"{reading.value:.2f} {reading.unit}" if reading.unit else f"{reading.value:.4g}"
@@ -59,7 +60,7 @@ class RunFolder(Record):
         workers: The processes that train.
     """
 
-    def __init__(self, out: Path, config: TrainConfig, data: Notes | Images, workers: Processes) -> None:
+    def __init__(self, out: Path, config: TrainConfig, data: Notes | FeatureSet, workers: Processes) -> None:
         self.out, self.config, self.workers = out, config, workers
         self.kind, self.n_notes = data.kind, int((data.split == "train").sum())
         # what a continuation must find as it was
@@ -72,21 +73,9 @@ class RunFolder(Record):
             InputError: If the folder holds a run with other settings, notes or number of processes, or a damaged
                 state, or cannot be written.
         """
-        path = self.out / "last" / "state.pt"
         progress = Progress()
-        if not path.exists():
-            self._check_foreign()
-        if path.is_file():
-            try:
-                state = torch.load(path, map_location=self.workers.device, weights_only=True)
-            except Exception as error:
-                raise InputError(f"a run's state must be readable, got a damaged {path}") from error
-            for name, value in self.origin.items():
-                if state["origin"].get(name) != value:
-                    raise InputError(
-                        f"a run is continued with the {name} that it began with, got others for {self.out}; "
-                        "choose another --out"
-                    )
+        state = self.check()
+        if state is not None:
             progress = Progress(**state["progress"])
             run.load(state, progress)
             logger.info("continuing %s at step %d", self.out, progress.step)
@@ -95,6 +84,29 @@ class RunFolder(Record):
                 self.out.mkdir(parents=True, exist_ok=True)
                 self._prepare(progress)
         return progress
+
+    def check(self) -> dict[str, Any] | None:
+        """Return the state of the run that is to be continued, None if it is a new one.
+
+        Raises:
+            InputError: As ``restore``.
+        """
+        path = self.out / "last" / "state.pt"
+        if not path.is_file():
+            if not path.exists():
+                self._check_foreign()
+            return None
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.workers.device, weights_only=True)
+        except Exception as error:
+            raise InputError(f"a run's state must be readable, got a damaged {path}") from error
+        for name, value in self.origin.items():
+            if state["origin"].get(name) != value:
+                raise InputError(
+                    f"a run is continued with the {name} that it began with, got others for {self.out}; "
+                    "choose another --out"
+                )
+        return state
 
     def _check_foreign(self) -> None:
         """Refuse a folder that no run began: a run writes its environment first."""
@@ -158,7 +170,7 @@ class RunFolder(Record):
             save_audio(folder / f"{name}.wav", audio, sample_rate=codec.sample_rate)
         plot_spectrograms(folder / "spectrograms.png", sounds, sample_rate=codec.sample_rate)
 
-    def log(self, progress: Progress, split: str, found: EpochLoss, run: Run) -> None:
+    def log(self, progress: Progress, split: str, found: MeanLoss, run: Run) -> None:
         """Append one line to ``metrics.jsonl``, with the loss as a person reads it, and log it."""
         if self.workers.rank != 0:
             return

@@ -19,7 +19,7 @@ class ChoiceConfig(Settings):
 
 
 class PairConfig(Settings):
-    """What a conditioned model is asked for: the note it was shown, or another one of the same instrument."""
+    """Targets of a conditioned model: the note of the input, or another one of the same instrument."""
 
     other_share: float = Field(0.5, ge=0, le=1, description="of the notes, for which another note is asked for")
     reach: int = Field(24, ge=1, description="semitones that the other note may be away")

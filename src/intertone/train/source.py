@@ -7,24 +7,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.data.features import Images
-from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models.contract import Batch, Model
 from intertone.representation import AnyRepresentation
-from intertone.train.batch import (
-    CROPS,
-    PAIRS,
-    BatchSource,
-    NoteData,
-    Order,
-    Rows,
-    TrainingStoppedError,
-    read_ahead,
-)
-from intertone.train.frames import FrameBatches
-from intertone.train.from_features import PreparedNotes
-from intertone.train.from_notes import SoundNotes
+from intertone.train.batch import CROPS, PAIRS, Order, TrainingStoppedError, read_ahead
+from intertone.train.note_data import NoteData, Rows
 from intertone.train.pairs import PairDrawer, Pairs
 from intertone.train.processes import Processes
 from intertone.train.settings import PairConfig, TrainConfig
@@ -33,35 +20,10 @@ VALIDATION, FITTING = 2**32, 2**32 + 1
 """Stand for the epoch where pairs and crops are drawn that no step sees."""
 
 
-def build_source(
-    config: TrainConfig,
-    data: Notes | Images,
-    representation: AnyRepresentation,
-    model: Model,
-    workers: Processes,
-) -> BatchSource:
-    """Return the source of a run's batches.
-
-    Raises:
-        InputError: If data and settings do not fit.
-    """
-    match data:
-        case Notes():
-            notes: NoteData = SoundNotes(config, data, representation, model, workers.device)
-        case Images():
-            notes = PreparedNotes(config, data, model)
-    batches = NoteBatches(config, notes, representation, model, workers)
-    if not config.frames_per_batch:
-        return batches
-    rows = batches.order.train_rows
-    whole = (batches.batch(part) for part in np.array_split(rows, -(-len(rows) // config.batch_size)))
-    return FrameBatches(config, batches, whole, workers)
-
-
 class NoteBatches:
     """Batches of notes, or of a part of each.
 
-    A model that needs the pitch is given pairs: see ``PairConfig``. Validation is on whole notes, also where training
+    A model that transposes is given pairs: see ``PairConfig``. Validation is on whole notes, also where training
     is on slices; where it is on crops, validation is on crops that are drawn once.
 
     Args:
@@ -85,14 +47,13 @@ class NoteBatches:
     ) -> None:
         self.config, self.data, self.workers, self.rows = config, data, workers, representation.rows
         _check_length(config, model.n_frames, data.n_frames)
-        self.order = Order(config, data.columns, workers)
+        self.order = Order(config, data, workers)
         self.steps_per_epoch = self.order.steps_per_epoch
-        self.drawer = PairDrawer(data.columns) if "pitch" in model.needs else None
-
-    @property
-    def n_validation(self) -> int:
-        """Batches of one validation."""
-        return len(self.order.validated()) * (1 if self.drawer is None else 2)
+        self.drawer = PairDrawer(data) if model.transposes else None
+        self.groups = {"": 0.0} if self.drawer is None else {"self": 0.0, "other": 1.0}
+        if not config.pairs.other_share:
+            self.groups.pop("other", None)
+        self.n_validation = len(self.order.validated()) * len(self.groups)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield this process's share of each step: a pure function of seed, epoch and rank.
@@ -119,14 +80,14 @@ class NoteBatches:
     def validation(self) -> Iterator[tuple[str, Batch]]:
         """Yield the validation notes; of pairs twice: ``self`` asks for the note itself, ``other`` for another one.
 
-        Every velocity that is known is given.
+        Every velocity that is known is given. Where training asks for no other notes, validation does not either.
         """
         for number, rows in enumerate(self.order.validated()):
             starts = self._starts(rows, VALIDATION, number)
             if self.drawer is None:
                 yield "", self.batch(rows, starts=starts)
                 continue
-            for name, share in (("self", 0.0), ("other", 1.0)):
+            for name, share in self.groups.items():
                 config = PairConfig(other_share=share, reach=self.config.pairs.reach, hidden_velocity=0.0)
                 generator = np.random.default_rng([self.config.seed, PAIRS, VALIDATION, number])
                 yield name, self.batch(rows, self.drawer.draw(rows, generator, config), starts)
@@ -149,7 +110,7 @@ class NoteBatches:
             starts: First sample of the crop of each; None: whole notes.
         """
         features, conditions = self.data.read(rows, starts)
-        f0 = torch.from_numpy(self.data.columns.f0[rows if pairs is None else pairs.wanted])
+        f0 = torch.from_numpy(self.data.f0[rows if pairs is None else pairs.wanted])
         weight = None if self.rows is None else self.rows.exist(f0)[..., None]
         if pairs is None:
             return Batch(features, features, conditions, conditions, weight)
@@ -212,7 +173,10 @@ def _check_length(config: TrainConfig, only: int | None, n_frames: int) -> None:
     """Refuse notes that are too short for slices, or of another length than the model's only one."""
     if only not in (None, n_frames):
         path = _path("n_frames", config.model.model_dump(), ("model",))
-        raise InputError(f"the model must have the notes' n_frames={n_frames}, got {only}; --set {path}={n_frames}")
+        hint = f"; --set {path}={n_frames}" if path else ""
+        raise InputError(f"the model must have the notes' n_frames={n_frames}, got {only}{hint}")
+    if config.frames_per_batch and only is not None:
+        raise InputError(f"frames_per_batch must be 0 for a model of whole notes, got {config.frames_per_batch}")
     if config.slice_frames > n_frames or (config.slice_frames and only is not None):
         longest = n_frames if only is None else 0
         raise InputError(f"slice_frames must be in 0..{longest} with these notes, got {config.slice_frames}")

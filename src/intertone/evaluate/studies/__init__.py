@@ -1,1 +1,1 @@
-"""What is measured of a codec, one file for each measurement."""
+"""Measurements of a codec, one file for each."""

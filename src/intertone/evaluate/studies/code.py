@@ -1,4 +1,4 @@
-"""What a code looks like: how many of its dimensions work, and how much they say the same."""
+"""Statistics of a code: how many of its dimensions are active, and how much they correlate."""
 
 import math
 from dataclasses import dataclass
@@ -8,13 +8,12 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
-from intertone.evaluate.figure import percent
-from intertone.evaluate.study import Draw, Shown
-from intertone.page import Picture, Table
+from intertone.evaluate.study import Draw, Shown, Study
+from intertone.page import Picture, Table, percent
 from intertone.plot import curves_png, map_png
 
 ACTIVE_SHARE = 0.01
-"""Of the largest variance of a dimension; a dimension with less counts as inactive."""
+"""Share of the largest variance of a dimension; a dimension with less counts as inactive."""
 
 
 MOST_ON_MAP = 256
@@ -53,7 +52,7 @@ class CodeStatistics:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a note lies in the plane of the two largest components, and its family."""
+    """Place of a note in the plane of the two largest components, and its family."""
 
     x: float
     y: float
@@ -68,14 +67,10 @@ class Code:
     plane: tuple[Place, ...]
 
 
-class CodeStudy:
-    """What the code of the notes looks like."""
+class CodeStudy(Study[Code]):
+    """Statistics and a map of the code of the notes."""
 
     name = "code"
-
-    def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None: every codec has a code."""
-        return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Code:
         """Return the statistics of the code of all notes."""

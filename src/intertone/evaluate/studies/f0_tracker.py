@@ -1,4 +1,4 @@
-"""How often the tracker of f0 is wrong: notes whose key is known against the line that it finds."""
+"""Errors of the tracker of f0: notes whose key is known against the f0 that it finds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +13,9 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import EXCLUDED_PROGRAMS, program_of
-from intertone.evaluate.figure import percent
 from intertone.evaluate.resynthesis import has_partials
-from intertone.evaluate.study import Draw, Shown
-from intertone.page import Table
+from intertone.evaluate.study import Draw, Shown, Study
+from intertone.page import Table, percent
 from intertone.pitch import follow_pitch
 from intertone.pitch.note import pitch_to_hz
 
@@ -39,7 +38,7 @@ PARTIAL_SEMITONES = 3
 """A partial is the strongest of its surroundings."""
 
 LOWEST_HZ = 20.0
-"""What lies lower is no partial."""
+"""Lowest frequency of a partial, Hz."""
 
 HOP_SECONDS = 0.01
 SPECTRUM_SECONDS = 0.25
@@ -56,7 +55,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class TrackerScore:
-    """What the tracker does on some notes.
+    """Errors of the tracker on some notes.
 
     Attributes:
         name: Of the instrument, or of all.
@@ -81,7 +80,7 @@ class TrackerScore:
 
 @dataclass(frozen=True)
 class Tracking:
-    """What the tracker does.
+    """Errors of the tracker.
 
     Attributes:
         notes: On all notes; None where there is none with a key.
@@ -94,8 +93,8 @@ class Tracking:
     instruments: tuple[TrackerScore, ...] = ()
 
 
-class TrackerStudy:
-    """How often the tracker of f0 is wrong."""
+class TrackerStudy(Study[Tracking]):
+    """Errors of the tracker of f0."""
 
     name = "f0_tracker"
 
@@ -268,7 +267,7 @@ def lowest_partial(audio: Tensor, sample_rate: int) -> float:
 
 @dataclass(frozen=True)
 class _Frames:
-    """Of one note: which frames are loud, which are judged, how far they are from the label, and which are wrong."""
+    """Frames of one note: which are loud, which are judged, how far they are from the label, and which are wrong."""
 
     loud: Mask
     judged: Mask

@@ -9,7 +9,7 @@ from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.figure import Figures, Line, at_16_khz
 from intertone.evaluate.resynthesis import Resynthesis, spectrogram_of
-from intertone.evaluate.study import Draw, Shown
+from intertone.evaluate.study import Draw, Shown, Study
 from intertone.metrics import (
     attack_time_error,
     db_rmse,
@@ -29,7 +29,7 @@ SHORTEST_SAMPLES = 2305
 
 @dataclass(frozen=True)
 class Measure:
-    """How a figure is shown.
+    """Presentation of a figure.
 
     Attributes:
         words: What it is called, with its unit.
@@ -71,7 +71,7 @@ class Measures:
     lines: tuple[Line, ...]
 
 
-class MeasuresStudy:
+class MeasuresStudy(Study[Measures]):
     """The other numbers of the field."""
 
     name = "measures"

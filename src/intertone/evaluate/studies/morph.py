@@ -9,24 +9,24 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
-from intertone.evaluate.figure import Summary, listed, percent, summary
+from intertone.evaluate.figure import Summary, listed, summary
 from intertone.evaluate.half_way import PairFigures, measure_pairs, tuned_share
 from intertone.evaluate.resynthesis import CODEC
-from intertone.evaluate.study import Draw, Example, Shown, Sounds, pair_example
+from intertone.evaluate.study import Draw, Example, Shown, Sounds, Study, file_part, note_words
 from intertone.morphing import MorphConfig, choose_method, morph
-from intertone.page import Picture, Table
+from intertone.page import Picture, Table, percent
 from intertone.plot import bars_png
 
 HIGH = 72
 """C5; from here on the partials lie so far apart that a blurred spectrogram puts the pitch out."""
 
 GATE_CENTS = 20.0
-"""What the median of the codec's morphs from C5 up may be off."""
+"""Largest median error of the codec's morphs from C5 up, cents."""
 
 
 @dataclass(frozen=True)
 class MorphLine:
-    """Of one range of pitches, what is known of the morphs of one method.
+    """Measurements of the morphs of one method in one range of pitches.
 
     Attributes:
         pitches: ``all``, ``from C5 up``, or an octave.
@@ -85,14 +85,10 @@ class Morphs:
     examples: tuple[Example, ...] = ()
 
 
-class MorphStudy:
+class MorphStudy(Study[Morphs]):
     """Pitch and loudness of half-way morphs, the codec's and those without a network."""
 
     name = "morphs"
-
-    def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None: every codec morphs."""
-        return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Morphs:
         """Return the figures of all pairs, and the first of them for the ear."""
@@ -254,4 +250,10 @@ def _partials_example(codec: Codec, notes: Notes, row_a: int, row_b: int) -> Exa
 
 def _beside(notes: Notes, row_a: int, row_b: int, sounds: Mapping[str, Tensor], words: Mapping[str, str]) -> Example:
     ends = {"a": f"A: {notes.instrument[row_a]}", "b": f"B: {notes.instrument[row_b]}"}
-    return pair_example(notes, "morph", row_a, row_b, sounds, {**ends, **words})
+    return Example(
+        f"morph-{file_part(notes, row_a)}-{file_part(notes, row_b)}",
+        f"{notes.name[row_a]} and {notes.name[row_b]}",
+        f"A: {note_words(notes, row_a)}. B: {note_words(notes, row_b)}.",
+        sounds,
+        {**ends, **words},
+    )

@@ -6,18 +6,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.codec import Codec
+from intertone.codec import Codec, CodecConfig
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows, draw_others
-from intertone.evaluate.figure import Step, Summary, at_16_khz, percent, seeded, summary
+from intertone.evaluate.figure import Step, Summary, at_16_khz, seeded, summary
 from intertone.evaluate.resynthesis import ESTIMATED
-from intertone.evaluate.study import Draw, Shown
+from intertone.evaluate.study import Draw, Shown, Study
 from intertone.latent import lerp
 from intertone.metrics import log_mel_error
 from intertone.models import Conditions, Model, build_model
 from intertone.models.contract import NO_CONDITIONS
 from intertone.morphing import choose_method, morph
-from intertone.page import Table
+from intertone.page import Table, percent
 
 AUDIBLE = 6.0
 """dB of log-mel error from which on a pair counts as plainly changed."""
@@ -25,7 +25,7 @@ AUDIBLE = 6.0
 
 @dataclass(frozen=True)
 class Change:
-    """How far morphs with a change are from those without: log-mel error, dB, and the share of more than 6 dB."""
+    """Distance of morphs with a change from those without: log-mel error, dB, and the share of more than 6 dB."""
 
     error: Summary
     above_6_db: float
@@ -33,7 +33,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Network:
-    """What a morph depends on.
+    """Influence of weights and code on a morph.
 
     Attributes:
         mean_code_difference: Largest difference of a sample between ``morph`` at 0.5 and the decoded mean of the two
@@ -47,7 +47,7 @@ class Network:
     exchanged_code: Change
 
 
-class NetworkStudy:
+class NetworkStudy(Study[Network]):
     """Other weights, and another code."""
 
     name = "network"
@@ -93,49 +93,21 @@ class NetworkStudy:
         return Shown("Network", (table,), (sentence,))
 
 
-class Rescaled(Model):
-    """A model whose output is brought to another mean and spread; its code is that of the model.
+class RescaledCodec(Codec):
+    """A codec whose decoded features are brought to another mean and spread; its code is that of the model.
 
     Args:
-        model: The model.
-        gain: Factor of what it decodes.
-        offset: What is added after that.
+        config: Settings of the codec.
+        model: The network.
+        gain: Factor of the decoded features.
+        offset: Added after that.
     """
 
-    def __init__(self, model: Model, gain: float, offset: float) -> None:
-        super().__init__()
-        self.model, self.gain, self.offset = model, gain, offset
-        self.needs, self.frames_per_latent, self.n_features = model.needs, model.frames_per_latent, model.n_features
+    def __init__(self, config: CodecConfig, model: Model, gain: float, offset: float) -> None:
+        super().__init__(config, model)
+        self.gain, self.offset = gain, offset
 
-    @property
-    def latent_dim(self) -> int:
-        """Numbers of one latent vector."""
-        return self.model.latent_dim
-
-    @property
-    def encode_reach(self) -> int | None:
-        """As the model's."""
-        return self.model.encode_reach
-
-    @property
-    def decode_reach(self) -> int | None:
-        """As the model's."""
-        return self.model.decode_reach
-
-    @property
-    def n_frames(self) -> int | None:
-        """As the model's."""
-        return self.model.n_frames
-
-    def n_latents(self, n_frames: int) -> int:
-        """Return the number of latent vectors of ``n_frames`` columns."""
-        return self.model.n_latents(n_frames)
-
-    def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
-        """Return the model's code."""
-        return self.model.encode(features, conditions)
-
-    def decode(
+    def decode_features(
         self,
         latents: Tensor,
         conditions: Conditions = NO_CONDITIONS,
@@ -143,13 +115,13 @@ class Rescaled(Model):
         n_frames: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return what the model decodes, rescaled."""
-        decoded = self.model.decode(latents, conditions, n_frames=n_frames, generator=generator)
+        """Return the features that the model decodes, rescaled."""
+        decoded = super().decode_features(latents, conditions, n_frames=n_frames, generator=generator)
         return self.gain * decoded + self.offset
 
 
 @torch.no_grad()
-def random_codec(codec: Codec, sounds: Tensor, *, seed: int) -> Codec:
+def random_codec(codec: Codec, sounds: Tensor, *, seed: int) -> RescaledCodec:
     """Return a codec of the same settings with random weights that is not silent.
 
     Untrained layers put out next to nothing, and clamped to the floor that is silence. So the statistics of the
@@ -168,13 +140,14 @@ def random_codec(codec: Codec, sounds: Tensor, *, seed: int) -> Codec:
     representation = codec.representation
     model = build_model(codec.config.model, n_features=representation.n_features, rows=representation.rows, seed=seed)
     model = model.to(codec.device)
+    conditions = {name: value.to(codec.device) for name, value in context.conditions.items()}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         for _ in range(10):
-            model(features, context.conditions)
-    found = model.eval()(features, context.conditions)
+            model(features, conditions)
+    found = model.eval()(features, conditions)
     gain = float(0.2 * features.max() / found.std().clamp_min(1e-12))
-    return Codec(codec.config, Rescaled(model, gain, float(0.5 * features.max() - gain * found.mean())))
+    return RescaledCodec(codec.config, model, gain, float(0.5 * features.max() - gain * found.mean()))
 
 
 @torch.inference_mode()

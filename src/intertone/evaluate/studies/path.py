@@ -11,16 +11,16 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.classifier import Classifier
 from intertone.evaluate.draw import Rows
-from intertone.evaluate.figure import BATCH, Step, percent, seeded
+from intertone.evaluate.figure import BATCH, Step, seeded
 from intertone.evaluate.resynthesis import CODEC, ESTIMATED, has_partials, interpolate_features, interpolation_name
-from intertone.evaluate.study import Draw, Shown
+from intertone.evaluate.study import Draw, Shown, Study
 from intertone.morphing import morph_steps
-from intertone.page import Picture, Table
+from intertone.page import Picture, Table, percent
 from intertone.plot import curves_png
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 TOLERANCE = 0.01
-"""Of a probability: so little may it rise on its way down."""
+"""Largest rise of a probability that falls, and largest fall of one that rises, that still counts as monotone."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PathFigures:
 
 @dataclass(frozen=True)
 class Path:
-    """How likely the classifier finds the families of A and of B on the way from one to the other.
+    """Probabilities that the classifier gives the families of A and of B on the way from one to the other.
 
     Attributes:
         mixes: 0 is A, 1 is B.
@@ -53,7 +53,7 @@ class Path:
     methods: Mapping[str, PathFigures]
 
 
-class PathStudy:
+class PathStudy(Study[Path]):
     """The families that are heard from A to B."""
 
     name = "path"

@@ -1,4 +1,4 @@
-"""How much is lost when only the phase has to be found again.
+"""Error of an estimated phase on true magnitudes.
 
 This is measured on spectrograms, that being what ``phase`` and librosa make sounds from: the settings of one are read.
 """
@@ -13,11 +13,11 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.evaluate.figure import BATCH, Summary, percent, seeded, spread, summary
+from intertone.evaluate.figure import BATCH, Summary, seeded, spread, summary
 from intertone.evaluate.resynthesis import ESTIMATED, spectrogram_of
-from intertone.evaluate.study import Draw, Shown
+from intertone.evaluate.study import Draw, Shown, Study
 from intertone.metrics import spectral_convergence
-from intertone.page import Table
+from intertone.page import Table, percent
 from intertone.phase import estimate_phase
 from intertone.stft import SpectrogramConfig, istft, stft
 
@@ -41,7 +41,7 @@ class Phase:
     share_better: float | None = None
 
 
-class PhaseStudy:
+class PhaseStudy(Study[Phase]):
     """The estimated phase on true magnitudes, beside librosa's fast Griffin-Lim if that is installed.
 
     Both get the same magnitudes, iterations and momentum, and are measured on a second analysis, which neither is

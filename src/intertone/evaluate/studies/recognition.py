@@ -1,4 +1,4 @@
-"""What a classifier recognises of notes, reconstructions and morphs, beside a plain search for the pitch."""
+"""Recognition of notes, reconstructions and morphs by a classifier, beside a plain search for the pitch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.classifier import HEADS, Classifier
 from intertone.evaluate.draw import Rows
-from intertone.evaluate.figure import BATCH, Collected, Figures, Line, listed, percent
+from intertone.evaluate.figure import BATCH, Collected, Figures, Line, listed
 from intertone.evaluate.resynthesis import CODEC, Resynthesis, has_partials
-from intertone.evaluate.study import Draw, Shown
+from intertone.evaluate.study import Draw, Shown, Study
 from intertone.metrics import in_tune
-from intertone.page import Picture, Table
+from intertone.page import Picture, Table, percent
 from intertone.plot import bars_png
 
 DRAWN = (("original", "own"), (CODEC, "kept"), (CODEC, "estimated"), ("PCA", "kept"), ("PCA", "estimated"))
@@ -23,7 +23,7 @@ DRAWN = (("original", "own"), (CODEC, "kept"), (CODEC, "estimated"), ("PCA", "ke
 
 @dataclass(frozen=True)
 class Recognition:
-    """What is recognised.
+    """Shares of notes that are recognised.
 
     Attributes:
         lines: Of notes, ``("original", "own")``, and of reconstructions: ``pitch``, ``family`` and ``velocity``, 1
@@ -41,7 +41,7 @@ class Recognition:
     on_training_notes: bool
 
 
-class RecognitionStudy:
+class RecognitionStudy(Study[Recognition]):
     """Pitch, family and velocity, as a classifier and a search for the pitch find them."""
 
     name = "recognition"

@@ -1,4 +1,4 @@
-"""How much of a note survives the code: the codec beside the baselines, all through one way back."""
+"""Errors of reconstructed notes: the codec beside the baselines, all through one way back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows
-from intertone.evaluate.figure import Figures, Line, Way, at_16_khz, listed, log_mel_errors, percent, spread
+from intertone.evaluate.figure import Figures, Line, Way, at_16_khz, listed, log_mel_errors, spread
 from intertone.evaluate.resynthesis import CODEC, TRUE, Resynthesis, has_partials
-from intertone.evaluate.study import Draw, Example, Shown, Sounds, file_part, note_words
+from intertone.evaluate.study import Draw, Example, Shown, Sounds, Study, file_part, note_words
 from intertone.metrics import in_tune, log_mel_error, loud_cell_error
-from intertone.page import Picture, Table
+from intertone.page import Picture, Table, percent
 from intertone.plot import bars_png
 
 CLOSE = 0.05
@@ -47,7 +47,7 @@ PARTIAL_EXAMPLES: Mapping[Way, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """How far reconstructions are from their notes.
+    """Distance of reconstructions from their notes.
 
     Attributes:
         lines: For each way ``log_mel_16k`` and, at 44.1 kHz, ``log_mel_44k``, dB; ``loud_cells``, dB;
@@ -70,14 +70,10 @@ class Reconstruction:
     examples: tuple[Example, ...] = ()
 
 
-class ReconstructionStudy:
+class ReconstructionStudy(Study[Reconstruction]):
     """Log-mel errors of reconstructed notes."""
 
     name = "reconstruction"
-
-    def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None: every codec gives notes back."""
-        return None
 
     def hear(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
         """Return the figures of ``Reconstruction.lines`` of a batch."""

@@ -1,4 +1,4 @@
-"""How fast a codec morphs on this machine."""
+"""Speed of a codec's morphs on this machine."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.draw import Rows
 from intertone.evaluate.resynthesis import ESTIMATED, has_partials
-from intertone.evaluate.study import Draw, Shown
+from intertone.evaluate.study import Draw, Shown, Study
 from intertone.morphing import morph, morph_steps
 from intertone.page import Table
 
@@ -43,14 +43,10 @@ class Speed:
     cpus: int
 
 
-class SpeedStudy:
+class SpeedStudy(Study[Speed]):
     """The speed of morphs: in batches, or, where sounds are analysed at length, from A to B after one analysis."""
 
     name = "speed"
-
-    def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None: every codec morphs."""
-        return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Speed:
         """Return the speed of the first pairs."""

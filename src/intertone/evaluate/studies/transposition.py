@@ -16,11 +16,11 @@ from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.evaluate.draw import bank_of, draw_moves
-from intertone.evaluate.figure import Summary, log_mel_errors, percent, seeded, spread, summary
+from intertone.evaluate.figure import Summary, log_mel_errors, seeded, spread, summary
 from intertone.evaluate.resynthesis import has_partials
-from intertone.evaluate.study import Draw, Example, Shown, Sounds, file_part, note_words
+from intertone.evaluate.study import Draw, Example, Shown, Sounds, Study, file_part, note_words
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
-from intertone.page import Table
+from intertone.page import Table, percent
 
 MOVED = ("network carried", "without network", "network alone")
 RESAMPLED = "resampled"
@@ -63,7 +63,7 @@ def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -
 
 @dataclass(frozen=True)
 class MoveFigures:
-    """What was measured of one note.
+    """Measurements of one note.
 
     Attributes:
         semitones: From the source up to the target.
@@ -77,7 +77,7 @@ class MoveFigures:
 
 @dataclass(frozen=True)
 class MoveLine:
-    """What is known of all notes that were moved in one way.
+    """Measurements of all notes that were transposed in one way.
 
     Attributes:
         errors: Summary of each error of ``MoveFigures``.
@@ -108,7 +108,7 @@ class Transposition:
     examples: tuple[Example, ...] = ()
 
 
-class TranspositionStudy:
+class TranspositionStudy(Study[Transposition]):
     """Notes of a soundfont moved to another key."""
 
     name = "transposition"

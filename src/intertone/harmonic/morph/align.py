@@ -13,14 +13,12 @@ from intertone.harmonic.morph.landmark import Alignment
 from intertone.harmonic.morph.match import match_partials
 from intertone.harmonic.morph.mix import mix_ramps, residual_shares, retime_sound
 from intertone.harmonic.morph.sustain import sustain_sound
-from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.harmonic.sound import Analysed, HarmonicContext, HarmonicSound
 from intertone.harmonic.synthesis import Synthesiser
 
-Images = Sequence[tuple[Tensor, HarmonicContext]]
 
-
-def align_images(
-    images: Images,
+def align_sounds(
+    images: Analysed,
     weights: Tensor,
     player: Synthesiser,
     *,
@@ -31,7 +29,7 @@ def align_images(
     """Bring sounds to one time; see ``HarmonicRepresentation.align``.
 
     Args:
-        images: Features and context of each, from ``settle``; equal batches and channels.
+        images: Features and context of each, from ``separate_modulation``; equal batches and channels.
         weights: ``(n_sounds,)``, or frame by frame ``(n_sounds, n_frames)``.
         player: Of the representation.
         ratios: Weights of single attributes.
@@ -67,7 +65,7 @@ def align_images(
         itself, share = residual_shares(tracks, full)[0], residual_shares(tracks, noisy)[1]
         rise = mix_ramps([track.rise for track in tracks], at_start)
         fall = mix_ramps([track.fall for track in tracks], at_end)
-        swell = _swell(tracks, full)
+        gain_curve = _gain_curve(tracks, full)
         for index, track in enumerate(tracks):
             places = plan.maps[index](n_frames)
             one = retime_sound(
@@ -76,7 +74,7 @@ def align_images(
             )  # fmt: skip
             if hold_seconds is not None:
                 one = sustain_sound(one, track, places, plan.releases[index])
-            one = replace(one, rise=rise, fall=fall, swell=swell)
+            one = replace(one, rise=rise, fall=fall, gain_curve=gain_curve)
             image = shown[index][item]
             heard = _heard(places, image.shape[-1], plan, longest, hop)
             moved[index].append((at_positions(image, places) * heard, one))
@@ -89,7 +87,7 @@ def align_images(
     ]
 
 
-def _swell(tracks: Sequence[HarmonicSound], weights: Tensor) -> Tensor | None:
+def _gain_curve(tracks: Sequence[HarmonicSound], weights: Tensor) -> Tensor | None:
     """Return how the reference of a mixture, that of the mean weights, goes from one sound's to another's."""
     if bool((weights == weights[:, :1]).all()):
         return None

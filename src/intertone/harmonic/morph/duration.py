@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from intertone.harmonic.morph.landmark import Alignment, find_landmarks, mix_landmarks, positions, settle_releases
+from intertone.harmonic.morph.landmark import Alignment, complete_releases, find_landmarks, mix_landmarks, positions
 from intertone.harmonic.morph.sustain import sustain_landmarks, sustained_positions
 from intertone.harmonic.sound import HarmonicSound
 
@@ -65,7 +65,7 @@ def plan_time(
         late = [(track.onset - onset) / hop_length * (alignment == "none") for track in tracks]
         samples = _longest(tracks, weights, alignment, onset)
         return Plan(samples, onset, [partial(_shifted, shift=frames) for frames in late], ends)
-    marks = settle_releases([find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)])
+    marks = complete_releases([find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)])
     common = mix_landmarks(marks, weights)
     common = replace(common, attack=min(mix_landmarks(marks, at_start).attack, common.release))
     maps: list[Callable[[int], Tensor]] = [partial(positions, own, common) for own in marks]

@@ -79,7 +79,7 @@ def find_landmarks(level: Tensor, end: float) -> Landmarks:
     return Landmarks(attack, min(max(release, attack), end), float(end), released)
 
 
-def settle_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
+def complete_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
     """Give sounds that die away by themselves a release where the others are let go.
 
     So a plucked string keeps its own decay beside a held note, instead of being stretched until the other's release.
@@ -91,7 +91,7 @@ def settle_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
         The landmarks; as they are if none is released, or all.
 
     Example:
-        >>> settle_releases([Landmarks(1, 300, 400), Landmarks(1, 90, 350, released=False)])[1].release
+        >>> complete_releases([Landmarks(1, 300, 400), Landmarks(1, 90, 350, released=False)])[1].release
         300.0
     """
     known = [mark.release for mark in marks if mark.released]

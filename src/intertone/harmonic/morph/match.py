@@ -1,6 +1,5 @@
 """Which partial of one bell belongs to which of another."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any
@@ -9,7 +8,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.harmonic.sound import Analysed, HarmonicSound
 
 ALONE = 0.25
 """Logarithm of how far apart, in f0, two partials are rather left alone than made one."""
@@ -17,10 +16,8 @@ ALONE = 0.25
 SCALES = (1.0, 0.5, 2.0, 1 / 3, 3.0, 0.25, 4.0)
 """By which f0 of a bell may have been found wrong, beside another's."""
 
-Images = Sequence[tuple[Tensor, HarmonicContext]]
 
-
-def match_partials(images: Images, n_rows: int) -> Images:
+def match_partials(images: Analysed, n_rows: int) -> Analysed:
     """Move free partials to other rows, such that those of all sounds that share a row lie near each other.
 
     Those of the first sound that has free ones stay. Of every other, the partials take rows such that the squared
@@ -68,7 +65,7 @@ def _move(image: Tensor, track: HarmonicSound, anchor: HarmonicSound, n_rows: in
 
     changed: dict[str, Any] = {
         name: reordered(value, 1)
-        for name in ("phase", "detail", "power", "flicker", "wander", "steadiness")
+        for name in ("phase", "detail", "power", "amplitude_modulation", "phase_deviation", "tonality")
         if (value := getattr(track, name)) is not None
     }
     return reordered(image, 1), replace(track, ratios=reordered(track.ratios, 0), **changed)

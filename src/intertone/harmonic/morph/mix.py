@@ -23,8 +23,8 @@ KEPT_REACH = 0.4
 FARTHEST_SEMITONES = 1.5
 """From its own pitch at which a sound's own noise is no longer used."""
 
-WAVER_FRAMES = 7
-"""Over which what wavers around it is averaged away from the ends: beating stays, noise goes."""
+MODULATION_FRAMES = 7
+"""Frames over which modulation is averaged away from the source sounds: beating stays, noise goes."""
 
 GIVES_WAY = 0.8
 """By how much noise lies below its mean, over difference and product of weights: half-way a fifth of the difference."""
@@ -73,8 +73,8 @@ def retime_sound(
     Args:
         track: From an analysis.
         places: Which of its frames belongs to each new frame, ``(n_frames,)``.
-        itself: How far the sound is itself in the mixture that follows, 0…1, ``(n_frames,)``: only there it wavers as
-            it did.
+        itself: How far the sound is itself in the mixture that follows, 0…1, ``(n_frames,)``: only there its
+            modulation is its own.
         share: How much of its noise is kept, ``(n_frames,)``.
         samples: New length.
         onset: New onset, samples.
@@ -87,19 +87,22 @@ def retime_sound(
     late = max(0, round(-float(places[0]) * hop_length))
     moved: dict[str, Any] = {
         name: at_positions(value, places)
-        for name in ("phase", "flicker", "wander", "steadiness")
+        for name in ("phase", "amplitude_modulation", "phase_deviation", "tonality")
         if (value := getattr(track, name)) is not None
     }
     if late:  # the turns that are counted from the common onset on
         turns = track.multiples(track.phase.shape[1]) * (float(track.f0[0]) * late / sample_rate)
         moved["phase"] = moved["phase"] - (turns % 1).float()[:, None]
-    if "steadiness" in moved:
-        moved["steadiness"] = (moved["steadiness"] + itself * (1 - moved["steadiness"])).float()
+    if "tonality" in moved:
+        moved["tonality"] = (moved["tonality"] + itself * (1 - moved["tonality"])).float()
         if not bool((itself == 1).all()):
-            waver = torch.polar(moved["flicker"], 2 * math.pi * moved["wander"])
-            slow = averaged(waver, WAVER_FRAMES)
-            waver = slow + itself.float() * (waver - slow)
-            moved["flicker"], moved["wander"] = waver.abs(), waver.angle() / (2 * math.pi)
+            modulation = torch.polar(moved["amplitude_modulation"], 2 * math.pi * moved["phase_deviation"])
+            slow = averaged(modulation, MODULATION_FRAMES)
+            modulation = slow + itself.float() * (modulation - slow)
+            moved["amplitude_modulation"], moved["phase_deviation"] = (
+                modulation.abs(),
+                modulation.angle() / (2 * math.pi),
+            )
     noise = tuple(
         _refit(noise, share, samples=samples, onset=onset, late=late, hop_length=hop_length)
         for noise in track.noise
@@ -115,11 +118,11 @@ def mix_sounds(
     """Return the track between some that have one time.
 
     f0 and the reference are interpolated in their logarithms, the rest linearly; steady phases start the shorter way
-    round and go on at interpolated speeds. What wavers around them is mixed as complex numbers: between a choir and a
+    round and go on at interpolated speeds. Modulation around them is mixed as complex numbers: between a choir and a
     flute the choir's beating is half as deep.
 
     Args:
-        tracks: From ``align_images``, of one length, rise, fall and swell.
+        tracks: From ``align_sounds``, of one length, rise, fall and gain curve.
         weights: ``(n_tracks, n_frames)``, each column summing to 1.
         pitch: The same for f0; as ``weights`` if not given.
         median_hz: What the median of f0 is shifted to.
@@ -141,16 +144,16 @@ def mix_sounds(
         detail[:, : own.shape[1]] += mean[index] * own[:, :count]
     phases = [complete_phase(transposed(tracks[index].phase, f0 / tracks[index].f0), count) for index in used]
     phase = mix_phases(phases, [_heard(tracks[index], count) for index in used], weights[used].float())
-    flicker, wander = _waver([tracks[index] for index in used], weights[used], count)
+    amplitude_modulation, phase_deviation = _mixed_modulation([tracks[index] for index in used], weights[used], count)
     return replace(
         tracks[0],
         reference=math.exp(sum(share * math.log(track.reference) for share, track in zip(mean, tracks, strict=True))),
         f0=f0,
         inharmonicity=max(0.0, sum(share * track.inharmonicity for share, track in zip(mean, tracks, strict=True))),
-        phase=phase if wander is None else phase + wander,
-        flicker=flicker,
-        wander=None,
-        steadiness=None,
+        phase=phase if phase_deviation is None else phase + phase_deviation,
+        amplitude_modulation=amplitude_modulation,
+        phase_deviation=None,
+        tonality=None,
         detail=detail,
         power=None,
         ratios=_mix_ratios([tracks[index] for index in used], [mean[index] for index in used], count),
@@ -208,33 +211,37 @@ def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
     return torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
 
 
-def _waver(tracks: Sequence[HarmonicSound], weights: Tensor, count: int) -> tuple[Tensor | None, Tensor | None]:
+def _mixed_modulation(
+    tracks: Sequence[HarmonicSound], weights: Tensor, count: int
+) -> tuple[Tensor | None, Tensor | None]:
     """Return what the levels of a mixture are multiplied by, and what is added to its phases."""
     first = tracks[0]
-    if all(map(partial(_wavers_alike, first), tracks)) and (
-        first.steadiness is None or bool((first.steadiness == 1).all())
+    if all(map(partial(_modulated_alike, first), tracks)) and (
+        first.tonality is None or bool((first.tonality == 1).all())
     ):
-        return first.flicker, first.wander
+        return first.amplitude_modulation, first.phase_deviation
     total: Tensor | None = None
     for row, track in zip(weights, tracks, strict=True):
-        if track.flicker is None or track.wander is None or track.steadiness is None:
-            waver = torch.ones((*track.phase.shape[:1], count, track.phase.shape[-1]), dtype=torch.complex64)
+        if track.amplitude_modulation is None or track.phase_deviation is None or track.tonality is None:
+            modulation = torch.ones((*track.phase.shape[:1], count, track.phase.shape[-1]), dtype=torch.complex64)
         else:
-            waver = torch.polar(track.flicker, 2 * math.pi * track.wander)
-            waver = 1 + track.steadiness * (waver - 1)
-            highest = waver[:, -1:].expand(-1, count - waver.shape[1], -1)  # what was too high to be measured
-            waver = torch.cat([waver, highest], 1)
-        share = row.to(torch.complex64) * waver
+            modulation = torch.polar(track.amplitude_modulation, 2 * math.pi * track.phase_deviation)
+            modulation = 1 + track.tonality * (modulation - 1)
+            highest = modulation[:, -1:].expand(-1, count - modulation.shape[1], -1)  # what was too high to be measured
+            modulation = torch.cat([modulation, highest], 1)
+        share = row.to(torch.complex64) * modulation
         total = share if total is None else total + share
     assert total is not None
     turned = np.unwrap(total.angle().numpy(), axis=-1) / (2 * math.pi)
     return total.abs(), torch.from_numpy(turned).float()
 
 
-def _wavers_alike(track: HarmonicSound, other: HarmonicSound) -> bool:
+def _modulated_alike(track: HarmonicSound, other: HarmonicSound) -> bool:
     if track is other:
         return True
-    pairs = ((getattr(track, name), getattr(other, name)) for name in ("flicker", "wander", "steadiness"))
+    pairs = (
+        (getattr(track, name), getattr(other, name)) for name in ("amplitude_modulation", "phase_deviation", "tonality")
+    )
     return all(a is None and b is None if a is None or b is None else torch.equal(a, b) for a, b in pairs)
 
 

@@ -16,7 +16,7 @@ from intertone.harmonic.warp import window_seconds
 from intertone.level import amplitude_to_db, db_to_amplitude
 
 LONGER = 4
-"""Times that the windows are longer in which noise is told from partials that waver."""
+"""Times that the windows are longer in which noise is told from modulated partials."""
 
 CLEAR = 0.5
 """How clear of noise a partial is, on average, whose phase is its own."""
@@ -38,7 +38,7 @@ WINDOW_BINS = 1.5
 
 
 def separate_modulation(image: Tensor, track: HarmonicSound, player: Synthesiser) -> tuple[Tensor, HarmonicSound]:
-    """Settle one sound.
+    """Separate the slow envelope and the fast modulation of one sound.
 
     Args:
         image: Its features, ``(channels, n_features, n_frames)``.
@@ -58,21 +58,21 @@ def separate_modulation(image: Tensor, track: HarmonicSound, player: Synthesiser
     # what is inaudible must not pull half of a mixture below hearing: it is added as what it is
     faint = image[:, row_of] < INAUDIBLE
     steady[:, : rows.n_partial_rows].clamp_(min=INAUDIBLE)
-    flicker = db_to_amplitude((image - steady)[:, row_of] * top_db) * (image[:, row_of] > 0)
-    bands, noise = _settle_noise(image, track, player)
-    settled = replace(
+    amplitude_modulation = db_to_amplitude((image - steady)[:, row_of] * top_db) * (image[:, row_of] > 0)
+    bands, noise = _separate_noise(image, track, player)
+    separated = replace(
         track,
         phase=phase,
-        flicker=flicker,
-        wander=track.phase - phase,
-        steadiness=torch.where(faint, 1.0, clear[:, row_of]),
+        amplitude_modulation=amplitude_modulation,
+        phase_deviation=track.phase - phase,
+        tonality=torch.where(faint, 1.0, clear[:, row_of]),
         noise=noise,
     )
-    return torch.cat([steady[:, : rows.n_partial_rows], bands], 1), settled
+    return torch.cat([steady[:, : rows.n_partial_rows], bands], 1), separated
 
 
-def _settle_noise(image: Tensor, track: HarmonicSound, player: Synthesiser) -> tuple[Tensor, tuple[Residual, ...]]:
-    """Return the rows of noise without what leaks into them from partials that waver."""
+def _separate_noise(image: Tensor, track: HarmonicSound, player: Synthesiser) -> tuple[Tensor, tuple[Residual, ...]]:
+    """Return the rows of noise without what leaks into them from modulated partials."""
     rows, config = player.rows, player.config
     bands = image[:, rows.n_partial_rows :]
     if not track.noise:

@@ -13,7 +13,7 @@ from intertone.harmonic.morph.landmark import Landmarks, positions
 from intertone.harmonic.sound import HarmonicSound
 
 FADES_DB = 12.0
-"""A sustain that falls by more is stretched: going back would be heard as a swell."""
+"""A sustain that falls by more is stretched: going back would be heard as a crescendo."""
 
 LEVEL_DB = 3.0
 """By how much the level may change over the part that is walked to and fro."""

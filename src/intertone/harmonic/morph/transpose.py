@@ -12,7 +12,7 @@ from intertone.harmonic.morph.modulation import INAUDIBLE
 from intertone.harmonic.morph.phase import resting_phase
 from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import ImageRows
-from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.harmonic.sound import Analysed, HarmonicContext, HarmonicSound
 from intertone.level import db_to_amplitude, db_to_power, power_to_db
 
 TOP_ROWS = 4
@@ -31,16 +31,13 @@ EXPANSION = 3.0
 """Decibels that every one is taken for by which a network says that a partial is inaudible."""
 
 
-Images = Sequence[tuple[Tensor, HarmonicContext]]
-
-
 def transpose_sounds(
-    images: Images,
+    images: Analysed,
     context: HarmonicContext,
     rows: ImageRows,
     decoded: Sequence[tuple[Tensor, Tensor]] | None,
     share: float,
-) -> Images:
+) -> Analysed:
     """Bring aligned sounds to the pitch of their mixture, ``context``; see ``transpose_sound``."""
     moved = []
     for index, (features, own) in enumerate(images):
@@ -138,10 +135,10 @@ def _fainter(track: HarmonicSound, rows: ImageRows, first: int) -> Tensor:
     """Return by how much the track says that measured partials are fainter than the image, in features, smoothly."""
     n_frames = track.phase.shape[-1]
     fainter = torch.zeros(len(track.phase), rows.config.n_features, n_frames)
-    if track.flicker is None:
+    if track.amplitude_modulation is None:
         return fainter
     row_of = rows.row_of[: track.phase.shape[1]]
-    power = torch.zeros(len(fainter), first, n_frames).index_add(1, row_of, track.flicker.square())
+    power = torch.zeros(len(fainter), first, n_frames).index_add(1, row_of, track.amplitude_modulation.square())
     power = power / row_of.bincount()[:, None]
     power = avg_pool1d(pad(power, (CALM_FRAMES // 2,) * 2, mode="replicate"), CALM_FRAMES, 1)
     fainter[:, :first] = (power_to_db(power + 1e-30) / rows.config.top_db).clamp_min(-INAUDIBLE)
@@ -149,14 +146,18 @@ def _fainter(track: HarmonicSound, rows: ImageRows, first: int) -> Tensor:
 
 
 def _calmer(track: HarmonicSound, fainter: Tensor, rows: ImageRows, carried: float) -> HarmonicSound:
-    """Return a track whose faint partials waver less: that is noise, which another pitch would not have."""
-    if track.flicker is None or track.wander is None:
+    """Return a track whose faint partials are modulated less: that is noise, which another pitch would not have."""
+    if track.amplitude_modulation is None or track.phase_deviation is None:
         return track
     row_of = rows.row_of[: track.phase.shape[1]]
     audible = (1 + fainter[:, row_of] * rows.config.top_db / FAINT_DB).clamp(0, 1)
     kept = audible + carried * (1 - audible)
     least = 2 * (1 - carried) * db_to_amplitude(-INAUDIBLE * rows.config.top_db)
-    return replace(track, flicker=track.flicker.clamp_min(least) ** kept, wander=track.wander * kept)
+    return replace(
+        track,
+        amplitude_modulation=track.amplitude_modulation.clamp_min(least) ** kept,
+        phase_deviation=track.phase_deviation * kept,
+    )
 
 
 def _gains(features: Tensor, rows: ImageRows) -> Tensor:
@@ -210,7 +211,7 @@ def _extended(track: HarmonicSound, gains: Tensor) -> HarmonicSound:
         phase=torch.cat([track.phase, rest], 1),
         detail=torch.cat([track.detail, still[..., 0]], 1),
         power=None if track.power is None else torch.cat([track.power, still[..., 0]], 1),
-        flicker=longer(track.flicker, 1.0, gains),
-        wander=longer(track.wander, 0.0, still),
-        steadiness=longer(track.steadiness, 1.0, still + 1),
+        amplitude_modulation=longer(track.amplitude_modulation, 1.0, gains),
+        phase_deviation=longer(track.phase_deviation, 0.0, still),
+        tonality=longer(track.tonality, 1.0, still + 1),
     )

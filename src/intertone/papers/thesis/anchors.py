@@ -1,4 +1,4 @@
-"""What the figures of the experiments are held against: no network at all, and the fully trained one."""
+"""Anchors for the figures of the experiments: no network at all, and the fully trained one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a code knows: linear probes on it, a map of it, and what its numbers do to the spectrum."""
+"""Contents of a code: linear probes on it, a map of it, and what its numbers do to the spectrum."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class Shares:
-    """What probes find on ``n`` notes: the best constant guess, and the share found by view."""
+    """Accuracy of probes on ``n`` notes: the best constant guess, and the share found by view."""
 
     n: int
     constant: float
@@ -56,7 +56,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class Probing:
-    """What linear probes read of a property.
+    """Accuracy of linear probes of one property.
 
     Attributes:
         task: The property.

@@ -1,4 +1,4 @@
-"""What one number of a code does to the spectrum."""
+"""Effect of one number of a code on the spectrum."""
 
 import math
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ N_MOVED = 3
 """Numbers of the code that are moved."""
 
 SPREADS = 2.0
-"""How far they are moved to either side, in standard deviations."""
+"""Distance that they are moved to either side, in standard deviations."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """What moving a number of the code does to the mean spectrum.
+    """Effect of moving a number of the code on the mean spectrum.
 
     Attributes:
         number: Of the code.

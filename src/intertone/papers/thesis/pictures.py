@@ -13,13 +13,13 @@ from intertone.evaluate.figure import seeded
 from intertone.evaluate.resynthesis import ESTIMATED
 from intertone.experiments.experiment import Results
 from intertone.experiments.figures import mean
-from intertone.experiments.write_up import figure_of, save_figure
 from intertone.morphing import morph_steps
 from intertone.papers.thesis.anchors import Anchor
 from intertone.papers.thesis.codes import CodeMap, Codes
 from intertone.papers.thesis.moves import Move
 from intertone.papers.thesis.study import Thesis
 from intertone.papers.thesis.tables import errors, is_default
+from intertone.plot import draw_decibels, new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,14 +70,14 @@ def save_sounds(laboratory: Thesis, results: Results, sounds: Path, pictures: Pa
             heard[title.format(steps=results[name].curve[-1].step)] = _reconstruct(codec, audio, seed)
     shipped = Codec.load("thesis")
     heard["shipped codec"] = _reconstruct(shipped, audio, seed)
-    _write(heard, sounds, "note", notes.sample_rate)
+    write_sounds(heard, sounds, "note", notes.sample_rate)
     save_figure(_spectrograms(heard, shipped), pictures / "note.png")
     pairs = laboratory.pairs()
     if len(pairs):
         a, b = notes.audio(min(pairs, key=lambda pair: abs(int(notes.pitch[pair[0]]) - MIDDLE)))
         steps = morph_steps(shipped, a, b, mixes=MIXES, phase=ESTIMATED, generator=seeded(seed))
         row_of_morphs = {f"mix {mix:g}": sound for mix, sound in zip(MIXES, steps, strict=True)}
-        _write(row_of_morphs, sounds, "morph", notes.sample_rate)
+        write_sounds(row_of_morphs, sounds, "morph", notes.sample_rate)
         save_figure(_spectrograms(row_of_morphs, shipped), pictures / "morph.png")
 
 
@@ -85,7 +85,8 @@ def _reconstruct(codec: Codec, audio: Tensor, seed: int) -> Tensor:
     return codec.reconstruct(audio, phase=ESTIMATED, generator=seeded(seed))[0, : audio.shape[-1]]
 
 
-def _write(given: Mapping[str, Tensor], folder: Path, kind: str, sample_rate: int) -> None:
+def write_sounds(given: Mapping[str, Tensor], folder: Path, kind: str, sample_rate: int) -> None:
+    """Write sounds as ``<kind>-<title>.wav``, louder ones than full scale scaled down to it."""
     for title, audio in given.items():
         name = "".join(letter if letter.isalnum() else "-" for letter in title)
         loudest = float(audio.abs().max().clamp_min(1))
@@ -95,20 +96,12 @@ def _write(given: Mapping[str, Tensor], folder: Path, kind: str, sample_rate: in
 def _spectrograms(sounds: Mapping[str, Tensor], codec: Codec) -> "Figure":
     """Draw sounds as a codec's network sees them, side by side."""
     representation, range_db = codec.representation, codec.representation.scales[0].range_db
-    figure = figure_of(2.1 * len(sounds) + 0.6, 2.6)
+    figure = new_figure(2.1 * len(sounds) + 0.6, 2.6)
     panels = figure.subplots(1, len(sounds), squeeze=False, sharey=True)[0]
     for axes, (title, audio) in zip(panels, sounds.items(), strict=True):
         features = representation.analyse(audio)[0][0]
-        extent = (0, len(audio) / codec.sample_rate, 0, codec.sample_rate / 2000)
-        image = axes.imshow(
-            range_db * (features.numpy() - 1),
-            origin="lower",
-            aspect="auto",
-            extent=extent,
-            vmin=-range_db,
-            vmax=0,
-            cmap="magma",
-        )
+        db, seconds = range_db * (features.numpy() - 1), len(audio) / codec.sample_rate
+        image = draw_decibels(axes, db, seconds=seconds, top=codec.sample_rate / 2000, top_db=range_db)
         axes.set_title(title, fontsize=9)
         axes.set_xlabel("seconds", fontsize=8)
     panels[0].set_ylabel("kHz")
@@ -117,7 +110,7 @@ def _spectrograms(sounds: Mapping[str, Tensor], codec: Codec) -> "Figure":
 
 
 def _learning(results: Results) -> "Figure":
-    figure = figure_of(10, 4.8)
+    figure = new_figure(10, 4.8)
     panels = figure.subplots(1, 2)
     titles = ("training error: learning rate and optimiser", "validation error: network and input")
     for axes, names, title in zip(panels, (LEFT, RIGHT), titles, strict=True):
@@ -140,7 +133,7 @@ def _learning(results: Results) -> "Figure":
 
 def _comparison(results: Results, anchors: Mapping[str, Anchor]) -> "Figure":
     shown = {name: result.figures for name, result in results.items() if result.figures}
-    figure = figure_of(8, 1.8 + 0.26 * len(shown))
+    figure = new_figure(8, 1.8 + 0.26 * len(shown))
     axes = figure.subplots()
     titles = [results[name].title for name in shown]
     kept = [mean(figures.log_mel_kept) or 0.0 for figures in shown.values()]
@@ -169,29 +162,23 @@ def _comparison(results: Results, anchors: Mapping[str, Anchor]) -> "Figure":
 def _map(maps: Mapping[str, CodeMap]) -> "Figure":
     from matplotlib import colormaps
 
-    figure = figure_of(10, 4.2 * len(maps))
+    figure = new_figure(10, 4.2 * len(maps))
     grid = figure.subplots(len(maps), 2, squeeze=False)
     for (by_family, by_pitch), (name, found) in zip(grid, maps.items(), strict=True):
-        across, up, families, pitches = zip(*found.points, strict=True)
-        for place, family in enumerate(sorted(set(families))):
-            chosen = [index for index, own in enumerate(families) if own == family]
+        across, up, families, pitches = map(np.array, zip(*found.points, strict=True))
+        for place, family in enumerate(np.unique(families)):
+            chosen = families == family
             by_family.scatter(
-                [across[index] for index in chosen],
-                [up[index] for index in chosen],
+                across[chosen],
+                up[chosen],
                 s=14,
                 color=colormaps["tab10"](place % 10),
                 marker="os^v"[place // 10 % 4],
                 label=family,
             )
         by_family.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-        known = [index for index, pitch in enumerate(pitches) if pitch >= 0]
-        dots = by_pitch.scatter(
-            [across[index] for index in known],
-            [up[index] for index in known],
-            s=14,
-            c=[pitches[index] for index in known],
-            cmap="viridis",
-        )
+        known = pitches >= 0
+        dots = by_pitch.scatter(across[known], up[known], s=14, c=pitches[known], cmap="viridis")
         figure.colorbar(dots, ax=by_pitch, label="MIDI number")
         for axes in (by_family, by_pitch):
             axes.set_title(name, fontsize=10)
@@ -201,7 +188,7 @@ def _map(maps: Mapping[str, CodeMap]) -> "Figure":
 
 
 def _moves(moves: Mapping[str, Sequence[Move]]) -> "Figure":
-    figure = figure_of(10, 2.6 * max(len(found) for found in moves.values()))
+    figure = new_figure(10, 2.6 * max(len(found) for found in moves.values()))
     top = max(4 * move.hz[1] / 1000 for found in moves.values() for move in found)
     grid = figure.subplots(max(len(found) for found in moves.values()), len(moves), squeeze=False, sharex=True)
     for column, (name, found) in zip(grid.T, moves.items(), strict=True):

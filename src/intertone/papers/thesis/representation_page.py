@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from intertone.audio import save_audio
 from intertone.codec import Codec
 from intertone.evaluate.draw import Rows
-from intertone.evaluate.figure import percent
 from intertone.experiments.figures import mean
-from intertone.experiments.write_up import figure_of, markdown, number, save_figure
+from intertone.experiments.write_up import number
 from intertone.files import replacing
-from intertone.page import Clip, Command, Listening, Section, Table, render_page
-from intertone.papers.thesis.pictures import MIDDLE
+from intertone.page import Clip, Command, Listening, Section, Table, markdown_rows, percent, render_page
+from intertone.papers.thesis.pictures import MIDDLE, write_sounds
 from intertone.papers.thesis.representations import Compared, held_out_rows, reconstruct, trained_codec
 from intertone.papers.thesis.study import Thesis
 from intertone.papers.thesis.views import VIEWS
-from intertone.plot import spectrogram_png
+from intertone.plot import draw_decibels, new_figure, save_figure, spectrogram_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,8 +41,8 @@ def representation_tables(results: Mapping[str, Compared]) -> dict[str, str]:
         ``three-representations`` and ``three-settings``.
     """
     return {
-        "three-representations": markdown(COLUMNS, _figure_rows(results)),
-        "three-settings": markdown((*SETTINGS, *SETTINGS_TOO), _setting_rows(results)),
+        "three-representations": markdown_rows(COLUMNS, _figure_rows(results)),
+        "three-settings": markdown_rows((*SETTINGS, *SETTINGS_TOO), _setting_rows(results)),
     }
 
 
@@ -70,10 +68,7 @@ def write_representation_page(laboratory: Thesis, results: Mapping[str, Compared
             for title, sound in sounds.items()
         ]
         blocks.append(Listening(str(notes.name[row]), "After the note: through network and representation.", clips))
-        for title, sound in sounds.items():
-            name = "".join(letter if letter.isalnum() else "-" for letter in title)
-            audio = sound / sound.abs().max().clamp_min(1)
-            save_audio(folder / "sounds" / f"representation-{row}-{name}.wav", audio, sample_rate=notes.sample_rate)
+        write_sounds(sounds, folder / "sounds", f"representation-{row}", notes.sample_rate)
     middle = min(rows, key=lambda row: abs(int(notes.pitch[row]) - MIDDLE))
     save_figure(_picture(codecs, notes.audio([middle])), folder / "pictures" / "representations.png")
     figures = Table("Held-out notes", "Errors in dB.", COLUMNS, list(_figure_rows(results)))
@@ -127,25 +122,18 @@ def _setting_rows(results: Mapping[str, Compared]) -> Iterator[tuple[str, ...]]:
 @torch.inference_mode()
 def _picture(codecs: Mapping[str, Codec], audio: Tensor) -> "Figure":
     """Draw what each network sees of a note, above what it reconstructs."""
-    figure = figure_of(3.2 * len(codecs), 4.6)
+    figure = new_figure(3.2 * len(codecs), 4.6)
     grid = figure.subplots(2, len(codecs), squeeze=False, sharex=True)
     for (above, below), (title, codec) in zip(grid.T, codecs.items(), strict=True):
         features, _ = codec.analyse(audio.unsqueeze(1))
         decoded = codec.decode_features(codec.encode_features(features))[..., : features.shape[-1]]
         range_db = codec.representation.scales[0].range_db
         for axes, image in ((above, features), (below, decoded)):
-            shown = axes.imshow(
-                range_db * (image[0].float().cpu().numpy() - 1),
-                origin="lower",
-                aspect="auto",
-                extent=(0, audio.shape[-1] / codec.sample_rate, 0, image.shape[1]),
-                vmin=-range_db,
-                vmax=0,
-                cmap="magma",
-            )
+            db, seconds = range_db * (image[0].float().cpu().numpy() - 1), audio.shape[-1] / codec.sample_rate
+            shown = draw_decibels(axes, db, seconds=seconds, top=image.shape[1], top_db=range_db)
         above.set_title(title, fontsize=9)
         below.set_xlabel("seconds", fontsize=8)
     grid[0, 0].set_ylabel("rows: what the network sees", fontsize=8)
-    grid[1, 0].set_ylabel("what it gives back", fontsize=8)
+    grid[1, 0].set_ylabel("the reconstruction", fontsize=8)
     figure.colorbar(shown, ax=grid[:, -1], label="dB")
     return figure

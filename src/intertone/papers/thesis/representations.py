@@ -18,13 +18,13 @@ from intertone.evaluate.resynthesis import CODEC, TRUE
 from intertone.experiments.experiment import LogLine, code_counts
 from intertone.experiments.figures import Column, by_ways, measure_notes, rows_in_tune
 from intertone.experiments.store import Key, read_lines, remembered
-from intertone.files import disk_errors
+from intertone.experiments.write_up import make_folders
 from intertone.models.contract import root_mean_square_reading
 from intertone.papers.thesis.study import Thesis
 from intertone.papers.thesis.views import VIEWS, View, view_codec, view_config
 from intertone.remark import RemarkLogger
 from intertone.representation import build_representation
-from intertone.train import ImageChoiceConfig, Progress, prepare_images, train_codec
+from intertone.train import FeatureChoiceConfig, Progress, prepare_features
 
 logger = RemarkLogger(__name__)
 
@@ -32,7 +32,7 @@ N_TIMED = 16
 """Notes over which the time of an analysis is averaged."""
 
 WAYS: dict[str, Way] = {"network": (CODEC, "estimated"), "alone": (TRUE, "estimated")}
-"""What a note went through: representation and network, or the representation alone.
+"""Ways of a reconstruction: representation and network, or the representation alone.
 
 Phase and noise are never the note's own. What else the context holds is: level, how far a spectrum was transposed, and
 of harmonic features the course of the pitch and the phases of the partials.
@@ -41,7 +41,7 @@ of harmonic features the course of the pitch and the phases of the partials.
 
 @dataclass(frozen=True)
 class ViewFigures:
-    """Of each note, in one of ``WAYS``: log-mel error and ``loud_cell_error``, dB; whether it is in tune, 0 or 1."""
+    """Figures of each note in one of ``WAYS``: log-mel error, ``loud_cell_error``, dB; whether in tune, 0 or 1."""
 
     log_mel: Column
     loud_cells: Column
@@ -49,15 +49,8 @@ class ViewFigures:
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """Which notes are in tune themselves."""
-
-    tuned: tuple[bool, ...]
-
-
-@dataclass(frozen=True)
 class Compared:
-    """What came out of one view.
+    """Result of one view.
 
     Attributes:
         title: For tables and pictures.
@@ -116,15 +109,18 @@ def compare_representations(laboratory: Thesis) -> dict[str, Compared]:
     results = laboratory.folder / "results"
     key: Key = {"notes": notes.digest(), **comparison.model_dump(mode="json")}
     rows = held_out_rows(laboratory)
-    tuned = remembered(
-        results / "representation-in-tune.json", key, Tuned, lambda: Tuned(rows_in_tune(notes, rows))
-    ).tuned
+    known = remembered(
+        results / "representation-in-tune.json",
+        key,
+        dict[str, tuple[bool, ...]],
+        lambda: {"tuned": rows_in_tune(notes, rows)},
+    )
     return {
         view.name: remembered(
             results / f"representation-{view.name}.json",
             {**key, "codec": view_codec(view, comparison).config.model_dump(mode="json")},
             Compared,
-            partial(_train_and_evaluate, laboratory, view, rows, tuned),
+            partial(_train_and_evaluate, laboratory, view, rows, known["tuned"]),
         )
         for view in VIEWS
     }
@@ -192,23 +188,14 @@ def train_view(laboratory: Thesis, view: View) -> tuple[Progress, int]:
     """
     comparison, runs = laboratory.budget.comparison, laboratory.folder / "runs"
     config = view_config(view, comparison)
-    with disk_errors(runs):
-        runs.mkdir(parents=True, exist_ok=True)
+    make_folders(runs)
     logger.info("%s: analysing %d notes", view.title, comparison.train_notes)
-    choice = ImageChoiceConfig(
+    choice = FeatureChoiceConfig(
         train_notes=comparison.train_notes, valid_notes=comparison.valid_notes, seed=comparison.seed
     )
-    features = prepare_images(laboratory.notes, view.representation, runs / f"features-{view.name}", choice=choice)
-
-    def show(progress: Progress, steps: int, _loss: float) -> None:
-        if laboratory.on_step is not None:
-            laboratory.on_step(view.title, progress, steps)
-
+    features = prepare_features(laboratory.notes, view.representation, runs / f"features-{view.name}", choice=choice)
     logger.info("%s: training", view.title)
-    out = runs / f"training-{view.name}"
-    progress = train_codec(config, features, out, device=laboratory.device, on_step=show)
-    if not progress.finished:
-        raise KeyboardInterrupt
+    progress = laboratory.train(view.title, config, features, runs / f"training-{view.name}")
     return progress, int((features.split == "train").sum())
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -19,6 +19,7 @@ from intertone.experiments.experiment import (
     RunResult,
     run_all,
 )
+from intertone.files import Json
 from intertone.train import TrainConfig
 
 CODE_SIZE = 2048
@@ -38,7 +39,7 @@ _MEL = ("representation.kind=mel", "representation.n_mels=128", "model.strides=[
 _SQUARE = ("[32,64,128,256,256]", "[[2,2],[2,2],[2,2],[2,2],[2,2]]")
 
 PROBED = "learning rate of SGD"
-"""What the short runs before ``sgd`` vary."""
+"""Factor that the short runs before ``sgd`` vary."""
 
 
 def best_rate(_notes: Notes, results: Results) -> tuple[str, ...]:
@@ -131,7 +132,7 @@ EXPERIMENTS = (
 
 
 class Comparison(Settings):
-    """How much is done to compare representations, the same for each of them."""
+    """Budget of the comparison of representations, the same for each of them."""
 
     train_notes: int = Field(1280, ge=2, description="different notes that are trained with")
     passes: int = Field(4, ge=1, description="over these notes; each ends with a validation")
@@ -143,7 +144,7 @@ class Comparison(Settings):
 
 
 class Budget(EvaluationBudget):
-    """How much of the experiments is done, the same for each of them."""
+    """Budget of the experiments, the same for each of them."""
 
     epochs: int = Field(12, ge=1, description="each ends with a validation: a point of the curve")
     notes_per_epoch: int = Field(320, ge=2, description="examples of an epoch")
@@ -165,7 +166,7 @@ class Budget(EvaluationBudget):
 
 
 Thesis = Laboratory[Budget]
-"""What the experiments of one folder share."""
+"""Notes, folder and budget that the experiments of one folder share."""
 
 BUDGETS = {
     "smoke": Budget(
@@ -227,11 +228,38 @@ def run_thesis(laboratory: Thesis) -> dict[str, RunResult]:
     return run_all(laboratory, plan, lambda experiment: train_config(experiment, budget))
 
 
+def run_settings(budget: Budget | Comparison, changes: Iterable[str], *, epochs: int) -> dict[str, Json]:
+    """Return the settings that the runs of all experiments share, with some changes.
+
+    Network and representation are those of the shipped codec ``thesis``, with the budget's share of the channels.
+
+    Args:
+        budget: How much is trained.
+        changes: Overrides.
+        epochs: Of the run.
+    """
+    shipped = CodecConfig.read(SHIPPED / "thesis" / "config.json").model_dump(mode="json")
+    content = {
+        "representation": shipped["representation"],
+        "model": shipped["model"],
+        "choice": {"valid_notes": budget.valid_notes},
+        "epochs": epochs,
+        "batch_size": budget.batch_size,
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-6,
+        "stop_patience": epochs,
+        "sample_every": epochs,
+        "precision": "bfloat16",
+    }
+    content = override(content, changes)
+    content["model"]["channels"] = divided(content["model"]["channels"], budget.channel_divisor)
+    return content
+
+
 def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
     """Return the settings of an experiment's run.
 
-    Network and representation are those of the shipped codec ``thesis``; the learning rate stays as it is, since
-    no plateau can be told in so few steps.
+    The learning rate stays as it is, since no plateau can be told in so few steps.
 
     Args:
         experiment: What differs.
@@ -244,25 +272,10 @@ def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
         >>> train_config(EXPERIMENTS[2], BUDGETS["cpu"]).seed
         2
     """
-    shipped = CodecConfig.read(SHIPPED / "thesis" / "config.json").model_dump(mode="json")
-    content = {
-        "representation": shipped["representation"],
-        "model": shipped["model"],
-        "choice": {"valid_notes": budget.valid_notes},
-        "epochs": budget.epochs,
-        "notes_per_epoch": budget.notes_per_epoch,
-        "batch_size": budget.batch_size,
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-6,
-        "plateau_patience": budget.epochs,
-        "stop_patience": budget.epochs,
-        "sample_every": budget.epochs,
-        "precision": "bfloat16",
-    }
-    content = override(content, experiment.changes)
-    content["model"]["channels"] = divided(content["model"]["channels"], budget.channel_divisor)
-    content["slice_frames"] = min(content.get("slice_frames", 0), budget.longest_slice)
-    return TrainConfig.parse(content, source=f"the experiment {experiment.name}")
+    budgeted = (f"notes_per_epoch={budget.notes_per_epoch}", f"plateau_patience={budget.epochs}")
+    content = run_settings(budget, (*budgeted, *experiment.changes), epochs=budget.epochs)
+    config = TrainConfig.parse(content, source=f"the experiment {experiment.name}")
+    return config.model_copy(update={"slice_frames": min(config.slice_frames, budget.longest_slice)})
 
 
 def divided(channels: Sequence[int], divisor: int) -> list[int]:

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from intertone.evaluate.figure import percent
 from intertone.experiments.experiment import Point, Results, RunResult
 from intertone.experiments.figures import NoteFigures, mean
-from intertone.experiments.write_up import markdown, number
+from intertone.experiments.write_up import number
 from intertone.models.contract import root_mean_square_reading
+from intertone.page import markdown_rows, percent
 from intertone.papers.thesis.anchors import Anchor
 from intertone.papers.thesis.codes import CodeMap, Codes, Probing, Shares
 from intertone.papers.thesis.moves import Move
 from intertone.representation import build_representation
 
 NONE = "none"
-"""What a difference is called that is no larger than the spread of the default's seeds."""
+"""Word for a difference that is no larger than the spread of the default's seeds."""
 
 STILL_FALLING = 0.01
 """A run is unfinished whose training loss fell by more than this share from the last but one to the last quarter."""
@@ -95,7 +95,7 @@ def _settings(results: Results) -> str:
         code = "–" if result.code is None else f"{result.code:,}"
         steps = str(result.curve[-1].step) if result.curve else "–"
         rows.append((result.title, result.factor, changes, weights, code, steps, number(result.seconds, 0)))
-    return markdown(("experiment", "factor", "`--set`", "weights", "code", "steps", "seconds"), rows)
+    return markdown_rows(("experiment", "factor", "`--set`", "weights", "code", "steps", "seconds"), rows)
 
 
 def _reconstruction(results: Results, anchors: Mapping[str, Anchor]) -> str:
@@ -112,7 +112,7 @@ def _reconstruction(results: Results, anchors: Mapping[str, Anchor]) -> str:
         kept, estimated, above, loud, tuned = _figures(anchor.figures)
         rows.append((f"*{anchor.title}*", kept, estimated, "", above, "", loud, tuned, "–"))
     columns = ("experiment", "log-mel, kept phase", "estimated phase", "against the default", "dB RMSE")
-    return markdown((*columns, "against the default", "loud cells", "in tune", "seconds"), rows)
+    return markdown_rows((*columns, "against the default", "loud cells", "in tune", "seconds"), rows)
 
 
 def _morphs(results: Results, anchors: Mapping[str, Anchor]) -> str:
@@ -126,7 +126,7 @@ def _morphs(results: Results, anchors: Mapping[str, Anchor]) -> str:
         )
         rows.append((title, str(morphs.n), str(morphs.n_measured), *ours, *others))
     columns = ("experiment", "pairs", "measured", "in tune", "median cents")
-    return markdown((*columns, "no network: in tune", "no network: median cents"), rows)
+    return markdown_rows((*columns, "no network: in tune", "no network: median cents"), rows)
 
 
 def errors(result: RunResult, points: Sequence[Point]) -> list[float]:
@@ -147,7 +147,7 @@ def _learning(results: Results) -> str:
         state = "unfinished" if is_unfinished(result.training) else "no longer falling"
         rows.append((result.title, *cells, state))
     columns = ("experiment", "training, first epoch", "last epoch", "validation, last", "best", "at step", "at its end")
-    return markdown(columns, rows)
+    return markdown_rows(columns, rows)
 
 
 def _one_instrument(results: Results) -> str:
@@ -166,13 +166,13 @@ def _one_instrument(results: Results) -> str:
         if figures is not None
     ]
     columns = ("network", "judged on", "log-mel, kept phase", "estimated phase", "dB RMSE", "loud cells", "in tune")
-    return markdown(columns, rows)
+    return markdown_rows(columns, rows)
 
 
 def _representations(representations: Mapping[str, Anchor]) -> str:
     rows = [(result.title, *_figures(result.figures)) for result in representations.values()]
     columns = ("representation of", "log-mel, kept phase", "estimated phase", "dB RMSE", "loud cells", "in tune")
-    return markdown(columns, rows)
+    return markdown_rows(columns, rows)
 
 
 def _probes(probes: Sequence[Probing]) -> str:
@@ -184,7 +184,7 @@ def _probes(probes: Sequence[Probing]) -> str:
     for line, words, shares in found:
         head = (f"{line.task}, {words}", str(line.classes), str(line.fitted), str(shares.n))
         rows.append((*head, percent(shares.constant), *(percent(shares.shares.get(view)) for view in views)))
-    return markdown(("what is read", "classes", "fitted to", "judged on", "constant guess", *views), rows)
+    return markdown_rows(("what is read", "classes", "fitted to", "judged on", "constant guess", *views), rows)
 
 
 def _places(line: Probing) -> tuple[tuple[str, Shares | None], ...]:
@@ -202,7 +202,7 @@ def _map(maps: Mapping[str, CodeMap]) -> str:
         for name, found in maps.items()
         for axis, word in enumerate(("first", "second"))
     ]
-    return markdown(("codes of", "axis", "share of the variance", "r with pitch", "r with velocity"), rows)
+    return markdown_rows(("codes of", "axis", "share of the variance", "r with pitch", "r with velocity"), rows)
 
 
 def _moves(moves: Mapping[str, Sequence[Move]]) -> str:
@@ -214,7 +214,7 @@ def _moves(moves: Mapping[str, Sequence[Move]]) -> str:
             shares = (percent(move.inside), f"{move.width:.0f}")
             rows.append((name, str(move.number), str(move.channel), band, *map(_signed, largest), *shares))
     columns = ("code of", "number", "channel", "its band, Hz", "largest change at +2 σ, dB", "at −2 σ, dB")
-    return markdown((*columns, "squared change in its band", "band with 90 % of it, Hz"), rows)
+    return markdown_rows((*columns, "squared change in its band", "band with 90 % of it, Hz"), rows)
 
 
 def _figures(figures: NoteFigures) -> list[str]:

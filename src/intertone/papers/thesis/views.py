@@ -1,10 +1,11 @@
 """The representations that the thesis's fifth question compares, and the settings of their runs."""
 
+import json
 from dataclasses import dataclass
 
-from intertone.codec import SHIPPED, Codec, CodecConfig
+from intertone.codec import Codec, CodecConfig
 from intertone.models import build_model
-from intertone.papers.thesis.study import Comparison, divided
+from intertone.papers.thesis.study import Comparison, run_settings
 from intertone.representation import (
     DecibelConfig,
     HarmonicConfig,
@@ -13,9 +14,6 @@ from intertone.representation import (
     build_representation,
 )
 from intertone.train import TrainConfig
-
-LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-6
-"""Those of all experiments; here the rate falls to nothing along half a cosine, and the last weights are evaluated."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,8 @@ VIEWS = (
 def view_config(view: View, comparison: Comparison) -> TrainConfig:
     """Return the settings of a view's run: the network of the shipped codec ``thesis`` but for its strides.
 
+    The learning rate falls to nothing along half a cosine, and the last weights are evaluated.
+
     Args:
         view: The representation and the strides.
         comparison: How much is trained.
@@ -57,23 +57,10 @@ def view_config(view: View, comparison: Comparison) -> TrainConfig:
     Returns:
         The settings; the first weights are the same in every view.
     """
-    shipped = CodecConfig.read(SHIPPED / "thesis" / "config.json").model_dump(mode="json")["model"]
-    channels = divided(shipped["channels"], comparison.channel_divisor)
-    content = {
-        "representation": view.representation,
-        "model": {**shipped, "strides": view.strides, "channels": channels},
-        "choice": {"valid_notes": comparison.valid_notes},
-        "seed": comparison.seed,
-        "epochs": comparison.passes,
-        "batch_size": comparison.batch_size,
-        "learning_rate": LEARNING_RATE,
-        "min_learning_rate": 0.0,
-        "weight_decay": WEIGHT_DECAY,
-        "schedule": "cosine",
-        "stop_patience": comparison.passes,
-        "sample_every": comparison.passes,
-        "precision": "bfloat16",
-    }
+    changes = (f"seed={comparison.seed}", "schedule=cosine", "min_learning_rate=0.0")
+    strides = f"model.strides={json.dumps(view.strides)}"
+    content = run_settings(comparison, (*changes, strides), epochs=comparison.passes)
+    content["representation"] = view.representation.model_dump(mode="json")
     return TrainConfig.parse(content, source=f"the view {view.name}")
 
 

@@ -12,12 +12,12 @@ import torch
 
 from intertone.cli import main
 from intertone.codec import Codec
-from intertone.data.features import ImageRow, Images, begin_images, finish_images, write_image_shard
+from intertone.data.features import FeatureRow, FeatureSet, begin_features, finish_features, write_feature_shard
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models import Batch, ConditionedConfig, Conditions
 from intertone.representation.harmonic import HarmonicConfig
-from intertone.train import ImageChoiceConfig, PairConfig, TrainConfig, prepare_images, train_codec
+from intertone.train import FeatureChoiceConfig, PairConfig, TrainConfig, prepare_features, train_codec
 from intertone.train.loop import build_run
 from intertone.train.prepare import choose_rows
 from intertone.train.processes import Processes
@@ -51,11 +51,11 @@ def shape_of(instrument: int, pitch: float, velocity: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+def images(tmp_path_factory: pytest.TempPathFactory) -> FeatureSet:
     """Ninety images of three instruments; the last validates."""
     folder = tmp_path_factory.mktemp("images")
     settings = {"representation": IMAGE.model_dump(mode="json"), "n_features": 20, "n_frames": 40, "kind": "synthetic"}
-    begin_images(folder, settings)
+    begin_features(folder, settings)
     content, rows = [], []
     for instrument in range(3):
         for pitch in PITCHES:
@@ -64,11 +64,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
                 split = ("train", "train", "valid")[instrument]
                 name = f"instrument-{instrument}"
                 content.append(shape_of(instrument, pitch, velocity))
-                rows.append(ImageRow(len(rows), pitch, velocity, f0, name, name, split))
-    write_image_shard(folder, 0, np.stack(content), rows)
+                rows.append(FeatureRow(len(rows), pitch, velocity, f0, name, name, split))
+    write_feature_shard(folder, 0, np.stack(content), rows)
     time = np.arange(6400) / 16000
-    finish_images(folder, 1, 0.5 * np.sin(2 * np.pi * 220 * time)[None])
-    return Images.open(folder)
+    finish_features(folder, 1, 0.5 * np.sin(2 * np.pi * 220 * time)[None])
+    return FeatureSet.open(folder)
 
 
 def drawn(run: Run, config: PairConfig, rows: np.ndarray, seed: int = 0) -> Batch:
@@ -83,7 +83,7 @@ def told_by(conditions: Conditions) -> torch.Tensor:
 # pairs
 
 
-def test_a_pair_is_two_notes_of_one_instrument_and_the_decoder_is_told_the_second(images: Images) -> None:
+def test_a_pair_is_two_notes_of_one_instrument_and_the_decoder_is_told_the_second(images: FeatureSet) -> None:
     run = build_run(QUICK, images, Processes())
     rows = np.tile(np.arange(60), 5)
     pairs = drawn(run, PairConfig(other_share=0.5, reach=13, hidden_velocity=0.3), rows)
@@ -103,7 +103,7 @@ def test_a_pair_is_two_notes_of_one_instrument_and_the_decoder_is_told_the_secon
     assert 0.45 < same.mean() < 0.7
 
 
-def test_mixed_notes_lie_between_two_instruments(images: Images) -> None:
+def test_mixed_notes_lie_between_two_instruments(images: FeatureSet) -> None:
     run, rows = build_run(QUICK, images, Processes()), np.arange(30)
     for share in (0.0, 1.0):
         config = PairConfig(other_share=share, hidden_velocity=0.0, mixed_share=1.0)
@@ -123,7 +123,7 @@ def test_mixed_notes_lie_between_two_instruments(images: Images) -> None:
         assert share or torch.equal(mixed.features, mixed.target)
 
 
-def test_a_validation_is_of_notes_as_they_are(images: Images) -> None:
+def test_a_validation_is_of_notes_as_they_are(images: FeatureSet) -> None:
     configs = [QUICK.model_copy(update={"pairs": PairConfig(mixed_share=share)}) for share in (0.0, 1.0)]
     images.split[images.instrument == "instrument-1"] = "valid"  # so that there is somebody to be mixed with
     try:
@@ -133,23 +133,23 @@ def test_a_validation_is_of_notes_as_they_are(images: Images) -> None:
     assert found[0].details == found[1].details
 
 
-def test_a_partner_out_of_reach_is_not_mixed(images: Images) -> None:
+def test_a_partner_out_of_reach_is_not_mixed(images: FeatureSet) -> None:
     run = build_run(QUICK, images, Processes())
     lonely = PairConfig(other_share=0.0, mixed_share=1.0, mixed_reach=2.0)
-    run.source.data.columns.pitch[images.instrument == "instrument-1"] += 3
+    run.source.data.pitch[images.instrument == "instrument-1"] += 3
     rows = np.arange(30)
     plain = drawn(run, lonely.model_copy(update={"mixed_share": 0.0}), rows)
     assert torch.equal(drawn(run, lonely, rows).features, plain.features)
 
 
-def test_only_the_note_itself(images: Images) -> None:
+def test_only_the_note_itself(images: FeatureSet) -> None:
     run = build_run(QUICK, images, Processes())
     pairs = drawn(run, PairConfig(other_share=0.0, hidden_velocity=0.0), np.arange(60))
     assert torch.equal(pairs.features, pairs.target)
     assert torch.equal(told_by(pairs.conditions), told_by(pairs.wanted))
 
 
-def test_rows_above_the_limit_are_ignored(images: Images) -> None:
+def test_rows_above_the_limit_are_ignored(images: FeatureSet) -> None:
     pairs = drawn(
         build_run(QUICK, images, Processes()), PairConfig(other_share=0.0), np.array([27])
     )  # pitch 90: 1480 Hz
@@ -158,7 +158,7 @@ def test_rows_above_the_limit_are_ignored(images: Images) -> None:
     assert pairs.weight[0, 12:].all() and not pairs.weight[0, 5]
 
 
-def test_the_order_is_a_function_of_seed_epoch_and_rank(images: Images) -> None:
+def test_the_order_is_a_function_of_seed_epoch_and_rank(images: FeatureSet) -> None:
     def steps(config: TrainConfig, epoch: int, workers: Processes, start: int = 0) -> list[Batch]:
         return list(build_run(config, images, workers).source.batches(epoch, start))
 
@@ -177,7 +177,7 @@ def test_the_order_is_a_function_of_seed_epoch_and_rank(images: Images) -> None:
 # training
 
 
-def test_the_learning_rate_is_a_function_of_the_step(images: Images) -> None:
+def test_the_learning_rate_is_a_function_of_the_step(images: FeatureSet) -> None:
     run = build_run(QUICK.model_copy(update={"learning_rate": 1.0, "min_learning_rate": 0.0}), images, Processes())
     rates = [run.course.learning_rate(step) for step in range(22)]  # 3 epochs of 7 steps
     assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
@@ -188,7 +188,7 @@ def test_the_learning_rate_is_a_function_of_the_step(images: Images) -> None:
     assert run.optimiser.param_groups[0]["lr"] == 0.75
 
 
-def test_a_model_learns_to_play_another_note(images: Images) -> None:
+def test_a_model_learns_to_play_another_note(images: FeatureSet) -> None:
     run = build_run(QUICK.model_copy(update={"epochs": 15}), images, Processes())
     before = run.validate(Progress(precision="float32"))
     run.fit()
@@ -205,7 +205,7 @@ def test_a_model_learns_to_play_another_note(images: Images) -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"slice_frames": 16, "optimiser": "adam", "schedule": "plateau"}])
 def test_interrupted_and_resumed_is_bit_for_bit_the_same(
-    images: Images, tmp_path: Path, changes: dict[str, int | str]
+    images: FeatureSet, tmp_path: Path, changes: dict[str, int | str]
 ) -> None:
     config = QUICK.model_copy(update=changes)
     train_codec(config, images, tmp_path / "whole")
@@ -227,7 +227,7 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(
     assert (tmp_path / "whole" / "samples" / "000021" / "estimate.wav").is_file()
 
 
-def test_refusals(images: Images, tmp_path: Path) -> None:
+def test_refusals(images: FeatureSet, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="crop_samples must be 0 with prepared features"):
         train_codec(QUICK.model_copy(update={"crop_samples": 1600}), images, tmp_path / "crops")
     other = IMAGE.model_copy(update={"n_noise": 9})
@@ -243,9 +243,9 @@ def test_refusals(images: Images, tmp_path: Path) -> None:
 
 
 def test_prepared_images_are_those_of_the_notes(notes: Notes, tmp_path: Path) -> None:
-    choice = ImageChoiceConfig(train_notes=3, valid_notes=2, pitch_min=57)
+    choice = FeatureChoiceConfig(train_notes=3, valid_notes=2, pitch_min=57)
     seen: list[tuple[int, int]] = []
-    images = prepare_images(notes, IMAGE, tmp_path / "a", choice=choice, progress=lambda *done: seen.append(done))
+    images = prepare_features(notes, IMAGE, tmp_path / "a", choice=choice, progress=lambda *done: seen.append(done))
     assert seen[-1] == (5, 5)
     assert images.header["counts"] == {"train": 3, "valid": 2, "test": 0}
     assert images.note.tolist() == choose_rows(notes, choice).tolist()
@@ -255,37 +255,37 @@ def test_prepared_images_are_those_of_the_notes(notes: Notes, tmp_path: Path) ->
     assert np.allclose(69 + 12 * np.log2(images.f0 / 440), images.pitch, atol=0.05)
     assert images.features(range(5)).shape == (5, 20, 101)
     assert torch.equal(images.examples(), notes.audio(images.note[images.split == "valid"]))
-    again = prepare_images(notes, IMAGE, tmp_path / "b", choice=choice)
+    again = prepare_features(notes, IMAGE, tmp_path / "b", choice=choice)
     assert again.digest() == images.digest()
-    other = prepare_images(notes, IMAGE, tmp_path / "c", choice=choice.model_copy(update={"seed": 1}))
+    other = prepare_features(notes, IMAGE, tmp_path / "c", choice=choice.model_copy(update={"seed": 1}))
     assert other.note.tolist() != images.note.tolist()
 
 
 def test_preparing_goes_on_where_it_stopped(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("intertone.train.prepare.SHARD_IMAGES", 2)
-    choice = ImageChoiceConfig(train_notes=3, valid_notes=2)
+    monkeypatch.setattr("intertone.train.prepare.SHARD_NOTES", 2)
+    choice = FeatureChoiceConfig(train_notes=3, valid_notes=2)
 
     def stop(done: int, _total: int) -> None:
         if done >= 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare_images(notes, IMAGE, tmp_path / "parts", choice=choice, progress=stop)
+        prepare_features(notes, IMAGE, tmp_path / "parts", choice=choice, progress=stop)
     first = (tmp_path / "parts" / "shard-00000.npy").stat().st_mtime_ns
-    parts = prepare_images(notes, IMAGE, tmp_path / "parts", choice=choice, workers=2)
+    parts = prepare_features(notes, IMAGE, tmp_path / "parts", choice=choice, workers=2)
     assert (tmp_path / "parts" / "shard-00000.npy").stat().st_mtime_ns == first
-    whole = prepare_images(notes, IMAGE, tmp_path / "whole", choice=choice)
+    whole = prepare_features(notes, IMAGE, tmp_path / "whole", choice=choice)
     assert parts.digest() == whole.digest()
     assert torch.equal(parts.features(range(5)), whole.features(range(5)))
 
 
 def test_what_cannot_be_prepared(notes: Notes, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="sample_rate=44100, got 16000"):
-        prepare_images(notes, HarmonicConfig(), tmp_path / "rate")
+        prepare_features(notes, HarmonicConfig(), tmp_path / "rate")
     with pytest.raises(InputError, match="the train split must hold notes of the chosen pitches, got none"):
-        prepare_images(notes, IMAGE, tmp_path / "none", choice=ImageChoiceConfig(pitch_min=100))
+        prepare_features(notes, IMAGE, tmp_path / "none", choice=FeatureChoiceConfig(pitch_min=100))
     with pytest.raises(InputError, match="workers must be >= 1, got 0"):
-        prepare_images(notes, IMAGE, tmp_path / "workers", workers=0)
+        prepare_features(notes, IMAGE, tmp_path / "workers", workers=0)
 
 
 def test_the_command_prepares(notes: Notes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -296,4 +296,4 @@ def test_the_command_prepares(notes: Notes, tmp_path: Path, capsys: pytest.Captu
     said = json.loads(capsys.readouterr().out)
     assert said["counts"] == {"train": 2, "valid": 1, "test": 0}
     assert said["representation"] == IMAGE.model_dump(mode="json")
-    assert len(Images.open(tmp_path / "images")) == 3
+    assert len(FeatureSet.open(tmp_path / "images")) == 3

@@ -1,0 +1,88 @@
+"""The base of representations by short-time Fourier transform."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, Self, TypeVar
+
+from torch import Tensor
+
+from intertone.config import Settings
+from intertone.models.contract import Conditions, Facts
+from intertone.representation.contract import Representation
+from intertone.stft import SpectrogramConfig
+
+
+class ShortTimeConfig(Settings):
+    """Settings that all such representations have."""
+
+    kind: str
+    spectrogram: SpectrogramConfig = SpectrogramConfig()
+
+    @property
+    def n_features(self) -> int:
+        """Rows that the network sees: all bins but that of Nyquist."""
+        return self.spectrogram.n_bins - 1
+
+
+@dataclass(frozen=True)
+class ShortTimeContext:
+    """The part of a batch of sounds that the network does not see.
+
+    Attributes:
+        audio: The sounds that were analysed. They hold the phase: the kept one, and where the phase is estimated the
+            differences between the channels. (Half as large as the phase itself, and exact.)
+        edited: Whether the code that this goes with is another than the sounds' own.
+        conditions: What a network is conditioned on beside the features.
+    """
+
+    audio: Tensor
+    edited: bool = field(default=False, kw_only=True)
+    conditions: Conditions = field(default_factory=dict, kw_only=True)
+
+    def as_edited(self) -> Self:
+        """Return this context for a code that was changed: its phase is estimated on the way back."""
+        return replace(self, edited=True)
+
+    def with_conditions(self, conditions: Conditions) -> Self:
+        """Return this context with further conditions, or others."""
+        return replace(self, conditions={**self.conditions, **conditions})
+
+
+S = TypeVar("S", bound=ShortTimeConfig)
+X = TypeVar("X", bound=ShortTimeContext)
+
+
+class ShortTimeRepresentation(Representation[X], Generic[S, X]):
+    """A representation whose columns are frames of a short-time Fourier transform.
+
+    Args:
+        config: The settings.
+    """
+
+    def __init__(self, config: S) -> None:
+        self.config = config
+        self.sample_rate = config.spectrogram.sample_rate
+        self.hop_length = config.spectrogram.hop_length
+        self.n_features = config.n_features
+
+    def facts(self) -> Facts:
+        """Return what a person would want to know, by name."""
+        return {
+            "representation": self.config.kind,
+            "n_fft": self.config.spectrogram.n_fft,
+            "hop_length": self.hop_length,
+            "n_features": self.n_features,
+        }
+
+
+def check_mixture(contexts: Sequence[ShortTimeContext], weights: Tensor) -> None:
+    """Refuse to mix contexts of sounds of several shapes, or with another number of weights.
+
+    Raises:
+        ValueError: If the shapes differ or the numbers of contexts and weights do.
+    """
+    shapes = {tuple(context.audio.shape) for context in contexts}
+    if len(shapes) != 1 or len(contexts) != len(weights):
+        raise ValueError(
+            f"one weight for each of equally shaped sounds must be given, got {len(weights)} for {sorted(shapes)}"
+        )
