@@ -6,11 +6,15 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from scipy.fft import irfft, next_fast_len, rfft
 
 from intertone.data.patch import EchoConfig, EnvelopeConfig, ModulationConfig, OscillatorConfig, PatchConfig
 from intertone.data.state_variable import BLOCK, state_variable_filter
 
 Array = npt.NDArray[np.float64]
+
+Period = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+"""Samples of one period of a waveform, and what each is to the next."""
 
 LEVEL = 0.2
 """Factor of the sum of a note's voices; a plain saw at full velocity then peaks at about −14 dB."""
@@ -131,7 +135,7 @@ def oscillator(
     start: float,
     sample_rate: int,
     share: float = 1.0,
-) -> Array:
+) -> npt.NDArray[np.float32]:
     """Return one oscillator: a period with all partials below half of the sample rate, read at the wanted speed.
 
     Args:
@@ -151,30 +155,33 @@ def oscillator(
     highest = f0 * 2 ** (modulation.pitch_cents / 1200)
     n_partials = max(1, math.floor(share * HIGHEST_PARTIAL * sample_rate / highest))
     if highest > share * HIGHEST_PARTIAL * sample_rate:
-        return np.zeros_like(time)
+        return np.zeros(len(time), np.float32)
     if modulation.pitch_cents:
         speed = f0 * 2 ** (modulation.pitch_cents / 1200 * lfo) / sample_rate
         phase = start + np.concatenate([[0.0], np.cumsum(speed[:-1])])
     else:
         phase = start + f0 * time
-    if config.waveform != "pulse":
-        return _read(_period(config.waveform, n_partials), phase)
+    if config.waveform != "pulse" or not modulation.pulse_width:
+        return _read(_period(config.waveform, n_partials, config.pulse_width), phase)
     # a pulse is the difference of two saws that lie its width apart
     width = np.clip(config.pulse_width + modulation.pulse_width * lfo, 0.05, 0.95)
-    saw = _period("saw", n_partials)
+    saw = _period("saw", n_partials, 0.5)
     return _read(saw, phase) - _read(saw, phase + width)
 
 
 @lru_cache(maxsize=256)
-def _period(waveform: str, n_partials: int) -> npt.NDArray[np.float32]:
-    """Return one period of a waveform with so many partials, and its first sample again at the end.
+def _period(waveform: str, n_partials: int, width: float) -> Period:
+    """Return one period of a waveform with so many partials, its first sample again at the end, and its slopes.
 
     It has at least 64 samples in a period of the highest partial, so that reading between two samples along a straight
     line adds less than −72 dB of that partial.
     """
     order = np.arange(1, n_partials + 1)
+    level: npt.NDArray[np.complexfloating | np.floating]
     if waveform == "saw":
         level = 2 / math.pi / order
+    elif waveform == "pulse":
+        level = 2 / math.pi / order * (1 - np.exp(2j * math.pi * order * width))
     elif waveform == "triangle":
         level = 8 / math.pi**2 / order**2 * np.sin(order * math.pi / 2)
     else:
@@ -182,16 +189,21 @@ def _period(waveform: str, n_partials: int) -> npt.NDArray[np.float32]:
     length = max(2048, 64 * 2 ** math.ceil(math.log2(n_partials)))
     spectrum = np.zeros(length // 2 + 1, complex)
     spectrum[order] = -0.5j * length * level
-    period = np.fft.irfft(spectrum, length)
-    return np.append(period, period[0]).astype(np.float32)
+    period = irfft(spectrum, length)
+    return np.append(period, period[0]).astype(np.float32), np.append(np.diff(period, append=period[0]), 0).astype(
+        np.float32
+    )
 
 
-def _read(period: npt.NDArray[np.float32], phase: Array) -> Array:
+def _read(period: Period, phase: Array) -> npt.NDArray[np.float32]:
     """Return a period's values at phases given in periods."""
-    position = (phase - np.floor(phase)) * (len(period) - 1)
-    index = np.minimum(position.astype(np.int64), len(period) - 2)
-    before = period[index]
-    return before + (position - index) * (period[index + 1] - before)
+    values, slopes = period
+    position = (phase - np.floor(phase)) * (len(values) - 1)
+    index = position.astype(np.int32)
+    found = slopes[index]
+    found *= (position - index).astype(np.float32)
+    found += values[index]
+    return found
 
 
 def _modulation(config: ModulationConfig, time: Array) -> Array:
@@ -231,11 +243,13 @@ def _filtered(
 def _overdriven(notes: Array, gain: float) -> Array:
     """Drive notes ``(n, samples)`` through tanh at a higher sample rate."""
     samples = notes.shape[1]
-    length = samples + BLOCK
-    spectrum = np.fft.rfft(notes, length)
-    finer = np.fft.irfft(spectrum * OVERSAMPLING, length * OVERSAMPLING)
-    driven = np.fft.rfft(np.tanh(gain * finer))[:, : spectrum.shape[1]] / OVERSAMPLING
-    return np.fft.irfft(driven, length)[:, :samples]
+    length = next_fast_len(samples + BLOCK, real=True)
+    driven = np.empty_like(notes)
+    for note, row in zip(notes.astype(np.float32), driven, strict=True):
+        spectrum = rfft(note, length)
+        finer = irfft(spectrum * OVERSAMPLING, length * OVERSAMPLING)
+        row[:] = irfft(rfft(np.tanh(np.float32(gain) * finer))[: len(spectrum)] / OVERSAMPLING, length)[:samples]
+    return driven
 
 
 def _with_echo(notes: Array, config: EchoConfig, sample_rate: int) -> Array:
