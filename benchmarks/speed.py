@@ -28,6 +28,7 @@ from intertone.audio import save_audio
 from intertone.cli.options import DEFAULT_CODEC
 from intertone.codec import Codec
 from intertone.data.notes import Notes
+from intertone.data.patch_set import VirtualAnalogueConfig, render_patches
 from intertone.data.render import RenderConfig, render_bank
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.data.soundfont import find_soundfont
@@ -66,6 +67,7 @@ def main() -> None:
             morph_lines(codec, notes),
             default_lines(codec, folder),
             render_lines(folder),
+            synthesis_lines(folder),
             loading_lines(notes),
             training_lines(codec, notes, folder),
             process_lines(options.codec, codec, notes, folder),
@@ -204,6 +206,18 @@ def keys_lines(name: str, codec: Codec, notes: Notes, folder: Path) -> Iterator[
     started = time.monotonic()
     run([sys.executable, "-m", "intertone", *words])
     yield "`intertone keys`, 61 keys", f"{time.monotonic() - started:.1f} s", f"process, from C2 to C7, codec {name}"
+
+
+def synthesis_lines(folder: Path) -> Iterator[Line]:
+    """Notes that the virtual-analogue synthesizer plays per second, from the draw of a patch to the finished set."""
+    config, workers = VirtualAnalogueConfig(patches=16), os.cpu_count() or 1
+    started = time.monotonic()
+    header = render_patches(folder / "patches", config=config, workers=workers)
+    count = sum(header["shards"])
+    pace = count / (time.monotonic() - started)
+    seconds = config.hold_seconds + config.release_seconds
+    words = f"{count} notes of {seconds:g} s at {config.sample_rate} Hz, {workers} processes and their start"
+    yield "virtual-analogue notes", f"{pace:.0f} notes/s", words
 
 
 def render_lines(folder: Path) -> Iterator[Line]:
