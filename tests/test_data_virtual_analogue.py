@@ -99,6 +99,19 @@ def test_detune_and_vibrato_are_what_the_patch_says() -> None:
     assert np.abs(deviation - wanted).max() <= 2
 
 
+def test_a_square_tremolo_does_not_click() -> None:
+    modulation = ModulationConfig(waveform="square", rate_hz=4, tremolo_db=12)
+    patch = PatchConfig(
+        oscillators=(OscillatorConfig(waveform="sine"),), filter=OPEN, amplitude=HELD, modulation=modulation
+    )
+    sound = play(patch, 69)
+    levels = [np.abs(sound[round(t * RATE) : round((t + 0.05) * RATE)]).max() for t in (0.03, 0.16, 0.28, 0.41)]
+    assert 20 * np.log10(np.array(levels) / levels[0]) == pytest.approx([0, -12, 0, -12], abs=0.2)
+    high = np.abs(np.fft.rfft(np.blackman(len(sound)) * sound))
+    # a step of 12 dB would leave −35 dB there
+    assert 20 * np.log10(high[5000:].max() / high.max()) < -70
+
+
 def _analytic(sound: np.ndarray) -> np.ndarray:
     spectrum = np.fft.fft(sound)
     spectrum[len(sound) // 2 :] = 0

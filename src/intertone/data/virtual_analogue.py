@@ -28,6 +28,9 @@ HIGHEST_PARTIAL = 0.48
 OVERSAMPLING = 4
 """Of the overdrive: what tanh makes below 3.5 times the sample rate does not fold back into the audible half."""
 
+SQUARE_SECONDS = 0.005
+"""From one level of the LFO's square to the other: a step would click."""
+
 FADE_SECONDS = 0.005
 """At a note's end, so that a release that is longer than the sound does not click."""
 
@@ -211,7 +214,8 @@ def _modulation(config: ModulationConfig, time: Array) -> Array:
     if config.waveform == "sine":
         return np.sin(2 * np.pi * turn)
     if config.waveform == "square":
-        return np.where(turn % 1 < 0.5, 1.0, -1.0)
+        steepness = max(1.0, 1 / (math.pi * config.rate_hz * SQUARE_SECONDS))
+        return np.clip(steepness * np.sin(2 * np.pi * turn), -1, 1)
     return 1 - 4 * np.abs((turn + 0.25) % 1 - 0.5)
 
 
