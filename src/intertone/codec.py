@@ -269,14 +269,35 @@ class Codec:
         return sounds.cpu()
 
     def reconstruct(
-        self, audio: Tensor, *, phase: PhaseConfig | None = None, generator: torch.Generator | None = None
+        self,
+        audio: Tensor,
+        *,
+        phase: PhaseConfig | None = None,
+        gains: Tensor | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return ``decode(encode(audio))``: what the codec makes of a sound, with its own phase by default.
 
         With any phase but the kept one, the residual of the sound is not used either: all comes from the code.
+
+        Args:
+            audio: As for ``encode``.
+            phase, generator: As for ``decode``.
+            gains: Factors of the numbers of each latent vector, ``(latent_dim,)``; default: none.
+
+        Returns:
+            Audio, the shape of ``audio``.
+
+        Raises:
+            InputError, ValueError: As ``encode``; or there are not ``latent_dim`` gains.
         """
         own = phase is None or phase.method == "kept"
-        return self.decode(*self.encode(audio), phase=phase, residual=own, generator=generator)
+        latents, context = self.encode(audio)
+        if gains is not None:
+            if gains.shape != (self.model.latent_dim,):
+                raise ValueError(f"gains must be ({self.model.latent_dim},), got {tuple(gains.shape)}")
+            latents = latents * gains.to(latents)[:, None]
+        return self.decode(latents, context, phase=phase, residual=own, generator=generator)
 
     @torch.inference_mode()
     def encode_features(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:

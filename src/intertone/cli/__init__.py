@@ -16,7 +16,7 @@ from intertone.cli.instrument import keys
 from intertone.cli.morphing import morph
 from intertone.cli.paper import app as paper_app
 from intertone.cli.preparation import prepare
-from intertone.cli.reconstruction import reconstruct
+from intertone.cli.reconstruction import gains, reconstruct
 from intertone.cli.training import pack, train
 from intertone.errors import InputError, stopped_text
 
@@ -45,6 +45,7 @@ app = typer.Typer(
 app.command()(morph)
 app.command()(keys)
 app.command()(reconstruct)
+app.command()(gains)
 app.command()(info)
 app.command()(doctor)
 app.command()(train)
