@@ -413,7 +413,7 @@ def test_fewer_notes_than_wanted_are_said(notes: Notes, small_codec: Codec, capl
         check_notes(small_codec, notes, rows, EvaluateConfig(n_notes=8))
         assert caplog.messages == []
         check_notes(small_codec, notes, rows, EvaluateConfig(n_notes=9))
-    sentence = "the test split holds 8 notes that can be judged: all of them are, not the 9 that are wanted"
+    sentence = "the test split holds 8 notes that can be evaluated: all of them are, not the 9 that are wanted"
     assert caplog.messages == [sentence]
 
 

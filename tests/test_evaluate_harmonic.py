@@ -1,4 +1,4 @@
-"""The evaluation of a codec of harmonic images: copies, notes moved to another key, the tracker, and what is said."""
+"""The evaluation of a codec of harmonic features: reconstruction, transposition, the tracker, and the report."""
 
 import json
 from pathlib import Path
@@ -187,7 +187,7 @@ def test_notes_of_another_bank_are_refused(rendered: Notes, bank: Bank, notes: N
         bank_of(rendered)
 
 
-# the whole, and what is said
+# the whole evaluation, and its report
 
 
 def test_an_evaluation_is_complete_and_json(result: Evaluation, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_what_cannot_be_judged_is_left_out_with_a_reason(notes: Notes, harmonic_
     assert figures["transposition"] is None and figures["f0_tracker"] is None and figures["recognition"] is None
     reasons = [line.partition(", got")[0] for line in result.left_out]
     assert "Transposed notes: the notes must be those of a soundfont" in reasons
-    assert "The tracker of f0: the tracker must be judged on notes of a soundfont" in reasons
+    assert "The tracker of f0: the tracker must be evaluated on notes of a soundfont" in reasons
     assert "The phase: the codec must show sounds as spectrograms" in reasons
     assert len(result.left_out) == 9 and [row[0] for row in result.tables[-1].rows] == list(result.left_out)
     assert len(result.tables) == 4 and len(result.sentences) == 5

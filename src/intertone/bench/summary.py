@@ -18,7 +18,7 @@ RIVAL = RANKING[2]
 """Method that another one has to beat pair by pair."""
 
 ALIGNED = "aligned log magnitude"
-"""A rival that is told the pitches."""
+"""A rival that is given the pitches."""
 
 N_RESAMPLES = 2000
 METRICS = (
@@ -103,7 +103,7 @@ def self_test(summary: Mapping[str, Summary], pairs: Iterable[str]) -> list[str]
         pairs: Their names; of only some of the bench's pairs the order is not known.
 
     Returns:
-        Sentences, none if the bench holds; or None where this cannot be told.
+        Sentences, none if the bench holds; or None where this is unknown.
     """
     score = {name: line["morph_score"]["mean"] for name, line in summary.items()}
     if {name.rpartition("/")[2] for name in pairs} != set(PAIRS) or not set(RANKING[:-1]) <= set(score):

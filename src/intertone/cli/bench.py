@@ -44,7 +44,7 @@ def bench_morph(
     out: OutOption = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes. (default: CPUs)")] = None,
     cache: Annotated[
-        Path | None, typer.Option("--cache", help="Where baselines are kept. (default: the user's cache)")
+        Path | None, typer.Option("--cache", help="Folder of cached baselines. (default: the user's cache)")
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute everything, keep nothing.")] = False,
     sample_rate: Annotated[
@@ -109,7 +109,7 @@ def bench_morph(
 @app.command("export")
 def bench_export(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the pairs go; new or empty.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pairs; new or empty.")],
     seed: SeedOption = 0,
     sample_rate: Annotated[int, typer.Option("--sample-rate", help="Sample rate of the notes, Hz.")] = 16000,
     force: Annotated[bool, typer.Option("--force", help="Replace an export of another seed or rate.")] = False,

@@ -27,7 +27,7 @@ class Split(StrEnum):
 
 
 class Budget(StrEnum):
-    """How much is evaluated."""
+    """Size of the evaluation."""
 
     full = "full"
     smoke = "smoke"
@@ -53,7 +53,7 @@ def evaluate(
     device: options.DeviceOption = "cpu",
     json: options.JsonOption = False,
 ) -> None:
-    """Evaluate a codec: reconstruction, phase, recognition, half-way morphs, speed, beside methods without a network."""
+    """Evaluate a codec beside baselines: reconstruction, phase, recognition, half-way morphs, speed."""
     report = options.Report(context, as_json=json)
     if out is not None:
         options.check_own_output(out, (), "an evaluation's", mark="evaluation.json")

@@ -1,6 +1,6 @@
-"""Prepared features: what a representation makes of notes, in 16 bits on disk, so that training need not make it again.
+"""Prepared features: those of a representation, in 16 bits on disk, so that training need not compute them again.
 
-A set of features is a folder, whose file names are those of an older word::
+A set of features is a folder; ``images.json`` is an older name::
 
     images.json        the representation's settings, the choice of notes, counts, whether it is finished
     index.npz          the columns of all notes, gathered when the set is finished
@@ -32,7 +32,7 @@ from intertone.files import Json, replacing, write_json
 class FeatureRow:
     """One note's line in the index.
 
-    ``note`` is its row in the note set; ``pitch`` (MIDI number) and ``velocity`` are what that says, −1 where unknown;
+    ``note`` is its row in the note set; ``pitch`` (MIDI number) and ``velocity`` are the set's, −1 where unknown;
     ``f0`` is the median in Hz that the features were made with.
     """
 

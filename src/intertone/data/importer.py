@@ -32,7 +32,7 @@ _NSYNTH_WORDS = ("instrument_str", "instrument_family_str", "instrument_source_s
 
 
 class ImportConfig(Settings):
-    """What the notes become."""
+    """Format of imported notes."""
 
     sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="in Hz")
     seconds: float = Field(

@@ -1,6 +1,6 @@
 """Stores on disk: shards, each with its part of the index, so that a killed run goes on where it was.
 
-What note sets (``shards``) and prepared features (``features``) have in common. A store is a folder::
+Storage that note sets (``shards``) and prepared features (``features``) share. A store is a folder::
 
     <header>.json      the settings that decide the content, counts, whether it is finished
     index.npz          the columns of all items, gathered when the store is finished
@@ -207,7 +207,7 @@ class Shards(Generic[Value]):
         self._open: dict[int, npt.NDArray[Value]] = {}
 
     def read(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[Value]]]:
-        """Yield each place of ``rows`` with what lies in that row; the disk is read in rising order.
+        """Yield each place of ``rows`` with the data of that row; the disk is read in rising order.
 
         Raises:
             IndexError: If a row does not exist.

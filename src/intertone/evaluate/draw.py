@@ -1,4 +1,4 @@
-"""Which notes and which pairs of notes are judged: a pure function of note set and seed."""
+"""Which notes and which pairs of notes are evaluated: a pure function of note set and seed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ EXCLUDED_PROGRAMS: Mapping[int, str] = {
     126: "applause: noise",
     127: "a gun shot: noise",
 }
-"""General MIDI programs, counted from 0, that are not judged, and why. Drum kits have no key and are left out too."""
+"""General MIDI programs, from 0 on, that are not evaluated, and why. Drum kits have no key and are left out too."""
 
 
 def pitched_rows(notes: Notes, *, split: str) -> Rows:
-    """Return the notes of a split that have a pitch, those of a soundfont without what the tracker is not judged on."""
+    """Return the notes of a split that have a pitch, of a soundfont only programs that can be evaluated."""
     rows = notes.select(split=split)
     rows = rows[notes.pitch[rows] >= 0]
     if notes.kind != "soundfont":

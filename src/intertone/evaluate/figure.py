@@ -22,7 +22,7 @@ Way = tuple[str, str]
 """Origin of a sound: the method, and ``kept`` or ``estimated``; of notes themselves ``("original", "own")``."""
 
 Figures = dict[Way, dict[str, Tensor]]
-"""Way → name of a figure → one number a note, ``(n,)``; NaN where it cannot be told."""
+"""Way → name of a figure → one number a note, ``(n,)``; NaN where it is unknown."""
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def spectrogram_of(codec: Codec) -> SpectrogramConfig:
 
 @dataclass(frozen=True)
 class Resynthesis:
-    """Some notes, and what the codec and the baselines make of them.
+    """Some notes, and their reconstructions by the codec and the baselines.
 
     Attributes:
         start: How many notes came before these.
@@ -90,7 +90,7 @@ class Resynthesis:
 def resynthesise(
     codec: Codec, audio: Tensor, ways: Sequence[Way], *, seed: int, images: Images | None = None
 ) -> tuple[Tensor, dict[Way, Tensor]]:
-    """Analyse sounds, encode and decode them, and synthesise what each method makes of them.
+    """Analyse sounds, encode and decode them, and synthesise the features of each method.
 
     The pitch that a network is conditioned on is the one found in the sound, the velocity unknown, as with any sound.
 
@@ -101,7 +101,7 @@ def resynthesise(
             magnitude``, the features themselves, and those of ``images``. Phases are ``kept``: the sounds' own phase
             and residual; ``estimated``: neither.
         seed: Of random phase and noise.
-        images: What further methods make of features.
+        images: Features of further methods from features.
 
     Returns:
         Latents of the codec, and the sounds of each way, ``(n, samples)``, on the CPU.
@@ -123,7 +123,7 @@ def resynthesise(
 def resynthesise_notes(
     codec: Codec, notes: Notes, rows: Rows, *, linear: LinearCode | None, n_estimated: int, seed: int
 ) -> Iterator[Resynthesis]:
-    """Yield what the codec and the baselines make of ``rows``, batch by batch.
+    """Yield reconstructions of ``rows`` by the codec and the baselines, batch by batch.
 
     Args:
         codec: The codec.
@@ -156,7 +156,7 @@ def resynthesise_notes(
 
 
 def interpolation_name(codec: Codec) -> str:
-    """Return what ``interpolate_features`` interpolates, in words."""
+    """Return the name of the quantity that ``interpolate_features`` interpolates."""
     kinds = {scale.kind for scale in codec.representation.scales}
     if kinds <= {"decibels", "log1p"}:
         return "log magnitude"
@@ -191,11 +191,11 @@ def fit_baseline(codec: Codec, notes: Notes, *, n_components: int, n_bytes: floa
         codec: Only its representation is used.
         notes: The note set, at the codec's rate, with at least two training notes.
         n_components: Numbers of the code wanted; fewer, and that is logged, where there are too few notes.
-        n_bytes: Memory for the images that are fitted to; 1.5 for each component are read even where it is not enough.
+        n_bytes: Memory for the features that are fitted to; 1.5 notes a component are read even where it is not enough.
         seed: Of the draw of the notes.
 
     Returns:
-        The code, of images ``(n_features, n_frames)``.
+        The code, of features ``(n_features, n_frames)``.
 
     Raises:
         ValueError: If there are fewer than two training notes.

@@ -51,7 +51,7 @@ class Heard:
     Attributes:
         figures: Name of a study → figures of the reconstructions.
         latents: Code of all notes, ``(n, latent_dim, n_latents)``.
-        first: What is left for the ear.
+        first: Reconstructions that are kept as sounds.
         n_components: Of the PCA; None: it was not fitted.
         n_training_notes: That it was fitted to.
     """

@@ -189,7 +189,7 @@ def _table(found: CodeStatistics) -> Table:
     ]
     return Table(
         "The code",
-        f"Of {found.n_vectors:,} latent vectors of the judged notes. Active: a variance of at least "
+        f"Of {found.n_vectors:,} latent vectors of the evaluated notes. Active: a variance of at least "
         f"{100 * ACTIVE_SHARE:g} % of the largest one. Participation ratio: how many dimensions an even code of the "
         "same spread would have.",
         ("statistic", "value"),

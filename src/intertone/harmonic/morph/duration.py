@@ -1,4 +1,4 @@
-"""The time that harmonic sounds share in a morph: its length, its onset, and the way of each sound through it."""
+"""Common time of harmonic sounds in a morph: its length, its onset, and a time map for each sound."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from intertone.harmonic.sound import HarmonicSound
 
 @dataclass(frozen=True)
 class Plan:
-    """How several sounds share one time.
+    """Common time of several sounds.
 
     Attributes:
-        samples: Of all together.
-        onset: Of all together, samples.
-        maps: For each sound, which of its frames belongs to each of so many frames.
+        samples: Common length.
+        onset: Common onset, samples.
+        maps: For each sound, count of common frames → its frame for each of them.
         releases: For each sound, the frame at which its own release begins.
     """
 
