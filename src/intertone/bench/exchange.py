@@ -42,7 +42,7 @@ def export_pairs(folder: Path, *, seed: int, sample_rate: int, force: bool = Fal
 
     Args:
         folder: New, empty, or an export's.
-        seed: Of the pairs.
+        seed: Seed of the pairs.
         sample_rate: Hz, 8,000…48,000.
         force: Whether an export of another seed or rate is replaced; morphs that were made of it would not fit.
 

@@ -166,7 +166,7 @@ def write_bench(folder: Path, result: BenchResult, pairs: Sequence[Pair], codec:
         result: As for ``tables``.
         pairs: The pairs that were evaluated.
         codec: The codec that was evaluated on them.
-        command: What made the result.
+        command: Command that made the result.
 
     Raises:
         InputError: If the folder cannot be written.

@@ -66,7 +66,7 @@ class Ends:
     Attributes:
         mel: Log-mel spectrograms of A and B, ``(2, 64, n_frames)``.
         described: Descriptors of A and B.
-        combs: Of A and B.
+        combs: Combs of A and B.
         comb: Comb residuals of A and B.
         beating: Of A and B, dB.
         knee: Of A and B, dB.

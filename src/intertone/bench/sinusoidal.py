@@ -42,9 +42,9 @@ class HarmonicNote:
 
     Attributes:
         f0: Hz, ``(n_frames,)``.
-        tuning: Of each partial, 1 for a harmonic one, ``(n_partials, n_frames)``.
+        tuning: Tuning of each partial, 1 for a harmonic one, ``(n_partials, n_frames)``.
         level: Amplitude of each partial, dB, ``(n_partials, n_frames)``.
-        phase: Of each partial at the start, turns, ``(n_partials,)``.
+        phase: Phase of each partial at the start, turns, ``(n_partials,)``.
         noise: Mean power of the cells of each band, dB, ``(n_bands, n_noise_frames)``.
     """
 

@@ -49,7 +49,7 @@ def summarise(pairs: Mapping[str, JudgedPair], *, seed: int = 0) -> dict[str, Su
 
     Args:
         pairs: ``pairs`` of ``run_bench``, or some of them.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         Method → ``n``; ``draws``: mean score of the pairs of each seed, by what stands before the slash of their names;
@@ -69,7 +69,7 @@ def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float
 
     Args:
         values: At least one.
-        seed: Of the resampling.
+        seed: Seed of the resampling.
 
     Returns:
         The 2.5th and the 97.5th percentile of the means of 2,000 draws with replacement.

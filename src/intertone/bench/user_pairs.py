@@ -56,7 +56,7 @@ def folder_pairs(folder: Path, *, sample_rate: int, from_onset: bool = True) -> 
 
     Args:
         folder: Where they lie.
-        sample_rate: What they are resampled to, Hz.
+        sample_rate: Sample rate of the pairs, Hz.
         from_onset: Whether of silence in front only 20 ms are left, as there are in the bench's own notes.
 
     Returns:
@@ -87,7 +87,7 @@ def read_mono(path: Path, *, sample_rate: int, mixed: list[str]) -> Tensor:
 
     Args:
         path: The file.
-        sample_rate: What it is resampled to, Hz.
+        sample_rate: Sample rate of the result, Hz.
         mixed: Gets the names of files that had several channels.
 
     Raises:

@@ -133,7 +133,7 @@ def read_ratios(n_sounds: int, **texts: str | None) -> "dict[str, Mix]":
     """Return the ratios of attributes that have their own.
 
     Args:
-        n_sounds: How many sounds there are.
+        n_sounds: Number of sounds.
         texts: Of ``harmonics``, ``noise``, ``envelope`` and ``pitch``.
 
     Raises:
@@ -193,9 +193,9 @@ def warn_of_late_points(mix: "Mix", ratios: "Mapping[str, Mix]", seconds: float)
     """Warn of curves that still change after the end of what was made with them.
 
     Args:
-        mix: What ``--mix`` says.
+        mix: The value of ``--mix``.
         ratios: Of attributes that have their own.
-        seconds: How long the result is, or the longest of several.
+        seconds: Length of the result, or of the longest of several.
     """
     import numpy as np
 

@@ -106,7 +106,7 @@ def progress_bar(unit: str, *, total: int | None = None) -> "Iterator[Callable[[
     """Show a bar on stderr if that is a terminal.
 
     Args:
-        unit: What is counted, in plural.
+        unit: Name of the counted things, in plural.
         total: How many there are, if that is known before the first is done.
 
     Returns:
@@ -246,8 +246,8 @@ def check_kind(path: Path, rate: int | None, form: SampleFormat | None) -> None:
 
     Args:
         path: The file.
-        rate: Of the file, Hz; None: the codec's, which is not known yet.
-        form: Of the samples.
+        rate: Sample rate of the file, Hz; None: the codec's, which is not known yet.
+        form: Format of the samples.
 
     Raises:
         InputError: As ``save_result``.
@@ -303,9 +303,9 @@ def save_together(
     Args:
         folder: Where to.
         sounds: Names of files, and sounds.
-        own_rate: Of the sounds, Hz.
-        rate: Of the files, Hz.
-        form: Of the samples.
+        own_rate: Sample rate of the sounds, Hz.
+        rate: Sample rate of the files, Hz.
+        form: Format of the samples.
         keep: Names of those to return.
 
     Returns:

@@ -77,7 +77,7 @@ class FeatureSet(StoredNotes[FeatureHeader, np.float16]):
         representation: The settings of the representation that made the features.
         n_features: Rows of the features.
         n_frames: Columns of the features.
-        kind: Of the note set that they were made of.
+        kind: Kind of the note set that they were made of.
     """
 
     note: npt.NDArray[np.int64]
@@ -180,7 +180,7 @@ def finish_features(folder: Path | str, shards: int, examples: npt.ArrayLike) ->
 
     Args:
         folder: A folder that ``begin_features`` opened.
-        shards: How many shards the set has.
+        shards: Number of shards of the set.
         examples: A few notes as they sound, ``(notes, samples)``.
 
     Returns:

@@ -92,7 +92,7 @@ def render_bank(
     Args:
         soundfont: A ``.sf2`` or ``.sf3`` file.
         folder: Where the set goes: new, empty, or begun with the same arguments.
-        config: What is played.
+        config: Settings of the notes.
         programs: Program numbers; all if none are given.
         workers: Processes; 1 stays in this one. From a script, call it under ``if __name__ == "__main__"``.
         progress: Called with (programs done, programs in all).

@@ -110,7 +110,7 @@ def rank_one(features: Tensor, scales: Sequence[Scale]) -> Tensor:
 
     Args:
         features: ``(batch, n_features, n_frames)``.
-        scales: What they mean.
+        scales: Their scales.
 
     Returns:
         Features of the same shape.

@@ -126,7 +126,7 @@ class LabelledImages(BatchSource):
     Args:
         images: From ``note_images``, ``(n, n_inputs)``.
         labels: Head → ``(n,)``, −1 where it is unknown.
-        seed: Of the order of the notes.
+        seed: Seed of the order of the notes.
     """
 
     def __init__(self, images: Tensor, labels: Mapping[str, Tensor], seed: int) -> None:
@@ -186,7 +186,7 @@ def train_classifier(notes: Notes, rows: Rows, *, n_steps: int, seed: int, step:
         notes: The note set.
         rows: The notes.
         n_steps: Steps of training, 128 of the notes each, or all where there are fewer.
-        seed: Of the first weights and the order; torch's global generator is left as it was.
+        seed: Seed of the first weights and the order; torch's global generator is left as it was.
         step: Called with the number of notes that were looked at; the training follows.
 
     Returns:

@@ -70,10 +70,10 @@ class Resynthesis:
     """Some notes, and their reconstructions by the codec and the baselines.
 
     Attributes:
-        start: How many notes came before these.
+        start: Number of notes before these.
         rows: Of the notes, ``(n,)``.
         audio: The notes, ``(n, samples)``.
-        sample_rate: Of all sounds, Hz.
+        sample_rate: Sample rate of all sounds, Hz.
         latents: Their code, ``(n, latent_dim, n_latents)``.
         sounds: (method, ``"kept"`` or ``"estimated"``) → ``(n, samples)``.
     """
@@ -100,7 +100,7 @@ def resynthesise(
         ways: Method and phase; those of methods that there are not are passed over. There are ``codec``, ``true
             magnitude``, the features themselves, and those of ``images``. Phases are ``kept``: the sounds' own phase
             and residual; ``estimated``: neither.
-        seed: Of random phase and noise.
+        seed: Seed of random phase and noise.
         images: Features of further methods from features.
 
     Returns:
@@ -131,7 +131,7 @@ def resynthesise_notes(
         rows: The notes.
         linear: A linear code of the same size; none where features are partials.
         n_estimated: The baselines get an estimated phase for the first so many notes only: it is slow.
-        seed: Of random phase and noise.
+        seed: Seed of random phase and noise.
 
     Returns:
         An iterator over batches, in the order of ``rows``.
@@ -171,7 +171,7 @@ def interpolate_features(codec: Codec, a: Tensor, b: Tensor, *, mix: float, seed
         a: ``(batch, 1, samples)`` at the codec's rate.
         b: The same shape.
         mix: 0 is A, 1 is B.
-        seed: Of random phase.
+        seed: Seed of random phase.
 
     Returns:
         Audio of the same shape, on the CPU.
@@ -192,7 +192,7 @@ def fit_baseline(codec: Codec, notes: Notes, *, n_components: int, n_bytes: floa
         notes: The note set, at the codec's rate, with at least two training notes.
         n_components: Numbers of the code wanted; fewer, and that is logged, where there are too few notes.
         n_bytes: Memory for the features that are fitted to; 1.5 notes a component are read even where it is not enough.
-        seed: Of the draw of the notes.
+        seed: Seed of the draw of the notes.
 
     Returns:
         The code, of features ``(n_features, n_frames)``.

@@ -97,7 +97,7 @@ def evaluate_codec(
     Args:
         codec: The codec.
         notes: The note set; ``config.split`` of it is evaluated, and baselines and classifier are fitted to ``train``.
-        config: How much is evaluated; default ``BUDGETS["full"]``.
+        config: Size of the evaluation; default ``BUDGETS["full"]``.
         known_sounds: For a codec that follows f0: name, ``(samples,)`` and f0 in Hz of sounds that it is tried on too.
         progress: Called with (what is done, notes or pairs done, of how many).
 

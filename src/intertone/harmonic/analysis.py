@@ -27,7 +27,7 @@ def analyse_sound(sound: Tensor, player: Synthesiser, f0: Tensor | None = None) 
 
     Args:
         sound: ``(channels, samples)``.
-        player: Of the representation.
+        player: Synthesiser of the representation.
         f0: Hz every ``hop_length`` samples from the first sample on, ``(n_frames,)``, > 0; found if not given.
 
     Returns:

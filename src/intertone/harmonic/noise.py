@@ -21,9 +21,9 @@ class NoiseBands:
     Args:
         sample_rate: Hz.
         hop_length: Samples from one frame to the next.
-        n_bands: How many, from 0 Hz on.
+        n_bands: Number of bands, from 0 Hz on.
         f_max: Upper edge of the highest, Hz.
-        longer: How many times as long as for playing the windows are.
+        longer: Length of the windows over that for synthesis.
 
     Raises:
         ValueError: If the windows are too short to tell the lowest bands apart.
@@ -162,7 +162,7 @@ class NoiseBands:
         """Return the STFT of white noise whose mean square is 1, independent in each channel.
 
         Args:
-            channels: How many.
+            channels: Number of channels.
             samples: Length of the noise.
             generator: Its source.
 

@@ -58,7 +58,7 @@ def refine_tuning(
         f0: Hz, ``(n_frames,)``, float64.
         centres: Times of the frames in periods, ``(n_frames,)``.
         length: Length of the windows, periods.
-        n_partials: How many partials there are.
+        n_partials: Number of partials.
         frame_rate: Frames a second.
 
     Returns:

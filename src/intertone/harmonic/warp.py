@@ -52,7 +52,7 @@ def turns_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Ten
             one held.
         hop_length: Samples from one frame to the next.
         sample_rate: Hz.
-        samples: How many samples there are.
+        samples: Number of samples.
 
     Returns:
         ``(samples,)``, float64, rising, 0 at the first sample.

@@ -92,7 +92,7 @@ def choose_keys(lowest: int, highest: int, *, every: int = 1) -> list[Key]:
     Args:
         lowest: MIDI number.
         highest: MIDI number.
-        every: How many keys lie from one to the next.
+        every: Distance of two keys, semitones.
 
     Returns:
         The keys, rising.
@@ -132,8 +132,8 @@ def render_key(
         mix: As for ``morph_sources``.
         config: As for ``morph_sources``; its pitch is the key's.
         ratios: As for ``morph_sources``.
-        sample_rate: Of the result, Hz; the codec's if not given.
-        seed: Of the noise, and of all that is random.
+        sample_rate: Sample rate of the result, Hz; the codec's if not given.
+        seed: Seed of the noise, and of all that is random.
 
     Returns:
         ``(audio, region)``; audio ``(channels, samples)``, whose note begins within 3 ms however late those of the

@@ -176,7 +176,7 @@ def judge_tracker(
         notes: A note set rendered from a soundfont: its instruments' names begin with the program's number.
         split: ``"train"``, ``"valid"`` or ``"test"``.
         limit: At most so many notes of each instrument; ``None`` for all.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Returns:
         The score of all frames, and that of every instrument, the worst first.

@@ -33,7 +33,7 @@ class MorphLine:
         method: ``codec``, or what is interpolated without a network.
         n: Pairs.
         n_measured: Pairs both of whose ends are in tune themselves.
-        median_cents: Of |cents| of these; None where half of the morphs have no pitch at all, or there are none.
+        median_cents: Median of |cents| of these; None where half of the morphs have no pitch at all, or there are none.
         in_tune: Share of these within 50 cents; no pitch counts as out of tune.
         between_loudness: Share of all pairs.
         between_level: Share of all pairs.

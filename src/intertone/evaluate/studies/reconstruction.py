@@ -240,7 +240,7 @@ def _sentences(result: Reconstruction, lines: Mapping[Way, Line]) -> tuple[str, 
     else:
         outcome = f"the codec is {abs(codec - pca):.2f} dB {'better' if codec < pca else 'worse'}"
     rank_one = error.get(("rank one", "kept"))
-    others = "" if rank_one is None else f"An image of rank one is {rank_one:.2f} dB off. "
+    others = "" if rank_one is None else f"Rank one is {rank_one:.2f} dB off. "
     alone, whole = error[TRUE, "estimated"], error[CODEC, "estimated"]
     return (
         f"With the note's own phase, a reconstruction is {codec:.2f} dB of log-mel error off, and a linear code (PCA) "

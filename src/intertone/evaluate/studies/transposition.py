@@ -39,8 +39,8 @@ def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -
     Args:
         codec: A codec whose features are harmonic features.
         sound: ``(samples,)`` at the codec's rate.
-        semitones: How far up; from the pitch that is found in the sound.
-        seed: Of noise.
+        semitones: Interval, upwards, from the pitch that is found in the sound.
+        seed: Seed of noise.
 
     Returns:
         ``network correction``: the transposed harmonic features, corrected by the decoder's difference between the two
@@ -164,7 +164,7 @@ def measure_move(
         notes: The note set.
         source: Row of the note that is transposed.
         target: Row of the real note there.
-        seed: Of noise.
+        seed: Seed of noise.
 
     Returns:
         The figures, and the sounds of ``move_note``.

@@ -31,7 +31,7 @@ def align_sounds(
     Args:
         images: Features and context of each, from ``separate_modulation``; equal batches and channels.
         weights: ``(n_sounds,)``, or frame by frame ``(n_sounds, n_frames)``.
-        player: Of the representation.
+        player: Synthesiser of the representation.
         ratios: Weights of single attributes.
         alignment: Parts that coincide.
         hold_seconds: Time from onset to release.

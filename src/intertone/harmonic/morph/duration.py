@@ -42,11 +42,11 @@ def plan_time(
     """Plan the time that sounds share.
 
     Args:
-        tracks: Of each sound.
-        levels: Of each sound, dB, frame by frame from its onset on, ``(n_frames,)``.
-        weights: How much each counts, summing to 1.
+        tracks: Harmonic sound of each sound.
+        levels: Level of each sound, dB, frame by frame from its onset on, ``(n_frames,)``.
+        weights: Weight of each, summing to 1.
         alignment: ``none``, ``onset``, or ``envelope``: attack, sustain and release.
-        at_start: How much each counts at the onset, where weights change over time: the attack is theirs.
+        at_start: Weight of each at the onset, where weights change over time: the attack is theirs.
         hop_length: Samples from one frame to the next.
         hold_frames: From onset to release, with ``envelope``; as interpolated if not given.
 
@@ -88,8 +88,8 @@ def common_span(
     """Return where sounds begin and end together, samples, without looking for their landmarks.
 
     Args:
-        tracks: Of each sound.
-        weights: How much each counts, summing to 1.
+        tracks: Harmonic sound of each sound.
+        weights: Weight of each, summing to 1.
         alignment: As for ``plan_time``.
         held_samples: From onset to release; then the end is that of the sustain.
 

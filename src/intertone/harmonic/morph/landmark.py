@@ -85,7 +85,7 @@ def complete_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
     So a plucked string keeps its own decay beside a held note, instead of being stretched until the other's release.
 
     Args:
-        marks: Of each sound.
+        marks: Landmarks of each sound.
 
     Returns:
         The landmarks; as they are if none is released, or all.
@@ -108,7 +108,7 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
     """Return the landmarks between some: the attack in its logarithm, release and end linearly.
 
     Args:
-        marks: Of each sound.
+        marks: Landmarks of each sound.
         weights: One each, summing to 1.
 
     Returns:

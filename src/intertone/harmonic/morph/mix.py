@@ -43,7 +43,7 @@ def residual_shares(tracks: Sequence[HarmonicSound], weights: Tensor) -> tuple[T
     add up coherently, are used by their weights.
 
     Args:
-        tracks: Of each sound, from an analysis.
+        tracks: Harmonic sound of each sound, from an analysis.
         weights: ``(n_sounds, n_frames)``, each column summing to 1.
 
     Returns:

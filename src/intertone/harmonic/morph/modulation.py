@@ -43,7 +43,7 @@ def separate_modulation(image: Tensor, track: HarmonicSound, player: Synthesiser
     Args:
         image: Its features, ``(channels, n_features, n_frames)``.
         track: Its harmonic sound, from an analysis.
-        player: Of the representation.
+        player: Synthesiser of the representation.
 
     Returns:
         Features and harmonic sound that sound the same.
