@@ -424,7 +424,7 @@ def test_a_bad_pair_is_skipped_and_named_and_the_others_are_judged(
     assert code == 1 and "Your pairs: MorphScore, 1 pair\n" in out
     assert "skipped the pair alone: a pair must have a sound a and a sound b, got only one for alone" in err
     assert "skipped the pair short: a sound of a pair must be 1.3 to 10 s long, got 0." in err
-    assert err.splitlines()[-1] == "intertone: not judged, for the reasons above: alone, short"
+    assert err.splitlines()[-1] == "intertone: not evaluated, for the reasons above: alone, short"
     for ratio, sound in zip(ALL_RATIOS, METHODS["crossfade"](pair, ALL_RATIOS), strict=True):
         save_audio(tmp_path / morph_name("good", ratio), sound[None], sample_rate=RATE)
     code, out, _ = run("bench", "score", tmp_path, "--json", capsys=capsys)
@@ -623,7 +623,7 @@ def test_an_export_is_not_replaced_by_another(tmp_path: Path, capsys: pytest.Cap
         (["thesis", "--pairs", "nowhere"], "the pairs must lie in a folder, got nowhere"),
         (["thesis", "--data", "nowhere"], "nowhere"),
         (["thesis", "-o", "/dev/null"], "the output must be a folder, got /dev/null"),
-        (["--no-synthetic", "--only", "S1"], "--only must name pairs that are judged, got S1 and --no-synthetic"),
+        (["--no-synthetic", "--only", "S1"], "--only must name pairs that are evaluated, got S1 and --no-synthetic"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str) -> None:

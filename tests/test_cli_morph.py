@@ -227,8 +227,8 @@ def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
         (["--pitch", "c"], "the pitch must be that of a sound, a to b, got c"),
         (["--pitch", "glide", "--mix-pitch", "1"], "^--mix-pitch must go with --pitch free, got glide$"),
         (["--pitch", "a", "--mix-pitch", "1"], "^--mix-pitch must go with --pitch free, got a$"),
-        (["--strength", "1", "--network", "none"], "--strength must go with the network carried, got none"),
-        (["--register", "1", "--network", "alone"], "--register must go with the network carried, got alone"),
+        (["--strength", "1", "--network", "none"], "--strength must go with --network carried, got none"),
+        (["--register", "1", "--network", "alone"], "--register must go with --network carried, got alone"),
         (["--strength", "9"], r"^--strength must be less than or equal to 4, got 9\.0$"),
         (["--strength", "nan"], "^--strength must be a finite number, got nan$"),
         (["--register", "-1"], r"^--register must be greater than or equal to 0, got -1\.0$"),
@@ -280,7 +280,7 @@ def test_a_codec_that_hears_no_pitch_says_so(here: Path, capsys: pytest.CaptureF
     untrained_codec().save(here / "codec", card="")
     start = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", "codec")
     sentence = refused(here, *start, *words, capsys=capsys)
-    assert sentence == f"{words[0]} must go with a codec that hears pitch, not with one that shows spectrograms"
+    assert sentence == f"{words[0]} must go with a codec that hears pitch, not with one of spectrograms"
     code, _, err = run(*start, "--network", "none", "--phase", "pghi", "--iterations", "2", capsys=capsys)
     assert code == 0 and "ignored" not in err
     assert "out.wav" in names_in(here)

@@ -303,7 +303,7 @@ def test_a_morph_without_pitch_counts_as_out_of_tune() -> None:
         ([(71, 0), (72, 20)], "reached, 20.0 is 0.0 below (1 pair)."),
         ([(71, 0), (72, 20), (72, 25), (95, 40)], "not reached, 25.0 is 5.0 above (3 pairs)."),
         ([(72, 0), (72, math.nan)], "not reached, half of the morphs or more have no pitch (2 pairs)."),
-        ([(71, 0)], "not judged, no pair there has both ends in tune."),
+        ([(71, 0)], "not evaluated, no pair there has both ends in tune."),
     ],
 )
 def test_the_gate_of_the_pitch_from_c5_up(figures: list[tuple[int, float]], verdict: str) -> None:
@@ -317,7 +317,7 @@ def test_the_gate_of_the_pitch_from_c5_up(figures: list[tuple[int, float]], verd
         == shown.tables[0].verdict
         == f"Gate: median |cents| of the codec <= 20 from C5 up: {verdict}"
     )
-    assert gate.reached is (None if "not judged" in verdict else "not" not in verdict)
+    assert gate.reached is (None if "not evaluated" in verdict else "not" not in verdict)
 
 
 def test_the_network_is_judged_by_the_log_mel_error(pairable: Notes, small_codec: Codec) -> None:
@@ -413,7 +413,7 @@ def test_fewer_notes_than_wanted_are_said(notes: Notes, small_codec: Codec, capl
         check_notes(small_codec, notes, rows, EvaluateConfig(n_notes=8))
         assert caplog.messages == []
         check_notes(small_codec, notes, rows, EvaluateConfig(n_notes=9))
-    sentence = "the test split holds 8 notes that can be judged: all of them are, not the 9 that are wanted"
+    sentence = "the test split holds 8 notes that can be evaluated: all of them are, not the 9 that are wanted"
     assert caplog.messages == [sentence]
 
 

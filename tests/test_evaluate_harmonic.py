@@ -1,4 +1,4 @@
-"""The evaluation of a codec of harmonic images: copies, notes moved to another key, the tracker, and what is said."""
+"""The evaluation of a codec of harmonic features: reconstruction, transposition, the tracker, and the report."""
 
 import json
 from pathlib import Path
@@ -138,9 +138,9 @@ def test_a_moved_note_sounds_where_it_is_moved_to_and_lasts(rendered: Notes, har
     sound = tone(58, seconds=0.5, decay=1)
     moved = move_note(harmonic_codec, sound, 5)
     assert list(moved) == [*MOVED, "resampled"] and {len(each) for each in moved.values()} == {8000}
-    for name in ("network carried", "without network", "resampled"):
+    for name in ("network correction", "without network", "resampled"):
         assert abs(float(hz_to_cents(note_pitch(moved[name][:5000], SAMPLE_RATE), pitch_to_hz(63)))) < 10
-    assert not torch.allclose(moved["network carried"], moved["without network"], atol=1e-5)
+    assert not torch.allclose(moved["network correction"], moved["without network"], atol=1e-5)
     ends = {name: float(each[-1000:].abs().max()) for name, each in moved.items()}
     assert ends["resampled"] < 1e-3 < 0.05 < ends["without network"]
 
@@ -168,7 +168,7 @@ def test_wins_are_counted_by_the_way_moved() -> None:
         return MoveFigures(semitones, {**errors, "resampled": {"log_mel_16k": 2.0, "whole": 2.0}})
 
     table = collect_moves([figures(3, 1, 1), figures(-4, 3, 1), figures(12, 2, 1)])
-    assert table["network carried"].wins == {
+    assert table["network correction"].wins == {
         "log_mel_16k": pytest.approx(1 / 3), "whole": 1, "up": 0.5, "down": 0,
         "1 to 4": 0.5, "5 to 8": None, "9 to 12": 0,
     }  # fmt: skip
@@ -187,7 +187,7 @@ def test_notes_of_another_bank_are_refused(rendered: Notes, bank: Bank, notes: N
         bank_of(rendered)
 
 
-# the whole, and what is said
+# the whole evaluation, and its report
 
 
 def test_an_evaluation_is_complete_and_json(result: Evaluation, tmp_path: Path) -> None:
@@ -203,9 +203,9 @@ def test_an_evaluation_is_complete_and_json(result: Evaluation, tmp_path: Path) 
     assert figures["speed"]["one_pair"] > 0 and figures["speed"]["several_words"].startswith("11 steps")
     found = result.tables
     assert [table.title for table in found] == [
-        "What is left of a note",
-        "A note moved to another key",
-        "Nearer than the resampled note, by the way moved",
+        "Reconstruction",
+        "A note transposed to another key",
+        "Nearer than the resampled note, by interval",
         "The tracker of f0",
         "The code",
         "Speed",
@@ -213,8 +213,10 @@ def test_an_evaluation_is_complete_and_json(result: Evaluation, tmp_path: Path) 
     ]
     check_studies(result)
     assert "Of 27 such pairs of keys 17 (63 %)" in found[1].note and "of 6 octaves 2 (33 %)" in found[1].note
-    assert len(result.sentences) == 7 and result.sentences[1].startswith("The network alone, from 18 numbers, is ")
-    assert "| image, own noise | 0.00 |" in to_markdown(result, command="x")
+    assert len(result.sentences) == 7 and result.sentences[1].startswith(
+        "Where everything is decoded (full), from 18 numbers, it is "
+    )
+    assert "| harmonic features, residual | 0.00 |" in to_markdown(result, command="x")
     files = write_evaluation(tmp_path / "out", result, command="intertone evaluate")
     names = [path.name for path in files]
     assert sum(name.endswith(".wav") for name in names) == 4 + 6 + 4
@@ -240,8 +242,8 @@ def test_what_cannot_be_judged_is_left_out_with_a_reason(notes: Notes, harmonic_
     figures = result.figures
     assert figures["transposition"] is None and figures["f0_tracker"] is None and figures["recognition"] is None
     reasons = [line.partition(", got")[0] for line in result.left_out]
-    assert "Notes moved to another pitch: the notes must be those of a soundfont" in reasons
-    assert "The tracker of f0: the tracker must be judged on notes of a soundfont" in reasons
+    assert "Transposed notes: the notes must be those of a soundfont" in reasons
+    assert "The tracker of f0: the tracker must be evaluated on notes of a soundfont" in reasons
     assert "The phase: the codec must show sounds as spectrograms" in reasons
     assert len(result.left_out) == 9 and [row[0] for row in result.tables[-1].rows] == list(result.left_out)
     assert len(result.tables) == 4 and len(result.sentences) == 5

@@ -425,7 +425,7 @@ def test_problems_are_said(
         (["missing.wav"], "the input must exist, got missing.wav"),
         (["-o", "other"], "the output must be .* an older instrument's, got other, which holds notes.txt"),
         (["-o", "a.wav"], "the output must be a folder, got a.wav, which is something else"),
-        (["--codec", "small"], "keys must have a codec that hears pitch, got small, which shows spectrograms"),
+        (["--codec", "small"], "keys must have a codec that hears pitch, got small, which is one of spectrograms"),
         (["b.wav", "--mix", ".2,.3,.5"], "--mix: there must be one weight for each of 2 sounds, got 3"),
         (["--strength", "9"], "--strength must be less than or equal to 4, got 9.0"),
         (["-o", "none/new"], "the output's folder must lie in an existing one, got none/new"),

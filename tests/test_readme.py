@@ -106,8 +106,8 @@ def test_training_on_ones_own_sounds(desk: Path) -> None:
     assert torch.isfinite(load_audio(desk / "out.wav")[0]).all()
 
 
-def judging() -> list[str]:
-    return section("Judge it, or anything else").splitlines()
+def evaluating() -> list[str]:
+    return section("Evaluate it, or anything else").splitlines()
 
 
 @pytest.fixture
@@ -124,13 +124,13 @@ def check_page(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("notes_of_ones_own")
 def test_an_evaluation(desk: Path) -> None:
-    run(f"{judging()[0]} --budget smoke", desk)
+    run(f"{evaluating()[0]} --budget smoke", desk)
     check_page(desk / "out" / "evaluation" / "evaluation.html")
 
 
 @pytest.mark.slow
 def test_a_bench(desk: Path) -> None:
-    run(f"{judging()[1]} --only P3 --no-decoys --no-cache --workers 1", desk)
+    run(f"{evaluating()[1]} --only P3 --no-decoys --no-cache --workers 1", desk)
     check_page(desk / "out" / "bench" / "bench.html")
     assert "| method |" in (desk / "out" / "bench" / "bench.md").read_text(encoding="utf-8")
 
@@ -138,12 +138,12 @@ def test_a_bench(desk: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("notes_of_ones_own")
 def test_a_paper(desk: Path) -> None:
-    run(judging()[2].replace("--budget cpu", "--budget smoke"), desk)
+    run(evaluating()[2].replace("--budget cpu", "--budget smoke"), desk)
     assert (desk / "out" / "paper" / "tables.md").read_text(encoding="utf-8").count("|") > 100
 
 
 @pytest.mark.slow
 def test_exported_pairs(desk: Path) -> None:
-    assert [command.split()[1] for command in judging()] == ["evaluate", "bench", "paper", "bench"]
-    run(judging()[3], desk)
+    assert [command.split()[1] for command in evaluating()] == ["evaluate", "bench", "paper", "bench"]
+    run(evaluating()[3], desk)
     assert len(list((desk / "pairs").glob("*.wav"))) == 26

@@ -164,9 +164,9 @@ def to_sounds(images: Iterable[Tensor], pair: Pair, ratios: Sequence[float]) -> 
     """Give every magnitude a phase by fast Griffin-Lim, and every sound the level between those of the notes.
 
     Args:
-        images: One linear magnitude ``(n_bins, n_frames)`` a ratio, on ``spectrogram_config``.
+        images: Linear magnitudes, ``(n_bins, n_frames)``, one for each ratio, on ``spectrogram_config``.
         pair: The notes.
-        ratios: Where each image lies; the level is interpolated in decibels.
+        ratios: Ratio of each magnitude; the level is interpolated in decibels.
 
     Returns:
         ``(n_ratios, samples)``. Every sound starts from the same random phase, whatever stands beside it.

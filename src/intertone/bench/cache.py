@@ -1,4 +1,4 @@
-"""Rows that are already known: a file for each pair, found again by its sounds and by the code that judged them."""
+"""Rows that are already known: a file for each pair, found again by its sounds and by the code that evaluated them."""
 
 import hashlib
 import json
@@ -93,7 +93,7 @@ def _is_whole(row: Row) -> bool:
 
 
 def _name(pair: Pair, mark: str) -> str:
-    """Return a name that is another one as soon as the sounds, the version or what judges them are."""
+    """Return a name that is another one as soon as the sounds, the version or the evaluating code are."""
     text = f"{BENCH_VERSION} {_source()} {pair.kind} {pair.f0_a!r} {pair.f0_b!r} {pair.sample_rate} {type(pair)}"
     digest = hashlib.sha256(" ".join([text, *mark.split()]).encode())
     for sound in (pair.a, pair.b):

@@ -14,13 +14,13 @@ from intertone.metrics.spectral import LOG_MEL_STFT, log_mel
 
 BISECTIONS = 16
 BLUR = (0.8, 1.5)
-"""Standard deviation in bins and in frames of what a blurring autoencoder does to an image."""
+"""Standard deviations, in bins and frames, of the blur of a bad autoencoder."""
 
 
 def warped_crossfade(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Mix the waveforms by gains under which the mixture lies where it should on the way between the log-mel images.
+    """Mix the waveforms by gains under which the mixture lies where it should between the log-mel spectrograms.
 
-    The gain is found by bisection. Perfect by every measure of distances between images, and yet two sounds at once.
+    The gain is found by bisection. Perfect by every distance of spectrograms, and yet two sounds at once.
 
     Args:
         pair: The notes; copies of them at 0 and 1.
@@ -44,7 +44,7 @@ def warped_crossfade(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def progress(sounds: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return how far sounds have come on the straight line from one log-mel image to another.
+    """Return how far sounds have come on the straight line from one log-mel spectrogram to another.
 
     Args:
         sounds: 16 kHz, ``(n_sounds, samples)``.
@@ -123,7 +123,7 @@ def one_sound(sound: Callable[[Pair], Tensor]) -> Method:
 
 
 def blurred(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Interpolate the two spectrograms in decibels, and blur the image as a bad autoencoder would.
+    """Interpolate the two spectrograms in decibels, and blur the result as a bad autoencoder would.
 
     Args:
         pair: The notes.

@@ -42,7 +42,7 @@ def export_pairs(folder: Path, *, seed: int, sample_rate: int, force: bool = Fal
 
     Args:
         folder: New, empty, or an export's.
-        seed: Of the pairs.
+        seed: Seed of the pairs.
         sample_rate: Hz, 8,000…48,000.
         force: Whether an export of another seed or rate is replaced; morphs that were made of it would not fit.
 
@@ -94,7 +94,7 @@ def morph_name(pair: str, ratio: float) -> str:
 def score_folder(
     folder: Path, *, sample_rate: int = SAMPLE_RATE, progress: Callable[[int, int], None] | None = None
 ) -> BenchRun:
-    """Judge anybody's morphs of exported pairs, or of pairs of their own.
+    """Evaluate morphs of another system: of exported pairs, or of pairs of its own.
 
     With a manifest, the notes are drawn again from its seed, with their oracle; without one, the pairs are those of
     ``folder_pairs``, as they are, without an oracle. A morph that is longer than its pair is cut, a shorter one is
@@ -169,7 +169,7 @@ def _read_manifest(path: Path) -> _Manifest:
 
 
 def _check_morphs(folder: Path, pairs: Sequence[Pair]) -> None:
-    """Refuse morphs that are missing, unreadable or too short to be judged, before any is judged."""
+    """Refuse morphs that are missing, unreadable or too short, before any is evaluated."""
     found = [(name, path) for pair in pairs for name, path in _morph_files(folder, pair).items()]
     missing = [name for name, path in found if path is None]
     if missing:

@@ -33,7 +33,7 @@ class InstrumentConfig:
         tilt: Fall of the partials, dB an octave of their number.
         even: How much lower the even partials lie, dB, halved every octave up.
         formants: Centre in Hz and height in dB of each; centres are drawn within ±8 %, heights within ±2 dB.
-        width: Of the formants, octaves.
+        width: Width of the formants, octaves.
         attack: Seconds from silence to full level, drawn evenly in its logarithm.
         attack_spread: The k-th partial takes ``k^spread`` times as long.
         decay: Fall of the first partial, dB/s.
@@ -42,7 +42,7 @@ class InstrumentConfig:
         vibrato_cents: Depth.
         vibrato_hz: Rate.
         noise: Level below the partials, dB.
-        noise_tilt: Of the noise, dB an octave above 1 kHz.
+        noise_tilt: Tilt of the noise, dB an octave above 1 kHz.
         only: Numbers of the partials that it has; empty for all. The others lie 50 dB lower.
     """
 

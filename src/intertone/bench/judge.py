@@ -16,7 +16,7 @@ from intertone.codec import Codec
 ORACLE = "oracle"
 
 Rows = dict[str, Row]
-"""Method → what was measured of one pair; ``seconds`` is the time of one morph."""
+"""Method → measurements on one pair; ``seconds`` is the time of one morph."""
 
 
 def _half_way(pair: Pair) -> Tensor:
@@ -32,7 +32,7 @@ DECOY_METHODS: dict[str, Method] = {
 
 
 def names_for(pair: Pair, methods: Sequence[str], *, decoys: bool) -> list[str]:
-    """Return what is judged of a pair beside the codec: oracle and decoys of synthetic pairs only."""
+    """Return the methods that are evaluated on a pair beside the codec: oracle and decoys of synthetic pairs only."""
     if not isinstance(pair, SyntheticPair):
         return list(methods)
     return [ORACLE, *methods, *(DECOY_METHODS if decoys else ())]
@@ -53,7 +53,7 @@ def method_of(name: str, codec: Codec | None) -> Method:
 
 
 def morph_and_judge(pair: Pair, names: Sequence[str], codec: Codec | None) -> Rows:
-    """Morph a pair by some methods and judge each row.
+    """Morph a pair by some methods and evaluate each row.
 
     Args:
         pair: The pair.

@@ -23,21 +23,22 @@ METHODS: dict[str, Method] = {
 """Baselines of a codec, the simplest first. Aligned and harmonic are given the pitches."""
 
 
-CODEC, ALONE, IMAGE = "codec", "network alone", "image"
-CODEC_METHODS = (CODEC, ALONE, IMAGE)
-"""A codec as it is shipped; and where its images go without a network, what each of the two is by itself."""
+CODEC, FULL, NO_NETWORK = "codec", "codec, full", "codec, no network"
+CODEC_METHODS = (CODEC, FULL, NO_NETWORK)
+"""Morphs of a codec as it is shipped; and, of a codec of harmonic features, with everything decoded, and with nothing
+decoded."""
 
 
 def codec_methods(codec: Codec | None) -> dict[str, Method]:
-    """Return the morphs that a codec is judged by.
+    """Return the morphs that a codec is evaluated by.
 
     Args:
         codec: The codec, or None. Both sounds are analysed once, and every ratio starts from the same random numbers.
 
     Returns:
-        ``codec``: its morph as it is shipped. Where that carries the network, also ``network alone``, with nothing of
-        the sounds' own noise, and ``image``: the same morph without a network. Each raises ``ValueError`` for a pair
-        that is not at the codec's sample rate. None where there is no codec.
+        ``codec``: its morph as it is shipped. Of a codec of harmonic features also ``codec, full``, where everything is
+        decoded and no residual is used, and ``codec, no network``: harmonic features interpolated without the network.
+        Each raises ``ValueError`` for a pair that is not at the codec's sample rate. Empty where there is no codec.
     """
     if codec is None:
         return {}
@@ -45,25 +46,25 @@ def codec_methods(codec: Codec | None) -> dict[str, Method]:
         return {CODEC: _method(codec, MorphConfig())}
     return {
         CODEC: _method(codec, MorphConfig()),
-        ALONE: _method(codec, MorphConfig(network="alone"), own_noise=False),
-        IMAGE: _method(codec, MorphConfig(network="none")),
+        FULL: _method(codec, MorphConfig(network="alone"), residual=False),
+        NO_NETWORK: _method(codec, MorphConfig(network="none")),
     }
 
 
-def _method(codec: Codec, config: MorphConfig, *, own_noise: bool = True) -> Method:
+def _method(codec: Codec, config: MorphConfig, *, residual: bool = True) -> Method:
     def through_codec(pair: Pair, ratios: Sequence[float]) -> Tensor:
         if pair.sample_rate != codec.sample_rate:
             raise ValueError(f"pairs must be at the codec's {codec.sample_rate} Hz, got {pair.sample_rate} Hz")
-        if own_noise:
+        if residual:
             sounds = morph_steps(codec, pair.a, pair.b, mixes=ratios, config=config)
         else:
-            sounds = _without_noise(codec, pair, ratios, config)
+            sounds = _without_residual(codec, pair, ratios, config)
         return torch.stack([_as_long(sound, len(pair.a)) for sound in sounds])
 
     return through_codec
 
 
-def _without_noise(codec: Codec, pair: Pair, ratios: Sequence[float], config: MorphConfig) -> Iterator[Tensor]:
+def _without_residual(codec: Codec, pair: Pair, ratios: Sequence[float], config: MorphConfig) -> Iterator[Tensor]:
     sources = analyse_sounds(codec, pair.a, pair.b)
     for ratio in ratios:
         generator = torch.Generator().manual_seed(0)
@@ -71,5 +72,5 @@ def _without_noise(codec: Codec, pair: Pair, ratios: Sequence[float], config: Mo
 
 
 def _as_long(sound: Tensor, samples: int) -> Tensor:
-    """A morph lies in length between its ends too; the pair's are completed with silence."""
+    """Complete morphs with silence to the length of the pair: the length is interpolated too."""
     return torch.nn.functional.pad(sound, (0, max(0, samples - len(sound))))[:samples]

@@ -23,7 +23,7 @@ class Pair:
         b: Sound at ratio 1, as long.
         f0_a: Fundamental frequency of ``a``, Hz.
         f0_b: Fundamental frequency of ``b``, Hz.
-        sample_rate: Of both, Hz.
+        sample_rate: Sample rate of both, Hz.
     """
 
     name: str

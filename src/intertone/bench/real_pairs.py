@@ -57,8 +57,8 @@ def drawn_pairs(notes: Notes, *, n_per_kind: int = 4, split: str = "test", seed:
     Args:
         notes: The note set; notes of unknown pitch are passed over.
         n_per_kind: At most so many of each kind.
-        split: Of the notes.
-        seed: Of the draw.
+        split: Split of the notes.
+        seed: Seed of the draw.
 
     Returns:
         The pairs, as long as the notes; fewer where there are not enough.

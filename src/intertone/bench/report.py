@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from intertone.bench.judge import DECOY_METHODS, ORACLE, method_of
-from intertone.bench.methods import ALONE, CODEC, CODEC_METHODS, IMAGE
+from intertone.bench.methods import CODEC, CODEC_METHODS, FULL, NO_NETWORK
 from intertone.bench.pair import KINDS, Pair
 from intertone.bench.result import BenchResult, Summary
 from intertone.bench.score import GATES
@@ -142,12 +142,12 @@ def verdict(result: BenchResult, name: str) -> list[str]:
 
 
 def _beside(summary: Mapping[str, Summary]) -> str:
-    """Return how a codec stands beside its two halves and the harmonic baseline."""
+    """Return a sentence that compares a codec with itself without the network, fully decoded, and with the baseline."""
     mean = {name: line["morph_score"]["mean"] for name, line in summary.items()}
-    if IMAGE not in mean:
+    if NO_NETWORK not in mean:
         return ""
     wins = summary[CODEC]["aligned_win_rate"]
-    words = f" Without its network it scores {mean[IMAGE]:.1f}, the network alone {mean[ALONE]:.1f}"
+    words = f" Without its network it scores {mean[NO_NETWORK]:.1f}, with everything decoded {mean[FULL]:.1f}"
     words += f", the harmonic baseline {mean['harmonic']:.1f}" if "harmonic" in mean else ""
     return words + (f". It beats {ALIGNED} on {percent(wins)} of the pairs." if wins is not None else ".")
 
@@ -164,9 +164,9 @@ def write_bench(folder: Path, result: BenchResult, pairs: Sequence[Pair], codec:
     Args:
         folder: Made if it does not exist; its parent must.
         result: As for ``tables``.
-        pairs: What was judged.
-        codec: What was judged on them.
-        command: What made the result.
+        pairs: The pairs that were evaluated.
+        codec: The codec that was evaluated on them.
+        command: Command that made the result.
 
     Raises:
         InputError: If the folder cannot be written.
@@ -180,7 +180,7 @@ def write_bench(folder: Path, result: BenchResult, pairs: Sequence[Pair], codec:
 
 def _page(result: BenchResult, pairs: Sequence[Pair], codec: Codec | None, command: str) -> str:
     lead: list[Block] = [
-        "Rows of morphs between two notes, judged: are the ends right, does every morph lie between them, are the "
+        "Rows of morphs between two notes, evaluated: are the ends right, does every morph lie between them, are the "
         "steps even, is it one sound, is it in tune? Beside every obvious way to do the same without a network.",
         Command(command),
     ]
@@ -271,7 +271,7 @@ def _scores(title: str, summary: Mapping[str, Summary], broken: Sequence[str] | 
 
 def _others(title: str, summary: Mapping[str, Summary]) -> Table:
     note = (
-        "Reported, not judged. Off axis: distance from the line between the ends. End jump: the steps from 0 to 0.02 "
+        "Reported, not scored. Off axis: distance from the line between the ends. End jump: the steps from 0 to 0.02 "
         "and from 0.98 to 1 over the median step, each for its size: more than 2 says that the ends are copies. "
         "Midpoint: SoundMorpher's measure, on log-mel. Loudness: from moving evenly. Wins aligned: as wins, over "
         f"{ALIGNED}."

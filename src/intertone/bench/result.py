@@ -50,7 +50,7 @@ class Part(TypedDict):
 
 
 class BenchFacts(TypedDict):
-    """Settings of a bench; ``skipped``, where folders are judged, says why pairs were left out."""
+    """Settings of a bench; ``skipped``, where folders are evaluated, has the reasons why pairs were left out."""
 
     bench_version: int
     sample_rate: int

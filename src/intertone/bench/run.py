@@ -54,11 +54,11 @@ def run_bench(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> BenchRun:
-    """Morph and judge all pairs.
+    """Morph and evaluate all pairs.
 
     Args:
         pairs: All at one sample rate, which is the codec's if there is one; names are unique.
-        codec: What is judged beside the baselines, or None; one whose images go without a network, by them too.
+        codec: A codec that is evaluated beside the baselines, or None; of harmonic features also without its network.
         methods: Names of the baselines; default all.
         decoys: Whether synthetic pairs are given to the decoys too.
         cache: Folder where rows are kept, or None.

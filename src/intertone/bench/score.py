@@ -1,4 +1,4 @@
-"""One row of morphs, judged: the bench's metrics, gates and score.
+"""One row of morphs, evaluated: the bench's metrics, gates and score.
 
 Constants and formulas are those of ``BENCH_VERSION``; whoever changes one raises it.
 """
@@ -64,13 +64,13 @@ class Ends:
     """Measurements of a pair before anything is morphed.
 
     Attributes:
-        mel: Log-mel images of A and B, ``(2, 64, n_frames)``.
+        mel: Log-mel spectrograms of A and B, ``(2, 64, n_frames)``.
         described: Descriptors of A and B.
-        combs: Of A and B.
+        combs: Combs of A and B.
         comb: Comb residuals of A and B.
         beating: Of A and B, dB.
         knee: Of A and B, dB.
-        oracle_mel: Log-mel images of the oracle at all ratios, or None.
+        oracle_mel: Log-mel spectrograms of the oracle at all ratios, or None.
         crossfade_distance: Of the waveform crossfade from the oracle, dB, or None.
     """
 
@@ -118,7 +118,7 @@ def judge_ends(pair: Pair, oracle: Tensor | None = None) -> Ends:
 
 
 def judge_row(ends: Ends, sounds: Tensor) -> Row:
-    """Judge one method's morphs of one pair.
+    """Evaluate one method's morphs of one pair.
 
     Args:
         ends: From ``judge_ends``.
@@ -211,7 +211,7 @@ def _passes(measured: float | None, side: str, limit: float) -> bool:
 
 
 def _path(ends: Ends, everywhere: Tensor, mel: Tensor) -> dict[str, float]:
-    """Return how the row runs through log-mel images from A to B; ``mel`` is at ``RATIOS``."""
+    """Return measurements of the path of log-mel spectrograms from A to B; ``mel`` is at ``RATIOS``."""
     a, b = ends.mel
     projection = path_projection(mel, torch.tensor(RATIOS), ends=(a, b))
     variation = step_variation(mel)

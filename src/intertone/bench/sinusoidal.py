@@ -1,4 +1,4 @@
-"""A morph without learning that is told the pitches: partials and noise, measured, interpolated and played again."""
+"""A morph without learning that is given the pitches: partials and noise, measured, interpolated and synthesised."""
 
 import math
 from collections.abc import Sequence
@@ -42,9 +42,9 @@ class HarmonicNote:
 
     Attributes:
         f0: Hz, ``(n_frames,)``.
-        tuning: Of each partial, 1 for a harmonic one, ``(n_partials, n_frames)``.
+        tuning: Tuning of each partial, 1 for a harmonic one, ``(n_partials, n_frames)``.
         level: Amplitude of each partial, dB, ``(n_partials, n_frames)``.
-        phase: Of each partial at the start, turns, ``(n_partials,)``.
+        phase: Phase of each partial at the start, turns, ``(n_partials,)``.
         noise: Mean power of the cells of each band, dB, ``(n_bands, n_noise_frames)``.
     """
 
@@ -59,7 +59,7 @@ def harmonic_morph(pair: Pair, ratios: Sequence[float]) -> Tensor:
     """Interpolate two notes partial by partial and frame by frame, and the noise beside the partials.
 
     Args:
-        pair: The notes; each is measured around the f0 that is told.
+        pair: The notes; each is measured around the f0 that is given.
         ratios: Each in 0…1.
 
     Returns:

@@ -18,7 +18,7 @@ RIVAL = RANKING[2]
 """Method that another one has to beat pair by pair."""
 
 ALIGNED = "aligned log magnitude"
-"""A rival that is told the pitches."""
+"""A rival that is given the pitches."""
 
 N_RESAMPLES = 2000
 METRICS = (
@@ -49,7 +49,7 @@ def summarise(pairs: Mapping[str, JudgedPair], *, seed: int = 0) -> dict[str, Su
 
     Args:
         pairs: ``pairs`` of ``run_bench``, or some of them.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         Method → ``n``; ``draws``: mean score of the pairs of each seed, by what stands before the slash of their names;
@@ -69,7 +69,7 @@ def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float
 
     Args:
         values: At least one.
-        seed: Of the resampling.
+        seed: Seed of the resampling.
 
     Returns:
         The 2.5th and the 97.5th percentile of the means of 2,000 draws with replacement.
@@ -103,7 +103,7 @@ def self_test(summary: Mapping[str, Summary], pairs: Iterable[str]) -> list[str]
         pairs: Their names; of only some of the bench's pairs the order is not known.
 
     Returns:
-        Sentences, none if the bench holds; or None where this cannot be told.
+        Sentences, none if the bench holds; or None where this is unknown.
     """
     score = {name: line["morph_score"]["mean"] for name, line in summary.items()}
     if {name.rpartition("/")[2] for name in pairs} != set(PAIRS) or not set(RANKING[:-1]) <= set(score):

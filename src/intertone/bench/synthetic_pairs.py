@@ -13,7 +13,7 @@ from intertone.errors import InputError
 from intertone.pitch.note import key_name
 
 RATIOS = tuple(step / 10 for step in range(11))
-"""Ratios at which a row of morphs is judged."""
+"""Ratios at which a row of morphs is evaluated."""
 
 NEAR_ENDS = (0.02, 0.98)
 """Ratios at which it is seen whether the ends are copies of the inputs while the rest is poor."""

@@ -63,7 +63,7 @@ class TransportPath:
     Attributes:
         ends: The lobes at ratio 0 and 1.
         lobes: Which lobe of each end every parcel belongs to, ``(2, n_parcels)``.
-        mass: Of each parcel, ``(n_parcels,)``; 1 in every frame.
+        mass: Mass of each parcel, ``(n_parcels,)``; 1 in every frame.
         totals: Sum of the magnitude of each end's frames, ``(2, n_frames)``.
     """
 

@@ -22,13 +22,13 @@ from intertone.remark import RemarkLogger
 logger = RemarkLogger(__name__)
 
 ANY_PITCH = 0.3
-"""``ONE_PITCH`` for sounds that somebody chose to be judged; vibrato alone can take it down to 0.45."""
+"""``ONE_PITCH`` for sounds that a user chose; vibrato alone can take it down to 0.45."""
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.3, 10.0
 """Shortest and longest sound, from its onset on."""
 
 LITTLE_SECONDS = 0.01
-"""By how much a sound may begin later than the bench's own notes."""
+"""Seconds that a sound may begin later than the bench's own notes."""
 
 SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3")
 _NAME = re.compile(r"^(.+)-([ab])$", re.IGNORECASE)
@@ -39,7 +39,7 @@ class OwnPairs:
     """Pairs of a folder.
 
     Attributes:
-        pairs: Those that can be judged, by name.
+        pairs: Those that can be evaluated, by name.
         skipped: The others: name → why not.
     """
 
@@ -50,13 +50,13 @@ class OwnPairs:
 def folder_pairs(folder: Path, *, sample_rate: int, from_onset: bool = True) -> OwnPairs:
     """Read pairs of sounds: ``NAME-a.wav`` and ``NAME-b.wav``, or FLAC, AIFF, OGG, MP3.
 
-    What kind a pair is follows from the sounds: of different pitch if they are more than 40 cents apart, percussive if
+    The kind of a pair follows from the sounds: of different pitch if they are more than 40 cents apart, percussive if
     one dies away and the other does not. Stereo is mixed to mono, and the shorter sound is completed with silence; what
     was done is logged, and which pairs were skipped.
 
     Args:
         folder: Where they lie.
-        sample_rate: What they are resampled to, Hz.
+        sample_rate: Sample rate of the pairs, Hz.
         from_onset: Whether of silence in front only 20 ms are left, as there are in the bench's own notes.
 
     Returns:
@@ -87,7 +87,7 @@ def read_mono(path: Path, *, sample_rate: int, mixed: list[str]) -> Tensor:
 
     Args:
         path: The file.
-        sample_rate: What it is resampled to, Hz.
+        sample_rate: Sample rate of the result, Hz.
         mixed: Gets the names of files that had several channels.
 
     Raises:

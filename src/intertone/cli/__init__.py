@@ -22,7 +22,7 @@ from intertone.errors import InputError, stopped_text
 
 
 class Verbs(TyperGroup):
-    """The verbs; whichever is interrupted says in one line what is left of its work."""
+    """The verbs; one that is interrupted prints one line: which of its work remains on disk."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         """Run the verb."""
@@ -51,7 +51,7 @@ app.command()(doctor)
 app.command()(train)
 app.command()(pack)
 app.command()(evaluate)
-app.add_typer(bench_app, name="bench", help="Judge ways to morph, anybody's, side by side.")
+app.add_typer(bench_app, name="bench", help="Evaluate methods of morphing side by side.")
 app.add_typer(paper_app, name="paper", help="Do the experiments of a paper.")
 data_app.command()(prepare)
 app.add_typer(data_app, name="data", help="Make and look at note sets for training.")
@@ -72,10 +72,10 @@ def _options(
 
 def _usage_sentence(error: typer.TyperException) -> str:
     """Return what is wrong with the words of a command, and where its words are explained, in one line."""
-    said = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
+    text = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "intertone"
-    return f"{said[:1].lower()}{said[1:]}; {where} --help shows what there is"
+    return f"{text[:1].lower()}{text[1:]}; {where} --help shows what there is"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""``intertone bench``: methods of morphing, judged side by side."""
+"""``intertone bench``: methods of morphing, evaluated side by side."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**31, help="Of the synthetic notes, the first one.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=2**31, help="Seed of the synthetic notes; the first of several.")
+]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the figures and a page to listen to.")]
 KNOWN = ("bench.json", "bench.md", "bench.html")
 
@@ -25,31 +27,34 @@ def bench_morph(
     context: typer.Context,
     codec: Annotated[str | None, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = None,
     seed: SeedOption = 0,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="So many seeds, from --seed on.")] = 1,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="Number of seeds, from --seed on.")] = 1,
     data: Annotated[
         Path | None, typer.Option("--data", help="A note set; held-out notes of it become real pairs.")
     ] = None,
     pairs: Annotated[
         Path | None, typer.Option("--pairs", help="Folder with your own pairs: NAME-a.wav, NAME-b.wav.")
     ] = None,
-    synthetic: Annotated[bool, typer.Option(help="Whether the synthetic pairs are judged.")] = True,
-    decoys: Annotated[bool, typer.Option(help="Whether counterfeits are judged too, to test the bench.")] = True,
+    synthetic: Annotated[bool, typer.Option(help="Whether the synthetic pairs are evaluated.")] = True,
+    decoys: Annotated[
+        bool, typer.Option(help="Whether decoys, made to deceive the metrics, are evaluated too, to test the bench.")
+    ] = True,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="Only this synthetic pair, as S1; can be repeated.")
     ] = None,
     out: OutOption = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes. (default: CPUs)")] = None,
     cache: Annotated[
-        Path | None, typer.Option("--cache", help="Where baselines are kept. (default: the user's cache)")
+        Path | None, typer.Option("--cache", help="Folder of cached baselines. (default: the user's cache)")
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute everything, keep nothing.")] = False,
     sample_rate: Annotated[
-        int | None, typer.Option("--sample-rate", help="Without a codec, of the notes. (default: 16000)")
+        int | None,
+        typer.Option("--sample-rate", help="Sample rate of the notes where no codec is given, Hz. (default: 16000)"),
     ] = None,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
 ) -> None:
-    """Judge morphs: a codec beside crossfade, interpolated spectrograms, a harmonic model and an oracle."""
+    """Evaluate morphs: a codec beside crossfade, interpolated spectrograms, a harmonic model and an oracle."""
     report = Report(context, as_json=json)
     from intertone.bench.cache import default_cache
     from intertone.bench.run import run_bench
@@ -64,7 +69,7 @@ def bench_morph(
     if no_cache and cache is not None:
         raise InputError(f"either --cache or --no-cache must be left out, got both, --cache {cache}")
     if only and not synthetic:
-        raise InputError(f"--only must name pairs that are judged, got {only[0]} and --no-synthetic")
+        raise InputError(f"--only must name pairs that are evaluated, got {only[0]} and --no-synthetic")
     _check_parts(synthetic, only or [], data, pairs)
     if out is not None:
         check_own_output(out, KNOWN, "a bench's")
@@ -104,9 +109,9 @@ def bench_morph(
 @app.command("export")
 def bench_export(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the pairs go; new or empty.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pairs; new or empty.")],
     seed: SeedOption = 0,
-    sample_rate: Annotated[int, typer.Option("--sample-rate", help="Of the notes, Hz.")] = 16000,
+    sample_rate: Annotated[int, typer.Option("--sample-rate", help="Sample rate of the notes, Hz.")] = 16000,
     force: Annotated[bool, typer.Option("--force", help="Replace an export of another seed or rate.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -129,7 +134,7 @@ def bench_score(
     ] = 16000,
     json: JsonOption = False,
 ) -> None:
-    """Judge morphs that another system made."""
+    """Evaluate morphs that another system made."""
     report = Report(context, as_json=json)
     from intertone.bench.exchange import SUBMISSION, score_folder
 
@@ -149,12 +154,12 @@ def bench_score(
 def _end(skipped: dict[str, str]) -> None:
     """Leave with 1 if pairs were skipped."""
     if skipped:
-        typer.echo(f"intertone: not judged, for the reasons above: {', '.join(skipped)}", err=True)
+        typer.echo(f"intertone: not evaluated, for the reasons above: {', '.join(skipped)}", err=True)
         raise typer.Exit(1)
 
 
 def _check_parts(synthetic: bool, only: list[str], data: Path | None, folder: Path | None) -> None:
-    """Refuse what there is no pair of, before anything is loaded."""
+    """Refuse options that select no pair, before anything is loaded."""
     from intertone.bench.synthetic_pairs import PAIRS
     from intertone.bench.user_pairs import find_files
     from intertone.errors import InputError

@@ -23,7 +23,7 @@ _SHARES = ",".join(map(str, FRACTIONS))
 
 
 class SplitBy(StrEnum):
-    """What stays in one split."""
+    """Unit that stays in one split."""
 
     group = "group"
     note = "note"
@@ -105,7 +105,8 @@ def import_sounds(
         str | None, typer.Option(help=f"Shares of train, valid, test for a folder; {_SHARES} if not given.")
     ] = None,
     split_by: Annotated[
-        SplitBy | None, typer.Option(help="What of a folder stays in one split: group (an instrument) if not given.")
+        SplitBy | None,
+        typer.Option(help="Unit of a folder that stays in one split; group (an instrument) if not given."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

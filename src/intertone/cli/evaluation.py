@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Split(StrEnum):
-    """Which notes are judged."""
+    """Which notes are evaluated."""
 
     train = "train"
     valid = "valid"
@@ -27,7 +27,7 @@ class Split(StrEnum):
 
 
 class Budget(StrEnum):
-    """How much is judged."""
+    """Size of the evaluation."""
 
     full = "full"
     smoke = "smoke"
@@ -37,17 +37,23 @@ def evaluate(
     context: typer.Context,
     data: options.NotesOption,
     codec: options.CodecArgument = options.DEFAULT_CODEC,
-    notes: Annotated[int | None, typer.Option("--notes", min=2, help="So many notes. (default: 512)")] = None,
-    split: Annotated[Split, typer.Option("--split", help="The notes that are judged.")] = Split.test,
+    notes: Annotated[
+        int | None, typer.Option("--notes", min=2, help="Number of notes. (default: the budget's, 512 or 4)")
+    ] = None,
+    split: Annotated[Split, typer.Option("--split", help="Split of the notes that are evaluated.")] = Split.test,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the page, the figures, and sounds with pictures.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Of the draw and of random phase.")] = 0,
-    budget: Annotated[Budget, typer.Option("--budget", help="smoke: seconds, to see that it works.")] = Budget.full,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of the choice of notes and of random phase.")
+    ] = 0,
+    budget: Annotated[
+        Budget, typer.Option("--budget", help="full: 512 notes; smoke: 4 notes, seconds, to see that it works.")
+    ] = Budget.full,
     device: options.DeviceOption = "cpu",
     json: options.JsonOption = False,
 ) -> None:
-    """Judge a codec: reconstruction, phase, recognition, half-way morphs, speed, beside what has no network."""
+    """Evaluate a codec beside baselines: reconstruction, phase, recognition, half-way morphs, speed."""
     report = options.Report(context, as_json=json)
     if out is not None:
         options.check_own_output(out, (), "an evaluation's", mark="evaluation.json")
@@ -139,7 +145,7 @@ def _groups(columns: "list[tuple[str, ...]]", width: int) -> "list[list[tuple[st
 
 
 def _available(columns: "list[tuple[str, ...]]", width: int) -> int:
-    """Return what is left of a line for the words: a space and the box's own stand beside each column."""
+    """Return how many characters a line has for words: a space and the box's own stand beside each column."""
     return width - 2 * len(columns)
 
 

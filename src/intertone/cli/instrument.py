@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAP = "instrument.sfz"
 
 RELEASE_SECONDS = 0.3
-"""Of a key that is let go before its file has ended, where nothing is held."""
+"""Release of a key that is let go before its file has ended, seconds, where --seconds is not given."""
 
 
 def keys(
@@ -31,14 +31,14 @@ def keys(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the instrument: new, or an older instrument's.")],
     mix: morph_options.MixOption = None,
     range: Annotated[str, typer.Option("--range", help="Lowest and highest key, notes or MIDI numbers.")] = "C2:C7",
-    every: Annotated[int, typer.Option("--every", min=1, max=127, help="A file for every so many keys.")] = 1,
+    every: Annotated[int, typer.Option("--every", min=1, max=127, help="Make a file for every n-th key only.")] = 1,
     seconds: Annotated[
         float | None,
         typer.Option(
             "--seconds",
             min=0.1,
             max=120,
-            help="From the start to the release: the sustain is held so long, and looped. (default: as it is)",
+            help="Time from the start to the release; the sustain is made this long and looped. (default: unchanged)",
         ),
     ] = None,
     mix_harmonics: morph_options.HarmonicsOption = None,
@@ -54,7 +54,7 @@ def keys(
     format: options.FormatOption = None,
     json: options.JsonOption = False,
 ) -> None:
-    """Make an instrument: the sound, or what lies between several, on every key, with an SFZ file that maps them."""
+    """Make an instrument: the sound, or a morph of several, on every key, with an SFZ file that maps the keys."""
     report = options.Report(context, as_json=json)
     morph_options.check_sounds(len(sources), least=1)
     options.check_inputs(sources)
@@ -71,7 +71,7 @@ def keys(
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     if not choose_method(loaded).takes.pitch:
-        raise InputError(f"keys must have a codec that hears pitch, got {codec}, which shows spectrograms")
+        raise InputError(f"keys must have a codec that hears pitch, got {codec}, which is one of spectrograms")
     config = morph_options.read_config(
         loaded,
         pitch=None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from intertone.morphing import Mix, MorphConfig
 
 MOST_SOUNDS = 26
-"""Sounds are called by letters."""
+"""Largest number of sounds: each is named by a letter."""
 
 OPTIONS = {
     "pitch": "--pitch",
@@ -25,14 +25,14 @@ OPTIONS = {
     "register_strength": "--register",
     "hold_seconds": "--seconds",
 }
-"""What settings are called on the command line."""
+"""Setting → option that sets it."""
 
 SMALLEST_CHANGE = 0.01
-"""Of a ratio, that is worth a word: the length of a result is not known exactly before it is made."""
+"""Change of a ratio from which on a warning is given; the length of a result is known only roughly beforehand."""
 
 
 class Align(StrEnum):
-    """What is laid over what in time."""
+    """Alignment of the sounds in time."""
 
     none = "none"
     onset = "onset"
@@ -40,7 +40,7 @@ class Align(StrEnum):
 
 
 class NetworkUse(StrEnum):
-    """What the network is for."""
+    """Use of the network."""
 
     carried = "carried"
     alone = "alone"
@@ -51,47 +51,60 @@ MixOption = Annotated[
     str | None,
     typer.Option(
         "--mix",
-        help="0 is A, 1 is B, beyond to -0.5 and 1.5; 0:0,1.5:0.7,4:1 changes over seconds; .2,.3,.5 is a weight for "
-        "each sound. (default: 0.5, or equal weights)",
+        help="0 is sound A, 1 is sound B; -0.5 to 1.5 is possible. 0:0,1.5:0.7,4:1 changes with time (seconds:mix). "
+        ".2,.3,.5 gives each sound a weight. (default: 0.5, or equal weights)",
     ),
 ]
 PitchOption = Annotated[
     str | None,
     typer.Option(
         "--pitch",
-        help="glide: between the sounds' with the mix; a, b, …: that sound's; a note (A3, 57): glide, shifted there; "
-        "free: as --mix-pitch says. (default: glide, or free with --mix-pitch)",
+        help="Pitch of the result. glide: interpolated with the mix; a, b, …: that of sound A, B, …; a note (A3, 57): "
+        "glide, transposed to that note; free: set by --mix-pitch. (default: glide, or free with --mix-pitch)",
     ),
 ]
 AlignOption = Annotated[
     Align | None,
-    typer.Option("--align", help="What is laid over what: nothing, onsets, or attack, sustain and release. "
-                 "(default: envelope)"),
-]  # fmt: skip
-HarmonicsOption = Annotated[str | None, typer.Option("--mix-harmonics", help="As --mix, of the partials alone.")]
-NoiseOption = Annotated[str | None, typer.Option("--mix-noise", help="As --mix, of the noise alone.")]
+    typer.Option(
+        "--align",
+        help="Alignment in time. none: sounds stay where they are; onset: onsets coincide; envelope: attack, sustain "
+        "and release coincide. (default: envelope)",
+    ),
+]
+HarmonicsOption = Annotated[
+    str | None, typer.Option("--mix-harmonics", help="As --mix, for the levels of the partials only.")
+]
+NoiseOption = Annotated[str | None, typer.Option("--mix-noise", help="As --mix, for the noise only.")]
 EnvelopeOption = Annotated[
-    str | None, typer.Option("--mix-envelope", help="As --mix, of loudness over time, attack and length alone.")
+    str | None, typer.Option("--mix-envelope", help="As --mix, for loudness over time, attack and length only.")
 ]
 MixPitchOption = Annotated[
-    str | None, typer.Option("--mix-pitch", help="As --mix, of the pitch alone; means --pitch free.")
+    str | None, typer.Option("--mix-pitch", help="As --mix, for the pitch only; implies --pitch free.")
 ]
 EvenOption = Annotated[bool, typer.Option("--even", help="Bend the mix so that equal steps sound equally large.")]
 NetworkOption = Annotated[
     NetworkUse | None,
     typer.Option(
         "--network",
-        help="carried: what it adds between the sounds; alone: it makes all that is heard; none. (default: carried; "
-        "alone with codecs that show spectrograms)",
+        help="carried: the measured sounds are interpolated, and the network corrects the result; alone: everything "
+        "is decoded by the network; none: interpolation only. (default: carried; alone with spectrogram codecs)",
     ),
 ]
 StrengthOption = Annotated[
     float | None,
-    typer.Option("--strength", help="Of what a carried network adds between timbres, 0 to 4. (default: 0.5)"),
+    typer.Option(
+        "--strength",
+        help="With --network carried: factor of the network's correction between two timbres, 0 (none) to 4. "
+        "(default: 0.5)",
+    ),
 ]
 RegisterOption = Annotated[
     float | None,
-    typer.Option("--register", help="Of what a carried network changes for another pitch, 0 to 4. (default: 1.0)"),
+    typer.Option(
+        "--register",
+        help="With --network carried: factor of the network's change of timbre when a sound is transposed, 0 (none) "
+        "to 4. (default: 1.0)",
+    ),
 ]
 
 
@@ -120,7 +133,7 @@ def read_ratios(n_sounds: int, **texts: str | None) -> "dict[str, Mix]":
     """Return the ratios of attributes that have their own.
 
     Args:
-        n_sounds: How many sounds there are.
+        n_sounds: Number of sounds.
         texts: Of ``harmonics``, ``noise``, ``envelope`` and ``pitch``.
 
     Raises:
@@ -141,7 +154,7 @@ def read_config(
     ratios: "Mapping[str, Mix]",
     hold_seconds: float | None = None,
 ) -> "MorphConfig":
-    """Return what is done between the sounds.
+    """Return the settings of the morph.
 
     Raises:
         InputError: If an option is out of range, or would change nothing.
@@ -152,11 +165,11 @@ def read_config(
     of_pitch = {"--pitch": pitch, "--align": align, **{f"--mix-{name}": value for name, value in ratios.items()}}
     for name, value in of_pitch.items():
         if value is not None and not takes.pitch:
-            raise InputError(f"{name} must go with a codec that hears pitch, not with one that shows spectrograms")
+            raise InputError(f"{name} must go with a codec that hears pitch, not with one of spectrograms")
     used = network or NetworkUse(takes.network)
     for name, share in (("--strength", strength), ("--register", register)):
         if share is not None and used != NetworkUse.carried:
-            raise InputError(f"{name} must go with the network carried, got {used.value}")
+            raise InputError(f"{name} must go with --network carried, got {used.value}")
     if register is not None and not takes.register:
         raise InputError("--register must go with a codec that hears pitch, not with one that shows spectrograms")
     if pitch is None:
@@ -182,9 +195,9 @@ def warn_of_late_points(mix: "Mix", ratios: "Mapping[str, Mix]", seconds: float)
     """Warn of curves that still change after the end of what was made with them.
 
     Args:
-        mix: What ``--mix`` says.
+        mix: The value of ``--mix``.
         ratios: Of attributes that have their own.
-        seconds: How long the result is, or the longest of several.
+        seconds: Length of the result, or of the longest of several.
     """
     import numpy as np
 

@@ -26,7 +26,9 @@ def morph(
     mix: morph_options.MixOption = None,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", min=2, max=101, help="So many sounds at equal ratios from A to B, both ends included."),
+        typer.Option(
+            "--steps", min=2, max=101, help="Number of sounds at equally spaced mixes from A to B, both included."
+        ),
     ] = None,
     pitch: morph_options.PitchOption = None,
     align: morph_options.AlignOption = None,

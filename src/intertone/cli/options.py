@@ -31,11 +31,11 @@ logger = RemarkLogger(__name__)
 _NO_LOG = logging.NullHandler()
 
 DEFAULT_CODEC = "harmonic"
-"""What a verb uses where no codec is named."""
+"""Codec of a verb where none is named."""
 
 
 class Phase(StrEnum):
-    """How the phase is found."""
+    """Method that estimates the phase."""
 
     pghi_fast = "pghi-fast"
     pghi = "pghi"
@@ -45,7 +45,7 @@ class Phase(StrEnum):
 
 
 class SampleFormat(StrEnum):
-    """How samples are written."""
+    """Format of written samples."""
 
     pcm16 = "pcm16"
     pcm24 = "pcm24"
@@ -58,28 +58,31 @@ NotesOption = Annotated[Path, typer.Option("--data", help="A note set, from `int
 CodecOption = Annotated[str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.")]
 PhaseOption = Annotated[
     Phase | None,
-    typer.Option("--phase", help="How the phase is found; codecs that show spectrograms only. (default: pghi-fast)"),
+    typer.Option("--phase", help="Method that estimates the phase; for spectrogram codecs only. (default: pghi-fast)"),
 ]
 IterationsOption = Annotated[
     int | None,
     typer.Option(
-        "--iterations", min=0, max=100_000, help="Of Griffin-Lim; codecs that show spectrograms only. (default: 32)"
+        "--iterations", min=0, max=100_000, help="Iterations of Griffin-Lim; for spectrogram codecs only. (default: 32)"
     ),
 ]
 SeedOption = Annotated[
-    int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of random phase; same seed, same bytes.")
+    int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of random phase and noise; same seed, same bytes.")
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, …")]
-RateOption = Annotated[int | None, typer.Option("--sample-rate", help="Of the output, Hz. (default: the codec's)")]
+RateOption = Annotated[
+    int | None, typer.Option("--sample-rate", help="Sample rate of the output, Hz. (default: the codec's)")
+]
 FormatOption = Annotated[
-    SampleFormat | None, typer.Option("--format", help="Of the samples. (default: 24 bit where the file type has it)")
+    SampleFormat | None,
+    typer.Option("--format", help="Sample format of the output. (default: 24 bit where the file type has it)"),
 ]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Also draw the spectrograms, to .png, .pdf or .svg.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 class Report:
-    """Shows on stderr what the package says it did, as it says so, unless JSON was asked for.
+    """Prints the package's remarks on stderr as they come, unless JSON was asked for.
 
     Args:
         context: Of the verb; when it ends, nothing is collected any more.
@@ -103,7 +106,7 @@ def progress_bar(unit: str, *, total: int | None = None) -> "Iterator[Callable[[
     """Show a bar on stderr if that is a terminal.
 
     Args:
-        unit: What is counted, in plural.
+        unit: Name of the counted things, in plural.
         total: How many there are, if that is known before the first is done.
 
     Returns:
@@ -243,8 +246,8 @@ def check_kind(path: Path, rate: int | None, form: SampleFormat | None) -> None:
 
     Args:
         path: The file.
-        rate: Of the file, Hz; None: the codec's, which is not known yet.
-        form: Of the samples.
+        rate: Sample rate of the file, Hz; None: the codec's, which is not known yet.
+        form: Format of the samples.
 
     Raises:
         InputError: As ``save_result``.
@@ -300,9 +303,9 @@ def save_together(
     Args:
         folder: Where to.
         sounds: Names of files, and sounds.
-        own_rate: Of the sounds, Hz.
-        rate: Of the files, Hz.
-        form: Of the samples.
+        own_rate: Sample rate of the sounds, Hz.
+        rate: Sample rate of the files, Hz.
+        form: Format of the samples.
         keep: Names of those to return.
 
     Returns:

@@ -14,14 +14,14 @@ def prepare(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the features; an interrupted one goes on.")],
     settings: Annotated[
         Path | None,
-        typer.Option("--settings", help="A run's settings; of these the representation. (default: its own)"),
+        typer.Option("--settings", help="A run's settings, whose representation is used. (default: harmonic)"),
     ] = None,
     train: Annotated[int | None, typer.Option(help="Notes to train with; 12000 if not given.")] = None,
     valid: Annotated[int | None, typer.Option(help="Notes to validate with; 512 if not given.")] = None,
     test: Annotated[int | None, typer.Option(help="Notes to test with; 0 if not given.")] = None,
     pitch_min: Annotated[int | None, typer.Option(help="Lowest MIDI number; 0 if not given.")] = None,
     pitch_max: Annotated[int | None, typer.Option(help="Highest MIDI number; 127 if not given.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the draw of notes; 0 if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the choice of notes; 0 if not given.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     json: JsonOption = False,
 ) -> None:

@@ -21,7 +21,7 @@ KeptPhaseOption = Annotated[
     options.Phase,
     typer.Option(
         "--phase",
-        help="How the phase is found; with codecs that hear pitch, all but kept leave out the sound's own noise.",
+        help="Method that estimates the phase; with harmonic codecs, all but kept leave out the residual.",
     ),
 ]
 
@@ -29,7 +29,7 @@ KeptPhaseOption = Annotated[
 def reconstruct(
     context: typer.Context,
     source: Annotated[Path, typer.Argument(metavar="IN", help="The sound.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="What the codec makes of it.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File of the reconstructed sound.")],
     phase: KeptPhaseOption = options.Phase.kept,
     iterations: options.IterationsOption = None,
     seed: options.SeedOption = 0,
@@ -190,7 +190,7 @@ def send(
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     factors = None if gains is None else torch.tensor(gains.of_code(loaded.model.latent_dim))
-    options.warn_of_phase(loaded, None, iterations)  # the method says whether the sound's own noise is used
+    options.warn_of_phase(loaded, None, iterations)  # the method decides whether the residual is used
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sound = options.load_for(loaded, source)
     options.check_result(out, [sound], loaded, rate, format)

@@ -1,6 +1,6 @@
-"""Prepared features: what a representation makes of notes, in 16 bits on disk, so that training need not make it again.
+"""Prepared features: those of a representation, in 16 bits on disk, so that training need not compute them again.
 
-A set of features is a folder, whose file names are those of an older word::
+A set of features is a folder; ``images.json`` is an older name::
 
     images.json        the representation's settings, the choice of notes, counts, whether it is finished
     index.npz          the columns of all notes, gathered when the set is finished
@@ -32,7 +32,7 @@ from intertone.files import Json, replacing, write_json
 class FeatureRow:
     """One note's line in the index.
 
-    ``note`` is its row in the note set; ``pitch`` (MIDI number) and ``velocity`` are what that says, −1 where unknown;
+    ``note`` is its row in the note set; ``pitch`` (MIDI number) and ``velocity`` are the set's, −1 where unknown;
     ``f0`` is the median in Hz that the features were made with.
     """
 
@@ -77,7 +77,7 @@ class FeatureSet(StoredNotes[FeatureHeader, np.float16]):
         representation: The settings of the representation that made the features.
         n_features: Rows of the features.
         n_frames: Columns of the features.
-        kind: Of the note set that they were made of.
+        kind: Kind of the note set that they were made of.
     """
 
     note: npt.NDArray[np.int64]
@@ -180,7 +180,7 @@ def finish_features(folder: Path | str, shards: int, examples: npt.ArrayLike) ->
 
     Args:
         folder: A folder that ``begin_features`` opened.
-        shards: How many shards the set has.
+        shards: Number of shards of the set.
         examples: A few notes as they sound, ``(notes, samples)``.
 
     Returns:

@@ -11,7 +11,7 @@ from intertone.errors import InputError
 
 
 class SplitCounts(TypedDict):
-    """How many notes, instruments and groups a split has."""
+    """Numbers of notes, instruments and groups of a split."""
 
     notes: int
     instruments: int

@@ -32,7 +32,7 @@ _NSYNTH_WORDS = ("instrument_str", "instrument_family_str", "instrument_source_s
 
 
 class ImportConfig(Settings):
-    """What the notes become."""
+    """Format of imported notes."""
 
     sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="in Hz")
     seconds: float = Field(
@@ -72,7 +72,7 @@ def import_nsynth(
     Args:
         source: A folder with ``examples.json`` and ``audio/``, or one that holds several of these.
         folder: Where the set goes: new, empty, or begun with the same arguments.
-        config: What the notes become.
+        config: Format of the notes.
         progress: Called with (sounds done, sounds in all).
 
     Returns:
@@ -112,7 +112,7 @@ def import_folder(
     Args:
         source: The folder; hidden files and folders are passed over.
         folder: Where the set goes: new, empty, or begun with the same arguments; not inside ``source``.
-        config: What the notes become.
+        config: Format of the notes.
         fractions: Shares of train, valid and test; ``(1, 0, 0)`` keeps everything for training.
         split_by: ``"group"``, or ``"note"``: every note is a group of its own, so that validation and test hold other
             notes of the instruments that are trained on.

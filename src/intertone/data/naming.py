@@ -1,6 +1,6 @@
 """Pitch and velocity from file names: the conventions that are understood, all in one place.
 
-Middle C is C4 = 60. Words are what lies between the start, the end and ``_``, ``-``, ``.``, ``,``, space or brackets:
+Middle C is C4 = 60. Words are separated by ``_``, ``-``, ``.``, ``,``, space or brackets:
 
 ==============================  =============================================================================
 ``guitar_001-060-100``          three digits each at the end: pitch and velocity, as in NSynth; also ``_060_100``
@@ -35,7 +35,7 @@ _TAKE = re.compile(r"^(?:(?:take|rr|round|v)?\d{1,3}|take|rr|round|robin)$", re.
 
 @dataclass(frozen=True)
 class Naming:
-    """What a name says: ``pitch`` and ``velocity``, −1 where unknown, and ``instrument``.
+    """Content of a name: ``pitch`` and ``velocity``, −1 where unknown, and ``instrument``.
 
     The instrument is made of the other words, without take numbers at the end, joined by ``-``; empty if none are left.
     """

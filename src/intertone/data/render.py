@@ -37,7 +37,7 @@ _logger = RemarkLogger(__name__)
 
 
 class RenderConfig(Settings):
-    """What is played; the defaults are NSynth's."""
+    """Settings of the rendered notes; the defaults are NSynth's."""
 
     sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="in Hz")
     hold_seconds: float = Field(3.0, gt=0, le=60, description="until the key is let go")
@@ -92,7 +92,7 @@ def render_bank(
     Args:
         soundfont: A ``.sf2`` or ``.sf3`` file.
         folder: Where the set goes: new, empty, or begun with the same arguments.
-        config: What is played.
+        config: Settings of the notes.
         programs: Program numbers; all if none are given.
         workers: Processes; 1 stays in this one. From a script, call it under ``if __name__ == "__main__"``.
         progress: Called with (programs done, programs in all).
@@ -114,7 +114,7 @@ def render_bank(
         raise InputError(f"programs must be some of the bank's {len(bank.programs)}, got {missing or 'none'}")
     _logger.info("the bank is %s, %s", bank.name, bank.path)
     settings = config.model_dump(mode="json") | {"programs": programs, "bank": bank.name, "sha256": _digest(bank.path)}
-    _synth(bank, config).close()  # what is missing is said before anything is written
+    _synth(bank, config).close()  # a missing library is reported before anything is written
     header = begin_notes(
         folder, sample_rate=config.sample_rate, samples=config.samples, kind="soundfont", settings=settings
     )

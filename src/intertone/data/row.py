@@ -1,4 +1,4 @@
-"""What is known of one note, and of one file or program that notes were made of."""
+"""Index line of one note, and report line of one file or program that notes were made of."""
 
 from dataclasses import dataclass
 from typing import TypedDict

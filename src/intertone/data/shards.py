@@ -129,7 +129,7 @@ def finish_notes(folder: Path | str, shards: int, *, divide: Divide | None = Non
 
     Args:
         folder: A folder that ``begin_notes`` opened.
-        shards: How many shards the set has.
+        shards: Number of shards of the set.
         divide: Returns the rows with their group and split, where these depend on what else is in the set, and remarks;
             gives the report lines their split, in place.
 

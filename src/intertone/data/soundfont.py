@@ -1,4 +1,4 @@
-"""What a SoundFont bank (.sf2, .sf3) holds: programs, their zones, the recordings these use, and who shares one.
+"""Content of a SoundFont bank (.sf2, .sf3): programs, their zones, their recordings, and which programs share one.
 
 Only the tables are read, not the sound. A preset's zones point to instruments, an instrument's zones to samples; the
 ranges of both levels are intersected. The first zone of either level may be global: it has no target, and its values

@@ -1,6 +1,6 @@
 """Stores on disk: shards, each with its part of the index, so that a killed run goes on where it was.
 
-What note sets (``shards``) and prepared features (``features``) have in common. A store is a folder::
+Storage that note sets (``shards``) and prepared features (``features``) share. A store is a folder::
 
     <header>.json      the settings that decide the content, counts, whether it is finished
     index.npz          the columns of all items, gathered when the store is finished
@@ -51,8 +51,8 @@ class StoreKind(Generic[Head]):
     Attributes:
         header: Name of the file that says what the store is.
         layout: Makes its content of names and values.
-        name: What such a folder is called in errors: ``note set``.
-        items: What it holds: ``notes``.
+        name: Name of such a folder in errors: ``note set``.
+        items: Name of its items: ``notes``.
         fields: What the header must give beside ``format``, ``finished`` and, when finished, ``shards`` and ``counts``.
         text: Columns of the index that are text.
         numbers: Its other columns, with their types.
@@ -184,12 +184,12 @@ class Shards(Generic[Value]):
     """The content of a finished store; shards are mapped when they are first read.
 
     Args:
-        kind: Of the store.
+        kind: Kind of the store.
         folder: Where it lies.
         sizes: Items of each shard.
         columns: From ``StoreKind.read_index``.
-        shape: Of one item.
-        dtype: Of its values.
+        shape: Shape of one item.
+        dtype: Type of its values.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class Shards(Generic[Value]):
         self._open: dict[int, npt.NDArray[Value]] = {}
 
     def read(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[Value]]]:
-        """Yield each place of ``rows`` with what lies in that row; the disk is read in rising order.
+        """Yield each place of ``rows`` with the data of that row; the disk is read in rising order.
 
         Raises:
             IndexError: If a row does not exist.
@@ -245,8 +245,8 @@ class StoredNotes(Generic[Head, Value]):
         folder: Where it lies.
         header: The content of its header.
         columns: From ``StoreKind.read_index``.
-        shape: Of what is stored of one note.
-        dtype: Of its values.
+        shape: Shape of what is stored of one note.
+        dtype: Type of its values.
     """
 
     pitch: npt.NDArray[np.int16]

@@ -1,7 +1,7 @@
-"""Baselines of a codec: linear codes, and images that need hardly a code.
+"""Baselines of a codec: linear codes, and features of rank one.
 
-The linear codes take features as they come. The image of rank one is of linear magnitudes: the scales of a
-representation say how features become such.
+The linear codes take features as they come. Features of rank one are a product of linear magnitudes: the scales of a
+representation say how features become magnitudes.
 """
 
 import math
@@ -18,11 +18,11 @@ from intertone.stft import db_to_magnitude, magnitude_to_db
 
 @dataclass(frozen=True)
 class LinearCode:
-    """A principal component analysis of feature images, kept as the images that it was fitted to.
+    """A principal component analysis of features, kept as the features that it was fitted to.
 
     Attributes:
-        mean: Mean image, ``(n_features · n_frames,)``.
-        images: Images less their mean, ``(n_images, n_features · n_frames)``.
+        mean: Mean features, ``(n_features · n_frames,)``.
+        images: Features less their mean, ``(n_images, n_features · n_frames)``.
         projector: ``(n_images, n_images)``; ``projector @ images`` is the projection on the components, seen from the
             products with ``images``.
         n_components: Numbers of the code.
@@ -43,19 +43,19 @@ class LinearCode:
 def fit_linear_code(
     read: Callable[[slice], Tensor], n_images: int, n_components: int, *, batch_size: int = 32
 ) -> LinearCode:
-    """Fit a principal component analysis by the Gram matrix of the images.
+    """Fit a principal component analysis by the Gram matrix of features.
 
     Args:
-        read: Gives the images of a slice of 0…``n_images``, ``(batch, n_features, n_frames)``.
-        n_images: Images to fit to; all are held in memory, in 32 bits.
+        read: Gives the features of a slice of 0…``n_images`` notes, ``(batch, n_features, n_frames)``.
+        n_images: Notes to fit to; the features of all are held in memory, in 32 bits.
         n_components: Numbers of the code wanted; there are at most ``n_images − 1``.
-        batch_size: Images read at a time.
+        batch_size: Notes read at a time.
 
     Returns:
         The code.
 
     Raises:
-        ValueError: If there are fewer than two images.
+        ValueError: If there are fewer than two notes.
 
     Source:
         Turk and Pentland (1991), "Eigenfaces for recognition": the eigenvectors of the small matrix of products.
@@ -88,7 +88,7 @@ def fit_linear_code(
 
 
 def images_that_fit(n_bytes: float, *, cells: int, n_components: int, available: int) -> int:
-    """Return how many training images to fit to: as many as ``n_bytes`` hold, but at least 1.5 per component.
+    """Return how many training notes to fit to: as many as ``n_bytes`` hold, but at least 1.5 per component.
 
     Example:
         >>> images_that_fit(2e9, cells=512 * 251, n_components=2048, available=40000)
@@ -103,14 +103,14 @@ def shows_magnitudes(scales: Sequence[Scale]) -> bool:
 
 
 def rank_one(features: Tensor, scales: Sequence[Scale]) -> Tensor:
-    """Return the image of a mean spectrum times an envelope: a sound whose colour never changes.
+    """Return features of a mean spectrum times an envelope: a sound whose timbre never changes.
 
     On linear magnitudes: the mean over time times the mean over the rows. The peak is that of the features, of decibels
-    0 dB; the energy is that of the context, as for every image.
+    0 dB; the energy is that of the context, as for all features.
 
     Args:
         features: ``(batch, n_features, n_frames)``.
-        scales: What they mean.
+        scales: Their scales.
 
     Returns:
         Features of the same shape.
@@ -152,4 +152,4 @@ FROM_MAGNITUDE: Mapping[str, Callable[[Tensor, Tensor, Scale], Tensor]] = {
     "log1p": lambda image, peak, _: (image * peak).log1p(),
     "linear": lambda image, peak, _: image * peak,
 }
-"""Kind of a scale → features of an image whose peak is 1, and of the peak that is wanted."""
+"""Kind of a scale → features of magnitudes whose peak is 1, brought to a peak."""

@@ -34,7 +34,7 @@ LEVEL_WEIGHT = 10.0
 BATCH = 64
 TRAINED_AT_A_TIME = 128
 MOST_TRANSPOSED = 2
-"""Semitones that an image is moved up or down in training, so that a pitch is learnt from its neighbours too."""
+"""Semitones of random transposition in training, so that a pitch is learnt from its neighbours too."""
 
 
 class Classifier(Trainable):
@@ -126,7 +126,7 @@ class LabelledImages(BatchSource):
     Args:
         images: From ``note_images``, ``(n, n_inputs)``.
         labels: Head → ``(n,)``, −1 where it is unknown.
-        seed: Of the order of the notes.
+        seed: Seed of the order of the notes.
     """
 
     def __init__(self, images: Tensor, labels: Mapping[str, Tensor], seed: int) -> None:
@@ -153,17 +153,17 @@ class SilentRecord(Record):
 
 
 def note_images(audio: Tensor, sample_rate: int) -> Tensor:
-    """Return what the classifier sees of sounds: a log-frequency image of each, and its level.
+    """Return the input of the classifier: a log-frequency spectrogram of each sound, and its level.
 
     Bands of a third of a semitone, triangles on the power of a spectrogram with windows of half a second; the time in
-    eight equal parts; dB below the image's own maximum, which is the last number, ten times as heavy, being one only.
+    eight equal parts; dB below its own maximum, which is the last number, ten times as heavy, being one only.
 
     Args:
         audio: ``(n, samples)``.
         sample_rate: Hz.
 
     Returns:
-        ``(n, n_bands · 8 + 1)``, the image band by band, 0…1, and the level, 0…10.
+        ``(n, n_bands · 8 + 1)``, the spectrogram band by band, 0…1, and the level, 0…10.
 
     Example:
         >>> images = note_images(torch.randn(2, 16000), 16000)[:, :-1].reshape(2, -1, 8)
@@ -186,7 +186,7 @@ def train_classifier(notes: Notes, rows: Rows, *, n_steps: int, seed: int, step:
         notes: The note set.
         rows: The notes.
         n_steps: Steps of training, 128 of the notes each, or all where there are fewer.
-        seed: Of the first weights and the order; torch's global generator is left as it was.
+        seed: Seed of the first weights and the order; torch's global generator is left as it was.
         step: Called with the number of notes that were looked at; the training follows.
 
     Returns:
@@ -194,7 +194,7 @@ def train_classifier(notes: Notes, rows: Rows, *, n_steps: int, seed: int, step:
 
     Source:
         After Engel et al. (2017), "Neural audio synthesis of musical notes with WaveNet autoencoders", where a network
-        with a head for the pitch and one for the qualities of a note judges reconstructions. Images, layers and heads
+        with a head for the pitch and one for the qualities of a note judges reconstructions. Inputs, layers and heads
         are our own; note sets tell no qualities.
     """
     images = []
@@ -221,7 +221,7 @@ def train_classifier(notes: Notes, rows: Rows, *, n_steps: int, seed: int, step:
 
 
 def _transpose(images: Tensor, pitch: Tensor, semitones: int) -> tuple[Tensor, Tensor]:
-    """Move the bands of images, and their pitches as far."""
+    """Transpose inputs, and their pitches as far."""
     shift = semitones * BANDS_PER_OCTAVE // 12
     bands = images[:, :-1].unflatten(1, (-1, N_SEGMENTS))
     bands = nn.functional.pad(bands, (0, 0, shift, -shift)).flatten(1)

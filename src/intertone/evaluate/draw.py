@@ -1,4 +1,4 @@
-"""Which notes and which pairs of notes are judged: a pure function of note set and seed."""
+"""Which notes and which pairs of notes are evaluated: a pure function of note set and seed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ EXCLUDED_PROGRAMS: Mapping[int, str] = {
     126: "applause: noise",
     127: "a gun shot: noise",
 }
-"""General MIDI programs, counted from 0, that are not judged, and why. Drum kits have no key and are left out too."""
+"""General MIDI programs, from 0 on, that are not evaluated, and why. Drum kits have no key and are left out too."""
 
 
 def pitched_rows(notes: Notes, *, split: str) -> Rows:
-    """Return the notes of a split that have a pitch, those of a soundfont without what the tracker is not judged on."""
+    """Return the notes of a split that have a pitch, of a soundfont only programs that can be evaluated."""
     rows = notes.select(split=split)
     rows = rows[notes.pitch[rows] >= 0]
     if notes.kind != "soundfont":
@@ -57,7 +57,7 @@ def draw_notes(notes: Notes, n_notes: int, *, split: str, seed: int, among: Rows
         notes: The note set.
         n_notes: At most so many.
         split: ``"train"``, ``"valid"`` or ``"test"``.
-        seed: Of the order of the instruments, and of each one's notes.
+        seed: Seed of the order of the instruments, and of each one's notes.
         among: Rows of the split that are drawn from; all if not given.
 
     Returns:
@@ -79,7 +79,7 @@ def draw_pairs(notes: Notes, n_pairs: int, *, split: str, seed: int) -> Rows:
         notes: The note set; notes of unknown pitch are passed over.
         n_pairs: At most so many.
         split: ``"train"``, ``"valid"`` or ``"test"``.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Returns:
         Different pairs of row numbers, ``(<= n_pairs, 2)``.
@@ -107,7 +107,7 @@ def draw_others(notes: Notes, pairs: Rows, *, split: str, seed: int) -> Rows:
         notes: The note set.
         pairs: Rows of A and B, ``(n, 2)``.
         split: ``"train"``, ``"valid"`` or ``"test"``; at least three notes of it, if there is a pair.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Returns:
         Row numbers, ``(n,)``; none is in its own pair.
@@ -176,7 +176,7 @@ def draw_moves(notes: Notes, bank: Bank, n_moves: int, *, split: str, seed: int)
         bank: Says which recordings each key plays.
         n_moves: At most so many.
         split: ``"train"``, ``"valid"`` or ``"test"``.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Returns:
         The notes, and the counts of all of the split.

@@ -22,7 +22,7 @@ Way = tuple[str, str]
 """Origin of a sound: the method, and ``kept`` or ``estimated``; of notes themselves ``("original", "own")``."""
 
 Figures = dict[Way, dict[str, Tensor]]
-"""Way → name of a figure → one number a note, ``(n,)``; NaN where it cannot be told."""
+"""Way → name of a figure → one number a note, ``(n,)``; NaN where it is unknown."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Line:
     """Figures of all notes that were made in one way.
 
     Attributes:
-        method: What made the sounds.
+        method: Method that made the sounds.
         phase: ``kept``, ``estimated`` or, of the notes themselves, ``own``.
         figures: Name → summary of the notes that have this figure, or None where none has.
     """
@@ -114,7 +114,7 @@ def log_mel_errors(estimate: Tensor, reference: Tensor, sample_rate: int) -> dic
     Args:
         estimate: ``(..., samples)``.
         reference: The same shape.
-        sample_rate: Of both, Hz.
+        sample_rate: Sample rate of both, Hz.
 
     Returns:
         ``log_mel_16k``, dB, of the sounds at 16 kHz; and ``log_mel_44k``, up to 20 kHz, if they are at 44.1 kHz.

@@ -52,7 +52,7 @@ def half_way_morphs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int, step:
         codec: The codec.
         notes: The note set, at the codec's rate.
         pairs: Rows of A and B, ``(n, 2)``.
-        seed: Of random phase.
+        seed: Seed of random phase.
         step: Called after every batch with the number of pairs.
 
     Returns:

@@ -22,7 +22,7 @@ def write_evaluation(folder: Path | str, result: Evaluation, *, command: str) ->
     Args:
         folder: Made if it does not exist; its parent must.
         result: From ``evaluate_codec``.
-        command: What made the result, for the page.
+        command: Command that made the result, for the page.
 
     Returns:
         The files, the page first.
@@ -50,7 +50,7 @@ def evaluation_page(result: Evaluation, *, command: str) -> str:
 
     Args:
         result: From ``evaluate_codec``.
-        command: What made it.
+        command: Command that made the result.
 
     Returns:
         The text.

@@ -103,7 +103,7 @@ class Evaluation:
         """The tables of all studies, and what was left out."""
         found = [table for part in self.parts for table in part.shown.tables]
         rows = [(line,) for line in self.left_out]
-        return [*found, *([Table("Left out", "Not judged here.", ("what, and why",), rows)] if rows else [])]
+        return [*found, *([Table("Left out", "Not evaluated here.", ("what, and why",), rows)] if rows else [])]
 
     @property
     def sentences(self) -> list[str]:
@@ -121,7 +121,7 @@ def facts(result: Evaluation) -> str:
     codec, notes, settings = result.codec, result.notes, result.settings
     return (
         f"{codec.parameters:,} parameters; {codec.code_size:,} numbers for {notes.seconds:g} s of sound at "
-        f"{codec.sample_rate} Hz. Judged on {notes.n_notes} notes of {notes.n_instruments} instruments "
+        f"{codec.sample_rate} Hz. Evaluated on {notes.n_notes} notes of {notes.n_instruments} instruments "
         f"({notes.n_groups} groups that share no recording) of the {settings.split} split, and "
         f"{notes.n_pairs} pairs of them; seed {settings.seed}."
     )

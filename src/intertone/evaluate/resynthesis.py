@@ -67,13 +67,13 @@ def spectrogram_of(codec: Codec) -> SpectrogramConfig:
 
 @dataclass(frozen=True)
 class Resynthesis:
-    """Some notes, and what the codec and the baselines make of them.
+    """Some notes, and their reconstructions by the codec and the baselines.
 
     Attributes:
-        start: How many notes came before these.
+        start: Number of notes before these.
         rows: Of the notes, ``(n,)``.
         audio: The notes, ``(n, samples)``.
-        sample_rate: Of all sounds, Hz.
+        sample_rate: Sample rate of all sounds, Hz.
         latents: Their code, ``(n, latent_dim, n_latents)``.
         sounds: (method, ``"kept"`` or ``"estimated"``) → ``(n, samples)``.
     """
@@ -90,7 +90,7 @@ class Resynthesis:
 def resynthesise(
     codec: Codec, audio: Tensor, ways: Sequence[Way], *, seed: int, images: Images | None = None
 ) -> tuple[Tensor, dict[Way, Tensor]]:
-    """Analyse sounds, encode and decode them, and synthesise what each method makes of them.
+    """Analyse sounds, encode and decode them, and synthesise the features of each method.
 
     The pitch that a network is conditioned on is the one found in the sound, the velocity unknown, as with any sound.
 
@@ -100,8 +100,8 @@ def resynthesise(
         ways: Method and phase; those of methods that there are not are passed over. There are ``codec``, ``true
             magnitude``, the features themselves, and those of ``images``. Phases are ``kept``: the sounds' own phase
             and residual; ``estimated``: neither.
-        seed: Of random phase and noise.
-        images: What further methods make of features.
+        seed: Seed of random phase and noise.
+        images: Features of further methods from features.
 
     Returns:
         Latents of the codec, and the sounds of each way, ``(n, samples)``, on the CPU.
@@ -123,7 +123,7 @@ def resynthesise(
 def resynthesise_notes(
     codec: Codec, notes: Notes, rows: Rows, *, linear: LinearCode | None, n_estimated: int, seed: int
 ) -> Iterator[Resynthesis]:
-    """Yield what the codec and the baselines make of ``rows``, batch by batch.
+    """Yield reconstructions of ``rows`` by the codec and the baselines, batch by batch.
 
     Args:
         codec: The codec.
@@ -131,7 +131,7 @@ def resynthesise_notes(
         rows: The notes.
         linear: A linear code of the same size; none where features are partials.
         n_estimated: The baselines get an estimated phase for the first so many notes only: it is slow.
-        seed: Of random phase and noise.
+        seed: Seed of random phase and noise.
 
     Returns:
         An iterator over batches, in the order of ``rows``.
@@ -156,7 +156,7 @@ def resynthesise_notes(
 
 
 def interpolation_name(codec: Codec) -> str:
-    """Return what ``interpolate_features`` interpolates, in words."""
+    """Return the name of the quantity that ``interpolate_features`` interpolates."""
     kinds = {scale.kind for scale in codec.representation.scales}
     if kinds <= {"decibels", "log1p"}:
         return "log magnitude"
@@ -171,7 +171,7 @@ def interpolate_features(codec: Codec, a: Tensor, b: Tensor, *, mix: float, seed
         a: ``(batch, 1, samples)`` at the codec's rate.
         b: The same shape.
         mix: 0 is A, 1 is B.
-        seed: Of random phase.
+        seed: Seed of random phase.
 
     Returns:
         Audio of the same shape, on the CPU.
@@ -191,11 +191,11 @@ def fit_baseline(codec: Codec, notes: Notes, *, n_components: int, n_bytes: floa
         codec: Only its representation is used.
         notes: The note set, at the codec's rate, with at least two training notes.
         n_components: Numbers of the code wanted; fewer, and that is logged, where there are too few notes.
-        n_bytes: Memory for the images that are fitted to; 1.5 for each component are read even where it is not enough.
-        seed: Of the draw of the notes.
+        n_bytes: Memory for the features that are fitted to; 1.5 notes a component are read even where it is not enough.
+        seed: Seed of the draw of the notes.
 
     Returns:
-        The code, of images ``(n_features, n_frames)``.
+        The code, of features ``(n_features, n_frames)``.
 
     Raises:
         ValueError: If there are fewer than two training notes.

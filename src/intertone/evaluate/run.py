@@ -97,12 +97,12 @@ def evaluate_codec(
     Args:
         codec: The codec.
         notes: The note set; ``config.split`` of it is evaluated, and baselines and classifier are fitted to ``train``.
-        config: How much is evaluated; default ``BUDGETS["full"]``.
+        config: Size of the evaluation; default ``BUDGETS["full"]``.
         known_sounds: For a codec that follows f0: name, ``(samples,)`` and f0 in Hz of sounds that it is tried on too.
         progress: Called with (what is done, notes or pairs done, of how many).
 
     Returns:
-        What each study found, and how it is shown. Equal for equal arguments, but for the speed.
+        The result of each study, and its page. Equal for equal arguments, but for the speed.
 
     Raises:
         InputError: If the rates differ, the codec does not take notes of this length, the split that is evaluated holds
@@ -135,7 +135,7 @@ def check_notes(codec: Codec, notes: Notes, rows: Rows, config: EvaluateConfig) 
     if len(rows) < 3:  # two ends of a pair, and another note
         raise InputError(f"the {config.split} split must hold at least three notes, got {len(rows)}")
     if len(rows) < config.n_notes:
-        text = "the %s split holds %d notes that can be judged: all of them are, not the %d that are wanted"
+        text = "the %s split holds %d notes that can be evaluated: all of them are, not the %d that are wanted"
         logger.info(text, config.split, len(rows), config.n_notes)
     codec.encode(notes.audio(rows[:1]))  # refuses notes of a length that it does not take
 

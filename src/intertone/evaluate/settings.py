@@ -10,7 +10,7 @@ from intertone.config import Settings
 class EvaluateConfig(Settings):
     """Which notes are evaluated, and how many."""
 
-    split: Literal["train", "valid", "test"] = Field("test", description="of the notes that are judged")
+    split: Literal["train", "valid", "test"] = Field("test", description="of the notes that are evaluated")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="of the draw and of random phase")
     n_notes: int = Field(512, ge=2, description="notes for reconstruction")
     n_estimated: int = Field(
@@ -20,17 +20,17 @@ class EvaluateConfig(Settings):
         "librosa",
     )
     n_pairs: int = Field(256, ge=2, description="pairs for half-way morphs")
-    n_moves: int = Field(400, ge=1, description="notes that are moved to another pitch, by a codec that can")
+    n_moves: int = Field(400, ge=1, description="notes that are transposed, by a codec that can")
     n_tracked: int = Field(48, ge=1, description="notes of each instrument for the tracker of f0, where there is one")
-    n_network_pairs: int = Field(16, ge=2, description="of them, for what happens with another network or code")
+    n_network_pairs: int = Field(16, ge=2, description="of them, for morphs with another network or code")
     n_path_pairs: int = Field(16, ge=1, description="of them, for the families that are heard from A to B")
     n_classifier_notes: int = Field(6000, ge=2, description="training notes of the classifier")
     n_classifier_steps: int = Field(700, ge=1, description="of its training, 128 notes each")
-    baseline_bytes: float = Field(2e9, gt=0, description="memory for the training images that the PCA is fitted to")
+    baseline_bytes: float = Field(2e9, gt=0, description="memory for the training features that the PCA is fitted to")
     n_components: int = Field(0, ge=0, description="of the PCA; 0: as many numbers as the codec's code")
     batch_size: int = Field(32, ge=1, description="pairs of the batch whose speed is measured")
-    n_note_sounds: int = Field(12, ge=1, description="notes that are left for the ear")
-    n_morph_sounds: int = Field(12, ge=1, description="half-way morphs that are left for the ear")
+    n_note_sounds: int = Field(12, ge=1, description="notes that are written as sounds")
+    n_morph_sounds: int = Field(12, ge=1, description="half-way morphs that are written as sounds")
 
 
 BUDGETS = {

@@ -51,8 +51,8 @@ class Heard:
     Attributes:
         figures: Name of a study → figures of the reconstructions.
         latents: Code of all notes, ``(n, latent_dim, n_latents)``.
-        first: What is left for the ear.
-        n_components: Of the PCA; None: it was not fitted.
+        first: Reconstructions that are kept as sounds.
+        n_components: Components of the PCA; None: it was not fitted.
         n_training_notes: That it was fitted to.
     """
 
@@ -68,7 +68,7 @@ class Draw:
     """Notes and pairs that are evaluated, and what several studies share, made when the first of them asks.
 
     Attributes:
-        config: How much is evaluated.
+        config: Size of the evaluation.
         rows: Of notes, ``(n,)``.
         pairs: Rows of A and B, ``(n, 2)``: notes of equal pitch and velocity from different groups.
         known_sounds: That the tracker of f0 is evaluated on too; read at most once.
@@ -102,7 +102,7 @@ class Example:
     Attributes:
         file: What its files' names begin with.
         title: For people.
-        note: What the sounds are, for people.
+        note: Description of the sounds.
         sounds: Short name → audio, ``(samples,)``.
         words: Short name → what the sound is called for people.
     """
@@ -128,7 +128,7 @@ class Shown:
     """Presentation of a result: page, terminal and Markdown are made of this and of nothing else.
 
     Attributes:
-        title: Of its section.
+        title: Title of its section.
         tables: In their order.
         sentences: What a reader should know first, good and bad alike.
         pictures: In their order.

@@ -1,4 +1,4 @@
-"""One sound as image and track: its pitch, its partials, and the noise that they leave."""
+"""Analysis of one sound: its pitch, its partials, and the residual."""
 
 import math
 from dataclasses import replace
@@ -18,20 +18,20 @@ from intertone.harmonic.tuning import find_pitch
 from intertone.harmonic.warp import window_seconds
 
 NOISY, LITTLE_NOISE, LESS_NOISE = 0.02, 0.3, 0.5
-"""Where harmonics leave more than the first share of the energy, free partials are tried; they must leave less than the
-second, and than the third of what harmonics left."""
+"""Where the residual of harmonics has more than the first share of the energy, inharmonic partials are tried; their
+residual must have less than the second, and less than the third times that of the harmonics."""
 
 
 def analyse_sound(sound: Tensor, player: Synthesiser, f0: Tensor | None = None) -> tuple[Tensor, HarmonicSound]:
-    """Return image and track of a sound.
+    """Return features and harmonic sound of a sound.
 
     Args:
         sound: ``(channels, samples)``.
-        player: Of the representation.
+        player: Synthesiser of the representation.
         f0: Hz every ``hop_length`` samples from the first sample on, ``(n_frames,)``, > 0; found if not given.
 
     Returns:
-        ``(image, track)``; the image ``(channels, n_features, n_frames)``. What is played of both is the sound.
+        ``(features, track)``; features ``(channels, n_features, n_frames)``. Synthesis of both gives the sound again.
     """
     hop, onset = player.config.hop_length, find_onset(sound, player.sample_rate)
     body = sound[:, onset:]
@@ -48,7 +48,7 @@ def analyse_sound(sound: Tensor, player: Synthesiser, f0: Tensor | None = None) 
 
 
 def _describe_freely(sound: Tensor, track: HarmonicSound, player: Synthesiser) -> tuple[Tensor, HarmonicSound] | None:
-    """Return image and track of a sound of free partials, or None where there are none that explain it."""
+    """Return features and harmonic sound with inharmonic partials, or None where none explain the sound."""
     body = sound[:, track.onset :]
     shown = player.n_frames(body.shape[-1])
     found = find_inharmonic_partials(body, float(track.f0[:shown].median()), track.inharmonicity, player.config)
@@ -68,7 +68,7 @@ def _describe(
     amplitudes: Tensor,
     ratios: Tensor | None = None,
 ) -> tuple[Tensor, HarmonicSound]:
-    """Return image and track of a sound whose partials are measured."""
+    """Return features and harmonic sound from measured partials."""
     rows, samples = player.rows, sound.shape[-1]
     body, n_frames = sound[:, onset:], player.n_frames(samples)
     levels = amplitudes.abs()
@@ -99,7 +99,7 @@ def _describe(
     between = player.bands.between(f0, track.multiples(len(rows.row_of) + 1).sort().values)
     powers = player.bands.powers(player.bands.spectrum(noise), between)
     bands = rows.to_features(held((2 * powers).sqrt(), n_frames) * inside, reference)
-    # the powers that the features show, so that noise is not changed where they are not
+    # powers as the features hold them, so that noise is unchanged where they are unchanged
     powers = rows.to_amplitudes(bands, reference).square() / 2
     kept = Residual(noise, sound[:, :onset], powers, torch.ones(n_frames), track.f0)
     return torch.cat([partials, bands], 1), replace(track, noise=(kept,), level=float(sound.square().mean().sqrt()))

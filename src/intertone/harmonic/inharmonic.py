@@ -1,4 +1,4 @@
-"""Free partials: where those of bells and bars lie, which are no multiples of one pitch."""
+"""Inharmonic partials: those of bells and bars, which are no multiples of one f0."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,10 @@ SPECTRUM_SECONDS = 0.75
 """Length of the window whose spectrum shows the partials."""
 
 PEAK_DB, CLEAR_DB = 60.0, 15.0
-"""A partial lies less than the first below the strongest, and stands out by the second from what is around it."""
+"""A partial lies less than the first below the strongest, and lies above its surroundings by at least the second."""
 
 AROUND_HZ, APART_HZ, LOWEST_HZ = 800.0, 25.0, 25.0
-"""Width of what is around a partial, least distance of two, and where they begin."""
+"""Width of a partial's surroundings, least distance of two partials, and lowest frequency."""
 
 NEAR_BINS = 6
 """Half of the width of a partial in that spectrum, whose bins are half as wide as its window's resolution."""
@@ -39,7 +39,7 @@ ROOT_DB, IN_TUNE = 25.0, 0.006
 first of a note; two such notes are a chord, and no bell."""
 
 HIGHEST_FIRST, STRONG_DB = 4.5, 30.0
-"""Where the lowest partial within the second of the strongest lies above the first, in f0, it is taken for f0."""
+"""If the lowest partial within the second of the strongest lies above the first, over f0, it becomes f0."""
 
 WINDOW_SECONDS = 0.05
 """Length of the window that partials are measured with, at least: they ring, and lie closely."""
@@ -89,7 +89,7 @@ def find_inharmonic_partials(
 
 
 def measure_inharmonic_partials(body: Tensor, ratios: Tensor, f0: Tensor, config: HarmonicConfig) -> Tensor:
-    """Return complex amplitudes of free partials.
+    """Return complex amplitudes of inharmonic partials.
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.

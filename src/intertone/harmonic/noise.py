@@ -1,4 +1,4 @@
-"""What is no partial: noise, as the power of bands over time, and noise of given powers."""
+"""The stochastic component: power of noise bands over time, and noise of given powers."""
 
 import math
 
@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 from intertone.stft import SpectrogramConfig, hann_window, istft, mel_filterbank, stft
 
 POWER_FLOOR = 1e-14
-"""Mean square of a band below which nothing is told apart from silence: −140 dB."""
+"""Mean square of a band that counts as silent: −140 dB."""
 
 BLOCK_FRAMES = 32
 
@@ -21,9 +21,9 @@ class NoiseBands:
     Args:
         sample_rate: Hz.
         hop_length: Samples from one frame to the next.
-        n_bands: How many, from 0 Hz on.
+        n_bands: Number of bands, from 0 Hz on.
         f_max: Upper edge of the highest, Hz.
-        longer: How many times as long as for playing the windows are.
+        longer: Length of the windows over that for synthesis.
 
     Raises:
         ValueError: If the windows are too short to tell the lowest bands apart.
@@ -35,7 +35,7 @@ class NoiseBands:
         filterbank = mel_filterbank(self.config, n_mels=n_bands, f_min=0, f_max=f_max)
         reach = filterbank.sum(0, keepdim=True)
         self.shares = filterbank / reach.clamp_min(1e-6)
-        """How much of each bin belongs to each band, ``(n_bands, n_bins)``; each column adds up to 1."""
+        """Share of each bin in each band, ``(n_bands, n_bins)``; each column adds up to 1."""
         self.shares[:, 0] = self.shares[:, int((reach[0] > 0).nonzero()[0, 0])]
         self.shares[-1, int((reach[0] > 0).nonzero()[-1, 0]) + 1 :] = 1
         self.widths = self.shares.sum(1, keepdim=True)
@@ -53,11 +53,11 @@ class NoiseBands:
         return (self.shares.double() @ bins) / self.widths[:, 0].double()
 
     def powers(self, spectrum: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Return the mean square of what lies in each band.
+        """Return the mean square of each band.
 
         Args:
             spectrum: ``(channels, n_bins, n_frames)``, complex.
-            weight: How much each cell tells of the noise, ``(n_bins, n_frames)``, > 0; all alike if not given.
+            weight: Weight of each cell, ``(n_bins, n_frames)``, > 0; all alike if not given.
 
         Returns:
             ``(channels, n_bands, n_frames)``, ≥ ``POWER_FLOOR``.
@@ -68,7 +68,7 @@ class NoiseBands:
         return (self.shares @ power).clamp_min(POWER_FLOOR)
 
     def floor(self, sound: Tensor, f0: Tensor, multiples: Tensor) -> Tensor:
-        """Return the mean square of what lies in each band between the partials.
+        """Return the mean square of each band, measured between the partials.
 
         It is found by the mean of the logarithm, for which a few loud bins do not count; for noise that lies 2.5 dB
         below the logarithm of the mean.
@@ -100,7 +100,7 @@ class NoiseBands:
     def between(self, f0: Tensor, multiples: Tensor, *, sharpness: int = 2) -> Tensor:
         """Return how far each bin lies from the nearest partial.
 
-        Below the first partial, and where a bin is too wide to lie between two, all bins tell the same.
+        Below the first partial, and where a bin is too wide to lie between two, all bins have weight 1.
 
         Args:
             f0: Hz, ``(n_frames,)``.
@@ -124,7 +124,7 @@ class NoiseBands:
         return torch.cat(found).clamp_min_(0.02 if sharpness == 2 else 0.001).T
 
     def gains(self, powers: Tensor) -> Tensor:
-        """Return what white noise of unit power is multiplied by to have some powers; bands go over into each other.
+        """Return the gains that give white noise of unit power these powers; neighbouring bands overlap.
 
         Args:
             powers: Mean squares of the bands, ``(channels, n_bands, n_frames)``.
@@ -159,10 +159,10 @@ class NoiseBands:
         return istft(spectrum, self.config, length=samples)
 
     def white(self, channels: int, samples: int, generator: torch.Generator) -> Tensor:
-        """Return the STFT of white noise whose mean square is 1, each channel another.
+        """Return the STFT of white noise whose mean square is 1, independent in each channel.
 
         Args:
-            channels: How many.
+            channels: Number of channels.
             samples: Length of the noise.
             generator: Its source.
 

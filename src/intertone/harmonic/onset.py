@@ -1,4 +1,4 @@
-"""How the partials of a sound come in, faster than one window of the analysis shows."""
+"""Onset, and attack and release ramps of the partials, finer than one window of the analysis."""
 
 import math
 
@@ -10,45 +10,46 @@ from torch.nn.functional import avg_pool1d, pad
 from intertone.level import db_to_power
 
 STEPS = 16
-"""Equal steps of gain, from 0 to 1, whose times are known."""
+"""Number of equal steps of gain, from 0 to 1, of a ramp."""
 
 RAMP_SECONDS = 0.001
-"""In which all partials come in at least; then the gain is half a turn of a cosine."""
+"""Length of the shortest ramp: half a period of a cosine."""
 
 SMOOTHED_SECONDS = 0.002
-"""Over which products are averaged to be compared."""
+"""Window over which products of signals are averaged."""
 
 FLOOR = 1e-2
-"""Of the highest energy of the partials: where they have less, their level is not told."""
+"""Share of the highest energy of the partials below which their gain is not measured."""
 
 NEARLY = 0.98
-"""Of a gain counts as that gain."""
+"""Share of a step at which it counts as reached."""
 
 LEAST_LIKENESS = 0.5
-"""The highest gain found at least: below, the partials are too little of the sound to tell its rise."""
+"""Least gain that must be reached: below, the partials are too small a part of the sound to measure its ramp."""
 
 
 def shortest_rise() -> Tensor:
-    """Return the rise of what begins at once; see ``find_ramp``."""
+    """Return the shortest ramp, that of an immediate onset; see ``find_ramp``."""
     gains = torch.arange(1, STEPS + 1, dtype=torch.float64) / STEPS
     return RAMP_SECONDS * (1 - 2 * gains).acos() / math.pi
 
 
 def find_ramp(sound: Tensor, partials: Tensor, sample_rate: int, longest_seconds: float) -> Tensor:
-    """Find how a sound rises where its partials are held at the levels of the first whole window.
+    """Measure the attack ramp of a sound whose partials have constant levels within the first window.
 
     The gain at a time is the projection of the sound on its partials, ``Σ xy / Σ y²``, over 2 ms, so that noise
     hardly counts; it is counted relative to its highest, and never falls.
 
     Args:
         sound: From its onset on, ``(channels, samples)``.
-        partials: Its partials, played from the onset on at full level, of the same shape.
+        partials: Its partials, synthesised without ramps, of the same shape.
         sample_rate: Hz.
-        longest_seconds: When all partials are in at last, from the onset.
+        longest_seconds: Longest ramp, from the onset.
 
     Returns:
-        When the gain of the partials first reaches 1/16, 2/16, … 1: seconds from the onset, ``(16,)``, float64, not
-        falling, and nowhere earlier than ``shortest_rise``; that itself, where the partials are not like the sound.
+        Times at which the gain of the partials first reaches 1/16, 2/16, … 1: seconds from the onset, ``(16,)``,
+        float64, not falling, and nowhere earlier than ``shortest_rise``; that itself where the partials do not
+        correlate with the sound.
 
     Example:
         >>> tone = torch.sin(torch.arange(8000) * 0.25)[None]
@@ -68,12 +69,12 @@ def find_ramp(sound: Tensor, partials: Tensor, sample_rate: int, longest_seconds
 
 
 def play_ends(rise: Tensor, fall: Tensor, samples: int, sample_rate: int) -> Tensor:
-    """Return the gain of the partials of a sound that rises and falls, ``(samples,)``, from 0 to 1 and back."""
+    """Return the gain of both ramps, ``(samples,)``, from 0 to 1 and back to 0."""
     return play_rise(rise, samples, sample_rate) * play_rise(fall, samples, sample_rate).flip(0)
 
 
 def play_rise(rise: Tensor, samples: int, sample_rate: int) -> Tensor:
-    """Return the gain of the partials at each sample, ``(samples,)``, from 0 to 1."""
+    """Return the gain of an attack ramp at each sample, ``(samples,)``, from 0 to 1."""
     seconds = np.arange(samples) / sample_rate
     gains = np.interp(seconds, np.concatenate([[0], rise.numpy()]), np.arange(STEPS + 1) / STEPS)
     return torch.from_numpy(gains).float()
@@ -87,7 +88,7 @@ def _averaged(sound: Tensor, other: Tensor, length: int, sample_rate: int) -> Te
 
 
 ONSET_DB, ONSET_SECONDS = -46.0, 0.003
-"""A note begins where so short a stretch is first as loud as this, relative to its loudest."""
+"""A note begins where its level over this time first comes within this many decibels of its loudest."""
 
 
 def find_onset(sound: Tensor, sample_rate: int) -> int:

@@ -11,7 +11,7 @@ from intertone.harmonic.warp import Warped, oversample, turns_of, window_seconds
 from intertone.pitch.stiffness import stretched
 
 NEAR_ENOUGH = 0.1
-"""Turns that the highest partial may lie beside the middle of its window for every turn of f0."""
+"""Error of the highest partial, in periods per period of f0, up to which it is not measured again."""
 
 
 def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[Tensor, float, Tensor]:
@@ -65,5 +65,5 @@ def count_partials(f0: Tensor, inharmonicity: float, config: HarmonicConfig) -> 
 
 
 def slowest(f0: Tensor) -> float:
-    """Return the f0 that a turn's samples are counted for; far outliers below are not worth their samples."""
+    """Return the lowest f0 that sets the number of samples in a period; lower outliers are ignored."""
     return max(float(f0.min()), 0.25 * float(f0.median()))

@@ -12,8 +12,7 @@ from intertone.harmonic.sound import HarmonicContext, HarmonicSound
 from intertone.level import power_to_db
 
 Reason = Literal["one pitch", "silence", "noise", "several pitches", "a stroke whose pitch moves"]
-"""What a sound is taken for. A bell whose partials were found has one pitch; others that are not harmonic count as
-several."""
+"""Result for a sound. A bell whose partials were found has one pitch; others that are not harmonic have several."""
 
 LEAST_MEASURE = 0.84
 """Sounds of less have no pitch."""
@@ -22,20 +21,20 @@ PERIODIC = 0.65
 """Periodicity from which they have several rather than none."""
 
 CLEAR, VERY_CLEAR = 0.9, 0.99
-"""Periodicity from which a missing first partial, or any missing ones, say nothing."""
+"""Periodicity from which a missing first partial, or any missing partials, are ignored."""
 
 LATE_JUMP_DB, EARLY_JUMP_DB = 20.0, 25.0
 """A partial that is so much stronger than all below it begins another comb: the fourth to twelfth, the second or third.
 Many notes lack their first partial."""
 
 HOLE_DB, N_HOLES = 20.0, 3
-"""So many odd partials, so much weaker than their neighbours on both sides, are none of one note."""
+"""Depth and number of holes: this many odd partials, weaker than both neighbours by this much, exclude one note."""
 
 ODD = (1, 3, 5, 7, 9, 11, 13)
 """Partials among which holes are looked for: notes without even ones are common."""
 
 HEARD_DB = -60.0
-"""Partials are not told from silence below this, relative to the strongest."""
+"""Level relative to the strongest partial below which partials count as silent."""
 
 STROKE_SECONDS, STROKE_SEMITONES = 0.4, 0.6
 """A stroke has nine tenths of its energy in so short a time; its pitch moves if it deviates so far from its mean."""
@@ -43,12 +42,12 @@ STROKE_SECONDS, STROKE_SEMITONES = 0.4, 0.6
 
 @dataclass(frozen=True)
 class Recognition:
-    """What a sound is.
+    """Whether a sound has one pitch, and why not.
 
     Attributes:
         pitched: Whether it has one pitch.
         measure: 0…1, see ``recognise``.
-        reason: What it is taken for.
+        reason: The result in words.
     """
 
     pitched: bool
@@ -57,12 +56,12 @@ class Recognition:
 
 
 def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig) -> tuple[Recognition, ...]:
-    """Say of each sound whether it has one pitch.
+    """Decide for each sound whether it has one pitch.
 
     The measure is ``1 − √((1 − p)·max(1 − p, 1 − h))``: ``p`` is the periodicity, the share of the energy that repeats
-    after the period that was found, and ``h`` the share of the image's energy that the partials hold. It is the
-    periodicity, or less where noise is left beside the partials. Below 0.84 a sound has no pitch: it is noise where
-    ``p`` is below 0.65, else it has several pitches, or partials that are not harmonic.
+    after the period that was found, and ``h`` the share of the energy of the features in the partials. The measure is
+    the periodicity, or less where there is noise beside the partials. Below 0.84 a sound has no pitch: it is noise
+    where ``p`` is below 0.65, else it has several pitches, or partials that are not harmonic.
 
     Two kinds have a period and no pitch of their own. A chord repeats after a common multiple of its periods: its
     lowest partials are missing, so that a partial stands 20 dB above all below it (25 dB where it is the second or
@@ -70,7 +69,7 @@ def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig
     periodicity of 0.99). And a drum's pitch falls: nine tenths of its energy come within 0.4 s, and meanwhile the pitch
     deviates from its mean by 0.6 semitones or more. A slide or vibrato that is held is no drum.
 
-    A bell has no period: where free partials were found, the measure is ``h``, and nothing else is asked.
+    A bell has no period: where inharmonic partials were found, the measure is ``h``, and nothing else is tested.
 
     Args:
         features: From ``HarmonicRepresentation.analyse``, ``(batch · channels, n_features, n_frames)``.

@@ -1,4 +1,4 @@
-"""The rows of the harmonic image: partials above noise, decibels below the loudest row."""
+"""The rows of harmonic features: partials, then noise bands, in decibels below the loudest row."""
 
 import math
 from itertools import pairwise
@@ -14,14 +14,13 @@ from intertone.harmonic.noise import NoiseBands
 from intertone.level import amplitude_to_db, db_to_amplitude, db_to_power, power_to_db
 
 HOP_SECONDS = (0.005, 0.02)
-"""From one frame to the next, at least and at most: what is averaged over time is counted in frames of about 10 ms."""
+"""Shortest and longest hop: averages over time are counted in frames of about 10 ms."""
 
 LOWEST = 27.5
 """Hz of the lowest note whose partials reach ``f_max``: A0."""
 
 LOUDEST = 1.2
-"""Feature beyond which nothing is played: a fifth of ``top_db`` above the loudest row."""
-
+"""Largest feature that is synthesised: a fifth of ``top_db`` above the loudest row."""
 
 SILENCE = 1e-6
 """The least reference, so that a silent sound has features too."""
@@ -67,7 +66,7 @@ class HarmonicConfig(Settings):
 
 
 class ImageRows:
-    """Amplitudes ⇄ features, and what can be said of an image row by row.
+    """Amplitudes ⇄ harmonic features, and levels of their rows.
 
     Args:
         config: The rows.
@@ -123,7 +122,7 @@ class ImageRows:
             reference: Amplitude of feature 1, > 0.
 
         Returns:
-            Of the same shape, in [0, 1]: what is louder than the reference is cut, 0 is ``top_db`` below it or less.
+            Of the same shape, in [0, 1]: 1 is the reference or louder, 0 is ``top_db`` below it or less.
         """
         return (1 + amplitude_to_db(amplitude.clamp_min(1e-12) / reference) / self.config.top_db).clamp(0, 1)
 
@@ -144,7 +143,7 @@ class ImageRows:
         """Return the level of all partials and bands together, the sum of their powers.
 
         Args:
-            image: ``(channels, n_features, n_frames)``.
+            image: Features, ``(channels, n_features, n_frames)``.
 
         Returns:
             In the scale of features, ``(channels, 1, n_frames)``; above 1 where several rows are loud.

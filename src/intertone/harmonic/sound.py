@@ -1,4 +1,4 @@
-"""What the harmonic image does not show of a sound, and what lies between several."""
+"""A harmonic sound: where its partials lie, and its residual. Their levels over time are the harmonic features."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,14 +13,14 @@ from intertone.pitch.stiffness import stretched
 
 @dataclass(frozen=True)
 class Residual:
-    """The noise of a sound itself.
+    """The residual of a sound: the sound minus its partials.
 
     Attributes:
-        sound: From the onset on, ``(channels, samples)``.
-        before: What lies before the onset, ``(channels, samples)``.
-        powers: Mean squares of its bands, ``(channels, n_noise, n_frames)``.
-        share: How much of it is used in each frame, 0…1, ``(n_frames,)``.
-        f0: Of the sound, Hz, ``(n_frames,)``, float64: what is left of its partials in the noise goes along with them.
+        sound: The residual from the onset on, ``(channels, samples)``.
+        before: The sound before the onset, ``(channels, samples)``.
+        powers: Mean squares of its noise bands, ``(channels, n_noise, n_frames)``.
+        share: Share that is used in each frame, 0…1, ``(n_frames,)``.
+        f0: Of the sound, Hz, ``(n_frames,)``, float64: remains of its partials in the residual are transposed by it.
     """
 
     sound: Tensor
@@ -32,7 +32,7 @@ class Residual:
 
 @dataclass(frozen=True)
 class HarmonicSound:
-    """Where the partials and the noise of one sound lie; how loud they are says the image.
+    """Frequencies and phases of the partials of one sound, and its residual; levels are in the harmonic features.
 
     Frames are counted from the onset on.
 
@@ -42,21 +42,21 @@ class HarmonicSound:
         reference: Amplitude of feature 1.
         f0: Hz, ``(n_frames,)``, float64.
         inharmonicity: B of ``f_k = k · f0 · √(1 + B·k²)``.
-        phase: Of each partial, turns, beyond ``k·√(1 + B·k²)`` times the turns of f0, unwrapped in time,
+        phase: Of each partial, in periods, relative to ``k·√(1 + B·k²)`` times the phase of f0, unwrapped in time,
             ``(channels, n_partials, n_frames)``.
-        detail: Level of each partial beyond its row's, dB, ``(channels, n_partials)``.
-        noise: The sounds' own noise.
-        power: Mean square of each partial, ``(channels, n_partials)``: in which channel it is heard; None if in all.
-        rise: When the partials reach each sixteenth of their level; see ``find_ramp``.
-        fall: The same before the end, as if time went back.
+        detail: Level of each partial relative to its row, dB, ``(channels, n_partials)``.
+        noise: Residuals that are used: the sound's own; of a mixture those of its sounds.
+        power: Mean square of each partial in each channel, ``(channels, n_partials)``; None: equal in all channels.
+        rise: Attack ramp: times at which the partials reach each sixteenth of their level; see ``find_ramp``.
+        fall: Release ramp: the same in reversed time, from the end.
         gain_curve: Factor of all levels, ``(n_frames,)``, between sounds of different references; None is 1.
         amplitude_modulation: Factor of each partial's level, ``(channels, n_partials, n_frames)``; None where the
-            features say it all.
-        phase_deviation: Phase beyond ``phase``, turns, of the same shape; None where ``phase`` says it all.
-        tonality: How little of both is noise, 0…1, of the same shape.
-        level: Root mean square that the sound is brought to; None leaves it as the image says.
+            features are complete.
+        phase_deviation: Added to ``phase``, in periods, of the same shape; None where ``phase`` is complete.
+        tonality: Share of both modulations that is no noise, 0…1, of the same shape.
+        level: Root mean square that the synthesised sound is scaled to; None: it is not scaled.
         periodicity: Share of the energy that repeats after a period, 0…1; 1 where f0 was given.
-        ratios: Where the partial of each row lies, in f0, ``(n_partials,)``, float64, where partials are free; NaN in
+        ratios: Frequency of the partial of each row over f0, ``(n_partials,)``, float64, of inharmonic partials; NaN in
             rows without one. None where all partials are harmonics.
     """
 
@@ -80,7 +80,7 @@ class HarmonicSound:
     level: float | None = None
 
     def multiples(self, count: int) -> Tensor:
-        """Return the frequencies of the first partials in f0, ``(count,)``, float64."""
+        """Return the frequencies of the first partials over f0, ``(count,)``, float64."""
         harmonics = stretched(count, self.inharmonicity)
         if self.ratios is None:
             return harmonics
@@ -95,13 +95,13 @@ class HarmonicSound:
 
 @dataclass(frozen=True)
 class HarmonicContext:
-    """What the network does not see of a batch of sounds, and what the way back needs.
+    """Context of a batch of harmonic sounds: all that synthesis needs beside the features.
 
     Attributes:
-        tracks: One for each sound.
+        tracks: The harmonic sounds, one for each sound of the batch.
         leading: Axes of the audio before its samples.
-        edited: Whether the code that this goes with is another than the sounds' own.
-        given: Conditions of a network that were not measured, or that stand in the place of measured ones.
+        edited: Whether the code was changed.
+        given: Conditions of a network that were not measured, or that replace measured ones.
     """
 
     tracks: tuple[HarmonicSound, ...]
@@ -111,7 +111,7 @@ class HarmonicContext:
 
     @property
     def conditions(self) -> Mapping[str, Tensor]:
-        """What is measured of each channel of each sound, and what was given.
+        """Conditions of each channel of each sound, measured or given.
 
         ``pitch``, a MIDI number, ``(batch · channels, 1, 1)``, and ``f0``, Hz, ``(batch · channels, 1, n_frames)``.
         """
@@ -125,7 +125,7 @@ class HarmonicContext:
         return replace(self, given={**self.given, **conditions})
 
     def as_edited(self) -> "HarmonicContext":
-        """Return this context for a code that was changed: nothing of the sounds' own noise is used."""
+        """Return this context for a code that was changed: no residual is used."""
         return replace(self, tracks=tuple(replace(track, noise=()) for track in self.tracks), edited=True)
 
 
@@ -134,7 +134,7 @@ Analysed = Sequence[tuple[Tensor, HarmonicContext]]
 
 
 def residual_correlation(noises: Sequence[Residual]) -> Tensor:
-    """Return how far noises are the same, ``(n, n)``, float64: their correlation, 0…1; 1 with itself.
+    """Return how alike residuals are, ``(n, n)``, float64: their correlation, 0…1; 1 with itself.
 
     Example:
         >>> frames = torch.ones(3)

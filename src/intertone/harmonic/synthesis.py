@@ -1,4 +1,4 @@
-"""From the harmonic image and its context back to sound."""
+"""Synthesis of a sound from its harmonic features and its harmonic sound."""
 
 import math
 
@@ -17,20 +17,20 @@ from intertone.harmonic.warp import OVERSAMPLING, interpolate_at, oversample, pl
 from intertone.level import db_to_amplitude, limited_gain
 
 MOST_GAIN_DB = 12.041199826559248
-"""What an image whose level is known is made louder by at most, fourfold: an empty one stays empty."""
+"""Largest gain that brings a sound to its known level, fourfold: an empty one stays empty."""
 
 STILL = 1e-4
-"""Turns by which partials are nowhere ahead: noise is left as it is."""
+"""Phase difference of f0, in periods, below which the residual is not transposed."""
 
 LOUDER = 2.0
-"""What a sound's own noise is made louder by at most: in what little there is of it lie remains of its partials."""
+"""Largest gain of a residual: where it is weak, it consists of remains of the partials."""
 
 FADE_TURNS = 0.1
-"""In which one turn more or less fades into the other, half of it before the two are equally near."""
+"""Width, in periods, of the crossfade between the two nearest periods of a residual."""
 
 
 class Synthesiser:
-    """Plays the partials and the noise of an image where a track says that they lie.
+    """Synthesises partials and noise from harmonic features and harmonic sounds.
 
     Args:
         config: The rows.
@@ -47,13 +47,13 @@ class Synthesiser:
         return 1 + -(-samples // self.config.hop_length)
 
     def partials(self, amplitude: Tensor, track: HarmonicSound) -> Tensor:
-        """Play the partials of a track at full level from the onset on; in a sound they come in by ``track.rise``.
+        """Synthesise partials from the onset on, without the attack and release ramps.
 
-        Each is a sinusoid that follows the turns of f0 and its own phase; those above ``f_max`` are left out.
+        Each is a sinusoid that follows the phase of f0 and its own phase; those above ``f_max`` are left out.
 
         Args:
             amplitude: Of each row of partials, linear, ``(channels, n_partial_rows, n_frames)``, frames from the onset.
-            track: Where the partials lie.
+            track: The harmonic sound.
 
         Returns:
             The sound from the onset on, ``(channels, track.samples - track.onset)``.
@@ -77,17 +77,16 @@ class Synthesiser:
         return play_partials(torch.polar(moving, angle), multiples, centres, turns, self.sample_rate, slowest(f0))
 
     def sound(self, features: Tensor, track: HarmonicSound, generator: torch.Generator) -> Tensor:
-        """Play an image: its partials, as much of the sounds' own noise as the track keeps, and new noise for the rest.
+        """Synthesise a sound: its partials, the residuals by their shares, and random noise for the rest.
 
         Args:
             features: ``(channels, n_features, any number of frames)``, 1 is ``track.reference``; frames that are
                 missing are silent, those beyond the sound are not heard.
-            track: Where the partials and the noise lie.
-            generator: Source of the new noise; nothing is drawn where all of the sounds' own is kept.
+            track: The harmonic sound.
+            generator: Source of the random noise; nothing is drawn where residuals are used in full.
 
         Returns:
-            The sound, ``(channels, track.samples)``. Where the track tells a level, the sound has it, but for a gain of
-            4 at most.
+            The sound, ``(channels, track.samples)``, scaled to ``track.level`` by a gain of 4 at most.
         """
         body = track.samples - track.onset
         n_frames = self.n_frames(track.samples)
@@ -120,10 +119,10 @@ class Synthesiser:
         return sound if not track.level or not found else sound * limited_gain(track.level / found, MOST_GAIN_DB)
 
     def _along(self, noise: Residual, f0: Tensor) -> Tensor:
-        """Return a sound's own noise as it goes along with partials of another pitch, ``(channels, samples)``.
+        """Return a residual that is transposed with the partials, ``(channels, samples)``.
 
-        What is left of the sound's partials in it has the phase that they had. So it is read as far ahead as they are
-        ahead by now, less whole turns; where one turn less becomes nearer, one fades into the other.
+        Remains of the partials in it have the phase of the original partials. So it is read ahead by the phase
+        difference of the two f0, less whole periods; where one period less becomes nearer, the two are crossfaded.
         """
         samples = noise.sound.shape[-1]
         turns = [turns_of(each, self.config.hop_length, self.sample_rate, samples) for each in (f0, noise.f0)]

@@ -1,4 +1,4 @@
-"""Where a note begins, and where its partials lie: pitch and inharmonicity, refined by the partials themselves."""
+"""Pitch and inharmonicity of a note, refined by its partials."""
 
 import math
 
@@ -11,20 +11,20 @@ from intertone.pitch import follow_pitch
 from intertone.pitch.stiffness import at_frames, common_error, fit_inharmonicity, stretched
 
 STAGES = (8, 16, 32, 64)
-"""Partials that are asked, in turn: the high ones tell most, once they are found."""
+"""Numbers of partials that refine f0, one after another: high partials are the most precise, once they are found."""
 
 SMOOTH_FRAMES = 7
-"""Over which pitch is averaged."""
+"""Frames over which pitch is averaged."""
 
 LARGEST_CORRECTION = 0.03
 """Share of f0 that the pitch may be corrected by: half a semitone."""
 
 UNPITCHED_HZ = 110.0
-"""What a sound without pitch is taken at, A2."""
+"""f0 of a sound without pitch: A2."""
 
 
 def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor, float]:
-    """Return f0, and what share of the energy repeats after its period.
+    """Return f0, and the share of the energy that repeats after its period.
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
@@ -32,8 +32,8 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
         hop_length: Samples from one frame to the next.
 
     Returns:
-        ``(f0, periodicity)``: Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch is taken at A2, where the
-        partials lie closely.
+        ``(f0, periodicity)``: Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch gets A2, whose
+        partials are dense.
 
     Example:
         >>> f0, periodicity = find_pitch(torch.sin(torch.arange(8000) * 0.25)[None], 8000, 80)
@@ -51,14 +51,14 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
 def refine_tuning(
     warped: Warped, f0: Tensor, centres: Tensor, *, length: float, n_partials: int, frame_rate: float
 ) -> tuple[Tensor, float]:
-    """Return by what share f0 is too low in each frame, and the inharmonicity: by the speeds at which partials turn.
+    """Return by what share f0 is too low in each frame, and the inharmonicity, from the phase speeds of the partials.
 
     Args:
         warped: The sound along ``f0``.
         f0: Hz, ``(n_frames,)``, float64.
-        centres: Turns of the frames, ``(n_frames,)``.
-        length: Of the windows, turns.
-        n_partials: How many partials there are.
+        centres: Times of the frames in periods, ``(n_frames,)``.
+        length: Length of the windows, periods.
+        n_partials: Number of partials.
         frame_rate: Frames a second.
 
     Returns:
@@ -74,7 +74,7 @@ def refine_tuning(
         found = warped.measure(multiples, centres, length)
         steps = (found[..., 1:] * found[..., :-1].conj()).sum(0).to(torch.complex128)
         known = multiples[:, None] * (correction * f0)[:-1] / frame_rate
-        # a window that stood still at an edge says nothing
+        # a window that did not move at an edge has no phase speed
         weight = torch.where(steps.imag == 0, 0, steps.abs()) * multiples[:, None].square()
         turned = (steps * torch.polar(torch.ones_like(known), -2 * math.pi * known)).angle() / (2 * math.pi)
         error = turned * frame_rate / f0[:-1] / multiples[:, None]

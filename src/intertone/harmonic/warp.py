@@ -1,7 +1,7 @@
-"""The partials of a sound, measured and played along its own pitch: time is counted in turns of the fundamental.
+"""Measurement and synthesis of partials along the pitch of a sound: time is counted in periods of the fundamental.
 
-In turns a vibrato stands still, every harmonic is a whole number, and a window of whole turns lets no harmonic leak
-into its neighbours. So the sound is warped until its fundamental is constant, and the rest is matrix products.
+In periods (``turns``) f0 is constant, every harmonic is a whole number, and a window of whole periods lets no harmonic
+leak into its neighbours. So the sound is warped until its fundamental is constant, and the rest is matrix products.
 """
 
 import math
@@ -14,16 +14,16 @@ from torch.nn.functional import pad
 from intertone.audio import resample
 
 TURNS = 3
-"""Length of the window, at least; the zeros of a Hann window of three turns lie on the neighbouring harmonics."""
+"""Shortest window, in periods: the zeros of a Hann window of three periods lie on the neighbouring harmonics."""
 
 SHORTEST_SECONDS = 0.015
-"""Length of the window, at least."""
+"""Shortest window, seconds."""
 
 BLOCK_FRAMES = 256
 """Frames that are measured at a time."""
 
 OVERSAMPLING = 2
-"""Of warped sounds: what lies between their samples is found by a polynomial."""
+"""Oversampling of warped sounds, whose values between samples are interpolated by a polynomial."""
 
 NODES = (-2, -1, 0, 1, 2, 3)
 """Points of that polynomial, in samples from the one before the place."""
@@ -45,14 +45,14 @@ def window_seconds(f0: float) -> float:
 
 
 def turns_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Tensor:
-    """Return at which turn of the fundamental each sample lies.
+    """Return the time of each sample in periods of the fundamental.
 
     Args:
         f0: Hz at frames ``hop_length`` apart, ``(n_frames,)``, float64, > 0; straight lines between them, and the last
             one held.
         hop_length: Samples from one frame to the next.
         sample_rate: Hz.
-        samples: How many samples there are.
+        samples: Number of samples.
 
     Returns:
         ``(samples,)``, float64, rising, 0 at the first sample.
@@ -88,7 +88,7 @@ def interpolate_at(sound: Tensor, places: Tensor) -> Tensor:
     """
     whole = places.floor()
     share = (places - whole).float()
-    # what lies outside is read from the padding
+    # samples outside are read from the padding
     first = (whole.long() - TAPS // 2 + 1).clamp(-TAPS, sound.shape[-1]) + TAPS
     padded = pad(sound.float(), (TAPS, 2 * TAPS))
     away = [share - node for node in NODES]
@@ -111,11 +111,11 @@ def oversample(audio: Tensor, sample_rate: int) -> Tensor:
 
 
 class Warped:
-    """A sound whose time is counted in turns of its fundamental.
+    """A sound whose time is counted in periods of its fundamental.
 
     Args:
-        fine: The sound, beginning at turn 0, from ``oversample``, ``(channels, OVERSAMPLING · samples)``.
-        turns: Of each sample, ``(samples,)``.
+        fine: The sound, from ``oversample``, ``(channels, OVERSAMPLING · samples)``.
+        turns: Time of each sample in periods, ``(samples,)``, from 0 on.
         sample_rate: Hz, before oversampling.
         slowest: Lowest f0, Hz; the warped sound has nowhere fewer samples than the sound.
 
@@ -140,12 +140,12 @@ class Warped:
 
         Args:
             multiples: Frequencies in f0, ``(n_partials,)``.
-            centres: Where, in turns, ``(n_frames,)``.
-            length: Of the windows, in turns.
+            centres: Centres of the windows, in periods, ``(n_frames,)``.
+            length: Length of the windows, in periods.
 
         Returns:
             ``(channels, n_partials, n_frames)``, complex64: amplitude, and phase relative to
-            ``2π · multiple · turn``, so that it stands still for a partial of exactly this frequency.
+            ``2π · multiple · time in periods``, so that it is constant for a partial of exactly this frequency.
         """
         half = max(1, min(round(length * self.rate / 2), (self.sound.shape[-1] - 1) // 2))
         places = torch.arange(-half, half + 1, dtype=torch.float64)
@@ -169,11 +169,11 @@ def play_partials(
     In every frame each partial has its nominal frequency and the frame's phase; neighbouring frames are crossfaded.
 
     Args:
-        amplitudes: As ``Warped.measure`` returns them, at frames a constant number of turns apart,
+        amplitudes: As ``Warped.measure`` returns them, at frames a constant number of periods apart,
             ``(channels, n_partials, n_frames)``.
         multiples: Frequencies in f0, ``(n_partials,)``.
-        centres: The turns of the frames, ``(n_frames,)``, from 0 on.
-        turns: Of each sample, ``(samples,)``.
+        centres: Times of the frames in periods, ``(n_frames,)``, from 0 on.
+        turns: Time of each sample in periods, ``(samples,)``.
         sample_rate: Hz.
         slowest: Lowest f0, Hz.
 
@@ -196,7 +196,7 @@ def play_partials(
 
 
 def turned_by(turns: Tensor) -> Tensor:
-    """Return the complex numbers of magnitude 1 at some angles, in turns, complex64.
+    """Return the complex numbers of magnitude 1 at some angles, in periods, complex64.
 
     Example:
         >>> turned_by(torch.tensor([0.0, 1000.25], dtype=torch.float64)).real.round(decimals=3)

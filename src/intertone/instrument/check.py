@@ -1,4 +1,4 @@
-"""What is wrong with a sound file that shall be played: silence, clipping, dropouts, clicks."""
+"""Problems of a sound file: silence, clipping, dropouts, clicks."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +16,19 @@ DROPOUT_SECONDS, DROPOUT_DB = 0.001, -60.0
 """A stretch so long and so quiet, relative to both of its sides, is a hole."""
 
 ORDER, BLOCK_SECONDS = 32, 0.04
-"""Of the linear prediction that says what the local spectrum explains."""
+"""Order and block length of the linear prediction, whose error shows clicks."""
 
 NEAR_SECONDS, FAR_SECONDS = 0.004, 0.08
-"""A jump is compared with what lies between so near and so far, before and after: two periods of the lowest note."""
+"""A jump is compared with the signal at these distances before and after it: two periods of the lowest note."""
 
 CLICK_RATIO = 6.0
-"""How many times larger than every other unexplained jump around it a click is."""
+"""Least ratio of a click to every other unpredicted jump around it."""
 
 AUDIBLE_DB = -50.0
 """A jump smaller than this, relative to the sound around it, is not heard."""
 
 ONSET_RATIO = 1.6
-"""Where a sound becomes louder by so much something begins; it may begin with a jump."""
+"""Ratio of levels that marks an onset, which may begin with a jump."""
 
 Array = npt.NDArray[np.float64]
 

@@ -18,7 +18,7 @@ FADE_SECONDS = 0.005
 """At the end of a file, so that it does not end with a jump."""
 
 LEAD_SECONDS = 0.003
-"""Before the onset that a file keeps, faded in: what lies earlier would be heard as a keyboard that is late."""
+"""Time before the onset that a file keeps, faded in: more would be heard as latency."""
 
 CHECKED_SECONDS = 0.3
 """Before and after the turn of a loop."""
@@ -46,13 +46,13 @@ class Key:
 
 @dataclass(frozen=True)
 class Region:
-    """What is known of the file of a key.
+    """The file of a key.
 
     Attributes:
         key: The key.
         samples: Its length.
-        loop: What is repeated while it is held, if anything is.
-        problems: What is wrong with it; see ``find_problems``.
+        loop: Samples that are repeated while the key is held, if any are.
+        problems: Problems of the file; see ``find_problems``.
     """
 
     key: Key
@@ -92,7 +92,7 @@ def choose_keys(lowest: int, highest: int, *, every: int = 1) -> list[Key]:
     Args:
         lowest: MIDI number.
         highest: MIDI number.
-        every: How many keys lie from one to the next.
+        every: Distance of two keys, semitones.
 
     Returns:
         The keys, rising.
@@ -132,8 +132,8 @@ def render_key(
         mix: As for ``morph_sources``.
         config: As for ``morph_sources``; its pitch is the key's.
         ratios: As for ``morph_sources``.
-        sample_rate: Of the result, Hz; the codec's if not given.
-        seed: Of the noise, and of all that is random.
+        sample_rate: Sample rate of the result, Hz; the codec's if not given.
+        seed: Seed of the noise, and of all that is random.
 
     Returns:
         ``(audio, region)``; audio ``(channels, samples)``, whose note begins within 3 ms however late those of the
@@ -163,7 +163,7 @@ def render_key(
 
 
 def from_onset(sound: Tensor, sample_rate: int) -> Tensor:
-    """Return a sound, ``(channels, samples)``, without what lies more than 3 ms before its onset."""
+    """Return a sound, ``(channels, samples)``, without all that is more than 3 ms before its onset."""
     lead = round(LEAD_SECONDS * sample_rate)
     start = find_onset(sound, sample_rate) - lead
     return sound if start <= 0 else sound[:, start:] * (torch.arange(sound.shape[-1] - start) / lead).clamp(max=1)

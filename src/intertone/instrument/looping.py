@@ -10,55 +10,55 @@ from torch import Tensor
 from intertone.level import db_to_power, power_to_db
 
 FIRST, LAST = 0.35, 0.9
-"""Of the time that a sound is held: where its loop lies."""
+"""Limits of a loop, as shares of the time from onset to release."""
 
 SHORTEST_SECONDS = 0.2
-"""Of a loop."""
+"""Shortest loop."""
 
 WINDOW_SECONDS = 0.04
-"""Of what must be alike at both ends."""
+"""Length of the waveform that is compared at both ends."""
 
 FADE_SECONDS = 0.05
-"""In which one end goes over into the other."""
+"""Crossfade of the two ends."""
 
 FADES_DB = 12.0
 """A sound that is softer by more at the end of its loop than it was is not looped: it would ring on for ever."""
 
 FALLS_DB = 3.0
-"""By how much one that is softer by half of that may fall over the part where a loop may lie."""
+"""Largest fall within the limits of a loop, of a sound that is softer by half of that at the end."""
 
 LEVEL_SECONDS = 0.2
-"""Over which a level is averaged, so that a tremolo is no fall."""
+"""Time over which a level is averaged, so that a tremolo is no fall."""
 
 ATTACK_SECONDS = 0.1
 """After which a note is as loud as it is held; a click at its start is louder."""
 
 LEVEL_DB = 3.0
-"""By how much the level may differ between the ends."""
+"""Largest difference of level between the ends."""
 
 TIMBRE_DB = 3.0
-"""By how much an octave may differ between the ends."""
+"""Largest difference of the level of an octave between the ends."""
 
 LONG_SECONDS = 0.5
 """A shorter loop must be more alike, as the root of its length: what comes back more often is heard more easily."""
 
 TIMBRE_SECONDS, TIMBRE_HOP_SECONDS = 0.16, 0.01
-"""Of a spectrum around an end, and from one to the next."""
+"""Window and hop of the spectra around an end."""
 
 LOWEST_OCTAVE, FLOOR_DB = 125.0, -40.0
-"""Hz; and what is not heard beside the loudest octave, where each is raised by 6 dB against the one below."""
+"""Hz; and level below the loudest octave at which one is inaudible; each is raised by 6 dB against the one below."""
 
 WAVE = 0.2
-"""Of correlation, by which a loop may be worse than one whose timbre may jump; the waves of noise are never alike."""
+"""Largest loss of correlation against a loop whose timbre may jump; waveforms of noise never correlate."""
 
 COST = 0.04
-"""Of correlation, of 1 dB between the ends."""
+"""Loss of correlation that counts as much as 1 dB between the ends."""
 
 N_ENDS = 12
 """Places that are tried for the end."""
 
 NEARLY = 0.05
-"""Of correlation, by which a longer loop may be worse."""
+"""Largest loss of correlation of a longer loop that is preferred."""
 
 Array = npt.NDArray[np.float64]
 
@@ -72,7 +72,7 @@ class Loop:
 
 
 def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | None:
-    """Return the longest loop of those whose ends are most alike: in wave, in level and in every octave.
+    """Return the longest loop of those whose ends match best: in wave, in level and in every octave.
 
     Args:
         audio: ``(channels, samples)``.

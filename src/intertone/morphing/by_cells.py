@@ -1,4 +1,4 @@
-"""Spectrograms that fuse whatever sounds there are: no pitch is needed, and every sound's own phase is kept."""
+"""Cross-synthesis of spectrograms of any sounds: no pitch is needed, and the phases are those of the sounds."""
 
 import math
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ class CrossContext:
         weights: How much each sound counts, ``(n_sounds, 1)`` or ``(n_sounds, n_frames)``.
         leading: Axes of the audio before its samples.
         edited: Whether the code that this goes with is another than the sounds' own.
-        conditions: None: no network knows these features.
+        conditions: Empty: no network takes these features.
     """
 
     sounds: tuple[Tensor, ...]
@@ -80,8 +80,8 @@ class CrossContext:
 class ByCells(MorphMethod[CrossContext]):
     """The morph method for sounds without one pitch: cross-synthesis of their spectrograms in decibels, no network.
 
-    A mixture has in every cell the interpolated level, and the phase of the sounds' weighted sum: at an end that is the
-    sound itself, between them the phase of whatever is strong there, so that attacks stay attacks.
+    A mixture has in every cell the interpolated level, and the phase of the sounds' weighted sum: at weight 1 that is
+    the source sound, between them the phase of the strongest there, so that attacks stay attacks.
 
     Args:
         sample_rate: Hz.

@@ -35,13 +35,13 @@ def bring_to_level(
     fro more than four times), and interpolated between them.
 
     Args:
-        sound: What the mixed images gave, ``(batch, channels, samples)``.
-        sources: Of it.
-        weights: How much of each; the loudness of each sound counts as its timing does.
-        render: Returns what the mixed images give at the weights of a column, held.
+        sound: The mixture, ``(batch, channels, samples)``.
+        sources: Its source sounds.
+        weights: Weight of each; the loudness of each sound counts as its timing does.
+        render: Returns the mixture at the weights of a column, kept constant.
 
     Returns:
-        Of the same shape; what has no loudness is left as it is.
+        The sounds, of the same shape; one without loudness is unchanged.
     """
     timing = weights.timing
     if not (changing := weights.changing):

@@ -14,21 +14,31 @@ Network = Literal["carried", "alone", "none"]
 
 
 class MorphConfig(Settings):
-    """What is done between the sounds."""
+    """Settings of a morph: pitch, alignment, use of the network, length."""
 
     pitch: str = Field(
         "glide",
-        description="glide from one to the other with the mix; a, b, … stays on that sound's; a note (A3, 57) is glide "
-        "shifted there; free follows a mix of its own",
+        description="glide: f0 is interpolated with the mix; a, b, …: f0 of that sound; a note (A3, 57): glide, "
+        "transposed to that note; free: f0 has a mix of its own",
     )
-    alignment: Alignment = Field("envelope", description="what is laid over what in time")
-    network: Network | None = Field(None, description="what the network is for; none given: what the codec does best")
-    strength: float = Field(0.5, ge=0, le=4, description="of what a carried network adds between timbres")
-    register_strength: float = Field(1.0, ge=0, le=4, description="of what a carried network changes for another pitch")
+    alignment: Alignment = Field(
+        "envelope", description="none, onset, or envelope: attack, sustain and release coincide"
+    )
+    network: Network | None = Field(
+        None,
+        description="carried: the network corrects the interpolated features; alone: everything is decoded; "
+        "none: no network; not set: the morph method's own choice",
+    )
+    strength: float = Field(
+        0.5, ge=0, le=4, description="factor of the network's correction between timbres, with carried"
+    )
+    register_strength: float = Field(
+        1.0, ge=0, le=4, description="factor of the network's change of timbre when a sound is transposed, with carried"
+    )
     hold_seconds: float | None = Field(
-        None, gt=0, le=120, description="from onset to release, if that is to be another time than the sounds' own"
+        None, gt=0, le=120, description="time from onset to release, seconds; not set: interpolated between the sounds"
     )
-    even: bool = Field(False, description="ratios are bent so that equal steps sound equally large")
+    even: bool = Field(False, description="mixes are warped so that equal steps sound equally large")
 
     @field_validator("pitch")
     @classmethod

@@ -27,11 +27,11 @@ def morph(
     """Return a new sound between sounds.
 
     The sounds are analysed and brought to one time; features are interpolated in dB, codes element by element, f0 in
-    its logarithm, and the integrated loudness in LU. With the harmonic codec the morph is what the images themselves
-    give, and what the network adds between the ends: ``Σ wᵢxᵢ + s·(D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ))``, s being
-    ``config.strength``, and xᵢ moved by what the network knows of other keys (``config.register_strength``) where the
-    pitch of the morph is another; of two noises the louder gives way first. The ends are the sounds themselves. With a
-    spectrogram codec all that is heard is decoded, and the phase is estimated at every ratio.
+    its logarithm, and the integrated loudness in LU. With the harmonic codec the morph is the interpolated harmonic
+    features and the network's correction: ``Σ wᵢxᵢ + s·(D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ))``, s being
+    ``config.strength``, and xᵢ transposed with the network's help (``config.register_strength``) where the pitch
+    of the morph is another; interpolated noise is lowered. At weight 1 the result is the source sound. With a
+    spectrogram codec everything is decoded, and the phase is estimated at every ratio.
 
     Args:
         codec: The codec.
@@ -39,19 +39,19 @@ def morph(
             ``codec.sample_rate``; batches of one size. Missing channels are the mean of those that there are.
         mix: 0 is the first of two sounds, 1 the second; beyond, to −0.5 and 1.5, it is extrapolated. A ``MixCurve``
             changes over time; of more than two sounds, one weight for each.
-        config: Pitch, time, and what the network is for.
+        config: Pitch, time, and use of the network.
         ratios: Ratios of their own for ``harmonics``, ``noise``, ``envelope`` (level over time, attack and length) or
             ``pitch`` (with ``config.pitch`` ``free``).
-        phase: How a spectrogram's phase is found; default ``pghi-fast``. ``kept`` is possible at the ends only.
+        phase: How a spectrogram's phase is found; default ``pghi-fast``. ``kept`` is possible at weight 1 only.
         generator: Source of random phase and noise; without it, one seeded with 0, so that the same call gives the
             same sound.
 
     Returns:
-        Audio at ``codec.sample_rate`` with the largest number of channels. Its length is interpolated where sustain is
-        laid over sustain (``config.alignment`` ``envelope``), else that of the longest; an end has the sound's own.
+        Audio at ``codec.sample_rate`` with the largest number of channels. With ``config.alignment``
+        ``envelope`` its length is interpolated, else that of the longest; at weight 1 it is the source's.
 
     Raises:
-        InputError: If a ratio is out of range or does not go with the sounds, ``kept`` is asked for between the ends,
+        InputError: If a ratio is out of range or does not go with the sounds, ``kept`` is asked for at other ratios,
             or the sounds do not fit.
 
     Source:

@@ -25,7 +25,7 @@ class CodeStatistics:
     """Statistics of the code of many notes.
 
     Attributes:
-        n_dimensions: Of a latent vector.
+        n_dimensions: Dimensions of a latent vector.
         n_vectors: Latent vectors.
         mean_correlation: Mean of |Pearson's r| over all pairs of different dimensions; None where fewer than two move.
         active: Dimensions whose variance is at least 1 % of the largest.
@@ -33,8 +33,8 @@ class CodeStatistics:
             spread.
         n_for_95: Principal components that hold 95 % of the variance.
         variance_share: ``(n, share)`` of the variance in the first n of them, n = 1, 2, 4….
-        mean: Of all numbers.
-        std: Of all numbers.
+        mean: Mean of all numbers.
+        std: Standard deviation of all numbers.
         over_time: Share of the variance that is within notes; None where a note has one vector only.
     """
 
@@ -189,7 +189,7 @@ def _table(found: CodeStatistics) -> Table:
     ]
     return Table(
         "The code",
-        f"Of {found.n_vectors:,} latent vectors of the judged notes. Active: a variance of at least "
+        f"Of {found.n_vectors:,} latent vectors of the evaluated notes. Active: a variance of at least "
         f"{100 * ACTIVE_SHARE:g} % of the largest one. Participation ratio: how many dimensions an even code of the "
         "same spread would have.",
         ("statistic", "value"),

@@ -23,13 +23,13 @@ GROSS_CENTS = 50.0
 """A frame further off is wrong."""
 
 FLIP_CENTS = 100.0
-"""A step of more between neighbouring judged frames is a flip."""
+"""A step of more between neighbouring evaluated frames is a flip."""
 
 FLIP_FRAMES = 5
 """Frames so near count as neighbours of one another."""
 
 JUDGED_DB = 40.0
-"""Frames so much quieter than the note's loudest are not judged."""
+"""Frames so much quieter than the note's loudest are not evaluated."""
 
 PARTIAL_DB = 40.0
 """A partial sounds if it is less below the strongest."""
@@ -43,7 +43,7 @@ LOWEST_HZ = 20.0
 HOP_SECONDS = 0.01
 SPECTRUM_SECONDS = 0.25
 PITCHES = range(24, 101)
-"""Keys that are judged."""
+"""Keys that are evaluated."""
 
 KEYS = f"{PITCHES[0]} to {PITCHES[-1]}"
 
@@ -60,12 +60,12 @@ class TrackerScore:
     Attributes:
         name: Of the instrument, or of all.
         n_notes: Notes.
-        n_frames: Frames judged: voiced, and within 40 dB of the note's loudest.
+        n_frames: Frames evaluated: voiced, and within 40 dB of the note's loudest.
         voiced: Share of the frames within 40 dB of the loudest that the tracker calls voiced.
-        gross: Share of the judged frames more than 50 cents from the label and from the lowest sounding partial.
+        gross: Share of the evaluated frames more than 50 cents from the label and from the lowest sounding partial.
         gross_label: Share more than 50 cents from the label alone.
-        n_flips: Steps of more than 100 cents from one judged frame to the next, at most five frames on.
-        jitter: Mean step from one judged frame to the one right after it that is no flip, cents.
+        n_flips: Steps of more than 100 cents from one evaluated frame to the next, at most five frames on.
+        jitter: Mean step from one evaluated frame to the one right after it that is no flip, cents.
     """
 
     name: str
@@ -154,19 +154,19 @@ def _table(result: Tracking, everything: TrackerScore) -> Table:
         "voiced. Gross: share more than 50 cents from the key and from the lowest sounding partial; key: from the "
         f"key alone. Programs {programs} (percussion and effects) and drum kits are left out. Flips: jumps of more "
         "than 100 cents; jitter: mean other step, cents. Below all: the worst instruments.",
-        ("notes", "notes judged", "frames", "gross", "key", "voiced", "flips", "jitter"),
+        ("notes", "evaluated", "frames", "gross", "key", "voiced", "flips", "jitter"),
         rows,
     )
 
 
 def _refusal(notes: Notes) -> str:
-    return f"the tracker must be judged on notes of a soundfont, got those of kind {notes.kind!r}"
+    return f"the tracker must be evaluated on notes of a soundfont, got those of kind {notes.kind!r}"
 
 
 def judge_tracker(
     notes: Notes, *, split: str, limit: int | None = None, seed: int = 0
 ) -> tuple[TrackerScore, list[TrackerScore]]:
-    """Judge the tracker on a soundfont's notes.
+    """Evaluate the tracker on a soundfont's notes.
 
     Every instrument gives equally many notes, drawn from those with a key of 24 to 100. Some do not sound at their
     label: organs with a deeper register, harmonics of a guitar. So a frame is right at the label or at the lowest
@@ -176,7 +176,7 @@ def judge_tracker(
         notes: A note set rendered from a soundfont: its instruments' names begin with the program's number.
         split: ``"train"``, ``"valid"`` or ``"test"``.
         limit: At most so many notes of each instrument; ``None`` for all.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Returns:
         The score of all frames, and that of every instrument, the worst first.
@@ -204,7 +204,7 @@ def judge_tracker(
 def judge_sounds(
     sounds: Iterable[tuple[str, Tensor, float]], *, sample_rate: int
 ) -> tuple[TrackerScore, list[TrackerScore]]:
-    """Judge the tracker on sounds of known, steady f0.
+    """Evaluate the tracker on sounds of known, steady f0.
 
     Args:
         sounds: Name of the instrument, ``(samples,)`` and f0 in Hz of each.
@@ -267,7 +267,7 @@ def lowest_partial(audio: Tensor, sample_rate: int) -> float:
 
 @dataclass(frozen=True)
 class _Frames:
-    """Frames of one note: which are loud, which are judged, how far they are from the label, and which are wrong."""
+    """Frames of one note: which are loud, which are evaluated, how far they are from the label, and which are wrong."""
 
     loud: Mask
     judged: Mask

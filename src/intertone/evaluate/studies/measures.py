@@ -32,7 +32,7 @@ class Measure:
     """Presentation of a figure.
 
     Attributes:
-        words: What it is called, with its unit.
+        words: Its name, with its unit.
         better: ``"lower"``, ``"higher"`` or ``"zero"``.
         decimals: That are shown.
         factor: It is multiplied by this before it is shown.

@@ -33,7 +33,7 @@ class MorphLine:
         method: ``codec``, or what is interpolated without a network.
         n: Pairs.
         n_measured: Pairs both of whose ends are in tune themselves.
-        median_cents: Of |cents| of these; None where half of the morphs have no pitch at all, or there are none.
+        median_cents: Median of |cents| of these; None where half of the morphs have no pitch at all, or there are none.
         in_tune: Share of these within 50 cents; no pitch counts as out of tune.
         between_loudness: Share of all pairs.
         between_level: Share of all pairs.
@@ -109,7 +109,9 @@ class MorphStudy(Study[Morphs]):
         """Return the figures as a table, bars and sentences."""
         sounds = Sounds("Listen: half-way morphs", NOTE if result.measured else PARTIALS_NOTE, result.examples)
         if not result.measured:
-            text = "Half-way morphs: `intertone bench morph` judges them, with and without the network, on real notes "
+            text = (
+                "Half-way morphs: `intertone bench morph` evaluates them, with and without the network, on real notes "
+            )
             return Shown("Half-way morphs", sounds=sounds, left_out=(text + "too.",))
         if not result.lines:
             text = "Half-way morphs: no two pairs of notes have one pitch and velocity and come from different groups."
@@ -175,7 +177,7 @@ def verdict(gate: PitchGate) -> str:
     limit, median = gate.limit_cents, gate.median_cents
     title = f"Gate: median |cents| of the codec <= {limit:g} from C5 up"
     if gate.reached is None:
-        return f"{title}: not judged, no pair there has both ends in tune."
+        return f"{title}: not evaluated, no pair there has both ends in tune."
     pairs = f"({gate.n_measured} pair{'s' * (gate.n_measured != 1)})"
     if median is None:
         return f"{title}: not reached, half of the morphs or more have no pitch {pairs}."
@@ -244,8 +246,9 @@ def _example(notes: Notes, row_a: int, row_b: int, half_way: Mapping[str, Tensor
 def _partials_example(codec: Codec, notes: Notes, row_a: int, row_b: int) -> Example:
     a, b = notes.audio([row_a, row_b])
     without = morph(codec, a, b, config=MorphConfig(network="none"))
-    sounds = {"a": a, "codec": morph(codec, a, b), "image": without, "b": b}
-    return _beside(notes, row_a, row_b, sounds, {"codec": "half-way, codec", "image": "half-way, without network"})
+    sounds = {"a": a, "codec": morph(codec, a, b), "without-network": without, "b": b}
+    words = {"codec": "half-way, codec", "without-network": "half-way, without network"}
+    return _beside(notes, row_a, row_b, sounds, words)
 
 
 def _beside(notes: Notes, row_a: int, row_b: int, sounds: Mapping[str, Tensor], words: Mapping[str, str]) -> Example:

@@ -131,7 +131,7 @@ def random_codec(codec: Codec, sounds: Tensor, *, seed: int) -> RescaledCodec:
     Args:
         codec: Gives settings and device.
         sounds: ``(batch, channels, samples)``, what the statistics are taken of.
-        seed: Of the weights, and of what the layers draw.
+        seed: Seed of the weights, and of what the layers draw.
 
     Returns:
         The codec; the other one is left as it is.
@@ -159,7 +159,7 @@ def exchange_codes(codec: Codec, notes: Notes, pairs: Rows, others: Rows, *, see
         notes: The note set, at the codec's rate.
         pairs: Rows of A and B, ``(n, 2)``.
         others: Rows of the notes whose code is exchanged for B's, ``(n,)``, the context staying that of A and B.
-        seed: Of random phase; the random weights have the next one.
+        seed: Seed of random phase; the random weights have the next one.
         step: Called after every pair.
 
     Returns:

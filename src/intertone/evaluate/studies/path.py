@@ -97,7 +97,7 @@ def follow_path(
         pairs: Rows of A and B, ``(n, 2)``.
         classifier: The classifier.
         n_pairs: At most so many; those whose ends are given one and the same family are passed over.
-        seed: Of random phase.
+        seed: Seed of random phase.
         step: Called after every batch with the number of pairs.
 
     Returns:

@@ -27,11 +27,11 @@ class Phase:
     """Spectral convergence of true magnitudes with an estimated phase, dB.
 
     Attributes:
-        iterations: Of both methods.
+        iterations: Iterations of both methods.
         pghi_fast: Ours.
         librosa: Its fast Griffin-Lim; None where it is not installed, as the next two.
         difference: Ours less librosa's of the same note.
-        share_better: How often ours is lower.
+        share_better: Share of notes where ours is lower.
     """
 
     iterations: int

@@ -29,7 +29,7 @@ class Recognition:
         lines: Of notes, ``("original", "own")``, and of reconstructions: ``pitch``, ``family`` and ``velocity``, 1
             where the classifier names the right one, and ``in_tune``, 1 where the f0 is within 50 cents of the key.
         morphs: Of half-way morphs and their ends the same, and ``perceived``; none where there are no two pairs.
-        n_classes: Of each head of the classifier.
+        n_classes: Classes of each head of the classifier.
         n_training_notes: That it was trained on.
         on_training_notes: Whether these are also the notes that are evaluated.
     """
@@ -146,7 +146,7 @@ def _table(result: Recognition) -> Table:
         rows.append((line.method + phase, _count(line), *_shares(line, (*HEADS, "in_tune"))))
     counts = [result.n_classes[head] for head in HEADS]
     rows.append(("guessing", "", *(f"{100 / count:.1f} %" if count else "–" for count in counts), ""))
-    seen = " They are also the notes that are judged here." if result.on_training_notes else ""
+    seen = " They are also the notes that are evaluated here." if result.on_training_notes else ""
     return Table(
         "What a classifier recognises",
         f"Share named right by a small network trained on {result.n_training_notes:,} notes of the training split."

@@ -27,10 +27,10 @@ TUNED: tuple[Way, ...] = ((TRUE, "estimated"), (CODEC, "estimated"))
 
 PARTIAL_WORDS: Mapping[Way, str] = {
     ("original", "own"): "the notes themselves",
-    (TRUE, "kept"): "image, own noise",
-    (TRUE, "estimated"): "image",
-    (CODEC, "kept"): "network, own noise",
-    (CODEC, "estimated"): "network alone",
+    (TRUE, "kept"): "harmonic features, residual",
+    (TRUE, "estimated"): "harmonic features",
+    (CODEC, "kept"): "full, residual",
+    (CODEC, "estimated"): "full",
     ("rank one", "estimated"): "rank one",
 }
 
@@ -39,9 +39,9 @@ EXAMPLES: Mapping[Way, tuple[str, str]] = {
     (CODEC, "estimated"): ("codec-estimated-phase", "codec, estimated phase"),
 }
 PARTIAL_EXAMPLES: Mapping[Way, tuple[str, str]] = {
-    (TRUE, "estimated"): ("image", "its image"),
-    (CODEC, "kept"): ("network-own-noise", "network, the note's noise"),
-    (CODEC, "estimated"): ("network-alone", "network alone"),
+    (TRUE, "estimated"): ("harmonic-features", "its harmonic features"),
+    (CODEC, "kept"): ("full-residual", "full, with the note's residual"),
+    (CODEC, "estimated"): ("full", "full: everything is decoded"),
 }
 
 
@@ -114,12 +114,12 @@ class ReconstructionStudy(Study[Reconstruction]):
         lines = {line.way: line for line in result.lines}
         errors = {way: error for way, line in lines.items() if (error := line.get("log_mel_16k"))}
         if result.partials:
-            left_out = "The linear code (PCA): fitting one takes the images of a thousand training notes, minutes of "
+            left_out = "The linear code (PCA): fitting one takes the features of a thousand training notes, minutes of "
             return Shown(
                 "Reconstruction",
                 (_partials_table(lines),),
                 _partials_sentences(result, lines),
-                (_bars({way: error.median for way, error in errors.items()}, "Median", "noise"),),
+                (_partials_bars({way: error.median for way, error in errors.items()}),),
                 Sounds("Listen: notes", PARTIAL_NOTE, result.examples),
                 (left_out + "analysis.",),
             )
@@ -127,7 +127,7 @@ class ReconstructionStudy(Study[Reconstruction]):
             "Reconstruction",
             (_table(result),),
             _sentences(result, lines),
-            (_bars({way: error.mean for way, error in errors.items()}, "Mean", "phase"),),
+            (_bars({way: error.mean for way, error in errors.items()}),),
             Sounds("Listen: notes", NOTE, result.examples),
         )
 
@@ -138,8 +138,9 @@ NOTE = (
     "seconds, 80 dB below the sound's own maximum."
 )
 PARTIAL_NOTE = (
-    "Each note beside its image without the network and what the network makes of it. dB off: log-mel error at "
-    "16 kHz. Spectrograms: kHz over seconds, 80 dB below the sound's own maximum."
+    "Each note, synthesised from its harmonic features, and synthesised from the features that the network decodes "
+    "(full), with and without the note's residual. dB off: log-mel error at 16 kHz. Spectrograms: kHz over seconds, "
+    "80 dB below the sound's own maximum."
 )
 
 
@@ -196,26 +197,36 @@ def _partials_table(lines: Mapping[Way, Line]) -> Table:
         )
     heads = ("median", "mean", "90 %")
     return Table(
-        "What is left of a note",
-        "Log-mel error, dB, at 16 kHz and (full) at 44.1 kHz up to 20 kHz: two scales, not to be compared. Image: "
-        "played from the harmonic image without the network; own noise: with the sound's own noise where it fits. "
-        "Network: the image decoded from the code. Alone, everything is the network's but f0, phases and level. What "
-        "is shipped carries what it loses: the ends of a morph are the first image. Rank one: mean row × envelope. "
-        "The pitch told is the one found, the velocity is not told. Diff.: energy of the difference, dB, median. In "
-        "tune: f0 within 50 cents of the key; rel.: over that of the notes themselves.",
-        ("what", *heads, *(f"full {head}" for head in heads), "diff.", "in tune", "rel."),
+        "Reconstruction",
+        "Log-mel error, dB, at 16 kHz and at 44.1 kHz up to 20 kHz: two scales, not to be compared. Harmonic features: "
+        "the note synthesised from them, without the network. Full: everything is decoded from the code but f0, phases "
+        "and level. Residual: with the residual of the note where it fits. Rank one: mean row × envelope. The network "
+        "is conditioned on the pitch that was found; the velocity is unknown. Diff.: energy of the difference, dB, "
+        "median. In tune: f0 within 50 cents of the key; rel.: over that of the notes themselves.",
+        ("synthesised from", *heads, *(f"44.1 kHz {head}" for head in heads), "diff.", "in tune", "rel."),
         rows,
     )
 
 
-def _bars(errors: Mapping[Way, float], part: str, what: str) -> Picture:
+def _bars(errors: Mapping[Way, float]) -> Picture:
     groups: dict[str, dict[str, float]] = {}
     for (method, phase), error in errors.items():
-        groups.setdefault(method, {})[f"{phase} {what}"] = error
+        groups.setdefault(method, {})[f"{phase} phase"] = error
     far = groups.pop("mean image", None)
+    return _picture(groups, "Mean", f" Not drawn: the mean image, {listed(far, 2)} dB." if far else "")
+
+
+def _partials_bars(errors: Mapping[Way, float]) -> Picture:
+    groups: dict[str, dict[str, float]] = {}
+    for (method, phase), error in errors.items():
+        residual = "with residual" if phase == "kept" else "without residual"
+        groups.setdefault(PARTIAL_WORDS[method, "estimated"], {})[residual] = error
+    return _picture(groups, "Median", "")
+
+
+def _picture(groups: Mapping[str, Mapping[str, float]], part: str, more: str) -> Picture:
     alt = "Bars of the log-mel error: " + "; ".join(f"{name} {listed(each, 2)} dB" for name, each in groups.items())
-    caption = f"{part} log-mel error at 16 kHz; lower is better."
-    caption += f" Not drawn: the mean image, {listed(far, 2)} dB." if far else ""
+    caption = f"{part} log-mel error at 16 kHz; lower is better.{more}"
     return Picture(bars_png(groups, y_label="log-mel error, dB", decimals=2), alt, caption)
 
 
@@ -229,7 +240,7 @@ def _sentences(result: Reconstruction, lines: Mapping[Way, Line]) -> tuple[str, 
     else:
         outcome = f"the codec is {abs(codec - pca):.2f} dB {'better' if codec < pca else 'worse'}"
     rank_one = error.get(("rank one", "kept"))
-    others = "" if rank_one is None else f"An image of rank one is {rank_one:.2f} dB off. "
+    others = "" if rank_one is None else f"Rank one is {rank_one:.2f} dB off. "
     alone, whole = error[TRUE, "estimated"], error[CODEC, "estimated"]
     return (
         f"With the note's own phase, a reconstruction is {codec:.2f} dB of log-mel error off, and a linear code (PCA) "
@@ -240,20 +251,20 @@ def _sentences(result: Reconstruction, lines: Mapping[Way, Line]) -> tuple[str, 
 
 
 def _partials_sentences(result: Reconstruction, lines: Mapping[Way, Line]) -> tuple[str, ...]:
-    image, alone, kept = (lines[way]["log_mel_16k"] for way in (TUNED[0], TUNED[1], (CODEC, "kept")))
+    features, full, kept = (lines[way]["log_mel_16k"] for way in (TUNED[0], TUNED[1], (CODEC, "kept")))
     found = [
-        f"Played from its image, without the network, a note is {image.median:.2f} dB of log-mel error off in the "
-        f"median ({image.mean:.2f} in the mean); with its own noise the difference is "
+        f"Synthesised from its harmonic features, without the network, a note is {features.median:.2f} dB of log-mel "
+        f"error off in the median ({features.mean:.2f} in the mean); with its residual the difference is "
         f"{lines[TRUE, 'kept']['difference'].median:.0f} dB.",
-        f"The network alone, from {result.code_size:,} numbers, is {alone.median:.2f} dB off ({alone.mean:.2f} in the "
-        f"mean, {alone.p90:.2f} at the 90th percentile), with the note's own noise {kept.median:.2f} dB; an image of "
-        f"rank one {lines['rank one', 'estimated']['log_mel_16k'].median:.2f}.",
+        f"Where everything is decoded (full), from {result.code_size:,} numbers, it is {full.median:.2f} dB off "
+        f"({full.mean:.2f} in the mean, {full.p90:.2f} at the 90th percentile), with the residual {kept.median:.2f} "
+        f"dB; features of rank one are {lines['rank one', 'estimated']['log_mel_16k'].median:.2f} dB off.",
     ]
     original, copy = _accuracy(lines, ("original", "own")), _accuracy(lines, TUNED[1])
     if original and copy is not None:
         found.append(
-            f"{percent(original)} of the notes are in tune with their key, and {percent(copy)} of what the network "
-            f"makes of them: {copy / original:.3f} of it."
+            f"{percent(original)} of the notes are in tune with their key, and {percent(copy)} of those "
+            f"that are decoded from their code: {copy / original:.3f} times as many."
         )
     return tuple(found)
 

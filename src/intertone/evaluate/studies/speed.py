@@ -30,8 +30,8 @@ class Speed:
         several_words: What these are.
         sound: ``sound``, or ``stereo``.
         device: That the work was done on.
-        threads: Of PyTorch.
-        cpus: Of the machine.
+        threads: Threads of PyTorch.
+        cpus: Processors of the machine.
     """
 
     one_pair: float

@@ -1,7 +1,7 @@
-"""A note moved to another key, beside the instrument's real note there: is it nearer than the note resampled?
+"""A note transposed to another key, beside the instrument's real note there: is it nearer than the note resampled?
 
 A soundfont often plays neighbouring keys from one recording, resampled. There the resampled note is the real one, so
-only keys that the bank plays from different recordings are judged; the others are counted.
+only keys that the bank plays from different recordings are evaluated; the others are counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,37 +22,39 @@ from intertone.evaluate.study import Draw, Example, Shown, Sounds, Study, file_p
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
 from intertone.page import Table, percent
 
-MOVED = ("network carried", "without network", "network alone")
+MOVED = ("network correction", "without network", "full")
+"""Ways to transpose with a codec: the network corrects the harmonic features; no network; everything is decoded."""
+
 RESAMPLED = "resampled"
 GOAL = 0.75
-"""Share of moved notes that is to be nearer to the real one than the resampled note."""
+"""Share of transposed notes that is to be nearer to the real one than the resampled note."""
 
 DISTANCES = {"1 to 4": range(1, 5), "5 to 8": range(5, 9), "9 to 12": range(9, 13)}
 
 
 @torch.inference_mode()
 def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -> dict[str, Tensor]:
-    """Return a note moved to another pitch in every way that is judged.
+    """Return a note transposed to another pitch in every way that is evaluated.
 
     Args:
-        codec: A codec of harmonic images.
+        codec: A codec whose features are harmonic features.
         sound: ``(samples,)`` at the codec's rate.
-        semitones: How far up; from the pitch that is found in the sound.
-        seed: Of noise.
+        semitones: Interval, upwards, from the pitch that is found in the sound.
+        seed: Seed of noise.
 
     Returns:
-        ``network carried``: the sound's image and what the decoder makes different for the other pitch;
-        ``without network``: the image itself; ``network alone``: the decoder's image with other noise; and
-        ``resampled``: the sound played faster or slower. Each as long as the sound, the last one completed with
-        silence.
+        ``network correction``: the transposed harmonic features, corrected by the decoder's difference between the two
+        pitches; ``without network``: the transposed features alone; ``full``: everything is decoded, without the
+        residual; and ``resampled``: the sound played faster or slower. Each as long as the sound, the last one
+        completed with silence.
     """
     sources = analyse_sounds(codec, sound, recognise=False)
     pitch = sources.analyses[0].context.tracks[0].pitch + semitones
     moved = {}
     for name, network in zip(MOVED, ("carried", "none", "alone"), strict=True):
         config = MorphConfig.parse({"pitch": f"{min(max(pitch, 0), 127):.6f}", "network": network})
-        own = network != "alone"
-        moved[name] = morph_sources(sources, [1.0], config=config, residual=own, generator=seeded(seed))
+        residual = network != "alone"
+        moved[name] = morph_sources(sources, [1.0], config=config, residual=residual, generator=seeded(seed))
     moved[RESAMPLED] = resample(sound, round(codec.sample_rate * 2 ** (semitones / 12)), codec.sample_rate)
     samples = len(sound)
     return {
@@ -91,11 +93,11 @@ class MoveLine:
 
 @dataclass(frozen=True)
 class Transposition:
-    """Notes moved to another key; the counts are those of ``Moves``.
+    """Notes transposed to another key; the counts are those of ``Moves``.
 
     Attributes:
         n: Notes.
-        methods: How they were moved; none where there is no note.
+        methods: Ways they were transposed; none where there is no note.
         examples: Some of the notes.
     """
 
@@ -109,25 +111,25 @@ class Transposition:
 
 
 class TranspositionStudy(Study[Transposition]):
-    """Notes of a soundfont moved to another key."""
+    """Notes of a soundfont transposed to another key."""
 
     name = "transposition"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
         """Return None for a codec whose features are partials and notes of the installed soundfont."""
         if not has_partials(codec):
-            return "Notes moved to another pitch: this codec does not follow partials."
+            return "Transposed notes: this codec does not follow partials."
         try:
             bank_of(notes)
         except InputError as error:
-            return f"Notes moved to another pitch: {error}."
+            return f"Transposed notes: {error}."
         return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Transposition:
-        """Return the errors of moved notes, and the first of them for the ear."""
+        """Return the errors of transposed notes, and the first of them as sounds."""
         config = draw.config
         moves = draw_moves(notes, bank_of(notes), config.n_moves, split=config.split, seed=config.seed)
-        step = draw.steps.begin("notes moved", len(moves.rows))
+        step = draw.steps.begin("notes transposed", len(moves.rows))
         figures: list[MoveFigures] = []
         examples: list[Example] = []
         for source, target in moves.rows:
@@ -142,17 +144,17 @@ class TranspositionStudy(Study[Transposition]):
     def show(self, result: Transposition) -> Shown:
         """Return the errors as tables and a sentence."""
         if not result.methods:
-            return Shown("Transposition", left_out=("Notes moved to another pitch: no two keys have two recordings.",))
-        note = "A note, the real note of the same instrument there, and the first one moved, by the network and "
-        note += "without it. dB off: log-mel error over the whole note."
-        sounds = Sounds("Listen: notes moved to another key", note, result.examples)
+            return Shown("Transposition", left_out=("Transposed notes: no two keys have two recordings.",))
+        note = "A note, the real note of the same instrument at another key, and the first one transposed to that key. "
+        note += "dB off: log-mel error over the whole note."
+        sounds = Sounds("Listen: transposed notes", note, result.examples)
         return Shown("Transposition", (_table(result), _wins_table(result)), (_sentence(result),), sounds=sounds)
 
 
 def measure_move(
     codec: Codec, notes: Notes, source: int, target: int, *, seed: int
 ) -> tuple[MoveFigures, dict[str, Tensor]]:
-    """Move a note to the pitch of another one and compare with that.
+    """Transpose a note to the pitch of another one and compare with that.
 
     Resampled upwards, a note ends sooner. So that this does not count, all are compared only as long as both the
     resampled and the real note hold; of notes of unknown hold, as long as the resampled one sounds.
@@ -160,9 +162,9 @@ def measure_move(
     Args:
         codec: A codec whose features are partials.
         notes: The note set.
-        source: Row of the note that is moved.
+        source: Row of the note that is transposed.
         target: Row of the real note there.
-        seed: Of noise.
+        seed: Seed of noise.
 
     Returns:
         The figures, and the sounds of ``move_note``.
@@ -180,7 +182,7 @@ def measure_move(
 
 
 def collect_moves(figures: Sequence[MoveFigures]) -> dict[str, MoveLine]:
-    """Return what the moved notes say together, by method; nothing where there are none.
+    """Return the measurements of all transposed notes by method; an empty dictionary where there are none.
 
     Args:
         figures: From ``measure_move``.
@@ -206,7 +208,7 @@ def _wins(figures: Sequence[MoveFigures], method: str, kind: str = "log_mel_16k"
 
 def _example(notes: Notes, source: int, target: int, found: MoveFigures, sounds: Mapping[str, Tensor]) -> Example:
     audio, wanted = notes.audio([source, target])
-    words = {"source": "the note that is moved", "target": f"the real note, {found.semitones:+d} semitones"}
+    words = {"source": "the note that is transposed", "target": f"the real note, {found.semitones:+d} semitones"}
     words |= {name.replace(" ", "-"): f"{name}: {found.errors[name]['whole']:.1f} dB off" for name in sounds}
     heard = {"source": audio, "target": wanted} | {name.replace(" ", "-"): sound for name, sound in sounds.items()}
     file = f"move-{file_part(notes, source)}-{file_part(notes, target)}"
@@ -224,28 +226,31 @@ def _table(result: Transposition) -> Table:
     same = percent(result.n_same / result.n_pairs if result.n_pairs else None)
     octaves = percent(result.n_same_octaves / result.n_octaves if result.n_octaves else None)
     note = (
-        f"{result.n} notes, each moved to the key of another note of its instrument and velocity, up to 12 "
+        f"{result.n} notes, each transposed to the key of another note of its instrument and velocity, up to 12 "
         "semitones away, that the bank plays from another recording; log-mel error against that note, dB, while both "
-        f"hold. Of {result.n_pairs:,} such pairs of keys {result.n_same:,} ({same}) are played from one recording and "
-        f"left out; of {result.n_octaves:,} octaves {result.n_same_octaves:,} ({octaves}). Resampled: played faster or "
-        "slower. Nearer: share of notes nearer to the real one than the resampled note. Whole: over the whole note, "
-        "where the resampled one may end too soon; full: at 44.1 kHz."
+        f"are sustained. Of {result.n_pairs:,} such pairs of keys {result.n_same:,} ({same}) are played from one "
+        f"recording and left out; of {result.n_octaves:,} octaves {result.n_same_octaves:,} ({octaves}). Network "
+        "correction: the network corrects the transposed harmonic features; full: everything is decoded; resampled: "
+        "played faster or slower. Nearer: share of notes nearer to the real one than the resampled note. Whole: over "
+        "the whole note, where the resampled one may end too soon."
     )
-    heads = ("median", "mean", "full median", "whole median", "nearer", "full nearer", "whole nearer")
+    heads = ("median", "mean", "44.1 kHz median", "whole median", "nearer", "44.1 kHz nearer", "whole nearer")
     wins = result.methods[MOVED[0]].wins
     held, whole = wins["log_mel_16k"] or 0.0, wins["whole"] or 0.0
-    verdict = f"Goal: the moved note is nearer for at least {percent(GOAL)}. While both hold {percent(held)}, "
+    verdict = (
+        f"Goal: the transposed note is nearer for at least {percent(GOAL)}. While both are sustained {percent(held)}, "
+    )
     verdict += f"{'' if held >= GOAL else 'not '}reached; over the whole note {percent(whole)}, "
     verdict += f"{'' if whole >= GOAL else 'not '}reached."
-    return Table("A note moved to another key", note, ("how", *heads), rows, verdict)
+    return Table("A note transposed to another key", note, ("way", *heads), rows, verdict)
 
 
 def _wins_table(result: Transposition) -> Table:
     heads = ("up", "down", *DISTANCES)
     return Table(
-        "Nearer than the resampled note, by the way moved",
+        "Nearer than the resampled note, by interval",
         "Share of notes, log-mel at 16 kHz; up and down, and by semitones.",
-        ("how", *heads),
+        ("way", *heads),
         [
             (method, *(percent(line.wins[name]) for name in heads))
             for method, line in result.methods.items()
@@ -255,9 +260,9 @@ def _wins_table(result: Transposition) -> Table:
 
 
 def _sentence(result: Transposition) -> str:
-    held, without, alone = (percent(result.methods[name].wins["log_mel_16k"]) for name in MOVED)
+    held, without, full = (percent(result.methods[name].wins["log_mel_16k"]) for name in MOVED)
     return (
-        f"A note moved to another key is nearer to the instrument's real note there than the resampled one is for "
-        f"{held} of {result.n} notes while both hold (without the network {without}, the network alone {alone}), over "
-        f"the whole note for {percent(result.methods[MOVED[0]].wins['whole'])}."
+        f"A note transposed to another key is nearer to the instrument's real note there than the resampled one is "
+        f"for {held} of {result.n} notes while both are sustained ({without} without the network, {full} where "
+        f"everything is decoded), over the whole note for {percent(result.methods[MOVED[0]].wins['whole'])}."
     )

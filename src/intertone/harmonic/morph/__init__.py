@@ -1,1 +1,1 @@
-"""What is done between harmonic sounds: align, match partials, transpose, interpolate."""
+"""Operations between harmonic sounds: align, match partials, transpose, interpolate."""

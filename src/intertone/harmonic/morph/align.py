@@ -1,4 +1,4 @@
-"""Harmonic images brought to one time, each with what goes along."""
+"""Alignment of harmonic sounds in time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,10 @@ def align_sounds(
     Args:
         images: Features and context of each, from ``separate_modulation``; equal batches and channels.
         weights: ``(n_sounds,)``, or frame by frame ``(n_sounds, n_frames)``.
-        player: Of the representation.
+        player: Synthesiser of the representation.
         ratios: Weights of single attributes.
-        alignment: What is laid over what.
-        hold_seconds: From onset to release.
+        alignment: Parts that coincide.
+        hold_seconds: Time from onset to release.
 
     Returns:
         Features and context of each, of equal length.
@@ -88,7 +88,7 @@ def align_sounds(
 
 
 def _gain_curve(tracks: Sequence[HarmonicSound], weights: Tensor) -> Tensor | None:
-    """Return how the reference of a mixture, that of the mean weights, goes from one sound's to another's."""
+    """Return the gain over time of weights that change, relative to the reference at their mean."""
     if bool((weights == weights[:, :1]).all()):
         return None
     levels = torch.tensor([math.log(track.reference) for track in tracks], dtype=torch.float64)
@@ -96,7 +96,7 @@ def _gain_curve(tracks: Sequence[HarmonicSound], weights: Tensor) -> Tensor | No
 
 
 def _heard(places: Tensor, n_frames: int, plan: Plan, longest: int, hop_length: int) -> Tensor:
-    """Return in which frames there is something of a sound: within itself, and within its mixture."""
+    """Return the frames within the sound and within its mixture."""
     heard = (places >= 0) & (places <= n_frames - 1)
     if plan.samples < longest:  # another mixture of the batch goes on
         heard &= torch.arange(len(places)) * hop_length < plan.samples - plan.onset

@@ -1,4 +1,4 @@
-"""The time that harmonic sounds share in a morph: its length, its onset, and the way of each sound through it."""
+"""Common time of harmonic sounds in a morph: its length, its onset, and a time map for each sound."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from intertone.harmonic.sound import HarmonicSound
 
 @dataclass(frozen=True)
 class Plan:
-    """How several sounds share one time.
+    """Common time of several sounds.
 
     Attributes:
-        samples: Of all together.
-        onset: Of all together, samples.
-        maps: For each sound, which of its frames belongs to each of so many frames.
+        samples: Common length.
+        onset: Common onset, samples.
+        maps: For each sound, count of common frames → its frame for each of them.
         releases: For each sound, the frame at which its own release begins.
     """
 
@@ -42,11 +42,11 @@ def plan_time(
     """Plan the time that sounds share.
 
     Args:
-        tracks: Of each sound.
-        levels: Of each sound, dB, frame by frame from its onset on, ``(n_frames,)``.
-        weights: How much each counts, summing to 1.
+        tracks: Harmonic sound of each sound.
+        levels: Level of each sound, dB, frame by frame from its onset on, ``(n_frames,)``.
+        weights: Weight of each, summing to 1.
         alignment: ``none``, ``onset``, or ``envelope``: attack, sustain and release.
-        at_start: How much each counts at the onset, where weights change over time: the attack is theirs.
+        at_start: Weight of each at the onset, where weights change over time: the attack is theirs.
         hop_length: Samples from one frame to the next.
         hold_frames: From onset to release, with ``envelope``; as interpolated if not given.
 
@@ -88,8 +88,8 @@ def common_span(
     """Return where sounds begin and end together, samples, without looking for their landmarks.
 
     Args:
-        tracks: Of each sound.
-        weights: How much each counts, summing to 1.
+        tracks: Harmonic sound of each sound.
+        weights: Weight of each, summing to 1.
         alignment: As for ``plan_time``.
         held_samples: From onset to release; then the end is that of the sustain.
 

@@ -10,30 +10,30 @@ import torch
 from torch import Tensor
 
 Alignment = Literal["none", "onset", "envelope"]
-"""How sounds are laid over each other: as they are, onset on onset, or also attack, sustain and release."""
+"""Alignment in time: none, onsets coincide, or attack, sustain and release coincide (``envelope``)."""
 
 ATTACK_DB = -3.0
-"""The attack is over where the level is first so near to its highest."""
+"""The attack ends where the level first comes this near to its highest."""
 
 AUDIBLE_DB = -60.0
-"""The sound is over where its level stays below this, relative to its highest."""
+"""The audible sound ends where its level stays below this, relative to its highest."""
 
 KNEE_DB = 6.0
-"""A release begins where the level bends down at least so sharply."""
+"""Least height of the level's knee at which a release begins."""
 
 SHORTEST_ATTACK = 0.3
-"""Frames; shorter ones cannot be told apart."""
+"""Shortest attack, frames; shorter ones cannot be resolved."""
 
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Where the parts of a note meet, in frames after its onset.
+    """Times that divide a note into attack, sustain and release, in frames after its onset.
 
     Attributes:
         attack: End of the attack.
-        release: Where it is let go; the end of what is heard if there is no such place.
+        release: Start of the release; the end of the audible sound if there is none.
         end: End of the sound.
-        released: Whether there is such a place.
+        released: Whether there is a release.
     """
 
     attack: float
@@ -85,7 +85,7 @@ def complete_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
     So a plucked string keeps its own decay beside a held note, instead of being stretched until the other's release.
 
     Args:
-        marks: Of each sound.
+        marks: Landmarks of each sound.
 
     Returns:
         The landmarks; as they are if none is released, or all.
@@ -108,7 +108,7 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
     """Return the landmarks between some: the attack in its logarithm, release and end linearly.
 
     Args:
-        marks: Of each sound.
+        marks: Landmarks of each sound.
         weights: One each, summing to 1.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Which partial of one bell belongs to which of another."""
+"""Matching of the inharmonic partials of several sounds."""
 
 from dataclasses import replace
 from operator import itemgetter
@@ -11,26 +11,26 @@ from torch import Tensor
 from intertone.harmonic.sound import Analysed, HarmonicSound
 
 ALONE = 0.25
-"""Logarithm of how far apart, in f0, two partials are rather left alone than made one."""
+"""Largest distance of two matched partials, as the logarithm of their ratio."""
 
 SCALES = (1.0, 0.5, 2.0, 1 / 3, 3.0, 0.25, 4.0)
-"""By which f0 of a bell may have been found wrong, beside another's."""
+"""Factors by which the f0 of a bell may differ from that of another, by convention or error."""
 
 
 def match_partials(images: Analysed, n_rows: int) -> Analysed:
-    """Move free partials to other rows, such that those of all sounds that share a row lie near each other.
+    """Move inharmonic partials to other rows, so that partials of all sounds in one row are close in frequency.
 
-    Those of the first sound that has free ones stay. Of every other, the partials take rows such that the squared
+    Those of the first such sound stay. Of every other, the partials take rows such that the squared
     logarithms of the distances, weighted by level, are least; f0 of a bell is a convention, and where the partials fit
-    far better an octave or two away, they are paired there. Harmonics stay where they are, and so does what each
-    sound sounds like.
+    far better an octave or two away, they are paired there. Harmonics stay where they are, and each
+    sound stays as it is heard.
 
     Args:
         images: Features and context of each sound; equal batches.
         n_rows: Rows of one partial.
 
     Returns:
-        Features and contexts; the same where fewer than two sounds have free partials.
+        Features and contexts; the same where fewer than two sounds have inharmonic partials.
     """
     items = list(zip(*(context.tracks for _, context in images), strict=True))
     free = [[index for index, track in enumerate(tracks) if track.ratios is not None] for tracks in items]
@@ -49,7 +49,7 @@ def match_partials(images: Analysed, n_rows: int) -> Analysed:
 
 
 def _move(image: Tensor, track: HarmonicSound, anchor: HarmonicSound, n_rows: int) -> tuple[Tensor, HarmonicSound]:
-    """Return image and track of one sound, its rows in the order that fits another's best."""
+    """Return features and harmonic sound, rows in the order that fits the other sound best."""
     assert track.ratios is not None and anchor.ratios is not None
     here = track.ratios[:n_rows].isfinite()
     level = image[:, :n_rows][:, here].double().mean((0, 2)) + 1e-3

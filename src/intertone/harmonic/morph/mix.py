@@ -18,36 +18,36 @@ from intertone.harmonic.onset import shortest_rise
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
 
 KEPT_REACH = 0.4
-"""How far from its own end of a mixture a sound's own noise and fine phase are used, falling all the way."""
+"""Distance from weight 1 up to which a sound's residual and modulation are used, with decreasing share."""
 
 FARTHEST_SEMITONES = 1.5
-"""From its own pitch at which a sound's own noise is no longer used."""
+"""Transposition from which on a sound's residual is no longer used."""
 
 MODULATION_FRAMES = 7
-"""Frames over which modulation is averaged away from the source sounds: beating stays, noise goes."""
+"""Frames over which modulation is averaged in a mixture: beating is kept, noise is not."""
 
 GIVES_WAY = 0.8
-"""By how much noise lies below its mean, over difference and product of weights: half-way a fifth of the difference."""
+"""Weight of the correction that lowers interpolated noise: 0.2 of the level difference at mix 0.5."""
 
 
 def residual_share(weights: Tensor) -> Tensor:
-    """Return how much of its own noise a sound keeps at some weights: 1 at 1, 0 from 0.6 down."""
+    """Return the share of a sound's residual at these weights: 1 at weight 1, 0 from 0.6 down."""
     away = (weights - 1).abs() / KEPT_REACH
     return torch.where(away < 1, torch.cos(0.5 * math.pi * away), 0)
 
 
 def residual_shares(tracks: Sequence[HarmonicSound], weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how far each of several sounds is itself in a mixture, and how much of its own noise is kept.
+    """Return the shares of modulation and of residual of each of several sounds in a mixture.
 
-    Sounds whose noise is the same count together: between two that are alike nothing is lost, and their noises, which
-    add up as they are, are kept by their weights.
+    Sounds with the same residual count together: between two equal sounds nothing is lost, and their residuals, which
+    add up coherently, are used by their weights.
 
     Args:
-        tracks: Of each sound, from an analysis.
+        tracks: Harmonic sound of each sound, from an analysis.
         weights: ``(n_sounds, n_frames)``, each column summing to 1.
 
     Returns:
-        Both 0…1 (of extrapolated kin the second beyond), ``(n_sounds, n_frames)``.
+        Both 0…1 (the second exceeds 1 where equal sounds are extrapolated), ``(n_sounds, n_frames)``.
     """
     noises = [track.noise[0] for track in tracks if len(track.noise) == 1]
     if len(noises) < len(tracks) or len(tracks) == 1:
@@ -68,21 +68,20 @@ def retime_sound(
     hop_length: int,
     sample_rate: int,
 ) -> HarmonicSound:
-    """Return a track on another time.
+    """Return a harmonic sound on another time.
 
     Args:
         track: From an analysis.
-        places: Which of its frames belongs to each new frame, ``(n_frames,)``.
-        itself: How far the sound is itself in the mixture that follows, 0…1, ``(n_frames,)``: only there its
-            modulation is its own.
-        share: How much of its noise is kept, ``(n_frames,)``.
+        places: Its frame for each new frame, ``(n_frames,)``.
+        itself: Share of its modulation that is not averaged, 0…1, ``(n_frames,)``.
+        share: Share of its residual that is used, ``(n_frames,)``.
         samples: New length.
         onset: New onset, samples.
         hop_length: Samples from one frame to the next.
         sample_rate: Hz.
 
     Returns:
-        The track.
+        The harmonic sound.
     """
     late = max(0, round(-float(places[0]) * hop_length))
     moved: dict[str, Any] = {
@@ -90,7 +89,7 @@ def retime_sound(
         for name in ("phase", "amplitude_modulation", "phase_deviation", "tonality")
         if (value := getattr(track, name)) is not None
     }
-    if late:  # the turns that are counted from the common onset on
+    if late:  # periods are counted from the common onset on
         turns = track.multiples(track.phase.shape[1]) * (float(track.f0[0]) * late / sample_rate)
         moved["phase"] = moved["phase"] - (turns % 1).float()[:, None]
     if "tonality" in moved:
@@ -115,20 +114,20 @@ def retime_sound(
 def mix_sounds(
     tracks: Sequence[HarmonicSound], weights: Tensor, *, pitch: Tensor | None = None, median_hz: float | None = None
 ) -> HarmonicSound:
-    """Return the track between some that have one time.
+    """Interpolate harmonic sounds that are aligned.
 
-    f0 and the reference are interpolated in their logarithms, the rest linearly; steady phases start the shorter way
-    round and go on at interpolated speeds. Modulation around them is mixed as complex numbers: between a choir and a
-    flute the choir's beating is half as deep.
+    f0 and the reference are interpolated in their logarithms, the rest linearly; slow phases start from
+    the interpolation over the shorter arc and advance at interpolated speeds. Modulation is interpolated as complex
+    numbers: between a choir and a flute the choir's beating is half as deep.
 
     Args:
-        tracks: From ``align_sounds``, of one length, rise, fall and gain curve.
+        tracks: From ``align_sounds``, of one length, with the same ramps and gain curve.
         weights: ``(n_tracks, n_frames)``, each column summing to 1.
         pitch: The same for f0; as ``weights`` if not given.
-        median_hz: What the median of f0 is shifted to.
+        median_hz: Median of f0 that the result is transposed to.
 
     Returns:
-        The track.
+        The harmonic sound.
     """
     pitch = weights if pitch is None else pitch
     mean = weights.mean(1).tolist()
@@ -164,7 +163,7 @@ def mix_sounds(
 
 
 def _heard(track: HarmonicSound, count: int) -> Tensor:
-    """Return how loud each partial is in each channel beside the loudest, 0…1, ``(channels, count)``."""
+    """Return the level of each partial in each channel relative to the loudest channel, 0…1, ``(channels, count)``."""
     heard = torch.ones(len(track.phase), count)
     if track.power is not None:
         known = track.power[:, :count]
@@ -173,7 +172,7 @@ def _heard(track: HarmonicSound, count: int) -> Tensor:
 
 
 def _mix_ratios(tracks: Sequence[HarmonicSound], weights: Sequence[float], count: int) -> Tensor | None:
-    """Return where partials lie between free ones and others, in the logarithm; NaN in rows that none has."""
+    """Interpolate the ratios of inharmonic and other partials in their logarithms; NaN in rows that none has."""
     if all(track.ratios is None for track in tracks):
         return None
     total, known = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
@@ -187,10 +186,9 @@ def _mix_ratios(tracks: Sequence[HarmonicSound], weights: Sequence[float], count
 
 
 def _refit(noise: Residual, share: Tensor, *, samples: int, onset: int, late: int, hop_length: int) -> Residual:
-    """Cut or complete noise to a new length, its own onset so many samples after the new one.
+    """Cut or pad a residual to a new length, its onset ``late`` samples after the new one.
 
-    It is not stretched: it has no shape of its own once it is divided by its powers, and where it has ended other noise
-    takes its place.
+    It is not stretched: divided by its powers it is stationary, and where it has ended random noise replaces it.
     """
     lead, body, n_frames = onset + late, samples - onset, len(share)
     before = pad(noise.before, (max(0, lead - noise.before.shape[-1]), 0))[:, max(0, noise.before.shape[-1] - lead) :]
@@ -206,7 +204,7 @@ def _refit(noise: Residual, share: Tensor, *, samples: int, onset: int, late: in
 
 
 def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
-    """Return how much of a sound's noise still fits another pitch: what is left of its partials stays where it was."""
+    """Return the share of a residual at another pitch: remains of the sound's partials in it keep their frequencies."""
     semitones = 12 * (own / wanted).log2().abs()
     return torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
 
@@ -214,7 +212,7 @@ def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
 def _mixed_modulation(
     tracks: Sequence[HarmonicSound], weights: Tensor, count: int
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return what the levels of a mixture are multiplied by, and what is added to its phases."""
+    """Return amplitude modulation and phase deviation of a mixture."""
     first = tracks[0]
     if all(map(partial(_modulated_alike, first), tracks)) and (
         first.tonality is None or bool((first.tonality == 1).all())
@@ -227,7 +225,7 @@ def _mixed_modulation(
         else:
             modulation = torch.polar(track.amplitude_modulation, 2 * math.pi * track.phase_deviation)
             modulation = 1 + track.tonality * (modulation - 1)
-            highest = modulation[:, -1:].expand(-1, count - modulation.shape[1], -1)  # what was too high to be measured
+            highest = modulation[:, -1:].expand(-1, count - modulation.shape[1], -1)  # partials too high to be measured
             modulation = torch.cat([modulation, highest], 1)
         share = row.to(torch.complex64) * modulation
         total = share if total is None else total + share
@@ -246,14 +244,14 @@ def _modulated_alike(track: HarmonicSound, other: HarmonicSound) -> bool:
 
 
 def mix_ramps(rises: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Return the rise between some: the times are interpolated in their logarithms.
+    """Interpolate attack or release ramps: times are interpolated in their logarithms.
 
     Args:
         rises: From ``find_ramp``.
         weights: One each, summing to 1.
 
     Returns:
-        Of the same kind; however far the weights extrapolate, none is more than twice as long as the longest.
+        A ramp; however far the weights extrapolate, at most twice as long as the longest.
 
     Example:
         >>> rise = mix_ramps([shortest_rise(), 4 * shortest_rise()], [0.5, 0.5])
@@ -270,10 +268,10 @@ def mix_ramps(rises: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 
 def noise_reduction(noise: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Return by how much the noise of a mixture lies below the mean of its sounds' noise, in features.
+    """Return how far the noise of a mixture is lowered below the weighted mean of its sounds' noise, in features.
 
-    The mean weighted difference of all pairs: nothing at the ends, nothing between equals. Noise is heard beside
-    partials long before it is as loud: half-way in dB a fused sound would still be as noisy as the noisy one.
+    It is the weighted difference of all pairs: zero at weight 1 and between equal sounds. Noise is audible beside
+    partials at low levels: interpolated half-way in dB, a mixture would sound as noisy as the noisier sound.
 
     Args:
         noise: Rows of noise of each sound, ``(channels, n_noise, n_frames)``.

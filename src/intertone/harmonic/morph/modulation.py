@@ -16,19 +16,19 @@ from intertone.harmonic.warp import window_seconds
 from intertone.level import amplitude_to_db, db_to_amplitude
 
 LONGER = 4
-"""Times that the windows are longer in which noise is told from modulated partials."""
+"""Factor of the length of the windows that separate noise from modulated partials."""
 
 CLEAR = 0.5
-"""How clear of noise a partial is, on average, whose phase is its own."""
+"""Mean tonality above which a partial keeps its measured phase."""
 
 INAUDIBLE = 0.4
-"""Feature that a partial counts at least as in a mixture: six tenths of ``top_db`` below the loudest."""
+"""Smallest feature of a partial in a mixture: six tenths of ``top_db`` below the loudest."""
 
 PHASE_FRAMES = 21
-"""Over which a partial is averaged to find its steady phase."""
+"""Frames over which a partial is averaged to find its slow phase."""
 
 STEADY_FRAMES, WEAK_FRAMES = 21, 61
-"""Over which a partial's own level is averaged between the ends; the second where it is hardly louder than noise."""
+"""Frames over which a partial's level is averaged; the second where it is hardly louder than noise."""
 
 CLEAR_DB = 15.0
 """A partial this much above the noise under its window is clear of it."""
@@ -42,20 +42,20 @@ def separate_modulation(image: Tensor, track: HarmonicSound, player: Synthesiser
 
     Args:
         image: Its features, ``(channels, n_features, n_frames)``.
-        track: Its track, from an analysis.
-        player: Of the representation.
+        track: Its harmonic sound, from an analysis.
+        player: Synthesiser of the representation.
 
     Returns:
-        Image and track that sound the same.
+        Features and harmonic sound that sound the same.
     """
     rows, top_db = player.rows, player.config.top_db
     steady, clear = separate_envelope(image, float(track.f0.median()), rows, player.bands)
     row_of = rows.row_of[: track.phase.shape[1]]
-    # a partial that is heard turns as it turns; what noise turns is not the partial's
+    # a tonal partial keeps its phase; the phase of a noisy one is averaged
     heard = clear.mean(-1, keepdim=True)[:, row_of] > CLEAR
     steadied = steady_phase(rows.to_amplitudes(image, track.reference)[:, row_of], track.phase)
     phase = torch.where(heard, track.phase, steadied)
-    # what is inaudible must not pull half of a mixture below hearing: it is added as what it is
+    # inaudible rows must not pull a mixture below audibility: they count at the threshold, and modulation restores them
     faint = image[:, row_of] < INAUDIBLE
     steady[:, : rows.n_partial_rows].clamp_(min=INAUDIBLE)
     amplitude_modulation = db_to_amplitude((image - steady)[:, row_of] * top_db) * (image[:, row_of] > 0)
@@ -72,7 +72,7 @@ def separate_modulation(image: Tensor, track: HarmonicSound, player: Synthesiser
 
 
 def _separate_noise(image: Tensor, track: HarmonicSound, player: Synthesiser) -> tuple[Tensor, tuple[Residual, ...]]:
-    """Return the rows of noise without what leaks into them from modulated partials."""
+    """Return the rows of noise without leakage from modulated partials."""
     rows, config = player.rows, player.config
     bands = image[:, rows.n_partial_rows :]
     if not track.noise:
@@ -87,30 +87,30 @@ def _separate_noise(image: Tensor, track: HarmonicSound, player: Synthesiser) ->
 
 
 def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
-    """Return the phase of partials averaged over time as complex numbers, turns, unwrapped.
+    """Return the phase of partials averaged over time as complex numbers, in periods, unwrapped.
 
     Args:
         levels: Amplitudes, ``(channels, n_partials, n_frames)``.
-        phase: Turns, of the same shape.
+        phase: In periods, of the same shape.
 
     Returns:
-        Of the same shape.
+        The phase, of the same shape.
     """
     turning = averaged(torch.polar(levels + 1e-12, 2 * math.pi * phase), PHASE_FRAMES)
     return torch.from_numpy(np.unwrap(turning.angle().numpy(), axis=-1) / (2 * math.pi)).float()
 
 
 def separate_envelope(image: Tensor, f0: float, rows: ImageRows, bands: NoiseBands) -> tuple[Tensor, Tensor]:
-    """Return an image whose partials keep only what they do slowly, or all together.
+    """Return features whose partials keep only slow changes, and changes common to all partials.
 
     Args:
-        image: ``(channels, n_features, n_frames)``.
+        image: Features, ``(channels, n_features, n_frames)``.
         f0: Hz.
-        rows: The rows of the image.
+        rows: The rows of the features.
         bands: The bands of noise.
 
     Returns:
-        The image, and how clear of noise each row of partials is, 0…1, ``(channels, n_partial_rows, n_frames)``.
+        The features, and the tonality of each row of partials, 0…1, ``(channels, n_partial_rows, n_frames)``.
     """
     partials, noise = image[:, : rows.n_partial_rows], image[:, rows.n_partial_rows :]
     level = rows.level(image)
@@ -126,7 +126,7 @@ def separate_envelope(image: Tensor, f0: float, rows: ImageRows, bands: NoiseBan
 
 
 def _level_of_noise(noise: Tensor, f0: float, rows: ImageRows, bands: NoiseBands) -> Tensor:
-    """Return what each partial's row would show of the noise alone, ``(channels, n_partial_rows, n_frames)``."""
+    """Return the level of noise in the row of each partial, ``(channels, n_partial_rows, n_frames)``."""
     length = window_seconds(f0)
     bin_hz = rows.config.sample_rate / bands.config.n_fft
     orders = torch.tensor(rows.config.edges[:-1])

@@ -1,4 +1,4 @@
-"""Phases of partials, in turns: what is steady in them, and what lies between those of several sounds."""
+"""Phases of partials, in periods: completion, transposition and interpolation."""
 
 import math
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 SAME_PITCH = 1e-6
-"""Relative difference of pitches that is none."""
+"""Largest relative difference of pitches that count as equal."""
 
 
 def resting_phase(first: int, last: int) -> Tensor:
-    """Return phases, in turns, of partials that were not measured: spread evenly, so that no pulse adds up."""
+    """Return phases, in periods, of partials that were not measured: spread evenly, so that no pulse adds up."""
     orders = torch.arange(first, last + 1, dtype=torch.float64)
     return (orders.square() * (0.5 * (math.sqrt(5) - 1)) % 1).float()
 
 
 def complete_phase(phase: Tensor, count: int) -> Tensor:
-    """Return the phases of the first ``count`` partials; those that were not measured rest."""
+    """Return the phases of the first ``count`` partials; those that were not measured are constant."""
     channels, own, n_frames = phase.shape
     if own >= count:
         return phase[:, :count]
@@ -30,11 +30,11 @@ def transposed(phase: Tensor, ratio: Tensor) -> Tensor:
     """Return phases of partials whose pitch is multiplied: how far they are from their harmonics stays, in cents.
 
     Args:
-        phase: Turns, ``(channels, n_partials, n_frames)``, unwrapped.
-        ratio: Of the pitches, ``(n_frames,)``.
+        phase: In periods, ``(channels, n_partials, n_frames)``, unwrapped.
+        ratio: Ratio of the pitches, ``(n_frames,)``.
 
     Returns:
-        Of the same shape; the same where the pitch is.
+        The phases, of the same shape; unchanged where the pitch is.
 
     Example:
         >>> transposed(torch.tensor([[[0.0, 0.25, 0.5]]]), torch.full((3,), 2.0))
@@ -47,19 +47,18 @@ def transposed(phase: Tensor, ratio: Tensor) -> Tensor:
 
 
 def mix_phases(phases: Sequence[Tensor], heard: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Return the phases between some: the loudest channel's start the shorter way round and go on at mixed speeds.
+    """Interpolate phases: those of the loudest channel over the shorter arc at the start, then by interpolated speeds.
 
-    The other channels are as far from it as lies between those of the sounds at that time, as complex numbers, each
-    counted as it is heard: else channels would go different ways round, and two sounds in phase would make one out of
-    phase.
+    Phase differences of the other channels from it are interpolated as complex numbers, weighted by level: otherwise
+    channels would take different arcs, and two sounds in phase would make one out of phase.
 
     Args:
-        phases: Turns, ``(channels, n_partials, n_frames)`` each, unwrapped.
-        heard: How loud each partial is in each channel beside the loudest, 0…1, ``(channels, n_partials)`` each.
+        phases: In periods, ``(channels, n_partials, n_frames)`` each, unwrapped.
+        heard: Level of each partial in each channel relative to the loudest, 0…1, ``(channels, n_partials)`` each.
         weights: ``(n_phases, n_frames)``.
 
     Returns:
-        Of the same shape.
+        The phases, of the same shape.
     """
     if all(torch.equal(phase, phases[0]) for phase in phases[1:]):
         return phases[0]

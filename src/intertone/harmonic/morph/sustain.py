@@ -1,4 +1,4 @@
-"""A sustain of any length: walked to and fro at its own speed, cut where two places fit, stretched where it fades."""
+"""A sustain of any length: a ping-pong loop, a cut where two places match, or stretching where it fades."""
 
 import math
 from dataclasses import replace
@@ -16,34 +16,34 @@ FADES_DB = 12.0
 """A sustain that falls by more is stretched: going back would be heard as a crescendo."""
 
 LEVEL_DB = 3.0
-"""By how much the level may change over the part that is walked to and fro."""
+"""Largest change of level within the ping-pong loop."""
 
 SMOOTH_FRAMES = 25
-"""Over which the level is averaged, so that a tremolo is no change."""
+"""Frames over which the level is averaged, so that a tremolo is no change."""
 
 SHARES = (1.0, 0.7, 0.5, 0.35, 0.25)
-"""Of the inner sustain: how much is walked, the largest that is level."""
+"""Lengths of the ping-pong loop as shares of the inner sustain; the largest that is level is taken."""
 
 MARGIN = 0.1
-"""Share of the sustain at either end that is only walked through."""
+"""Share of the sustain at either end that is not looped."""
 
 TURN_FRAMES = 10.0
-"""In which a walk slows down, turns and is as fast again."""
+"""Frames over which a ping-pong loop reverses."""
 
 SHORTEST_WALK = 12.0
-"""Frames; a shorter sustain is stretched, since a walk there would flutter."""
+"""Frames; a shorter sustain is stretched, since a loop there would flutter."""
 
 CENTS_PER_DB = 5.0
-"""Of pitch that count as much as 1 dB where a cut is looked for."""
+"""Difference of pitch that counts as much as 1 dB when a cut is chosen."""
 
 Array = npt.NDArray[np.float64]
 
 
 def sustain_landmarks(common: Landmarks, frames: float) -> Landmarks:
-    """Return landmarks whose release begins so late; attack and release stay as long as they are.
+    """Return landmarks with a release at another time; attack and release keep their lengths.
 
     Args:
-        common: Of the time that is held.
+        common: Landmarks of the common time.
         frames: From the onset to the release, frames.
 
     Returns:
@@ -60,9 +60,9 @@ def sustain_landmarks(common: Landmarks, frames: float) -> Landmarks:
 def sustained_positions(own: Landmarks, common: Landmarks, level: Tensor, f0: Tensor, n_frames: int) -> Tensor:
     """Return which frame of a sound belongs to each frame of a common time whose sustain has any length.
 
-    Attack and release are laid over attack and release. A longer sustain is walked to and fro at its own speed in the
-    middle of a part that is level, so that a vibrato keeps its rate; from a shorter one a piece is left out, between
-    two places of like level and pitch. A sustain that fades, or that is hardly there, is stretched.
+    Attack and release are laid over attack and release. A longer sustain is a ping-pong loop at the original speed
+    within a part that is level, so that a vibrato keeps its rate; from a shorter one a piece is cut, between two places
+    of like level and pitch. A sustain that fades, or is very short, is stretched.
 
     Args:
         own: Landmarks of the sound.
@@ -95,19 +95,19 @@ def sustained_positions(own: Landmarks, common: Landmarks, level: Tensor, f0: Te
 
 
 def sustain_sound(moved: HarmonicSound, track: HarmonicSound, places: Tensor, release: float) -> HarmonicSound:
-    """Return a track on a time that goes to and fro.
+    """Return a harmonic sound on the time of a ping-pong loop.
 
-    Wherever time goes, and however fast, a partial is as far from its harmonic as it is where the sound is. The sound's
-    own noise ends with its own sustain; other noise takes its place.
+    Whatever the direction and speed of time, a partial keeps its distance from its harmonic. The residual is used up to
+    the end of the original sustain; random noise replaces it after that.
 
     Args:
         moved: From ``retime_sound``.
-        track: What that was made of.
-        places: Which of its frames belongs to each new frame, ``(n_frames,)``.
+        track: The harmonic sound before that.
+        places: Its frame for each new frame, ``(n_frames,)``.
         release: Frame at which the sound's own release begins.
 
     Returns:
-        The track.
+        The harmonic sound.
     """
     phase = moved.phase[..., :1].expand_as(moved.phase)
     if track.phase.shape[-1] > 1 and len(places) > 1:
@@ -126,7 +126,7 @@ def _falls(level: Array, own: Landmarks) -> float:
 
 
 def _to_and_fro(time: Array, level: Array, own: Landmarks, extra: float) -> Array:
-    """Return places: forth, back and forth again as often as must be, as far as must be."""
+    """Return the places of a ping-pong loop that lengthens the sustain by ``extra`` frames."""
     low, high = _level_part(level, own)
     n_turns = math.ceil(extra / (2 * (high - low)))
     span = extra / (2 * n_turns)
@@ -135,7 +135,7 @@ def _to_and_fro(time: Array, level: Array, own: Landmarks, extra: float) -> Arra
     times = first + span * np.arange(2 * n_turns + 1)
     places = np.where(np.arange(len(times)) % 2, high - span, high)
     reach = min(TURN_FRAMES, span) / 2
-    # straight on beyond both ends, so that a mean over time changes nothing but the turns
+    # straight on beyond both ends, so that averaging over time changes only the reversals
     ends = np.array([-reach, times[-1] + own.release - high + reach])
     times = np.concatenate([ends[:1], times, ends[1:]])
     places = np.concatenate([[own.attack - reach], places, [own.release + reach]])

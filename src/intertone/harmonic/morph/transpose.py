@@ -1,4 +1,4 @@
-"""A sound at another pitch: how its levels change, and the partials that come into reach when it is moved down."""
+"""Transposition of a harmonic sound: change of its levels, and further partials when it is transposed down."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,19 +16,19 @@ from intertone.harmonic.sound import Analysed, HarmonicContext, HarmonicSound
 from intertone.level import db_to_amplitude, db_to_power, power_to_db
 
 TOP_ROWS = 4
-"""Highest measured rows, which those above join."""
+"""Number of the highest measured rows, which set the level of the rows above."""
 
 LEAST_OCTAVES = 1e-6
-"""A sound that is moved by less is at its own pitch."""
+"""Smallest transposition."""
 
 CALM_FRAMES = 21
-"""Over which levels are averaged, those of partials and what a network makes."""
+"""Frames over which levels of partials and decoded levels are averaged."""
 
 FAINT_DB = 10.0
-"""A partial that is so much fainter than the image says is noise."""
+"""A partial that is weaker than its row in the features by this much counts as noise."""
 
 EXPANSION = 3.0
-"""Decibels that every one is taken for by which a network says that a partial is inaudible."""
+"""Factor of the decibels by which a decoded partial lies below audibility."""
 
 
 def transpose_sounds(
@@ -66,26 +66,26 @@ def transpose_sound(
     decoded: tuple[Tensor, Tensor] | None = None,
     share: float = 1.0,
 ) -> tuple[Tensor, HarmonicSound]:
-    """Bring one sound to the pitch of a mixture that it is a part of.
+    """Transpose one sound to the pitch of its mixture.
 
-    A network's image of it at the new pitch takes the place of its own, at the level that the sound has over time. What
-    the network misses of the sound at its own pitch is added, the less the farther the sound is moved: half of it an
-    octave away.
+    Its features are replaced by those decoded at the new pitch, with the sound's own level over time. The error of the
+    decoded features at the sound's own pitch is added, with a weight that decreases with the interval: a half for an
+    octave.
 
-    At a lower pitch there are partials that were too high to be measured. Their levels are the network's, shifted so
-    that they join the highest measured rows; without a network they go on falling as the partials of the top measured
-    octave do, and never rise. Their phases rest.
+    At a lower pitch there are partials that were too high to be measured. Their levels are decoded, shifted
+    to continue the highest measured rows; without a network they continue the slope of the top measured octave, and
+    never rise. Their phases are constant.
 
     Args:
         image: Features, aligned, ``(channels, n_features, n_frames)``.
-        track: Its track.
-        target: The mixture's track, of which only the pitch matters.
+        track: Its harmonic sound.
+        target: The harmonic sound of the mixture, of which only the pitch matters.
         rows: Of the representation.
-        decoded: A network's image of the sound at the pitch of the mixture and at its own, each like ``image``.
-        share: How much the network is believed.
+        decoded: Features of the sound decoded at the pitch of the mixture and at its own, each like ``image``.
+        share: Factor of the network's change.
 
     Returns:
-        Image and track; a bell has no further partials, and a sound at its own pitch is returned as it is.
+        Features and harmonic sound; a bell has no further partials, and a sound at its own pitch is returned as it is.
     """
     own, n_rows = track.phase.shape[1], rows.n_partial_rows
     first, wanted = int(rows.row_of[own - 1]) + 1, count_partials(target.f0, target.inharmonicity, rows.config)
@@ -109,14 +109,14 @@ def transpose_sound(
         moved = heard + change - _fainter(track, rows, first)
         moved = torch.cat([torch.where(image > 0, moved, 0)[:, :n_rows], moved[:, n_rows:]], 1)
         top = _top(heard, first)
-        # what was heard and is no more has ended; of what never was heard the network may know better, far away
+        # partials that were audible and are no more have ended; inaudible ones far away are left to the network
         ended = (top - top.clamp_min(INAUDIBLE)) * torch.where(top.amax(-1, keepdim=True) > INAUDIBLE, 1.0, carried)
         join = over_time + carried * (top.clamp_min(INAUDIBLE) - _top(here, first).clamp_min(INAUDIBLE) - over_time)
         join = join + ended
         beyond = beyond + min(share, 1) * (_expanded(there[:, first:n_rows] + join) - beyond)
     if not further:
         return moved, track
-    # what is inaudible must not pull half of a mixture below hearing: it is added as what it is
+    # inaudible rows must not pull a mixture below audibility: they count at the threshold, and a gain restores them
     shown = torch.where(image[:, first:n_rows] > 0, beyond.clamp_min(INAUDIBLE), 0)
     moved = torch.cat([moved[:, :first], shown, moved[:, n_rows:]], 1)
     faint = torch.cat([_fainter(track, rows, first)[:, first - 1 : first], (beyond - shown).clamp_max(0)], 1)
@@ -132,7 +132,7 @@ def _apart(target: HarmonicSound, track: HarmonicSound, octaves: float) -> Tenso
 
 
 def _fainter(track: HarmonicSound, rows: ImageRows, first: int) -> Tensor:
-    """Return by how much the track says that measured partials are fainter than the image, in features, smoothly."""
+    """Return the smoothed amplitude modulation of measured partials, in features, <= 0 where they are weaker."""
     n_frames = track.phase.shape[-1]
     fainter = torch.zeros(len(track.phase), rows.config.n_features, n_frames)
     if track.amplitude_modulation is None:
@@ -146,7 +146,7 @@ def _fainter(track: HarmonicSound, rows: ImageRows, first: int) -> Tensor:
 
 
 def _calmer(track: HarmonicSound, fainter: Tensor, rows: ImageRows, carried: float) -> HarmonicSound:
-    """Return a track whose faint partials are modulated less: that is noise, which another pitch would not have."""
+    """Return a harmonic sound with less modulation of faint partials, which is noise."""
     if track.amplitude_modulation is None or track.phase_deviation is None:
         return track
     row_of = rows.row_of[: track.phase.shape[1]]
@@ -165,7 +165,7 @@ def _gains(features: Tensor, rows: ImageRows) -> Tensor:
 
 
 def _expanded(features: Tensor) -> Tensor:
-    """Return what is inaudible as fainter: networks are hardly asked how faint it is."""
+    """Return features with inaudible values lowered: the training loss hardly constrains them."""
     return torch.where(features < INAUDIBLE, INAUDIBLE - EXPANSION * (INAUDIBLE - features), features)
 
 
@@ -198,7 +198,7 @@ def _slope(decibels: Tensor, octaves: Tensor) -> Tensor:
 
 
 def _extended(track: HarmonicSound, gains: Tensor) -> HarmonicSound:
-    """Return a track with further partials, whose levels are multiplied by ``gains``, ``(channels, n, n_frames)``."""
+    """Return a harmonic sound with further partials of gains ``gains``, ``(channels, n, n_frames)``."""
     channels, own, n_frames = track.phase.shape
     rest = resting_phase(own + 1, own + gains.shape[1])[None, :, None].expand(channels, -1, n_frames)
     still = torch.zeros_like(gains)
