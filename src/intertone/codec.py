@@ -35,7 +35,7 @@ PITCH_OF_NONE = 69.0
 
 
 class CodecConfig(Settings):
-    """What a codec's ``config.json`` holds."""
+    """Content of a codec's ``config.json``."""
 
     format: Literal[1] = 1
     representation: RepresentationConfig
@@ -73,7 +73,7 @@ class Codec:
 
     @property
     def device(self) -> torch.device:
-        """Where the model lies and the work is done."""
+        """Device on which the model lies and works."""
         return next((value.device for value in self.model.state_dict().values()), torch.device("cpu"))
 
     @property

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from intertone.errors import InputError
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | None"
-"""What JSON and TOML files hold."""
+"""Content of JSON and TOML files."""
 
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 

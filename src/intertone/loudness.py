@@ -1,4 +1,4 @@
-"""How loud a sound is: K-weighting and gated loudness."""
+"""Loudness of a sound: K-weighting and gated loudness."""
 
 import math
 

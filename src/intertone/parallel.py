@@ -132,7 +132,7 @@ def in_processes(
 
 
 _process: list[tuple[Callable[..., Any], AbstractContextManager[object]]] = []
-"""In a process of a pool: what it calls with each thing, and what stays open for that."""
+"""Function that a process of a pool calls with each thing, and the context that stays open for it."""
 
 
 def _begin(

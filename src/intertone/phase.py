@@ -14,7 +14,7 @@ from intertone.config import Settings
 from intertone.stft import SpectrogramConfig, frames_to_spectrum, istft, spectrum_to_audio
 
 PhaseMethod = Literal["pghi-fast", "pghi", "fast-griffin-lim", "griffin-lim"]
-"""How a phase is found: PGHI and then fast Griffin-Lim, PGHI alone, or iterations from random phase."""
+"""Method of finding a phase: PGHI and then fast Griffin-Lim, PGHI alone, or iterations from random phase."""
 
 MOMENTUM = 0.99
 """Acceleration of fast Griffin-Lim, as in librosa and the paper."""
@@ -336,7 +336,7 @@ def _local_maxima(magnitude: np.ndarray, loud: np.ndarray) -> np.ndarray:
 
 
 class PhaseConfig(Settings):
-    """How the phase is found on the way back.
+    """Settings of the phase on the way back.
 
     ``kept`` reuses the sound's own phase and is refused for an edited code.
     """

@@ -1,4 +1,4 @@
-"""What was done to a sound, and what is odd about it: data that every request collects for itself."""
+"""Remarks: what was done to a sound, and what is odd about it, as data that every request collects for itself."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ class Remark:
 
 
 Said = str | float | Path | Exception
-"""What a remark can name."""
+"""Type of the things that a remark can name."""
 
 _collectors: ContextVar[tuple[Callable[[Remark], None], ...]] = ContextVar("collectors", default=())
 """Who collects what is done in this thread or task, outermost first."""
@@ -66,7 +66,7 @@ def collect_remarks(at_once: Callable[[Remark], None] | None = None) -> Iterator
 
 
 class RemarkLogger:
-    """What a module makes its remarks with: they reach whoever collects them, and Python's log.
+    """Source of a module's remarks: they reach whoever collects them, and Python's log.
 
     Levels and handlers of the log do not change what is collected.
 

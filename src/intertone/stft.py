@@ -12,7 +12,7 @@ from intertone.level import amplitude_to_db, db_to_amplitude
 
 
 class SpectrogramConfig(Settings):
-    """How a sound is cut into frames: periodic Hann window of ``n_fft`` samples, centred, padded with zeros.
+    """Settings of the transform: periodic Hann window of ``n_fft`` samples, centred, padded with zeros.
 
     ``hop_length`` is at most half of ``n_fft``, so that every sample can be given back.
     """

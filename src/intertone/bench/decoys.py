@@ -152,4 +152,4 @@ DECOYS: dict[str, Method] = {
     "constant mix": constant_mix,
     "blurred": blurred,
 }
-"""By name. ``third_instrument`` is another, which needs a third note."""
+"""Decoys by name. ``third_instrument`` is another, which needs a third note."""

@@ -91,15 +91,15 @@ class PatchConfig(Settings):
 
 ATTACKS = {"bass": (0.002, 0.02), "lead": (0.002, 0.1), "pad": (0.1, 1.0), "organ": (0.002, 0.02),
            "pluck": (0.001, 0.01), "percussion": (0.001, 0.004)}  # fmt: skip
-"""Of the amplitude, seconds, drawn evenly in the logarithm."""
+"""Attack of the amplitude, seconds, drawn evenly in the logarithm."""
 
 DECAYS = {"bass": (0.3, 3.0), "lead": (0.3, 3.0), "pad": (1.0, 6.0), "organ": (0.1, 1.0),
           "pluck": (0.3, 3.0), "percussion": (0.05, 1.0)}  # fmt: skip
-"""Of the amplitude, seconds, drawn evenly in the logarithm."""
+"""Decay of the amplitude, seconds, drawn evenly in the logarithm."""
 
 SUSTAINS = {"bass": (0.2, 0.9), "lead": (0.4, 1.0), "pad": (0.5, 1.0), "organ": (0.8, 1.0),
             "pluck": (0.0, 0.0), "percussion": (0.0, 0.0)}  # fmt: skip
-"""Of the amplitude."""
+"""Sustain level of the amplitude."""
 
 CUTOFFS = {"bass": (100, 1500), "lead": (500, 6000), "pad": (300, 4000), "organ": (800, 12000),
            "pluck": (300, 4000), "percussion": (200, 8000)}  # fmt: skip

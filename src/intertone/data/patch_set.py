@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from intertone.audio import MIN_SAMPLE_RATE, MIN_SECONDS
-from intertone.config import Settings
 from intertone.data.header import NoteHeader
+from intertone.data.keyboard import KeyboardConfig
 from intertone.data.patch import PatchConfig, draw_patch
 from intertone.data.row import NoteRow, ReportLine
 from intertone.data.shards import begin_notes, finish_notes, quantise, write_shard
@@ -27,33 +25,17 @@ Played = tuple[tuple[int, ...], int]
 """Keys and velocity of one note or chord."""
 
 SAMPLES_AT_A_TIME = 12_000_000
-"""Of all voices together, about 0.5 GB."""
+"""Samples of all voices that are played together, about 0.5 GB."""
 
 
-class VirtualAnalogueConfig(Settings):
+class VirtualAnalogueConfig(KeyboardConfig):
     """Which patches are drawn and which notes are played on each."""
 
-    sample_rate: int = Field(44100, ge=MIN_SAMPLE_RATE, le=96000, description="in Hz")
-    hold_seconds: float = Field(3.0, gt=0, le=60, description="until the keys are let go")
-    release_seconds: float = Field(1.0, ge=0, le=60, description="after that")
     patches: int = Field(64, ge=1, le=100_000, description="instruments")
     seed: int = Field(0, ge=0, description="of the first patch; the others have the seeds that follow")
     category: str = Field("", description="bass, lead, pad, pluck, organ or percussion; drawn if empty")
-    pitch_min: int = Field(36, ge=0, le=127, description="lowest key")
-    pitch_max: int = Field(84, ge=0, le=127, description="highest key, included")
     pitch_step: int = Field(4, ge=1, le=127, description="2 takes every second key from pitch_min on")
-    velocities: tuple[int, ...] = Field((75, 127), min_length=1, description="each 1..127")
     polyphony: int = Field(1, ge=1, le=4, description="most keys at a time: each note has one to so many")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.pitch_min > self.pitch_max:
-            raise ValueError(f"pitch_min must be <= pitch_max={self.pitch_max}, got {self.pitch_min}")
-        if any(not 1 <= velocity <= 127 for velocity in self.velocities):
-            raise ValueError(f"velocities must be in 1..127, got {self.velocities}")
-        if (seconds := self.hold_seconds + self.release_seconds) < MIN_SECONDS:
-            raise ValueError(f"hold_seconds and release_seconds must add up to >= {MIN_SECONDS}, got {seconds:g}")
-        return self
 
 
 def render_patches(
@@ -87,11 +69,10 @@ def render_patches(
         draw_patch(config.seed, category=config.category or None)
     except ValueError as error:
         raise InputError(str(error)) from None
-    samples = round(config.hold_seconds * config.sample_rate) + round(config.release_seconds * config.sample_rate)
     header = begin_notes(
         folder,
         sample_rate=config.sample_rate,
-        samples=samples,
+        samples=config.samples,
         kind="virtual-analogue",
         settings=config.model_dump(mode="json"),
     )
@@ -157,7 +138,7 @@ def _chords(config: VirtualAnalogueConfig, patch: PatchConfig) -> list[Played]:
     """Return keys and velocity of each note; of a chord, the others are within an octave above its lowest key."""
     generator = np.random.default_rng([patch.seed, 0xC0D])
     played = []
-    for pitch in range(config.pitch_min, config.pitch_max + 1, config.pitch_step):
+    for pitch in config.pitches:
         for velocity in config.velocities:
             above = generator.permutation(np.arange(1, 13))[: generator.integers(config.polyphony)]
             others = sorted(pitch + int(interval) for interval in above if pitch + interval <= 127)
@@ -166,7 +147,6 @@ def _chords(config: VirtualAnalogueConfig, patch: PatchConfig) -> list[Played]:
 
 
 def _batches(played: list[Played], config: VirtualAnalogueConfig) -> Iterator[list[Played]]:
-    seconds = config.hold_seconds + config.release_seconds
-    at_a_time = max(1, int(SAMPLES_AT_A_TIME / (seconds * config.sample_rate * config.polyphony)))
+    at_a_time = max(1, SAMPLES_AT_A_TIME // (config.samples * config.polyphony))
     for first in range(0, len(played), at_a_time):
         yield played[first : first + at_a_time]

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from intertone.audio import MIN_SAMPLE_RATE, MIN_SECONDS, resample
-from intertone.config import Settings
+from intertone.audio import MIN_SAMPLE_RATE, resample
 from intertone.data.header import NoteHeader
+from intertone.data.keyboard import HIGHEST_RATE, KeyboardConfig
 from intertone.data.row import NoteRow, ReportLine
 from intertone.data.shards import begin_notes, finish_notes, quantise, write_shard
 from intertone.data.soundfont import Bank, read_soundfont
 from intertone.data.split import split_of
 from intertone.data.store import shard_done
-from intertone.data.synth import HIGHEST_RATE, Synth, synthesis_rate
+from intertone.data.synth import Synth, synthesis_rate
 from intertone.errors import InputError
 from intertone.parallel import in_processes
 from intertone.remark import RemarkLogger
@@ -36,42 +36,14 @@ FAMILIES = (
 _logger = RemarkLogger(__name__)
 
 
-class RenderConfig(Settings):
-    """Settings of the rendered notes; the defaults are NSynth's."""
+class RenderConfig(KeyboardConfig):
+    """What is played; the defaults are NSynth's."""
 
     sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="in Hz")
-    hold_seconds: float = Field(3.0, gt=0, le=60, description="until the key is let go")
-    release_seconds: float = Field(1.0, ge=0, le=60, description="after that")
     pitch_min: int = Field(21, ge=0, le=127, description="lowest key")
     pitch_max: int = Field(108, ge=0, le=127, description="highest key, included")
-    pitch_step: int = Field(1, ge=1, le=127, description="2 takes every second key from pitch_min on")
     velocities: tuple[int, ...] = Field((25, 50, 75, 100, 127), min_length=1, description="each 1..127")
     gain: float = Field(0.8, gt=0, le=10, description="linear; at 0.8 no note of FluidR3Mono reaches full scale")
-
-    @model_validator(mode="after")
-    def _check(self) -> "RenderConfig":
-        if self.pitch_min > self.pitch_max:
-            raise ValueError(f"pitch_min must be <= pitch_max={self.pitch_max}, got {self.pitch_min}")
-        if any(not 1 <= velocity <= 127 for velocity in self.velocities):
-            raise ValueError(f"velocities must be in 1..127, got {self.velocities}")
-        if (seconds := self.hold_seconds + self.release_seconds) < MIN_SECONDS:
-            raise ValueError(f"hold_seconds and release_seconds must add up to >= {MIN_SECONDS}, got {seconds:g}")
-        return self
-
-    @property
-    def hold(self) -> int:
-        """Samples until the key is let go."""
-        return round(self.hold_seconds * self.sample_rate)
-
-    @property
-    def samples(self) -> int:
-        """Length of a note."""
-        return self.hold + round(self.release_seconds * self.sample_rate)
-
-    @property
-    def pitches(self) -> range:
-        """The keys that are tried."""
-        return range(self.pitch_min, self.pitch_max + 1, self.pitch_step)
 
 
 def render_bank(

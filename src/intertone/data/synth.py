@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from intertone.audio import MIN_SAMPLE_RATE
+from intertone.data.keyboard import HIGHEST_RATE
 from intertone.data.soundfont import INSTALL, INSTALL_EXTRA
 from intertone.errors import InputError
 
 CType = type[ctypes.c_void_p] | type[ctypes.c_char_p] | type[ctypes.c_int] | type[ctypes.c_double]
 
 BLOCK = 64
-HIGHEST_RATE = 96000
 _SEVENTH_ORDER = 7
 _LOG_LEVELS = 5
 

@@ -26,7 +26,7 @@ HIGHEST_PARTIAL = 0.48
 """Frequency that no partial exceeds, of the sample rate."""
 
 OVERSAMPLING = 4
-"""Of the overdrive: what tanh makes below 3.5 times the sample rate does not fold back into the audible half."""
+"""Factor of the sample rate at which overdrive is computed, so that little of what tanh makes folds back."""
 
 SQUARE_SECONDS = 0.005
 """From one level of the LFO's square to the other: a step would click."""

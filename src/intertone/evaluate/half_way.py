@@ -107,7 +107,7 @@ def _measure(pitch: int, a: Tensor, b: Tensor, sounds: dict[str, Tensor], sample
 
 
 def _rms_level(sound: Tensor) -> float:
-    """In dB; −200 for silence."""
+    """Level in dB; −200 for silence."""
     return 10 * math.log10(max(float(sound.double().square().mean()), 1e-20))
 
 

@@ -18,7 +18,7 @@ from intertone.harmonic.tuning import find_pitch
 from intertone.harmonic.warp import window_seconds
 
 NOISY, LITTLE_NOISE, LESS_NOISE = 0.02, 0.3, 0.5
-"""Where the residual of harmonics has more than the first share of the energy, inharmonic partials are tried; their
+"""Shares of the energy: where the residual of harmonics has more than the first, inharmonic partials are tried; their
 residual must have less than the second, and less than the third times that of the harmonics."""
 
 

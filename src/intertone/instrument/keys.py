@@ -40,7 +40,7 @@ class Key:
 
     @property
     def file_name(self) -> str:
-        """Such as ``note-060-C4.wav``."""
+        """File name, such as ``note-060-C4.wav``."""
         return f"note-{self.pitch:03d}-{note_name(self.pitch)}.wav"
 
 

@@ -51,7 +51,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Rows:
-    """Where feature rows lie, for models that shift them with the pitch.
+    """Positions of feature rows, for models that shift them with the pitch.
 
     Attributes:
         partials: log2 of the order of each row of partials, rising.

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from intertone.models.contract import Rows
 
 PARTIALS_STAY, NOISE_MOVES = 0.4, 0.5
-"""How much a young model leaves partials where they were, and moves noise: near the best on notes that train."""
+"""Shares by which an untrained model leaves partials where they were and moves noise: near the best in training."""
 
 
 class RowShift(nn.Module):

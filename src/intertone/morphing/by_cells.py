@@ -34,7 +34,7 @@ LOUDEST = 1.2
 """Feature beyond which nothing is played."""
 
 REACH_DB = 60.0
-"""Where a sound is weaker than the strongest by more than this, only its nearness to its end counts further."""
+"""Level below the strongest sound, dB, from which on only a sound's nearness to its end counts."""
 
 LATENESS = 8
 """Power of a sound's weight with which the rest of the difference comes: half of it at a weight of 0.92."""

@@ -19,7 +19,7 @@ MOST_GAIN_DB = 24.0
 """Largest gain of a morph, dB."""
 
 FARTHEST_STEP, MOST_STEPS = 0.25, 16
-"""Of weights that change over time, from one place where the gain is measured to the next; and how many at most."""
+"""Largest change of the weights from one place where the gain is measured to the next, and most of such places."""
 
 
 def bring_to_level(

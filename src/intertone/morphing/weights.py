@@ -20,7 +20,7 @@ FARTHEST = 0.5
 SUM_TOLERANCE = 1e-6
 
 HALVINGS = 24
-"""Of the range in which the mean of a curve lies, until it is found."""
+"""Times that the range in which the mean of a curve lies is halved, until it is found."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the f0 of each frame might be: lags after which the sound repeats, with what speaks for each."""
+"""Candidates for the f0 of each frame: lags after which the sound repeats, with what speaks for each."""
 
 import math
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ REFINEMENTS = 3
 """Steps towards the exact frequency, each of at most 3 %; all together of at most 6 %."""
 
 REFINEMENT_CENTS = 5.0
-"""So much less each exact frequency moves."""
+"""Cents below which an exact frequency counts as found."""
 
 Array = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.float32]
@@ -77,7 +77,7 @@ BANDS = (Band(0, 100, 6000, 2), Band(95, 420, 8000, 2), Band(400, math.inf, 1600
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """What the f0 of each frame might be.
+    """Candidates for the f0 of each frame.
 
     Attributes:
         frequency: Hz, ``(n_frames, 5)``; NaN where there are fewer.

@@ -15,7 +15,7 @@ PEAK_FFT = 2**17
 PEAK_RANGE_DB = 55.0
 PEAK_PROMINENCE_DB = 9.0
 SEARCH = (0.97, 1.03)
-"""How far beyond the lower and the higher of two notes a comb's f0 is searched."""
+"""Factors of the lower and the higher of two f0 between which a comb's f0 is searched."""
 
 GRID_CENTS = 4.0
 INHARMONICITIES = tuple(step * 0.5e-4 for step in range(9))

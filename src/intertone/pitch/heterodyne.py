@@ -23,7 +23,7 @@ WINDOW_PERIODS, WINDOW_SECONDS = 3, 0.02
 """A partial is averaged over so many periods, where its neighbours cancel out, but at least over so long."""
 
 TRACK_FRAMES = 7
-"""Over which f0 is averaged."""
+"""Frames over which f0 is averaged."""
 
 TRACK_STAGES = (8, 8, 16, 32, 64, 64)
 """Partials that f0 and inharmonicity are refined with, in turn; the high ones tell most, once they are found."""

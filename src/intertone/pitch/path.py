@@ -44,7 +44,7 @@ CHANGE_SECONDS = 0.03
 """Time over which it is seen how much the sound changes."""
 
 CHANGE_WEIGHT = 2.5
-"""How much cheaper jumps and switches are where the sound changes."""
+"""Weight of a change of the sound, which makes jumps and switches cheaper."""
 
 CHEAPEST_CHANGE = 0.1
 """Share of their cost that always remains."""
@@ -53,7 +53,7 @@ LEVEL_EXPONENT = 0.3
 """A frame's cost counts as its power to this exponent, relative to the loudest one around it."""
 
 LEVEL_SECONDS = 0.1
-"""What is around a frame, to either side."""
+"""Seconds on either side of a frame that count as around it."""
 
 LEAST_PERIODICITY = 0.4
 """Frames of less are not voiced, wherever the line goes."""
@@ -65,13 +65,13 @@ LEVEL_WINDOW = 0.02
 """Seconds over which a frame's level is taken."""
 
 MEDIAN_SECONDS = 0.02
-"""From one frame to the next, where only the median f0 is wanted."""
+"""Seconds from one frame to the next where only the median f0 is wanted."""
 
 FRAME_SECONDS = 0.01
-"""What the costs of a frame are meant for; those of shorter frames count less."""
+"""Length of a frame that the costs are meant for; those of shorter frames count less."""
 
 F_LIMITS = (10.0, 7000.0)
-"""What may be searched, Hz."""
+"""Range that may be searched, Hz."""
 
 IMPOSSIBLE = 1e9
 """Cost of a candidate that is none."""

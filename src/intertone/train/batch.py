@@ -25,7 +25,7 @@ class TrainingStoppedError(RuntimeError):
 
 
 class BatchSource(Protocol):
-    """Where the loop takes its batches from; a source that inherits has nothing to validate, to fit to and to hear.
+    """Source of the loop's batches; one that inherits has nothing to validate, to fit to and to hear.
 
     Attributes:
         steps_per_epoch: Batches of one pass.

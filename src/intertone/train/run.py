@@ -28,7 +28,7 @@ SILENCE_PATIENCE = 500
 
 @dataclass
 class Progress:
-    """Where a run stands: everything beside weights and optimiser that an exact continuation needs."""
+    """State of a run: everything beside weights and optimiser that an exact continuation needs."""
 
     epoch: int = 0
     step_in_epoch: int = 0
@@ -115,7 +115,7 @@ class Run:
 
     @property
     def learning_rate(self) -> float:
-        """Of the step that was taken last; 0 where nothing is trained step by step."""
+        """Learning rate of the step that was taken last; 0 where nothing is trained step by step."""
         return float(self.optimiser.param_groups[0]["lr"]) if self.trained else 0.0
 
     def begin_phase(self) -> None:

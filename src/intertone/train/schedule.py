@@ -24,7 +24,7 @@ class Best:
 
 @dataclass
 class Place:
-    """Where a run stands among its phases; a phase is one stage, or several that take turns.
+    """Place of a run among its phases; a phase is one stage, or several that take turns.
 
     Attributes:
         phase: Its number.
