@@ -14,7 +14,7 @@ from intertone.level import amplitude_to_db, db_to_amplitude
 class SpectrogramConfig(Settings):
     """Settings of the transform: periodic Hann window of ``n_fft`` samples, centred, padded with zeros.
 
-    ``hop_length`` is at most half of ``n_fft``, so that every sample can be given back.
+    ``hop_length`` is at most half of ``n_fft``, so that every sample can be reconstructed.
     """
 
     sample_rate: int = Field(16000, ge=4000, le=384000, description="Hz")

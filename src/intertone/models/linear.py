@@ -17,10 +17,10 @@ MORE = 8
 class PrincipalComponents(nn.Module):
     """A mean column for the whole note, and the rest in blocks of columns: both as few numbers, linearly.
 
-    The mean over time is weighted by how loud each column is. It becomes ``note_dim`` numbers; what is left when these
-    are played back becomes ``local_dim`` numbers for each block. Whatever the notes, nothing can be learnt by heart
-    here: the weights are few, and ``fit`` sets them to the principal components of many notes. Training goes on from
-    there.
+    The mean over time is weighted by how loud each column is. It becomes ``note_dim`` numbers; the difference of the
+    features from what these reconstruct becomes ``local_dim`` numbers for each block. The weights are few, and ``fit``
+    sets them to the principal components of many notes, so single notes cannot be learnt by heart. Training goes on
+    from there.
 
     Args:
         n_features: Rows of the features.

@@ -82,7 +82,7 @@ class Candidates:
     Attributes:
         frequency: Hz, ``(n_frames, 5)``; NaN where there are fewer.
         similarity: Share of the energy that repeats after the period, 0…1; 0 where there is none.
-        comb: How much stronger its partials are than what lies between them, about −1…2.
+        comb: Level at its partials less that half-way between them, higher orders weighing less, about −1…2.
         power: Power spectrum of every frame, ``(n_frames, bins)``.
         spectrum: Level of every frame over a longer window, ``(n_frames, bins)``: 1 at the strongest bin, 0 from 40 dB
             below it.

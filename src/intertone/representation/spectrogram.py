@@ -226,7 +226,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
     def _magnitude(self, features: Tensor, reference: Tensor) -> Tensor:
         """Return the linear magnitude ``(n_bins, n_frames)`` of one channel, before the energy is scaled.
 
-        A cell on the floor is given back as 0: all that is known of it is that it is lower, and some hundred cells of
+        A cell on the floor becomes 0: all that is known of it is that it is lower, and some hundred cells of
         noise at the floor would be heard in silence.
         """
         shown = features.float().clamp(0, 1)
