@@ -9,7 +9,7 @@ PROCESSES ?= -n 2 --dist worksteal
 # bytecode is kept, or each program that a test starts would compile the package anew
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: morph test test-all faults check fix bench paper-thesis train-default train-thesis evaluate
+.PHONY: morph test test-all faults check fix bench paper-thesis paper-colonel2017 train-default train-thesis evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -50,6 +50,10 @@ train-thesis: $(VENV)/installed-dev  ## the same for the thesis's codec (7 GB)
 
 paper-thesis: $(VENV)/installed-dev  ## the experiments of the thesis's chapter 4: tables and pictures of docs/papers/thesis.md
 	$(BIN)/intertone paper thesis --budget cpu --data $(NOTES) -o runs/paper-thesis --write docs/papers/thesis.md
+
+paper-colonel2017: $(VENV)/installed-dev  ## the networks of Colonel, Curro and Keene 2017: tables of docs/papers/colonel2017.md
+	$(BIN)/intertone data virtual-analogue -o notes/colonel2017 --sample-rate 22050 --polyphony 4 --patches 105 --pitch-step 12 --velocities 100
+	$(BIN)/intertone paper colonel2017 --budget cpu --data notes/colonel2017 -o runs/colonel2017 --write docs/papers/colonel2017.md
 
 evaluate: $(VENV)/installed-dev  ## the figures of the model card
 	$(BIN)/intertone evaluate harmonic --data $(NOTES_44K) --out out/evaluation

@@ -20,12 +20,16 @@ from intertone.train.processes import Processes
 from intertone.train.settings import TrainConfig
 from intertone.train.source import NoteBatches
 
+BYTES_IN_MEMORY = 2_000_000_000
+"""Frames of at most so many bytes are held in memory: a step reads them in any order, one by one."""
+
 
 class FrameBatches(NoteBatches):
     """Batches of single frames, ``(batch, n_features, 1)``, drawn from all training notes; silent frames are left out.
 
     A frame is silent if all its features are 0. All frames are written once to a temporary file, where each is read
-    in one piece. Every frame is asked for itself. Validation, fitting and examples are of whole notes.
+    in one piece, and held in memory if they are few. Every frame is asked for itself. Validation, fitting and examples
+    are of whole notes.
 
     Args:
         config: The settings.
@@ -112,6 +116,8 @@ def _collect(whole: Iterable[Batch]) -> _Frames:
         file.flush()
     shape = (len(note), n_features)
     features = np.memmap(file, np.float32, "r", shape=shape) if len(note) else np.empty(shape, np.float32)
+    if features.nbytes <= BYTES_IN_MEMORY:
+        features = np.array(features)
     together = {name: torch.cat(values) for name, values in conditions.items()}
     return _Frames(features, note, together, torch.cat(weights) if weights else None)
 

@@ -1,0 +1,154 @@
+"""The networks of Colonel, Curro and Keene (2017), the errors that the paper reports, and how long a budget trains."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from intertone.config import override
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.experiments.experiment import EvaluationBudget, Experiment
+from intertone.models.dense import DenseConfig
+from intertone.representation.frames import FramesConfig
+from intertone.stft import SpectrogramConfig
+from intertone.train import TrainConfig
+
+STFT = SpectrogramConfig(sample_rate=22050, n_fft=2048, hop_length=512)
+"""As published, but for the hop: the paper's 0 is not possible, and the authors' code has 512."""
+
+Method = Literal["momentum", "Adam"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network of one of the paper's tables.
+
+    Attributes:
+        table: 1 to 3; 0: a network that the text speaks of, without a figure.
+        title: As in the table.
+        changes: Overrides of the common settings.
+        published: Mean squared error by method, as the paper prints it.
+    """
+
+    table: int
+    title: str
+    changes: tuple[str, ...]
+    published: dict[Method, float]
+
+    def name(self, method: Method, seed: int) -> str:
+        """Return the name of a run's folder."""
+        title = self.title.replace(", ", "-").replace(" ", "-")
+        return f"{title}-{method.lower()}-seed-{seed}"
+
+
+def _widths(*widths: int) -> str:
+    return f"model.widths={list(widths)}"
+
+
+_DEPTH_4 = _widths(512, 256, 128, 64)
+
+_SIGMOID = ("model.activation=sigmoid", "model.code_activation=sigmoid", "model.output_activation=sigmoid")
+_RELU = ("model.activation=relu", "model.code_activation=relu", "model.output_activation=relu")
+_HYBRID = ("model.activation=relu", "model.code_activation=sigmoid", "model.output_activation=sigmoid")
+
+ROWS = (
+    *(
+        Row(1, str(width), (_widths(width), *_SIGMOID), {"momentum": momentum, "Adam": adam})
+        for width, momentum, adam in (
+            (8, 4.40e-2, 5.30e-3),
+            (16, 4.14e-2, 5.28e-3),
+            (64, 2.76e-2, 7.10e-4),
+            (256, 1.87e-2, 1.64e-4),
+            (512, 1.98e-2, 9.62e-4),
+            (1024, 3.52e-2, 7.13e-5),
+        )
+    ),
+    *(
+        Row(2, f"256-{width}", (_widths(256, width), *_SIGMOID), {"momentum": 1.84e-2, "Adam": adam})
+        for width, adam in ((8, 1.91e-3), (16, 1.19e-3), (32, 7.30e-4))
+    ),
+    Row(3, "all sigmoid", (_DEPTH_4, *_SIGMOID), {"Adam": 1.72e-3}),
+    Row(3, "all ReLU", (_DEPTH_4, *_RELU), {"Adam": 8.00e-2}),
+    Row(3, "hybrid", (_DEPTH_4, *_HYBRID), {"Adam": 4.91e-4}),
+    Row(0, "hybrid, bias", (_DEPTH_4, *_HYBRID, "model.bias=true"), {"Adam": float("nan")}),
+    Row(0, "hybrid, dropout", (_DEPTH_4, *_HYBRID, "model.dropout=0.2"), {"Adam": float("nan")}),
+)
+"""Colonel, Curro and Keene (2017), Tables 1 to 3, and what the text says of bias and dropout."""
+
+
+class Budget(EvaluationBudget):
+    """How much is trained."""
+
+    epochs: int = Field(300, ge=1, description="of every run; 300 as published")
+    seeds: int = Field(3, ge=1, le=10, description="runs of each network of Tables 1 to 3")
+
+
+BUDGETS = {
+    "smoke": Budget(epochs=1, seeds=1, names=("8", "hybrid"), n_notes=4),
+    "cpu": Budget(epochs=10),
+    "gpu": Budget(),
+}
+
+
+def experiments(budget: Budget) -> tuple[Experiment, ...]:
+    """Return the runs of a budget: every network, method and seed."""
+    return tuple(
+        Experiment(
+            row.name(method, seed),
+            f"table {row.table}",
+            f"{row.title}, {method}, seed {seed}",
+            (*row.changes, *_method(method), f"seed={seed}"),
+            evaluated=False,
+        )
+        for row in ROWS
+        if not budget.names or row.title in budget.names
+        for method in row.published
+        for seed in range(budget.seeds if row.table else 1)
+    )
+
+
+def _method(method: Method) -> tuple[str, ...]:
+    """Return the optimiser: momentum as in the baseline that the paper names, Adam from 1e-3 to 1e-4."""
+    if method == "momentum":
+        return ("optimiser=sgd", "learning_rate=5e-3", "momentum=0.5", "schedule=plateau")
+    return ("optimiser=adam", "learning_rate=1e-3", "schedule=cosine", "min_learning_rate=1e-4")
+
+
+def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
+    """Return the settings of a run: frames in batches of 100, no bias, weights normal with 0.15, L2.
+
+    The paper's weight of the L2 penalty is not stated; 1e-7 of the squared weights is used.
+
+    Example:
+        >>> config = train_config(experiments(BUDGETS["gpu"])[0], BUDGETS["gpu"])
+        >>> config.model.widths, config.optimiser, config.epochs
+        ((8,), 'sgd', 300)
+    """
+    common = TrainConfig(
+        representation=FramesConfig(spectrogram=STFT),
+        model=DenseConfig(bias=False, initial_deviation=0.15),
+        frames_per_batch=100,
+        batch_size=8,
+        epochs=budget.epochs,
+        stop_patience=budget.epochs,
+        plateau_patience=budget.epochs,
+        weight_decay=1e-7,
+        sample_every=budget.epochs,
+        precision="float32",
+    )
+    content = override(common.model_dump(mode="json"), experiment.changes)
+    return TrainConfig.parse(content, source=f"the experiment {experiment.name}")
+
+
+def check_notes(notes: Notes) -> None:
+    """Refuse notes of another sample rate.
+
+    Raises:
+        InputError: If the notes are not sampled at the paper's rate.
+    """
+    if notes.sample_rate != STFT.sample_rate:
+        raise InputError(
+            f"the notes must have the paper's sample_rate={STFT.sample_rate}, got {notes.sample_rate}; "
+            "intertone data virtual-analogue --sample-rate 22050 --polyphony 4 makes such"
+        )
