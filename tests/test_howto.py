@@ -63,3 +63,8 @@ def test_keys(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) 
     run_all("keys.md", codec_path, capsys)
     assert [len(names_in(desk / "out" / name)) for name in ("horn", "between")] == [10, 5]
     assert "loop_sustain" in (desk / "out" / "between" / "instrument.sfz").read_text()
+
+
+def test_gains(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_all("gains.md", codec_path, capsys)
+    assert names_in(desk / "out") == ["groups.wav", "turned.wav"]
