@@ -421,7 +421,7 @@ def test_a_broken_codec(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("[model]\nchanels = [4]", [], r"run.toml: model.chanels is no setting; did you mean channels\?"),
         ("", ["--set", "epochs"], "an override must be name=value, got 'epochs'"),
         ("", ["--set", "epoch=3"], r"epoch is no setting; did you mean epochs\?"),
-        ("seed = ", [], "the settings file must be valid .toml, got run.toml"),
+        ("seed = ", [], "the settings file must be valid TOML, got run.toml"),
     ],
 )
 def test_training_settings(

@@ -286,7 +286,10 @@ def test_even_steps_are_said(codec: Codec, monkeypatch: pytest.MonkeyPatch, capl
     config = MorphConfig(network="none", even=True)
     with caplog.at_level(logging.INFO, logger="intertone"):
         morph(codec, breathy(45), 0.1 * breathy(69), mix=MixCurve((0, 0.4), (0, 0.5)), config=config)
-    assert any(re.fullmatch(r"even steps: 0 is 0\.000, 0\.5 is 0\.\d\d\d", line) for line in caplog.messages)
+    assert any(
+        re.fullmatch(r"even steps: 0 is 0\.000, 0\.25 is 0\.\d\d\d, 0\.5 is 0\.\d\d\d", line)
+        for line in caplog.messages
+    )
 
 
 # numbers of any type

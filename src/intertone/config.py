@@ -137,7 +137,8 @@ def _read_mapping(path: Path) -> dict[str, Json]:
     except OSError as error:
         raise InputError(f"the settings file must be readable, got {error.strerror} for {path}") from None
     except (UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"the settings file must be valid {path.suffix or 'TOML'}, got {path}: {error}") from None
+        language = "JSON" if path.suffix == ".json" else "TOML"
+        raise InputError(f"the settings file must be valid {language}, got {path}: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"the settings file must hold a table, got {path}")
     return content

@@ -48,7 +48,8 @@ def evaluate(
         int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of the choice of notes and of random phase.")
     ] = 0,
     budget: Annotated[
-        Budget, typer.Option("--budget", help="full: 512 notes; smoke: 4 notes, seconds, to see that it works.")
+        Budget,
+        typer.Option("--budget", help="full: 512 notes; smoke: 4 notes, half a minute, to see that it works."),
     ] = Budget.full,
     device: options.DeviceOption = "cpu",
     json: options.JsonOption = False,

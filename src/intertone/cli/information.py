@@ -28,7 +28,7 @@ def info(
 
     loaded = Codec.load(codec)
     samples = 4 * loaded.sample_rate
-    n_latents = loaded.model.n_latents(loaded.representation.n_frames(samples))
+    n_frames = loaded.representation.n_frames(samples)
     facts = {
         "codec": codec,
         "sample_rate": loaded.sample_rate,
@@ -36,8 +36,8 @@ def info(
         **loaded.model.facts(),
         "parameters": sum(value.numel() for value in loaded.model.parameters()),
         "latent_dim": loaded.model.latent_dim,
-        "n_latents": n_latents,
-        "code_size": loaded.model.latent_dim * n_latents,
+        "n_latents": loaded.model.n_latents(n_frames),
+        "code_size": loaded.model.code_size(n_frames),
     }
     notes = {"code_size": " numbers for 4 seconds", "sample_rate": " Hz", "top_db": " dB"}
     lines = [f"{name:15} {value}{notes.get(name, '')}" for name, value in facts.items()]

@@ -11,6 +11,7 @@ import typer
 
 from intertone.cli import options
 from intertone.errors import InputError
+from intertone.remark import RemarkLogger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,13 +55,19 @@ def gains(
     out: Annotated[Path, typer.Option("-o", "--out", help="The sound with its code changed.")],
     gain: Annotated[
         list[str] | None,
-        typer.Option(metavar="UNIT=GAIN", help="Gain of one number of the code, counted from 1; may be repeated."),
+        typer.Option(
+            metavar="UNIT=GAIN",
+            help="Gain of one of the latent_dim numbers that `intertone info` names, from 1; may be repeated.",
+        ),
     ] = None,
     groups: Annotated[
-        str | None, typer.Option(help="Gains of groups of neighbours, such as 1,0.5,1,2,1; five unless --bounds.")
+        str | None,
+        typer.Option(
+            help="Gains of five groups of neighbouring numbers, or of as many as --bounds makes: 1,0.5,1,2,1."
+        ),
     ] = None,
     bounds: Annotated[
-        str | None, typer.Option(help="How many numbers lie before each further group; 12,24,36,48 of 64.")
+        str | None, typer.Option(help="Where groups end: 12,24,36,48 are those of a code of 64 numbers, if not given.")
     ] = None,
     seed: options.SeedOption = 0,
     codec: options.CodecOption = options.DEFAULT_CODEC,
@@ -70,7 +77,7 @@ def gains(
     plot: options.PlotOption = None,
     json: options.JsonOption = False,
 ) -> None:
-    """Turn the numbers of a sound's code like knobs; the phase stays the sound's own."""
+    """Multiply the numbers that a codec makes of a sound, its code, and decode them with the sound's own phase."""
     found = options.phase_config(options.Phase.kept, None)
     wanted = Gains(read_gains(gain or []), read_numbers("--groups", groups), read_numbers("--bounds", bounds))
     send(
@@ -190,6 +197,8 @@ def send(
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     factors = None if gains is None else torch.tensor(gains.of_code(loaded.model.latent_dim))
+    if factors is not None and bool((factors == 1).all()):
+        RemarkLogger(__name__).warning("all gains are 1, so this is what reconstruct makes")
     options.warn_of_phase(loaded, None, iterations)  # the method decides whether the residual is used
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sound = options.load_for(loaded, source)
@@ -197,7 +206,8 @@ def send(
     warn_of_noise(loaded, sound, source.name)
     generator = torch.Generator().manual_seed(seed)
     again = loaded.reconstruct(sound, phase=phase, gains=factors, generator=generator)
-    with options.drawing(plot, {f"IN: {source.name}": sound, "reconstruction": again}, loaded.sample_rate):
+    name = "reconstruction" if gains is None else "with gains"
+    with options.drawing(plot, {f"IN: {source.name}": sound, name: again}, loaded.sample_rate):
         text = f"wrote {options.save_result(out, again, loaded.sample_rate, rate, format)}, phase {phase.method}"
     if plot is not None:
         text += f"\nwrote {plot}"

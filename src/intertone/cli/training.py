@@ -27,6 +27,7 @@ def train(
     report = Report(context, as_json=json or rank > 0)
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+    from intertone.codec import Codec
     from intertone.data.features import FeatureSet, is_feature_set
     from intertone.data.notes import Notes
     from intertone.train import TrainConfig, TrainingStoppedError, train_codec
@@ -47,10 +48,12 @@ def train(
             raise typer.Exit(1) from None
     if rank:
         _leave_at_once()
-    text = (
-        f"{progress.finished or 'interrupted; run the same command to go on'}: best validation loss "
-        f"{progress.best_loss:.6f} at epoch {progress.best_epoch}, codec in {out / 'best'}"
-    )
+    text = progress.finished or "interrupted; run the same command to go on"
+    if (out / "best" / "config.json").is_file():
+        best = Codec.load(out / "best")
+        reading = best.model.reading(progress.best_loss, best.representation.scales)
+        value = f"{reading.words} {reading.value:.4g} {reading.unit}".rstrip()
+        text += f": best validation at epoch {progress.best_epoch}, {value}, codec in {out / 'best'}"
     result = {**vars(progress), "best": str(out / "best")}
     report.finish({name: value if value != float("inf") else None for name, value in result.items()}, text)
     if not progress.finished:

@@ -26,16 +26,14 @@ class CodecFacts:
 
     @classmethod
     def of(cls, codec: Codec, notes: Notes) -> "CodecFacts":
-        """Return the facts of a codec; a number of the code that never changes within a note counts once."""
-        code = codec.encode(notes.audio([0]))[0][0]
-        latent_dim, n_latents = code.shape
-        n_whole = int((code == code[:, :1]).all(1).sum())
+        """Return the facts of a codec for notes of this length."""
+        n_frames = codec.representation.n_frames(notes.samples)
         return cls(
             codec.config.representation.kind,
             codec.sample_rate,
-            n_whole + (latent_dim - n_whole) * n_latents,
-            latent_dim,
-            n_latents,
+            codec.model.code_size(n_frames),
+            codec.model.latent_dim,
+            codec.model.n_latents(n_frames),
             sum(value.numel() for value in codec.model.parameters()),
         )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
+from intertone.data.split import SPLITS
 from intertone.errors import InputError
 from intertone.evaluate.classifier import Classifier, train_classifier
 from intertone.evaluate.draw import Rows, draw_notes, draw_pairs, pitched_rows
@@ -133,7 +134,10 @@ def check_notes(codec: Codec, notes: Notes, rows: Rows, config: EvaluateConfig) 
     if notes.sample_rate != codec.sample_rate:
         raise InputError(f"the notes must have the codec's sample_rate={codec.sample_rate}, got {notes.sample_rate}")
     if len(rows) < 3:  # two ends of a pair, and another note
-        raise InputError(f"the {config.split} split must hold at least three notes, got {len(rows)}")
+        counts = {name: int((notes.split == name).sum()) for name in SPLITS}
+        other = max(counts, key=lambda name: (name != "train", counts[name]))
+        hint = f"; --split {other} has {counts[other]}" if counts[other] >= 3 and other != config.split else ""
+        raise InputError(f"the {config.split} split must hold at least three notes, got {len(rows)}{hint}")
     if len(rows) < config.n_notes:
         text = "the %s split holds %d notes that can be evaluated: all of them are, not the %d that are wanted"
         logger.info(text, config.split, len(rows), config.n_notes)

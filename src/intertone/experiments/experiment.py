@@ -288,7 +288,7 @@ def _train(laboratory: Laboratory[B], experiment: Experiment, settings: TrainCon
 def code_counts(codec: Codec, n_frames: int) -> tuple[int, int]:
     """Return the numbers of a codec's model, and of the code of a sound of so many frames."""
     model = codec.model
-    return sum(value.numel() for value in model.parameters()), model.latent_dim * model.n_latents(n_frames)
+    return sum(value.numel() for value in model.parameters()), model.code_size(n_frames)
 
 
 def _evaluate(laboratory: Laboratory[B], experiment: Experiment, known: RunResult) -> RunResult:

@@ -128,6 +128,7 @@ class ConditionedAutoencoder(Model):
         self.mover = None if rows is None or self.linear is None else RowShift(rows)
         # first the numbers of the whole note, last its pitch if rows are moved
         self.latent_dim = config.note_dim + config.local_dim + (self.mover is not None)
+        self.constant_dim = config.note_dim + (self.mover is not None)
         if self.mover is not None:
             self.part = nn.Linear(2 * config.condition_channels, n_features)
             nn.init.zeros_(self.part.weight)

@@ -241,6 +241,7 @@ class Model(Trainable):
         frames_per_latent: Columns that one latent vector stands for: 1 for models of single frames.
         n_features: Rows of the features.
         latent_dim: Numbers of one latent vector.
+        constant_dim: How many of these are the same in all vectors of a sound.
         encode_reach: Columns on either side that can change a latent vector; None: all, so it sees a sound as a whole.
         decode_reach: Columns on either side, in whole latents, that a decoded column depends on; None: all.
         n_frames: The only number of columns that it takes; None: any.
@@ -250,6 +251,7 @@ class Model(Trainable):
     transposes: bool = False
     n_features: int
     latent_dim: int
+    constant_dim: int = 0
     frames_per_latent: int = 1
     encode_reach: int | None = None
     decode_reach: int | None = None
@@ -258,6 +260,10 @@ class Model(Trainable):
     def n_latents(self, n_frames: int) -> int:
         """Return the number of latent vectors of ``n_frames`` columns."""
         return 1 if self.n_frames is not None else -(-n_frames // self.frames_per_latent)
+
+    def code_size(self, n_frames: int) -> int:
+        """Return the numbers of the code of ``n_frames`` columns; those that are the same all over count once."""
+        return self.constant_dim + (self.latent_dim - self.constant_dim) * self.n_latents(n_frames)
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         """Return the code of features.

@@ -82,9 +82,12 @@ def _bend_curve(curve: MixCurve, bent: Callable[[float], float]) -> MixCurve:
 
 
 def _asked(mixes: Sequence[Mix]) -> list[float]:
-    """Return the ratios of mixes and of points of curves, each once, rising."""
-    points = [mix.ratios if isinstance(mix, MixCurve) else (float(mix),) for mix in mixes]  # type: ignore[arg-type]
-    return sorted({ratio for ratios in points for ratio in ratios})
+    """Return the ratios of mixes and of points of curves, and quarters between the latter, once each, rising."""
+    found = set()
+    for mix in mixes:
+        points = mix.ratios if isinstance(mix, MixCurve) else (float(mix),)  # type: ignore[arg-type]
+        found |= {*points, *(quarter for quarter in (0.25, 0.5, 0.75) if min(points) < quarter < max(points))}
+    return sorted(found)
 
 
 def _heard(sound: Tensor, sources: Sources) -> Tensor:

@@ -263,6 +263,7 @@ class Run:
         choices = ["float32", "bfloat16"] if config.precision == "auto" else [config.precision]
         if not self.trained:
             return choices[0]
+        logger.info("a few steps are timed in %s", " and ".join(choices))
         started = time.monotonic()
         batch, copy = next(self.source.batches(0)), deepcopy(self.model)
         reading_seconds, seconds = time.monotonic() - started, {}

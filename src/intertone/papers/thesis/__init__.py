@@ -23,7 +23,7 @@ def _replay(notes: "Notes", request: Request) -> Outcome:
 PAPER = Paper(
     name="thesis",
     words="Do the experiments of the 2023 thesis's chapter 4; stop at any time and run the same command to go on.",
-    budgets={"smoke": "seconds", "cpu": "an hour or two", "gpu": "64 times the steps"},
+    budgets={"smoke": "a trial, minutes", "cpu": "an hour or two", "gpu": "64 times the steps"},
     parts={"representations": "the comparison of three, without the rest"},
     files=("runs", "results", "results.json", "tables.md", "representations.html", "pictures", "sounds"),
     check=_check,
