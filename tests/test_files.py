@@ -236,11 +236,11 @@ def test_settings_write_what_read_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.toml", b"seed = ", "must be valid .toml, got .*a.toml"),
-        ("a.json", b"{", "must be valid .json"),
+        ("a.toml", b"seed = ", "must be valid TOML, got .*a.toml"),
+        ("a.json", b"{", "must be valid JSON"),
         ("a.json", b"[1]", "must hold a table"),
-        ("a.json", b"[" * 100_000, "must be valid .json"),
-        ("a.toml", b"\xff\xfe", "must be valid .toml"),
+        ("a.json", b"[" * 100_000, "must be valid JSON"),
+        ("a.toml", b"\xff\xfe", "must be valid TOML"),
         ("a.toml", b"seed = 2024-01-01", "seed: .*integer"),
     ],
 )
