@@ -72,11 +72,18 @@ def _run(
 ) -> tuple[tuple[Array, Array], Array, Array]:
     """Run all blocks from their states; return band and low of each sample, and the states at the blocks' ends."""
     band, low = (np.empty_like(steps) if keep else steps[:0] for _ in range(2))
+    first, second = first.copy(), second.copy()
+    # in memory that is used again: fresh arrays of this size would cost as much as the arithmetic
+    difference, v1, v2, term = (np.empty_like(a1) for _ in range(4))
     for number, sample in enumerate(steps):
-        difference = sample - second
-        v1 = a1 * first + a2 * difference
-        v2 = second + a2 * first + a3 * difference
-        first, second = 2 * v1 - first, 2 * v2 - second
+        np.subtract(sample, second, out=difference)
+        np.multiply(a1, first, out=v1)
+        v1 += np.multiply(a2, difference, out=term)
+        np.multiply(a2, first, out=v2)
+        v2 += second
+        v2 += np.multiply(a3, difference, out=term)
+        np.subtract(np.multiply(v1, 2, out=term), first, out=first)
+        np.subtract(np.multiply(v2, 2, out=term), second, out=second)
         if keep:
             band[number], low[number] = v1, v2
     return (band, low), first, second
