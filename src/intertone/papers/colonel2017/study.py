@@ -78,7 +78,7 @@ ROWS = (
 
 
 class Budget(EvaluationBudget):
-    """How much is trained."""
+    """Amount of training."""
 
     epochs: int = Field(300, ge=1, description="of every run; 300 as published")
     seeds: int = Field(3, ge=1, le=10, description="runs of each network of Tables 1 to 3")
