@@ -110,7 +110,7 @@ def draw_patch(seed: int, *, category: str | None = None) -> PatchConfig:
     """Draw the knobs of one patch; equal seeds give equal patches.
 
     The waveform of each of one to three oscillators is any of four; the second is −12, 0, 7 or 12 semitones from the
-    first, all are detuned by up to ±15 cents. Pulse width 0.1…0.9; ring modulation in one of six patches, noise in
+    first, all are detuned by up to ±15 cents. Pulse width 0.1…0.9; ring modulation in one of six with two, noise in
     three of ten (all percussion), overdrive of 3…24 dB in one of four, echo in three of ten. Two or four poles; the
     response is low-pass in seven of ten patches, else band-pass or high-pass; resonance −3…18 dB, tracking 0…1, the
     envelope moves the cutoff by −1…5 octaves. LFO of 0.1…8 Hz: vibrato up to 40 cents, cutoff up to 1.5 octaves, pulse
