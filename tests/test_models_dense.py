@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from scipy.fft import dct
 
 from intertone.errors import InputError
-from intertone.models import Batch
+from intertone.models import Batch, Scale
 from intertone.models.dense import DenseAutoencoder, DenseConfig
+from intertone.pitch.chroma import class_of_pitch
+from intertone.stft import SpectrogramConfig, magnitude_to_mel, mel_filterbank
 
 FRAMES = torch.rand(2, 33, 20, generator=torch.Generator().manual_seed(0))
 
@@ -55,7 +58,7 @@ def test_differences_are_appended_to_the_input_only(augmentation: str, more: int
     assert next(model.encoder.parameters()).shape == (8, 33 + more)
     assert model(FRAMES).shape == FRAMES.shape
     ramp = torch.linspace(0, 1, 33)[None, :, None]
-    appended = model._input(ramp)[0, 0, 33:]
+    appended = model._input(ramp, {})[0, 0, 33:]
     assert torch.allclose(appended, torch.full((more,), 1 / 32 if more == 32 else 0.0), atol=1e-6)
 
 
@@ -109,3 +112,99 @@ def test_settings_refuse(content: dict[str, object], message: str) -> None:
 def test_too_few_rows_for_a_difference_are_refused() -> None:
     with pytest.raises(ValueError, match="the features must have more than 2 rows, got 2"):
         DenseAutoencoder(DenseConfig(widths=(1,), augmentation="second-difference"), 2)
+
+
+PUBLISHED = [
+    ("none", "none", 2049),
+    ("first-difference", "none", 4097),
+    ("second-difference", "none", 4096),
+    ("mfcc", "none", 2279),
+    ("mel", "none", 2561),
+    ("none", "input", 2061),
+]
+
+
+@pytest.mark.parametrize(("augmentation", "chroma", "size"), PUBLISHED)
+def test_input_sizes_are_the_published_ones(augmentation: str, chroma: str, size: int) -> None:
+    config = DenseConfig.parse({"widths": [2], "augmentation": augmentation, "chroma": chroma})
+    model = DenseAutoencoder(config, 2049)
+    assert next(model.encoder.parameters()).shape == (2, size)
+    features, told = torch.rand(1, 2049, 3), {"chroma": torch.zeros(1, 12, 1)}
+    assert model.encode(features, told).shape == (1, 2, 3)
+    assert set(model.state_dict()) == {"encoder.0.0.weight", "decoder.0.0.weight"}
+
+
+def test_mel_and_cepstrum_are_of_the_frame() -> None:
+    settings = {"widths": [2], "sample_rate": 8000, "n_mels": 12, "cepstrum": [2, 9]}
+    mel, mfcc = (DenseAutoencoder(DenseConfig.parse({**settings, "augmentation": a}), 65) for a in ("mel", "mfcc"))
+    frames = torch.rand(1, 65, 4, generator=torch.Generator().manual_seed(2))
+    assert mel.augmentation is not None and mfcc.augmentation is not None
+    bands = mel.augmentation(frames.mT)
+    config = SpectrogramConfig(sample_rate=8000, n_fft=128, hop_length=32)
+    expected = magnitude_to_mel(frames, mel_filterbank(config, n_mels=12, f_min=0, f_max=4000))
+    assert torch.allclose(bands.mT, expected, atol=1e-5)
+    coefficients = dct(bands.log().numpy(), norm="ortho")[..., 2:9]
+    assert torch.allclose(mfcc.augmentation(frames.mT), torch.from_numpy(coefficients), atol=1e-4)
+    assert bool(mfcc.augmentation(torch.zeros(1, 2, 65)).isfinite().all())
+
+
+@pytest.mark.parametrize("cepstrum", [[5, 5], [3, 13]])
+def test_a_cepstrum_that_the_bands_have_not_is_refused(cepstrum: list[int]) -> None:
+    with pytest.raises(InputError, match="cepstrum must rise and end at most at n_mels=12, got"):
+        DenseConfig.parse({"n_mels": 12, "cepstrum": cepstrum})
+
+
+def test_with_a_skip_the_decoder_follows_the_chroma_and_without_it_does_not() -> None:
+    torch.manual_seed(0)
+    c, a = class_of_pitch(60), class_of_pitch(69)
+    code = torch.rand(1, 4, 5)
+    skip = DenseAutoencoder(DenseConfig(widths=(16, 4), chroma="skip"), 33)
+    assert not torch.allclose(skip.decode(code, {"chroma": c}), skip.decode(code, {"chroma": a}))
+    assert torch.equal(
+        skip.decode(code, {"chroma": c * torch.nan}), skip.decode(code, {"chroma": torch.zeros(1, 12, 5)})
+    )
+    only_in = DenseAutoencoder(DenseConfig(widths=(16, 4), chroma="input"), 33)
+    assert torch.equal(only_in.decode(code, {"chroma": c}), only_in.decode(code))
+    assert not torch.allclose(only_in.encode(FRAMES[:1], {"chroma": c}), only_in.encode(FRAMES[:1], {"chroma": a}))
+    with pytest.raises(ValueError, match="conditioned on chroma"):
+        skip.decode(code)
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected", "name"),
+    [("squared", 0.25, "rmse"), ("absolute", 0.5, "error"), ("convergence", 0.25 / 0.75, "spectral_convergence")],
+)
+def test_costs(cost: str, expected: float, name: str) -> None:
+    config = DenseConfig.parse({"widths": [3], "cost": cost, "output_activation": "sigmoid"})
+    model = DenseAutoencoder(config, 4)
+    torch.nn.init.zeros_(model.decoder[0][0].weight)  # a sigmoid of 0 is 1/2 everywhere
+    target = torch.tensor([0.0, 1.0, 1.0, 1.0])[None, :, None]
+    (loss,) = model.loss(Batch(target, target)).values()
+    assert float(loss) == pytest.approx(expected)
+    reading = model.reading(float(loss), [Scale("linear", 4)])
+    assert reading.name == name and reading.value == pytest.approx(expected if cost == "absolute" else expected**0.5)
+
+
+def test_a_variational_code_is_drawn_in_training_and_its_divergence_rises_with_the_run() -> None:
+    torch.manual_seed(0)
+    model = DenseAutoencoder(DenseConfig(widths=(16, 3), variational=True, kl_weights=(0.0, 0.5)), 33)
+
+    def loss(progress: float, seed: int = 0) -> dict[str, float]:
+        batch = Batch(FRAMES, FRAMES, progress=progress, generator=torch.Generator().manual_seed(seed))
+        return {name: float(value.detach()) for name, value in model.loss(batch).items()}
+
+    assert loss(0)["divergence"] == 0 and loss(1)["divergence"] == pytest.approx(2 * loss(0.5)["divergence"])
+    assert loss(0)["squared_error"] == loss(0)["squared_error"] != loss(0, seed=1)["squared_error"]
+    assert model.distribution is not None
+    mean, log_variance = model.distribution(model.encoder(FRAMES.mT)).chunk(2, -1)
+    normal = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(-1).mean()
+    assert loss(1)["divergence"] == pytest.approx(0.5 * float(expected.detach()), rel=1e-4)
+    assert torch.equal(model.encode(FRAMES), mean.mT) and torch.equal(model.activations(FRAMES)["latents"], mean.mT)
+    model.eval()
+    assert loss(1, seed=0) == loss(1, seed=1)
+
+
+def test_the_decoder_can_have_widths_of_its_own() -> None:
+    model = DenseAutoencoder(DenseConfig(widths=(20, 4), decoder_widths=(24,)), 33)
+    assert [tuple(value.shape) for value in model.parameters()] == [(20, 33), (4, 20), (24, 4), (33, 24)]

@@ -18,7 +18,7 @@ from intertone.errors import InputError
 from intertone.files import replacing
 from intertone.models import Conditions, Model, ModelConfig, build_model
 from intertone.models.block import decode_in_blocks, encode_in_blocks
-from intertone.models.contract import NO_CONDITIONS
+from intertone.models.contract import CONDITION_SIZES, NO_CONDITIONS
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_pitch
 from intertone.pitch.path import median_f0
@@ -192,7 +192,7 @@ class Codec:
         if not missing:
             return analysis
         n_rows = len(analysis.features)
-        found = {name: torch.full((n_rows, 1, 1), math.nan) for name in missing}
+        found = {name: torch.full((n_rows, CONDITION_SIZES.get(name, 1), 1), math.nan) for name in missing}
         if "pitch" in missing:
             sounds = three_axes(audio)
             pitches = torch.tensor([hz_to_pitch(median_f0(sound, self.sample_rate)) for sound in sounds])

@@ -34,6 +34,63 @@ def mean_squared_error(estimate: Tensor, reference: Tensor) -> Tensor:
     return (estimate - reference).square().mean()
 
 
+def mean_absolute_error(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Return the mean of ``|estimate − reference|`` over all cells.
+
+    Args:
+        estimate: Features of any shape.
+        reference: Features of the same shape.
+
+    Returns:
+        Scalar, in units of the features.
+
+    Example:
+        >>> mean_absolute_error(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 1.0]))
+        tensor(1.5000)
+    """
+    return (estimate - reference).abs().mean()
+
+
+def squared_convergence(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Return ``Σ(estimate − reference)² / Σ reference²``: the square of the spectral convergence.
+
+    Args:
+        estimate: Magnitudes of any shape.
+        reference: Magnitudes of the same shape; silence alone gives a large number, not infinity.
+
+    Returns:
+        Scalar without a unit.
+
+    Source:
+        Colonel, Curro and Keene (2018), whose code takes the squared ratio; elsewhere the root is meant.
+
+    Example:
+        >>> squared_convergence(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0]))
+        tensor(0.5000)
+    """
+    return (estimate - reference).square().sum() / reference.square().sum().clamp_min(1e-12)
+
+
+def gaussian_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return the Kullback-Leibler divergence of normal distributions from the standard one, summed over a code.
+
+    Args:
+        mean: ``(..., latent_dim)``.
+        log_variance: Natural logarithm of the variance, of the same shape.
+
+    Returns:
+        Scalar in nats: the mean over all codes.
+
+    Source:
+        Kingma and Welling (2014), "Auto-Encoding Variational Bayes", appendix B.
+
+    Example:
+        >>> gaussian_divergence(torch.ones(3, 2), torch.zeros(3, 2))
+        tensor(1.)
+    """
+    return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(-1).mean()
+
+
 def existing_rows(orders: Tensor, f0: Tensor, *, n_features: int, f_max: float = 20000.0) -> Tensor:
     """Say which rows of a harmonic image exist for notes of these pitches.
 

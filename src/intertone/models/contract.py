@@ -14,6 +14,9 @@ from intertone.losses import existing_rows, mean_squared_error
 Conditions = Mapping[str, Tensor]
 """Name → ``(batch, size, 1 or n_frames)``: pitch (MIDI number), velocity (1…127), chroma, …; NaN where unknown."""
 
+CONDITION_SIZES: Mapping[str, int] = MappingProxyType({"chroma": 12})
+"""Numbers of a condition; 1 for those that are not named."""
+
 NO_CONDITIONS: Conditions = MappingProxyType({})
 
 Facts = Mapping[str, str | int | float | Sequence[int] | Sequence[Sequence[int]]]

@@ -2,15 +2,28 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from intertone.config import Settings
-from intertone.losses import mean_squared_error
-from intertone.models.contract import NO_CONDITIONS, Batch, Conditions, Facts, Model
+from intertone.losses import gaussian_divergence, mean_absolute_error, mean_squared_error, squared_convergence
+from intertone.models.augmentation import AugmentationKind, build_augmentation
+from intertone.models.contract import (
+    CONDITION_SIZES,
+    NO_CONDITIONS,
+    Batch,
+    Conditions,
+    Facts,
+    Model,
+    Reading,
+    Scale,
+    condition,
+    mean_error_reading,
+    root_mean_square_reading,
+)
 
 Activation = Literal["sigmoid", "relu", "leaky-relu", "tanh", "none"]
 
@@ -23,12 +36,22 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+COSTS = {"squared": mean_squared_error, "absolute": mean_absolute_error, "convergence": squared_convergence}
+
+
 class DenseConfig(Settings):
     """Layers of the encoder, from the frame to the code; the decoder mirrors them."""
+
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"decoder_widths", "sample_rate", "n_mels", "cepstrum", "chroma", "cost", "variational", "kl_weights"}
+    )
 
     kind: Literal["dense"] = "dense"
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (512, 256, 128, 64), description="numbers after each layer of the encoder; the last is the code"
+    )
+    decoder_widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), description="numbers after each layer of the decoder but the last; none: as the encoder's"
     )
     activation: Activation = Field("relu", description="after every layer but the code's and the last")
     code_activation: Activation = Field("sigmoid", description="after the code's layer")
@@ -36,8 +59,23 @@ class DenseConfig(Settings):
     negative_slope: float = Field(0.1, ge=0, lt=1, description="of leaky-relu below 0")
     bias: bool = Field(False, description="whether layers add a bias; with gains per frame it makes a noise floor")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of each hidden layer that is left out in training")
-    augmentation: Literal["none", "first-difference", "second-difference"] = Field(
-        "none", description="what is appended to the input: differences along frequency; the target stays the frame"
+    augmentation: AugmentationKind = Field(
+        "none", description="what is appended to the input, computed from the frame; the target stays the frame"
+    )
+    sample_rate: int = Field(44100, ge=1, description="Hz, of the sounds, for the augmentations mel and mfcc")
+    n_mels: int = Field(512, ge=1, description="bands of mel, from which mfcc is made")
+    cepstrum: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]] = Field(
+        (26, 256), description="first coefficient of mfcc and the one after the last"
+    )
+    chroma: Literal["none", "input", "skip"] = Field(
+        "none", description="strongest pitch class, one-hot: appended to the input, and with skip to the code too"
+    )
+    cost: Literal["squared", "absolute", "convergence"] = Field(
+        "squared", description="mean squared or absolute error, or squared error over the power of the target"
+    )
+    variational: bool = Field(False, description="whether the code is drawn from a normal distribution in training")
+    kl_weights: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] = Field(
+        (3e-7, 1e-4), description="of the divergence of a variational code, at the run's start and at its end"
     )
     initial_deviation: float = Field(
         0.0, ge=0, description="of the first weights, normal, cut off at twice that; 0: by the width of the layer"
@@ -47,13 +85,17 @@ class DenseConfig(Settings):
     def _check_widths(self) -> Self:
         if not self.widths:
             raise ValueError("widths must name at least one layer, got none")
+        first, end = self.cepstrum
+        if not first < end <= self.n_mels:
+            raise ValueError(f"cepstrum must rise and end at most at n_mels={self.n_mels}, got {first}, {end}")
         return self
 
 
 class DenseAutoencoder(Model):
     """Fully connected layers down to a code for each frame, and back.
 
-    Every frame is encoded and decoded alone, so sounds of any length are.
+    Every frame is encoded and decoded alone, so sounds of any length are. A model with chroma is conditioned on the
+    strongest pitch class of each frame: with ``skip`` the decoder is told it, so that a code can be played as any note.
 
     Args:
         config: The layers.
@@ -61,7 +103,8 @@ class DenseAutoencoder(Model):
 
     Source:
         Colonel, Curro and Keene (2017), "Improving Neural Net Auto Encoders for Music Synthesis", and (2018)
-        "Autoencoding Neural Networks as Musical Audio Synthesizers" for the appended differences.
+        "Autoencoding Neural Networks as Musical Audio Synthesizers" for input augmentation; Colonel and Keene (2020),
+        "Conditioning Autoencoder Latent Spaces for Real-Time Timbre Interpolation and Synthesis" for chroma.
 
     Example:
         >>> model = DenseAutoencoder(DenseConfig(widths=(32, 8)), n_features=65)
@@ -77,49 +120,87 @@ class DenseAutoencoder(Model):
         super().__init__()
         self.config = config
         self.n_features = n_features
-        self.order = {"none": 0, "first-difference": 1, "second-difference": 2}[config.augmentation]
-        if self.order >= n_features:
-            raise ValueError(f"the features must have more than {self.order} rows, got {n_features}")
-        n_inputs = n_features + (n_features - self.order if self.order else 0)
         hidden, code = config.widths[:-1], config.widths[-1]
         self.latent_dim = code
+        self.needs = ("chroma",) if config.chroma != "none" else ()
+        self.augmentation = build_augmentation(
+            config.augmentation,
+            n_features,
+            sample_rate=config.sample_rate,
+            n_mels=config.n_mels,
+            cepstrum=config.cepstrum,
+        )
+        n_inputs = n_features + (self.augmentation.size if self.augmentation else 0)
+        n_inputs += CONDITION_SIZES["chroma"] if config.chroma != "none" else 0
+        n_code = code + (CONDITION_SIZES["chroma"] if config.chroma == "skip" else 0)
+        outward = config.decoder_widths or tuple(reversed(hidden))
         self.encoder = _layers(config, (n_inputs, *hidden, code), config.code_activation)
-        self.decoder = _layers(config, (code, *reversed(hidden), n_features), config.output_activation)
+        self.distribution = nn.Linear(code, 2 * code) if config.variational else None
+        self.decoder = _layers(config, (n_code, *outward, n_features), config.output_activation)
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
-        """Return the code of each frame.
+        """Return the code of each frame; of a variational one the mean.
 
         Args:
             features: ``(batch, n_features, n_frames)``.
-            conditions: Not needed.
+            conditions: ``chroma``, where the model needs it: one-hot, ``(batch, 12, 1 or n_frames)``.
 
         Returns:
             Latents ``(batch, latent_dim, n_frames)``.
 
         Raises:
-            ValueError: If the rows are not ``n_features``.
+            ValueError: If the rows are not ``n_features``, or a condition is missing.
         """
-        latents: Tensor = self.encoder(self._input(features))
+        latents: Tensor = self.encoder(self._input(features, conditions))
+        if self.distribution is not None:
+            latents, _ = self.distribution(latents).chunk(2, -1)
         return latents.mT
 
     def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
         """Return one frame for each latent vector."""
-        features: Tensor = self.decoder(latents.mT).mT
+        features: Tensor = self.decoder(self._code(latents.mT, conditions)).mT
         return features
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the mean squared error of the frames; in training, hidden numbers are left out as ``dropout`` says."""
-        code = self._through(self.encoder, self._input(batch.features), batch.generator)
-        estimate = self._through(self.decoder, code, batch.generator).mT
-        return {"squared_error": mean_squared_error(estimate.float(), batch.target)}
+        """Return the cost of the frames; in training, hidden numbers are left out as ``dropout`` says.
+
+        A variational code is drawn in training, and its divergence from the standard normal distribution is a second
+        term, whose weight changes in equal steps from the run's start to its end.
+        """
+        code = self._through(self.encoder, self._input(batch.features, batch.conditions), batch.generator)
+        terms = {}
+        if self.distribution is not None:
+            mean, log_variance = self.distribution(code).chunk(2, -1)
+            first, last = self.config.kl_weights
+            weight = first + (last - first) * batch.progress
+            terms["divergence"] = weight * gaussian_divergence(mean.float(), log_variance.float())
+            code = mean
+            if self.training:
+                drawn = torch.randn(mean.shape, generator=batch.generator, device=mean.device)
+                code = mean + drawn * (0.5 * log_variance).exp()
+        estimate = self._through(self.decoder, self._code(code, batch.wanted), batch.generator).mT
+        cost = COSTS[self.config.cost](estimate.float(), batch.target)
+        return {f"{self.config.cost}_error": cost, **terms}
+
+    def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
+        """Return the loss in the unit of the features; of spectral convergence the ratio, not its square."""
+        if self.distribution is not None:
+            return Reading("loss", loss, "", "loss")
+        match self.config.cost:
+            case "squared":
+                return root_mean_square_reading(loss, scales)
+            case "absolute":
+                return mean_error_reading(loss, scales)
+            case "convergence":
+                return Reading("spectral_convergence", loss**0.5, "", "spectral convergence")
 
     def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
         """Return the numbers after each layer of the encoder, ``(batch, width, n_frames)``, and the code."""
-        hidden, found = self._input(features), {}
+        hidden, found = self._input(features, conditions), {}
         for number, layer in enumerate(self.encoder):
             hidden = layer(hidden)
             found[f"encoder.{number}"] = hidden.mT
-        return {**found, "latents": hidden.mT}
+        return {**found, "latents": self.encode(features, conditions) if self.distribution is not None else hidden.mT}
 
     def facts(self) -> Facts:
         """Return what a person would want to know of the layers, by name."""
@@ -136,11 +217,24 @@ class DenseAutoencoder(Model):
         result: Tensor = last(hidden)
         return result
 
-    def _input(self, features: Tensor) -> Tensor:
+    def _input(self, features: Tensor, conditions: Conditions) -> Tensor:
         """Return frames as rows, with what is appended to them, ``(batch, n_frames, n_inputs)``."""
         self.check_features(features)
-        frames = features.mT
-        return torch.cat([frames, frames.diff(n=self.order)], -1) if self.order else frames
+        parts = [features.mT]
+        if self.augmentation is not None:
+            parts.append(self.augmentation(parts[0]))
+        if self.config.chroma != "none":
+            parts.append(_chroma(conditions, features.shape[-1]))
+        return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
+
+    def _code(self, rows: Tensor, conditions: Conditions) -> Tensor:
+        """Return what the decoder sees of codes ``(batch, n_frames, latent_dim)``: the chroma too where it skips."""
+        return torch.cat([rows, _chroma(conditions, rows.shape[-2])], -1) if self.config.chroma == "skip" else rows
+
+
+def _chroma(conditions: Conditions, n_frames: int) -> Tensor:
+    """Return the chroma as rows, ``(batch, n_frames, 12)``; an unknown one is all 0."""
+    return condition(conditions, "chroma", n_frames).nan_to_num(0.0).mT
 
 
 def _layers(config: DenseConfig, widths: Sequence[int], last: Activation) -> nn.Sequential:

@@ -9,6 +9,7 @@ from torch import Tensor
 from intertone.curve import weights_over_time
 from intertone.models.contract import Conditions, Facts, Rows, Scale
 from intertone.phase import PhaseConfig
+from intertone.pitch.chroma import one_hot_classes
 
 C = TypeVar("C")
 
@@ -202,6 +203,6 @@ def mix_conditions(all_conditions: Sequence[Conditions], weights: Tensor) -> dic
         pairs = zip(factors, all_conditions, shares, strict=True)
         total = torch.stack([factor * own[name] for factor, own, share in pairs if share]).sum(0).to(first)
         if name == "chroma":
-            total = torch.zeros_like(total).scatter_(1, total.argmax(1, keepdim=True), 1.0)
+            total = one_hot_classes(total)
         mixed[name] = total
     return mixed

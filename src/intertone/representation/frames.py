@@ -12,6 +12,7 @@ from intertone.audio import three_axes
 from intertone.curve import weights_over_time
 from intertone.models.contract import Scale
 from intertone.phase import PhaseConfig
+from intertone.pitch.chroma import chroma_filterbank, strongest_class
 from intertone.representation.contract import Analysis, mix_conditions
 from intertone.representation.short_time import (
     ShortTimeConfig,
@@ -50,7 +51,7 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
     """``analyse`` and ``synthesise`` of frames that are each divided by their own maximum.
 
     The network sees the shape of each spectrum, not its level: the gains pass by it, and so does the phase while the
-    code is untouched.
+    code is untouched. The strongest pitch class of each frame is measured, for networks that are conditioned on it.
 
     Args:
         config: The settings.
@@ -59,9 +60,12 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
         Colonel, Curro and Keene (2017), "Improving Neural Net Auto Encoders for Music Synthesis".
     """
 
+    measures = ("chroma",)
+
     def __init__(self, config: FramesConfig) -> None:
         super().__init__(config)
         self.scales = (Scale("linear", self.n_features),)
+        self._classes = chroma_filterbank(config.spectrogram)
 
     def features(self, audio: Tensor) -> Tensor:
         """Return the features of sounds as ``analyse`` does, with gradient.
@@ -82,7 +86,7 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
 
         Returns:
             Features, ``(batch · channels, n_bins, n_frames)`` in [0, 1], the loudest bin of each frame at 1, and
-            context.
+            context, whose ``chroma`` is one-hot, ``(batch · channels, 12, n_frames)``.
 
         Raises:
             ValueError: If ``audio`` has more than three axes, or no sample.
@@ -94,7 +98,8 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
             (torch.Size([2, 1025, 17]), tensor(True))
         """
         features, gains = self._divided(audio)
-        return Analysis(features, FramesContext(audio, gains))
+        chroma = strongest_class(features, self._classes.to(features.device))
+        return Analysis(features, FramesContext(audio, gains, conditions={"chroma": chroma}))
 
     def _synthesise(
         self, analysis: Analysis[FramesContext], phase: PhaseConfig, residual: bool, generator: torch.Generator | None

@@ -86,7 +86,7 @@ class Budget(EvaluationBudget):
 
 BUDGETS = {
     "smoke": Budget(epochs=1, seeds=1, names=("8", "hybrid"), n_notes=4),
-    "cpu": Budget(epochs=10),
+    "cpu": Budget(epochs=6),
     "gpu": Budget(),
 }
 
