@@ -17,8 +17,9 @@ from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, 
 from intertone.data.virtual_analogue import play_patch
 from intertone.errors import InputError
 from intertone.experiments.finding import order_verdict, overall
+from intertone.experiments.frame_study import held_out_errors
 from intertone.models import build_model
-from intertone.papers.colonel2017.replay import findings, frame_error, runs_of
+from intertone.papers.colonel2017.replay import error_table, findings, runs_of
 from intertone.papers.colonel2017.study import BUDGETS, ROWS, check_notes, experiments, train_config
 
 pytestmark = pytest.mark.usefixtures("no_training_pictures")
@@ -78,8 +79,13 @@ def test_the_error_is_that_of_the_frames_that_sound(patches: Notes) -> None:
     with torch.no_grad():
         difference = codec.model(features) - features
     heard = (features != 0).any(1)
-    expected = float(difference.square().mean(1)[heard].mean())
-    assert frame_error(codec, patches) == pytest.approx(expected, rel=1e-5)
+    found = held_out_errors(codec, patches)
+    assert found.squared == pytest.approx(float(difference.square().mean(1)[heard].mean()), rel=1e-5)
+    assert found.absolute == pytest.approx(float(difference.abs().mean(1)[heard].mean()), rel=1e-5)
+    power = features.square().mean(1)[heard]
+    assert found.convergence == pytest.approx(float(difference.square().mean(1)[heard].sum() / power.sum()) ** 0.5)
+    made = codec.model(features).detach().square().mean(1)[heard]
+    assert found.power_db == pytest.approx(float((10 * torch.log10(made / power)).abs().mean()), rel=1e-4)
 
 
 def test_notes_of_another_rate_are_refused(notes: Notes) -> None:
@@ -102,15 +108,17 @@ def test_findings_follow_the_figures() -> None:
                 value = 6e-4 if row.title == "hybrid, dropout" else 4e-4 if row.title == "hybrid, bias" else published
                 errors[row.name(method, seed)] = value * (1 + 0.01 * seed)
     assert runs_of(ROWS[0], "Adam", errors) == pytest.approx([5.30e-3, 5.353e-3, 5.406e-3])
-    assert [verdict for _, verdict, _ in findings(errors)] == ["holds"] * 5
+    assert [finding.verdict for finding in findings(errors)] == ["holds"] * 5
     # the published figures of Table 1 fall with the width but for one step
-    assert findings(errors)[1][2] == "-0.83"
+    assert findings(errors)[1].figures == "-0.83"
     worse = {name: 1.0 if name.startswith("hybrid-adam") else value for name, value in errors.items()}
-    assert findings(worse)[2][:2] == ("at depth 4, hybrid is below all sigmoid, and that below all ReLU", "fails")
+    assert findings(worse)[2].sentence == "at depth 4, hybrid is below all sigmoid, and that below all ReLU"
+    assert findings(worse)[2].verdict == "fails"
     without = {name: value for name, value in errors.items() if not name.startswith("8-")}
-    assert findings(without)[0][1] == "undecided" and "1 not trained" in findings(without)[0][2]
+    assert findings(without)[0].verdict == "undecided" and "1 not trained" in findings(without)[0].figures
     stopped = errors | {"all-ReLU-adam-seed-0": math.inf}
-    assert findings(stopped)[2][1] in ("holds", "undecided")
+    assert findings(stopped)[2].verdict in ("holds", "undecided")
+    assert "| silent |" in error_table(stopped)
 
 
 @pytest.mark.slow

@@ -190,6 +190,45 @@ def bars_png(groups: Mapping[str, Mapping[str, float]], *, y_label: str, decimal
     return _png(figure)
 
 
+def changes_png(images: Mapping[str, Tensor], *, rows: str, columns: str, label: str) -> bytes:
+    """Return a picture of changes up and down from 0, side by side with one scale of colours.
+
+    Args:
+        images: Title → ``(n_rows, n_columns)``, the same shape for all.
+        rows: Name of the rows, which are numbered from 1 downwards.
+        columns: Name of the columns.
+        label: Name of the values, with their unit.
+
+    Returns:
+        A PNG on transparent ground.
+
+    Example:
+        >>> changes_png({"up": torch.ones(4, 8)}, rows="unit", columns="band", label="dB")[1:4]
+        b'PNG'
+    """
+    n_rows = len(next(iter(images.values())))
+    figure = new_figure(4.2 * len(images) + 0.8, max(2.6, 0.11 * n_rows + 0.8))
+    all_axes = figure.subplots(1, len(images), squeeze=False)[0]
+    largest = max(1e-3, *(float(image.abs().max()) for image in images.values()))
+    for axes, (title, image) in zip(all_axes, images.items(), strict=True):
+        extent = (0.5, image.shape[1] + 0.5, n_rows + 0.5, 0.5)
+        drawn = axes.imshow(
+            image.numpy(),
+            cmap="RdBu_r",
+            vmin=-largest,
+            vmax=largest,
+            aspect="auto",
+            interpolation="none",
+            extent=extent,
+        )
+        axes.set_title(title, color=INK, fontsize=10)
+        _dress(axes, columns, rows if axes is all_axes[0] else "", legend=False)
+    bar = figure.colorbar(drawn, ax=list(all_axes))
+    bar.set_label(label, color=INK)
+    bar.ax.tick_params(colors=INK)
+    return _png(figure)
+
+
 def map_png(x: Sequence[float], y: Sequence[float], labels: Sequence[str], *, x_label: str, y_label: str) -> bytes:
     """Return a picture of points in a plane, each with the sign of its label.
 

@@ -6,7 +6,18 @@ from itertools import pairwise
 from statistics import mean
 from typing import Literal
 
+from intertone.page import markdown_rows
+
 Verdict = Literal["holds", "fails", "undecided"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence of a paper, whether it holds here, and our figures."""
+
+    sentence: str
+    verdict: Verdict
+    figures: str
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,41 @@ def overall(verdicts: Sequence[Verdict]) -> Verdict:
     if "fails" in verdicts:
         return "fails"
     return "holds" if all(verdict == "holds" for verdict in verdicts) else "undecided"
+
+
+def judge(sentence: str, orders: Sequence[Order], *, digits: int = 2) -> Finding:
+    """Return whether all orders hold that a sentence of a paper speaks of.
+
+    Args:
+        sentence: What the paper finds.
+        orders: The orders in question; one with a network that was not trained leaves the finding undecided.
+        digits: Behind the point of the figures.
+
+    Example:
+        >>> judge("wide is better", [Order("", ([0.1, 0.12], [0.3, 0.31]))])
+        Finding(sentence='wide is better', verdict='holds', figures='1.10e-01 < 3.05e-01')
+    """
+    judged = [order for order in orders if all(order.runs)]
+    if not judged:
+        return Finding(sentence, "undecided", "not trained")
+    verdicts = [order_verdict(order.runs) for order in judged]
+    means = ["; ".join(f"{mean(runs):.{digits}e}" for runs in order.runs) for order in judged]
+    means = [
+        text.replace("; ", " < " if verdict == "holds" else ", ") for text, verdict in zip(means, verdicts, strict=True)
+    ]
+    lines = [
+        f"{order.title}: {verdict} ({values})" for order, verdict, values in zip(judged, verdicts, means, strict=True)
+    ]
+    figures = "; ".join(lines) if len(judged) > 1 else means[0]
+    missing = len(orders) - len(judged)
+    verdict = "undecided" if missing else overall(verdicts)
+    return Finding(sentence, verdict, figures + (f"; {missing} not trained" if missing else ""))
+
+
+def findings_table(findings: Sequence[Finding]) -> str:
+    """Return findings beside our verdicts and figures."""
+    lines = [(finding.sentence, finding.verdict, finding.figures) for finding in findings]
+    return markdown_rows(("the paper finds", "here", "figures"), lines)
 
 
 def _compare(low: Sequence[float], high: Sequence[float]) -> Verdict:

@@ -1,8 +1,10 @@
 """Contract of a paper's folder with the command line: words that cost nothing to read, and a replay."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,20 +55,39 @@ class Outcome:
 class Paper:
     """A paper, as the command line knows it before anything heavy is imported.
 
+    Its folder has a module ``replay`` with two functions: ``check_page(request)`` and ``replay(notes, request)``.
+
     Attributes:
         name: Of its folder and its verb.
         words: What the verb does.
         budgets: Name → how long it takes; ``smoke`` is one of them.
-        parts: What can be done without the rest: name → what that is.
         files: What the folder of its experiments may hold.
-        check: Refuses a request's page before any work is done.
-        replay: Does every experiment that is not done yet, and writes what came out.
+        parts: What can be done without the rest: name → what that is.
     """
 
     name: str
     words: str
     budgets: Mapping[str, str]
-    parts: Mapping[str, str]
     files: tuple[str, ...]
-    check: Callable[[Request], None]
-    replay: Callable[["Notes", Request], Outcome]
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self, request: Request) -> None:
+        """Refuse a request's page before any work is done.
+
+        Raises:
+            InputError: If the page cannot be read, its marks do not fit, or it holds results that must stay.
+        """
+        self._module().check_page(request)
+
+    def replay(self, notes: "Notes", request: Request) -> Outcome:
+        """Do every experiment that is not done yet, and write what came out.
+
+        Raises:
+            InputError: If notes, folder or page do not fit.
+            KeyboardInterrupt: If the process was told to end; the same call goes on.
+        """
+        outcome: Outcome = self._module().replay(notes, request)
+        return outcome
+
+    def _module(self) -> ModuleType:
+        return import_module(f"intertone.papers.{self.name}.replay")

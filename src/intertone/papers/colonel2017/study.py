@@ -8,7 +8,8 @@ from pydantic import Field
 from intertone.config import override
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.experiments.experiment import EvaluationBudget, Experiment
+from intertone.experiments.experiment import Experiment
+from intertone.experiments.frame_study import FrameBudget
 from intertone.models.dense import DenseConfig
 from intertone.representation.frames import FramesConfig
 from intertone.stft import SpectrogramConfig
@@ -77,7 +78,7 @@ ROWS = (
 """Colonel, Curro and Keene (2017), Tables 1 to 3, and what the text says of bias and dropout."""
 
 
-class Budget(EvaluationBudget):
+class Budget(FrameBudget):
     """Amount of training."""
 
     epochs: int = Field(300, ge=1, description="of every run; 300 as published")

@@ -1,0 +1,122 @@
+"""The networks of Colonel, Curro and Keene (2018), CANNe, and how long a budget trains."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from intertone.config import override
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.experiments.experiment import Experiment
+from intertone.experiments.frame_study import FrameBudget, Network
+from intertone.models.dense import DenseConfig
+from intertone.representation.frames import FramesConfig
+from intertone.stft import SpectrogramConfig
+from intertone.train import TrainConfig
+
+STFT = SpectrogramConfig(sample_rate=44100, n_fft=4096, hop_length=1024)
+"""As in the authors' code: a Hann window of 4096 samples at 44.1 kHz, a quarter of it from frame to frame."""
+
+ENCODER, DECODER, CODE = (1000, 512, 256, 128, 64, 32, 16), (16, 32, 64, 128, 256, 512, 1024), 8
+"""Widths of the layers, as in the authors' code: the first of the encoder has 1000, the last of the decoder 1024."""
+
+NARROWEST = 16
+"""No hidden layer of a narrower network has fewer numbers: the published ones end there too."""
+
+INPUTS = {
+    "the frame alone": "none",
+    "first difference": "first-difference",
+    "second difference": "second-difference",
+    "MFCC": "mfcc",
+    "mel": "mel",
+}
+"""Title → ``model.augmentation``."""
+
+COSTS = {"squared error": "squared", "absolute error": "absolute", "spectral convergence": "convergence"}
+"""Title → ``model.cost``."""
+
+AUGMENTED = tuple(
+    Network("inputs", title, (f"model.augmentation={kind}", "model.cost=convergence")) for title, kind in INPUTS.items()
+)
+"""The five inputs, with the cost that the paper chose."""
+
+COSTED = tuple(
+    Network("costs", title, (f"model.cost={kind}",)) for title, kind in COSTS.items() if kind != "convergence"
+)
+"""The other two costs, with the frame alone; spectral convergence stands among the inputs."""
+
+NETWORKS = (*AUGMENTED, *COSTED)
+
+
+class Budget(FrameBudget):
+    """Amount of training."""
+
+    epochs: int = Field(50, ge=1, description="of every run; 50 as in the authors' code")
+    seeds: int = Field(3, ge=1, le=10, description="runs of each network")
+    narrower: Literal[1, 2, 4] = Field(1, description="what the widths of hidden layers are divided by")
+
+
+BUDGETS = {
+    "smoke": Budget(epochs=1, seeds=1, narrower=4, names=("the frame alone", "first difference"), n_notes=4),
+    "cpu": Budget(epochs=4, narrower=4),
+    "gpu": Budget(),
+}
+
+
+def hidden(widths: tuple[int, ...], narrower: int) -> tuple[int, ...]:
+    """Return the widths of hidden layers divided by a number.
+
+    Example:
+        >>> hidden((1000, 512, 64, 16), 4)
+        (250, 128, 16, 16)
+    """
+    return tuple(max(NARROWEST, width // narrower) for width in widths)
+
+
+def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
+    """Return the settings of a run: ReLU in all layers, no bias, Adam, batches of 100 frames, weights normal with 0.15.
+
+    The authors' L2 penalty has no gradient; here 1e-8 of the squared weights acts, the middle of 1e-10 to 1e-7.
+
+    Example:
+        >>> config = train_config(Experiment("mel", "inputs", "mel", ("model.augmentation=mel",)), BUDGETS["gpu"])
+        >>> config.model.widths, config.model.augmentation, config.epochs
+        ((1000, 512, 256, 128, 64, 32, 16, 8), 'mel', 50)
+    """
+    common = TrainConfig(
+        representation=FramesConfig(spectrogram=STFT),
+        model=DenseConfig(
+            widths=(*hidden(ENCODER, budget.narrower), CODE),
+            decoder_widths=hidden(DECODER, budget.narrower),
+            activation="relu",
+            code_activation="relu",
+            output_activation="relu",
+            bias=False,
+            initial_deviation=0.15,
+        ),
+        frames_per_batch=100,
+        batch_size=8,
+        epochs=budget.epochs,
+        stop_patience=budget.epochs,
+        optimiser="adam",
+        learning_rate=1e-3,
+        plateau_patience=budget.epochs,
+        weight_decay=1e-8,
+        sample_every=budget.epochs,
+        precision="float32",
+    )
+    content = override(common.model_dump(mode="json"), experiment.changes)
+    return TrainConfig.parse(content, source=f"the experiment {experiment.name}")
+
+
+def check_notes(notes: Notes) -> None:
+    """Refuse notes of another sample rate.
+
+    Raises:
+        InputError: If the notes are not sampled at the paper's rate.
+    """
+    if notes.sample_rate != STFT.sample_rate:
+        raise InputError(
+            f"the notes must have the paper's sample_rate={STFT.sample_rate}, got {notes.sample_rate}; "
+            "intertone data virtual-analogue --sample-rate 44100 makes such"
+        )

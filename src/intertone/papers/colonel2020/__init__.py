@@ -1,0 +1,10 @@
+"""Colonel and Keene (2020), manne: chroma, skips and bounded codes of 8, 3 and 2 numbers, findings and their page."""
+
+from intertone.papers.contract import Paper
+
+PAPER = Paper(
+    name="colonel2020",
+    words="Train the networks of Colonel and Keene (2020), manne, and judge what it finds.",
+    budgets={"smoke": "a trial, half a minute", "cpu": "three quarters of an hour", "gpu": "50 epochs, full width"},
+    files=("runs", "results", "results.json", "tables.md", "pictures", "listen.html"),
+)

@@ -1,0 +1,166 @@
+"""The networks of Colonel and Keene (2020), manne, their corpora, and how long a budget trains."""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from intertone.config import override
+from intertone.data.notes import Notes
+from intertone.data.split import split_groups
+from intertone.errors import InputError
+from intertone.experiments.experiment import Experiment
+from intertone.experiments.frame_study import FrameBudget, Network
+from intertone.models.dense import DenseConfig
+from intertone.papers.colonel2018.study import STFT, hidden
+from intertone.representation.frames import FramesConfig
+from intertone.train import TrainConfig
+
+ENCODER = (1024, 512, 256, 128, 64, 32, 16)
+"""Widths of the hidden layers; the decoder mirrors them."""
+
+CORPORA: Mapping[str, tuple[str, int, int]] = {
+    "one octave": ("synth-lead", 60, 71),
+    "five octaves": ("synth-lead", 36, 95),
+    "violin": ("violin", 0, 127),
+    "guitar": ("guitar", 0, 127),
+}
+"""Name → end of the instruments' or families' names, lowest and highest MIDI number."""
+
+
+def _network(
+    corpus: str, size: int, title: str, *changes: str, all_seeds: bool = True, table: str = ""
+) -> tuple[Network, ...]:
+    widths = f"model.widths={[*ENCODER, size]}"
+    table = table or f"{size} numbers"
+    return (Network(table, f"{size}, {title}", (widths, *changes), corpus, all_seeds),)
+
+
+SIGMOID, LEAKY = "model.code_activation=sigmoid", "model.code_activation=leaky-relu"
+CHROMA, SKIP = "model.chroma=input", "model.chroma=skip"
+FOUR = (
+    ("sigmoid", (SIGMOID, CHROMA)),
+    ("sigmoid, skip", (SIGMOID, SKIP)),
+    ("leaky ReLU", (LEAKY, CHROMA)),
+    ("leaky ReLU, skip", (LEAKY, SKIP)),
+)
+"""Activation of the code, and whether the decoder is told the chroma; all have it in the input."""
+
+EIGHT = (
+    *_network("five octaves", 8, "chroma", SIGMOID, CHROMA),
+    *_network("five octaves", 8, "frame alone", SIGMOID),
+    *_network("five octaves", 8, "first difference", SIGMOID, "model.augmentation=first-difference"),
+)
+"""Codes of eight numbers with three inputs; the one with chroma stands first."""
+
+SMALL: Mapping[tuple[str, int], tuple[Network, ...]] = {
+    (corpus, size): tuple(network for title, changes in FOUR for network in _network(corpus, size, title, *changes))
+    for corpus in ("one octave", "violin")
+    for size in (2, 3)
+}
+"""Codes of two and three numbers: corpus, size → the four networks."""
+
+VARIATIONAL = _network(
+    "one octave", 3, "variational", SIGMOID, SKIP, "model.variational=true", "weight_decay=0", all_seeds=False
+)
+GUITAR = _network("guitar", 8, "chroma", SIGMOID, CHROMA, all_seeds=False)
+
+INTERPOLATION = (
+    Network(
+        "timbre-interp",
+        "10, frame alone",
+        ("model.widths=[256,128,64,32,16,10]", SIGMOID, "learning_rate=1e-4"),
+        "five octaves",
+        all_seeds=False,
+    ),
+)
+"""The network of the follow-up timbre-interp, whose codes are interpolated."""
+
+NETWORKS = (*EIGHT, *(network for four in SMALL.values() for network in four), *VARIATIONAL, *GUITAR, *INTERPOLATION)
+
+
+class Budget(FrameBudget):
+    """Amount of training."""
+
+    epochs: int = Field(50, ge=1, description="of every run; an argument of the authors' code, 5 if it is not given")
+    seeds: int = Field(3, ge=1, le=10, description="runs of each network that stands in an order")
+    narrower: Literal[1, 2, 4] = Field(1, description="what the widths of hidden layers are divided by")
+
+
+BUDGETS = {
+    "smoke": Budget(epochs=1, seeds=1, narrower=4, names=("8, chroma", "2, sigmoid, skip"), n_notes=4),
+    "cpu": Budget(epochs=6, narrower=4),
+    "gpu": Budget(),
+}
+
+
+def corpus_of(name: str) -> Callable[[Notes], Notes]:
+    """Return what takes the notes of a corpus from a note set, and splits them note by note.
+
+    Raises:
+        InputError: From what is returned, if the note set has fewer than three notes of the corpus.
+    """
+    ending, lowest, highest = CORPORA[name]
+
+    def take(notes: Notes) -> Notes:
+        named = np.char.endswith(notes.instrument, ending) | (notes.family == ending)
+        own = np.flatnonzero(named & (notes.pitch >= lowest) & (notes.pitch <= highest))
+        if len(own) < 3:
+            raise InputError(
+                f"the note set must hold at least three notes of the corpus {name}, got {len(own)}; "
+                "intertone data render --sample-rate 44100 --programs 24,40,80-83 --velocities 100 makes such"
+            )
+        splits = split_groups({str(notes.name[row]): 1 for row in own})
+        part = copy.copy(notes)
+        part.split = np.full(len(notes), "none", dtype="<U5")
+        part.split[own] = [splits[str(notes.name[row])] for row in own]
+        return part
+
+    return take
+
+
+PARTS = {name: corpus_of(name) for name in CORPORA}
+"""Corpus → what takes its notes from a note set."""
+
+
+def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
+    """Return the settings of a run: leaky ReLU with biases, output ReLU, squared error, Adam, batches of 200 frames.
+
+    Example:
+        >>> config = train_config(Experiment("a", "8", "a", ("model.widths=[1024,16,3]",)), BUDGETS["gpu"])
+        >>> config.model.widths, config.learning_rate, config.model.bias
+        ((1024, 16, 3), 0.0005, True)
+    """
+    common = TrainConfig(
+        representation=FramesConfig(spectrogram=STFT),
+        model=DenseConfig(activation="leaky-relu", output_activation="relu", bias=True),
+        frames_per_batch=200,
+        batch_size=8,
+        epochs=budget.epochs,
+        stop_patience=budget.epochs,
+        optimiser="adam",
+        learning_rate=5e-4,
+        plateau_patience=budget.epochs,
+        weight_decay=1e-7,
+        sample_every=budget.epochs,
+        precision="float32",
+    )
+    content = override(common.model_dump(mode="json"), experiment.changes)
+    *inner, code = content["model"]["widths"]
+    content["model"]["widths"] = [*hidden(tuple(inner), budget.narrower), code]
+    return TrainConfig.parse(content, source=f"the experiment {experiment.name}")
+
+
+def check_notes(notes: Notes) -> None:
+    """Refuse notes of another sample rate.
+
+    Raises:
+        InputError: If the notes are not sampled at the paper's rate.
+    """
+    if notes.sample_rate != STFT.sample_rate:
+        raise InputError(
+            f"the notes must have the paper's sample_rate={STFT.sample_rate}, got {notes.sample_rate}; "
+            "intertone data render --sample-rate 44100 makes such"
+        )
