@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 import torch
@@ -54,7 +55,7 @@ def taught_codec() -> Codec:
 # what a morph is
 
 
-@pytest.mark.parametrize("method", ["pghi-fast", "pghi", "fast-griffin-lim", "griffin-lim"])
+@pytest.mark.parametrize("method", get_args(PhaseMethod))
 def test_half_way_is_the_decoded_mean_of_both_codes(codec: Codec, method: PhaseMethod) -> None:
     phase = PhaseConfig(method=method, n_iter=4)
     latents_a, context_a = codec.encode(A)

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import get_args
 
 import librosa
 import numpy as np
@@ -13,7 +14,7 @@ from intertone.metrics import spectral_convergence
 from intertone.phase import PhaseMethod, estimate_phase, griffin_lim, integrate_phase, phase_gradient
 from intertone.stft import SpectrogramConfig, istft, stft
 
-METHODS: tuple[PhaseMethod, ...] = ("pghi-fast", "pghi", "fast-griffin-lim", "griffin-lim")
+METHODS: tuple[PhaseMethod, ...] = get_args(PhaseMethod)
 QUARTER = SpectrogramConfig(n_fft=1024, hop_length=256)
 SMALL = SpectrogramConfig(n_fft=128, hop_length=32)
 NOTES = [(40, 1.0, 1.5), (48, 0.7, 1.5), (55, 1.5, 2.0), (62, 0.5, 3.0), (69, 1.0, 4.0)]

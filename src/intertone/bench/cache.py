@@ -34,7 +34,7 @@ OF_CODECS = (
 )
 """Further files that decide the rows of a codec."""
 
-NEEDED = ("metrics/*.py", "pitch/*.py", "audio.py", "latent.py", "level.py", "loudness.py", "phase.py", "stft.py")
+NEEDED = ("metrics/*.py", "phase/*.py", "pitch/*.py", "audio.py", "latent.py", "level.py", "loudness.py", "stft.py")
 FIGURES = {*METRICS, *PARTS, "morph_score", "seconds"}
 
 

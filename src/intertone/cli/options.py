@@ -39,8 +39,11 @@ class Phase(StrEnum):
 
     pghi_fast = "pghi-fast"
     pghi = "pghi"
+    rtpghi = "rtpghi"
+    rtpghi_causal = "rtpghi-causal"
     fast_griffin_lim = "fast-griffin-lim"
     griffin_lim = "griffin-lim"
+    white_noise = "white-noise"
     kept = "kept"
 
 

@@ -4,6 +4,7 @@ from intertone.instrument.check import find_problems
 from intertone.instrument.keys import Key, Region, choose_keys, from_onset, parse_range, render_key
 from intertone.instrument.looping import Loop, close_loop, find_loop
 from intertone.instrument.sfz import sfz_text
+from intertone.instrument.steady import loop_of_magnitude
 from intertone.pitch.note import note_name
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "find_loop",
     "find_problems",
     "from_onset",
+    "loop_of_magnitude",
     "note_name",
     "parse_range",
     "render_key",
