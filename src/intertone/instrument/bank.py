@@ -54,7 +54,7 @@ class InstrumentBank:
         pitches: Sequence[int],
         progress: Callable[[int, int], None] | None = None,
     ) -> Self:
-        """Encode the training instruments of a note set: the code of each is the mean over its notes.
+        """Encode the training instruments of a note set, their velocity unknown: the code is the mean over the notes.
 
         Args:
             codec: The codec, trained on the training split of these instruments.
@@ -79,7 +79,7 @@ class InstrumentBank:
             if split != "train":
                 refused[name] = split
             elif len(chosen):
-                codes[name] = torch.stack([_encode(codec, notes, row) for row in chosen.tolist()]).mean(0)
+                codes[name] = codec.encode(notes.audio(chosen)[:, None])[0].mean(0)
             elif not (notes.pitch[rows] >= 0).any():
                 refused[name] = "unpitched"
             if progress:
@@ -177,13 +177,6 @@ class InstrumentBank:
         near = words[:NEAR] or difflib.get_close_matches(wanted, self.names, n=NEAR)
         hint = f"did you mean {' or '.join(near)}?" if near else "intertone info names them all"
         raise InputError(f"{rule}, got {name}; {hint}")
-
-
-def _encode(codec: Codec, notes: Notes, row: int) -> Tensor:
-    """Return the code of a note, ``(latent_dim, n_latents)``: the pitch is measured, the velocity known."""
-    features, context = codec.analyse(notes.audio([row])[0])
-    velocity = torch.full((1, 1, 1), float(notes.velocity[row]))
-    return codec.encode_features(features, {**context.conditions, "velocity": velocity})[0]
 
 
 def _plain(name: str) -> str:
