@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.codec import Codec, codec_folder
+from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.harmonic.onset import find_onset
 from intertone.instrument import InstrumentBank, play_code
@@ -64,9 +64,9 @@ def main() -> None:
     parser.add_argument("--codec", default="harmonic", help="a shipped codec's name, or a folder; the table goes there")
     parser.add_argument("--instruments", type=int, default=20, help="how many are measured")
     options = parser.parse_args()
-    codec, notes, folder = Codec.load(options.codec), Notes.open(options.notes), codec_folder(options.codec)
-    InstrumentBank.make(codec, notes, pitches=ENCODED).write(folder)
-    sys.stdout.write(measure(codec, InstrumentBank.read(folder), notes, options.instruments))
+    codec, notes = Codec.load(options.codec), Notes.open(options.notes)
+    InstrumentBank.make(codec, notes, pitches=ENCODED).write(options.codec)
+    sys.stdout.write(measure(codec, InstrumentBank.read(options.codec), notes, options.instruments))
 
 
 if __name__ == "__main__":

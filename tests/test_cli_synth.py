@@ -102,7 +102,7 @@ def test_an_instrument_is_played_at_a_pitch(harmonic: Path, capsys: pytest.Captu
         ),
         (["--latents", "1,2,3,4", "--seconds", "301"], "a sound must last 0.02 to 300 s, got 301"),
         (["--latents", "1,2,3,4", "--phase", "kept"], "the phase of a code alone must be estimated, got --phase kept"),
-        (["--instrument", "piano"], "a codec must have codes of instruments in instruments.npz, got none in dense"),
+        (["--instrument", "piano"], "a codec must have codes of instruments in instruments.npz, got none for dense"),
     ],
 )
 def test_what_cannot_be(here: Path, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

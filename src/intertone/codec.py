@@ -102,7 +102,7 @@ class Codec:
             ...
             intertone.errors.InputError: the codec must be one of ... or a folder with config.json, got thesys
         """
-        folder = codec_folder(codec)
+        folder = _find(codec)
         config = CodecConfig.read(folder / "config.json")
         loaded = cls(config)
         weights = folder / "model.safetensors"
@@ -387,15 +387,7 @@ def shipped_codecs() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
 
 
-def codec_folder(codec: str | Path) -> Path:
-    """Return the folder of a codec.
-
-    Args:
-        codec: A shipped name, or the path of a folder with ``config.json``.
-
-    Raises:
-        InputError: If there is no such codec.
-    """
+def _find(codec: str | Path) -> Path:
     names = shipped_codecs()
     if isinstance(codec, str) and codec in names:
         return SHIPPED / codec

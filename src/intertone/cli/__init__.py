@@ -17,7 +17,7 @@ from intertone.cli.morphing import morph
 from intertone.cli.paper import app as paper_app
 from intertone.cli.preparation import prepare
 from intertone.cli.reconstruction import gains, reconstruct
-from intertone.cli.synth import synth
+from intertone.cli.synthesis import synth
 from intertone.cli.training import pack, train
 from intertone.errors import InputError, stopped_text
 

@@ -24,8 +24,8 @@ def info(
 ) -> None:
     """Say what a codec is: rate, representation, layers, size of the code, instruments whose codes it has."""
     report = Report(context, as_json=json)
-    from intertone.codec import Codec, codec_folder, shipped_codecs
-    from intertone.instrument.bank import FILE, InstrumentBank
+    from intertone.codec import Codec, shipped_codecs
+    from intertone.instrument import InstrumentBank, bank_path
 
     loaded = Codec.load(codec)
     samples = 4 * loaded.sample_rate
@@ -43,9 +43,8 @@ def info(
     notes = {"code_size": " numbers for 4 seconds", "sample_rate": " Hz", "top_db": " dB"}
     lines = [f"{name:15} {value}{notes.get(name, '')}" for name, value in facts.items()]
     named = {"shipped": shipped_codecs()}
-    folder = codec_folder(codec)
-    if (folder / FILE).is_file():
-        named["instruments"] = InstrumentBank.read(folder).names
+    if bank_path(codec).is_file():
+        named["instruments"] = InstrumentBank.read(codec).names
     lines += [f"{name:15} {', '.join(words)}" for name, words in named.items()]
     report.finish({**facts, **named}, "\n".join(lines))
 

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.codec import Codec
+from intertone.codec import SHIPPED, Codec, shipped_codecs
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.files import replacing
 
 FILE = "instruments.npz"
-"""Name of the table in a codec's folder, which need not have one."""
+"""Name of the table in a codec's folder."""
 
 NEAR = 5
 """Names that are suggested at most."""
@@ -89,13 +89,16 @@ class InstrumentBank:
         return cls(codes, refused)
 
     @classmethod
-    def read(cls, folder: Path | str) -> Self:
-        """Read the table of a codec's folder.
+    def read(cls, codec: str | Path) -> Self:
+        """Read the table of a codec.
+
+        Args:
+            codec: As for ``Codec.load``.
 
         Raises:
             InputError: If there is none, it is damaged, or belongs to other weights.
         """
-        path = Path(folder) / FILE
+        path = bank_path(codec)
         try:
             with np.load(path, allow_pickle=False) as table:
                 names, refused, reasons, weights = (
@@ -103,29 +106,33 @@ class InstrumentBank:
                 )
                 codes = torch.from_numpy(table["codes"].astype(np.float32))
         except FileNotFoundError:
-            raise InputError(f"a codec must have codes of instruments in {FILE}, got none in {folder}") from None
+            raise InputError(f"a codec must have codes of instruments in {FILE}, got none for {codec}") from None
         except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} must be a table of codes, got {error}") from None
-        if weights != _digest(folder):
+        if weights != _digest(path.parent):
             raise InputError(
                 f"the codes of instruments must belong to the codec's weights, got those of others: {path}"
             )
         return cls(dict(zip(names, codes, strict=True)), dict(zip(refused, reasons, strict=True)))
 
-    def write(self, folder: Path | str) -> None:
-        """Write the table into the folder of the codec that made the codes, in 16 bits.
+    def write(self, codec: str | Path) -> None:
+        """Write the table, in 16 bits, beside the weights that made the codes.
+
+        Args:
+            codec: As for ``Codec.load``.
 
         Raises:
             InputError: If it cannot be written.
         """
+        path = bank_path(codec)
         table = {
             "names": np.array([*self.codes]),
             "codes": torch.stack([*self.codes.values()]).half().numpy(),
             "refused": np.array([*self.refused], np.str_),
             "reasons": np.array([*self.refused.values()], np.str_),
-            "weights": np.array(_digest(folder)),
+            "weights": np.array(_digest(path.parent)),
         }
-        with replacing(Path(folder) / FILE) as temporary, temporary.open("wb") as handle:
+        with replacing(path) as temporary, temporary.open("wb") as handle:
             np.savez_compressed(handle, allow_pickle=False, **table)
 
     @property
@@ -179,11 +186,16 @@ class InstrumentBank:
         raise InputError(f"{rule}, got {name}; {hint}")
 
 
+def bank_path(codec: str | Path) -> Path:
+    """Return where the table of a codec lies, if it has one: the name of a shipped codec, or a codec's folder."""
+    return (SHIPPED / codec if codec in shipped_codecs() else Path(codec)) / FILE
+
+
 def _plain(name: str) -> str:
     """Return a name without the number of its program."""
     return re.sub(r"^\d+-", "", name)
 
 
-def _digest(folder: Path | str) -> str:
+def _digest(folder: Path) -> str:
     """Return a hash of the weights of a codec's folder."""
-    return hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()

@@ -13,8 +13,6 @@ from intertone.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from intertone.codec import Codec
-
 SECONDS = 4.0
 """Length of a sound from one vector of latents, where none is given."""
 
@@ -66,7 +64,7 @@ def synth(
     import torch
 
     from intertone.codec import Codec
-    from intertone.instrument import play_code
+    from intertone.instrument import InstrumentBank, play_code
     from intertone.pitch.note import parse_note
 
     options.check_kind(out, sample_rate, format)
@@ -77,7 +75,7 @@ def synth(
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     options.warn_of_phase(loaded, phase, iterations)
-    code = read_latents(latents) if latents is not None else read_instrument(loaded, codec, instrument or "")
+    code = read_latents(latents) if latents is not None else InstrumentBank.read(codec).mixture(instrument or "")
     if seconds is None and code.ndim == 1 and loaded.fixed_length is None:
         seconds = SECONDS
     rate = loaded.sample_rate if sample_rate is None else sample_rate
@@ -127,15 +125,3 @@ def read_latents(text: str) -> "Tensor":
     except (OSError, ValueError, TypeError, EOFError):
         raise InputError(f"--latents @FILE must be a .npy file with an array of numbers, got {path}") from None
     return values[0] if values.ndim == 3 and len(values) == 1 else values
-
-
-def read_instrument(loaded: "Codec", codec: str, text: str) -> "Tensor":
-    """Return the code of an instrument, or of a mixture, ``(latent_dim, n_latents)``.
-
-    Raises:
-        InputError: If the codec has no codes of instruments, or none of these.
-    """
-    from intertone.codec import codec_folder
-    from intertone.instrument import InstrumentBank
-
-    return InstrumentBank.read(codec_folder(codec)).mixture(text)
