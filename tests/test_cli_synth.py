@@ -37,7 +37,7 @@ def harmonic(here: Path, harmonic_codec: Codec) -> Path:
         f"{n:03d}-{name}": torch.full((6, 7), float(n))
         for n, name in enumerate(("piano", "steel-guitar", "jazz-guitar"))
     }
-    InstrumentBank(codes, {"003-sitar": "test", "004-gun-shot": "unpitched"}).write(here / "small")
+    InstrumentBank(codes, {"003-sitar": "test", "004-gun-shot": "unpitched"}, 0.5).write(here / "small")
     return here / "small"
 
 
@@ -71,7 +71,7 @@ def test_an_array_lasts_as_long_as_it_stands_for(here: Path, capsys: pytest.Capt
 
 def test_an_instrument_is_played_at_a_pitch(harmonic: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("synth", harmonic, "--instrument", "piano:1,jazz-guitar:3", "--pitch", "C3", "--velocity", "90")
-    code, _, err = run(*words, "--seconds", "0.5", "-o", "x.wav", capsys=capsys)
+    code, _, err = run(*words, "-o", "x.wav", capsys=capsys)
     assert code == 0, err
     code_of_both = torch.full((6, 7), 1.5)
     generator = torch.Generator().manual_seed(0)
@@ -148,6 +148,13 @@ def test_a_pitch_is_wanted(harmonic: Path, capsys: pytest.CaptureFixture[str]) -
     assert refused(harmonic.parent, *words, capsys=capsys) == sentence
 
 
+def test_a_code_is_not_played_beyond_its_notes(harmonic: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # its seven latents stand for 0.55 s, the last of them partly for padding
+    words = ("synth", "small", "-o", "out.wav", "--instrument", "piano", "--pitch", "60", "--seconds", "0.52")
+    sentence = "the codes of these instruments last 0.5 s at most, got 0.52 s"
+    assert refused(harmonic.parent, *words, capsys=capsys) == sentence
+
+
 def test_a_bank_is_made_of_training_notes_and_kept(notes: Notes, harmonic_codec: Codec, tmp_path: Path) -> None:
     bank = InstrumentBank.make(harmonic_codec, notes, pitches=[48, 60])
     assert list(bank.codes) == ["instrument-0", "instrument-1", "instrument-2"]
@@ -161,7 +168,9 @@ def test_a_bank_is_made_of_training_notes_and_kept(notes: Notes, harmonic_codec:
     bank.write(tmp_path)
     assert (tmp_path / "instruments.npz").read_bytes() == first
     again = InstrumentBank.read(tmp_path)
-    assert again.refused == bank.refused and list(again.codes) == list(bank.codes)
+    assert (
+        again.seconds == bank.seconds == 1 and again.refused == bank.refused and list(again.codes) == list(bank.codes)
+    )
     for name, code in bank.codes.items():
         assert torch.equal(again.codes[name], code.half().float())
     with pytest.raises(InputError, match="must have notes at 49, got none"):

@@ -75,15 +75,20 @@ def synth(
     started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     options.warn_of_phase(loaded, phase, iterations)
-    code = read_latents(latents) if latents is not None else InstrumentBank.read(codec).mixture(instrument or "")
+    if latents is None:
+        bank = InstrumentBank.read(codec)
+        code = bank.mixture(instrument or "")
+        seconds = bank.seconds if seconds is None else seconds
+        bank.check_length(seconds)
+    else:
+        code = read_latents(latents)
     if seconds is None and code.ndim == 1 and loaded.fixed_length is None:
         seconds = SECONDS
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     generator = torch.Generator().manual_seed(seed)
     sound = play_code(loaded, code, seconds=seconds, pitch=number, velocity=velocity, phase=found, generator=generator)
     options.check_result(out, [sound[None]], loaded, rate, format)
-    name = latents or instrument or ""
-    with options.drawing(plot, {name: sound}, loaded.sample_rate):
+    with options.drawing(plot, {instrument or "a code": sound}, loaded.sample_rate):
         text = f"wrote {options.save_result(out, sound[None], loaded.sample_rate, rate, format)}"
     if plot is not None:
         text += f"\nwrote {plot}"

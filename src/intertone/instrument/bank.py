@@ -5,7 +5,7 @@ import hashlib
 import math
 import re
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -40,27 +40,21 @@ class InstrumentBank:
     Attributes:
         codes: Name → ``(latent_dim, n_latents)``, float32.
         refused: Name of each instrument that has no code → a key of ``REASONS``.
+        seconds: Length of the notes that were encoded; what the last latents stand for beyond it is padding.
     """
 
     codes: Mapping[str, Tensor]
     refused: Mapping[str, str]
+    seconds: float
 
     @classmethod
-    def make(
-        cls,
-        codec: Codec,
-        notes: Notes,
-        *,
-        pitches: Sequence[int],
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Self:
+    def make(cls, codec: Codec, notes: Notes, *, pitches: Sequence[int]) -> Self:
         """Encode the training instruments of a note set, their velocity unknown: the code is the mean over the notes.
 
         Args:
             codec: The codec, trained on the training split of these instruments.
             notes: The notes, at the codec's sample rate.
             pitches: MIDI numbers of the notes that are encoded.
-            progress: Called with (instruments done, instruments in all).
 
         Returns:
             The codes, in the order of the names.
@@ -72,7 +66,7 @@ class InstrumentBank:
             raise InputError(f"the notes must have {codec.sample_rate} Hz, as the codec, got {notes.sample_rate}")
         names = sorted(set(notes.instrument.tolist()))
         codes, refused = {}, {}
-        for done, name in enumerate(names):
+        for name in names:
             rows = notes.select(instrument=name)
             split = str(notes.split[rows[0]])
             chosen = notes.select(instrument=name, pitch=pitches)
@@ -82,11 +76,9 @@ class InstrumentBank:
                 codes[name] = codec.encode(notes.audio(chosen)[:, None])[0].mean(0)
             elif not (notes.pitch[rows] >= 0).any():
                 refused[name] = "unpitched"
-            if progress:
-                progress(done + 1, len(names))
         if not codes:
             raise InputError(f"a training instrument must have notes at {', '.join(map(str, pitches))}, got none")
-        return cls(codes, refused)
+        return cls(codes, refused, notes.samples / notes.sample_rate)
 
     @classmethod
     def read(cls, codec: str | Path) -> Self:
@@ -101,10 +93,11 @@ class InstrumentBank:
         path = bank_path(codec)
         try:
             with np.load(path, allow_pickle=False) as table:
-                names, refused, reasons, weights = (
-                    table[name].tolist() for name in ("names", "refused", "reasons", "weights")
+                names, refused, reasons, seconds, weights = (
+                    table[name].tolist() for name in ("names", "refused", "reasons", "seconds", "weights")
                 )
-                codes = torch.from_numpy(table["codes"].astype(np.float32))
+                codes = dict(zip(names, torch.from_numpy(table["codes"].astype(np.float32)), strict=True))
+                refused = dict(zip(refused, reasons, strict=True))
         except FileNotFoundError:
             raise InputError(f"a codec must have codes of instruments in {FILE}, got none for {codec}") from None
         except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
@@ -113,7 +106,7 @@ class InstrumentBank:
             raise InputError(
                 f"the codes of instruments must belong to the codec's weights, got those of others: {path}"
             )
-        return cls(dict(zip(names, codes, strict=True)), dict(zip(refused, reasons, strict=True)))
+        return cls(codes, refused, seconds)
 
     def write(self, codec: str | Path) -> None:
         """Write the table, in 16 bits, beside the weights that made the codes.
@@ -130,6 +123,7 @@ class InstrumentBank:
             "codes": torch.stack([*self.codes.values()]).half().numpy(),
             "refused": np.array([*self.refused], np.str_),
             "reasons": np.array([*self.refused.values()], np.str_),
+            "seconds": np.array(self.seconds),
             "weights": np.array(_digest(path.parent)),
         }
         with replacing(path) as temporary, temporary.open("wb") as handle:
@@ -139,6 +133,15 @@ class InstrumentBank:
     def names(self) -> list[str]:
         """Names of the instruments that have a code, as a person writes them."""
         return [_plain(name) for name in self.codes]
+
+    def check_length(self, seconds: float) -> None:
+        """Refuse to play a code for longer than the notes lasted.
+
+        Raises:
+            InputError: If so.
+        """
+        if seconds > self.seconds:
+            raise InputError(f"the codes of these instruments last {self.seconds:g} s at most, got {seconds:g} s")
 
     def mixture(self, text: str) -> Tensor:
         """Return the code of an instrument, or between several.
@@ -154,7 +157,7 @@ class InstrumentBank:
             InputError: If a name has no code, or shares are none.
 
         Example:
-            >>> bank = InstrumentBank({"056-trumpet": torch.zeros(1, 1), "073-flute": torch.ones(1, 1)}, {})
+            >>> bank = InstrumentBank({"056-trumpet": torch.zeros(1, 1), "073-flute": torch.ones(1, 1)}, {}, 4.0)
             >>> bank.mixture("flute"), bank.mixture("trumpet:3,flute:1")
             (tensor([[1.]]), tensor([[0.2500]]))
         """

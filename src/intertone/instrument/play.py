@@ -49,8 +49,8 @@ def play_code(
         codec: The codec.
         latents: ``(latent_dim,)``: one vector for the whole sound; or ``(latent_dim, n_latents)``, as ``Codec.encode``
             gives them for one channel.
-        seconds: Length. Default: what the latents stand for; a single vector needs it, unless the codec has only one
-            length.
+        seconds: Length. Default: all that the latents stand for, of which the last may be padding, where what sounds is
+            arbitrary; a single vector needs it, unless the codec has only one length.
         pitch: MIDI number, for codecs that take a pitch: those must be given one.
         velocity: 1…127, for codecs that take one; unknown if not given.
         phase: How a phase is found, where one must be.
@@ -62,6 +62,7 @@ def play_code(
     Raises:
         InputError: If the latents do not fit the codec or are not finite, last shorter than ``seconds``, or decode to
             nothing finite; or pitch or velocity are missing, out of range, or not taken.
+        ValueError: If the phase shall be kept: a code alone has none.
 
     Source:
         Colonel, Curro and Keene (2018), "Autoencoding Neural Networks as Musical Audio Synthesizers", for the latents
