@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 from commands import names_in, run
 
@@ -68,3 +69,14 @@ def test_keys(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_gains(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_all("gains.md", codec_path, capsys)
     assert names_in(desk / "out") == ["groups.wav", "turned.wav"]
+
+
+def test_synth(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "howto" / "synth.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(lines, "synth.md", "exec"), {})
+    for command in [line for line in text.splitlines() if line.startswith("intertone ")]:
+        code, out, err = run(*shlex.split(command)[1:], capsys=capsys)
+        assert code == 0 and out.startswith("wrote "), f"{command}\n{err}"
+    assert names_in(desk / "out") == ["between.png", "between.wav", "changed.wav", "code.npy", "trumpet.wav"]
+    assert soundfile.info("out/changed.wav").duration == 1

@@ -260,6 +260,11 @@ class Model(Trainable):
     decode_reach: int | None = None
     n_frames: int | None = None
 
+    @property
+    def decoder_needs(self) -> tuple[str, ...]:
+        """Names of the conditions without which a code cannot be decoded: of most models all that they need."""
+        return self.needs
+
     def n_latents(self, n_frames: int) -> int:
         """Return the number of latent vectors of ``n_frames`` columns."""
         return 1 if self.n_frames is not None else -(-n_frames // self.frames_per_latent)

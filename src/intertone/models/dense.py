@@ -138,6 +138,11 @@ class DenseAutoencoder(Model):
         self.distribution = nn.Linear(code, 2 * code) if config.variational else None
         self.decoder = _layers(config, (n_code, *outward, n_features), config.output_activation)
 
+    @property
+    def decoder_needs(self) -> tuple[str, ...]:
+        """Chroma, where it skips to the decoder."""
+        return self.needs if self.config.chroma == "skip" else ()
+
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         """Return the code of each frame; of a variational one the mean.
 

@@ -147,6 +147,20 @@ class Representation(Generic[X]):
         """Turn features back into sounds; the phase is decided."""
         raise NotImplementedError
 
+    def magnitude(self, analysis: Analysis[X]) -> Tensor:
+        """Return the magnitudes that features stand for, for representations whose columns are frames of a spectrum.
+
+        Args:
+            analysis: Features and context, as for ``synthesise``.
+
+        Returns:
+            Linear, ``(batch · channels, n_bins, n_frames)``, >= 0.
+
+        Raises:
+            NotImplementedError: If the features hold no magnitude of each frame.
+        """
+        raise NotImplementedError("the features of this representation are not magnitudes of frames")
+
     def blank(self, samples: int, **conditions: Tensor) -> X:
         """Return the context of one mono sound that was not analysed, to decode a code that comes from nowhere.
 

@@ -115,10 +115,10 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
             >>> bool((representation.synthesise(representation.analyse(audio)) - audio).abs().max() < 1e-4)
             True
         """
-        features, context = analysis
+        context = analysis.context
         config, sounds = self.config.spectrogram, three_axes(context.audio)
         samples = sounds.shape[-1]
-        magnitude = features[..., : self.n_frames(samples)].float().clamp_min(0) * context.gains
+        magnitude = self.magnitude(analysis)
         if phase.method == "kept":
             angle = stft(sounds.flatten(0, 1), config).angle()
         else:
@@ -130,6 +130,11 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
                 angles.append(phase.estimate(row, config, length=samples, generator=generator))
             angle = torch.stack(angles)
         return istft(torch.polar(magnitude, angle), config, length=samples).reshape(context.audio.shape)
+
+    def magnitude(self, analysis: Analysis[FramesContext]) -> Tensor:
+        """Return the features with their gains, ``(batch · channels, n_bins, n_frames)``."""
+        features, context = analysis
+        return features[..., : context.gains.shape[-1]].float().clamp_min(0) * context.gains
 
     def blank(self, samples: int, **conditions: Tensor) -> FramesContext:
         """Return the context of one mono sound that was not analysed: feature 1 is a sinusoid of full scale.
