@@ -23,6 +23,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+BOUNDED: dict[Activation, tuple[float, float]] = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+"""Range of the activations that are bounded on both sides."""
+
+
 class DenseConfig(Settings):
     """Layers of the encoder, from the frame to the code; the decoder mirrors them."""
 
@@ -83,6 +87,7 @@ class DenseAutoencoder(Model):
         n_inputs = n_features + (n_features - self.order if self.order else 0)
         hidden, code = config.widths[:-1], config.widths[-1]
         self.latent_dim = code
+        self.latent_range = BOUNDED.get(config.code_activation)
         self.encoder = _layers(config, (n_inputs, *hidden, code), config.code_activation)
         self.decoder = _layers(config, (code, *reversed(hidden), n_features), config.output_activation)
 

@@ -62,6 +62,7 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
     def __init__(self, config: FramesConfig) -> None:
         super().__init__(config)
         self.scales = (Scale("linear", self.n_features),)
+        self.frequencies = config.spectrogram.frequencies()
 
     def features(self, audio: Tensor) -> Tensor:
         """Return the features of sounds as ``analyse`` does, with gradient.
