@@ -3,6 +3,7 @@
 from intertone.instrument.check import find_problems
 from intertone.instrument.keys import Key, Region, choose_keys, from_onset, parse_range, render_key
 from intertone.instrument.looping import Loop, close_loop, find_loop
+from intertone.instrument.play import play_code, takes_pitch, to_loudness
 from intertone.instrument.sfz import sfz_text
 from intertone.pitch.note import note_name
 
@@ -17,6 +18,9 @@ __all__ = [
     "from_onset",
     "note_name",
     "parse_range",
+    "play_code",
     "render_key",
     "sfz_text",
+    "takes_pitch",
+    "to_loudness",
 ]
