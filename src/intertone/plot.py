@@ -233,15 +233,20 @@ def draw_points(axes: "Axes", x: Sequence[float], y: Sequence[float], labels: Se
             axes.scatter(across, up, s=22, alpha=0.8, linewidths=1, label=name, color=colour, marker=marker)
 
 
-def draw_legend(axes: "Axes") -> None:
-    """Draw the legend of an axes' named signs, each name once, to its right."""
+def draw_legend(axes: "Axes", *, left: float = 1.01) -> None:
+    """Draw the legend of an axes' named signs, each name once.
+
+    Args:
+        axes: Where.
+        left: Left edge of the legend, of the width of the axes: to their right, if not given.
+    """
     handles, names = axes.get_legend_handles_labels()
     signs = dict(zip(names, handles, strict=True))
     legend_box = axes.legend(
         list(signs.values()),
         list(signs),
         loc="center left",
-        bbox_to_anchor=(1.01, 0.5),
+        bbox_to_anchor=(left, 0.5),
         frameon=False,
         fontsize=8,
         labelcolor=INK,

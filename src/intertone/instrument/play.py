@@ -72,7 +72,7 @@ def play_code(
         torch.Size([11025])
     """
     _check_latents(codec, latents)
-    conditions = _conditions(codec, pitch, velocity)
+    conditions = played_conditions(codec, pitch, velocity)
     samples = _length(codec, latents, seconds)
     n_frames = codec.representation.n_frames(samples)
     if latents.ndim == 1:
@@ -150,8 +150,12 @@ def _length(codec: Codec, latents: Tensor, seconds: float | None) -> int:
     return samples
 
 
-def _conditions(codec: Codec, pitch: float | None, velocity: float | None) -> dict[str, Tensor]:
-    """Return what the codec is conditioned on, ``(1, size, 1)`` each; NaN where it is unknown."""
+def played_conditions(codec: Codec, pitch: float | None, velocity: float | None) -> dict[str, Tensor]:
+    """Return what a codec is conditioned on when a code is played, ``(1, size, 1)`` each; NaN where it is unknown.
+
+    Raises:
+        InputError: If pitch or velocity are missing, out of range, or not taken.
+    """
     needs, rows = codec.model.needs, codec.representation.rows
     if takes_pitch(codec):
         if pitch is None:
