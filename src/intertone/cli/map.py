@@ -21,7 +21,7 @@ def map_codes(
         typer.Option(
             "--data",
             help="A note set whose codes are shown, from `intertone data`; must be given, unless the code is two or "
-            "three numbers for each frame and bounded.",
+            "three numbers for each frame and bounded. With it, the range of their codes is shown.",
         ),
     ] = None,
     split: Annotated[Split, typer.Option("--split", help="Split of the notes that are shown.")] = Split.train,

@@ -83,7 +83,8 @@ def map_page(
     Args:
         codec: The codec.
         notes: Notes whose codes are shown. They must be given unless the code is two or three numbers for each frame in
-            a range that the codec knows.
+            a range that the codec knows, which is shown as a whole without them; with them, the range of their codes
+            is shown.
         title: Name of the codec.
         command: Command that makes the page, for the page.
         config: What is shown.
@@ -122,7 +123,7 @@ def _show_mesh(
     planes = sample_mesh(codec, ranges, conditions=conditions, progress=_named(progress, "codes"))
     n_cells = CELLS[len(planes)]
     cells = [_cell_codes(plane, ranges, n_cells) for plane in planes]
-    sounds = _play_all(codec, torch.cat(cells), pitch, config.seed, _named(progress, "sounds"))
+    sounds = _play_all(codec, [*torch.cat(cells)], pitch, config.seed, _named(progress, "sounds"))
     members: list[list[int]] = [[] for _ in planes] if codes is None else _members(codes, planes)
     limits = shared_limits(planes)
     blocks: list[Block] = []
@@ -138,8 +139,8 @@ def _show_mesh(
     at_pitch = "" if pitch is None else f", decoded at {_pitch_name(pitch)}"
     lead: list[Block] = [
         f"The code of each frame of a sound is {codec.model.latent_dim} numbers with this codec. Every point of the "
-        f"pictures below is one such code{at_pitch}; its colour is measured on the spectrum that it is decoded to. Click "
-        f"on a cell to hear the code at its centre, held for {CLIP_SECONDS:g} s, at {LOUDNESS:g} LUFS."
+        f"pictures below is one such code{at_pitch}; its colour is measured on the spectrum that it is decoded to. "
+        f"Click on a cell to hear the code at its centre, held for {CLIP_SECONDS:g} s. {_level()}"
     ]
     sections = [Section("What sounds where", blocks)]
     if codes is not None:
@@ -148,11 +149,11 @@ def _show_mesh(
 
 
 def _ranges(codec: Codec, codes: NoteCodes | None) -> tuple[Range, ...]:
-    """Return the range of each number: all that the codec's code can hold, or that of the codes of notes."""
-    if codec.model.latent_range is not None:
-        return (codec.model.latent_range,) * codec.model.latent_dim
+    """Return the range of each number: that of the codes of notes, or without them all that a code can hold."""
     if codes is None:
-        raise InputError("a note set must be given for this codec, whose code has no bounds: --data NOTES")
+        if codec.model.latent_range is None:
+            raise InputError("a note set must be given for this codec, whose code has no bounds: --data NOTES")
+        return (codec.model.latent_range,) * codec.model.latent_dim
     loud = codes.levels > 0.01 * codes.levels.amax()  # 40 dB below the loudest
     heard = codes.latents.movedim(1, -1)[loud].double()
     low, high = heard.quantile(0.01, dim=0), heard.quantile(0.99, dim=0)
@@ -224,10 +225,7 @@ def _show_notes(
     between = [torch.tensordot(own, played, 1) for own in weights]
     sounds = _play_all(codec, [*between, *played], pitch, config.seed, _named(progress, "sounds"))
     titles = [_mixture_title(own, codes.names) for own in weights]
-    titles += [
-        f"{name} ({key_name(int(notes.pitch[row]))})" if notes.pitch[row] >= 0 else name
-        for name, row in zip(codes.names, rows, strict=True)
-    ]
+    titles += [_note_title(notes, row, with_velocity=len(set(notes.velocity[rows])) > 1) for row in rows.tolist()]
     areas = [*cell_areas(area, NOTE_CELLS), *places]
     spots = [
         Spot(title, sound, codec.sample_rate, where, listed=number >= len(weights))
@@ -235,10 +233,10 @@ def _show_notes(
     ]
     sounding = "" if pitch is None else f" All sounds are decoded at {_pitch_name(pitch)}."
     lead: list[Block] = [
-        f"Each point is the code of a note of the {config.split} split, the mean over time of its latent vectors, in "
-        f"the plane of their first two principal components, of {codec.model.latent_dim}. Click on a point, or on its "
-        "name, to hear what its code is decoded to; click between points to hear a mixture of the three nearest codes."
-        f"{sounding} The level is {LOUDNESS:g} LUFS."
+        f"Each point is the code of a note near {_pitch_name(key)} of the {config.split} split: the mean over time of "
+        f"its vectors of {codec.model.latent_dim} numbers, in the plane of their first two principal components. Click "
+        "on a point, or on its name, to hear what its code is decoded to; click between points to hear a mixture of "
+        f"the three nearest codes.{sounding} {_level()}"
     ]
     caption = (
         f"Codes of {len(codes.names)} notes, by family. A code is weighted by 1 / distance in a mixture; the crosses "
@@ -249,6 +247,12 @@ def _show_notes(
     return lead, [Section("Notes", [SoundMap(Picture(png, alt, caption), spots)])]
 
 
+def _note_title(notes: Notes, row: int, *, with_velocity: bool) -> str:
+    """Return instrument and key of a note that has one, and its velocity if that is wanted and known."""
+    velocity = f", velocity {notes.velocity[row]}" if with_velocity and notes.velocity[row] > 0 else ""
+    return f"{notes.instrument[row]} ({key_name(int(notes.pitch[row]))}{velocity})"
+
+
 def _mixture_title(weights: Tensor, names: Sequence[str]) -> str:
     """Return the names of a mixture with their shares, the largest first."""
     order = [place for place in weights.argsort(descending=True).tolist() if weights[place] > 0]
@@ -256,7 +260,7 @@ def _mixture_title(weights: Tensor, names: Sequence[str]) -> str:
 
 
 def _play_all(
-    codec: Codec, codes: Sequence[Tensor] | Tensor, pitch: float | None, seed: int, progress: Callable[[int, int], None]
+    codec: Codec, codes: Sequence[Tensor], pitch: float | None, seed: int, progress: Callable[[int, int], None]
 ) -> list[Tensor]:
     """Return the sound of each code; how many are silent is remarked on, what else is of single ones is not."""
 
@@ -284,6 +288,10 @@ def _play_all(
     if silent := sum(not bool(sound.any()) for sound in sounds):
         logger.warning("%d of %d codes decode to silence", silent, len(sounds))
     return sounds
+
+
+def _level() -> str:
+    return f"The sounds are −{-LOUDNESS:g} LUFS loud."
 
 
 def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
