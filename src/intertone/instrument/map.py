@@ -18,7 +18,7 @@ from intertone.instrument.map_picture import (
     shared_limits,
 )
 from intertone.instrument.mesh import Plane, Range, can_mesh, centres, sample_mesh
-from intertone.instrument.note_codes import NoteCodes, choose_notes, encode_notes, near_weights
+from intertone.instrument.note_codes import NoteCodes, draw_notes, encode_notes, near_weights, note_of_each
 from intertone.instrument.play import LOUDNESS, play_code, played_conditions, takes_pitch
 from intertone.latent import latent_plane
 from intertone.page import Block, Command, Picture, Section, SoundMap, Spot, percent, render_page
@@ -34,14 +34,14 @@ Progress = Callable[[str, int, int], None]
 CLIP_SECONDS = 1.0
 """Length of each sound on the page."""
 
-CELLS = {1: 8, 5: 5}
-"""Cells with a sound in each direction of a plane, by the number of planes: 64 or 125 sounds, at most about 12 MB."""
+CELLS = {2: 8, 3: 5}
+"""Cells with a sound in each direction of a plane, by ``latent_dim``: 64 or 125 sounds, at most about 12 MB."""
 
 NOTE_CELLS = 6
 """Cells in each direction of a plane of notes."""
 
 PLAYED_NOTES = 60
-"""Notes with a sound."""
+"""Notes with a sound, one an instrument."""
 
 DRAWN_NOTES = 256
 """Notes that are drawn in planes of codes, without a sound of their own."""
@@ -55,8 +55,8 @@ class MapConfig:
     """What is shown.
 
     Attributes:
-        pitch: MIDI number of all sounds, for codecs that take one, and of the notes that are preferred where notes are
-            played; None: C4.
+        pitch: MIDI number of all sounds, for codecs that take one, and that notes with a sound are chosen nearest to;
+            None: C4.
         split: Split of the note set.
         seed: Seed of random phase and noise.
     """
@@ -99,8 +99,8 @@ def map_page(
     config = config or MapConfig()
     if not can_mesh(codec) and notes is None:
         raise InputError(
-            f"a note set must be given for this codec, whose code is not two or three numbers for each spectrum: "
-            f"--data NOTES; its latent_dim is {codec.model.latent_dim}"
+            "notes must be given with --data: without them only codes of two or three numbers for each spectrum can be "
+            f"shown, got latent_dim={codec.model.latent_dim}"
         )
     show = _show_mesh if can_mesh(codec) else _show_notes
     lead, sections = show(codec, notes, config, progress)
@@ -117,11 +117,11 @@ def _show_mesh(
     conditions = played_conditions(codec, pitch, None)
     codes = None
     if notes is not None:
-        rows = choose_notes(notes, DRAWN_NOTES, split=config.split)
+        rows = draw_notes(notes, DRAWN_NOTES, split=config.split)
         codes = encode_notes(codec, notes, rows, progress=_named(progress, "notes"))
     ranges = _ranges(codec, codes)
     planes = sample_mesh(codec, ranges, conditions=conditions, progress=_named(progress, "codes"))
-    n_cells = CELLS[len(planes)]
+    n_cells = CELLS[codec.model.latent_dim]
     cells = [_cell_codes(plane, ranges, n_cells) for plane in planes]
     sounds = _play_all(codec, [*torch.cat(cells)], pitch, config.seed, _named(progress, "sounds"))
     members: list[list[int]] = [[] for _ in planes] if codes is None else _members(codes, planes)
@@ -152,7 +152,7 @@ def _ranges(codec: Codec, codes: NoteCodes | None) -> tuple[Range, ...]:
     """Return the range of each number: that of the codes of notes, or without them all that a code can hold."""
     if codes is None:
         if codec.model.latent_range is None:
-            raise InputError("a note set must be given for this codec, whose code has no bounds: --data NOTES")
+            raise InputError("notes must be given with --data: without them no range of this codec's code is known")
         return (codec.model.latent_range,) * codec.model.latent_dim
     loud = codes.levels > 0.01 * codes.levels.amax()  # 40 dB below the loudest
     heard = codes.latents.movedim(1, -1)[loud].double()
@@ -208,7 +208,7 @@ def _show_notes(
         raise ValueError("notes must be given")
     key = DEFAULT_PITCH if config.pitch is None else config.pitch
     pitch = key if takes_pitch(codec) else None
-    rows = choose_notes(notes, PLAYED_NOTES, split=config.split, pitch=key)
+    rows = note_of_each(notes, PLAYED_NOTES, split=config.split, pitch=key)
     codes = encode_notes(codec, notes, rows, progress=_named(progress, "notes"))
     points = latent_plane(codes.means[..., None])
     total = float(codes.means.double().var(0).sum()) or 1.0
@@ -225,7 +225,7 @@ def _show_notes(
     between = [torch.tensordot(own, played, 1) for own in weights]
     sounds = _play_all(codec, [*between, *played], pitch, config.seed, _named(progress, "sounds"))
     titles = [_mixture_title(own, codes.names) for own in weights]
-    titles += [_note_title(notes, row, with_velocity=len(set(notes.velocity[rows])) > 1) for row in rows.tolist()]
+    titles += [_note_title(notes, row) for row in rows.tolist()]
     areas = [*cell_areas(area, NOTE_CELLS), *places]
     spots = [
         Spot(title, sound, codec.sample_rate, where, listed=number >= len(weights))
@@ -233,10 +233,10 @@ def _show_notes(
     ]
     sounding = "" if pitch is None else f" All sounds are decoded at {_pitch_name(pitch)}."
     lead: list[Block] = [
-        f"Each point is the code of a note near {_pitch_name(key)} of the {config.split} split: the mean over time of "
-        f"its vectors of {codec.model.latent_dim} numbers, in the plane of their first two principal components. Click "
-        "on a point, or on its name, to hear what its code is decoded to; click between points to hear a mixture of "
-        f"the three nearest codes.{sounding} {_level()}"
+        f"Each point is the code of an instrument of the {config.split} split, of its note nearest to "
+        f"{_pitch_name(key)}: the mean over time of its vectors of {codec.model.latent_dim} numbers, in the plane of "
+        "their first two principal components. Click on a point, or on its name, to hear what its code is decoded to; "
+        f"click between points to hear a mixture of the three nearest codes.{sounding} {_level()}"
     ]
     caption = (
         f"Codes of {len(codes.names)} notes, by family. A code is weighted by 1 / distance in a mixture; the crosses "
@@ -247,10 +247,10 @@ def _show_notes(
     return lead, [Section("Notes", [SoundMap(Picture(png, alt, caption), spots)])]
 
 
-def _note_title(notes: Notes, row: int, *, with_velocity: bool) -> str:
-    """Return instrument and key of a note that has one, and its velocity if that is wanted and known."""
-    velocity = f", velocity {notes.velocity[row]}" if with_velocity and notes.velocity[row] > 0 else ""
-    return f"{notes.instrument[row]} ({key_name(int(notes.pitch[row]))}{velocity})"
+def _note_title(notes: Notes, row: int) -> str:
+    """Return the instrument of a note, and its key if that is known."""
+    key = f" ({key_name(int(notes.pitch[row]))})" if notes.pitch[row] >= 0 else ""
+    return f"{notes.instrument[row]}{key}"
 
 
 def _mixture_title(weights: Tensor, names: Sequence[str]) -> str:

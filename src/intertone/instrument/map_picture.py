@@ -122,11 +122,11 @@ def notes_png(
     labels: tuple[str, str],
     n_cells: int,
 ) -> tuple[bytes, Area, list[Area], tuple[Range, Range]]:
-    """Return a picture of notes in a plane, coloured by family and labelled with the names that find room.
+    """Return a picture of notes in a plane, coloured by family, with the names that find room.
 
     Args:
         points: ``(n, 2)``.
-        names: Labels of the points; of equal ones only the first is written.
+        names: Labels of the points.
         families: Their families.
         labels: Of the two axes.
         n_cells: Cells in each direction; their centres are marked.
@@ -219,17 +219,13 @@ def _contours(axes: "Axes", plane: Plane, ranges: Sequence[Range]) -> None:
 
 
 def _write_names(figure: "Figure", axes: "Axes", points: Sequence[Sequence[float]], names: Sequence[str]) -> None:
-    """Write each name once beside its first point, on a side where it covers no point and no other name, if any."""
+    """Write each name beside its point, on a side where it covers no point and no other name, if any."""
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # of the Agg canvas
     dots = [tuple(axes.transData.transform(point)) for point in points]
     radius = POINT_INCHES / 4 * figure.dpi
     taken = [(x - radius, y - radius, x + radius, y + radius) for x, y in dots]
     inside = axes.get_window_extent(renderer)
-    seen: set[str] = set()
     for point, name in zip(points, names, strict=True):
-        if name in seen:
-            continue
-        seen.add(name)
         for shift, across, up in (
             ((6, 0), "left", "center"),
             ((-6, 0), "right", "center"),

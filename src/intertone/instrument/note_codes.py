@@ -20,11 +20,8 @@ BATCH = 8
 N_NEAR = 3
 """Codes that are mixed at a place between notes: the corners of a triangle."""
 
-LEAST_NOTES = 3
-"""Fewer notes have no plane."""
-
-FARTHEST_SEMITONES = 6
-"""A note counts as one of a wanted pitch within half an octave of it: codes of far keys are of other sounds."""
+LEAST = 3
+"""Fewer codes have no plane."""
 
 
 @dataclass(frozen=True)
@@ -50,36 +47,52 @@ class NoteCodes:
         return (self.latents * weights[:, None]).sum(-1) / weights.sum(-1, keepdim=True)
 
 
-def choose_notes(notes: Notes, count: int, *, split: str, pitch: float | None = None) -> npt.NDArray[np.int64]:
-    """Return notes of a split, the instruments in turn; of each, those nearest to a pitch first, none farther off.
+def draw_notes(notes: Notes, count: int, *, split: str) -> npt.NDArray[np.int64]:
+    """Return notes of a split, drawn in a fixed random order.
 
     Args:
         notes: The note set.
         count: At most so many.
         split: ``"train"``, ``"valid"`` or ``"test"``.
-        pitch: MIDI number; None: notes of all pitches, in a fixed random order.
 
     Returns:
         Row numbers, ``(<= count,)``.
 
     Raises:
-        InputError: If the split holds fewer than three such notes.
+        InputError: If the split holds fewer than three notes.
     """
-    rows, near = notes.select(split=split), ""
-    if pitch is None:
-        rows = np.random.default_rng(0).permutation(rows)
-    else:
-        distance = abs(notes.pitch[rows] - pitch)
-        order = np.argsort(distance, kind="stable")
-        rows = rows[order[distance[order] <= FARTHEST_SEMITONES]]
-        near = f" within {FARTHEST_SEMITONES} semitones of MIDI number {pitch:g}"
-    if len(rows) < LEAST_NOTES:
-        raise InputError(f"the {split} split must hold at least {LEAST_NOTES} notes{near}, got {len(rows)}")
-    turn = np.empty(len(rows), np.int64)
-    for instrument in np.unique(notes.instrument[rows]):
-        own = notes.instrument[rows] == instrument
-        turn[own] = np.arange(own.sum())
-    return rows[np.argsort(turn, kind="stable")][:count]
+    rows = notes.select(split=split)
+    _check(split, "notes", len(rows))
+    return np.random.default_rng(0).permutation(rows)[:count]
+
+
+def note_of_each(notes: Notes, count: int, *, split: str, pitch: float) -> npt.NDArray[np.int64]:
+    """Return the note of each instrument of a split that is nearest to a pitch.
+
+    Args:
+        notes: The note set.
+        count: At most so many instruments: of more, every n-th in the order of their names.
+        split: ``"train"``, ``"valid"`` or ``"test"``.
+        pitch: MIDI number.
+
+    Returns:
+        Row numbers, ``(<= count,)``.
+
+    Raises:
+        InputError: If the split holds fewer than three instruments.
+    """
+    rows = notes.select(split=split)
+    distance = np.where(notes.pitch[rows] < 0, np.inf, abs(notes.pitch[rows] - pitch))
+    rows = rows[np.argsort(distance, kind="stable")]
+    _, first = np.unique(notes.instrument[rows], return_index=True)
+    _check(split, "instruments", len(first))
+    chosen = np.linspace(0, len(first) - 1, min(count, len(first))).round().astype(np.int64)
+    return rows[first[chosen]]
+
+
+def _check(split: str, items: str, count: int) -> None:
+    if count < LEAST:
+        raise InputError(f"the {split} split must hold at least {LEAST} {items}, got {count}")
 
 
 def encode_notes(
