@@ -3,13 +3,14 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 NOTES ?= notes/fluidr3mono
 NOTES_44K ?= notes/fluidr3mono-44k
+NOTES_OF_CODES ?= notes/instruments-44k
 IMAGES ?= notes/images-44k
 RUN ?= runs/thesis
 PROCESSES ?= -n 2 --dist worksteal
 # bytecode is kept, or each program that a test starts would compile the package anew
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: morph test test-all faults check fix bench paper-thesis paper-colonel2017 train-default train-thesis evaluate
+.PHONY: morph test test-all faults check fix bench paper-thesis paper-colonel2017 train-default instrument-codes train-thesis evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -42,6 +43,10 @@ train-default: $(VENV)/installed-dev  ## renders the bank (11 GB) and trains the
 	$(BIN)/intertone data prepare $(NOTES_44K) -o $(IMAGES) --train 10000 --valid 400 --test 600
 	$(BIN)/intertone train configs/harmonic.toml --data $(IMAGES) --out runs/harmonic
 	$(BIN)/intertone pack runs/harmonic -o runs/harmonic/packed
+
+instrument-codes: $(VENV)/installed-dev  ## the codes of the training instruments for the shipped codec (notes of 410 MB), and how near they come
+	$(BIN)/intertone data render -o $(NOTES_OF_CODES) --sample-rate 44100 --pitch-min 36 --pitch-max 84 --pitch-step 6 --velocities 100
+	$(BIN)/python benchmarks/instrument_codes.py $(NOTES_OF_CODES)
 
 train-thesis: $(VENV)/installed-dev  ## the same for the thesis's codec (7 GB)
 	$(BIN)/intertone data render -o $(NOTES)

@@ -69,7 +69,7 @@ def test_the_command_line(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         code, _, err = run_here(*words, capsys=capsys)
         assert code == 0, f"{command}\n{err}"
     verbs = [command.split()[1] for command in commands[1:]]
-    assert verbs == ["morph", "morph", "reconstruct", "info", "doctor"]
+    assert verbs == ["morph", "morph", "reconstruct", "synth", "info", "doctor"]
     desk = desk / "out"
     assert sorted(path.name for path in (desk / "sweep").iterdir()) == [f"morph-{n:03d}.wav" for n in range(0, 101, 10)]
     assert (desk / "sweep.png").read_bytes().startswith(b"\x89PNG")

@@ -22,9 +22,10 @@ def info(
     codec: CodecArgument = DEFAULT_CODEC,
     json: JsonOption = False,
 ) -> None:
-    """Say what a codec is: rate, representation, layers, size of the code."""
+    """Say what a codec is: rate, representation, layers, size of the code, instruments whose codes it has."""
     report = Report(context, as_json=json)
     from intertone.codec import Codec, shipped_codecs
+    from intertone.instrument import InstrumentBank, bank_path
 
     loaded = Codec.load(codec)
     samples = 4 * loaded.sample_rate
@@ -41,8 +42,11 @@ def info(
     }
     notes = {"code_size": " numbers for 4 seconds", "sample_rate": " Hz", "top_db": " dB"}
     lines = [f"{name:15} {value}{notes.get(name, '')}" for name, value in facts.items()]
-    lines.append(f"{'shipped':15} {', '.join(shipped_codecs())}")
-    report.finish({**facts, "shipped": shipped_codecs()}, "\n".join(lines))
+    named = {"shipped": shipped_codecs()}
+    if bank_path(codec).is_file():
+        named["instruments"] = InstrumentBank.read(codec).names
+    lines += [f"{name:15} {', '.join(words)}" for name, words in named.items()]
+    report.finish({**facts, **named}, "\n".join(lines))
 
 
 def doctor(

@@ -1,0 +1,201 @@
+"""The codes of the instruments that a codec was trained on, so that they are played without a recording."""
+
+import difflib
+import hashlib
+import math
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intertone.codec import SHIPPED, Codec, shipped_codecs
+from intertone.data.notes import Notes
+from intertone.errors import InputError
+from intertone.files import replacing
+
+FILE = "instruments.npz"
+"""Name of the table in a codec's folder."""
+
+NEAR = 5
+"""Names that are suggested at most."""
+
+REASONS = {
+    "valid": "which is held out from training to validate the codec",
+    "test": "which is held out from training to test the codec",
+    "unpitched": "whose notes have no pitch",
+}
+"""Why an instrument has no code, by the word in the table."""
+
+
+@dataclass(frozen=True)
+class InstrumentBank:
+    """One code for each of some instruments.
+
+    Attributes:
+        codes: Name → ``(latent_dim, n_latents)``, float32.
+        refused: Name of each instrument that has no code → a key of ``REASONS``.
+    """
+
+    codes: Mapping[str, Tensor]
+    refused: Mapping[str, str]
+
+    @classmethod
+    def make(
+        cls,
+        codec: Codec,
+        notes: Notes,
+        *,
+        pitches: Sequence[int],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Self:
+        """Encode the training instruments of a note set, their velocity unknown: the code is the mean over the notes.
+
+        Args:
+            codec: The codec, trained on the training split of these instruments.
+            notes: The notes, at the codec's sample rate.
+            pitches: MIDI numbers of the notes that are encoded.
+            progress: Called with (instruments done, instruments in all).
+
+        Returns:
+            The codes, in the order of the names.
+
+        Raises:
+            InputError: If the sample rate is another, or no training instrument has a note at one of the pitches.
+        """
+        if notes.sample_rate != codec.sample_rate:
+            raise InputError(f"the notes must have {codec.sample_rate} Hz, as the codec, got {notes.sample_rate}")
+        names = sorted(set(notes.instrument.tolist()))
+        codes, refused = {}, {}
+        for done, name in enumerate(names):
+            rows = notes.select(instrument=name)
+            split = str(notes.split[rows[0]])
+            chosen = notes.select(instrument=name, pitch=pitches)
+            if split != "train":
+                refused[name] = split
+            elif len(chosen):
+                codes[name] = codec.encode(notes.audio(chosen)[:, None])[0].mean(0)
+            elif not (notes.pitch[rows] >= 0).any():
+                refused[name] = "unpitched"
+            if progress:
+                progress(done + 1, len(names))
+        if not codes:
+            raise InputError(f"a training instrument must have notes at {', '.join(map(str, pitches))}, got none")
+        return cls(codes, refused)
+
+    @classmethod
+    def read(cls, codec: str | Path) -> Self:
+        """Read the table of a codec.
+
+        Args:
+            codec: As for ``Codec.load``.
+
+        Raises:
+            InputError: If there is none, it is damaged, or belongs to other weights.
+        """
+        path = bank_path(codec)
+        try:
+            with np.load(path, allow_pickle=False) as table:
+                names, refused, reasons, weights = (
+                    table[name].tolist() for name in ("names", "refused", "reasons", "weights")
+                )
+                codes = torch.from_numpy(table["codes"].astype(np.float32))
+        except FileNotFoundError:
+            raise InputError(f"a codec must have codes of instruments in {FILE}, got none for {codec}") from None
+        except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} must be a table of codes, got {error}") from None
+        if weights != _digest(path.parent):
+            raise InputError(
+                f"the codes of instruments must belong to the codec's weights, got those of others: {path}"
+            )
+        return cls(dict(zip(names, codes, strict=True)), dict(zip(refused, reasons, strict=True)))
+
+    def write(self, codec: str | Path) -> None:
+        """Write the table, in 16 bits, beside the weights that made the codes.
+
+        Args:
+            codec: As for ``Codec.load``.
+
+        Raises:
+            InputError: If it cannot be written.
+        """
+        path = bank_path(codec)
+        table = {
+            "names": np.array([*self.codes]),
+            "codes": torch.stack([*self.codes.values()]).half().numpy(),
+            "refused": np.array([*self.refused], np.str_),
+            "reasons": np.array([*self.refused.values()], np.str_),
+            "weights": np.array(_digest(path.parent)),
+        }
+        with replacing(path) as temporary, temporary.open("wb") as handle:
+            np.savez_compressed(handle, allow_pickle=False, **table)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the instruments that have a code, as a person writes them."""
+        return [_plain(name) for name in self.codes]
+
+    def mixture(self, text: str) -> Tensor:
+        """Return the code of an instrument, or between several.
+
+        Args:
+            text: A name, ``trumpet``, or several with their shares, ``trumpet:0.4,glockenspiel:0.6``; shares are
+                divided by their sum, and are 1 where none is given. The number of a program may stand before its name.
+
+        Returns:
+            ``(latent_dim, n_latents)``.
+
+        Raises:
+            InputError: If a name has no code, or shares are none.
+
+        Example:
+            >>> bank = InstrumentBank({"056-trumpet": torch.zeros(1, 1), "073-flute": torch.ones(1, 1)}, {})
+            >>> bank.mixture("flute"), bank.mixture("trumpet:3,flute:1")
+            (tensor([[1.]]), tensor([[0.2500]]))
+        """
+        pairs = [part.partition(":") for part in text.split(",")]
+        codes = torch.stack([self._code(name) for name, _, _ in pairs])
+        try:
+            shares = torch.tensor([float(share) if colon else 1.0 for _, colon, share in pairs])
+        except ValueError:
+            raise InputError(f"instruments must be like trumpet:0.4,glockenspiel:0.6, got {text}") from None
+        total = float(shares.sum())
+        if not bool((shares >= 0).all()) or not 0 < total < math.inf:
+            raise InputError(f"the shares of instruments must be 0 or more and not all 0, got {text}")
+        return torch.einsum("n,ndt->dt", shares / total, codes)
+
+    def _code(self, name: str) -> Tensor:
+        rule = "an instrument must be one that the codec was trained on"
+        wanted = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        for full, code in self.codes.items():
+            if wanted in (full, _plain(full)):
+                return code
+        for full, reason in self.refused.items():
+            if wanted in (full, _plain(full)):
+                raise InputError(
+                    f"an instrument must be one that the codec was trained on, got {name}, {REASONS[reason]}"
+                )
+        words = [one for one in self.names if wanted and wanted in one]
+        near = words[:NEAR] or difflib.get_close_matches(wanted, self.names, n=NEAR)
+        hint = f"did you mean {' or '.join(near)}?" if near else "intertone info names them all"
+        raise InputError(f"{rule}, got {name}; {hint}")
+
+
+def bank_path(codec: str | Path) -> Path:
+    """Return where the table of a codec lies, if it has one: the name of a shipped codec, or a codec's folder."""
+    return (SHIPPED / codec if codec in shipped_codecs() else Path(codec)) / FILE
+
+
+def _plain(name: str) -> str:
+    """Return a name without the number of its program."""
+    return re.sub(r"^\d+-", "", name)
+
+
+def _digest(folder: Path) -> str:
+    """Return a hash of the weights of a codec's folder."""
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
