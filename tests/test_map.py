@@ -23,7 +23,8 @@ from intertone.instrument.mesh import Plane, can_mesh, sample_mesh
 from intertone.instrument.note_codes import NoteCodes, draw_notes, encode_notes, near_weights, note_of_each
 from intertone.instrument.play import play_code
 from intertone.metrics.descriptor import flatness_db
-from intertone.models.dense import Activation, DenseConfig
+from intertone.models import Conditions
+from intertone.models.dense import Activation, DenseAutoencoder, DenseConfig
 from intertone.page import png_uri
 from intertone.representation import DecibelConfig, MelConfig
 from intertone.representation.frames import FramesConfig
@@ -48,6 +49,17 @@ def dense_codec(latent_dim: int, code: Activation = "sigmoid") -> Codec:
         if latent_dim > 3:
             linear.weight += 0.1 * torch.rand(linear.weight.shape)
     return codec
+
+
+class ChromaModel(DenseAutoencoder):
+    """A model that puts the magnitude of the first number into the bin of the pitch class."""
+
+    needs = ("chroma",)
+
+    def _decode(self, latents: torch.Tensor, conditions: Conditions, generator: torch.Generator | None) -> torch.Tensor:
+        features = super()._decode(0 * latents, conditions, generator)
+        features[:, 100:112] += latents[:, :1] * conditions["chroma"]
+        return features
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +136,18 @@ def test_a_decibel_feature_is_measured_by_its_magnitude() -> None:
     share = 0.1 / 1.1
     low, high = (math.log2(row * HZ) for row in ROWS[:2])
     assert float(plane.centroid[0, 0]) == pytest.approx(low + share * (high - low), rel=1e-3)
+
+
+@pytest.mark.usefixtures("coarse")
+def test_a_codec_that_takes_a_pitch_is_decoded_at_it() -> None:
+    config = DenseConfig(widths=(2,), output_activation="relu")
+    representation = FramesConfig(spectrogram=STFT)
+    model = ChromaModel(config, representation.n_features)
+    codec = Codec(CodecConfig(representation=representation, model=config), model)
+    for pitch, words, row in ((None, "decoded at C4", 100), (57.0, "decoded at A3", 109)):
+        page = Page(map_page(codec, title="chroma", command="", config=MapConfig(pitch=pitch)))
+        samples, _ = sound(spots(page)[1]["data-sound"])
+        assert words in page.text and abs(int(np.abs(np.fft.rfft(samples)).argmax()) - row * HZ * 0.25) <= 1
 
 
 def test_white_noise_is_flat_and_a_sinusoid_is_not() -> None:

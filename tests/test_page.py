@@ -242,6 +242,6 @@ def test_curves_and_bars_have_a_colour_each_and_gaps_are_no_error() -> None:
 
 
 def test_the_map_gives_the_rare_labels_one_sign() -> None:
-    labels = [f"family-{min(n, 11)}" for n in range(24)]
+    labels = [f"family-{min(n, 21):02d}" for n in range(24)]
     image = rows_of(map_png(list(range(24)), list(range(24)), labels, x_label="first", y_label="second"))
     assert image.shape[2] == 4 and n_colours(image) > 20

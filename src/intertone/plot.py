@@ -24,6 +24,9 @@ INK = "#757a80"
 COLOURS = ("#2f7fc1", "#d9822b", "#3f9b6d", "#b45fb0", "#8a8f98")
 """Colours of curves and bars, told apart by colour-blind eyes too, and at home on both grounds."""
 
+MARKERS = "o^sD"
+"""Shapes of points in a plane, each in all colours."""
+
 
 def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":
     """Return an empty figure of so many inches, which no window shows."""
@@ -196,7 +199,7 @@ def map_png(x: Sequence[float], y: Sequence[float], labels: Sequence[str], *, x_
     Args:
         x: Across.
         y: Up.
-        labels: What each point is; the ten most frequent ones get a sign of their own, the others a common one.
+        labels: What each point is; the twenty most frequent ones get a sign of their own, the others a common one.
         x_label: Name of the axis.
         y_label: Name of the axis.
 
@@ -221,15 +224,16 @@ def draw_points(axes: "Axes", x: Sequence[float], y: Sequence[float], labels: Se
         axes: Where.
         x: Across.
         y: Up.
-        labels: What each point is; the ten most frequent ones get a sign of their own, the others a common one.
+        labels: What each point is; the twenty most frequent ones get a sign of their own, the others a common one.
     """
     found = sorted(set(labels), key=lambda name: (-list(labels).count(name), name))
-    for index, name in enumerate([*found[:10], "others"]):
-        members = [place for place, label in enumerate(labels) if (label if label in found[:10] else "others") == name]
+    own_signs = found[: len(COLOURS) * len(MARKERS)]
+    for index, name in enumerate([*own_signs, "others"]):
+        members = [place for place, label in enumerate(labels) if (label if label in own_signs else "others") == name]
         if members:
             across, up = ([values[place] for place in members] for values in (x, y))
-            own = index < 10
-            colour, marker = (COLOURS[index % 5], "o^"[index // 5]) if own else (INK, "x")
+            own = index < len(own_signs)
+            colour, marker = (COLOURS[index % 5], MARKERS[index // 5]) if own else (INK, "x")
             axes.scatter(across, up, s=22, alpha=0.8, linewidths=1, label=name, color=colour, marker=marker)
 
 
