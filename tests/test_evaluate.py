@@ -30,7 +30,7 @@ from intertone.evaluate.page import evaluation_page
 from intertone.evaluate.report import to_markdown
 from intertone.evaluate.resynthesis import ESTIMATED, Resynthesis, interpolate_features, resynthesise_notes
 from intertone.evaluate.run import check_notes, conducted, draw_all
-from intertone.evaluate.studies.code import latent_plane, latent_statistics
+from intertone.evaluate.studies.code import latent_statistics
 from intertone.evaluate.studies.measures import MEASURES, MeasuresStudy
 from intertone.evaluate.studies.morph import Morphs, MorphStudy, morph_lines, pitch_gate
 from intertone.evaluate.studies.network import exchange_codes, random_codec
@@ -43,6 +43,7 @@ from intertone.evaluate.studies.recognition import (
     recognise_reconstructions,
 )
 from intertone.evaluate.studies.reconstruction import Reconstruction, ReconstructionStudy
+from intertone.latent import latent_plane
 from intertone.metrics import log_mel_error
 from intertone.models import Conditions, ConvConfig, DenseBottleneckConfig, Model, Scale
 from intertone.models.contract import NO_CONDITIONS

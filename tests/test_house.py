@@ -22,7 +22,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     ("errors", "config", "files", "parallel", "level", "remark"),
-    ("audio", "stft", "curve"),
+    ("audio", "stft", "curve", "page_style"),
     ("phase", "pitch", "loudness", "losses"),
     ("harmonic", "models", "latent", "metrics", "data", "plot", "page"),
     ("representation",),

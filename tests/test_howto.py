@@ -4,13 +4,16 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 from commands import names_in, run
+from conftest import SAMPLE_RATE, tone
 
-from intertone.audio import load_audio, save_audio
+from intertone.audio import load_audio, resample, save_audio
 from intertone.codec import Codec, CodecConfig
+from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.models import ConditionedConfig
 from intertone.representation import HarmonicConfig
 
@@ -69,6 +72,20 @@ def test_keys(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_gains(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_all("gains.md", codec_path, capsys)
     assert names_in(desk / "out") == ["groups.wav", "turned.wav"]
+
+
+def test_map(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    begin_notes(desk / "out" / "notes", sample_rate=44100, samples=22050, kind="synthetic", settings={})
+    sounds = [resample(tone(60, seconds=0.5, tilt=tilt), SAMPLE_RATE, 44100) for tilt in (0.5, 1.0, 2.0)]
+    pcm, scales = zip(*(quantise(sound.numpy()) for sound in sounds), strict=True)
+    rows = [NoteRow(name, 60, 100, name, "synthetic", "test", name, "train") for name in "abc"]
+    write_shard(desk / "out" / "notes", 0, np.stack(pcm), scales, rows)
+    finish_notes(desk / "out" / "notes", 1)
+    monkeypatch.setattr("intertone.instrument.map.NOTE_CELLS", 1)
+    (command,) = commands("map.md")
+    code, out, err = run(*shlex.split(command)[1:], capsys=capsys)
+    assert code == 0 and out.startswith("wrote out/map.html, "), err
+    assert (desk / "out" / "map.html").read_text(encoding="utf-8").count("data-sound=") == 4
 
 
 def test_synth(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:

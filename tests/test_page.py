@@ -18,6 +18,8 @@ from intertone.page import (
     Picture,
     Points,
     Section,
+    SoundMap,
+    Spot,
     Table,
     audio_uri,
     png_uri,
@@ -126,6 +128,30 @@ def test_a_page_holds_everything_that_it_shows() -> None:
     assert samples == pytest.approx(clips()[1].audio.numpy(), abs=2**-15)
 
 
+def test_a_picture_holds_the_sounds_of_its_places() -> None:
+    tones = [clip.audio for clip in clips()]
+    spots = [
+        Spot("the ground", tones[0], SAMPLE_RATE, (0.0, 0.5, 1.0, 0.5)),
+        Spot('a "point"', tones[1], SAMPLE_RATE, (0.25, 0.5, 0.1, 0.1), listed=True),
+    ]
+    drawing = Picture(bars_png({"a": {"x": 1.0}}, y_label="dB"), "a bar", "One bar.")
+    blocks = [drawing, SoundMap(drawing, spots), SoundMap(drawing, spots[:1])]
+    page = check_self_contained(render_page("A page", [Section("Map", blocks)]))
+    places = page.all("rect")
+    assert [place["id"] for place in places] == ["spot-2-1", "spot-2-2", "spot-3-1"]
+    for place, tone in zip(places, (tones[0], tones[1], tones[0]), strict=True):
+        assert place["role"] == "button" and place["tabindex"] == "0"
+        assert sound(place["data-sound"])[0] == pytest.approx(tone.numpy(), abs=2**-15)
+    height, width = picture(page.all("img")[1]["src"]).shape[:2]
+    assert page.all("svg")[0]["viewbox"] == f"0 0 {width} {height}"
+    sizes = [float(places[0][name]) for name in ("x", "y", "width", "height")]
+    assert sizes == pytest.approx([0, height / 2, width, height / 2], abs=0.06)
+    # the name below the picture leads to the point
+    assert [button["data-spot"] for button in page.all("button")] == ["spot-2-2"]
+    assert page.text.count('a "point"') == 2 and places[1]["aria-label"] == 'a "point"'
+    assert len(page.all("audio")) == len(page.all("output")) == 2 and "Figure 3. One bar." in page.text
+
+
 def test_no_text_becomes_markup() -> None:
     evil = "</style><script>alert(1)</script>&lt;\"'"
     png = spectrogram_png(torch.randn(4000, generator=torch.Generator().manual_seed(0)), SAMPLE_RATE)
@@ -136,12 +162,13 @@ def test_no_text_becomes_markup() -> None:
                 *(evil, Points([evil]), Command(evil), Picture(png, evil, evil)),
                 Table(evil, evil, (evil, evil), [(evil, evil)], evil),
                 Listening(evil, evil, [Clip(evil, torch.full((800,), 0.1), SAMPLE_RATE, png)]),
+                SoundMap(Picture(png, evil), [Spot(evil, torch.full((800,), 0.1), SAMPLE_RATE, (0, 0, 1, 1), True)]),
             ],
         )
     ]
     page = check_self_contained(render_page(evil, sections, lead=[evil]))
     assert len(page.all("script")) == len(page.all("style")) == 1
-    assert page.text.count("<script>alert(1)</script>&lt;\"'") == 19  # each place once, the title in the head too
+    assert page.text.count("<script>alert(1)</script>&lt;\"'") == 22  # each place once, the title in the head too
     assert page.all("audio")[0]["aria-label"] == evil
     assert page.all("img")[0]["alt"] == evil
 
@@ -215,6 +242,6 @@ def test_curves_and_bars_have_a_colour_each_and_gaps_are_no_error() -> None:
 
 
 def test_the_map_gives_the_rare_labels_one_sign() -> None:
-    labels = [f"family-{min(n, 11)}" for n in range(24)]
+    labels = [f"family-{min(n, 21):02d}" for n in range(24)]
     image = rows_of(map_png(list(range(24)), list(range(24)), labels, x_label="first", y_label="second"))
     assert image.shape[2] == 4 and n_colours(image) > 20

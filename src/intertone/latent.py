@@ -1,5 +1,6 @@
 """Operations on latents ``(batch, latent_dim, n_latents)``: pure functions that serve every model."""
 
+import torch
 from torch import Tensor
 
 
@@ -21,10 +22,31 @@ def lerp(a: Tensor, b: Tensor, mix: float) -> Tensor:
         Langer (2023), section 3.5.
 
     Example:
-        >>> import torch
         >>> lerp(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 3.0]), 0.5)
         tensor([0.5000, 2.0000])
     """
     if a.shape != b.shape:
         raise ValueError(f"latents must have equal shapes, got {tuple(a.shape)} and {tuple(b.shape)}")
     return (1 - mix) * a + mix * b
+
+
+def latent_plane(latents: Tensor) -> Tensor:
+    """Return where notes lie in the plane of the two principal components of their mean codes.
+
+    Args:
+        latents: ``(n, latent_dim, n_latents)``, at least two dimensions.
+
+    Returns:
+        ``(n, 2)``; the larger entry of each axis counts as its positive side.
+
+    Example:
+        >>> codes = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])[..., None]
+        >>> latent_plane(codes).abs()
+        tensor([[3., 0.], [3., 0.], [0., 1.], [0., 1.]])
+    """
+    means = latents.double().mean(-1)
+    means = means - means.mean(0)
+    axes = torch.linalg.svd(means, full_matrices=False).Vh
+    axes = torch.nn.functional.pad(axes, (0, 0, 0, max(0, 2 - len(axes))))[:2]
+    place = axes.abs().argmax(1, keepdim=True)
+    return (means @ (axes * axes.gather(1, place).sign()).T).float()

@@ -11,6 +11,7 @@ from html import escape
 from torch import Tensor
 
 from intertone.audio import encode_audio
+from intertone.page_style import SCRIPT, STYLE
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,33 @@ class Listening:
 
 
 @dataclass(frozen=True)
+class Spot:
+    """A place in a picture where a sound can be heard.
+
+    Attributes:
+        title: What the sound is.
+        audio: ``(samples,)`` or ``(channels, samples)``.
+        sample_rate: Hz.
+        area: Left, top, width and height, of the picture's own width and height.
+        listed: Whether it is a round point with its name below the picture too, not an area.
+    """
+
+    title: str
+    audio: Tensor
+    sample_rate: int
+    area: tuple[float, float, float, float]
+    listed: bool = False
+
+
+@dataclass(frozen=True)
+class SoundMap:
+    """A picture with at least one place that can be clicked to be heard; a later place lies on top of earlier ones."""
+
+    picture: Picture
+    spots: Sequence[Spot]
+
+
+@dataclass(frozen=True)
 class Points:
     """A list of sentences."""
 
@@ -66,7 +94,7 @@ class Command:
     text: str
 
 
-Block = str | Points | Command | Table | Picture | Listening
+Block = str | Points | Command | Table | Picture | SoundMap | Listening
 """Part of a section; a string is a paragraph."""
 
 
@@ -202,6 +230,8 @@ class _Writer:
                 return self.table(block)
             case Picture():
                 return self.picture(block)
+            case SoundMap():
+                return self.picture(block.picture, block.spots)
             case Listening():
                 clips = "\n".join(map(_clip, block.clips))
                 note = f"<p>{_text(block.note)}</p>" if block.note else ""
@@ -232,9 +262,11 @@ class _Writer:
         lines += [f'<p class="verdict">{_text(table.verdict)}</p>'] if table.verdict else []
         return "\n".join(lines)
 
-    def picture(self, picture: Picture) -> str:
+    def picture(self, picture: Picture, spots: Sequence[Spot] = ()) -> str:
         self.n_pictures += 1
         image = _image(picture.png, picture.alt, scale=96 / 144)
+        if spots:
+            image = _playable(image, spots, _size(picture.png), f"spot-{self.n_pictures}")
         caption = f"<figcaption><b>Figure {self.n_pictures}.</b> {_text(picture.caption)}</figcaption>"
         return f'<figure class="picture">{image}{caption}</figure>'
 
@@ -256,8 +288,37 @@ def _clip(clip: Clip) -> str:
     return f'<figure class="clip"><figcaption>{title}</figcaption>{image}{player}</figure>'
 
 
+def _playable(image: str, spots: Sequence[Spot], size: tuple[int, int], name: str) -> str:
+    """Return a picture under shapes that hold the sounds, with one player for all of them."""
+    shapes, names = [], []
+    for number, spot in enumerate(spots, 1):
+        left, top, width, height = (round(share * pixels, 1) for share, pixels in zip(spot.area, 2 * size, strict=True))
+        title, source = escape(spot.title), audio_uri(spot.audio, spot.sample_rate, name=spot.title)
+        corners = f' rx="{width / 2}"' if spot.listed else ""
+        shapes.append(
+            f'<rect id="{name}-{number}" x="{left}" y="{top}" width="{width}" height="{height}"{corners} role="button" '
+            f'tabindex="0" aria-label="{title}" data-sound="{source}"><title>{title}</title></rect>'
+        )
+        names += [f'<button type="button" data-spot="{name}-{number}">{title}</button>'] if spot.listed else []
+    player = f'<audio controls aria-label="Sound of the place" src="{audio_uri(spots[0].audio, spots[0].sample_rate)}">'
+    return "\n".join(
+        [
+            f'<div class="ground">{image}<svg viewBox="0 0 {size[0]} {size[1]}">',
+            *shapes,
+            f'</svg></div><div class="heard">{player}</audio><output>{escape(spots[0].title)}</output></div>',
+            *([f'<div class="names">{"".join(names)}</div>'] if names else []),
+        ]
+    )
+
+
+def _size(png: bytes) -> tuple[int, int]:
+    """Return width and height in pixels."""
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
+
+
 def _image(png: bytes, alt: str, *, scale: float = 1) -> str:
-    width, height = (round(scale * value) for value in struct.unpack(">II", png[16:24]))
+    width, height = (round(scale * value) for value in _size(png))
     return f'<img width="{width}" height="{height}" src="{png_uri(png)}" alt="{escape(alt)}">'
 
 
@@ -277,72 +338,3 @@ def _slug(title: str) -> str:
 
 def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-SCRIPT = """
-document.addEventListener("play", event => {
-  for (const other of document.querySelectorAll("audio")) if (other !== event.target) other.pause();
-}, true);
-"""
-"""One sound at a time."""
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1b1d21; --soft: #5c626b; --rule: #d5d8dd; --paper: #fdfdfb;
-  --tint: #f2f3ef; --accent: #2a5d8f;
-  --serif: Charter, "Bitstream Charter", "Iowan Old Style", Cambria, Georgia, serif;
-  --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e5e2; --soft: #a0a6ae; --rule: #383c42; --paper: #141619;
-  --tint: #1e2125; --accent: #8fbde6; } }
-* { box-sizing: border-box; }
-html { scroll-padding-top: 1rem; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 1.0625rem/1.55 var(--serif);
-  overflow-wrap: break-word; }
-main { width: 100%; max-width: 68rem; margin: 0 auto; padding: 1.5rem 1.25rem 5rem; min-width: 0; }
-h1 { font-size: 2rem; line-height: 1.2; margin: 1rem 0 1.5rem; letter-spacing: -0.01em; }
-h2 { font-size: 1.4rem; line-height: 1.25; margin: 3.5rem 0 1rem; padding-top: 0.9rem;
-  border-top: 1px solid var(--rule); }
-h3 { font: 600 1rem/1.35 var(--sans); margin: 0 0 0.15rem; }
-p, ul { max-width: 44rem; margin: 0 0 1rem; }
-ul { padding-left: 1.2rem; }
-li { margin-bottom: 0.35rem; }
-a { color: var(--accent); }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-pre { font: 0.85rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
-  background: var(--tint); padding: 0.7rem 0.9rem; border-radius: 4px; overflow-x: auto; max-width: 100%; }
-figure { margin: 1.75rem 0; }
-figcaption { font: 0.875rem/1.5 var(--sans); color: var(--soft); max-width: 50rem; margin-bottom: 0.6rem; }
-figcaption b { color: var(--ink); font-weight: 600; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font: 0.875rem/1.4 var(--sans); font-variant-numeric: tabular-nums;
-  border-top: 2px solid var(--ink); border-bottom: 2px solid var(--ink); }
-th, td { text-align: left; font-weight: 400; padding: 0.3rem 1.1rem 0.3rem 0; vertical-align: top; }
-th:last-child, td:last-child { padding-right: 0.25rem; }
-tbody th { min-width: 8.5rem; }
-thead th { vertical-align: bottom; color: var(--soft); border-bottom: 1px solid var(--ink); max-width: 9rem; }
-tbody tr + tr > * { border-top: 1px solid var(--rule); }
-.number { text-align: right; white-space: nowrap; }
-thead .number { white-space: normal; }
-.verdict { font: 600 0.9375rem/1.5 var(--sans); margin: -0.75rem 0 1.75rem; }
-.picture img { display: block; max-width: 100%; height: auto; }
-.picture figcaption { margin: 0.5rem 0 0; }
-.listening { margin: 2rem 0; }
-.listening p { font: 0.875rem/1.5 var(--sans); color: var(--soft); max-width: 50rem; margin-bottom: 0.6rem; }
-.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15.5rem, 100%), 1fr)); gap: 0.9rem 1rem; }
-.clip { margin: 0; min-width: 0; }
-.clip figcaption { margin: 0 0 0.2rem; color: var(--ink); }
-.clip img { display: block; width: 100%; height: auto; }
-.clip audio { display: block; width: 100%; height: 2.25rem; margin-top: 0.3rem; }
-nav { font: 0.875rem/1.5 var(--sans); max-width: 68rem; margin: 0 auto; padding: 1rem 1.25rem 0; }
-nav ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 0.15rem 1.1rem; }
-nav li { margin: 0; }
-nav a { text-decoration: none; color: var(--soft); }
-nav a:hover, nav a:focus { color: var(--accent); text-decoration: underline; }
-@media (min-width: 84rem) {
-  body { display: grid; grid-template-columns: 13rem minmax(0, 68rem); justify-content: center; column-gap: 1rem; }
-  nav { position: sticky; top: 0; align-self: start; padding: 3rem 0 0 1rem; max-height: 100vh; overflow-y: auto; }
-  nav ol { display: block; }
-  nav li { margin-bottom: 0.4rem; }
-}
-@media print { nav, .clip audio { display: none; } h2, figcaption { break-after: avoid; }
-  .clip, tr { break-inside: avoid; } }
-"""

@@ -24,6 +24,9 @@ INK = "#757a80"
 COLOURS = ("#2f7fc1", "#d9822b", "#3f9b6d", "#b45fb0", "#8a8f98")
 """Colours of curves and bars, told apart by colour-blind eyes too, and at home on both grounds."""
 
+MARKERS = "o^sD"
+"""Shapes of points in a plane, each in all colours."""
+
 
 def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":
     """Return an empty figure of so many inches, which no window shows."""
@@ -120,8 +123,8 @@ def spectrogram_png(audio: Tensor, sample_rate: int, *, top_db: float = 80) -> b
     axes.set_xlabel("s", fontsize=7, labelpad=0)
     axes.set_ylabel("kHz", fontsize=7, labelpad=1)
     axes.tick_params(labelsize=7, length=2, pad=2)
-    _on_any_ground(axes)
-    return _png(figure, dpi=100)
+    draw_on_any_ground(axes)
+    return figure_png(figure, dpi=100)
 
 
 def curves_png(
@@ -152,7 +155,7 @@ def curves_png(
         axes.set_xticks(list(x), [f"{value:g}" for value in x])
         axes.minorticks_off()
     _dress(axes, x_label, y_label, legend=len(curves) > 1)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def bars_png(groups: Mapping[str, Mapping[str, float]], *, y_label: str, decimals: int = 1) -> bytes:
@@ -187,7 +190,7 @@ def bars_png(groups: Mapping[str, Mapping[str, float]], *, y_label: str, decimal
     axes.set_xticks(ticks, list(groups), parse_math=False)
     _dress(axes, "", y_label, legend=len(names) > 1)
     axes.tick_params(axis="x", length=0)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def changes_png(images: Mapping[str, Tensor], *, rows: str, columns: str, label: str) -> bytes:
@@ -226,7 +229,7 @@ def changes_png(images: Mapping[str, Tensor], *, rows: str, columns: str, label:
     bar = figure.colorbar(drawn, ax=list(all_axes))
     bar.set_label(label, color=INK)
     bar.ax.tick_params(colors=INK)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def map_png(x: Sequence[float], y: Sequence[float], labels: Sequence[str], *, x_label: str, y_label: str) -> bytes:
@@ -235,7 +238,7 @@ def map_png(x: Sequence[float], y: Sequence[float], labels: Sequence[str], *, x_
     Args:
         x: Across.
         y: Up.
-        labels: What each point is; the ten most frequent ones get a sign of their own, the others a common one.
+        labels: What each point is; the twenty most frequent ones get a sign of their own, the others a common one.
         x_label: Name of the axis.
         y_label: Name of the axis.
 
@@ -246,18 +249,53 @@ def map_png(x: Sequence[float], y: Sequence[float], labels: Sequence[str], *, x_
         >>> map_png([0, 1, 2], [0, 1, 0], ["bass", "flute", "bass"], x_label="first", y_label="second")[1:4]
         b'PNG'
     """
-    found = sorted(set(labels), key=lambda name: (-list(labels).count(name), name))
     figure = new_figure(6.6, 4.6)
     axes = figure.subplots()
-    for index, name in enumerate([*found[:10], "others"]):
-        members = [place for place, label in enumerate(labels) if (label if label in found[:10] else "others") == name]
+    draw_points(axes, x, y, labels)
+    _dress(axes, x_label, y_label, legend=True)
+    return figure_png(figure)
+
+
+def draw_points(axes: "Axes", x: Sequence[float], y: Sequence[float], labels: Sequence[str]) -> None:
+    """Draw points, each with the sign of its label, and name the signs for a legend.
+
+    Args:
+        axes: Where.
+        x: Across.
+        y: Up.
+        labels: What each point is; the twenty most frequent ones get a sign of their own, the others a common one.
+    """
+    found = sorted(set(labels), key=lambda name: (-list(labels).count(name), name))
+    own_signs = found[: len(COLOURS) * len(MARKERS)]
+    for index, name in enumerate([*own_signs, "others"]):
+        members = [place for place, label in enumerate(labels) if (label if label in own_signs else "others") == name]
         if members:
             across, up = ([values[place] for place in members] for values in (x, y))
-            own = index < 10
-            colour, marker = (COLOURS[index % 5], "o^"[index // 5]) if own else (INK, "x")
+            own = index < len(own_signs)
+            colour, marker = (COLOURS[index % 5], MARKERS[index // 5]) if own else (INK, "x")
             axes.scatter(across, up, s=22, alpha=0.8, linewidths=1, label=name, color=colour, marker=marker)
-    _dress(axes, x_label, y_label, legend=True)
-    return _png(figure)
+
+
+def draw_legend(axes: "Axes", *, left: float = 1.01) -> None:
+    """Draw the legend of an axes' named signs, each name once.
+
+    Args:
+        axes: Where.
+        left: Left edge of the legend, of the width of the axes: to their right, if not given.
+    """
+    handles, names = axes.get_legend_handles_labels()
+    signs = dict(zip(names, handles, strict=True))
+    legend_box = axes.legend(
+        list(signs.values()),
+        list(signs),
+        loc="center left",
+        bbox_to_anchor=(left, 0.5),
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+    )
+    for text in legend_box.get_texts():
+        text.set_parse_math(False)
 
 
 def _mono(audio: Tensor) -> Tensor:
@@ -283,24 +321,12 @@ def _dress(axes: "Axes", x_label: str, y_label: str, *, legend: bool) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color=INK, alpha=0.2, linewidth=0.7)
     axes.set_axisbelow(True)
-    _on_any_ground(axes)
+    draw_on_any_ground(axes)
     if legend:
-        handles, names = axes.get_legend_handles_labels()
-        signs = dict(zip(names, handles, strict=True))  # each name once
-        legend_box = axes.legend(
-            list(signs.values()),
-            list(signs),
-            loc="center left",
-            bbox_to_anchor=(1.01, 0.5),
-            frameon=False,
-            fontsize=8,
-            labelcolor=INK,
-        )
-        for text in legend_box.get_texts():
-            text.set_parse_math(False)
+        draw_legend(axes)
 
 
-def _on_any_ground(axes: "Axes") -> None:
+def draw_on_any_ground(axes: "Axes") -> None:
     """Draw all letters and lines so that they are seen on white and on black."""
     axes.patch.set_alpha(0)
     axes.tick_params(colors=INK)
@@ -311,7 +337,8 @@ def _on_any_ground(axes: "Axes") -> None:
         spine.set_linewidth(0.6)
 
 
-def _png(figure: "Figure", *, dpi: float = 144) -> bytes:
+def figure_png(figure: "Figure", *, dpi: float = 144) -> bytes:
+    """Return a figure as a PNG on transparent ground."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=dpi, transparent=True, metadata={"Software": None})
     return stream.getvalue()

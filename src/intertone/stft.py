@@ -32,6 +32,10 @@ class SpectrogramConfig(Settings):
         """Rows of a spectrum: 0 Hz to half of ``sample_rate``."""
         return self.n_fft // 2 + 1
 
+    def frequencies(self) -> Tensor:
+        """Return the Hz of each bin, ``(n_bins,)``."""
+        return torch.arange(self.n_bins) * self.sample_rate / self.n_fft
+
     def n_frames(self, samples: int) -> int:
         """Return the number of frames that cover ``samples``: one at 0 and one after every started hop."""
         return 1 + -(-samples // self.hop_length)

@@ -13,6 +13,7 @@ from intertone.cli.data import app as data_app
 from intertone.cli.evaluation import evaluate
 from intertone.cli.information import doctor, info
 from intertone.cli.instrument import keys
+from intertone.cli.map import map_codes
 from intertone.cli.morphing import morph
 from intertone.cli.paper import app as paper_app
 from intertone.cli.preparation import prepare
@@ -48,6 +49,7 @@ app.command()(keys)
 app.command()(reconstruct)
 app.command()(gains)
 app.command()(synth)
+app.command("map")(map_codes)
 app.command()(info)
 app.command()(doctor)
 app.command()(train)

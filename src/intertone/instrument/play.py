@@ -80,7 +80,7 @@ def play_code(
         torch.Size([11025])
     """
     _check_latents(codec, latents)
-    conditions = _conditions(codec, pitch, velocity)
+    conditions = played_conditions(codec, pitch, velocity)
     samples = _length(codec, latents, seconds)
     n_frames = codec.representation.n_frames(samples)
     if latents.ndim == 1:
@@ -128,7 +128,7 @@ def play_loop(
         raise InputError(f"a sound must last {MIN_SECONDS:g} to {MAX_SECONDS:g} s, got {seconds:g}")
     if latents.ndim != 1:
         raise InputError(f"a loop is made of one vector of latents, got {latents.shape[1]}")
-    context = codec.representation.blank(1, **_conditions(codec, pitch, velocity))
+    context = codec.representation.blank(1, **played_conditions(codec, pitch, velocity))
     features = codec.decode_features(latents[None, :, None].float(), context.conditions, n_frames=1).cpu()
     try:
         magnitude = codec.representation.magnitude(Analysis(features, context))[0, :, 0]
@@ -205,8 +205,12 @@ def _length(codec: Codec, latents: Tensor, seconds: float | None) -> int:
     return samples
 
 
-def _conditions(codec: Codec, pitch: float | None, velocity: float | None) -> dict[str, Tensor]:
-    """Return what the codec is conditioned on, ``(1, size, 1)`` each; NaN where it is unknown."""
+def played_conditions(codec: Codec, pitch: float | None, velocity: float | None) -> dict[str, Tensor]:
+    """Return what a codec is conditioned on when a code is played, ``(1, size, 1)`` each; NaN where it is unknown.
+
+    Raises:
+        InputError: If pitch or velocity are missing, out of range, or not taken.
+    """
     needs, rows = codec.model.decoder_needs, codec.representation.rows
     if takes_pitch(codec):
         if pitch is None:

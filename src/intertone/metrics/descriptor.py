@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.level import db_to_amplitude
+from intertone.level import db_to_amplitude, power_to_db
 from intertone.metrics.decibel import FLOOR_DB
 from intertone.metrics.envelope import attack_time, rms_envelope
 from intertone.metrics.fusion import decay_db
@@ -67,10 +67,7 @@ def describe(audio: Tensor) -> dict[str, float]:
     magnitude = stft(audio.float(), LOG_MEL_STFT).abs().double()
     magnitude = torch.where(magnitude >= magnitude.max() * db_to_amplitude(-FLOOR_DB), magnitude, 0)
     frequency = torch.arange(magnitude.shape[0], dtype=torch.float64) * RATE / LOG_MEL_STFT.n_fft
-    octave = frequency.clamp_min(LOWEST_HZ).log2()
-    weight = magnitude.mean(-1) * (frequency >= LOWEST_HZ)
-    weight = weight / weight.sum()
-    centroid = float((weight * octave).sum())
+    centroid, spread = centroid_and_spread(magnitude.mean(-1), frequency)
     step = (magnitude[:, 1:] - magnitude[:, :-1]).norm(dim=0).sum() / magnitude.norm(dim=0).sum()
     envelope = rms_envelope(audio, RATE, step_seconds=0.01).numpy()
     decay = decay_db(audio, RATE)
@@ -79,10 +76,56 @@ def describe(audio: Tensor) -> dict[str, float]:
         "attack": math.log10(float(attack_time(audio, RATE))),
         "temporal centroid": float((envelope * np.arange(len(envelope))).sum() / envelope.sum() * 0.01),
         "decay": math.copysign(math.log10(1 + abs(slope)), slope),
-        "centroid": centroid,
-        "spread": math.sqrt(float((weight * (octave - centroid) ** 2).sum())),
+        "centroid": float(centroid),
+        "spread": float(spread),
         "flux": math.log10(max(float(step), 1e-6)),
     }
+
+
+def centroid_and_spread(magnitude: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of log2 frequency, weighted by the magnitude.
+
+    Args:
+        magnitude: Linear, >= 0, ``(..., n_bins)``.
+        frequencies: Hz of each bin, ``(n_bins,)``; what lies below 20 Hz does not count.
+
+    Returns:
+        Log2 of Hz, and octaves, ``(...,)`` each; NaN for silence.
+
+    Example:
+        >>> frequencies = torch.tensor([0.0, 256.0, 1024.0])
+        >>> centroid_and_spread(torch.tensor([9.0, 1.0, 1.0]), frequencies)
+        (tensor(9.), tensor(1.))
+    """
+    octave = frequencies.clamp_min(LOWEST_HZ).log2()
+    weight = magnitude * (frequencies >= LOWEST_HZ)
+    weight = weight / weight.sum(-1, keepdim=True)
+    centroid = (weight * octave).sum(-1)
+    return centroid, (weight * (octave - centroid[..., None]) ** 2).sum(-1).sqrt()
+
+
+def flatness_db(magnitude: Tensor) -> Tensor:
+    """Return the spectral flatness: geometric over arithmetic mean of the power, in dB.
+
+    Bins more than 60 dB below the largest count as 60 dB below it.
+
+    Args:
+        magnitude: Linear, >= 0, ``(..., n_bins)``.
+
+    Returns:
+        dB, <= 0, ``(...,)``: 0 for a flat spectrum, about −2.5 for one frame of white noise, far lower for few
+        partials; NaN for silence.
+
+    Source:
+        Johnston (1988), "Transform coding of audio signals using perceptual noise criteria".
+
+    Example:
+        >>> flatness_db(torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])).round()
+        tensor([  0., -35.])
+    """
+    peak = magnitude.amax(-1, keepdim=True)
+    power = (magnitude / peak).square().clamp_min(db_to_amplitude(-FLOOR_DB) ** 2)
+    return power_to_db(power).mean(-1) - power_to_db(power.mean(-1))
 
 
 def descriptor_non_linearity(described: Sequence[Mapping[str, float]], ratios: Sequence[float]) -> float:

@@ -245,6 +245,7 @@ class Model(Trainable):
         n_features: Rows of the features.
         latent_dim: Numbers of one latent vector.
         constant_dim: How many of these are the same in all vectors of a sound.
+        latent_range: Least and largest number that a latent vector can hold; None: they are not bounded on both sides.
         encode_reach: Columns on either side that can change a latent vector; None: all, so it sees a sound as a whole.
         decode_reach: Columns on either side, in whole latents, that a decoded column depends on; None: all.
         n_frames: The only number of columns that it takes; None: any.
@@ -255,6 +256,7 @@ class Model(Trainable):
     n_features: int
     latent_dim: int
     constant_dim: int = 0
+    latent_range: tuple[float, float] | None = None
     frames_per_latent: int = 1
     encode_reach: int | None = None
     decode_reach: int | None = None

@@ -38,6 +38,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 COSTS = {"squared": mean_squared_error, "absolute": mean_absolute_error, "convergence": squared_convergence}
 
+BOUNDED: dict[Activation, tuple[float, float]] = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+"""Range of the activations that are bounded on both sides."""
+
 
 class DenseConfig(Settings):
     """Layers of the encoder, from the frame to the code; the decoder mirrors them."""
@@ -134,6 +137,7 @@ class DenseAutoencoder(Model):
         n_inputs += CONDITION_SIZES["chroma"] if config.chroma != "none" else 0
         n_code = code + (CONDITION_SIZES["chroma"] if config.chroma == "skip" else 0)
         outward = config.decoder_widths or tuple(reversed(hidden))
+        self.latent_range = None if config.variational else BOUNDED.get(config.code_activation)
         self.encoder = _layers(config, (n_inputs, *hidden, code), config.code_activation)
         self.distribution = nn.Linear(code, 2 * code) if config.variational else None
         self.decoder = _layers(config, (n_code, *outward, n_features), config.output_activation)

@@ -59,6 +59,7 @@ class Representation(Generic[X]):
         n_features: Rows that the network sees; of two channels, such as magnitude and phase, one lies below the other.
         scales: Meaning of the numbers of each group of rows.
         rows: Where rows of partials and rows of noise lie, for models that shift them; None: there are none.
+        frequencies: Hz of the centre of each row, ``(n_features,)``; None: they are not fixed.
         measures: Names of the conditions that ``analyse`` finds itself.
         no_gradient: Why no gradient passes, for a representation without ``features``.
     """
@@ -68,6 +69,7 @@ class Representation(Generic[X]):
     n_features: int
     scales: tuple[Scale, ...]
     rows: Rows | None = None
+    frequencies: Tensor | None = None
     measures: tuple[str, ...] = ()
     no_gradient = "no gradient passes this representation"
 

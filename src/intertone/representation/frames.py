@@ -66,6 +66,7 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
         super().__init__(config)
         self.scales = (Scale("linear", self.n_features),)
         self._classes = chroma_filterbank(config.spectrogram)
+        self.frequencies = config.spectrogram.frequencies()
 
     def features(self, audio: Tensor) -> Tensor:
         """Return the features of sounds as ``analyse`` does, with gradient.

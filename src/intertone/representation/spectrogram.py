@@ -38,6 +38,10 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         super().__init__(config)
         self.filterbank = build_filterbank(config)
         self.scales = (Scale("decibels", self.n_features, config.top_db),)
+        self.frequencies = config.spectrogram.frequencies()[: self.n_features]
+        if self.filterbank is not None:
+            bins = config.spectrogram.frequencies().to(self.filterbank)
+            self.frequencies = self.filterbank @ bins / self.filterbank.sum(1)
 
     def facts(self) -> Facts:
         """Return what a person would want to know, by name."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.evaluate.study import Draw, Shown, Study
+from intertone.latent import latent_plane
 from intertone.page import Picture, Table, percent
 from intertone.plot import curves_png, map_png
 
@@ -137,28 +138,6 @@ def latent_statistics(latents: Tensor) -> CodeStatistics:
         std=_rounded(latents.double().std(correction=0)),
         over_time=None if within is None else _rounded(within / total.clamp_min(1e-300)),
     )
-
-
-def latent_plane(latents: Tensor) -> Tensor:
-    """Return where notes lie in the plane of the two principal components of their mean codes.
-
-    Args:
-        latents: ``(n, latent_dim, n_latents)``, at least two dimensions.
-
-    Returns:
-        ``(n, 2)``; the larger entry of each axis counts as its positive side.
-
-    Example:
-        >>> codes = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])[..., None]
-        >>> latent_plane(codes).abs()
-        tensor([[3., 0.], [3., 0.], [0., 1.], [0., 1.]])
-    """
-    means = latents.double().mean(-1)
-    means = means - means.mean(0)
-    axes = torch.linalg.svd(means, full_matrices=False).Vh
-    axes = torch.nn.functional.pad(axes, (0, 0, 0, max(0, 2 - len(axes))))[:2]
-    place = axes.abs().argmax(1, keepdim=True)
-    return (means @ (axes * axes.gather(1, place).sign()).T).float()
 
 
 def _mean_correlation(covariance: Tensor) -> float | None:

@@ -1,0 +1,65 @@
+"""``intertone map``: a page that shows what sounds where in the space of a codec's code."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from intertone.cli import options
+from intertone.cli.evaluation import Split
+from intertone.errors import InputError
+from intertone.files import check_output, replacing
+
+
+def map_codes(
+    context: typer.Context,
+    codec: options.CodecArgument,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The page, an .html file.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="A note set whose codes are shown, from `intertone data`; must be given, unless the code is two or "
+            "three numbers for each frame and bounded. With it, the range of their codes is shown.",
+        ),
+    ] = None,
+    split: Annotated[Split, typer.Option("--split", help="Split of the notes that are shown.")] = Split.train,
+    pitch: Annotated[
+        str | None,
+        typer.Option(help="Pitch of the sounds, a note or MIDI number, if the codec takes one. (default: C4)"),
+    ] = None,
+    seed: options.SeedOption = 0,
+    device: options.DeviceOption = "cpu",
+    json: options.JsonOption = False,
+) -> None:
+    """Show what sounds where in the space of a codec's code: a picture to click on, as one HTML page."""
+    report = options.Report(context, as_json=json)
+    if out.suffix.lower() != ".html":
+        raise InputError(f"the page must end in .html, got {out}")
+    check_output(out)
+
+    from intertone.codec import Codec
+    from intertone.data.notes import Notes
+    from intertone.instrument.map import MapConfig, map_page
+    from intertone.pitch.note import parse_note
+
+    key = None if pitch is None else parse_note(pitch)
+    if pitch is not None and key is None:
+        raise InputError(f"a pitch must be a note or a MIDI number within 0..127, got {pitch}")
+    started = time.monotonic()
+    loaded = Codec.load(codec, device=device)
+    notes = None if data is None else Notes.open(data)
+    command = options.command_line()
+    with options.terminal_bar() as bar:
+        tasks = {name: bar.add_task(name, total=None, visible=False) for name in ("notes", "codes", "sounds")}
+        text = map_page(
+            loaded, notes, title=codec, command=command, config=MapConfig(key, split.value, seed),
+            progress=lambda name, done, total: bar.update(tasks[name], completed=done, total=total, visible=True),
+        )  # fmt: skip
+    with replacing(out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    seconds = time.monotonic() - started
+    size = len(text.encode()) / 2**20
+    result = {"outputs": [str(out)], "codec": codec, "command": command, "seed": seed, "seconds": round(seconds, 3)}
+    report.finish(result, f"wrote {out}, {size:.1f} MB ({seconds:.1f} s)")
