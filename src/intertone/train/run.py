@@ -320,4 +320,4 @@ def _build_optimiser(config: TrainConfig, parameters: list[nn.Parameter]) -> tor
         return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay)
     if config.optimiser == "adamw":
         return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
-    return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+    return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)

@@ -58,7 +58,7 @@ class Budget(FrameBudget):
 
 BUDGETS = {
     "smoke": Budget(epochs=1, seeds=1, narrower=4, names=("the frame alone", "first difference"), n_notes=4),
-    "cpu": Budget(epochs=4, narrower=4),
+    "cpu": Budget(epochs=10, narrower=4),
     "gpu": Budget(),
 }
 

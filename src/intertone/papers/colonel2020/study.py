@@ -91,7 +91,7 @@ class Budget(FrameBudget):
 
 BUDGETS = {
     "smoke": Budget(epochs=1, seeds=1, narrower=4, names=("8, chroma", "2, sigmoid, skip"), n_notes=4),
-    "cpu": Budget(epochs=6, narrower=4),
+    "cpu": Budget(epochs=12, narrower=4),
     "gpu": Budget(),
 }
 
