@@ -81,7 +81,7 @@ class DenseConfig(Settings):
         (3e-7, 1e-4), description="of the divergence of a variational code, at the run's start and at its end"
     )
     initial_deviation: float = Field(
-        0.0, ge=0, description="of the first weights, normal, cut off at twice that; 0: by the width of the layer"
+        0.0, ge=0, description="of the first weights, normal, cut off at twice that; 0: He's, by the width before a layer"
     )
 
     @model_validator(mode="after")
@@ -255,6 +255,10 @@ def _layers(config: DenseConfig, widths: Sequence[int], last: Activation) -> nn.
         if config.initial_deviation:
             deviation = config.initial_deviation
             nn.init.trunc_normal_(linear.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+        else:  # torch's own would make a signal fainter from layer to layer: deep networks then say the same to all
+            nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+        if config.bias:
+            nn.init.zeros_(linear.bias)
         kind = ACTIVATIONS[last if is_last else config.activation]
         activation = nn.LeakyReLU(config.negative_slope) if kind is nn.LeakyReLU else kind()
         layers.append(nn.Sequential(linear, activation))
