@@ -10,7 +10,7 @@ PROCESSES ?= -n 2 --dist worksteal
 # bytecode is kept, or each program that a test starts would compile the package anew
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: morph test test-all faults check fix bench paper-thesis paper-colonel2017 train-default instrument-codes train-thesis evaluate
+.PHONY: morph test test-all faults check fix bench paper-thesis paper-colonel2017 paper-colonel2018 paper-colonel2020 train-papers train-default instrument-codes train-thesis evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -59,6 +59,22 @@ paper-thesis: $(VENV)/installed-dev  ## the experiments of the thesis's chapter 
 paper-colonel2017: $(VENV)/installed-dev  ## the networks of Colonel, Curro and Keene 2017: tables of docs/papers/colonel2017.md
 	$(BIN)/intertone data virtual-analogue -o notes/colonel2017 --sample-rate 22050 --polyphony 4 --patches 105 --pitch-step 12 --velocities 100
 	$(BIN)/intertone paper colonel2017 --budget cpu --data notes/colonel2017 -o runs/colonel2017 --write docs/papers/colonel2017.md
+
+paper-colonel2018: $(VENV)/installed-dev  ## CANNe: tables of docs/papers/colonel2018.md
+	$(BIN)/intertone data virtual-analogue -o notes/colonel2018 --sample-rate 44100 --patches 105 --pitch-step 12 --velocities 100
+	$(BIN)/intertone paper colonel2018 --budget cpu --data notes/colonel2018 -o runs/colonel2018 --write docs/papers/colonel2018.md
+
+paper-colonel2020: $(VENV)/installed-dev  ## manne: tables of docs/papers/colonel2020.md
+	$(BIN)/intertone data render -o notes/colonel2020 --sample-rate 44100 --programs 24,40,80-83 --velocities 100
+	$(BIN)/intertone paper colonel2020 --budget cpu --data notes/colonel2020 -o runs/colonel2020 --write docs/papers/colonel2020.md
+
+train-papers: $(VENV)/installed-dev  ## the shipped codecs canne and manne
+	$(BIN)/intertone data virtual-analogue -o notes/colonel2018 --sample-rate 44100 --patches 105 --pitch-step 12 --velocities 100
+	$(BIN)/intertone train configs/canne.toml --data notes/colonel2018 --out runs/canne
+	$(BIN)/intertone pack runs/canne -o runs/canne/packed --card src/intertone/codecs/canne/README.md
+	$(BIN)/intertone data render -o notes/manne --sample-rate 44100 --pitch-min 36 --pitch-max 96 --pitch-step 7 --velocities 100
+	$(BIN)/intertone train configs/manne.toml --data notes/manne --out runs/manne
+	$(BIN)/intertone pack runs/manne -o runs/manne/packed --card src/intertone/codecs/manne/README.md
 
 evaluate: $(VENV)/installed-dev  ## the figures of the model card
 	$(BIN)/intertone evaluate harmonic --data $(NOTES_44K) --out out/evaluation

@@ -4,10 +4,12 @@ import pytest
 import torch
 from scipy.fft import dct
 
+from intertone.codec import Codec, CodecConfig
 from intertone.errors import InputError
 from intertone.models import Batch, Scale
 from intertone.models.dense import DenseAutoencoder, DenseConfig
 from intertone.pitch.chroma import class_of_pitch
+from intertone.representation.frames import FramesConfig
 from intertone.stft import SpectrogramConfig, magnitude_to_mel, mel_filterbank
 
 FRAMES = torch.rand(2, 33, 20, generator=torch.Generator().manual_seed(0))
@@ -208,3 +210,33 @@ def test_a_variational_code_is_drawn_in_training_and_its_divergence_rises_with_t
 def test_the_decoder_can_have_widths_of_its_own() -> None:
     model = DenseAutoencoder(DenseConfig(widths=(20, 4), decoder_widths=(24,)), 33)
     assert [tuple(value.shape) for value in model.parameters()] == [(20, 33), (4, 20), (24, 4), (33, 24)]
+
+
+@pytest.mark.parametrize("augmentation", ["first-difference", "second-difference"])
+@pytest.mark.parametrize("chroma", ["none", "skip"])
+def test_a_compact_model_gives_the_same_without_the_differences(augmentation: str, chroma: str) -> None:
+    torch.manual_seed(0)
+    config = DenseConfig.parse({"widths": [16, 4], "augmentation": augmentation, "chroma": chroma, "bias": True})
+    model = DenseAutoencoder(config, 33)
+    found = model.compact()
+    assert found is not None
+    settings, compact = found
+    assert settings == config.model_copy(update={"augmentation": "none"}) and compact.compact() is None
+    told = {"chroma": class_of_pitch(60)}
+    assert torch.allclose(compact(FRAMES[:1], told), model(FRAMES[:1], told), atol=1e-5)
+    codec = Codec(CodecConfig(representation=FramesConfig(), model=config))
+    assert codec.compact().config.model == settings
+    audio = torch.randn(4096, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(codec.compact().reconstruct(audio), codec.reconstruct(audio), atol=1e-4)
+
+
+def test_a_deep_network_tells_frames_apart_before_it_is_trained() -> None:
+    torch.manual_seed(0)
+    widths = (512, 256, 128, 64, 32, 16, 3)
+    model = DenseAutoencoder(
+        DenseConfig(widths=widths, activation="leaky-relu", code_activation="none", bias=True), 600
+    )
+    frames = torch.rand(1, 600, 200, generator=torch.Generator().manual_seed(0)) ** 4
+    latents = model.encode(frames / frames.amax(1, keepdim=True)).detach()
+    assert float((latents.std(-1) / latents.abs().mean(-1)).max()) > 0.02
+    assert float(latents.abs().mean()) > 0.05

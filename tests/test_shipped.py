@@ -11,9 +11,12 @@ from torch import Tensor
 from intertone import Codec, load_audio, morph, shipped_codecs
 from intertone.codec import SHIPPED
 from intertone.evaluate.studies.network import random_codec
+from intertone.instrument import play_loop
 from intertone.loudness import integrated_loudness
 from intertone.metrics import log_mel_error, loud_cell_error
 from intertone.phase import PhaseConfig
+from intertone.pitch.chroma import chroma_filterbank, class_of_pitch, strongest_class
+from intertone.stft import SpectrogramConfig, mel_filterbank
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -84,3 +87,43 @@ def test_other_weights_or_another_code_make_another_morph(codec: Codec, horn: Te
     context = codec.representation.mix([own_context, codec.encode(sitar)[1]], torch.tensor([0.5, 0.5]))
     exchanged = codec.decode((own + foreign) / 2, context, generator=torch.Generator().manual_seed(0))
     assert log_mel_error(exchanged, half_way) > 6
+
+
+def test_canne_with_all_gains_0_is_silent() -> None:
+    codec = Codec.load("canne")
+    sound = load_audio(EXAMPLES / "sitar.wav", sample_rate=codec.sample_rate)[0][0]
+    assert float(codec.reconstruct(sound, gains=torch.zeros(8)).abs().max()) < 1e-6
+
+
+CODES = {
+    "canne": [1.5, -0.1, 0.4, 1.0, -0.2, 1.2, 0.5, -0.1],
+    "manne": [0.4, 0.5, 0.6],
+}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_a_loop_of_a_code_has_no_seam(name: str) -> None:
+    codec, pitch = Codec.load(name), 48.0 if name == "manne" else None
+    loop = play_loop(
+        codec, torch.tensor(CODES[name]), seconds=1.0, pitch=pitch, generator=torch.Generator().manual_seed(0)
+    )
+    jumps = loop.diff().abs()
+    assert float((loop[0] - loop[-1]).abs()) <= float(jumps.max())
+    twice = torch.cat([loop, loop])
+    config = SpectrogramConfig(sample_rate=44100, n_fft=4096, hop_length=1024)
+    bank = mel_filterbank(config, n_mels=64, f_min=30, f_max=22050)
+    frames = [twice[len(loop) + shift - 2048 : len(loop) + shift + 2048] for shift in (-8192, 0, 8192)]
+    bands = torch.stack([(bank @ torch.fft.rfft(frame * torch.hann_window(4096)).abs().square()) for frame in frames])
+    level = 10 * torch.log10(bands + 1e-20)
+    loud = level[1] > level[1].max() - 60
+    assert float((level[1] - (level[0] + level[2]) / 2)[loud].abs().max()) <= 1.0
+
+
+def test_manne_plays_a_code_as_the_note_that_is_asked_for() -> None:
+    codec = Codec.load("manne")
+    filterbank = chroma_filterbank(SpectrogramConfig(sample_rate=44100, n_fft=4096, hop_length=1024))
+    for pitch in range(48, 60):
+        features = codec.decode_features(
+            torch.tensor(CODES["manne"])[None, :, None], {"chroma": class_of_pitch(pitch)}, n_frames=1
+        )
+        assert torch.equal(strongest_class(features, filterbank), class_of_pitch(pitch)), pitch

@@ -129,6 +129,15 @@ class Codec:
             ) from None
         return loaded
 
+    def compact(self) -> "Codec":
+        """Return a codec that gives the same with fewer weights, or this one where there is none."""
+        found = self.model.compact()
+        if found is None:
+            return self
+        settings, model = found
+        content = self.config.model_dump(mode="json") | {"model": settings.model_dump(mode="json")}
+        return Codec(CodecConfig.parse(content), model)
+
     def save(self, folder: Path | str, *, card: str, half: bool = False) -> None:
         """Write the codec's folder: ``config.json``, ``model.safetensors`` and the model card ``README.md``.
 

@@ -102,7 +102,7 @@ def pack(
             texts[name] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             raise InputError(f"the {name} must be a readable text file, got {path}") from None
-    Codec.load(run / "best").save(out, card=texts["card"], half=True)
+    Codec.load(run / "best").compact().save(out, card=texts["card"], half=True)
     with replacing(out / "metrics.jsonl") as temporary:
         temporary.write_text(texts["log"], encoding="utf-8")
     size = (out / "model.safetensors").stat().st_size

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from intertone.config import Settings
 from intertone.losses import existing_rows, mean_squared_error
 
 Conditions = Mapping[str, Tensor]
@@ -336,6 +337,10 @@ class Model(Trainable):
     def facts(self) -> Facts:
         """Return what a person would want to know of the layers, by name."""
         return {}
+
+    def compact(self) -> tuple[Settings, "Model"] | None:
+        """Return settings and a model that gives the same with fewer numbers, to be shared; None: this one is it."""
+        return None
 
     def check_features(self, features: Tensor) -> None:
         """Refuse features that the model does not take.

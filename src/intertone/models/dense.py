@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from intertone.config import Settings
 from intertone.losses import gaussian_divergence, mean_absolute_error, mean_squared_error, squared_convergence
-from intertone.models.augmentation import AugmentationKind, build_augmentation
+from intertone.models.augmentation import AugmentationKind, Differences, build_augmentation
 from intertone.models.contract import (
     CONDITION_SIZES,
     NO_CONDITIONS,
@@ -81,7 +81,9 @@ class DenseConfig(Settings):
         (3e-7, 1e-4), description="of the divergence of a variational code, at the run's start and at its end"
     )
     initial_deviation: float = Field(
-        0.0, ge=0, description="of the first weights, normal, cut off at twice that; 0: He's, by the width before a layer"
+        0.0,
+        ge=0,
+        description="of the first weights, normal, cut off at twice that; 0: He's, by the width before a layer",
     )
 
     @model_validator(mode="after")
@@ -210,6 +212,21 @@ class DenseAutoencoder(Model):
             hidden = layer(hidden)
             found[f"encoder.{number}"] = hidden.mT
         return {**found, "latents": self.encode(features, conditions) if self.distribution is not None else hidden.mT}
+
+    def compact(self) -> tuple[DenseConfig, "DenseAutoencoder"] | None:
+        """Return the model without the appended differences, which are linear: its first layer takes them itself."""
+        if not isinstance(self.augmentation, Differences):
+            return None
+        config = self.config.model_copy(update={"augmentation": "none"})
+        model = DenseAutoencoder(config, self.n_features)
+        state, first = self.state_dict(), "encoder.0.0.weight"
+        frame, appended, rest = state[first].split(
+            [self.n_features, self.augmentation.size, state[first].shape[1] - self.n_features - self.augmentation.size],
+            1,
+        )
+        differences = torch.eye(self.n_features, device=frame.device).diff(n=self.augmentation.order)
+        model.load_state_dict({**state, first: torch.cat([frame + appended @ differences.T, rest], 1)})
+        return config, model
 
     def facts(self) -> Facts:
         """Return what a person would want to know of the layers, by name."""
