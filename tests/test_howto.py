@@ -95,5 +95,13 @@ def test_synth(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in [line for line in text.splitlines() if line.startswith("intertone ")]:
         code, out, err = run(*shlex.split(command)[1:], capsys=capsys)
         assert code == 0 and out.startswith("wrote "), f"{command}\n{err}"
-    assert names_in(desk / "out") == ["between.png", "between.wav", "changed.wav", "code.npy", "trumpet.wav"]
+    assert names_in(desk / "out") == [
+        "between.png",
+        "between.wav",
+        "canne.wav",
+        "changed.wav",
+        "code.npy",
+        "manne.wav",
+        "trumpet.wav",
+    ]
     assert soundfile.info("out/changed.wav").duration == 1

@@ -5,6 +5,11 @@ from intertone.papers.contract import Paper
 PAPER = Paper(
     name="colonel2020",
     words="Train the networks of Colonel and Keene (2020), manne, and judge what it finds.",
-    budgets={"smoke": "a trial, half a minute", "cpu": "three quarters of an hour", "gpu": "50 epochs, full width"},
+    budgets={
+        "smoke": "a trial, half a minute",
+        "cpu": "three quarters of an hour",
+        "longer": "four times the steps of cpu, one seed, of networks whose order failed",
+        "gpu": "50 epochs, full width",
+    },
     files=("runs", "results", "results.json", "tables.md", "pictures", "listen.html"),
 )

@@ -92,6 +92,12 @@ class Budget(FrameBudget):
 BUDGETS = {
     "smoke": Budget(epochs=1, seeds=1, narrower=4, names=("8, chroma", "2, sigmoid, skip"), n_notes=4),
     "cpu": Budget(epochs=12, narrower=4),
+    "longer": Budget(
+        epochs=48,
+        seeds=1,
+        narrower=4,
+        names=("2, sigmoid", "2, sigmoid, skip", "2, leaky ReLU", "3, sigmoid, skip", "3, leaky ReLU"),
+    ),
     "gpu": Budget(),
 }
 
