@@ -37,5 +37,8 @@ def test_of_a_mixture_the_strongest_class_counts() -> None:
     for weights, pitch in (([0.6, 0.4], 60), ([0.3, 0.7], 67)):
         mixed = mix_conditions(both, torch.tensor(weights))["chroma"]
         assert torch.equal(mixed, class_of_pitch(pitch))
+    tie = torch.tensor([0.5, 0.5])
+    assert torch.equal(mix_conditions(both, tie)["chroma"], class_of_pitch(60))
+    assert torch.equal(mix_conditions(both[::-1], tie)["chroma"], class_of_pitch(67))
     silent = [{"chroma": torch.zeros(1, 12, 1)}] * 2
     assert float(mix_conditions(silent, torch.tensor([0.5, 0.5]))["chroma"].abs().max()) == 0

@@ -189,3 +189,44 @@ def test_a_bank_of_other_weights_or_a_broken_one_is_refused(harmonic: Path) -> N
         (harmonic / "instruments.npz").write_bytes(broken)
         with pytest.raises(InputError, match=r"instruments\.npz must be a table of codes, got "):
             InstrumentBank.read(harmonic)
+
+
+def test_a_loop_of_a_code(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("synth", "dense", "--latents", "-0.5,1,0.25,2", "--loop", "--seed", "3", "--seconds", "0.5")
+    code, _, err = run(*words, "-o", "x.wav", "--json", capsys=capsys)
+    assert code == 0, err
+    loop, rate = soundfile.read("x.wav")
+    assert rate == 16000 and len(loop) == 62 * 128  # a whole number of hops
+    assert abs(loop[0] - loop[-1]) <= np.abs(np.diff(loop)).max()
+    assert run(*words, "-o", "noise.wav", "--phase", "white-noise", capsys=capsys)[0] == 0
+    assert not np.allclose(soundfile.read("noise.wav")[0], loop)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--phase", "pghi"], "the phase of a loop must be rtpghi or white-noise, got pghi"),
+        (["--iterations", "9"], "the phase of a loop is found without iterations, got --iterations 9"),
+        (["--sample-rate", "48000"], "a loop must have the codec's sample rate, 16000 Hz, got 48000"),
+    ],
+)
+def test_what_a_loop_cannot_have_is_refused(
+    here: Path, words: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reason in refused(
+        here, "synth", "dense", "--latents", "1,1,1,1", "--loop", "-o", "x.wav", *words, capsys=capsys
+    )
+    assert not Path("x.wav").exists()
+
+
+def test_latents_beyond_all_numbers_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = DenseConfig(widths=(4,), output_activation="relu")
+    Codec(CodecConfig(representation=FramesConfig(spectrogram=STFT), model=config)).save(here / "relu", card="# relu\n")
+    for more in ([], ["--loop"]):
+        text = refused(here, "synth", "relu", "--latents", "1e37,1e37,1e37,1e37", "-o", "x.wav", *more, capsys=capsys)
+        assert "the latents must decode to finite numbers, got latents up to 1e+37" in text
+
+
+def test_a_loop_of_a_codec_of_whole_notes_is_refused(harmonic: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("synth", str(harmonic), "--instrument", "piano", "--pitch", "C4", "--loop", "-o", "x.wav")
+    assert "a loop must be made" in refused(harmonic, *words, capsys=capsys)

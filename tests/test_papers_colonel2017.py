@@ -98,6 +98,10 @@ def test_an_order_holds_beyond_the_spread_of_the_seeds() -> None:
     assert order_verdict([[1, 1.5], [1.3, 1.4]]) == "undecided"
     assert order_verdict([[1.0], [3.0], [2.0]]) == "fails"
     assert overall(["holds", "holds"]) == "holds"
+    stopped = [math.inf, math.inf]
+    verdicts = [order_verdict(runs) for runs in ([stopped, [1, 2]], [[1, 2], stopped], [stopped, stopped])]
+    assert verdicts == ["fails", "holds", "undecided"]
+    assert order_verdict([[1, math.inf], [2, 2]]) == "undecided"
 
 
 def test_findings_follow_the_figures() -> None:

@@ -95,12 +95,6 @@ class Codec:
 
         Raises:
             InputError: If there is no such codec, or its files are broken or do not fit each other.
-
-        Example:
-            >>> Codec.load("thesys")
-            Traceback (most recent call last):
-            ...
-            intertone.errors.InputError: the codec must be one of ... or a folder with config.json, got thesys
         """
         folder = _find(codec)
         config = CodecConfig.read(folder / "config.json")
@@ -131,12 +125,10 @@ class Codec:
 
     def compact(self) -> "Codec":
         """Return a codec that gives the same with fewer weights, or this one where there is none."""
-        found = self.model.compact()
-        if found is None:
+        if (found := self.model.compact()) is None:
             return self
-        settings, model = found
-        content = self.config.model_dump(mode="json") | {"model": settings.model_dump(mode="json")}
-        return Codec(CodecConfig.parse(content), model)
+        content = self.config.model_dump(mode="json") | {"model": found[0].model_dump(mode="json")}
+        return Codec(CodecConfig.parse(content), found[1])
 
     def save(self, folder: Path | str, *, card: str, half: bool = False) -> None:
         """Write the codec's folder: ``config.json``, ``model.safetensors`` and the model card ``README.md``.
@@ -273,9 +265,8 @@ class Codec:
             ValueError: If the latents do not fit the model, or the phase of an edited code shall be kept.
         """
         features = self.decode_features(latents.to(self.device), context.conditions, generator=generator)
-        analysis = Analysis(features, context)
-        sounds = self.representation.synthesise(analysis, phase=phase, residual=residual, generator=generator)
-        return sounds.cpu()
+        made = Analysis(features, context)
+        return self.representation.synthesise(made, phase=phase, residual=residual, generator=generator).cpu()
 
     def reconstruct(
         self,

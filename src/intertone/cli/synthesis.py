@@ -47,7 +47,9 @@ def synth(
     loop: Annotated[
         bool,
         typer.Option(
-            "--loop", help="Make a loop without a seam of one vector of latents, for codecs of single frames."
+            "--loop",
+            help="Make a loop without a seam of one vector of latents, for codecs of single frames. Its phase is that "
+            "of rtpghi, or white-noise.",
         ),
     ] = False,
     phase: options.PhaseOption = None,
@@ -66,6 +68,8 @@ def synth(
         raise InputError(f"either --latents or --instrument must be given, got {'none' if latents is None else 'both'}")
     if phase == options.Phase.kept:
         raise InputError("the phase of a code alone must be estimated, got --phase kept")
+    if loop:
+        check_loop(phase, iterations)
 
     import torch
 
@@ -91,9 +95,10 @@ def synth(
     if seconds is None and code.ndim == 1 and loaded.fixed_length is None:
         seconds = SECONDS
     rate = loaded.sample_rate if sample_rate is None else sample_rate
+    if loop and rate != loaded.sample_rate:
+        raise InputError(f"a loop must have the codec's sample rate, {loaded.sample_rate} Hz, got {rate}")
     generator = torch.Generator().manual_seed(seed)
     if loop:
-        check_loop(phase)
         noise = phase == options.Phase.white_noise
         sound = play_loop(
             loaded,
@@ -127,12 +132,14 @@ def synth(
     report.finish(result, f"{text} ({took:.1f} s)")
 
 
-def check_loop(phase: options.Phase | None) -> None:
-    """Refuse phases that a loop cannot have.
+def check_loop(phase: options.Phase | None, iterations: int | None) -> None:
+    """Refuse a phase that a loop cannot have.
 
     Raises:
-        InputError: If it is another than rtpghi or white-noise.
+        InputError: If it is another than rtpghi or white-noise, or iterations are asked for.
     """
+    if iterations is not None:
+        raise InputError(f"the phase of a loop is found without iterations, got --iterations {iterations}")
     if phase not in (None, options.Phase.rtpghi, options.Phase.white_noise):
         raise InputError(f"the phase of a loop must be rtpghi or white-noise, got {phase.value}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isinf
 from statistics import mean
 from typing import Literal
 
@@ -37,7 +38,8 @@ def order_verdict(runs: Sequence[Sequence[float]]) -> Verdict:
     """Return whether the means of neighbours stand in their order, farther apart than the seeds of either spread.
 
     An order *holds* if all neighbours do, *fails* if two of them stand the other way by more than the spread, and is
-    *undecided* otherwise. The spread is the difference of the highest and the lowest seed.
+    *undecided* otherwise. The spread is the difference of the highest and the lowest seed; with one seed it is 0. An
+    infinite error is that of a network whose training was stopped.
 
     Args:
         runs: Errors of all seeds of each network, the one that shall be lowest first.
@@ -100,6 +102,11 @@ def findings_table(findings: Sequence[Finding]) -> str:
 
 
 def _compare(low: Sequence[float], high: Sequence[float]) -> Verdict:
+    stopped = [all(isinf(value) for value in runs) for runs in (low, high)]
+    if any(stopped):  # a network that cannot be trained has lost; one of its seeds alone decides nothing
+        return "undecided" if all(stopped) else "fails" if stopped[0] else "holds"
+    if any(isinf(value) for value in (*low, *high)):
+        return "undecided"
     spread = max(max(runs) - min(runs) for runs in (low, high))
     difference = mean(high) - mean(low)
     return "holds" if difference > spread else "fails" if -difference > spread else "undecided"

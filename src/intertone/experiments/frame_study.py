@@ -76,6 +76,11 @@ class Network:
         found = (errors.get(self.name(seed)) for seed in range(len(errors)))
         return [each for each in found if each is not None]
 
+    def finished(self, errors: Errors) -> bool:
+        """Tell whether it was trained, and none of its runs was stopped."""
+        runs = self.runs(errors)
+        return bool(runs) and all(math.isfinite(each.squared) for each in runs)
+
 
 class FrameBudget(EvaluationBudget):
     """Amount of training of a study of frames."""

@@ -29,6 +29,9 @@ At −29 the peaks of 282 notes from the codes of ``harmonic``, and of 382 of 38
 PEAK = 0.99
 """Largest peak; a sound that would exceed it at ``LOUDNESS`` stays quieter."""
 
+LARGEST = 1e15
+"""Decoded numbers stay below this: the squares of larger ones, times the window's gain, leave float32."""
+
 logger = RemarkLogger(__name__)
 
 
@@ -87,11 +90,10 @@ def play_code(
         latents = latents[:, None].expand(-1, codec.model.n_latents(n_frames))
     context = codec.representation.blank(samples, **conditions)
     features = codec.decode_features(latents[None].float(), context.conditions, n_frames=n_frames, generator=generator)
-    if not bool(features.isfinite().all()):
-        largest = float(latents.abs().max())
-        raise InputError(f"the latents must decode to finite features, got numbers up to {largest:.3g}")
+    _check_decoded(features, latents)
     # on the CPU, where the context is
     sound = codec.representation.synthesise(Analysis(features.cpu(), context), phase=phase, generator=generator)
+    _check_decoded(sound, latents)
     return to_loudness(_faded(sound, codec.sample_rate), codec.sample_rate)
 
 
@@ -111,7 +113,7 @@ def play_loop(
     Args:
         codec: A codec of single frames, whose features are magnitudes.
         latents: ``(latent_dim,)``.
-        seconds: Length; the nearest whole number of hops is made.
+        seconds: Length; the nearest whole number of hops is made, and peaks move to multiples of 1 / length.
         pitch, velocity: As for ``play_code``.
         white_noise: Whether the phases are those of white noise, as in the player of manne.
         generator: Source of the phases at the start, or of the noise.
@@ -126,6 +128,8 @@ def play_loop(
     rate = codec.sample_rate
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         raise InputError(f"a sound must last {MIN_SECONDS:g} to {MAX_SECONDS:g} s, got {seconds:g}")
+    if codec.model.frames_per_latent > 1 or codec.fixed_length is not None:
+        raise InputError("a loop must be made with a codec of single frames, got one whose latents stand for more")
     if latents.ndim != 1:
         raise InputError(f"a loop is made of one vector of latents, got {latents.shape[1]}")
     context = codec.representation.blank(1, **played_conditions(codec, pitch, velocity))
@@ -133,7 +137,8 @@ def play_loop(
     try:
         magnitude = codec.representation.magnitude(Analysis(features, context))[0, :, 0]
     except NotImplementedError as error:
-        raise InputError(f"a loop must be made with a codec of single frames: {error}") from None
+        raise InputError(f"a loop must be made of a spectrum: {error}") from None
+    _check_decoded(magnitude, latents)
     config = SpectrogramConfig(
         sample_rate=rate, n_fft=2 * (len(magnitude) - 1), hop_length=codec.representation.hop_length
     )
@@ -184,6 +189,13 @@ def _check_latents(codec: Codec, latents: Tensor) -> None:
         )
     if not bool(latents.isfinite().all()):
         raise InputError("all latents must be finite, got NaN or infinity")
+
+
+def _check_decoded(values: Tensor, latents: Tensor) -> None:
+    """Refuse latents so large that the powers of what is decoded are not finite."""
+    if not bool((values.abs() < LARGEST).all()):
+        largest = float(latents.abs().max())
+        raise InputError(f"the latents must decode to finite numbers, got latents up to {largest:.3g}")
 
 
 def _length(codec: Codec, latents: Tensor, seconds: float | None) -> int:

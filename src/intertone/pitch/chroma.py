@@ -62,7 +62,9 @@ def strongest_class(magnitude: Tensor, filterbank: Tensor) -> Tensor:
 
 
 def one_hot_classes(strength: Tensor) -> Tensor:
-    """Return 1 for the strongest class of each frame and 0 for the others; all 0 where all are 0.
+    """Return 1 for the strongest class of each frame and 0 for the others; all 0 where all are 0 or unknown.
+
+    Of classes that are equally strong the first counts, in the order from C.
 
     Args:
         strength: ``(..., 12, n_frames)``, >= 0.

@@ -195,8 +195,8 @@ def mean_shares(weights: Tensor) -> list[float]:
 def mix_conditions(all_conditions: Sequence[Conditions], weights: Tensor) -> dict[str, Tensor]:
     """Return what a mixture of sounds is conditioned on.
 
-    Numbers are interpolated: pitch as MIDI number, so in its logarithm. Of a chroma the strongest class counts. What is
-    unknown of one sound that counts is unknown of the mixture.
+    Numbers are interpolated: pitch as MIDI number, so in its logarithm. Of a chroma the strongest class counts, at a
+    tie that of the first sound. What is unknown of one sound that counts is unknown of the mixture.
 
     Args:
         all_conditions: Of each sound, the same names.
@@ -219,6 +219,7 @@ def mix_conditions(all_conditions: Sequence[Conditions], weights: Tensor) -> dic
         pairs = zip(factors, all_conditions, shares, strict=True)
         total = torch.stack([factor * own[name] for factor, own, share in pairs if share]).sum(0).to(first)
         if name == "chroma":
-            total = one_hot_classes(total)
+            # a millionth more of the first sound decides a tie
+            total = one_hot_classes(total * (1 + 1e-6 * first))
         mixed[name] = total
     return mixed

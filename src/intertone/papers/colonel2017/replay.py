@@ -83,7 +83,7 @@ def corpus_table(notes: Notes, budget: Budget) -> str:
     """Return how much was trained on, and for how long, beside the paper's."""
     frames = {}
     for split in ("train", "valid", "test"):
-        frames[split] = len(notes.select(split=split)) * (notes.samples // 512 + 1)
+        frames[split] = len(notes.select(split=split)) * (1 + -(-notes.samples // 512))
     rows = [
         ("training frames", "70,000", f"{frames['train']:,}, silent ones left out"),
         ("validation frames", "10,000", f"{frames['valid']:,}"),

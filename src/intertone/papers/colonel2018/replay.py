@@ -14,6 +14,7 @@ from intertone.papers.colonel2018.study import (
     NETWORKS,
     Budget,
     check_notes,
+    n_frames,
     train_config,
 )
 from intertone.papers.contract import Outcome, Request
@@ -58,7 +59,7 @@ def replay(notes: Notes, request: Request) -> Outcome:
         "errors": error_table(NETWORKS, errors),
         "findings": findings_table(found),
     }
-    trained = [network for network in NETWORKS if network.runs(errors)]
+    trained = [network for network in NETWORKS if network.finished(errors)]
     heights = {
         network.title: {"spectral convergence": mean(each.convergence for each in network.runs(errors))}
         for network in trained
@@ -89,9 +90,7 @@ def findings(errors: Errors) -> tuple[Finding, ...]:
 
 def corpus_table(notes: Notes, budget: Budget) -> str:
     """Return how much was trained on, and for how long, beside the authors' code."""
-    frames = {
-        split: len(notes.select(split=split)) * (notes.samples // 1024 + 1) for split in ("train", "valid", "test")
-    }
+    frames = {split: len(notes.select(split=split)) * n_frames(notes) for split in ("train", "valid", "test")}
     rows = [
         ("training frames", "78,991 (five octaves)", f"{frames['train']:,}, silent ones left out"),
         ("validation frames", "5,721", f"{frames['valid']:,}"),

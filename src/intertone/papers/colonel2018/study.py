@@ -48,6 +48,11 @@ COSTED = tuple(
 NETWORKS = (*AUGMENTED, *COSTED)
 
 
+def n_frames(notes: Notes) -> int:
+    """Return the frames of each note."""
+    return 1 + -(-notes.samples // STFT.hop_length)
+
+
 class Budget(FrameBudget):
     """Amount of training."""
 

@@ -7,6 +7,7 @@ from intertone.experiments.experiment import Laboratory
 from intertone.experiments.finding import Finding, findings_table, judge
 from intertone.experiments.frame_study import Errors, Network, error_table, experiments_of, order, train_networks
 from intertone.page import markdown_rows
+from intertone.papers.colonel2018.study import n_frames
 from intertone.papers.colonel2020.study import (
     BUDGETS,
     EIGHT,
@@ -68,7 +69,7 @@ def replay(notes: Notes, request: Request) -> Outcome:
         "errors": error_table(NETWORKS, errors, corpus=True),
         "findings": findings_table(found),
     }
-    trained = [network for network in NETWORKS if network.runs(errors)]
+    trained = [network for network in NETWORKS if network.finished(errors)]
     heights: dict[str, dict[str, float]] = {}
     for network in trained:
         if network.corpus in ("one octave", "violin") and network.table in ("2 numbers", "3 numbers"):
@@ -111,7 +112,7 @@ def corpus_table(notes: Notes, budget: Budget) -> str:
     published = {"one octave": "16,685", "five octaves": "78,991", "violin": "90,571", "guitar": "62,018"}
     rows = []
     for name, take in PARTS.items():
-        count = len(take(notes).select(split="train")) * (notes.samples // 1024 + 1)
+        count = len(take(notes).select(split="train")) * n_frames(notes)
         rows.append((f"training frames, {name}", published[name], f"{count:,}, silent ones left out"))
     widths = "the same" if budget.narrower == 1 else f"divided by {budget.narrower}, 16 at least"
     rows += [
