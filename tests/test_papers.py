@@ -47,6 +47,8 @@ from intertone.models import DenseBottleneckConfig, build_model
 from intertone.page import markdown_rows
 from intertone.papers import PAPERS
 from intertone.papers.colonel2017 import study as colonel2017
+from intertone.papers.colonel2018 import study as colonel2018
+from intertone.papers.colonel2020 import study as colonel2020
 from intertone.papers.contract import Outcome, Paper, Request
 from intertone.papers.thesis.codes import Coded, Shares, encode_notes, map_codes, probe_codes
 from intertone.papers.thesis.moves import _narrowest, move_numbers, rows_of_code
@@ -546,7 +548,9 @@ def test_what_is_for_any_paper_does_not_name_one() -> None:
 
 def test_the_words_of_a_paper_are_those_of_its_study() -> None:
     words = [(paper.name, tuple(paper.budgets), tuple(paper.parts)) for paper in PAPERS]
-    assert words == [("thesis", tuple(BUDGETS), ("representations",)), ("colonel2017", tuple(colonel2017.BUDGETS), ())]
+    others = {"colonel2017": colonel2017, "colonel2018": colonel2018, "colonel2020": colonel2020}
+    own = [(name, tuple(study.BUDGETS), ()) for name, study in others.items()]
+    assert words == [("thesis", tuple(BUDGETS), ("representations",)), *own]
 
 
 def test_results_of_an_older_version_are_read(notes: Notes, tmp_path: Path) -> None:

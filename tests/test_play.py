@@ -11,8 +11,7 @@ from intertone.codec import SHIPPED, Codec, CodecConfig
 from intertone.errors import InputError
 from intertone.instrument import InstrumentBank, play_code, takes_pitch, to_loudness
 from intertone.loudness import integrated_loudness
-from intertone.models.contract import Conditions, condition
-from intertone.models.dense import DenseAutoencoder, DenseConfig
+from intertone.models.dense import DenseConfig
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 from intertone.remark import collect_remarks
@@ -31,18 +30,6 @@ def dense_codec() -> Codec:
     weights[16, 0] = weights[32, 1] = weights[64, 2] = weights[128, 3] = 1.0
     codec.model.decoder[0][0].weight.data = weights
     return codec
-
-
-class Chromatic(DenseAutoencoder):
-    """The same, told a chroma: class k adds bin 20 + 10 k."""
-
-    needs = ("chroma",)
-
-    def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
-        chroma = condition(conditions, "chroma", latents.shape[-1])
-        features = super()._decode(latents, conditions, generator)
-        features[:, 20:140:10] += chroma
-        return features
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +119,19 @@ def test_a_harmonic_code_is_played_at_its_pitch(shipped: Codec, pitch: float) ->
     assert not torch.equal(sound, loud)
 
 
-def test_a_pitch_becomes_the_class_that_a_network_is_told() -> None:
-    config = DenseConfig(widths=(4,), code_activation="none", output_activation="none")
-    codec = Codec(CodecConfig(representation=FRAMES, model=config), Chromatic(config, 257))
+def test_a_pitch_becomes_the_class_that_a_decoder_is_told() -> None:
+    config = DenseConfig(widths=(4,), output_activation="relu", chroma="skip")
+    codec = Codec(CodecConfig(representation=FRAMES, model=config))
+    (linear, _), *_ = codec.model.decoder  # type: ignore[misc, has-type]
+    with torch.no_grad():  # each pitch class is a bin
+        linear.weight.zero_()
+        linear.weight[range(20, 140, 10), range(4, 16)] = 1.0
     assert takes_pitch(codec)
     for pitch, place in ((60.0, 20), (73.0, 30), (59.4, 130)):
         sound = play_code(codec, torch.zeros(4), seconds=0.5, pitch=pitch, generator=seeded())
         assert loudest_bin(sound) == place
+    only_in = DenseConfig(widths=(4,), chroma="input")
+    assert not takes_pitch(Codec(CodecConfig(representation=FRAMES, model=only_in)))
 
 
 @pytest.mark.parametrize("name", ["yamaha-grand-piano", "glockenspiel", "trombone", "flute"])
@@ -189,7 +182,7 @@ def test_what_cannot_be_played(latents: Tensor, options: dict[str, float], sente
 def test_a_code_that_decodes_to_infinity() -> None:
     codec = dense_codec()
     codec.model.decoder[0][0].weight.data *= 2
-    with pytest.raises(InputError, match=r"the latents must decode to finite features, got numbers up to 3e\+38"):
+    with pytest.raises(InputError, match=r"the latents must decode to finite numbers, got latents up to 3e\+38"):
         play_code(codec, torch.full((4,), 3e38), seconds=1)
 
 

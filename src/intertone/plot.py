@@ -206,6 +206,7 @@ def changes_png(images: Mapping[str, Tensor], *, rows: str, columns: str, label:
         A PNG on transparent ground.
 
     Example:
+        >>> import torch
         >>> changes_png({"up": torch.ones(4, 8)}, rows="unit", columns="band", label="dB")[1:4]
         b'PNG'
     """
