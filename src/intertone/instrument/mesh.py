@@ -1,4 +1,4 @@
-"""What sounds where in a space of two or three numbers: a mesh of codes, each decoded to one spectrum and measured."""
+"""A mesh of codes of two or three numbers: each is decoded to one spectrum, and measured."""
 
 import math
 from collections.abc import Callable
