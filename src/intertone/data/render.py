@@ -37,7 +37,7 @@ _logger = RemarkLogger(__name__)
 
 
 class RenderConfig(KeyboardConfig):
-    """What is played; the defaults are NSynth's."""
+    """The notes that are played; the defaults are NSynth's."""
 
     sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="in Hz")
     pitch_min: int = Field(21, ge=0, le=127, description="lowest key")

@@ -11,6 +11,7 @@ import torch
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
+from intertone.errors import InputError
 from intertone.experiments.experiment import Configure, EvaluationBudget, Experiment, Laboratory, run_all
 from intertone.experiments.finding import Order
 from intertone.experiments.store import remembered
@@ -160,6 +161,23 @@ def held_out_errors(codec: Codec, notes: Notes, *, split: str = "test") -> Frame
     if not count:
         return FrameErrors(math.nan, math.nan, math.nan, math.nan)
     return FrameErrors(squared / count, absolute / count, (squared / power) ** 0.5, decibels / count)
+
+
+def check_rate(notes: Notes, sample_rate: int, command: str) -> None:
+    """Refuse notes of another sample rate than a paper's.
+
+    Args:
+        notes: The note set.
+        sample_rate: Hz.
+        command: Makes notes that fit.
+
+    Raises:
+        InputError: If the rates differ.
+    """
+    if notes.sample_rate != sample_rate:
+        raise InputError(
+            f"the notes must have the paper's sample_rate={sample_rate}, got {notes.sample_rate}; {command} makes such"
+        )
 
 
 def order(title: str, networks: Sequence[Network], errors: Errors, what: str = "squared") -> Order:

@@ -52,7 +52,7 @@ DEFAULT_PITCH = 60.0
 
 @dataclass(frozen=True)
 class MapConfig:
-    """What is shown.
+    """Content of a map.
 
     Attributes:
         pitch: MIDI number of all sounds, for codecs that take one, and that notes with a sound are chosen nearest to;

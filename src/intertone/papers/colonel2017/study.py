@@ -7,9 +7,8 @@ from pydantic import Field
 
 from intertone.config import override
 from intertone.data.notes import Notes
-from intertone.errors import InputError
 from intertone.experiments.experiment import Experiment
-from intertone.experiments.frame_study import FrameBudget
+from intertone.experiments.frame_study import FrameBudget, check_rate
 from intertone.models.dense import DenseConfig
 from intertone.representation.frames import FramesConfig
 from intertone.stft import SpectrogramConfig
@@ -148,8 +147,4 @@ def check_notes(notes: Notes) -> None:
     Raises:
         InputError: If the notes are not sampled at the paper's rate.
     """
-    if notes.sample_rate != STFT.sample_rate:
-        raise InputError(
-            f"the notes must have the paper's sample_rate={STFT.sample_rate}, got {notes.sample_rate}; "
-            "intertone data virtual-analogue --sample-rate 22050 --polyphony 4 makes such"
-        )
+    check_rate(notes, STFT.sample_rate, "intertone data virtual-analogue --sample-rate 22050 --polyphony 4")

@@ -7,7 +7,7 @@ PAPER = Paper(
     words="Train the networks of Colonel and Keene (2020), manne, and judge what it finds.",
     budgets={
         "smoke": "a trial, a minute",
-        "cpu": "three quarters of an hour",
+        "cpu": "about an hour on one core",
         "longer": "four times the steps of cpu, one seed, of networks whose order failed",
         "gpu": "50 epochs, full width",
     },
