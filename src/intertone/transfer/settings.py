@@ -1,0 +1,67 @@
+"""Settings of a style transfer: one file for each system."""
+
+import tomllib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from intertone.config import Settings
+from intertone.errors import InputError
+from intertone.transfer.objective import TermConfig
+from intertone.transfer.solver import Limits, SolverConfig, TorchConfig
+from intertone.transfer.variable import InitConfig, VariableConfig, WaveformConfig
+
+
+class TransferConfig(Settings):
+    """A system of style transfer: what is optimised, from where, against what, and by which method."""
+
+    purpose: str = Field("", description="a line: for which sounds the system is good")
+    source: str = Field("", description="publication")
+    sample_rate: int = Field(16000, ge=4000, le=96000, description="Hz at which the optimisation works")
+    rms: float | None = Field(
+        None, gt=0, description="level that both sounds are brought to before; not set: their own levels"
+    )
+    variable: VariableConfig = Field(default_factory=WaveformConfig)
+    init: InitConfig = Field(default_factory=InitConfig)
+    terms: tuple[TermConfig, ...] = Field(min_length=1)
+    solver: SolverConfig = Field(default_factory=TorchConfig)
+    limits: Limits = Field(default_factory=Limits)
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [term.name for term in self.terms]
+        if len(set(names)) < len(names):
+            raise ValueError(f"terms must have different names, got {', '.join(names)}")
+        return self
+
+    @property
+    def has_content_term(self) -> bool:
+        """Whether the objective holds the sound to the content."""
+        return any(term.reference == "content" for term in self.terms)
+
+
+FOLDER = "presets"
+
+
+@cache
+def preset_names() -> tuple[str, ...]:
+    """Return the names of the systems that come with the package."""
+    folder = resources.files("intertone.transfer") / FOLDER
+    return tuple(sorted(Path(each.name).stem for each in folder.iterdir() if each.name.endswith(".toml")))
+
+
+def load_preset(name: str) -> TransferConfig:
+    """Return the settings of a system by name, or of a file in TOML or JSON.
+
+    Raises:
+        InputError: If there is neither.
+    """
+    if name in preset_names():
+        file = resources.files("intertone.transfer") / FOLDER / f"{name}.toml"
+        return TransferConfig.parse(tomllib.loads(file.read_text(encoding="utf-8")), source=f"the preset {name}")
+    if Path(name).suffix in (".toml", ".json"):
+        return TransferConfig.read(name)
+    raise InputError(f"the preset must be one of {', '.join(preset_names())} or a settings file, got {name}")

@@ -1,0 +1,371 @@
+"""Statistics of activations, and how far those of one sound lie from those of a reference."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from intertone.config import Settings
+
+
+class Difference(NamedTuple):
+    """Difference of two statistics, from which every divergence is computed.
+
+    Attributes:
+        squared: Sum of the squared differences of all entries, ``()``.
+        reference: Sum of the squared entries of the reference, ``()``.
+        size: Number of entries.
+    """
+
+    squared: Tensor
+    reference: Tensor
+    size: int
+
+
+class Target(ABC):
+    """The statistic of a reference, computed once."""
+
+    @abstractmethod
+    def differences(self, activations: Tensor) -> list[Difference]:
+        """Return how far the statistic of other activations lies from that of the reference, part by part."""
+
+
+def positions(activations: Tensor) -> Tensor:
+    """Return ``(filters, n_positions)`` of ``(channels, filters, …)``: all places of all channels in one row."""
+    return activations.flatten(2).transpose(0, 1).flatten(1)
+
+
+def _difference(estimate: Tensor, reference: Tensor) -> Difference:
+    return Difference((estimate - reference).square().sum(), reference.square().sum(), reference.numel())
+
+
+class RawConfig(Settings):
+    """The activations themselves, place by place; of lengths that differ, what both have."""
+
+    kind: Literal["raw"] = "raw"
+
+    def build(self, reference: Tensor, frame_seconds: float) -> "RawTarget":
+        """Return the target."""
+        return RawTarget(reference)
+
+
+class RawTarget(Target):
+    """Activations of a reference."""
+
+    def __init__(self, reference: Tensor) -> None:
+        self.reference = reference
+
+    def differences(self, activations: Tensor) -> list[Difference]:
+        """Return the difference place by place."""
+        n_frames = min(activations.shape[-1], self.reference.shape[-1])
+        reference = self.reference[..., :n_frames]
+        if activations.shape[0] != reference.shape[0]:  # another number of channels: the reference's mean
+            reference = reference.mean(0, keepdim=True)
+        return [_difference(activations[..., :n_frames], reference.expand_as(activations[..., :n_frames]))]
+
+
+class GramConfig(Settings):
+    """Gram matrix of the filters over all positions.
+
+    Where there are fewer positions than filters, the distance comes from the smaller matrices of positions,
+    ``‖G_a − G_b‖² = ‖K_aa‖² + ‖K_bb‖² − 2·‖K_ab‖²`` with ``K_ab = F_aᵀ·F_b``, in double precision.
+    """
+
+    kind: Literal["gram"] = "gram"
+    norm: Literal["positions", "elements"] = Field(
+        "positions", description="divided by the positions, or by positions and filters"
+    )
+    added: int = Field(
+        0, ge=0, description="counted positions beside those of the layer: frames that a kernel without padding takes"
+    )
+
+    def build(self, reference: Tensor, frame_seconds: float) -> "GramTarget":
+        """Return the target."""
+        return GramTarget(self, reference)
+
+
+class GramTarget(Target):
+    """Gram matrix of a reference, or its activations where these are smaller."""
+
+    def __init__(self, config: GramConfig, reference: Tensor) -> None:
+        self.config = config
+        self.rows = self._scaled(positions(reference))
+        self.by_positions = self.rows.shape[1] < self.rows.shape[0]
+        self.matrix = (self.rows.T @ self.rows) if self.by_positions else (self.rows @ self.rows.T)
+        self.power = self.matrix.square().sum()
+
+    def differences(self, activations: Tensor) -> list[Difference]:
+        """Return the difference of the Gram matrices."""
+        rows = self._scaled(positions(activations))
+        size = rows.shape[0] ** 2
+        if not self.by_positions:
+            return [Difference((rows @ rows.T - self.matrix).square().sum(), self.power, size)]
+        own, cross = rows.T @ rows, rows.T @ self.rows
+        squared = own.square().sum() + self.power - 2 * cross.square().sum()
+        return [Difference(squared.clamp_min(0), self.power, size)]
+
+    def _scaled(self, rows: Tensor) -> Tensor:
+        """Return rows in double precision, so that their products are the Gram matrix."""
+        count = rows.shape[1] + self.config.added
+        if self.config.norm == "elements":
+            count *= rows.shape[0]
+        return rows.double() / count**0.5
+
+
+class MeanCovarianceConfig(Settings):
+    """Mean of each filter, and covariance of the filters: what a Gram matrix mixes, apart."""
+
+    kind: Literal["mean-covariance"] = "mean-covariance"
+
+    def build(self, reference: Tensor, frame_seconds: float) -> "MeanCovarianceTarget":
+        """Return the target."""
+        return MeanCovarianceTarget(reference)
+
+
+class MeanCovarianceTarget(Target):
+    """Mean and covariance of a reference."""
+
+    def __init__(self, reference: Tensor) -> None:
+        self.mean, rows = _centred(positions(reference))
+        self.covariance = GramTarget(GramConfig(), rows[None])
+
+    def differences(self, activations: Tensor) -> list[Difference]:
+        """Return the differences of the means and of the covariances."""
+        mean, rows = _centred(positions(activations))
+        return [_difference(mean, self.mean), *self.covariance.differences(rows[None])]
+
+
+def _centred(rows: Tensor) -> tuple[Tensor, Tensor]:
+    mean = rows.mean(1, keepdim=True)
+    return mean, rows - mean
+
+
+class SortedProjectionsConfig(Settings):
+    """Sorted projections on random directions: the sliced Wasserstein distance of the distributions of activations."""
+
+    kind: Literal["sorted-projections"] = "sorted-projections"
+    directions: int = Field(128, ge=1, description="random unit vectors")
+    quantiles: int = Field(256, ge=2, description="points at which sorted projections are compared")
+    seed: int = Field(0, ge=0, description="of the directions")
+
+    def build(self, reference: Tensor, frame_seconds: float) -> "SortedProjectionsTarget":
+        """Return the target."""
+        return SortedProjectionsTarget(self, reference)
+
+
+class SortedProjectionsTarget(Target):
+    """Sorted projections of a reference."""
+
+    def __init__(self, config: SortedProjectionsConfig, reference: Tensor) -> None:
+        generator = torch.Generator().manual_seed(config.seed)
+        n_filters = reference.shape[1]
+        drawn = torch.randn(config.directions, n_filters, generator=generator).to(reference)
+        self.directions = drawn / drawn.norm(dim=1, keepdim=True)
+        self.quantiles = config.quantiles
+        self.sorted = self._project(reference)
+
+    def differences(self, activations: Tensor) -> list[Difference]:
+        """Return the difference of the sorted projections."""
+        return [_difference(self._project(activations), self.sorted)]
+
+    def _project(self, activations: Tensor) -> Tensor:
+        projected = (self.directions @ positions(activations)).sort(dim=1).values
+        return _resampled(projected, self.quantiles)
+
+
+class AutocorrelationConfig(Settings):
+    """Autocorrelation of each filter over time, over its power: rhythm.
+
+    Source:
+        Antognini, Hoffman and Weiss (2018), whose abstract names the term; the formula is this project's choice.
+    """
+
+    kind: Literal["autocorrelation"] = "autocorrelation"
+    seconds: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)]] = Field(
+        (0.2, 2.0), description="shortest and longest lag; of short sounds at most half of their length"
+    )
+
+    def build(self, reference: Tensor, frame_seconds: float) -> "AutocorrelationTarget":
+        """Return the target."""
+        return AutocorrelationTarget(self, reference, frame_seconds)
+
+
+class AutocorrelationTarget(Target):
+    """Autocorrelation of a reference."""
+
+    def __init__(self, config: AutocorrelationConfig, reference: Tensor, frame_seconds: float) -> None:
+        self.first, self.last = (round(seconds / frame_seconds) for seconds in config.seconds)
+        self.correlation = self._measure(reference)
+
+    def differences(self, activations: Tensor) -> list[Difference]:
+        """Return the difference over the lags that both sounds have."""
+        measured = self._measure(activations)
+        n_lags = min(measured.shape[-1], self.correlation.shape[-1])
+        return [_difference(measured[..., :n_lags], self.correlation[..., :n_lags])]
+
+    def _measure(self, activations: Tensor) -> Tensor:
+        """Return the mean over channels and rows for each filter, ``(filters, n_lags)``."""
+        series = activations.flatten(2, -2) if activations.ndim == 4 else activations
+        n_frames = series.shape[-1]
+        last = min(self.last, n_frames // 2)
+        first = min(self.first, last)
+        spectrum = torch.fft.rfft(series, n=2 * n_frames)
+        correlation = torch.fft.irfft(spectrum.abs().square(), n=2 * n_frames)[..., : last + 1]
+        overlap = n_frames / (n_frames - torch.arange(last + 1).to(series))
+        power = correlation[..., :1] + 1e-8
+        mean: Tensor = (correlation * overlap / power)[..., first:].mean(0)
+        return mean
+
+
+class DiversityConfig(Settings):
+    """Likeness to the reference at the shift where both are most alike: 1 over the relative squared difference.
+
+    Added to an objective, it keeps a texture from being a copy. Lengths are those of the shorter sound.
+
+    Source:
+        Antognini, Hoffman and Weiss (2018), whose abstract names the term; the formula is this project's choice.
+    """
+
+    kind: Literal["diversity"] = "diversity"
+
+    def build(self, reference: Tensor, frame_seconds: float) -> "DiversityTarget":
+        """Return the target."""
+        return DiversityTarget(reference)
+
+
+class DiversityTarget(Target):
+    """Activations of a reference that must not be copied."""
+
+    def __init__(self, reference: Tensor) -> None:
+        self.reference = reference.mean(0).flatten(1, -2) if reference.ndim == 4 else reference.mean(0)
+
+    def differences(self, activations: Tensor) -> list[Difference]:
+        """Return the likeness as the square of a single entry."""
+        series = activations.mean(0).flatten(1, -2) if activations.ndim == 4 else activations.mean(0)
+        n_frames = min(series.shape[-1], self.reference.shape[-1])
+        own, reference = series[..., :n_frames], self.reference[..., :n_frames]
+        spectrum = torch.fft.rfft(own) * torch.fft.rfft(reference).conj()
+        correlation = torch.fft.irfft(spectrum, n=n_frames).sum(tuple(range(own.ndim - 1)))
+        power = reference.square().sum()
+        squared = own.square().sum() + power - 2 * correlation.max()
+        return [Difference((power / squared.clamp_min(1e-3 * power + 1e-12)).sqrt(), torch.ones(()), 1)]
+
+
+class TimeEnvelopeConfig(Settings):
+    """Logarithm of the energy over time, smoothed, over its mean; of lengths that differ, stretched to the sound's.
+
+    The features are power. Source: Verma and Smith (2018), whose formula is unstated; this one is the project's choice.
+    """
+
+    kind: Literal["time-envelope"] = "time-envelope"
+    smoothing_seconds: float = Field(0.05, ge=0, description="length of the running mean")
+    floor: float = Field(1e-4, gt=0, description="added before the logarithm, of the mean energy")
+
+    def build(self, reference: Tensor, frame_seconds: float) -> "TimeEnvelopeTarget":
+        """Return the target."""
+        return TimeEnvelopeTarget(self, reference, frame_seconds)
+
+
+class TimeEnvelopeTarget(Target):
+    """Energy of a reference over time."""
+
+    def __init__(self, config: TimeEnvelopeConfig, reference: Tensor, frame_seconds: float) -> None:
+        self.width = max(1, round(config.smoothing_seconds / frame_seconds))
+        self.floor = config.floor
+        self.envelope = self._measure(reference)
+
+    def differences(self, activations: Tensor) -> list[Difference]:
+        """Return the difference of the logarithms."""
+        own = self._measure(activations)
+        return [_difference(own, _resampled(self.envelope[None], len(own))[0])]
+
+    def _measure(self, power: Tensor) -> Tensor:
+        energy = power.sum(tuple(range(power.ndim - 1)))
+        left = (self.width - 1) // 2
+        padded = torch.nn.functional.pad(energy[None, None], (left, self.width - 1 - left), mode="constant")
+        smooth = torch.nn.functional.avg_pool1d(padded, self.width, stride=1)[0, 0]
+        return torch.log(smooth / (smooth.mean() + 1e-12) + self.floor)
+
+
+class FrequencyEnvelopeConfig(Settings):
+    """Logarithm of the mean energy of each row over the sum of all rows: the long-term spectrum.
+
+    The features are power. Source: Verma and Smith (2018), whose formula is unstated; this one is the project's choice.
+    """
+
+    kind: Literal["frequency-envelope"] = "frequency-envelope"
+    floor: float = Field(1e-6, gt=0, description="added before the logarithm, of the energy of all rows")
+
+    def build(self, reference: Tensor, frame_seconds: float) -> "FrequencyEnvelopeTarget":
+        """Return the target."""
+        return FrequencyEnvelopeTarget(self, reference)
+
+
+class FrequencyEnvelopeTarget(Target):
+    """Long-term spectrum of a reference."""
+
+    def __init__(self, config: FrequencyEnvelopeConfig, reference: Tensor) -> None:
+        self.floor = config.floor
+        self.envelope = self._measure(reference)
+
+    def differences(self, activations: Tensor) -> list[Difference]:
+        """Return the difference of the logarithms."""
+        return [_difference(self._measure(activations), self.envelope)]
+
+    def _measure(self, power: Tensor) -> Tensor:
+        energy = power.mean((0, -1)).flatten()
+        return torch.log(energy / (energy.sum() + 1e-12) + self.floor)
+
+
+class CorrelationMapsConfig(Settings):
+    """For each filter, products of its rows with each other over time: frequency is kept.
+
+    Source:
+        Caracalla and Roebel (2020), "Sound texture synthesis using RI spectrograms".
+    """
+
+    kind: Literal["correlation-maps"] = "correlation-maps"
+
+    def build(self, reference: Tensor, frame_seconds: float) -> "CorrelationMapsTarget":
+        """Return the target."""
+        return CorrelationMapsTarget(reference)
+
+
+class CorrelationMapsTarget(Target):
+    """Products of the rows of a reference."""
+
+    def __init__(self, reference: Tensor) -> None:
+        self.maps = self._measure(reference)
+
+    def differences(self, activations: Tensor) -> list[Difference]:
+        """Return the difference of all filters' products."""
+        return [_difference(self._measure(activations), self.maps)]
+
+    @staticmethod
+    def _measure(activations: Tensor) -> Tensor:
+        rows = activations.transpose(0, 1).movedim(1, -2).flatten(-2)  # (filters, rows, channels · columns)
+        return rows @ rows.mT / rows.shape[-1]
+
+
+def _resampled(rows: Tensor, size: int) -> Tensor:
+    """Return rows ``(n, length)`` interpolated to ``size`` columns, ends at the ends."""
+    if rows.shape[-1] == size:
+        return rows
+    interpolated: Tensor = torch.nn.functional.interpolate(rows[:, None], size=size, mode="linear", align_corners=True)
+    return interpolated[:, 0]
+
+
+StatisticConfig = Annotated[
+    RawConfig
+    | GramConfig
+    | MeanCovarianceConfig
+    | SortedProjectionsConfig
+    | AutocorrelationConfig
+    | DiversityConfig
+    | TimeEnvelopeConfig
+    | FrequencyEnvelopeConfig
+    | CorrelationMapsConfig,
+    Field(discriminator="kind"),
+]

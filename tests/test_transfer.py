@@ -1,0 +1,523 @@
+"""Style transfer: front ends, statistics, objective, solvers, variables, presets."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from intertone.audio import load_audio, save_audio
+from intertone.errors import InputError
+from intertone.transfer import Limits, Step, TransferConfig, load_preset, preset_names, transfer
+from intertone.transfer.extractor import RandomConv1dConfig
+from intertone.transfer.frontend import (
+    ConstantQFrontEnd,
+    FramesFrontEnd,
+    FrontEnd,
+    LogMelFrontEnd,
+    RealImaginaryFrontEnd,
+    SamplesFrontEnd,
+    StftFrontEnd,
+)
+from intertone.transfer.objective import Objective, TermConfig
+from intertone.transfer.signal import Waveform, compand, expand, overlap_add
+from intertone.transfer.solver import AdamConfig, ScipyConfig, SolverConfig, TorchConfig, descend
+from intertone.transfer.statistic import (
+    AutocorrelationConfig,
+    CorrelationMapsConfig,
+    DiversityConfig,
+    FrequencyEnvelopeConfig,
+    GramConfig,
+    MeanCovarianceConfig,
+    RawConfig,
+    SortedProjectionsConfig,
+    StatisticConfig,
+    TimeEnvelopeConfig,
+)
+from intertone.transfer.variable import (
+    FreeFramesConfig,
+    InitConfig,
+    LogMagnitudeConfig,
+    MaskConfig,
+    MuLawConfig,
+    VariableConfig,
+    WaveformConfig,
+)
+
+RATE = 8000
+STFT = {"kind": "stft", "n_fft": 256, "hop_length": 64}
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def tone(hz: float, seconds: float = 1.0, *, partials: int = 6) -> Tensor:
+    time = torch.arange(round(seconds * RATE)) / RATE
+    orders = torch.arange(1, partials + 1)[:, None]
+    return 0.2 * (torch.sin(2 * math.pi * hz * orders * time) / orders).sum(0, keepdim=True)
+
+
+def melody(*notes: float) -> Tensor:
+    return torch.cat([tone(hz, 0.25) * torch.linspace(1, 0, RATE // 4) for hz in notes], -1)
+
+
+CONTENT, STYLE = melody(220, 330, 262, 440), tone(196, 1.0, partials=18) + 0.03 * noise(1, RATE)
+
+
+def small(
+    variable: dict[str, object],
+    *,
+    content: float,
+    style: float,
+    start: str = "content",
+    deviation: float = 0.0,
+    filters: int = 64,
+    **solver: object,
+) -> TransferConfig:
+    """Settings with one content and one style term on random filters."""
+    network = {"kind": "random-conv-1d", "widths": [5], "filters": filters}
+    shared = {"front_end": STFT, "extractor": network}
+    terms: list[dict[str, object]] = [
+        {"name": "style", "reference": "style", "statistic": {"kind": "gram"}, "weight": style, **shared}
+    ]
+    if content:
+        terms.append({"name": "content", "reference": "content", "weight": content, **shared})
+    return TransferConfig.parse(
+        {
+            "sample_rate": RATE,
+            "rms": 1.0,
+            "variable": variable,
+            "init": {"start": start, "deviation": deviation if start == "content" else 1e-3},
+            "solver": {"kind": "l-bfgs", "iterations": 60, **solver},
+            "terms": terms,
+        }
+    )
+
+
+WAVE: dict[str, object] = {"kind": "waveform"}
+MAGNITUDE: dict[str, object] = {
+    "kind": "log-magnitude",
+    "n_fft": 256,
+    "hop_length": 64,
+    "phase": {"method": "fast-griffin-lim", "n_iter": 30},
+}
+
+# signals and front ends
+
+
+def test_the_mu_law_and_its_inverse() -> None:
+    values = torch.linspace(-1, 1, 101, dtype=torch.float64)
+    assert torch.allclose(expand(compand(values)), values, atol=1e-6)
+    assert float(compand(torch.tensor(0.01))) == pytest.approx(math.log(3.55) / math.log(256), abs=1e-4)
+
+
+def test_frames_under_a_hann_window_add_up_to_their_sound() -> None:
+    audio = noise(2, 1024)
+    frames = Waveform(audio).frames(128, 32)
+    added = overlap_add(frames, 32) * 2 * 32 / 128
+    assert torch.allclose(added[:, 128:-128], audio[:, 128:-128], atol=1e-5)
+
+
+FRONT_ENDS: list[FrontEnd] = [
+    StftFrontEnd(n_fft=256, hop_length=64),
+    StftFrontEnd(n_fft=256, hop_length=64, scale="power", n_bins=20),
+    FramesFrontEnd(frame_length=128, hop_length=32),
+    FramesFrontEnd(frame_length=128, hop_length=32, part="magnitude"),
+    RealImaginaryFrontEnd(n_fft=256, hop_length=64),
+    LogMelFrontEnd(n_fft=256, hop_length=64, n_mels=12),
+    ConstantQFrontEnd(f_min=110, f_max=1760),
+    ConstantQFrontEnd(f_min=110, f_max=1760, wavelet="morlet"),
+    SamplesFrontEnd(),
+    SamplesFrontEnd(scale="linear", segment=300),
+]
+
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS, ids=lambda each: f"{each.kind}")
+@pytest.mark.parametrize("audio", [noise(2, 700), torch.zeros(1, 700)], ids=["noise", "silence"])
+def test_every_front_end_has_a_finite_gradient(front_end: FrontEnd, audio: Tensor) -> None:
+    sound = audio.clone().requires_grad_(True)
+    features = front_end.features(Waveform(sound), RATE)
+    (features * noise(*features.shape)).sum().backward()
+    assert features.isfinite().all()
+    assert sound.grad is not None and sound.grad.isfinite().all()
+    if audio.any():
+        assert float(sound.grad.abs().max()) > 0
+
+
+@pytest.mark.parametrize("wavelet", ["morlet", "hann"])
+@pytest.mark.parametrize("hz", [220.0, 880.0])
+def test_a_tone_is_loudest_in_its_own_band(wavelet: str, hz: float) -> None:
+    front_end = ConstantQFrontEnd.parse({"f_min": 110, "f_max": 1760, "wavelet": wavelet, "log": False})
+    time = torch.arange(RATE) / RATE
+    features = front_end.features(Waveform(torch.sin(2 * math.pi * hz * time)[None]), RATE)[0]
+    middle = features[:, features.shape[1] // 2]
+    assert float(front_end.centres(RATE)[middle.argmax()]) == pytest.approx(hz, rel=1e-3)
+    assert float(middle.max()) == pytest.approx(1.0, abs=0.02)
+
+
+# statistics
+
+
+def gram_distance(a: Tensor, b: Tensor) -> float:
+    first, second = (each.flatten(2).transpose(0, 1).flatten(1).double() for each in (a, b))
+    difference = first @ first.T / first.shape[1] - second @ second.T / second.shape[1]
+    return float(difference.square().sum())
+
+
+@pytest.mark.parametrize("shape", [(1, 50, 20), (2, 8, 60), (1, 40, 5, 7)])
+def test_a_gram_distance_is_that_of_the_matrices(shape: tuple[int, ...]) -> None:
+    first, second = noise(*shape).relu(), noise(*shape[:-1], shape[-1] + 3, seed=1).relu()
+    [difference] = GramConfig().build(second, 0.01).differences(first)
+    assert float(difference.squared) == pytest.approx(gram_distance(first, second), rel=1e-8)
+    assert difference.size == shape[1] ** 2
+
+
+def test_counted_positions_scale_a_gram_matrix() -> None:
+    rows = noise(1, 4, 20)
+    [plain] = GramConfig().build(torch.zeros_like(rows), 0.01).differences(rows)
+    [scaled] = GramConfig(added=10).build(torch.zeros_like(rows), 0.01).differences(rows)
+    [whole] = GramConfig(norm="elements").build(torch.zeros_like(rows), 0.01).differences(rows)
+    assert float(plain.squared / scaled.squared) == pytest.approx((30 / 20) ** 2)
+    assert float(plain.squared / whole.squared) == pytest.approx(4**2)
+
+
+STATISTICS: list[StatisticConfig] = [
+    RawConfig(),
+    GramConfig(),
+    MeanCovarianceConfig(),
+    SortedProjectionsConfig(),
+    AutocorrelationConfig(),
+    TimeEnvelopeConfig(),
+    FrequencyEnvelopeConfig(),
+    CorrelationMapsConfig(),
+]
+
+
+@pytest.mark.parametrize("statistic", STATISTICS, ids=lambda each: f"{each.kind}")
+def test_equal_sounds_have_no_distance_and_others_have(statistic: StatisticConfig) -> None:
+    shape = (1, 6, 9, 80) if statistic.kind == "correlation-maps" else (1, 6, 80)
+    activations = noise(*shape).square()
+    ramp = torch.linspace(0.5, 3, 80)
+    target = statistic.build(activations, 0.02)
+    equal = [float(each.squared / each.reference) for each in target.differences(activations)]
+    other = [float(each.squared / each.reference) for each in target.differences(noise(*shape, seed=1).square() * ramp)]
+    assert max(equal) < 1e-10
+    assert max(other) > 1e-2
+
+
+def test_equal_gram_matrices_with_other_means_differ_in_mean_and_covariance() -> None:
+    rows = noise(1, 3, 400)
+    rows = rows - rows.mean(-1, keepdim=True)
+    turned = torch.linalg.svd(rows[0], full_matrices=False)
+    spread = turned.U @ turned.S.diag()  # a third set of rows with the same Gram matrix, whose mean is not 0
+    basis, _ = torch.linalg.qr(torch.cat([torch.ones(400, 1), noise(400, 2, seed=2)], 1))
+    shifted = (spread @ basis.T)[None]
+    [gram] = GramConfig().build(rows, 0.01).differences(shifted)
+    mean, covariance = MeanCovarianceConfig().build(rows, 0.01).differences(shifted)
+    assert float(gram.squared / gram.reference) < 1e-10
+    assert float(mean.squared) > 0.1 * float(gram.reference) ** 0.5
+    assert float(covariance.squared / covariance.reference) > 0.01
+
+
+def test_an_autocorrelation_has_the_period_of_a_rhythm() -> None:
+    pulses = torch.zeros(1, 1, 200)
+    pulses[..., ::20] = 1.0
+    target = AutocorrelationConfig(seconds=(0.1, 0.5)).build(pulses, 0.01)
+    lags = target.correlation[0]  # type: ignore[attr-defined]  # the statistic itself
+    assert int(lags[5:].argmax()) + 5 + 10 in (20, 40)
+    assert float(lags.max()) == pytest.approx(1.0, abs=0.02)
+    later = torch.roll(pulses, 7, -1)
+    [difference] = target.differences(later)
+    assert float(difference.squared / difference.reference) < 0.01
+
+
+def test_a_copy_is_more_alike_than_another_sound_of_the_same_kind() -> None:
+    original = noise(1, 8, 100)
+    target = DiversityConfig().build(original, 0.01)
+    [copied] = target.differences(torch.roll(original, 30, -1))
+    [other] = target.differences(noise(1, 8, 100, seed=1))
+    assert float(copied.squared) > 20 * float(other.squared)
+
+
+def test_an_envelope_of_another_length_is_stretched() -> None:
+    short = torch.linspace(0.1, 1, 40).expand(1, 5, 40)
+    long = torch.linspace(0.1, 1, 120).expand(1, 5, 120)
+    config = TimeEnvelopeConfig(smoothing_seconds=0.0)
+    [difference] = config.build(short, 0.01).differences(long)
+    assert float(difference.squared / difference.size) < 1e-3
+
+
+# objective
+
+
+def term(name: str, reference: str, **settings: object) -> TermConfig:
+    return TermConfig.parse({"name": name, "reference": reference, "front_end": STFT, **settings})
+
+
+def test_terms_that_share_a_network_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    features = StftFrontEnd.features
+
+    def counted(self: StftFrontEnd, signal: Waveform, sample_rate: int) -> Tensor:
+        calls.append(1)
+        return features(self, signal, sample_rate)
+
+    monkeypatch.setattr(StftFrontEnd, "features", counted)
+    terms = [
+        term("raw", "content"),
+        term("gram", "style", statistic={"kind": "gram"}, extractor={"kind": "random-conv-1d", "filters": 8}),
+    ]
+    objective = Objective(terms, Waveform(CONTENT), Waveform(STYLE), sample_rate=RATE)
+    assert len(calls) == 2
+    objective(Waveform(CONTENT))
+    assert len(calls) == 3
+
+
+def test_a_layer_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    terms = [term("gram", "style", layers=["width.3"], extractor={"kind": "random-conv-1d", "filters": 8})]
+    with pytest.raises(ValueError, match=r"layers of the term gram must be among width\.11, got width\.3"):
+        Objective(terms, Waveform(CONTENT), Waveform(STYLE), sample_rate=RATE)
+
+
+def test_random_filters_have_the_deviation_of_the_paper() -> None:
+    network = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE)
+    expected = math.sqrt(2) * math.sqrt(2 / ((129 + 256) * 11))
+    assert float(network.kernels["width.11"].std()) == pytest.approx(expected, rel=0.01)
+    again = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE)
+    other = RandomConv1dConfig(filters=256, widths=(11,), seed=1).build(torch.zeros(1, 129, 30), RATE)
+    assert torch.equal(network.kernels["width.11"], again.kernels["width.11"])
+    assert not torch.equal(network.kernels["width.11"], other.kernels["width.11"])
+
+
+# solvers
+
+
+@pytest.mark.parametrize(
+    "config", [ScipyConfig(iterations=50), TorchConfig(iterations=50), AdamConfig(iterations=400, learning_rate=0.05)]
+)
+def test_every_solver_finds_the_bottom_of_a_bowl(config: SolverConfig) -> None:
+    wanted = torch.tensor([1.0, -2.0, 3.0])
+    parameter = torch.zeros(3)
+    scales = torch.tensor([1.0, 10.0, 0.3])
+    found = descend(parameter, lambda: {"bowl": (scales * (parameter - wanted)).square().sum()}, config, Limits())
+    assert torch.allclose(parameter, wanted, atol=0.02)
+    assert not parameter.requires_grad
+    assert found.steps[-1].best == min(step.loss for step in found.steps)
+    assert [step.number for step in found.steps] == list(range(1, len(found.steps) + 1))
+
+
+def test_the_best_value_is_kept_when_a_step_goes_wrong() -> None:
+    parameter = torch.tensor([1.0])
+    found = descend(
+        parameter,
+        lambda: {"steep": parameter.square().sum()},
+        AdamConfig(iterations=1, learning_rate=3.0),
+        Limits(),
+    )
+    assert float(parameter.square()) == pytest.approx(found.steps[-1].best)
+    assert found.steps[-1].loss > found.steps[-1].best
+
+
+def test_an_interruption_keeps_the_best_so_far() -> None:
+    parameter = torch.tensor([5.0])
+
+    def interrupted(step: Step) -> None:
+        if step.number == 4:
+            raise KeyboardInterrupt
+
+    config = AdamConfig(iterations=100, learning_rate=0.5)
+    found = descend(parameter, lambda: {"bowl": parameter.square().sum()}, config, Limits(), report=interrupted)
+    assert (found.stop, len(found.steps)) == ("interrupted", 4)
+    assert float(parameter) == pytest.approx(3.5, abs=0.1)
+
+
+def test_a_plateau_and_a_limit_of_time_end_it() -> None:
+    def run(limits: Limits) -> tuple[str, int]:
+        parameter = torch.tensor([5.0])
+        config = AdamConfig(iterations=2000, learning_rate=0.5)
+        found = descend(parameter, lambda: {"bowl": (parameter.square() + 1).sum()}, config, limits)
+        return found.stop, len(found.steps)
+
+    assert run(Limits(plateau=1e-3, window=10))[0] == "plateau"
+    assert run(Limits(seconds=1e-9)) == ("time", 1)
+
+
+def test_a_loss_that_is_not_finite_at_once_is_an_error() -> None:
+    parameter = torch.tensor([0.0])
+    with pytest.raises(FloatingPointError, match="must be finite, got nan"):
+        descend(parameter, lambda: {"broken": (parameter / 0).sum()}, TorchConfig(), Limits())
+
+
+# variables
+
+
+VARIABLES: list[VariableConfig] = [
+    WaveformConfig(),
+    MuLawConfig(),
+    FreeFramesConfig(frame_length=128, hop_length=32),
+    LogMagnitudeConfig.parse(MAGNITUDE),
+    MaskConfig(n_fft=256, hop_length=64),
+]
+
+
+@pytest.mark.parametrize("config", VARIABLES, ids=lambda each: f"{each.kind}")
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_variable_that_starts_at_the_content_sounds_like_it(config: VariableConfig, channels: int) -> None:
+    content = torch.cat([CONTENT, 0.5 * CONTENT.roll(3, -1)])[:channels]
+    variable = config.build(content, RATE, InitConfig(), torch.Generator().manual_seed(0))
+    audio = variable.audio(torch.Generator().manual_seed(0))
+    assert audio.shape == content.shape
+    inner = slice(200, -200)
+    if isinstance(config, LogMagnitudeConfig):  # a phase had to be found
+        first, second = (
+            Waveform(each).spectrum(StftFrontEnd.parse(STFT).spectrogram(RATE)).abs() for each in (audio, content)
+        )
+        assert float((first - second).norm() / second.norm()) < 0.15
+    else:
+        assert float((audio - content)[:, inner].abs().max()) < 2e-3
+    if channels == 2:
+        levels = audio.square().mean(1).sqrt()
+        assert float(levels[1] / levels[0]) == pytest.approx(0.5, abs=0.02)
+        shifts = torch.fft.irfft(torch.fft.rfft(audio[1]) * torch.fft.rfft(audio[0]).conj())
+        assert int(shifts.argmax()) == 3
+
+
+def test_a_mask_cannot_make_what_the_content_has_not() -> None:
+    variable = MaskConfig(n_fft=256, hop_length=64).build(CONTENT, RATE, InitConfig(), torch.Generator())
+    variable.parameter.fill_(math.log(2))
+    assert torch.allclose(variable.audio(torch.Generator()), 2 * CONTENT, atol=1e-4)
+
+
+# transfers
+
+
+def test_the_loss_of_the_written_sound_is_that_of_the_optimisation(tmp_path_factory: pytest.TempPathFactory) -> None:
+    config = small(WAVE, content=0.1, style=1.0, iterations=15)
+    result = transfer(CONTENT, STYLE, config)
+    best = result.descent.steps[-1].best
+    assert best < 0.5 * result.descent.steps[0].loss
+    assert sum(result.realised.values()) == pytest.approx(best, rel=1e-6)
+    path = tmp_path_factory.mktemp("written") / "out.wav"
+    save_audio(path, result.audio, sample_rate=RATE)
+    read, _ = load_audio(path)
+    assert sum(result.evaluate(read).values()) == pytest.approx(best, rel=1e-4)
+
+
+def test_a_large_content_weight_gives_the_content_from_noise() -> None:
+    config = small(MAGNITUDE, content=1000.0, style=1.0, start="noise", filters=512, iterations=60)
+    last = transfer(CONTENT, STYLE, config).descent.steps[-1]
+    assert last.terms["content"] / 1000 <= 0.02
+
+
+def test_a_large_content_weight_takes_away_what_was_added_to_a_waveform() -> None:
+    config = small(WAVE, content=1000.0, style=1.0, deviation=0.3, iterations=60)
+    result = transfer(CONTENT, STYLE, config)
+    assert result.descent.steps[0].terms["content"] / 1000 > 0.1
+    assert result.realised["content"] / 1000 <= 0.02
+
+
+@pytest.mark.parametrize("variable", [WAVE, MAGNITUDE], ids=["waveform", "log-magnitude"])
+def test_without_a_content_term_the_texture_is_reached(variable: dict[str, object]) -> None:
+    result = transfer(CONTENT, STYLE, small(variable, content=0.0, style=1.0, start="noise", iterations=150))
+    assert min(step.terms["style"] for step in result.descent.steps) <= 2e-3
+
+
+def test_equal_sounds_stay_as_they_are() -> None:
+    result = transfer(CONTENT, CONTENT, small(WAVE, content=0.1, style=1.0, iterations=20))
+    assert result.realised["style"] <= 1e-3
+    assert float((result.audio - CONTENT)[:, 100:-200].abs().max()) < 0.01
+
+
+def test_the_strength_goes_from_the_content_to_the_style() -> None:
+    styles = {
+        strength: transfer(CONTENT, STYLE, small(WAVE, content=1.0, style=1.0, iterations=20), strength=strength)
+        for strength in (0.0, 0.3, 1.0, 5.0)
+    }
+    assert torch.equal(styles[0.0].audio, CONTENT)
+    distances = [result.realised["style"] / (strength or 1.0) for strength, result in styles.items()]
+    distances[0] = (
+        transfer(CONTENT, STYLE, small(WAVE, content=1.0, style=1.0, iterations=1)).descent.steps[0].terms["style"]
+    )
+    assert distances == sorted(distances, reverse=True)
+
+
+def test_a_system_without_a_content_term_is_held_to_the_content_below_strength_1() -> None:
+    config = small(WAVE, content=0.0, style=1.0, iterations=20)
+    results = {strength: transfer(CONTENT, STYLE, config, strength=strength) for strength in (0.1, 0.5, 1.0)}
+    apart = [float((result.audio - CONTENT).square().mean()) for result in results.values()]
+    assert apart == sorted(apart)
+    assert apart[0] < 0.5 * apart[-1]
+
+
+def test_level_and_channels_are_the_content_s() -> None:
+    loud, quiet = CONTENT, CONTENT / 128  # a power of two, so that the working sounds are equal
+    config = small(WAVE, content=0.1, style=1.0, iterations=5)
+    results = [transfer(content, 3 * STYLE, config).audio for content in (loud, quiet)]
+    assert torch.allclose(results[0], 128 * results[1], atol=1e-6)
+    stereo = transfer(torch.cat([CONTENT, 0.25 * CONTENT]), STYLE, config).audio
+    levels = stereo.square().mean(1).sqrt()
+    assert stereo.shape == (2, CONTENT.shape[1])
+    assert float(levels[1] / levels[0]) == pytest.approx(0.25, abs=0.1)
+
+
+def test_a_seed_gives_the_same_sound() -> None:
+    config = small(MAGNITUDE, content=0.1, style=1.0, start="noise", iterations=5)
+    first, again, other = (transfer(CONTENT, STYLE, config, seed=seed).audio for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("content", "style", "strength", "message"),
+    [
+        (torch.zeros(1, 800), STYLE, 1.0, "the content must not be silent"),
+        (CONTENT, torch.zeros(1, 800), 1.0, "the style must not be silent"),
+        (CONTENT, torch.full((1, 800), math.nan), 1.0, "the style must be finite"),
+        (CONTENT, STYLE, -1.0, "the strength must be at least 0, got -1"),
+    ],
+)
+def test_sounds_that_cannot_be_are_refused(content: Tensor, style: Tensor, strength: float, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        transfer(content, style, small(WAVE, content=0.1, style=1.0), strength=strength)
+
+
+@pytest.mark.parametrize("variable", [WAVE, MAGNITUDE, {"kind": "mu-law"}], ids=lambda each: f"{each['kind']}")
+@pytest.mark.parametrize("samples", [1, 40, 700])
+def test_sounds_of_any_length(variable: dict[str, object], samples: int) -> None:
+    config = small(variable, content=0.1, style=1.0, iterations=3)
+    click = torch.zeros(1, samples)
+    click[:, samples // 2] = 0.5
+    assert transfer(click, STYLE, config).audio.shape == (1, samples)
+    assert transfer(CONTENT, click, config).audio.isfinite().all()
+
+
+# presets
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_complete(name: str) -> None:
+    config = load_preset(name)
+    assert config.purpose and config.source
+    assert TransferConfig.parse(config.model_dump(mode="json")) == config
+
+
+def test_a_preset_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(
+        InputError, match=r"the preset must be one of antognini.*, ulyanov.* or a settings file, got monet"
+    ):
+        load_preset("monet")
+
+
+@pytest.mark.slow
+def test_ulyanov_falls_as_far_as_it_is_known_to() -> None:
+    config = load_preset("ulyanov")
+    seconds = 3
+    time = torch.arange(seconds * config.sample_rate) / config.sample_rate
+
+    def chord(*hz: float, rate: float) -> Tensor:
+        swell = 0.6 + 0.4 * torch.sin(2 * math.pi * rate * time)
+        return (0.1 * swell * sum(torch.sin(2 * math.pi * each * k * time) / k for each in hz for k in (1, 2, 3)))[None]
+
+    result = transfer(chord(220, 277, 330, rate=2), chord(196, 247, 370, rate=5), config, limits=Limits(seconds=150))
+    assert result.descent.steps[-1].best <= 2.5e-3 * result.descent.steps[0].loss
