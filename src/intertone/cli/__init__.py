@@ -18,6 +18,7 @@ from intertone.cli.morphing import morph
 from intertone.cli.paper import app as paper_app
 from intertone.cli.preparation import prepare
 from intertone.cli.reconstruction import gains, reconstruct
+from intertone.cli.style import transfer_style
 from intertone.cli.synthesis import synth
 from intertone.cli.training import pack, train
 from intertone.errors import InputError, stopped_text
@@ -50,6 +51,7 @@ app.command()(reconstruct)
 app.command()(gains)
 app.command()(synth)
 app.command("map")(map_codes)
+app.command("transfer")(transfer_style)
 app.command()(info)
 app.command()(doctor)
 app.command()(train)

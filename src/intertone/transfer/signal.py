@@ -164,7 +164,7 @@ def expand(companded: Tensor) -> Tensor:
 
 
 def overlap_add(frames: Tensor, hop_length: int) -> Tensor:
-    """Return the sum of overlapping frames ``(channels, n_frames, length)`` as ``(channels, samples)``, without a window."""
+    """Return the sum of overlapping frames ``(channels, n_frames, length)``: ``(channels, samples)``."""
     samples = frames.shape[-1] + (frames.shape[-2] - 1) * hop_length
     summed: Tensor = torch.nn.functional.fold(
         frames.mT, output_size=(1, samples), kernel_size=(1, frames.shape[-1]), stride=(1, hop_length)

@@ -1,0 +1,270 @@
+"""``intertone transfer``: the timbre or texture of one sound for the notes and rhythm of another."""
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from intertone.cli import options
+from intertone.errors import InputError
+from intertone.files import disk_errors, replacing
+from intertone.remark import RemarkLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from intertone.transfer import Limits, Step, TransferConfig, TransferResult
+
+logger = RemarkLogger(__name__)
+
+QUICK_SECONDS = 60.0
+"""Seconds of optimisation with --budget quick."""
+
+ALL = "all"
+"""Name that stands for every system."""
+
+PAGE = "index.html"
+
+PAGE_RATE = 22050
+"""Hz, of the two sounds on the page; the highest rate of a published system."""
+
+
+class Budget(StrEnum):
+    """How long an optimisation goes on."""
+
+    quick = "quick"
+    published = "published"
+
+
+class Source(StrEnum):
+    """The sound that an envelope is taken from."""
+
+    content = "content"
+    style = "style"
+
+
+def transfer_style(
+    context: typer.Context,
+    content: Annotated[
+        Path | None, typer.Argument(metavar="CONTENT", help="The sound that keeps its notes and rhythm.")
+    ] = None,
+    style: Annotated[
+        Path | None, typer.Argument(metavar="STYLE", help="The sound whose timbre or texture is wanted.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File of the new sound; with --preset all, a folder.")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="A system that --list names, a settings file (.toml, .json), or all.")
+    ] = "house",
+    list_presets: Annotated[bool, typer.Option("--list", help="Print the systems and what each is good for.")] = False,
+    strength: Annotated[
+        float, typer.Option(min=0, help="0: the content; 1: the published balance; more: more style.")
+    ] = 1.0,
+    budget: Annotated[
+        Budget, typer.Option(help="quick: end after 60 seconds; published: all iterations of the publication.")
+    ] = Budget.quick,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Iterations at most. (default: the system's)")] = None,
+    envelope_from: Annotated[
+        Source | None,
+        typer.Option(help="Sound whose loudness over time is wanted, for systems with such a term, as verma."),
+    ] = None,
+    seed: options.SeedOption = 0,
+    preview: Annotated[
+        int | None,
+        typer.Option(min=1, help="Also write the sound after every so many evaluations, as OUT-0050.wav."),
+    ] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option("--sample-rate", help="Sample rate of the output, Hz. (default: the system's)")
+    ] = None,
+    format: options.FormatOption = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Also draw the three sounds and the loss terms, to .png, .pdf or .svg."),
+    ] = None,
+    json: options.JsonOption = False,
+) -> None:
+    """Give a sound the timbre or texture of another; its notes and rhythm stay."""
+    report = options.Report(context, as_json=json)
+    if list_presets:
+        from intertone.transfer import load_preset, preset_names
+
+        named = {name: load_preset(name).purpose for name in preset_names()}
+        width = max(map(len, named))
+        report.finish({"presets": named}, "\n".join(f"{name:{width}}  {line}" for name, line in named.items()))
+        return
+    for given, name in ((content, "CONTENT"), (style, "STYLE"), (out, "-o")):
+        if given is None:
+            raise InputError(f"{name} must be given, got none; intertone transfer --help shows what there is")
+    assert content is not None and style is not None and out is not None
+    settings = _Settings(strength, budget, iterations, envelope_from, seed)
+    if preset == ALL:
+        for value, name in ((preview, "--preview"), (plot, "--plot"), (sample_rate, "--sample-rate")):
+            if value is not None:
+                raise InputError(f"--preset all must be used without {name}, got both")
+        _exhibit(report, content, style, out, settings)
+        return
+    options.check_sound_files([content, style], out, plot)
+    started = time.monotonic()
+    from intertone.audio import load_audio
+    from intertone.transfer import load_preset
+
+    config = settings.apply(preset, load_preset(preset))
+    rate = config.sample_rate if sample_rate is None else sample_rate
+    options.check_kind(out, rate, format)
+    sounds = [load_audio(source, sample_rate=config.sample_rate)[0] for source in (content, style)]
+    previews: list[str] = []
+
+    def keep(step: "Step", heard: "Callable[[], Tensor]") -> None:
+        if preview is not None and step.number % preview == 0:
+            path = out.with_name(f"{out.stem}-{step.number:04d}{out.suffix}")
+            options.save_result(path, heard(), config.sample_rate, rate, format)
+            previews.append(str(path))
+
+    result = settings.run(preset, sounds, config, keep)
+    shown = {"content": sounds[0], "style": sounds[1], preset: result.audio}
+    if plot is not None:
+        from intertone.transfer.picture import draw_transfer
+
+        draw_transfer(plot, shown, sample_rate=config.sample_rate, steps=result.descent.steps)
+    wrote = options.save_result(out, result.audio, config.sample_rate, rate, format)
+    took = time.monotonic() - started
+    steps = result.descent.steps
+    figures = {
+        "outputs": [str(out), *previews],
+        "preset": preset,
+        "strength": strength,
+        "seed": seed,
+        "evaluations": len(steps),
+        "ended": result.descent.stop,
+        "first": steps[0].terms if steps else {},
+        "realised": result.realised,
+        "seconds": round(took, 3),
+    }
+    text = f"wrote {wrote}: {_told(result)} ({took:.1f} s)"
+    report.finish(figures, text + (f"\nwrote {plot}" if plot is not None else ""))
+
+
+class _Settings:
+    """What the options change in a system, and how long it may run."""
+
+    def __init__(
+        self, strength: float, budget: Budget, iterations: int | None, envelope_from: Source | None, seed: int
+    ) -> None:
+        self.strength = strength
+        self.budget = budget
+        self.iterations = iterations
+        self.envelope_from = envelope_from
+        self.seed = seed
+
+    def apply(self, name: str, config: "TransferConfig") -> "TransferConfig":
+        """Return the settings as the options want them.
+
+        Raises:
+            InputError: If the system has no envelope over time that could be taken from a sound.
+        """
+        if self.iterations is not None:
+            solver = config.solver.model_copy(update={"iterations": self.iterations})
+            config = config.model_copy(update={"solver": solver})
+        if self.envelope_from is not None:
+            has = [term.statistic.kind == "time-envelope" for term in config.terms]
+            if not any(has):
+                raise InputError(
+                    f"--envelope-from must be used with a system with an envelope over time, as verma, got {name}"
+                )
+            reference = self.envelope_from.value
+            terms = tuple(
+                term.model_copy(update={"reference": reference}) if own else term
+                for term, own in zip(config.terms, has, strict=True)
+            )
+            config = config.model_copy(update={"terms": terms})
+        return config
+
+    def limits(self, config: "TransferConfig") -> "Limits":
+        """Return the system's limits, and the seconds of the quick budget."""
+        seconds = QUICK_SECONDS if self.budget == Budget.quick else None
+        return config.limits.model_copy(update={"seconds": seconds})
+
+    def run(
+        self,
+        name: str,
+        sounds: "list[Tensor]",
+        config: "TransferConfig",
+        keep: "Callable[[Step, Callable[[], Tensor]], None] | None" = None,
+    ) -> "TransferResult":
+        """Transfer with a bar that shows the terms and the time that remains."""
+        from rich.progress import BarColumn, TextColumn
+
+        from intertone.transfer import transfer
+
+        limits = self.limits(config)
+        with options.terminal_bar(TextColumn(name), BarColumn(), TextColumn("{task.description}")) as bar:
+            task = bar.add_task("", total=1.0)
+
+            def report(step: "Step", heard: "Callable[[], Tensor]") -> None:
+                shares = [step.number / (1.15 * config.solver.iterations)]
+                if limits.seconds is not None:
+                    shares.append(step.seconds / limits.seconds)
+                done = min(1.0, max(shares))
+                terms = "  ".join(f"{term} {value:.3g}" for term, value in step.terms.items())
+                remaining = step.seconds * (1 - done) / done
+                bar.update(task, completed=done, description=f"{terms}  {remaining:.0f} s left")
+                if keep is not None:
+                    keep(step, heard)
+
+            content, style = sounds
+            return transfer(
+                content, style, config, strength=self.strength, seed=self.seed, limits=limits, report=report
+            )
+
+
+def _told(result: "TransferResult") -> str:
+    """Return what was done in words."""
+    steps, stop = result.descent.steps, result.descent.stop
+    if not steps:
+        return "the content, since the strength is 0"
+    ended = {
+        "iterations": "all iterations done",
+        "converged": "no step was better",
+        "plateau": "the loss had stopped falling",
+        "time": "time was up",
+        "interrupted": "interrupted, the best so far",
+    }[stop]
+    parts = ", ".join(f"{name} {steps[0].terms[name]:.3g} → {value:.3g}" for name, value in result.realised.items())
+    return f"{parts}; {len(steps)} evaluations, {ended}"
+
+
+def _exhibit(report: options.Report, content: Path, style: Path, out: Path, settings: _Settings) -> None:
+    """Run every system on one pair and write a page with all of them."""
+    options.check_inputs([content, style])
+    from intertone.audio import load_audio
+    from intertone.transfer import load_preset, preset_names
+    from intertone.transfer.gallery import Exhibit, gallery_page
+
+    options.check_own_output(out, [PAGE, *(f"{name}.wav" for name in preset_names())], "a transfer's")
+    shown = [load_audio(source, sample_rate=PAGE_RATE)[0] for source in (content, style)]
+    out.mkdir(exist_ok=True)
+    outputs: list[str] = []
+    exhibits: list[Exhibit] = []
+    for name in preset_names():
+        config = load_preset(name)
+        sounds = [load_audio(source, sample_rate=config.sample_rate)[0] for source in (content, style)]
+        try:
+            result = settings.run(name, sounds, settings.apply(name, config))
+        except InputError as error:
+            logger.warning("%s is left out: %s", name, error)
+            exhibits.append(Exhibit(name, config, None, str(error)))
+            continue
+        path = out / f"{name}.wav"
+        options.save_result(path, result.audio, result.sample_rate, result.sample_rate, None)
+        outputs.append(str(path))
+        exhibits.append(Exhibit(name, config, result))
+        logger.info("%s: %s", name, _told(result))
+    page = gallery_page(shown[0], shown[1], PAGE_RATE, exhibits)
+    with disk_errors(out / PAGE), replacing(out / PAGE) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    report.finish({"outputs": [str(out / PAGE), *outputs]}, f"wrote {out / PAGE} with {len(outputs)} sounds beside it")
