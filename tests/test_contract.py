@@ -94,7 +94,8 @@ N_FEATURES = 24
 
 @pytest.fixture
 def model(request: pytest.FixtureRequest) -> Model:
-    return build_model(MODELS[request.param], n_features=N_FEATURES)
+    frequencies = torch.linspace(0, 8000, N_FEATURES)
+    return build_model(MODELS[request.param], n_features=N_FEATURES, frequencies=frequencies)
 
 
 def note(samples: int = 2400, f0: float = 220.0) -> Tensor:

@@ -63,6 +63,7 @@ class Codec:
                 config.model,
                 n_features=self.representation.n_features,
                 rows=self.representation.rows,
+                frequencies=self.representation.frequencies,
             )
         self.model = model.eval()
 
