@@ -1,12 +1,14 @@
 """The dense autoencoder: every frame alone, layers as they are told."""
 
+from typing import Literal
+
 import pytest
 import torch
 from scipy.fft import dct
 
 from intertone.codec import Codec, CodecConfig
 from intertone.errors import InputError
-from intertone.models import Batch, Scale
+from intertone.models import Batch, Scale, build_model
 from intertone.models.dense import DenseAutoencoder, DenseConfig
 from intertone.pitch.chroma import class_of_pitch
 from intertone.representation.frames import FramesConfig
@@ -129,7 +131,7 @@ PUBLISHED = [
 @pytest.mark.parametrize(("augmentation", "chroma", "size"), PUBLISHED)
 def test_input_sizes_are_the_published_ones(augmentation: str, chroma: str, size: int) -> None:
     config = DenseConfig.parse({"widths": [2], "augmentation": augmentation, "chroma": chroma})
-    model = DenseAutoencoder(config, 2049)
+    model = DenseAutoencoder(config, 2049, torch.linspace(0, 22050, 2049))
     assert next(model.encoder.parameters()).shape == (2, size)
     features, told = torch.rand(1, 2049, 3), {"chroma": torch.zeros(1, 12, 1)}
     assert model.encode(features, told).shape == (1, 2, 3)
@@ -137,8 +139,11 @@ def test_input_sizes_are_the_published_ones(augmentation: str, chroma: str, size
 
 
 def test_mel_and_cepstrum_are_of_the_frame() -> None:
-    settings = {"widths": [2], "sample_rate": 8000, "n_mels": 12, "cepstrum": [2, 9]}
-    mel, mfcc = (DenseAutoencoder(DenseConfig.parse({**settings, "augmentation": a}), 65) for a in ("mel", "mfcc"))
+    settings = {"widths": [2], "n_mels": 12, "cepstrum": [2, 9]}
+    frequencies = torch.linspace(0, 4000, 65)
+    mel, mfcc = (
+        DenseAutoencoder(DenseConfig.parse({**settings, "augmentation": a}), 65, frequencies) for a in ("mel", "mfcc")
+    )
     frames = torch.rand(1, 65, 4, generator=torch.Generator().manual_seed(2))
     assert mel.augmentation is not None and mfcc.augmentation is not None
     bands = mel.augmentation(frames.mT)
@@ -148,6 +153,31 @@ def test_mel_and_cepstrum_are_of_the_frame() -> None:
     coefficients = dct(bands.log().numpy(), norm="ortho")[..., 2:9]
     assert torch.allclose(mfcc.augmentation(frames.mT), torch.from_numpy(coefficients), atol=1e-4)
     assert bool(mfcc.augmentation(torch.zeros(1, 2, 65)).isfinite().all())
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 44100])
+def test_mel_bands_lie_at_the_frequencies_of_the_representation(sample_rate: int) -> None:
+    spectrogram = SpectrogramConfig(sample_rate=sample_rate, n_fft=512, hop_length=128)
+    model = DenseConfig(widths=(2,), augmentation="mel", n_mels=12, cepstrum=(2, 9))
+    codec = Codec(CodecConfig(representation=FramesConfig(spectrogram=spectrogram), model=model))
+    expected = mel_filterbank(spectrogram, n_mels=12, f_min=0, f_max=sample_rate / 2)
+    assert torch.allclose(dict(codec.model.named_buffers())["augmentation.bank"], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("augmentation", ["mel", "mfcc"])
+def test_mel_bands_of_rows_without_frequencies_are_refused(augmentation: Literal["mel", "mfcc"]) -> None:
+    with pytest.raises(InputError, match=f"without fixed frequencies, got {augmentation}"):
+        build_model(DenseConfig(augmentation=augmentation), n_features=65)
+
+
+def test_a_sample_rate_is_read_from_saved_settings_and_refused_in_written_ones() -> None:
+    config = DenseConfig(augmentation="mel")
+    saved = {**config.model_dump(mode="json"), "sample_rate": 44100}
+    assert DenseConfig.parse(saved) == config and DenseConfig.parse(saved).digest() == config.digest()
+    older = {name: value for name, value in saved.items() if name not in DenseConfig.later}
+    assert DenseConfig.parse(older) == config
+    with pytest.raises(InputError, match="sample_rate is no setting"):
+        DenseConfig.parse({"augmentation": "mel", "sample_rate": 44100})
 
 
 @pytest.mark.parametrize("cepstrum", [[5, 5], [3, 13]])

@@ -13,7 +13,7 @@ from intertone.data.patch import draw_patch
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.data.virtual_analogue import play_patch
 from intertone.errors import InputError
-from intertone.experiments.frame_study import FrameErrors, Network, experiments_of
+from intertone.experiments.frame_study import FrameErrors, Network, experiments_of, fewer_notes
 from intertone.models import build_model
 from intertone.papers.colonel2018 import replay as canne
 from intertone.papers.colonel2018 import study as canne_study
@@ -107,6 +107,23 @@ def test_a_corpus_is_an_instrument_in_a_range_split_note_by_note(notes: Notes) -
         manne_study.PARTS["one octave"](few)
 
 
+def test_a_trial_uses_few_notes_of_a_corpus(notes: Notes) -> None:
+    part = manne_study.PARTS["five octaves"]
+    (experiment, *_) = experiments_of(
+        [manne_study.EIGHT[0]], manne_study.Budget(training_notes=5), {"five octaves": part}
+    )
+    assert experiment.part is not None
+    whole, few = part(notes), experiment.part(notes)
+    assert {split: len(few.select(split=split)) for split in ("train", "valid", "test")} == {
+        "train": 5,
+        "valid": min(2, len(whole.select(split="valid"))),
+        "test": min(2, len(whole.select(split="test"))),
+    }
+    train = whole.select(split="train")
+    assert {*few.select(split="train")} <= {*train} and {train[0], train[-1]} <= {*few.select(split="train")}
+    assert fewer_notes(whole, manne_study.BUDGETS["gpu"]).split.tolist() == whole.split.tolist()
+
+
 def test_findings_of_2018_follow_the_figures() -> None:
     best = dict.fromkeys(canne_study.NETWORKS, 0.5) | {canne_study.AUGMENTED[1]: 0.2, canne_study.AUGMENTED[0]: 0.3}
     assert [finding.verdict for finding in canne.findings(errors_of(best))] == ["holds", "holds"]
@@ -140,7 +157,10 @@ def test_notes_of_another_rate_are_refused(notes: Notes) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("paper", "networks"),
-    [("colonel2018", ["the frame alone", "first difference"]), ("colonel2020", ["8, chroma", "2, sigmoid, skip"])],
+    [
+        ("colonel2018", ["the frame alone", "first difference"]),
+        ("colonel2020", ["10, frame alone", "2, sigmoid, skip"]),
+    ],
 )
 def test_the_command_trains_and_fills_the_page(
     paper: str, networks: list[str], notes: Notes, tmp_path: Path, capsys: pytest.CaptureFixture[str]

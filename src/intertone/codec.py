@@ -59,10 +59,9 @@ class Codec:
         self.config = config
         self.representation: AnyRepresentation = build_representation(config.representation)
         if model is None:
+            shown = self.representation
             model = build_model(
-                config.model,
-                n_features=self.representation.n_features,
-                rows=self.representation.rows,
+                config.model, n_features=shown.n_features, rows=shown.rows, frequencies=shown.frequencies
             )
         self.model = model.eval()
 

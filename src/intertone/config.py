@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, ClassVar, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from intertone.errors import InputError
 from intertone.files import Json, write_json
@@ -23,6 +23,17 @@ class Settings(BaseModel):
 
     later: ClassVar[frozenset[str]] = frozenset()
     """Settings that came after digests were saved: they count only where they are not at their default."""
+
+    removed: ClassVar[frozenset[str]] = frozenset()
+    """Settings that earlier versions saved and that follow from others now: saved settings are read without them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_removed(cls, content: object) -> object:
+        # saved settings are complete; what somebody wrote is refused as any unknown name
+        if isinstance(content, dict) and cls.model_fields.keys() - cls.later <= content.keys():
+            return {name: value for name, value in content.items() if name not in cls.removed}
+        return content
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], *, source: str = "the settings") -> Self:

@@ -222,10 +222,26 @@ def mel_filterbank(config: SpectrogramConfig, *, n_mels: int, f_min: float, f_ma
     """
     if not 0 <= f_min < f_max <= config.sample_rate / 2:
         raise ValueError(f"0 <= f_min < f_max <= {config.sample_rate / 2} Hz must hold, got {f_min} and {f_max}")
+    bins = torch.arange(config.n_bins, dtype=torch.float64) * config.sample_rate / config.n_fft
+    return mel_triangles(bins, n_mels=n_mels, f_min=f_min, f_max=f_max)
+
+
+def mel_triangles(frequencies: Tensor, *, n_mels: int, f_min: float, f_max: float) -> Tensor:
+    """Return the bank of ``mel_filterbank`` for bins at any frequencies.
+
+    Args:
+        frequencies: Hz of each bin, ``(n_bins,)``.
+        n_mels: Number of bands.
+        f_min: Lower edge of the lowest band, Hz.
+        f_max: Upper edge of the highest band, Hz.
+
+    Returns:
+        Weights ``(n_mels, n_bins)``, each in [0, 1].
+    """
+    bins = frequencies.double()
     lowest, highest = (2595 * math.log10(1 + hz / 700) for hz in (f_min, f_max))
     mels = torch.linspace(lowest, highest, n_mels + 2, dtype=torch.float64)
     edges = 700 * (10 ** (mels / 2595) - 1)
-    bins = torch.arange(config.n_bins, dtype=torch.float64) * config.sample_rate / config.n_fft
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
     return torch.minimum(rising, falling).clamp_min(0).float()

@@ -1,5 +1,6 @@
 """Networks of single frames: trained with several first weights, compared by the frames of held-out notes."""
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -8,8 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from intertone.codec import Codec
+from intertone.config import override
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.experiments.experiment import Configure, EvaluationBudget, Experiment, Laboratory, run_all
@@ -17,6 +20,8 @@ from intertone.experiments.finding import Order
 from intertone.experiments.store import remembered
 from intertone.level import power_to_db
 from intertone.page import markdown_rows
+from intertone.stft import SpectrogramConfig
+from intertone.train import TrainConfig
 
 NOTES_AT_ONCE = 16
 """Held-out notes that are analysed together."""
@@ -88,6 +93,7 @@ class FrameBudget(EvaluationBudget):
 
     epochs: int = 300
     seeds: int = 3
+    training_notes: int = Field(0, ge=0, description="notes that are trained with, and two of each other split; 0: all")
 
 
 F = TypeVar("F", bound=FrameBudget)
@@ -100,22 +106,60 @@ def experiments_of(
 
     Args:
         networks: All of the paper's.
-        budget: How many seeds, and which networks, by title.
+        budget: How many seeds, which networks, by title, and how many notes of a corpus.
         parts: Corpus → what takes its notes from the note set.
     """
+    fewer = {name: _fewer_of(take, budget) for name, take in (parts or {}).items()}
     return tuple(
         Experiment(
             network.name(seed),
             network.table,
             f"{network.title}, {network.corpus or 'all notes'}, seed {seed}",
             (*network.changes, f"seed={seed}"),
-            part=(parts or {})[network.corpus] if network.corpus else None,
+            part=fewer[network.corpus] if network.corpus else None,
             evaluated=False,
         )
         for network in networks
         if not budget.names or network.title in budget.names
         for seed in range(budget.seeds if network.all_seeds else 1)
     )
+
+
+def _fewer_of(take: Callable[[Notes], Notes], budget: FrameBudget) -> Callable[[Notes], Notes]:
+    return lambda notes: fewer_notes(take(notes), budget)
+
+
+def fewer_notes(notes: Notes, budget: FrameBudget) -> Notes:
+    """Return a note set of which as many notes are used as a budget says, evenly spaced in each split."""
+    if not budget.training_notes:
+        return notes
+    part = copy.copy(notes)
+    part.split = np.full(len(notes), "none", dtype="<U5")
+    for split in ("train", "valid", "test"):
+        rows = notes.select(split=split)
+        count = budget.training_notes if split == "train" else 2
+        chosen = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
+        part.split[chosen] = split
+    return part
+
+
+def frame_config(paper: TrainConfig, experiment: Experiment, budget: FrameBudget) -> TrainConfig:
+    """Return the settings of a run: those of the paper, the epochs of the budget, and the experiment's changes.
+
+    No run ends early, and each is in full precision.
+
+    Args:
+        paper: What all runs of the paper have in common.
+        experiment: The run.
+        budget: How long it trains.
+
+    Raises:
+        InputError: If a change names no setting, or a value is not allowed.
+    """
+    course = dict.fromkeys(("epochs", "stop_patience", "plateau_patience", "sample_every"), budget.epochs)
+    common = paper.model_copy(update={**course, "batch_size": 8, "precision": "float32"})
+    content = override(common.model_dump(mode="json"), experiment.changes)
+    return TrainConfig.parse(content, source=f"the experiment {experiment.name}")
 
 
 def train_networks(
@@ -178,6 +222,24 @@ def check_rate(notes: Notes, sample_rate: int, command: str) -> None:
         raise InputError(
             f"the notes must have the paper's sample_rate={sample_rate}, got {notes.sample_rate}; {command} makes such"
         )
+
+
+def frame_rows(
+    notes: Notes, spectrogram: SpectrogramConfig, published: tuple[str, str, str]
+) -> list[tuple[str, str, str]]:
+    """Return lines of a table: the frames of each split, published and here.
+
+    Args:
+        notes: The note set.
+        spectrogram: Of the paper.
+        published: Of training, validation and test.
+    """
+    rows = []
+    words = {"train": "training", "valid": "validation", "test": "test"}
+    for (split, word), paper in zip(words.items(), published, strict=True):
+        count = len(notes.select(split=split)) * spectrogram.n_frames(notes.samples)
+        rows.append((f"{word} frames", paper, f"{count:,}" + (", silent ones left out" if split == "train" else "")))
+    return rows
 
 
 def order(title: str, networks: Sequence[Network], errors: Errors, what: str = "squared") -> Order:

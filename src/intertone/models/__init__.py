@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Discriminator, Tag
+from torch import Tensor
 
 from intertone.models.conditioned import ConditionedAutoencoder, ConditionedConfig
 from intertone.models.contract import Batch, Conditions, Model, Reading, Rows, Scale, Stage, Trainable
@@ -29,6 +30,7 @@ def build_model(
     *,
     n_features: int,
     rows: Rows | None = None,
+    frequencies: Tensor | None = None,
     seed: int = 0,
 ) -> Model:
     """Return the untrained model that ``config`` describes, the same for the same ``seed``.
@@ -37,10 +39,14 @@ def build_model(
         config: The layers.
         n_features: Rows of the features.
         rows: Where rows of partials and rows of noise lie, if the features have such; see ``RowShift``.
+        frequencies: Hz of each row, ``(n_features,)``, if the rows lie at fixed ones.
         seed: Of the first weights; torch's global generator is left as it was.
 
     Returns:
         The model, on the CPU, in training mode.
+
+    Raises:
+        InputError: If the model needs the frequencies of the rows, and there are none.
 
     Example:
         >>> config = ConvConfig(channels=(4,), strides=((2, 2),))
@@ -54,7 +60,7 @@ def build_model(
             case ConvConfig():
                 return ConvAutoencoder(config, n_features)
             case DenseConfig():
-                return DenseAutoencoder(config, n_features)
+                return DenseAutoencoder(config, n_features, frequencies)
             case ConditionedConfig():
                 return ConditionedAutoencoder(config, n_features, rows)
 

@@ -6,7 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from intertone.stft import SpectrogramConfig, mel_filterbank
+from intertone.errors import InputError
+from intertone.stft import mel_triangles
 
 AugmentationKind = Literal["none", "first-difference", "second-difference", "mel", "mfcc"]
 
@@ -40,8 +41,7 @@ class MelBands(nn.Module):
     """Mel bands of a frame of magnitudes, or their cepstrum.
 
     Args:
-        n_features: Bins of a frame, from 0 Hz to half the sample rate.
-        sample_rate: Hz.
+        frequencies: Hz of each bin of a frame, rising, ``(n_features,)``; the bands lie between 0 Hz and the last.
         n_mels: Bands.
         cepstrum: First coefficient and the one after the last, of the orthonormal cosine transform of the bands'
             natural logarithms; none: the bands themselves.
@@ -53,14 +53,10 @@ class MelBands(nn.Module):
     bank: Tensor
     cosines: Tensor | None
 
-    def __init__(
-        self, n_features: int, *, sample_rate: int, n_mels: int, cepstrum: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, frequencies: Tensor, *, n_mels: int, cepstrum: tuple[int, int] | None = None) -> None:
         super().__init__()
-        n_fft = 2 * (n_features - 1)
-        config = SpectrogramConfig(sample_rate=sample_rate, n_fft=n_fft, hop_length=max(1, n_fft // 4))
         # made anew from the settings, so that the weights on disk are the network's alone
-        bank = mel_filterbank(config, n_mels=n_mels, f_min=0, f_max=sample_rate / 2)
+        bank = mel_triangles(frequencies, n_mels=n_mels, f_min=0, f_max=float(frequencies[-1]))
         self.register_buffer("bank", bank, persistent=False)
         cosines = None if cepstrum is None else cosine_transform(n_mels)[slice(*cepstrum)]
         self.register_buffer("cosines", cosines, persistent=False)
@@ -87,16 +83,19 @@ def cosine_transform(size: int) -> Tensor:
 
 
 def build_augmentation(
-    kind: AugmentationKind, n_features: int, *, sample_rate: int, n_mels: int, cepstrum: tuple[int, int]
+    kind: AugmentationKind, n_features: int, *, frequencies: Tensor | None, n_mels: int, cepstrum: tuple[int, int]
 ) -> Differences | MelBands | None:
     """Return what is appended to frames, or None.
 
     Args:
         kind: Which.
         n_features: Bins of a frame.
-        sample_rate: Hz, for ``mel`` and ``mfcc``.
+        frequencies: Hz of each bin, ``(n_features,)``, for ``mel`` and ``mfcc``; None: they are not fixed.
         n_mels: Bands of these.
         cepstrum: First coefficient of ``mfcc`` and the one after the last.
+
+    Raises:
+        InputError: If mel bands are asked for, and the bins lie at no fixed frequencies.
 
     Source:
         Colonel, Curro and Keene (2018), "Autoencoding Neural Networks as Musical Audio Synthesizers".
@@ -106,7 +105,7 @@ def build_augmentation(
             return None
         case "first-difference" | "second-difference":
             return Differences(n_features, 1 if kind == "first-difference" else 2)
-        case "mel":
-            return MelBands(n_features, sample_rate=sample_rate, n_mels=n_mels)
-        case "mfcc":
-            return MelBands(n_features, sample_rate=sample_rate, n_mels=n_mels, cepstrum=cepstrum)
+        case "mel" | "mfcc":
+            if frequencies is None:
+                raise InputError(f"augmentation must be none or of differences without fixed frequencies, got {kind}")
+            return MelBands(frequencies, n_mels=n_mels, cepstrum=cepstrum if kind == "mfcc" else None)

@@ -46,8 +46,9 @@ class DenseConfig(Settings):
     """Layers of the encoder, from the frame to the code; the decoder mirrors them."""
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"decoder_widths", "sample_rate", "n_mels", "cepstrum", "chroma", "cost", "variational", "kl_weights"}
+        {"decoder_widths", "n_mels", "cepstrum", "chroma", "cost", "variational", "kl_weights"}
     )
+    removed: ClassVar[frozenset[str]] = frozenset({"sample_rate"})
 
     kind: Literal["dense"] = "dense"
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
@@ -65,7 +66,6 @@ class DenseConfig(Settings):
     augmentation: AugmentationKind = Field(
         "none", description="what is appended to the input, computed from the frame; the target stays the frame"
     )
-    sample_rate: int = Field(44100, ge=1, description="Hz, of the sounds, for the augmentations mel and mfcc")
     n_mels: int = Field(512, ge=1, description="bands of mel, from which mfcc is made")
     cepstrum: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]] = Field(
         (26, 256), description="first coefficient of mfcc and the one after the last"
@@ -105,6 +105,10 @@ class DenseAutoencoder(Model):
     Args:
         config: The layers.
         n_features: Rows of the features.
+        frequencies: Hz of each row, ``(n_features,)``, for the augmentations mel and mfcc.
+
+    Raises:
+        InputError: If these are asked for, and the rows lie at no fixed frequencies.
 
     Source:
         Colonel, Curro and Keene (2017), "Improving Neural Net Auto Encoders for Music Synthesis", and (2018)
@@ -121,7 +125,7 @@ class DenseAutoencoder(Model):
     encode_reach = decode_reach = 0
     """Each frame depends on its own code alone, and its code on it."""
 
-    def __init__(self, config: DenseConfig, n_features: int) -> None:
+    def __init__(self, config: DenseConfig, n_features: int, frequencies: Tensor | None = None) -> None:
         super().__init__()
         self.config = config
         self.n_features = n_features
@@ -131,7 +135,7 @@ class DenseAutoencoder(Model):
         self.augmentation = build_augmentation(
             config.augmentation,
             n_features,
-            sample_rate=config.sample_rate,
+            frequencies=frequencies,
             n_mels=config.n_mels,
             cepstrum=config.cepstrum,
         )

@@ -1,16 +1,16 @@
-"""The files of a paper that compares networks of single frames: tables, results, pictures and sounds to listen to."""
+"""Replay of a paper that compares networks of single frames: training, tables, pictures and sounds to listen to."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from intertone.codec import Codec
-from intertone.config import Settings
 from intertone.data.notes import Notes
-from intertone.experiments.finding import Finding
-from intertone.experiments.frame_study import Errors, FrameErrors
+from intertone.experiments.experiment import Experiment, Laboratory
+from intertone.experiments.finding import Finding, findings_table
+from intertone.experiments.frame_study import Errors, F, FrameErrors, train_networks
 from intertone.experiments.store import as_json
 from intertone.experiments.write_up import check_trial, make_folders, mark_trial, read_page, whole_page, write_page
 from intertone.files import replacing, write_json
@@ -18,84 +18,107 @@ from intertone.morphing import morph
 from intertone.page import Clip, Command, Listening, Section, render_page
 from intertone.papers.contract import Outcome, Request
 from intertone.plot import spectrogram_png
+from intertone.train import TrainConfig
 
 HEARD_NOTES = 3
 """Held-out notes on a listening page."""
 
 
+TABLES = ("corpus", "errors", "findings")
+"""Names of the tables, and names that a page's marks may have."""
+
+
 @dataclass(frozen=True)
 class Results:
-    """Results of a paper.
+    """What a paper makes of the errors of its networks.
 
     Attributes:
         title: Of the pages.
-        budget: How much was trained.
-        errors: Of every run.
+        corpus: A Markdown table: how much was trained on.
+        errors: A Markdown table: every network.
         findings: What the paper reports, with our verdicts.
-        tables: Name → Markdown.
         pictures: Name → PNG.
+        codecs: Title → networks to listen to.
+        heard: Held-out notes to listen to; None: of the notes that all networks share.
     """
 
     title: str
-    budget: Settings
-    errors: Errors
+    corpus: str
+    errors: str
     findings: tuple[Finding, ...]
-    tables: Mapping[str, str]
     pictures: Mapping[str, bytes]
+    codecs: Mapping[str, Codec]
+    heard: Notes | None = None
 
 
-def check_marks(request: Request, tables: Collection[str]) -> None:
-    """Refuse a page that tables could not be put into, before any work is done.
-
-    Args:
-        request: What is asked; of a trial, the page's tables must hold no results.
-        tables: Names that a page's marks may have.
+def check_page(request: Request) -> None:
+    """Refuse a page that the tables could not be put into, before any work is done.
 
     Raises:
         InputError: If the page cannot be read, its marks do not fit, or it holds results that must stay.
     """
     if request.page is not None:
-        check_trial(read_page(request.page, {}, others=tables), tables if request.trial else ())
+        check_trial(read_page(request.page, {}, others=TABLES), TABLES if request.trial else ())
 
 
-def publish(request: Request, results: Results, notes: Notes, codecs: Mapping[str, Codec]) -> Outcome:
-    """Write what came out: ``results.json``, ``tables.md``, ``pictures/``, ``listen.html``, and the page's tables.
+def replay_frames(
+    notes: Notes,
+    request: Request,
+    budget: F,
+    experiments: Sequence[Experiment],
+    configure: Callable[[Experiment, F], TrainConfig],
+    evaluate: Callable[[Laboratory[F], Errors], Results],
+) -> Outcome:
+    """Train every network that is not trained yet, and write tables, pictures and a listening page.
 
     Args:
-        request: What was asked.
-        results: What came out.
-        notes: Held-out notes to listen to.
-        codecs: Title → networks to listen to.
+        notes: The note set.
+        request: What is asked.
+        budget: How much is trained.
+        experiments: The runs.
+        configure: Returns the settings of a run.
+        evaluate: Returns what the paper makes of the errors of all runs.
 
     Returns:
         The tables, and the file to look at.
 
     Raises:
-        InputError: If folder or page cannot be written.
+        InputError: If notes, folder or page do not fit.
+        KeyboardInterrupt: If the process was told to end; the same call goes on.
     """
-    out, tables = request.out, results.tables
+    laboratory = Laboratory(notes, request.out, budget, request.device, request.on_step)
+    errors = train_networks(laboratory, experiments, lambda experiment: configure(experiment, budget))
+    return _publish(request, evaluate(laboratory, errors), errors, laboratory)
+
+
+def _publish(request: Request, results: Results, errors: Errors, laboratory: Laboratory[F]) -> Outcome:
+    """Write what came out: ``results.json``, ``tables.md``, ``pictures/``, ``listen.html``, and the page's tables."""
+    out = request.out
+    made = (results.corpus, results.errors, findings_table(results.findings))
+    tables = dict(zip(TABLES, made, strict=True))
     make_folders(out / "pictures")
     for name, picture in results.pictures.items():
         with replacing(out / "pictures" / f"{name}.png") as temporary:
             temporary.write_bytes(picture)
     found = {
         "command": request.command,
-        "budget": results.budget.model_dump(mode="json"),
-        "errors": as_json(dict(results.errors), dict[str, FrameErrors]),
+        "budget": laboratory.budget.model_dump(mode="json"),
+        "errors": as_json(dict(errors), dict[str, FrameErrors]),
         "findings": as_json(results.findings, tuple[Finding, ...]),
     }
     write_json(out / "results.json", found)
     with replacing(out / "tables.md") as temporary:
         temporary.write_text(whole_page(results.title, tables, command=request.command), encoding="utf-8")
+    heard = laboratory.notes if results.heard is None else results.heard
     with replacing(out / "listen.html") as temporary:
-        temporary.write_text(_listening_page(request, results, notes, codecs), encoding="utf-8")
+        temporary.write_text(_listening_page(request, results, heard), encoding="utf-8")
     if request.page is not None:
         shown = mark_trial(tables) if request.trial else tables
-        write_page(request.page, shown, out / "pictures", others=tuple(tables))
+        write_page(request.page, shown, out / "pictures", others=TABLES)
     return Outcome(tables, out / "tables.md")
 
 
-def _listening_page(request: Request, results: Results, notes: Notes, codecs: Mapping[str, Codec]) -> str:
+def _listening_page(request: Request, results: Results, notes: Notes) -> str:
     """Return a page with held-out notes, what each network makes of them, and half-way morphs to the next note."""
     rows = notes.select(split="test")
     rows = rows[np.linspace(0, len(rows) - 1, min(HEARD_NOTES, len(rows))).astype(int)]
@@ -104,7 +127,7 @@ def _listening_page(request: Request, results: Results, notes: Notes, codecs: Ma
     for place, sound in enumerate(sounds):
         clips = [_clip("the note", sound, notes.sample_rate)]
         other = sounds[(place + 1) % len(sounds)]
-        for title, codec in codecs.items():
+        for title, codec in results.codecs.items():
             clips.append(_clip(title, codec.reconstruct(sound), notes.sample_rate))
             half = morph(codec, sound, other, mix=0.5)
             clips.append(_clip(f"{title}, half-way to the next note", half, notes.sample_rate))

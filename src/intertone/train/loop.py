@@ -65,8 +65,13 @@ def build_run(config: TrainConfig, data: Notes | FeatureSet, workers: Processes)
         InputError: If data and settings do not fit.
     """
     representation = build_representation(config.representation)
-    n_features, rows = representation.n_features, representation.rows
-    model = build_model(config.model, n_features=n_features, rows=rows, seed=config.seed)
+    model = build_model(
+        config.model,
+        n_features=representation.n_features,
+        rows=representation.rows,
+        frequencies=representation.frequencies,
+        seed=config.seed,
+    )
     match data:
         case Notes():
             notes: NoteData = SoundNotes(config, data, representation, model, workers.device)

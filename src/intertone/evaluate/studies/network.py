@@ -138,7 +138,13 @@ def random_codec(codec: Codec, sounds: Tensor, *, seed: int) -> RescaledCodec:
     """
     features, context = codec.analyse(sounds)
     representation = codec.representation
-    model = build_model(codec.config.model, n_features=representation.n_features, rows=representation.rows, seed=seed)
+    model = build_model(
+        codec.config.model,
+        n_features=representation.n_features,
+        rows=representation.rows,
+        frequencies=representation.frequencies,
+        seed=seed,
+    )
     model = model.to(codec.device)
     conditions = {name: value.to(codec.device) for name, value in context.conditions.items()}
     with torch.random.fork_rng(devices=[]):

@@ -11,18 +11,17 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.data.notes import Notes
 from intertone.experiments.experiment import Laboratory
-from intertone.experiments.finding import Finding, Order, Verdict, findings_table, judge
-from intertone.experiments.frame_study import train_networks
+from intertone.experiments.finding import Finding, Order, Verdict, judge
+from intertone.experiments.frame_study import Errors, fewer_notes, frame_rows
 from intertone.level import amplitude_to_db
 from intertone.page import markdown_rows
-from intertone.papers.colonel2017.study import BUDGETS, ROWS, Budget, Row, check_notes, experiments, train_config
+from intertone.papers.colonel2017.study import BUDGETS, ROWS, STFT, Budget, Row, check_notes, experiments, train_config
 from intertone.papers.contract import Outcome, Request
-from intertone.papers.publish import Results, check_marks, publish
+from intertone.papers.publish import Results, check_page, replay_frames
 from intertone.plot import changes_png
 from intertone.stft import SpectrogramConfig, magnitude_to_mel, mel_filterbank, stft
 
-TABLES = ("corpus", "errors", "findings")
-"""Names that a page's marks may have."""
+__all__ = ["check_page", "replay"]
 
 SquaredErrors = Mapping[str, float]
 """Name of a run → mean squared error of the held-out frames; infinite where training was stopped."""
@@ -34,17 +33,8 @@ MEL_BANDS = 64
 """Bands of that picture."""
 
 
-def check_page(request: Request) -> None:
-    """Refuse a page that the tables could not be put into, before any work is done.
-
-    Raises:
-        InputError: If the page cannot be read, its marks do not fit, or it holds results that must stay.
-    """
-    check_marks(request, TABLES)
-
-
 def replay(notes: Notes, request: Request) -> Outcome:
-    """Train every network that is not trained yet, and write tables, pictures and a listening page.
+    """Train every network that is not trained yet, and write what came out; as ``replay_frames``.
 
     Args:
         notes: At 22.05 kHz.
@@ -52,42 +42,31 @@ def replay(notes: Notes, request: Request) -> Outcome:
 
     Returns:
         The tables, and the file to look at.
-
-    Raises:
-        InputError: If notes, folder or page do not fit.
-        KeyboardInterrupt: If the process was told to end; the same call goes on.
     """
     check_notes(notes)
     budget = BUDGETS[request.budget]
-    laboratory = Laboratory(notes, request.out, budget, request.device, request.on_step)
-    errors = train_networks(laboratory, experiments(budget), lambda experiment: train_config(experiment, budget))
+    notes = fewer_notes(notes, budget)
+    return replay_frames(notes, request, budget, experiments(budget), train_config, evaluate)
+
+
+def evaluate(laboratory: Laboratory[Budget], errors: Errors) -> Results:
+    """Return what the paper makes of the errors of all runs."""
     squared = {name: each.squared for name, each in errors.items()}
-    found = findings(squared)
     hybrid = laboratory.codec(HYBRID)
-    results = Results(
+    return Results(
         title="Colonel, Curro and Keene 2017",
-        budget=budget,
-        errors=errors,
-        findings=found,
-        tables={
-            "corpus": corpus_table(notes, budget),
-            "errors": error_table(squared),
-            "findings": findings_table(found),
-        },
-        pictures={"units": units_png(hybrid, notes)},
+        corpus=corpus_table(laboratory.notes, laboratory.budget),
+        errors=error_table(squared),
+        findings=findings(squared),
+        pictures={"units": units_png(hybrid, laboratory.notes)},
+        codecs={"hybrid": hybrid},
     )
-    return publish(request, results, notes, {"hybrid": hybrid})
 
 
 def corpus_table(notes: Notes, budget: Budget) -> str:
     """Return how much was trained on, and for how long, beside the paper's."""
-    frames = {}
-    for split in ("train", "valid", "test"):
-        frames[split] = len(notes.select(split=split)) * (1 + -(-notes.samples // 512))
     rows = [
-        ("training frames", "70,000", f"{frames['train']:,}, silent ones left out"),
-        ("validation frames", "10,000", f"{frames['valid']:,}"),
-        ("test frames", "10,000", f"{frames['test']:,}"),
+        *frame_rows(notes, STFT, ("70,000", "10,000", "10,000")),
         ("epochs", "not stated", str(budget.epochs)),
         ("seeds", "1", str(budget.seeds)),
     ]

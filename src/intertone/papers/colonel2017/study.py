@@ -5,10 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from intertone.config import override
 from intertone.data.notes import Notes
 from intertone.experiments.experiment import Experiment
-from intertone.experiments.frame_study import FrameBudget, check_rate
+from intertone.experiments.frame_study import FrameBudget, check_rate, frame_config
 from intertone.models.dense import DenseConfig
 from intertone.representation.frames import FramesConfig
 from intertone.stft import SpectrogramConfig
@@ -85,7 +84,7 @@ class Budget(FrameBudget):
 
 
 BUDGETS = {
-    "smoke": Budget(epochs=1, seeds=1, names=("8", "hybrid"), n_notes=4),
+    "smoke": Budget(epochs=1, seeds=1, names=("8", "hybrid"), training_notes=16),
     "cpu": Budget(epochs=6),
     "gpu": Budget(),
 }
@@ -125,20 +124,13 @@ def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
         >>> config.model.widths, config.optimiser, config.epochs
         ((8,), 'sgd', 300)
     """
-    common = TrainConfig(
+    paper = TrainConfig(
         representation=FramesConfig(spectrogram=STFT),
         model=DenseConfig(bias=False, initial_deviation=0.15),
         frames_per_batch=100,
-        batch_size=8,
-        epochs=budget.epochs,
-        stop_patience=budget.epochs,
-        plateau_patience=budget.epochs,
         weight_decay=1e-7,
-        sample_every=budget.epochs,
-        precision="float32",
     )
-    content = override(common.model_dump(mode="json"), experiment.changes)
-    return TrainConfig.parse(content, source=f"the experiment {experiment.name}")
+    return frame_config(paper, experiment, budget)
 
 
 def check_notes(notes: Notes) -> None:

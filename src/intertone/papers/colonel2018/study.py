@@ -4,10 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from intertone.config import override
 from intertone.data.notes import Notes
 from intertone.experiments.experiment import Experiment
-from intertone.experiments.frame_study import FrameBudget, Network, check_rate
+from intertone.experiments.frame_study import FrameBudget, Network, check_rate, frame_config
 from intertone.models.dense import DenseConfig
 from intertone.representation.frames import FramesConfig
 from intertone.stft import SpectrogramConfig
@@ -47,11 +46,6 @@ COSTED = tuple(
 NETWORKS = (*AUGMENTED, *COSTED)
 
 
-def n_frames(notes: Notes) -> int:
-    """Return the frames of each note."""
-    return 1 + -(-notes.samples // STFT.hop_length)
-
-
 class Budget(FrameBudget):
     """Amount of training."""
 
@@ -61,7 +55,7 @@ class Budget(FrameBudget):
 
 
 BUDGETS = {
-    "smoke": Budget(epochs=1, seeds=1, narrower=4, names=("the frame alone", "first difference"), n_notes=4),
+    "smoke": Budget(epochs=1, seeds=1, narrower=4, names=("the frame alone", "first difference"), training_notes=16),
     "cpu": Budget(epochs=10, narrower=4),
     "gpu": Budget(),
 }
@@ -87,7 +81,7 @@ def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
         >>> config.model.widths, config.model.augmentation, config.epochs
         ((1000, 512, 256, 128, 64, 32, 16, 8), 'mel', 50)
     """
-    common = TrainConfig(
+    paper = TrainConfig(
         representation=FramesConfig(spectrogram=STFT),
         model=DenseConfig(
             widths=(*hidden(ENCODER, budget.narrower), CODE),
@@ -99,18 +93,17 @@ def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
             initial_deviation=0.15,
         ),
         frames_per_batch=100,
-        batch_size=8,
-        epochs=budget.epochs,
-        stop_patience=budget.epochs,
         optimiser="adam",
         learning_rate=1e-3,
-        plateau_patience=budget.epochs,
         weight_decay=1e-8,
-        sample_every=budget.epochs,
-        precision="float32",
     )
-    content = override(common.model_dump(mode="json"), experiment.changes)
-    return TrainConfig.parse(content, source=f"the experiment {experiment.name}")
+    return frame_config(paper, experiment, budget)
+
+
+def training_rows(budget: Budget, *, widths: str, epochs: str) -> list[tuple[str, str, str]]:
+    """Return lines of a table: widths, epochs and seeds of the authors' code, and here."""
+    here = "the same" if budget.narrower == 1 else f"divided by {budget.narrower}, {NARROWEST} at least"
+    return [("widths", widths, here), ("epochs", epochs, str(budget.epochs)), ("seeds", "1", str(budget.seeds))]
 
 
 def check_notes(notes: Notes) -> None:

@@ -6,7 +6,7 @@ PAPER = Paper(
     name="colonel2020",
     words="Train the networks of Colonel and Keene (2020), manne, and judge what it finds.",
     budgets={
-        "smoke": "a trial, a minute",
+        "smoke": "a trial, 20 seconds",
         "cpu": "about an hour on one core",
         "longer": "four times the steps of cpu, one seed, of networks whose order failed",
         "gpu": "50 epochs, full width",

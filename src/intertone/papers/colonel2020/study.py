@@ -2,19 +2,16 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
-from intertone.config import override
 from intertone.data.notes import Notes
 from intertone.data.split import split_groups
 from intertone.errors import InputError
 from intertone.experiments.experiment import Experiment
-from intertone.experiments.frame_study import FrameBudget, Network, check_rate
+from intertone.experiments.frame_study import Network, check_rate, frame_config
 from intertone.models.dense import DenseConfig
-from intertone.papers.colonel2018.study import STFT, hidden
+from intertone.papers.colonel2018.study import STFT, Budget, hidden
 from intertone.representation.frames import FramesConfig
 from intertone.train import TrainConfig
 
@@ -81,16 +78,8 @@ INTERPOLATION = (
 NETWORKS = (*EIGHT, *(network for four in SMALL.values() for network in four), *VARIATIONAL, *GUITAR, *INTERPOLATION)
 
 
-class Budget(FrameBudget):
-    """Amount of training."""
-
-    epochs: int = Field(50, ge=1, description="of every run; an argument of the authors' code, 5 if it is not given")
-    seeds: int = Field(3, ge=1, le=10, description="runs of each network that stands in an order")
-    narrower: Literal[1, 2, 4] = Field(1, description="what the widths of hidden layers are divided by")
-
-
 BUDGETS = {
-    "smoke": Budget(epochs=1, seeds=1, narrower=4, names=("8, chroma", "2, sigmoid, skip"), n_notes=4),
+    "smoke": Budget(epochs=1, seeds=1, narrower=4, names=("10, frame alone", "2, sigmoid, skip"), training_notes=16),
     "cpu": Budget(epochs=12, narrower=4),
     "longer": Budget(
         epochs=48,
@@ -139,24 +128,19 @@ def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
         >>> config.model.widths, config.learning_rate, config.model.bias
         ((1024, 16, 3), 0.0005, True)
     """
-    common = TrainConfig(
+    paper = TrainConfig(
         representation=FramesConfig(spectrogram=STFT),
         model=DenseConfig(activation="leaky-relu", output_activation="relu", bias=True),
         frames_per_batch=200,
-        batch_size=8,
-        epochs=budget.epochs,
-        stop_patience=budget.epochs,
         optimiser="adam",
         learning_rate=5e-4,
-        plateau_patience=budget.epochs,
         weight_decay=1e-7,
-        sample_every=budget.epochs,
-        precision="float32",
     )
-    content = override(common.model_dump(mode="json"), experiment.changes)
+    config = frame_config(paper, experiment, budget)
+    content = config.model_dump(mode="json")
     *inner, code = content["model"]["widths"]
     content["model"]["widths"] = [*hidden(tuple(inner), budget.narrower), code]
-    return TrainConfig.parse(content, source=f"the experiment {experiment.name}")
+    return TrainConfig.parse(content)
 
 
 def check_notes(notes: Notes) -> None:
