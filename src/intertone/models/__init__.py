@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import torch
 from pydantic import Discriminator, Tag
 
+from intertone.models.alexnet import AlexNetConfig
 from intertone.models.conditioned import ConditionedAutoencoder, ConditionedConfig
 from intertone.models.contract import Batch, Conditions, Model, Reading, Rows, Scale, Stage, Trainable
 from intertone.models.conv import ConvAutoencoder, ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig
@@ -22,6 +23,16 @@ ModelConfig = Annotated[
     Discriminator(_kind),
 ]
 """Which model, by ``kind``; without one, ``conv``."""
+
+
+def _role(value: Any) -> str:
+    return "classifier" if _kind(value) == "alexnet" else "autoencoder"
+
+
+NetworkConfig = Annotated[
+    Annotated[ModelConfig, Tag("autoencoder")] | Annotated[AlexNetConfig, Tag("classifier")], Discriminator(_role)
+]
+"""Which network that can be trained: an autoencoder, or a classifier."""
 
 
 def build_model(
@@ -60,6 +71,7 @@ def build_model(
 
 
 __all__ = [
+    "AlexNetConfig",
     "Batch",
     "ConditionedAutoencoder",
     "ConditionedConfig",
@@ -72,6 +84,7 @@ __all__ = [
     "DenseConfig",
     "Model",
     "ModelConfig",
+    "NetworkConfig",
     "Reading",
     "Rows",
     "Scale",
