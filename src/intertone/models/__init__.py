@@ -10,6 +10,7 @@ from intertone.models.conditioned import ConditionedAutoencoder, ConditionedConf
 from intertone.models.contract import Batch, Conditions, Model, Reading, Rows, Scale, Stage, Trainable
 from intertone.models.conv import ConvAutoencoder, ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig
 from intertone.models.dense import DenseAutoencoder, DenseConfig
+from intertone.models.wavenet import WaveNetAutoencoder, WaveNetConfig
 
 
 def _kind(value: Any) -> Any:
@@ -19,7 +20,8 @@ def _kind(value: Any) -> Any:
 ModelConfig = Annotated[
     Annotated[ConvConfig, Tag("conv")]
     | Annotated[ConditionedConfig, Tag("conditioned")]
-    | Annotated[DenseConfig, Tag("dense")],
+    | Annotated[DenseConfig, Tag("dense")]
+    | Annotated[WaveNetConfig, Tag("wavenet")],
     Discriminator(_kind),
 ]
 """Which model, by ``kind``; without one, ``conv``."""
@@ -66,6 +68,8 @@ def build_model(
                 return ConvAutoencoder(config, n_features)
             case DenseConfig():
                 return DenseAutoencoder(config, n_features)
+            case WaveNetConfig():
+                return WaveNetAutoencoder(config, n_features)
             case ConditionedConfig():
                 return ConditionedAutoencoder(config, n_features, rows)
 
@@ -90,5 +94,7 @@ __all__ = [
     "Scale",
     "Stage",
     "Trainable",
+    "WaveNetAutoencoder",
+    "WaveNetConfig",
     "build_model",
 ]
