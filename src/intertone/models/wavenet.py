@@ -119,7 +119,8 @@ class WaveNetAutoencoder(Model):
         ``block.n.c`` the sum of its input and output; ``(batch, channels, n_frames)`` each.
         """
         self.check_features(features)
-        trunk, found = self.start(features), {}
+        trunk = self.start(features)
+        found: dict[str, Tensor] = {}
         for number, block in enumerate(self.blocks, 1):
             assert isinstance(block, _Block)
             before, after = block.inside(trunk)
