@@ -10,7 +10,7 @@ PROCESSES ?= -n 2 --dist worksteal
 # bytecode is kept, or each program that a test starts would compile the package anew
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: morph test test-all faults check fix bench paper-thesis paper-colonel2017 paper-colonel2018 paper-colonel2020 train-papers train-default instrument-codes train-thesis evaluate
+.PHONY: morph test test-all faults check fix bench paper-thesis paper-colonel2017 paper-colonel2018 paper-colonel2020 train-papers train-transfer train-default instrument-codes train-thesis evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -75,6 +75,14 @@ train-papers: $(VENV)/installed-dev  ## the shipped codecs canne and manne
 	$(BIN)/intertone data render -o notes/manne --sample-rate 44100 --pitch-min 36 --pitch-max 96 --pitch-step 7 --velocities 100
 	$(BIN)/intertone train configs/manne.toml --data notes/manne --out runs/manne
 	$(BIN)/intertone pack runs/manne -o runs/manne/packed --card src/intertone/codecs/manne/README.md
+
+train-transfer: $(VENV)/installed-dev  ## the networks that style transfer compares sounds with: recogniser `families`, codec `wavenet` (notes of 880 MB)
+	$(BIN)/intertone data render -o notes/transfer --pitch-min 24 --pitch-max 105 --pitch-step 3 --velocities 60,110
+	$(BIN)/intertone train configs/families.toml --data notes/transfer --out runs/families
+	$(BIN)/intertone pack runs/families -o runs/families/packed --card src/intertone/recognisers/families/README.md
+	$(BIN)/intertone train configs/wavenet.toml --data notes/transfer --out runs/wavenet
+	$(BIN)/intertone pack runs/wavenet -o runs/wavenet/packed --card src/intertone/codecs/wavenet/README.md
+	$(BIN)/python benchmarks/transfer_networks.py runs/families/packed runs/wavenet/packed notes/transfer
 
 evaluate: $(VENV)/installed-dev  ## the figures of the model card
 	$(BIN)/intertone evaluate harmonic --data $(NOTES_44K) --out out/evaluation

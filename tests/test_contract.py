@@ -12,6 +12,7 @@ from intertone.errors import InputError
 from intertone.models import Batch, ConditionedConfig, ConvBottleneckConfig, ConvConfig, Model, ModelConfig, build_model
 from intertone.models.conv import DenseBottleneckConfig
 from intertone.models.dense import DenseConfig
+from intertone.models.wavenet import WaveNetConfig
 from intertone.morphing import choose_method, morph
 from intertone.phase import PhaseConfig
 from intertone.pitch.chroma import class_of_pitch
@@ -26,6 +27,7 @@ from intertone.representation import (
     build_representation,
 )
 from intertone.representation.frames import FramesConfig
+from intertone.representation.waveform import WaveformConfig
 from intertone.stft import SpectrogramConfig
 
 RATE = 8000
@@ -36,6 +38,9 @@ REPRESENTATIONS: Mapping[str, RepresentationConfig] = {
     "mel": MelConfig(spectrogram=SMALL, n_mels=32, f_max=4000),
     "snapped": PitchNormalisedConfig(spectrogram=SMALL),
     "frames": FramesConfig(spectrogram=SMALL),
+    "frames, logarithm at equal level": FramesConfig(spectrogram=SMALL, reference="sound", scale="log1p"),
+    "waveform": WaveformConfig(sample_rate=RATE),
+    "waveform, not companded": WaveformConfig(sample_rate=RATE, scale="amplitude"),
     "harmonic": HarmonicConfig(sample_rate=RATE, hop_length=80, f_max=3800),
 }
 
@@ -78,6 +83,9 @@ MODELS: Mapping[str, ModelConfig] = {
     "conditioned, convolutions alone": ConditionedConfig(
         channels=(8, 8), strides=(4, 2), condition_channels=8, note_dim=3, local_dim=2, linear=False
     ),
+    "wavenet": WaveNetConfig(
+        channels=6, blocks=3, cycle=2, latent_dim=4, frames_per_latent=8, decoder_channels=5, decoder_blocks=3
+    ),
 }
 
 each_representation = pytest.mark.parametrize("representation", REPRESENTATIONS, indirect=True)
@@ -90,12 +98,17 @@ def representation(request: pytest.FixtureRequest) -> AnyRepresentation:
 
 
 N_FEATURES = 24
+WAVEFORM_MODELS = ("wavenet",)
+"""Models that take features of one row only."""
+
+SPECTRUM_MODELS = ("dense, one layer, differences, dropout", "dense, cepstrum")
+"""Models that take spectra only."""
 
 
 @pytest.fixture
 def model(request: pytest.FixtureRequest) -> Model:
-    frequencies = torch.linspace(0, 8000, N_FEATURES)
-    return build_model(MODELS[request.param], n_features=N_FEATURES, frequencies=frequencies)
+    n_features = 1 if request.param in WAVEFORM_MODELS else N_FEATURES
+    return build_model(MODELS[request.param], n_features=n_features, frequencies=torch.linspace(0, 8000, N_FEATURES))
 
 
 def note(samples: int = 2400, f0: float = 220.0) -> Tensor:
@@ -145,7 +158,7 @@ def test_frames_and_samples_go_both_ways(representation: AnyRepresentation) -> N
         longest = representation.samples(n_frames)
         assert longest == 0 or representation.n_frames(longest) == n_frames
         assert representation.n_frames(longest + 1) == n_frames + 1
-    step = representation.samples(101) / representation.sample_rate / 100
+    step = (representation.samples(101) - representation.samples(1)) / representation.sample_rate / 100
     assert representation.frame_seconds == pytest.approx(step, rel=1e-9)
 
 
@@ -177,10 +190,11 @@ def test_the_phase_setting_is_obeyed(representation: AnyRepresentation) -> None:
         for method in ("pghi", "griffin-lim")
     ]
     # a representation with phases of its own has none to estimate; every other one estimates it as it is told
-    own_phases = "pitch" in representation.measures
+    has_residual = "pitch" in representation.measures
+    own_phases = has_residual or representation.hop_length == 1
     assert torch.equal(estimated[0], kept) == torch.equal(estimated[0], estimated[1]) == own_phases
     other = representation.synthesise(Analysis(features, context), residual=False, generator=seeded())
-    assert torch.equal(other, kept) != own_phases  # where there is a residual, it is left out
+    assert torch.equal(other, kept) != has_residual  # where there is a residual, it is left out
 
 
 @each_representation
@@ -214,14 +228,17 @@ def test_a_code_from_nowhere_is_decoded(representation: AnyRepresentation) -> No
 def test_the_context_of_a_mixture_lies_between(representation: AnyRepresentation) -> None:
     features, context = representation.analyse(note())
     given = context.with_conditions({"velocity": torch.full((1, 1, 1), 40.0)})
-    louder = representation.analyse(2 * note()).context.with_conditions({"velocity": torch.full((1, 1, 1), 80.0)})
+    twice = representation.analyse(2 * note())
+    louder = twice.context.with_conditions({"velocity": torch.full((1, 1, 1), 80.0)})
     mixed = representation.mix([given, louder], torch.tensor([0.25, 0.75]))
     assert mixed.edited and float(mixed.conditions["velocity"]) == 70.0
     levels = [
         float(representation.synthesise(Analysis(features, each.as_edited()), generator=seeded()).square().mean())
         for each in (given, mixed, louder)
     ]
-    assert levels[0] < levels[1] < levels[2]
+    # a level that the features show is not in the context
+    shown = float((twice.features - features).abs().max()) > 0.05
+    assert levels[0] == levels[1] == levels[2] if shown else levels[0] < levels[1] < levels[2]
 
 
 # models
@@ -254,13 +271,14 @@ def test_every_row_is_on_its_own(model: Model) -> None:
 @each_model
 def test_other_sizes_are_refused(model: Model) -> None:
     told = conditions(model, 1)
-    with pytest.raises(ValueError, match=f"features must have n_features={N_FEATURES} rows, got {N_FEATURES + 1}"):
-        model.encode(torch.rand(1, N_FEATURES + 1, model.n_frames or 8), told)
+    n_rows = model.n_features
+    with pytest.raises(ValueError, match=f"features must have n_features={n_rows} rows, got {n_rows + 1}"):
+        model.encode(torch.rand(1, n_rows + 1, model.n_frames or 8), told)
     with pytest.raises(ValueError, match=r"latents must be \(batch, "):
         model.decode(torch.rand(1, model.latent_dim + 1, 1), told)
     for name in model.needs:
         with pytest.raises(ValueError, match=f"must be conditioned on {name}, got conditions: "):
-            model.encode(torch.rand(1, N_FEATURES, 8), {other: value for other, value in told.items() if other != name})
+            model.encode(torch.rand(1, n_rows, 8), {other: value for other, value in told.items() if other != name})
 
 
 @each_model
@@ -294,7 +312,7 @@ def test_the_loss_falls_and_reads_in_the_unit_of_the_features(model: Model) -> N
     assert losses[-1] < 0.9 * losses[0]
     decibels = model.reading(losses[-1], build_representation(REPRESENTATIONS["decibel"]).scales)
     assert decibels.value > 0
-    if decibels.name not in ("loss", "spectral_convergence"):  # which have no unit
+    if decibels.unit != "bits" and decibels.name not in ("loss", "spectral_convergence"):  # which have no unit
         assert decibels.unit == "dB" and decibels.name.endswith("_db")
 
 
@@ -304,10 +322,14 @@ def test_reach_is_as_far_as_the_model_sees(model: Model) -> None:
     if reach is None:
         return
     far = 4 * reach + 8
-    first = torch.rand(1, N_FEATURES, 2 * far + 1, generator=seeded())
+    first = torch.rand(1, model.n_features, 2 * far + 1, generator=seeded())
     second = first.clone()
     second[..., far] = 1 - second[..., far]
     told = conditions(model, 1)
+    changed = (model.encode(first, told) != model.encode(second, told)).any(1)[0].nonzero() * model.frames_per_latent
+    assert far - reach < int(changed.min()) + model.frames_per_latent and int(changed.max()) <= far + reach
+    if model.decode_reach is None:  # of the past, all
+        return
     changed = (model(first, told) != model(second, told)).any(1)[0].nonzero()
     assert far - 2 * reach <= int(changed.min()) and int(changed.max()) <= far + 2 * reach
 
@@ -340,7 +362,13 @@ def codec_of(representation: str, model: str) -> Codec:
 @pytest.mark.parametrize("model_name", MODELS)
 @pytest.mark.parametrize("name", REPRESENTATIONS)
 def test_every_pair_is_a_codec(name: str, model_name: str, tmp_path: Path) -> None:
-    if model_name == "dense, cepstrum" and build_representation(REPRESENTATIONS[name]).frequencies is None:
+    shown = build_representation(REPRESENTATIONS[name])
+    waveform = shown.n_features == 1
+    if model_name in (SPECTRUM_MODELS if waveform else WAVEFORM_MODELS):
+        with pytest.raises(InputError, match=r"must be (given a waveform|computed from the bins of a spectrum).* got "):
+            codec_of(name, model_name)
+        return
+    if model_name == "dense, cepstrum" and shown.frequencies is None:
         with pytest.raises(InputError, match="without fixed frequencies, got mfcc"):
             codec_of(name, model_name)
         return

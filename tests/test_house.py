@@ -26,7 +26,7 @@ LAYERS = (
     ("phase", "pitch", "loudness", "losses"),
     ("harmonic", "models", "latent", "metrics", "data", "plot", "page"),
     ("representation",),
-    ("codec",),
+    ("codec", "recogniser"),
     ("train",),
     ("morphing", "transfer"),
     ("evaluate", "bench", "instrument"),

@@ -114,7 +114,7 @@ def test_settings_refuse(content: dict[str, object], message: str) -> None:
 
 
 def test_too_few_rows_for_a_difference_are_refused() -> None:
-    with pytest.raises(ValueError, match="the features must have more than 2 rows, got 2"):
+    with pytest.raises(ValueError, match="must be computed from the bins of a spectrum, got features of 2"):
         DenseAutoencoder(DenseConfig(widths=(1,), augmentation="second-difference"), 2)
 
 

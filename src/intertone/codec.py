@@ -3,22 +3,19 @@
 import math
 import os
 from pathlib import Path
-from textwrap import shorten
 from typing import Literal, Self
 
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from intertone.audio import three_axes
 from intertone.config import Settings
 from intertone.errors import InputError
-from intertone.files import replacing
 from intertone.models import Conditions, Model, ModelConfig, build_model
 from intertone.models.block import decode_in_blocks, encode_in_blocks
 from intertone.models.contract import CONDITION_SIZES, NO_CONDITIONS
+from intertone.models.weights import load_weights, save_network
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_pitch
 from intertone.pitch.path import median_f0
@@ -98,28 +95,7 @@ class Codec:
         folder = _find(codec)
         config = CodecConfig.read(folder / "config.json")
         loaded = cls(config)
-        weights = folder / "model.safetensors"
-        if not weights.is_file():
-            raise InputError(f"a codec's folder must hold model.safetensors, got none in {folder}")
-        try:
-            state = {
-                name: value.float() if value.is_floating_point() else value
-                for name, value in load_file(weights).items()
-            }
-            loaded.model.load_state_dict(state)
-        except (SafetensorError, RuntimeError, OSError) as error:
-            *_, reason = ("", *str(error).splitlines()[:2])  # torch's first line only says that there are more
-            reason = shorten(reason, 200, placeholder=" …")
-            raise InputError(f"the weights must fit config.json, got a broken or foreign {weights}: {reason}") from None
-        if not all(value.isfinite().all() for value in loaded.model.state_dict().values()):
-            raise InputError(f"the weights must be finite, got NaN or infinity in {weights}")
-        try:
-            loaded.model.to(torch.device(device))
-            torch.zeros(1, device=loaded.device).sum().item()  # a device that takes values may not give them back
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f"the device must be one that torch can use, got {device}: {str(error).splitlines()[0]}"
-            ) from None
+        load_weights(folder, loaded.model, device=device)
         return loaded
 
     def compact(self) -> "Codec":
@@ -140,19 +116,7 @@ class Codec:
         Raises:
             InputError: If the folder cannot be written.
         """
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"the codec's folder must be writable, got {folder}: {error.strerror}") from None
-        state = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
-        if half:
-            state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-        with replacing(folder / "model.safetensors") as temporary:
-            temporary.write_bytes(save(state))
-        with replacing(folder / "README.md") as temporary:
-            temporary.write_text(card, encoding="utf-8")
-        self.config.write(folder / "config.json")
+        save_network(folder, self.config, self.model, card=card, half=half)
 
     @torch.inference_mode()
     def encode(self, audio: Tensor) -> tuple[Tensor, Context]:

@@ -27,10 +27,9 @@ def train(
     report = Report(context, as_json=json or rank > 0)
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from intertone.codec import Codec
     from intertone.data.features import FeatureSet, is_feature_set
     from intertone.data.notes import Notes
-    from intertone.train import TrainConfig, TrainingStoppedError, train_codec
+    from intertone.train import TrainConfig, TrainingStoppedError, load_trained, train_codec
 
     config = TrainConfig.read(settings, overrides=set_ or [])
     opened = FeatureSet.open(data) if is_feature_set(data) else Notes.open(data)
@@ -50,7 +49,7 @@ def train(
         _leave_at_once()
     text = progress.finished or "interrupted; run the same command to go on"
     if (out / "best" / "config.json").is_file():
-        best = Codec.load(out / "best")
+        best = load_trained(out / "best")
         reading = best.model.reading(progress.best_loss, best.representation.scales)
         value = f"{reading.words} {reading.value:.4g} {reading.unit}".rstrip()
         text += f": best validation at epoch {progress.best_epoch}, {value}, codec in {out / 'best'}"
@@ -87,9 +86,9 @@ def pack(
 ) -> None:
     """Make a folder to share from a run's best codec: weights in 16 bits, settings, model card, training log."""
     report = Report(context, as_json=json)
-    from intertone.codec import Codec
     from intertone.errors import InputError
     from intertone.files import check_output_folder, check_own_folder, replacing
+    from intertone.train import load_trained
 
     if not (run / "best" / "config.json").is_file():
         raise InputError(f"RUN must be the folder of a run, with best/ in it, got {run}")
@@ -102,7 +101,7 @@ def pack(
             texts[name] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             raise InputError(f"the {name} must be a readable text file, got {path}") from None
-    Codec.load(run / "best").compact().save(out, card=texts["card"], half=True)
+    load_trained(run / "best").compact().save(out, card=texts["card"], half=True)
     with replacing(out / "metrics.jsonl") as temporary:
         temporary.write_text(texts["log"], encoding="utf-8")
     size = (out / "model.safetensors").stat().st_size

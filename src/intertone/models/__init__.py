@@ -6,10 +6,12 @@ import torch
 from pydantic import Discriminator, Tag
 from torch import Tensor
 
+from intertone.models.alexnet import AlexNetConfig
 from intertone.models.conditioned import ConditionedAutoencoder, ConditionedConfig
 from intertone.models.contract import Batch, Conditions, Model, Reading, Rows, Scale, Stage, Trainable
 from intertone.models.conv import ConvAutoencoder, ConvBottleneckConfig, ConvConfig, DenseBottleneckConfig
 from intertone.models.dense import DenseAutoencoder, DenseConfig
+from intertone.models.wavenet import WaveNetAutoencoder, WaveNetConfig
 
 
 def _kind(value: Any) -> Any:
@@ -19,10 +21,21 @@ def _kind(value: Any) -> Any:
 ModelConfig = Annotated[
     Annotated[ConvConfig, Tag("conv")]
     | Annotated[ConditionedConfig, Tag("conditioned")]
-    | Annotated[DenseConfig, Tag("dense")],
+    | Annotated[DenseConfig, Tag("dense")]
+    | Annotated[WaveNetConfig, Tag("wavenet")],
     Discriminator(_kind),
 ]
 """Which model, by ``kind``; without one, ``conv``."""
+
+
+def _role(value: Any) -> str:
+    return "classifier" if _kind(value) == "alexnet" else "autoencoder"
+
+
+NetworkConfig = Annotated[
+    Annotated[ModelConfig, Tag("autoencoder")] | Annotated[AlexNetConfig, Tag("classifier")], Discriminator(_role)
+]
+"""Which network that can be trained: an autoencoder, or a classifier."""
 
 
 def build_model(
@@ -61,11 +74,14 @@ def build_model(
                 return ConvAutoencoder(config, n_features)
             case DenseConfig():
                 return DenseAutoencoder(config, n_features, frequencies)
+            case WaveNetConfig():
+                return WaveNetAutoencoder(config, n_features)
             case ConditionedConfig():
                 return ConditionedAutoencoder(config, n_features, rows)
 
 
 __all__ = [
+    "AlexNetConfig",
     "Batch",
     "ConditionedAutoencoder",
     "ConditionedConfig",
@@ -78,10 +94,13 @@ __all__ = [
     "DenseConfig",
     "Model",
     "ModelConfig",
+    "NetworkConfig",
     "Reading",
     "Rows",
     "Scale",
     "Stage",
     "Trainable",
+    "WaveNetAutoencoder",
+    "WaveNetConfig",
     "build_model",
 ]

@@ -11,6 +11,9 @@ from intertone.stft import mel_triangles
 
 AugmentationKind = Literal["none", "first-difference", "second-difference", "mel", "mfcc"]
 
+FEWEST_BINS = 9
+"""Bins of the smallest spectrum, of 16 samples."""
+
 QUIETEST = 1e-4
 """Mel magnitude below which the logarithm of a cepstrum does not go: 80 dB under the loudest bin of a frame."""
 
@@ -28,8 +31,6 @@ class Differences(nn.Module):
 
     def __init__(self, n_features: int, order: int) -> None:
         super().__init__()
-        if order >= n_features:
-            raise ValueError(f"the features must have more than {order} rows, got {n_features}")
         self.order, self.size = order, n_features - order
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -95,11 +96,14 @@ def build_augmentation(
         cepstrum: First coefficient of ``mfcc`` and the one after the last.
 
     Raises:
-        InputError: If mel bands are asked for, and the bins lie at no fixed frequencies.
+        InputError: If the features are too few rows to be a spectrum, or mel bands are asked for and the bins lie at
+            no fixed frequencies.
 
     Source:
         Colonel, Curro and Keene (2018), "Autoencoding Neural Networks as Musical Audio Synthesizers".
     """
+    if kind != "none" and n_features < FEWEST_BINS:
+        raise InputError(f"{kind} must be computed from the bins of a spectrum, got features of {n_features} rows")
     match kind:
         case "none":
             return None

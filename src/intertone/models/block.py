@@ -10,6 +10,9 @@ from intertone.models.contract import NO_CONDITIONS, Conditions, Model
 BLOCK_FRAMES = 2048
 """Frames that go through the network at a time; a longer sound goes in blocks that overlap by the model's reach."""
 
+BLOCK_REACHES = 4
+"""Least length of such a block in reaches of the model: then a third of the work is on what lies around blocks."""
+
 BLOCK_ROWS = 8
 """Channels and sounds that go through the network at a time."""
 
@@ -26,11 +29,11 @@ def encode_in_blocks(model: Model, features: Tensor, conditions: Conditions = NO
         Latents ``(batch, latent_dim, n_latents)``.
     """
     reach, step, n_frames = model.encode_reach, model.frames_per_latent, features.shape[-1]
-    if reach is None or n_frames <= BLOCK_FRAMES + 2 * reach:
+    if reach is None or n_frames <= (size := _block_frames(reach)) + 2 * reach:
         return _encode(model, features, conditions)
     parts = []
     margin = -(-reach // step) * step  # so that each block begins with a whole latent vector
-    for start, stop, first, last in _blocks(n_frames, max(1, BLOCK_FRAMES // step) * step, margin):
+    for start, stop, first, last in _blocks(n_frames, max(1, size // step) * step, margin):
         part = _encode(model, features[..., first:last], _over_time(conditions, first, last))
         parts.append(part[..., (start - first) // step :][..., : -(-(stop - start) // step)])
     return torch.cat(parts, -1)
@@ -57,14 +60,18 @@ def decode_in_blocks(
         Features ``(batch, n_features, n_frames)``.
     """
     reach, step, n_latents = model.decode_reach, model.frames_per_latent, latents.shape[-1]
-    if reach is None or n_latents * step <= BLOCK_FRAMES + 2 * reach:
+    if reach is None or n_latents * step <= (size := _block_frames(reach)) + 2 * reach:
         return _decode(model, latents, conditions, n_frames, generator)
     features = latents.new_empty(len(latents), model.n_features, n_latents * step)
-    for start, stop, first, last in _blocks(n_latents, max(1, BLOCK_FRAMES // step), -(-reach // step)):
+    for start, stop, first, last in _blocks(n_latents, max(1, size // step), -(-reach // step)):
         own = _over_time(conditions, first * step, last * step)
         part = _decode(model, latents[..., first:last], own, None, generator)
         features[..., start * step : stop * step] = part[..., (start - first) * step : (stop - first) * step]
     return features[..., :n_frames]
+
+
+def _block_frames(reach: int) -> int:
+    return max(BLOCK_FRAMES, BLOCK_REACHES * reach)
 
 
 def _encode(model: Model, features: Tensor, conditions: Conditions) -> Tensor:

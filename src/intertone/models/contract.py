@@ -33,12 +33,12 @@ class Scale:
 
     Attributes:
         kind: ``decibels``: 0 and 1 lie ``range_db`` apart; ``log1p``: logarithm of 1 + magnitude; ``linear``:
-            magnitude; ``mu_law``: class of a sample; ``cycles``: phase.
+            magnitude; ``amplitude``: sample of a waveform; ``mu_law``: the same companded, −1…1; ``cycles``: phase.
         n_rows: Rows of the group; groups lie one below the other.
         range_db: Decibels between features 0 and 1, of ``decibels``.
     """
 
-    kind: Literal["decibels", "log1p", "linear", "mu_law", "cycles"]
+    kind: Literal["decibels", "log1p", "linear", "amplitude", "mu_law", "cycles"]
     n_rows: int
     range_db: float = 0.0
 
@@ -208,10 +208,19 @@ def _reading(name: str, value: float, scales: Sequence[Scale], words: str) -> Re
 
 
 class Trainable(nn.Module):
-    """Whatever can be trained: autoencoders, classifiers, generators."""
+    """Whatever can be trained: autoencoders, classifiers, generators.
+
+    Attributes:
+        memory_format: Layout of the weights in memory with which the model is fastest.
+        needs: Names of the conditions that it must be given.
+        transposes: Whether it is trained to make another note of an instrument than the one that it is given.
+        n_frames: The only number of columns that it takes; None: any.
+    """
 
     memory_format: torch.memory_format = torch.contiguous_format
-    """Layout of the weights in memory with which the model is fastest."""
+    needs: tuple[str, ...] = ()
+    transposes: bool = False
+    n_frames: int | None = None
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the terms of the loss by name, ``()`` each; their sum is minimised."""
@@ -240,8 +249,6 @@ class Model(Trainable):
     features unless it defines ``loss`` and ``reading``.
 
     Attributes:
-        needs: Names of the conditions that it must be given.
-        transposes: Whether it is trained to make another note of an instrument than the one that it is given.
         frames_per_latent: Columns that one latent vector stands for: 1 for models of single frames.
         n_features: Rows of the features.
         latent_dim: Numbers of one latent vector.
@@ -249,11 +256,8 @@ class Model(Trainable):
         latent_range: Least and largest number that a latent vector can hold; None: they are not bounded on both sides.
         encode_reach: Columns on either side that can change a latent vector; None: all, so it sees a sound as a whole.
         decode_reach: Columns on either side, in whole latents, that a decoded column depends on; None: all.
-        n_frames: The only number of columns that it takes; None: any.
     """
 
-    needs: tuple[str, ...] = ()
-    transposes: bool = False
     n_features: int
     latent_dim: int
     constant_dim: int = 0
@@ -261,7 +265,6 @@ class Model(Trainable):
     frames_per_latent: int = 1
     encode_reach: int | None = None
     decode_reach: int | None = None
-    n_frames: int | None = None
 
     @property
     def decoder_needs(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from intertone.representation.pitch_normalised import (
     PitchNormalisedRepresentation,
 )
 from intertone.representation.spectrogram import SpectrogramRepresentation
+from intertone.representation.waveform import WaveformConfig, WaveformRepresentation
 
 __all__ = [
     "Analysis",
@@ -29,5 +30,7 @@ __all__ = [
     "RepresentationConfig",
     "SpectrogramContext",
     "SpectrogramRepresentation",
+    "WaveformConfig",
+    "WaveformRepresentation",
     "build_representation",
 ]

@@ -11,9 +11,11 @@ from intertone.representation.frames import FramesConfig, FramesRepresentation
 from intertone.representation.harmonic import HarmonicRepresentation
 from intertone.representation.pitch_normalised import PitchNormalisedConfig, PitchNormalisedRepresentation
 from intertone.representation.spectrogram import SpectrogramRepresentation
+from intertone.representation.waveform import WaveformConfig, WaveformRepresentation
 
 RepresentationConfig = Annotated[
-    DecibelConfig | MelConfig | PitchNormalisedConfig | HarmonicConfig | FramesConfig, Field(discriminator="kind")
+    DecibelConfig | MelConfig | PitchNormalisedConfig | HarmonicConfig | FramesConfig | WaveformConfig,
+    Field(discriminator="kind"),
 ]
 """Settings of a representation, told apart by ``kind``."""
 
@@ -30,5 +32,7 @@ def build_representation(config: RepresentationConfig) -> AnyRepresentation:
             return PitchNormalisedRepresentation(config)
         case FramesConfig():
             return FramesRepresentation(config)
+        case WaveformConfig():
+            return WaveformRepresentation(config)
         case DecibelConfig() | MelConfig():
             return SpectrogramRepresentation(config)

@@ -1,8 +1,8 @@
-"""Frames: linear magnitudes, each frame divided by its own maximum; gains and phase go round the network."""
+"""Frames: magnitudes relative to the frame or to the sound; gains and phase go round the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -24,11 +24,17 @@ from intertone.stft import SpectrogramConfig, hann_window, istft, stft
 
 
 class FramesConfig(ShortTimeConfig):
-    """Linear frequency and magnitude, each frame relative to its own maximum."""
+    """Linear frequency; the magnitude relative to the frame's maximum, or to the root mean square of the sound."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"reference", "scale"})
 
     kind: Literal["frames"] = "frames"
     spectrogram: SpectrogramConfig = SpectrogramConfig(sample_rate=22050, n_fft=2048, hop_length=512)
-    floor: float = Field(1e-9, gt=0, description="magnitude that is added to each frame's maximum")
+    floor: float = Field(1e-9, gt=0, description="what is added to each frame's maximum, or to the RMS amplitude")
+    reference: Literal["frame", "sound"] = Field(
+        "frame", description="what a magnitude is divided by: the frame's maximum, or the RMS amplitude of the channel"
+    )
+    scale: Literal["linear", "log1p"] = Field("linear", description="log1p: the logarithm of 1 + that")
 
     @property
     def n_features(self) -> int:
@@ -41,30 +47,32 @@ class FramesContext(ShortTimeContext):
     """The part of a batch of sounds that the network does not see.
 
     Attributes:
-        gains: Magnitude of feature 1 in each frame, ``(batch · channels, 1, n_frames)``.
+        gains: What the magnitudes of each frame were divided by, ``(batch · channels, 1, n_frames)``.
     """
 
     gains: Tensor
 
 
 class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext]):
-    """``analyse`` and ``synthesise`` of frames that are each divided by their own maximum.
+    """``analyse`` and ``synthesise`` of frames that are divided by their own maxima, or by the level of the sound.
 
-    The network sees the shape of each spectrum, not its level: the gains pass by it, and so does the phase while the
-    code is untouched. The strongest pitch class of each frame is measured, for networks that are conditioned on it.
+    The network sees the shape of each spectrum, or of the whole spectrogram, not its level: the gains pass by it, and
+    so does the phase while the code is untouched. The strongest pitch class of each frame is measured, for networks
+    that are conditioned on it.
 
     Args:
         config: The settings.
 
     Source:
-        Colonel, Curro and Keene (2017), "Improving Neural Net Auto Encoders for Music Synthesis".
+        Colonel, Curro and Keene (2017), "Improving Neural Net Auto Encoders for Music Synthesis"; with ``log1p``
+        Ulyanov and Lebedev (2016), "Audio texture synthesis and style transfer".
     """
 
     measures = ("chroma",)
 
     def __init__(self, config: FramesConfig) -> None:
         super().__init__(config)
-        self.scales = (Scale("linear", self.n_features),)
+        self.scales = (Scale(config.scale, self.n_features),)
         self._classes = chroma_filterbank(config.spectrogram)
         self.frequencies = config.spectrogram.frequencies()
 
@@ -75,9 +83,16 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
 
         Returns:
-            ``(batch · channels, n_bins, n_frames)`` in [0, 1].
+            ``(batch · channels, n_bins, n_frames)``, >= 0; with linear frames <= 1.
+
+        Example:
+            >>> config = FramesConfig(reference="sound", scale="log1p")
+            >>> audio = torch.sin(0.1 * torch.arange(8192))
+            >>> features = FramesRepresentation(config).features(torch.stack([audio, 0.01 * audio]))
+            >>> torch.allclose(features[0], features[1], atol=1e-4)  # at every level the same
+            True
         """
-        return self._divided(audio)[0]
+        return self._scaled(self._divided(audio)[0])
 
     def analyse(self, audio: Tensor) -> Analysis[FramesContext]:
         """Turn sounds into what the network sees and what it does not.
@@ -86,8 +101,8 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
 
         Returns:
-            Features, ``(batch · channels, n_bins, n_frames)`` in [0, 1], the loudest bin of each frame at 1, and
-            context, whose ``chroma`` is one-hot, ``(batch · channels, 12, n_frames)``.
+            Features, ``(batch · channels, n_bins, n_frames)``, of linear frames the loudest bin at 1, and context,
+            whose ``chroma`` is one-hot, ``(batch · channels, 12, n_frames)``.
 
         Raises:
             ValueError: If ``audio`` has more than three axes, or no sample.
@@ -98,9 +113,9 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
             >>> features.shape, features.amax(1).min() > 0.99
             (torch.Size([2, 1025, 17]), tensor(True))
         """
-        features, gains = self._divided(audio)
-        chroma = strongest_class(features, self._classes.to(features.device))
-        return Analysis(features, FramesContext(audio, gains, conditions={"chroma": chroma}))
+        divided, gains = self._divided(audio)
+        chroma = strongest_class(divided, self._classes.to(divided.device))
+        return Analysis(self._scaled(divided), FramesContext(audio, gains, conditions={"chroma": chroma}))
 
     def _synthesise(
         self, analysis: Analysis[FramesContext], phase: PhaseConfig, residual: bool, generator: torch.Generator | None
@@ -135,16 +150,19 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
     def magnitude(self, analysis: Analysis[FramesContext]) -> Tensor:
         """Return the features with their gains, ``(batch · channels, n_bins, n_frames)``."""
         features, context = analysis
-        return features[..., : context.gains.shape[-1]].float().clamp_min(0) * context.gains
+        shown = features[..., : context.gains.shape[-1]].float().clamp_min(0)
+        return (shown.expm1() if self.config.scale == "log1p" else shown) * context.gains
 
     def blank(self, samples: int, **conditions: Tensor) -> FramesContext:
-        """Return the context of one mono sound that was not analysed: feature 1 is a sinusoid of full scale.
+        """Return the context of one mono sound that was not analysed: of the level of a sinusoid of full scale.
 
         Args:
             samples: Length of the sound.
             conditions: ``(1, size, 1 or n_frames)`` each.
         """
         full = hann_window(self.config.spectrogram, torch.ones(1)).sum() / 2
+        if self.config.reference == "sound":
+            full = torch.tensor(0.5).sqrt()
         gains = full.expand(1, 1, self.n_frames(samples))
         return FramesContext(torch.zeros(samples), gains, edited=True, conditions=conditions)
 
@@ -177,7 +195,16 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
         return FramesContext(contexts[0].audio, gains.clamp_min(0), edited=True, conditions=conditions)
 
     def _divided(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Return magnitudes relative to each frame's maximum, and these maxima."""
-        magnitude = stft(three_axes(audio).flatten(0, 1), self.config.spectrogram).abs()
-        gains = magnitude.amax(1, keepdim=True) + self.config.floor
+        """Return magnitudes relative to each frame's maximum or to the level, and what they were divided by."""
+        sounds = three_axes(audio).flatten(0, 1)
+        magnitude = stft(sounds, self.config.spectrogram).abs()
+        if self.config.reference == "sound":
+            # within the root, for it has no gradient at 0
+            level = (sounds.square().mean(-1) + self.config.floor**2).sqrt()
+            gains = level[:, None, None].expand(-1, 1, magnitude.shape[-1])
+        else:
+            gains = magnitude.amax(1, keepdim=True) + self.config.floor
         return magnitude / gains, gains
+
+    def _scaled(self, divided: Tensor) -> Tensor:
+        return divided.log1p() if self.config.scale == "log1p" else divided

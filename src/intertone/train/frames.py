@@ -12,7 +12,7 @@ from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.files import disk_errors
-from intertone.models.contract import Batch, Model
+from intertone.models.contract import Batch, Trainable
 from intertone.representation import AnyRepresentation
 from intertone.train.batch import ORDER, check_shares, read_ahead, shared_steps
 from intertone.train.note_data import NoteData, Rows
@@ -47,7 +47,7 @@ class FrameBatches(NoteBatches):
         config: TrainConfig,
         data: NoteData,
         representation: AnyRepresentation,
-        model: Model,
+        model: Trainable,
         workers: Processes,
     ) -> None:
         super().__init__(config, data, representation, model, workers)

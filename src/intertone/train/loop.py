@@ -8,9 +8,11 @@ from pathlib import Path
 from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.models import build_model
+from intertone.models import AlexNetConfig, build_model
+from intertone.recogniser import build_classifier
 from intertone.representation import build_representation
 from intertone.train.frames import FrameBatches
+from intertone.train.labelled import LabelledBatches
 from intertone.train.note_data import NoteData, PreparedNotes, SoundNotes
 from intertone.train.processes import Processes, interruptible, join_processes
 from intertone.train.run import Progress, Run
@@ -30,7 +32,7 @@ def train_codec(
     device: str = "cpu",
     on_step: OnStep | None = None,
 ) -> Progress:
-    """Train a codec, or continue a run that was interrupted.
+    """Train a codec or a classifier, or continue a run that was interrupted.
 
     The order of the notes depends on the seed and the epoch only, and everything else that a continuation needs is in
     ``out/last/state.pt``, which is replaced in one go. So a run that is killed at any moment and started again gives
@@ -59,18 +61,21 @@ def train_codec(
 
 
 def build_run(config: TrainConfig, data: Notes | FeatureSet, workers: Processes) -> Run:
-    """Return the run of an untrained autoencoder on notes or prepared features.
+    """Return the run of an untrained network: an autoencoder on notes or prepared features, a classifier on notes.
 
     Raises:
         InputError: If data and settings do not fit.
     """
     representation = build_representation(config.representation)
+    n_features, rows = representation.n_features, representation.rows
+    if isinstance(config.model, AlexNetConfig):
+        if not isinstance(data, Notes):
+            raise InputError("a classifier must be trained on a note set, got prepared features")
+        classifier = build_classifier(config.model, n_features=n_features, seed=config.seed)
+        labelled = LabelledBatches(config, data, representation, classifier, workers)
+        return Run(config, classifier, labelled, workers, representation.scales)
     model = build_model(
-        config.model,
-        n_features=representation.n_features,
-        rows=representation.rows,
-        frequencies=representation.frequencies,
-        seed=config.seed,
+        config.model, n_features=n_features, rows=rows, frequencies=representation.frequencies, seed=config.seed
     )
     match data:
         case Notes():

@@ -10,7 +10,7 @@ from torch import Tensor
 from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
-from intertone.models.contract import Model
+from intertone.models.contract import Trainable
 from intertone.pitch.note import hz_to_pitch
 from intertone.representation import AnyRepresentation
 from intertone.train.settings import ChoiceConfig, TrainConfig
@@ -111,7 +111,7 @@ class SoundNotes(NoteData):
         config: TrainConfig,
         notes: Notes,
         representation: AnyRepresentation,
-        model: Model,
+        model: Trainable,
         device: torch.device,
     ) -> None:
         self.notes, self.representation, self.device = notes, representation, device
@@ -121,7 +121,8 @@ class SoundNotes(NoteData):
         if config.crop_samples > notes.samples:
             raise InputError(f"crop_samples must be in 0..{notes.samples} with these notes, got {config.crop_samples}")
         self.samples = config.crop_samples or notes.samples
-        self.n_frames, self.room = representation.n_frames(self.samples), notes.samples - self.samples
+        self.n_frames = representation.n_frames(self.samples)
+        self.room = min(notes.samples - self.samples, config.crop_latest or notes.samples)
         self.measured = [name for name in model.needs if name in representation.measures]
         known = [name for name in model.needs if name not in self.measured]
         if unknown := set(known) - STORED_CONDITIONS:
@@ -162,7 +163,7 @@ class PreparedNotes(NoteData):
         InputError: If features and settings do not fit.
     """
 
-    def __init__(self, config: TrainConfig, features: FeatureSet, model: Model) -> None:
+    def __init__(self, config: TrainConfig, features: FeatureSet, model: Trainable) -> None:
         if features.representation != config.representation.model_dump(mode="json"):
             raise InputError(
                 "the features must have been made with the run's representation, "

@@ -6,19 +6,24 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from intertone import __version__
 from intertone.audio import save_audio
 from intertone.codec import Codec, CodecConfig
+from intertone.config import Settings
 from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.files import check_own_folder, disk_errors, replacing
+from intertone.models import AlexNetConfig, NetworkConfig
+from intertone.models.weights import load_weights
 from intertone.plot import plot_spectrograms
+from intertone.recogniser import Recogniser, RecogniserConfig
 from intertone.remark import RemarkLogger
+from intertone.representation import RepresentationConfig
 from intertone.train.processes import Processes
 from intertone.train.run import MeanLoss, Progress, Run
 from intertone.train.settings import TrainConfig
@@ -152,16 +157,17 @@ class RunFolder(Record):
             f"Trained on {self.n_notes} training notes of a note set of kind {self.kind} "
             f"(`config.json` and `metrics.jsonl` beside this folder).\n"
         )
-        self._codec(run).save(self.out / name, card=card)
+        self._trained(run).save(self.out / name, card=card)
 
     def save_samples(self, progress: Progress, run: Run) -> None:
-        """Write notes as they are and as the codec gives them back without their own phase."""
-        if self.workers.rank != 0:
+        """Write notes as they are and as the codec gives them back without their own phase; classifiers make none."""
+        codec = self._trained(run)
+        if self.workers.rank != 0 or not isinstance(codec, Codec):
             return
         folder = self.out / "samples" / f"{progress.step:06d}"
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        codec, reference = self._codec(run), run.source.examples()
+        reference = run.source.examples()
         seeded = torch.Generator().manual_seed(self.config.seed)
         latents, context = codec.encode(reference.unsqueeze(1))
         estimate = codec.decode(latents, context.as_edited(), generator=seeded).squeeze(1)
@@ -190,10 +196,39 @@ class RunFolder(Record):
             log.write(json.dumps(line) + "\n")
         super().log(progress, split, found, run)
 
-    def _codec(self, run: Run) -> Codec:
-        codec = Codec(CodecConfig(representation=self.config.representation, model=self.config.model))
-        codec.model.load_state_dict(run.evaluated.state_dict())
-        return codec
+    def _trained(self, run: Run) -> Codec | Recogniser:
+        trained = _build(self.config.representation, self.config.model)
+        trained.model.load_state_dict(run.evaluated.state_dict())
+        return trained
+
+
+class TrainedConfig(Settings):
+    """Content of the ``config.json`` that a run leaves beside its weights."""
+
+    format: Literal[1] = 1
+    representation: RepresentationConfig
+    model: NetworkConfig
+
+
+def load_trained(folder: Path) -> Codec | Recogniser:
+    """Read what a run has trained: a codec, or a classifier with its representation.
+
+    Args:
+        folder: ``best`` or ``last`` of the run.
+
+    Raises:
+        InputError: If its files are missing or broken, or do not fit each other.
+    """
+    config = TrainedConfig.read(folder / "config.json")
+    trained = _build(config.representation, config.model)
+    load_weights(folder, trained.model)
+    return trained
+
+
+def _build(representation: RepresentationConfig, model: NetworkConfig) -> Codec | Recogniser:
+    if isinstance(model, AlexNetConfig):
+        return Recogniser(RecogniserConfig(representation=representation, model=model))
+    return Codec(CodecConfig(representation=representation, model=model))
 
 
 def _environment(workers: Processes) -> str:

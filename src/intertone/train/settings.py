@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from intertone.config import Settings
-from intertone.models import ConvConfig, ModelConfig
+from intertone.models import ConvConfig, NetworkConfig
 from intertone.representation import DecibelConfig, RepresentationConfig
 
 
@@ -39,11 +39,19 @@ class TrainConfig(Settings):
     """
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"steps", "crop_samples", "frames_per_batch", "learning_rates", "average_decay", "fitted_notes"}
+        {
+            "steps",
+            "crop_samples",
+            "crop_latest",
+            "frames_per_batch",
+            "learning_rates",
+            "average_decay",
+            "fitted_notes",
+        }
     )
 
     representation: RepresentationConfig = DecibelConfig()
-    model: ModelConfig = ConvConfig()
+    model: NetworkConfig = ConvConfig()
     choice: ChoiceConfig = ChoiceConfig()
     pairs: PairConfig = PairConfig()
     seed: int = Field(0, ge=0, lt=2**32, description="of the first weights and the order of the notes")
@@ -53,6 +61,7 @@ class TrainConfig(Settings):
     batch_size: int = Field(32, ge=2, description="notes of a step, over all processes")
     slice_frames: int = Field(0, ge=0, description="frames of a note that a step sees, drawn anew; 0: the whole note")
     crop_samples: int = Field(0, ge=0, description="samples that are cut out of a note, drawn anew; 0: the whole note")
+    crop_latest: int = Field(0, ge=0, description="last sample where a crop may begin; 0: where the note allows it")
     frames_per_batch: int = Field(0, ge=0, description="single frames of a step, from all notes, not silent; 0: notes")
     fitted_notes: int = Field(2048, ge=1, description="notes that a model's closed form is fitted to, at most")
     optimiser: Literal["adam", "adamw", "sgd"] = Field("adam", description="what turns gradients into steps")

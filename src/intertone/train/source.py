@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from intertone.errors import InputError
-from intertone.models.contract import Batch, Model
+from intertone.models.contract import Batch, Trainable
 from intertone.representation import AnyRepresentation
 from intertone.train.batch import CROPS, PAIRS, Order, TrainingStoppedError, read_ahead
 from intertone.train.note_data import NoteData, Rows
@@ -42,7 +42,7 @@ class NoteBatches:
         config: TrainConfig,
         data: NoteData,
         representation: AnyRepresentation,
-        model: Model,
+        model: Trainable,
         workers: Processes,
     ) -> None:
         self.config, self.data, self.workers, self.rows = config, data, workers, representation.rows

@@ -82,4 +82,4 @@ def view_codec(view: View, comparison: Comparison) -> Codec:
     run = view_config(view, comparison)
     config = CodecConfig(representation=run.representation, model=run.model)
     n_features = build_representation(run.representation).n_features
-    return Codec(config, build_model(run.model, n_features=n_features, seed=comparison.seed))
+    return Codec(config, build_model(config.model, n_features=n_features, seed=comparison.seed))

@@ -1,0 +1,131 @@
+"""The classifier of Verma and Smith: an AlexNet with small receptive fields over spectrograms."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from intertone.config import Settings
+from intertone.models.contract import Batch, Facts, Reading, Scale, Trainable
+
+LABEL = "class"
+"""Name of the labels in a batch: indices of ``classes``, −1 where a note is of none."""
+
+
+class AlexNetConfig(Settings):
+    """Layers of the classifier, and what it tells apart."""
+
+    kind: Literal["alexnet"] = "alexnet"
+    classes: tuple[str, ...] = Field(description="families of instruments, as the note set names them; at least two")
+    channels: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (64, 192, 384, 256, 256), min_length=1, description="maps after each convolution, AlexNet's numbers"
+    )
+    pooled: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (1, 2, 3, 5), description="convolutions, counted from 1, after which rows and columns are halved"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.classes)) < 2 or len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes must be at least two different names, got {', '.join(self.classes) or 'none'}")
+        if not set(self.pooled) <= set(range(1, len(self.channels) + 1)):
+            raise ValueError(f"pooled must name convolutions in 1..{len(self.channels)}, got {self.pooled}")
+        return self
+
+
+class AlexNet(Trainable):
+    """Convolutions of 3 × 3 over a spectrogram as a picture, mean over what is left, one linear layer.
+
+    Small receptive fields keep what is found at its place in time and frequency. Spectrograms may have any number of
+    frames from ``2 ** len(pooled)`` on; shorter ones are completed with zeros.
+
+    Args:
+        config: The layers.
+        n_features: Rows of the spectrograms.
+
+    Source:
+        Verma and Smith (2018), "Neural style transfer for audio spectrograms": a "standard AlexNet" with fields of
+        3 × 3, pooling of 2 × 2 and six layers. The numbers of maps are those of Krizhevsky, Sutskever and Hinton
+        (2012); the mean in place of AlexNet's large linear layers, and where it pools, are our choices.
+
+    Example:
+        >>> model = AlexNet(AlexNetConfig(classes=("flute", "organ"), channels=(4, 6), pooled=(1,)), n_features=33)
+        >>> model.scores(torch.rand(3, 33, 20)).shape
+        torch.Size([3, 2])
+        >>> {name: tuple(found.shape) for name, found in model.activations(torch.rand(3, 33, 20)).items()}
+        {'conv1': (3, 4, 33, 20), 'conv2': (3, 6, 16, 10)}
+    """
+
+    memory_format = torch.channels_last
+
+    def __init__(self, config: AlexNetConfig, n_features: int) -> None:
+        super().__init__()
+        self.config = config
+        self.n_features = n_features
+        sizes = zip((1, *config.channels), config.channels, strict=False)
+        self.convolutions = nn.ModuleList(nn.Conv2d(before, after, 3, padding=1) for before, after in sizes)
+        self.head = nn.Linear(config.channels[-1], len(config.classes))
+        for layer in self.convolutions:
+            assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+
+    def activations(self, features: Tensor) -> dict[str, Tensor]:
+        """Return the maps after each convolution and its ReLU, before pooling, by name, with gradient.
+
+        Args:
+            features: ``(batch, n_features, n_frames)``: log(1 + magnitude) at equal level; see ``FramesConfig``.
+
+        Returns:
+            ``conv1``, ``conv2``, …: ``(batch, channels, rows, columns)``, rows and columns halved by each pooling.
+
+        Raises:
+            ValueError: If the rows are not ``n_features``.
+        """
+        return self._forward(features)[0]
+
+    def scores(self, features: Tensor) -> Tensor:
+        """Return the logits of the classes, ``(batch, n_classes)``; ``features`` as for ``activations``."""
+        deepest = self._forward(features)[1]
+        scores: Tensor = self.head(deepest.mean((-2, -1)))
+        return scores
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the cross-entropy of the classes of the notes, of those that are of one."""
+        scores, labels = self.scores(batch.features).float(), batch.labels[LABEL]
+        return {"cross_entropy": nn.functional.cross_entropy(scores, labels, ignore_index=-1)}
+
+    def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
+        """Return the cross-entropy in nats."""
+        return Reading("cross_entropy", loss, "nats", "cross-entropy")
+
+    def facts(self) -> Facts:
+        """Return what a person would want to know of the layers, by name."""
+        return {"layers": len(self.config.channels) + 1, "channels": list(self.config.channels)}
+
+    def _forward(self, features: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the maps after each convolution, and those after the last pooling."""
+        if features.shape[-2] != self.n_features:
+            raise ValueError(f"features must have n_features={self.n_features} rows, got {features.shape[-2]}")
+        least = 2 ** len(self.config.pooled)
+        hidden = nn.functional.pad(features, (0, max(0, least - features.shape[-1]))).unsqueeze(1)
+        hidden = hidden.contiguous(memory_format=self.memory_format)
+        found = {}
+        for number, layer in enumerate(self.convolutions, 1):
+            hidden = found[f"conv{number}"] = layer(hidden).relu()
+            if number in self.config.pooled:
+                hidden = nn.functional.max_pool2d(hidden, 2)
+        return found, hidden
+
+
+def class_indices(config: AlexNetConfig, families: Sequence[str]) -> Tensor:
+    """Return the class of each name, −1 where it is none, ``(n,)``.
+
+    Example:
+        >>> class_indices(AlexNetConfig(classes=("flute", "organ")), ["organ", "voice", "flute"])
+        tensor([ 1, -1,  0])
+    """
+    places: Mapping[str, int] = {name: index for index, name in enumerate(config.classes)}
+    return torch.tensor([places.get(str(name), -1) for name in families])

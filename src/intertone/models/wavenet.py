@@ -1,0 +1,356 @@
+"""The WaveNet autoencoder of NSynth: a wide encoder of the waveform, and a narrow decoder that samples one by one."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from intertone.config import Settings
+from intertone.errors import InputError
+from intertone.models.contract import NO_CONDITIONS, SILENT_SHARE, Batch, Conditions, Facts, Model, Reading, Scale
+
+LEVELS = 256
+"""Values that a sample can have for the decoder."""
+
+KERNEL = 3
+"""Samples that each dilated convolution sees."""
+
+Array = npt.NDArray[np.float32]
+
+
+class WaveNetConfig(Settings):
+    """Layers of encoder and decoder; the encoder's defaults are NSynth's, its decoder is 150 times as large."""
+
+    kind: Literal["wavenet"] = "wavenet"
+    channels: int = Field(128, ge=1, description="maps of the encoder")
+    blocks: int = Field(30, ge=1, description="residual blocks of the encoder")
+    cycle: int = Field(10, ge=1, le=14, description="blocks after which the dilation, 1, 2, 4, …, is 1 again")
+    latent_dim: int = Field(16, ge=1, description="numbers of a latent vector")
+    frames_per_latent: int = Field(512, ge=1, description="samples whose mean a latent vector is")
+    decoder_channels: int = Field(40, ge=1, description="maps of the decoder")
+    decoder_blocks: int = Field(20, ge=1, description="residual blocks of the decoder, of the same cycle")
+    skip_channels: int = Field(128, ge=1, description="maps that the blocks of the decoder add to")
+
+    def dilations(self, blocks: int) -> list[int]:
+        """Return the samples between what each block sees.
+
+        Example:
+            >>> WaveNetConfig(cycle=3).dilations(5)
+            [1, 2, 4, 1, 2]
+        """
+        return [2 ** (number % self.cycle) for number in range(blocks)]
+
+
+class WaveNetAutoencoder(Model):
+    """A waveform as a few numbers for each 512 samples, and back sample by sample.
+
+    The encoder sees as far ahead as back; its code is a mean over time. The decoder predicts the class of each sample,
+    one of 256, from the samples before it and the code. In training these are the samples that are wanted. When it
+    decodes it draws each sample and goes on from there: the same random number for all rows of a batch, so that equal
+    rows stay equal; without a generator it takes the median of each distribution. No gradient passes ``decode``.
+
+    Features are −1…1; the decoder rounds them to 256 values, 1/128 apart, of which one is 0. The encoder sees them as
+    they are, so that a gradient reaches them.
+
+    Args:
+        config: The layers.
+        n_features: Rows of the features: 1.
+
+    Raises:
+        InputError: If there are more rows.
+
+    Source:
+        Engel et al. (2017), "Neural audio synthesis of musical notes with WaveNet autoencoders", and its published
+        code for the encoder's layers. The decoder has the same parts and far fewer maps.
+
+    Example:
+        >>> model = WaveNetAutoencoder(WaveNetConfig(channels=4, blocks=2, decoder_blocks=2, frames_per_latent=8), 1)
+        >>> latents = model.encode(torch.rand(3, 1, 30))
+        >>> latents.shape, model.decode(latents).shape, model.encode_reach
+        (torch.Size([3, 16, 4]), torch.Size([3, 1, 32]), 4)
+    """
+
+    decode_reach = None
+    """Every sample depends on all before it."""
+
+    def __init__(self, config: WaveNetConfig, n_features: int) -> None:
+        super().__init__()
+        if n_features != 1:
+            raise InputError(f"a wavenet must be given a waveform, features of one row, got {n_features} rows")
+        self.config = config
+        self.n_features = n_features
+        self.latent_dim = config.latent_dim
+        self.frames_per_latent = config.frames_per_latent
+        dilations = config.dilations(config.blocks)
+        self.encode_reach = KERNEL // 2 * (1 + sum(dilations))
+        self.start = nn.Conv1d(1, config.channels, KERNEL, padding=KERNEL // 2)
+        self.blocks = nn.ModuleList(_Block(config.channels, dilation) for dilation in dilations)
+        self.to_latents = nn.Conv1d(config.channels, config.latent_dim, 1)
+        self.decoder = _Decoder(config)
+
+    def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
+        """Return the code of a waveform; the mean of the last vector is over the samples that there are.
+
+        Args:
+            features: ``(batch, 1, n_frames)``, −1…1.
+            conditions: Not needed.
+
+        Returns:
+            Latents ``(batch, latent_dim, n_latents)``.
+
+        Raises:
+            ValueError: If there is more than one row.
+        """
+        self.check_features(features)
+        trunk = self.start(features)
+        for block in self.blocks:
+            trunk = block(trunk)
+        return self._pooled(trunk)
+
+    def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
+        """Return what the encoder finds, with gradient: of block ``n`` from 1 on, and last the code.
+
+        ``block.n.a`` is what its dilated convolution sees, ``block.n.b`` what that gives, both after their ReLU, and
+        ``block.n.c`` the sum of its input and output; ``(batch, channels, n_frames)`` each.
+        """
+        self.check_features(features)
+        trunk = self.start(features)
+        found: dict[str, Tensor] = {}
+        for number, block in enumerate(self.blocks, 1):
+            assert isinstance(block, _Block)
+            before, after = block.inside(trunk)
+            trunk = trunk + block.mix(after)
+            found |= {f"block.{number}.a": before, f"block.{number}.b": after, f"block.{number}.c": trunk}
+        return {**found, "latents": self._pooled(trunk)}
+
+    def logits(self, latents: Tensor, features: Tensor) -> Tensor:
+        """Return the logits of the class of each sample, given the code and the samples before it.
+
+        Args:
+            latents: ``(batch, latent_dim, n_latents)``.
+            features: The samples, ``(batch, 1, n_frames)``, at most as many as the latents stand for.
+
+        Returns:
+            ``(batch, 256, n_frames)``.
+        """
+        return self.decoder(latents, values(classes(features)))  # type: ignore[no-any-return]
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the cross-entropy of the class of each sample in bits, given the true samples before it."""
+        logits = self.logits(self.encode(batch.features, batch.conditions), batch.target)
+        nats = nn.functional.cross_entropy(logits.float(), classes(batch.target).squeeze(1))
+        return {"cross_entropy": nats / math.log(2)}
+
+    def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
+        """Return the bits that a sample needs; 8 without any knowledge."""
+        return Reading("bits", loss, "bits", "cross-entropy")
+
+    def is_silent(self, batch: Batch) -> bool:
+        """Tell whether the mean of every predicted distribution is far below the loudest sample that is wanted."""
+        logits = self.logits(self.encode(batch.features, batch.conditions), batch.target).float()
+        means = (logits.softmax(1) * values(torch.arange(LEVELS, device=logits.device))[:, None]).sum(1)
+        return bool(means.abs().max() < SILENT_SHARE * batch.target.abs().max())
+
+    def facts(self) -> Facts:
+        """Return what a person would want to know of the layers, by name."""
+        config = self.config
+        return {
+            "layers": config.blocks,
+            "channels": config.channels,
+            "receptive_field": 2 * (self.encode_reach or 0) + 1,
+            "decoder_layers": config.decoder_blocks,
+            "decoder_channels": config.decoder_channels,
+        }
+
+    def _pooled(self, trunk: Tensor) -> Tensor:
+        return nn.functional.avg_pool1d(self.to_latents(trunk), self.frames_per_latent, ceil_mode=True)
+
+    def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
+        """Return samples that are drawn one after another."""
+        n_frames = latents.shape[-1] * self.frames_per_latent
+        if generator is None:
+            drawn = torch.full((n_frames,), 0.5)
+        else:
+            drawn = torch.rand(n_frames, generator=generator, device=generator.device)
+        sampler = WaveNetSampler(self, latents)
+        samples = np.zeros((n_frames, len(latents)), np.float32)
+        before = np.zeros(len(latents), np.float32)
+        for number, place in enumerate(drawn.tolist()):
+            before = samples[number] = _draw(sampler.step(before), place)
+        return torch.from_numpy(samples.T.copy()).to(latents.device).unsqueeze(1)
+
+
+class WaveNetSampler:
+    """The decoder one sample at a time: every layer keeps what it will see again.
+
+    Works in numpy: a step is a few dozen products of small matrices, and numpy begins each in a fraction of the time.
+
+    Args:
+        model: The autoencoder.
+        latents: The code, ``(batch, latent_dim, n_latents)``.
+    """
+
+    @torch.no_grad()
+    def __init__(self, model: WaveNetAutoencoder, latents: Tensor) -> None:
+        decoder, config, n_rows = model.decoder, model.config, len(latents)
+        self.time, self.frames_per_latent = 0, config.frames_per_latent
+        self.width = width = config.decoder_channels
+        self.start = _matrix(decoder.start)
+        self.first_skip = _matrix(decoder.first_skip)
+        self.hidden, self.last = _matrix(decoder.hidden), _matrix(decoder.last)
+        half = torch.ones(2 * width).index_fill(0, torch.arange(width), 0.5)  # sigmoid(x) = (1 + tanh(x / 2)) / 2
+        told = decoder.told(latents)
+        self.gates, self.mixes = [], []
+        parts = told.split([2 * width] * config.decoder_blocks + [config.skip_channels], 1)
+        for gate, mix in zip(decoder.gates, decoder.mixes, strict=True):
+            assert isinstance(gate, nn.Conv1d) and isinstance(mix, nn.Conv1d)
+            weight, bias = _matrix(gate)
+            factor = half.numpy()
+            self.gates.append((weight * factor, bias * factor))
+            weight, bias = _matrix(mix)
+            self.mixes.append((0.5 * weight, bias))
+        self.told = [_columns(part * half[:, None].to(part)) for part in parts[:-1]]
+        self.told_last = _columns(parts[-1])
+        self.recent = np.zeros((n_rows, KERNEL), np.float32)
+        dilations = config.dilations(config.decoder_blocks)
+        self.kept = [np.zeros((2 * dilation, n_rows, width), np.float32) for dilation in dilations]
+        self.seen = np.zeros((n_rows, KERNEL * width), np.float32)
+
+    def step(self, before: Array) -> Array:
+        """Return the logits of the next sample.
+
+        Args:
+            before: The sample before it, ``(batch,)``; 0 before the first.
+
+        Returns:
+            ``(batch, 256)``.
+        """
+        width, seen, vector = self.width, self.seen, self.time // self.frames_per_latent
+        self.recent[:, :-1] = self.recent[:, 1:]
+        self.recent[:, -1] = before
+        trunk = self.recent @ self.start[0] + self.start[1]
+        total = trunk @ self.first_skip[0] + self.first_skip[1]
+        layers = zip(self.gates, self.mixes, self.told, self.kept, strict=True)
+        for (gate, gate_bias), (mix, mix_bias), told, kept in layers:
+            oldest = self.time % len(kept)
+            seen[:, :width] = kept[oldest]
+            seen[:, width : 2 * width] = kept[oldest - len(kept) // 2]
+            seen[:, 2 * width :] = kept[oldest] = trunk
+            opened = np.tanh(seen @ gate + (told[vector] + gate_bias))
+            mixed = (opened[:, :width] + 1) * opened[:, width:] @ mix + mix_bias
+            trunk = trunk + mixed[:, :width]
+            total += mixed[:, width:]
+        self.time += 1
+        hidden = np.maximum(total, 0) @ self.hidden[0] + self.hidden[1] + self.told_last[vector]
+        logits: Array = np.maximum(hidden, 0) @ self.last[0] + self.last[1]
+        return logits
+
+
+class _Block(nn.Module):
+    """A residual block of the encoder: ReLU, dilated convolution, ReLU, convolution of width 1, sum."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.dilated = nn.Conv1d(channels, channels, KERNEL, padding=KERNEL // 2 * dilation, dilation=dilation)
+        self.mix = nn.Conv1d(channels, channels, 1)
+
+    def inside(self, trunk: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is found before and after the dilated convolution."""
+        before = trunk.relu()
+        return before, self.dilated(before).relu()
+
+    def forward(self, trunk: Tensor) -> Tensor:
+        mixed: Tensor = trunk + self.mix(self.inside(trunk)[1])
+        return mixed
+
+
+class _Decoder(nn.Module):
+    """Causal dilated convolutions with gates, conditioned on the code, whose last layer names classes."""
+
+    def __init__(self, config: WaveNetConfig) -> None:
+        super().__init__()
+        width, skip, blocks = config.decoder_channels, config.skip_channels, config.decoder_blocks
+        self.config = config
+        self.start = nn.Conv1d(1, width, KERNEL)
+        self.first_skip = nn.Conv1d(width, skip, 1)
+        dilations = config.dilations(blocks)
+        self.gates = nn.ModuleList(nn.Conv1d(width, 2 * width, KERNEL, dilation=dilation) for dilation in dilations)
+        self.mixes = nn.ModuleList(nn.Conv1d(width, width + skip, 1) for _ in dilations)
+        self.told = nn.Conv1d(config.latent_dim, 2 * width * blocks + skip, 1, bias=False)
+        self.hidden = nn.Conv1d(skip, skip, 1)
+        self.last = nn.Conv1d(skip, LEVELS, 1)
+
+    def forward(self, latents: Tensor, samples: Tensor) -> Tensor:
+        """Return the logits of each sample; it sees those before it, and the code held for as long as it stands."""
+        width, skip, n_frames = self.config.decoder_channels, self.config.skip_channels, samples.shape[-1]
+        # as many zeros more in front as the first convolution is wide: it ends with the sample before
+        trunk = self.start(nn.functional.pad(samples, (KERNEL, -1)))
+        total = self.first_skip(trunk)
+        *told, told_last = self.told(latents).split([2 * width] * self.config.decoder_blocks + [skip], 1)
+        for gate, mix, own in zip(self.gates, self.mixes, told, strict=True):
+            assert isinstance(gate, nn.Conv1d)
+            seen = nn.functional.pad(trunk, ((KERNEL - 1) * gate.dilation[0], 0))
+            opened, wave = (gate(seen) + self._held(own, n_frames)).chunk(2, 1)
+            deeper, shown = mix(opened.sigmoid() * wave.tanh()).split((width, skip), 1)
+            trunk, total = trunk + deeper, total + shown
+        hidden = self.hidden(total.relu()) + self._held(told_last, n_frames)
+        logits: Tensor = self.last(hidden.relu())
+        return logits
+
+    def _held(self, vectors: Tensor, n_frames: int) -> Tensor:
+        return vectors.repeat_interleave(self.config.frames_per_latent, -1)[..., :n_frames]
+
+
+def classes(features: Tensor) -> Tensor:
+    """Return the class of each sample, 0…255, the nearest of 256 values.
+
+    Args:
+        features: Any shape, −1…1.
+
+    Returns:
+        Integers of the same shape.
+
+    Example:
+        >>> classes(torch.tensor([-1.0, 0.0, 0.01, 1.0]))
+        tensor([  0, 128, 129, 255])
+    """
+    half = LEVELS // 2
+    return (features.float() * half).round().long().clamp(-half, half - 1) + half
+
+
+def values(indices: Tensor) -> Tensor:
+    """Return the sample that each class stands for.
+
+    Example:
+        >>> values(torch.tensor([0, 128, 255]))
+        tensor([-1.0000,  0.0000,  0.9922])
+    """
+    half = LEVELS // 2
+    return (indices - half) / half
+
+
+def _draw(logits: Array, place: float) -> Array:
+    """Return the samples up to which the distributions hold the share ``place``, ``(batch,)``."""
+    shares = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
+    indices = (shares < place * shares[:, -1:]).sum(1)
+    half = LEVELS // 2
+    drawn: Array = ((indices - half) / half).astype(np.float32)
+    return drawn
+
+
+def _matrix(layer: nn.Conv1d) -> tuple[Array, Array]:
+    """Return a convolution's weights as a matrix from all that it sees, oldest first, and its bias."""
+    assert layer.bias is not None
+    weight = layer.weight.detach().float().cpu().permute(2, 1, 0).flatten(0, 1)
+    return weight.contiguous().numpy(), layer.bias.detach().float().cpu().numpy()
+
+
+def _columns(vectors: Tensor) -> Array:
+    """Return vectors in time as ``(n_latents, batch, size)``."""
+    columns: Array = vectors.detach().float().cpu().permute(2, 0, 1).contiguous().numpy()
+    return columns

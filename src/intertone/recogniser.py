@@ -1,0 +1,138 @@
+"""The recogniser: a representation and a classifier that belong together, saved and shared as a codec is."""
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+
+from intertone.config import Settings
+from intertone.errors import InputError
+from intertone.models.alexnet import AlexNet, AlexNetConfig
+from intertone.models.weights import load_weights, save_network
+from intertone.representation import AnyRepresentation, RepresentationConfig, build_representation
+
+SHIPPED = Path(__file__).parent / "recognisers"
+"""Folder of the recognisers that come with the package."""
+
+
+class RecogniserConfig(Settings):
+    """Content of a recogniser's ``config.json``."""
+
+    format: Literal[1] = 1
+    representation: RepresentationConfig
+    model: AlexNetConfig
+
+
+class Recogniser:
+    """Sound → how likely each class is, and what the layers find on the way.
+
+    Example:
+        >>> from intertone.representation.frames import FramesConfig
+        >>> representation = FramesConfig(reference="sound", scale="log1p")
+        >>> config = RecogniserConfig(representation=representation, model=AlexNetConfig(classes=("flute", "organ")))
+        >>> recogniser = Recogniser(config)
+        >>> recogniser.probabilities(torch.randn(3, 8000)).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, config: RecogniserConfig, model: AlexNet | None = None, *, seed: int = 0) -> None:
+        self.config = config
+        self.representation: AnyRepresentation = build_representation(config.representation)
+        if model is None:
+            model = build_classifier(config.model, n_features=self.representation.n_features, seed=seed)
+        self.model = model.eval().to(memory_format=model.memory_format)  # type: ignore[call-overload]
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, of all audio that goes in."""
+        return self.representation.sample_rate
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names, in the order of the scores."""
+        return self.config.model.classes
+
+    @property
+    def device(self) -> torch.device:
+        """Device on which the network lies and works."""
+        return self.model.head.weight.device
+
+    @classmethod
+    def load(cls, recogniser: str | Path, *, device: str = "cpu") -> Self:
+        """Read a recogniser.
+
+        Args:
+            recogniser: A shipped name (``families``) or the path of a folder with ``config.json`` and
+                ``model.safetensors``.
+            device: Where the network shall lie: ``cpu``, ``cuda``, …
+
+        Returns:
+            The recogniser, ready for use.
+
+        Raises:
+            InputError: If there is no such recogniser, or its files are broken or do not fit each other.
+        """
+        folder = _find(recogniser)
+        loaded = cls(RecogniserConfig.read(folder / "config.json"))
+        load_weights(folder, loaded.model, device=device)
+        return loaded
+
+    def save(self, folder: Path | str, *, card: str, half: bool = False) -> None:
+        """Write the folder: ``config.json``, ``model.safetensors`` and the model card ``README.md``.
+
+        Args:
+            folder: Made if it does not exist; a recogniser in it is replaced file by file.
+            card: Text of the model card.
+            half: Store the weights in 16 bits.
+
+        Raises:
+            InputError: If the folder cannot be written.
+        """
+        save_network(folder, self.config, self.model, card=card, half=half)
+
+    def compact(self) -> Self:
+        """Return this one: there is none with fewer weights that gives the same."""
+        return self
+
+    @torch.inference_mode()
+    def probabilities(self, audio: Tensor) -> Tensor:
+        """Return how likely each class is.
+
+        Args:
+            audio: ``(batch, samples)`` or ``(samples,)`` at ``sample_rate`` Hz.
+
+        Returns:
+            ``(batch, n_classes)``; each row adds up to 1.
+        """
+        features = self.representation.analyse(audio.to(self.device)).features
+        return self.model.scores(features).softmax(-1)
+
+
+def build_classifier(config: AlexNetConfig, *, n_features: int, seed: int = 0) -> AlexNet:
+    """Return the untrained classifier that ``config`` describes, the same for the same ``seed``.
+
+    Args:
+        config: The layers.
+        n_features: Rows of the features.
+        seed: Of the first weights; torch's global generator is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return AlexNet(config, n_features)
+
+
+def shipped_recognisers() -> list[str]:
+    """Return the names of the recognisers that come with the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+def _find(recogniser: str | Path) -> Path:
+    names = shipped_recognisers()
+    if isinstance(recogniser, str) and recogniser in names:
+        return SHIPPED / recogniser
+    if not os.path.isfile(Path(recogniser) / "config.json"):  # noqa: PTH113, Path.is_file raises for long names
+        shipped = ", ".join(names) or "(none shipped)"
+        raise InputError(f"the recogniser must be one of {shipped} or a folder with config.json, got {recogniser}")
+    return Path(recogniser)

@@ -1,0 +1,138 @@
+"""The classifier of Verma and Smith: its layers, its training on families, and its folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SAMPLE_RATE, tone
+
+from intertone.data.notes import Notes
+from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
+from intertone.errors import InputError
+from intertone.models.alexnet import LABEL, AlexNet, AlexNetConfig
+from intertone.models.contract import Batch
+from intertone.recogniser import Recogniser, RecogniserConfig
+from intertone.representation.frames import FramesConfig
+from intertone.stft import SpectrogramConfig
+from intertone.train import TrainConfig, load_trained, train_codec
+
+LEVELLED = FramesConfig(
+    spectrogram=SpectrogramConfig(sample_rate=SAMPLE_RATE, n_fft=512, hop_length=160),
+    reference="sound",
+    scale="log1p",
+    floor=1e-4,
+)
+SMALL = AlexNetConfig(classes=("bright", "dark"), channels=(4, 6), pooled=(1, 2))
+
+
+@pytest.fixture
+def families(tmp_path: Path) -> Notes:
+    """Notes of two families in three splits, and one note of a family that is no class."""
+    begin_notes(tmp_path / "notes", sample_rate=SAMPLE_RATE, samples=8000, kind="synthetic", settings={})
+    rows, pcm, scales = [], [], []
+    for number, family in enumerate(["bright", "dark"] * 8 + ["other"]):
+        split = "train" if number < 12 else "valid"
+        audio = tone(50 + number, seconds=0.5, tilt={"bright": 0.2, "dark": 2.5}.get(family, 1.0))
+        values, scale = quantise(audio.numpy())
+        pcm.append(values)
+        scales.append(scale)
+        rows.append(NoteRow(f"note-{number}", 50 + number, 100, f"i-{number}", family, "test", f"g-{number}", split))
+    write_shard(tmp_path / "notes", 0, np.stack(pcm), scales, rows)
+    finish_notes(tmp_path / "notes", 1)
+    return Notes.open(tmp_path / "notes")
+
+
+def test_it_has_verma_and_smiths_layers() -> None:
+    model = AlexNet(AlexNetConfig(classes=tuple("abcdefghijklmnop")), 257)
+    with torch.inference_mode():
+        found = model.activations(torch.rand(1, 257, 257))
+    sizes = [tuple(value.shape[1:]) for value in found.values()]
+    assert sizes == [(64, 257, 257), (192, 128, 128), (384, 64, 64), (256, 32, 32), (256, 32, 32)]
+    # 9·64 + 64, 9·64·192 + 192, 9·192·384 + 384, 9·384·256 + 256, 9·256·256 + 256, 256·16 + 16
+    assert sum(value.numel() for value in model.parameters()) == 2_254_544
+    assert all(float(value.min()) == 0 for value in found.values())
+
+
+@pytest.mark.parametrize("n_frames", [1, 3, 4, 41])
+def test_it_takes_any_number_of_frames(n_frames: int) -> None:
+    model = AlexNet(SMALL, 33)
+    features = torch.rand(2, 33, n_frames).requires_grad_()
+    model.scores(features).sum().backward()
+    assert features.grad is not None and bool(features.grad.any())
+
+
+def test_other_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="features must have n_features=33 rows, got 32"):
+        AlexNet(SMALL, 33).activations(torch.rand(1, 32, 9))
+
+
+@pytest.mark.parametrize("content", [{"classes": ["a"]}, {"classes": ["a", "a"]}, {"classes": []}])
+def test_there_must_be_two_classes(content: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="classes must be at least two different names, got "):
+        AlexNetConfig.parse(content)
+
+
+def test_poolings_lie_behind_convolutions() -> None:
+    with pytest.raises(InputError, match=r"pooled must name convolutions in 1\.\.2, got \(3,\)"):
+        AlexNetConfig.parse({"classes": ["a", "b"], "channels": [3, 3], "pooled": [3]})
+
+
+def test_a_note_of_no_class_does_not_count() -> None:
+    model, features = AlexNet(SMALL, 33), torch.rand(3, 33, 20)
+    some = Batch(features, features, labels={LABEL: torch.tensor([0, 1, -1])})
+    both = Batch(features[:2], features[:2], labels={LABEL: torch.tensor([0, 1])})
+    assert torch.allclose(model.loss(some)["cross_entropy"], model.loss(both)["cross_entropy"])
+
+
+def test_it_learns_families_and_comes_back(families: Notes, tmp_path: Path) -> None:
+    config = TrainConfig(
+        representation=LEVELLED,
+        model=SMALL,
+        steps=90,
+        batch_size=2,
+        crop_samples=1600,
+        crop_latest=1000,
+        optimiser="adamw",
+        learning_rate=1e-2,
+        precision="float32",
+        stop_patience=100,
+    )
+    progress = train_codec(config, families, tmp_path / "run")
+    assert progress.step == 90 and progress.best_loss < 0.3  # guessing is 0.69
+    recogniser = load_trained(tmp_path / "run" / "best")
+    assert isinstance(recogniser, Recogniser) and recogniser.classes == ("bright", "dark")
+    found = recogniser.probabilities(families.audio(families.select(split="valid", family=("bright", "dark"))))
+    assert found.argmax(1).tolist() == [0, 1, 0, 1]
+    recogniser.save(tmp_path / "half", card="# a card\n", half=True)
+    again = Recogniser.load(tmp_path / "half")
+    assert again.config == recogniser.config
+    audio = families.audio([0, 1])
+    assert torch.allclose(again.probabilities(audio), recogniser.probabilities(audio), atol=1e-2)
+    assert not (tmp_path / "run" / "samples").exists()
+
+
+def test_an_interrupted_training_goes_on(families: Notes, tmp_path: Path) -> None:
+    config = TrainConfig(
+        representation=LEVELLED, model=SMALL, steps=4, batch_size=6, crop_samples=2000, precision="float32"
+    )
+    first, second = (train_codec(config, families, tmp_path / name).best_loss for name in ("a", "b"))
+    assert first == second
+    with pytest.raises(InputError, match="the settings that it began with"):
+        train_codec(config.model_copy(update={"seed": 1}), families, tmp_path / "a")
+
+
+def test_a_missing_recogniser_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the recogniser must be one of .* or a folder with config.json, got nowhere"):
+        Recogniser.load("nowhere")
+    RecogniserConfig(representation=LEVELLED, model=SMALL).write(tmp_path / "config.json")
+    with pytest.raises(InputError, match=r"folder must hold model\.safetensors"):
+        Recogniser.load(tmp_path)
+
+
+def test_the_level_of_a_sound_makes_no_difference() -> None:
+    recogniser = Recogniser(RecogniserConfig(representation=LEVELLED, model=SMALL))
+    sound = tone(60, seconds=0.5)
+    found = recogniser.probabilities(torch.stack([sound, 0.05 * sound]))
+    assert torch.allclose(found[0], found[1], atol=1e-3)
+    assert bool(recogniser.probabilities(torch.zeros(8000)).isfinite().all())
