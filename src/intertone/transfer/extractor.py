@@ -11,6 +11,7 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.config import Settings
 from intertone.errors import InputError
+from intertone.recogniser import Recogniser
 
 Activations = dict[str, Tensor]
 """Name of a layer → ``(channels, n_filters, …positions)``."""
@@ -197,6 +198,48 @@ def shuffle_weights(model: torch.nn.Module, seed: int) -> None:
             parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
 
 
+class RecogniserExtractorConfig(Settings):
+    """The layers of a classifier of spectrograms; its front end is ``stft`` with the recogniser's settings.
+
+    A recogniser divides a sound by its RMS, so the system must bring sounds to the level 1 (``rms``).
+    """
+
+    kind: Literal["recogniser"] = "recogniser"
+    recogniser: str = Field("families", description="name of a shipped recogniser, or a folder")
+    weights: Literal["trained", "random"] = "trained"
+    seed: int = Field(0, ge=0, description="of shuffled weights")
+
+    def build(self, features: Tensor, sample_rate: int) -> "RecogniserExtractor":
+        """Return the extractor.
+
+        Raises:
+            InputError: If the recogniser has another sample rate or other features.
+        """
+        recogniser = Recogniser.load(self.recogniser)
+        wanted, got = recogniser.representation.n_features, features.shape[-2]
+        if (recogniser.sample_rate, wanted) != (sample_rate, got):
+            raise InputError(
+                f"the recogniser {self.recogniser} takes {wanted} rows at {recogniser.sample_rate} Hz, got {got} "
+                f"at {sample_rate}"
+            )
+        recogniser.model.requires_grad_(False)
+        if self.weights == "random":
+            shuffle_weights(recogniser.model, self.seed)
+        return RecogniserExtractor(recogniser)
+
+
+class RecogniserExtractor(Extractor):
+    """The layers of a classifier."""
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        self.recogniser = recogniser
+
+    def __call__(self, features: Tensor) -> Activations:
+        """Return the maps of features ``(channels, n_bins, n_frames)`` by layer."""
+        return self.recogniser.model.activations(features)
+
+
 ExtractorConfig = Annotated[
-    IdentityConfig | RandomConv1dConfig | RandomConv2dConfig | CodecExtractorConfig, Field(discriminator="kind")
+    IdentityConfig | RandomConv1dConfig | RandomConv2dConfig | CodecExtractorConfig | RecogniserExtractorConfig,
+    Field(discriminator="kind"),
 ]
