@@ -10,6 +10,7 @@ from intertone.audio import load_audio, save_audio
 from intertone.errors import InputError
 from intertone.transfer import Limits, Step, TransferConfig, load_preset, preset_names, transfer
 from intertone.transfer.extractor import RandomConv1dConfig
+from intertone.transfer.filter_kernel import FilterKernelConfig
 from intertone.transfer.frontend import (
     ConstantQFrontEnd,
     FramesFrontEnd,
@@ -182,7 +183,26 @@ def test_counted_positions_scale_a_gram_matrix() -> None:
     assert float(plain.squared / whole.squared) == pytest.approx(4**2)
 
 
+@pytest.mark.parametrize("width", [1, 4])
+def test_the_kernel_of_filters_is_the_limit_of_many_drawn_ones(width: int) -> None:
+    first, second = noise(2, 9, 30).abs(), noise(1, 9, 40, seed=1).abs()
+    network = RandomConv1dConfig(widths=(width,), filters=20000, seed=5).build(first, RATE)
+    drawn = [network(each)[f"width.{width}"] for each in (first, second)]
+    [expected] = GramConfig().build(drawn[1], 0.01).differences(drawn[0])
+    [difference] = FilterKernelConfig(widths=(width,)).build(second, 0.01).differences(first)
+    relative = float(expected.squared / expected.reference)
+    assert float(difference.squared / difference.reference) == pytest.approx(relative, rel=0.05)
+
+
+def test_the_kernel_of_filters_has_the_gradient_of_its_value() -> None:
+    target = FilterKernelConfig(widths=(1, 3)).build(noise(1, 5, 12).abs().double(), 0.01)
+    sound = noise(1, 5, 9, seed=1).abs().double().requires_grad_(True)
+    values = lambda each: sum(part.squared for part in target.differences(each))  # noqa: E731
+    assert torch.autograd.gradcheck(values, (sound,), atol=1e-5)
+
+
 STATISTICS: list[StatisticConfig] = [
+    FilterKernelConfig(widths=(2, 5)),
     RawConfig(),
     GramConfig(),
     MeanCovarianceConfig(),

@@ -11,7 +11,8 @@ from intertone.config import Settings
 from intertone.transfer.extractor import Activations, Extractor, ExtractorConfig, IdentityConfig
 from intertone.transfer.frontend import FrontEnd, StftFrontEnd
 from intertone.transfer.signal import Signal
-from intertone.transfer.statistic import Difference, RawConfig, StatisticConfig, Target
+from intertone.transfer.statistic import RawConfig, StatisticConfig
+from intertone.transfer.target import Difference, Target
 
 Reference = Literal["content", "style"]
 Divergence = Literal["sum", "mean", "relative", "norm", "relative-norm", "root-mean"]

@@ -1,44 +1,14 @@
 """Statistics of activations, and how far those of one sound lie from those of a reference."""
 
-from abc import ABC, abstractmethod
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from intertone.config import Settings
-
-
-class Difference(NamedTuple):
-    """Difference of two statistics, from which every divergence is computed.
-
-    Attributes:
-        squared: Sum of the squared differences of all entries, ``()``.
-        reference: Sum of the squared entries of the reference, ``()``.
-        size: Number of entries.
-    """
-
-    squared: Tensor
-    reference: Tensor
-    size: int
-
-
-class Target(ABC):
-    """The statistic of a reference, computed once."""
-
-    @abstractmethod
-    def differences(self, activations: Tensor) -> list[Difference]:
-        """Return how far the statistic of other activations lies from that of the reference, part by part."""
-
-
-def positions(activations: Tensor) -> Tensor:
-    """Return ``(filters, n_positions)`` of ``(channels, filters, …)``: all places of all channels in one row."""
-    return activations.flatten(2).transpose(0, 1).flatten(1)
-
-
-def _difference(estimate: Tensor, reference: Tensor) -> Difference:
-    return Difference((estimate - reference).square().sum(), reference.square().sum(), reference.numel())
+from intertone.transfer.filter_kernel import FilterKernelConfig
+from intertone.transfer.target import Difference, Target, difference_of, positions
 
 
 class RawConfig(Settings):
@@ -63,7 +33,7 @@ class RawTarget(Target):
         reference = self.reference[..., :n_frames]
         if activations.shape[0] != reference.shape[0]:  # another number of channels: the reference's mean
             reference = reference.mean(0, keepdim=True)
-        return [_difference(activations[..., :n_frames], reference.expand_as(activations[..., :n_frames]))]
+        return [difference_of(activations[..., :n_frames], reference.expand_as(activations[..., :n_frames]))]
 
 
 class GramConfig(Settings):
@@ -134,7 +104,7 @@ class MeanCovarianceTarget(Target):
     def differences(self, activations: Tensor) -> list[Difference]:
         """Return the differences of the means and of the covariances."""
         mean, rows = _centred(positions(activations))
-        return [_difference(mean, self.mean), *self.covariance.differences(rows[None])]
+        return [difference_of(mean, self.mean), *self.covariance.differences(rows[None])]
 
 
 def _centred(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,7 +138,7 @@ class SortedProjectionsTarget(Target):
 
     def differences(self, activations: Tensor) -> list[Difference]:
         """Return the difference of the sorted projections."""
-        return [_difference(self._project(activations), self.sorted)]
+        return [difference_of(self._project(activations), self.sorted)]
 
     def _project(self, activations: Tensor) -> Tensor:
         projected = (self.directions @ positions(activations)).sort(dim=1).values
@@ -203,7 +173,7 @@ class AutocorrelationTarget(Target):
         """Return the difference over the lags that both sounds have."""
         measured = self._measure(activations)
         n_lags = min(measured.shape[-1], self.correlation.shape[-1])
-        return [_difference(measured[..., :n_lags], self.correlation[..., :n_lags])]
+        return [difference_of(measured[..., :n_lags], self.correlation[..., :n_lags])]
 
     def _measure(self, activations: Tensor) -> Tensor:
         """Return the mean over channels and rows for each filter, ``(filters, n_lags)``."""
@@ -279,7 +249,7 @@ class TimeEnvelopeTarget(Target):
     def differences(self, activations: Tensor) -> list[Difference]:
         """Return the difference of the logarithms."""
         own = self._measure(activations)
-        return [_difference(own, _resampled(self.envelope[None], len(own))[0])]
+        return [difference_of(own, _resampled(self.envelope[None], len(own))[0])]
 
     def _measure(self, power: Tensor) -> Tensor:
         energy = power.sum(tuple(range(power.ndim - 1)))
@@ -312,7 +282,7 @@ class FrequencyEnvelopeTarget(Target):
 
     def differences(self, activations: Tensor) -> list[Difference]:
         """Return the difference of the logarithms."""
-        return [_difference(self._measure(activations), self.envelope)]
+        return [difference_of(self._measure(activations), self.envelope)]
 
     def _measure(self, power: Tensor) -> Tensor:
         energy = power.mean((0, -1)).flatten()
@@ -341,7 +311,7 @@ class CorrelationMapsTarget(Target):
 
     def differences(self, activations: Tensor) -> list[Difference]:
         """Return the difference of all filters' products."""
-        return [_difference(self._measure(activations), self.maps)]
+        return [difference_of(self._measure(activations), self.maps)]
 
     @staticmethod
     def _measure(activations: Tensor) -> Tensor:
@@ -360,6 +330,7 @@ def _resampled(rows: Tensor, size: int) -> Tensor:
 StatisticConfig = Annotated[
     RawConfig
     | GramConfig
+    | FilterKernelConfig
     | MeanCovarianceConfig
     | SortedProjectionsConfig
     | AutocorrelationConfig
