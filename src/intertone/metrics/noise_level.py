@@ -82,7 +82,7 @@ def noise_floor_lift(estimate: Tensor, first: Tensor, second: Tensor) -> float:
 
     Example:
         >>> tone = torch.sin(torch.arange(32000) * 0.2)
-        >>> hiss = 0.001 * torch.randn(32000)
+        >>> hiss = 0.01 * torch.randn(32000)
         >>> noise_floor_lift(tone, tone, tone), noise_floor_lift(tone + hiss, tone, tone) > 3
         (0.0, True)
     """

@@ -63,4 +63,4 @@ def mfcc_distance(estimate: Tensor, reference: Tensor) -> float:
         0.0
     """
     first, second = (mfcc_statistics(sound) for sound in (estimate, reference))
-    return 1 - float(torch.nn.functional.cosine_similarity(first, second, dim=0))
+    return max(0.0, 1 - float(torch.nn.functional.cosine_similarity(first, second, dim=0)))

@@ -18,6 +18,9 @@ FLOOR_DB = 60.0
 MOST_GAIN_DB = 30.0
 """Largest gain of the filter, which would else raise the content's noise where it has no partials."""
 
+LOWEST_HZ = 20.0
+"""Below, the filter passes nothing: an offset would be raised with the style's lowest notes."""
+
 ENVELOPE_SECONDS = 0.002
 """Quefrency up to which a cepstrum is the spectral envelope: partials of notes up to 500 Hz lie above it."""
 
@@ -72,15 +75,14 @@ def match_spectrum(content: Tensor, style: Tensor, sample_rate: int) -> Tensor:
         ``(samples,)``, as long as the content and without delay.
 
     Example:
-        >>> noise = torch.randn(32000)
-        >>> bright = torch.nn.functional.pad(noise.diff(), (0, 1))
-        >>> matched = match_spectrum(noise, bright, 16000)
-        >>> round(float((matched - 0.7 * bright).norm() / bright.norm()), 1) < 0.5
+        >>> sound = torch.sin(torch.arange(16000) * 0.3)
+        >>> torch.allclose(match_spectrum(sound, 0.1 * sound, 16000)[999:-999], sound[999:-999], atol=0.01)
         True
     """
     config = SpectrogramConfig(sample_rate=sample_rate, n_fft=N_FFT, hop_length=HOP_LENGTH)
     powers = [_average_power(sound, config) for sound in (content, style)]
     gain = limited_gain((powers[1] / powers[0]).sqrt(), MOST_GAIN_DB)
+    gain[config.frequencies() < LOWEST_HZ] = 0
     taps = torch.fft.irfft(gain, N_FFT).roll(N_FFT // 2) * torch.hann_window(N_FFT, dtype=torch.float64)
     size = len(content) + N_FFT
     filtered = torch.fft.irfft(torch.fft.rfft(content.double(), size) * torch.fft.rfft(taps, size), size)
@@ -91,8 +93,7 @@ def exchange_envelopes(content: Tensor, style: Tensor, sample_rate: int) -> Tens
     """Give each frame of the content the spectral envelope of the style's frame at the same time.
 
     The envelope of a frame is its log-magnitude spectrum with all quefrencies above 2 ms set to 0; the phase is the
-    content's. Frames keep the content's level, the mean of the log-magnitude: with the style's, its rhythm would come
-    along.
+    content's. Frames keep the content's energy: with the style's, its rhythm would come along.
 
     Args:
         content: ``(samples,)``.
@@ -115,7 +116,10 @@ def exchange_envelopes(content: Tensor, style: Tensor, sample_rate: int) -> Tens
     own = stft(content, config)
     other = stft(copy_style(content, style, sample_rate), config)
     change = _envelope(other, sample_rate) - _envelope(own, sample_rate)
-    return istft(own * change.exp(), config, length=len(content))
+    changed = own * change.exp()
+    before, after = (sound.abs().square().sum(0) for sound in (own, changed))
+    gain = (before / after.clamp_min(1e-30)).sqrt()
+    return istft(changed * gain, config, length=len(content))
 
 
 def _average_power(audio: Tensor, config: SpectrogramConfig) -> Tensor:

@@ -63,7 +63,7 @@ def draw_melody(
     Example:
         >>> notes = draw_melody(np.random.default_rng(0))
         >>> len(notes), max(note.start + note.duration for note in notes) <= 3.6
-        (10, True)
+        (7, True)
     """
     if voices not in (1, 2):
         raise ValueError(f"voices must be 1 or 2, got {voices}")

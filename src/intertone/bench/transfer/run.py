@@ -126,6 +126,7 @@ def _work(folder: Path, marks: dict[str, str], find: Find, _: None, job: Job) ->
         output = pair.truth if name == TRUTH else find(name).transfer(pair.content, pair.style, pair.sample_rate)
         seconds = time.perf_counter() - began
         _check(output, pair, name)
+        output = output / output.abs().max().clamp_min(1)  # no figure depends on the level
         save_audio(_path(folder, pair, name, "wav"), output, sample_rate=pair.sample_rate, format="float32")
         write_json(path, {"made": made, "seconds": seconds})
     row: TransferRow = {"figures": measure_transfer(kept_sound(folder, pair, name), pair), "seconds": seconds}
