@@ -118,7 +118,7 @@ def _envelopes(audio: Tensor) -> Tensor:
     centres = lowest + width * torch.arange(1, N_BANDS + 1, dtype=torch.float64)
     distance = (_erb_number(hz) - centres[:, None]) / width
     weights = torch.where(distance.abs() < 1, torch.cos(0.5 * math.pi * distance), 0.0)
-    analytic = torch.fft.ifft(2 * weights * spectrum, len(audio))
+    analytic: Tensor = torch.fft.ifft(2 * weights * spectrum, len(audio))
     return analytic.abs().pow(COMPRESSION).unflatten(1, (-1, factor)).mean(2)
 
 

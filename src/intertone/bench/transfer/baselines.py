@@ -85,7 +85,7 @@ def match_spectrum(content: Tensor, style: Tensor, sample_rate: int) -> Tensor:
     gain[config.frequencies() < LOWEST_HZ] = 0
     taps = torch.fft.irfft(gain, N_FFT).roll(N_FFT // 2) * torch.hann_window(N_FFT, dtype=torch.float64)
     size = len(content) + N_FFT
-    filtered = torch.fft.irfft(torch.fft.rfft(content.double(), size) * torch.fft.rfft(taps, size), size)
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(content.double(), size) * torch.fft.rfft(taps, size), size)
     return filtered[N_FFT // 2 : N_FFT // 2 + len(content)].to(content.dtype)
 
 
@@ -142,4 +142,5 @@ def _envelope(spectrum: Tensor, sample_rate: int) -> Tensor:
     length = round(ENVELOPE_SECONDS * sample_rate)
     cepstrum[0] = 0
     cepstrum[length + 1 : -length] = 0
-    return torch.fft.rfft(cepstrum, dim=0).real
+    envelope: Tensor = torch.fft.rfft(cepstrum, dim=0).real
+    return envelope
