@@ -124,4 +124,4 @@ def _envelopes(audio: Tensor) -> Tensor:
 
 def _erb_number(hz: Tensor) -> Tensor:
     """Return the number of equivalent rectangular bandwidths below a frequency (Glasberg and Moore, 1990)."""
-    return 9.265 * torch.log1p(hz / (24.7 * 9.265))
+    return torch.log1p(hz / (24.7 * 9.265)) * 9.265
