@@ -295,7 +295,8 @@ def test_sentences_say_what_the_filter_wins_and_what_is_certain() -> None:
     result = transfer_result({"rows": rows, "titles": dict.fromkeys(rows, "a to b")}, seed=0)
     lines = transfer_verdict(result)
     won = "MFCC, crops dB, Gram"
-    assert lines[0].startswith(f"eq-match has the best mean in {won}, LSD dB, MR-STFT. In {won} it is better than")
+    assert lines[0] == f"Of all methods, eq-match has the best mean in {won}, LSD dB, MR-STFT."
+    assert lines[1].startswith(f"eq-match is nearer to the style than the ground truth is in {won}.")
     assert "mine against copy-content: better in MFCC, crops dB, Gram, worse in texture dB." in lines
     assert "mine against eq-match: no clear difference in LSD dB, MR-STFT." in lines
     assert not any("truth against" in line for line in lines)

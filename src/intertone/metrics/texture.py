@@ -119,7 +119,8 @@ def _envelopes(audio: Tensor) -> Tensor:
     distance = (_erb_number(hz) - centres[:, None]) / width
     weights = torch.where(distance.abs() < 1, torch.cos(0.5 * math.pi * distance), 0.0)
     analytic: Tensor = torch.fft.ifft(2 * weights * spectrum, len(audio))
-    return analytic.abs().pow(COMPRESSION).unflatten(1, (-1, factor)).mean(2)
+    compressed: Tensor = analytic.abs().pow(COMPRESSION)
+    return torch.nn.functional.avg_pool1d(compressed, factor)
 
 
 def _erb_number(hz: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.audio import resample
+from intertone.audio import remove_dc, resample
 from intertone.bench.transfer.melody import LOWER, SECONDS, UPPER, MelodyNote, draw_melody
 from intertone.data.render import instrument_name
 from intertone.data.soundfont import Bank, find_soundfont, read_soundfont
@@ -136,7 +136,8 @@ def play_melody(synth: Synth, program: int, notes: tuple[MelodyNote, ...]) -> Te
         notes: The notes.
 
     Returns:
-        ``(samples,)``, 4 s at 16 kHz, at RMS 0.1 or, if that is less, a peak of 0.9; the last 10 ms are faded out.
+        ``(samples,)``, 4 s at 16 kHz, at RMS 0.1 or, if that is less, a peak of 0.9; without an offset, the last 10 ms
+        faded out.
     """
     rate = synthesis_rate(SAMPLE_RATE)
     total = np.zeros(round(SECONDS * rate))
@@ -144,7 +145,7 @@ def play_melody(synth: Synth, program: int, notes: tuple[MelodyNote, ...]) -> Te
         start, hold = round(note.start * rate), round(note.duration * rate)
         sound = synth.note(program, note.pitch, note.velocity, hold=hold, release=round(TAIL_SECONDS * rate)).mean(0)
         total[start : start + len(sound)] += sound[: len(total) - start]
-    audio = resample(torch.from_numpy(total).float(), rate, SAMPLE_RATE)
+    audio = remove_dc(resample(torch.from_numpy(total).float(), rate, SAMPLE_RATE), SAMPLE_RATE)
     fade = round(FADE_SECONDS * SAMPLE_RATE)
     audio[-fade:] *= torch.linspace(1, 0, fade)
     return audio * min(LEVEL / float(audio.square().mean().sqrt()), PEAK / float(audio.abs().max()))

@@ -88,19 +88,14 @@ def transfer_verdict(result: TransferResult) -> list[str]:
         result: From ``transfer_result``.
 
     Returns:
-        A sentence on the filter, then one a method.
+        One or two sentences on the filter, then five on each other method.
     """
     summary = result["summary"]
     won = figures_won(summary, FILTER)
-    lines = []
-    if won:
-        ahead = [name for name in won if FIGURES[name].aspect == "style" and _ahead_of_truth(summary, name)]
-        text = f"{FILTER} has the best mean in {_titles(won)}."
-        if ahead:
-            text += f" In {_titles(ahead)} it is better than the ground truth too. {FILTER_NOTE}"
-        lines.append(text)
-    else:
-        lines.append(f"{FILTER} has the best mean in no figure of style or ground truth.")
+    ahead = [name for name, facts in FIGURES.items() if facts.aspect == "style" and _ahead_of_truth(summary, name)]
+    lines = [f"Of all methods, {FILTER} has the best mean in {_titles(won) or 'no figure of style or ground truth'}."]
+    if ahead:
+        lines.append(f"{FILTER} is nearer to the style than the ground truth is in {_titles(ahead)}. {FILTER_NOTE}")
     for name, line in summary.items():
         if name in (*_copies(), TRUTH, FILTER):
             continue
