@@ -101,12 +101,23 @@ def _name(pair: Pair, mark: str) -> str:
     return f"v{BENCH_VERSION}-{digest.hexdigest()[:24]}.json"
 
 
-@once
 def _source(more: tuple[str, ...] = ()) -> str:
-    """Return a hash of the code, and of the libraries' versions, when it was first asked for."""
+    return source_digest(("bench/*.py", *NEEDED, *more), tuple(f"bench/{stem}.py" for stem in AROUND))
+
+
+@once
+def source_digest(patterns: tuple[str, ...], without: tuple[str, ...] = ()) -> str:
+    """Return a hash of files of the package, and of the libraries' versions, when it was first asked for.
+
+    Args:
+        patterns: Of the files, from the package's folder.
+        without: Files that do not count.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     package = Path(__file__).parent.parent
-    files = [path for path in package.glob("bench/*.py") if path.stem not in AROUND]
-    files += [path for pattern in (*NEEDED, *more) for path in package.glob(pattern)]
+    files = {path for pattern in patterns for path in package.glob(pattern)} - {package / name for name in without}
     digest = hashlib.sha256(f"{torch.__version__} {np.__version__} {scipy.__version__}".encode())
     for file in sorted(files):
         digest.update(file.read_bytes())

@@ -1,4 +1,4 @@
-"""``intertone bench``: methods of morphing, evaluated side by side."""
+"""``intertone bench``: methods of morphing and of style transfer, evaluated side by side."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertone.cli.options import DeviceOption, JsonOption, Report, check_own_output, command_line, progress_bar
+from intertone.files import disk_errors
 
 if TYPE_CHECKING:
     from intertone.bench.pair import Pair
@@ -104,6 +105,55 @@ def bench_morph(
         typer.echo("intertone: the bench's own order does not hold; see its table", err=True)
         raise typer.Exit(1)
     _end(skipped)
+
+
+@app.command("transfer")
+def bench_transfer(
+    context: typer.Context,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the figures, every sound, and a page to listen to.")
+    ],
+    methods: Annotated[
+        list[str] | None, typer.Argument(metavar="[METHODS]...", help="Methods to compare with the baselines.")
+    ] = None,
+    pairs: Annotated[int, typer.Option("--pairs", min=1, max=1000, help="Number of pairs.")] = 20,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**31, help="Seed of the instruments, the melodies and the bootstrap.")
+    ] = 0,
+    soundfont: Annotated[
+        Path | None, typer.Option("--soundfont", help="The bank. (default: the installed FluidR3Mono_GM)")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Evaluate style transfer between melodies of two instruments; an ended run goes on when repeated."""
+    report = Report(context, as_json=json)
+    from intertone.bench.transfer.methods import find_method
+    from intertone.bench.transfer.pairs import draw_transfer_pairs
+    from intertone.bench.transfer.report import (
+        RESULTS,
+        WRITTEN,
+        transfer_result,
+        transfer_tables,
+        transfer_verdict,
+        write_transfer_bench,
+    )
+    from intertone.bench.transfer.run import run_transfers
+
+    for name in methods or []:
+        find_method(name)
+    check_own_output(out, (*WRITTEN, RESULTS), "a transfer bench's")
+    drawn = draw_transfer_pairs(n_pairs=pairs, seed=seed, soundfont=soundfont)
+    with disk_errors(out):
+        out.mkdir(exist_ok=True)
+    with progress_bar("results") as progress:
+        run = run_transfers(drawn, methods or [], folder=out / RESULTS, workers=workers, progress=progress)
+    result = transfer_result(run, seed=seed)
+    write_transfer_bench(out, result, drawn, command=command_line())
+    if not json:
+        _show(transfer_tables(result))
+    lines = transfer_verdict(result)
+    report.finish({**result, "verdict": lines}, "\n".join([*lines, f"wrote {out}"]))
 
 
 @app.command("export")

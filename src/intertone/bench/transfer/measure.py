@@ -1,0 +1,116 @@
+"""Figures of a transfer: style, content, noise, copying, and distance from the ground truth."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from intertone.bench.cache import source_digest
+from intertone.bench.transfer.pairs import SAMPLE_RATE, TransferPair
+from intertone.metrics import (
+    chroma_similarity,
+    crop_distance,
+    envelope_correlation,
+    flatness_ratio,
+    gram_distance,
+    largest_crop_correlation,
+    log_spectral_distance,
+    mfcc_distance,
+    multi_resolution_stft_distance,
+    noise_floor_lift,
+    onset_f1,
+    texture_snr,
+)
+
+MEASURE_VERSION = 1
+"""Raised by whoever changes a figure; the files of earlier results are then measured anew."""
+
+NEEDED = ("bench/transfer/measure.py", "metrics/*.py", "pitch/chroma.py", "pitch/note.py", "level.py", "stft.py")
+"""Files that decide the figures of a sound."""
+
+Aspect = Literal["style", "content", "noise", "copy", "truth"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is measured.
+
+    Attributes:
+        title: Short name, with its unit.
+        aspect: What it says something about.
+        higher: Whether more is better.
+        meaning: A clause for people.
+    """
+
+    title: str
+    aspect: Aspect
+    higher: bool
+    meaning: str
+
+
+FIGURES: dict[str, Figure] = {
+    "mfcc_distance": Figure(
+        "MFCC", "style", False, "cosine distance of mean and deviation of MFCC 2–13 from the style's"
+    ),
+    "texture_snr": Figure(
+        "texture dB", "style", True, "signal-to-noise ratio of the cochlear envelopes' statistics, six classes"
+    ),
+    "crop_distance": Figure(
+        "crops dB", "style", False, "energy distance of 0.5 s crops from the style's, in log-mel statistics"
+    ),
+    "gram_distance": Figure(
+        "Gram", "style", False, "relative distance of the Gram matrix of 4,096 random filters from the style's"
+    ),
+    "onset_f1": Figure("onset F1", "content", True, "onsets within 50 ms of the content's"),
+    "envelope_correlation": Figure("energy", "content", True, "correlation of the frame energies with the content's"),
+    "chroma_similarity": Figure("chroma", "content", True, "cosine of the aligned chroma with the content's"),
+    "flatness_ratio": Figure(
+        "flatness", "noise", False, "spectral flatness over that of the flatter one of content and style"
+    ),
+    "noise_floor_lift": Figure("floor dB", "noise", False, "lift of the noise floor above that of content and style"),
+    "crop_correlation": Figure(
+        "copy", "copy", False, "largest normalised cross-correlation of a 0.5 s crop with the style"
+    ),
+    "log_spectral_distance": Figure("LSD dB", "truth", False, "log-spectral distance from the ground truth"),
+    "stft_distance": Figure("MR-STFT", "truth", False, "multi-resolution STFT distance from the ground truth"),
+}
+"""Figures of a transfer by name."""
+
+
+def measure_transfer(output: Tensor, pair: TransferPair) -> dict[str, float]:
+    """Return all figures of a transfer.
+
+    Args:
+        output: What a method made of the pair's content and style, ``(samples,)``, as long as the content.
+        pair: The pair.
+
+    Returns:
+        Name → value, in the order of ``FIGURES``; all finite.
+
+    Raises:
+        ValueError: If the output is not finite, silent, or of another length.
+    """
+    if output.shape != pair.content.shape:
+        raise ValueError(f"the output must be {tuple(pair.content.shape)}, got {tuple(output.shape)}")
+    if not output.isfinite().all() or not output.abs().max() > 0:
+        raise ValueError("the output must be finite and not silent")
+    content, style, truth = pair.content, pair.style, pair.truth
+    return {
+        "mfcc_distance": mfcc_distance(output, style),
+        "texture_snr": texture_snr(output, style),
+        "crop_distance": crop_distance(output, style),
+        "gram_distance": gram_distance(output, style),
+        "onset_f1": onset_f1(output, content),
+        "envelope_correlation": float(envelope_correlation(output, content)),
+        "chroma_similarity": chroma_similarity(output, content),
+        "flatness_ratio": flatness_ratio(output, content, style),
+        "noise_floor_lift": noise_floor_lift(output, content, style),
+        "crop_correlation": largest_crop_correlation(output, style, sample_rate=SAMPLE_RATE),
+        "log_spectral_distance": float(log_spectral_distance(output, truth)),
+        "stft_distance": float(multi_resolution_stft_distance(output, truth)),
+    }
+
+
+def measure_mark() -> str:
+    """Return a text that is another one as soon as the code that measures, or a library, is."""
+    return f"v{MEASURE_VERSION}-{source_digest(NEEDED)}"

@@ -1,0 +1,183 @@
+"""Every method on every pair, with a result file for each, so that a run that was ended goes on where it was."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TypedDict
+
+from torch import Tensor
+
+from intertone.audio import load_audio, save_audio
+from intertone.bench.transfer.measure import FIGURES, measure_mark, measure_transfer
+from intertone.bench.transfer.methods import BASELINES, TransferMethod, find_method
+from intertone.bench.transfer.pairs import TransferPair
+from intertone.errors import InputError
+from intertone.files import write_json
+from intertone.parallel import in_processes
+
+TRUTH = "truth"
+"""Row of the ground truth itself: what a perfect transfer gets."""
+
+
+class TransferRow(TypedDict):
+    """Figures of one method on one pair, and the seconds that the method took."""
+
+    figures: dict[str, float]
+    seconds: float
+
+
+class TransferRun(TypedDict):
+    """All rows: pair → method → row, and the title of each pair."""
+
+    titles: dict[str, str]
+    rows: dict[str, dict[str, TransferRow]]
+
+
+Find = Callable[[str], TransferMethod]
+Job = tuple[TransferPair, str]
+
+
+def run_transfers(
+    pairs: Sequence[TransferPair],
+    names: Sequence[str],
+    *,
+    folder: Path,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    find: Find = find_method,
+) -> TransferRun:
+    """Transfer and measure: the named methods, the baselines and the ground truth, on every pair.
+
+    For each pair and method the folder gets ``PAIR-METHOD.wav``, the result in 32 bit, and ``PAIR-METHOD.json``, its
+    figures. A sound is taken from there if it was made of the same sounds by the same method; its figures, if the same
+    code measured them.
+
+    Args:
+        pairs: The pairs; names are unique.
+        names: Methods beside the baselines; a baseline's name changes nothing.
+        folder: Where the results are kept; made if it does not exist, its parent must.
+        workers: Processes; more than one take one thread each.
+        progress: Called with (results done, of how many).
+        find: Returns the method of a name; with several workers, a function of a module.
+
+    Returns:
+        The rows in the order: named methods, baselines, ground truth.
+
+    Raises:
+        InputError: If a method is unknown, gives something that cannot be measured, or the folder cannot be written.
+        ValueError: If two pairs have one name.
+    """
+    if len({pair.name for pair in pairs}) < len(pairs):
+        raise ValueError("every pair must have a name of its own, got one twice")
+    order = [*(name for name in dict.fromkeys(names) if name not in BASELINES and name != TRUTH), *BASELINES, TRUTH]
+    marks = {name: _method_mark(name, find) for name in order}
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the results must have a folder, got {folder}: {error.strerror}") from None
+    found: dict[tuple[str, str], TransferRow] = {}
+    jobs: list[Job] = []
+    for pair in pairs:
+        for name in order:
+            row = _read_row(folder, pair, name, marks[name])
+            if row is None:
+                jobs.append((pair, name))
+            else:
+                found[pair.name, name] = row
+    total = len(found) + len(jobs)
+    if progress:
+        progress(len(found), total)
+    work = partial(_work, folder, marks, find)
+    for (pair, name), row in in_processes(
+        work, jobs, workers=workers, start=partial(nullcontext, None), name="transferring", threads=1
+    ):
+        found[pair.name, name] = row
+        if progress:
+            progress(len(found), total)
+    return {
+        "titles": {pair.name: pair.title for pair in pairs},
+        "rows": {pair.name: {name: found[pair.name, name] for name in order} for pair in pairs},
+    }
+
+
+def kept_sound(folder: Path, pair: TransferPair, name: str) -> Tensor:
+    """Return what a method gave for a pair, ``(samples,)``, as ``run_transfers`` kept it.
+
+    Raises:
+        InputError: If it was not kept.
+    """
+    return load_audio(_path(folder, pair, name, "wav"))[0][0]
+
+
+def _work(folder: Path, marks: dict[str, str], find: Find, _: None, job: Job) -> TransferRow:
+    """Return the row of a method on a pair; the result is written before it is measured, the figures after it."""
+    pair, name = job
+    made = _digest(pair, marks[name])
+    path = _path(folder, pair, name, "json")
+    known = _read_json(path)
+    seconds = known.get("seconds")
+    kept = known.get("made") == made and _path(folder, pair, name, "wav").exists()
+    if not kept or not isinstance(seconds, float):
+        began = time.perf_counter()
+        output = pair.truth if name == TRUTH else find(name).transfer(pair.content, pair.style, pair.sample_rate)
+        seconds = time.perf_counter() - began
+        _check(output, pair, name)
+        output = output / output.abs().max().clamp_min(1)  # no figure depends on the level
+        save_audio(_path(folder, pair, name, "wav"), output, sample_rate=pair.sample_rate, format="float32")
+        write_json(path, {"made": made, "seconds": seconds})
+    row: TransferRow = {"figures": measure_transfer(kept_sound(folder, pair, name), pair), "seconds": seconds}
+    write_json(path, {"made": made, "measured": measure_mark(), **row})
+    return row
+
+
+def _check(output: Tensor, pair: TransferPair, name: str) -> None:
+    if output.shape != pair.content.shape:
+        raise InputError(
+            f"{name} must return a sound of the content's {len(pair.content)} samples, got {tuple(output.shape)}"
+        )
+    if not output.isfinite().all() or not output.abs().max() > 0:
+        raise InputError(f"{name} must return a finite sound that is not silent, got another for pair {pair.name}")
+
+
+def _read_row(folder: Path, pair: TransferPair, name: str, mark: str) -> TransferRow | None:
+    """Return a kept row, if sound and figures are those that would be made now."""
+    known = _read_json(_path(folder, pair, name, "json"))
+    figures, seconds = known.get("figures"), known.get("seconds")
+    if (
+        known.get("made") != _digest(pair, mark)
+        or known.get("measured") != measure_mark()
+        or not _path(folder, pair, name, "wav").exists()
+        or not isinstance(figures, dict)
+        or not isinstance(seconds, float)
+        or list(figures) != list(FIGURES)
+    ):
+        return None
+    return {"figures": {figure: float(value) for figure, value in figures.items()}, "seconds": seconds}
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _method_mark(name: str, find: Find) -> str:
+    return TRUTH if name == TRUTH else find(name).mark
+
+
+def _digest(pair: TransferPair, mark: str) -> str:
+    """Return a text that is another one as soon as the sounds or the method are."""
+    digest = hashlib.sha256(f"{mark} {pair.sample_rate}".encode())
+    for sound in (pair.content, pair.style, pair.truth):
+        digest.update(sound.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:24]
+
+
+def _path(folder: Path, pair: TransferPair, name: str, suffix: str) -> Path:
+    return folder / f"{pair.name}-{name}.{suffix}"

@@ -1,0 +1,98 @@
+"""Noise that a sound has beyond that of two others."""
+
+import torch
+from torch import Tensor
+
+from intertone.level import db_to_amplitude, db_to_power
+from intertone.metrics.descriptor import flatness_db
+from intertone.metrics.pair import unit_rms
+from intertone.metrics.spectral import SECOND_STFT
+from intertone.stft import magnitude_to_db, stft
+
+FLOOR_SHARE = 0.1
+"""Share of the frames that lie below a bin's noise floor."""
+
+FLOOR_DB = 80.0
+"""Depth below the loudest cell of a sound at which its floor is no longer told apart: rests are digital silence."""
+
+SOUNDING_DB = 60.0
+"""A frame has a flatness if its loudest bin is at most so far below the sound's loudest."""
+
+
+def mean_flatness(audio: Tensor) -> Tensor:
+    """Return the mean over the frames of the spectral flatness, a ratio of powers.
+
+    Geometric over arithmetic mean of the power in each frame that sounds, 2048/256; bins more than 60 dB below the
+    frame's largest count as 60 dB below it.
+
+    Args:
+        audio: 16 kHz mono, ``(samples,)``; its level does not matter.
+
+    Returns:
+        0…1, ``()``: about 0.56 for white noise, 0.02 and less for tones; 1 for silence.
+
+    Source:
+        Johnston (1988), "Transform coding of audio signals using perceptual noise criteria".
+
+    Example:
+        >>> round(float(mean_flatness(torch.randn(64000))), 1)
+        0.6
+    """
+    magnitude = stft(unit_rms(audio), SECOND_STFT).abs()
+    loudest = magnitude.amax(-2)
+    if not loudest.max() > 0:
+        return torch.ones(())
+    sounding = magnitude[:, loudest > loudest.max() * db_to_amplitude(-SOUNDING_DB)]
+    return db_to_power(flatness_db(sounding.T)).mean()
+
+
+def flatness_ratio(estimate: Tensor, first: Tensor, second: Tensor) -> float:
+    """Return the flatness of a sound relative to the flatter one of two others.
+
+    Args:
+        estimate: 16 kHz mono, ``(samples,)``; its level does not matter.
+        first: One of the two that it was made of.
+        second: The other one.
+
+    Returns:
+        Ratio of the ``mean_flatness``: at most 1 for a sound that is no noisier than one of the two.
+
+    Example:
+        >>> noise, tone = torch.randn(16000), torch.sin(torch.arange(16000) * 0.2)
+        >>> flatness_ratio(noise, noise, tone), flatness_ratio(noise, tone, tone) > 10
+        (1.0, True)
+    """
+    return float(mean_flatness(estimate) / torch.maximum(mean_flatness(first), mean_flatness(second)))
+
+
+def noise_floor_lift(estimate: Tensor, first: Tensor, second: Tensor) -> float:
+    """Return how far the noise floor of a sound lies above that of two others, in the mean over the bins.
+
+    The floor of a bin is the 10th percentile of its level over time, 2048/256, of the sound at RMS 1. The lift is how
+    much it exceeds the higher of the two others' floors, 0 where it does not. A floor more than 80 dB below the loudest
+    cell of its sound counts as 80 dB below it.
+
+    Args:
+        estimate: 16 kHz mono, ``(samples,)``; its level does not matter.
+        first: One of the two that it was made of.
+        second: The other one.
+
+    Returns:
+        dB, >= 0; 0 for each of the two, with any gain or polarity.
+
+    Example:
+        >>> tone = torch.sin(torch.arange(32000) * 0.2)
+        >>> hiss = 0.01 * torch.randn(32000)
+        >>> noise_floor_lift(tone, tone, tone), noise_floor_lift(tone + hiss, tone, tone) > 3
+        (0.0, True)
+    """
+    floors = [_floor(sound) for sound in (estimate, first, second)]
+    return float((floors[0] - torch.maximum(floors[1], floors[2])).clamp_min(0).mean())
+
+
+def _floor(audio: Tensor) -> Tensor:
+    """Return the noise floor of each bin, ``(n_bins,)`` in dB, of the sound at RMS 1."""
+    magnitude = stft(unit_rms(audio.double()), SECOND_STFT).abs()
+    peak = magnitude.max().clamp_min(1e-10)
+    floored = magnitude_to_db(magnitude, peak, top_db=FLOOR_DB) + 20 * peak.log10()
+    return floored.quantile(FLOOR_SHARE, dim=-1)
