@@ -62,6 +62,25 @@ def test_it_takes_any_number_of_frames(n_frames: int) -> None:
     assert features.grad is not None and bool(features.grad.any())
 
 
+def test_packed_without_normalisation_it_gives_the_same() -> None:
+    config = RecogniserConfig(representation=LEVELLED, model=SMALL.model_copy(update={"normalised": True}))
+    recogniser = Recogniser(config)
+    features = torch.rand(4, 257, 30, generator=torch.Generator().manual_seed(0))
+    recogniser.model.train()
+    for norm in recogniser.model.norms:
+        torch.nn.init.uniform_(norm.weight, 0.5, 2)  # type: ignore[arg-type]
+        torch.nn.init.uniform_(norm.bias, -1, 1)  # type: ignore[arg-type]
+    for _ in range(5):
+        recogniser.model.scores(features)
+    recogniser.model.eval()
+    packed = recogniser.compact()
+    assert not packed.config.model.normalised and len(packed.model.norms) == 0
+    for name, found in packed.model.activations(features).items():
+        assert torch.allclose(found, recogniser.model.activations(features)[name], atol=1e-4), name
+    assert torch.allclose(packed.model.scores(features), recogniser.model.scores(features), atol=1e-4)
+    assert packed.compact() is packed
+
+
 def test_other_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="features must have n_features=33 rows, got 32"):
         AlexNet(SMALL, 33).activations(torch.rand(1, 32, 9))
