@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import run
 from conftest import SAMPLE_RATE, tone
 
 from intertone.data.notes import Notes
@@ -139,6 +140,29 @@ def test_an_interrupted_training_goes_on(families: Notes, tmp_path: Path) -> Non
     assert first == second
     with pytest.raises(InputError, match="the settings that it began with"):
         train_codec(config.model_copy(update={"seed": 1}), families, tmp_path / "a")
+
+
+def test_the_command_line_trains_and_packs_one(
+    families: Notes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = TrainConfig(
+        representation=LEVELLED,
+        model=SMALL.model_copy(update={"normalised": True}),
+        steps=4,
+        batch_size=4,
+        crop_samples=1600,
+        precision="float32",
+    )
+    settings.write(tmp_path / "run.json")
+    folder, packed = tmp_path / "run", tmp_path / "packed"
+    code, out, _ = run("train", tmp_path / "run.json", "--data", families.folder, "-o", folder, capsys=capsys)
+    assert code == 0 and "all 4 steps done: best validation at epoch " in out and " nats, saved in " in out
+    code, out, _ = run("pack", folder, "-o", packed, capsys=capsys)
+    assert code == 0 and out.startswith("wrote ")
+    trained, shared = load_trained(folder / "best"), Recogniser.load(packed)
+    assert isinstance(trained, Recogniser) and not shared.config.model.normalised
+    audio = families.audio([0, 1, 2])
+    assert torch.allclose(shared.probabilities(audio), trained.probabilities(audio), atol=2e-2)
 
 
 def test_a_missing_recogniser_is_refused(tmp_path: Path) -> None:
