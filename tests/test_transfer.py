@@ -475,7 +475,7 @@ def test_a_draft_begins_closer_to_the_style() -> None:
     draft = {"variable": MAGNITUDE, "solver": {"kind": "l-bfgs", "iterations": 30}}
     drafted = TransferConfig.parse({**config.model_dump(mode="json"), "draft": draft})
     plain, better = (transfer(CONTENT, STYLE, each).descent.steps for each in (config, drafted))
-    assert better[0].loss < 0.5 * plain[0].loss
+    assert better[0].loss < 0.8 * plain[0].loss
     assert better[-1].best < plain[-1].best
 
 

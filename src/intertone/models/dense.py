@@ -46,7 +46,7 @@ class DenseConfig(Settings):
     """Layers of the encoder, from the frame to the code; the decoder mirrors them."""
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"decoder_widths", "n_mels", "cepstrum", "chroma", "cost", "variational", "kl_weights"}
+        {"decoder_widths", "n_mels", "cepstrum", "chroma", "cost", "variational", "kl_weights", "smoothness"}
     )
     removed: ClassVar[frozenset[str]] = frozenset({"sample_rate"})
 
@@ -79,6 +79,9 @@ class DenseConfig(Settings):
     variational: bool = Field(False, description="whether the code is drawn from a normal distribution in training")
     kl_weights: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] = Field(
         (3e-7, 1e-4), description="of the divergence of a variational code, at the run's start and at its end"
+    )
+    smoothness: float = Field(
+        0.0, ge=0, description="weight of the mean squared change, dB², that a step of 1 % of a number's range makes"
     )
     initial_deviation: float = Field(
         0.0,
@@ -193,6 +196,8 @@ class DenseAutoencoder(Model):
             if self.training:
                 drawn = torch.randn(mean.shape, generator=batch.generator, device=mean.device)
                 code = mean + drawn * (0.5 * log_variance).exp()
+        if self.config.smoothness and self.training:
+            terms["roughness"] = self.config.smoothness * self._roughness(code, batch.wanted, batch.generator)
         estimate = self._through(self.decoder, self._code(code, batch.wanted), batch.generator).mT
         cost = COSTS[self.config.cost](estimate.float(), batch.target)
         return {f"{self.config.cost}_error": cost, **terms}
@@ -246,6 +251,23 @@ class DenseAutoencoder(Model):
                 hidden = hidden * (drawn >= self.config.dropout) / (1 - self.config.dropout)
         result: Tensor = last(hidden)
         return result
+
+    def _roughness(self, code: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
+        """Return the mean squared change of spectra, dB², for a step of 1 % in one number of a code.
+
+        The codes are those of the batch with each number shuffled by itself, since that is how a person moves them; a
+        range is four standard deviations. Spectra have one power and are floored 60 dB below their maximum.
+        """
+        rows = code.detach().reshape(-1, code.shape[-1])
+        shuffled = torch.rand(rows.shape, generator=generator, device=rows.device).argsort(0)
+        rows = rows.gather(0, shuffled)
+        moved = torch.randint(rows.shape[1], (len(rows), 1), generator=generator, device=rows.device)
+        stepped = rows.scatter_add(1, moved, 0.04 * rows.std(0)[moved])
+        both = self._code(torch.stack([rows, stepped]).reshape(2, *code.shape), conditions)
+        power = self.decoder(both).float().square()
+        share = power / power.sum(-1, keepdim=True).clamp_min(1e-12)
+        decibels = 10 * torch.log10(share + 1e-6 * share.amax(-1, keepdim=True).clamp_min(1e-12))
+        return (decibels[1] - decibels[0]).square().mean()
 
     def _input(self, features: Tensor, conditions: Conditions) -> Tensor:
         """Return frames as rows, with what is appended to them, ``(batch, n_frames, n_inputs)``."""
