@@ -1,7 +1,7 @@
 """The contracts of a network: with training, a loss; with codecs, the way to a code and back."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -333,8 +333,16 @@ class Model(Trainable):
         latents = self.encode(features, conditions)
         return self.decode(latents, wanted or conditions, n_frames=features.shape[-1])
 
-    def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
-        """Return what the layers of the encoder say of features, by name, with gradient; the last is the code."""
+    def activations(
+        self, features: Tensor, conditions: Conditions = NO_CONDITIONS, *, layers: Collection[str] = ()
+    ) -> dict[str, Tensor]:
+        """Return what the layers of the encoder say of features, by name, with gradient; the last is the code.
+
+        Args:
+            features: As for ``encode``.
+            conditions: As for ``encode``.
+            layers: Names that are needed, none: all; what lies behind the deepest of them may be left out.
+        """
         return {"latents": self.encode(features, conditions)}
 
     def facts(self) -> Facts:
