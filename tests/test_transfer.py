@@ -424,6 +424,17 @@ def test_a_variable_that_starts_at_the_content_sounds_like_it(config: VariableCo
         assert int(shifts.argmax()) == 3
 
 
+def test_a_log_magnitude_has_a_finite_loss_wherever_a_line_search_steps() -> None:
+    init = InitConfig(start="content")
+    variable = LogMagnitudeConfig().build(CONTENT, RATE, init, torch.Generator().manual_seed(0))
+    for far in (-1e4, 1e4):
+        variable.parameter = torch.full_like(variable.parameter, far)
+        for scale in ("log1p", "power"):
+            features = StftFrontEnd(scale=scale).features(variable.signal(), RATE)
+            assert bool(features.sum().isfinite()), (far, scale)
+        assert bool(variable.audio(torch.Generator()).isfinite().all())
+
+
 def test_a_mask_cannot_make_what_the_content_has_not() -> None:
     variable = MaskConfig(n_fft=256, hop_length=64).build(CONTENT, RATE, InitConfig(), torch.Generator())
     variable.parameter.fill_(math.log(2))

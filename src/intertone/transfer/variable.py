@@ -24,6 +24,11 @@ FADE_SECONDS = (0.002, 0.01)
 """Raised-cosine ramps at the beginning and at the end of a waveform; longer ones at the beginning soften attacks."""
 
 
+LOG_RANGE = (-10.0, 16.0)
+"""Range of the logarithm of 1 + magnitude that has an effect: sounds lie in 0…12, and where a line search steps beyond,
+the logarithm of a magnitude that was rounded to −1 would be infinite."""
+
+
 class InitConfig(Settings):
     """First value of the variable."""
 
@@ -206,7 +211,7 @@ class MagnitudeVariable(Variable):
 
     def signal(self) -> Signal:
         """Return the magnitudes."""
-        return MagnitudeSignal(torch.expm1(self.parameter), self.spectrogram)
+        return MagnitudeSignal(torch.expm1(self.parameter.clamp(*LOG_RANGE)), self.spectrogram)
 
     def reference(self, audio: Tensor) -> Signal:
         """Return the magnitudes of another sound, of all its channels in one."""
@@ -214,7 +219,7 @@ class MagnitudeVariable(Variable):
 
     def audio(self, generator: torch.Generator) -> Tensor:
         """Return the sound of the magnitudes under the phase that was found for them."""
-        magnitude = torch.expm1(self.parameter.detach())
+        magnitude = torch.expm1(self.parameter.detach().clamp(*LOG_RANGE))
         if self.config.bounded:
             magnitude = magnitude.clamp_min(0)
         phase = self.config.phase.estimate(magnitude.abs(), self.spectrogram, length=self.samples, generator=generator)
