@@ -31,7 +31,6 @@ from intertone.experiments.transfer_study import (
 from intertone.metrics import spectral_roll_off
 from intertone.models.alexnet import AlexNetConfig
 from intertone.models.wavenet import WaveNetConfig
-from intertone.papers import boemer2018, verma2018
 from intertone.papers.boemer2018 import findings as boemer_findings
 from intertone.papers.boemer2018 import replay as boemer_replay
 from intertone.papers.boemer2018 import study as boemer
@@ -246,11 +245,6 @@ def test_a_compressed_bandwidth_is_found() -> None:
 
 
 # the commands
-
-
-def test_their_words_are_those_of_their_studies() -> None:
-    assert tuple(boemer2018.PAPER.budgets) == tuple(boemer.BUDGETS)
-    assert tuple(verma2018.PAPER.budgets) == tuple(verma.BUDGETS)
 
 
 @pytest.mark.parametrize("name", ["boemer2018", "verma2018"])

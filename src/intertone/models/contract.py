@@ -338,10 +338,7 @@ class Model(Trainable):
     ) -> dict[str, Tensor]:
         """Return what the layers of the encoder say of features, by name, with gradient; the last is the code.
 
-        Args:
-            features: As for ``encode``.
-            conditions: As for ``encode``.
-            layers: Names that are needed, none: all; what lies behind the deepest of them may be left out.
+        What lies behind the deepest of ``layers``, the names that are needed, may be left out; none are all.
         """
         return {"latents": self.encode(features, conditions)}
 
