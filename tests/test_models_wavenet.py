@@ -121,7 +121,7 @@ def test_samples_are_drawn_from_the_distribution(model: WaveNetAutoencoder) -> N
     with torch.no_grad():  # a decoder that knows three values only, whatever came before
         for parameter in model.decoder.parameters():
             parameter.zero_()
-        model.decoder.last.bias -= 30
+        model.decoder.last.bias -= 30  # so that the distance from the sample before does not count either
         model.decoder.last.bias[[100, 128, 130]] += 30 + torch.tensor([0.2, 0.3, 0.5]).log()
     drawn = classes(model.decode(torch.zeros(1, 4, 250), generator=seeded())).flatten()
     shares = [float((drawn == each).float().mean()) for each in (100, 128, 130)]
@@ -142,12 +142,24 @@ def test_the_loss_is_in_bits(model: WaveNetAutoencoder) -> None:
     with torch.no_grad():
         for parameter in model.decoder.last.parameters():
             parameter.zero_()
+        model.decoder.last.bias[-1] = -50.0  # the distance from the sample before does not count
     # without knowledge each of 256 values needs 8 bits
     assert float(model.loss(Batch(features, features))["cross_entropy"].detach()) == pytest.approx(8, abs=1e-5)
     with torch.no_grad():
         model.decoder.last.bias[128] = 50.0
     silence = torch.zeros(2, 1, 50)
     assert float(model.loss(Batch(silence, silence))["cross_entropy"].detach()) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_young_decoder_expects_the_sample_before(model: WaveNetAutoencoder) -> None:
+    with torch.no_grad():
+        model.decoder.last.weight.zero_()
+        model.decoder.last.bias[:-1].zero_()
+    samples = values(torch.tensor([[[20, 200, 77]]]))
+    logits = model.logits(torch.zeros(1, 4, 1), samples)
+    assert logits.argmax(1).tolist() == [[128, 20, 200]]
+    # 20 nats for a distance of 1, that is for 128 classes
+    assert float((logits[0, 20, 1] - logits[0, 148, 1]).detach()) == pytest.approx(20, abs=1e-4)
 
 
 def test_classes_are_the_nearest_of_256_values() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import run
 from conftest import SAMPLE_RATE, tone
 
 from intertone.data.notes import Notes
@@ -60,6 +61,25 @@ def test_it_takes_any_number_of_frames(n_frames: int) -> None:
     features = torch.rand(2, 33, n_frames).requires_grad_()
     model.scores(features).sum().backward()
     assert features.grad is not None and bool(features.grad.any())
+
+
+def test_packed_without_normalisation_it_gives_the_same() -> None:
+    config = RecogniserConfig(representation=LEVELLED, model=SMALL.model_copy(update={"normalised": True}))
+    recogniser = Recogniser(config)
+    features = torch.rand(4, 257, 30, generator=torch.Generator().manual_seed(0))
+    recogniser.model.train()
+    for norm in recogniser.model.norms:
+        torch.nn.init.uniform_(norm.weight, 0.5, 2)  # type: ignore[arg-type]
+        torch.nn.init.uniform_(norm.bias, -1, 1)  # type: ignore[arg-type]
+    for _ in range(5):
+        recogniser.model.scores(features)
+    recogniser.model.eval()
+    packed = recogniser.compact()
+    assert not packed.config.model.normalised and len(packed.model.norms) == 0
+    for name, found in packed.model.activations(features).items():
+        assert torch.allclose(found, recogniser.model.activations(features)[name], atol=1e-4), name
+    assert torch.allclose(packed.model.scores(features), recogniser.model.scores(features), atol=1e-4)
+    assert packed.compact() is packed
 
 
 def test_other_rows_are_refused() -> None:
@@ -120,6 +140,29 @@ def test_an_interrupted_training_goes_on(families: Notes, tmp_path: Path) -> Non
     assert first == second
     with pytest.raises(InputError, match="the settings that it began with"):
         train_codec(config.model_copy(update={"seed": 1}), families, tmp_path / "a")
+
+
+def test_the_command_line_trains_and_packs_one(
+    families: Notes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = TrainConfig(
+        representation=LEVELLED,
+        model=SMALL.model_copy(update={"normalised": True}),
+        steps=4,
+        batch_size=4,
+        crop_samples=1600,
+        precision="float32",
+    )
+    settings.write(tmp_path / "run.json")
+    folder, packed = tmp_path / "run", tmp_path / "packed"
+    code, out, _ = run("train", tmp_path / "run.json", "--data", families.folder, "-o", folder, capsys=capsys)
+    assert code == 0 and "all 4 steps done: best validation at epoch " in out and " nats, saved in " in out
+    code, out, _ = run("pack", folder, "-o", packed, capsys=capsys)
+    assert code == 0 and out.startswith("wrote ")
+    trained, shared = load_trained(folder / "best"), Recogniser.load(packed)
+    assert isinstance(trained, Recogniser) and not shared.config.model.normalised
+    audio = families.audio([0, 1, 2])
+    assert torch.allclose(shared.probabilities(audio), trained.probabilities(audio), atol=2e-2)
 
 
 def test_a_missing_recogniser_is_refused(tmp_path: Path) -> None:

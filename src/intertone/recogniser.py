@@ -92,9 +92,11 @@ class Recogniser:
         """
         save_network(folder, self.config, self.model, card=card, half=half)
 
-    def compact(self) -> Self:
-        """Return this one: there is none with fewer weights that gives the same."""
-        return self
+    def compact(self) -> "Recogniser":
+        """Return a recogniser that gives the same with fewer weights, or this one where there is none."""
+        if (found := self.model.compact()) is None:
+            return self
+        return Recogniser(self.config.model_copy(update={"model": found[0]}), found[1])
 
     @torch.inference_mode()
     def probabilities(self, audio: Tensor) -> Tensor:

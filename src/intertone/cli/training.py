@@ -1,4 +1,4 @@
-"""``intertone train``: settings and notes in, a codec out."""
+"""``intertone train``: settings and notes in, a codec or a recogniser out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +20,7 @@ def train(
     device: DeviceOption = "cpu",
     json: JsonOption = False,
 ) -> None:
-    """Train a codec; stop it at any time and run the same command to go on."""
+    """Train a codec or a classifier; stop it at any time and run the same command to go on."""
     import os
 
     rank = int(os.environ.get("RANK", "0"))
@@ -52,7 +52,7 @@ def train(
         best = load_trained(out / "best")
         reading = best.model.reading(progress.best_loss, best.representation.scales)
         value = f"{reading.words} {reading.value:.4g} {reading.unit}".rstrip()
-        text += f": best validation at epoch {progress.best_epoch}, {value}, codec in {out / 'best'}"
+        text += f": best validation at epoch {progress.best_epoch}, {value}, saved in {out / 'best'}"
     result = {**vars(progress), "best": str(out / "best")}
     report.finish({name: value if value != float("inf") else None for name, value in result.items()}, text)
     if not progress.finished:

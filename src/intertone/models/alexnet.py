@@ -25,6 +25,9 @@ class AlexNetConfig(Settings):
     pooled: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (1, 2, 3, 5), description="convolutions, counted from 1, after which rows and columns are halved"
     )
+    normalised: bool = Field(
+        False, description="batch normalisation before each ReLU; becomes a part of the convolutions when it is packed"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -66,6 +69,7 @@ class AlexNet(Trainable):
         self.n_features = n_features
         sizes = zip((1, *config.channels), config.channels, strict=False)
         self.convolutions = nn.ModuleList(nn.Conv2d(before, after, 3, padding=1) for before, after in sizes)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(size) for size in config.channels if config.normalised)
         self.head = nn.Linear(config.channels[-1], len(config.classes))
         for layer in self.convolutions:
             assert isinstance(layer, nn.Conv2d) and layer.bias is not None
@@ -101,6 +105,23 @@ class AlexNet(Trainable):
         """Return the cross-entropy in nats."""
         return Reading("cross_entropy", loss, "nats", "cross-entropy")
 
+    @torch.no_grad()
+    def compact(self) -> tuple[AlexNetConfig, "AlexNet"] | None:
+        """Return settings and a network without normalisation that gives the same; None where there is none."""
+        if not self.config.normalised:
+            return None
+        config = self.config.model_copy(update={"normalised": False})
+        plain = AlexNet(config, self.n_features)
+        plain.head.load_state_dict(self.head.state_dict())
+        for layer, norm, source in zip(plain.convolutions, self.norms, self.convolutions, strict=True):
+            assert isinstance(layer, nn.Conv2d) and isinstance(source, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+            assert layer.bias is not None and source.bias is not None
+            assert norm.running_mean is not None and norm.running_var is not None
+            factor = norm.weight / (norm.running_var + norm.eps).sqrt()
+            layer.weight.copy_(source.weight * factor[:, None, None, None])
+            layer.bias.copy_((source.bias - norm.running_mean) * factor + norm.bias)
+        return config, plain
+
     def facts(self) -> Facts:
         """Return what a person would want to know of the layers, by name."""
         return {"layers": len(self.config.channels) + 1, "channels": list(self.config.channels)}
@@ -114,7 +135,10 @@ class AlexNet(Trainable):
         hidden = hidden.contiguous(memory_format=self.memory_format)
         found = {}
         for number, layer in enumerate(self.convolutions, 1):
-            hidden = found[f"conv{number}"] = layer(hidden).relu()
+            hidden = layer(hidden)
+            if self.config.normalised:
+                hidden = self.norms[number - 1](hidden)
+            hidden = found[f"conv{number}"] = hidden.relu()
             if number in self.config.pooled:
                 hidden = nn.functional.max_pool2d(hidden, 2)
         return found, hidden
