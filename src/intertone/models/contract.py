@@ -336,10 +336,7 @@ class Model(Trainable):
     def activations(
         self, features: Tensor, conditions: Conditions = NO_CONDITIONS, *, layers: Collection[str] = ()
     ) -> dict[str, Tensor]:
-        """Return what the layers of the encoder say of features, by name, with gradient; the last is the code.
-
-        What lies behind the deepest of ``layers``, the names that are needed, may be left out; none are all.
-        """
+        """Return what layers of the encoder find, by name, with gradient, the last the code; all, or those needed."""
         return {"latents": self.encode(features, conditions)}
 
     def facts(self) -> Facts:
@@ -384,8 +381,7 @@ def condition(conditions: Conditions, name: str, n_frames: int = 1) -> Tensor:
         ValueError: If it was not given.
     """
     if name not in conditions:
-        known = ", ".join(conditions) or "none"
-        raise ValueError(f"this model must be conditioned on {name}, got conditions: {known}")
+        raise ValueError(f"this model must be conditioned on {name}, got conditions: {', '.join(conditions) or 'none'}")
     value = conditions[name]
     return value.expand(-1, -1, n_frames) if n_frames > 1 and value.shape[-1] == 1 else value
 
