@@ -35,6 +35,7 @@ from intertone.data.split import split_of
 from intertone.errors import InputError
 from intertone.metrics import gram_distance, mfcc_statistics
 from intertone.stft import SpectrogramConfig, stft
+from intertone.transfer import load_preset
 
 RATE = 16000
 
@@ -149,6 +150,19 @@ def test_a_method_has_one_name() -> None:
     assert len({find_method(name).mark for name in BASELINES}) == len(BASELINES)
     with pytest.raises(InputError, match=r"a method must be one of copy-content, .*, got eq"):
         find_method("eq")
+
+
+def test_a_system_is_a_method_of_the_content_s_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = load_preset("house")
+    small = small.model_copy(update={"solver": small.solver.model_copy(update={"iterations": 2}), "draft": None})
+    monkeypatch.setattr("intertone.bench.transfer.methods.load_preset", lambda name: small)
+    method = find_method("house")
+    generator = torch.Generator().manual_seed(0)
+    content, style = (torch.randn(n, generator=generator) for n in (9001, 7000))
+    assert method.transfer(content, style, 22050).shape == (9001,)
+    other = small.model_copy(update={"rms": 0.2})
+    monkeypatch.setattr("intertone.bench.transfer.methods.load_preset", lambda name: other)
+    assert find_method("house").mark != method.mark
 
 
 # figures
@@ -349,9 +363,9 @@ def test_the_command_writes_its_folder(
 
 
 def test_the_command_refuses_before_it_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refused(tmp_path, "bench", "transfer", "eq", "-o", tmp_path / "out", capsys=capsys) == (
-        "a method must be one of copy-content, copy-style, eq-match, cross-synthesis, got eq"
-    )
+    sentence = refused(tmp_path, "bench", "transfer", "eq", "-o", tmp_path / "out", capsys=capsys)
+    assert sentence.startswith("a method must be one of copy-content, copy-style, eq-match, cross-synthesis, antognini")
+    assert sentence.endswith("verma, got eq")
     (tmp_path / "mine.txt").write_text("mine")
     sentence = refused(tmp_path, "bench", "transfer", "-o", tmp_path, capsys=capsys)
     assert sentence.startswith("the output must be a new or empty folder or a transfer bench's, got")

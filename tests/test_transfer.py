@@ -502,6 +502,25 @@ def test_a_system_without_a_content_term_is_held_to_the_content_below_strength_1
     assert apart[0] < 0.5 * apart[-1]
 
 
+def test_a_draft_begins_closer_to_the_style() -> None:
+    config = small(WAVE, content=0.01, style=1.0, iterations=10)
+    draft = {"variable": MAGNITUDE, "solver": {"kind": "l-bfgs", "iterations": 30}}
+    drafted = TransferConfig.parse({**config.model_dump(mode="json"), "draft": draft})
+    plain, better = (transfer(CONTENT, STYLE, each).descent.steps for each in (config, drafted))
+    assert better[0].loss < 0.5 * plain[0].loss
+    assert better[-1].best < plain[-1].best
+
+
+def test_a_bounded_magnitude_is_never_below_0_and_an_unbounded_one_may_be() -> None:
+    stft = StftFrontEnd.parse(STFT)
+    for bounded in (True, False):
+        config = LogMagnitudeConfig.parse({**MAGNITUDE, "bounded": bounded})
+        variable = config.build(CONTENT, RATE, InitConfig(), torch.Generator())
+        variable.parameter.sub_(0.05)
+        lowest = float(variable.signal().magnitude(stft.spectrogram(RATE)).min())
+        assert (lowest >= 0) == bounded
+
+
 def test_level_and_channels_are_the_content_s() -> None:
     loud, quiet = CONTENT, CONTENT / 128  # a power of two, so that the working sounds are equal
     config = small(WAVE, content=0.1, style=1.0, iterations=5)

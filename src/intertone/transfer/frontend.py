@@ -24,7 +24,8 @@ class StftFrontEnd(Settings):
     n_fft: int = Field(2048, ge=16, le=65536, multiple_of=2, description="samples of a frame")
     hop_length: int = Field(512, ge=1, description="samples from one frame to the next")
     n_bins: int | None = Field(None, ge=1, description="lowest bins that are kept; not set: all")
-    scale: Scale = Field("log1p", description="logarithm of 1 + magnitude, magnitude, or power")
+    scale: Scale = Field("log1p", description="logarithm of 1 + gain · magnitude, magnitude, or power")
+    gain: float = Field(1.0, gt=0, description="factor of the magnitude in the logarithm; larger shows quieter bins")
 
     def spectrogram(self, sample_rate: int) -> SpectrogramConfig:
         """Return the settings of the transform."""
@@ -39,7 +40,7 @@ class StftFrontEnd(Settings):
         magnitude = signal.magnitude(self.spectrogram(sample_rate))[:, : self.n_bins]
         match self.scale:
             case "log1p":
-                return torch.log1p(magnitude)
+                return torch.log1p(self.gain * magnitude)
             case "magnitude":
                 return magnitude
             case "power":

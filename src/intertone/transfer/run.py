@@ -81,9 +81,10 @@ def transfer(
     gain = _working_gain(content, "content", config)
     working, style = content * gain, style * _working_gain(style, "style", config)
     generator = torch.Generator().manual_seed(seed)
-    variable = config.variable.build(working, config.sample_rate, config.init, generator)
-    shown = variable.reference(working)
     terms = config.terms if config.has_content_term else (*config.terms, _hold_to_content(config.terms))
+    began = working if config.draft is None or strength == 0 else _draft(working, style, terms, config, strength, seed)
+    variable = config.variable.build(began, config.sample_rate, config.init, generator)
+    shown = variable.reference(working)
     objective = Objective(terms, shown, variable.reference(style), sample_rate=config.sample_rate)
     objective.weights = _weights(objective, shown, strength, held=config.has_content_term)
 
@@ -119,6 +120,23 @@ def _working_gain(sound: Tensor, name: str, config: TransferConfig) -> float:
     if config.rms is not None:
         return config.rms / rms
     return 1 / max(1.0, peak) if isinstance(config.variable, MuLawConfig) else 1.0
+
+
+def _draft(
+    content: Tensor, style: Tensor, terms: Sequence[TermConfig], config: TransferConfig, strength: float, seed: int
+) -> Tensor:
+    """Return the sound of log-magnitudes that minimise the terms that they can show, at the content's level."""
+    draft = config.draft
+    assert draft is not None
+    generator = torch.Generator().manual_seed(seed)
+    variable = draft.variable.build(content, config.sample_rate, config.init, generator)
+    shown = variable.reference(content)
+    chosen = [term for term in terms if draft.shows(term)]
+    objective = Objective(chosen, shown, variable.reference(style), sample_rate=config.sample_rate)
+    objective.weights = _weights(objective, shown, strength, held=config.has_content_term)
+    descend(variable.parameter, lambda: objective(variable.signal()), draft.solver, Limits())
+    audio = variable.audio(generator)
+    return audio * content.square().mean().sqrt() / audio.square().mean().sqrt().clamp_min(SILENCE)
 
 
 def _hold_to_content(terms: Sequence[TermConfig]) -> TermConfig:

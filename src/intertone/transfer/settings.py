@@ -10,9 +10,29 @@ from pydantic import Field, model_validator
 
 from intertone.config import Settings
 from intertone.errors import InputError
+from intertone.transfer.frontend import StftFrontEnd
 from intertone.transfer.objective import TermConfig
 from intertone.transfer.solver import Limits, SolverConfig, TorchConfig
-from intertone.transfer.variable import InitConfig, VariableConfig, WaveformConfig
+from intertone.transfer.variable import InitConfig, LogMagnitudeConfig, VariableConfig, WaveformConfig
+
+
+class DraftConfig(Settings):
+    """A first optimisation of log-magnitudes, whose sound is where the variable starts.
+
+    It minimises those terms that one spectrogram can show, which takes tens of evaluations where samples take
+    thousands; a phase is found for the magnitudes, and the variable then repairs what that costs.
+    """
+
+    variable: LogMagnitudeConfig = Field(default_factory=LogMagnitudeConfig)
+    solver: SolverConfig = Field(default_factory=TorchConfig)
+
+    def shows(self, term: TermConfig) -> bool:
+        """Return whether a term can be computed from the spectrogram."""
+        own, front_end = self.variable, term.front_end
+        return isinstance(front_end, StftFrontEnd) and (front_end.n_fft, front_end.hop_length) == (
+            own.n_fft,
+            own.hop_length,
+        )
 
 
 class TransferConfig(Settings):
@@ -26,6 +46,7 @@ class TransferConfig(Settings):
     )
     variable: VariableConfig = Field(default_factory=WaveformConfig)
     init: InitConfig = Field(default_factory=InitConfig)
+    draft: DraftConfig | None = Field(None, description="a first optimisation; not set: none")
     terms: tuple[TermConfig, ...] = Field(min_length=1)
     solver: SolverConfig = Field(default_factory=TorchConfig)
     limits: Limits = Field(default_factory=Limits)

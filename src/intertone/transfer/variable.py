@@ -72,7 +72,7 @@ class Variable(ABC):
 
 
 class WaveformConfig(Settings):
-    """The samples, under ramps at both ends."""
+    """The samples, under ramps at both ends, at the RMS level of the content whatever their scale."""
 
     kind: Literal["waveform"] = "waveform"
 
@@ -87,18 +87,23 @@ class WaveVariable(Variable):
     def __init__(self, content: Tensor, sample_rate: int, init: InitConfig, generator: torch.Generator) -> None:
         self.parameter = init.first(content, generator)
         self.fade = _ramps(content.shape[-1], sample_rate).to(content)
+        self.level = content.square().mean().sqrt()
 
     def signal(self) -> Signal:
-        """Return the samples under the ramps."""
-        return Waveform(self.fade * self.parameter)
+        """Return the samples under the ramps, at the content's level."""
+        return Waveform(self._levelled(self.parameter))
 
     def reference(self, audio: Tensor) -> Signal:
         """Return the sound itself."""
         return Waveform(audio)
 
     def audio(self, generator: torch.Generator) -> Tensor:
-        """Return the samples under the ramps."""
-        return self.fade * self.parameter.detach()
+        """Return the samples under the ramps, at the content's level."""
+        return self._levelled(self.parameter.detach())
+
+    def _levelled(self, samples: Tensor) -> Tensor:
+        faded = self.fade * samples
+        return self.level / faded.square().mean().sqrt().clamp_min(1e-9) * faded
 
 
 class MuLawConfig(Settings):
@@ -182,7 +187,9 @@ class LogMagnitudeConfig(Settings):
     kind: Literal["log-magnitude"] = "log-magnitude"
     n_fft: int = Field(2048, ge=16, le=65536, multiple_of=2, description="samples of a frame")
     hop_length: int = Field(512, ge=1, description="samples from one frame to the next")
-    bounded: bool = Field(True, description="whether magnitudes below 0 become 0 before the phase is found")
+    bounded: bool = Field(
+        True, description="whether a logarithm below 0 stands for the magnitude of its amount, or for one below 0"
+    )
     phase: PhaseConfig = Field(default_factory=lambda: PhaseConfig(method="fast-griffin-lim", n_iter=100))
 
     def build(
@@ -211,7 +218,7 @@ class MagnitudeVariable(Variable):
 
     def signal(self) -> Signal:
         """Return the magnitudes."""
-        return MagnitudeSignal(torch.expm1(self.parameter.clamp(*LOG_RANGE)), self.spectrogram)
+        return MagnitudeSignal(self._magnitude(self.parameter), self.spectrogram)
 
     def reference(self, audio: Tensor) -> Signal:
         """Return the magnitudes of another sound, of all its channels in one."""
@@ -219,9 +226,7 @@ class MagnitudeVariable(Variable):
 
     def audio(self, generator: torch.Generator) -> Tensor:
         """Return the sound of the magnitudes under the phase that was found for them."""
-        magnitude = torch.expm1(self.parameter.detach().clamp(*LOG_RANGE))
-        if self.config.bounded:
-            magnitude = magnitude.clamp_min(0)
+        magnitude = self._magnitude(self.parameter.detach())
         phase = self.config.phase.estimate(magnitude.abs(), self.spectrogram, length=self.samples, generator=generator)
         loudest = int(self.spectrum.abs().square().sum((1, 2)).argmax())
         mean = _mean_magnitude(self.spectrum).clamp_min(1e-9)
@@ -231,6 +236,9 @@ class MagnitudeVariable(Variable):
             share, apart = torch.ones_like(mean), torch.zeros_like(mean)
         spectrum = torch.polar((magnitude.abs() * share), phase + apart) * magnitude.sign()
         return istft(spectrum, self.spectrogram, length=self.samples)
+
+    def _magnitude(self, logarithm: Tensor) -> Tensor:
+        return torch.expm1((logarithm.abs() if self.config.bounded else logarithm).clamp(*LOG_RANGE))
 
 
 def _mean_magnitude(spectrum: Tensor) -> Tensor:

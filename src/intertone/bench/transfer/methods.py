@@ -3,14 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from intertone.audio import resample
 from intertone.bench.cache import source_digest
 from intertone.bench.transfer.baselines import copy_content, copy_style, exchange_envelopes, match_spectrum
 from intertone.errors import InputError
+from intertone.transfer import TransferConfig, load_preset, preset_names, transfer
 
 Transfer = Callable[[Tensor, Tensor, int], Tensor]
 """``(content, style, sample_rate)`` → a sound as long as the content; all ``(samples,)``."""
+
+SECONDS = 60.0
+"""Time after which the optimisation of a system ends."""
+
+SYSTEM_CODE = ("transfer/*.py", "phase/*.py", "level.py", "stft.py")
+"""Files that decide what the systems give."""
 
 CODE = ("bench/transfer/baselines.py", "level.py", "stft.py")
 """Files that decide what the baselines give."""
@@ -44,7 +53,7 @@ def find_method(name: str) -> TransferMethod:
     """Return the method of a name.
 
     Args:
-        name: One of ``BASELINES``.
+        name: One of ``BASELINES``, or a system of ``intertone transfer --list``.
 
     Returns:
         The method.
@@ -58,4 +67,21 @@ def find_method(name: str) -> TransferMethod:
     """
     if name in BASELINES:
         return TransferMethod(name, BASELINES[name], f"{name} {source_digest(CODE)}")
-    raise InputError(f"a method must be one of {', '.join(BASELINES)}, got {name}")
+    if name in preset_names():
+        config = load_preset(name)
+        mark = f"{name} {config.digest()} {SECONDS:g} s {source_digest(SYSTEM_CODE)}"
+        return TransferMethod(name, _system(config), mark)
+    raise InputError(f"a method must be one of {', '.join((*BASELINES, *preset_names()))}, got {name}")
+
+
+def _system(config: TransferConfig) -> Transfer:
+    """Return a system of style transfer as a method, ended after ``SECONDS`` of optimisation."""
+
+    def run(content: Tensor, style: Tensor, sample_rate: int) -> Tensor:
+        rate = config.sample_rate
+        sounds = [resample(sound[None], sample_rate, rate) for sound in (content, style)]
+        limits = config.limits.model_copy(update={"seconds": SECONDS})
+        found = resample(transfer(sounds[0], sounds[1], config, limits=limits).audio, rate, sample_rate)[0]
+        return torch.nn.functional.pad(found, (0, max(0, len(content) - len(found))))[: len(content)]
+
+    return run
