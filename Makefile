@@ -10,7 +10,7 @@ PROCESSES ?= -n 2 --dist worksteal
 # bytecode is kept, or each program that a test starts would compile the package anew
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: morph test test-all faults check fix bench paper-thesis paper-colonel2017 paper-colonel2018 paper-colonel2020 train-papers train-transfer train-default instrument-codes train-thesis evaluate
+.PHONY: morph test test-all faults check fix bench paper-thesis paper-colonel2017 paper-colonel2018 paper-colonel2020 paper-verma2018 paper-boemer2018 train-papers train-transfer train-default instrument-codes train-thesis evaluate
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
@@ -67,6 +67,12 @@ paper-colonel2018: $(VENV)/installed-dev  ## CANNe: tables of docs/papers/colone
 paper-colonel2020: $(VENV)/installed-dev  ## manne: tables of docs/papers/colonel2020.md
 	$(BIN)/intertone data render -o notes/colonel2020 --sample-rate 44100 --programs 24,40,80-83 --velocities 100
 	$(BIN)/intertone paper colonel2020 --budget cpu --data notes/colonel2020 -o runs/colonel2020 --write docs/papers/colonel2020.md
+
+paper-verma2018: $(VENV)/installed-dev  ## style transfer by a classifier: tables of docs/papers/verma2018.md
+	$(BIN)/intertone paper verma2018 --budget cpu -o runs/verma2018 --write docs/papers/verma2018.md
+
+paper-boemer2018: $(VENV)/installed-dev  ## style transfer by a WaveNet encoder: tables of docs/papers/boemer2018.md
+	$(BIN)/intertone paper boemer2018 --budget cpu -o runs/boemer2018 --write docs/papers/boemer2018.md
 
 train-papers: $(VENV)/installed-dev  ## the shipped codecs canne and manne
 	$(BIN)/intertone data virtual-analogue -o notes/colonel2018 --sample-rate 44100 --patches 105 --pitch-step 12 --velocities 100

@@ -24,6 +24,8 @@ from intertone.metrics import (
     noise_floor_lift,
     onset_f1,
     onset_times,
+    spectral_roll_off,
+    spectral_spread,
     texture_snr,
     texture_statistics,
 )
@@ -195,3 +197,29 @@ def test_a_piece_of_the_style_is_found_wherever_it_is() -> None:
     assert largest_crop_correlation(0 * style, style, sample_rate=RATE) == 0
     with pytest.raises(ValueError, match=r"audio must be \(samples,\), at least 8000 of them"):
         largest_crop_correlation(style[:7999], style, sample_rate=RATE)
+
+
+# bandwidth
+
+
+def test_two_tones_of_equal_power_spread_by_half_their_distance() -> None:
+    time = torch.arange(2 * RATE) / RATE
+    both = torch.sin(2 * torch.pi * 1000 * time) + torch.sin(2 * torch.pi * 3000 * time)
+    # both lie 1000 Hz from the centroid, 2000 Hz
+    assert float(spectral_spread(0.1 * both)) == pytest.approx(1000, abs=5)
+    assert float(spectral_roll_off(both)) == pytest.approx(3000, abs=16)
+    # 30 dB weaker, the upper tone has 0.1 % of the power
+    soft = torch.sin(2 * torch.pi * 1000 * time) + 0.03 * torch.sin(2 * torch.pi * 3000 * time)
+    assert float(spectral_roll_off(soft)) == pytest.approx(1000, abs=16)
+
+
+def test_the_bandwidth_of_white_noise_is_that_of_a_flat_spectrum() -> None:
+    noise = hiss(0.1, seconds=4)
+    # a uniform distribution over 0 to 8000 Hz
+    assert float(spectral_spread(noise)) == pytest.approx(8000 / math.sqrt(12), rel=0.02)
+    assert float(spectral_roll_off(noise)) == pytest.approx(0.95 * 8000, rel=0.02)
+    assert math.isnan(float(spectral_roll_off(torch.zeros(RATE)))) and math.isnan(
+        float(spectral_spread(torch.zeros(RATE)))
+    )
+    with pytest.raises(ValueError, match=r"audio must be \(samples,\), got \(2, 100\)"):
+        spectral_spread(torch.zeros(2, 100))

@@ -69,6 +69,18 @@ def test_activations_are_by_name_and_as_long_as_the_sound(model: WaveNetAutoenco
     assert torch.equal(found["block.2.a"], found["block.1.c"].relu())
 
 
+def test_nothing_behind_the_layers_that_are_needed_is_computed(model: WaveNetAutoencoder) -> None:
+    samples = torch.rand(1, 1, 50, generator=seeded())
+    whole = model.activations(samples)
+    calls: list[int] = []
+    for number, block in enumerate(model.blocks, 1):
+        block.mix.register_forward_hook(lambda *_, number=number: calls.append(number))  # type: ignore[union-attr]
+    found = model.activations(samples, layers=["block.2.a", "block.1.b"])
+    assert calls == [1, 2] and torch.equal(found["block.2.a"], whole["block.2.a"])
+    calls.clear()
+    assert list(model.activations(samples, layers=["latents"])) == list(whole) and calls == [1, 2, 3, 4]
+
+
 def test_a_latent_vector_is_the_mean_of_its_samples(model: WaveNetAutoencoder) -> None:
     samples = torch.rand(1, 1, 40, generator=seeded())
     each = model.to_latents(model.activations(samples)["block.4.c"])

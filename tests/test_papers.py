@@ -46,6 +46,7 @@ from intertone.metrics import in_tune
 from intertone.models import DenseBottleneckConfig, build_model
 from intertone.page import markdown_rows
 from intertone.papers import PAPERS
+from intertone.papers.boemer2018 import study as boemer2018
 from intertone.papers.colonel2017 import study as colonel2017
 from intertone.papers.colonel2018 import study as colonel2018
 from intertone.papers.colonel2020 import study as colonel2020
@@ -64,6 +65,7 @@ from intertone.papers.thesis.study import (
     train_config,
 )
 from intertone.papers.thesis.tables import against_default, is_unfinished
+from intertone.papers.verma2018 import study as verma2018
 from intertone.representation import build_representation
 from intertone.train import Progress, TrainConfig
 
@@ -549,6 +551,7 @@ def test_what_is_for_any_paper_does_not_name_one() -> None:
 def test_the_words_of_a_paper_are_those_of_its_study() -> None:
     words = [(paper.name, tuple(paper.budgets), tuple(paper.parts)) for paper in PAPERS]
     others = {"colonel2017": colonel2017, "colonel2018": colonel2018, "colonel2020": colonel2020}
+    others |= {"verma2018": verma2018, "boemer2018": boemer2018}
     own = [(name, tuple(study.BUDGETS), ()) for name, study in others.items()]
     assert words == [("thesis", tuple(BUDGETS), ("representations",)), *own]
 

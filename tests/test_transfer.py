@@ -1,6 +1,7 @@
 """Style transfer: front ends, statistics, objective, solvers, variables, presets."""
 
 import math
+from collections.abc import Collection
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from intertone.audio import load_audio, save_audio
 from intertone.errors import InputError
 from intertone.transfer import Limits, Step, TransferConfig, load_preset, preset_names, transfer
-from intertone.transfer.extractor import RandomConv1dConfig
+from intertone.transfer.extractor import RandomConv1d, RandomConv1dConfig
 from intertone.transfer.filter_kernel import FilterKernelConfig
 from intertone.transfer.frontend import (
     ConstantQFrontEnd,
@@ -294,6 +295,26 @@ def test_terms_that_share_a_network_are_computed_once(monkeypatch: pytest.Monkey
     assert len(calls) == 3
 
 
+def test_a_network_is_told_which_layers_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[set[str]] = []
+    convolve = RandomConv1d.__call__
+
+    def recorded(self: RandomConv1d, features: Tensor, layers: Collection[str] = ()) -> dict[str, Tensor]:
+        asked.append(set(layers))
+        return convolve(self, features, layers)
+
+    monkeypatch.setattr(RandomConv1d, "__call__", recorded)
+    extractor = {"kind": "random-conv-1d", "filters": 8, "widths": [3, 5]}
+    terms = [
+        term("one", "content", layers=["width.3"], extractor=extractor),
+        term("other", "style", layers=["width.5"], extractor=extractor),
+    ]
+    objective = Objective(terms, Waveform(CONTENT), Waveform(STYLE), sample_rate=RATE)
+    objective(Waveform(CONTENT))
+    Objective([*terms, term("all", "style", extractor=extractor)], Waveform(CONTENT), Waveform(STYLE), sample_rate=RATE)
+    assert asked == [{"width.3"}, {"width.5"}, {"width.3", "width.5"}, {"width.3"}, set()]
+
+
 def test_a_layer_that_does_not_exist_is_refused_with_those_that_do() -> None:
     terms = [term("gram", "style", layers=["width.3"], extractor={"kind": "random-conv-1d", "filters": 8})]
     with pytest.raises(ValueError, match=r"layers of the term gram must be among width\.11, got width\.3"):
@@ -401,6 +422,17 @@ def test_a_variable_that_starts_at_the_content_sounds_like_it(config: VariableCo
         assert float(levels[1] / levels[0]) == pytest.approx(0.5, abs=0.02)
         shifts = torch.fft.irfft(torch.fft.rfft(audio[1]) * torch.fft.rfft(audio[0]).conj())
         assert int(shifts.argmax()) == 3
+
+
+def test_a_log_magnitude_has_a_finite_loss_wherever_a_line_search_steps() -> None:
+    init = InitConfig(start="content")
+    variable = LogMagnitudeConfig().build(CONTENT, RATE, init, torch.Generator().manual_seed(0))
+    for far in (-1e4, 1e4):
+        variable.parameter = torch.full_like(variable.parameter, far)
+        for scale in ("log1p", "power"):
+            features = StftFrontEnd(scale=scale).features(variable.signal(), RATE)
+            assert bool(features.sum().isfinite()), (far, scale)
+        assert bool(variable.audio(torch.Generator()).isfinite().all())
 
 
 def test_a_mask_cannot_make_what_the_content_has_not() -> None:

@@ -16,6 +16,7 @@ from intertone.papers.contract import Paper, Request
 
 if TYPE_CHECKING:
     from intertone.experiments.experiment import OnStep
+    from intertone.experiments.transfer_study import OnCount
     from intertone.train import Progress
 
 
@@ -23,7 +24,7 @@ def _help(words: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {meaning}" for name, meaning in words.items()) + "."
 
 
-def replay(paper: Paper, request: Request, data: Path, report: options.Report) -> None:
+def replay(paper: Paper, request: Request, data: Path | None, report: options.Report) -> None:
     """Do a paper's experiments, or go on, and say where the results are."""
     out = request.out
     options.check_own_output(out, paper.files, "the experiments'")
@@ -31,17 +32,17 @@ def replay(paper: Paper, request: Request, data: Path, report: options.Report) -
 
     from intertone.data.notes import Notes
 
-    notes = Notes.open(data)
+    notes = None if data is None else Notes.open(data)
     with disk_errors(out):
         out.mkdir(exist_ok=True)
-    with _progress() as on_step:
-        outcome = paper.replay(notes, replace(request, on_step=on_step))
+    with _progress() as (on_step, on_count):
+        outcome = paper.replay(notes, replace(request, on_step=on_step, on_count=on_count))
     text = f"wrote {outcome.file}" + (f" and the tables of {request.page}" if request.page else "")
     report.finish({"folder": str(out), "tables": outcome.tables}, text)
 
 
 @contextmanager
-def _progress() -> Iterator["OnStep"]:
+def _progress() -> Iterator[tuple["OnStep", "OnCount"]]:
     with options.terminal_bar() as bar:
         task = bar.add_task("", total=None)
 
@@ -49,11 +50,22 @@ def _progress() -> Iterator["OnStep"]:
             words = f"{title}, epoch {progress.epoch + 1}"
             bar.update(task, description=words, completed=progress.step_in_epoch, total=steps)
 
-        yield show
+        def count(title: str, done: int, wanted: int) -> None:
+            bar.update(task, description=title, completed=done, total=wanted)
+
+        yield show, count
+
+
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder of the experiments; what is done is not repeated.")
+]
+WriteOption = Annotated[
+    Path | None, typer.Option("--write", help="A Markdown page whose marked tables are replaced by these.")
+]
 
 
 def verb(paper: Paper) -> Callable[..., None]:
-    """Return the command of a paper."""
+    """Return the command of a paper that trains its own networks."""
     if TYPE_CHECKING:
         budget_name: TypeAlias = str
         part_name: TypeAlias = str
@@ -65,13 +77,9 @@ def verb(paper: Paper) -> Callable[..., None]:
     def command(
         context: typer.Context,
         data: options.NotesOption,
-        out: Annotated[
-            Path, typer.Option("--out", "-o", help="Folder of the experiments; what is done is not repeated.")
-        ],
+        out: OutOption,
         budget: Annotated[budget_name, typer.Option("--budget", help=_help(paper.budgets))],
-        write: Annotated[
-            Path | None, typer.Option("--write", help="A Markdown page whose marked tables are replaced by these.")
-        ] = None,
+        write: WriteOption = None,
         only: Annotated[
             part_name | None, typer.Option("--only", hidden=not paper.parts, help=_help(paper.parts))
         ] = None,
@@ -84,12 +92,39 @@ def verb(paper: Paper) -> Callable[..., None]:
     return command
 
 
+def network_verb(paper: Paper) -> Callable[..., None]:
+    """Return the command of a paper that works with a trained network and renders its own sounds."""
+    if TYPE_CHECKING:
+        budget_name: TypeAlias = str
+    else:
+        budget_name = StrEnum("Name", {name: name for name in paper.budgets})
+
+    def command(
+        context: typer.Context,
+        out: OutOption,
+        budget: Annotated[budget_name, typer.Option("--budget", help=_help(paper.budgets))],
+        write: WriteOption = None,
+        network: Annotated[
+            str, typer.Option("--network", help="A shipped network's name, or a folder with config.json.")
+        ] = paper.network,
+        soundfont: Annotated[
+            Path | None, typer.Option("--soundfont", help="The bank. (default: the installed FluidR3Mono_GM)")
+        ] = None,
+        json: options.JsonOption = False,
+    ) -> None:
+        words = options.command_line()
+        request = Request(out, budget, page=write, command=words, network=network, soundfont=soundfont)
+        replay(paper, request, None, options.Report(context, as_json=json))
+
+    return command
+
+
 def build(papers: Iterable[Paper]) -> typer.Typer:
     """Return the verb ``paper``, with a word for each paper."""
     app = typer.Typer(no_args_is_help=True)
     app.callback()(_papers)
     for paper in papers:
-        app.command(paper.name, help=paper.words)(verb(paper))
+        app.command(paper.name, help=paper.words)(network_verb(paper) if paper.network else verb(paper))
     return app
 
 

@@ -1,5 +1,6 @@
 """Numbers from ``(estimate, reference)``: pure functions, each with its unit and source."""
 
+from intertone.metrics.bandwidth import spectral_roll_off, spectral_spread
 from intertone.metrics.crop import crop_distance, largest_crop_correlation
 from intertone.metrics.decibel import db_rmse, decibel_images, log_spectral_distance
 from intertone.metrics.envelope import attack_time, attack_time_error, rms_envelope
@@ -81,6 +82,8 @@ __all__ = [
     "scale_invariant_sdr",
     "sobolev_distance",
     "spectral_convergence",
+    "spectral_roll_off",
+    "spectral_spread",
     "step_variation",
     "structural_similarity",
     "texture_snr",

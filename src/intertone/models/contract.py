@@ -1,7 +1,7 @@
 """The contracts of a network: with training, a loss; with codecs, the way to a code and back."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -333,8 +333,10 @@ class Model(Trainable):
         latents = self.encode(features, conditions)
         return self.decode(latents, wanted or conditions, n_frames=features.shape[-1])
 
-    def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
-        """Return what the layers of the encoder say of features, by name, with gradient; the last is the code."""
+    def activations(
+        self, features: Tensor, conditions: Conditions = NO_CONDITIONS, *, layers: Collection[str] = ()
+    ) -> dict[str, Tensor]:
+        """Return what layers of the encoder find, by name, with gradient, the last the code; all, or those needed."""
         return {"latents": self.encode(features, conditions)}
 
     def facts(self) -> Facts:
@@ -379,8 +381,7 @@ def condition(conditions: Conditions, name: str, n_frames: int = 1) -> Tensor:
         ValueError: If it was not given.
     """
     if name not in conditions:
-        known = ", ".join(conditions) or "none"
-        raise ValueError(f"this model must be conditioned on {name}, got conditions: {known}")
+        raise ValueError(f"this model must be conditioned on {name}, got conditions: {', '.join(conditions) or 'none'}")
     value = conditions[name]
     return value.expand(-1, -1, n_frames) if n_frames > 1 and value.shape[-1] == 1 else value
 

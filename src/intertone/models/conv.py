@@ -1,5 +1,6 @@
 """The convolutional autoencoder of the 2023 thesis: strided convolutions and their mirror image."""
 
+from collections.abc import Collection
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
@@ -154,7 +155,9 @@ class ConvAutoencoder(Model):
         features: Tensor = image.squeeze(1)[:, : self.n_features]
         return features
 
-    def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
+    def activations(
+        self, features: Tensor, conditions: Conditions = NO_CONDITIONS, *, layers: Collection[str] = ()
+    ) -> dict[str, Tensor]:
         """Return the map after each layer of the encoder, ``(batch, channels, rows, columns)``, and the code."""
         hidden, found = self._image(features), {}
         for number, layer in enumerate(self.encoder):

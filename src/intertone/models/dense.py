@@ -1,6 +1,6 @@
 """The dense autoencoder of single frames: fully connected layers, frame by frame."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -214,7 +214,9 @@ class DenseAutoencoder(Model):
             case "convergence":
                 return Reading("spectral_convergence", loss**0.5, "", "spectral convergence")
 
-    def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
+    def activations(
+        self, features: Tensor, conditions: Conditions = NO_CONDITIONS, *, layers: Collection[str] = ()
+    ) -> dict[str, Tensor]:
         """Return the numbers after each layer of the encoder, ``(batch, width, n_frames)``, and the code."""
         hidden, found = self._input(features, conditions), {}
         for number, layer in enumerate(self.encoder):

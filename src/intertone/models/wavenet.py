@@ -1,7 +1,7 @@
 """The WaveNet autoencoder of NSynth: a wide encoder of the waveform, and a narrow decoder that samples one by one."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import numpy as np
@@ -122,11 +122,14 @@ class WaveNetAutoencoder(Model):
             trunk = block(trunk)
         return self._pooled(trunk)
 
-    def activations(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> dict[str, Tensor]:
+    def activations(
+        self, features: Tensor, conditions: Conditions = NO_CONDITIONS, *, layers: Collection[str] = ()
+    ) -> dict[str, Tensor]:
         """Return what the encoder finds, with gradient: of block ``n`` from 1 on, and last the code.
 
         ``block.n.a`` is what its dilated convolution sees, ``block.n.b`` what that gives, both after their ReLU, and
         ``block.n.c`` the sum of its input and output; ``(batch, channels, n_frames)`` each.
+        Where ``layers`` are named, no block behind the deepest of them is computed.
         """
         self.check_features(features)
         trunk = self.start(features)
@@ -136,6 +139,8 @@ class WaveNetAutoencoder(Model):
             before, after = block.inside(trunk)
             trunk = trunk + block.mix(after)
             found |= {f"block.{number}.a": before, f"block.{number}.b": after, f"block.{number}.c": trunk}
+            if layers and found.keys() >= set(layers):
+                return found
         return {**found, "latents": self._pooled(trunk)}
 
     def logits(self, latents: Tensor, features: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from intertone.data.notes import Notes
     from intertone.experiments.experiment import OnStep
+    from intertone.experiments.transfer_study import OnCount
 
 TRIAL = "smoke"
 """The budget that every paper has: a trial of the command, whose figures are no results."""
@@ -27,6 +28,9 @@ class Request:
         device: Where to train.
         command: What is typed, for the pages.
         on_step: Called after every training step.
+        network: Name or folder of the trained network that a paper without notes works with; empty: the paper's own.
+        soundfont: Bank that such a paper renders its sounds from; None: the installed one.
+        on_count: Called after every evaluation of a transfer.
     """
 
     out: Path
@@ -36,6 +40,9 @@ class Request:
     device: str = "cpu"
     command: str = ""
     on_step: "OnStep | None" = None
+    network: str = ""
+    soundfont: Path | None = None
+    on_count: "OnCount | None" = None
 
     @property
     def trial(self) -> bool:
@@ -55,7 +62,8 @@ class Outcome:
 class Paper:
     """A paper, as the command line knows it before anything heavy is imported.
 
-    Its folder has a module ``replay`` with two functions: ``check_page(request)`` and ``replay(notes, request)``.
+    Its folder has a module ``replay`` with two functions: ``check_page(request)`` and ``replay(notes, request)``, or
+    ``replay(request)`` if it works with a trained network and renders its own sounds.
 
     Attributes:
         name: Of its folder and its verb.
@@ -63,6 +71,7 @@ class Paper:
         budgets: Name → how long it takes; ``smoke`` is one of them.
         files: What the folder of its experiments may hold.
         parts: What can be done without the rest: name → what that is.
+        network: Shipped network that it works with; empty: it trains its own, and takes notes.
     """
 
     name: str
@@ -70,6 +79,7 @@ class Paper:
     budgets: Mapping[str, str]
     files: tuple[str, ...]
     parts: Mapping[str, str] = field(default_factory=dict)
+    network: str = ""
 
     def check(self, request: Request) -> None:
         """Refuse a request's page before any work is done.
@@ -79,14 +89,19 @@ class Paper:
         """
         self._module().check_page(request)
 
-    def replay(self, notes: "Notes", request: Request) -> Outcome:
+    def replay(self, notes: "Notes | None", request: Request) -> Outcome:
         """Do every experiment that is not done yet, and write what came out.
 
+        Args:
+            notes: The note set; None for a paper that renders its own sounds.
+            request: What is asked.
+
         Raises:
-            InputError: If notes, folder or page do not fit.
+            InputError: If notes, network, folder or page do not fit.
             KeyboardInterrupt: If the process was told to end; the same call goes on.
         """
-        outcome: Outcome = self._module().replay(notes, request)
+        arguments = (request,) if notes is None else (notes, request)
+        outcome: Outcome = self._module().replay(*arguments)
         return outcome
 
     def _module(self) -> ModuleType:

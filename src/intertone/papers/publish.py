@@ -1,10 +1,11 @@
-"""Replay of a paper that compares networks of single frames: training, tables, pictures and sounds to listen to."""
+"""Output of a paper: tables, pictures and a page to listen to; and the replay of one that trains networks of frames."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from pydantic import JsonValue
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
@@ -51,14 +52,55 @@ class Results:
     heard: Notes | None = None
 
 
-def check_page(request: Request) -> None:
+@dataclass(frozen=True)
+class Output:
+    """What is written of a paper's experiments.
+
+    Attributes:
+        title: Of the pages.
+        tables: Name → Markdown.
+        pictures: Name → PNG.
+        found: Content of ``results.json`` beside the command.
+        sections: Of the page to listen to.
+    """
+
+    title: str
+    tables: Mapping[str, str]
+    pictures: Mapping[str, bytes]
+    found: Mapping[str, JsonValue]
+    sections: Sequence[Section]
+
+
+def check_page(request: Request, tables: Sequence[str] = TABLES) -> None:
     """Refuse a page that the tables could not be put into, before any work is done.
 
     Raises:
         InputError: If the page cannot be read, its marks do not fit, or it holds results that must stay.
     """
     if request.page is not None:
-        check_trial(read_page(request.page, {}, others=TABLES), TABLES if request.trial else ())
+        check_trial(read_page(request.page, {}, others=tables), tables if request.trial else ())
+
+
+def write_output(request: Request, output: Output) -> Outcome:
+    """Write ``results.json``, ``tables.md``, ``pictures/``, ``listen.html``, and the tables of the request's page.
+
+    Raises:
+        InputError: If the folder or the page cannot be written.
+    """
+    out = request.out
+    make_folders(out / "pictures")
+    for name, picture in output.pictures.items():
+        with replacing(out / "pictures" / f"{name}.png") as temporary:
+            temporary.write_bytes(picture)
+    write_json(out / "results.json", {"command": request.command, **output.found})
+    with replacing(out / "tables.md") as temporary:
+        temporary.write_text(whole_page(output.title, output.tables, command=request.command), encoding="utf-8")
+    with replacing(out / "listen.html") as temporary:
+        temporary.write_text(render_page(output.title, output.sections), encoding="utf-8")
+    if request.page is not None:
+        shown = mark_trial(output.tables) if request.trial else output.tables
+        write_page(request.page, shown, out / "pictures", others=tuple(output.tables))
+    return Outcome(output.tables, out / "tables.md")
 
 
 def replay_frames(
@@ -92,34 +134,21 @@ def replay_frames(
 
 
 def _publish(request: Request, results: Results, errors: Errors, laboratory: Laboratory[F]) -> Outcome:
-    """Write what came out: ``results.json``, ``tables.md``, ``pictures/``, ``listen.html``, and the page's tables."""
-    out = request.out
+    """Write what came out."""
     made = (results.corpus, results.errors, findings_table(results.findings))
     tables = dict(zip(TABLES, made, strict=True))
-    make_folders(out / "pictures")
-    for name, picture in results.pictures.items():
-        with replacing(out / "pictures" / f"{name}.png") as temporary:
-            temporary.write_bytes(picture)
     found = {
-        "command": request.command,
         "budget": laboratory.budget.model_dump(mode="json"),
         "errors": as_json(dict(errors), dict[str, FrameErrors]),
         "findings": as_json(results.findings, tuple[Finding, ...]),
     }
-    write_json(out / "results.json", found)
-    with replacing(out / "tables.md") as temporary:
-        temporary.write_text(whole_page(results.title, tables, command=request.command), encoding="utf-8")
     heard = laboratory.notes if results.heard is None else results.heard
-    with replacing(out / "listen.html") as temporary:
-        temporary.write_text(_listening_page(request, results, heard), encoding="utf-8")
-    if request.page is not None:
-        shown = mark_trial(tables) if request.trial else tables
-        write_page(request.page, shown, out / "pictures", others=TABLES)
-    return Outcome(tables, out / "tables.md")
+    section = _listening_section(request, results, heard)
+    return write_output(request, Output(results.title, tables, results.pictures, found, [section]))
 
 
-def _listening_page(request: Request, results: Results, notes: Notes) -> str:
-    """Return a page with held-out notes, what each network makes of them, and half-way morphs to the next note."""
+def _listening_section(request: Request, results: Results, notes: Notes) -> Section:
+    """Return held-out notes, what each network makes of them, and half-way morphs to the next note."""
     rows = notes.select(split="test")
     rows = rows[np.linspace(0, len(rows) - 1, min(HEARD_NOTES, len(rows))).astype(int)]
     groups = []
@@ -132,7 +161,7 @@ def _listening_page(request: Request, results: Results, notes: Notes) -> str:
             half = morph(codec, sound, other, mix=0.5)
             clips.append(_clip(f"{title}, half-way to the next note", half, notes.sample_rate))
         groups.append(Listening(str(notes.name[rows[place]]), "Through the network, with the note's own phase.", clips))
-    return render_page(results.title, [Section("Held-out notes", [Command(request.command), *groups])])
+    return Section("Held-out notes", [Command(request.command), *groups])
 
 
 def _clip(title: str, sound: torch.Tensor, sample_rate: int) -> Clip:

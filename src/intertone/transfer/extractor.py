@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 import torch
@@ -25,8 +26,13 @@ class Extractor(ABC):
     """A frozen network; ``redrawn`` is the one that sees the sound that is optimised, itself for nearly all."""
 
     @abstractmethod
-    def __call__(self, features: Tensor) -> Activations:
-        """Return the activations of a front end's features by name."""
+    def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
+        """Return the activations of a front end's features by name.
+
+        Args:
+            features: From the front end.
+            layers: Names that are needed, none: all; others may be left out.
+        """
 
     def redrawn(self) -> "Extractor":
         """Return the network that sees the sound that is optimised."""
@@ -46,7 +52,7 @@ class IdentityConfig(Settings):
 class Identity(Extractor):
     """The features themselves."""
 
-    def __call__(self, features: Tensor) -> Activations:
+    def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
         """Return the features."""
         return {"features": features}
 
@@ -85,7 +91,7 @@ class RandomConv1d(Extractor):
             self.kernels[f"width.{width}"] = torch.randn(shape, generator=generator) * deviation
         self.activation = {"relu": torch.relu, "selu": torch.selu}[config.activation]
 
-    def __call__(self, features: Tensor) -> Activations:
+    def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
         """Return ``(channels, filters, n_frames − width + 1)`` by width; what is shorter is completed by zeros."""
         rows = features.flatten(1, -2)
         found = {}
@@ -131,7 +137,7 @@ class RandomConv2d(Extractor):
             drawn = torch.rand(config.filters, n_maps, height, width, generator=generator)
             self.kernels[f"kernel.{height}x{width}"] = (2 * drawn - 1) * config.spread
 
-    def __call__(self, features: Tensor) -> Activations:
+    def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
         """Return ``(channels, filters, rows, columns)`` by kernel; what is shorter is completed by zeros."""
         maps = features if features.ndim == 4 else features[:, None]
         found = {}
@@ -177,10 +183,10 @@ class CodecExtractor(Extractor):
         self.codec = codec
         self.redraw = redraw
 
-    def __call__(self, features: Tensor) -> Activations:
+    def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
         """Return the activations of samples ``(channels, 1, samples)``."""
         shown = self.codec.representation.features(features)
-        return self.codec.model.activations(shown)
+        return self.codec.model.activations(shown, layers=layers)
 
     def redrawn(self) -> Extractor:
         """Return the codec with shuffled weights where the fault is asked for."""
@@ -234,7 +240,7 @@ class RecogniserExtractor(Extractor):
     def __init__(self, recogniser: Recogniser) -> None:
         self.recogniser = recogniser
 
-    def __call__(self, features: Tensor) -> Activations:
+    def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
         """Return the maps of features ``(channels, n_bins, n_frames)`` by layer."""
         return self.recogniser.model.activations(features)
 

@@ -121,6 +121,10 @@ class Objective:
     def _see(self, signal: Signal, terms: Sequence[TermConfig]) -> dict[tuple[FrontEnd, ExtractorConfig], Activations]:
         """Return the activations of each front end and extractor that terms use."""
         features: dict[FrontEnd, Tensor] = {}
+        needed: dict[tuple[FrontEnd, ExtractorConfig], set[str]] = {}
+        for term in terms:
+            needed.setdefault((term.front_end, term.extractor), set()).update(term.layers)
+        needed |= {(term.front_end, term.extractor): set() for term in terms if not term.layers}
         seen: dict[tuple[FrontEnd, ExtractorConfig], Activations] = {}
         for term in terms:
             key = (term.front_end, term.extractor)
@@ -131,7 +135,7 @@ class Objective:
             shown = features[term.front_end]
             if key not in self._extractors:
                 self._extractors[key] = term.extractor.build(shown, self.sample_rate)
-            seen[key] = self._extractors[key](shown)
+            seen[key] = self._extractors[key](shown, needed[key])
         return seen
 
 

@@ -24,6 +24,11 @@ FADE_SECONDS = (0.002, 0.01)
 """Raised-cosine ramps at the beginning and at the end of a waveform; longer ones at the beginning soften attacks."""
 
 
+LOG_RANGE = (-10.0, 16.0)
+"""Range of the logarithm of 1 + magnitude that has an effect: sounds lie in 0…12, and where a line search steps beyond,
+the logarithm of a magnitude that was rounded to −1 would be infinite."""
+
+
 class InitConfig(Settings):
     """First value of the variable."""
 
@@ -233,7 +238,7 @@ class MagnitudeVariable(Variable):
         return istft(spectrum, self.spectrogram, length=self.samples)
 
     def _magnitude(self, logarithm: Tensor) -> Tensor:
-        return torch.expm1(logarithm.abs() if self.config.bounded else logarithm)
+        return torch.expm1((logarithm.abs() if self.config.bounded else logarithm).clamp(*LOG_RANGE))
 
 
 def _mean_magnitude(spectrum: Tensor) -> Tensor:

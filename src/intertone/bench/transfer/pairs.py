@@ -127,20 +127,21 @@ def held_out_programs(bank: Bank, synth: Synth) -> Mapping[str, list[int]]:
     return groups
 
 
-def play_melody(synth: Synth, program: int, notes: tuple[MelodyNote, ...]) -> Tensor:
+def play_melody(synth: Synth, program: int, notes: tuple[MelodyNote, ...], *, seconds: float = SECONDS) -> Tensor:
     """Play notes one by one and add them up.
 
     Args:
         synth: With the bank loaded, at ``synthesis_rate`` of 16 kHz.
         program: Program of bank 0.
-        notes: The notes.
+        notes: The notes; each begins before the end.
+        seconds: Length of the sound.
 
     Returns:
-        ``(samples,)``, 4 s at 16 kHz, at RMS 0.1 or, if that is less, a peak of 0.9; without an offset, the last 10 ms
+        ``(samples,)`` at 16 kHz, at RMS 0.1 or, if that is less, a peak of 0.9; without an offset, the last 10 ms
         faded out.
     """
     rate = synthesis_rate(SAMPLE_RATE)
-    total = np.zeros(round(SECONDS * rate))
+    total = np.zeros(round(seconds * rate))
     for note in notes:
         start, hold = round(note.start * rate), round(note.duration * rate)
         sound = synth.note(program, note.pitch, note.velocity, hold=hold, release=round(TAIL_SECONDS * rate)).mean(0)
