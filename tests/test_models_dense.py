@@ -270,3 +270,33 @@ def test_a_deep_network_tells_frames_apart_before_it_is_trained() -> None:
     latents = model.encode(frames / frames.amax(1, keepdim=True)).detach()
     assert float((latents.std(-1) / latents.abs().mean(-1)).max()) > 0.02
     assert float(latents.abs().mean()) > 0.05
+
+
+def test_the_smoothness_term_is_what_a_step_of_one_number_changes() -> None:
+    features = torch.rand(4, 33, 20, generator=torch.Generator().manual_seed(0))
+
+    def roughness(
+        widths: tuple[int, ...], activation: Literal["relu", "sigmoid"]
+    ) -> tuple[torch.Tensor, DenseAutoencoder]:
+        torch.manual_seed(0)
+        config = DenseConfig(widths=widths, activation=activation, code_activation=activation, smoothness=2.0)
+        model = DenseAutoencoder(config.model_copy(update={"output_activation": "relu"}), 33)
+        terms = model.train().loss(Batch(features, features, generator=torch.Generator().manual_seed(1)))
+        return terms["roughness"], model
+
+    # the decoder has no bias: one number alone only scales the spectrum, whose shape stays
+    assert float(roughness((1,), "relu")[0]) == pytest.approx(0, abs=1e-6)
+    term, model = roughness((8, 3), "sigmoid")
+    assert float(term) > 1e-4
+    term.backward()
+    assert all(parameter.grad is None for parameter in model.encoder.parameters())
+    assert all(float(parameter.grad.abs().max()) > 0 for parameter in model.decoder.parameters())
+    assert list(model.eval().loss(Batch(features, features))) == ["squared_error"]
+
+
+def test_the_smoothness_term_knows_a_chroma_that_skips() -> None:
+    chroma = torch.eye(12)[:, :5].expand(2, 12, 5)
+    model = DenseAutoencoder(DenseConfig(widths=(8, 3), chroma="skip", smoothness=1.0), 33).train()
+    features = torch.rand(2, 33, 5)
+    terms = model.loss(Batch(features, features, {"chroma": chroma}, {"chroma": chroma}))
+    assert torch.isfinite(terms["roughness"])

@@ -265,7 +265,7 @@ class DenseAutoencoder(Model):
         rows = rows.gather(0, shuffled)
         moved = torch.randint(rows.shape[1], (len(rows), 1), generator=generator, device=rows.device)
         stepped = rows.scatter_add(1, moved, 0.04 * rows.std(0)[moved])
-        both = self._code(torch.stack([rows, stepped]).reshape(2, *code.shape), conditions)
+        both = torch.stack([self._code(each.reshape(code.shape), conditions) for each in (rows, stepped)])
         power = self.decoder(both).float().square()
         share = power / power.sum(-1, keepdim=True).clamp_min(1e-12)
         decibels = 10 * torch.log10(share + 1e-6 * share.amax(-1, keepdim=True).clamp_min(1e-12))
