@@ -88,6 +88,17 @@ def test_map(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert (desk / "out" / "map.html").read_text(encoding="utf-8").count("data-sound=") == 4
 
 
+def test_transfer(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("intertone.cli.style.QUICK_SECONDS", 1e-3)
+    text = (ROOT / "docs" / "howto" / "transfer.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(lines.replace("seconds=5", "seconds=0.001"), "transfer.md", "exec"), {})
+    for command in [line for line in text.splitlines() if line.startswith("intertone ")]:
+        code, out, err = run(*shlex.split(command)[1:], capsys=capsys)
+        assert code == 0 and (out.startswith("wrote ") or "--list" in command), f"{command}\n{err}"
+    assert names_in(desk / "out") == ["transfer.png", "transfer.wav", "weak.wav"]
+
+
 def test_synth(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "docs" / "howto" / "synth.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
