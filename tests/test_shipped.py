@@ -16,6 +16,8 @@ from intertone.loudness import integrated_loudness
 from intertone.metrics import log_mel_error, loud_cell_error
 from intertone.phase import PhaseConfig
 from intertone.pitch.chroma import chroma_filterbank, class_of_pitch, strongest_class
+from intertone.recogniser import SHIPPED as RECOGNISERS
+from intertone.recogniser import Recogniser, shipped_recognisers
 from intertone.stft import SpectrogramConfig, mel_filterbank
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -36,9 +38,11 @@ def sitar(codec: Codec) -> Tensor:
     return load_audio(EXAMPLES / "sitar.wav", sample_rate=codec.sample_rate)[0][0]
 
 
-@pytest.mark.parametrize("name", shipped_codecs())
-def test_every_shipped_codec_has_small_weights_a_card_and_a_log(name: str) -> None:
-    folder = SHIPPED / name
+SHIPPED_FOLDERS = [SHIPPED / name for name in shipped_codecs()] + [RECOGNISERS / name for name in shipped_recognisers()]
+
+
+@pytest.mark.parametrize("folder", SHIPPED_FOLDERS, ids=lambda folder: folder.name)
+def test_every_shipped_network_has_small_weights_a_card_and_a_log(folder: Path) -> None:
     weights = folder / "model.safetensors"
     assert weights.stat().st_size <= 12e6
     with safe_open(weights, "pt") as file:
@@ -127,3 +131,11 @@ def test_manne_plays_a_code_as_the_note_that_is_asked_for() -> None:
             torch.tensor(CODES["manne"])[None, :, None], {"chroma": class_of_pitch(pitch)}, n_frames=1
         )
         assert torch.equal(strongest_class(features, filterbank), class_of_pitch(pitch)), pitch
+
+
+def test_the_families_are_those_of_general_midi_and_hear_no_level() -> None:
+    recogniser = Recogniser.load("families")
+    horn, _ = load_audio(EXAMPLES / "english-horn.wav", sample_rate=recogniser.sample_rate)
+    loud, quiet = recogniser.probabilities(torch.cat([horn, 0.1 * horn]))
+    assert len(recogniser.classes) == 16
+    assert torch.allclose(loud, quiet, atol=1e-3)

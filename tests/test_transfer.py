@@ -580,6 +580,44 @@ def test_a_preset_that_does_not_exist_is_refused_with_those_that_do() -> None:
         load_preset("monet")
 
 
+def check_that_it_runs(name: str) -> None:
+    config = load_preset(name)
+    config = config.model_copy(update={"solver": config.solver.model_copy(update={"iterations": 2})})
+    samples = config.sample_rate // 3
+    time = torch.arange(samples) / config.sample_rate
+    content, style = (0.3 * torch.sin(2 * math.pi * hz * time)[None] + 0.01 * noise(1, samples) for hz in (330, 500))
+    result = transfer(content, style, config, strength=0.5)
+    assert result.audio.shape == content.shape
+    assert result.audio.isfinite().all()
+    assert all(math.isfinite(value) for value in result.realised.values())
+    assert any(not torch.equal(result.audio, each) for each in (content, style))
+
+
+HEAVY = {
+    "antognini",
+    "caracalla_ri",
+    "grinstein_random",
+    "mital",
+    "boemer_gram",
+    "mital_nsynth",
+    "mital_nsynth_faithful",
+    "ulyanov",
+    "ulyanov_faithful",
+}
+"""Systems that take more than a second for two steps."""
+
+
+@pytest.mark.parametrize("name", [name for name in preset_names() if name not in HEAVY])
+def test_every_preset_runs(name: str) -> None:
+    check_that_it_runs(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(HEAVY))
+def test_every_heavy_preset_runs(name: str) -> None:
+    check_that_it_runs(name)
+
+
 @pytest.mark.slow
 def test_ulyanov_falls_as_far_as_it_is_known_to() -> None:
     config = load_preset("ulyanov")
