@@ -22,7 +22,7 @@ from intertone.transfer.frontend import (
     StftFrontEnd,
 )
 from intertone.transfer.objective import Objective, TermConfig
-from intertone.transfer.signal import Waveform, compand, expand, overlap_add
+from intertone.transfer.signal import Waveform, overlap_add
 from intertone.transfer.solver import AdamConfig, ScipyConfig, SolverConfig, TorchConfig, descend
 from intertone.transfer.statistic import (
     AutocorrelationConfig,
@@ -106,12 +106,6 @@ MAGNITUDE: dict[str, object] = {
 }
 
 # signals and front ends
-
-
-def test_the_mu_law_and_its_inverse() -> None:
-    values = torch.linspace(-1, 1, 101, dtype=torch.float64)
-    assert torch.allclose(expand(compand(values)), values, atol=1e-6)
-    assert float(compand(torch.tensor(0.01))) == pytest.approx(math.log(3.55) / math.log(256), abs=1e-4)
 
 
 def test_frames_under_a_hann_window_add_up_to_their_sound() -> None:

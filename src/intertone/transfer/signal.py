@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from intertone.representation.waveform import inverse_mu_law, mu_law
 from intertone.stft import SpectrogramConfig, frames_to_spectrum
 
 
@@ -56,7 +57,7 @@ class Waveform(Signal):
 
     def companded(self) -> Tensor:
         """Return the samples after the μ-law."""
-        return compand(self._samples)
+        return mu_law(self._samples)
 
 
 class MagnitudeSignal(Signal):
@@ -111,23 +112,20 @@ class FrameSignal(Signal):
 
     def companded(self) -> Tensor:
         """Return the sum of the frames after the μ-law."""
-        return compand(self.audio())
+        return mu_law(self.audio())
 
 
 class CompandedSignal(Waveform):
     """A sound given on the scale of the μ-law, where an optimisation moves it; ``(channels, samples)``."""
 
     def __init__(self, companded: Tensor) -> None:
-        super().__init__(expand(companded))
+        super().__init__(inverse_mu_law(companded))
         self._companded = companded
 
     def companded(self) -> Tensor:
         """Return the values that the optimisation moves."""
         return self._companded
 
-
-MU = 255.0
-"""Of the 8-bit μ-law (ITU-T G.711)."""
 
 POWER_FLOOR = 1e-8
 """Added to the power of a bin before the root, whose gradient is infinite at 0; −80 dB of a bin of magnitude 1."""
@@ -137,30 +135,6 @@ def root_of_power(spectrum: Tensor) -> Tensor:
     """Return ``sqrt(re² + im² + POWER_FLOOR)`` of a complex tensor."""
     power: Tensor = spectrum.real.square() + spectrum.imag.square()
     return (power + POWER_FLOOR).sqrt()
-
-
-def compand(audio: Tensor) -> Tensor:
-    """Return samples on the scale of the μ-law: ``sign(x)·ln(1 + 255·|x|) / ln 256``; beyond ±1 they are clipped.
-
-    Source:
-        ITU-T G.711, without its steps.
-
-    Example:
-        >>> compand(torch.tensor([-1.0, 0.0, 0.1, 1.0])).round(decimals=3).tolist()
-        [-1.0, 0.0, 0.591, 1.0]
-    """
-    bounded = audio.clamp(-1, 1)
-    return bounded.sign() * torch.log1p(MU * bounded.abs()) / torch.log1p(torch.tensor(MU))
-
-
-def expand(companded: Tensor) -> Tensor:
-    """Return the samples of values on the scale of the μ-law, the inverse of ``compand``.
-
-    Example:
-        >>> expand(compand(torch.tensor([-0.3, 0.0, 0.7]))).round(decimals=4).tolist()
-        [-0.3, 0.0, 0.7]
-    """
-    return companded.sign() * torch.expm1(companded.abs() * torch.log1p(torch.tensor(MU))) / MU
 
 
 def overlap_add(frames: Tensor, hop_length: int) -> Tensor:

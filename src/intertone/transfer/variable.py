@@ -9,6 +9,7 @@ from torch import Tensor
 
 from intertone.config import Settings
 from intertone.phase import PhaseConfig
+from intertone.representation.waveform import mu_law
 from intertone.stft import SpectrogramConfig, istft, stft
 from intertone.transfer.signal import (
     CompandedSignal,
@@ -16,7 +17,6 @@ from intertone.transfer.signal import (
     MagnitudeSignal,
     Signal,
     Waveform,
-    compand,
     overlap_add,
 )
 
@@ -121,7 +121,7 @@ class MuLawVariable(Variable):
 
     def __init__(self, content: Tensor, init: InitConfig, generator: torch.Generator) -> None:
         # the bound at ±1 is reached nowhere
-        self.parameter = torch.atanh((init.first(compand(content), generator)).clamp(-0.9999, 0.9999))
+        self.parameter = torch.atanh((init.first(mu_law(content), generator)).clamp(-0.9999, 0.9999))
 
     def signal(self) -> Signal:
         """Return the companded samples."""

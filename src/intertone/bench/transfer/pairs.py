@@ -79,11 +79,6 @@ def draw_transfer_pairs(*, n_pairs: int = 20, seed: int = 0, soundfont: Path | s
 
     Raises:
         InputError: If there is no bank or no FluidSynth, or the bank has fewer than two groups of fitting instruments.
-
-    Example:
-        >>> pairs = draw_transfer_pairs(n_pairs=3)  # doctest: +SKIP
-        >>> pairs[0].content.shape  # doctest: +SKIP
-        torch.Size([64000])
     """
     bank = read_soundfont(find_soundfont(soundfont))
     with Synth(bank.path, sample_rate=synthesis_rate(SAMPLE_RATE), gain=1.0) as synth:
