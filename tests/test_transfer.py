@@ -623,4 +623,6 @@ def test_ulyanov_falls_as_far_as_it_is_known_to() -> None:
         return (0.1 * swell * sum(torch.sin(2 * math.pi * each * k * time) / k for each in hz for k in (1, 2, 3)))[None]
 
     result = transfer(chord(220, 277, 330, rate=2), chord(196, 247, 370, rate=5), config, limits=Limits(seconds=150))
-    assert result.descent.steps[-1].best <= 2.5e-3 * result.descent.steps[0].loss
+    first, best = result.descent.steps[0], min(result.descent.steps, key=lambda step: step.loss)
+    assert best.terms["style"] <= 2.5e-3 * first.terms["style"]
+    assert best.loss <= 1e-2 * first.loss  # the chords share no partial, so the content's term cannot fall

@@ -145,7 +145,7 @@ def transfer_style(
         "realised": result.realised,
         "seconds": round(took, 3),
     }
-    text = f"wrote {wrote}: {_told(result)} ({took:.1f} s)"
+    text = f"wrote {wrote}: {_outcome(result)} ({took:.1f} s)"
     report.finish(figures, text + (f"\nwrote {plot}" if plot is not None else ""))
 
 
@@ -222,7 +222,7 @@ class _Settings:
             )
 
 
-def _told(result: "TransferResult") -> str:
+def _outcome(result: "TransferResult") -> str:
     """Return what was done in words."""
     steps, stop = result.descent.steps, result.descent.stop
     if not steps:
@@ -263,7 +263,7 @@ def _exhibit(report: options.Report, content: Path, style: Path, out: Path, sett
         options.save_result(path, result.audio, result.sample_rate, result.sample_rate, None)
         outputs.append(str(path))
         exhibits.append(Exhibit(name, config, result))
-        logger.info("%s: %s", name, _told(result))
+        logger.info("%s: %s", name, _outcome(result))
     page = gallery_page(shown[0], shown[1], PAGE_RATE, exhibits)
     with disk_errors(out / PAGE), replacing(out / PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
