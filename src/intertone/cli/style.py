@@ -34,7 +34,7 @@ PAGE_RATE = 22050
 
 
 class Budget(StrEnum):
-    """How long an optimisation goes on."""
+    """Budget of an optimisation."""
 
     quick = "quick"
     published = "published"
@@ -150,7 +150,7 @@ def transfer_style(
 
 
 class _Settings:
-    """What the options change in a system, and how long it may run."""
+    """Options that change a system, and its budget."""
 
     def __init__(
         self, strength: float, budget: Budget, iterations: int | None, envelope_from: Source | None, seed: int

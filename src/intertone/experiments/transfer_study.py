@@ -80,7 +80,7 @@ class TransferExperiment:
 
 @dataclass(frozen=True)
 class TransferRecord:
-    """What a transfer did.
+    """Result of a transfer of a paper.
 
     Attributes:
         losses: Of every evaluation; with Adam, evaluation n follows n iterations.

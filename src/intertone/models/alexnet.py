@@ -39,7 +39,7 @@ class AlexNetConfig(Settings):
 
 
 class AlexNet(Trainable):
-    """Convolutions of 3 × 3 over a spectrogram as a picture, mean over what is left, one linear layer.
+    """Convolutions of 3 × 3 over a spectrogram as a picture, mean over all positions, one linear layer.
 
     Small receptive fields keep what is found at its place in time and frequency. Spectrograms may have any number of
     frames from ``2 ** len(pooled)`` on; shorter ones are completed with zeros.

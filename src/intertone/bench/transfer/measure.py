@@ -33,7 +33,7 @@ Aspect = Literal["style", "content", "noise", "copy", "truth"]
 
 @dataclass(frozen=True)
 class Figure:
-    """What is measured.
+    """A measured quantity.
 
     Attributes:
         title: Short name, with its unit.
