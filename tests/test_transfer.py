@@ -626,3 +626,14 @@ def test_ulyanov_falls_as_far_as_it_is_known_to() -> None:
     first, best = result.descent.steps[0], min(result.descent.steps, key=lambda step: step.loss)
     assert best.terms["style"] <= 2.5e-3 * first.terms["style"]
     assert best.loss <= 1e-2 * first.loss  # the chords share no partial, so the content's term cannot fall
+
+
+def test_levelled_magnitudes_keep_the_power_of_the_content_wherever_they_are_moved() -> None:
+    content = 0.1 * torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
+    for levelled in (True, False):
+        config = LogMagnitudeConfig(n_fft=512, hop_length=128, levelled=levelled)
+        variable = config.build(content, 16000, InitConfig(), torch.Generator())
+        power = variable.reference(content).magnitude(variable.spectrogram).square().sum()
+        variable.parameter += 1
+        ratio = float(variable.signal().magnitude(variable.spectrogram).square().sum() / power)
+        assert ratio == pytest.approx(1, rel=1e-4) if levelled else ratio > 2

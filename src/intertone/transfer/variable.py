@@ -190,6 +190,7 @@ class LogMagnitudeConfig(Settings):
     bounded: bool = Field(
         True, description="whether a logarithm below 0 stands for the magnitude of its amount, or for one below 0"
     )
+    levelled: bool = Field(False, description="whether the power of all magnitudes is always that of the content's")
     phase: PhaseConfig = Field(default_factory=lambda: PhaseConfig(method="fast-griffin-lim", n_iter=100))
 
     def build(
@@ -214,7 +215,9 @@ class MagnitudeVariable(Variable):
         self.spectrogram = SpectrogramConfig(sample_rate=sample_rate, n_fft=config.n_fft, hop_length=config.hop_length)
         self.spectrum = stft(content, self.spectrogram)
         self.samples = content.shape[-1]
-        self.parameter = init.first(torch.log1p(_mean_magnitude(self.spectrum)), generator)
+        mean = _mean_magnitude(self.spectrum)
+        self.level = mean.square().mean().sqrt()
+        self.parameter = init.first(torch.log1p(mean), generator)
 
     def signal(self) -> Signal:
         """Return the magnitudes."""
@@ -238,7 +241,10 @@ class MagnitudeVariable(Variable):
         return istft(spectrum, self.spectrogram, length=self.samples)
 
     def _magnitude(self, logarithm: Tensor) -> Tensor:
-        return torch.expm1((logarithm.abs() if self.config.bounded else logarithm).clamp(*LOG_RANGE))
+        magnitude = torch.expm1((logarithm.abs() if self.config.bounded else logarithm).clamp(*LOG_RANGE))
+        if not self.config.levelled:
+            return magnitude
+        return self.level / magnitude.square().mean().sqrt().clamp_min(1e-9) * magnitude
 
 
 def _mean_magnitude(spectrum: Tensor) -> Tensor:
