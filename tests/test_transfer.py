@@ -240,7 +240,7 @@ def test_an_autocorrelation_has_the_period_of_a_rhythm() -> None:
     pulses[..., ::20] = 1.0
     target = AutocorrelationConfig(seconds=(0.1, 0.5)).build(pulses, 0.01)
     lags = target.correlation[0]  # type: ignore[attr-defined]  # the statistic itself
-    assert int(lags[5:].argmax()) + 5 + 10 in (20, 40)
+    assert int(lags[5:].argmax()) + 5 in (20, 40)
     assert float(lags.max()) == pytest.approx(1.0, abs=0.02)
     later = torch.roll(pulses, 7, -1)
     [difference] = target.differences(later)
@@ -501,7 +501,8 @@ def test_a_draft_begins_closer_to_the_style() -> None:
     draft = {"variable": MAGNITUDE, "solver": {"kind": "l-bfgs", "iterations": 30}}
     drafted = TransferConfig.parse({**config.model_dump(mode="json"), "draft": draft})
     plain, better = (transfer(CONTENT, STYLE, each).descent.steps for each in (config, drafted))
-    assert better[0].loss < 0.8 * plain[0].loss
+    begun = next(step for step in better if step.number > 30)
+    assert begun.loss < 0.8 * plain[0].loss
     assert better[-1].best < plain[-1].best
 
 
@@ -584,7 +585,7 @@ def check_that_it_runs(name: str) -> None:
     assert result.audio.shape == content.shape
     assert result.audio.isfinite().all()
     assert all(math.isfinite(value) for value in result.realised.values())
-    assert any(not torch.equal(result.audio, each) for each in (content, style))
+    assert not any(torch.equal(result.audio, each) for each in (content, style))
 
 
 HEAVY = {
@@ -637,3 +638,107 @@ def test_levelled_magnitudes_keep_the_power_of_the_content_wherever_they_are_mov
         variable.parameter += 1
         ratio = float(variable.signal().magnitude(variable.spectrogram).square().sum() / power)
         assert ratio == pytest.approx(1, rel=1e-4) if levelled else ratio > 2
+
+
+def drafted(**changes: object) -> TransferConfig:
+    """Return a small system with a draft."""
+    config = small(WAVE, content=0.1, style=1.0, iterations=12)
+    draft = {"variable": {"kind": "log-magnitude", **STFT_SIZES}, "solver": {"kind": "l-bfgs", "iterations": 6}}
+    return TransferConfig.parse({**config.model_dump(mode="json"), "draft": draft, **changes})
+
+
+STFT_SIZES = {"n_fft": 256, "hop_length": 64, "levelled": True, "phase": {"method": "fast-griffin-lim", "n_iter": 8}}
+
+
+def test_a_draft_is_counted_limited_and_interrupted_with_the_rest() -> None:
+    numbers: list[int] = []
+    result = transfer(CONTENT, STYLE, drafted(), report=lambda step, heard: numbers.append(step.number))
+    assert numbers == list(range(1, len(result.descent.steps) + 1)) == [step.number for step in result.descent.steps]
+    assert len(numbers) > 12
+    seconds = [step.seconds for step in result.descent.steps]
+    assert seconds == sorted(seconds)
+    assert result.realised["style"] < 0.5 * result.first["style"]
+    short = transfer(CONTENT, STYLE, drafted().with_iterations(4))
+    assert len(short.descent.steps) < 12
+    quick = transfer(CONTENT, STYLE, drafted(), limits=Limits(seconds=1e-3))
+    assert quick.descent.stop == "time"
+    assert len(quick.descent.steps) <= 2
+
+    def stop(step: Step, heard: object) -> None:
+        if step.number == 3:
+            raise KeyboardInterrupt
+
+    ended = transfer(CONTENT, STYLE, drafted(), report=stop)
+    assert ended.descent.stop == "interrupted"
+    assert len(ended.descent.steps) == 3
+
+
+def test_a_draft_that_is_worse_than_the_content_is_not_used() -> None:
+    result = transfer(CONTENT, CONTENT, drafted())
+    assert result.realised["style"] <= 1e-3
+    assert float((result.audio - CONTENT)[:, 100:-200].abs().max()) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"init": {"start": "noise"}}, "draft must go with a start from the content, got noise"),
+        ({"terms": [{"name": "style", "reference": "style"}]}, "draft must have the spectrogram of at least one term"),
+    ],
+)
+def test_a_draft_that_would_do_nothing_is_refused(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        drafted(**changes)
+
+
+def test_a_file_that_was_scaled_down_has_the_loss_of_the_optimisation() -> None:
+    result = transfer(5 * CONTENT, STYLE, small(WAVE, content=0.1, style=1.0, iterations=5))
+    peak = float(result.audio.abs().max())
+    assert peak > 1
+    for name, value in result.evaluate(result.audio / peak).items():
+        assert value == pytest.approx(result.realised[name], rel=1e-4)
+
+
+def test_channels_keep_their_levels_from_noise_and_where_the_content_is_silent() -> None:
+    mono = noise(1, 6000)
+    content = torch.cat([mono, 0.1 * mono])
+    content[:, :2000] = 0
+    config = TransferConfig.parse(
+        {
+            "sample_rate": RATE,
+            "variable": {"kind": "waveform"},
+            "init": {"start": "noise", "deviation": 0.1},
+            "terms": [{"name": "style", "reference": "style", "front_end": STFT}],
+            "solver": {"kind": "adam", "iterations": 1},
+        }
+    )
+    audio = transfer(content, noise(1, 6000, seed=3).expand(2, -1), config).audio
+    assert float(audio[1].square().mean() / audio[0].square().mean()) == pytest.approx(0.01, rel=0.2)
+    magnitudes = LogMagnitudeConfig(n_fft=256, hop_length=64).build(
+        content, RATE, InitConfig(start="noise", deviation=1.0), torch.Generator().manual_seed(0)
+    )
+    sound = magnitudes.audio(torch.Generator().manual_seed(0))
+    assert float(sound[:, :1500].square().mean()) > 0.1 * float(sound[:, 3000:].square().mean())
+
+
+def test_the_kernel_of_a_long_sound_is_that_of_a_part_of_its_patches(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference, other = noise(1, 5, 400).abs(), noise(1, 5, 400, seed=1).square()
+
+    def distance() -> float:
+        [found] = FilterKernelConfig(widths=(4,)).build(reference, 0.01).differences(other)
+        return float(found.squared / found.reference)
+
+    whole = distance()
+    monkeypatch.setattr("intertone.transfer.filter_kernel.MOST_PATCHES", 150)
+    assert distance() == pytest.approx(whole, rel=0.1)
+    [none] = FilterKernelConfig(widths=(4,)).build(reference, 0.01).differences(reference)
+    assert float(none.squared) < 1e-9
+
+
+def test_lags_of_a_short_and_a_long_sound_are_the_same_lags() -> None:
+    pulses = torch.zeros(1, 3, 300)
+    pulses[..., ::25] = 1
+    config = AutocorrelationConfig(seconds=(0.2, 2.0))
+    for length in (300, 120, 60):
+        [found] = config.build(pulses[..., :length], 0.02).differences(pulses)
+        assert float(found.squared / found.reference) < 0.02

@@ -1,5 +1,6 @@
 """``intertone transfer``: the timbre or texture of one sound for the notes and rhythm of another."""
 
+import re
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 logger = RemarkLogger(__name__)
 
-QUICK_SECONDS = 60.0
-"""Seconds of optimisation with --budget quick."""
+EVALUATIONS = 1.15
+"""Evaluations of an iteration that the bar reckons with: a line search takes more than one now and then."""
 
 ALL = "all"
 """Name that stands for every system."""
@@ -109,6 +110,8 @@ def transfer_style(
         _exhibit(report, content, style, out, settings)
         return
     options.check_sound_files([content, style], out, plot)
+    if preview is not None:
+        _check_previews(content, style, out)
     started = time.monotonic()
     from intertone.audio import load_audio
     from intertone.transfer import load_preset
@@ -141,12 +144,22 @@ def transfer_style(
         "seed": seed,
         "evaluations": len(steps),
         "ended": result.descent.stop,
-        "first": steps[0].terms if steps else {},
+        "first": result.first,
         "realised": result.realised,
         "seconds": round(took, 3),
     }
     text = f"wrote {wrote}: {_outcome(result)} ({took:.1f} s)"
     report.finish(figures, text + (f"\nwrote {plot}" if plot is not None else ""))
+
+
+def _check_previews(content: Path, style: Path, out: Path) -> None:
+    """Refuse an input that has the name of a preview."""
+    named = re.compile(rf"{re.escape(out.stem)}-\d{{4,}}{re.escape(out.suffix)}")
+    for source in (content, style):
+        if source.parent.resolve() == out.parent.resolve() and named.fullmatch(source.name):
+            raise InputError(
+                f"an input must not have the name of a preview, {out.stem}-0001{out.suffix} …, got {source}"
+            )
 
 
 class _Settings:
@@ -168,8 +181,7 @@ class _Settings:
             InputError: If the system has no envelope over time that could be taken from a sound.
         """
         if self.iterations is not None:
-            solver = config.solver.model_copy(update={"iterations": self.iterations})
-            config = config.model_copy(update={"solver": solver})
+            config = config.with_iterations(self.iterations)
         if self.envelope_from is not None:
             has = [term.statistic.kind == "time-envelope" for term in config.terms]
             if not any(has):
@@ -185,9 +197,13 @@ class _Settings:
         return config
 
     def limits(self, config: "TransferConfig") -> "Limits":
-        """Return the system's limits, and the seconds of the quick budget."""
-        seconds = QUICK_SECONDS if self.budget == Budget.quick else None
-        return config.limits.model_copy(update={"seconds": seconds})
+        """Return the system's limits, with at most the seconds of the quick budget."""
+        from intertone.transfer import QUICK_SECONDS
+
+        known = config.limits.seconds
+        if self.budget == Budget.published:
+            return config.limits
+        return config.limits.model_copy(update={"seconds": min(QUICK_SECONDS, known or QUICK_SECONDS)})
 
     def run(
         self,
@@ -204,9 +220,10 @@ class _Settings:
         limits = self.limits(config)
         with options.terminal_bar(TextColumn(name), BarColumn(), TextColumn("{task.description}")) as bar:
             task = bar.add_task("", total=1.0)
+            iterations = config.solver.iterations + (config.draft.solver.iterations if config.draft else 0)
 
             def report(step: "Step", heard: "Callable[[], Tensor]") -> None:
-                shares = [step.number / (1.15 * config.solver.iterations)]
+                shares = [step.number / (EVALUATIONS * iterations)]
                 if limits.seconds is not None:
                     shares.append(step.seconds / limits.seconds)
                 done = min(1.0, max(shares))
@@ -226,7 +243,8 @@ def _outcome(result: "TransferResult") -> str:
     """Return what was done in words."""
     steps, stop = result.descent.steps, result.descent.stop
     if not steps:
-        return "the content, since the strength is 0"
+        why = "it was interrupted before the first evaluation" if stop == "interrupted" else "the strength is 0"
+        return f"the content, since {why}"
     ended = {
         "iterations": "all iterations done",
         "converged": "no step was better",
@@ -234,7 +252,7 @@ def _outcome(result: "TransferResult") -> str:
         "time": "time was up",
         "interrupted": "interrupted, the best so far",
     }[stop]
-    parts = ", ".join(f"{name} {steps[0].terms[name]:.3g} → {value:.3g}" for name, value in result.realised.items())
+    parts = ", ".join(f"{name} {result.first[name]:.3g} → {value:.3g}" for name, value in result.realised.items())
     return f"{parts}; {len(steps)} evaluations, {ended}"
 
 

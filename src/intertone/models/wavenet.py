@@ -138,7 +138,8 @@ class WaveNetAutoencoder(Model):
             assert isinstance(block, _Block)
             before, after = block.inside(trunk)
             trunk = trunk + block.mix(after)
-            found |= {f"block.{number}.a": before, f"block.{number}.b": after, f"block.{number}.c": trunk}
+            inside = {f"block.{number}.a": before, f"block.{number}.b": after, f"block.{number}.c": trunk}
+            found |= {name: value for name, value in inside.items() if not layers or name in layers}
             if layers and found.keys() >= set(layers):
                 return found
         return {**found, "latents": self._pooled(trunk)}

@@ -2,6 +2,15 @@
 
 from intertone.transfer.run import TransferResult, transfer
 from intertone.transfer.settings import TransferConfig, load_preset, preset_names
-from intertone.transfer.solver import Limits, Step
+from intertone.transfer.solver import QUICK_SECONDS, Limits, Step
 
-__all__ = ["Limits", "Step", "TransferConfig", "TransferResult", "load_preset", "preset_names", "transfer"]
+__all__ = [
+    "QUICK_SECONDS",
+    "Limits",
+    "Step",
+    "TransferConfig",
+    "TransferResult",
+    "load_preset",
+    "preset_names",
+    "transfer",
+]

@@ -11,6 +11,10 @@ from torch.autograd.function import FunctionCtx
 from intertone.config import Settings
 from intertone.transfer.target import Difference, Target
 
+MOST_PATCHES = 1500
+"""Patches of a sound that are compared with all others, about; of a longer one every second or third and so on: memory
+and time grow with the square of their number."""
+
 
 class FilterKernelConfig(Settings):
     """Gram matrix of infinitely many random filters over time, without drawing one.
@@ -40,22 +44,21 @@ class FilterKernelTarget(Target):
         self.widths = config.widths
         self.reference = _columns(reference, max(config.widths))
         self.norms, self.powers = [], []
-        own = _products(self.reference, self.reference)
         for width in self.widths:
-            products = _patches(own, width)
+            products = _products(self.reference, self.reference, width)
             self.norms.append(_norms(products))
             self.powers.append(_kernel(products, self.norms[-1], self.norms[-1]).square().mean())
 
     def differences(self, activations: Tensor) -> list[Difference]:
         """Return the difference of the Gram matrices of each width."""
         columns = _columns(activations, max(self.widths))
-        own, across = _products(columns, columns), _products(columns, self.reference)
         found = []
         for width, norms, power in zip(self.widths, self.norms, self.powers, strict=True):
-            products = _patches(own, width)
+            products = _products(columns, columns, width)
             own_norms = _norms(products)
             squared = _kernel(products, own_norms, own_norms).square().mean() + power
-            squared = squared - 2 * _kernel(_patches(across, width), own_norms, norms).square().mean()
+            across = _products(columns, self.reference, width)
+            squared = squared - 2 * _kernel(across, own_norms, norms).square().mean()
             found.append(Difference(squared.clamp_min(0), power, 1))
         return found
 
@@ -66,17 +69,18 @@ def _columns(activations: Tensor, width: int) -> Tensor:
     return torch.nn.functional.pad(rows, (0, max(0, width - rows.shape[-1])))
 
 
-def _products(first: Tensor, second: Tensor) -> Tensor:
-    """Return the inner products of all columns of all channels, ``(channels, columns, channels, columns)``."""
-    return torch.einsum("crt,dru->ctdu", first, second).double()
-
-
-def _patches(products: Tensor, width: int) -> Tensor:
-    """Return the inner products of patches of so many columns, ``(channels · n, channels · m)``."""
-    _, first, _, second = products.shape
-    n, m = first - width + 1, second - width + 1
-    summed = torch.stack([products[:, k : k + n, :, k : k + m] for k in range(width)]).sum(0)
-    return summed.flatten(2).flatten(0, 1)
+def _products(first: Tensor, second: Tensor, width: int) -> Tensor:
+    """Return the inner products of patches of so many columns, ``(channels · n, channels · m)``, float64."""
+    steps = [max(1, math.ceil(len(one) * one.shape[-1] / MOST_PATCHES)) for one in (first, second)]
+    if max(steps) == 1:  # the products of columns serve all patches
+        products = torch.einsum("crt,dru->ctdu", first, second).double()
+        n, m = (one.shape[-1] - width + 1 for one in (first, second))
+        summed = products[:, :n, :, :m]
+        for k in range(1, width):
+            summed = summed + products[:, k : k + n, :, k : k + m]
+        return summed.flatten(2).flatten(0, 1)
+    patches = [one.unfold(-1, width, step) for one, step in zip((first, second), steps, strict=True)]
+    return torch.einsum("crtw,druw->ctdu", *patches).double().flatten(2).flatten(0, 1)
 
 
 def _norms(products: Tensor) -> Tensor:

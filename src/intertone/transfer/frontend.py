@@ -104,7 +104,7 @@ class RealImaginaryFrontEnd(Settings):
 
 
 class LogMelFrontEnd(Settings):
-    """Natural logarithm of mel bands, floored below the level of the whole sound. Rows are bands, columns frames."""
+    """Natural logarithm of mel bands plus a floor. Rows are bands, columns frames."""
 
     kind: Literal["log-mel"] = "log-mel"
     n_fft: int = Field(1024, ge=16, le=65536, multiple_of=2, description="samples of a frame")

@@ -64,9 +64,9 @@ def _table(exhibits: Sequence[Exhibit]) -> Table:
         if each.result is None:
             rows.append((each.name, each.config.purpose, "", "", "", each.problem))
             continue
-        steps = each.result.descent.steps
-        fall = steps[-1].best / steps[0].loss if steps and steps[0].loss > 0 else float("nan")
-        realised = sum(each.result.realised.values()) / steps[0].loss if steps and steps[0].loss > 0 else float("nan")
+        steps, first = each.result.descent.steps, sum(each.result.first.values())
+        fall = steps[-1].best / first if steps and first > 0 else float("nan")
+        realised = sum(each.result.realised.values()) / first if first > 0 else float("nan")
         figures = (f"{len(steps)}", f"{each.result.seconds:.1f}", f"{fall:.3g}", f"{realised:.3g}")
         rows.append((each.name, each.config.purpose, *figures))
     return Table(

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from intertone.config import Settings
+from intertone.errors import InputError
 from intertone.transfer.extractor import Activations, Extractor, ExtractorConfig, IdentityConfig
 from intertone.transfer.frontend import FrontEnd, StftFrontEnd
 from intertone.transfer.signal import Signal
@@ -143,7 +144,7 @@ def _layers(term: TermConfig, activations: Activations) -> Activations:
     """Return the activations that a term names."""
     missing = [layer for layer in term.layers if layer not in activations]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"layers of the term {term.name} must be among {', '.join(activations)}, got {', '.join(missing)}"
         )
     return {layer: activations[layer] for layer in term.layers} if term.layers else activations

@@ -100,8 +100,8 @@ def _draw_terms(axes: "Axes", steps: Sequence[Step]) -> None:
     """Draw each term and their sum over the evaluations, on a logarithmic axis."""
     numbers = [step.number for step in steps]
     axes.plot(numbers, [step.loss for step in steps], color="black", linewidth=1.4, label="sum")
-    for name in steps[0].terms:
-        values = [max(step.terms[name], 1e-12) for step in steps]
+    for name in steps[-1].terms:
+        values = [max(step.terms.get(name, float("nan")), 1e-12) for step in steps]  # a draft has not all
         if max(values) > 1e-12:
             axes.plot(numbers, values, linewidth=1, label=name)
     axes.set_yscale("log")

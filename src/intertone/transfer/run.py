@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.transfer.objective import Objective, TermConfig
-from intertone.transfer.settings import TransferConfig
+from intertone.transfer.settings import DraftConfig, TransferConfig
 from intertone.transfer.signal import Signal
 from intertone.transfer.solver import Descent, Limits, Step, descend
 from intertone.transfer.statistic import RawConfig
-from intertone.transfer.variable import MuLawConfig
+from intertone.transfer.variable import MuLawConfig, Variable
 
 Preview = Callable[[Step, Callable[[], Tensor]], None]
 """Called after each evaluation, with the way to the sound so far."""
@@ -30,9 +30,11 @@ class TransferResult:
     """A sound, and how it was found.
 
     Attributes:
-        audio: ``(channels, samples)`` at ``sample_rate``, on the content's level.
+        audio: ``(channels, samples)`` at ``sample_rate``; a waveform is at the content's RMS level, other variables
+            have the level that their objective finds.
         sample_rate: Hz.
-        descent: Every evaluation of the objective, and why it ended.
+        first: Terms of the objective at the sound that it began with.
+        descent: Every evaluation, those of a draft first, and why it ended.
         realised: Terms of the objective computed from ``audio``; those of the optimisation where the variable is a
             waveform, larger where a phase had to be found.
         seconds: Of the whole transfer.
@@ -41,6 +43,7 @@ class TransferResult:
 
     audio: Tensor
     sample_rate: int
+    first: dict[str, float]
     descent: Descent
     realised: dict[str, float]
     seconds: float
@@ -67,7 +70,7 @@ def transfer(
             multiplied by it. A system without a content term gets one below 1, and cannot go beyond 1.
         seed: Of the first sound and of random phase.
         limits: When to end before the last iteration; not set: the system's.
-        report: Called after each evaluation.
+        report: Called after each evaluation, those of a draft too.
 
     Returns:
         The sound and what was done.
@@ -80,34 +83,79 @@ def transfer(
     start = time.monotonic()
     gain = _working_gain(content, "content", config)
     working, style = content * gain, style * _working_gain(style, "style", config)
-    generator = torch.Generator().manual_seed(seed)
-    terms = config.terms if config.has_content_term else (*config.terms, _hold_to_content(config.terms))
-    began = working if config.draft is None or strength == 0 else _draft(working, style, terms, config, strength, seed)
-    variable = config.variable.build(began, config.sample_rate, config.init, generator)
-    shown = variable.reference(working)
-    objective = Objective(terms, shown, variable.reference(style), sample_rate=config.sample_rate)
-    objective.weights = _weights(objective, shown, strength, held=config.has_content_term)
+    limits = config.limits if limits is None else limits
+    held = config.has_content_term or strength >= 1
+    terms = config.terms if held else (*config.terms, _hold_to_content(config.terms))
+
+    def build(began: Tensor) -> tuple[Variable, Objective]:
+        variable = config.variable.build(began, config.sample_rate, config.init, torch.Generator().manual_seed(seed))
+        shown = variable.reference(working)
+        objective = Objective(terms, shown, variable.reference(style), sample_rate=config.sample_rate)
+        objective.weights = _weights(objective, shown, strength, held=held)
+        return variable, objective
+
+    variable, objective = build(working)
+    with torch.no_grad():
+        first = {name: float(value) for name, value in objective(variable.signal()).items()}
+
+    def sound_of(variable: Variable) -> Callable[[], Tensor]:
+        def heard() -> Tensor:
+            with torch.no_grad():
+                return variable.audio(torch.Generator().manual_seed(seed)) / gain
+
+        return heard
 
     def evaluate(audio: Tensor) -> dict[str, float]:
         with torch.no_grad():
-            return {name: float(value) for name, value in objective(variable.reference(gain * audio)).items()}
-
-    def heard() -> Tensor:
-        with torch.no_grad():
-            return variable.audio(torch.Generator().manual_seed(seed)) / gain
+            audio = gain * audio
+            if variable.levelled:  # a file is scaled down where its peak is above 1
+                audio = audio * working.square().mean().sqrt() / audio.square().mean().sqrt().clamp_min(SILENCE)
+            return {name: float(value) for name, value in objective(variable.reference(audio)).items()}
 
     descent, audio = Descent(stop="converged"), content
     if strength > 0:
-        descent = descend(
-            variable.parameter,
-            lambda: objective(variable.signal()),
-            config.solver,
-            config.limits if limits is None else limits,
-            report=None if report is None else lambda step: report(step, heard),
-        )
-        audio = heard()
+        if config.draft is not None:
+            draft = _Draft(config.draft, working, style, terms, config, seed)
+            draft.objective.weights = _weights(draft.objective, draft.shown, strength, held=held)
+            told = None if report is None else _reporter(report, sound_of(draft.variable), [])
+            descent = draft.descend(limits, told)
+            drafted, _ = build(draft.sound())
+            with torch.no_grad():
+                found = float(torch.stack(list(objective(drafted.signal()).values())).sum())
+            variable = drafted if found < sum(first.values()) else variable
+        if descent.stop != "interrupted":
+            done = descent.steps
+            descent = descend(
+                variable.parameter,
+                lambda: objective(variable.signal()),
+                config.solver,
+                _remaining(limits, done),
+                report=None if report is None else _reporter(report, sound_of(variable), done),
+            )
+            descent.steps = [*done, *(_later(step, done) for step in descent.steps)]
+        if descent.steps:
+            audio = sound_of(variable)()
     seconds = time.monotonic() - start
-    return TransferResult(audio, config.sample_rate, descent, evaluate(audio), seconds, evaluate)
+    return TransferResult(audio, config.sample_rate, first, descent, evaluate(audio), seconds, evaluate)
+
+
+def _later(step: Step, done: Sequence[Step]) -> Step:
+    """Return an evaluation as one that follows others."""
+    if not done:
+        return step
+    return replace(step, number=step.number + done[-1].number, seconds=step.seconds + done[-1].seconds)
+
+
+def _reporter(report: Preview, heard: Callable[[], Tensor], done: Sequence[Step]) -> Callable[[Step], None]:
+    """Return what tells of evaluations that follow others, with the way to their sound."""
+    return lambda step: report(_later(step, done), heard)
+
+
+def _remaining(limits: Limits, done: Sequence[Step]) -> Limits:
+    """Return the limits of what follows evaluations."""
+    if limits.seconds is None or not done:
+        return limits
+    return limits.model_copy(update={"seconds": max(1e-9, limits.seconds - done[-1].seconds)})
 
 
 def _working_gain(sound: Tensor, name: str, config: TransferConfig) -> float:
@@ -122,21 +170,51 @@ def _working_gain(sound: Tensor, name: str, config: TransferConfig) -> float:
     return 1 / max(1.0, peak) if isinstance(config.variable, MuLawConfig) else 1.0
 
 
-def _draft(
-    content: Tensor, style: Tensor, terms: Sequence[TermConfig], config: TransferConfig, strength: float, seed: int
-) -> Tensor:
-    """Return the sound of log-magnitudes that minimise the terms that they can show, at the content's level."""
-    draft = config.draft
-    assert draft is not None
-    generator = torch.Generator().manual_seed(seed)
-    variable = draft.variable.build(content, config.sample_rate, config.init, generator)
-    shown = variable.reference(content)
-    chosen = [term for term in terms if draft.shows(term)]
-    objective = Objective(chosen, shown, variable.reference(style), sample_rate=config.sample_rate)
-    objective.weights = _weights(objective, shown, strength, held=config.has_content_term)
-    descend(variable.parameter, lambda: objective(variable.signal()), draft.solver, Limits())
-    audio = variable.audio(generator)
-    return audio * content.square().mean().sqrt() / audio.square().mean().sqrt().clamp_min(SILENCE)
+class _Draft:
+    """Log-magnitudes that minimise the terms that they can show.
+
+    Args:
+        draft: The settings of the draft.
+        content: At the level on which the objective works.
+        style: The same.
+        terms: Of the whole objective.
+        config: The system.
+        seed: Of the first magnitudes and of random phase.
+    """
+
+    def __init__(
+        self,
+        draft: DraftConfig,
+        content: Tensor,
+        style: Tensor,
+        terms: Sequence[TermConfig],
+        config: TransferConfig,
+        seed: int,
+    ) -> None:
+        self.config = draft
+        self.content = content
+        self.generator = torch.Generator().manual_seed(seed)
+        self.variable = draft.variable.build(content, config.sample_rate, config.init, self.generator)
+        self.shown = self.variable.reference(content)
+        chosen = [term for term in terms if draft.shows(term)]
+        self.objective = Objective(chosen, self.shown, self.variable.reference(style), sample_rate=config.sample_rate)
+
+    def descend(self, limits: Limits, report: Callable[[Step], None] | None) -> Descent:
+        """Minimise the terms, in half of the time at most."""
+        half = Limits(seconds=limits.seconds and 0.5 * limits.seconds)
+        return descend(
+            self.variable.parameter,
+            lambda: self.objective(self.variable.signal()),
+            self.config.solver,
+            half,
+            report=report,
+        )
+
+    def sound(self) -> Tensor:
+        """Return the sound of the magnitudes, at the content's level."""
+        with torch.no_grad():
+            audio = self.variable.audio(self.generator)
+        return audio * self.content.square().mean().sqrt() / audio.square().mean().sqrt().clamp_min(SILENCE)
 
 
 def _hold_to_content(terms: Sequence[TermConfig]) -> TermConfig:

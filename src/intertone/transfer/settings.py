@@ -52,16 +52,29 @@ class TransferConfig(Settings):
     limits: Limits = Field(default_factory=Limits)
 
     @model_validator(mode="after")
-    def _check_names(self) -> Self:
+    def _check(self) -> Self:
         names = [term.name for term in self.terms]
         if len(set(names)) < len(names):
             raise ValueError(f"terms must have different names, got {', '.join(names)}")
+        if self.draft is not None and not any(self.draft.shows(term) for term in self.terms):
+            raise ValueError("draft must have the spectrogram of at least one term, got another")
+        if self.draft is not None and self.init.start != "content":
+            raise ValueError(f"draft must go with a start from the content, got {self.init.start}")
         return self
 
     @property
     def has_content_term(self) -> bool:
         """Whether the objective holds the sound to the content."""
         return any(term.reference == "content" for term in self.terms)
+
+    def with_iterations(self, iterations: int) -> Self:
+        """Return the system with so many iterations at most, of which a draft has half at most."""
+        drafted = 0 if self.draft is None else min(self.draft.solver.iterations, iterations // 2)
+        draft = self.draft and self.draft.model_copy(
+            update={"solver": self.draft.solver.model_copy(update={"iterations": drafted})}
+        )
+        solver = self.solver.model_copy(update={"iterations": iterations - drafted})
+        return self.model_copy(update={"solver": solver, "draft": draft if drafted else None})
 
 
 FOLDER = "presets"

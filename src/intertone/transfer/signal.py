@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from intertone.errors import InputError
 from intertone.representation.waveform import inverse_mu_law, mu_law
 from intertone.stft import SpectrogramConfig, frames_to_spectrum
 
@@ -70,12 +71,12 @@ class MagnitudeSignal(Signal):
     def magnitude(self, config: SpectrogramConfig) -> Tensor:
         """Return the magnitudes; those of other settings are refused."""
         if config != self._config:
-            raise ValueError(f"a log-magnitude variable has the spectrogram {self._config} only, got {config}")
+            raise InputError(f"a log-magnitude variable has the spectrogram {self._config} only, got {config}")
         return self._magnitude
 
     def audio(self) -> Tensor:
         """Raise: magnitudes are no samples."""
-        raise ValueError("a log-magnitude variable has no samples: its terms must have the front end stft")
+        raise InputError("a log-magnitude variable has no samples: its terms must have the front end stft")
 
     def frames(self, frame_length: int, hop_length: int) -> Tensor:
         """Raise: magnitudes are no frames."""
@@ -95,7 +96,7 @@ class FrameSignal(Signal):
 
     def magnitude(self, config: SpectrogramConfig) -> Tensor:
         """Raise: the frames have a transform of their own."""
-        raise ValueError("a variable of free frames must have the front end frames, got stft")
+        raise InputError("a variable of free frames must have the front end frames, got stft")
 
     def audio(self) -> Tensor:
         """Return the sum of the overlapping frames."""
@@ -104,7 +105,7 @@ class FrameSignal(Signal):
     def frames(self, frame_length: int, hop_length: int) -> Tensor:
         """Return the frames themselves."""
         if (frame_length, hop_length) != (self._frames.shape[-1], self._hop_length):
-            raise ValueError(
+            raise InputError(
                 f"the front end must have the frames of the variable, {self._frames.shape[-1]} samples every "
                 f"{self._hop_length}, got {frame_length} every {hop_length}"
             )

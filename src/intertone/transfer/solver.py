@@ -42,6 +42,10 @@ class AdamConfig(Settings):
 SolverConfig = Annotated[ScipyConfig | TorchConfig | AdamConfig, Field(discriminator="kind")]
 
 
+QUICK_SECONDS = 60.0
+"""Seconds of optimisation where a result is wanted soon: of ``--budget quick``, and of the bench."""
+
+
 class Limits(Settings):
     """When an optimisation ends before its last iteration."""
 

@@ -72,7 +72,8 @@ class GramTarget(Target):
         size = rows.shape[0] ** 2
         if not self.by_positions:
             return [Difference((rows @ rows.T - self.matrix).square().sum(), self.power, size)]
-        own, cross = rows.T @ rows, rows.T @ self.rows
+        own = rows.T @ rows if rows.shape[1] < rows.shape[0] else rows @ rows.T
+        cross = rows.T @ self.rows
         squared = own.square().sum() + self.power - 2 * cross.square().sum()
         return [Difference(squared.clamp_min(0), self.power, size)]
 
@@ -173,24 +174,23 @@ class AutocorrelationTarget(Target):
         """Return the difference over the lags that both sounds have."""
         measured = self._measure(activations)
         n_lags = min(measured.shape[-1], self.correlation.shape[-1])
-        return [difference_of(measured[..., :n_lags], self.correlation[..., :n_lags])]
+        lags = slice(min(self.first, n_lags - 1), n_lags)
+        return [difference_of(measured[..., lags], self.correlation[..., lags])]
 
-    def _measure(self, activations: Tensor) -> Tensor:
-        """Return the mean over channels and rows for each filter, ``(filters, n_lags)``."""
-        series = activations.flatten(2, -2) if activations.ndim == 4 else activations
+    def _measure(self, series: Tensor) -> Tensor:
+        """Return the mean over channels from lag 0 on, ``(filters, n_lags)``, or of each row of each filter."""
         n_frames = series.shape[-1]
         last = min(self.last, n_frames // 2)
-        first = min(self.first, last)
         spectrum = torch.fft.rfft(series, n=2 * n_frames)
         correlation = torch.fft.irfft(spectrum.abs().square(), n=2 * n_frames)[..., : last + 1]
         overlap = n_frames / (n_frames - torch.arange(last + 1).to(series))
         power = correlation[..., :1] + 1e-8
-        mean: Tensor = (correlation * overlap / power)[..., first:].mean(0)
+        mean: Tensor = (correlation * overlap / power).mean(0)
         return mean
 
 
 class DiversityConfig(Settings):
-    """Likeness to the reference at the shift where both are most alike: 1 over the relative squared difference.
+    """Likeness to the reference at the shift where both are most alike: 1 over the relative distance.
 
     Added to an objective, it keeps a texture from being a copy. Lengths are those of the shorter sound.
 
@@ -209,11 +209,11 @@ class DiversityTarget(Target):
     """Activations of a reference that must not be copied."""
 
     def __init__(self, reference: Tensor) -> None:
-        self.reference = reference.mean(0).flatten(1, -2) if reference.ndim == 4 else reference.mean(0)
+        self.reference = reference.mean(0)
 
     def differences(self, activations: Tensor) -> list[Difference]:
-        """Return the likeness as the square of a single entry."""
-        series = activations.mean(0).flatten(1, -2) if activations.ndim == 4 else activations.mean(0)
+        """Return the likeness, for the divergence ``sum``."""
+        series = activations.mean(0)
         n_frames = min(series.shape[-1], self.reference.shape[-1])
         own, reference = series[..., :n_frames], self.reference[..., :n_frames]
         spectrum = torch.fft.rfft(own) * torch.fft.rfft(reference).conj()

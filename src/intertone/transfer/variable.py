@@ -39,14 +39,22 @@ class InitConfig(Settings):
     )
 
     def first(self, content: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the first value, the shape of the content's; all channels of a sound have the same noise."""
-        base = content if self.start == "content" else torch.zeros_like(content)
+        """Return the first value, the shape of the content's.
+
+        All channels of a sound have the same noise; without the content, in proportion to their RMS in it, so that one
+        side stays louder than the other.
+        """
+        base, share = content, torch.ones(())
+        if self.start == "noise":
+            base = torch.zeros_like(content)
+            rms = content.detach().flatten(1).square().mean(1).sqrt()
+            share = (rms / rms.square().mean().sqrt().clamp_min(1e-12)).reshape(-1, *[1] * (content.ndim - 1))
         shape = (1, *content.shape[1:])
         if self.noise == "normal":
             drawn = torch.randn(shape, generator=generator)
         else:
             drawn = 2 * torch.rand(shape, generator=generator) - 1
-        return base + self.deviation * drawn.to(content)
+        return base + self.deviation * share * drawn.to(content)
 
 
 class Variable(ABC):
@@ -54,9 +62,11 @@ class Variable(ABC):
 
     Attributes:
         parameter: The numbers that a solver moves.
+        levelled: Whether the sound is at the content's RMS level wherever the parameter is moved.
     """
 
     parameter: Tensor
+    levelled: bool = False
 
     @abstractmethod
     def signal(self) -> Signal:
@@ -83,6 +93,8 @@ class WaveformConfig(Settings):
 
 class WaveVariable(Variable):
     """Samples."""
+
+    levelled = True
 
     def __init__(self, content: Tensor, sample_rate: int, init: InitConfig, generator: torch.Generator) -> None:
         self.parameter = init.first(content, generator)
@@ -232,11 +244,10 @@ class MagnitudeVariable(Variable):
         magnitude = self._magnitude(self.parameter.detach())
         phase = self.config.phase.estimate(magnitude.abs(), self.spectrogram, length=self.samples, generator=generator)
         loudest = int(self.spectrum.abs().square().sum((1, 2)).argmax())
-        mean = _mean_magnitude(self.spectrum).clamp_min(1e-9)
-        share = (self.spectrum.abs() / mean).clamp_max(len(self.spectrum) ** 0.5)
+        mean = _mean_magnitude(self.spectrum)
+        # a bin in which the content is silent is the same in all channels
+        share = torch.where(mean > 1e-9, self.spectrum.abs() / mean.clamp_min(1e-9), 1.0)
         apart = self.spectrum.angle() - self.spectrum[loudest].angle()
-        if len(self.spectrum) == 1:
-            share, apart = torch.ones_like(mean), torch.zeros_like(mean)
         spectrum = torch.polar((magnitude.abs() * share), phase + apart) * magnitude.sign()
         return istft(spectrum, self.spectrogram, length=self.samples)
 

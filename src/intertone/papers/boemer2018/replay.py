@@ -152,7 +152,7 @@ def weights_table(done: Done, figures: Figures, budget: Budget) -> str:
     for pair in pairs:
         for weights, name in zip(("trained", "random"), pair, strict=True):
             one, record = figures[name][RESULT], done[name].record
-            values = (record.losses[-1] / record.losses[0], one.mfcc, one.style_chroma, one.content_chroma)
+            values = (min(record.losses) / record.losses[0], one.mfcc, one.style_chroma, one.content_chroma)
             title = done[pair[0]].experiment.title
             rows.append((title, weights, *(f"{value:.3f}" for value in (*values, one.flatness_ratio))))
     columns = (

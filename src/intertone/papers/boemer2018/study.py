@@ -137,8 +137,8 @@ def experiments_of(budget: Budget, network: str) -> list[TransferExperiment]:
         budget: How much is done.
         network: Name or folder of the autoencoder.
     """
-    notes = _shortened(with_network(load_preset("boemer_l2"), network), budget)
-    gram = _shortened(with_network(load_preset("boemer_gram"), network), budget)
+    notes = with_network(load_preset("boemer_l2"), network).with_iterations(budget.iterations)
+    gram = with_network(load_preset("boemer_gram"), network).with_iterations(budget.iterations)
     found = [_notes(direction, pair, notes, budget) for pair in range(1, budget.pairs + 1) for direction in DIRECTIONS]
     found += [
         _notes(direction, 1, with_network(notes, network, random=True), budget, suffix="-random")
@@ -178,11 +178,6 @@ def _sung(name: str, title: str, config: TransferConfig, alpha: float, budget: B
     """Return the transfer from the voice to the flute."""
     heard = {str(iteration): budget.after(iteration) for iteration in SUNG}
     return TransferExperiment(name, title, "voice", "flute", _weighted(config, alpha), heard)
-
-
-def _shortened(config: TransferConfig, budget: Budget) -> TransferConfig:
-    solver = config.solver.model_copy(update={"iterations": budget.iterations})
-    return config.model_copy(update={"solver": solver})
 
 
 def _weighted(config: TransferConfig, alpha: float) -> TransferConfig:

@@ -134,5 +134,4 @@ def system(variant: Variant, budget: Budget, network: str) -> TransferConfig:
     """
     config = with_network(load_preset("verma"), network, random=variant.random)
     terms = [term for term in config.terms if variant.envelopes or term.name not in ENVELOPES]
-    solver = config.solver.model_copy(update={"iterations": budget.iterations})
-    return config.model_copy(update={"terms": tuple(terms), "solver": solver})
+    return config.with_iterations(budget.iterations).model_copy(update={"terms": tuple(terms)})
