@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 from torch import Tensor
+from torch.nn.functional import pad
 
 from intertone.level import db_to_amplitude, power_to_db
 
@@ -44,6 +45,43 @@ def integrated_loudness(audio: Tensor, sample_rate: int) -> float:
         >>> round(integrated_loudness(tone, 48000), 1)
         -3.0
     """
+    power = _block_powers(audio, sample_rate)
+    power = power[_lufs(power) > ABSOLUTE_GATE]
+    if not len(power):
+        return -math.inf
+    power = power[_lufs(power) > _lufs(power.mean()) + RELATIVE_GATE]
+    return float(_lufs(power.mean()))
+
+
+def momentary_maximum(audio: Tensor, sample_rate: int) -> float:
+    """Return the maximum momentary loudness of a sound, that of its loudest 0.4 s; silence completes a shorter sound.
+
+    Args:
+        audio: As for ``integrated_loudness``.
+        sample_rate: Hz.
+
+    Returns:
+        LUFS; minus infinity where everything is below −70 LUFS.
+
+    Raises:
+        ValueError: As ``integrated_loudness``.
+
+    Source:
+        EBU Tech 3341 (2023), "Loudness metering: EBU mode metering", for the momentary loudness.
+
+    Example:
+        >>> import torch
+        >>> tone = torch.sin(2 * torch.pi * 997 * torch.arange(96000) / 48000)
+        >>> round(momentary_maximum(tone * torch.linspace(1, 0, 96000) ** 0.01, 48000), 1)
+        -3.0
+    """
+    missing = max(0, round(BLOCK_SECONDS * sample_rate) - audio.shape[-1])
+    loudest = float(_lufs(_block_powers(pad(audio, (0, missing)), sample_rate).max()))
+    return loudest if loudest > ABSOLUTE_GATE else -math.inf
+
+
+def _block_powers(audio: Tensor, sample_rate: int) -> Array:
+    """Return the K-weighted mean squares of blocks of 0.4 s, a tenth of a second apart, ``(n_blocks,)``."""
     if audio.ndim not in (1, 2) or not audio.numel():
         raise ValueError(f"audio must be (samples,) or (channels, samples), got {tuple(audio.shape)}")
     sound = audio.detach().cpu().double().numpy().reshape(-1, audio.shape[-1])
@@ -52,12 +90,8 @@ def integrated_loudness(audio: Tensor, sample_rate: int) -> float:
     block = min(round(BLOCK_SECONDS * sample_rate), sound.shape[1])
     sums = np.cumsum(np.pad((sound**2).sum(0), (1, 0)))
     starts = np.arange(0, sound.shape[1] - block + 1, max(1, block // 4))
-    power = (sums[starts + block] - sums[starts]) / block
-    power = power[_lufs(power) > ABSOLUTE_GATE]
-    if not len(power):
-        return -math.inf
-    power = power[_lufs(power) > _lufs(power.mean()) + RELATIVE_GATE]
-    return float(_lufs(power.mean()))
+    powers: Array = (sums[starts + block] - sums[starts]) / block
+    return powers
 
 
 def k_weighting(sample_rate: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:

@@ -21,6 +21,7 @@ MOST_SOUNDS = 26
 OPTIONS = {
     "pitch": "--pitch",
     "alignment": "--align",
+    "length": "--length",
     "strength": "--strength",
     "register_strength": "--register",
     "hold_seconds": "--seconds",
@@ -69,6 +70,14 @@ AlignOption = Annotated[
         "--align",
         help="Alignment in time. none: sounds stay where they are; onset: onsets coincide; envelope: attack, sustain "
         "and release coincide. (default: envelope)",
+    ),
+]
+LengthOption = Annotated[
+    str | None,
+    typer.Option(
+        "--length",
+        help="Length of the result, for sounds without one pitch. mean: interpolated with the mix; longest: that of "
+        "the longest sound; a, b, …: that of sound A, B, …. (default: mean)",
     ),
 ]
 HarmonicsOption = Annotated[
@@ -151,6 +160,7 @@ def read_config(
     strength: float | None,
     register: float | None,
     even: bool = False,
+    length: str | None = None,
     ratios: "Mapping[str, Mix]",
     hold_seconds: float | None = None,
 ) -> "MorphConfig":
@@ -162,7 +172,12 @@ def read_config(
     from intertone.morphing import MorphConfig, choose_method
 
     takes = choose_method(codec).takes
-    of_pitch = {"--pitch": pitch, "--align": align, **{f"--mix-{name}": value for name, value in ratios.items()}}
+    of_pitch = {
+        "--pitch": pitch,
+        "--align": align,
+        "--length": length,
+        **{f"--mix-{name}": value for name, value in ratios.items()},
+    }
     for name, value in of_pitch.items():
         if value is not None and not takes.pitch:
             raise InputError(f"{name} must go with a codec that hears pitch, not with one of spectrograms")
@@ -183,6 +198,7 @@ def read_config(
         strength=strength,
         register_strength=register,
         even=even,
+        length=length and length.lower(),
         hold_seconds=hold_seconds,
     )
     try:

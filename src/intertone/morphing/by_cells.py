@@ -11,10 +11,9 @@ from torch.nn.functional import pad
 from intertone.audio import three_axes
 from intertone.curve import weights_over_time
 from intertone.errors import InputError
-from intertone.harmonic.morph.landmark import Alignment
 from intertone.harmonic.onset import find_onset
 from intertone.harmonic.rows import loudest
-from intertone.level import limited_gain
+from intertone.level import amplitude_to_db
 from intertone.models.contract import Conditions
 from intertone.morphing.contract import MorphMethod, Takes
 from intertone.morphing.settings import MorphConfig
@@ -39,8 +38,11 @@ REACH_DB = 60.0
 LATENESS = 8
 """Power of a sound's weight with which the rest of the difference comes: half of it at a weight of 0.92."""
 
-LOUDEST_SECONDS, MOST_GAIN_DB = 0.1, 24.082399653118497
-"""Stretch whose level is interpolated, and what a mixture is made louder by at most to reach it, sixteenfold."""
+FADE_SECONDS = 0.25
+"""Time over which a sound that breaks off gives its weight to the others, and longest fade of one that is cut."""
+
+END_SECONDS = 0.05
+"""Stretch before the end of a sound whose level tells whether it decayed or breaks off."""
 
 SILENCE = 1e-10
 """The least reference, so that a silent sound has features too."""
@@ -87,7 +89,15 @@ class ByCells(MorphMethod[CrossContext]):
         sample_rate: Hz.
     """
 
-    takes = Takes(own_lengths=True, attributes=("envelope",), threads=True, network="none", exact=True)
+    takes = Takes(
+        own_lengths=True,
+        attributes=("envelope",),
+        threads=True,
+        loudness=True,
+        network="none",
+        length=True,
+        exact=True,
+    )
 
     def __init__(self, sample_rate: int) -> None:
         n_fft = 2 ** round(math.log2(WINDOW_SECONDS * sample_rate))
@@ -128,9 +138,6 @@ class ByCells(MorphMethod[CrossContext]):
     ) -> Tensor:
         """Turn features back into sounds.
 
-        The loudest tenth of a second of a mixture is as loud as is between those of the sounds, in decibels; where the
-        weights change over time, the loudest cell.
-
         Args:
             analysis: Features, ``(batch · channels, n_features, >= n_frames)``, columns beyond the sound being padding,
                 and their context.
@@ -162,8 +169,6 @@ class ByCells(MorphMethod[CrossContext]):
         )
         magnitude = torch.where(shown > 0, 10 ** ((shown - 1) * TOP_DB / 20), 0) * level.exp()[:, None, None]
         sound = istft(torch.polar(magnitude, direction.angle()), self.config, length=samples)
-        if len(context.sounds) > 1 and bool((weights == weights[:, :1]).all()):
-            sound = self._levelled(sound, context, weights[:, 0])
         return sound.reshape(*context.leading, -1)
 
     def span(
@@ -176,7 +181,7 @@ class ByCells(MorphMethod[CrossContext]):
             weights: Of the mixture's time, ``(n_sounds,)``.
             config: Its alignment.
         """
-        return 0.0, self._moves(analyses, weights, config.alignment)[1] / self.sample_rate
+        return 0.0, self._plan(analyses, weights, config)[2] / self.sample_rate
 
     def between(
         self,
@@ -202,33 +207,35 @@ class ByCells(MorphMethod[CrossContext]):
         median_hz = note_hz(config.pitch)
         if median_hz is not None:
             raise InputError(f"sounds must each have one pitch to be moved to {median_hz:.1f} Hz, got one that has not")
-        aligned = self.align(analyses, weights.timing, config.alignment)
-        context = self._mixed(aligned, weights.overall)
-        return Analysis(self.mix_features([one.features for one in aligned], weights.overall), context)
+        aligned, ends = self.align(analyses, weights.timing, config)
+        overall = self._handed_on(aligned, ends, weights.overall)
+        context = self._mixed(aligned, overall)
+        return Analysis(self.mix_features([one.features for one in aligned], overall), context)
 
     def align(
-        self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, alignment: Alignment
-    ) -> list[Analysis[CrossContext]]:
-        """Lay onset on onset, and complete shorter sounds with silence.
+        self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, config: MorphConfig
+    ) -> tuple[list[Analysis[CrossContext]], list[int]]:
+        """Lay onset on onset, complete shorter sounds with silence, and fade out longer ones.
 
         Args:
             analyses: Of each sound; equal batches and channels.
             weights: Of the mixture's time, ``(n_sounds,)`` or ``(n_sounds, n_frames)``: the common onset lies between
                 theirs.
-            alignment: ``none`` leaves the sounds where they are; time is not bent.
+            config: Alignment, where ``none`` leaves the sounds where they are, and length; time is not bent.
 
         Returns:
-            Sounds of equal length.
+            Sounds of equal length, and where each of them ends, samples.
         """
-        moves, longest = self._moves(analyses, weights, alignment)
-        sounds = [context.sounds[0] for _, context in analyses]
+        moves, ends, samples = self._plan(analyses, weights, config)
         aligned = []
-        for (features, context), sound, move in zip(analyses, sounds, moves.tolist(), strict=True):
-            if any(move) or sound.shape[-1] != longest:
-                sound = torch.stack([_moved(one, by, longest) for one, by in zip(sound, move, strict=True)])
+        for (features, context), move, end in zip(analyses, moves.tolist(), ends, strict=True):
+            sound = context.sounds[0]
+            if any(move) or sound.shape[-1] != samples:
+                sound = torch.stack([_moved(one, by, samples) for one, by in zip(sound, move, strict=True)])
+                sound = _faded(sound, min(end - samples, round(FADE_SECONDS * self.sample_rate), samples))
                 features, _ = self._show(sound, context.references[0])
             aligned.append(Analysis(features, replace(context, sounds=(sound,), edited=True)))
-        return aligned
+        return aligned, ends
 
     def mix_features(self, features: Sequence[Tensor], weights: Tensor) -> Tensor:
         """Return the features between some.
@@ -272,28 +279,61 @@ class ByCells(MorphMethod[CrossContext]):
             edited=True,
         )
 
-    def _levelled(self, sounds: Tensor, context: CrossContext, weights: Tensor) -> Tensor:
-        """Return sounds whose loudest tenth of a second is as loud as is between the sources'."""
-        length = round(LOUDEST_SECONDS * self.sample_rate)
-        levelled = []
-        for item, sound in enumerate(sounds):
-            levels = [math.log(loudest(source[item], length)) for source in context.sounds]
-            wanted = sum(share * level for share, level in zip(weights.tolist(), levels, strict=True))
-            levelled.append(sound * limited_gain(math.exp(wanted) / loudest(sound, length), MOST_GAIN_DB))
-        return torch.stack(levelled)
+    def _handed_on(self, aligned: Sequence[Analysis[CrossContext]], ends: Sequence[int], weights: Tensor) -> Tensor:
+        """Return weights over time of which a sound that breaks off has given its own to the others.
 
-    def _moves(
-        self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, alignment: Alignment
-    ) -> tuple[Tensor, int]:
-        """Return by how many samples each sound is moved, ``(n_sounds, batch)``, and where the last of them ends."""
+        A sound that has decayed by 60 dB at its end keeps its weight, so that the mixture decays too; one that breaks
+        off at its full level gives all of it before its end, over the time by which the mixture is longer, and over at
+        most a quarter of a second; others give a share in between.
+
+        Args:
+            aligned: Of one time.
+            ends: Where each sound ends in it, samples; beyond its last sample where the sound is cut.
+            weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
+
+        Returns:
+            ``(n_sounds, n_frames)``; each column adds up to what it did.
+        """
+        rows = weights_over_time(weights, aligned[0].features.shape[-1]).double()
+        seconds = torch.arange(rows.shape[1]) / self.frames_per_second
+        kept = torch.ones_like(rows)
+        for row, (_, context), end in zip(kept, aligned, ends, strict=True):
+            sound, last = context.sounds[0], end / self.sample_rate
+            if (longer := sound.shape[-1] / self.sample_rate - last) > 0:
+                place = ((seconds - last) / min(FADE_SECONDS, longer) + 1).clamp(0, 1)
+                row -= (1 - self._decay(sound, end)) * (0.5 - 0.5 * torch.cos(torch.pi * place))
+        takers = rows.abs() * kept
+        given = (rows * (1 - kept)).sum(0)
+        return torch.where(takers.sum(0) > 0, rows * kept + given * takers / takers.sum(0).clamp_min(1e-9), rows)
+
+    def _decay(self, sound: Tensor, end: int) -> float:
+        """Return how far a sound has decayed before its end, 0…1: 1 is 60 dB below its loudest stretch, or farther."""
+        length = round(END_SECONDS * self.sample_rate)
+        last = loudest(sound[..., :end][..., -length:].flatten(0, 1), length)
+        fall = amplitude_to_db(torch.tensor(loudest(sound.flatten(0, 1), length) / last))
+        return min(1.0, max(0.0, float(fall) / REACH_DB))
+
+    def _plan(
+        self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, config: MorphConfig
+    ) -> tuple[Tensor, list[int], int]:
+        """Return by how many samples each sound is moved, where each then ends, and the length of the mixture.
+
+        Moves are ``(n_sounds, batch)``.
+        """
         shares = weights.double().reshape(len(analyses), -1).mean(1)
         onsets = torch.tensor([context.onsets[0] for _, context in analyses], dtype=torch.float64)
         common = (shares @ onsets).round().clamp_min(0)
-        moves = (common - onsets).int() if alignment != "none" else torch.zeros(onsets.shape, dtype=torch.int32)
+        aligned = config.alignment != "none"
+        moves = (common - onsets).int() if aligned else torch.zeros(onsets.shape, dtype=torch.int32)
         ends = [
             context.sounds[0].shape[-1] + int(move.max()) for (_, context), move in zip(analyses, moves, strict=True)
         ]
-        return moves, max(ends)
+        if config.length == "longest":
+            return moves, ends, max(ends)
+        if config.length == "mean":
+            mean = round(float(shares @ torch.tensor(ends, dtype=torch.float64)))
+            return moves, ends, min(max(mean, min(ends) // 10, 1), max(ends))
+        return moves, ends, ends[ord(config.length) - ord("a")]
 
     def _show(self, sounds: Tensor, reference: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the features of ``(batch, channels, samples)`` and the reference of each sound."""
@@ -308,3 +348,11 @@ def _moved(sound: Tensor, by: int, samples: int) -> Tensor:
     """Return ``(channels, any)`` later by so many samples, earlier if negative, cut or completed with silence."""
     moved = pad(sound[:, max(0, -by) :], (max(0, by), 0))
     return pad(moved, (0, max(0, samples - moved.shape[-1])))[:, :samples]
+
+
+def _faded(sound: Tensor, length: int) -> Tensor:
+    """Return a sound that fades out over its last ``length`` samples; none where that is not positive."""
+    if length <= 0:
+        return sound
+    ramp = 0.5 + 0.5 * torch.cos(torch.pi * (torch.arange(length) + 1) / length)
+    return torch.cat([sound[..., :-length], sound[..., -length:] * ramp], -1)

@@ -55,7 +55,7 @@ def check_attributes(ratios: Mapping[str, Mix]) -> None:
 
 
 def check_pitch(config: MorphConfig, ratios: Mapping[str, Mix], n_sounds: int) -> None:
-    """Refuse the pitch of a sound that there is not, and a ratio for the pitch where it follows something else.
+    """Refuse pitch or length of a sound that is not there, and a ratio for a pitch that follows something else.
 
     Raises:
         InputError: If it is.
@@ -63,6 +63,8 @@ def check_pitch(config: MorphConfig, ratios: Mapping[str, Mix], n_sounds: int) -
     last = chr(ord("a") + n_sounds - 1)
     if len(config.pitch) == 1 and config.pitch > last:
         raise InputError(f"the pitch must be that of a sound, a to {last}, got {config.pitch}")
+    if len(config.length) == 1 and config.length > last:
+        raise InputError(f"the length must be that of a sound, a to {last}, got {config.length}")
     if "pitch" in ratios and config.pitch != "free":
         raise InputError(f"a ratio for the pitch goes with pitch free, got pitch {config.pitch}")
 

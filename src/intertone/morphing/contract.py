@@ -27,6 +27,7 @@ class Takes:
         threads: Several morphs at a time; else one keeps all processors busy.
         loudness: The result is brought to the loudness between those of the sounds.
         network: What the network is for unless the settings say otherwise.
+        length: A length that the morph shall have; else it is interpolated with the envelope.
         register: A strength of its own for the correction between registers.
         exact: Where one weight is 1, and nothing else is asked, the morph is that sound.
     """
@@ -39,6 +40,7 @@ class Takes:
     threads: bool = False
     loudness: bool = False
     network: Network = "alone"
+    length: bool = False
     register: bool = False
     exact: bool = False
 

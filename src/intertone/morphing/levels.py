@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from intertone.curve import at_positions
 from intertone.level import db_to_amplitude, limited_gain
-from intertone.loudness import integrated_loudness
+from intertone.loudness import momentary_maximum
 from intertone.morphing.sources import Sources
 from intertone.morphing.weights import Weights
 from intertone.parallel import side_by_side
@@ -28,7 +28,7 @@ def bring_to_level(
     weights: Weights,
     render: Callable[[int], Tensor],
 ) -> Tensor:
-    """Return sounds as loud as is between the sources: LUFS are interpolated.
+    """Return sounds as loud as is between the sources: the maximum momentary loudness is interpolated, in LUFS.
 
     What changes over time gets a gain over time: at every column the one that the morph of this column's weights would
     get, measured at several columns, a quarter of the way between two sounds apart (farther where the curve goes to and
@@ -70,7 +70,7 @@ def _missing_db(sound: Tensor, sources: Sources, weights: Tensor) -> Tensor:
     shares = weights.tolist()
     missing = torch.zeros(len(sound), dtype=torch.float64)
     for item, one in enumerate(sound):
-        found = integrated_loudness(one, sources.codec.sample_rate)
+        found = momentary_maximum(one, sources.codec.sample_rate)
         known = [(share, own[item]) for share, own in zip(shares, sources.loudness, strict=True) if share]
         if math.isfinite(found) and all(math.isfinite(level) for _, level in known):
             missing[item] = sum(share * level for share, level in known) - found

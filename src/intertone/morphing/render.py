@@ -64,9 +64,15 @@ def morph_sources(
         raise InputError(f"the pitch {config.pitch} must go with a codec that hears pitch, not with {SPECTRA}")
     if config.hold_seconds is not None and not takes.sustain:
         raise InputError(f"a sustain of its own length must go with a codec that hears pitch, not with {SPECTRA}")
+    if config.length != "mean" and not takes.length:
+        raise InputError(
+            f"the length {config.length} must go with sounds without one pitch, got sounds whose length follows the "
+            "mix of the envelope"
+        )
     weights = _weights(sources, mix, ratios, config)
     check_phase(phase, mix, weights.overall)
     asked = config.hold_seconds is not None or note_hz(config.pitch) is not None or config.network == "alone"
+    asked |= config.length not in ("mean", "longest")
     if takes.exact and weights.only is not None and not asked and residual:
         return sources.sounds[weights.only].reshape(*sources.leading, -1).clone()
 

@@ -1,7 +1,7 @@
 """Settings of a morph beside the weights of its sounds."""
 
 import re
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +15,8 @@ Network = Literal["carried", "alone", "none"]
 
 class MorphConfig(Settings):
     """Settings of a morph: pitch, alignment, use of the network, length."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"length"})
 
     pitch: str = Field(
         "glide",
@@ -38,6 +40,11 @@ class MorphConfig(Settings):
     hold_seconds: float | None = Field(
         None, gt=0, le=120, description="time from onset to release, seconds; not set: interpolated between the sounds"
     )
+    length: str = Field(
+        "mean",
+        description="of sounds that are mixed as spectrograms, mean: interpolated between the sounds; longest: that of "
+        "the longest; a, b, …: that of that sound",
+    )
     even: bool = Field(False, description="mixes are warped so that equal steps sound equally large")
 
     @field_validator("pitch")
@@ -48,6 +55,13 @@ class MorphConfig(Settings):
                 f"pitch must be glide, free, a letter of a sound (a, b) or a note (A3, C#4, 60), got {pitch}"
             )
         return pitch
+
+    @field_validator("length")
+    @classmethod
+    def _check_length(cls, length: str) -> str:
+        if length not in ("mean", "longest") and not re.fullmatch("[a-z]", length):
+            raise ValueError(f"length must be mean, longest or the letter of a sound (a, b), got {length}")
+        return length
 
     @model_validator(mode="after")
     def _check_hold(self) -> Self:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
-from intertone.loudness import integrated_loudness
+from intertone.loudness import momentary_maximum
 from intertone.morphing.matching import match_shapes
 from intertone.morphing.method import AnyMethod, choose_method, method_without_pitch
 from intertone.parallel import side_by_side
@@ -24,7 +24,7 @@ class Sources:
         method: How they are morphed.
         sounds: As many channels each, ``(batch, channels, samples)``.
         analyses: Of each, as the method prepares them.
-        loudness: Of each sound of each batch, LUFS.
+        loudness: Maximum momentary loudness of each sound of each batch, LUFS.
         leading: Axes of the result before its samples.
         unpitched: Which sounds have no one pitch though the codec needs it, and why; they are shown as spectrograms.
     """
@@ -103,4 +103,4 @@ def _analyse_sound(
     unpitched = method.unpitched(analysis) if recognise else None
     if unpitched is None:
         analysis = method.prepare(analysis)
-    return analysis, tuple(integrated_loudness(sound, codec.sample_rate) for sound in sounds), unpitched
+    return analysis, tuple(momentary_maximum(sound, codec.sample_rate) for sound in sounds), unpitched

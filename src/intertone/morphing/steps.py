@@ -27,8 +27,8 @@ def morph(
     """Return a new sound between sounds.
 
     The sounds are analysed and brought to one time; features are interpolated in dB, codes element by element, f0 in
-    its logarithm, and the integrated loudness in LU. With the harmonic codec the morph is the interpolated harmonic
-    features and the network's correction: ``Σ wᵢxᵢ + s·(D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ))``, s being
+    its logarithm, and the maximum momentary loudness in LU. With the harmonic codec the morph is the interpolated
+    harmonic features and the network's correction: ``Σ wᵢxᵢ + s·(D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ))``, s being
     ``config.strength``, and xᵢ transposed with the network's help (``config.register_strength``) where the pitch
     of the morph is another; interpolated noise is lowered. At weight 1 the result is the source sound. With a
     spectrogram codec everything is decoded, and the phase is estimated at every ratio.
