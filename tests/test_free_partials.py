@@ -7,15 +7,19 @@ import torch
 from conftest import SAMPLE_RATE, tone
 from methods import by_partials
 
+from intertone.codec import Codec, CodecConfig
 from intertone.harmonic.inharmonic import find_inharmonic_partials
 from intertone.harmonic.morph.match import match_partials
 from intertone.harmonic.pitched import recognise
-from intertone.morphing import MorphConfig
+from intertone.models import ConditionedConfig
+from intertone.morphing import MorphConfig, morph
 from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
 
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
 REPRESENTATION = HarmonicRepresentation(CONFIG)
 METHOD = by_partials(CONFIG)
+MODEL = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
+CODEC = Codec(CodecConfig(representation=CONFIG, model=MODEL))
 STRIKE = 400.0
 RATIOS = (0.5, 1.0, 1.19, 1.5, 2.0, 2.52, 2.67, 3.3, 4.1, 5.43, 6.8)
 TIME = torch.arange(12000, dtype=torch.float64) / SAMPLE_RATE
@@ -153,3 +157,38 @@ def test_a_string_stiffer_than_the_formula_is_no_bell() -> None:
     # the first few of the same partials are one
     few = (torch.sin(2 * math.pi * 110 * ratios[:9, None] * TIME) / ratios[:9, None] ** 0.5).sum(0)[None].float()
     assert find_inharmonic_partials(few, 110.0, 0.0, CONFIG) is not None
+
+
+def choir(f0: float) -> torch.Tensor:
+    """A held tone of partials up to 7 kHz, of which the second is the loudest."""
+    orders = range(1, int(7000 / f0) + 1)
+    parts = [torch.sin(2 * math.pi * f0 * order * TIME + order**2) / max(2, order) for order in orders]
+    return 0.1 * torch.stack(parts).sum(0).float()
+
+
+@pytest.mark.parametrize("mix", [0.25, 0.5, 0.75])
+def test_a_weak_partial_beside_a_strong_one_makes_no_third_pitch(mix: float) -> None:
+    struck = bell() + 0.05 * bell((0.952,))  # 26 dB below the strike
+    hum, high = 0.5 * STRIKE, 300.0
+    sound = morph(CODEC, struck, choir(high), mix=mix, config=MorphConfig(network="none"))
+    peaks = torch.tensor(strongest(sound[800:], 9)) / (hum ** (1 - mix) * high**mix)
+    # every strong partial is one of the bell's, a harmonic, or on the way between two of these that are near each other
+    own = [2 * ratio for ratio in (*RATIOS, 0.952)]
+    near = [(ratio, order) for ratio in own for order in range(1, 24) if abs(math.log(ratio / order)) <= 0.25]
+    allowed = torch.tensor([*own, *range(1, 24), *(ratio ** (1 - mix) * order**mix for ratio, order in near)])
+    assert float((peaks[:, None] / allowed).log().abs().amin(1).max()) < 0.015
+
+
+def test_a_partial_without_a_near_one_takes_the_row_of_the_faintest() -> None:
+    struck, held = (REPRESENTATION.analyse(sound) for sound in (bell(), choir(100.0)))
+    moved, kept = match_partials([struck, held], CONFIG.n_harmonics)
+    ratios = kept[1].tracks[0].ratios
+    assert ratios is not None
+    gone = ratios[: CONFIG.n_harmonics].isnan()
+    assert 0 < int(gone.sum()) <= len(RATIOS)
+    loud = held.features[0, : CONFIG.n_harmonics].mean(-1)
+    present = torch.arange(CONFIG.n_harmonics) < held.context.tracks[0].phase.shape[1]
+    assert float(loud[gone & present].max() if bool((gone & present).any()) else 0) <= float(loud[:20].min())
+    # the bell is heard as it was
+    whole = REPRESENTATION.synthesise(Analysis(moved[0], moved[1]))
+    assert float((whole - bell()).abs().max()) < 1e-4
