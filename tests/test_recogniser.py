@@ -49,7 +49,7 @@ def test_it_has_verma_and_smiths_layers() -> None:
     with torch.inference_mode():
         found = model.activations(torch.rand(1, 257, 257))
     sizes = [tuple(value.shape[1:]) for value in found.values()]
-    assert sizes == [(64, 257, 257), (192, 128, 128), (384, 64, 64), (256, 32, 32), (256, 32, 32)]
+    assert sizes == [(64, 257, 257), (192, 129, 129), (384, 65, 65), (256, 33, 33), (256, 33, 33)]
     # 9·64 + 64, 9·64·192 + 192, 9·192·384 + 384, 9·384·256 + 256, 9·256·256 + 256, 256·16 + 16
     assert sum(value.numel() for value in model.parameters()) == 2_254_544
     assert all(float(value.min()) == 0 for value in found.values())
@@ -179,3 +179,11 @@ def test_the_level_of_a_sound_makes_no_difference() -> None:
     found = recogniser.probabilities(torch.stack([sound, 0.05 * sound]))
     assert torch.allclose(found[0], found[1], atol=1e-3)
     assert bool(recogniser.probabilities(torch.zeros(8000)).isfinite().all())
+
+
+def test_every_row_and_column_reaches_the_deepest_layer() -> None:
+    model = AlexNet(AlexNetConfig(classes=("flute", "organ"), channels=(4, 5, 6), pooled=(1, 2)), 33)
+    features = torch.rand(1, 33, 23, requires_grad=True)
+    model.scores(features).sum().backward()
+    assert features.grad is not None
+    assert bool((features.grad.abs().sum(1) > 0).all()) and bool((features.grad.abs().sum(2) > 0).all())

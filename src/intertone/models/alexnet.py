@@ -42,7 +42,7 @@ class AlexNet(Trainable):
     """Convolutions of 3 × 3 over a spectrogram as a picture, mean over all positions, one linear layer.
 
     Small receptive fields keep what is found at its place in time and frequency. Spectrograms may have any number of
-    frames from ``2 ** len(pooled)`` on; shorter ones are completed with zeros.
+    frames. Pooling halves rows and columns, rounded up: a row that no deep layer saw could be moved at no cost.
 
     Args:
         config: The layers.
@@ -58,7 +58,7 @@ class AlexNet(Trainable):
         >>> model.scores(torch.rand(3, 33, 20)).shape
         torch.Size([3, 2])
         >>> {name: tuple(found.shape) for name, found in model.activations(torch.rand(3, 33, 20)).items()}
-        {'conv1': (3, 4, 33, 20), 'conv2': (3, 6, 16, 10)}
+        {'conv1': (3, 4, 33, 20), 'conv2': (3, 6, 17, 10)}
     """
 
     memory_format = torch.channels_last
@@ -83,7 +83,8 @@ class AlexNet(Trainable):
             features: ``(batch, n_features, n_frames)``: log(1 + magnitude) at equal level; see ``FramesConfig``.
 
         Returns:
-            ``conv1``, ``conv2``, …: ``(batch, channels, rows, columns)``, rows and columns halved by each pooling.
+            ``conv1``, ``conv2``, …: ``(batch, channels, rows, columns)``, rows and columns halved by each pooling,
+            rounded up.
 
         Raises:
             ValueError: If the rows are not ``n_features``.
@@ -130,9 +131,7 @@ class AlexNet(Trainable):
         """Return the maps after each convolution, and those after the last pooling."""
         if features.shape[-2] != self.n_features:
             raise ValueError(f"features must have n_features={self.n_features} rows, got {features.shape[-2]}")
-        least = 2 ** len(self.config.pooled)
-        hidden = nn.functional.pad(features, (0, max(0, least - features.shape[-1]))).unsqueeze(1)
-        hidden = hidden.contiguous(memory_format=self.memory_format)
+        hidden = features.unsqueeze(1).contiguous(memory_format=self.memory_format)
         found = {}
         for number, layer in enumerate(self.convolutions, 1):
             hidden = layer(hidden)
@@ -140,7 +139,7 @@ class AlexNet(Trainable):
                 hidden = self.norms[number - 1](hidden)
             hidden = found[f"conv{number}"] = hidden.relu()
             if number in self.config.pooled:
-                hidden = nn.functional.max_pool2d(hidden, 2)
+                hidden = nn.functional.max_pool2d(hidden, 2, ceil_mode=True)  # the last row and column count too
         return found, hidden
 
 
