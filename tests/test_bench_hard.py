@@ -85,8 +85,8 @@ def test_the_way_between_two_pitches_is_no_third_pitch() -> None:
 def test_a_crossfade_keeps_two_keys_and_a_glide_none() -> None:
     low, high = (tone(pitch, seconds=2, decay=0) for pitch in (60, 66))
     voices = voice_of(low, [pitch_to_hz(60)], RATE), voice_of(high, [pitch_to_hz(66)], RATE)
-    assert two_keys_db(low + level_of(high, -10), *voices, 0.5, RATE) == pytest.approx(-10, abs=1)
-    assert two_keys_db(tone(63, seconds=2, decay=0), *voices, 0.5, RATE) == -55
+    assert two_keys_db(low + level_of(high, -10), *voices, RATE) == pytest.approx(-10, abs=1)
+    assert two_keys_db(tone(63, seconds=2, decay=0), *voices, RATE) == -55
 
 
 # loudness

@@ -40,9 +40,9 @@ Array = npt.NDArray[np.float64]
 def cliff_db(sound: Tensor, sources: Sequence[Tensor], sample_rate: int) -> float:
     """Return by how much the level falls at most within 50 ms where no source falls so.
 
-    A fall of a source counts within 100 ms of the same time and of the same share of the sound, since a morph may be
-    longer or shorter than its sources. That a source ends is no fall of it: it is no
-    reason for a cliff.
+    A fall of a source counts within 100 ms of the same time. Since a morph may be longer or shorter than its sources,
+    the same is done with the same share of the sound, and the smaller result is taken. That a source ends is no fall of it:
+    it is no reason for a cliff.
 
     Args:
         sound: The morph, ``(samples,)``; what comes after its end is no fall.
@@ -61,17 +61,21 @@ def cliff_db(sound: Tensor, sources: Sequence[Tensor], sample_rate: int) -> floa
         (20.0, 0.0)
     """
     falls = _falls(sound, sample_rate)
-    beyond = falls.copy()
     near = round(NEAR_SECONDS / STEP_SECONDS)
     steps = np.arange(len(falls))
-    for source in sources:
-        own = ndimage.maximum_filter1d(_falls(source, sample_rate), 2 * near + 1, mode="constant")
-        if not len(own):
-            continue
-        for places in (steps, np.round(steps * len(own) / len(falls)).astype(int)):
-            known = np.where(places < len(own), own[np.minimum(places, len(own) - 1)], 0.0)
-            beyond = np.minimum(beyond, falls - known)
-    return max(0.0, float(beyond.max(initial=0.0)))
+    every = [
+        ndimage.maximum_filter1d(own, 2 * near + 1, mode="constant")
+        for source in sources
+        if len(own := _falls(source, sample_rate))
+    ]
+    found = []
+    for as_share in (False, True):
+        known = np.zeros(len(falls))
+        for own in every:
+            places = steps * len(own) // max(1, len(falls)) if as_share else steps
+            known = np.maximum(known, np.where(places < len(own), own[np.minimum(places, len(own) - 1)], 0.0))
+        found.append(float((falls - known).max(initial=0.0)))
+    return min(found)
 
 
 def pulse_range_db(sound: Tensor, first_seconds: float, last_seconds: float, sample_rate: int) -> float:

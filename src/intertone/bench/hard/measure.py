@@ -82,7 +82,7 @@ MEASURES: dict[str, Measure] = {
         "two keys dB",
         -30.0,
         ("chord",),
-        "strongest partial that only one sound has, over the loudest; of the two sounds the weaker one",
+        "strongest low harmonic that only one sound has, over the loudest; of the two sounds the weaker one",
     ),
     "loudness_bend_lu": Measure(
         "bend LU",
@@ -197,7 +197,7 @@ def measure_morphs(pair: HardPair, sounds: Sequence[Tensor]) -> Figures:
 
     def two_keys() -> list[float]:
         first, second = voice_of(a, pair.f0_a, rate), voice_of(b, pair.f0_b, rate)
-        return [two_keys_db(sound, first, second, mix, rate) for mix, sound in middle]
+        return [two_keys_db(sound, first, second, rate) for _, sound in middle]
 
     found: Mapping[str, Callable[[], list[float]]] = {
         "third_pitch_db": third_pitch,

@@ -18,6 +18,9 @@ MATCH_SEMITONES = 2.0
 """Partials of two sounds are matched if their ratios to their f0 are no further apart: a way from one to the other that
 is longer sounds a pitch of its own half-way."""
 
+KEY_HARMONICS = 3
+"""Harmonics of a note by which its key is recognised: among higher ones, those of any two notes meet."""
+
 Array = npt.NDArray[np.float64]
 
 
@@ -75,19 +78,19 @@ def third_pitch_db(sound: Tensor, a: Voice, b: Voice, mix: float, sample_rate: i
     return _loudest(found, ~_near(found.frequency, np.concatenate(known)))
 
 
-def two_keys_db(sound: Tensor, a: Voice, b: Voice, mix: float, sample_rate: int) -> float:
+def two_keys_db(sound: Tensor, a: Voice, b: Voice, sample_rate: int) -> float:
     """Return the level at which a morph keeps the keys of both sounds.
 
     Args:
         sound: The morph, ``(samples,)``, more than 0.08 s of it.
         a: From ``voice_of``; its notes are others than those of ``b``.
         b: From ``voice_of``.
-        mix: Weight of ``b``, 0…1.
         sample_rate: Hz.
 
     Returns:
-        Level in dB, relative to the loudest partial, of the strongest partial at a harmonic that only one of the sounds
-        has, and no f0 between them: of the two sounds, that of the weaker one. −55 where one of them has none.
+        Level in dB, relative to the loudest partial, of the strongest partial at one of the first three harmonics of a
+        note where the other sound has no harmonic: of the two sounds, that of the weaker one. −55 where one of them has
+        none.
 
     Raises:
         ValueError: If the sound is too short.
@@ -97,17 +100,16 @@ def two_keys_db(sound: Tensor, a: Voice, b: Voice, mix: float, sample_rate: int)
         >>> time = torch.arange(32000) / 16000
         >>> a, b = (torch.sin(2 * torch.pi * f * time) for f in (400, 530))
         >>> voices = voice_of(a, [400.0], 16000), voice_of(b, [530.0], 16000)
-        >>> round(two_keys_db(a + 0.5 * b, *voices, 0.5, 16000)), two_keys_db(a, *voices, 0.5, 16000)
+        >>> round(two_keys_db(a + 0.5 * b, *voices, 16000)), two_keys_db(a, *voices, 16000)
         (-6, -55.0)
     """
     found = spectral_peaks(sound, sample_rate)
     if not len(found.frequency):
         return -PEAK_RANGE_DB
-    places = [np.concatenate([_harmonics(f0, sample_rate) for f0 in voice.f0]) for voice in (a, b)]
-    between = [_harmonics(f0, sample_rate) for f0 in _ways(a, b, mix)]
     levels = []
-    for own, other in (places, places[::-1]):
-        alone = own[~_near(own, np.concatenate([other, *between]))]
+    for own, other in ((a, b), (b, a)):
+        low = np.concatenate([_harmonics(f0, sample_rate)[:KEY_HARMONICS] for f0 in own.f0])
+        alone = low[~_near(low, np.concatenate([_harmonics(f0, sample_rate) for f0 in other.f0]))]
         levels.append(_loudest(found, _near(found.frequency, alone)))
     return min(levels)
 
