@@ -402,6 +402,8 @@ def test_the_command_refuses_what_does_not_go_together(tmp_path: Path, capsys: p
     rates = "codecs must have one sample rate, got 16000 and 44100 Hz"
     assert sentence("--hard", "thesis", "harmonic") == rates
     assert "a method must be one of" in sentence("--hard", "nothing")
+    device = "--device must stand beside a codec, got cuda without one"
+    assert sentence("--hard", "crossfade", "--device", "cuda") == device
 
 
 def test_the_baselines_keep_their_names() -> None:

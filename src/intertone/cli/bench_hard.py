@@ -40,17 +40,21 @@ def run_hard(
         device: Of the codecs.
 
     Raises:
-        InputError: If a method is unknown, codecs have different sample rates, or a folder cannot be written.
+        InputError: If a method is unknown, codecs have different sample rates, a device is given without a codec, or
+            a folder cannot be written.
     """
     from intertone.bench.hard.methods import BASELINES, load_codecs, method_names
     from intertone.bench.hard.pairs import draw_hard_pairs
     from intertone.bench.hard.report import WRITTEN, hard_result, hard_tables, hard_verdict, write_hard_bench
     from intertone.bench.hard.run import run_hard_pairs
+    from intertone.errors import InputError
 
     if out is not None:
         check_own_output(out, WRITTEN, "the hard pairs'")
     names = methods or [*BASELINES]
     codecs = load_codecs(names, device=device)
+    if device != "cpu" and not codecs:
+        raise InputError(f"--device must stand beside a codec, got {device} without one")
     rate = _common_rate(codecs, sample_rate)
     numbers = [*range(seed, seed + seeds)]
     pairs = [pair for number in numbers for pair in draw_hard_pairs(per_kind=per_kind, seed=number, sample_rate=rate)]

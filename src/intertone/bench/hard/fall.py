@@ -41,8 +41,8 @@ def cliff_db(sound: Tensor, sources: Sequence[Tensor], sample_rate: int) -> floa
     """Return by how much the level falls at most within 50 ms where no source falls so.
 
     A fall of a source counts within 100 ms of the same time. Since a morph may be longer or shorter than its sources,
-    the same is done with the same share of the sound, and the smaller result is taken. That a source ends is no fall of it:
-    it is no reason for a cliff.
+    the same is done with the same share of the sound, and the smaller result is taken. That a source ends is no fall of
+    it: it is no reason for a cliff.
 
     Args:
         sound: The morph, ``(samples,)``; what comes after its end is no fall.
