@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from intertone.cli.bench_hard import refuse_beside_hard, run_hard
 from intertone.cli.options import DeviceOption, JsonOption, Report, check_own_output, command_line, progress_bar
 from intertone.files import disk_errors
 
@@ -26,7 +27,19 @@ KNOWN = ("bench.json", "bench.md", "bench.html")
 @app.command("morph")
 def bench_morph(
     context: typer.Context,
-    codec: Annotated[str | None, typer.Argument(help="A shipped codec's name, or a folder with config.json.")] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CODEC]...",
+            help="A shipped codec's name, or a folder with config.json; with --hard several, and baselines.",
+        ),
+    ] = None,
+    hard: Annotated[
+        bool, typer.Option("--hard", help="Evaluate pairs of bells, plucks, ensembles, drums, chords and melodies.")
+    ] = False,
+    per_kind: Annotated[
+        int | None, typer.Option("--per-kind", min=1, max=100, help="With --hard: pairs of each kind. (default: 4)")
+    ] = None,
     seed: SeedOption = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="Number of seeds, from --seed on.")] = 1,
     data: Annotated[
@@ -63,12 +76,30 @@ def bench_morph(
     from intertone.codec import Codec
     from intertone.errors import InputError
 
+    if no_cache and cache is not None:
+        raise InputError(f"either --cache or --no-cache must be left out, got both, --cache {cache}")
+    kept = None if no_cache else cache or default_cache()
+    if hard:
+        other = {"--data": data is not None, "--pairs": pairs is not None, "--only": bool(only)}
+        refuse_beside_hard({**other, "--no-synthetic": not synthetic, "--no-decoys": not decoys})
+        run_hard(
+            report,
+            methods or [],
+            seed=seed,
+            seeds=seeds,
+            per_kind=per_kind or 4,
+            out=out,
+            workers=workers,
+            cache=kept,
+            sample_rate=sample_rate,
+            device=device,
+        )
+        return
+    codec = _only_codec(methods or [], per_kind)
     if codec is not None and sample_rate is not None:
         raise InputError(f"a codec has a sample rate of its own, got --sample-rate {sample_rate} beside it")
     if codec is None and device != "cpu":
         raise InputError(f"--device must stand beside a codec, got {device} without one")
-    if no_cache and cache is not None:
-        raise InputError(f"either --cache or --no-cache must be left out, got both, --cache {cache}")
     if only and not synthetic:
         raise InputError(f"--only must name pairs that are evaluated, got {only[0]} and --no-synthetic")
     _check_parts(synthetic, only or [], data, pairs)
@@ -83,7 +114,7 @@ def bench_morph(
             everything,
             loaded,
             decoys=decoys,
-            cache=None if no_cache else cache or default_cache(),
+            cache=kept,
             workers=workers or os.cpu_count() or 1,
             progress=progress,
         )
@@ -199,6 +230,17 @@ def bench_score(
     }
     _finish(report, result, SUBMISSION, None, json)
     _end(judged["skipped"])
+
+
+def _only_codec(methods: list[str], per_kind: int | None) -> str | None:
+    """Return the codec of a bench without --hard; refuse what only that takes."""
+    from intertone.errors import InputError
+
+    if len(methods) > 1:
+        raise InputError(f"there must be one codec at most without --hard, got {' '.join(methods)}")
+    if per_kind is not None:
+        raise InputError(f"--per-kind must stand beside --hard, got {per_kind} without it")
+    return methods[0] if methods else None
 
 
 def _end(skipped: dict[str, str]) -> None:

@@ -77,18 +77,21 @@ class Synth:
         if self._bank < 0:
             self.close()
             raise InputError(f"FluidSynth must be able to load the soundfont, got {soundfont}")
-        self._kept = -1
+        self._kept = -1, -1
         self._font = library.fluid_synth_get_sfont_by_id(self._keeper, self._bank)
 
-    def note(self, program: int, pitch: int, velocity: int, *, hold: int, release: int) -> npt.NDArray[np.float32]:
+    def note(
+        self, program: int, pitch: int, velocity: int, *, hold: int, release: int, bank: int = 0
+    ) -> npt.NDArray[np.float32]:
         """Play one note from silence.
 
         Args:
-            program: Program of bank 0.
+            program: Program of the bank.
             pitch: Key, 0…127.
             velocity: 1…127.
             hold: Samples until the key is let go; FluidSynth acts on the next multiple of 64.
             release: Samples after that.
+            bank: 0 for melodic programs, 128 for drum kits.
 
         Returns:
             Left and right, ``(2, hold + release)``; the key is struck at sample 0.
@@ -96,13 +99,13 @@ class Synth:
         Raises:
             InputError: If the bank has no such program.
         """
-        if program != self._kept:
-            self._select(self._keeper, self._bank, program)
-            self._kept = program
+        if (bank, program) != self._kept:
+            self._select(self._keeper, self._bank, bank, program)
+            self._kept = bank, program
         blocks = math.ceil((hold + release) / BLOCK)
         held = min(math.ceil(hold / BLOCK), blocks)
         audio = np.zeros((2, blocks * BLOCK), np.float32)
-        with self._fresh(program) as synth:
+        with self._fresh(bank, program) as synth:
             self._library.fluid_synth_noteon(synth, 0, pitch, velocity)
             self._write(synth, audio[:, : held * BLOCK])
             self._library.fluid_synth_noteoff(synth, 0, pitch)
@@ -110,20 +113,20 @@ class Synth:
         return audio[:, : hold + release]
 
     @contextlib.contextmanager
-    def _fresh(self, program: int) -> Iterator[int]:
+    def _fresh(self, bank: int, program: int) -> Iterator[int]:
         library = self._library
         synth = library.new_fluid_synth(self._settings)
-        bank = library.fluid_synth_add_sfont(synth, self._font)
+        font = library.fluid_synth_add_sfont(synth, self._font)
         try:
             library.fluid_synth_set_interp_method(synth, -1, _SEVENTH_ORDER)
-            self._select(synth, bank, program)
+            self._select(synth, font, bank, program)
             yield synth
         finally:
             library.fluid_synth_remove_sfont(synth, self._font)
             library.delete_fluid_synth(synth)
 
-    def _select(self, synth: int | None, bank: int, program: int) -> None:
-        if self._library.fluid_synth_program_select(synth, 0, bank, 0, program) != 0:
+    def _select(self, synth: int | None, font: int, bank: int, program: int) -> None:
+        if self._library.fluid_synth_program_select(synth, 0, font, bank, program) != 0:
             raise InputError(f"the program must be in the bank, got {program}")
 
     def _write(self, synth: int, audio: npt.NDArray[np.float32]) -> None:

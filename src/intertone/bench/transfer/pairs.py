@@ -1,6 +1,6 @@
 """Pairs for style transfer with a ground truth: the same melody, played by the other instrument."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -123,7 +123,7 @@ def held_out_programs(bank: Bank, synth: Synth) -> Mapping[str, list[int]]:
 
 
 def play_melody(synth: Synth, program: int, notes: tuple[MelodyNote, ...], *, seconds: float = SECONDS) -> Tensor:
-    """Play notes one by one and add them up.
+    """Play notes as ``play_notes`` does, at the level of the bench.
 
     Args:
         synth: With the bank loaded, at ``synthesis_rate`` of 16 kHz.
@@ -135,16 +135,36 @@ def play_melody(synth: Synth, program: int, notes: tuple[MelodyNote, ...], *, se
         ``(samples,)`` at 16 kHz, at RMS 0.1 or, if that is less, a peak of 0.9; without an offset, the last 10 ms
         faded out.
     """
-    rate = synthesis_rate(SAMPLE_RATE)
-    total = np.zeros(round(seconds * rate))
-    for note in notes:
-        start, hold = round(note.start * rate), round(note.duration * rate)
-        sound = synth.note(program, note.pitch, note.velocity, hold=hold, release=round(TAIL_SECONDS * rate)).mean(0)
-        total[start : start + len(sound)] += sound[: len(total) - start]
-    audio = remove_dc(resample(torch.from_numpy(total).float(), rate, SAMPLE_RATE), SAMPLE_RATE)
+    audio = play_notes(synth, program, notes, seconds=seconds, sample_rate=SAMPLE_RATE)
     fade = round(FADE_SECONDS * SAMPLE_RATE)
     audio[-fade:] *= torch.linspace(1, 0, fade)
     return audio * min(LEVEL / float(audio.square().mean().sqrt()), PEAK / float(audio.abs().max()))
+
+
+def play_notes(
+    synth: Synth, program: int, notes: Sequence[MelodyNote], *, seconds: float, sample_rate: int, bank: int = 0
+) -> Tensor:
+    """Play notes one by one and add them up.
+
+    Args:
+        synth: With the bank loaded, at ``synthesis_rate`` of the sample rate.
+        program: Program of the bank.
+        notes: The notes; each begins before the end, and is played on for 1 s after its key is let go.
+        seconds: Length of the sound.
+        sample_rate: Hz.
+        bank: 0 for melodic programs, 128 for drum kits.
+
+    Returns:
+        ``(samples,)`` at the bank's own level, without an offset.
+    """
+    rate = synthesis_rate(sample_rate)
+    total = np.zeros(round(seconds * rate))
+    for note in notes:
+        start, hold = round(note.start * rate), round(note.duration * rate)
+        release = round(TAIL_SECONDS * rate)
+        sound = synth.note(program, note.pitch, note.velocity, hold=hold, release=release, bank=bank).mean(0)
+        total[start : start + len(sound)] += sound[: len(total) - start]
+    return remove_dc(resample(torch.from_numpy(total).float(), rate, sample_rate), sample_rate)
 
 
 def _is_tuned(synth: Synth, program: int, key: int) -> bool:

@@ -1,0 +1,1 @@
+"""The hard part of the morph bench: pairs of sounds that people have, and measures of the faults heard on them."""
