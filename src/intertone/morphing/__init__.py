@@ -7,7 +7,7 @@ from intertone.morphing.matching import match_shapes
 from intertone.morphing.method import choose_method
 from intertone.morphing.render import morph_sources
 from intertone.morphing.settings import MorphConfig
-from intertone.morphing.sources import Sources, analyse_sounds, require_pitch
+from intertone.morphing.sources import Sources, analyse_sounds, require_pitch, require_single_notes
 from intertone.morphing.steps import morph, morph_steps
 from intertone.morphing.weights import Mix, MixCurve, mix_weights, parse_mix
 from intertone.pitch.note import note_hz, parse_note
@@ -33,4 +33,5 @@ __all__ = [
     "parse_mix",
     "parse_note",
     "require_pitch",
+    "require_single_notes",
 ]

@@ -8,6 +8,7 @@ from intertone.errors import InputError
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Mix, MixCurve, at_end, is_ratio, mix_weights
 from intertone.phase import PhaseConfig
+from intertone.pitch.note import note_hz
 from intertone.remark import RemarkLogger
 
 logger = RemarkLogger(__name__)
@@ -99,6 +100,13 @@ def pitched_for(config: MorphConfig, ratios: Mapping[str, Mix]) -> str | None:
         return "a sustain that is held"
     own = [name for name in ATTRIBUTES if name in ratios and name != "envelope"]
     return f"a ratio of its own for {', '.join(own)}" if own else None
+
+
+def single_note_for(config: MorphConfig) -> str | None:
+    """Return what of the settings takes sounds of one note, in words, or None."""
+    if note_hz(config.pitch) is not None:
+        return f"the pitch {config.pitch}"
+    return None if config.hold_seconds is None else "a sustain that is held"
 
 
 def warn_of_ignored(config: MorphConfig) -> None:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from intertone.errors import InputError
-from intertone.morphing.checking import check_attributes, check_phase, check_pitch, pitched_for
+from intertone.morphing.checking import check_attributes, check_phase, check_pitch, pitched_for, single_note_for
 from intertone.morphing.levels import bring_to_level
 from intertone.morphing.settings import MorphConfig
-from intertone.morphing.sources import Sources, require_pitch
+from intertone.morphing.sources import Sources, require_pitch, require_single_notes
 from intertone.morphing.weights import Mix, MixCurve, Weights, at_end, find_span, mix_weights
 from intertone.parallel import side_by_side
 from intertone.phase import PhaseConfig
@@ -93,11 +93,15 @@ def morph_sources(
 
 
 def check_needs(sources: Sources, config: MorphConfig, ratios: Mapping[str, Mix]) -> None:
-    """Refuse what takes sounds of one pitch, where one has none.
+    """Refuse what takes sounds of one pitch, where one has none, and what takes single notes, where one is a phrase.
 
     Raises:
-        InputError: If a pitch is chosen, the sound is held, or partials, noise or pitch have a ratio of their own.
+        InputError: If a pitch is chosen, the sound is held, or partials, noise or pitch have a ratio of their own; of
+            phrases only a note as the pitch, and a sustain, are refused.
     """
+    single = single_note_for(config)
+    if single is not None:
+        require_single_notes(sources, single)
     purpose = pitched_for(config, ratios)
     if purpose is not None:
         require_pitch(sources, purpose)

@@ -10,7 +10,7 @@ from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
 from intertone.loudness import momentary_maximum
 from intertone.morphing.matching import match_shapes
-from intertone.morphing.method import AnyMethod, choose_method, method_without_pitch
+from intertone.morphing.method import AnyMethod, choose_method, method_of_phrases, method_without_pitch
 from intertone.parallel import side_by_side
 from intertone.representation import Analysis
 
@@ -27,6 +27,7 @@ class Sources:
         loudness: Maximum momentary loudness of each sound of each batch, LUFS.
         leading: Axes of the result before its samples.
         unpitched: Which sounds have no one pitch though the codec needs it, and why; they are shown as spectrograms.
+        phrases: How many notes each sound holds, in words, where they are morphed note by note.
     """
 
     codec: Codec
@@ -36,18 +37,27 @@ class Sources:
     loudness: tuple[tuple[float, ...], ...]
     leading: tuple[int, ...]
     unpitched: str | None = None
+    phrases: str | None = None
 
 
-def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True, pitched_for: str | None = None) -> Sources:
+def analyse_sounds(
+    codec: Codec,
+    *sounds: Tensor,
+    recognise: bool = True,
+    pitched_for: str | None = None,
+    by_notes: bool = False,
+) -> Sources:
     """Analyse sounds, one or more, for morphs at any ratios.
 
-    Where a codec needs a pitch and one of the sounds has none, all are shown as spectrograms, and that is logged.
+    Where a codec needs a pitch and one of the sounds has none, all are shown as spectrograms. Phrases may be cut into
+    their notes. Both are logged.
 
     Args:
         codec: The codec.
         sounds: As for ``morph``.
         recognise: Whether that is found out; else every sound is taken for one with a pitch.
         pitched_for: What takes a pitch, such as ``"a keyboard"``: then a sound without one is refused instead.
+        by_notes: Whether sounds of several notes are found out and prepared to be morphed note by note.
 
     Returns:
         What ``morph_sources`` takes.
@@ -63,6 +73,10 @@ def analyse_sounds(codec: Codec, *sounds: Tensor, recognise: bool = True, pitche
     )
     leading = tuple(matched[0].shape[:-1])
     batches = tuple(sound.reshape(*(1,) * (3 - sound.ndim), *sound.shape) for sound in matched)
+    phrases = method_of_phrases(codec, batches) if by_notes else None
+    if phrases is not None:
+        loudness = tuple(_loudness(codec, batch) for batch in batches)
+        return Sources(codec, phrases.method, batches, phrases.analyses, loudness, leading, phrases=phrases.held)
     analysed = list(side_by_side(partial(_analyse_sound, codec, method, recognise=recognise), batches))
     analyses, loudness, reasons = zip(*analysed, strict=True)
     found = [f"{chr(ord('A') + index)} has {reason}" for index, reason in enumerate(reasons) if reason]
@@ -88,6 +102,20 @@ def require_pitch(sources: Sources, purpose: str) -> None:
         raise InputError(_refusal(purpose, sources.unpitched))
 
 
+def require_single_notes(sources: Sources, purpose: str) -> None:
+    """Refuse sounds of several notes, where nothing sensible can be done with them.
+
+    Args:
+        sources: From ``analyse_sounds``.
+        purpose: What takes one note, such as ``"a keyboard"``.
+
+    Raises:
+        InputError: If a sound holds several notes; the sentence says how many.
+    """
+    if sources.phrases is not None:
+        raise InputError(f"every sound must be one note for {purpose}, got sounds of which {sources.phrases}")
+
+
 def _refusal(purpose: str, unpitched: str) -> str:
     return f"every sound must have one pitch for {purpose}, got sounds of which {unpitched}"
 
@@ -103,4 +131,8 @@ def _analyse_sound(
     unpitched = method.unpitched(analysis) if recognise else None
     if unpitched is None:
         analysis = method.prepare(analysis)
-    return analysis, tuple(momentary_maximum(sound, codec.sample_rate) for sound in sounds), unpitched
+    return analysis, _loudness(codec, sounds), unpitched
+
+
+def _loudness(codec: Codec, sounds: Tensor) -> tuple[float, ...]:
+    return tuple(momentary_maximum(sound, codec.sample_rate) for sound in sounds)

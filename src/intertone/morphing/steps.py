@@ -8,7 +8,7 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.morphing.checking import check_morph, pitched_for, warn_of_ignored
 from intertone.morphing.even import even_mixes
-from intertone.morphing.render import each_morph, morph_sources
+from intertone.morphing.render import check_needs, each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import analyse_sounds
 from intertone.morphing.weights import Mix
@@ -100,7 +100,8 @@ def morph_steps(
     config, phase, ratios = config or MorphConfig(), phase or PhaseConfig(), ratios or {}
     check_morph(len(sounds), mixes, config=config, ratios=ratios, phase=phase)
     purpose = "the network alone" if config.network == "alone" else pitched_for(config, ratios)
-    sources = analyse_sounds(codec, *sounds, pitched_for=purpose)
+    sources = analyse_sounds(codec, *sounds, pitched_for=purpose, by_notes=config.alignment == "envelope")
+    check_needs(sources, config, ratios)
     if sources.unpitched is not None:
         warn_of_ignored(config)
     if config.even:
