@@ -5,8 +5,8 @@ from intertone.transfer.settings import TransferConfig, load_preset, preset_name
 from intertone.transfer.solver import QUICK_SECONDS, Limits, Step
 
 __all__ = [
-    "QUICK_SECONDS",
     "Limits",
+    "QUICK_SECONDS",
     "Step",
     "TransferConfig",
     "TransferResult",
