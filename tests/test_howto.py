@@ -89,7 +89,7 @@ def test_map(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 def test_transfer(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("intertone.transfer.QUICK_SECONDS", 1e-3)
+    monkeypatch.setattr("intertone.transfer.solver.QUICK_SECONDS", 1e-3)
     text = (ROOT / "docs" / "howto" / "transfer.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(compile(lines.replace("seconds=5", "seconds=0.001"), "transfer.md", "exec"), {})

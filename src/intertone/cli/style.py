@@ -198,7 +198,7 @@ class _Settings:
 
     def limits(self, config: "TransferConfig") -> "Limits":
         """Return the system's limits, with at most the seconds of the quick budget."""
-        from intertone.transfer import QUICK_SECONDS
+        from intertone.transfer.solver import QUICK_SECONDS
 
         known = config.limits.seconds
         if self.budget == Budget.published:

@@ -2,15 +2,6 @@
 
 from intertone.transfer.run import TransferResult, transfer
 from intertone.transfer.settings import TransferConfig, load_preset, preset_names
-from intertone.transfer.solver import QUICK_SECONDS, Limits, Step
+from intertone.transfer.solver import Limits, Step
 
-__all__ = [
-    "Limits",
-    "QUICK_SECONDS",
-    "Step",
-    "TransferConfig",
-    "TransferResult",
-    "load_preset",
-    "preset_names",
-    "transfer",
-]
+__all__ = ["Limits", "Step", "TransferConfig", "TransferResult", "load_preset", "preset_names", "transfer"]

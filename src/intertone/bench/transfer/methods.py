@@ -10,7 +10,8 @@ from intertone.audio import resample
 from intertone.bench.cache import source_digest
 from intertone.bench.transfer.baselines import copy_content, copy_style, exchange_envelopes, match_spectrum
 from intertone.errors import InputError
-from intertone.transfer import QUICK_SECONDS, TransferConfig, load_preset, preset_names, transfer
+from intertone.transfer import TransferConfig, load_preset, preset_names, transfer
+from intertone.transfer.solver import QUICK_SECONDS
 
 Transfer = Callable[[Tensor, Tensor, int], Tensor]
 """``(content, style, sample_rate)`` → a sound as long as the content; all ``(samples,)``."""
