@@ -42,6 +42,9 @@ FADE_SECONDS, FADE_DB = 0.3, 60.0
 """Time over which a sound that breaks off gives its weight to the others, and longest fade of one that is cut; depth of
 that fade, which is straight in decibels: with 10 dB in 50 ms no step is heard."""
 
+LAST_SECONDS = 0.005
+"""Length of the ramp to silence at the end of a sound that is cut."""
+
 END_SECONDS = 0.05
 """Stretch before the end of a sound whose level tells whether it decayed or breaks off."""
 
@@ -233,7 +236,8 @@ class ByCells(MorphMethod[CrossContext]):
             sound = context.sounds[0]
             if any(move) or sound.shape[-1] != samples:
                 sound = torch.stack([_moved(one, by, samples) for one, by in zip(sound, move, strict=True)])
-                sound = _faded(sound, min(end - samples, round(FADE_SECONDS * self.sample_rate), samples))
+                fade = min(end - samples, round(FADE_SECONDS * self.sample_rate), samples)
+                sound = _faded(sound, fade, self.sample_rate)
                 features, _ = self._show(sound, context.references[0])
             aligned.append(Analysis(features, replace(context, sounds=(sound,), edited=True)))
         return aligned, ends
@@ -351,9 +355,16 @@ def _moved(sound: Tensor, by: int, samples: int) -> Tensor:
     return pad(moved, (0, max(0, samples - moved.shape[-1])))[:, :samples]
 
 
-def _faded(sound: Tensor, length: int) -> Tensor:
-    """Return a sound that fades out over its last ``length`` samples, as it is where that is not positive."""
+def _faded(sound: Tensor, length: int, sample_rate: int) -> Tensor:
+    """Return a sound that fades out over its last ``length`` samples, as it is where that is not positive.
+
+    The slope is the same for every length, so that a sound of which little is cut does not fall faster; the last 5 ms
+    end in silence.
+    """
     if length <= 0:
         return sound
-    ramp = db_to_amplitude(-FADE_DB * torch.arange(length) / length)
+    seconds = torch.arange(1, length + 1) / sample_rate
+    ramp = db_to_amplitude(-FADE_DB * seconds / FADE_SECONDS)
+    last = min(length, round(LAST_SECONDS * sample_rate))
+    ramp[-last:] *= 0.5 + 0.5 * torch.cos(torch.pi * torch.arange(1, last + 1) / last)
     return torch.cat([sound[..., :-length], sound[..., -length:] * ramp], -1)
