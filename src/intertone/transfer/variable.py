@@ -1,7 +1,7 @@
 """Variables: what an optimisation moves, and the sound that it stands for."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -195,6 +195,8 @@ class LogMagnitudeConfig(Settings):
     A sound of several channels has one variable, the root of the mean power of the channels; the level of each channel
     against that, and its phase against that of the loudest one, are those of the content.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"levelled"})
 
     kind: Literal["log-magnitude"] = "log-magnitude"
     n_fft: int = Field(2048, ge=16, le=65536, multiple_of=2, description="samples of a frame")
