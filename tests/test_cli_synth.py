@@ -91,10 +91,10 @@ def test_an_instrument_is_played_at_a_pitch(harmonic: Path, capsys: pytest.Captu
         (["--latents", "1,2,3"], "the latents of this codec must be 4 numbers or 4×n_latents, got 3"),
         (["--latents", "1,2,x,4"], "--latents must be numbers with commas between them, got 1,2,x,4"),
         (["--latents", "1,2,inf,4"], "--latents must be numbers with commas between them, got 1,2,inf,4"),
-        (["--latents", "@no.npy"], "--latents @FILE must be a .npy file with an array of numbers, got no.npy"),
+        (["--latents", "@no.npy"], "the input must exist, got no.npy"),
         (["--latents", "@words.npy"], "--latents @FILE must be a .npy file with an array of numbers, got words.npy"),
         (["--latents", "@dense"], "--latents @FILE must be a .npy file with an array of numbers, got dense"),
-        (["--latents", "@no.txt"], "--latents @FILE must be a .npy file with an array of numbers, got no.txt"),
+        (["--latents", "@no.txt"], "the input must exist, got no.txt"),
         (["--latents", "1,2,3,4", "--pitch", "H3"], "a pitch must be a note or a MIDI number within 0..127, got H3"),
         (
             ["--latents", "1,2,3,4", "--pitch", "C3"],

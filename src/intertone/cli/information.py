@@ -40,7 +40,9 @@ def info(
         "n_latents": loaded.model.n_latents(n_frames),
         "code_size": loaded.model.code_size(n_frames),
     }
-    notes = {"code_size": " numbers for 4 seconds", "sample_rate": " Hz", "top_db": " dB"}
+    same = loaded.model.constant_dim
+    of_note = f", {same} of which are the same in all {facts['n_latents']} vectors" if same else ""
+    notes = {"code_size": f" numbers for 4 seconds{of_note}", "sample_rate": " Hz", "top_db": " dB"}
     lines = [f"{name:15} {value}{notes.get(name, '')}" for name, value in facts.items()]
     named = {"shipped": shipped_codecs()}
     if bank_path(codec).is_file():

@@ -162,6 +162,7 @@ def read_latents(text: str) -> "Tensor":
     if not text.startswith("@"):
         return torch.tensor(read_numbers("--latents", text))
     path = Path(text[1:])
+    options.check_inputs([path])
     try:
         array = np.load(path, allow_pickle=False)
         values = torch.from_numpy(np.asarray(array).astype(np.float32, casting="same_kind"))
