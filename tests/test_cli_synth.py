@@ -94,7 +94,7 @@ def test_an_instrument_is_played_at_a_pitch(harmonic: Path, capsys: pytest.Captu
         (["--latents", "@no.npy"], "the input must exist, got no.npy"),
         (["--latents", "@words.npy"], "--latents @FILE must be a .npy file with an array of numbers, got words.npy"),
         (["--latents", "@dense"], "--latents @FILE must be a .npy file with an array of numbers, got dense"),
-        (["--latents", "@no.txt"], "the input must exist, got no.txt"),
+        (["--latents", "@no.txt"], "--latents @FILE must be a .npy file with an array of numbers, got no.txt"),
         (["--latents", "1,2,3,4", "--pitch", "H3"], "a pitch must be a note or a MIDI number within 0..127, got H3"),
         (
             ["--latents", "1,2,3,4", "--pitch", "C3"],
