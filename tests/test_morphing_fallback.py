@@ -10,7 +10,7 @@ from conftest import SAMPLE_RATE, tone
 from intertone.audio import resample
 from intertone.codec import Codec, CodecConfig
 from intertone.errors import InputError
-from intertone.loudness import momentary_maximum
+from intertone.loudness import maximum_momentary_loudness
 from intertone.metrics import log_mel_error
 from intertone.metrics.spectral import log_mel
 from intertone.models import ConditionedConfig
@@ -234,7 +234,7 @@ def test_onsets_meet_between_theirs(codec: Codec) -> None:
 
 def test_the_loudest_moment_lies_between(codec: Codec) -> None:
     steps = morph_steps(codec, DRUM, 0.05 * NOTE, mixes=[0, 0.25, 0.5, 0.75, 1])
-    levels = torch.tensor([momentary_maximum(sound, SAMPLE_RATE) for sound in steps])
+    levels = torch.tensor([maximum_momentary_loudness(sound, SAMPLE_RATE) for sound in steps])
     assert torch.allclose(levels.diff(), levels.diff().mean(), atol=0.02)
 
 

@@ -13,7 +13,7 @@ from methods import by_partials
 
 from intertone.codec import Codec, CodecConfig, as_audio
 from intertone.errors import InputError
-from intertone.loudness import momentary_maximum
+from intertone.loudness import maximum_momentary_loudness
 from intertone.models import ConditionedConfig
 from intertone.morphing import (
     Mix,
@@ -255,7 +255,7 @@ def test_a_sound_with_something_of_another_is_as_loud_as_it_was(codec: Codec, gi
     dull, bright = 0.2 * tone(40, tilt=2.5), tone(64, tilt=0.2)
     sources = analyse_sounds(codec, dull, bright)
     result = morph_sources(sources, 0.0, **{"config": IMAGE, **given})  # type: ignore[arg-type]
-    assert abs(momentary_maximum(result, SAMPLE_RATE) - momentary_maximum(dull, SAMPLE_RATE)) < 0.1
+    assert abs(maximum_momentary_loudness(result, SAMPLE_RATE) - maximum_momentary_loudness(dull, SAMPLE_RATE)) < 0.1
 
 
 def test_the_kept_phase_of_a_harmonic_codec(codec: Codec) -> None:

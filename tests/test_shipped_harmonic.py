@@ -8,7 +8,7 @@ from torch import Tensor
 
 from intertone import Codec, load_audio, morph
 from intertone.codec import CodecConfig
-from intertone.loudness import momentary_maximum
+from intertone.loudness import maximum_momentary_loudness
 from intertone.metrics import log_mel_error
 from intertone.models import build_model
 from intertone.morphing import MixCurve, MorphConfig
@@ -59,7 +59,7 @@ def test_between_the_sounds_pitch_and_loudness_lie_between(codec: Codec, horn: T
     between = morph(codec, horn, sitar, mix=0.5)
     low, high = sorted(note_pitch(sound, codec.sample_rate) for sound in (horn, sitar))
     assert low * 0.99 < note_pitch(between, codec.sample_rate) < high * 1.01
-    levels = [momentary_maximum(sound, codec.sample_rate) for sound in (horn, sitar, between)]
+    levels = [maximum_momentary_loudness(sound, codec.sample_rate) for sound in (horn, sitar, between)]
     assert levels[2] == pytest.approx((levels[0] + levels[1]) / 2, abs=0.1)
 
 

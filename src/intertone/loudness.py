@@ -11,6 +11,9 @@ from torch.nn.functional import pad
 from intertone.level import db_to_amplitude, power_to_db
 
 BLOCK_SECONDS = 0.4
+MOMENTARY_SECONDS = 0.01
+"""From one block of the momentary loudness to the next."""
+
 ABSOLUTE_GATE = -70.0
 """LUFS below which a block counts as silence."""
 
@@ -45,7 +48,7 @@ def integrated_loudness(audio: Tensor, sample_rate: int) -> float:
         >>> round(integrated_loudness(tone, 48000), 1)
         -3.0
     """
-    power = _block_powers(audio, sample_rate)
+    power = _block_powers(audio, sample_rate, 0.25 * BLOCK_SECONDS)
     power = power[_lufs(power) > ABSOLUTE_GATE]
     if not len(power):
         return -math.inf
@@ -53,7 +56,7 @@ def integrated_loudness(audio: Tensor, sample_rate: int) -> float:
     return float(_lufs(power.mean()))
 
 
-def momentary_maximum(audio: Tensor, sample_rate: int) -> float:
+def maximum_momentary_loudness(audio: Tensor, sample_rate: int) -> float:
     """Return the maximum momentary loudness of a sound, that of its loudest 0.4 s; silence completes a shorter sound.
 
     Args:
@@ -72,16 +75,16 @@ def momentary_maximum(audio: Tensor, sample_rate: int) -> float:
     Example:
         >>> import torch
         >>> tone = torch.sin(2 * torch.pi * 997 * torch.arange(96000) / 48000)
-        >>> round(momentary_maximum(tone * torch.linspace(1, 0, 96000) ** 0.01, 48000), 1)
+        >>> round(maximum_momentary_loudness(tone * torch.linspace(1, 0, 96000) ** 0.01, 48000), 1)
         -3.0
     """
     missing = max(0, round(BLOCK_SECONDS * sample_rate) - audio.shape[-1])
-    loudest = float(_lufs(_block_powers(pad(audio, (0, missing)), sample_rate).max()))
+    loudest = float(_lufs(_block_powers(pad(audio, (0, missing)), sample_rate, MOMENTARY_SECONDS).max()))
     return loudest if loudest > ABSOLUTE_GATE else -math.inf
 
 
-def _block_powers(audio: Tensor, sample_rate: int) -> Array:
-    """Return the K-weighted mean squares of blocks of 0.4 s, a tenth of a second apart, ``(n_blocks,)``."""
+def _block_powers(audio: Tensor, sample_rate: int, step_seconds: float) -> Array:
+    """Return the K-weighted mean squares of blocks of 0.4 s, so many seconds apart, ``(n_blocks,)``."""
     if audio.ndim not in (1, 2) or not audio.numel():
         raise ValueError(f"audio must be (samples,) or (channels, samples), got {tuple(audio.shape)}")
     sound = audio.detach().cpu().double().numpy().reshape(-1, audio.shape[-1])
@@ -89,7 +92,7 @@ def _block_powers(audio: Tensor, sample_rate: int) -> Array:
         sound = signal.lfilter(numerator, denominator, sound)
     block = min(round(BLOCK_SECONDS * sample_rate), sound.shape[1])
     sums = np.cumsum(np.pad((sound**2).sum(0), (1, 0)))
-    starts = np.arange(0, sound.shape[1] - block + 1, max(1, block // 4))
+    starts = np.arange(0, sound.shape[1] - block + 1, max(1, round(step_seconds * sample_rate)))
     powers: Array = (sums[starts + block] - sums[starts]) / block
     return powers
 

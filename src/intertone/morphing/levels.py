@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from intertone.curve import at_positions
 from intertone.level import db_to_amplitude, limited_gain
-from intertone.loudness import momentary_maximum
+from intertone.loudness import maximum_momentary_loudness
 from intertone.morphing.sources import Sources
 from intertone.morphing.weights import Weights
 from intertone.parallel import side_by_side
@@ -70,7 +70,7 @@ def _missing_db(sound: Tensor, sources: Sources, weights: Tensor) -> Tensor:
     shares = weights.tolist()
     missing = torch.zeros(len(sound), dtype=torch.float64)
     for item, one in enumerate(sound):
-        found = momentary_maximum(one, sources.codec.sample_rate)
+        found = maximum_momentary_loudness(one, sources.codec.sample_rate)
         known = [(share, own[item]) for share, own in zip(shares, sources.loudness, strict=True) if share]
         if math.isfinite(found) and all(math.isfinite(level) for _, level in known):
             missing[item] = sum(share * level for share, level in known) - found

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
-from intertone.loudness import momentary_maximum
+from intertone.loudness import maximum_momentary_loudness
 from intertone.morphing.matching import match_shapes
 from intertone.morphing.method import AnyMethod, choose_method, method_of_phrases, method_without_pitch
 from intertone.parallel import side_by_side
@@ -135,4 +135,4 @@ def _analyse_sound(
 
 
 def _loudness(codec: Codec, sounds: Tensor) -> tuple[float, ...]:
-    return tuple(momentary_maximum(sound, codec.sample_rate) for sound in sounds)
+    return tuple(maximum_momentary_loudness(sound, codec.sample_rate) for sound in sounds)

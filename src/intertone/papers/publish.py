@@ -54,7 +54,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Output:
-    """What is written of a paper's experiments.
+    """Tables, pictures and figures of a paper's experiments.
 
     Attributes:
         title: Of the pages.

@@ -5,8 +5,8 @@ import numpy.typing as npt
 from scipy import signal
 from torch import Tensor
 
-from intertone.bench.hard.momentary import maximum_momentary_loudness
 from intertone.level import db_to_power, power_to_db
+from intertone.loudness import ABSOLUTE_GATE, maximum_momentary_loudness
 from intertone.pitch.comb import as_array
 
 CUTOFF_HZ = 3000.0
@@ -52,7 +52,7 @@ def attack_course(sound: Tensor, struck_seconds: float, sample_rate: int) -> Arr
     step = round(STEP_SECONDS * sample_rate)
     n_steps = (last - first) // step
     power = (filtered[first : first + n_steps * step].reshape(n_steps, step) ** 2).mean(1)
-    level = power_to_db(np.maximum(power, 1e-30)) - maximum_momentary_loudness(sound, sample_rate)
+    level = power_to_db(np.maximum(power, 1e-30)) - max(maximum_momentary_loudness(sound, sample_rate), ABSOLUTE_GATE)
     course: Array = np.maximum(level, FLOOR_DB)
     return course
 

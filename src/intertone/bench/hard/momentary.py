@@ -4,47 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 from torch import Tensor
 
-from intertone.level import power_to_db
-from intertone.loudness import ABSOLUTE_GATE, BLOCK_SECONDS, k_weighting
-from intertone.pitch.comb import as_array
-
-STEP_SECONDS = 0.01
-"""From one block to the next."""
-
-OFFSET = -0.691
-"""LUFS of a K-weighted power of 1."""
-
-
-def maximum_momentary_loudness(audio: Tensor, sample_rate: int) -> float:
-    """Return the loudness of the loudest 400 ms of a sound.
-
-    Args:
-        audio: ``(samples,)``; one shorter than 400 ms is followed by silence.
-        sample_rate: Hz.
-
-    Returns:
-        LUFS, at least −70.
-
-    Source:
-        EBU Tech 3341 (2016), "Loudness metering: EBU mode metering", section 2.2; steps of 10 ms.
-
-    Example:
-        >>> import torch
-        >>> tone = torch.sin(2 * torch.pi * 997 * torch.arange(48000) / 48000)
-        >>> round(maximum_momentary_loudness(tone, 48000), 1)
-        -3.0
-    """
-    sound = as_array(audio)
-    for numerator, denominator in k_weighting(sample_rate):
-        sound = signal.lfilter(numerator, denominator, sound)
-    block = round(BLOCK_SECONDS * sample_rate)
-    sums = np.cumsum(np.pad(sound**2, (1, max(0, block - len(sound)))))
-    starts = np.arange(0, len(sums) - block, round(STEP_SECONDS * sample_rate))
-    power = float((sums[starts + block] - sums[starts]).max()) / block
-    return max(OFFSET + float(power_to_db(max(power, 1e-30))), ABSOLUTE_GATE)
+from intertone.loudness import ABSOLUTE_GATE, maximum_momentary_loudness
 
 
 def loudness_bend_lu(sounds: Sequence[Tensor], mixes: Sequence[float], sample_rate: int) -> float:
@@ -69,7 +31,7 @@ def loudness_bend_lu(sounds: Sequence[Tensor], mixes: Sequence[float], sample_ra
     """
     if len(sounds) != len(mixes) or len(mixes) < 3:
         raise ValueError(f"there must be a sound for each of three mixes or more, got {len(sounds)} and {len(mixes)}")
-    loudness = np.array([maximum_momentary_loudness(sound, sample_rate) for sound in sounds])
+    loudness = _loudest(sounds, sample_rate)
     return _furthest(loudness - np.interp(mixes, (mixes[0], mixes[-1]), loudness[[0, -1]]))
 
 
@@ -95,9 +57,14 @@ def key_bend_lu(sounds: Sequence[Tensor], pitches: Sequence[float], sample_rate:
     """
     if len(sounds) != len(pitches) or len(pitches) < 3:
         raise ValueError(f"there must be a sound for each of three keys or more, got {len(sounds)} and {len(pitches)}")
-    loudness = np.array([maximum_momentary_loudness(sound, sample_rate) for sound in sounds])
+    loudness = _loudest(sounds, sample_rate)
     slope, level = np.polyfit(pitches, loudness, 1)
     return _furthest(loudness - slope * np.asarray(pitches) - level)
+
+
+def _loudest(sounds: Sequence[Tensor], sample_rate: int) -> npt.NDArray[np.float64]:
+    """Return the loudness of the loudest 400 ms of each sound, LUFS, at least −70."""
+    return np.maximum([maximum_momentary_loudness(sound, sample_rate) for sound in sounds], ABSOLUTE_GATE)
 
 
 def _furthest(distances: npt.NDArray[np.float64]) -> float:

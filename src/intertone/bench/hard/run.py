@@ -23,7 +23,7 @@ from intertone.remark import RemarkLogger
 logger = RemarkLogger(__name__)
 
 MORPHS, KEYS = "morphs", "keys"
-"""What a method may refuse to make of a pair."""
+"""Parts of a pair that a method may refuse."""
 
 
 class HardRow(TypedDict):

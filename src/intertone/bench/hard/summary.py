@@ -41,7 +41,7 @@ class HardSummary(TypedDict):
 
 
 ALL = "all"
-"""What stands for all kinds together."""
+"""Name of all kinds together."""
 
 
 def summarise_hard(entries: Mapping[str, HardEntry]) -> dict[str, dict[str, HardSummary]]:

@@ -1,4 +1,4 @@
-"""What Boemer, Gong and Homma (2018) find, with verdicts on our transfers and our figures."""
+"""Findings of Boemer, Gong and Homma (2018), with verdicts and figures of our transfers."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise

@@ -70,7 +70,7 @@ BUDGETS: dict[str, Budget] = {
 
 @dataclass(frozen=True)
 class Variant:
-    """What differs from the paper's system.
+    """A difference from the paper's system.
 
     Attributes:
         name: Of its files.
