@@ -117,8 +117,8 @@ def transfer(
         if config.draft is not None:
             draft = _Draft(config.draft, working, style, terms, config, seed)
             draft.objective.weights = _weights(draft.objective, draft.shown, strength, held=held)
-            told = None if report is None else _reporter(report, sound_of(draft.variable), [])
-            descent = draft.descend(limits, told)
+            follow = None if report is None else _reporter(report, sound_of(draft.variable), [])
+            descent = draft.descend(limits, follow)
             drafted, _ = build(draft.sound())
             with torch.no_grad():
                 found = float(torch.stack(list(objective(drafted.signal()).values())).sum())
@@ -147,7 +147,7 @@ def _later(step: Step, done: Sequence[Step]) -> Step:
 
 
 def _reporter(report: Preview, heard: Callable[[], Tensor], done: Sequence[Step]) -> Callable[[Step], None]:
-    """Return what tells of evaluations that follow others, with the way to their sound."""
+    """Return a callback that reports evaluations that follow others, with the way to their sound."""
     return lambda step: report(_later(step, done), heard)
 
 
