@@ -101,10 +101,15 @@ def test_processes_open_once_and_each_thing_comes_with_its_result(tmp_path: Path
     assert alone == [(3, (103, os.getpid(), 2, False)), (1, (101, os.getpid(), 2, False))]
 
 
-def test_processes_end_with_their_iterator_and_a_killed_one_is_told() -> None:
-    results = in_processes(pow, list(range(20)), workers=2, start=partial(nullcontext, 2), name="computing")
-    next(results)
-    results.close()  # type: ignore[attr-defined]
+@pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN])
+def test_processes_end_with_their_iterator_and_a_killed_one_is_told(inherited: signal.Handlers) -> None:
+    before = signal.signal(signal.SIGTERM, inherited)
+    try:
+        results = in_processes(pow, list(range(20)), workers=2, start=partial(nullcontext, 2), name="computing")
+        next(results)
+        results.close()  # type: ignore[attr-defined]
+    finally:
+        signal.signal(signal.SIGTERM, before)
     for child in multiprocessing.active_children():
         child.join(timeout=20)
     assert not multiprocessing.active_children()

@@ -127,7 +127,8 @@ def in_processes(
         ) from None
     finally:
         for child in set(active_children()) - others:
-            child.terminate()
+            # not terminated: one that has not begun yet may have inherited that SIGTERM is ignored
+            child.kill()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
