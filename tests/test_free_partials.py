@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
-from methods import by_partials
+from methods import by_partials, mixture
 
 from intertone.codec import Codec, CodecConfig
 from intertone.harmonic.inharmonic import find_inharmonic_partials
 from intertone.harmonic.morph.match import match_partials
+from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.pitched import recognise
 from intertone.models import ConditionedConfig
 from intertone.morphing import MorphConfig, morph
@@ -67,8 +68,8 @@ def test_a_bell_is_told_by_its_partials_and_not_by_noise(strike: float) -> None:
     sound = bell(strike=strike)
     features, context = REPRESENTATION.analyse(sound)
     (track,) = context.tracks
-    assert int(track.ratios.isfinite().sum()) >= 10
-    assert float(track.noise[0].sound.square().sum() / sound.square().sum()) < 0.05
+    assert track.is_bell and int(track.multiples.isfinite().sum()) >= 10
+    assert float(track.residuals[0].sound.square().sum() / sound.square().sum()) < 0.05
     assert float((REPRESENTATION.synthesise(Analysis(features, context)) - sound).abs().max()) < 1e-5
     # without the sound's own noise every partial is still where it was
     alone = REPRESENTATION.synthesise(Analysis(features, context.as_edited()))
@@ -79,36 +80,32 @@ def test_a_bell_is_told_by_its_partials_and_not_by_noise(strike: float) -> None:
 @pytest.mark.parametrize("pitch", [40, 57, 76])
 def test_the_partials_of_a_note_stay_harmonic(pitch: int) -> None:
     (track,) = REPRESENTATION.analyse(tone(pitch))[1].tracks
-    assert track.ratios is None
-    assert torch.allclose(track.multiples(3), torch.tensor([1.0, 2, 3], dtype=torch.float64), rtol=1e-3)
+    assert not track.is_bell
+    assert torch.allclose(track.multiples[:3], torch.tensor([1.0, 2, 3], dtype=torch.float64), rtol=1e-3)
 
 
 def test_a_moved_bell_keeps_its_intervals() -> None:
-    features, context = REPRESENTATION.analyse(bell())
-    low = REPRESENTATION.mix([context], torch.ones(1), median_hz=float(context.tracks[0].f0.median()) / 2)
-    sound = REPRESENTATION.synthesise(Analysis(features, low))
+    analysis = REPRESENTATION.analyse(bell())
+    low = mixture(METHOD, [analysis], [1.0], pitch=str(analysis.context.tracks[0].pitch - 12))
+    sound = REPRESENTATION.synthesise(low)
     for ours, true in zip(strongest(sound, 4), strongest(bell(), 4), strict=True):
         assert abs(2 * ours / true - 1) < 0.01
 
 
 def test_half_way_a_partial_lies_at_the_geometric_mean() -> None:
     sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), bell((1.0, 2.4, 4.6)))]
-    assert all(context.tracks[0].ratios.isfinite().sum() == 3 for _, context in sounds)
-    weights = torch.tensor([0.5, 0.5])
-    aligned = METHOD.align(sounds, weights, MorphConfig(alignment="onset"))
-    (track,) = REPRESENTATION.mix([context for _, context in aligned], weights).tracks
-    heard = track.ratios[track.ratios.isfinite()] * float(track.f0.median()) / STRIKE
+    assert all(context.tracks[0].multiples.isfinite().sum() == 3 for _, context in sounds)
+    (track,) = mixture(METHOD, sounds, [0.5, 0.5]).context.tracks
+    heard = track.multiples[track.multiples.isfinite()] * float(track.f0.median()) / STRIKE
     expected = {1.0, math.sqrt(2.76 * 2.4), math.sqrt(5.4 * 4.6)}
     assert all(any(abs(value - one) < 0.02 for one in heard.tolist()) for value in expected)
 
 
 def test_between_a_bell_and_a_note_what_only_one_has_stays_where_it_is() -> None:
     sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), tone(67, seconds=0.75))]
-    for weight in (0.0, 0.5, 1.0):
-        weights = torch.tensor([1 - weight, weight])
-        aligned = METHOD.align(sounds, weights, MorphConfig(alignment="onset"))
-        (track,) = REPRESENTATION.mix([context for _, context in aligned], weights).tracks
-        multiples = track.multiples(8)
+    for weight in (0.25, 0.5, 1.0):
+        (track,) = mixture(METHOD, sounds, [1 - weight, weight]).context.tracks
+        multiples = track.multiples
         assert abs(float(multiples[3]) - 4) < 0.01  # the bell has no fourth
         # its second or third glides to the note's
         assert abs(math.log(float(multiples[2]) / (2.76 ** (1 - weight) * 3**weight))) < 0.02
@@ -116,28 +113,28 @@ def test_between_a_bell_and_a_note_what_only_one_has_stays_where_it_is() -> None
 
 def test_partials_that_share_a_row_lie_near_each_other_and_the_bell_sounds_the_same() -> None:
     sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), bell((1.0, 2.43, 4.3, 7.1), 433.0))]
-    settled = [METHOD.prepare(sound) for sound in sounds]
-    first, second = match_partials(settled, CONFIG.n_harmonics)
-    rows = first[1].tracks[0].ratios.isfinite().nonzero()[:, 0]
-    assert torch.equal(first[0], settled[0][0]) and len(rows) == 3
+    separated = [METHOD.prepare(sound).context.tracks[0] for sound in sounds]
+    first, second = match_partials(separated, METHOD.rows)
+    rows = first.multiples.isfinite().nonzero()[:, 0]
+    assert first is separated[0] and len(rows) == 3
     # 2.43 beside 2.76 and 4.3 beside 5.4, and 7.1 beside none
-    shared = second[1].tracks[0].ratios[rows] / second[1].tracks[0].ratios[rows[0]]
+    shared = second.multiples[rows] / second.multiples[rows[0]]
     assert torch.allclose(shared, torch.tensor([1.0, 2.43, 4.3], dtype=torch.float64), rtol=0.01)
-    assert int(second[1].tracks[0].ratios.isfinite().sum()) == 4
-    assert not torch.equal(second[0], settled[1][0])
-    before, after = (REPRESENTATION.synthesise(Analysis(*pair)) for pair in (settled[1], second))
+    assert int(second.multiples.isfinite().sum()) == 4
+    assert not torch.equal(second.amplitude, separated[1].amplitude)
+    before, after = (heard(sound) for sound in (separated[1], second))
     assert float((after - before).abs().max()) < 1e-6
+
+
+def heard(sound: SeparatedSound) -> torch.Tensor:
+    return REPRESENTATION.synthesiser._sound(sound.joined(), torch.Generator().manual_seed(0))[0]
 
 
 def test_both_ends_of_a_morph_of_bells_are_the_bells() -> None:
     bells = [bell((1.0, 2.76, 5.4)), bell((1.0, 2.43, 4.3), 433.0)]
-    images = [METHOD.prepare(REPRESENTATION.analyse(sound)) for sound in bells]
     for index, sound in enumerate(bells):
-        weights = torch.eye(2, dtype=torch.float64)[index]
-        aligned = METHOD.align(images, weights)
-        features = METHOD.mix_features([image for image, _ in aligned], weights)
-        context = REPRESENTATION.mix([context for _, context in aligned], weights)
-        assert float((REPRESENTATION.synthesise(Analysis(features, context))[: len(sound)] - sound).abs().max()) < 1e-4
+        end = mixture(METHOD, [REPRESENTATION.analyse(each) for each in bells], [1.0 - index, float(index)])
+        assert float((REPRESENTATION.synthesise(end)[: len(sound)] - sound).abs().max()) < 1e-4
 
 
 def test_a_bell_has_one_pitch_and_a_chord_has_no_free_partials() -> None:
@@ -147,7 +144,7 @@ def test_a_bell_has_one_pitch_and_a_chord_has_no_free_partials() -> None:
     turns = [2 * math.pi * f0 * order * TIME for f0 in (330.0, 401.0) for order in (1, 2, 3)]
     chord = 0.1 * torch.stack([turn.sin() for turn in turns]).sum(0).float()
     (track,) = REPRESENTATION.analyse(chord)[1].tracks
-    assert track.ratios is None
+    assert not track.is_bell
 
 
 def test_a_string_stiffer_than_the_formula_is_no_bell() -> None:
@@ -180,15 +177,11 @@ def test_a_weak_partial_beside_a_strong_one_makes_no_third_pitch(mix: float) -> 
 
 
 def test_a_partial_without_a_near_one_takes_the_row_of_the_faintest() -> None:
-    struck, held = (REPRESENTATION.analyse(sound) for sound in (bell(), choir(100.0)))
-    moved, kept = match_partials([struck, held], CONFIG.n_harmonics)
-    ratios = kept[1].tracks[0].ratios
-    assert ratios is not None
-    gone = ratios[: CONFIG.n_harmonics].isnan()
+    struck, held = (METHOD.prepare(REPRESENTATION.analyse(sound)) for sound in (bell(), choir(100.0)))
+    moved, kept = match_partials([struck.context.tracks[0], held.context.tracks[0]], METHOD.rows)
+    gone = kept.multiples[: CONFIG.n_harmonics].isnan()
     assert 0 < int(gone.sum()) <= len(RATIOS)
     loud = held.features[0, : CONFIG.n_harmonics].mean(-1)
-    present = torch.arange(CONFIG.n_harmonics) < held.context.tracks[0].phase.shape[1]
-    assert float(loud[gone & present].max() if bool((gone & present).any()) else 0) <= float(loud[:20].min())
+    assert float(loud[gone].max()) <= float(loud[:20].min())
     # the bell is heard as it was
-    whole = REPRESENTATION.synthesise(Analysis(moved[0], moved[1]))
-    assert float((whole - bell()).abs().max()) < 1e-4
+    assert float((heard(moved) - bell()).abs().max()) < 1e-4

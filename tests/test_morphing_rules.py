@@ -220,9 +220,9 @@ def test_how_much_noise_is_a_sounds_own_follows_the_noises_ratio() -> None:
     end, half = torch.tensor([0.0, 1.0]), torch.tensor([0.5, 0.5])
     for ratios in ({}, {"envelope": half}, {"noise": end, "envelope": half}):
         (_, first), (_, second) = METHOD.align(images, end, ratios=ratios)
-        assert not first.tracks[0].noise and bool((second.tracks[0].noise[0].share[:40] == 1).all())
+        assert not first.tracks[0].residuals and bool((second.tracks[0].residuals[0].share[:40] == 1).all())
     (_, first), (_, second) = METHOD.align(images, end, ratios={"noise": half})
-    assert not first.tracks[0].noise and not second.tracks[0].noise
+    assert not first.tracks[0].residuals and not second.tracks[0].residuals
 
 
 # sounds that are the same
@@ -244,7 +244,7 @@ def test_between_a_sound_and_a_softer_copy_lies_one_as_loud_as_both_in_decibels(
 def test_different_noises_are_not_kept_between_them() -> None:
     images = [METHOD.prepare(REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
     aligned = METHOD.align(images, torch.tensor([0.5, 0.5]))
-    assert [context.tracks[0].noise for _, context in aligned] == [(), ()]
+    assert [context.tracks[0].residuals for _, context in aligned] == [(), ()]
 
 
 # what is not the sound itself
@@ -396,7 +396,8 @@ def test_the_strength_is_a_factor_of_what_the_network_adds(harmonic_codec: Codec
         for strength in (0.0, 0.5, 2.0)
     )
     assert (strong - plain).abs().max() > 3e-4
-    assert torch.allclose(strong - plain, 4 * (weak - plain), atol=3e-6)
+    inside = (torch.stack([plain, weak, strong]) % 1 > 0).all(0)
+    assert torch.allclose((strong - plain)[inside], 4 * (weak - plain)[inside], atol=3e-6)
 
 
 # pitch

@@ -120,5 +120,5 @@ def test_one_for_each_sound_of_a_batch_whatever_its_channels() -> None:
 
 def test_a_pitch_that_is_given_counts_as_periodic() -> None:
     features, context = REPRESENTATION.analyse(tone(60), f0=torch.full((101,), 261.63))
-    assert context.tracks[0].periodicity == 1
+    assert context.periodicity == (1,)
     assert recognise(features, context, CONFIG)[0].pitched

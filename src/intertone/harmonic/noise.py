@@ -100,7 +100,8 @@ class NoiseBands:
     def between(self, f0: Tensor, multiples: Tensor, *, sharpness: int = 2) -> Tensor:
         """Return how far each bin lies from the nearest partial.
 
-        Below the first partial, and where a bin is too wide to lie between two, all bins have weight 1.
+        Below the first partial, and where a bin is too wide to lie between two, all bins have weight 1. Above the last
+        one, further partials are taken to lie f0 apart.
 
         Args:
             f0: Hz, ``(n_frames,)``.
@@ -112,7 +113,8 @@ class NoiseBands:
         """
         bin_hz = self.config.sample_rate / self.config.n_fft
         frequency = np.arange(self.config.n_bins) * bin_hz
-        known = np.concatenate([[0], multiples.numpy()])
+        further = np.arange(1, frequency[-1] / float(f0.min()) + 2)
+        known = np.concatenate([[0], multiples.numpy(), float(multiples[-1]) + further])
         resolved = ((f0 / (2 * bin_hz) - 1.5) / 2).clamp(0, 1).float()
         found = []
         for some, share in zip(f0.split(BLOCK_FRAMES), resolved.split(BLOCK_FRAMES), strict=True):

@@ -34,6 +34,11 @@ def shortest_rise() -> Tensor:
     return RAMP_SECONDS * (1 - 2 * gains).acos() / math.pi
 
 
+def shortest_ramps() -> Tensor:
+    """Return the shortest attack and release ramps, ``(2, 16)``."""
+    return shortest_rise().expand(2, -1)
+
+
 def find_ramp(sound: Tensor, partials: Tensor, sample_rate: int, longest_seconds: float) -> Tensor:
     """Measure the attack ramp of a sound whose partials have constant levels within the first window.
 
@@ -68,9 +73,10 @@ def find_ramp(sound: Tensor, partials: Tensor, sample_rate: int, longest_seconds
     return torch.maximum(reached, shortest_rise())
 
 
-def play_ends(rise: Tensor, fall: Tensor, samples: int, sample_rate: int) -> Tensor:
-    """Return the gain of both ramps, ``(samples,)``, from 0 to 1 and back to 0."""
-    return play_rise(rise, samples, sample_rate) * play_rise(fall, samples, sample_rate).flip(0)
+def play_ramps(ramps: Tensor, samples: int, sample_rate: int) -> Tensor:
+    """Return the gain of attack and release ramps, ``(2, 16)``, at each sample: from 0 to 1 and back to 0."""
+    rise, fall = (play_rise(ramp, samples, sample_rate) for ramp in ramps)
+    return rise * fall.flip(0)
 
 
 def play_rise(rise: Tensor, samples: int, sample_rate: int) -> Tensor:

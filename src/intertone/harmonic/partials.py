@@ -14,8 +14,8 @@ NEAR_ENOUGH = 0.1
 """Error of the highest partial, in periods per period of f0, up to which it is not measured again."""
 
 
-def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[Tensor, float, Tensor]:
-    """Return f0, refined, inharmonicity, and the complex amplitudes of the partials.
+def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Return f0, refined, frequencies of the partials over f0, and their complex amplitudes.
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
@@ -23,7 +23,7 @@ def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[
         config: The rows.
 
     Returns:
-        ``(f0, inharmonicity, amplitudes)``; the last ``(channels, n_partials, n_frames)``, complex64: see
+        ``(f0, multiples, amplitudes)``; the last ``(channels, n_partials, n_frames)``, complex64: see
         ``Warped.measure``.
 
     Example:
@@ -52,10 +52,10 @@ def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[
     better = turns_of(f0, hop, rate, body.shape[-1])
     if float(correction.abs().max()) * float(multiples[-1]) > NEAR_ENOUGH:
         warped = Warped(fine, better, rate, slowest(f0))
-        return f0, inharmonicity, warped.measure(multiples, better[places], length)
+        return f0, multiples, warped.measure(multiples, better[places], length)
     found = warped.measure(multiples, turns[places], length)
     away = (multiples[:, None] * (turns - better)[places]) % 1
-    return f0, inharmonicity, found * torch.polar(torch.ones_like(away), 2 * math.pi * away).to(torch.complex64)
+    return f0, multiples, found * torch.polar(torch.ones_like(away), 2 * math.pi * away).to(torch.complex64)
 
 
 def count_partials(f0: Tensor, inharmonicity: float, config: HarmonicConfig) -> int:

@@ -90,11 +90,12 @@ def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig
     """
     rows = ImageRows(config)
     images = features.detach().cpu().float().split(len(features) // len(context.tracks))
-    return tuple(_recognise_one(image, track, rows) for image, track in zip(images, context.tracks, strict=True))
+    sounds = zip(images, context.tracks, context.periodicity, strict=True)
+    return tuple(_recognise_one(image, track, periodicity, rows) for image, track, periodicity in sounds)
 
 
-def _recognise_one(image: Tensor, track: HarmonicSound, rows: ImageRows) -> Recognition:
-    count, n_rows = track.phase.shape[1], rows.n_partial_rows
+def _recognise_one(image: Tensor, track: HarmonicSound, periodicity: float, rows: ImageRows) -> Recognition:
+    count, n_rows = len(track.multiples), rows.n_partial_rows
     edges = [min(edge, count + 1) for edge in rows.config.edges]
     widths = torch.tensor([after - before for before, after in pairwise(edges)])
     squares = rows.to_amplitudes(image, track.reference).double().square().sum(0)
@@ -102,14 +103,14 @@ def _recognise_one(image: Tensor, track: HarmonicSound, rows: ImageRows) -> Reco
     energy = partials.sum(0) + noise.sum(0)
     if track.reference <= SILENCE:
         return Recognition(False, 0.0, "silence")
-    away, rest = 1 - track.periodicity, float(noise.sum() / energy.sum())
-    if track.ratios is not None:
+    away, rest = 1 - periodicity, float(noise.sum() / energy.sum())
+    if track.is_bell:
         pitched = 1 - rest >= LEAST_MEASURE
         return Recognition(pitched, 1 - rest, "one pitch" if pitched else "several pitches")
     measure = 1 - (away * max(away, rest)) ** 0.5
     if measure < LEAST_MEASURE:
-        return Recognition(False, measure, "noise" if track.periodicity < PERIODIC else "several pitches")
-    if _has_gaps(partials[: min(count, rows.config.n_harmonics)].sum(1), track.periodicity):
+        return Recognition(False, measure, "noise" if periodicity < PERIODIC else "several pitches")
+    if _has_gaps(partials[: min(count, rows.config.n_harmonics)].sum(1), periodicity):
         return Recognition(False, measure, "several pitches")
     if _is_stroke(energy, track.f0, rows.config):
         return Recognition(False, measure, "a stroke whose pitch moves")

@@ -1,8 +1,9 @@
 """The rows of harmonic features: partials, then noise bands, in decibels below the loudest row."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import torch
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from torch.nn.functional import pad
 
 from intertone.config import Settings
 from intertone.harmonic.noise import NoiseBands
+from intertone.harmonic.sound import HarmonicSound
 from intertone.level import amplitude_to_db, db_to_amplitude, db_to_power, power_to_db
 
 HOP_SECONDS = (0.005, 0.02)
@@ -24,6 +26,8 @@ LOUDEST = 1.2
 
 SILENCE = 1e-6
 """The least reference, so that a silent sound has features too."""
+
+Sound = TypeVar("Sound", bound=HarmonicSound)
 
 
 class HarmonicConfig(Settings):
@@ -98,23 +102,46 @@ class ImageRows:
             rows[:, n_rows:] = rows[:, max(0, n_rows - 4) : n_rows].clamp_min(1e-9).log().mean(1, keepdim=True).exp()
         return rows
 
-    def detail(self, levels: Tensor, rows: Tensor) -> Tensor:
-        """Return how much louder than its row each partial is over the whole sound.
+    def view(self, sound: HarmonicSound, reference: Tensor | None = None) -> Tensor:
+        """Return the harmonic features of a sound, ``(channels, n_features, n_frames)``, in [0, 1].
 
         Args:
-            levels: As for ``partial_rows``.
-            rows: From ``partial_rows``.
-
-        Returns:
-            dB, −60…20, ``(channels, n_partials)``; 0 for partials that have a row of their own.
+            sound: The sound.
+            reference: Amplitude of feature 1 over time, ``(n_frames,)``; the sound's if not given.
         """
-        count, own = levels.shape[1], self.config.n_harmonics
-        row = rows[:, self.row_of[:count]].square().mean(-1)
-        detail = power_to_db((levels.square().mean(-1) + 1e-20) / (row + 1e-20))
-        detail[:, :own] = 0
-        return detail.clamp(-60, 20)
+        rows = torch.cat([self.partial_rows(sound.amplitude), sound.noise], 1)
+        return self.to_features(rows, sound.reference if reference is None else reference)
 
-    def to_features(self, amplitude: Tensor, reference: float) -> Tensor:
+    def scaled(self, sound: Sound, change: Tensor) -> Sound:
+        """Return a sound whose features are raised.
+
+        Args:
+            sound: The sound.
+            change: What its features are raised by, ``(channels, n_features, n_frames)``.
+        """
+        gains = db_to_amplitude(change * self.config.top_db)
+        row_of = self.row_of[: len(sound.multiples)]
+        amplitude, noise = sound.amplitude * gains[:, row_of], sound.noise * gains[:, self.n_partial_rows :]
+        return replace(sound, amplitude=amplitude, noise=noise)
+
+    def applied(self, features: Tensor, sound: HarmonicSound) -> HarmonicSound:
+        """Return a sound that has these features: the way back from ``view``.
+
+        A row is scaled as a whole; in a row without amplitude all partials become equally loud.
+
+        Args:
+            features: ``(channels, n_features, n_frames)``.
+            sound: The sound; it is returned as it is where features are its own.
+        """
+        own = self.view(sound)
+        wanted, now = (self.to_amplitudes(each, sound.reference) for each in (features, own))
+        gains = torch.where(features == own, 1, wanted / now)
+        row_of, first = self.row_of[: len(sound.multiples)], self.n_partial_rows
+        amplitude = torch.where(gains.isfinite()[:, row_of], sound.amplitude * gains[:, row_of], wanted[:, row_of])
+        noise = torch.where(gains.isfinite()[:, first:], sound.noise * gains[:, first:], wanted[:, first:])
+        return replace(sound, amplitude=amplitude, noise=noise)
+
+    def to_features(self, amplitude: Tensor, reference: float | Tensor) -> Tensor:
         """Return amplitudes as features, ``1 + 20·log10(amplitude / reference) / top_db``.
 
         Args:

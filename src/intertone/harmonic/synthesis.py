@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from intertone.curve import at_positions, held
+from intertone.curve import at_positions
 from intertone.harmonic.noise import NoiseBands
-from intertone.harmonic.onset import play_ends
-from intertone.harmonic.partials import count_partials, slowest
+from intertone.harmonic.onset import play_ramps
+from intertone.harmonic.partials import slowest
 from intertone.harmonic.rows import HarmonicConfig, ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
 from intertone.harmonic.warp import OVERSAMPLING, interpolate_at, oversample, play_partials, turns_of
-from intertone.level import db_to_amplitude, limited_gain
+from intertone.level import limited_gain
 
 MOST_GAIN_DB = 12.041199826559248
 """Largest gain that brings a sound to its known level, fourfold: an empty one stays empty."""
@@ -46,13 +46,12 @@ class Synthesiser:
         """Return the number of feature columns of a sound of ``samples``."""
         return 1 + -(-samples // self.config.hop_length)
 
-    def partials(self, amplitude: Tensor, track: HarmonicSound) -> Tensor:
+    def partials(self, track: HarmonicSound) -> Tensor:
         """Synthesise partials from the onset on, without the attack and release ramps.
 
         Each is a sinusoid that follows the phase of f0 and its own phase; those above ``f_max`` are left out.
 
         Args:
-            amplitude: Of each row of partials, linear, ``(channels, n_partial_rows, n_frames)``, frames from the onset.
             track: The harmonic sound.
 
         Returns:
@@ -60,20 +59,14 @@ class Synthesiser:
         """
         config, samples, f0 = self.config, track.samples - track.onset, track.f0
         turns = turns_of(f0, config.hop_length, self.sample_rate, samples)
-        count = track.phase.shape[1]
-        if track.ratios is None:
-            count = min(count_partials(f0, track.inharmonicity, config), count)
-        multiples = track.multiples(count)
-        levels = amplitude[:, self.rows.row_of[:count]] * db_to_amplitude(track.detail[:, :count, None])
-        if track.amplitude_modulation is not None:
-            levels = levels * track.amplitude_modulation[:, :count]
-        levels = torch.where(multiples[:, None] * f0 <= config.f_max, levels, 0)
+        played = track.multiples.isfinite() if track.is_bell else track.multiples * f0.median() <= config.f_max
+        multiples, phase = track.multiples[played], track.phase[:, played]
+        levels = torch.where(multiples[:, None] * f0 <= config.f_max, track.amplitude[:, played], 0)
         step = float(f0.max()) * config.hop_length / self.sample_rate
         centres = torch.arange(2 + math.floor(float(turns[-1]) / step), dtype=torch.float64) * step
         places = torch.from_numpy(np.interp(centres.numpy(), turns.numpy(), np.arange(samples)) / config.hop_length)
         moving = at_positions(levels, places)
-        phase = track.phase if track.phase_deviation is None else track.phase + track.phase_deviation
-        angle = 2 * math.pi * at_positions(phase[:, :count], places)
+        angle = 2 * math.pi * at_positions(phase, places)
         return play_partials(torch.polar(moving, angle), multiples, centres, turns, self.sample_rate, slowest(f0))
 
     def sound(self, features: Tensor, track: HarmonicSound, generator: torch.Generator) -> Tensor:
@@ -82,58 +75,65 @@ class Synthesiser:
         Args:
             features: ``(channels, n_features, any number of frames)``, 1 is ``track.reference``; frames that are
                 missing are silent, those beyond the sound are not heard.
-            track: The harmonic sound.
+            track: The harmonic sound; where its features are others, the result has its energy, by a gain of 4 at most.
             generator: Source of the random noise; nothing is drawn where residuals are used in full.
 
         Returns:
-            The sound, ``(channels, track.samples)``, scaled to ``track.level`` by a gain of 4 at most.
+            The sound, ``(channels, track.samples)``.
         """
-        body = track.samples - track.onset
         n_frames = self.n_frames(track.samples)
         image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
-        amplitude = self.rows.to_amplitudes(image, track.reference)
-        if track.gain_curve is not None:
-            amplitude = amplitude * held(track.gain_curve, n_frames)
-        partials = self.partials(amplitude[:, : self.rows.n_partial_rows], track)
-        partials = partials * play_ends(track.rise, track.fall, body, self.sample_rate)
-        shown = self.n_frames(body)
-        powers = amplitude[:, self.rows.n_partial_rows :, :shown].square() / 2
+        changed = self.rows.applied(image, track)
+        gain = 1.0
+        if (found := _energy(changed)) and (known := _energy(track)):
+            gain = limited_gain(math.sqrt(known / found), MOST_GAIN_DB)
+        return gain * self._sound(changed, generator)
+
+    def _sound(self, track: HarmonicSound, generator: torch.Generator) -> Tensor:
+        """Return the sound of a harmonic sound, ``(channels, track.samples)``."""
+        body, channels = track.samples - track.onset, len(track.amplitude)
+        partials = self.partials(track) * play_ramps(track.ramps, body, self.sample_rate)
+        n_frames = self.n_frames(body)
+        powers = track.noise[..., :n_frames].square() / 2
         gains = self.bands.gains(powers)
-        rest = torch.ones(shown)
-        if track.noise:
-            shares = torch.stack([noise.share[:shown].double() for noise in track.noise])
-            rest = (1 - (shares * (residual_correlation(track.noise) @ shares)).sum(0)).clamp_min(0).float()
-        spectrum = torch.zeros(len(image), self.bands.config.n_bins, shown, dtype=torch.complex64)
-        before = torch.zeros(len(image), track.onset)
-        for noise in track.noise:
-            share, change = noise.share[:shown], gains / self.bands.gains(noise.powers[..., :shown])
+        rest = torch.ones(n_frames)
+        if track.residuals:
+            shares = torch.stack([residual.share[:n_frames].double() for residual in track.residuals])
+            rest = (1 - (shares * (residual_correlation(track.residuals) @ shares)).sum(0)).clamp_min(0).float()
+        spectrum = torch.zeros(channels, self.bands.config.n_bins, n_frames, dtype=torch.complex64)
+        before = torch.zeros(channels, track.onset)
+        for residual in track.residuals:
+            share, change = residual.share[:n_frames], gains / self.bands.gains(residual.powers[..., :n_frames])
             louder = change.clamp(max=LOUDER)
-            spectrum += share * louder * self.bands.spectrum(self._along(noise, track.f0))
-            before += noise.share[0] * noise.before
+            spectrum += share * louder * self.bands.spectrum(self._along(residual, track.f0))
+            before += residual.share[0] * residual.before
             rest = rest + share.square() * (1 - (louder / change).square())
         if bool(rest.any()):
             heard = powers.amax(1, keepdim=True) > 0
-            spectrum += self.bands.white(len(image), body, generator) * gains * heard * rest.sqrt()
-        sound = torch.cat([before, partials + self.bands.sound(spectrum, body)], -1)
-        found = float(sound.square().mean().sqrt())
-        return sound if not track.level or not found else sound * limited_gain(track.level / found, MOST_GAIN_DB)
+            spectrum += self.bands.white(channels, body, generator) * gains * heard * rest.sqrt()
+        return torch.cat([before, partials + self.bands.sound(spectrum, body)], -1)
 
-    def _along(self, noise: Residual, f0: Tensor) -> Tensor:
+    def _along(self, residual: Residual, f0: Tensor) -> Tensor:
         """Return a residual that is transposed with the partials, ``(channels, samples)``.
 
         Remains of the partials in it have the phase of the original partials. So it is read ahead by the phase
         difference of the two f0, less whole periods; where one period less becomes nearer, the two are crossfaded.
         """
-        samples = noise.sound.shape[-1]
-        turns = [turns_of(each, self.config.hop_length, self.sample_rate, samples) for each in (f0, noise.f0)]
+        samples = residual.sound.shape[-1]
+        turns = [turns_of(each, self.config.hop_length, self.sample_rate, samples) for each in (f0, residual.f0)]
         ahead = turns[0] - turns[1]
         if float(ahead.abs().max()) < STILL:
-            return noise.sound
+            return residual.sound
         ahead = ahead - ahead.round()
-        period = self.sample_rate / at_positions(noise.f0, torch.arange(samples) / self.config.hop_length)
-        fine, places = oversample(noise.sound, self.sample_rate), torch.arange(samples, dtype=torch.float64)
+        period = self.sample_rate / at_positions(residual.f0, torch.arange(samples) / self.config.hop_length)
+        fine, places = oversample(residual.sound, self.sample_rate), torch.arange(samples, dtype=torch.float64)
         share = ((ahead.abs() - 0.5) / FADE_TURNS + 0.5).clamp(min=0).float()
         first, second = (
             interpolate_at(fine, OVERSAMPLING * (places + turn * period)) for turn in (ahead, ahead - ahead.sign())
         )
         return first + share * (second - first)
+
+
+def _energy(track: HarmonicSound) -> float:
+    """Return the energy of partials and noise, as a sum over frames."""
+    return float(track.amplitude.square().sum() + track.noise.square().sum())

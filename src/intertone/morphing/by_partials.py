@@ -2,26 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from intertone.codec import Codec
-from intertone.curve import weighted_sum, weights_over_time
+from intertone.curve import weights_over_time
+from intertone.errors import InputError
 from intertone.harmonic.morph.align import align_sounds
 from intertone.harmonic.morph.duration import common_span
-from intertone.harmonic.morph.mix import noise_reduction
-from intertone.harmonic.morph.modulation import separate_modulation
-from intertone.harmonic.morph.transpose import transpose_sounds
+from intertone.harmonic.morph.mix import mix_f0, mix_reference, mix_sounds
+from intertone.harmonic.morph.modulation import SeparatedSound, separate_modulation
+from intertone.harmonic.morph.transpose import transpose_sound
 from intertone.harmonic.pitched import LEAST_MEASURE, recognise
-from intertone.harmonic.rows import LOUDEST
-from intertone.harmonic.sound import HarmonicContext
-from intertone.morphing.by_code import decode_mixture, decode_sounds
+from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.morphing.by_code import Decoded, decode_mixture, decode_sounds
 from intertone.morphing.contract import CodecMethod, Takes
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Weights
 from intertone.pitch.note import note_hz
 from intertone.representation import Analysis, HarmonicRepresentation
+from intertone.representation.contract import mix_conditions
 
 
 class ByPartials(CodecMethod[HarmonicContext]):
@@ -50,17 +54,9 @@ class ByPartials(CodecMethod[HarmonicContext]):
         self.rows = representation.synthesiser.rows
 
     def prepare(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:
-        """Separate each partial's slow envelope from its fast modulation; the result sounds the same.
-
-        Levels and phases that change slowly or all together can be interpolated between sounds; fast modulation (noise,
-        beating) cannot: half of a beating in dB, at half of its phase, beats no less.
-        """
-        features, context = analysis
-        images = features.detach().cpu().float().split(len(features) // len(context.tracks))
+        """Separate each partial's slow envelope from its fast modulation; features are those of the envelope."""
         synthesiser = self.representation.synthesiser
-        found = [separate_modulation(*pair, synthesiser) for pair in zip(images, context.tracks, strict=True)]
-        slow = torch.cat([image for image, _ in found]).to(features.device)
-        return Analysis(slow, replace(context, tracks=tuple(track for _, track in found)))
+        return self._analysis([separate_modulation(track, synthesiser) for track in analysis.context.tracks], analysis)
 
     def unpitched(self, analysis: Analysis[HarmonicContext]) -> str | None:
         """Say why a sound has no one pitch; what is measured says ``intertone.harmonic.pitched.recognise``."""
@@ -110,14 +106,14 @@ class ByPartials(CodecMethod[HarmonicContext]):
         """
         config = config or MorphConfig()
         aligned = align_sounds(
-            analyses,
+            list(zip(*(_sounds(one) for one in analyses), strict=True)),
             weights,
             self.representation.synthesiser,
             ratios=ratios or {},
             alignment=config.alignment,
             hold_seconds=config.hold_seconds,
         )
-        return [Analysis(*pair) for pair in aligned]
+        return [self._analysis(tracks, one) for tracks, one in zip(zip(*aligned, strict=True), analyses, strict=True)]
 
     def between(
         self,
@@ -138,54 +134,63 @@ class ByPartials(CodecMethod[HarmonicContext]):
             generator: Source of what a model draws that samples.
         """
         aligned = self.align(analyses, weights.overall, config, ratios=weights.own)
-        median_hz = note_hz(config.pitch)
-
-        def mixed_context(contexts: Sequence[HarmonicContext]) -> HarmonicContext:
-            return self.representation.mix(contexts, weights.overall, pitch=weights.pitch, median_hz=median_hz)
-
-        context = mixed_context([one.context for one in aligned])
+        n_frames, median_hz = aligned[0].features.shape[-1], note_hz(config.pitch)
+        overall, tuned = (weights_over_time(each, n_frames) for each in (weights.overall, weights.pitch))
+        own = {name: weights_over_time(each, n_frames) for name, each in weights.own.items()}
+        mixtures = list(zip(*(_sounds(one) for one in aligned), strict=True))
+        pitches = [self._mixed_f0(sounds, tuned, median_hz) for sounds in mixtures]
+        targets = tuple(replace(sounds[0], f0=f0) for sounds, f0 in zip(mixtures, pitches, strict=True))
+        given = mix_conditions([one.context.given for one in aligned], tuned)
+        context = replace(aligned[0].context, tracks=targets, given=given, edited=True)
         network = config.network or self.takes.network
-        correction: Tensor | float = 0.0
-        pairs = None
+        decoded = Decoded([], [], torch.zeros(()))
         if network == "alone":
             full = decode_mixture(self.codec, aligned, context.conditions, weights.overall, generator=generator)
-            pairs = [(full, full)] * len(aligned)
+            decoded = Decoded([full] * len(aligned), [full] * len(aligned), full)
         if network == "carried":
             decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall, generator=generator)
-            pairs = list(zip(decoded.at_mixture, decoded.at_own, strict=True))
-            correction = config.strength * decoded.between
-        moved = transpose_sounds(aligned, context, self.rows, pairs, config.register_strength)
-        if any(new is not old.context for (_, new), old in zip(moved, aligned, strict=True)):
-            context = mixed_context([one for _, one in moved])
-        if network == "alone":
-            return Analysis(full, context)
-        mixed = self.mix_features([image for image, _ in moved], weights.overall, weights.own)
-        return Analysis(mixed + correction, context)
+        tracks = []
+        for item, (sounds, f0) in enumerate(zip(mixtures, pitches, strict=True)):
+            of_item = partial(_of_item, item=item, n_items=len(mixtures))
+            pairs = [
+                (of_item(there), of_item(here)) for there, here in zip(decoded.at_mixture, decoded.at_own, strict=True)
+            ]
+            moved = [
+                transpose_sound(sound, f0, self.rows, decoded=pair, share=config.register_strength)
+                for sound, pair in zip_longest(sounds, pairs)
+            ]
+            mixed = mix_sounds(moved, overall, f0, self.rows, own=own)
+            if network == "alone":
+                change = of_item(decoded.between) - self.rows.view(mixed, mix_reference(moved, overall))
+                mixed = self.rows.scaled(mixed, change)
+            if network == "carried":
+                mixed = self.rows.scaled(mixed, config.strength * of_item(decoded.between))
+            tracks.append(mixed.joined())
+        return self._analysis(tracks, Analysis(aligned[0].features, context))
 
-    def mix_features(
-        self, features: Sequence[Tensor], weights: Tensor, ratios: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
-        """Return the features between some, in dB, part by part; of noise the louder gives way first.
+    def _analysis(
+        self, tracks: Sequence[HarmonicSound], analysis: Analysis[HarmonicContext]
+    ) -> Analysis[HarmonicContext]:
+        """Return an analysis of other sounds, and their features."""
+        features = self.representation.view(tracks).to(analysis.features)
+        return Analysis(features, replace(analysis.context, tracks=tuple(tracks)))
 
-        Args:
-            features: Of sounds that share one time, ``(batch · channels, n_features, n_frames)``.
-            weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
-            ratios: Weights for ``harmonics``, ``noise``, or ``envelope``, the level over time of all partials together;
-                where nothing is given, ``weights``.
+    def _mixed_f0(self, sounds: Sequence[HarmonicSound], weights: Tensor, median_hz: float | None) -> Tensor:
+        """Return f0 of a mixture; refuse one at which nothing is played."""
+        f0 = mix_f0(sounds, weights, median_hz)
+        highest = max(self.representation.config.f_max, *(float(sound.f0.median()) for sound in sounds))
+        if (median := float(f0.median())) > highest:
+            raise InputError(
+                f"a pitch must be at most {self.representation.config.f_max:g} Hz with this codec, got {median:.0f} Hz"
+            )
+        return f0
 
-        Returns:
-            Features of the same shape.
-        """
-        n_frames, n_partial_rows = features[0].shape[-1], self.rows.n_partial_rows
-        parts = {"harmonics": slice(0, n_partial_rows), "noise": slice(n_partial_rows, features[0].shape[1])}
-        given = {name: weights_over_time((ratios or {}).get(name, weights), n_frames) for name in (*parts, "envelope")}
-        less = noise_reduction([image[:, parts["noise"]] for image in features], given["noise"])
-        if all(torch.equal(given[name], given["envelope"]) for name in parts):
-            mixed = weighted_sum(features, given["envelope"])
-            return torch.cat([mixed[:, parts["harmonics"]], mixed[:, parts["noise"]] - less], 1)
-        levels = [self.rows.level(image) for image in features]
-        found = []
-        for name, rows in parts.items():
-            own = [image[:, rows] - level for image, level in zip(features, levels, strict=True)]
-            found.append(weighted_sum(own, given[name]) + weighted_sum(levels, given["envelope"]))
-        return torch.cat([found[0], found[1] - less], 1).clamp(0, LOUDEST)
+
+def _sounds(analysis: Analysis[HarmonicContext]) -> tuple[SeparatedSound, ...]:
+    """Return the sounds of an analysis from ``prepare``."""
+    return cast(tuple[SeparatedSound, ...], analysis.context.tracks)
+
+
+def _of_item(features: Tensor, item: int, n_items: int) -> Tensor:
+    """Return the features of one of the mixtures of a batch, ``(channels, n_features, n_frames)``."""
+    return features.detach().cpu().float().chunk(n_items)[item]

@@ -8,10 +8,9 @@ from torch import Tensor
 
 from intertone.audio import three_axes
 from intertone.curve import weights_over_time
-from intertone.errors import InputError
 from intertone.harmonic.analysis import analyse_sound
-from intertone.harmonic.morph.mix import mix_sounds
-from intertone.harmonic.onset import shortest_rise
+from intertone.harmonic.morph.mix import mix_f0, mix_sounds
+from intertone.harmonic.morph.modulation import unmodulated
 from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.sound import HarmonicContext, HarmonicSound
@@ -19,6 +18,7 @@ from intertone.harmonic.synthesis import Synthesiser
 from intertone.models.contract import Facts, Rows, Scale
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import pitch_to_hz
+from intertone.pitch.stiffness import stretched
 from intertone.representation.contract import Analysis, Representation, mix_conditions
 
 
@@ -86,9 +86,13 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
             (torch.Size([1, 128, 51]), 1.0, 220)
         """
         sounds = three_axes(audio.detach().cpu().float())
-        found = [analyse_sound(sound, self.synthesiser, f0) for sound in sounds]
-        context = HarmonicContext(tuple(track for _, track in found), tuple(audio.shape[:-1]))
-        return Analysis(torch.cat([image for image, _ in found]).to(audio.device), context)
+        tracks, periodicity = zip(*(analyse_sound(sound, self.synthesiser, f0) for sound in sounds), strict=True)
+        context = HarmonicContext(tracks, periodicity, tuple(audio.shape[:-1]))
+        return Analysis(self.view(tracks).to(audio.device), context)
+
+    def view(self, sounds: Sequence[HarmonicSound]) -> Tensor:
+        """Return the features of harmonic sounds, ``(batch · channels, n_features, n_frames)``."""
+        return torch.cat([self.synthesiser.rows.view(sound) for sound in sounds])
 
     def _synthesise(
         self,
@@ -142,45 +146,28 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         f0 = torch.tensor([pitch_to_hz(pitch) for pitch in conditions["pitch"][0, 0].tolist()], dtype=torch.float64)
         f0 = f0.expand(n_frames).contiguous()
         count = count_partials(f0, 0.0, self.config)
-        phase = torch.zeros(1, count, n_frames)
-        detail = torch.zeros(1, count)
-        track = HarmonicSound(samples, 0, 1.0, f0, 0.0, phase, detail, (), rise=shortest_rise(), fall=shortest_rise())
-        return HarmonicContext((track,), (), True, conditions)
+        phase, noise = torch.zeros(1, count, n_frames), torch.zeros(1, self.config.n_noise, n_frames)
+        track = HarmonicSound(samples, 0, 1.0, f0, stretched(count, 0.0), torch.zeros_like(phase), phase, noise)
+        return HarmonicContext((track,), (1.0,), (), True, conditions)
 
     def mix(
-        self,
-        contexts: Sequence[HarmonicContext],
-        weights: Tensor,
-        *,
-        pitch: Tensor | None = None,
-        median_hz: float | None = None,
+        self, contexts: Sequence[HarmonicContext], weights: Tensor, *, pitch: Tensor | None = None
     ) -> HarmonicContext:
         """Return the context of a mixture of sounds that share one time.
 
         Args:
-            contexts: Of sounds with equal batch, channels and frames.
+            contexts: Of sounds with equal batch, channels and frames, from ``analyse``.
             weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
             pitch: Weights for f0, whose logarithm is interpolated; as ``weights`` if not given.
-            median_hz: What the median of f0 is shifted to.
 
         Returns:
             A context that counts as edited.
-
-        Raises:
-            InputError: If the pitch is so high that nothing is played.
         """
         n_frames = len(contexts[0].tracks[0].f0)
-        full = weights_over_time(weights, n_frames)
-        tuned = weights_over_time(weights if pitch is None else pitch, n_frames)
-        tracks = tuple(
-            mix_sounds(group, full, pitch=tuned, median_hz=median_hz)
-            for group in zip(*(context.tracks for context in contexts), strict=True)
-        )
-        highest = max(float(track.f0.median()) for context in contexts for track in context.tracks)
-        for track in tracks:
-            if (found := float(track.f0.median())) > max(self.config.f_max, highest):
-                raise InputError(
-                    f"a pitch must be at most {self.config.f_max:g} Hz with this codec, got {found:.0f} Hz"
-                )
+        full, tuned = (weights_over_time(each, n_frames) for each in (weights, weights if pitch is None else pitch))
+        tracks = []
+        for group in zip(*(context.tracks for context in contexts), strict=True):
+            sounds = [replace(unmodulated(track), ramps=group[0].ramps) for track in group]
+            tracks.append(mix_sounds(sounds, full, mix_f0(sounds, tuned), self.synthesiser.rows).joined())
         given = mix_conditions([context.given for context in contexts], tuned)
-        return replace(contexts[0], tracks=tracks, edited=True, given=given)
+        return replace(contexts[0], tracks=tuple(tracks), edited=True, given=given)

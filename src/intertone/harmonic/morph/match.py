@@ -1,14 +1,15 @@
 """Matching of the inharmonic partials of several sounds."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import itemgetter
-from typing import Any
 
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from intertone.harmonic.sound import Analysed, HarmonicSound
+from intertone.harmonic.morph.modulation import SeparatedSound
+from intertone.harmonic.rows import ImageRows
 
 ALONE = 0.25
 """Largest distance of two matched partials, the logarithm of their ratio: farther apart, each keeps its frequency."""
@@ -17,7 +18,7 @@ SCALES = (1.0, 0.5, 2.0, 1 / 3, 3.0, 0.25, 4.0)
 """Factors by which the f0 of a bell may differ from that of another, by convention or error."""
 
 
-def match_partials(images: Analysed, n_rows: int) -> Analysed:
+def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[SeparatedSound]:
     """Move inharmonic partials to other rows, so that partials of all sounds in one row are close in frequency.
 
     The first harmonic sound stays, or the first one where all are inharmonic. Of every other inharmonic sound, the
@@ -28,69 +29,48 @@ def match_partials(images: Analysed, n_rows: int) -> Analysed:
     left out.
 
     Args:
-        images: Features and context of each sound; equal batches.
-        n_rows: Rows of one partial.
+        sounds: The sounds of a mixture.
+        rows: Of the representation.
 
     Returns:
-        Features and contexts; the same where no sound has inharmonic partials, or only one of one sound.
+        The sounds; the same where none has inharmonic partials, or there is only one.
     """
-    items = list(zip(*(context.tracks for _, context in images), strict=True))
-    if len(images) < 2 or all(track.ratios is None for tracks in items for track in tracks):
-        return images
-    shown = [list(features.unflatten(0, (len(items), -1))) for features, _ in images]
-    kept = [list(context.tracks) for _, context in images]
-    for item, tracks in enumerate(items):
-        free = [index for index, track in enumerate(tracks) if track.ratios is not None]
-        first = next((index for index in range(len(tracks)) if index not in free), 0)
-        for index in free:
-            if index != first:
-                sound, anchor = ((shown[one][item], kept[one][item]) for one in (index, first))
-                moved, left = _match(sound, anchor, n_rows)
-                (shown[index][item], kept[index][item]), (shown[first][item], kept[first][item]) = moved, left
-    return [
-        (torch.cat(features), replace(context, tracks=tuple(tracks)))
-        for features, tracks, (_, context) in zip(shown, kept, images, strict=True)
-    ]
+    found = list(sounds)
+    bells = [index for index, sound in enumerate(found) if sound.is_bell]
+    first = next((index for index in range(len(found)) if index not in bells), 0)
+    for index in bells:
+        if index != first:
+            found[index], found[first] = _match(found[index], found[first], rows)
+    return found
 
 
-Shown = tuple[Tensor, HarmonicSound]
-"""Features and harmonic sound."""
-
-
-def _match(sound: Shown, anchor: Shown, n_rows: int) -> tuple[Shown, Shown]:
+def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: ImageRows) -> tuple[SeparatedSound, SeparatedSound]:
     """Return a sound with its partials in the rows that fit another one best, and that one without its faintest."""
-    image, track = sound
-    ratios = _own_ratios(track, n_rows)
+    n_rows = rows.config.n_harmonics
+    ratios, there = (_completed(each.multiples, n_rows, torch.nan)[:n_rows] for each in (sound, anchor))
+    level, loud = (rows.view(each)[:, :n_rows].double().mean((0, 2)) for each in (sound, anchor))
     here = ratios.isfinite()
-    level = _levels(image, n_rows)[here] + 1e-3
-    there = _own_ratios(anchor[1], n_rows)
-    scales = SCALES if anchor[1].ratios is not None else SCALES[:1]
-    best = min((_assign(scale * ratios[here], level, there) for scale in scales), key=itemgetter(0))
-    rows = best[1]
-    alone = rows < 0
+    scales = SCALES if anchor.is_bell else SCALES[:1]
+    best = min((_assign(scale * ratios[here], level[here] + 1e-3, there) for scale in scales), key=itemgetter(0))
+    taken = best[1]
+    alone = taken < 0
     # free rows first, then those of the faintest partials that have found no other
-    faintest = torch.where(there.isfinite(), 1 + _levels(anchor[0], n_rows), _levels(anchor[0], n_rows))
-    faintest[rows[~alone]] = torch.inf
-    rows[alone] = faintest.argsort()[: int(alone.sum())]
-    vacated = rows[alone][there[rows[alone]].isfinite()]
+    faintest = torch.where(there.isfinite(), 1 + loud, loud)
+    faintest[taken[~alone]] = torch.inf
+    taken[alone] = faintest.argsort()[: int(alone.sum())]
+    vacated = taken[alone][there[taken[alone]].isfinite()]
     order = torch.full((n_rows,), -1)
-    order[rows] = here.nonzero()[:, 0]
+    order[taken] = here.nonzero()[:, 0]
     order[order < 0] = (~here).nonzero()[:, 0]
-    return _reordered(image, track, order), _without(*anchor, vacated, n_rows)
+    return _reordered(sound, order), _without(anchor, vacated)
 
 
-def _own_ratios(track: HarmonicSound, n_rows: int) -> Tensor:
-    """Return the ratio of the partial of each row to f0, NaN in rows without one, ``(n_rows,)``."""
-    ratios = track.multiples(n_rows).clone()
-    if track.ratios is not None:
-        ratios[track.ratios[:n_rows].isnan()] = torch.nan
-    ratios[track.phase.shape[1] :] = torch.nan
-    return ratios
-
-
-def _levels(image: Tensor, n_rows: int) -> Tensor:
-    """Return the mean level of each partial in features, ``(n_rows,)``, float64."""
-    return image[:, :n_rows].double().mean((0, 2))
+def _completed(values: Tensor, count: int, missing: float) -> Tensor:
+    """Return values of at least ``count`` partials; the axis of the partials is the last of one, else the second."""
+    axis = 0 if values.ndim == 1 else 1
+    shape = list(values.shape)
+    shape[axis] = max(0, count - shape[axis])
+    return torch.cat([values, values.new_full(shape, missing)], axis)
 
 
 def _assign(ratios: Tensor, level: Tensor, there: Tensor) -> tuple[float, Tensor]:
@@ -105,31 +85,28 @@ def _assign(ratios: Tensor, level: Tensor, there: Tensor) -> tuple[float, Tensor
     return float(cost[found, rows].sum()), torch.where(rows < len(there), rows, -1)
 
 
-def _reordered(image: Tensor, track: HarmonicSound, order: Tensor) -> Shown:
-    """Return features and harmonic sound, rows in another order."""
-    assert track.ratios is not None
-    n_rows = len(order)
+def _reordered(sound: SeparatedSound, order: Tensor) -> SeparatedSound:
+    """Return a sound, partials in another order."""
 
-    def reordered(values: Tensor, axis: int) -> Tensor:
-        return values.index_select(axis, torch.cat([order, torch.arange(n_rows, values.shape[axis])]))
+    def reordered(values: Tensor, missing: float = 0.0) -> Tensor:
+        complete = _completed(values, len(order), missing)
+        axis = min(1, values.ndim - 1)
+        return complete.index_select(axis, torch.cat([order, torch.arange(len(order), complete.shape[axis])]))
 
-    changed: dict[str, Any] = {
-        name: reordered(value, 1)
-        for name in ("phase", "detail", "power", "amplitude_modulation", "phase_deviation", "tonality")
-        if (value := getattr(track, name)) is not None
-    }
-    return reordered(image, 1), replace(track, ratios=reordered(track.ratios, 0), **changed)
+    return replace(
+        sound,
+        multiples=reordered(sound.multiples, torch.nan),
+        amplitude=reordered(sound.amplitude),
+        phase=reordered(sound.phase),
+        modulation=reordered(sound.modulation),
+        regular=reordered(sound.regular),
+    )
 
 
-def _without(image: Tensor, track: HarmonicSound, rows: Tensor, n_rows: int) -> Shown:
-    """Return features and harmonic sound without the partials of some rows."""
+def _without(sound: SeparatedSound, rows: Tensor) -> SeparatedSound:
+    """Return a sound without the partials of some rows."""
     if not len(rows):
-        return image, track
-    image, ratios = image.clone(), _own_ratios(track, n_rows)
-    image[:, rows] = 0
-    ratios[rows] = torch.nan
-    if track.ratios is not None:
-        ratios = torch.cat([ratios, track.ratios[n_rows:]])
-    else:
-        ratios = torch.cat([ratios, track.multiples(track.phase.shape[1])[n_rows:]])
-    return image, replace(track, ratios=ratios)
+        return sound
+    multiples, amplitude = sound.multiples.clone(), sound.amplitude.clone()
+    multiples[rows], amplitude[:, rows] = torch.nan, 0
+    return replace(sound, multiples=multiples, amplitude=amplitude)

@@ -1,21 +1,22 @@
 """Interpolation of harmonic sounds: pitch, levels, phases and residuals."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import combinations
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from intertone.curve import at_positions, averaged
-from intertone.harmonic.morph.phase import complete_phase, mix_phases, transposed
+from intertone.curve import at_positions, weighted_sum
+from intertone.harmonic.morph.modulation import SeparatedSound
+from intertone.harmonic.morph.phase import mix_phases, transposed
 from intertone.harmonic.onset import shortest_rise
+from intertone.harmonic.rows import ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
+from intertone.level import db_to_amplitude
+from intertone.pitch.stiffness import stretched
 
 KEPT_REACH = 0.4
 """Distance from weight 1 up to which a sound's residual and modulation are used, with decreasing share."""
@@ -23,8 +24,8 @@ KEPT_REACH = 0.4
 FARTHEST_SEMITONES = 1.5
 """Transposition from which on a sound's residual is no longer used."""
 
-MODULATION_FRAMES = 7
-"""Frames over which modulation is averaged in a mixture: beating is kept, noise is not."""
+AUDIBLE_DB, NOISE_DB = -60.0, -100.0
+"""Levels relative to the reference at which weaker partials and noise bands count: so they pull no mixture down."""
 
 GIVES_WAY = 0.8
 """Weight of the correction that lowers interpolated noise: 0.2 of the level difference at mix 0.5."""
@@ -36,7 +37,7 @@ def residual_share(weights: Tensor) -> Tensor:
     return torch.where(away < 1, torch.cos(0.5 * math.pi * away), 0)
 
 
-def residual_shares(tracks: Sequence[HarmonicSound], weights: Tensor) -> tuple[Tensor, Tensor]:
+def residual_shares(tracks: Sequence[SeparatedSound], weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return the shares of modulation and of residual of each of several sounds in a mixture.
 
     Sounds with the same residual count together: between two equal sounds nothing is lost, and their residuals, which
@@ -49,16 +50,16 @@ def residual_shares(tracks: Sequence[HarmonicSound], weights: Tensor) -> tuple[T
     Returns:
         Both 0…1 (the second exceeds 1 where equal sounds are extrapolated), ``(n_sounds, n_frames)``.
     """
-    noises = [track.noise[0] for track in tracks if len(track.noise) == 1]
-    if len(noises) < len(tracks) or len(tracks) == 1:
+    residuals = [track.residuals[0] for track in tracks if len(track.residuals) == 1]
+    if len(residuals) < len(tracks) or len(tracks) == 1:
         return (residual_share(weights),) * 2
-    together = residual_correlation(noises).square() @ weights  # squared: a little alike is hardly kin
+    together = residual_correlation(residuals).square() @ weights  # squared: a little alike is hardly kin
     itself = residual_share(together)
     return itself, torch.where(itself > 0, itself * weights / together, 0)
 
 
 def retime_sound(
-    track: HarmonicSound,
+    track: SeparatedSound,
     places: Tensor,
     itself: Tensor,
     share: Tensor,
@@ -67,13 +68,13 @@ def retime_sound(
     onset: int,
     hop_length: int,
     sample_rate: int,
-) -> HarmonicSound:
+) -> SeparatedSound:
     """Return a harmonic sound on another time.
 
     Args:
-        track: From an analysis.
+        track: From ``separate_modulation``.
         places: Its frame for each new frame, ``(n_frames,)``.
-        itself: Share of its modulation that is not averaged, 0…1, ``(n_frames,)``.
+        itself: Share of its modulation that is used as it is, and not its regular part, 0…1, ``(n_frames,)``.
         share: Share of its residual that is used, ``(n_frames,)``.
         samples: New length.
         onset: New onset, samples.
@@ -84,105 +85,142 @@ def retime_sound(
         The harmonic sound.
     """
     late = max(0, round(-float(places[0]) * hop_length))
-    moved: dict[str, Any] = {
-        name: at_positions(value, places)
-        for name in ("phase", "amplitude_modulation", "phase_deviation", "tonality")
-        if (value := getattr(track, name)) is not None
-    }
+    phase = at_positions(track.phase, places)
     if late:  # periods are counted from the common onset on
-        turns = track.multiples(track.phase.shape[1]) * (float(track.f0[0]) * late / sample_rate)
-        moved["phase"] = moved["phase"] - (turns % 1).float()[:, None]
-    if "tonality" in moved:
-        moved["tonality"] = (moved["tonality"] + itself * (1 - moved["tonality"])).float()
-        if not bool((itself == 1).all()):
-            modulation = torch.polar(moved["amplitude_modulation"], 2 * math.pi * moved["phase_deviation"])
-            slow = averaged(modulation, MODULATION_FRAMES)
-            modulation = slow + itself.float() * (modulation - slow)
-            moved["amplitude_modulation"], moved["phase_deviation"] = (
-                modulation.abs(),
-                modulation.angle() / (2 * math.pi),
-            )
-    noise = tuple(
-        _refit(noise, share, samples=samples, onset=onset, late=late, hop_length=hop_length)
-        for noise in track.noise
-        if bool(share.any())
-    )
-    f0 = at_positions(track.f0.log(), places).exp()
-    return replace(track, samples=samples, onset=onset, f0=f0, noise=noise, level=None, **moved)
-
-
-def mix_sounds(
-    tracks: Sequence[HarmonicSound], weights: Tensor, *, pitch: Tensor | None = None, median_hz: float | None = None
-) -> HarmonicSound:
-    """Interpolate harmonic sounds that are aligned.
-
-    f0 and the reference are interpolated in their logarithms, the rest linearly; slow phases start from
-    the interpolation over the shorter arc and advance at interpolated speeds. Modulation is interpolated as complex
-    numbers: between a choir and a flute the choir's beating is half as deep.
-
-    Args:
-        tracks: From ``align_sounds``, of one length, with the same ramps and gain curve.
-        weights: ``(n_tracks, n_frames)``, each column summing to 1.
-        pitch: The same for f0; as ``weights`` if not given.
-        median_hz: Median of f0 that the result is transposed to.
-
-    Returns:
-        The harmonic sound.
-    """
-    pitch = weights if pitch is None else pitch
-    mean = weights.mean(1).tolist()
-    f0 = sum(row * track.f0.log() for row, track in zip(pitch, tracks, strict=True))
-    f0 = torch.as_tensor(f0).exp()
-    if median_hz is not None:
-        f0 = f0 * (median_hz / f0.median())
-    used = [index for index, row in enumerate(weights) if bool(row.any())]
-    count = max(tracks[index].phase.shape[1] for index in used)
-    detail = torch.zeros(tracks[0].phase.shape[0], count)
-    for index in used:
-        own = tracks[index].detail
-        detail[:, : own.shape[1]] += mean[index] * own[:, :count]
-    phases = [complete_phase(transposed(tracks[index].phase, f0 / tracks[index].f0), count) for index in used]
-    phase = mix_phases(phases, [_heard(tracks[index], count) for index in used], weights[used].float())
-    amplitude_modulation, phase_deviation = _mixed_modulation([tracks[index] for index in used], weights[used], count)
+        turns = track.multiples.nan_to_num() * (float(track.f0[0]) * late / sample_rate)
+        phase = phase - (turns % 1).float()[:, None]
+    modulation, regular = at_positions(track.modulation, places), at_positions(track.regular, places)
     return replace(
-        tracks[0],
-        reference=math.exp(sum(share * math.log(track.reference) for share, track in zip(mean, tracks, strict=True))),
-        f0=f0,
-        inharmonicity=max(0.0, sum(share * track.inharmonicity for share, track in zip(mean, tracks, strict=True))),
-        phase=phase if phase_deviation is None else phase + phase_deviation,
-        amplitude_modulation=amplitude_modulation,
-        phase_deviation=None,
-        tonality=None,
-        detail=detail,
-        power=None,
-        ratios=_mix_ratios([tracks[index] for index in used], [mean[index] for index in used], count),
-        noise=tuple(
-            replace(noise, share=noise.share * _in_tune(track.f0, f0)) for track in tracks for noise in track.noise
+        track,
+        samples=samples,
+        onset=onset,
+        f0=at_positions(track.f0.log(), places).exp(),
+        amplitude=at_positions(track.amplitude, places),
+        phase=phase,
+        noise=at_positions(track.noise, places),
+        modulation=regular + itself.float() * (modulation - regular),
+        regular=regular,
+        residuals=tuple(
+            _refit(residual, share, samples=samples, onset=onset, late=late, hop_length=hop_length)
+            for residual in track.residuals
+            if bool(share.any())
         ),
     )
 
 
+def mix_f0(tracks: Sequence[HarmonicSound], weights: Tensor, median_hz: float | None = None) -> Tensor:
+    """Return f0 between sounds, interpolated in its logarithm, ``(n_frames,)``, float64.
+
+    Args:
+        tracks: Of one length.
+        weights: ``(n_tracks, n_frames)``, each column summing to 1.
+        median_hz: What its median is brought to.
+    """
+    f0 = weighted_sum([track.f0.log() for track in tracks], weights).exp()
+    return f0 if median_hz is None else f0 * (median_hz / f0.median())
+
+
+def mix_reference(tracks: Sequence[HarmonicSound], weights: Tensor) -> Tensor:
+    """Return the amplitude of feature 1 between sounds, interpolated in dB, ``(n_frames,)``."""
+    return (torch.tensor([math.log(track.reference) for track in tracks]).double() @ weights).exp().float()
+
+
+def mix_sounds(
+    tracks: Sequence[SeparatedSound],
+    weights: Tensor,
+    f0: Tensor,
+    rows: ImageRows,
+    *,
+    own: Mapping[str, Tensor] | None = None,
+) -> SeparatedSound:
+    """Interpolate harmonic sounds that are aligned.
+
+    Slow levels are interpolated in dB; slow phases start from the interpolation over the shorter arc and advance at
+    interpolated speeds. Modulation is interpolated as complex numbers: between a choir and a flute the choir's beating
+    is half as deep.
+
+    Args:
+        tracks: From ``align_sounds``, of one length, with the same ramps.
+        weights: ``(n_tracks, n_frames)``, each column summing to 1.
+        f0: Of the mixture, from ``mix_f0``.
+        rows: Of the representation.
+        own: Weights of ``harmonics``, ``noise``, or ``envelope``, the level over time of all partials and noise
+            together; where nothing is given, ``weights``.
+
+    Returns:
+        The harmonic sound.
+    """
+    used = [index for index, row in enumerate(weights) if bool(row.any())] if not own else list(range(len(tracks)))
+    sounds, overall = [tracks[index] for index in used], weights[used]
+    given = {name: (own or {}).get(name, weights)[used] for name in ("harmonics", "noise", "envelope")}
+    count = max(len(sound.multiples) for sound in sounds)
+    mean = overall.mean(1).tolist()
+    partials = [_floored(_completed(sound.amplitude, count), AUDIBLE_DB, sound) for sound in sounds]
+    bands = [_floored(sound.noise, NOISE_DB, sound) for sound in sounds]
+    levels, noises = ([loud.log() for loud, _ in each] for each in (partials, bands))
+    if any(not torch.equal(given[name], given["envelope"]) for name in ("harmonics", "noise")):
+        totals = [_total(sound, rows) for sound in sounds]
+        total = weighted_sum(totals, given["envelope"])
+        levels, noises = (
+            [level - one + total for level, one in zip(each, totals, strict=True)] for each in (levels, noises)
+        )
+    noise = (weighted_sum(noises, given["noise"]) - noise_reduction(noises, given["noise"])).exp()
+    noise = noise * weighted_sum([fainter for _, fainter in bands], given["noise"]).clamp_min(0)
+    modulation = weighted_sum(
+        [fainter * _completed(sound.modulation, count) for sound, (_, fainter) in zip(sounds, partials, strict=True)],
+        given["harmonics"],
+    )
+    phases = [transposed(_completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
+    return SeparatedSound(
+        samples=sounds[0].samples,
+        onset=sounds[0].onset,
+        reference=math.exp(sum(share * math.log(sound.reference) for share, sound in zip(mean, sounds, strict=True))),
+        f0=f0,
+        multiples=_mix_multiples(sounds, mean, count),
+        amplitude=weighted_sum(levels, given["harmonics"]).exp(),
+        phase=mix_phases(phases, [_heard(sound, count) for sound in sounds], overall.float()),
+        noise=noise,
+        ramps=sounds[0].ramps,
+        modulation=modulation,
+        regular=modulation,
+        residuals=tuple(
+            replace(residual, share=residual.share * _in_tune(track.f0, f0))
+            for track in tracks
+            for residual in track.residuals
+        ),
+    )
+
+
+def _completed(values: Tensor, count: int) -> Tensor:
+    """Return values of ``count`` partials, 0 of those that are missing."""
+    return pad(values, (0, 0, 0, count - values.shape[1]))
+
+
+def _floored(amplitude: Tensor, least_db: float, sound: HarmonicSound) -> tuple[Tensor, Tensor]:
+    """Return amplitudes of at least a level relative to the reference, and how much lower they are, 0…1."""
+    least = amplitude.clamp_min(sound.reference * db_to_amplitude(least_db))
+    return least, amplitude / least
+
+
+def _total(sound: SeparatedSound, rows: ImageRows) -> Tensor:
+    """Return the logarithm of the level of all rows together, ``(channels, 1, n_frames)``."""
+    return (rows.level(rows.view(sound)) - 1) * (rows.config.top_db * math.log(10) / 20) + math.log(sound.reference)
+
+
 def _heard(track: HarmonicSound, count: int) -> Tensor:
     """Return the level of each partial in each channel relative to the loudest channel, 0…1, ``(channels, count)``."""
-    heard = torch.ones(len(track.phase), count)
-    if track.power is not None:
-        known = track.power[:, :count]
-        heard[:, : known.shape[1]] = (known / known.amax(0).clamp_min(1e-20)).sqrt()
-    return heard
+    power = _completed(track.amplitude, count).square().mean(-1)
+    return (power / power.amax(0).clamp_min(1e-20)).sqrt()
 
 
-def _mix_ratios(tracks: Sequence[HarmonicSound], weights: Sequence[float], count: int) -> Tensor | None:
-    """Interpolate the ratios of inharmonic and other partials in their logarithms; NaN in rows that none has."""
-    if all(track.ratios is None for track in tracks):
-        return None
-    total, known = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
-    for track, weight in zip(tracks, weights, strict=True):
-        here = torch.zeros(count, dtype=torch.bool)
-        own = track.phase.shape[1]
-        here[:own] = True if track.ratios is None else track.ratios[:own].isfinite()
-        total += torch.where(here, weight * track.multiples(count).log(), 0)
-        known += weight * here
-    return torch.where(known == 0, torch.nan, (total / known).exp())
+def _mix_multiples(tracks: Sequence[HarmonicSound], weights: Sequence[float], count: int) -> Tensor:
+    """Interpolate the frequencies of partials over f0 in their logarithms; NaN in rows that none has."""
+    stiff = [track.inharmonicity for track in tracks]
+    if not any(track.is_bell for track in tracks):
+        return stretched(count, max(0.0, sum(weight * each for weight, each in zip(weights, stiff, strict=True))))
+    known = torch.stack([pad(track.multiples, (0, count - len(track.multiples)), value=torch.nan) for track in tracks])
+    shares = torch.tensor(weights, dtype=torch.float64)[:, None] * known.isfinite()
+    return ((shares * known.log().nan_to_num()).sum(0) / shares.sum(0)).exp()
 
 
 def _refit(noise: Residual, share: Tensor, *, samples: int, onset: int, late: int, hop_length: int) -> Residual:
@@ -207,40 +245,6 @@ def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
     """Return the share of a residual at another pitch: remains of the sound's partials in it keep their frequencies."""
     semitones = 12 * (own / wanted).log2().abs()
     return torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
-
-
-def _mixed_modulation(
-    tracks: Sequence[HarmonicSound], weights: Tensor, count: int
-) -> tuple[Tensor | None, Tensor | None]:
-    """Return amplitude modulation and phase deviation of a mixture."""
-    first = tracks[0]
-    if all(map(partial(_modulated_alike, first), tracks)) and (
-        first.tonality is None or bool((first.tonality == 1).all())
-    ):
-        return first.amplitude_modulation, first.phase_deviation
-    total: Tensor | None = None
-    for row, track in zip(weights, tracks, strict=True):
-        if track.amplitude_modulation is None or track.phase_deviation is None or track.tonality is None:
-            modulation = torch.ones((*track.phase.shape[:1], count, track.phase.shape[-1]), dtype=torch.complex64)
-        else:
-            modulation = torch.polar(track.amplitude_modulation, 2 * math.pi * track.phase_deviation)
-            modulation = 1 + track.tonality * (modulation - 1)
-            highest = modulation[:, -1:].expand(-1, count - modulation.shape[1], -1)  # partials too high to be measured
-            modulation = torch.cat([modulation, highest], 1)
-        share = row.to(torch.complex64) * modulation
-        total = share if total is None else total + share
-    assert total is not None
-    turned = np.unwrap(total.angle().numpy(), axis=-1) / (2 * math.pi)
-    return total.abs(), torch.from_numpy(turned).float()
-
-
-def _modulated_alike(track: HarmonicSound, other: HarmonicSound) -> bool:
-    if track is other:
-        return True
-    pairs = (
-        (getattr(track, name), getattr(other, name)) for name in ("amplitude_modulation", "phase_deviation", "tonality")
-    )
-    return all(a is None and b is None if a is None or b is None else torch.equal(a, b) for a, b in pairs)
 
 
 def mix_ramps(rises: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
@@ -268,13 +272,13 @@ def mix_ramps(rises: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 
 def noise_reduction(noise: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Return how far the noise of a mixture is lowered below the weighted mean of its sounds' noise, in features.
+    """Return how far the noise of a mixture is lowered below the weighted mean of its sounds' noise.
 
     It is the weighted difference of all pairs: zero at weight 1 and between equal sounds. Noise is audible beside
     partials at low levels: interpolated half-way in dB, a mixture would sound as noisy as the noisier sound.
 
     Args:
-        noise: Rows of noise of each sound, ``(channels, n_noise, n_frames)``.
+        noise: Levels of the noise bands of each sound, on a logarithmic scale, ``(channels, n_noise, n_frames)``.
         weights: ``(n_sounds, n_frames)``.
     """
     less = torch.zeros_like(noise[0])

@@ -1,7 +1,7 @@
 """Slow envelope and fast modulation of each partial, separated so that the envelope can be interpolated."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,20 +9,21 @@ from torch import Tensor
 
 from intertone.curve import averaged, held
 from intertone.harmonic.noise import NoiseBands
-from intertone.harmonic.rows import ImageRows
-from intertone.harmonic.sound import HarmonicSound, Residual
+from intertone.harmonic.sound import HarmonicSound
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.harmonic.warp import window_seconds
-from intertone.level import amplitude_to_db, db_to_amplitude
 
 LONGER = 4
 """Factor of the length of the windows that separate noise from modulated partials."""
 
-CLEAR = 0.5
+TONAL = 0.5
 """Mean tonality above which a partial keeps its measured phase."""
 
-INAUDIBLE = 0.4
-"""Smallest feature of a partial in a mixture: six tenths of ``top_db`` below the loudest."""
+LEAST_FEATURE = 1e-3
+"""Least slow level of a partial that is not silent, in features, so that its modulation has a finite factor."""
+
+MODULATION_FRAMES = 7
+"""Frames over which modulation is averaged in a mixture: beating is kept, noise is not."""
 
 PHASE_FRAMES = 21
 """Frames over which a partial is averaged to find its slow phase."""
@@ -37,53 +38,70 @@ WINDOW_BINS = 1.5
 """Bandwidth of a Hann window's noise, in bins of its length."""
 
 
-def separate_modulation(image: Tensor, track: HarmonicSound, player: Synthesiser) -> tuple[Tensor, HarmonicSound]:
-    """Separate the slow envelope and the fast modulation of one sound.
+@dataclass(frozen=True, kw_only=True)
+class SeparatedSound(HarmonicSound):
+    """A harmonic sound whose ``amplitude`` and ``phase`` change slowly, and the fast modulation of its partials.
+
+    Attributes:
+        modulation: Factor of the complex amplitude of each partial, ``(channels, n_partials, n_frames)``, complex64.
+        regular: Its regular part, which can be interpolated between sounds: without noise.
+    """
+
+    modulation: Tensor
+    regular: Tensor
+
+    def joined(self) -> HarmonicSound:
+        """Return the sound with its modulation."""
+        fields = {name: value for name, value in vars(self).items() if name not in ("modulation", "regular")}
+        phase = self.phase + self.modulation.angle() / (2 * math.pi)
+        phase = torch.from_numpy(np.unwrap(phase.numpy(), axis=-1, period=1.0))
+        fields |= {"amplitude": self.amplitude * self.modulation.abs(), "phase": phase}
+        return HarmonicSound(**fields)
+
+
+def unmodulated(sound: HarmonicSound) -> SeparatedSound:
+    """Return a sound of which all modulation counts as slow."""
+    still = torch.ones_like(sound.amplitude, dtype=torch.complex64)
+    return SeparatedSound(**vars(sound), modulation=still, regular=still)
+
+
+def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
+    """Separate the slow envelope and the fast modulation of a sound.
+
+    Levels and phases that change slowly or all together can be interpolated between sounds; fast modulation (noise,
+    beating) cannot: half of a beating in dB, at half of its phase, beats no less.
 
     Args:
-        image: Its features, ``(channels, n_features, n_frames)``.
-        track: Its harmonic sound, from an analysis.
+        sound: From an analysis.
         player: Synthesiser of the representation.
 
     Returns:
-        Features and harmonic sound that sound the same.
+        A sound that sounds the same when joined; its noise is without leakage from modulated partials.
     """
-    rows, top_db = player.rows, player.config.top_db
-    steady, clear = separate_envelope(image, float(track.f0.median()), rows, player.bands)
-    row_of = rows.row_of[: track.phase.shape[1]]
+    amplitude, tonality = _separate_envelope(sound, player)
     # a tonal partial keeps its phase; the phase of a noisy one is averaged
-    heard = clear.mean(-1, keepdim=True)[:, row_of] > CLEAR
-    steadied = steady_phase(rows.to_amplitudes(image, track.reference)[:, row_of], track.phase)
-    phase = torch.where(heard, track.phase, steadied)
-    # inaudible rows must not pull a mixture below audibility: they count at the threshold, and modulation restores them
-    faint = image[:, row_of] < INAUDIBLE
-    steady[:, : rows.n_partial_rows].clamp_(min=INAUDIBLE)
-    amplitude_modulation = db_to_amplitude((image - steady)[:, row_of] * top_db) * (image[:, row_of] > 0)
-    bands, noise = _separate_noise(image, track, player)
-    separated = replace(
-        track,
-        phase=phase,
-        amplitude_modulation=amplitude_modulation,
-        phase_deviation=track.phase - phase,
-        tonality=torch.where(faint, 1.0, clear[:, row_of]),
-        noise=noise,
+    tonal = tonality.mean(-1, keepdim=True) > TONAL
+    phase = torch.where(tonal, sound.phase, steady_phase(sound.amplitude, sound.phase))
+    modulation = torch.polar(
+        torch.where(amplitude > 0, sound.amplitude / amplitude, 0), 2 * math.pi * (sound.phase - phase)
     )
-    return torch.cat([steady[:, : rows.n_partial_rows], bands], 1), separated
+    regular = 1 + tonality * (averaged(modulation, MODULATION_FRAMES) - 1)
+    noise = _separate_noise(sound, player)
+    residuals = tuple(replace(residual, powers=noise.square() / 2) for residual in sound.residuals)
+    fields = vars(sound) | {"amplitude": amplitude, "phase": phase, "noise": noise, "residuals": residuals}
+    return SeparatedSound(**fields, modulation=modulation, regular=regular)
 
 
-def _separate_noise(image: Tensor, track: HarmonicSound, player: Synthesiser) -> tuple[Tensor, tuple[Residual, ...]]:
-    """Return the rows of noise without leakage from modulated partials."""
-    rows, config = player.rows, player.config
-    bands = image[:, rows.n_partial_rows :]
-    if not track.noise:
-        return bands, ()
-    (kept,) = track.noise
-    shown = player.n_frames(kept.sound.shape[-1])
+def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
+    """Return the amplitudes of the noise bands without leakage from modulated partials."""
+    if not sound.residuals:
+        return sound.noise
+    config, (residual,) = player.config, sound.residuals
+    n_frames = player.n_frames(residual.sound.shape[-1])
     fine = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max, longer=LONGER)
-    multiples = track.multiples(len(rows.row_of) + 1).sort().values
-    powers = held(fine.floor(kept.sound, track.f0[:shown], multiples), bands.shape[-1])
-    found = torch.minimum(rows.to_features((2 * powers).sqrt(), track.reference), bands)
-    return found, (replace(kept, powers=rows.to_amplitudes(found, track.reference).square() / 2),)
+    multiples = sound.multiples[sound.multiples.isfinite()].sort().values
+    powers = held(fine.floor(residual.sound, sound.f0[:n_frames], multiples), sound.noise.shape[-1])
+    return torch.minimum((2 * powers).sqrt(), sound.noise)
 
 
 def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
@@ -97,39 +115,31 @@ def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
         The phase, of the same shape.
     """
     turning = averaged(torch.polar(levels + 1e-12, 2 * math.pi * phase), PHASE_FRAMES)
-    return torch.from_numpy(np.unwrap(turning.angle().numpy(), axis=-1) / (2 * math.pi)).float()
+    return torch.from_numpy(np.unwrap(turning.angle().numpy() / (2 * math.pi), axis=-1, period=1.0))
 
 
-def separate_envelope(image: Tensor, f0: float, rows: ImageRows, bands: NoiseBands) -> tuple[Tensor, Tensor]:
-    """Return features whose partials keep only slow changes, and changes common to all partials.
+def _separate_envelope(sound: HarmonicSound, player: Synthesiser) -> tuple[Tensor, Tensor]:
+    """Return amplitudes with slow changes, and changes common to all partials, and the tonality of the partials.
 
-    Args:
-        image: Features, ``(channels, n_features, n_frames)``.
-        f0: Hz.
-        rows: The rows of the features.
-        bands: The bands of noise.
-
-    Returns:
-        The features, and the tonality of each row of partials, 0…1, ``(channels, n_partial_rows, n_frames)``.
+    The tonality, 0…1, is how far a partial lies above the noise under its window; both are of the shape of the
+    amplitudes.
     """
-    partials, noise = image[:, : rows.n_partial_rows], image[:, rows.n_partial_rows :]
-    level = rows.level(image)
+    rows = player.rows
+    partials = rows.to_features(sound.amplitude, sound.reference)
+    level = rows.level(rows.view(sound))
     own = partials - level
     slow, slower = (averaged(own, n) for n in (STEADY_FRAMES, WEAK_FRAMES))
-    clear = (
-        (averaged(partials, WEAK_FRAMES) - averaged(_level_of_noise(noise, f0, rows, bands), WEAK_FRAMES))
-        * rows.config.top_db
-        / CLEAR_DB
-    ).clamp(0, 1)
-    steady = slower + clear * (slow - slower) + level
-    return torch.cat([torch.where(partials > 0, steady, partials).clamp_min(0), noise], 1), clear
+    above = averaged(partials, WEAK_FRAMES) - averaged(_level_of_noise(sound, player), WEAK_FRAMES)
+    tonality = (above * rows.config.top_db / CLEAR_DB).clamp(0, 1)
+    steady = (slower + tonality * (slow - slower) + level).clamp_min(LEAST_FEATURE)
+    return torch.where(sound.amplitude > 0, rows.to_amplitudes(steady, sound.reference), 0), tonality
 
 
-def _level_of_noise(noise: Tensor, f0: float, rows: ImageRows, bands: NoiseBands) -> Tensor:
-    """Return the level of noise in the row of each partial, ``(channels, n_partial_rows, n_frames)``."""
-    length = window_seconds(f0)
+def _level_of_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
+    """Return the level of noise under the window of each partial, in features, ``(channels, n_partials, n_frames)``."""
+    rows, bands = player.rows, player.bands
+    f0 = float(sound.f0.median())
     bin_hz = rows.config.sample_rate / bands.config.n_fft
-    orders = torch.tensor(rows.config.edges[:-1])
-    nearest = (orders * f0 / bin_hz).round().long().clamp(max=bands.config.n_bins - 1)
-    density = amplitude_to_db((WINDOW_BINS / length / (bands.widths[:, 0] * bin_hz)).sqrt()) / rows.config.top_db
-    return (noise + density[:, None])[:, bands.shares.argmax(0)[nearest]]
+    nearest = (sound.multiples.nan_to_num() * f0 / bin_hz).round().long().clamp(max=bands.config.n_bins - 1)
+    density = (WINDOW_BINS / window_seconds(f0) / (bands.widths * bin_hz)).sqrt()
+    return rows.to_features(sound.noise * density, sound.reference)[:, bands.shares.argmax(0)[nearest]]

@@ -1,4 +1,4 @@
-"""Phases of partials, in periods: completion, transposition and interpolation."""
+"""Phases of partials, in periods: transposition and interpolation."""
 
 import math
 from collections.abc import Sequence
@@ -15,15 +15,6 @@ def resting_phase(first: int, last: int) -> Tensor:
     """Return phases, in periods, of partials that were not measured: spread evenly, so that no pulse adds up."""
     orders = torch.arange(first, last + 1, dtype=torch.float64)
     return (orders.square() * (0.5 * (math.sqrt(5) - 1)) % 1).float()
-
-
-def complete_phase(phase: Tensor, count: int) -> Tensor:
-    """Return the phases of the first ``count`` partials; those that were not measured are constant."""
-    channels, own, n_frames = phase.shape
-    if own >= count:
-        return phase[:, :count]
-    rest = resting_phase(own + 1, count)[None, :, None].expand(channels, -1, n_frames)
-    return torch.cat([phase, rest], 1)
 
 
 def transposed(phase: Tensor, ratio: Tensor) -> Tensor:

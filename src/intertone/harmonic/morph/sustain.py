@@ -10,7 +10,7 @@ from torch import Tensor
 
 from intertone.curve import at_positions
 from intertone.harmonic.morph.landmark import Landmarks, positions
-from intertone.harmonic.sound import HarmonicSound
+from intertone.harmonic.morph.modulation import SeparatedSound
 
 FADES_DB = 12.0
 """A sustain that falls by more is stretched: going back would be heard as a crescendo."""
@@ -94,7 +94,7 @@ def sustained_positions(own: Landmarks, common: Landmarks, level: Tensor, f0: Te
     return torch.where(inside, torch.from_numpy(walked), stretched)
 
 
-def sustain_sound(moved: HarmonicSound, track: HarmonicSound, places: Tensor, release: float) -> HarmonicSound:
+def sustain_sound(moved: SeparatedSound, track: SeparatedSound, places: Tensor, release: float) -> SeparatedSound:
     """Return a harmonic sound on the time of a ping-pong loop.
 
     Whatever the direction and speed of time, a partial keeps its distance from its harmonic. The residual is used up to
@@ -114,8 +114,8 @@ def sustain_sound(moved: HarmonicSound, track: HarmonicSound, places: Tensor, re
         speed = at_positions(track.phase.diff(), 0.5 * (places[1:] + places[:-1]) - 0.5)
         phase = torch.cat([phase[..., :1], phase[..., :1] + speed.cumsum(-1)], -1)
     heard = torch.arange(len(places)) < release
-    noise = tuple(replace(kept, share=kept.share * heard) for kept in moved.noise)
-    return replace(moved, phase=phase, noise=noise)
+    residuals = tuple(replace(residual, share=residual.share * heard) for residual in moved.residuals)
+    return replace(moved, phase=phase, residuals=residuals)
 
 
 def _falls(level: Array, own: Landmarks) -> float:
