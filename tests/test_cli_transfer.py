@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from commands import refused, run
 
+from intertone.cli import options
 from intertone.errors import InputError
 from intertone.recogniser import Recogniser
 from intertone.transfer import preset_names
@@ -197,3 +198,30 @@ def test_every_system_in_one_page(
     page = (here / "page" / "index.html").read_text(encoding="utf-8")
     assert page.count("<audio") == 4
     assert {path.name for path in (here / "page").iterdir()} == {"index.html", "one.wav", "two.wav"}
+    resampled = [line for line in err.splitlines() if "resampled" in line]
+    assert len(resampled) == len(set(resampled)) == 3  # both sounds for the page, the content for the systems
+
+
+def test_where_stderr_is_no_terminal_there_are_lines_of_progress(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("transfer", "content.wav", "style.wav", "--preset", "small.toml", "-o", "x.wav", "--iterations", "3")
+    _, _, err = run(*words, capsys=capsys)
+    assert "evaluations" not in err  # it is over before the first line is due
+    monkeypatch.setattr("intertone.cli.options.PROGRESS_SECONDS", 0.0)
+    code, out, err = run(*words, capsys=capsys)
+    assert code == 0 and len(out.splitlines()) == 1
+    number = r"\d[\d.e+-]*"
+    line = rf"  small.toml: (\d+) evaluations, style {number}, rhythm {number}, content {number}, \d+ s left"
+    found = [match for each in err.splitlines() if (match := re.fullmatch(line, each))]
+    assert [int(match[1]) for match in found] == list(range(1, len(found) + 1))
+    assert len(found) >= 3
+    _, out, err = run(*words, "--json", capsys=capsys)
+    assert err == "" and json.loads(out)["evaluations"] == len(found)
+
+
+def test_a_line_of_progress_comes_when_the_last_one_is_old(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = options.ProgressLines(options.terminal_bar(), as_json=False)
+    for seconds in (1, 14, 15, 29, 31, 45, 46, 200):
+        lines.show(seconds, f"after {seconds}")
+    assert capsys.readouterr().err.split("\n")[:-1] == ["  after 15", "  after 31", "  after 46", "  after 200"]
