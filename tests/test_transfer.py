@@ -247,6 +247,19 @@ def test_an_autocorrelation_has_the_period_of_a_rhythm() -> None:
     assert float(difference.squared / difference.reference) < 0.01
 
 
+@pytest.mark.parametrize("floor", [0.0, 1e-6])
+def test_the_autocorrelation_of_a_click_is_a_finite_distance_away(floor: float) -> None:
+    click = torch.full((1, 4, 300), floor)
+    click[..., 150] = 1.0
+    sound = noise(1, 4, 300).abs()
+    target = AutocorrelationConfig(seconds=(0.2, 1.0)).build(click, 0.01)
+    [difference] = target.differences(sound)
+    n_lags = 81
+    assert float(difference.squared / difference.reference) < n_lags  # no correlation is greater than 1
+    [none] = target.differences(torch.roll(click, 40, -1))
+    assert float(none.squared / none.reference) < 1e-6
+
+
 def test_a_copy_is_more_alike_than_another_sound_of_the_same_kind() -> None:
     original = noise(1, 8, 100)
     target = DiversityConfig().build(original, 0.01)

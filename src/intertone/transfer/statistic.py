@@ -149,6 +149,9 @@ class SortedProjectionsTarget(Target):
 class AutocorrelationConfig(Settings):
     """Autocorrelation of each filter over time, over its power: rhythm.
 
+    The power of a reference includes lag 0, where the autocorrelation is 1: that of a click is 0 at all others, and a
+    relative distance from it would be without bound.
+
     Source:
         Antognini, Hoffman and Weiss (2018), whose abstract names the term; the formula is this project's choice.
     """
@@ -175,7 +178,8 @@ class AutocorrelationTarget(Target):
         measured = self._measure(activations)
         n_lags = min(measured.shape[-1], self.correlation.shape[-1])
         lags = slice(min(self.first, n_lags - 1), n_lags)
-        return [difference_of(measured[..., lags], self.correlation[..., lags])]
+        squared, power, size = difference_of(measured[..., lags], self.correlation[..., lags])
+        return [Difference(squared, power + self.correlation[..., 0].square().sum(), size)]
 
     def _measure(self, series: Tensor) -> Tensor:
         """Return the mean over channels from lag 0 on, ``(filters, n_lags)``, or of each row of each filter."""
