@@ -448,6 +448,14 @@ def test_a_mask_cannot_make_what_the_content_has_not() -> None:
     assert torch.allclose(variable.audio(torch.Generator()), 2 * CONTENT, atol=1e-4)
 
 
+@pytest.mark.parametrize("init", [{"start": "noise"}, {"deviation": 0.1}, {"start": "noise", "deviation": 0.1}])
+def test_a_mask_with_another_first_value_is_refused(init: dict[str, object]) -> None:
+    content = small({"kind": "mask", "n_fft": 256, "hop_length": 64}, content=0.1, style=1.0).model_dump(mode="json")
+    assert TransferConfig.parse(content).init == InitConfig()
+    with pytest.raises(InputError, match="a mask must begin at the content as it is, without init, got init from"):
+        TransferConfig.parse({**content, "init": init})
+
+
 # transfers
 
 

@@ -13,7 +13,7 @@ from intertone.errors import InputError, did_you_mean
 from intertone.transfer.frontend import StftFrontEnd
 from intertone.transfer.objective import TermConfig
 from intertone.transfer.solver import Limits, SolverConfig, TorchConfig
-from intertone.transfer.variable import InitConfig, LogMagnitudeConfig, VariableConfig, WaveformConfig
+from intertone.transfer.variable import InitConfig, LogMagnitudeConfig, MaskConfig, VariableConfig, WaveformConfig
 
 
 class DraftConfig(Settings):
@@ -60,6 +60,9 @@ class TransferConfig(Settings):
             raise ValueError("draft must have the spectrogram of at least one term, got another")
         if self.draft is not None and self.init.start != "content":
             raise ValueError(f"draft must go with a start from the content, got {self.init.start}")
+        if isinstance(self.variable, MaskConfig) and (self.init.start != "content" or self.init.deviation):
+            begun = f"{self.init.start} with a deviation of {self.init.deviation:g}"
+            raise ValueError(f"a mask must begin at the content as it is, without init, got init from {begun}")
         return self
 
     @property
