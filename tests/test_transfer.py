@@ -1,6 +1,7 @@
 """Style transfer: front ends, statistics, objective, solvers, variables, presets."""
 
 import math
+import re
 from collections.abc import Collection
 
 import pytest
@@ -181,7 +182,7 @@ def test_counted_positions_scale_a_gram_matrix() -> None:
 @pytest.mark.parametrize("width", [1, 4])
 def test_the_kernel_of_filters_is_the_limit_of_many_drawn_ones(width: int) -> None:
     first, second = noise(2, 9, 30).abs(), noise(1, 9, 40, seed=1).abs()
-    network = RandomConv1dConfig(widths=(width,), filters=20000, seed=5).build(first, RATE)
+    network = RandomConv1dConfig(widths=(width,), filters=20000, seed=5).build(first, RATE, StftFrontEnd())
     drawn = [network(each)[f"width.{width}"] for each in (first, second)]
     [expected] = GramConfig().build(drawn[1], 0.01).differences(drawn[0])
     [difference] = FilterKernelConfig(widths=(width,)).build(second, 0.01).differences(first)
@@ -328,12 +329,46 @@ def test_a_layer_that_does_not_exist_is_refused_with_those_that_do() -> None:
         Objective(terms, Waveform(CONTENT), Waveform(STYLE), sample_rate=RATE)
 
 
+FAMILIES = {"kind": "recogniser", "recogniser": "families"}
+OF_FAMILIES = {"kind": "stft", "n_fft": 512, "hop_length": 160, "scale": "log1p"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rate", "got"),
+    [
+        ({"hop_length": 128}, 16000, "hop_length 128"),
+        ({"scale": "power"}, 16000, "scale power"),
+        ({"gain": 10.0}, 16000, "gain 10.0"),
+        ({"n_bins": 200}, 16000, "n_bins 200"),
+        ({"n_fft": 1024}, 8000, "n_fft 1024, sample_rate 8000"),
+    ],
+)
+def test_a_recogniser_behind_another_front_end_is_refused(changes: dict[str, object], rate: int, got: str) -> None:
+    terms = [term("classes", "style", extractor=FAMILIES, front_end={**OF_FAMILIES, **changes})]
+    needed = "kind stft, n_fft 512, hop_length 160, n_bins 257, scale log1p, gain 1.0, sample_rate 16000"
+    sentence = f"the recogniser families must have the front end {needed}, got {got}"
+    with pytest.raises(InputError, match=rf"^{re.escape(sentence)}$"):
+        Objective(terms, Waveform(CONTENT), Waveform(STYLE), sample_rate=rate)
+    whole = [term("classes", "style", extractor=FAMILIES, front_end={**OF_FAMILIES, "n_bins": 257})]
+    Objective(whole, Waveform(CONTENT), Waveform(STYLE), sample_rate=16000)
+
+
+def test_a_codec_behind_another_front_end_is_refused() -> None:
+    codec = {"kind": "codec", "codec": "wavenet"}
+    for front_end, got in ((STFT, "kind stft, n_fft 256"), ({"kind": "samples"}, "kind samples, scale mu-law")):
+        terms = [term("code", "style", extractor=codec, front_end=front_end)]
+        with pytest.raises(
+            InputError, match=f"the codec wavenet must have the front end kind samples, scale linear, got {got}"
+        ):
+            Objective(terms, Waveform(CONTENT), Waveform(STYLE), sample_rate=16000)
+
+
 def test_random_filters_have_the_deviation_of_the_paper() -> None:
-    network = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE)
+    network = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE, StftFrontEnd())
     expected = math.sqrt(2) * math.sqrt(2 / ((129 + 256) * 11))
     assert float(network.kernels["width.11"].std()) == pytest.approx(expected, rel=0.01)
-    again = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE)
-    other = RandomConv1dConfig(filters=256, widths=(11,), seed=1).build(torch.zeros(1, 129, 30), RATE)
+    again = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE, StftFrontEnd())
+    other = RandomConv1dConfig(filters=256, widths=(11,), seed=1).build(torch.zeros(1, 129, 30), RATE, StftFrontEnd())
     assert torch.equal(network.kernels["width.11"], again.kernels["width.11"])
     assert not torch.equal(network.kernels["width.11"], other.kernels["width.11"])
 

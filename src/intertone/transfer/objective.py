@@ -135,7 +135,7 @@ class Objective:
                 features[term.front_end] = term.front_end.features(signal, self.sample_rate)
             shown = features[term.front_end]
             if key not in self._extractors:
-                self._extractors[key] = term.extractor.build(shown, self.sample_rate)
+                self._extractors[key] = term.extractor.build(shown, self.sample_rate, term.front_end)
             seen[key] = self._extractors[key](shown, needed[key])
         return seen
 
