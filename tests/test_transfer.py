@@ -3,8 +3,10 @@
 import math
 import re
 from collections.abc import Collection
+from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 from torch import Tensor
 
@@ -642,6 +644,24 @@ def check_that_it_runs(name: str) -> None:
     assert result.audio.isfinite().all()
     assert all(math.isfinite(value) for value in result.realised.values())
     assert not any(torch.equal(result.audio, each) for each in (content, style))
+
+
+MU_LAW = ["boemer_l2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("boemer_gram", "mital_nsynth"))]
+
+
+@pytest.mark.parametrize("name", MU_LAW)
+def test_the_loss_of_a_written_sound_of_companded_samples_is_that_of_the_optimisation(
+    name: str, tmp_path: Path
+) -> None:
+    config = load_preset(name).with_iterations(2)
+    time = torch.arange(config.sample_rate // 16) / config.sample_rate
+    content, style = (0.3 * torch.sin(2 * math.pi * hz * time)[None] for hz in (330, 500))
+    result = transfer(content, style, config)
+    save_audio(tmp_path / "out.wav", result.audio, sample_rate=config.sample_rate)
+    read, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")  # with its mean, which load_audio takes away
+    best = result.descent.steps[-1].best
+    assert sum(result.evaluate(torch.from_numpy(read)[None]).values()) == pytest.approx(best, rel=1e-2)
+    assert sum(result.evaluate(content).values()) != pytest.approx(best, rel=1e-2)
 
 
 HEAVY = {
