@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from intertone.audio import load_audio, remove_dc, save_audio
+from intertone.bench.cache import source_digest
 from intertone.bench.transfer.melody import MelodyNote
+from intertone.bench.transfer.methods import TRANSFER_CODE
 from intertone.bench.transfer.pairs import LEVEL, SAMPLE_RATE, play_melody
 from intertone.data.soundfont import find_soundfont
 from intertone.data.synth import Synth, synthesis_rate
@@ -204,7 +206,7 @@ def run_transfers(
     weights: str,
     on_count: OnCount | None = None,
 ) -> dict[str, Transferred]:
-    """Do every transfer that is not done yet.
+    """Do every transfer that is not done yet, or was done with other sounds, settings, weights or code.
 
     Args:
         experiments: The transfers.
@@ -234,6 +236,7 @@ def run_transfers(
             "heard": dict(experiment.heard),
             "sounds": digest,
             "weights": weights,
+            "code": source_digest(TRANSFER_CODE),
         }
 
         def make(
