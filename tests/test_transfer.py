@@ -24,6 +24,7 @@ from intertone.transfer.frontend import (
     SamplesFrontEnd,
     StftFrontEnd,
 )
+from intertone.transfer.memory import check_memory
 from intertone.transfer.objective import Objective, TermConfig
 from intertone.transfer.signal import Waveform, overlap_add
 from intertone.transfer.solver import AdamConfig, ScipyConfig, SolverConfig, TorchConfig, descend
@@ -662,6 +663,24 @@ def test_the_loss_of_a_written_sound_of_companded_samples_is_that_of_the_optimis
     best = result.descent.steps[-1].best
     assert sum(result.evaluate(torch.from_numpy(read)[None]).values()) == pytest.approx(best, rel=1e-2)
     assert sum(result.evaluate(content).values()) != pytest.approx(best, rel=1e-2)
+
+
+def test_sounds_that_need_more_memory_than_there_is_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_preset("boemer_l2").with_iterations(1)
+    long, short = 0.1 * noise(1, 24000), 0.1 * noise(1, 800)
+    available = "intertone.transfer.memory.available_bytes"
+    monkeypatch.setattr(available, lambda: 1e8)
+    rule = r"must be at most 0\.6 s long, since each second needs 0\.16 GB of the 0\.1 GB of free memory, got 1\.5 s"
+    with pytest.raises(InputError, match=f"^the content {rule}$"):
+        transfer(long, short, config)
+    monkeypatch.setattr(available, lambda: 1e7)
+    with pytest.raises(InputError, match=r"^the style must be at most 0\.1 s long"):
+        check_memory(short, long, config, config.terms)
+    check_memory(short, short, config, config.terms)  # too short to be worth the estimate
+    frames = small(WAVE, content=0.1, style=1.0)
+    check_memory(long, long, frames, frames.terms)  # layers at the rate of frames are small
+    monkeypatch.setattr(available, lambda: 1e9)
+    check_memory(long, long, config, config.terms)
 
 
 HEAVY = {

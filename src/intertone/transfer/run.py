@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from intertone.errors import InputError
+from intertone.transfer.memory import check_memory
 from intertone.transfer.objective import Objective, TermConfig
 from intertone.transfer.settings import DraftConfig, TransferConfig
 from intertone.transfer.signal import Signal
@@ -76,7 +77,8 @@ def transfer(
         The sound and what was done.
 
     Raises:
-        InputError: If a sound is silent or not finite, or the strength is negative.
+        InputError: If a sound is silent or not finite, the strength is negative, or the system needs more memory
+            than there is.
     """
     if not strength >= 0:
         raise InputError(f"the strength must be at least 0, got {strength:g}")
@@ -86,6 +88,8 @@ def transfer(
     limits = config.limits if limits is None else limits
     held = config.has_content_term or strength >= 1
     terms = config.terms if held else (*config.terms, _hold_to_content(config.terms))
+
+    check_memory(working, style, config, terms)
 
     def build(began: Tensor) -> tuple[Variable, Objective]:
         variable = config.variable.build(began, config.sample_rate, config.init, torch.Generator().manual_seed(seed))

@@ -61,9 +61,11 @@ class GramTarget(Target):
 
     def __init__(self, config: GramConfig, reference: Tensor) -> None:
         self.config = config
-        self.rows = self._scaled(positions(reference))
-        self.by_positions = self.rows.shape[1] < self.rows.shape[0]
-        self.matrix = (self.rows.T @ self.rows) if self.by_positions else (self.rows @ self.rows.T)
+        rows = self._scaled(positions(reference))
+        self.by_positions = rows.shape[1] < rows.shape[0]
+        # the activations of many positions are large, and their matrix is all that is needed
+        self.rows = rows if self.by_positions else rows.new_empty(0)
+        self.matrix = (rows.T @ rows) if self.by_positions else (rows @ rows.T)
         self.power = self.matrix.square().sum()
 
     def differences(self, activations: Tensor) -> list[Difference]:
