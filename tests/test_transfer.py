@@ -306,7 +306,7 @@ def test_terms_that_share_a_network_are_computed_once(monkeypatch: pytest.Monkey
     assert len(calls) == 3
 
 
-def test_a_network_is_told_which_layers_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_gets_the_names_of_the_layers_that_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[set[str]] = []
     convolve = RandomConv1d.__call__
 
@@ -547,7 +547,7 @@ def test_the_strength_goes_from_the_content_to_the_style() -> None:
     assert distances == sorted(distances, reverse=True)
 
 
-def test_a_system_without_a_content_term_is_held_to_the_content_below_strength_1() -> None:
+def test_a_system_without_a_content_term_stays_closer_to_the_content_below_strength_1() -> None:
     config = small(WAVE, content=0.0, style=1.0, iterations=20)
     results = {strength: transfer(CONTENT, STYLE, config, strength=strength) for strength in (0.1, 0.5, 1.0)}
     apart = [float((result.audio - CONTENT).square().mean()) for result in results.values()]
@@ -775,14 +775,14 @@ def test_a_draft_that_is_worse_than_the_content_is_not_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"init": {"start": "noise"}}, "draft must go with a start from the content, got noise"),
         ({"terms": [{"name": "style", "reference": "style"}]}, "draft must have the spectrogram of at least one term"),
     ],
 )
-def test_a_draft_that_would_do_nothing_is_refused(changes: dict[str, object], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_a_draft_that_would_do_nothing_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         drafted(**changes)
 
 

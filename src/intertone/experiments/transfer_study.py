@@ -141,7 +141,9 @@ def played(score: Score, seconds: float) -> tuple[MelodyNote, ...]:
         >>> played(Score(40, ((60, 0.0, 0.5),)), 3.0)
         (MelodyNote(pitch=60, start=0.0, duration=1.5, velocity=90),)
     """
-    return tuple(MelodyNote(pitch, start * seconds, held * seconds, VELOCITY) for pitch, start, held in score.notes)
+    return tuple(
+        MelodyNote(pitch, start * seconds, duration * seconds, VELOCITY) for pitch, start, duration in score.notes
+    )
 
 
 def sines(parts: Sequence[tuple[float, float, float]], *, seconds: float, decay_seconds: float | None = None) -> Tensor:
@@ -158,8 +160,8 @@ def sines(parts: Sequence[tuple[float, float, float]], *, seconds: float, decay_
         (0.1, 0.0)
     """
     sound = torch.zeros(round(seconds * SAMPLE_RATE))
-    for hz, start, held in parts:
-        first, length = round(start * len(sound)), round(held * len(sound))
+    for hz, start, duration in parts:
+        first, length = round(start * len(sound)), round(duration * len(sound))
         time = torch.arange(length) / SAMPLE_RATE
         ramp = (torch.minimum(time, time.flip(0)) / 0.005).clamp_max(1)
         envelope = torch.exp(-time / decay_seconds) if decay_seconds is not None else 1.0
@@ -220,7 +222,7 @@ def run_transfers(
 
     Raises:
         InputError: If a result is damaged.
-        KeyboardInterrupt: If the process was told to end; the same call goes on with the transfers that are not done.
+        KeyboardInterrupt: If the process was interrupted; the same call goes on with the transfers that are not done.
     """
     make_folders(folder / "results", folder / "sounds")
     found = {}

@@ -191,8 +191,8 @@ class CodecExtractor(Extractor):
 
     def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
         """Return the activations of samples ``(channels, 1, samples)``."""
-        shown = self.codec.representation.features(features)
-        return self.codec.model.activations(shown, layers=layers)
+        own = self.codec.representation.features(features)
+        return self.codec.model.activations(own, layers=layers)
 
     def redrawn(self) -> Extractor:
         """Return the codec with shuffled weights where the fault is asked for."""
