@@ -674,7 +674,7 @@ def test_sounds_that_need_more_memory_than_there_is_are_refused(monkeypatch: pyt
     with pytest.raises(InputError, match=f"^the content {rule}$"):
         transfer(long, short, config)
     monkeypatch.setattr(available, lambda: 1e7)
-    with pytest.raises(InputError, match=r"^the style must be at most 0\.1 s long"):
+    with pytest.raises(InputError, match=r"^the style must be at most 0\.2 s long"):
         check_memory(short, long, config, config.terms)
     check_memory(short, short, config, config.terms)  # too short to be worth the estimate
     frames = small(WAVE, content=0.1, style=1.0)

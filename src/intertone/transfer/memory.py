@@ -21,9 +21,9 @@ CONTENT_SHARE = 1.8
 """Memory for the content, of what is kept for the gradient: measured are 1.7 with ``boemer_gram``, 1.8 with
 ``mital_nsynth`` and 1.1 with ``boemer_l2``. A larger value refuses sounds that would fit."""
 
-STYLE_SHARE = 0.65
-"""The same for the style, of whose layers no gradient is taken: 0.4 with ``boemer_gram``, 0.65 with ``mital_nsynth``;
-1.1 with ``boemer_l2``, which needs 0.1 GB a second."""
+STYLE_SHARE = 0.5
+"""The same for the style, of whose layers no gradient is taken: 0.4 with ``boemer_gram`` and with
+``mital_nsynth``; 1.1 with ``boemer_l2``, which needs no more than 0.1 GB a second."""
 
 
 def check_memory(content: Tensor, style: Tensor, config: TransferConfig, terms: Sequence[TermConfig]) -> None:
