@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 import soundfile
 from commands import refused, run
 
+from intertone.cli import options
+from intertone.errors import InputError
+from intertone.recogniser import Recogniser
 from intertone.transfer import preset_names
 
 SMALL = """
@@ -127,6 +131,58 @@ def test_what_cannot_be_is_refused_in_a_sentence(
     assert match in refused(here, "transfer", *words, capsys=capsys)
 
 
+def test_a_name_that_is_nearly_one_is_refused_with_that_one(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("transfer", "content.wav", "style.wav", "-o", "x.wav", "--preset")
+    assert refused(here, *words, "hous", capsys=capsys).endswith("a settings file, got hous; did you mean house?")
+    assert refused(here, *words, "monet", capsys=capsys).endswith("a settings file, got monet")
+    near = "recogniser must be one of families or a folder with config.json, got familes; did you mean families?"
+    with pytest.raises(InputError, match=re.escape(near)):
+        Recogniser.load("familes")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--strength", "-1"), "--strength must be at least 0, got -1"),
+        (("--strength", "much"), "--strength must be a number, got much"),
+        (("--iterations", "0"), "--iterations must be at least 1, got 0"),
+        (("--iterations", "2.5"), "--iterations must be an integer, got 2.5"),
+    ],
+)
+def test_an_option_is_refused_with_its_value(
+    here: Path, words: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(here, "transfer", "content.wav", "style.wav", "-o", "x.wav", *words, capsys=capsys)
+    assert said == f"{sentence}; intertone transfer --help shows what there is"
+
+
+@pytest.mark.parametrize(
+    ("written", "changed", "sentence"),
+    [
+        ("sample_rate", "sample_rat", "sample_rat is no setting; did you mean sample_rate?"),
+        ('reference = "content"', 'refrence = "content"', "terms.2.refrence is no setting; did you mean reference?"),
+        ('reference = "content"', "", "terms.2.reference must be given, got none"),
+        ('"content"\nfront', '"contnt"\nfront', "terms.2.reference must be 'content' or 'style', got 'contnt'"),
+        ("iterations = 6", "iterations = 0", "solver.iterations must be at least 1, got 0"),
+        ("iterations = 6", "iterations = 2.5", "solver.iterations must be an integer, got 2.5"),
+        ("iterations = 6", 'iterations = "many"', "solver.iterations must be an integer, got 'many'"),
+        ('"l-bfgs"', '"bfgs"', "solver.kind must be one of 'scipy-l-bfgs', 'l-bfgs', 'adam', got 'bfgs'"),
+        ('kind = "l-bfgs"', "", "solver.kind must be given, got none"),
+        ("widths = [5]", "widths = []", "terms.0.extractor.widths must have 1 or more entries, got []"),
+        ("widths = [5]", "widths = 5", "terms.0.extractor.widths must be a list, got 5"),
+        ("rms = 1.0", "rms = 0.0", "rms must be greater than 0, got 0.0"),
+        ("rms = 1.0", "rms = nan", "rms must be a finite number, got nan"),
+    ],
+)
+def test_a_settings_file_is_refused_with_its_key_and_value(
+    here: Path, written: str, changed: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert written in SMALL
+    Path("mine.toml").write_text(SMALL.replace(written, changed), encoding="utf-8")
+    words = ("transfer", "content.wav", "style.wav", "-o", "x.wav", "--preset", "mine.toml")
+    assert refused(here, *words, capsys=capsys) == f"mine.toml: {sentence}"
+
+
 def test_every_system_in_one_page(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,3 +198,30 @@ def test_every_system_in_one_page(
     page = (here / "page" / "index.html").read_text(encoding="utf-8")
     assert page.count("<audio") == 4
     assert {path.name for path in (here / "page").iterdir()} == {"index.html", "one.wav", "two.wav"}
+    resampled = [line for line in err.splitlines() if "resampled" in line]
+    assert len(resampled) == len(set(resampled)) == 3  # both sounds for the page, the content for the systems
+
+
+def test_where_stderr_is_no_terminal_there_are_lines_of_progress(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("transfer", "content.wav", "style.wav", "--preset", "small.toml", "-o", "x.wav", "--iterations", "3")
+    _, _, err = run(*words, capsys=capsys)
+    assert "evaluations" not in err  # it is over before the first line is due
+    monkeypatch.setattr("intertone.cli.options.PROGRESS_SECONDS", 0.0)
+    code, out, err = run(*words, capsys=capsys)
+    assert code == 0 and len(out.splitlines()) == 1
+    number = r"\d[\d.e+-]*"
+    line = rf"  small.toml: (\d+) evaluations, style {number}, rhythm {number}, content {number}, \d+ s left"
+    found = [match for each in err.splitlines() if (match := re.fullmatch(line, each))]
+    assert [int(match[1]) for match in found] == list(range(1, len(found) + 1))
+    assert len(found) >= 3
+    _, out, err = run(*words, "--json", capsys=capsys)
+    assert err == "" and json.loads(out)["evaluations"] == len(found)
+
+
+def test_a_line_of_progress_comes_when_the_last_one_is_old(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = options.ProgressLines(options.terminal_bar(), as_json=False)
+    for seconds in (1, 14, 15, 29, 31, 45, 46, 200):
+        lines.show(seconds, f"after {seconds}")
+    assert capsys.readouterr().err.split("\n")[:-1] == ["  after 15", "  after 31", "  after 46", "  after 200"]

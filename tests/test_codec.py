@@ -244,7 +244,7 @@ def test_weights_that_are_no_numbers(codec_folder: Path, value: float) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "format: Input should be 1, got 2"),
+        ({"format": 2}, "format must be 1, got 2"),
         ({"modle": {}}, r"modle is no setting; did you mean model\?"),
         ({"model": {"kind": "conv", "chanels": [4]}}, r"model.chanels is no setting; did you mean channels\?"),
         ({"representation": {"kind": "wavelet"}}, "representation"),

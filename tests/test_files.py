@@ -187,10 +187,10 @@ def test_write_json_leaves_the_old_file_when_the_content_cannot_be_written(tmp_p
         ({"tone": {"shape": {"kind": "sharp", "slop": 3}}}, "tone.shape.slop is no setting; did you mean slope?"),
         ({"layers": [{"kind": "conv", "chanels": 1}]}, "layers.0.chanels is no setting; did you mean channels?"),
         ({"xyzzy": 1}, "run.toml: xyzzy is no setting"),
-        ({"seed": "many"}, "seed: .*integer.*, got 'many'"),
-        ({"rate": float("nan")}, "rate: .*finite number, got nan"),
-        ({"model": {"kind": "dense", "hidden_size": 0}}, "model.hidden_size: .*greater than or equal to 1, got 0"),
-        ({"model": {"kind": "tree"}}, "model: .*'tree'.*'conv', 'dense'"),
+        ({"seed": "many"}, "seed must be an integer, got 'many'"),
+        ({"rate": float("nan")}, "rate must be a finite number, got nan"),
+        ({"model": {"kind": "dense", "hidden_size": 0}}, "model.hidden_size must be at least 1, got 0"),
+        ({"model": {"kind": "tree"}}, "model.kind must be one of 'conv', 'dense', got 'tree'"),
         ({"seed": 100}, "^run.toml: seed must be at most 99, got 100$"),
     ],
 )
@@ -241,7 +241,7 @@ def test_settings_write_what_read_reads(tmp_path: Path) -> None:
         ("a.json", b"[1]", "must hold a table"),
         ("a.json", b"[" * 100_000, "must be valid JSON"),
         ("a.toml", b"\xff\xfe", "must be valid TOML"),
-        ("a.toml", b"seed = 2024-01-01", "seed: .*integer"),
+        ("a.toml", b"seed = 2024-01-01", "seed must be an integer, got 2024-01-01"),
     ],
 )
 def test_settings_refuse_malformed_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:

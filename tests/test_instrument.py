@@ -427,7 +427,7 @@ def test_problems_are_said(
         (["-o", "a.wav"], "the output must be a folder, got a.wav, which is something else"),
         (["--codec", "small"], "keys must have a codec that hears pitch, got small, which is one of spectrograms"),
         (["b.wav", "--mix", ".2,.3,.5"], "--mix: there must be one weight for each of 2 sounds, got 3"),
-        (["--strength", "9"], "--strength must be less than or equal to 4, got 9.0"),
+        (["--strength", "9"], "--strength must be at most 4, got 9.0"),
         (["-o", "none/new"], "the output's folder must lie in an existing one, got none/new"),
         (["--sample-rate", "100"], r"sample_rate must be in 4000\.\.384000 Hz, got 100"),
     ],

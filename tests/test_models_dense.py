@@ -102,9 +102,9 @@ def test_activations_by_layer() -> None:
     ("content", "message"),
     [
         ({"widths": []}, "widths must name at least one layer, got none"),
-        ({"widths": [0]}, "greater than or equal to 1"),
-        ({"dropout": 1.0}, "dropout: Input should be less than 1"),
-        ({"activation": "gelu"}, "activation: Input should be"),
+        ({"widths": [0]}, "at least 1"),
+        ({"dropout": 1.0}, "dropout must be less than 1"),
+        ({"activation": "gelu"}, "activation must be"),
         ({"width": [3]}, r"width is no setting; did you mean widths\?"),
     ],
 )

@@ -283,6 +283,17 @@ def test_a_keyboard_refuses_phrases(sources: Sources) -> None:
         require_single_notes(sources, "a keyboard")
 
 
+def test_phrases_are_refused_before_it_is_logged_how_they_would_be_morphed(codec: Codec) -> None:
+    with collect_remarks() as remarks, pytest.raises(InputError, match=r"must be one note for a keyboard, got .* B 1$"):
+        analyse_sounds(
+            codec, A, tone(60, seconds=0.5), pitched_for="a keyboard", single_for="a keyboard", by_notes=True
+        )
+    assert remarks == []
+    with collect_remarks() as remarks, pytest.raises(InputError, match="must be one note for the pitch C4"):
+        list(morph_steps(codec, A, B, mixes=[0.5], config=MorphConfig(pitch="C4")))
+    assert remarks == []
+
+
 def test_phrases_that_are_not_moved_in_time_stay_whole(codec: Codec) -> None:
     config = MorphConfig(network="none", alignment="onset")
     with collect_remarks() as remarks:

@@ -165,6 +165,9 @@ def test_a_transfer_is_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run_transfers([experiment()], pair(), tmp_path, weights="b")  # a sound is missing
     run_transfers([experiment(3)], pair(), tmp_path, weights="b")  # other settings
     assert again == ["done"] * 3
+    monkeypatch.setattr(transfer_study, "source_digest", lambda patterns: f"other code of {len(patterns)} patterns")
+    run_transfers([experiment(3)], pair(), tmp_path, weights="b")
+    assert again == ["done"] * 4
 
 
 def test_an_interrupted_transfer_is_not_remembered(tmp_path: Path) -> None:

@@ -373,8 +373,8 @@ def test_refusals() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"top_db": 0}, "top_db: Input should be greater than 0, got 0"),
-        ({"top_db": float("nan")}, "top_db: Input should be a finite number"),
+        ({"top_db": 0}, "top_db must be greater than 0, got 0"),
+        ({"top_db": float("nan")}, "top_db must be a finite number"),
         ({"topdb": 80}, "topdb is no setting; did you mean top_db"),
         ({"n_mels": 64}, "n_mels is no setting"),
         ({"spectrogram": {"hop_lenght": 256}}, "spectrogram.hop_lenght is no setting; did you mean hop_length"),

@@ -1,9 +1,12 @@
 """Style transfer: front ends, statistics, objective, solvers, variables, presets."""
 
 import math
+import re
 from collections.abc import Collection
+from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 from torch import Tensor
 
@@ -21,6 +24,7 @@ from intertone.transfer.frontend import (
     SamplesFrontEnd,
     StftFrontEnd,
 )
+from intertone.transfer.memory import check_memory
 from intertone.transfer.objective import Objective, TermConfig
 from intertone.transfer.signal import Waveform, overlap_add
 from intertone.transfer.solver import AdamConfig, ScipyConfig, SolverConfig, TorchConfig, descend
@@ -181,7 +185,7 @@ def test_counted_positions_scale_a_gram_matrix() -> None:
 @pytest.mark.parametrize("width", [1, 4])
 def test_the_kernel_of_filters_is_the_limit_of_many_drawn_ones(width: int) -> None:
     first, second = noise(2, 9, 30).abs(), noise(1, 9, 40, seed=1).abs()
-    network = RandomConv1dConfig(widths=(width,), filters=20000, seed=5).build(first, RATE)
+    network = RandomConv1dConfig(widths=(width,), filters=20000, seed=5).build(first, RATE, StftFrontEnd())
     drawn = [network(each)[f"width.{width}"] for each in (first, second)]
     [expected] = GramConfig().build(drawn[1], 0.01).differences(drawn[0])
     [difference] = FilterKernelConfig(widths=(width,)).build(second, 0.01).differences(first)
@@ -247,6 +251,19 @@ def test_an_autocorrelation_has_the_period_of_a_rhythm() -> None:
     assert float(difference.squared / difference.reference) < 0.01
 
 
+@pytest.mark.parametrize("floor", [0.0, 1e-6])
+def test_the_autocorrelation_of_a_click_is_a_finite_distance_away(floor: float) -> None:
+    click = torch.full((1, 4, 300), floor)
+    click[..., 150] = 1.0
+    sound = noise(1, 4, 300).abs()
+    target = AutocorrelationConfig(seconds=(0.2, 1.0)).build(click, 0.01)
+    [difference] = target.differences(sound)
+    n_lags = 81
+    assert float(difference.squared / difference.reference) < n_lags  # no correlation is greater than 1
+    [none] = target.differences(torch.roll(click, 40, -1))
+    assert float(none.squared / none.reference) < 1e-6
+
+
 def test_a_copy_is_more_alike_than_another_sound_of_the_same_kind() -> None:
     original = noise(1, 8, 100)
     target = DiversityConfig().build(original, 0.01)
@@ -289,7 +306,7 @@ def test_terms_that_share_a_network_are_computed_once(monkeypatch: pytest.Monkey
     assert len(calls) == 3
 
 
-def test_a_network_is_told_which_layers_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_gets_the_names_of_the_layers_that_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[set[str]] = []
     convolve = RandomConv1d.__call__
 
@@ -315,12 +332,46 @@ def test_a_layer_that_does_not_exist_is_refused_with_those_that_do() -> None:
         Objective(terms, Waveform(CONTENT), Waveform(STYLE), sample_rate=RATE)
 
 
+FAMILIES = {"kind": "recogniser", "recogniser": "families"}
+OF_FAMILIES = {"kind": "stft", "n_fft": 512, "hop_length": 160, "scale": "log1p"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rate", "got"),
+    [
+        ({"hop_length": 128}, 16000, "hop_length 128"),
+        ({"scale": "power"}, 16000, "scale power"),
+        ({"gain": 10.0}, 16000, "gain 10.0"),
+        ({"n_bins": 200}, 16000, "n_bins 200"),
+        ({"n_fft": 1024}, 8000, "n_fft 1024, sample_rate 8000"),
+    ],
+)
+def test_a_recogniser_behind_another_front_end_is_refused(changes: dict[str, object], rate: int, got: str) -> None:
+    terms = [term("classes", "style", extractor=FAMILIES, front_end={**OF_FAMILIES, **changes})]
+    needed = "kind stft, n_fft 512, hop_length 160, n_bins 257, scale log1p, gain 1.0, sample_rate 16000"
+    sentence = f"the recogniser families must have the front end {needed}, got {got}"
+    with pytest.raises(InputError, match=rf"^{re.escape(sentence)}$"):
+        Objective(terms, Waveform(CONTENT), Waveform(STYLE), sample_rate=rate)
+    whole = [term("classes", "style", extractor=FAMILIES, front_end={**OF_FAMILIES, "n_bins": 257})]
+    Objective(whole, Waveform(CONTENT), Waveform(STYLE), sample_rate=16000)
+
+
+def test_a_codec_behind_another_front_end_is_refused() -> None:
+    codec = {"kind": "codec", "codec": "wavenet"}
+    for front_end, got in ((STFT, "kind stft, n_fft 256"), ({"kind": "samples"}, "kind samples, scale mu-law")):
+        terms = [term("code", "style", extractor=codec, front_end=front_end)]
+        with pytest.raises(
+            InputError, match=f"the codec wavenet must have the front end kind samples, scale linear, got {got}"
+        ):
+            Objective(terms, Waveform(CONTENT), Waveform(STYLE), sample_rate=16000)
+
+
 def test_random_filters_have_the_deviation_of_the_paper() -> None:
-    network = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE)
+    network = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE, StftFrontEnd())
     expected = math.sqrt(2) * math.sqrt(2 / ((129 + 256) * 11))
     assert float(network.kernels["width.11"].std()) == pytest.approx(expected, rel=0.01)
-    again = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE)
-    other = RandomConv1dConfig(filters=256, widths=(11,), seed=1).build(torch.zeros(1, 129, 30), RATE)
+    again = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE, StftFrontEnd())
+    other = RandomConv1dConfig(filters=256, widths=(11,), seed=1).build(torch.zeros(1, 129, 30), RATE, StftFrontEnd())
     assert torch.equal(network.kernels["width.11"], again.kernels["width.11"])
     assert not torch.equal(network.kernels["width.11"], other.kernels["width.11"])
 
@@ -435,6 +486,14 @@ def test_a_mask_cannot_make_what_the_content_has_not() -> None:
     assert torch.allclose(variable.audio(torch.Generator()), 2 * CONTENT, atol=1e-4)
 
 
+@pytest.mark.parametrize("init", [{"start": "noise"}, {"deviation": 0.1}, {"start": "noise", "deviation": 0.1}])
+def test_a_mask_with_another_first_value_is_refused(init: dict[str, object]) -> None:
+    content = small({"kind": "mask", "n_fft": 256, "hop_length": 64}, content=0.1, style=1.0).model_dump(mode="json")
+    assert TransferConfig.parse(content).init == InitConfig()
+    with pytest.raises(InputError, match="a mask must begin at the content as it is, without init, got init from"):
+        TransferConfig.parse({**content, "init": init})
+
+
 # transfers
 
 
@@ -488,7 +547,7 @@ def test_the_strength_goes_from_the_content_to_the_style() -> None:
     assert distances == sorted(distances, reverse=True)
 
 
-def test_a_system_without_a_content_term_is_held_to_the_content_below_strength_1() -> None:
+def test_a_system_without_a_content_term_stays_closer_to_the_content_below_strength_1() -> None:
     config = small(WAVE, content=0.0, style=1.0, iterations=20)
     results = {strength: transfer(CONTENT, STYLE, config, strength=strength) for strength in (0.1, 0.5, 1.0)}
     apart = [float((result.audio - CONTENT).square().mean()) for result in results.values()]
@@ -588,6 +647,42 @@ def check_that_it_runs(name: str) -> None:
     assert not any(torch.equal(result.audio, each) for each in (content, style))
 
 
+MU_LAW = ["boemer_l2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("boemer_gram", "mital_nsynth"))]
+
+
+@pytest.mark.parametrize("name", MU_LAW)
+def test_the_loss_of_a_written_sound_of_companded_samples_is_that_of_the_optimisation(
+    name: str, tmp_path: Path
+) -> None:
+    config = load_preset(name).with_iterations(2)
+    time = torch.arange(config.sample_rate // 16) / config.sample_rate
+    content, style = (0.3 * torch.sin(2 * math.pi * hz * time)[None] for hz in (330, 500))
+    result = transfer(content, style, config)
+    save_audio(tmp_path / "out.wav", result.audio, sample_rate=config.sample_rate)
+    read, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")  # with its mean, which load_audio takes away
+    best = result.descent.steps[-1].best
+    assert sum(result.evaluate(torch.from_numpy(read)[None]).values()) == pytest.approx(best, rel=1e-2)
+    assert sum(result.evaluate(content).values()) != pytest.approx(best, rel=1e-2)
+
+
+def test_sounds_that_need_more_memory_than_there_is_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_preset("boemer_l2").with_iterations(1)
+    long, short = 0.1 * noise(1, 24000), 0.1 * noise(1, 800)
+    available = "intertone.transfer.memory.available_bytes"
+    monkeypatch.setattr(available, lambda: 1e8)
+    rule = r"must be at most 0\.6 s long, since each second needs 0\.16 GB of the 0\.1 GB of free memory, got 1\.5 s"
+    with pytest.raises(InputError, match=f"^the content {rule}$"):
+        transfer(long, short, config)
+    monkeypatch.setattr(available, lambda: 1e7)
+    with pytest.raises(InputError, match=r"^the style must be at most 0\.2 s long"):
+        check_memory(short, long, config, config.terms)
+    check_memory(short, short, config, config.terms)  # too short to be worth the estimate
+    frames = small(WAVE, content=0.1, style=1.0)
+    check_memory(long, long, frames, frames.terms)  # layers at the rate of frames are small
+    monkeypatch.setattr(available, lambda: 1e9)
+    check_memory(long, long, config, config.terms)
+
+
 HEAVY = {
     "antognini",
     "caracalla_ri",
@@ -680,14 +775,14 @@ def test_a_draft_that_is_worse_than_the_content_is_not_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"init": {"start": "noise"}}, "draft must go with a start from the content, got noise"),
         ({"terms": [{"name": "style", "reference": "style"}]}, "draft must have the spectrogram of at least one term"),
     ],
 )
-def test_a_draft_that_would_do_nothing_is_refused(changes: dict[str, object], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_a_draft_that_would_do_nothing_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         drafted(**changes)
 
 

@@ -1,7 +1,6 @@
 """The codec: a representation and a model that belong together, the one object that is saved and shared."""
 
 import math
-import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,7 +14,7 @@ from intertone.errors import InputError
 from intertone.models import Conditions, Model, ModelConfig, build_model
 from intertone.models.block import decode_in_blocks, encode_in_blocks
 from intertone.models.contract import CONDITION_SIZES, NO_CONDITIONS
-from intertone.models.weights import load_weights, save_network
+from intertone.models.weights import find_network, load_weights, save_network, shipped_names
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_pitch
 from intertone.pitch.path import median_f0
@@ -92,7 +91,7 @@ class Codec:
         Raises:
             InputError: If there is no such codec, or its files are broken or do not fit each other.
         """
-        folder = _find(codec)
+        folder = find_network(codec, shipped=SHIPPED, kind="codec")
         config = CodecConfig.read(folder / "config.json")
         loaded = cls(config)
         load_weights(folder, loaded.model, device=device)
@@ -347,17 +346,4 @@ def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
 
 def shipped_codecs() -> list[str]:
     """Return the names of the codecs that come with the package."""
-    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
-
-
-def _find(codec: str | Path) -> Path:
-    names = shipped_codecs()
-    if isinstance(codec, str) and codec in names:
-        return SHIPPED / codec
-    folder = Path(codec)
-    if os.path.isfile(folder / "best" / "config.json"):  # noqa: PTH113, as below
-        raise InputError(f"the codec must be a codec's folder, got the run {codec}; did you mean {folder / 'best'}?")
-    if not os.path.isfile(folder / "config.json"):  # noqa: PTH113, Path.is_file raises for a name that is too long
-        shipped = ", ".join(names) or "(none shipped)"
-        raise InputError(f"the codec must be one of {shipped} or a folder with config.json, got {codec}")
-    return folder
+    return shipped_names(SHIPPED)

@@ -1,7 +1,6 @@
 """The base of all settings: frozen, strict, read from TOML or JSON, overridden by ``name=value``."""
 
 import copy
-import difflib
 import hashlib
 import json
 import tomllib
@@ -12,7 +11,7 @@ from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from intertone.errors import InputError
+from intertone.errors import InputError, did_you_mean
 from intertone.files import Json, write_json
 
 
@@ -156,15 +155,76 @@ def _read_mapping(path: Path) -> dict[str, Json]:
 
 
 def _first_problem(cls: type[BaseModel], error: ValidationError, content: Json) -> str:
-    problem = error.errors()[0]
+    problems = error.errors()
+    # a misspelt key that must be given is two problems, of which this one says what to do
+    problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     name = ".".join(_as_written(problem["loc"], content))
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), sorted(set(_names(cls))), n=1, cutoff=0.5)
-        return f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else "")
-    message = problem["msg"].removeprefix("Value error, ")
-    value = problem.get("input")
-    got = "" if isinstance(value, dict) or problem["type"] == "value_error" else f", got {value!r}"
-    return f"{name}: {message}{got}" if name else f"{message}{got}"
+        return f"{name} is no setting{did_you_mean(str(problem['loc'][-1]), _names(cls))}"
+    if problem["type"] == "value_error":
+        message = problem["msg"].removeprefix("Value error, ")
+        return f"{name}: {message}" if name else message
+    if "discriminator" in problem.get("ctx", {}):
+        name = f"{name}.{problem['ctx']['discriminator'].strip(chr(39))}"
+    return f"{name} {requirement(problem)}, got {_value(problem)}"
+
+
+REQUIREMENTS = {
+    "missing": "must be given",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "union_tag_not_found": "must be given",
+    "union_tag_invalid": "must be one of {expected_tags}",
+    "too_short": "must have {min_length} or more entries",
+    "too_long": "must have {max_length} or fewer entries",
+    "finite_number": "must be a finite number",
+}
+"""What must hold, by Pydantic's name of the problem, where its own sentence is not plain."""
+
+KINDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a text",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a table",
+    "model": "a table",
+}
+"""What a value must be, by the beginning of Pydantic's name of the problem."""
+
+
+def requirement(problem: Mapping[str, Any]) -> str:
+    """Return what must hold of a value that was refused, ``must be at least 0`` for instance.
+
+    Args:
+        problem: One of ``errors()`` of Pydantic's ``ValidationError``.
+    """
+    name = problem["type"]
+    if name in REQUIREMENTS:
+        facts = {
+            key: f"{value:g}" if isinstance(value, float) else value for key, value in problem.get("ctx", {}).items()
+        }
+        return REQUIREMENTS[name].format(**facts)
+    kind = KINDS.get(name.split("_")[0])
+    if kind is not None and name.endswith(("_type", "_parsing", "_from_float")):
+        return f"must be {kind}"
+    return str(problem["msg"]).replace("Input should", "must", 1)
+
+
+def _value(problem: Mapping[str, Any]) -> str:
+    """Return the value that was refused, as it is to be read in a sentence."""
+    match problem["type"]:
+        case "missing" | "union_tag_not_found":
+            return "none"
+        case "union_tag_invalid":
+            return repr(problem["ctx"]["tag"])
+        case _:
+            value = problem["input"]
+            return "a table" if isinstance(value, Mapping) else repr(value) if isinstance(value, str) else str(value)
 
 
 def _as_written(location: tuple[int | str, ...], content: Json) -> Iterator[str]:
@@ -178,7 +238,8 @@ def _as_written(location: tuple[int | str, ...], content: Json) -> Iterator[str]
             content = content.get(str(part))
         else:
             content = content[part] if isinstance(content, list) and isinstance(part, int) else None
-    yield str(last)
+    if isinstance(content, Mapping | list | tuple):  # else the tag of a union of values
+        yield str(last)
 
 
 def _names(cls: type[BaseModel]) -> Iterator[str]:

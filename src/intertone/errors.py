@@ -1,4 +1,7 @@
-"""The one error that a user can cause, and the sentence about an interruption."""
+"""The one error that a user can cause, the name that was meant, and the sentence about an interruption."""
+
+import difflib
+from collections.abc import Iterable
 
 GOES_ON = ("train", "data", "paper")
 """Verbs that keep what they have done; the others write at their end."""
@@ -10,6 +13,17 @@ class InputError(ValueError):
     The command line prints it without a traceback and exits with 2. Errors of the program itself are never of this
     class.
     """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that refuses a name: the nearest known one, or nothing where none is near.
+
+    Example:
+        >>> did_you_mean("hous", ["house", "mital"]), did_you_mean("monet", ["house", "mital"])
+        ('; did you mean house?', '')
+    """
+    near = difflib.get_close_matches(name, sorted(set(known) - {name}), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def stopped_text(verb: str | None) -> str:

@@ -1,6 +1,5 @@
 """The recogniser: a representation and a classifier that belong together, saved and shared as a codec is."""
 
-import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -8,9 +7,8 @@ import torch
 from torch import Tensor
 
 from intertone.config import Settings
-from intertone.errors import InputError
 from intertone.models.alexnet import AlexNet, AlexNetConfig
-from intertone.models.weights import load_weights, save_network
+from intertone.models.weights import find_network, load_weights, save_network, shipped_names
 from intertone.representation import AnyRepresentation, RepresentationConfig, build_representation
 
 SHIPPED = Path(__file__).parent / "recognisers"
@@ -74,7 +72,7 @@ class Recogniser:
         Raises:
             InputError: If there is no such recogniser, or its files are broken or do not fit each other.
         """
-        folder = _find(recogniser)
+        folder = find_network(recogniser, shipped=SHIPPED, kind="recogniser")
         loaded = cls(RecogniserConfig.read(folder / "config.json"))
         load_weights(folder, loaded.model, device=device)
         return loaded
@@ -127,14 +125,4 @@ def build_classifier(config: AlexNetConfig, *, n_features: int, seed: int = 0) -
 
 def shipped_recognisers() -> list[str]:
     """Return the names of the recognisers that come with the package."""
-    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
-
-
-def _find(recogniser: str | Path) -> Path:
-    names = shipped_recognisers()
-    if isinstance(recogniser, str) and recogniser in names:
-        return SHIPPED / recogniser
-    if not os.path.isfile(Path(recogniser) / "config.json"):  # noqa: PTH113, Path.is_file raises for long names
-        shipped = ", ".join(names) or "(none shipped)"
-        raise InputError(f"the recogniser must be one of {shipped} or a folder with config.json, got {recogniser}")
-    return Path(recogniser)
+    return shipped_names(SHIPPED)

@@ -78,10 +78,26 @@ def _options(
 
 def _usage_sentence(error: typer.TyperException) -> str:
     """Return what is wrong with the words of a command, and where its words are explained, in one line."""
-    text = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
+    text = _refused_value(error) or " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "intertone"
     return f"{text[:1].lower()}{text[1:]}; {where} --help shows what there is"
+
+
+def _refused_value(error: typer.TyperException) -> str | None:
+    """Return which option had which value and what must hold, or None where another thing is wrong."""
+    from pydantic import ValidationError
+
+    from intertone.config import requirement
+
+    cause, option = error.__cause__, getattr(error, "param", None)
+    if option is None or not isinstance(cause, ValidationError):
+        return None
+    problem = cause.errors()[0]
+    if problem["type"] == "value_error":
+        return None
+    name = max(option.opts, key=len) if option.param_type_name == "option" else option.human_readable_name
+    return f"{name} {requirement(problem)}, got {problem['input']}"
 
 
 def main(arguments: list[str] | None = None) -> None:

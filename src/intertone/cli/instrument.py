@@ -61,7 +61,7 @@ def keys(
 
     from intertone.codec import Codec
     from intertone.instrument import Region, choose_keys, from_onset, parse_range, render_key, sfz_text
-    from intertone.morphing import analyse_sounds, choose_method, require_single_notes
+    from intertone.morphing import analyse_sounds, choose_method
 
     options.check_kind(Path("key.wav"), sample_rate, format)
     wanted = choose_keys(*parse_range(range), every=every)
@@ -85,8 +85,7 @@ def keys(
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     # curves count from where keys begin
     sounds = [from_onset(options.load_for(loaded, source), loaded.sample_rate) for source in sources]
-    analysed = analyse_sounds(loaded, *sounds, pitched_for="a keyboard", by_notes=True)
-    require_single_notes(analysed, "a keyboard")
+    analysed = analyse_sounds(loaded, *sounds, pitched_for="a keyboard", single_for="a keyboard", by_notes=True)
 
     def rendered(key: "Key") -> "tuple[Tensor, Region]":
         return render_key(analysed, key, mix=used, config=config, ratios=ratios, sample_rate=rate, seed=seed)

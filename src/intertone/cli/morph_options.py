@@ -248,10 +248,11 @@ def mix_content(mix: "Mix") -> float | list[float] | list[list[float]]:
 
 def _as_option(problem: str) -> str:
     """Call a setting by its option in the sentence that refuses its value."""
-    setting, _, what = problem.removeprefix("the options: ").partition(": ")
+    setting, _, what = problem.removeprefix("the options: ").partition(" ")
+    setting = setting.removesuffix(":")
     if setting not in OPTIONS:
         return problem
-    return f"{OPTIONS[setting]} {what.replace('Input should', 'must', 1).removeprefix(f'{setting} ')}"
+    return f"{OPTIONS[setting]} {what.removeprefix(f'{setting} ')}"
 
 
 def _parsed(option: str, text: str, n_sounds: int) -> "Mix":

@@ -34,6 +34,10 @@ DEFAULT_CODEC = "harmonic"
 """Codec of a verb where none is named."""
 
 
+PROGRESS_SECONDS = 15.0
+"""Seconds from one line of progress to the next, in a log for instance; a larger value makes shorter logs."""
+
+
 class Phase(StrEnum):
     """Method that estimates the phase."""
 
@@ -127,6 +131,30 @@ def terminal_bar(*columns: "ProgressColumn") -> "Progress":
 
     console = Console(stderr=True)
     return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+class ProgressLines:
+    """Lines of progress on stderr for work of minutes, where that is no terminal and no bar is seen.
+
+    Args:
+        bar: The bar that is shown on a terminal.
+        as_json: Whether the result is printed as JSON: then there are no lines, as there are no remarks.
+    """
+
+    def __init__(self, bar: "Progress", *, as_json: bool) -> None:
+        self.wanted = bar.disable and not as_json
+        self.last = 0.0
+
+    def show(self, seconds: float, text: str) -> None:
+        """Print a line, if the last one is ``PROGRESS_SECONDS`` old or more.
+
+        Args:
+            seconds: Since the work began.
+            text: The line.
+        """
+        if self.wanted and seconds - self.last >= PROGRESS_SECONDS:
+            self.last = seconds
+            typer.echo(f"  {text}", err=True)
 
 
 def command_line() -> str:

@@ -3,6 +3,7 @@
 import re
 import time
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,7 +103,7 @@ def transfer_style(
         if given is None:
             raise InputError(f"{name} must be given, got none; intertone transfer --help shows what there is")
     assert content is not None and style is not None and out is not None
-    settings = _Settings(strength, budget, iterations, envelope_from, seed)
+    settings = _Settings(strength, budget, iterations, envelope_from, seed, as_json=json)
     if preset == ALL:
         for value, name in ((preview, "--preview"), (plot, "--plot"), (sample_rate, "--sample-rate")):
             if value is not None:
@@ -129,11 +130,11 @@ def transfer_style(
             previews.append(str(path))
 
     result = settings.run(preset, sounds, config, keep)
-    shown = {"content": sounds[0], "style": sounds[1], preset: result.audio}
+    drawn = {"content": sounds[0], "style": sounds[1], preset: result.audio}
     if plot is not None:
         from intertone.transfer.picture import draw_transfer
 
-        draw_transfer(plot, shown, sample_rate=config.sample_rate, steps=result.descent.steps)
+        draw_transfer(plot, drawn, sample_rate=config.sample_rate, steps=result.descent.steps)
     wrote = options.save_result(out, result.audio, config.sample_rate, rate, format)
     took = time.monotonic() - started
     steps = result.descent.steps
@@ -166,13 +167,21 @@ class _Settings:
     """Options that change a system, and its budget."""
 
     def __init__(
-        self, strength: float, budget: Budget, iterations: int | None, envelope_from: Source | None, seed: int
+        self,
+        strength: float,
+        budget: Budget,
+        iterations: int | None,
+        envelope_from: Source | None,
+        seed: int,
+        *,
+        as_json: bool,
     ) -> None:
         self.strength = strength
         self.budget = budget
         self.iterations = iterations
         self.envelope_from = envelope_from
         self.seed = seed
+        self.as_json = as_json
 
     def apply(self, name: str, config: "TransferConfig") -> "TransferConfig":
         """Return the settings as the options want them.
@@ -212,7 +221,7 @@ class _Settings:
         config: "TransferConfig",
         keep: "Callable[[Step, Callable[[], Tensor]], None] | None" = None,
     ) -> "TransferResult":
-        """Transfer with a bar that shows the terms and the time that remains."""
+        """Transfer with a bar, or lines of progress, that show the terms and the time that remains."""
         from rich.progress import BarColumn, TextColumn
 
         from intertone.transfer import transfer
@@ -220,6 +229,7 @@ class _Settings:
         limits = self.limits(config)
         with options.terminal_bar(TextColumn(name), BarColumn(), TextColumn("{task.description}")) as bar:
             task = bar.add_task("", total=1.0)
+            lines = options.ProgressLines(bar, as_json=self.as_json)
             iterations = config.solver.iterations + (config.draft.solver.iterations if config.draft else 0)
 
             def report(step: "Step", heard: "Callable[[], Tensor]") -> None:
@@ -227,9 +237,10 @@ class _Settings:
                 if limits.seconds is not None:
                     shares.append(step.seconds / limits.seconds)
                 done = min(1.0, max(shares))
-                terms = "  ".join(f"{term} {value:.3g}" for term, value in step.terms.items())
-                remaining = step.seconds * (1 - done) / done
-                bar.update(task, completed=done, description=f"{terms}  {remaining:.0f} s left")
+                terms = ", ".join(f"{term} {value:.3g}" for term, value in step.terms.items())
+                text = f"{terms}, {step.seconds * (1 - done) / done:.0f} s left"
+                bar.update(task, completed=done, description=text)
+                lines.show(step.seconds, f"{name}: {step.number} evaluations, {text}")
                 if keep is not None:
                     keep(step, heard)
 
@@ -264,15 +275,19 @@ def _exhibit(report: options.Report, content: Path, style: Path, out: Path, sett
     from intertone.transfer.gallery import Exhibit, gallery_page
 
     options.check_own_output(out, [PAGE, *(f"{name}.wav" for name in preset_names())], "a transfer's")
-    shown = [load_audio(source, sample_rate=PAGE_RATE)[0] for source in (content, style)]
+
+    @cache
+    def sounds_at(rate: int) -> "list[Tensor]":  # once, since a sound that is resampled is a remark
+        return [load_audio(source, sample_rate=rate)[0] for source in (content, style)]
+
+    heard = sounds_at(PAGE_RATE)
     out.mkdir(exist_ok=True)
     outputs: list[str] = []
     exhibits: list[Exhibit] = []
     for name in preset_names():
         config = load_preset(name)
-        sounds = [load_audio(source, sample_rate=config.sample_rate)[0] for source in (content, style)]
         try:
-            result = settings.run(name, sounds, settings.apply(name, config))
+            result = settings.run(name, sounds_at(config.sample_rate), settings.apply(name, config))
         except InputError as error:
             logger.warning("%s is left out: %s", name, error)
             exhibits.append(Exhibit(name, config, None, str(error)))
@@ -282,7 +297,7 @@ def _exhibit(report: options.Report, content: Path, style: Path, out: Path, sett
         outputs.append(str(path))
         exhibits.append(Exhibit(name, config, result))
         logger.info("%s: %s", name, _outcome(result))
-    page = gallery_page(shown[0], shown[1], PAGE_RATE, exhibits)
+    page = gallery_page(heard[0], heard[1], PAGE_RATE, exhibits)
     with disk_errors(out / PAGE), replacing(out / PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
     report.finish({"outputs": [str(out / PAGE), *outputs]}, f"wrote {out / PAGE} with {len(outputs)} sounds beside it")

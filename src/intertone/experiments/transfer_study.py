@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from intertone.audio import load_audio, remove_dc, save_audio
+from intertone.bench.cache import source_digest
 from intertone.bench.transfer.melody import MelodyNote
+from intertone.bench.transfer.methods import TRANSFER_CODE
 from intertone.bench.transfer.pairs import LEVEL, SAMPLE_RATE, play_melody
 from intertone.data.soundfont import find_soundfont
 from intertone.data.synth import Synth, synthesis_rate
@@ -139,7 +141,9 @@ def played(score: Score, seconds: float) -> tuple[MelodyNote, ...]:
         >>> played(Score(40, ((60, 0.0, 0.5),)), 3.0)
         (MelodyNote(pitch=60, start=0.0, duration=1.5, velocity=90),)
     """
-    return tuple(MelodyNote(pitch, start * seconds, held * seconds, VELOCITY) for pitch, start, held in score.notes)
+    return tuple(
+        MelodyNote(pitch, start * seconds, duration * seconds, VELOCITY) for pitch, start, duration in score.notes
+    )
 
 
 def sines(parts: Sequence[tuple[float, float, float]], *, seconds: float, decay_seconds: float | None = None) -> Tensor:
@@ -156,8 +160,8 @@ def sines(parts: Sequence[tuple[float, float, float]], *, seconds: float, decay_
         (0.1, 0.0)
     """
     sound = torch.zeros(round(seconds * SAMPLE_RATE))
-    for hz, start, held in parts:
-        first, length = round(start * len(sound)), round(held * len(sound))
+    for hz, start, duration in parts:
+        first, length = round(start * len(sound)), round(duration * len(sound))
         time = torch.arange(length) / SAMPLE_RATE
         ramp = (torch.minimum(time, time.flip(0)) / 0.005).clamp_max(1)
         envelope = torch.exp(-time / decay_seconds) if decay_seconds is not None else 1.0
@@ -204,7 +208,7 @@ def run_transfers(
     weights: str,
     on_count: OnCount | None = None,
 ) -> dict[str, Transferred]:
-    """Do every transfer that is not done yet.
+    """Do every transfer that is not done yet, or was done with other sounds, settings, weights or code.
 
     Args:
         experiments: The transfers.
@@ -218,7 +222,7 @@ def run_transfers(
 
     Raises:
         InputError: If a result is damaged.
-        KeyboardInterrupt: If the process was told to end; the same call goes on with the transfers that are not done.
+        KeyboardInterrupt: If the process was interrupted; the same call goes on with the transfers that are not done.
     """
     make_folders(folder / "results", folder / "sounds")
     found = {}
@@ -234,6 +238,7 @@ def run_transfers(
             "heard": dict(experiment.heard),
             "sounds": digest,
             "weights": weights,
+            "code": source_digest(TRANSFER_CODE),
         }
 
         def make(

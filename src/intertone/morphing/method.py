@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from intertone.codec import Codec
+from intertone.errors import InputError
 from intertone.morphing.by_cells import ByCells, CrossContext
 from intertone.morphing.by_code import ByCode
 from intertone.morphing.by_notes import ByNotes, PhraseContext
@@ -45,7 +46,7 @@ class Phrases(NamedTuple):
     held: str
 
 
-def method_of_phrases(codec: Codec, sounds: Sequence[Tensor]) -> Phrases | None:
+def method_of_phrases(codec: Codec, sounds: Sequence[Tensor], *, single_for: str | None = None) -> Phrases | None:
     """Return how phrases are morphed, and their analyses, which is logged; None where every sound is one note.
 
     Phrases of which one has many notes without one pitch are morphed as whole sounds, with a warning.
@@ -53,6 +54,10 @@ def method_of_phrases(codec: Codec, sounds: Sequence[Tensor]) -> Phrases | None:
     Args:
         codec: The codec; only harmonic ones hear notes, and only those that take sounds of any length.
         sounds: ``(batch, channels, samples)`` each; batches of more than one are not searched.
+        single_for: What takes one note, such as ``"a keyboard"``: then phrases are refused instead.
+
+    Raises:
+        InputError: If a sound is a phrase where ``single_for`` is given; the sentence says how many notes it holds.
     """
     if codec.fixed_length is not None or any(len(sound) > 1 for sound in sounds):
         return None
@@ -70,8 +75,15 @@ def method_of_phrases(codec: Codec, sounds: Sequence[Tensor]) -> Phrases | None:
     if reasons:
         logger.warning("%s, but %s, so they are morphed as whole sounds", found, ", ".join(reasons))
         return None
+    if single_for is not None:
+        raise InputError(phrase_refusal(single_for, found))
     logger.info("%s: morphed note by note", found)
     return Phrases(method, analyses, found)
+
+
+def phrase_refusal(purpose: str, found: str) -> str:
+    """Return the sentence that refuses phrases: what takes one note, and how many each sound holds."""
+    return f"every sound must be one note for {purpose}, got sounds of which {found}"
 
 
 def method_without_pitch(

@@ -10,7 +10,13 @@ from intertone.codec import Codec, as_audio
 from intertone.errors import InputError
 from intertone.loudness import maximum_momentary_loudness
 from intertone.morphing.matching import match_shapes
-from intertone.morphing.method import AnyMethod, choose_method, method_of_phrases, method_without_pitch
+from intertone.morphing.method import (
+    AnyMethod,
+    choose_method,
+    method_of_phrases,
+    method_without_pitch,
+    phrase_refusal,
+)
 from intertone.parallel import side_by_side
 from intertone.representation import Analysis
 
@@ -45,6 +51,7 @@ def analyse_sounds(
     *sounds: Tensor,
     recognise: bool = True,
     pitched_for: str | None = None,
+    single_for: str | None = None,
     by_notes: bool = False,
 ) -> Sources:
     """Analyse sounds, one or more, for morphs at any ratios.
@@ -57,13 +64,15 @@ def analyse_sounds(
         sounds: As for ``morph``.
         recognise: Whether that is found out; else every sound is taken for one with a pitch.
         pitched_for: What takes a pitch, such as ``"a keyboard"``: then a sound without one is refused instead.
+        single_for: What takes one note: then sounds of several notes are refused where they are found out.
         by_notes: Whether sounds of several notes are found out and prepared to be morphed note by note.
 
     Returns:
         What ``morph_sources`` takes.
 
     Raises:
-        InputError: If the sounds do not fit, one is no audio, or has no one pitch where ``pitched_for`` is given.
+        InputError: If the sounds do not fit, one is no audio, or has no one pitch where ``pitched_for`` is given,
+            or several notes where ``single_for`` is.
     """
     method = choose_method(codec)
     matched = match_shapes(
@@ -73,7 +82,7 @@ def analyse_sounds(
     )
     leading = tuple(matched[0].shape[:-1])
     batches = tuple(sound.reshape(*(1,) * (3 - sound.ndim), *sound.shape) for sound in matched)
-    phrases = method_of_phrases(codec, batches) if by_notes else None
+    phrases = method_of_phrases(codec, batches, single_for=single_for) if by_notes else None
     if phrases is not None:
         loudness = tuple(_loudness(codec, batch) for batch in batches)
         return Sources(codec, phrases.method, batches, phrases.analyses, loudness, leading, phrases=phrases.held)
@@ -113,7 +122,7 @@ def require_single_notes(sources: Sources, purpose: str) -> None:
         InputError: If a sound holds several notes; the sentence says how many.
     """
     if sources.phrases is not None:
-        raise InputError(f"every sound must be one note for {purpose}, got sounds of which {sources.phrases}")
+        raise InputError(phrase_refusal(purpose, sources.phrases))
 
 
 def _refusal(purpose: str, unpitched: str) -> str:

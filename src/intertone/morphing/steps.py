@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from intertone.codec import Codec
-from intertone.morphing.checking import check_morph, pitched_for, warn_of_ignored
+from intertone.morphing.checking import check_morph, pitched_for, single_note_for, warn_of_ignored
 from intertone.morphing.even import even_mixes
 from intertone.morphing.render import check_needs, each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
@@ -100,7 +100,8 @@ def morph_steps(
     config, phase, ratios = config or MorphConfig(), phase or PhaseConfig(), ratios or {}
     check_morph(len(sounds), mixes, config=config, ratios=ratios, phase=phase)
     purpose = "the network alone" if config.network == "alone" else pitched_for(config, ratios)
-    sources = analyse_sounds(codec, *sounds, pitched_for=purpose, by_notes=config.alignment == "envelope")
+    by_notes, single = config.alignment == "envelope", single_note_for(config)
+    sources = analyse_sounds(codec, *sounds, pitched_for=purpose, single_for=single, by_notes=by_notes)
     check_needs(sources, config, ratios)
     if sources.unpitched is not None:
         warn_of_ignored(config)

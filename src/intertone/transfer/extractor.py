@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import torch
@@ -13,6 +13,8 @@ from intertone.codec import Codec
 from intertone.config import Settings
 from intertone.errors import InputError
 from intertone.recogniser import Recogniser
+from intertone.representation.frames import FramesConfig
+from intertone.transfer.frontend import FrontEnd, SamplesFrontEnd, Scale, StftFrontEnd
 
 Activations = dict[str, Tensor]
 """Name of a layer → ``(channels, n_filters, …positions)``."""
@@ -44,7 +46,7 @@ class IdentityConfig(Settings):
 
     kind: Literal["identity"] = "identity"
 
-    def build(self, features: Tensor, sample_rate: int) -> "Identity":
+    def build(self, features: Tensor, sample_rate: int, front_end: FrontEnd) -> "Identity":
         """Return the extractor."""
         return Identity()
 
@@ -74,7 +76,7 @@ class RandomConv1dConfig(Settings):
     activation: Literal["relu", "selu"] = "relu"
     seed: int = Field(0, ge=0, description="of the weights, apart from the seed of the first sound")
 
-    def build(self, features: Tensor, sample_rate: int) -> "RandomConv1d":
+    def build(self, features: Tensor, sample_rate: int, front_end: FrontEnd) -> "RandomConv1d":
         """Return the extractor for features of this shape."""
         return RandomConv1d(self, n_maps=math.prod(features.shape[1:-2]), n_rows=features.shape[-2])
 
@@ -122,7 +124,7 @@ class RandomConv2dConfig(Settings):
     spread: float = Field(0.05, gt=0, description="largest weight")
     seed: int = Field(0, ge=0, description="of the weights, apart from the seed of the first sound")
 
-    def build(self, features: Tensor, sample_rate: int) -> "RandomConv2d":
+    def build(self, features: Tensor, sample_rate: int, front_end: FrontEnd) -> "RandomConv2d":
         """Return the extractor for features of this shape."""
         return RandomConv2d(self, n_maps=features.shape[1] if features.ndim == 4 else 1)
 
@@ -159,12 +161,16 @@ class CodecExtractorConfig(Settings):
     weights: Weights = "trained"
     seed: int = Field(0, ge=0, description="of shuffled weights")
 
-    def build(self, features: Tensor, sample_rate: int) -> "CodecExtractor":
+    def build(self, features: Tensor, sample_rate: int, front_end: FrontEnd) -> "CodecExtractor":
         """Return the extractor.
 
         Raises:
-            InputError: If the codec has another sample rate, or needs conditions such as a pitch.
+            InputError: If the front end is another than the linear samples, or the codec has another sample rate or
+                needs conditions such as a pitch.
         """
+        if not isinstance(front_end, SamplesFrontEnd) or front_end.scale != "linear":
+            given = _written(front_end.model_dump())
+            raise InputError(f"the codec {self.codec} must have the front end kind samples, scale linear, got {given}")
         codec = Codec.load(self.codec)
         if codec.sample_rate != sample_rate:
             raise InputError(f"the sample rate of the codec must be {sample_rate} Hz, got {codec.sample_rate}")
@@ -185,8 +191,8 @@ class CodecExtractor(Extractor):
 
     def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
         """Return the activations of samples ``(channels, 1, samples)``."""
-        shown = self.codec.representation.features(features)
-        return self.codec.model.activations(shown, layers=layers)
+        own = self.codec.representation.features(features)
+        return self.codec.model.activations(own, layers=layers)
 
     def redrawn(self) -> Extractor:
         """Return the codec with shuffled weights where the fault is asked for."""
@@ -215,23 +221,40 @@ class RecogniserExtractorConfig(Settings):
     weights: Literal["trained", "random"] = "trained"
     seed: int = Field(0, ge=0, description="of shuffled weights")
 
-    def build(self, features: Tensor, sample_rate: int) -> "RecogniserExtractor":
+    def build(self, features: Tensor, sample_rate: int, front_end: FrontEnd) -> "RecogniserExtractor":
         """Return the extractor.
 
         Raises:
-            InputError: If the recogniser has another sample rate or other features.
+            InputError: If the front end or the sample rate are not those of the recogniser.
         """
         recogniser = Recogniser.load(self.recogniser)
-        wanted, got = recogniser.representation.n_features, features.shape[-2]
-        if (recogniser.sample_rate, wanted) != (sample_rate, got):
-            raise InputError(
-                f"the recogniser {self.recogniser} takes {wanted} rows at {recogniser.sample_rate} Hz, got {got} "
-                f"at {sample_rate}"
-            )
+        self._check(recogniser, front_end, sample_rate)
         recogniser.model.requires_grad_(False)
         if self.weights == "random":
             shuffle_weights(recogniser.model, self.seed)
         return RecogniserExtractor(recogniser)
+
+    def _check(self, recogniser: Recogniser, front_end: FrontEnd, sample_rate: int) -> None:
+        """Refuse features that are not those that the recogniser was trained on."""
+        rule = f"the recogniser {self.recogniser} must have"
+        match recogniser.config.representation:
+            case FramesConfig(reference="sound", spectrogram=spectrogram, scale=scale):
+                known: Scale = "log1p" if scale == "log1p" else "magnitude"
+                own = StftFrontEnd(n_fft=spectrogram.n_fft, hop_length=spectrogram.hop_length, scale=known)
+                wanted = own.model_dump() | {"n_bins": spectrogram.n_bins, "sample_rate": spectrogram.sample_rate}
+            case other:
+                raise InputError(f"{rule} frames relative to the level of the sound, got {other.kind}")
+        got = front_end.model_dump() | {"sample_rate": sample_rate}
+        if got.get("n_bins", 0) is None:
+            got["n_bins"] = spectrogram.n_bins
+        differing = {name: value for name, value in got.items() if value != wanted.get(name)}
+        if differing:
+            raise InputError(f"{rule} the front end {_written(wanted)}, got {_written(differing)}")
+
+
+def _written(settings: Mapping[str, object]) -> str:
+    """Return settings as they are written in a sentence."""
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
 class RecogniserExtractor(Extractor):

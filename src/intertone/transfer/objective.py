@@ -133,10 +133,10 @@ class Objective:
                 continue
             if term.front_end not in features:
                 features[term.front_end] = term.front_end.features(signal, self.sample_rate)
-            shown = features[term.front_end]
+            given = features[term.front_end]
             if key not in self._extractors:
-                self._extractors[key] = term.extractor.build(shown, self.sample_rate)
-            seen[key] = self._extractors[key](shown, needed[key])
+                self._extractors[key] = term.extractor.build(given, self.sample_rate, term.front_end)
+            seen[key] = self._extractors[key](given, needed[key])
         return seen
 
 

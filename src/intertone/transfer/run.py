@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from intertone.errors import InputError
+from intertone.transfer.memory import check_memory
 from intertone.transfer.objective import Objective, TermConfig
 from intertone.transfer.settings import DraftConfig, TransferConfig
 from intertone.transfer.signal import Signal
@@ -76,7 +77,8 @@ def transfer(
         The sound and what was done.
 
     Raises:
-        InputError: If a sound is silent or not finite, or the strength is negative.
+        InputError: If a sound is silent or not finite, the strength is negative, or the system needs more memory
+            than there is.
     """
     if not strength >= 0:
         raise InputError(f"the strength must be at least 0, got {strength:g}")
@@ -84,14 +86,16 @@ def transfer(
     gain = _working_gain(content, "content", config)
     working, style = content * gain, style * _working_gain(style, "style", config)
     limits = config.limits if limits is None else limits
-    held = config.has_content_term or strength >= 1
-    terms = config.terms if held else (*config.terms, _hold_to_content(config.terms))
+    complete = config.has_content_term or strength >= 1
+    terms = config.terms if complete else (*config.terms, _hold_to_content(config.terms))
+
+    check_memory(working, style, config, terms)
 
     def build(began: Tensor) -> tuple[Variable, Objective]:
         variable = config.variable.build(began, config.sample_rate, config.init, torch.Generator().manual_seed(seed))
-        shown = variable.reference(working)
-        objective = Objective(terms, shown, variable.reference(style), sample_rate=config.sample_rate)
-        objective.weights = _weights(objective, shown, strength, held=held)
+        reference = variable.reference(working)
+        objective = Objective(terms, reference, variable.reference(style), sample_rate=config.sample_rate)
+        objective.weights = _weights(objective, reference, strength, complete=complete)
         return variable, objective
 
     variable, objective = build(working)
@@ -116,7 +120,7 @@ def transfer(
     if strength > 0:
         if config.draft is not None:
             draft = _Draft(config.draft, working, style, terms, config, seed)
-            draft.objective.weights = _weights(draft.objective, draft.shown, strength, held=held)
+            draft.objective.weights = _weights(draft.objective, draft.reference, strength, complete=complete)
             follow = None if report is None else _reporter(report, sound_of(draft.variable), [])
             descent = draft.descend(limits, follow)
             drafted, _ = build(draft.sound())
@@ -195,9 +199,11 @@ class _Draft:
         self.content = content
         self.generator = torch.Generator().manual_seed(seed)
         self.variable = draft.variable.build(content, config.sample_rate, config.init, self.generator)
-        self.shown = self.variable.reference(content)
+        self.reference = self.variable.reference(content)
         chosen = [term for term in terms if draft.shows(term)]
-        self.objective = Objective(chosen, self.shown, self.variable.reference(style), sample_rate=config.sample_rate)
+        self.objective = Objective(
+            chosen, self.reference, self.variable.reference(style), sample_rate=config.sample_rate
+        )
 
     def descend(self, limits: Limits, report: Callable[[Step], None] | None) -> Descent:
         """Minimise the terms, in half of the time at most."""
@@ -223,11 +229,11 @@ def _hold_to_content(terms: Sequence[TermConfig]) -> TermConfig:
     return TermConfig(name=HOLD, reference="content", front_end=first, statistic=RawConfig(), divergence="relative")
 
 
-def _weights(objective: Objective, content: Signal, strength: float, *, held: bool) -> dict[str, float]:
+def _weights(objective: Objective, content: Signal, strength: float, *, complete: bool) -> dict[str, float]:
     """Return the weights of terms at a strength; the added content term counts as much as style does at the start."""
     style = {term.name: term.reference == "style" for term in objective.terms}
     weights = {name: weight * strength if style[name] else weight for name, weight in objective.weights.items()}
-    if held:
+    if complete:
         return weights
     with torch.no_grad():
         distances = objective.distances(content)

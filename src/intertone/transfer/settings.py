@@ -9,11 +9,11 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from intertone.config import Settings
-from intertone.errors import InputError
+from intertone.errors import InputError, did_you_mean
 from intertone.transfer.frontend import StftFrontEnd
 from intertone.transfer.objective import TermConfig
 from intertone.transfer.solver import Limits, SolverConfig, TorchConfig
-from intertone.transfer.variable import InitConfig, LogMagnitudeConfig, VariableConfig, WaveformConfig
+from intertone.transfer.variable import InitConfig, LogMagnitudeConfig, MaskConfig, VariableConfig, WaveformConfig
 
 
 class DraftConfig(Settings):
@@ -60,6 +60,9 @@ class TransferConfig(Settings):
             raise ValueError("draft must have the spectrogram of at least one term, got another")
         if self.draft is not None and self.init.start != "content":
             raise ValueError(f"draft must go with a start from the content, got {self.init.start}")
+        if isinstance(self.variable, MaskConfig) and (self.init.start != "content" or self.init.deviation):
+            begun = f"{self.init.start} with a deviation of {self.init.deviation:g}"
+            raise ValueError(f"a mask must begin at the content as it is, without init, got init from {begun}")
         return self
 
     @property
@@ -68,7 +71,13 @@ class TransferConfig(Settings):
         return any(term.reference == "content" for term in self.terms)
 
     def with_iterations(self, iterations: int) -> Self:
-        """Return the system with so many iterations at most, of which a draft has half at most."""
+        """Return the system with so many iterations at most, of which a draft has half at most.
+
+        Raises:
+            InputError: If there is none.
+        """
+        if iterations < 1:
+            raise InputError(f"the iterations must be at least 1, got {iterations}")
         drafted = 0 if self.draft is None else min(self.draft.solver.iterations, iterations // 2)
         draft = self.draft and self.draft.model_copy(
             update={"solver": self.draft.solver.model_copy(update={"iterations": drafted})}
@@ -98,4 +107,6 @@ def load_preset(name: str) -> TransferConfig:
         return TransferConfig.parse(tomllib.loads(file.read_text(encoding="utf-8")), source=f"the preset {name}")
     if Path(name).suffix in (".toml", ".json"):
         return TransferConfig.read(name)
-    raise InputError(f"the preset must be one of {', '.join(preset_names())} or a settings file, got {name}")
+    names = ", ".join(preset_names())
+    hint = did_you_mean(name, preset_names())
+    raise InputError(f"the preset must be one of {names} or a settings file, got {name}{hint}")

@@ -61,9 +61,11 @@ class GramTarget(Target):
 
     def __init__(self, config: GramConfig, reference: Tensor) -> None:
         self.config = config
-        self.rows = self._scaled(positions(reference))
-        self.by_positions = self.rows.shape[1] < self.rows.shape[0]
-        self.matrix = (self.rows.T @ self.rows) if self.by_positions else (self.rows @ self.rows.T)
+        rows = self._scaled(positions(reference))
+        self.by_positions = rows.shape[1] < rows.shape[0]
+        # the activations of many positions are large, and their matrix is all that is needed
+        self.rows = rows if self.by_positions else rows.new_empty(0)
+        self.matrix = (rows.T @ rows) if self.by_positions else (rows @ rows.T)
         self.power = self.matrix.square().sum()
 
     def differences(self, activations: Tensor) -> list[Difference]:
@@ -149,6 +151,9 @@ class SortedProjectionsTarget(Target):
 class AutocorrelationConfig(Settings):
     """Autocorrelation of each filter over time, over its power: rhythm.
 
+    The power of a reference includes lag 0, where the autocorrelation is 1: that of a click is 0 at all others, and a
+    relative distance from it would be without bound.
+
     Source:
         Antognini, Hoffman and Weiss (2018), whose abstract names the term; the formula is this project's choice.
     """
@@ -175,7 +180,8 @@ class AutocorrelationTarget(Target):
         measured = self._measure(activations)
         n_lags = min(measured.shape[-1], self.correlation.shape[-1])
         lags = slice(min(self.first, n_lags - 1), n_lags)
-        return [difference_of(measured[..., lags], self.correlation[..., lags])]
+        squared, power, size = difference_of(measured[..., lags], self.correlation[..., lags])
+        return [Difference(squared, power + self.correlation[..., 0].square().sum(), size)]
 
     def _measure(self, series: Tensor) -> Tensor:
         """Return the mean over channels from lag 0 on, ``(filters, n_lags)``, or of each row of each filter."""

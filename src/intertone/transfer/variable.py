@@ -268,7 +268,8 @@ def _mean_magnitude(spectrum: Tensor) -> Tensor:
 class MaskConfig(Settings):
     """Gains of the content's spectrogram, smooth in time and frequency: nothing appears that the content has not.
 
-    The logarithm of the gain is given at points of a coarse grid and interpolated between them.
+    The logarithm of the gain is given at points of a coarse grid and interpolated between them. All gains begin at 1:
+    the settings of a system with another first value are refused.
     """
 
     kind: Literal["mask"] = "mask"

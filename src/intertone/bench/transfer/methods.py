@@ -16,10 +16,13 @@ from intertone.transfer.solver import QUICK_SECONDS
 Transfer = Callable[[Tensor, Tensor, int], Tensor]
 """``(content, style, sample_rate)`` → a sound as long as the content; all ``(samples,)``."""
 
-SYSTEM_CODE = (
+TRANSFER_CODE = (
     *("transfer/*.py", "phase/*.py", "models/*.py", "representation/*.py", "audio.py", "level.py", "stft.py"),
-    *("codec.py", "recogniser.py", "codecs/*/*.*", "recognisers/*/*.*"),
+    *("codec.py", "recogniser.py"),
 )
+"""Code that decides what a transfer gives."""
+
+SYSTEM_CODE = (*TRANSFER_CODE, "codecs/*/*.*", "recognisers/*/*.*")
 """Files that decide what the systems give: their code, and the networks that some compare sounds with."""
 
 CODE = ("bench/transfer/baselines.py", "level.py", "stft.py")

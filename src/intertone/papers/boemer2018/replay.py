@@ -51,7 +51,7 @@ def replay(request: Request) -> Outcome:
 
     Raises:
         InputError: If there is no such network or no bank, or folder or page do not fit.
-        KeyboardInterrupt: If the process was told to end; the same call goes on.
+        KeyboardInterrupt: If the process was interrupted; the same call goes on.
     """
     budget, codec = BUDGETS[request.budget], Codec.load(request.network)
     if codec.config.model.kind != "wavenet":
