@@ -69,6 +69,31 @@ def averaged(values: Tensor, n_frames: int) -> Tensor:
     return conv1d(rows, (kernel / kernel.sum())[None, None]).view(values.shape)
 
 
+def averaged_from_onset(values: Tensor, n_frames: int) -> Tensor:
+    """Return values averaged as by ``averaged``, under windows that do not reach before the first frame.
+
+    In the first frames the windows are so short that they end there: the first value stays as it is, and an attack is
+    not averaged with what follows.
+
+    Args:
+        values: ``(..., any number of frames)``.
+        n_frames: Width of the window, odd.
+
+    Returns:
+        Of the same shape.
+
+    Example:
+        >>> averaged_from_onset(torch.tensor([4.0, 0.0, 0.0, 0.0, 0.0]), 3)
+        tensor([4., 1., 0., 0., 0.])
+    """
+    found = averaged(values, n_frames)
+    for frame in range(min(n_frames // 2, (values.shape[-1] - 1) // 2)):
+        width = 2 * frame + 1
+        weights = torch.hann_window(width + 2, periodic=False)[1:-1].to(values)
+        found[..., frame] = values[..., :width] @ (weights / weights.sum())
+    return found
+
+
 def weighted_sum(values: Sequence[Tensor], weights: Tensor) -> Tensor:
     """Return the weighted sum of values; those of weight 0 may be anything.
 

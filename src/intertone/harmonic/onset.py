@@ -93,6 +93,16 @@ def _averaged(sound: Tensor, other: Tensor, length: int, sample_rate: int) -> Te
     return avg_pool1d(pad(product, (half, half))[None], 2 * half + 1, 1)[0, :length]
 
 
+ATTACK_SECONDS, FADE_SECONDS = 0.03, 0.05
+"""Length of the attack of a sound after its onset, and of the time in which it passes into the rest."""
+
+
+def attack_share(n_frames: int, frame_seconds: float) -> Tensor:
+    """Return how far frames belong to the attack, ``(n_frames,)``: 1 from the onset on, then falling to 0."""
+    seconds = torch.arange(n_frames) * frame_seconds
+    return 0.5 + 0.5 * torch.cos(math.pi * ((seconds - ATTACK_SECONDS) / FADE_SECONDS).clamp(0, 1))
+
+
 ONSET_DB, ONSET_SECONDS = -46.0, 0.003
 """A note begins where its level over this time first comes within this many decibels of its loudest."""
 

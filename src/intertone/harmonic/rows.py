@@ -53,6 +53,11 @@ class HarmonicConfig(Settings):
         return self
 
     @property
+    def frame_seconds(self) -> float:
+        """Time from one frame to the next."""
+        return self.hop_length / self.sample_rate
+
+    @property
     def n_features(self) -> int:
         """Rows that the network sees."""
         return self.n_harmonics + self.n_groups + self.n_noise

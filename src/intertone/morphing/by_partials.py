@@ -159,7 +159,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
                 transpose_sound(sound, f0, self.rows, decoded=pair, share=config.register_strength)
                 for sound, pair in zip_longest(sounds, pairs)
             ]
-            mixed = mix_sounds(moved, overall, f0, self.rows, own=own)
+            mixed = mix_sounds(moved, overall, f0, self.representation.synthesiser, own=own)
             if network == "alone":
                 change = of_item(decoded.between) - self.rows.view(mixed, mix_reference(moved, overall))
                 mixed = self.rows.scaled(mixed, change)

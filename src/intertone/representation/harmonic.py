@@ -167,7 +167,7 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         full, tuned = (weights_over_time(each, n_frames) for each in (weights, weights if pitch is None else pitch))
         tracks = []
         for group in zip(*(context.tracks for context in contexts), strict=True):
-            sounds = [replace(unmodulated(track), ramps=group[0].ramps) for track in group]
-            tracks.append(mix_sounds(sounds, full, mix_f0(sounds, tuned), self.synthesiser.rows).joined())
+            sounds = [replace(unmodulated(track, self.synthesiser), ramps=group[0].ramps) for track in group]
+            tracks.append(mix_sounds(sounds, full, mix_f0(sounds, tuned), self.synthesiser).joined())
         given = mix_conditions([context.given for context in contexts], tuned)
         return replace(contexts[0], tracks=tuple(tracks), edited=True, given=given)

@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from intertone.curve import weights_over_time
+from intertone.harmonic.morph.attack import transient_shares
 from intertone.harmonic.morph.duration import Plan, plan_time
 from intertone.harmonic.morph.landmark import Alignment
 from intertone.harmonic.morph.match import match_partials
 from intertone.harmonic.morph.mix import mix_ramps, residual_shares, retime_sound
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.sustain import sustain_sound
+from intertone.harmonic.onset import attack_share
 from intertone.harmonic.synthesis import Synthesiser
 
 
@@ -76,6 +78,8 @@ def _align(
     """Return the sounds of one mixture on the time of its plan, ``longest`` samples long."""
     hop, n_frames = player.config.hop_length, full.shape[1]
     itself, share = residual_shares(sounds, full)[0], residual_shares(sounds, noisy)[1]
+    frame_seconds = player.config.frame_seconds
+    share = share + attack_share(n_frames, frame_seconds) * (transient_shares(sounds, noisy, frame_seconds) - share)
     ends = [[sound.ramps[end] for sound in sounds] for end in (0, 1)]
     ramps = torch.stack([mix_ramps(ramps, timing[:, -end].tolist()) for end, ramps in enumerate(ends)])
     aligned = []

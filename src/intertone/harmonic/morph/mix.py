@@ -10,11 +10,13 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from intertone.curve import at_positions, weighted_sum
+from intertone.harmonic.morph.attack import match_transient
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import mix_phases, transposed
-from intertone.harmonic.onset import shortest_rise
+from intertone.harmonic.onset import attack_share, shortest_rise
 from intertone.harmonic.rows import ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
+from intertone.harmonic.synthesis import Synthesiser
 from intertone.level import db_to_amplitude
 from intertone.pitch.stiffness import stretched
 
@@ -129,7 +131,7 @@ def mix_sounds(
     tracks: Sequence[SeparatedSound],
     weights: Tensor,
     f0: Tensor,
-    rows: ImageRows,
+    player: Synthesiser,
     *,
     own: Mapping[str, Tensor] | None = None,
 ) -> SeparatedSound:
@@ -143,7 +145,7 @@ def mix_sounds(
         tracks: From ``align_sounds``, of one length, with the same ramps.
         weights: ``(n_tracks, n_frames)``, each column summing to 1.
         f0: Of the mixture, from ``mix_f0``.
-        rows: Of the representation.
+        player: Synthesiser of the representation.
         own: Weights of ``harmonics``, ``noise``, or ``envelope``, the level over time of all partials and noise
             together; where nothing is given, ``weights``.
 
@@ -159,7 +161,7 @@ def mix_sounds(
     bands = [_floored(sound.noise, NOISE_DB, sound) for sound in sounds]
     levels, noises = ([loud.log() for loud, _ in each] for each in (partials, bands))
     if any(not torch.equal(given[name], given["envelope"]) for name in ("harmonics", "noise")):
-        totals = [_total(sound, rows) for sound in sounds]
+        totals = [_total(sound, player.rows) for sound in sounds]
         total = weighted_sum(totals, given["envelope"])
         levels, noises = (
             [level - one + total for level, one in zip(each, totals, strict=True)] for each in (levels, noises)
@@ -171,7 +173,8 @@ def mix_sounds(
         given["harmonics"],
     )
     phases = [transposed(_completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
-    return SeparatedSound(
+    attack = attack_share(len(f0), player.config.frame_seconds)
+    mixed = SeparatedSound(
         samples=sounds[0].samples,
         onset=sounds[0].onset,
         reference=math.exp(sum(share * math.log(sound.reference) for share, sound in zip(mean, sounds, strict=True))),
@@ -183,12 +186,14 @@ def mix_sounds(
         ramps=sounds[0].ramps,
         modulation=modulation,
         regular=modulation,
+        transient=torch.stack([sound.transient for sound in sounds]).mean(0),
         residuals=tuple(
-            replace(residual, share=residual.share * _in_tune(track.f0, f0))
+            replace(residual, share=residual.share * torch.maximum(attack, _in_tune(track.f0, f0)))
             for track in tracks
             for residual in track.residuals
         ),
     )
+    return match_transient(mixed, [sound.transient for sound in sounds], overall, player)
 
 
 def _completed(values: Tensor, count: int) -> Tensor:

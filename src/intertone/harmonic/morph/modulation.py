@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.curve import averaged, held
+from intertone.curve import averaged, averaged_from_onset, held
 from intertone.harmonic.noise import NoiseBands
+from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import HarmonicSound
 from intertone.harmonic.synthesis import Synthesiser
+from intertone.harmonic.transient import transient_levels
 from intertone.harmonic.warp import window_seconds
 
 LONGER = 4
@@ -45,24 +47,28 @@ class SeparatedSound(HarmonicSound):
     Attributes:
         modulation: Factor of the complex amplitude of each partial, ``(channels, n_partials, n_frames)``, complex64.
         regular: Its regular part, which can be interpolated between sounds: without noise.
+        transient: Of the attack, from ``transient_levels``.
     """
 
     modulation: Tensor
     regular: Tensor
+    transient: Tensor
 
     def joined(self) -> HarmonicSound:
         """Return the sound with its modulation."""
-        fields = {name: value for name, value in vars(self).items() if name not in ("modulation", "regular")}
+        fields = {
+            name: value for name, value in vars(self).items() if name not in ("modulation", "regular", "transient")
+        }
         phase = self.phase + self.modulation.angle() / (2 * math.pi)
         phase = torch.from_numpy(np.unwrap(phase.numpy(), axis=-1, period=1.0))
         fields |= {"amplitude": self.amplitude * self.modulation.abs(), "phase": phase}
         return HarmonicSound(**fields)
 
 
-def unmodulated(sound: HarmonicSound) -> SeparatedSound:
+def unmodulated(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
     """Return a sound of which all modulation counts as slow."""
     still = torch.ones_like(sound.amplitude, dtype=torch.complex64)
-    return SeparatedSound(**vars(sound), modulation=still, regular=still)
+    return SeparatedSound(**vars(sound), modulation=still, regular=still, transient=transient_levels(sound, player))
 
 
 def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
@@ -89,7 +95,8 @@ def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedS
     noise = _separate_noise(sound, player)
     residuals = tuple(replace(residual, powers=noise.square() / 2) for residual in sound.residuals)
     fields = vars(sound) | {"amplitude": amplitude, "phase": phase, "noise": noise, "residuals": residuals}
-    return SeparatedSound(**fields, modulation=modulation, regular=regular)
+    transient = transient_levels(sound, player)
+    return SeparatedSound(**fields, modulation=modulation, regular=regular, transient=transient)
 
 
 def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
@@ -101,7 +108,8 @@ def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
     fine = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max, longer=LONGER)
     multiples = sound.multiples[sound.multiples.isfinite()].sort().values
     powers = held(fine.floor(residual.sound, sound.f0[:n_frames], multiples), sound.noise.shape[-1])
-    return torch.minimum((2 * powers).sqrt(), sound.noise)
+    found = torch.minimum((2 * powers).sqrt(), sound.noise)
+    return found + attack_share(found.shape[-1], config.frame_seconds) * (sound.noise - found)
 
 
 def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
@@ -128,7 +136,7 @@ def _separate_envelope(sound: HarmonicSound, player: Synthesiser) -> tuple[Tenso
     partials = rows.to_features(sound.amplitude, sound.reference)
     level = rows.level(rows.view(sound))
     own = partials - level
-    slow, slower = (averaged(own, n) for n in (STEADY_FRAMES, WEAK_FRAMES))
+    slow, slower = (averaged_from_onset(own, n) for n in (STEADY_FRAMES, WEAK_FRAMES))
     above = averaged(partials, WEAK_FRAMES) - averaged(_level_of_noise(sound, player), WEAK_FRAMES)
     tonality = (above * rows.config.top_db / CLEAR_DB).clamp(0, 1)
     steady = (slower + tonality * (slow - slower) + level).clamp_min(LEAST_FEATURE)

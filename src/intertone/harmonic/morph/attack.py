@@ -1,0 +1,67 @@
+"""The transient of an attack: noise and partials above 2 kHz in the first 80 ms of a sound, interpolated by themselves."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from intertone.curve import held, weighted_sum
+from intertone.harmonic.morph.modulation import SeparatedSound
+from intertone.harmonic.onset import attack_share
+from intertone.harmonic.sound import residual_correlation
+from intertone.harmonic.synthesis import Synthesiser
+from intertone.harmonic.transient import BANDS, transient_bands, transient_levels
+
+LOWEST_HZ = 2000.0
+"""Lower end of the bands of the transient: the body of an attack lies below."""
+
+
+def transient_shares(sounds: Sequence[SeparatedSound], weights: Tensor, frame_seconds: float) -> Tensor:
+    """Return the shares of the residuals in the attack, by weight and power: noise that adds up to unit power.
+
+    Args:
+        sounds: From ``separate_modulation``.
+        weights: ``(n_sounds, n_frames)``, each column summing to 1.
+        frame_seconds: From one frame to the next.
+
+    Returns:
+        0…1, ``(n_sounds, n_frames)``; 0 where a sound has no residual of its own.
+    """
+    if any(len(sound.residuals) != 1 for sound in sounds):
+        return torch.zeros_like(weights)
+    residuals = [sound.residuals[0] for sound in sounds]
+    n_frames = int((attack_share(weights.shape[1], frame_seconds) > 0).sum())
+    power = torch.stack([residual.powers[..., :n_frames].sum() for residual in residuals]).double()
+    shares = (weights.clamp_min(0) * power[:, None]).sqrt()
+    total = (shares * (residual_correlation(residuals) @ shares)).sum(0).sqrt()
+    return shares / total.clamp_min(1e-20)
+
+
+def match_transient(
+    mixed: SeparatedSound, transients: Sequence[Tensor], weights: Tensor, player: Synthesiser
+) -> SeparatedSound:
+    """Return a mixture whose transient has interpolated levels.
+
+    The attacks of aligned sounds are stretched to a common length, which the tick of a hammer is not; and the mean of
+    two spectra in dB, partial by partial, is fainter than both where their strong partials are others.
+
+    Args:
+        mixed: The mixture.
+        transients: From ``transient_levels``, of each sound before it was aligned.
+        weights: ``(n_sounds, n_frames)``.
+        player: Synthesiser of the representation.
+    """
+    f0 = float(mixed.f0.median())
+    loud = replace(mixed, amplitude=mixed.amplitude * mixed.modulation.abs())
+    now = transient_levels(loud, player, f0)
+    n_frames = now.shape[-1]
+    wanted = weighted_sum([held(each, n_frames) for each in transients], weights[:, :n_frames])
+    share = attack_share(weights.shape[1], player.config.frame_seconds)
+    change = torch.zeros(len(mixed.amplitude), BANDS, weights.shape[1])
+    high = torch.arange(BANDS) * player.config.n_noise // BANDS
+    change[..., :n_frames] = 0.5 * share[:n_frames] * (wanted - now)
+    change[:, player.bands.centres[high] < LOWEST_HZ] = 0
+    partials, noise = transient_bands(mixed, f0, player)
+    gains = change.exp()
+    return replace(mixed, amplitude=mixed.amplitude * gains[:, partials], noise=mixed.noise * gains[:, noise])
