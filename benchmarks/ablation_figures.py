@@ -288,9 +288,14 @@ def octave_levels(sound: Tensor, at: int, rate: int) -> Tensor:
     return 10 * torch.log10(octaves + 1e-4 * octaves.max() + 1e-20)
 
 
+def kinds(sound: Tensor, rate: int) -> set[str]:
+    """Return the kinds of problems of a sound, without their places."""
+    return {problem.partition(" at ")[0] for problem in find_problems(sound, rate)}
+
+
 def loop_figures(notes: Notes, number: int) -> Figures:
     """Return how many held and decaying notes get a loop, and how its ends differ; all notes at 22.05 kHz."""
-    rate, kept, faded, level, timbre, pulse, length = 22050, [], [], [], [], [], []
+    rate, kept, faded, level, timbre, pulse, length, clicks = 22050, [], [], [], [], [], [], []
     sounds = [
         (resample(notes.audio([row])[0], notes.sample_rate, rate), program_of(notes, row) in DECAYING)
         for row in drawn(notes, number, 36)
@@ -307,6 +312,9 @@ def loop_figures(notes: Notes, number: int) -> Figures:
         played = torch.cat([closed[: loop.end], *[turn] * count, closed[loop.start :]])
         window = round(0.1 * rate)
         before, after = played[loop.end - window : loop.end], played[loop.end : loop.end + window]
+        reach = round(0.3 * rate)
+        turned = played[max(0, loop.end - reach) : loop.end + reach]
+        clicks.append(bool(kinds(turned, rate) - kinds(sound, rate)))
         level.append(abs(float(10 * torch.log10(before.square().mean() / after.square().mean()))))
         ends = [octave_levels(played, loop.end + step, rate) for step in (-round(0.08 * rate), round(0.08 * rate))]
         timbre.append(float((ends[0] - ends[1]).abs().max()))
@@ -320,6 +328,7 @@ def loop_figures(notes: Notes, number: int) -> Figures:
         "level jump, dB": float(np.mean(level)),
         "timbre jump, dB": float(np.mean(timbre)),
         "pulse, dB": float(np.mean(pulse)),
+        "clicks at the turn, %": 100 * float(np.mean(clicks)),
     }
 
 

@@ -11,6 +11,7 @@ from scipy import fft
 from torch import Tensor
 
 from intertone.level import power_to_db
+from intertone.pitch.note import CENTS
 
 PERIODS = 3.5
 """Periods of a band's lowest frequency in the window that is compared with itself."""
@@ -146,7 +147,7 @@ def refine(power: Frames, band: Band, frequency: Array) -> Array:
         step = (_window_slope(lag / length) / length - slope) / bend
         lag = (lag + step.clip(-0.03 * lag, 0.03 * lag)).clip(0.94 / frequency, 1.06 / frequency)
     octaves = -np.log2(lag * frequency)
-    dead = REFINEMENT_CENTS / 1200
+    dead = REFINEMENT_CENTS / CENTS
     return np.asarray(frequency * 2 ** (octaves - octaves.clip(-dead, dead)))
 
 

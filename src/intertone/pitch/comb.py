@@ -9,6 +9,7 @@ from scipy import fft, signal
 from torch import Tensor
 
 from intertone.level import amplitude_to_db
+from intertone.pitch.note import CENTS
 
 PEAK_SECONDS = (0.08, 1.10)
 PEAK_FFT = 2**17
@@ -124,8 +125,8 @@ def fit_comb(peaks: Peaks, f_low: float, f_high: float) -> Comb:
     """
     if not len(peaks.frequency):
         return Comb(math.nan, 0.0, 0.0)
-    n_steps = max(1, math.ceil(1200 * math.log2(SEARCH[1] * f_high / (SEARCH[0] * f_low)) / GRID_CENTS))
-    grid = SEARCH[0] * f_low * 2 ** (np.arange(n_steps + 1) * GRID_CENTS / 1200)
+    n_steps = max(1, math.ceil(CENTS * math.log2(SEARCH[1] * f_high / (SEARCH[0] * f_low)) / GRID_CENTS))
+    grid = SEARCH[0] * f_low * 2 ** (np.arange(n_steps + 1) * GRID_CENTS / CENTS)
     f0 = np.repeat(grid, len(INHARMONICITIES))[:, None]
     stretch = np.tile(INHARMONICITIES, len(grid))[:, None]
     order, hit = _on_comb(peaks.frequency, f0, stretch)
@@ -161,7 +162,7 @@ def _on_comb(frequency: Array, f0: Array, stretch: Array) -> tuple[Array, npt.ND
     order = np.maximum(1, np.rint(np.sqrt(square)))
     partial = order * f0 * np.sqrt(1 + stretch * order**2)
     near = np.abs(frequency - partial) <= np.minimum(
-        TOLERANCE_SHARE * f0, partial * (2 ** (TOLERANCE_CENTS / 1200) - 1)
+        TOLERANCE_SHARE * f0, partial * (2 ** (TOLERANCE_CENTS / CENTS) - 1)
     )
     return order, near
 

@@ -23,6 +23,7 @@ from intertone.pitch.candidates import (
     find_candidates,
     refine,
 )
+from intertone.pitch.note import A4_HZ
 from intertone.pitch.yin import SILENCE_DB, VOICED
 
 COMB_COST = 0.15
@@ -209,7 +210,7 @@ def _cheapest_path(
     n_frames, unvoiced = octave.shape
     cost = np.full((n_frames, unvoiced + 1), 1 - VOICED)
     cost[:, :-1] = np.concatenate([1 - each.similarity + COMB_COST * (1 - each.comb) for each in found], axis=1)
-    cost[:, :-1] -= OCTAVE_BIAS * (octave - np.log2(440))
+    cost[:, :-1] -= OCTAVE_BIAS * (octave - np.log2(A4_HZ))
     cost[:, :-1][quiet[:, None] | np.isnan(octave)] = IMPOSSIBLE
     octave = np.nan_to_num(octave)
     jumps = np.abs(octave[:-1, :, None] - octave[1:, None, :]) - FREE_STEP * seconds / FRAME_SECONDS
