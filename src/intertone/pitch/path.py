@@ -11,7 +11,7 @@ from torch import Tensor
 
 from intertone.audio import resample
 from intertone.errors import InputError
-from intertone.level import db_to_power
+from intertone.level import TINY, db_to_power
 from intertone.pitch.candidates import (
     BANDS,
     N_CANDIDATES,
@@ -24,7 +24,7 @@ from intertone.pitch.candidates import (
     refine,
 )
 from intertone.pitch.note import A4_HZ
-from intertone.pitch.yin import SILENCE_DB, VOICED
+from intertone.pitch.yin import F_MAX, F_MIN, SILENCE_DB, VOICED
 
 COMB_COST = 0.15
 """Cost of a candidate between whose partials there is as much as on them."""
@@ -97,7 +97,7 @@ class PitchTrack:
 
 
 def follow_pitch(
-    audio: Tensor, sample_rate: int, *, hop_length: int, f_min: float = 25.0, f_max: float = 5000.0
+    audio: Tensor, sample_rate: int, *, hop_length: int, f_min: float = F_MIN, f_max: float = F_MAX
 ) -> PitchTrack:
     """Follow the f0 of one melodic line through a sound.
 
@@ -188,7 +188,7 @@ def _levels(sound: Frames, n_frames: int, hop_length: int, sample_rate: int) -> 
 def _weights(level: Array, seconds: float) -> Array:
     """Return how much each frame's cost counts: little where it is quieter than what is around it."""
     around = ndimage.maximum_filter1d(level, 2 * round(LEVEL_SECONDS / seconds) + 1)
-    share = np.maximum(level, 1e-30) / np.maximum(around, 1e-30)
+    share = np.maximum(level, TINY) / np.maximum(around, TINY)
     return np.asarray(share**LEVEL_EXPONENT * seconds / FRAME_SECONDS)
 
 
@@ -198,7 +198,7 @@ def _steadiness(spectrum: Frames, seconds: float) -> Array:
     place = np.arange(len(spectrum) - 1)
     before, after = spectrum[(place + 1 - half).clip(0)], spectrum[(place + half).clip(max=len(spectrum) - 1)]
     product = np.sqrt((before**2).sum(1) * (after**2).sum(1))
-    change = 1 - (before * after).sum(1) / np.maximum(product, 1e-12)
+    change = 1 - (before * after).sum(1) / np.maximum(product, TINY)
     return np.asarray((1 - CHANGE_WEIGHT * change).clip(CHEAPEST_CHANGE, 1), np.float64)
 
 
