@@ -20,8 +20,8 @@ PERIODS = 3.5
 COMB_PERIODS = 8.0
 """Periods of a band's lowest frequency in the window whose spectrum shows the partials."""
 
-SHORTEST_WINDOW, LONGEST_WINDOW = 0.025, 0.25
-"""Seconds."""
+SHORTEST_WINDOW = 0.025
+"""Seconds; 3.5 periods of a high note alone would be too few samples to be robust against noise."""
 
 TOGETHER = 4
 """Samples whose energy is added before it is weighted, since the weights hardly change within them."""
@@ -217,7 +217,6 @@ def _pair_weights(band: Band, first: int, last: int) -> Tensor:
 
 def _spectrum(sound: Frames, centres: Array, n_window: int, rate: int) -> Frames:
     """Return the level of each frame's bins, 1 at the strongest."""
-    n_window = min(n_window, round(LONGEST_WINDOW * rate))
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
     power = _power(_frames(sound, centres, n_window) * weights, _even_fast(n_window)) + np.float32(TINY)
     return np.asarray((power_to_db(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1).clip(0, 1), np.float32)
