@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from intertone.level import db_to_power
+from intertone.level import TINY, db_to_power
 
 SILENT = 1e-4
 """Peak below which nothing is heard: −80 dB."""
@@ -100,7 +100,7 @@ def _click(sound: Array, sample_rate: int) -> int | None:
     jumps = np.abs(_unexplained(sound, round(BLOCK_SECONDS * sample_rate)))
     cell = max(1, round(0.001 * sample_rate))
     count = len(sound) // cell
-    if count < 3:
+    if not count:
         return None
     tops = jumps[: count * cell].reshape(count, cell).max(1)
     power = (sound[: count * cell] ** 2).reshape(count, cell).mean(1)
@@ -124,7 +124,7 @@ def _unexplained(sound: Array, block: int) -> Array:
     size = 2 ** int(np.ceil(np.log2(2 * block + ORDER)))
     spectrum = np.abs(np.fft.rfft(wide * np.hanning(2 * block), size)) ** 2
     similarity = np.fft.irfft(spectrum, size)[:, : ORDER + 1]
-    similarity[:, 0] = similarity[:, 0] * (1 + 1e-7) + 1e-12
+    similarity[:, 0] = similarity[:, 0] * (1 + 1e-7) + TINY
     lags = np.abs(np.arange(ORDER)[:, None] - np.arange(ORDER))
     weights = np.linalg.solve(similarity[:, lags], similarity[:, 1:, None])[..., 0]
     own = np.lib.stride_tricks.sliding_window_view(padded, block + ORDER)[block - ORDER :: block][:count]

@@ -100,8 +100,9 @@ def _fades(sound: Array, sample_rate: int, first: int, last: int) -> bool:
     level = power_to_db(np.maximum(sums[length:] - sums[:-length], TINY))
     fallen = float(level[: first + 1].max() - level[-1])
     inner = level[first:]
-    third = -(-len(inner) // 3)
-    falls = 1.5 * float(np.median(inner[:third]) - np.median(inner[-third:]))
+    # the medians of the halves lie half of the part apart
+    half = -(-len(inner) // 2)
+    falls = 2 * float(np.median(inner[:half]) - np.median(inner[-half:]))
     return fallen > FADES_DB or (fallen > FADES_DB / 2 and falls > FALLS_DB)
 
 
