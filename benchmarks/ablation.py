@@ -75,15 +75,18 @@ def main() -> None:
 
 def choose(names: Sequence[str], *, bench: bool) -> list[Constant]:
     """Return the constants that are asked for; a name that fits none, and a constant that is gone, end the program."""
-    found = []
+    found, left_out = [], False
     for module, (groups, neutrals) in CONSTANTS.items():
         short = module.rpartition(".")[2]
         for name, neutral in neutrals.items():
             wanted = {module, short, name, module.partition(".")[0], *groups}
             if wanted & set(names) or (not names and not module.startswith("harmonic")):
                 if "bench" in groups and not bench:
-                    sys.exit(f"ablation.py: {module}.{name} is evaluated by the bench alone, give --bench")
+                    left_out = True
+                    continue
                 found.append(Constant(module, name, value_of(module, name), neutral, groups))
+    if left_out and not found:
+        sys.exit(f"ablation.py: {' '.join(names)} must be evaluated by the bench, give --bench")
     if not found:
         sys.exit(f"ablation.py: names must be modules, constants or groups of figures, got {' '.join(names)}")
     return found
