@@ -10,6 +10,9 @@ from torch import Tensor
 Values = TypeVar("Values", float, npt.NDArray[Any], Tensor)
 Gain = TypeVar("Gain", float, Tensor)
 
+TINY = 1e-30
+"""Power that stands for silence where it is divided by or its logarithm is taken."""
+
 
 def db_to_amplitude(db: Values) -> Values:
     """Return ``10^(db / 20)``.

@@ -4,16 +4,19 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from intertone.level import db_to_power
+from intertone.level import TINY, db_to_power
 
 SILENT = 1e-4
 """Peak below which nothing is heard: −80 dB."""
 
 FLAT_SAMPLES, FLAT_STEP = 3, 1e-6
-"""Samples in a row that are equal, relative to the peak, at a top: a wave that is heard has none."""
+"""Samples in a row that are equal, relative to the peak, above half of it: a wave that is heard has none."""
 
-DROPOUT_SECONDS, DROPOUT_DB = 0.001, -60.0
-"""A stretch so long and so quiet, relative to both of its sides, is a hole."""
+CELL_SECONDS = 0.001
+"""A stretch so short that it holds one click, or that is a hole where it is silent."""
+
+DROPOUT_DB, SIDE_SECONDS = -60.0, 0.01
+"""A stretch so quiet, relative to so much of both of its sides, is a hole."""
 
 ORDER, BLOCK_SECONDS = 32, 0.04
 """Order and block length of the linear prediction, whose error shows clicks."""
@@ -23,9 +26,6 @@ NEAR_SECONDS, FAR_SECONDS = 0.004, 0.08
 
 CLICK_RATIO = 6.0
 """Least ratio of a click to every other unpredicted jump around it."""
-
-AUDIBLE_DB = -50.0
-"""A jump smaller than this, relative to the sound around it, is not heard."""
 
 ONSET_RATIO = 1.6
 """Ratio of levels that marks an onset, which may begin with a jump."""
@@ -78,15 +78,15 @@ def _clipping(sound: Array) -> int | None:
     peak = float(np.abs(sound).max())
     if peak < SILENT:
         return None
-    flat = (np.abs(np.diff(sound)) < FLAT_STEP * peak) & (np.abs(sound[1:]) > 0.98 * peak)
+    flat = (np.abs(np.diff(sound)) < FLAT_STEP * peak) & (np.abs(sound[1:]) > 0.5 * peak)
     return _first_run(flat, FLAT_SAMPLES - 1)
 
 
 def _dropout(sound: Array, sample_rate: int) -> int | None:
     """Return where the first hole is: quiet, with sound on both sides."""
-    length = max(2, round(DROPOUT_SECONDS * sample_rate))
+    length = max(2, round(CELL_SECONDS * sample_rate))
     power = _means(sound**2, length)
-    side = round(0.01 * sample_rate)
+    side = round(SIDE_SECONDS * sample_rate)
     if len(power) <= 2 * side + length:
         return None
     middle = power[side:-side]
@@ -98,18 +98,16 @@ def _dropout(sound: Array, sample_rate: int) -> int | None:
 def _click(sound: Array, sample_rate: int) -> int | None:
     """Return where the first jump is that nothing explains."""
     jumps = np.abs(_unexplained(sound, round(BLOCK_SECONDS * sample_rate)))
-    cell = max(1, round(0.001 * sample_rate))
+    cell = max(1, round(CELL_SECONDS * sample_rate))
     count = len(sound) // cell
-    if count < 3:
+    if not count:
         return None
     tops = jumps[: count * cell].reshape(count, cell).max(1)
     power = (sound[: count * cell] ** 2).reshape(count, cell).mean(1)
     near, far = (round(seconds * sample_rate / cell) for seconds in (NEAR_SECONDS, FAR_SECONDS))
     before, after = _largest(tops, near, far), _largest(tops[::-1], near, far)[::-1]
     earlier, later = _before(power, near, far).mean(1), _before(power[::-1], near, far).mean(1)[::-1]
-    loud = np.maximum(earlier, later)
     found = tops > CLICK_RATIO * np.maximum(before, after)
-    found &= tops**2 > loud * db_to_power(AUDIBLE_DB)
     found &= later < ONSET_RATIO**2 * earlier
     found &= tops > SILENT
     places = np.flatnonzero(found)
@@ -124,7 +122,7 @@ def _unexplained(sound: Array, block: int) -> Array:
     size = 2 ** int(np.ceil(np.log2(2 * block + ORDER)))
     spectrum = np.abs(np.fft.rfft(wide * np.hanning(2 * block), size)) ** 2
     similarity = np.fft.irfft(spectrum, size)[:, : ORDER + 1]
-    similarity[:, 0] = similarity[:, 0] * (1 + 1e-7) + 1e-12
+    similarity[:, 0] = similarity[:, 0] * (1 + 1e-7) + TINY
     lags = np.abs(np.arange(ORDER)[:, None] - np.arange(ORDER))
     weights = np.linalg.solve(similarity[:, lags], similarity[:, 1:, None])[..., 0]
     own = np.lib.stride_tricks.sliding_window_view(padded, block + ORDER)[block - ORDER :: block][:count]

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.level import db_to_power, power_to_db
+from intertone.level import TINY, db_to_power, power_to_db
 
 FIRST, LAST = 0.35, 0.9
 """Limits of a loop, as shares of the time from onset to release."""
@@ -30,29 +30,14 @@ FALLS_DB = 3.0
 LEVEL_SECONDS = 0.2
 """Time over which a level is averaged, so that a tremolo is no fall."""
 
-ATTACK_SECONDS = 0.1
-"""After which a note is as loud as it is held; a click at its start is louder."""
-
-LEVEL_DB = 3.0
-"""Largest difference of level between the ends."""
-
 TIMBRE_DB = 3.0
 """Largest difference of the level of an octave between the ends."""
-
-LONG_SECONDS = 0.5
-"""A shorter loop must be more alike, as the root of its length: what comes back more often is heard more easily."""
 
 TIMBRE_SECONDS, TIMBRE_HOP_SECONDS = 0.16, 0.01
 """Window and hop of the spectra around an end."""
 
 LOWEST_OCTAVE, FLOOR_DB = 125.0, -40.0
 """Hz; and level below the loudest octave at which one is inaudible; each is raised by 6 dB against the one below."""
-
-WAVE = 0.2
-"""Largest loss of correlation against a loop whose timbre may jump; waveforms of noise never correlate."""
-
-COST = 0.04
-"""Loss of correlation that counts as much as 1 dB between the ends."""
 
 N_ENDS = 12
 """Places that are tried for the end."""
@@ -72,7 +57,7 @@ class Loop:
 
 
 def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | None:
-    """Return the longest loop of those whose ends match best: in wave, in level and in every octave.
+    """Return the longest loop of those whose ends match best: in wave and in every octave.
 
     Args:
         audio: ``(channels, samples)``.
@@ -100,9 +85,7 @@ def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | No
     mono = sound[(sound**2).sum(-1).argmax()]
     octaves = _octaves(sound, sample_rate, first, last)
     ends = np.linspace(last, first + shortest, N_ENDS).round().astype(int)
-    compared = [_compare(mono, octaves, first, int(end), sample_rate) for end in ends]
-    least = max(float(wave.max()) for wave, _ in compared) - WAVE
-    alike = [np.where(wave > least, wave - differs, -np.inf) for wave, differs in compared]
+    alike = [_compare(mono, octaves, first, int(end), sample_rate) for end in ends]
     best = max(float(values.max()) for values in alike)
     # of loops that are as good the longest: a short one is heard as one
     good = [values > best - NEARLY for values in alike]
@@ -114,12 +97,12 @@ def _fades(sound: Array, sample_rate: int, first: int, last: int) -> bool:
     """Return whether the level falls far until the last place of a loop, or goes on falling where a loop may lie."""
     length = round(LEVEL_SECONDS * sample_rate)
     sums = np.cumsum(np.pad((sound[:, :last] ** 2).sum(0), (1, 0)))
-    level = power_to_db(np.maximum(sums[length:] - sums[:-length], 1e-20))
-    early = level[min(round(ATTACK_SECONDS * sample_rate), first) : first + 1].max()
-    fallen = float(early - level[-1])
+    level = power_to_db(np.maximum(sums[length:] - sums[:-length], TINY))
+    fallen = float(level[: first + 1].max() - level[-1])
     inner = level[first:]
-    third = -(-len(inner) // 3)
-    falls = 1.5 * float(np.median(inner[:third]) - np.median(inner[-third:]))
+    # the medians of the halves lie half of the part apart
+    half = -(-len(inner) // 2)
+    falls = 2 * float(np.median(inner[:half]) - np.median(inner[-half:]))
     return fallen > FADES_DB or (fallen > FADES_DB / 2 and falls > FALLS_DB)
 
 
@@ -136,29 +119,26 @@ def _octaves(sound: Array, sample_rate: int, first: int, last: int) -> Array:
     # one by one: together they would fill the memory
     spectra = (np.fft.rfft(padded[:, start : start + length] * window) for start in starts)
     octaves = np.stack([near @ (np.abs(spectrum) ** 2).sum(0) for spectrum in spectra], 1)
-    return power_to_db(octaves + max(1e-20, db_to_power(FLOOR_DB) * float(octaves.max())))
+    return power_to_db(octaves + max(TINY, db_to_power(FLOOR_DB) * float(octaves.max())))
 
 
-def _compare(mono: Array, octaves: Array, first: int, end: int, sample_rate: int) -> tuple[Array, Array]:
-    """Return the correlation of each place from ``first`` on with the end, and what its level and timbre take off."""
+def _compare(mono: Array, octaves: Array, first: int, end: int, sample_rate: int) -> Array:
+    """Return the correlation of each place from ``first`` on with the end, −∞ where the timbre is another one."""
     window, shortest = (round(seconds * sample_rate) for seconds in (WINDOW_SECONDS, SHORTEST_SECONDS))
     wanted = mono[end - window : end + window]
     starts = mono[first - window : end - shortest + window]
     size = 2 ** int(np.ceil(np.log2(len(starts) + len(wanted))))
     products = np.fft.irfft(np.fft.rfft(starts, size) * np.conj(np.fft.rfft(wanted, size)), size)
     sums = np.cumsum(np.pad(starts**2, (1, 0)))
-    energy = np.maximum(sums[len(wanted) :] - sums[: -len(wanted)], 1e-20)
-    own = max(float((wanted**2).sum()), 1e-20)
-    level = np.abs(power_to_db(energy / own))
+    energy = np.maximum(sums[len(wanted) :] - sums[: -len(wanted)], TINY)
+    own = max(float((wanted**2).sum()), TINY)
     hop = round(TIMBRE_HOP_SECONDS * sample_rate)
     at_end = octaves[:, min(round((end - first) / hop), octaves.shape[1] - 1)]
     differs = np.abs(octaves - at_end[:, None]).max(0)
     places = np.arange(len(energy))
     timbre = np.interp(places / hop, np.arange(len(differs)), differs)
-    allowed = TIMBRE_DB * np.sqrt(np.minimum(1, (end - first - places) / sample_rate / LONG_SECONDS))
-    fits = (level <= LEVEL_DB) & (timbre <= allowed)
     wave = products[: len(energy)] / np.sqrt(energy * own)
-    return wave, np.where(fits, COST * np.maximum(level, timbre), np.inf)
+    return np.where(timbre <= TIMBRE_DB, wave, -np.inf)
 
 
 def close_loop(audio: Tensor, loop: Loop, sample_rate: int) -> Tensor:
@@ -184,7 +164,7 @@ def close_loop(audio: Tensor, loop: Loop, sample_rate: int) -> Tensor:
     reach = min(round(FADE_SECONDS * sample_rate), loop.start, audio.shape[-1] - loop.end)
     places = torch.arange(-reach, reach)
     here, there = audio[:, loop.end - reach : loop.end + reach], audio[:, loop.start - reach : loop.start + reach]
-    alike = float((here * there).sum() / (here.norm() * there.norm()).clamp_min(1e-20))
+    alike = float((here * there).sum() / (here.norm() * there.norm()).clamp_min(TINY))
     share = 0.5 + 0.5 * torch.cos(torch.pi * places / reach)
     power = share.square() + (1 - share).square() + 2 * max(0.0, alike) * share * (1 - share)
     closed = audio.clone()

@@ -10,7 +10,9 @@ import torch
 from scipy import fft
 from torch import Tensor
 
-from intertone.level import power_to_db
+from intertone.level import TINY, power_to_db
+from intertone.pitch.note import CENTS
+from intertone.pitch.parabola import Array, parabola_top
 
 PERIODS = 3.5
 """Periods of a band's lowest frequency in the window that is compared with itself."""
@@ -18,8 +20,11 @@ PERIODS = 3.5
 COMB_PERIODS = 8.0
 """Periods of a band's lowest frequency in the window whose spectrum shows the partials."""
 
-SHORTEST_WINDOW, LONGEST_WINDOW = 0.025, 0.25
-"""Seconds."""
+SHORTEST_WINDOW = 0.025
+"""Seconds; 3.5 periods of a high note alone would be too few samples to be robust against noise."""
+
+TOGETHER = 4
+"""Samples whose energy is added before it is weighted, since the weights hardly change within them."""
 
 N_CANDIDATES = 5
 """Tops kept for each frame and band."""
@@ -39,13 +44,15 @@ LOW_PARTIALS = 4.0
 STEEPNESS = 8
 """The power of ``number / 4`` with which they do; 8 halves the fourth and leaves a 250th of the eighth."""
 
+N_TABLES = 8
+"""Tables of weights that are kept, of bands and ranges that were searched before."""
+
 REFINEMENTS = 3
 """Steps towards the exact frequency, each of at most 3 %; all together of at most 6 %."""
 
 REFINEMENT_CENTS = 5.0
 """Cents below which an exact frequency counts as found."""
 
-Array = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.float32]
 
 
@@ -68,7 +75,7 @@ class Band:
     @property
     def n_window(self) -> int:
         """Samples of the window that is compared with itself: a multiple of four."""
-        return 4 * math.ceil(self.sample_rate * max(PERIODS / self.low, SHORTEST_WINDOW) / 4)
+        return TOGETHER * math.ceil(self.sample_rate * max(PERIODS / self.low, SHORTEST_WINDOW) / TOGETHER)
 
 
 BANDS = (Band(0, 100, 6000, 2), Band(95, 420, 8000, 2), Band(400, math.inf, 16000, 4))
@@ -140,13 +147,13 @@ def refine(power: Frames, band: Band, frequency: Array) -> Array:
     for _ in range(REFINEMENTS):
         angle = turn * lag[:, None].astype(np.float32)
         cosine = weights * np.cos(angle)
-        height = np.maximum(cosine.sum(1, dtype=np.float64), 1e-30)
+        height = np.maximum(cosine.sum(1, dtype=np.float64), TINY)
         slope = -_times(weights * np.sin(angle), turn) / height
-        bend = np.minimum(-_times(cosine, turn**2) / height - slope**2, -1e-12)
+        bend = np.minimum(-_times(cosine, turn**2) / height - slope**2, -TINY)
         step = (_window_slope(lag / length) / length - slope) / bend
         lag = (lag + step.clip(-0.03 * lag, 0.03 * lag)).clip(0.94 / frequency, 1.06 / frequency)
     octaves = -np.log2(lag * frequency)
-    dead = REFINEMENT_CENTS / 1200
+    dead = REFINEMENT_CENTS / CENTS
     return np.asarray(frequency * 2 ** (octaves - octaves.clip(-dead, dead)))
 
 
@@ -164,11 +171,8 @@ def _tops(similarity: Frames, first: int) -> tuple[Array, Array]:
     tops = np.where((here >= similarity[:, :-2]) & (here > similarity[:, 2:]) & (here > 0), here + bias, -np.inf)
     best = np.argpartition(-tops, min(N_CANDIDATES, tops.shape[1]) - 1, axis=1)[:, :N_CANDIDATES]
     rows = np.arange(len(tops))[:, None]
-    before, height, after = (similarity[rows, best + offset].astype(np.float64) for offset in range(3))
-    bend = np.minimum(before - 2 * height + after, -1e-12)
-    offset = ((before - after) / (2 * bend)).clip(-0.5, 0.5)
-    present = np.isfinite(tops[rows, best])
-    height = (height - 0.25 * (before - after) * offset).clip(0, 1)
+    offset, height = parabola_top(*(similarity[rows, best + place].astype(np.float64) for place in (0, 1, 2)))
+    height, present = height.clip(0, 1), np.isfinite(tops[rows, best])
     return np.where(present, 1 / (first + 1 + best + offset), np.nan), np.where(present, height, 0)
 
 
@@ -185,13 +189,12 @@ def _similarity(sound: Frames, centres: Array, band: Band, first: int, last: int
     power = _power(frames * weights, _even_fast(n_window + last // oversampling + 1))
     products = torch.from_numpy(power) @ _cosines(power.shape[1], oversampling, first, last)
     # the energy of four samples at a time: the weights are smooth
-    squares = (frames**2).sum(0)
-    fours = squares[:, ::4] + squares[:, 1::4] + squares[:, 2::4] + squares[:, 3::4]
-    energy = torch.from_numpy(fours) @ _pair_weights(band, first, last)
-    return (2 * products / energy.clamp_min(1e-12)).numpy(), power
+    squares = (frames**2).sum(0).reshape(frames.shape[1], -1, TOGETHER).sum(-1)
+    energy = torch.from_numpy(squares) @ _pair_weights(band, first, last)
+    return (2 * products / energy.clamp_min(TINY)).numpy(), power
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=N_TABLES)
 def _cosines(n_bins: int, oversampling: int, first: int, last: int) -> Tensor:
     """Return what turns a power spectrum into products at some lags, ``(n_bins, lags)``: a Fourier transform's part."""
     size = 2 * (n_bins - 1)
@@ -201,7 +204,7 @@ def _cosines(n_bins: int, oversampling: int, first: int, last: int) -> Tensor:
     return torch.from_numpy(np.cos(2 * math.pi * turns) * counts[:, None] / size).float()
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=N_TABLES)
 def _pair_weights(band: Band, first: int, last: int) -> Tensor:
     """Return how much the energy of each four samples counts at every lag, ``(n_window / 4, lags)``."""
     n_window = band.n_window
@@ -209,14 +212,13 @@ def _pair_weights(band: Band, first: int, last: int) -> Tensor:
     lags = np.arange(first, last + 1) / band.oversampling
     place = np.arange(n_window)[:, None] + lags * np.array([[[1]], [[-1]]])
     pairs = weights[1:-1, None] * np.interp(place + 1, np.arange(n_window + 2), weights).sum(0)
-    return torch.from_numpy(pairs.reshape(-1, 4, len(lags)).mean(1)).float()
+    return torch.from_numpy(pairs.reshape(-1, TOGETHER, len(lags)).mean(1)).float()
 
 
 def _spectrum(sound: Frames, centres: Array, n_window: int, rate: int) -> Frames:
     """Return the level of each frame's bins, 1 at the strongest."""
-    n_window = min(n_window, round(LONGEST_WINDOW * rate))
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
-    power = _power(_frames(sound, centres, n_window) * weights, _even_fast(n_window)) + np.float32(1e-20)
+    power = _power(_frames(sound, centres, n_window) * weights, _even_fast(n_window)) + np.float32(TINY)
     return np.asarray((power_to_db(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1).clip(0, 1), np.float32)
 
 

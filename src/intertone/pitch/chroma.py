@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from intertone.pitch.note import hz_to_pitch
+from intertone.pitch.note import SEMITONES, hz_to_pitch
 from intertone.stft import SpectrogramConfig
 
-N_CLASSES = 12
+N_CLASSES = SEMITONES
 """C, C sharp, …, B."""
 
 CENTRE, OCTAVES = 72.0, 1.0
@@ -34,7 +34,7 @@ def chroma_filterbank(config: SpectrogramConfig) -> Tensor:
     pitch = hz_to_pitch(frequencies.clamp_min(1.0))
     distance = (pitch - torch.arange(N_CLASSES)[:, None] + N_CLASSES / 2) % N_CLASSES - N_CLASSES / 2
     near = (1 - distance.abs()).clamp_min(0)
-    octaves = (pitch - CENTRE) / 12
+    octaves = (pitch - CENTRE) / SEMITONES
     weights = near * torch.exp(-0.5 * (octaves / OCTAVES).square())
     weights[:, 0] = 0  # the mean is no pitch
     return weights.float()

@@ -8,7 +8,9 @@ import numpy.typing as npt
 from scipy import fft, signal
 from torch import Tensor
 
-from intertone.level import amplitude_to_db
+from intertone.level import TINY, amplitude_to_db, db_to_amplitude
+from intertone.pitch.note import CENTS
+from intertone.pitch.parabola import Array, parabola_top
 
 PEAK_SECONDS = (0.08, 1.10)
 PEAK_FFT = 2**17
@@ -28,8 +30,6 @@ EQUAL = 0.01
 
 OCCUPIED = 12
 """Harmonics whose absence counts against a comb: without that, one an octave too low explains as much."""
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,11 @@ def spectral_peaks(audio: Tensor, sample_rate: int) -> Peaks:
     highest = magnitude[lowest:].max()
     if highest < 1e-9:
         return Peaks(np.zeros(0), np.zeros(0))
-    db = amplitude_to_db(np.maximum(magnitude / highest, 1e-9))
+    db = amplitude_to_db(np.maximum(magnitude / highest, TINY))
     found, _ = signal.find_peaks(db, height=-PEAK_RANGE_DB, prominence=PEAK_PROMINENCE_DB)
     found = found[found >= lowest]
-    before, here, after = db[found - 1], db[found], db[found + 1]
-    bend = np.minimum(before - 2 * here + after, -1e-12)
-    offset = np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
-    return Peaks((found + offset) * sample_rate / PEAK_FFT, 10 ** (here / 40))
+    offset, _ = parabola_top(db[found - 1], db[found], db[found + 1])
+    return Peaks((found + offset) * sample_rate / PEAK_FFT, db_to_amplitude(db[found] / 2))
 
 
 def fit_comb(peaks: Peaks, f_low: float, f_high: float) -> Comb:
@@ -124,8 +122,8 @@ def fit_comb(peaks: Peaks, f_low: float, f_high: float) -> Comb:
     """
     if not len(peaks.frequency):
         return Comb(math.nan, 0.0, 0.0)
-    n_steps = max(1, math.ceil(1200 * math.log2(SEARCH[1] * f_high / (SEARCH[0] * f_low)) / GRID_CENTS))
-    grid = SEARCH[0] * f_low * 2 ** (np.arange(n_steps + 1) * GRID_CENTS / 1200)
+    n_steps = max(1, math.ceil(CENTS * math.log2(SEARCH[1] * f_high / (SEARCH[0] * f_low)) / GRID_CENTS))
+    grid = SEARCH[0] * f_low * 2 ** (np.arange(n_steps + 1) * GRID_CENTS / CENTS)
     f0 = np.repeat(grid, len(INHARMONICITIES))[:, None]
     stretch = np.tile(INHARMONICITIES, len(grid))[:, None]
     order, hit = _on_comb(peaks.frequency, f0, stretch)
@@ -157,11 +155,11 @@ def comb_partials(comb: Comb, top: float) -> Array:
 def _on_comb(frequency: Array, f0: Array, stretch: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Return the nearest partial of each frequency and whether it is near enough; combs are rows."""
     ratio = (frequency / f0) ** 2
-    square = np.where(stretch > 0, (np.sqrt(1 + 4 * stretch * ratio) - 1) / np.maximum(2 * stretch, 1e-12), ratio)
+    square = np.where(stretch > 0, (np.sqrt(1 + 4 * stretch * ratio) - 1) / np.maximum(2 * stretch, TINY), ratio)
     order = np.maximum(1, np.rint(np.sqrt(square)))
     partial = order * f0 * np.sqrt(1 + stretch * order**2)
     near = np.abs(frequency - partial) <= np.minimum(
-        TOLERANCE_SHARE * f0, partial * (2 ** (TOLERANCE_CENTS / 1200) - 1)
+        TOLERANCE_SHARE * f0, partial * (2 ** (TOLERANCE_CENTS / CENTS) - 1)
     )
     return order, near
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, interpolate, pad
 
+from intertone.pitch.note import SEMITONES
 from intertone.pitch.stiffness import (
     at_frames,
     common_error,
@@ -59,7 +60,7 @@ def refine_pitch(audio: Tensor, f0: float, sample_rate: int) -> tuple[Tensor, fl
         turned = steps.angle() * (hz_per_radian(sample_rate) / f0)
         weight = steps.abs() * multiples[:, None].square()
         track = track * (1 + at_frames(common_error(turned / multiples[:, None], weight, kernel)))
-        track = track.clamp(f0 * 2 ** (-1 / 12), f0 * 2 ** (1 / 12))
+        track = track.clamp(f0 * 2 ** (-1 / SEMITONES), f0 * 2 ** (1 / SEMITONES))
         total = steps.sum(1)
         found = multiples + total.angle() * (hz_per_radian(sample_rate) / f0)
         inharmonicity = fit_inharmonicity(found, total.abs() * partial_orders(n_partials).square())

@@ -9,6 +9,18 @@ from torch import Tensor
 
 from intertone.level import Values
 
+SEMITONES = 12
+"""Semitones, and pitch classes, of an octave."""
+
+CENTS = 1200
+"""Cents of an octave."""
+
+A4, A4_HZ = 69, 440
+"""MIDI number and frequency of the note that all others are tuned to."""
+
+HIGHEST_NUMBER = 127
+"""Highest MIDI number; the lowest is 0."""
+
 
 def hz_to_cents(estimate: Tensor | float, reference: Tensor | float) -> Tensor:
     """Return how far ``estimate`` lies above ``reference``, in hundredths of a semitone.
@@ -25,7 +37,7 @@ def hz_to_cents(estimate: Tensor | float, reference: Tensor | float) -> Tensor:
         tensor([   0., 1200.], dtype=torch.float64)
     """
     ratio = torch.as_tensor(estimate, dtype=torch.float64) / torch.as_tensor(reference, dtype=torch.float64)
-    return 1200 * torch.log2(ratio)
+    return CENTS * torch.log2(ratio)
 
 
 def pitch_to_hz(pitch: float) -> float:
@@ -35,7 +47,7 @@ def pitch_to_hz(pitch: float) -> float:
         >>> pitch_to_hz(57)
         220.0
     """
-    return 440 * 2 ** ((pitch - 69) / 12)
+    return A4_HZ * 2 ** ((pitch - A4) / SEMITONES)
 
 
 def hz_to_pitch(frequency: Values) -> Values:
@@ -52,10 +64,10 @@ def hz_to_pitch(frequency: Values) -> Values:
         (57.0, tensor([69., 70.]))
     """
     if isinstance(frequency, Tensor):
-        return 69 + 12 * torch.log2(frequency / 440)
+        return A4 + SEMITONES * torch.log2(frequency / A4_HZ)
     if isinstance(frequency, np.ndarray):
-        return np.asarray(69 + 12 * np.log2(frequency / 440))
-    return 69 + 12 * math.log2(frequency / 440)
+        return np.asarray(A4 + SEMITONES * np.log2(frequency / A4_HZ))
+    return A4 + SEMITONES * math.log2(frequency / A4_HZ)
 
 
 NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
@@ -77,7 +89,7 @@ def note_number(letter: str, accidental: str, octave: int) -> int:
         >>> note_number("C", "", 4), note_number("D", "b", 3), note_number("F", "s", 5)
         (60, 49, 78)
     """
-    return 12 * (octave + 1) + NAMES.index(letter) + _SHIFTS[accidental]
+    return SEMITONES * (octave + 1) + NAMES.index(letter) + _SHIFTS[accidental]
 
 
 def parse_note(text: str) -> float | None:
@@ -101,7 +113,7 @@ def parse_note(text: str) -> float | None:
             number = float(text)
         except ValueError:
             return None
-    return float(number) if 0 <= number <= 127 else None
+    return float(number) if 0 <= number <= HIGHEST_NUMBER else None
 
 
 def note_hz(text: str) -> float | None:
@@ -117,7 +129,7 @@ def key_name(pitch: int) -> str:
         >>> key_name(61), key_name(21)
         ('C♯4', 'A0')
     """
-    return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
+    return f"{NAMES[pitch % SEMITONES]}{pitch // SEMITONES - 1}"
 
 
 def note_name(pitch: int) -> str:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from intertone.audio import resample
 from intertone.errors import InputError
-from intertone.level import db_to_power
+from intertone.level import TINY, db_to_power
 from intertone.pitch.candidates import (
     BANDS,
     N_CANDIDATES,
@@ -23,16 +22,14 @@ from intertone.pitch.candidates import (
     find_candidates,
     refine,
 )
-from intertone.pitch.yin import SILENCE_DB, VOICED
+from intertone.pitch.note import A4_HZ
+from intertone.pitch.yin import F_MAX, F_MIN, SILENCE_DB, VOICED
 
 COMB_COST = 0.15
 """Cost of a candidate between whose partials there is as much as on them."""
 
 JUMP_COST = 8.0
 """Cost of a jump of an octave from one frame to the next in a steady sound."""
-
-LARGEST_JUMP = 1.5
-"""Octaves from which a jump costs no more."""
 
 FREE_STEP = 0.02
 """Octaves of movement in 10 ms that cost nothing: vibrato and slides."""
@@ -45,15 +42,6 @@ CHANGE_SECONDS = 0.03
 
 CHANGE_WEIGHT = 2.5
 """Weight of a change of the sound, which makes jumps and switches cheaper."""
-
-CHEAPEST_CHANGE = 0.1
-"""Share of their cost that always remains."""
-
-LEVEL_EXPONENT = 0.3
-"""A frame's cost counts as its power to this exponent, relative to the loudest one around it."""
-
-LEVEL_SECONDS = 0.1
-"""Seconds on either side of a frame that count as around it."""
 
 LEAST_PERIODICITY = 0.4
 """Frames of less are not voiced, wherever the line goes."""
@@ -72,9 +60,6 @@ FRAME_SECONDS = 0.01
 
 F_LIMITS = (10.0, 7000.0)
 """Range that may be searched, Hz."""
-
-IMPOSSIBLE = 1e9
-"""Cost of a candidate that is none."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -96,7 +81,7 @@ class PitchTrack:
 
 
 def follow_pitch(
-    audio: Tensor, sample_rate: int, *, hop_length: int, f_min: float = 25.0, f_max: float = 5000.0
+    audio: Tensor, sample_rate: int, *, hop_length: int, f_min: float = F_MIN, f_max: float = F_MAX
 ) -> PitchTrack:
     """Follow the f0 of one melodic line through a sound.
 
@@ -145,7 +130,7 @@ def follow_pitch(
     bands = [band for band in bands if band.low < band.high]
     centres, seconds = np.arange(n_frames) * hop_length / sample_rate, hop_length / sample_rate
     found = [find_candidates(resample(sound, sample_rate, band.sample_rate).numpy(), centres, band) for band in bands]
-    path = _cheapest_path(found, quiet, _weights(level, seconds), _steadiness(found[-1].spectrum, seconds), seconds)
+    path = _cheapest_path(found, quiet, _steadiness(found[-1].spectrum, seconds), seconds)
     return _track(found, bands, quiet, path)
 
 
@@ -184,40 +169,31 @@ def _levels(sound: Frames, n_frames: int, hop_length: int, sample_rate: int) -> 
     return np.asarray((power[last] - power[first]) / (2 * half))
 
 
-def _weights(level: Array, seconds: float) -> Array:
-    """Return how much each frame's cost counts: little where it is quieter than what is around it."""
-    around = ndimage.maximum_filter1d(level, 2 * round(LEVEL_SECONDS / seconds) + 1)
-    share = np.maximum(level, 1e-30) / np.maximum(around, 1e-30)
-    return np.asarray(share**LEVEL_EXPONENT * seconds / FRAME_SECONDS)
-
-
 def _steadiness(spectrum: Frames, seconds: float) -> Array:
     """Return what share of its cost a jump has between each frame and the next."""
     half = max(1, round(CHANGE_SECONDS / 2 / seconds))
     place = np.arange(len(spectrum) - 1)
     before, after = spectrum[(place + 1 - half).clip(0)], spectrum[(place + half).clip(max=len(spectrum) - 1)]
     product = np.sqrt((before**2).sum(1) * (after**2).sum(1))
-    change = 1 - (before * after).sum(1) / np.maximum(product, 1e-12)
-    return np.asarray((1 - CHANGE_WEIGHT * change).clip(CHEAPEST_CHANGE, 1), np.float64)
+    change = 1 - (before * after).sum(1) / np.maximum(product, TINY)
+    return np.asarray((1 - CHANGE_WEIGHT * change).clip(0, 1), np.float64)
 
 
-def _cheapest_path(
-    found: list[Candidates], quiet: Mask, weights: Array, steadiness: Array, seconds: float
-) -> npt.NDArray[np.intp]:
+def _cheapest_path(found: list[Candidates], quiet: Mask, steadiness: Array, seconds: float) -> npt.NDArray[np.intp]:
     """Return the candidate of every frame on the line of least cost; the number after the last is "unvoiced"."""
     octave = np.log2(np.concatenate([each.frequency for each in found], axis=1))
     n_frames, unvoiced = octave.shape
     cost = np.full((n_frames, unvoiced + 1), 1 - VOICED)
     cost[:, :-1] = np.concatenate([1 - each.similarity + COMB_COST * (1 - each.comb) for each in found], axis=1)
-    cost[:, :-1] -= OCTAVE_BIAS * (octave - np.log2(440))
-    cost[:, :-1][quiet[:, None] | np.isnan(octave)] = IMPOSSIBLE
+    cost[:, :-1] -= OCTAVE_BIAS * (octave - np.log2(A4_HZ))
+    cost[:, :-1][quiet[:, None] | np.isnan(octave)] = math.inf
     octave = np.nan_to_num(octave)
     jumps = np.abs(octave[:-1, :, None] - octave[1:, None, :]) - FREE_STEP * seconds / FRAME_SECONDS
     moves = np.full((n_frames - 1, unvoiced + 1, unvoiced + 1), SWITCH_COST)
-    moves[:, :-1, :-1] = JUMP_COST * jumps.clip(0, LARGEST_JUMP)
+    moves[:, :-1, :-1] = JUMP_COST * jumps.clip(0)
     moves[:, -1, -1] = 0
     moves *= steadiness[:, None, None]
-    cost *= weights[:, None]
+    cost *= seconds / FRAME_SECONDS
     total, origins = cost[0], []
     for move, own in zip(moves, cost[1:], strict=True):
         ways = total[:, None] + move

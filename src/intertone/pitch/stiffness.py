@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv1d
 
+from intertone.level import TINY
+
 STIFFEST = 0.01
 """Largest inharmonicity; the highest strings of a piano have about as much."""
 
@@ -62,7 +64,7 @@ def common_error(error: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
     """
     sums = torch.stack([(weight * error).sum(0), weight.sum(0)])[:, None]
     total, weights = conv1d(sums, kernel, padding=kernel.shape[-1] // 2)[:, 0]
-    return total / (weights + 1e-4 * weights.max() + 1e-30)
+    return total / (weights + 1e-4 * weights.max() + TINY)
 
 
 def at_frames(between: Tensor) -> Tensor:
@@ -88,7 +90,7 @@ def fit_inharmonicity(multiples: Tensor, weight: Tensor) -> float:
     """
     squares = partial_orders(len(multiples)).square()
     stretch = multiples.square() / squares
-    weight = (weight + 1e-30) / (weight + 1e-30).sum()
+    weight = (weight + TINY) / (weight + TINY).sum()
     x, mean = squares - (weight * squares).sum(), (weight * stretch).sum()
-    slope = (weight * x * stretch).sum() / ((weight * x * x).sum() + 1e-30)
+    slope = (weight * x * stretch).sum() / ((weight * x * x).sum() + TINY)
     return min(max(0.0, float(slope / (mean - slope * (weight * squares).sum()))), STIFFEST)

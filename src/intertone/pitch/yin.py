@@ -3,13 +3,13 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy import fft
 from torch import Tensor
 
 from intertone.audio import MAX_SAMPLE_RATE, resample
-from intertone.level import db_to_power
+from intertone.level import TINY, db_to_power
+from intertone.pitch.parabola import Array, parabola_top
 
 SAMPLES_PER_PERIOD = 12
 """The sound is upsampled until the shortest period has so many samples, for the dip between them to be a parabola."""
@@ -26,19 +26,23 @@ VOICED = 0.5
 THRESHOLD = 0.1
 """Difference from the deepest dip at which an earlier one is taken; a larger one prefers the higher octave."""
 
+F_MIN, F_MAX = 25.0, 5000.0
+"""Range that is searched where none is given, Hz: below A0 of a piano, and above its C8."""
+
+HOP_LENGTH = 256
+"""Samples from one frame to the next where nothing else is given."""
+
 BLOCK_CELLS = 2**22
 """Samples of all frames that are transformed at a time."""
-
-Array = npt.NDArray[np.float64]
 
 
 def track_pitch(
     audio: Tensor,
     sample_rate: int,
     *,
-    f_min: float = 25.0,
-    f_max: float = 5000.0,
-    hop_length: int = 256,
+    f_min: float = F_MIN,
+    f_max: float = F_MAX,
+    hop_length: int = HOP_LENGTH,
 ) -> tuple[Tensor, Tensor]:
     """Return the fundamental frequency of every frame, and how periodic the frame is.
 
@@ -81,9 +85,9 @@ def note_pitch(
     audio: Tensor,
     sample_rate: int,
     *,
-    f_min: float = 25.0,
-    f_max: float = 5000.0,
-    hop_length: int = 256,
+    f_min: float = F_MIN,
+    f_max: float = F_MAX,
+    hop_length: int = HOP_LENGTH,
 ) -> float:
     """Return the fundamental frequency of a whole steady note.
 
@@ -153,12 +157,12 @@ def _best_lags(segments: Array, window: int, shortest: float) -> tuple[Array, Ar
     products = fft.irfft(spectrum, size)[:, : n_lags + 1]
     sums = np.cumsum(np.pad(segments**2, ((0, 0), (1, 0))), axis=1)
     energies = sums[:, window:] - sums[:, : n_lags + 1]
-    total = np.maximum(energies[:, :1] + energies, 1e-30)
+    total = np.maximum(energies[:, :1] + energies, TINY)
     difference = np.maximum(total - 2 * products, 0)
     # the difference relative to its mean over all shorter lags, so that lags near 0 are no dip
     running = np.cumsum(difference[:, 1:], axis=1) / np.arange(1, n_lags + 1)
     normalised = np.ones_like(difference)
-    normalised[:, 1:] = difference[:, 1:] / np.maximum(running, 1e-30)
+    normalised[:, 1:] = difference[:, 1:] / np.maximum(running, TINY)
     similarity = 2 * products / total
     first = max(1, math.floor(shortest))
     inner = normalised[:, first:-1]
@@ -167,14 +171,6 @@ def _best_lags(segments: Array, window: int, shortest: float) -> tuple[Array, Ar
     deepest = depth.min(1)
     chosen = (depth <= (deepest + THRESHOLD)[:, None]).argmax(1)
     chosen = np.where(np.isfinite(deepest), chosen, inner.argmin(1)) + first
-    lag, height = _parabola(similarity, chosen)
-    return lag, height.clip(0, 1), energies[:, 0] + energies[:, -1]
-
-
-def _parabola(values: Array, index: npt.NDArray[np.intp]) -> tuple[Array, Array]:
-    """Return place and height of the top of the parabola through each row's ``index`` and its neighbours."""
-    rows = np.arange(len(values))
-    before, here, after = (values[rows, index + offset] for offset in (-1, 0, 1))
-    bend = before - 2 * here + after
-    offset = np.where(bend < 0, (before - after) / np.where(bend < 0, 2 * bend, 1), 0).clip(-1, 1)
-    return index + offset, here - 0.25 * (before - after) * offset
+    rows = np.arange(len(similarity))
+    offset, height = parabola_top(*(similarity[rows, chosen + place] for place in (-1, 0, 1)))
+    return chosen + offset, height.clip(0, 1), energies[:, 0] + energies[:, -1]
