@@ -14,7 +14,7 @@ from intertone.curve import weights_over_time
 from intertone.errors import InputError
 from intertone.harmonic.morph.align import align_sounds
 from intertone.harmonic.morph.duration import common_span
-from intertone.harmonic.morph.mix import mix_f0, mix_reference, mix_sounds
+from intertone.harmonic.morph.mix import AUDIBLE_DB, mix_f0, mix_reference, mix_sounds
 from intertone.harmonic.morph.modulation import SeparatedSound, separate_modulation
 from intertone.harmonic.morph.transpose import transpose_sound
 from intertone.harmonic.pitched import LEAST_MEASURE, recognise
@@ -113,7 +113,14 @@ class ByPartials(CodecMethod[HarmonicContext]):
             alignment=config.alignment,
             hold_seconds=config.hold_seconds,
         )
-        return [self._analysis(tracks, one) for tracks, one in zip(zip(*aligned, strict=True), analyses, strict=True)]
+        found = [self._analysis(tracks, one) for tracks, one in zip(zip(*aligned, strict=True), analyses, strict=True)]
+        return [Analysis(self._audible(features), context) for features, context in found]
+
+    def _audible(self, features: Tensor) -> Tensor:
+        """Return features for the network: inaudible partials count as they do in a mixture."""
+        least = (1 + AUDIBLE_DB / self.representation.config.top_db) * (features.amax(1, keepdim=True) > 0)
+        partials, noise = features.split([self.rows.n_partial_rows, features.shape[1] - self.rows.n_partial_rows], 1)
+        return torch.cat([torch.maximum(partials, least), noise], 1)
 
     def between(
         self,
