@@ -126,8 +126,16 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "harmonic.onset": (
-        ("analysis",),
-        {"RAMP_SECONDS": "1e-9", "SMOOTHED_SECONDS": "1e-9", "FLOOR": "0.0", "NEARLY": "1.0", "LEAST_LIKENESS": "0.0"},
+        ("analysis", "morph"),
+        {
+            "RAMP_SECONDS": "1e-9",
+            "SMOOTHED_SECONDS": "1e-9",
+            "FLOOR": "0.0",
+            "NEARLY": "1.0",
+            "LEAST_LIKENESS": "0.0",
+            "ATTACK_SECONDS": "0.0",
+            "FADE_SECONDS": "1e-9",
+        },
     ),
     "harmonic.pitched": (
         ("recognition",),
@@ -146,7 +154,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "harmonic.synthesis": (
-        ("analysis",),
+        ("analysis", "transposition"),
         {"MOST_GAIN_DB": INF, "STILL": "0.0", "LOUDER": INF, "FADE_TURNS": "1e-9"},
     ),
     "harmonic.tuning": (
@@ -157,34 +165,52 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "harmonic.noise": (("analysis",), {"POWER_FLOOR": "0.0"}),
     "harmonic.partials": (("analysis",), {"NEAR_ENOUGH": "1e9"}),
     "harmonic.morph.landmark": (
-        ("bench",),
-        {"ATTACK_DB": "0.0", "AUDIBLE_DB": "-200.0", "KNEE_DB": "0.0", "SHORTEST_ATTACK": "0.0"},
+        ("morph",),
+        {"ATTACK_DB": "0.0", "AUDIBLE_DB": "-200.0", "KNEE_DB": "0.0", "SHORTEST_ATTACK": "1e-9"},
     ),
-    "harmonic.morph.match": (("bench",), {"ALONE": "1e9", "SCALES": "(1.0,)"}),
+    "harmonic.morph.match": (("morph",), {"ALONE": "1e9", "SCALES": "(1.0,)"}),
     "harmonic.morph.mix": (
-        ("bench",),
-        {"KEPT_REACH": "1.0", "FARTHEST_SEMITONES": "1e9", "MODULATION_FRAMES": "1", "GIVES_WAY": "0.0"},
+        ("morph",),
+        {
+            "KEPT_REACH": "1e-9",
+            "FARTHEST_SEMITONES": "1e9",
+            "AUDIBLE_DB": "-200.0",
+            "NOISE_DB": "-200.0",
+            "GIVES_WAY": "0.0",
+        },
     ),
     "harmonic.morph.modulation": (
-        ("bench",),
+        ("morph",),
         {
             "LONGER": "1",
-            "CLEAR": "0.0",
-            "INAUDIBLE": "0.0",
+            "TONAL": "0.0",
+            "MODULATION_FRAMES": "1",
             "PHASE_FRAMES": "1",
             "STEADY_FRAMES": "1",
             "WEAK_FRAMES": "1",
-            "CLEAR_DB": "0.0",
+            "CLEAR_DB": "1e-9",
+            "WINDOW_BINS": "1.0",
         },
     ),
-    "harmonic.morph.phase": (("bench",), {"SAME_PITCH": "0.0"}),
-    "harmonic.morph.sustain": (
-        ("bench",),
-        {"FADES_DB": INF, "LEVEL_DB": INF, "SMOOTH_FRAMES": "1", "MARGIN": "0.0", "SHORTEST_WALK": "0.0"},
-    ),
+    "harmonic.morph.attack": (("morph",), {"LOWEST_HZ": "0.0"}),
+    "harmonic.transient": (("morph",), {"AUDIBLE_DB": "-200.0", "BANDS": "1"}),
+    "harmonic.morph.phase": (("morph",), {"SAME_PITCH": "0.0"}),
     "harmonic.morph.transpose": (
-        ("bench",),
-        {"TOP_ROWS": "1", "LEAST_OCTAVES": "0.0", "CALM_FRAMES": "1", "FAINT_DB": "0.0", "EXPANSION": "1.0"},
+        ("transposition",),
+        {"TOP_ROWS": "1", "LEAST_OCTAVES": "0.0", "CALM_FRAMES": "1", "AUDIBLE": "0.0", "EXPANSION": "1.0"},
+    ),
+    "harmonic.morph.sustain": (
+        ("sustain",),
+        {
+            "FADES_DB": INF,
+            "LEVEL_DB": INF,
+            "SMOOTH_FRAMES": "1",
+            "SHARES": "(0.25,)",
+            "MARGIN": "0.0",
+            "TURN_FRAMES": "1e-9",
+            "SHORTEST_WALK": "0.0",
+            "CENTS_PER_DB": "1e9",
+        },
     ),
 }
 """Module → groups of figures that its constants may change, and the value at which each constant does nothing.

@@ -113,14 +113,14 @@ class ByPartials(CodecMethod[HarmonicContext]):
             alignment=config.alignment,
             hold_seconds=config.hold_seconds,
         )
-        found = [self._analysis(tracks, one) for tracks, one in zip(zip(*aligned, strict=True), analyses, strict=True)]
-        return [Analysis(self._audible(features), context) for features, context in found]
+        return [self._analysis(tracks, one) for tracks, one in zip(zip(*aligned, strict=True), analyses, strict=True)]
 
-    def _audible(self, features: Tensor) -> Tensor:
-        """Return features for the network: inaudible partials count as they do in a mixture."""
+    def _audible(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:
+        """Return an analysis whose inaudible partials are as loud as they count in a mixture."""
+        features, n_rows = analysis.features, self.rows.n_partial_rows
         least = (1 + AUDIBLE_DB / self.representation.config.top_db) * (features.amax(1, keepdim=True) > 0)
-        partials, noise = features.split([self.rows.n_partial_rows, features.shape[1] - self.rows.n_partial_rows], 1)
-        return torch.cat([torch.maximum(partials, least), noise], 1)
+        partials = torch.maximum(features[:, :n_rows], least)
+        return Analysis(torch.cat([partials, features[:, n_rows:]], 1), analysis.context)
 
     def between(
         self,
@@ -152,7 +152,8 @@ class ByPartials(CodecMethod[HarmonicContext]):
         network = config.network or self.takes.network
         decoded = Decoded([], [], torch.zeros(()))
         if network == "alone":
-            full = decode_mixture(self.codec, aligned, context.conditions, weights.overall, generator=generator)
+            audible = [self._audible(one) for one in aligned]
+            full = decode_mixture(self.codec, audible, context.conditions, weights.overall, generator=generator)
             decoded = Decoded([full] * len(aligned), [full] * len(aligned), full)
         if network == "carried":
             decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall, generator=generator)

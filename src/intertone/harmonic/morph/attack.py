@@ -1,4 +1,4 @@
-"""The transient of an attack: noise and partials above 2 kHz in the first 80 ms of a sound, interpolated by themselves."""
+"""The transient of an attack: noise and partials above 2 kHz in its first 80 ms, interpolated by themselves."""
 
 from collections.abc import Sequence
 from dataclasses import replace

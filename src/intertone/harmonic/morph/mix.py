@@ -152,41 +152,24 @@ def mix_sounds(
     Returns:
         The harmonic sound.
     """
-    used = [index for index, row in enumerate(weights) if bool(row.any())] if not own else list(range(len(tracks)))
+    used = [index for index, row in enumerate(weights) if own or bool(row.any())]
     sounds, overall = [tracks[index] for index in used], weights[used]
     given = {name: (own or {}).get(name, weights)[used] for name in ("harmonics", "noise", "envelope")}
     count = max(len(sound.multiples) for sound in sounds)
     mean = overall.mean(1).tolist()
-    partials = [_floored(_completed(sound.amplitude, count), AUDIBLE_DB, sound) for sound in sounds]
-    bands = [_floored(sound.noise, NOISE_DB, sound) for sound in sounds]
-    levels, noises = ([loud.log() for loud, _ in each] for each in (partials, bands))
-    if any(not torch.equal(given[name], given["envelope"]) for name in ("harmonics", "noise")):
-        totals = [_total(sound, player.rows) for sound in sounds]
-        total = weighted_sum(totals, given["envelope"])
-        levels, noises = (
-            [level - one + total for level, one in zip(each, totals, strict=True)] for each in (levels, noises)
-        )
-    noise = (weighted_sum(noises, given["noise"]) - noise_reduction(noises, given["noise"])).exp()
-    noise = noise * weighted_sum([fainter for _, fainter in bands], given["noise"]).clamp_min(0)
-    modulation = weighted_sum(
-        [fainter * _completed(sound.modulation, count) for sound, (_, fainter) in zip(sounds, partials, strict=True)],
-        given["harmonics"],
-    )
+    levels, noises, modulation, silence = _mix_levels(sounds, given, count, player.rows)
     phases = [transposed(_completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
     attack = attack_share(len(f0), player.config.frame_seconds)
-    mixed = SeparatedSound(
-        samples=sounds[0].samples,
-        onset=sounds[0].onset,
+    mixed = replace(
+        sounds[0],
         reference=math.exp(sum(share * math.log(sound.reference) for share, sound in zip(mean, sounds, strict=True))),
         f0=f0,
         multiples=_mix_multiples(sounds, mean, count),
-        amplitude=weighted_sum(levels, given["harmonics"]).exp(),
+        amplitude=levels.exp(),
         phase=mix_phases(phases, [_heard(sound, count) for sound in sounds], overall.float()),
-        noise=noise,
-        ramps=sounds[0].ramps,
+        noise=noises.exp() * silence,
         modulation=modulation,
         regular=modulation,
-        transient=torch.stack([sound.transient for sound in sounds]).mean(0),
         residuals=tuple(
             replace(residual, share=residual.share * torch.maximum(attack, _in_tune(track.f0, f0)))
             for track in tracks
@@ -194,6 +177,30 @@ def mix_sounds(
         ),
     )
     return match_transient(mixed, [sound.transient for sound in sounds], overall, player)
+
+
+def _mix_levels(
+    sounds: Sequence[SeparatedSound], weights: Mapping[str, Tensor], count: int, rows: ImageRows
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return logarithms of the levels of partials and of noise, and the factors of both by what is fainter.
+
+    Both are at least the least level that counts. The factor of the partials is their modulation too, complex.
+    """
+    partials = [_floored(_completed(sound.amplitude, count), AUDIBLE_DB, sound) for sound in sounds]
+    bands = [_floored(sound.noise, NOISE_DB, sound) for sound in sounds]
+    levels, noises = ([loud.log() for loud, _ in each] for each in (partials, bands))
+    if any(not torch.equal(weights[name], weights["envelope"]) for name in ("harmonics", "noise")):
+        totals = [_total(sound, rows) for sound in sounds]
+        total = weighted_sum(totals, weights["envelope"])
+        levels, noises = (
+            [level - one + total for level, one in zip(each, totals, strict=True)] for each in (levels, noises)
+        )
+    noise = weighted_sum(noises, weights["noise"]) - noise_reduction(noises, weights["noise"])
+    silence = weighted_sum([fainter for _, fainter in bands], weights["noise"]).clamp_min(0)
+    modulated = [
+        fainter * _completed(sound.modulation, count) for sound, (_, fainter) in zip(sounds, partials, strict=True)
+    ]
+    return weighted_sum(levels, weights["harmonics"]), noise, weighted_sum(modulated, weights["harmonics"]), silence
 
 
 def _completed(values: Tensor, count: int) -> Tensor:
