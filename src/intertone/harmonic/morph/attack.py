@@ -11,7 +11,7 @@ from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
-from intertone.harmonic.transient import BANDS, transient_bands, transient_levels
+from intertone.harmonic.transient import BANDS, noise_bands, partial_bands, transient_levels
 
 LOWEST_HZ = 2000.0
 """Lower end of the bands of the transient: the body of an attack lies below."""
@@ -58,10 +58,10 @@ def match_transient(
     n_frames = now.shape[-1]
     wanted = weighted_sum([held(each, n_frames) for each in transients], weights[:, :n_frames])
     share = attack_share(weights.shape[1], player.config.frame_seconds)
-    change = torch.zeros(len(mixed.amplitude), BANDS, weights.shape[1])
-    high = torch.arange(BANDS) * player.config.n_noise // BANDS
+    change = torch.zeros(*now.shape[:2], weights.shape[1])
     change[..., :n_frames] = 0.5 * share[:n_frames] * (wanted - now)
-    change[:, player.bands.centres[high] < LOWEST_HZ] = 0
-    partials, noise = transient_bands(mixed, f0, player)
+    low = player.bands.centres < LOWEST_HZ
+    partials, noise = partial_bands(mixed, f0, player), noise_bands(player)
+    change[:, torch.cat([noise[low], BANDS + noise[low]])] = 0
     gains = change.exp()
-    return replace(mixed, amplitude=mixed.amplitude * gains[:, partials], noise=mixed.noise * gains[:, noise])
+    return replace(mixed, amplitude=mixed.amplitude * gains[:, partials], noise=mixed.noise * gains[:, BANDS + noise])
