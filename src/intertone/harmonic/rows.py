@@ -98,11 +98,11 @@ class ImageRows:
             ``(channels, n_partial_rows, n_frames)``. Rows above the highest partial hold the geometric mean of the
             last four that have one.
         """
-        edges, count = self.config.edges, levels.shape[1]
-        n_rows = int(self.row_of[count - 1]) + 1
-        rows = levels.new_empty(len(levels), self.n_partial_rows, levels.shape[-1])
-        for row in range(n_rows):
-            rows[:, row] = levels[:, edges[row] - 1 : min(edges[row + 1] - 1, count)].square().mean(1).sqrt()
+        row_of = self.row_of[: levels.shape[1]]
+        n_rows = int(row_of[-1]) + 1
+        rows = levels.new_zeros(len(levels), self.n_partial_rows, levels.shape[-1])
+        rows[:, :n_rows].index_add_(1, row_of, levels.square())
+        rows[:, :n_rows] = (rows[:, :n_rows] / row_of.bincount()[:, None]).sqrt()
         if n_rows < self.n_partial_rows:
             rows[:, n_rows:] = rows[:, max(0, n_rows - 4) : n_rows].clamp_min(1e-9).log().mean(1, keepdim=True).exp()
         return rows

@@ -24,12 +24,12 @@ def transient_levels(sound: HarmonicSound, player: Synthesiser, f0: float | None
         f0: Hz, at which its partials are played; its own median if not given.
 
     Returns:
-        ``(channels, 2 · BANDS, frames of the attack)``.
+        Relative to the reference, ``(channels, 2 · BANDS, frames of the attack)``.
     """
     n_frames = int((attack_share(sound.amplitude.shape[-1], player.config.frame_seconds) > 0).sum())
-    partials, noise = (each[..., :n_frames].square() for each in (sound.amplitude, sound.noise))
+    partials, noise = ((each[..., :n_frames] / sound.reference).square() for each in (sound.amplitude, sound.noise))
     least = torch.tensor([AUDIBLE_DB, NOISE_DB]).repeat_interleave(BANDS)[:, None]
-    power = (sound.reference**2 * db_to_power(least)).expand(len(partials), -1, n_frames).clone()
+    power = db_to_power(least).expand(len(partials), -1, n_frames).clone()
     power.index_add_(1, partial_bands(sound, f0 or float(sound.f0.median()), player), partials)
     return power.index_add_(1, BANDS + noise_bands(player), noise).log()
 

@@ -39,7 +39,7 @@ def transient_shares(sounds: Sequence[SeparatedSound], weights: Tensor, frame_se
 
 
 def match_transient(
-    mixed: SeparatedSound, transients: Sequence[Tensor], weights: Tensor, player: Synthesiser
+    mixed: SeparatedSound, transients: Sequence[Tensor], weights: Tensor, reference: Tensor, player: Synthesiser
 ) -> SeparatedSound:
     """Return a mixture whose transient has interpolated levels.
 
@@ -50,6 +50,7 @@ def match_transient(
         mixed: The mixture.
         transients: From ``transient_levels``, of each sound before it was aligned.
         weights: ``(n_sounds, n_frames)``.
+        reference: Amplitude that the levels are relative to, ``(n_frames,)``.
         player: Synthesiser of the representation.
     """
     f0 = float(mixed.f0.median())
@@ -57,6 +58,7 @@ def match_transient(
     now = transient_levels(loud, player, f0)
     n_frames = now.shape[-1]
     wanted = weighted_sum([held(each, n_frames) for each in transients], weights[:, :n_frames])
+    wanted = wanted + 2 * (reference[:n_frames] / mixed.reference).log()
     share = attack_share(weights.shape[1], player.config.frame_seconds)
     change = torch.zeros(*now.shape[:2], weights.shape[1])
     change[..., :n_frames] = 0.5 * share[:n_frames] * (wanted - now)

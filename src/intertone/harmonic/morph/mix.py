@@ -176,7 +176,8 @@ def mix_sounds(
             for residual in track.residuals
         ),
     )
-    return match_transient(mixed, [sound.transient for sound in sounds], overall, player)
+    reference = mix_reference(sounds, given["envelope"])
+    return match_transient(mixed, [sound.transient for sound in sounds], overall, reference, player)
 
 
 def _mix_levels(

@@ -95,7 +95,7 @@ def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedS
     noise = _separate_noise(sound, player)
     residuals = tuple(replace(residual, powers=noise.square() / 2) for residual in sound.residuals)
     fields = vars(sound) | {"amplitude": amplitude, "phase": phase, "noise": noise, "residuals": residuals}
-    transient = transient_levels(sound, player)
+    transient = transient_levels(replace(sound, noise=noise), player)
     return SeparatedSound(**fields, modulation=modulation, regular=regular, transient=transient)
 
 
