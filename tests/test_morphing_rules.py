@@ -249,7 +249,9 @@ def test_different_noises_are_not_kept_between_them() -> None:
     shares = [context.tracks[0].residuals[0].share for _, context in aligned]
     assert not any(bool(share[AFTER_ATTACK:].any()) for share in shares)
     # in the attack, two different noises of equal power add up to one of that power
-    assert torch.allclose(torch.stack([share[:3] for share in shares]), torch.tensor(math.sqrt(0.5)).double(), atol=0.02)
+    assert torch.allclose(
+        torch.stack([share[:3] for share in shares]), torch.tensor(math.sqrt(0.5)).double(), atol=0.02
+    )
 
 
 # what is not the sound itself

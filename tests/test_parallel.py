@@ -90,6 +90,7 @@ def _end(_: None, item: int) -> None:
 
 
 def test_processes_open_once_and_each_thing_comes_with_its_result(tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
     start = partial(_base, tmp_path, 100)
     found = dict(in_processes(_work, list(range(7)), workers=2, start=start, name="adding", threads=1))
     assert {item: result[0] for item, result in found.items()} == {item: 100 + item for item in range(7)}

@@ -8,8 +8,8 @@ from intertone.harmonic.sound import HarmonicSound
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.level import db_to_power
 
-AUDIBLE_DB, NOISE_DB = -60.0, -100.0
-"""Levels relative to the reference at which weaker bands of partials and noise bands count."""
+AUDIBLE_DB = -50.0
+"""Level relative to the reference at which weaker bands count."""
 
 BANDS = 8
 """Number of bands of partials, and as many of noise, over the whole range, equally wide in mel."""
@@ -28,8 +28,7 @@ def transient_levels(sound: HarmonicSound, player: Synthesiser, f0: float | None
     """
     n_frames = int((attack_share(sound.amplitude.shape[-1], player.config.frame_seconds) > 0).sum())
     partials, noise = ((each[..., :n_frames] / sound.reference).square() for each in (sound.amplitude, sound.noise))
-    least = torch.tensor([AUDIBLE_DB, NOISE_DB]).repeat_interleave(BANDS)[:, None]
-    power = db_to_power(least).expand(len(partials), -1, n_frames).clone()
+    power = torch.full((len(partials), 2 * BANDS, n_frames), db_to_power(AUDIBLE_DB))
     power.index_add_(1, partial_bands(sound, f0 or float(sound.f0.median()), player), partials)
     return power.index_add_(1, BANDS + noise_bands(player), noise).log()
 
