@@ -121,7 +121,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "ROOT_DB": "0.0",
             "IN_TUNE": "0.0",
             "HIGHEST_FIRST": INF,
-            "STRONG_DB": "0.0",
+            "STRONG_DB": "200.0",
             "WINDOW_SECONDS": "0.0",
         },
     ),
