@@ -57,10 +57,10 @@ def error_db(estimate: Tensor, reference: Tensor) -> float:
 
 
 def bells(number: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Return two pairs of bells with partials of other levels, and the bell between each, of 1.2 s."""
+    """Return four pairs of bells with partials of other levels, and the bell between each, of 1.2 s."""
     generator, found = np.random.default_rng(number), []
     time = torch.arange(round(1.2 * RATE), dtype=torch.float64) / RATE
-    for _ in range(2):
+    for _ in range(4):
         octaves = torch.from_numpy(np.log2(300) + generator.uniform(0, 1.2, (2, 1)) + np.log2(MODES))
         levels = torch.from_numpy(generator.uniform(-3, 0, (2, len(MODES))))
         decays = torch.from_numpy(generator.uniform(0.5, 1.5, (2, len(MODES)))) + torch.arange(len(MODES)) / 2
