@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
+from intertone.curve import odd_frames
 from intertone.harmonic.warp import Warped
 from intertone.pitch import follow_pitch
 from intertone.pitch.stiffness import at_frames, common_error, fit_inharmonicity, stretched
@@ -13,8 +14,8 @@ from intertone.pitch.stiffness import at_frames, common_error, fit_inharmonicity
 STAGES = (8, 16, 32, 64)
 """Numbers of partials that refine f0, one after another: high partials are the most precise, once they are found."""
 
-SMOOTH_FRAMES = 7
-"""Frames over which pitch is averaged."""
+SMOOTH_SECONDS = 0.07
+"""Window over which pitch is averaged."""
 
 LARGEST_CORRECTION = 0.03
 """Share of f0 that the pitch may be corrected by: half a semitone."""
@@ -68,7 +69,9 @@ def refine_tuning(
     correction = torch.zeros_like(f0)
     if len(f0) < 2:
         return correction, inharmonicity
-    kernel = torch.hann_window(SMOOTH_FRAMES + 2, periodic=False, dtype=torch.float64)[None, None, 1:-1]
+    kernel = torch.hann_window(odd_frames(SMOOTH_SECONDS, 1 / frame_rate) + 2, periodic=False, dtype=torch.float64)[
+        None, None, 1:-1
+    ]
     for count in STAGES:
         multiples = stretched(min(count, n_partials), inharmonicity)
         found = warped.measure(multiples, centres, length)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.curve import averaged, averaged_from_onset, held
+from intertone.curve import averaged, averaged_from_onset, held, odd_frames
 from intertone.harmonic.noise import NoiseBands
 from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import HarmonicSound
@@ -24,14 +24,11 @@ TONAL = 0.5
 LEAST_FEATURE = 1e-3
 """Least slow level of a partial that is not silent, in features, so that its modulation has a finite factor."""
 
-MODULATION_FRAMES = 7
-"""Frames over which modulation is averaged in a mixture: beating is kept, noise is not."""
+MODULATION_SECONDS = 0.07
+"""Window over which modulation is averaged in a mixture: beating is kept, noise is not."""
 
-PHASE_FRAMES = 21
-"""Frames over which a partial is averaged to find its slow phase."""
-
-STEADY_FRAMES, WEAK_FRAMES = 21, 61
-"""Frames over which a partial's level is averaged; the second where it is hardly louder than noise."""
+STEADY_SECONDS, WEAK_SECONDS = 0.21, 0.61
+"""Windows over which a partial is averaged; the second for its level where it is hardly louder than noise."""
 
 CLEAR_DB = 15.0
 """A partial this much above the noise under its window is clear of it."""
@@ -87,11 +84,11 @@ def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedS
     amplitude, tonality = _separate_envelope(sound, player)
     # a tonal partial keeps its phase; the phase of a noisy one is averaged
     tonal = tonality.mean(-1, keepdim=True) > TONAL
-    phase = torch.where(tonal, sound.phase, steady_phase(sound.amplitude, sound.phase))
+    phase = torch.where(tonal, sound.phase, steady_phase(sound.amplitude, sound.phase, player.config.frame_seconds))
     modulation = torch.polar(
         torch.where(amplitude > 0, sound.amplitude / amplitude, 0), 2 * math.pi * (sound.phase - phase)
     )
-    regular = 1 + tonality * (averaged(modulation, MODULATION_FRAMES) - 1)
+    regular = 1 + tonality * (averaged(modulation, odd_frames(MODULATION_SECONDS, player.config.frame_seconds)) - 1)
     noise = _separate_noise(sound, player)
     residuals = tuple(replace(residual, powers=noise.square() / 2) for residual in sound.residuals)
     fields = vars(sound) | {"amplitude": amplitude, "phase": phase, "noise": noise, "residuals": residuals}
@@ -112,17 +109,19 @@ def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
     return found + attack_share(found.shape[-1], config.frame_seconds) * (sound.noise - found)
 
 
-def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
+def steady_phase(levels: Tensor, phase: Tensor, frame_seconds: float) -> Tensor:
     """Return the phase of partials averaged over time as complex numbers, in periods, unwrapped.
 
     Args:
         levels: Amplitudes, ``(channels, n_partials, n_frames)``.
         phase: In periods, of the same shape.
+        frame_seconds: From one frame to the next.
 
     Returns:
         The phase, of the same shape.
     """
-    turning = averaged(torch.polar(levels + 1e-12, 2 * math.pi * phase), PHASE_FRAMES)
+    n_frames = odd_frames(STEADY_SECONDS, frame_seconds)
+    turning = averaged(torch.polar(levels + 1e-12, 2 * math.pi * phase), n_frames)
     return torch.from_numpy(np.unwrap(turning.angle().numpy() / (2 * math.pi), axis=-1, period=1.0))
 
 
@@ -136,11 +135,12 @@ def _separate_envelope(sound: HarmonicSound, player: Synthesiser) -> tuple[Tenso
     partials = rows.to_features(sound.amplitude, sound.reference)
     level = rows.level(rows.view(sound))
     own = partials - level
-    slow, slower = (averaged_from_onset(own, n) for n in (STEADY_FRAMES, WEAK_FRAMES))
-    above = averaged(partials, WEAK_FRAMES) - averaged(_level_of_noise(sound, player), WEAK_FRAMES)
+    steady, weak = (odd_frames(seconds, player.config.frame_seconds) for seconds in (STEADY_SECONDS, WEAK_SECONDS))
+    slow, slower = averaged_from_onset(own, steady), averaged_from_onset(own, weak)
+    above = averaged(partials - _level_of_noise(sound, player), weak)
     tonality = (above * rows.config.top_db / CLEAR_DB).clamp(0, 1)
-    steady = (slower + tonality * (slow - slower) + level).clamp_min(LEAST_FEATURE)
-    return torch.where(sound.amplitude > 0, rows.to_amplitudes(steady, sound.reference), 0), tonality
+    envelope = (slower + tonality * (slow - slower) + level).clamp_min(LEAST_FEATURE)
+    return torch.where(sound.amplitude > 0, rows.to_amplitudes(envelope, sound.reference), 0), tonality
 
 
 def _level_of_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:

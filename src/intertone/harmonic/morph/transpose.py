@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from intertone.curve import averaged
+from intertone.curve import averaged, odd_frames
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import resting_phase
 from intertone.harmonic.partials import count_partials
@@ -19,8 +19,8 @@ TOP_ROWS = 4
 LEAST_OCTAVES = 1e-6
 """Smallest transposition."""
 
-CALM_FRAMES = 21
-"""Frames over which decoded levels are averaged."""
+CALM_SECONDS = 0.21
+"""Window over which decoded levels are averaged."""
 
 AUDIBLE = 0.4
 """Feature below which a decoded partial is inaudible: the training loss hardly constrains it."""
@@ -75,7 +75,7 @@ def transpose_sound(
         carried = 1 / (1 + abs(octaves))
         missed = heard - here - (level - rows.level(here[:, measured]))
         over_time = level - rows.level(there[:, measured])
-        change = share * _apart(target, track, octaves) * (there + over_time + carried * missed - heard)
+        change = share * _apart(target, track, octaves, rows) * (there + over_time + carried * missed - heard)
         moved = rows.scaled(track, change)
         # partials that were audible and are no more have ended; inaudible ones far away are left to the network
         top = _top(heard, first)
@@ -89,9 +89,9 @@ def transpose_sound(
     return _extended(moved, rows.to_amplitudes(levels, track.reference))
 
 
-def _apart(target: Tensor, track: SeparatedSound, octaves: float) -> Tensor:
+def _apart(target: Tensor, track: SeparatedSound, octaves: float, rows: ImageRows) -> Tensor:
     """Return how far the pitches are apart over time, 0…1 of how far they are on the whole, ``(n_frames,)``."""
-    now = averaged((target / track.f0).log2()[None], CALM_FRAMES)[0]
+    now = averaged((target / track.f0).log2()[None], odd_frames(CALM_SECONDS, rows.config.frame_seconds))[0]
     return (now / octaves).clamp(0, 1).float()
 
 
