@@ -103,7 +103,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "harmonic.analysis": (
         ("analysis", "recognition"),
-        {"NOISY": INF, "LITTLE_NOISE": INF, "LESS_NOISE": INF},
+        {"NOISY": INF, "LESS_NOISE": INF},
     ),
     "harmonic.inharmonic": (
         ("analysis", "recognition"),
@@ -117,11 +117,9 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "MISTUNED": "0.0",
             "INHARMONIC": "0.0",
             "FEW": "10**6",
-            "FEW_DB": "200.0",
             "ROOT_DB": "0.0",
             "IN_TUNE": "0.0",
             "HIGHEST_FIRST": INF,
-            "STRONG_DB": "200.0",
             "WINDOW_SECONDS": "0.0",
         },
     ),
@@ -132,7 +130,6 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "SMOOTHED_SECONDS": "1e-9",
             "FLOOR": "0.0",
             "NEARLY": "1.0",
-            "LEAST_LIKENESS": "0.0",
             "ATTACK_SECONDS": "0.0",
             "FADE_SECONDS": "1e-9",
         },
@@ -163,7 +160,6 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "harmonic.warp": (("analysis",), {"SHORTEST_SECONDS": "0.0", "OVERSAMPLING": "1"}),
     "harmonic.noise": (("analysis",), {"POWER_FLOOR": "0.0"}),
-    "harmonic.partials": (("analysis",), {"NEAR_ENOUGH": "1e9"}),
     "harmonic.morph.landmark": (
         ("morph",),
         {"ATTACK_DB": "0.0", "AUDIBLE_DB": "-200.0", "KNEE_DB": "0.0", "SHORTEST_ATTACK": "1e-9"},

@@ -17,9 +17,9 @@ from intertone.harmonic.synthesis import Synthesiser
 from intertone.harmonic.tuning import find_pitch
 from intertone.harmonic.warp import window_seconds
 
-NOISY, LITTLE_NOISE, LESS_NOISE = 0.02, 0.3, 0.5
-"""Shares of the energy: where the residual of harmonics has more than the first, inharmonic partials are tried; their
-residual must have less than the second, and less than the third times that of the harmonics."""
+NOISY, LESS_NOISE = 0.02, 0.5
+"""Where the residual of harmonics has more than this share of the energy, inharmonic partials are tried; their residual
+must have less than the second times that of the harmonics."""
 
 
 def analyse_sound(sound: Tensor, player: Synthesiser, f0: Tensor | None = None) -> tuple[HarmonicSound, float]:
@@ -43,7 +43,7 @@ def analyse_sound(sound: Tensor, player: Synthesiser, f0: Tensor | None = None) 
     track = _describe(sound, onset, player, *measure_partials(body, found, player.config))
     if (rest := _noise_share(track, body)) > NOISY:
         freely = _describe_freely(sound, track, player)
-        if freely is not None and _noise_share(freely, body) < min(LESS_NOISE * rest, LITTLE_NOISE):
+        if freely is not None and _noise_share(freely, body) < LESS_NOISE * rest:
             track = freely
     return track, periodicity
 
