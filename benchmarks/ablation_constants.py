@@ -179,7 +179,6 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         ("morph",),
         {
             "LONGER": "1",
-            "TONAL": "0.0",
             "MODULATION_SECONDS": "0.0",
             "STEADY_SECONDS": "0.0",
             "WEAK_SECONDS": "0.0",
@@ -189,10 +188,9 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "harmonic.morph.attack": (("morph",), {"LOWEST_HZ": "0.0"}),
     "harmonic.transient": (("morph",), {"AUDIBLE_DB": "-200.0", "BANDS": "1"}),
-    "harmonic.morph.phase": (("morph",), {"SAME_PITCH": "0.0"}),
     "harmonic.morph.transpose": (
         ("transposition",),
-        {"TOP_ROWS": "1", "LEAST_OCTAVES": "0.0", "CALM_SECONDS": "0.0", "AUDIBLE": "0.0", "EXPANSION": "1.0"},
+        {"TOP_ROWS": "1", "LEAST_OCTAVES": "0.0", "CALM_SECONDS": "0.0", "AUDIBLE": "0.0"},
     ),
     "harmonic.morph.sustain": (
         ("sustain",),

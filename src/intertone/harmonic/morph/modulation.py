@@ -18,9 +18,6 @@ from intertone.harmonic.warp import window_seconds
 LONGER = 4
 """Factor of the length of the windows that separate noise from modulated partials."""
 
-TONAL = 0.5
-"""Mean tonality above which a partial keeps its measured phase."""
-
 LEAST_FEATURE = 1e-3
 """Least slow level of a partial that is not silent, in features, so that its modulation has a finite factor."""
 
@@ -28,7 +25,7 @@ MODULATION_SECONDS = 0.07
 """Window over which modulation is averaged in a mixture: beating is kept, noise is not."""
 
 STEADY_SECONDS, WEAK_SECONDS = 0.21, 0.61
-"""Windows over which a partial is averaged; the second for its level where it is hardly louder than noise."""
+"""Windows over which a partial's level is averaged; the second where it is hardly louder than noise."""
 
 CLEAR_DB = 15.0
 """A partial this much above the noise under its window is clear of it."""
@@ -82,16 +79,11 @@ def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedS
         A sound that sounds the same when joined; its noise is without leakage from modulated partials.
     """
     amplitude, tonality = _separate_envelope(sound, player)
-    # a tonal partial keeps its phase; the phase of a noisy one is averaged
-    tonal = tonality.mean(-1, keepdim=True) > TONAL
-    phase = torch.where(tonal, sound.phase, steady_phase(sound.amplitude, sound.phase, player.config.frame_seconds))
-    modulation = torch.polar(
-        torch.where(amplitude > 0, sound.amplitude / amplitude, 0), 2 * math.pi * (sound.phase - phase)
-    )
+    modulation = torch.where(amplitude > 0, sound.amplitude / amplitude, 0).to(torch.complex64)
     regular = 1 + tonality * (averaged(modulation, odd_frames(MODULATION_SECONDS, player.config.frame_seconds)) - 1)
     noise = _separate_noise(sound, player)
     residuals = tuple(replace(residual, powers=noise.square() / 2) for residual in sound.residuals)
-    fields = vars(sound) | {"amplitude": amplitude, "phase": phase, "noise": noise, "residuals": residuals}
+    fields = vars(sound) | {"amplitude": amplitude, "noise": noise, "residuals": residuals}
     transient = transient_levels(sound, player)
     return SeparatedSound(**fields, modulation=modulation, regular=regular, transient=transient)
 
@@ -107,22 +99,6 @@ def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
     powers = held(fine.floor(residual.sound, sound.f0[:n_frames], multiples), sound.noise.shape[-1])
     found = torch.minimum((2 * powers).sqrt(), sound.noise)
     return found + attack_share(found.shape[-1], config.frame_seconds) * (sound.noise - found)
-
-
-def steady_phase(levels: Tensor, phase: Tensor, frame_seconds: float) -> Tensor:
-    """Return the phase of partials averaged over time as complex numbers, in periods, unwrapped.
-
-    Args:
-        levels: Amplitudes, ``(channels, n_partials, n_frames)``.
-        phase: In periods, of the same shape.
-        frame_seconds: From one frame to the next.
-
-    Returns:
-        The phase, of the same shape.
-    """
-    n_frames = odd_frames(STEADY_SECONDS, frame_seconds)
-    turning = averaged(torch.polar(levels + 1e-12, 2 * math.pi * phase), n_frames)
-    return torch.from_numpy(np.unwrap(turning.angle().numpy() / (2 * math.pi), axis=-1, period=1.0))
 
 
 def _separate_envelope(sound: HarmonicSound, player: Synthesiser) -> tuple[Tensor, Tensor]:

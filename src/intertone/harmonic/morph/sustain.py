@@ -21,8 +21,8 @@ LEVEL_DB = 3.0
 SMOOTH_SECONDS = 0.25
 """Window over which the level is averaged, so that a tremolo is no change."""
 
-SHARES = (1.0, 0.7, 0.5, 0.35, 0.25)
-"""Lengths of the ping-pong loop as shares of the inner sustain; the largest that is level is taken."""
+SHARES = (1.0, 0.25)
+"""Lengths of the ping-pong loop, as shares of the inner sustain: all of it where that is level, else a quarter."""
 
 MARGIN = 0.1
 """Share of the sustain at either end that is not looped."""

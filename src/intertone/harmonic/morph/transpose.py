@@ -25,9 +25,6 @@ CALM_SECONDS = 0.21
 AUDIBLE = 0.4
 """Feature below which a decoded partial is inaudible: the training loss hardly constrains it."""
 
-EXPANSION = 3.0
-"""Factor of the decibels by which a decoded partial lies below audibility."""
-
 
 def transpose_sound(
     track: SeparatedSound,
@@ -82,7 +79,7 @@ def transpose_sound(
         audible, ever = top.clamp_min(AUDIBLE), top.amax(-1, keepdim=True) > AUDIBLE
         join = over_time + carried * (audible - _top(here, first).clamp_min(AUDIBLE) - over_time)
         join = join + (top - audible) * torch.where(ever, 1.0, carried)
-        beyond = beyond + min(share, 1) * (_expanded(there[:, first:n_rows] + join) - beyond)
+        beyond = beyond + min(share, 1) * (there[:, first:n_rows] + join - beyond)
     if not further:
         return moved
     levels = torch.cat([heard[:, first - 1 : first], beyond], 1)[:, rows.row_of[own:wanted] - first + 1]
@@ -93,11 +90,6 @@ def _apart(target: Tensor, track: SeparatedSound, octaves: float, rows: ImageRow
     """Return how far the pitches are apart over time, 0…1 of how far they are on the whole, ``(n_frames,)``."""
     now = averaged((target / track.f0).log2()[None], odd_frames(CALM_SECONDS, rows.config.frame_seconds))[0]
     return (now / octaves).clamp(0, 1).float()
-
-
-def _expanded(features: Tensor) -> Tensor:
-    """Return features with inaudible values lowered: the training loss hardly constrains them."""
-    return torch.where(features < AUDIBLE, AUDIBLE - EXPANSION * (AUDIBLE - features), features)
 
 
 def _top(features: Tensor, first: int) -> Tensor:
