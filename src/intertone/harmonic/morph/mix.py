@@ -137,9 +137,9 @@ def mix_sounds(
 ) -> SeparatedSound:
     """Interpolate harmonic sounds that are aligned.
 
-    Slow levels are interpolated in dB; slow phases start from the interpolation over the shorter arc and advance at
-    interpolated speeds. Modulation is interpolated as complex numbers: between a choir and a flute the choir's beating
-    is half as deep.
+    Slow levels are interpolated in dB; phases start from the interpolation over the shorter arc and advance at
+    interpolated speeds. The factors of modulation are interpolated: between a choir and a flute the choir's beating is
+    half as deep.
 
     Args:
         tracks: From ``align_sounds``, of one length, with the same ramps.
@@ -184,7 +184,7 @@ def _mix_levels(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return logarithms of the levels of partials and of noise, and the factors of both by what is fainter.
 
-    Both are at least the least level that counts. The factor of the partials is their modulation too, complex.
+    Both are at least the least level that counts. The factor of the partials is their modulation too.
     """
     partials = [_floored(_completed(sound.amplitude, count), AUDIBLE_DB, sound) for sound in sounds]
     bands = [_floored(sound.noise, NOISE_DB, sound) for sound in sounds]

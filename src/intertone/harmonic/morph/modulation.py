@@ -1,9 +1,7 @@
 """Slow envelope and fast modulation of each partial, separated so that the envelope can be interpolated."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,10 +34,10 @@ WINDOW_BINS = 1.5
 
 @dataclass(frozen=True, kw_only=True)
 class SeparatedSound(HarmonicSound):
-    """A harmonic sound whose ``amplitude`` and ``phase`` change slowly, and the fast modulation of its partials.
+    """A harmonic sound whose ``amplitude`` changes slowly, and the fast modulation of its partials.
 
     Attributes:
-        modulation: Factor of the complex amplitude of each partial, ``(channels, n_partials, n_frames)``, complex64.
+        modulation: Factor of the amplitude of each partial, ``(channels, n_partials, n_frames)``.
         regular: Its regular part, which can be interpolated between sounds: without noise.
         transient: Of the attack, from ``transient_levels``.
     """
@@ -50,26 +48,21 @@ class SeparatedSound(HarmonicSound):
 
     def joined(self) -> HarmonicSound:
         """Return the sound with its modulation."""
-        fields = {
-            name: value for name, value in vars(self).items() if name not in ("modulation", "regular", "transient")
-        }
-        phase = self.phase + self.modulation.angle() / (2 * math.pi)
-        phase = torch.from_numpy(np.unwrap(phase.numpy(), axis=-1, period=1.0))
-        fields |= {"amplitude": self.amplitude * self.modulation.abs(), "phase": phase}
-        return HarmonicSound(**fields)
+        sound = HarmonicSound(**{each.name: getattr(self, each.name) for each in fields(HarmonicSound)})
+        return replace(sound, amplitude=self.amplitude * self.modulation.abs())
 
 
 def unmodulated(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
     """Return a sound of which all modulation counts as slow."""
-    still = torch.ones_like(sound.amplitude, dtype=torch.complex64)
+    still = torch.ones_like(sound.amplitude)
     return SeparatedSound(**vars(sound), modulation=still, regular=still, transient=transient_levels(sound, player))
 
 
 def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
     """Separate the slow envelope and the fast modulation of a sound.
 
-    Levels and phases that change slowly or all together can be interpolated between sounds; fast modulation (noise,
-    beating) cannot: half of a beating in dB, at half of its phase, beats no less.
+    Levels that change slowly or all together can be interpolated between sounds in dB; fast modulation (noise, beating)
+    cannot: half of a beating in dB beats no less.
 
     Args:
         sound: From an analysis.
@@ -79,13 +72,13 @@ def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedS
         A sound that sounds the same when joined; its noise is without leakage from modulated partials.
     """
     amplitude, tonality = _separate_envelope(sound, player)
-    modulation = torch.where(amplitude > 0, sound.amplitude / amplitude, 0).to(torch.complex64)
+    modulation = torch.where(amplitude > 0, sound.amplitude / amplitude, 0)
     regular = 1 + tonality * (averaged(modulation, odd_frames(MODULATION_SECONDS, player.config.frame_seconds)) - 1)
     noise = _separate_noise(sound, player)
     residuals = tuple(replace(residual, powers=noise.square() / 2) for residual in sound.residuals)
-    fields = vars(sound) | {"amplitude": amplitude, "noise": noise, "residuals": residuals}
+    slow = vars(sound) | {"amplitude": amplitude, "noise": noise, "residuals": residuals}
     transient = transient_levels(sound, player)
-    return SeparatedSound(**fields, modulation=modulation, regular=regular, transient=transient)
+    return SeparatedSound(**slow, modulation=modulation, regular=regular, transient=transient)
 
 
 def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
