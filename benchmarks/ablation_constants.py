@@ -197,7 +197,6 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         {
             "FADES_DB": INF,
             "LEVEL_DB": INF,
-            "SMOOTH_SECONDS": "0.0",
             "SHARES": "(0.25,)",
             "MARGIN": "0.0",
             "TURN_SECONDS": "1e-9",

@@ -16,6 +16,7 @@ from intertone.harmonic.sound import HarmonicSound, Residual
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.harmonic.tuning import find_pitch
 from intertone.harmonic.warp import window_seconds
+from intertone.level import TINY
 
 NOISY, LESS_NOISE = 0.02, 0.5
 """Where the residual of harmonics has more than this share of the energy, inharmonic partials are tried; their residual
@@ -93,4 +94,4 @@ def _describe(
 
 def _noise_share(track: HarmonicSound, body: Tensor) -> float:
     (residual,) = track.residuals
-    return float(residual.sound.square().sum() / body.square().sum().clamp_min(1e-30))
+    return float(residual.sound.square().sum() / body.square().sum().clamp_min(TINY))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.warp import TURNS, Warped, oversample, turns_of
-from intertone.level import db_to_power, power_to_db
+from intertone.level import TINY, db_to_power, power_to_db
 from intertone.pitch.stiffness import stretched
 
 SPECTRUM_SECONDS = 0.75
@@ -133,7 +133,7 @@ def _peaks(body: Tensor, sample_rate: int, most: int) -> tuple[Array, Array, flo
     length = round(SPECTRUM_SECONDS * sample_rate)
     start = body[:, :length].double().numpy()
     start = np.pad(start, ((0, 0), (0, length - start.shape[1]))) * np.hanning(length + 2)[1:-1]
-    power = (np.abs(np.fft.rfft(start, 2 * length)) ** 2).sum(0) + 1e-30
+    power = (np.abs(np.fft.rfft(start, 2 * length)) ** 2).sum(0) + TINY
     bin_hz, level = sample_rate / (2 * length), power_to_db(power)
     coarse = level[::8]  # the median of a wide range needs no fine steps
     around = ndimage.median_filter(coarse, max(3, round(AROUND_HZ / (8 * bin_hz))), mode="nearest")

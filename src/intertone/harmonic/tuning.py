@@ -8,6 +8,7 @@ from torch.nn.functional import avg_pool1d, pad
 
 from intertone.curve import odd_frames
 from intertone.harmonic.warp import Warped
+from intertone.level import TINY
 from intertone.pitch import follow_pitch
 from intertone.pitch.stiffness import at_frames, common_error, fit_inharmonicity, stretched
 
@@ -44,7 +45,7 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
     track = follow_pitch(body, sample_rate, hop_length=hop_length)
     squares = pad(body.double().square().sum(0), (hop_length, 2 * hop_length))
     power = avg_pool1d(squares[None], 2 * hop_length, hop_length)[0, : len(track.f0)]
-    periodicity = float((power * track.periodicity).sum() / power.sum().clamp_min(1e-30))
+    periodicity = float((power * track.periodicity).sum() / power.sum().clamp_min(TINY))
     f0 = track.f0 if not bool(track.f0.isnan().any()) else torch.full_like(track.f0, UNPITCHED_HZ)
     return f0, periodicity
 
@@ -85,6 +86,6 @@ def refine_tuning(
         correction = correction + at_frames(common)
         correction = correction.clamp(-LARGEST_CORRECTION, LARGEST_CORRECTION)
         total = weight.sum(1)
-        own = (weight * (error - common)).sum(1) / total.clamp_min(1e-30)
+        own = (weight * (error - common)).sum(1) / total.clamp_min(TINY)
         inharmonicity = fit_inharmonicity(multiples * (1 + own), total)
     return correction, inharmonicity

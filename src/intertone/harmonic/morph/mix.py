@@ -17,7 +17,7 @@ from intertone.harmonic.onset import attack_share, shortest_rise
 from intertone.harmonic.rows import ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
-from intertone.level import db_to_amplitude
+from intertone.level import TINY, db_to_amplitude
 from intertone.pitch.stiffness import stretched
 
 KEPT_REACH = 0.4
@@ -222,7 +222,7 @@ def _total(sound: SeparatedSound, rows: ImageRows) -> Tensor:
 def _heard(track: HarmonicSound, count: int) -> Tensor:
     """Return the level of each partial in each channel relative to the loudest channel, 0…1, ``(channels, count)``."""
     power = _completed(track.amplitude, count).square().mean(-1)
-    return (power / power.amax(0).clamp_min(1e-20)).sqrt()
+    return (power / power.amax(0).clamp_min(TINY)).sqrt()
 
 
 def _mix_multiples(tracks: Sequence[HarmonicSound], weights: Sequence[float], count: int) -> Tensor:

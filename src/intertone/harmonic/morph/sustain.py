@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.curve import at_positions, odd_frames
+from intertone.curve import at_positions
 from intertone.harmonic.morph.landmark import Landmarks, positions
 from intertone.harmonic.morph.modulation import SeparatedSound
 
@@ -17,9 +17,6 @@ FADES_DB = 12.0
 
 LEVEL_DB = 3.0
 """Largest change of level within the ping-pong loop."""
-
-SMOOTH_SECONDS = 0.25
-"""Window over which the level is averaged, so that a tremolo is no change."""
 
 SHARES = (1.0, 0.25)
 """Lengths of the ping-pong loop, as shares of the inner sustain: all of it where that is level, else a quarter."""
@@ -85,7 +82,7 @@ def sustained_positions(
         ([0.0, 2.0, 12.0, 82.0, 90.0], 1.0)
     """
     stretched = positions(own, common, n_frames)
-    heard = _smooth(level.double().numpy(), odd_frames(SMOOTH_SECONDS, frame_seconds))
+    heard: Array = level.double().numpy()
     natural, wanted = own.release - own.attack, common.release - common.attack
     if natural * frame_seconds < SHORTEST_SECONDS or wanted == natural or _falls(heard, own) > FADES_DB:
         return stretched
@@ -143,8 +140,8 @@ def _to_and_fro(time: Array, level: Array, own: Landmarks, extra: float, turn: f
     ends = np.array([-reach, times[-1] + own.release - high + reach])
     times = np.concatenate([ends[:1], times, ends[1:]])
     places = np.concatenate([[own.attack - reach], places, [own.release + reach]])
-    offsets = np.linspace(-reach, reach, 19)[1:-1]
     weights = np.hanning(19)[1:-1]
+    offsets = np.linspace(-reach, reach, len(weights) + 2)[1:-1]
     return np.interp(time[:, None] + offsets, times, places) @ (weights / weights.sum())
 
 
@@ -172,10 +169,3 @@ def _cut(time: Array, level: Array, cents: Array, own: Landmarks, wanted: float)
         cost += (np.interp(before, frames, values) - np.interp(before + missing, frames, values)) ** 2
     place = own.attack + time
     return np.where(place < before[int(cost.argmin())], place, place + missing)
-
-
-def _smooth(level: Array, size: int) -> Array:
-    size = min(size, len(level))
-    weights = np.hanning(size + 2)[1:-1]
-    padded = np.pad(np.maximum(level, level.max() - 120), (size // 2, (size - 1) // 2), mode="edge")
-    return np.convolve(padded, weights / weights.sum(), mode="valid")
