@@ -1,6 +1,6 @@
 """Ablation of constants: figures with each constant and with its neutral value, as tables in a page.
 
-    python benchmarks/ablation.py FOLDER --notes BANK [NAMES…] [--page PAGE] [--bench]
+    python benchmarks/ablation.py FOLDER --notes BANK [NAMES…] [--page PAGE]
 
 FOLDER keeps the results by a hash of the source and of the constant, so an interrupted run goes on; NAMES are modules,
 constants or groups of figures (``path``, ``COMB_COST``, ``loops``). BANK is a note set rendered from a soundfont.
@@ -8,10 +8,8 @@ constants or groups of figures (``path``, ``COMB_COST``, ``loops``). BANK is a n
 
 import argparse
 import ast
-import contextlib
 import hashlib
 import importlib.machinery
-import io
 import json
 import math
 import multiprocessing
@@ -54,12 +52,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="modules, constants or groups; pitch and instrument if none is given")
     parser.add_argument("--notes", type=Path, required=True, help="a note set rendered from a soundfont")
     parser.add_argument("--page", type=Path, default=PAGE, help="where the tables are written")
-    parser.add_argument("--bench", action="store_true", help="the constants measured by the bench too; slow")
     options = parser.parse_intermixed_args()
     os.environ |= ONE_THREAD
     sys.path.insert(0, str(SOURCE.parent))
     options.folder.mkdir(parents=True, exist_ok=True)
-    chosen = choose(options.names, bench=options.bench)
+    chosen = choose(options.names)
     lines: dict[tuple[str, ...], list[tuple[str, list[str]]]] = {}
     for number, constant in enumerate(chosen, 1):
         line = row(constant, options.folder, options.notes)
@@ -68,20 +65,15 @@ def main() -> None:
     write_page(options.page, tables(lines, options.folder, options.notes))
 
 
-def choose(names: Sequence[str], *, bench: bool) -> list[Constant]:
+def choose(names: Sequence[str]) -> list[Constant]:
     """Return the constants that are asked for; a name that fits none, and a constant that is gone, end the program."""
-    found, left_out = [], False
+    found = []
     for module, (groups, neutrals) in CONSTANTS.items():
         short = module.rpartition(".")[2]
         for name, neutral in neutrals.items():
             wanted = {module, short, name, module.partition(".")[0], *groups}
             if wanted & set(names) or (not names and not module.startswith("harmonic")):
-                if "bench" in groups and not bench:
-                    left_out = True
-                    continue
                 found.append(Constant(module, name, value_of(module, name), neutral, groups))
-    if left_out and not found:
-        sys.exit(f"ablation.py: {' '.join(names)} must be evaluated by the bench, give --bench")
     if not found:
         sys.exit(f"ablation.py: names must be modules, constants or groups of figures, got {' '.join(names)}")
     return found
@@ -142,35 +134,11 @@ def measured(group: str, constant: Constant | None, notes: Path) -> Figures:
     """Return the figures of a group in this process, which has not imported the package yet."""
     if constant is not None:
         neutralise(constant.module, constant.name, constant.neutral)
-    if group == "bench":
-        return bench_figures()
     import torch
     from ablation_figures import figures
 
     torch.set_num_threads(1)
     return figures(group, notes)
-
-
-def bench_figures() -> Figures:
-    """Return the score of ``bench morph harmonic``, and the share of its hard rows over the limit; in this process."""
-    from intertone.cli import main as command
-
-    found: Figures = {"score": [], "hard failed, %": []}
-    for seed in range(3):
-        for name, options in (("score", ["--no-decoys"]), ("hard failed, %", ["--hard", "--per-kind", "1"])):
-            sys.argv = ["intertone", "bench", "morph", "harmonic", *options, f"--seed={seed}"]
-            sys.argv += ["--workers=1", "--no-cache", "--json"]
-            text = io.StringIO()
-            with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-                command()
-            result = json.loads(text.getvalue())
-            if name == "score":
-                (part,) = result["parts"].values()
-                found[name].append(part["summary"]["codec"]["morph_score"]["mean"])
-            else:
-                measures = result["summary"]["all"]["harmonic"]["measures"].values()
-                found[name].append(100 * sum(one["failed"] for one in measures) / sum(one["of"] for one in measures))
-    return found
 
 
 def row(constant: Constant, folder: Path, notes: Path) -> tuple[str, list[str]]:

@@ -160,6 +160,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "harmonic.warp": (("analysis",), {"SHORTEST_SECONDS": "0.0", "OVERSAMPLING": "1"}),
     "harmonic.noise": (("analysis",), {"POWER_FLOOR": "0.0"}),
+    "harmonic.partials": (("analysis", "recognition"), {"NEAR_ENOUGH": "1e9"}),
     "harmonic.morph.landmark": (
         ("morph",),
         {"ATTACK_DB": "0.0", "AUDIBLE_DB": "-200.0", "KNEE_DB": "0.0", "SHORTEST_ATTACK": "1e-9"},

@@ -1,5 +1,7 @@
 """The partials of one note, measured at its refined pitch."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -7,6 +9,9 @@ from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.tuning import refine_tuning
 from intertone.harmonic.warp import Warped, oversample, turns_of, window_seconds
 from intertone.pitch.stiffness import stretched
+
+NEAR_ENOUGH = 0.1
+"""Error of the highest partial, in periods per period of f0, up to which it is not measured again."""
 
 
 def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[Tensor, Tensor, Tensor]:
@@ -33,8 +38,9 @@ def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[
     places = (torch.arange(len(f0)) * hop).clamp(max=body.shape[-1] - 1)
     turns = turns_of(f0, hop, rate, body.shape[-1])
     fine = oversample(body, rate)
+    warped = Warped(fine, turns, rate, slowest(f0))
     correction, inharmonicity = refine_tuning(
-        Warped(fine, turns, rate, slowest(f0)),
+        warped,
         f0,
         turns[places],
         length=length,
@@ -43,8 +49,13 @@ def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[
     )
     f0 = f0 * (1 + correction)
     multiples = stretched(count_partials(f0, inharmonicity, config), inharmonicity)
-    turns = turns_of(f0, hop, rate, body.shape[-1])
-    return f0, multiples, Warped(fine, turns, rate, slowest(f0)).measure(multiples, turns[places], length)
+    better = turns_of(f0, hop, rate, body.shape[-1])
+    if float(correction.abs().max()) * float(multiples[-1]) > NEAR_ENOUGH:
+        warped = Warped(fine, better, rate, slowest(f0))
+        return f0, multiples, warped.measure(multiples, better[places], length)
+    found = warped.measure(multiples, turns[places], length)
+    away = (multiples[:, None] * (turns - better)[places]) % 1
+    return f0, multiples, found * torch.polar(torch.ones_like(away), 2 * math.pi * away).to(torch.complex64)
 
 
 def count_partials(f0: Tensor, inharmonicity: float, config: HarmonicConfig) -> int:
