@@ -1,6 +1,6 @@
-"""Ablation of constants: figures with each constant and with its neutral value, as tables in docs/ablation.md.
+"""Ablation of constants: figures with each constant and with its neutral value, as tables in a page.
 
-    python benchmarks/ablation.py FOLDER --notes BANK [NAMES…] [--bench]
+    python benchmarks/ablation.py FOLDER --notes BANK [NAMES…] [--page PAGE]
 
 FOLDER keeps the results by a hash of the source and of the constant, so an interrupted run goes on; NAMES are modules,
 constants or groups of figures (``path``, ``COMB_COST``, ``loops``). BANK is a note set rendered from a soundfont.
@@ -8,17 +8,16 @@ constants or groups of figures (``path``, ``COMB_COST``, ``loops``). BANK is a n
 
 import argparse
 import ast
-import contextlib
 import hashlib
 import importlib.machinery
-import io
 import json
 import math
+import multiprocessing
 import os
-import subprocess
 import sys
 import types
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,41 +51,29 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where results are kept")
     parser.add_argument("names", nargs="*", help="modules, constants or groups; pitch and instrument if none is given")
     parser.add_argument("--notes", type=Path, required=True, help="a note set rendered from a soundfont")
-    parser.add_argument("--bench", action="store_true", help="the constants of harmonic.morph too, by the bench; slow")
-    parser.add_argument("--one", nargs=2, metavar=("GROUP", "CONSTANT"), help=argparse.SUPPRESS)
+    parser.add_argument("--page", type=Path, default=PAGE, help="where the tables are written")
     options = parser.parse_intermixed_args()
-    if options.one:
-        group, constant = options.one
-        if constant:
-            neutralise(*constant.split("="))
-        print(json.dumps(measured(group, options.notes)))
-        return
-    if not ONE_THREAD.items() <= os.environ.items():
-        os.environ |= ONE_THREAD
+    os.environ |= ONE_THREAD
+    sys.path.insert(0, str(SOURCE.parent))
     options.folder.mkdir(parents=True, exist_ok=True)
-    chosen = choose(options.names, bench=options.bench)
+    chosen = choose(options.names)
     lines: dict[tuple[str, ...], list[tuple[str, list[str]]]] = {}
     for number, constant in enumerate(chosen, 1):
         line = row(constant, options.folder, options.notes)
         lines.setdefault(constant.groups, []).append(line)
         print(f"{number} of {len(chosen)}: {' | '.join(line[1])}", flush=True)
-    write_page(tables(lines, options.folder, options.notes))
+    write_page(options.page, tables(lines, options.folder, options.notes))
 
 
-def choose(names: Sequence[str], *, bench: bool) -> list[Constant]:
+def choose(names: Sequence[str]) -> list[Constant]:
     """Return the constants that are asked for; a name that fits none, and a constant that is gone, end the program."""
-    found, left_out = [], False
+    found = []
     for module, (groups, neutrals) in CONSTANTS.items():
         short = module.rpartition(".")[2]
         for name, neutral in neutrals.items():
             wanted = {module, short, name, module.partition(".")[0], *groups}
             if wanted & set(names) or (not names and not module.startswith("harmonic")):
-                if "bench" in groups and not bench:
-                    left_out = True
-                    continue
                 found.append(Constant(module, name, value_of(module, name), neutral, groups))
-    if left_out and not found:
-        sys.exit(f"ablation.py: {' '.join(names)} must be evaluated by the bench, give --bench")
     if not found:
         sys.exit(f"ablation.py: names must be modules, constants or groups of figures, got {' '.join(names)}")
     return found
@@ -143,37 +130,15 @@ def neutralise(module: str, name: str, neutral: str) -> None:
     sys.meta_path.insert(0, Finder)
 
 
-def measured(group: str, notes: Path) -> Figures:
-    """Return the figures of a group in this process."""
-    if group == "bench":
-        return bench_figures()
+def measured(group: str, constant: Constant | None, notes: Path) -> Figures:
+    """Return the figures of a group in this process, which has not imported the package yet."""
+    if constant is not None:
+        neutralise(constant.module, constant.name, constant.neutral)
     import torch
     from ablation_figures import figures
 
     torch.set_num_threads(1)
     return figures(group, notes)
-
-
-def bench_figures() -> Figures:
-    """Return the score of ``bench morph harmonic``, and the share of its hard rows over the limit; in this process."""
-    from intertone.cli import main as command
-
-    found: Figures = {"score": [], "hard failed, %": []}
-    for seed in range(3):
-        for name, options in (("score", ["--no-decoys"]), ("hard failed, %", ["--hard", "--per-kind", "1"])):
-            sys.argv = ["intertone", "bench", "morph", "harmonic", *options, f"--seed={seed}"]
-            sys.argv += ["--workers=1", "--no-cache", "--json"]
-            text = io.StringIO()
-            with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-                command()
-            result = json.loads(text.getvalue())
-            if name == "score":
-                (part,) = result["parts"].values()
-                found[name].append(part["summary"]["codec"]["morph_score"]["mean"])
-            else:
-                measures = result["summary"]["all"]["harmonic"]["measures"].values()
-                found[name].append(100 * sum(one["failed"] for one in measures) / sum(one["of"] for one in measures))
-    return found
 
 
 def row(constant: Constant, folder: Path, notes: Path) -> tuple[str, list[str]]:
@@ -202,19 +167,22 @@ def row(constant: Constant, folder: Path, notes: Path) -> tuple[str, list[str]]:
 def kept(group: str, constant: Constant | None, folder: Path, notes: Path) -> Figures | None:
     """Return figures, from the folder where they are there; None where the code fails without the constant."""
     digest = hashlib.sha256(f"{group} {constant} {notes.resolve()}".encode())
-    figures_of = Path(__file__).with_name("ablation_figures.py")
-    for path in (*sorted(SOURCE.rglob("*.py")), figures_of):
+    for path in (*sorted(SOURCE.rglob("*.py")), *sorted(Path(__file__).parent.glob("ablation_[!c]*.py"))):
         digest.update(path.read_bytes())
     file = folder / f"{digest.hexdigest()[:24]}.json"
     if not file.exists():
-        name = f"{constant.module}={constant.name}={constant.neutral}" if constant else ""
-        command = [sys.executable, __file__, str(folder), "--notes", str(notes), "--one", group, name]
-        environment = os.environ | {"PYTHONPATH": str(SOURCE.parent)}
-        run = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if run.returncode and constant is None:
-            sys.exit(f"ablation.py: the figures of {group} must be measured, but: {run.stderr[-2000:]}")
-        result = {"error": run.stderr.splitlines()[-1:]} if run.returncode else json.loads(run.stdout)
+        import torch  # noqa: F401  # once for all processes
+
+        result: Figures | dict[str, str]
+        with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as process:
+            try:
+                result = process.submit(measured, group, constant, notes).result()
+            except Exception as error:
+                if constant is None:
+                    raise
+                result = {"error": repr(error)}
         part = file.with_suffix(".part")
+        name = f"{constant.module}={constant.name}={constant.neutral}" if constant else ""
         part.write_text(json.dumps({"group": group, "constant": name, "figures": result}), encoding="utf-8")
         part.replace(file)
     figures: Figures = json.loads(file.read_text(encoding="utf-8"))["figures"]
@@ -236,12 +204,12 @@ def tables(lines: dict[tuple[str, ...], list[tuple[str, list[str]]]], folder: Pa
     return "\n\n".join(parts)
 
 
-def write_page(text: str) -> None:
+def write_page(path: Path, text: str) -> None:
     """Put the tables between the markers of the page, whose other text stays."""
-    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else f"# Ablation of constants\n\n{BEGIN}\n{END}\n"
+    page = path.read_text(encoding="utf-8") if path.exists() else f"# Ablation of constants\n\n{BEGIN}\n{END}\n"
     head, _, rest = page.partition(BEGIN)
     tail = rest.partition(END)[2]
-    PAGE.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+    path.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from ablation_morph import morph_figures, sustain_figures, transposition_figures
+from ablation_notes import DECAYING, RATE, SETS, Figures, drawn, sound_of
 from torch import Tensor
 
 from intertone.audio import resample
 from intertone.bench.hard.fall import pulse_range_db
 from intertone.bench.hard.unison import detuned_unison
 from intertone.data.notes import Notes
-from intertone.evaluate.draw import EXCLUDED_PROGRAMS, program_of
+from intertone.evaluate.draw import program_of
 from intertone.evaluate.studies.f0_tracker import lowest_partial
 from intertone.harmonic.pitched import recognise
 from intertone.instrument import close_loop, find_loop, find_problems
@@ -26,24 +28,10 @@ from intertone.pitch.note import pitch_to_hz
 from intertone.pitch.yin import note_pitch
 from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
 
-SETS = 3
-"""Sets of notes, and seeds, whose figures show the spread."""
-
-RATE = 16000
-"""Sample rate of what is synthesised and of what is analysed by partials, Hz."""
-
 GROSS_CENTS = 50.0
 FAULT = 0.1
 """Height of a click that is put into a note, relative to its peak."""
 
-DECAYING = {*range(16), *range(24, 38), 45, 46, 47}
-"""Programs whose notes die away, and which no loop should hold."""
-
-OF_TWO_PITCHES = {9, 18, 47, 55, 86, 97}
-"""Programs whose label is not what sounds at some keys: organ registers, fifths, drums, chords, a sample
-pulled far down."""
-
-Figures = dict[str, float]
 Line = npt.NDArray[np.float64]
 
 
@@ -52,26 +40,6 @@ def figures(group: str, folder: Path) -> dict[str, list[float]]:
     notes = Notes.open(folder)
     found = [GROUPS[group](notes, number) for number in range(SETS)]
     return {name: [one[name] for one in found] for name in found[0]}
-
-
-def drawn(notes: Notes, number: int, count: int, *, pitched: bool = True) -> list[int]:
-    """Return rows of a set, none in two sets and none of the test split, an instrument at most once where it can be."""
-    rows = [int(row) for split in ("train", "valid") for row in notes.select(split=split)]
-    rows = [row for row in rows if (notes.pitch[row] >= 0) == pitched]
-    if pitched:
-        rows = [row for row in rows if program_of(notes, row) not in {*EXCLUDED_PROGRAMS, *OF_TWO_PITCHES}]
-    shuffled = np.random.default_rng(0).permutation(rows)
-    turn = {
-        row: int((notes.instrument[shuffled[:place]] == notes.instrument[row]).sum())
-        for place, row in enumerate(shuffled)
-    }
-    ordered = sorted(shuffled, key=lambda row: turn[row])
-    return [int(row) for row in ordered[number::SETS][:count]]
-
-
-def sound_of(notes: Notes, row: int, seconds: float) -> Tensor:
-    """Return the beginning of a note, ``(samples,)``."""
-    return notes.audio([row])[0][: round(seconds * notes.sample_rate)]
 
 
 def partials(
@@ -379,5 +347,8 @@ GROUPS: dict[str, Callable[[Notes, int], Figures]] = {
     "loops": loop_figures,
     "check": check_figures,
     "analysis": analysis_figures,
+    "morph": morph_figures,
+    "transposition": transposition_figures,
+    "sustain": sustain_figures,
 }
 """Groups of figures by name."""

@@ -23,7 +23,7 @@ STEADY = torch.full((96,), 200.0)
 
 def places(own: Landmarks, frames: float, level: torch.Tensor, f0: torch.Tensor = STEADY) -> torch.Tensor:
     common = sustain_landmarks(own, frames)
-    return sustained_positions(own, common, level, f0, round(common.end) + 1)
+    return sustained_positions(own, common, level, f0, round(common.end) + 1, frame_seconds=0.01)
 
 
 @pytest.mark.parametrize("frames", [90, 120, 200, 777.7, 3000])

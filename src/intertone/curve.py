@@ -48,6 +48,16 @@ def weights_over_time(weights: Tensor, n_frames: int) -> Tensor:
     return rows[:, None].expand(-1, n_frames) if rows.ndim == 1 else held(rows, n_frames)
 
 
+def odd_frames(seconds: float, frame_seconds: float) -> int:
+    """Return the odd number of frames, one every ``frame_seconds``, whose window lasts about ``seconds``.
+
+    Example:
+        >>> odd_frames(0.07, 0.01), odd_frames(0.07, 0.02), odd_frames(0.001, 0.01)
+        (7, 3, 1)
+    """
+    return 2 * int(seconds / (2 * frame_seconds)) + 1
+
+
 def averaged(values: Tensor, n_frames: int) -> Tensor:
     """Return values averaged over time under a Hann window; beyond the ends the first and last are held.
 

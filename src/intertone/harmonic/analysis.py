@@ -16,10 +16,11 @@ from intertone.harmonic.sound import HarmonicSound, Residual
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.harmonic.tuning import find_pitch
 from intertone.harmonic.warp import window_seconds
+from intertone.level import TINY
 
-NOISY, LITTLE_NOISE, LESS_NOISE = 0.02, 0.3, 0.5
-"""Shares of the energy: where the residual of harmonics has more than the first, inharmonic partials are tried; their
-residual must have less than the second, and less than the third times that of the harmonics."""
+NOISY, LESS_NOISE = 0.02, 0.5
+"""Where the residual of harmonics has more than this share of the energy, inharmonic partials are tried; their residual
+must have less than the second times that of the harmonics."""
 
 
 def analyse_sound(sound: Tensor, player: Synthesiser, f0: Tensor | None = None) -> tuple[HarmonicSound, float]:
@@ -43,7 +44,7 @@ def analyse_sound(sound: Tensor, player: Synthesiser, f0: Tensor | None = None) 
     track = _describe(sound, onset, player, *measure_partials(body, found, player.config))
     if (rest := _noise_share(track, body)) > NOISY:
         freely = _describe_freely(sound, track, player)
-        if freely is not None and _noise_share(freely, body) < min(LESS_NOISE * rest, LITTLE_NOISE):
+        if freely is not None and _noise_share(freely, body) < LESS_NOISE * rest:
             track = freely
     return track, periodicity
 
@@ -93,4 +94,4 @@ def _describe(
 
 def _noise_share(track: HarmonicSound, body: Tensor) -> float:
     (residual,) = track.residuals
-    return float(residual.sound.square().sum() / body.square().sum().clamp_min(1e-30))
+    return float(residual.sound.square().sum() / body.square().sum().clamp_min(TINY))

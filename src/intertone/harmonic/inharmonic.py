@@ -9,7 +9,7 @@ from torch import Tensor
 
 from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.warp import TURNS, Warped, oversample, turns_of
-from intertone.level import db_to_power, power_to_db
+from intertone.level import TINY, db_to_power, power_to_db
 from intertone.pitch.stiffness import stretched
 
 SPECTRUM_SECONDS = 0.75
@@ -31,15 +31,15 @@ NEAR_HARMONIC, MISTUNED, INHARMONIC = 0.05, 0.01, 0.01
 """Partials that lie beside the nearest harmonic by more than the first, in orders, and by more than the second of its
 frequency, must hold the third of the power of all."""
 
-FEW, FEW_DB = 32, 40.0
-"""At most so many partials lie within the second of the strongest; a string stiffer than the formula has more."""
-
 ROOT_DB, IN_TUNE = 25.0, 0.006
 """A partial within the first of the strongest, whose double and threefold are partials too, but for the second, is the
 first of a note; two such notes are a chord, and no bell."""
 
-HIGHEST_FIRST, STRONG_DB = 4.5, 30.0
-"""If the lowest partial within the second of the strongest lies above the first, over f0, it becomes f0."""
+FEW = 32
+"""At most so many partials; a string stiffer than the formula has more."""
+
+HIGHEST_FIRST = 4.5
+"""If the lowest partial lies above this, over f0, it becomes f0."""
 
 WINDOW_SECONDS = 0.05
 """Length of the window that partials are measured with, at least: they ring, and lie closely."""
@@ -57,7 +57,7 @@ def find_inharmonic_partials(
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
-        f0: Hz, what frequencies are counted in, unless no strong partial lies near it.
+        f0: Hz, what frequencies are counted in, unless no partial lies near it.
         inharmonicity: B of the harmonics that the sound was taken for.
         config: The rows.
 
@@ -76,9 +76,8 @@ def find_inharmonic_partials(
     harmonics = stretched(config.edges[-1] - 1, inharmonicity)
     if share < EXPLAINED or not _inharmonic(places / f0, powers, harmonics) or _count_notes(places, powers) > 1:
         return None
-    lowest = float(places[powers > powers.max() * db_to_power(-STRONG_DB)][0])
-    if lowest > HIGHEST_FIRST * f0:
-        f0 = lowest
+    if places[0] > HIGHEST_FIRST * f0:
+        f0 = float(places[0])
     found = places / f0
     rows = np.arange(1, 1 + max(config.n_harmonics, min(config.edges[-1] - 1, int(config.f_max / f0))))
     level = 1 + PEAK_DB + power_to_db(powers / powers.max())
@@ -114,8 +113,7 @@ def _inharmonic(found: Array, powers: Array, harmonics: Tensor) -> bool:
     """Return whether there are few partials, and enough of their power lies beside the harmonics."""
     away = np.abs(found[:, None] - harmonics.numpy())
     far = (away > np.maximum(NEAR_HARMONIC, MISTUNED * harmonics.numpy())).all(1)
-    few = int((powers > powers.max() * db_to_power(-FEW_DB)).sum()) <= FEW
-    return few and bool(powers[far].sum() > INHARMONIC * powers.sum())
+    return len(found) <= FEW and bool(powers[far].sum() > INHARMONIC * powers.sum())
 
 
 def _count_notes(places: Array, powers: Array) -> int:
@@ -135,7 +133,7 @@ def _peaks(body: Tensor, sample_rate: int, most: int) -> tuple[Array, Array, flo
     length = round(SPECTRUM_SECONDS * sample_rate)
     start = body[:, :length].double().numpy()
     start = np.pad(start, ((0, 0), (0, length - start.shape[1]))) * np.hanning(length + 2)[1:-1]
-    power = (np.abs(np.fft.rfft(start, 2 * length)) ** 2).sum(0) + 1e-30
+    power = (np.abs(np.fft.rfft(start, 2 * length)) ** 2).sum(0) + TINY
     bin_hz, level = sample_rate / (2 * length), power_to_db(power)
     coarse = level[::8]  # the median of a wide range needs no fine steps
     around = ndimage.median_filter(coarse, max(3, round(AROUND_HZ / (8 * bin_hz))), mode="nearest")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
-from intertone.level import db_to_power
+from intertone.level import TINY, db_to_power
 
 STEPS = 16
 """Number of equal steps of gain, from 0 to 1, of a ramp."""
@@ -23,9 +23,6 @@ FLOOR = 1e-2
 
 NEARLY = 0.98
 """Share of a step at which it counts as reached."""
-
-LEAST_LIKENESS = 0.5
-"""Least gain that must be reached: below, the partials are too small a part of the sound to measure its ramp."""
 
 
 def shortest_rise() -> Tensor:
@@ -64,8 +61,8 @@ def find_ramp(sound: Tensor, partials: Tensor, sample_rate: int, longest_seconds
     """
     length = min(sound.shape[-1], max(1, round(longest_seconds * sample_rate)))
     shared, own = (_averaged(sound, partials, length, sample_rate), _averaged(partials, partials, length, sample_rate))
-    gains = (shared / (own + FLOOR * own.max()).clamp_min(1e-30)).cummax(0).values
-    if not float(gains[-1]) > LEAST_LIKENESS:
+    gains = (shared / (own + FLOOR * own.max()).clamp_min(TINY)).cummax(0).values
+    if not float(gains[-1]) > 0:
         return shortest_rise()
     gains = gains / gains[-1].clamp(max=1)
     levels = NEARLY * torch.arange(1, STEPS + 1, dtype=torch.float64) / STEPS

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from intertone.harmonic.rows import SILENCE, HarmonicConfig, ImageRows
 from intertone.harmonic.sound import HarmonicContext, HarmonicSound
-from intertone.level import power_to_db
+from intertone.level import TINY, power_to_db
 
 Reason = Literal["one pitch", "silence", "noise", "several pitches", "a stroke whose pitch moves"]
 """Result for a sound. A bell whose partials were found has one pitch; others that are not harmonic have several."""
@@ -30,7 +30,7 @@ Many notes lack their first partial."""
 HOLE_DB, N_HOLES = 20.0, 3
 """Depth and number of holes: this many odd partials, weaker than both neighbours by this much, exclude one note."""
 
-ODD = (1, 3, 5, 7, 9, 11, 13)
+ODD = range(1, 14, 2)
 """Partials among which holes are looked for: notes without even ones are common."""
 
 HEARD_DB = -60.0
@@ -119,7 +119,7 @@ def _recognise_one(image: Tensor, track: HarmonicSound, periodicity: float, rows
 
 def _has_gaps(power: Tensor, periodicity: float) -> bool:
     """Return whether partials are missing that one note would have; ``power`` is that of each, ``(n_partials,)``."""
-    level = power_to_db(power / power.max() + 1e-30).clamp_min(HEARD_DB)
+    level = power_to_db(power / power.max() + TINY).clamp_min(HEARD_DB)
     jumps = level[1:12] - level.cummax(0).values[: len(level) - 1][:11]
     if bool((jumps[2:] > LATE_JUMP_DB).any()) or (periodicity < CLEAR and bool((jumps[:2] > EARLY_JUMP_DB).any())):
         return True

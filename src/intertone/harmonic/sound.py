@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from intertone.harmonic.onset import shortest_ramps
+from intertone.level import TINY
 from intertone.pitch.note import hz_to_pitch
 from intertone.pitch.stiffness import stretched
 
@@ -135,5 +136,5 @@ def residual_correlation(residuals: Sequence[Residual]) -> Tensor:
     """
     length = min(residual.sound.shape[-1] for residual in residuals)
     rows = torch.stack([residual.sound[:, :length].flatten() for residual in residuals]).double()
-    rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(TINY)
     return (rows @ rows.T).clamp(0, 1).fill_diagonal_(1)

@@ -6,15 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
+from intertone.curve import odd_frames
 from intertone.harmonic.warp import Warped
+from intertone.level import TINY
 from intertone.pitch import follow_pitch
 from intertone.pitch.stiffness import at_frames, common_error, fit_inharmonicity, stretched
 
 STAGES = (8, 16, 32, 64)
 """Numbers of partials that refine f0, one after another: high partials are the most precise, once they are found."""
 
-SMOOTH_FRAMES = 7
-"""Frames over which pitch is averaged."""
+SMOOTH_SECONDS = 0.07
+"""Window over which pitch is averaged."""
 
 LARGEST_CORRECTION = 0.03
 """Share of f0 that the pitch may be corrected by: half a semitone."""
@@ -43,7 +45,7 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
     track = follow_pitch(body, sample_rate, hop_length=hop_length)
     squares = pad(body.double().square().sum(0), (hop_length, 2 * hop_length))
     power = avg_pool1d(squares[None], 2 * hop_length, hop_length)[0, : len(track.f0)]
-    periodicity = float((power * track.periodicity).sum() / power.sum().clamp_min(1e-30))
+    periodicity = float((power * track.periodicity).sum() / power.sum().clamp_min(TINY))
     f0 = track.f0 if not bool(track.f0.isnan().any()) else torch.full_like(track.f0, UNPITCHED_HZ)
     return f0, periodicity
 
@@ -68,7 +70,9 @@ def refine_tuning(
     correction = torch.zeros_like(f0)
     if len(f0) < 2:
         return correction, inharmonicity
-    kernel = torch.hann_window(SMOOTH_FRAMES + 2, periodic=False, dtype=torch.float64)[None, None, 1:-1]
+    kernel = torch.hann_window(odd_frames(SMOOTH_SECONDS, 1 / frame_rate) + 2, periodic=False, dtype=torch.float64)[
+        None, None, 1:-1
+    ]
     for count in STAGES:
         multiples = stretched(min(count, n_partials), inharmonicity)
         found = warped.measure(multiples, centres, length)
@@ -82,6 +86,6 @@ def refine_tuning(
         correction = correction + at_frames(common)
         correction = correction.clamp(-LARGEST_CORRECTION, LARGEST_CORRECTION)
         total = weight.sum(1)
-        own = (weight * (error - common)).sum(1) / total.clamp_min(1e-30)
+        own = (weight * (error - common)).sum(1) / total.clamp_min(TINY)
         inharmonicity = fit_inharmonicity(multiples * (1 + own), total)
     return correction, inharmonicity

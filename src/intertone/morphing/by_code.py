@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from intertone.codec import Codec
-from intertone.curve import averaged, weighted_sum, weights_over_time
-from intertone.harmonic.morph.transpose import CALM_FRAMES
+from intertone.curve import averaged, odd_frames, weighted_sum, weights_over_time
+from intertone.harmonic.morph.transpose import CALM_SECONDS
 from intertone.models import Conditions
 from intertone.morphing.contract import CodecMethod, Takes
 from intertone.morphing.settings import MorphConfig
@@ -92,7 +92,7 @@ def decode_mixture(
 
 @dataclass(frozen=True)
 class Decoded:
-    """Decoded sounds that share one time, averaged over ``CALM_FRAMES`` columns.
+    """Decoded sounds that share one time, averaged over ``CALM_SECONDS``.
 
     Attributes:
         at_mixture: ``D(zᵢ)``: each sound at the pitch of the mixture, ``(batch · channels, n_features, n_frames)``.
@@ -132,7 +132,7 @@ def decode_sounds(
     def decoded(code: Tensor, conditions: Conditions) -> Tensor:
         # the network knows how timbres change, not how single frames do
         features = codec.decode_features(code, conditions, n_frames=n_frames, generator=generator)
-        return averaged(features, CALM_FRAMES)
+        return averaged(features, odd_frames(CALM_SECONDS, codec.representation.frame_seconds))
 
     at_mixture = [decoded(code, wanted) for code in codes]
     at_own = [decoded(code, one.context.conditions) for code, one in zip(codes, analyses, strict=True)]

@@ -51,6 +51,7 @@ def align_sounds(
             alignment,
             at_start=timing[:, 0].tolist(),
             hop_length=hop,
+            frame_seconds=player.config.frame_seconds,
             hold_frames=hold_seconds and hold_seconds * player.sample_rate / hop,
         )
         for sounds in matched

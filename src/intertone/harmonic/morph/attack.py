@@ -12,6 +12,7 @@ from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.harmonic.transient import BANDS, noise_bands, partial_bands, transient_levels
+from intertone.level import TINY
 
 LOWEST_HZ = 2000.0
 """Lower end of the bands of the transient: the body of an attack lies below."""
@@ -35,7 +36,7 @@ def transient_shares(sounds: Sequence[SeparatedSound], weights: Tensor, frame_se
     power = torch.stack([residual.powers[..., :n_frames].sum() for residual in residuals]).double()
     shares = (weights.clamp_min(0) * power[:, None]).sqrt()
     total = (shares * (residual_correlation(residuals) @ shares)).sum(0).sqrt()
-    return shares / total.clamp_min(1e-20)
+    return shares / total.clamp_min(TINY)
 
 
 def match_transient(

@@ -37,6 +37,7 @@ def plan_time(
     *,
     at_start: Sequence[float],
     hop_length: int,
+    frame_seconds: float,
     hold_frames: float | None = None,
 ) -> Plan:
     """Plan the time that sounds share.
@@ -48,6 +49,7 @@ def plan_time(
         alignment: ``none``, ``onset``, or ``envelope``: attack, sustain and release.
         at_start: Weight of each at the onset, where weights change over time: the attack is theirs.
         hop_length: Samples from one frame to the next.
+        frame_seconds: The same in seconds.
         hold_frames: From onset to release, with ``envelope``; as interpolated if not given.
 
     Returns:
@@ -72,7 +74,7 @@ def plan_time(
     if hold_frames is not None:
         common = sustain_landmarks(common, hold_frames)
         maps = [
-            partial(sustained_positions, own, common, level, track.f0)
+            partial(sustained_positions, own, common, level, track.f0, frame_seconds=frame_seconds)
             for own, level, track in zip(marks, levels, tracks, strict=True)
         ]
     return Plan(onset + max(1, round(common.end * hop_length)), onset, maps, [own.release for own in marks])

@@ -17,7 +17,7 @@ from intertone.harmonic.onset import attack_share, shortest_rise
 from intertone.harmonic.rows import ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
-from intertone.level import db_to_amplitude
+from intertone.level import TINY, db_to_amplitude
 from intertone.pitch.stiffness import stretched
 
 KEPT_REACH = 0.4
@@ -137,9 +137,9 @@ def mix_sounds(
 ) -> SeparatedSound:
     """Interpolate harmonic sounds that are aligned.
 
-    Slow levels are interpolated in dB; slow phases start from the interpolation over the shorter arc and advance at
-    interpolated speeds. Modulation is interpolated as complex numbers: between a choir and a flute the choir's beating
-    is half as deep.
+    Slow levels are interpolated in dB; phases start from the interpolation over the shorter arc and advance at
+    interpolated speeds. The factors of modulation are interpolated: between a choir and a flute the choir's beating is
+    half as deep.
 
     Args:
         tracks: From ``align_sounds``, of one length, with the same ramps.
@@ -185,7 +185,7 @@ def _mix_levels(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return logarithms of the levels of partials and of noise, and the factors of both by what is fainter.
 
-    Both are at least the least level that counts. The factor of the partials is their modulation too, complex.
+    Both are at least the least level that counts. The factor of the partials is their modulation too.
     """
     partials = [_floored(_completed(sound.amplitude, count), AUDIBLE_DB, sound) for sound in sounds]
     bands = [_floored(sound.noise, NOISE_DB, sound) for sound in sounds]
@@ -223,7 +223,7 @@ def _total(sound: SeparatedSound, rows: ImageRows) -> Tensor:
 def _heard(track: HarmonicSound, count: int) -> Tensor:
     """Return the level of each partial in each channel relative to the loudest channel, 0…1, ``(channels, count)``."""
     power = _completed(track.amplitude, count).square().mean(-1)
-    return (power / power.amax(0).clamp_min(1e-20)).sqrt()
+    return (power / power.amax(0).clamp_min(TINY)).sqrt()
 
 
 def _mix_multiples(tracks: Sequence[HarmonicSound], weights: Sequence[float], count: int) -> Tensor:

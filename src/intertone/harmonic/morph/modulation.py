@@ -1,13 +1,11 @@
 """Slow envelope and fast modulation of each partial, separated so that the envelope can be interpolated."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.curve import averaged, averaged_from_onset, held
+from intertone.curve import averaged, averaged_from_onset, held, odd_frames
 from intertone.harmonic.noise import NoiseBands
 from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import HarmonicSound
@@ -18,20 +16,14 @@ from intertone.harmonic.warp import window_seconds
 LONGER = 4
 """Factor of the length of the windows that separate noise from modulated partials."""
 
-TONAL = 0.5
-"""Mean tonality above which a partial keeps its measured phase."""
-
 LEAST_FEATURE = 1e-3
 """Least slow level of a partial that is not silent, in features, so that its modulation has a finite factor."""
 
-MODULATION_FRAMES = 7
-"""Frames over which modulation is averaged in a mixture: beating is kept, noise is not."""
+MODULATION_SECONDS = 0.07
+"""Window over which modulation is averaged in a mixture: beating is kept, noise is not."""
 
-PHASE_FRAMES = 21
-"""Frames over which a partial is averaged to find its slow phase."""
-
-STEADY_FRAMES, WEAK_FRAMES = 21, 61
-"""Frames over which a partial's level is averaged; the second where it is hardly louder than noise."""
+STEADY_SECONDS, WEAK_SECONDS = 0.21, 0.61
+"""Windows over which a partial's level is averaged; the second where it is hardly louder than noise."""
 
 CLEAR_DB = 15.0
 """A partial this much above the noise under its window is clear of it."""
@@ -42,10 +34,10 @@ WINDOW_BINS = 1.5
 
 @dataclass(frozen=True, kw_only=True)
 class SeparatedSound(HarmonicSound):
-    """A harmonic sound whose ``amplitude`` and ``phase`` change slowly, and the fast modulation of its partials.
+    """A harmonic sound whose ``amplitude`` changes slowly, and the fast modulation of its partials.
 
     Attributes:
-        modulation: Factor of the complex amplitude of each partial, ``(channels, n_partials, n_frames)``, complex64.
+        modulation: Factor of the amplitude of each partial, ``(channels, n_partials, n_frames)``.
         regular: Its regular part, which can be interpolated between sounds: without noise.
         transient: Of the attack, from ``transient_levels``.
     """
@@ -56,26 +48,21 @@ class SeparatedSound(HarmonicSound):
 
     def joined(self) -> HarmonicSound:
         """Return the sound with its modulation."""
-        fields = {
-            name: value for name, value in vars(self).items() if name not in ("modulation", "regular", "transient")
-        }
-        phase = self.phase + self.modulation.angle() / (2 * math.pi)
-        phase = torch.from_numpy(np.unwrap(phase.numpy(), axis=-1, period=1.0))
-        fields |= {"amplitude": self.amplitude * self.modulation.abs(), "phase": phase}
-        return HarmonicSound(**fields)
+        sound = HarmonicSound(**{each.name: getattr(self, each.name) for each in fields(HarmonicSound)})
+        return replace(sound, amplitude=self.amplitude * self.modulation.abs())
 
 
 def unmodulated(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
     """Return a sound of which all modulation counts as slow."""
-    still = torch.ones_like(sound.amplitude, dtype=torch.complex64)
+    still = torch.ones_like(sound.amplitude)
     return SeparatedSound(**vars(sound), modulation=still, regular=still, transient=transient_levels(sound, player))
 
 
 def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
     """Separate the slow envelope and the fast modulation of a sound.
 
-    Levels and phases that change slowly or all together can be interpolated between sounds; fast modulation (noise,
-    beating) cannot: half of a beating in dB, at half of its phase, beats no less.
+    Levels that change slowly or all together can be interpolated between sounds in dB; fast modulation (noise, beating)
+    cannot: half of a beating in dB beats no less.
 
     Args:
         sound: From an analysis.
@@ -85,18 +72,13 @@ def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedS
         A sound that sounds the same when joined; its noise is without leakage from modulated partials.
     """
     amplitude, tonality = _separate_envelope(sound, player)
-    # a tonal partial keeps its phase; the phase of a noisy one is averaged
-    tonal = tonality.mean(-1, keepdim=True) > TONAL
-    phase = torch.where(tonal, sound.phase, steady_phase(sound.amplitude, sound.phase))
-    modulation = torch.polar(
-        torch.where(amplitude > 0, sound.amplitude / amplitude, 0), 2 * math.pi * (sound.phase - phase)
-    )
-    regular = 1 + tonality * (averaged(modulation, MODULATION_FRAMES) - 1)
+    modulation = torch.where(amplitude > 0, sound.amplitude / amplitude, 0)
+    regular = 1 + tonality * (averaged(modulation, odd_frames(MODULATION_SECONDS, player.config.frame_seconds)) - 1)
     noise = _separate_noise(sound, player)
     residuals = tuple(replace(residual, powers=noise.square() / 2) for residual in sound.residuals)
-    fields = vars(sound) | {"amplitude": amplitude, "phase": phase, "noise": noise, "residuals": residuals}
+    slow = vars(sound) | {"amplitude": amplitude, "noise": noise, "residuals": residuals}
     transient = transient_levels(replace(sound, noise=noise), player)
-    return SeparatedSound(**fields, modulation=modulation, regular=regular, transient=transient)
+    return SeparatedSound(**slow, modulation=modulation, regular=regular, transient=transient)
 
 
 def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
@@ -112,20 +94,6 @@ def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
     return found + attack_share(found.shape[-1], config.frame_seconds) * (sound.noise - found)
 
 
-def steady_phase(levels: Tensor, phase: Tensor) -> Tensor:
-    """Return the phase of partials averaged over time as complex numbers, in periods, unwrapped.
-
-    Args:
-        levels: Amplitudes, ``(channels, n_partials, n_frames)``.
-        phase: In periods, of the same shape.
-
-    Returns:
-        The phase, of the same shape.
-    """
-    turning = averaged(torch.polar(levels + 1e-12, 2 * math.pi * phase), PHASE_FRAMES)
-    return torch.from_numpy(np.unwrap(turning.angle().numpy() / (2 * math.pi), axis=-1, period=1.0))
-
-
 def _separate_envelope(sound: HarmonicSound, player: Synthesiser) -> tuple[Tensor, Tensor]:
     """Return amplitudes with slow changes, and changes common to all partials, and the tonality of the partials.
 
@@ -136,11 +104,12 @@ def _separate_envelope(sound: HarmonicSound, player: Synthesiser) -> tuple[Tenso
     partials = rows.to_features(sound.amplitude, sound.reference)
     level = rows.level(rows.view(sound))
     own = partials - level
-    slow, slower = (averaged_from_onset(own, n) for n in (STEADY_FRAMES, WEAK_FRAMES))
-    above = averaged(partials, WEAK_FRAMES) - averaged(_level_of_noise(sound, player), WEAK_FRAMES)
+    steady, weak = (odd_frames(seconds, player.config.frame_seconds) for seconds in (STEADY_SECONDS, WEAK_SECONDS))
+    slow, slower = averaged_from_onset(own, steady), averaged_from_onset(own, weak)
+    above = averaged(partials - _level_of_noise(sound, player), weak)
     tonality = (above * rows.config.top_db / CLEAR_DB).clamp(0, 1)
-    steady = (slower + tonality * (slow - slower) + level).clamp_min(LEAST_FEATURE)
-    return torch.where(sound.amplitude > 0, rows.to_amplitudes(steady, sound.reference), 0), tonality
+    envelope = (slower + tonality * (slow - slower) + level).clamp_min(LEAST_FEATURE)
+    return torch.where(sound.amplitude > 0, rows.to_amplitudes(envelope, sound.reference), 0), tonality
 
 
 def _level_of_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:

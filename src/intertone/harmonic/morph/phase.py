@@ -7,9 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SAME_PITCH = 1e-6
-"""Largest relative difference of pitches that count as equal."""
-
 
 def resting_phase(first: int, last: int) -> Tensor:
     """Return phases, in periods, of partials that were not measured: spread evenly, so that no pulse adds up."""
@@ -25,14 +22,12 @@ def transposed(phase: Tensor, ratio: Tensor) -> Tensor:
         ratio: Ratio of the pitches, ``(n_frames,)``.
 
     Returns:
-        The phases, of the same shape; unchanged where the pitch is.
+        The phases, of the same shape.
 
     Example:
         >>> transposed(torch.tensor([[[0.0, 0.25, 0.5]]]), torch.full((3,), 2.0))
         tensor([[[0.0000, 0.5000, 1.0000]]])
     """
-    if float((ratio - 1).abs().max()) < SAME_PITCH:
-        return phase
     speed = phase.diff() * (0.5 * (ratio[1:] + ratio[:-1])).float()
     return torch.cat([phase[..., :1], phase[..., :1] + speed.cumsum(-1)], -1)
 

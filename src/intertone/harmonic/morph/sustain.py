@@ -18,20 +18,17 @@ FADES_DB = 12.0
 LEVEL_DB = 3.0
 """Largest change of level within the ping-pong loop."""
 
-SMOOTH_FRAMES = 25
-"""Frames over which the level is averaged, so that a tremolo is no change."""
-
-SHARES = (1.0, 0.7, 0.5, 0.35, 0.25)
-"""Lengths of the ping-pong loop as shares of the inner sustain; the largest that is level is taken."""
+SHARES = (1.0, 0.25)
+"""Lengths of the ping-pong loop, as shares of the inner sustain: all of it where that is level, else a quarter."""
 
 MARGIN = 0.1
 """Share of the sustain at either end that is not looped."""
 
-TURN_FRAMES = 10.0
-"""Frames over which a ping-pong loop reverses."""
+TURN_SECONDS = 0.1
+"""Time in which a ping-pong loop reverses."""
 
-SHORTEST_WALK = 12.0
-"""Frames; a shorter sustain is stretched, since a loop there would flutter."""
+SHORTEST_SECONDS = 0.12
+"""A shorter sustain is stretched, since a loop there would flutter."""
 
 CENTS_PER_DB = 5.0
 """Difference of pitch that counts as much as 1 dB when a cut is chosen."""
@@ -57,7 +54,9 @@ def sustain_landmarks(common: Landmarks, frames: float) -> Landmarks:
     return replace(common, release=release, end=release + common.end - common.release)
 
 
-def sustained_positions(own: Landmarks, common: Landmarks, level: Tensor, f0: Tensor, n_frames: int) -> Tensor:
+def sustained_positions(
+    own: Landmarks, common: Landmarks, level: Tensor, f0: Tensor, n_frames: int, *, frame_seconds: float
+) -> Tensor:
     """Return which frame of a sound belongs to each frame of a common time whose sustain has any length.
 
     Attack and release are laid over attack and release. A longer sustain is a ping-pong loop at the original speed
@@ -70,24 +69,26 @@ def sustained_positions(own: Landmarks, common: Landmarks, level: Tensor, f0: Te
         level: dB of the sound, frame by frame, ``(n,)``.
         f0: Hz, ``(n,)``.
         n_frames: Frames of the common time.
+        frame_seconds: From one frame to the next.
 
     Returns:
         ``(n_frames,)``, float64.
 
     Example:
         >>> own, level = Landmarks(2, 82, 90), torch.zeros(91)
-        >>> places = sustained_positions(own, sustain_landmarks(own, 182), level, torch.full((91,), 100.0), 191)
+        >>> common, f0 = sustain_landmarks(own, 182), torch.full((91,), 100.0)
+        >>> places = sustained_positions(own, common, level, f0, 191, frame_seconds=0.01)
         >>> places[[0, 2, 12, 182, 190]].round().tolist(), round(float(places[2:183].diff().abs().max()), 6)
         ([0.0, 2.0, 12.0, 82.0, 90.0], 1.0)
     """
     stretched = positions(own, common, n_frames)
-    heard = _smooth(level.double().numpy())
+    heard: Array = level.double().numpy()
     natural, wanted = own.release - own.attack, common.release - common.attack
-    if natural < SHORTEST_WALK or wanted == natural or _falls(heard, own) > FADES_DB:
+    if natural * frame_seconds < SHORTEST_SECONDS or wanted == natural or _falls(heard, own) > FADES_DB:
         return stretched
     time: Array = np.arange(n_frames, dtype=np.float64) - common.attack
     if wanted > natural:
-        walked = _to_and_fro(time, heard, own, wanted - natural)
+        walked = _to_and_fro(time, heard, own, wanted - natural, TURN_SECONDS / frame_seconds)
     else:
         walked = _cut(time, heard, 1200 * np.log2(f0.double().numpy()), own, wanted)
     inside = torch.from_numpy((time > 0) & (time < wanted))
@@ -125,8 +126,8 @@ def _falls(level: Array, own: Landmarks) -> float:
     return float(np.median(part[:fifth]) - np.median(part[-fifth:])) * 1.25
 
 
-def _to_and_fro(time: Array, level: Array, own: Landmarks, extra: float) -> Array:
-    """Return the places of a ping-pong loop that lengthens the sustain by ``extra`` frames."""
+def _to_and_fro(time: Array, level: Array, own: Landmarks, extra: float, turn: float) -> Array:
+    """Return the places of a ping-pong loop that lengthens the sustain by ``extra`` frames, ``turn`` of them a turn."""
     low, high = _level_part(level, own)
     n_turns = math.ceil(extra / (2 * (high - low)))
     span = extra / (2 * n_turns)
@@ -134,13 +135,13 @@ def _to_and_fro(time: Array, level: Array, own: Landmarks, extra: float) -> Arra
     first = high - own.attack
     times = first + span * np.arange(2 * n_turns + 1)
     places = np.where(np.arange(len(times)) % 2, high - span, high)
-    reach = min(TURN_FRAMES, span) / 2
+    reach = min(turn, span) / 2
     # straight on beyond both ends, so that averaging over time changes only the reversals
     ends = np.array([-reach, times[-1] + own.release - high + reach])
     times = np.concatenate([ends[:1], times, ends[1:]])
     places = np.concatenate([[own.attack - reach], places, [own.release + reach]])
-    offsets = np.linspace(-reach, reach, 19)[1:-1]
     weights = np.hanning(19)[1:-1]
+    offsets = np.linspace(-reach, reach, len(weights) + 2)[1:-1]
     return np.interp(time[:, None] + offsets, times, places) @ (weights / weights.sum())
 
 
@@ -168,10 +169,3 @@ def _cut(time: Array, level: Array, cents: Array, own: Landmarks, wanted: float)
         cost += (np.interp(before, frames, values) - np.interp(before + missing, frames, values)) ** 2
     place = own.attack + time
     return np.where(place < before[int(cost.argmin())], place, place + missing)
-
-
-def _smooth(level: Array) -> Array:
-    size = min(SMOOTH_FRAMES, len(level))
-    weights = np.hanning(size + 2)[1:-1]
-    padded = np.pad(np.maximum(level, level.max() - 120), (size // 2, (size - 1) // 2), mode="edge")
-    return np.convolve(padded, weights / weights.sum(), mode="valid")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from intertone.curve import averaged
+from intertone.curve import averaged, odd_frames
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import resting_phase
 from intertone.harmonic.partials import count_partials
@@ -19,14 +19,11 @@ TOP_ROWS = 4
 LEAST_OCTAVES = 1e-6
 """Smallest transposition."""
 
-CALM_FRAMES = 21
-"""Frames over which decoded levels are averaged."""
+CALM_SECONDS = 0.21
+"""Window over which decoded levels are averaged."""
 
 AUDIBLE = 0.4
 """Feature below which a decoded partial is inaudible: the training loss hardly constrains it."""
-
-EXPANSION = 3.0
-"""Factor of the decibels by which a decoded partial lies below audibility."""
 
 
 def transpose_sound(
@@ -75,29 +72,24 @@ def transpose_sound(
         carried = 1 / (1 + abs(octaves))
         missed = heard - here - (level - rows.level(here[:, measured]))
         over_time = level - rows.level(there[:, measured])
-        change = share * _apart(target, track, octaves) * (there + over_time + carried * missed - heard)
+        change = share * _apart(target, track, octaves, rows) * (there + over_time + carried * missed - heard)
         moved = rows.scaled(track, change)
         # partials that were audible and are no more have ended; inaudible ones far away are left to the network
         top = _top(heard, first)
         audible, ever = top.clamp_min(AUDIBLE), top.amax(-1, keepdim=True) > AUDIBLE
         join = over_time + carried * (audible - _top(here, first).clamp_min(AUDIBLE) - over_time)
         join = join + (top - audible) * torch.where(ever, 1.0, carried)
-        beyond = beyond + min(share, 1) * (_expanded(there[:, first:n_rows] + join) - beyond)
+        beyond = beyond + min(share, 1) * (there[:, first:n_rows] + join - beyond)
     if not further:
         return moved
     levels = torch.cat([heard[:, first - 1 : first], beyond], 1)[:, rows.row_of[own:wanted] - first + 1]
     return _extended(moved, rows.to_amplitudes(levels, track.reference))
 
 
-def _apart(target: Tensor, track: SeparatedSound, octaves: float) -> Tensor:
+def _apart(target: Tensor, track: SeparatedSound, octaves: float, rows: ImageRows) -> Tensor:
     """Return how far the pitches are apart over time, 0…1 of how far they are on the whole, ``(n_frames,)``."""
-    now = averaged((target / track.f0).log2()[None], CALM_FRAMES)[0]
+    now = averaged((target / track.f0).log2()[None], odd_frames(CALM_SECONDS, rows.config.frame_seconds))[0]
     return (now / octaves).clamp(0, 1).float()
-
-
-def _expanded(features: Tensor) -> Tensor:
-    """Return features with inaudible values lowered: the training loss hardly constrains them."""
-    return torch.where(features < AUDIBLE, AUDIBLE - EXPANSION * (AUDIBLE - features), features)
 
 
 def _top(features: Tensor, first: int) -> Tensor:
@@ -131,7 +123,7 @@ def _slope(decibels: Tensor, octaves: Tensor) -> Tensor:
 def _extended(track: SeparatedSound, levels: Tensor) -> SeparatedSound:
     """Return a harmonic sound with further partials of amplitudes ``levels``, ``(channels, n, n_frames)``."""
     own, count = len(track.multiples), len(track.multiples) + levels.shape[1]
-    still = torch.ones_like(levels, dtype=torch.complex64)
+    still = torch.ones_like(levels)
     return replace(
         track,
         multiples=stretched(count, track.inharmonicity),
