@@ -132,4 +132,11 @@ def test_a_plucked_tone_rings_as_long_as_it_is_held(seconds: float) -> None:
 def test_a_held_sound_must_be_laid_by_its_envelope() -> None:
     image = METHOD.prepare(SMALL.analyse(tone(57, seconds=0.3)))
     with pytest.raises(ValueError, match="a sound that is held must be aligned by its envelope, got onset"):
-        align_sounds([image], torch.tensor([1.0]), SMALL.synthesiser, ratios={}, alignment="onset", hold_seconds=1.0)
+        align_sounds(
+            [image.context.tracks],
+            torch.tensor([1.0]),
+            SMALL.synthesiser,
+            ratios={},
+            alignment="onset",
+            hold_seconds=1.0,
+        )

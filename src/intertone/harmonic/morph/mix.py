@@ -285,10 +285,9 @@ def mix_ramps(rises: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 
 def noise_reduction(noise: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Return how far the noise of a mixture is lowered below the weighted mean of its sounds' noise.
+    """Return how far the noise of a mixture is lowered below the weighted mean: the weighted difference of all pairs.
 
-    It is the weighted difference of all pairs: zero at weight 1 and between equal sounds. Noise is audible beside
-    partials at low levels: interpolated half-way in dB, a mixture would sound as noisy as the noisier sound.
+    Noise is audible beside partials at low levels: half-way in dB, a mixture would sound as noisy as the noisier sound.
 
     Args:
         noise: Levels of the noise bands of each sound, on a logarithmic scale, ``(channels, n_noise, n_frames)``.
