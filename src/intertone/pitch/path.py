@@ -130,7 +130,7 @@ def follow_pitch(
     bands = [band for band in bands if band.low < band.high]
     centres, seconds = np.arange(n_frames) * hop_length / sample_rate, hop_length / sample_rate
     found = [find_candidates(resample(sound, sample_rate, band.sample_rate).numpy(), centres, band) for band in bands]
-    path = _cheapest_path(found, quiet, _steadiness(found[-1].spectrum, seconds), seconds)
+    path = _cheapest_path(found, quiet, _stationarity(found[-1].spectrum, seconds), seconds)
     return _track(found, bands, quiet, path)
 
 
@@ -169,7 +169,7 @@ def _levels(sound: Frames, n_frames: int, hop_length: int, sample_rate: int) -> 
     return np.asarray((power[last] - power[first]) / (2 * half))
 
 
-def _steadiness(spectrum: Frames, seconds: float) -> Array:
+def _stationarity(spectrum: Frames, seconds: float) -> Array:
     """Return what share of its cost a jump has between each frame and the next."""
     half = max(1, round(CHANGE_SECONDS / 2 / seconds))
     place = np.arange(len(spectrum) - 1)
@@ -179,7 +179,7 @@ def _steadiness(spectrum: Frames, seconds: float) -> Array:
     return np.asarray((1 - CHANGE_WEIGHT * change).clip(0, 1), np.float64)
 
 
-def _cheapest_path(found: list[Candidates], quiet: Mask, steadiness: Array, seconds: float) -> npt.NDArray[np.intp]:
+def _cheapest_path(found: list[Candidates], quiet: Mask, stationarity: Array, seconds: float) -> npt.NDArray[np.intp]:
     """Return the candidate of every frame on the line of least cost; the number after the last is "unvoiced"."""
     octave = np.log2(np.concatenate([each.frequency for each in found], axis=1))
     n_frames, unvoiced = octave.shape
@@ -192,7 +192,7 @@ def _cheapest_path(found: list[Candidates], quiet: Mask, steadiness: Array, seco
     moves = np.full((n_frames - 1, unvoiced + 1, unvoiced + 1), SWITCH_COST)
     moves[:, :-1, :-1] = JUMP_COST * jumps.clip(0)
     moves[:, -1, -1] = 0
-    moves *= steadiness[:, None, None]
+    moves *= stationarity[:, None, None]
     cost *= seconds / FRAME_SECONDS
     total, origins = cost[0], []
     for move, own in zip(moves, cost[1:], strict=True):
