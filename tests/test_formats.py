@@ -77,10 +77,16 @@ def test_a_saved_codec_gives_the_code_and_the_sound_that_it_gave(name: str) -> N
     codec = Codec.load(FIXTURES / "codecs" / name)
     latents, context = codec.encode(stereo())
     expected = torch.from_numpy(np.load(FIXTURES / "codecs" / name / "latents.npy"))
-    torch.testing.assert_close(latents, expected, rtol=ACROSS_MACHINES, atol=ACROSS_MACHINES)
-    sounds = codec.decode(expected, context)
     reconstruction = torch.from_numpy(np.load(FIXTURES / "codecs" / name / "reconstruction.npy"))
+    sounds = codec.decode(expected, context)
     assert sounds.shape == (2, 4000) and float(reconstruction.std()) > 0.05
+    if name.startswith("harmonic"):  # the residual is smaller since (decision 0025), and so are noise bands
+        torch.testing.assert_close(latents, expected, rtol=0.01, atol=0.005)
+        found = sounds[:, ::EVERY]
+        found = found * (found * reconstruction).sum() / found.square().sum()
+        assert float((found - reconstruction).square().sum() / reconstruction.square().sum()) < 1e-4
+        return
+    torch.testing.assert_close(latents, expected, rtol=ACROSS_MACHINES, atol=ACROSS_MACHINES)
     torch.testing.assert_close(sounds[:, ::EVERY], reconstruction, rtol=ACROSS_MACHINES, atol=ACROSS_MACHINES)
 
 
@@ -111,9 +117,10 @@ def test_notes_are_prepared_as_they_were(tmp_path: Path, capsys: pytest.CaptureF
     assert code == 0, err
     found, expected = (np.load(folder / "shard-00000.npy") for folder in (tmp_path / "images", FIXTURES / "images"))
     assert found.dtype == expected.dtype == np.float16
-    difference = np.abs(found.astype(np.float32) - expected.astype(np.float32)).max((1, 2))
-    # two steps of float16; another processor may change the choice between two nearly equal fits, by 3 dB in the noise
-    assert (difference < 1e-3).sum() >= 4 and difference.max() < 0.05, difference
+    difference = found.astype(np.float32) - expected.astype(np.float32)
+    # two steps of float16; the ten rows of partials are as they were, noise is less (decision 0025)
+    assert np.abs(difference[:, :10]).max() < 1e-3, difference
+    assert difference[:, 10:].max() < 0.02 and np.abs(difference[:, 10:]).mean() < 0.005, difference
     with np.load(tmp_path / "images" / "index.npz") as found, np.load(FIXTURES / "images" / "index.npz") as expected:
         assert found.files == expected.files
         for name in set(expected.files) - {"f0"}:

@@ -97,5 +97,23 @@ def test_a_separated_sound_joined_is_the_sound() -> None:
     (track,) = REPRESENTATION.analyse(sound(tick=0.1)).context.tracks
     joined = separate_modulation(track, PLAYER).joined()
     assert torch.allclose(joined.amplitude, track.amplitude, rtol=1e-4, atol=1e-9)
-    turned = joined.phase - track.phase
-    assert float(((turned - turned.round()).abs() * track.amplitude).max()) < 1e-6
+    assert joined.multiples is track.multiples and joined.samples == track.samples
+
+
+def test_a_sound_that_begins_later_leaves_the_attack_of_the_first_alone() -> None:
+    early, late = sound(), torch.cat([torch.zeros(6000), comb(0)])
+    analyses = [REPRESENTATION.analyse(each[None, None]) for each in (early, late)]
+    between = REPRESENTATION.synthesise(mixture(METHOD, analyses, [0.5, 0.5], alignment="none"))[0, 0]
+    high = [torch.fft.rfft(each[800:1440]).abs()[100:].square().sum() for each in (between, early)]  # above 2.5 kHz
+    assert float(high[0]) < float(high[1])
+
+
+def test_bells_between_which_no_partial_counts_are_played_without_it() -> None:
+    time = torch.arange(12000, dtype=torch.float64) / SAMPLE_RATE
+    bells = [
+        0.1 * sum(torch.sin(2 * math.pi * 400 * ratio * time) * torch.exp(-3 * time) for ratio in ratios)
+        for ratios in ((1, 2.76, 5.404, 8.933), (1, 2.09, 3.61, 6.77), (1, 1.56, 4.27, 7.1))
+    ]
+    analyses = [REPRESENTATION.analyse(torch.as_tensor(bell).float()[None, None]) for bell in bells]
+    found = REPRESENTATION.synthesise(mixture(METHOD, analyses, [1.0, 0.5, -0.5]))
+    assert bool(found.isfinite().all()) and 0.01 < float(found.abs().max()) < 1

@@ -125,6 +125,12 @@ class NoiseBands:
             found.append(far.masked_fill_(place < 0.5, 1).sub_(1).mul_(share[:, None]).add_(1))
         return torch.cat(found).clamp_min_(0.02 if sharpness == 2 else 0.001).T
 
+    def band_of(self, hz: Tensor) -> Tensor:
+        """Return the band in which each frequency lies, the lowest for NaN and infinity."""
+        bin_hz = self.config.sample_rate / self.config.n_fft
+        nearest = (hz.nan_to_num(0, 0, 0) / bin_hz).round().long().clamp(0, self.config.n_bins - 1)
+        return self.shares.argmax(0)[nearest]
+
     def gains(self, powers: Tensor) -> Tensor:
         """Return the gains that give white noise of unit power these powers; neighbouring bands overlap.
 

@@ -85,7 +85,8 @@ class Synthesiser:
         image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
         changed = self.rows.applied(image, track)
         gain = 1.0
-        if (found := _energy(changed)) and (known := _energy(track)):
+        within = self.n_frames(track.samples - track.onset)
+        if (found := _energy(changed, within)) and (known := _energy(track, within)):
             gain = limited_gain(math.sqrt(known / found), MOST_GAIN_DB)
         return gain * self._sound(changed, generator)
 
@@ -134,6 +135,6 @@ class Synthesiser:
         return first + share * (second - first)
 
 
-def _energy(track: HarmonicSound) -> float:
-    """Return the energy of partials and noise, as a sum over frames."""
-    return float(track.amplitude.square().sum() + track.noise.square().sum())
+def _energy(track: HarmonicSound, n_frames: int) -> float:
+    """Return the energy of partials and noise in the first frames, as a sum."""
+    return float(sum(each[..., :n_frames].square().sum() for each in (track.amplitude, track.noise)))

@@ -35,10 +35,7 @@ def transient_levels(sound: HarmonicSound, player: Synthesiser, f0: float | None
 
 def partial_bands(sound: HarmonicSound, f0: float, player: Synthesiser) -> Tensor:
     """Return the band of each partial, played at ``f0``."""
-    bands = player.bands
-    bin_hz = player.sample_rate / bands.config.n_fft
-    nearest = (sound.multiples.nan_to_num() * f0 / bin_hz).round().long().clamp(max=bands.config.n_bins - 1)
-    return noise_bands(player)[bands.shares.argmax(0)[nearest]]
+    return noise_bands(player)[player.bands.band_of(sound.multiples * f0)]
 
 
 def noise_bands(player: Synthesiser) -> Tensor:

@@ -16,6 +16,7 @@ from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.sustain import sustain_sound
 from intertone.harmonic.onset import attack_share
 from intertone.harmonic.synthesis import Synthesiser
+from intertone.harmonic.transient import transient_levels
 
 
 def align_sounds(
@@ -79,13 +80,16 @@ def _align(
     """Return the sounds of one mixture on the time of its plan, ``longest`` samples long."""
     hop, n_frames = player.config.hop_length, full.shape[1]
     itself, share = residual_shares(sounds, full)[0], residual_shares(sounds, noisy)[1]
-    frame_seconds = player.config.frame_seconds
-    share = share + attack_share(n_frames, frame_seconds) * (transient_shares(sounds, noisy, frame_seconds) - share)
+    times = [places(n_frames) for places in plan.maps]
+    late = [float(places[0]) < 0 for places in times]
+    if not any(late) and all(len(sound.residuals) == 1 for sound in sounds):
+        frame_seconds = player.config.frame_seconds
+        share = share + attack_share(n_frames, frame_seconds) * (transient_shares(sounds, noisy, frame_seconds) - share)
     ends = [[sound.ramps[end] for sound in sounds] for end in (0, 1)]
     ramps = torch.stack([mix_ramps(ramps, timing[:, -end].tolist()) for end, ramps in enumerate(ends)])
     aligned = []
     for index, sound in enumerate(sounds):
-        places = plan.maps[index](n_frames)
+        places = times[index]
         one = retime_sound(
             sound, places, itself[index], share[index],
             samples=longest, onset=plan.onset, hop_length=hop, sample_rate=player.sample_rate,
@@ -95,5 +99,6 @@ def _align(
         heard = (places >= 0) & (places <= sound.amplitude.shape[-1] - 1)
         if plan.samples < longest:  # another mixture of the batch goes on
             heard &= torch.arange(n_frames) * hop < plan.samples - plan.onset
-        aligned.append(replace(one, ramps=ramps, amplitude=one.amplitude * heard, noise=one.noise * heard))
+        one = replace(one, ramps=ramps, amplitude=one.amplitude * heard, noise=one.noise * heard)
+        aligned.append(replace(one, transient=transient_levels(one, player)) if late[index] else one)
     return aligned

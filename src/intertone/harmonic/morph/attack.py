@@ -22,16 +22,14 @@ def transient_shares(sounds: Sequence[SeparatedSound], weights: Tensor, frame_se
     """Return the shares of the residuals in the attack, by weight and power: noise that adds up to unit power.
 
     Args:
-        sounds: From ``separate_modulation``.
+        sounds: From ``separate_modulation``, each with a residual of its own.
         weights: ``(n_sounds, n_frames)``, each column summing to 1.
         frame_seconds: From one frame to the next.
 
     Returns:
-        0…1, ``(n_sounds, n_frames)``; 0 where a sound has no residual of its own.
+        0…1, ``(n_sounds, n_frames)``.
     """
-    if any(len(sound.residuals) != 1 for sound in sounds):
-        return torch.zeros_like(weights)
-    residuals = [sound.residuals[0] for sound in sounds]
+    residuals = [residual for sound in sounds for residual in sound.residuals]
     n_frames = int((attack_share(weights.shape[1], frame_seconds) > 0).sum())
     power = torch.stack([residual.powers[..., :n_frames].sum() for residual in residuals]).double()
     shares = (weights.clamp_min(0) * power[:, None]).sqrt()

@@ -13,7 +13,7 @@ from intertone.curve import at_positions, weighted_sum
 from intertone.harmonic.morph.attack import match_transient
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import mix_phases, transposed
-from intertone.harmonic.onset import attack_share, shortest_rise
+from intertone.harmonic.onset import shortest_rise
 from intertone.harmonic.rows import ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
@@ -28,6 +28,9 @@ FARTHEST_SEMITONES = 1.5
 
 AUDIBLE_DB, NOISE_DB = -60.0, -100.0
 """Levels relative to the reference at which weaker partials and noise bands count: so they pull no mixture down."""
+
+LEAST_WEIGHT = 0.01
+"""Sum of the weights of the sounds that have a partial, up to which there is none between them."""
 
 GIVES_WAY = 0.8
 """Weight of the correction that lowers interpolated noise: 0.2 of the level difference at mix 0.5."""
@@ -159,7 +162,6 @@ def mix_sounds(
     mean = overall.mean(1).tolist()
     levels, noises, modulation, silence = _mix_levels(sounds, given, count, player.rows)
     phases = [transposed(_completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
-    attack = attack_share(len(f0), player.config.frame_seconds)
     mixed = replace(
         sounds[0],
         reference=math.exp(sum(share * math.log(sound.reference) for share, sound in zip(mean, sounds, strict=True))),
@@ -171,7 +173,7 @@ def mix_sounds(
         modulation=modulation,
         regular=modulation,
         residuals=tuple(
-            replace(residual, share=residual.share * torch.maximum(attack, _in_tune(track.f0, f0)))
+            replace(residual, share=residual.share * _in_tune(track.f0, f0))
             for track in tracks
             for residual in track.residuals
         ),
@@ -233,7 +235,9 @@ def _mix_multiples(tracks: Sequence[HarmonicSound], weights: Sequence[float], co
         return stretched(count, max(0.0, sum(weight * each for weight, each in zip(weights, stiff, strict=True))))
     known = torch.stack([pad(track.multiples, (0, count - len(track.multiples)), value=torch.nan) for track in tracks])
     shares = torch.tensor(weights, dtype=torch.float64)[:, None] * known.isfinite()
-    return ((shares * known.log().nan_to_num()).sum(0) / shares.sum(0)).exp()
+    total = shares.sum(0)
+    found = ((shares * known.log().nan_to_num()).sum(0) / total).exp()
+    return torch.where(total > LEAST_WEIGHT, found, torch.nan)
 
 
 def _refit(noise: Residual, share: Tensor, *, samples: int, onset: int, late: int, hop_length: int) -> Residual:

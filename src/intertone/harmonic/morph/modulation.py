@@ -116,7 +116,5 @@ def _level_of_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
     """Return the level of noise under the window of each partial, in features, ``(channels, n_partials, n_frames)``."""
     rows, bands = player.rows, player.bands
     f0 = float(sound.f0.median())
-    bin_hz = rows.config.sample_rate / bands.config.n_fft
-    nearest = (sound.multiples.nan_to_num() * f0 / bin_hz).round().long().clamp(max=bands.config.n_bins - 1)
-    density = (WINDOW_BINS / window_seconds(f0) / (bands.widths * bin_hz)).sqrt()
-    return rows.to_features(sound.noise * density, sound.reference)[:, bands.shares.argmax(0)[nearest]]
+    density = (WINDOW_BINS / window_seconds(f0) / (bands.widths * bands.config.sample_rate / bands.config.n_fft)).sqrt()
+    return rows.to_features(sound.noise * density, sound.reference)[:, bands.band_of(sound.multiples * f0)]
