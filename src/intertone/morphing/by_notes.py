@@ -97,8 +97,7 @@ class ByNotes(MorphMethod[PhraseContext]):
             return analysis
         before = known[0].expand(round(track.onset / hop_length))
         features, context = self.by_partials.representation.analyse(note, f0=torch.cat([before, known]))
-        periodicity = analysis.context.periodicity
-        return Analysis(features.to(analysis.features.device), replace(context, periodicity=periodicity))
+        return Analysis(features.to(analysis.features.device), replace(analysis.context, tracks=context.tracks))
 
     def unpitched(self, analysis: Analysis[PhraseContext]) -> str | None:
         """Say how many notes of a phrase have no one pitch, ``"4 of 7 notes without one pitch"``; None: less than half.
