@@ -182,7 +182,7 @@ REQUIREMENTS = {
     "too_long": "must have {max_length} or fewer entries",
     "finite_number": "must be a finite number",
 }
-"""What must hold, by Pydantic's name of the problem, where its own sentence is not plain."""
+"""Requirements in words, by Pydantic's name of the problem, where its own sentence is not plain."""
 
 KINDS = {
     "int": "an integer",
@@ -194,7 +194,7 @@ KINDS = {
     "dict": "a table",
     "model": "a table",
 }
-"""What a value must be, by the beginning of Pydantic's name of the problem."""
+"""Requirements of a value, by the beginning of Pydantic's name of the problem."""
 
 
 def requirement(problem: Mapping[str, Any]) -> str:

@@ -19,8 +19,8 @@ from intertone.harmonic.warp import window_seconds
 from intertone.level import TINY
 
 NOISY, LESS_NOISE = 0.02, 0.5
-"""Where the residual of harmonics has more than this share of the energy, inharmonic partials are tried; their residual
-must have less than the second times that of the harmonics."""
+"""Share of the energy: where the residual of harmonics has more, inharmonic partials are tried. Their residual must have
+less than the second number times that of the harmonics."""
 
 
 def analyse_sound(sound: Tensor, player: Synthesiser, f0: Tensor | None = None) -> tuple[HarmonicSound, float]:
