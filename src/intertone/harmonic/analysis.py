@@ -19,7 +19,7 @@ from intertone.harmonic.warp import window_seconds
 from intertone.level import TINY
 
 NOISY, LESS_NOISE = 0.02, 0.5
-"""Share of the energy: where the residual of harmonics has more, inharmonic partials are tried. Their residual must have
+"""Share of the energy: where the residual of harmonics has more, inharmonic partials are tried. Theirs must have
 less than the second number times that of the harmonics."""
 
 
