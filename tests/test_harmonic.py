@@ -149,8 +149,20 @@ def test_edited_silence_stays_silent(representation: HarmonicRepresentation) -> 
 def test_a_changed_image_has_the_level_of_the_sound(representation: HarmonicRepresentation) -> None:
     sound = tone(220, [0.0, -6.0, -9.0])
     features, context = representation.analyse(sound)
+    own = representation.synthesise(Analysis(features, context.as_edited()))
     quieter = representation.synthesise(Analysis((features - 0.05).clamp_min(0), context.as_edited()))  # 5 dB
-    assert float(quieter.square().mean() / sound.square().mean()) == pytest.approx(1, rel=0.01)
+    assert float(quieter.square().mean() / own.square().mean()) == pytest.approx(1, rel=1e-5)
+    assert float(own.square().mean() / sound.square().mean()) == pytest.approx(1, rel=0.003)
+
+
+def test_hardly_changed_features_change_the_sound_hardly(representation: HarmonicRepresentation) -> None:
+    """The gain that keeps the level of an edited sound is 1 where nothing is changed, and near it for small changes."""
+    noise = 0.1 * torch.randn(1, 12800, generator=torch.Generator().manual_seed(1))
+    features, context = representation.analyse(tone(220, [0.0, -6.0, -9.0]) + noise)
+    own, near = (
+        representation.synthesise(Analysis(each, context.as_edited())) for each in (features, features * 0.99999)
+    )
+    assert 0 < float((near - own).abs().max()) < 1e-3
 
 
 def test_a_given_f0_is_used(representation: HarmonicRepresentation) -> None:

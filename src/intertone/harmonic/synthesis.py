@@ -84,11 +84,12 @@ class Synthesiser:
         n_frames = self.n_frames(track.samples)
         image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
         changed = self.rows.applied(image, track)
-        gain = 1.0
-        within = self.n_frames(track.samples - track.onset)
-        if (found := _energy(changed, within)) and (known := _energy(track, within)):
-            gain = limited_gain(math.sqrt(known / found), MOST_GAIN_DB)
-        return gain * self._sound(changed, generator)
+        if changed is track:
+            return self._sound(track, generator)
+        same_noise = torch.Generator().set_state(generator.get_state())
+        sound, own = self._sound(changed, generator), self._sound(track, same_noise)
+        found, known = (float(each.double().square().sum()) for each in (sound, own))
+        return limited_gain(math.sqrt(known / found), MOST_GAIN_DB) * sound if found and known else sound
 
     def _sound(self, track: HarmonicSound, generator: torch.Generator) -> Tensor:
         """Return the sound of a harmonic sound, ``(channels, track.samples)``."""
@@ -133,8 +134,3 @@ class Synthesiser:
             interpolate_at(fine, OVERSAMPLING * (places + turn * period)) for turn in (ahead, ahead - ahead.sign())
         )
         return first + share * (second - first)
-
-
-def _energy(track: HarmonicSound, n_frames: int) -> float:
-    """Return the energy of partials and noise in the first frames, as a sum."""
-    return float(sum(each[..., :n_frames].square().sum() for each in (track.amplitude, track.noise)))
