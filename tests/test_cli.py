@@ -59,6 +59,7 @@ def test_a_morph_is_written_and_said(here: Path, codec_path: Path) -> None:
     result = run_process("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", codec_path, "--mix", "0.25")
     assert result.returncode == 0
     assert result.stdout.startswith("wrote out.wav: 0.30 s, 16000 Hz, 2 channels, mix 0.25 (")
+    assert 0.3 < float(result.stdout.split("(")[1].split()[0]) < 60  # imports included
     assert "b.wav: resampled from 44100 to 16000 Hz" in result.stderr
     assert "A was spread from 1 to 2 channels" in result.stderr
     assert "B was completed with silence, from 2903 to 4800 samples" in result.stderr
@@ -111,15 +112,21 @@ def test_five_steps_into_a_folder(here: Path, codec_path: Path, capsys: pytest.C
     # each equals its own morph, but for the gain that all share so that the loudest fits
     gains = []
     for mix in ("0.75", "1"):
-        assert run(*words, "-o", "out.wav", "--mix", mix, "--format", "float32", capsys=capsys)[0] == 0
+        assert run(*words, "-o", f"{mix}.wav", "--mix", mix, "--format", "float32", capsys=capsys)[0] == 0
         alone, step = (
-            load_audio(path)[0] for path in (here / "out.wav", here / "steps" / f"morph-{100 * float(mix):03.0f}.wav")
+            load_audio(path)[0]
+            for path in (here / f"{mix}.wav", here / "steps" / f"morph-{100 * float(mix):03.0f}.wav")
         )
         gains.append(float(step.abs().max() / alone.abs().max()))
         assert torch.allclose(step, gains[-1] * alone, atol=1e-6)
     assert max(gains) <= 1
-    # an older sweep's files are named, and --steps goes with a folder and without --mix
-    assert "morph-025.wav, morph-075.wav" in run(*words, "-o", "steps", "--steps", "3", capsys=capsys)[1]
+    # an earlier row is replaced with --force only, and wholly; --steps goes with a folder and without --mix
+    before = (here / "steps" / "morph-050.wav").read_bytes()
+    code, _, err = run(*words, "-o", "steps", "--steps", "3", capsys=capsys)
+    assert code == 2 and "got steps, which holds 5 files of an earlier run, morph-000.wav …" in err
+    assert (here / "steps" / "morph-050.wav").read_bytes() == before
+    assert run(*words, "-o", "steps", "--steps", "3", "--force", capsys=capsys)[0] == 0
+    assert names_in(here / "steps") == [f"morph-{n:03d}.wav" for n in (0, 50, 100)] + ["notes.txt"]
     assert run(*words, "-o", "steps", "--steps", "3", "--mix", "0.5", capsys=capsys)[0] == 2
     assert run(*words, "-o", "steps.wav", "--steps", "3", capsys=capsys)[0] == 2
 
@@ -173,9 +180,15 @@ def test_a_name_may_look_like_a_formula(here: Path, codec_path: Path, capsys: py
     assert names_in(here) == ["$x_{$.wav", "b.wav", "out.wav", "p.png"]
 
 
-def test_the_output_replaces_an_older_one(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_is_replaced_with_force_only(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "out.wav").write_text("old")
-    assert run("reconstruct", "a.wav", "-o", "out.wav", "--codec", codec_path, capsys=capsys)[0] == 0
+    (here / "p.png").write_text("old")
+    words = ("reconstruct", "a.wav", "--codec", codec_path)
+    sentence = "the output must be a new file, or --force must be given, got out.wav, which exists"
+    assert refused(here, *words, "-o", "out.wav", capsys=capsys) == sentence
+    assert "got p.png, which exists" in refused(here, *words, "-o", "new.wav", "--plot", "p.png", capsys=capsys)
+    assert run(*words, "-o", "out.wav", "--plot", "p.png", "--force", capsys=capsys)[0] == 0
+    assert (here / "p.png").stat().st_size > 1000
     assert load_audio("out.wav")[0].shape == (1, 4800)
 
 
@@ -254,11 +267,11 @@ def test_a_bad_sound(
     (here / "steps").mkdir()
     words = ("--codec", codec_path, "--plot", "p.png")
     sentences = {
-        refused(here, "morph", "a.wav", "bad.wav", "-o", "out.wav", *words, capsys=capsys),
+        refused(here, "morph", "a.wav", "bad.wav", "-o", "out.wav", "--force", *words, capsys=capsys),
         refused(here, "morph", "bad.wav", "b.wav", "-o", "new.wav", *words, capsys=capsys),
         refused(here, "morph", "a.wav", "bad.wav", "-o", "steps", "--steps", "3", *words, capsys=capsys),
         refused(here, "morph", "a.wav", "bad.wav", "-o", "new", "--steps", "3", *words, capsys=capsys),
-        refused(here, "reconstruct", "bad.wav", "-o", "out.wav", "--json", *words, capsys=capsys),
+        refused(here, "reconstruct", "bad.wav", "-o", "out.wav", "--json", "--force", *words, capsys=capsys),
     }
     assert len(sentences) == 1
     assert re.search(message, sentences.pop())
@@ -313,7 +326,7 @@ def test_an_input_that_is_no_file(
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("none/out.wav", "the output's folder must exist, got none"),
+        ("a.wav/out.wav", "the output's folder must be a folder, got .*a.wav, which is something else"),
         ("folder.wav", "the output must be a regular file, got folder.wav, which is something else"),
         ("a.wav", "the output must not be one of the inputs, got a.wav for both"),
         ("link.wav", "the output must not be one of the inputs, got link.wav for both"),
@@ -356,7 +369,7 @@ def test_an_output_that_cannot_be(
         (["--device", "quantum"], "the device must be one that torch can use, got quantum"),
         (["--plot", "p.gif"], "a picture must end in .png, .pdf or .svg, got p.gif"),
         (["--plot", "out.wav"], "a picture must end in .png, .pdf or .svg, got out.wav"),
-        (["--plot", "none/p.png"], "the output's folder must exist, got none"),
+        (["--plot", "b.wav/p.png"], "the output's folder must be a folder, got .*b.wav, which is something else"),
         (["--sample-rate", "0"], "sample_rate must be in 4000..384000 Hz, got 0"),
         (["--sample-rate", "400000"], "sample_rate must be in 4000..384000 Hz, got 400000"),
         (
@@ -377,7 +390,7 @@ def test_an_option_that_cannot_be(
 ) -> None:
     monkeypatch.setattr("intertone.audio.load_audio", lambda *_, **__: pytest.fail("a sound was read first"))
     (here / "out.wav").write_text("there before")
-    start = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", codec_path)
+    start = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--force", "--codec", codec_path)
     assert re.search(message, refused(here, *start, *words, capsys=capsys))
 
 
@@ -407,7 +420,7 @@ def test_a_broken_codec(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = here / "codec" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:2000])
     (here / "out.wav").write_text("there before")
-    for words in (["morph", "a.wav", "b.wav", "-o", "out.wav", "--codec"], ["info"]):
+    for words in (["morph", "a.wav", "b.wav", "-o", "out.wav", "--force", "--codec"], ["info"]):
         sentence = refused(here, *words, "codec", capsys=capsys)
         assert sentence.startswith(
             "the weights must fit config.json, got a broken or foreign codec/model.safetensors: "
@@ -447,7 +460,8 @@ def test_a_full_disk_leaves_everything_as_it_was(here: Path, codec_path: Path, w
     def no_large_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
 
-    result = run_process("morph", "a.wav", "b.wav", *words, "--codec", codec_path, preexec_fn=no_large_files)
+    command = ("morph", "a.wav", "b.wav", *words, "--force", "--codec", codec_path)
+    result = run_process(*command, preexec_fn=no_large_files)
     assert result.returncode == 2 and result.stdout == ""
     assert re.search(r"^intertone: .* must be writable, but it would be larger", result.stderr, re.MULTILINE)
     assert "Traceback" not in result.stderr
@@ -465,7 +479,7 @@ def test_a_picture_that_fails_takes_the_sound_with_it(
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
     (here / "out.wav").write_text("there before")
     (here / "p.png").write_text("there before")
-    arguments = ("morph", "a.wav", "b.wav", *words, "--codec", codec_path, "--plot", "p.png")
+    arguments = ("morph", "a.wav", "b.wav", *words, "--force", "--codec", codec_path, "--plot", "p.png")
     assert refused(here, *arguments, capsys=capsys).endswith("must be writable, but there is no space left on the disk")
 
 

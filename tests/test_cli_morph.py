@@ -110,12 +110,14 @@ def test_what_is_said(here: Path, codec_path: Path, capsys: pytest.CaptureFixtur
     arguments = ("morph", "a.wav", "b.wav", "c.wav", "-o", "out.wav", "--codec", codec_path, "--plot", "p.svg")
     code, out, _ = run(*arguments, "--mix", "1,1,2", capsys=capsys)
     assert code == 0 and re.match(
-        r"wrote out.wav: 0\.\d\d s, 16000 Hz, 1 channel, mix 1,1,2\nwrote p.svg \(\d+\.\d s\)\n$", out
+        r"pitch: A E3 · B B3 · C E4 → C4 −25 ¢; --pitch C4 snaps to the key\n"
+        r"wrote out.wav: 0\.\d\d s, 16000 Hz, 1 channel, mix 1,1,2\nwrote p.svg \(\d+\.\d s\)\n$",
+        out,
     )
     assert "C: c.wav" in (here / "p.svg").read_text() and "mix 1,1,2" in (here / "p.svg").read_text()
-    code, out, err = run(*arguments, "--mix", ".2,.3,.5", "--json", capsys=capsys)
+    code, out, err = run(*arguments, "--mix", ".2,.3,.5", "--json", "--force", capsys=capsys)
     assert (code, err, json.loads(out)["mixes"]) == (0, "", [[0.2, 0.3, 0.5]])
-    words = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", codec_path, "--mix", "0:0,0.3:1", "--json")
+    words = ("morph", "a.wav", "b.wav", "-o", "curve.wav", "--codec", codec_path, "--mix", "0:0,0.3:1", "--json")
     assert json.loads(run(*words, capsys=capsys)[1])["mixes"] == [[[0, 0], [0.3, 1]]]
 
 
@@ -220,10 +222,11 @@ def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
         (["--mix", "1,-1"], "--mix: weights must be finite and have a sum above 0, got 1, -1"),
         (["--mix-noise", "1.7"], r"--mix-noise: mix must be in -0\.5\.\.1\.5, got 1\.7"),
         (["c.wav", "--mix", "0.5"], "--mix: one ratio goes between two sounds, got 3; give one weight for each"),
-        (["c.wav", "--steps", "3"], "--steps goes from one sound to another, got 3 sounds"),
+        (["--steps", "3", "--mix", "0.5"], "--steps goes from the first sound to the last, got --mix 0.5 as well"),
+        (["--pairs", "."], "--pairs must be used without A B, got both"),
         (["c.wav", "--even"], "even steps go from 0 to 1 between two sounds, got 3 sounds"),
         (["--even", "--mix", "1.2"], "even steps go from 0 to 1 between two sounds, got 2 sounds, mix 1.2"),
-        (["--pitch", "H2"], "^--pitch must be glide, free, a letter of a sound .* or a note .*, got H2"),
+        (["--pitch", "H2"], "^--pitch must be glide, nearest, free, a letter of a sound .* or a note .*, got H2"),
         (["--pitch", "c"], "the pitch must be that of a sound, a to b, got c"),
         (["--pitch", "glide", "--mix-pitch", "1"], "^--mix-pitch must go with --pitch free, got glide$"),
         (["--pitch", "a", "--mix-pitch", "1"], "^--mix-pitch must go with --pitch free, got a$"),

@@ -51,7 +51,7 @@ def test_numbers_become_a_sound(here: Path, capsys: pytest.CaptureFixture[str]) 
         Codec.load("dense"), torch.tensor([-0.5, 1, 0.25, 2]), seconds=0.5, generator=torch.Generator().manual_seed(3)
     )
     assert np.allclose(soundfile.read("x.wav")[0], sound, atol=1e-6)
-    run(*words, "-o", "y.wav", "--seconds", "0.5", capsys=capsys)
+    run(*words, "-o", "y.wav", "--seconds", "0.5", "--force", capsys=capsys)
     assert (here / "x.wav").read_bytes() == (here / "y.wav").read_bytes()
 
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from commands import refused, run
 
-from intertone.cli import options
+from intertone.cli.progress import ProgressLines, terminal_bar
 from intertone.errors import InputError
 from intertone.recogniser import Recogniser
 from intertone.transfer import preset_names
@@ -208,7 +208,7 @@ def test_where_stderr_is_no_terminal_there_are_lines_of_progress(
     words = ("transfer", "content.wav", "style.wav", "--preset", "small.toml", "-o", "x.wav", "--iterations", "3")
     _, _, err = run(*words, capsys=capsys)
     assert "evaluations" not in err  # it is over before the first line is due
-    monkeypatch.setattr("intertone.cli.options.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("intertone.cli.progress.PROGRESS_SECONDS", 0.0)
     code, out, err = run(*words, capsys=capsys)
     assert code == 0 and len(out.splitlines()) == 1
     number = r"\d[\d.e+-]*"
@@ -221,7 +221,7 @@ def test_where_stderr_is_no_terminal_there_are_lines_of_progress(
 
 
 def test_a_line_of_progress_comes_when_the_last_one_is_old(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = options.ProgressLines(options.terminal_bar(), as_json=False)
+    lines = ProgressLines(terminal_bar(), as_json=False)
     for seconds in (1, 14, 15, 29, 31, 45, 46, 200):
         lines.show(seconds, f"after {seconds}")
     assert capsys.readouterr().err.split("\n")[:-1] == ["  after 15", "  after 31", "  after 46", "  after 200"]

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from intertone.config import Settings, override
 from intertone.errors import InputError
-from intertone.files import check_output, replacing, write_json
+from intertone.files import check_output, replacing, staged_folder, write_json
 
 
 class ConvConfig(Settings):
@@ -112,9 +112,32 @@ def test_replacing_says_why_it_could_not_write(tmp_path: Path, number: int, reas
     assert names_in(tmp_path) == []
 
 
-def test_replacing_refuses_a_missing_folder_and_a_folder_as_target(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="its folder does not exist"), replacing(tmp_path / "no" / "a.txt"):
-        pass
+def test_folders_are_made_and_removed_again_where_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), replacing(tmp_path / "new" / "one" / "a.txt"):
+        raise KeyError
+    with pytest.raises(KeyError), staged_folder(tmp_path / "new" / "one"):
+        raise KeyError
+    assert names_in(tmp_path) == []
+    with replacing(tmp_path / "new" / "one" / "a.txt") as temporary:
+        temporary.write_text("a")
+    with staged_folder(tmp_path / "new" / "two" / "three", older=["b.txt"]) as folder:
+        (folder / "b.txt").write_text("b")
+    assert (tmp_path / "new" / "one" / "a.txt").read_text() == "a"
+    assert names_in(tmp_path / "new" / "two" / "three") == ["b.txt"]
+
+
+def test_files_of_an_earlier_run_are_removed_when_the_new_ones_are_there(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt", "own.txt"):
+        (tmp_path / name).write_text("old")
+    with pytest.raises(KeyError), staged_folder(tmp_path, older=["a.txt", "b.txt"]):
+        raise KeyError
+    assert names_in(tmp_path) == ["a.txt", "b.txt", "own.txt"]
+    with staged_folder(tmp_path, older=["a.txt", "b.txt"]) as folder:
+        (folder / "b.txt").write_text("new")
+    assert names_in(tmp_path) == ["b.txt", "own.txt"] and (tmp_path / "b.txt").read_text() == "new"
+
+
+def test_replacing_refuses_a_file_as_folder_and_a_folder_as_target(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="folder must be writable, but"), replacing(tmp_path / "folder"):
         pass
@@ -149,11 +172,18 @@ def test_check_output_refuses_what_is_no_regular_file(tmp_path: Path) -> None:
             check_output(path)
 
 
-def test_check_output_refuses_a_folder_that_is_missing_or_no_folder(tmp_path: Path) -> None:
+def test_check_output_refuses_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for path in (tmp_path / "missing" / "a.wav", tmp_path / "file" / "a.wav"):
-        with pytest.raises(InputError, match="folder must exist"):
-            check_output(path)
+    assert check_output(tmp_path / "missing" / "more" / "a.wav").name == "a.wav"
+    with pytest.raises(InputError, match=r"folder must be a folder, got .*file, which is something else"):
+        check_output(tmp_path / "file" / "a.wav")
+
+
+def test_check_output_refuses_to_replace_where_it_must_not(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_text("")
+    assert check_output(tmp_path / "b.wav", replace=False).name == "b.wav"
+    with pytest.raises(InputError, match=r"must be a new file, or --force must be given, got .*a\.wav, which exists"):
+        check_output(tmp_path / "a.wav", replace=False)
 
 
 def test_check_output_refuses_a_name_the_system_cannot_hold(tmp_path: Path) -> None:

@@ -370,9 +370,12 @@ def test_an_instrument_of_two_sounds(here: Path, codec_path: Path, capsys: pytes
         (names[1], "51", "55"),
         (names[2], "56", "59"),
     ]
-    # another into the same folder: what is left of the first is named
-    code, out, _ = run(*words, "--range", "48:49", "--every", "5", capsys=capsys)
-    assert code == 0 and "of an earlier instrument there are still note-053-F3.wav, note-058-As3.wav" in out
+    # another into the same folder replaces the first, with --force only
+    words = (*words, "--range", "48:49", "--every", "5")
+    sentence = refused(here, *words, capsys=capsys)
+    assert sentence.endswith("got out, which holds 4 files of an earlier run, instrument.sfz …")
+    assert run(*words, "--force", capsys=capsys)[0] == 0
+    assert names_in(here / "out") == ["instrument.sfz", names[0]]
 
 
 def test_an_instrument_of_one_sound_held(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -411,7 +414,9 @@ def test_problems_are_said(
     monkeypatch.setattr("intertone.instrument.keys.find_problems", lambda audio, sample_rate: ["a click at 0.10 s"])
     words = ("keys", "b.wav", "-o", "out", "--codec", codec_path, "--range", "60:60", "--network", "none")
     assert "  note-060-C4.wav: a click at 0.10 s\n" in run(*words, capsys=capsys)[2]
-    assert json.loads(run(*words, "--json", capsys=capsys)[1])["keys"][0]["problems"] == ["a click at 0.10 s"]
+    assert json.loads(run(*words, "--json", "--force", capsys=capsys)[1])["keys"][0]["problems"] == [
+        "a click at 0.10 s"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -423,12 +428,12 @@ def test_problems_are_said(
         (["--mix", "0.5"], "--mix must go with two sounds or more, got one"),
         (["--mix-noise", "0.5"], "--mix-noise must go with two sounds or more, got one"),
         (["missing.wav"], "the input must exist, got missing.wav"),
-        (["-o", "other"], "the output must be .* an older instrument's, got other, which holds notes.txt"),
+        (["-o", "other"], "the output must be .* an earlier instrument's, got other, which holds notes.txt"),
         (["-o", "a.wav"], "the output must be a folder, got a.wav, which is something else"),
         (["--codec", "small"], "keys must have a codec that hears pitch, got small, which is one of spectrograms"),
         (["b.wav", "--mix", ".2,.3,.5"], "--mix: there must be one weight for each of 2 sounds, got 3"),
         (["--strength", "9"], "--strength must be at most 4, got 9.0"),
-        (["-o", "none/new"], "the output's folder must lie in an existing one, got none/new"),
+        (["-o", "a.wav/new"], "the output's folder must be a folder, got .*a.wav, which is something else"),
         (["--sample-rate", "100"], r"sample_rate must be in 4000\.\.384000 Hz, got 100"),
     ],
 )

@@ -100,7 +100,7 @@ import threading, torch
 def work():
     while True:
         torch.ones(1000).log10()
-def main():
+def main(began):
     for _ in range(4):
         threading.Thread(target=work, daemon=True).start()
     sys.exit(130)
@@ -116,7 +116,7 @@ class Interrupted(io.FileIO):
     def readinto(self, buffer):
         signal.raise_signal(signal.SIGINT)
         return super().readinto(buffer)
-def main():
+def main(began):
     signal.signal(signal.SIGINT, __main__._interrupt)  # where it was ignored, too
     print(len(soundfile.read(Interrupted({str(tmp_path / "a.wav")!r}))[0]), flush=True)
     time.sleep(30)
@@ -137,7 +137,7 @@ def test_an_import_is_not_broken_off_while_a_file_is_written(
     result = run_program(f"""
 import contextlib, time
 from intertone import files
-def main():
+def main(began):
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, __main__._interrupt)  # where it was ignored, too
     with {block}:

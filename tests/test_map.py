@@ -341,7 +341,6 @@ HELD = "the latents of this codec hold the pitch themselves, so none can be give
         ("eight --data one", "the train split must hold at least 3 instruments, got 1"),
         ("two --data one", "the train split must hold at least 3 notes, got 1"),
         ("two -o page.png", "the page must end in .html, got page.png"),
-        ("two -o none/page.html", "the output's folder must exist, got none"),
     ],
 )
 def test_what_cannot_be(here: Path, words: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

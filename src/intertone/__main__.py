@@ -4,6 +4,7 @@ import atexit
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import NoReturn
@@ -28,6 +29,7 @@ def program() -> None:
     from native code during the teardown is ended in the middle of C++ functions, which aborts the process.
     """
     global _outcome
+    began = time.monotonic()
     atexit.register(_end)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background does not listen to it
         signal.signal(signal.SIGINT, _interrupt)
@@ -35,7 +37,7 @@ def program() -> None:
     try:
         from intertone.cli import main
 
-        main()
+        main(began=began)
     except KeyboardInterrupt:  # before a verb began
         _outcome = 128 + signal.SIGINT
         sys.stderr.write(_stopped())

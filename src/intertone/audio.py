@@ -16,8 +16,7 @@ from intertone.remark import RemarkLogger
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 384_000
 MAX_CHANNELS = 8
-MIN_SECONDS, MAX_SECONDS = 0.02, 300.0
-MAX_DECODED_BYTES = 256 * 2**20  # as float32
+MIN_SECONDS, MAX_SECONDS, MAX_DECODED_BYTES = 0.02, 300.0, 256 * 2**20  # bytes as float32
 MAX_FILE_BYTES = 2 * MAX_DECODED_BYTES + 64 * 2**20  # 64-bit samples, and room for tags and pictures
 SILENCE_PEAK = 1e-5  # -100 dBFS
 DC_RATIO = 1e-2  # of the channel's peak: a smaller mean is harmless, and without it silence would be offset instead
@@ -318,7 +317,7 @@ def _check_rate(sample_rate: int, where: str = "") -> None:
 
 
 def choose_container(
-    path: Path | str, format: str | None, *, channels: int = 1, sample_rate: int = MIN_SAMPLE_RATE
+    path: Path | str, format: str | None, *, channels: int = 1, sample_rate: int | None = None
 ) -> tuple[str, str | None]:
     """Return libsndfile's names of the container and the coding that ``save_audio`` would use, or refuse as it would.
 
@@ -326,7 +325,7 @@ def choose_container(
         path: The file; only its suffix counts.
         format: As in ``save_audio``.
         channels: Of the sound.
-        sample_rate: Of the sound, Hz.
+        sample_rate: Of the sound, Hz; None: not known yet, and not checked.
 
     Returns:
         ``(container, coding)``; no coding where the container has one of its own.
@@ -348,14 +347,17 @@ def choose_container(
     limit = 2 if container == "MP3" else MAX_CHANNELS
     if not 1 <= channels <= limit:
         raise InputError(f"{container} audio must have 1 to {limit} channels, got {channels}")
+    chosen = container, _SUBTYPES[format or "pcm24"] if formats else None
+    if sample_rate is None:
+        return chosen
     _check_rate(sample_rate)
     if container == "MP3" and sample_rate not in _MP3_RATES:
         raise InputError(f"the sample_rate of MP3 must be one of {', '.join(map(str, _MP3_RATES))}, got {sample_rate}")
-    if container == "OGG" and sample_rate > 200_000:  # one hertz more crashes the encoder, and Python with it
+    if container == "OGG" and sample_rate > 200_000:  # one hertz more crashes the encoder and Python
         raise InputError(f"the sample_rate of OGG must be at most 200000, got {sample_rate}")
     if container == "FLAC" and sample_rate > 65_535 and sample_rate % 10:
         raise InputError(f"the sample_rate of FLAC must be a multiple of 10 above 65535, got {sample_rate}")
-    return container, _SUBTYPES[format or "pcm24"] if formats else None
+    return chosen
 
 
 def _file_bytes(path: Path, audio: Tensor, sample_rate: int, format: str | None) -> memoryview:

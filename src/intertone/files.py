@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -50,13 +50,13 @@ def replacing(path: Path | str) -> Iterator[Path]:
     block fails or is interrupted, so an existing file is only ever replaced by a finished one.
 
     Args:
-        path: The file to make or replace; its folder must exist.
+        path: The file to make or replace; folders that it lies in are made.
 
     Returns:
         A context manager with the name to write to.
 
     Raises:
-        InputError: If ``path`` cannot be written: no such folder, no permission, or no space left.
+        InputError: If ``path`` cannot be written: no permission, or no space left.
 
     Example:
         >>> folder = Path(tempfile.mkdtemp())
@@ -66,13 +66,18 @@ def replacing(path: Path | str) -> Iterator[Path]:
         ['a.txt']
     """
     path = Path(path)
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=".intertone-", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise _write_error(path, error) from error
-    os.close(descriptor)
-    temporary = Path(name)
-    UNFINISHED.add(temporary)
+    with _folders(path):
+        try:
+            descriptor, name = tempfile.mkstemp(prefix=".intertone-", suffix=path.suffix, dir=path.parent)
+        except OSError as error:
+            raise _write_error(path, error) from error
+        os.close(descriptor)
+        temporary = Path(name)
+        UNFINISHED.add(temporary)
+        yield from _replace(temporary, path)
+
+
+def _replace(temporary: Path, path: Path) -> Iterator[Path]:
     try:
         yield temporary
         with temporary.open("rb+") as handle:
@@ -87,11 +92,12 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def staged_folder(folder: Path | str) -> Iterator[Path]:
+def staged_folder(folder: Path | str, *, older: Iterable[str] = ()) -> Iterator[Path]:
     """Give an empty temporary folder; when the block ends without an error its files move into ``folder``.
 
     Args:
-        folder: Made if it does not exist; files of the same name are replaced, others stay.
+        folder: Made if it does not exist, with those that it lies in; files of the same name are replaced, others stay.
+        older: Names of files of an earlier run, which are removed when the new ones are in their places.
 
     Returns:
         A context manager with the folder to write to.
@@ -107,11 +113,16 @@ def staged_folder(folder: Path | str) -> Iterator[Path]:
         ['a.txt']
     """
     folder = Path(folder).absolute()
-    try:
-        staged = Path(tempfile.mkdtemp(prefix=".intertone-", dir=folder.parent))
-    except OSError as error:
-        raise _write_error(folder, error) from error
-    UNFINISHED.add(staged)
+    with _folders(folder):
+        try:
+            staged = Path(tempfile.mkdtemp(prefix=".intertone-", dir=folder.parent))
+        except OSError as error:
+            raise _write_error(folder, error) from error
+        UNFINISHED.add(staged)
+        yield from _move(staged, folder, older)
+
+
+def _move(staged: Path, folder: Path, older: Iterable[str]) -> Iterator[Path]:
     try:
         yield staged
         files = sorted(staged.iterdir())
@@ -121,6 +132,8 @@ def staged_folder(folder: Path | str) -> Iterator[Path]:
         folder.mkdir(exist_ok=True)
         for file in files:
             file.replace(folder / file.name)
+        for name in set(older) - {file.name for file in files}:
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise _write_error(folder, error) from error
     finally:
@@ -128,19 +141,20 @@ def staged_folder(folder: Path | str) -> Iterator[Path]:
         UNFINISHED.discard(staged)
 
 
-def check_output(path: Path | str, inputs: Iterable[Path | str] = ()) -> Path:
+def check_output(path: Path | str, inputs: Iterable[Path | str] = (), *, replace: bool = True) -> Path:
     """Refuse an output that would destroy an input or is no regular file, before any work is done.
 
     Args:
         path: Where the result shall go.
         inputs: The files that are read.
+        replace: Whether a file that exists may be replaced.
 
     Returns:
         ``path`` as a ``Path``.
 
     Raises:
-        InputError: If ``path`` is one of ``inputs``, exists and is no regular file, or lies in a folder that does not
-            exist or cannot be written to.
+        InputError: If ``path`` is one of ``inputs``, exists and is no regular file or must not be replaced, or lies in
+            a folder that cannot be made or written to.
     """
     path = Path(path)
     try:
@@ -149,12 +163,11 @@ def check_output(path: Path | str, inputs: Iterable[Path | str] = ()) -> Path:
         for source in inputs:
             if path.exists() and Path(source).exists() and path.samefile(source):
                 raise InputError(f"the output must not be one of the inputs, got {path} for both")
+        if not replace and path.exists():
+            raise InputError(f"the output must be a new file, or --force must be given, got {path}, which exists")
     except OSError as error:
         raise _write_error(path, error) from error
-    if not path.parent.is_dir():
-        raise InputError(f"the output's folder must exist, got {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"the output's folder must be writable, got {path.parent}")
+    _check_place(path)
     return path
 
 
@@ -162,23 +175,19 @@ def check_output_folder(path: Path | str) -> Path:
     """Refuse an output folder that cannot be made or written to, before any work is done.
 
     Args:
-        path: The folder; it need not exist, its parent must.
+        path: The folder; neither it nor those that it lies in need exist.
 
     Returns:
         ``path`` as a ``Path``.
 
     Raises:
-        InputError: If ``path`` is something else than a folder, or its parent is missing or not writable.
+        InputError: If ``path`` is something else than a folder, or could not be made or written to.
     """
     path = Path(path)
     with disk_errors(path):
         if path.exists() and not path.is_dir():
             raise InputError(f"the output must be a folder, got {path}, which is something else")
-        place = path if path.is_dir() else path.absolute().parent
-        if not place.is_dir():
-            raise InputError(f"the output's folder must lie in an existing one, got {path}")
-        if not os.access(place, os.W_OK):
-            raise InputError(f"the output's folder must be writable, got {place}")
+        _check_place(path / "file")
         path.absolute().is_symlink()  # a name that is too long is refused by the system here
     return path
 
@@ -242,6 +251,34 @@ def fix_ogg_serial_number(ogg: memoryview) -> None:
         checksum = zlib.crc32(bytes(page).translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
         page[22:26] = checksum.to_bytes(4, "big").translate(_REVERSED_BITS)
         position += len(page)
+
+
+@contextmanager
+def _folders(path: Path) -> Iterator[None]:
+    """Make the folders that ``path`` lies in; when the block fails, those that are empty are removed again."""
+    missing = [parent for parent in path.absolute().parents if not parent.exists()]
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _write_error(path, error) from error
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # something else was put there meanwhile
+                folder.rmdir()
+        raise
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a file whose folder exists and is none, or could not be made or written to."""
+    place = path.absolute().parent
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise InputError(f"the output's folder must be a folder, got {place}, which is something else")
+    if not os.access(place, os.W_OK):
+        raise InputError(f"the output's folder must be writable, got {place}")
 
 
 def _umask() -> int:

@@ -55,8 +55,9 @@ def export_pairs(folder: Path, *, seed: int, sample_rate: int, force: bool = Fal
     """
     pairs = [synthetic_pair(name, seed=seed, sample_rate=sample_rate) for name in PAIRS]
     known = [f"{name}-{end}.wav" for name in PAIRS for end in "ab"] + [MANIFEST]
-    check_own_folder(folder, known, "an export that nobody has added to")
-    if not force and (folder / MANIFEST).exists():
+    is_export = (folder / MANIFEST).exists()
+    check_own_folder(folder, known if is_export else (), "an export that nobody has added to")
+    if is_export and not force:
         _check_same(folder / MANIFEST, seed, sample_rate)
     with staged_folder(folder) as staged:
         entries = []

@@ -17,6 +17,7 @@ from intertone.cli.map import map_codes
 from intertone.cli.morphing import morph
 from intertone.cli.paper import app as paper_app
 from intertone.cli.preparation import prepare
+from intertone.cli.progress import begin
 from intertone.cli.reconstruction import gains, reconstruct
 from intertone.cli.style import transfer_style
 from intertone.cli.synthesis import synth
@@ -43,7 +44,7 @@ app = typer.Typer(
     help="New, playable sounds between two sounds.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(morph)
 app.command()(keys)
@@ -71,7 +72,9 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     pass
 
@@ -100,12 +103,14 @@ def _refused_value(error: typer.TyperException) -> str | None:
     return f"{name} {requirement(problem)}, got {problem['input']}"
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None, *, began: float | None = None) -> None:
     """Run the command line and leave the process: 0 done, 1 stopped, 2 bad input, 130 or 143 interrupted.
 
     Args:
         arguments: Words after the program's name; default: those of the process.
+        began: Time of ``time.monotonic`` at which the process began, for the seconds that are printed; default: now.
     """
+    begin(began)
     try:
         code = app(arguments, prog_name="intertone", standalone_mode=False)
     except InputError as error:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertone.cli.bench_hard import refuse_beside_hard, run_hard
-from intertone.cli.options import DeviceOption, JsonOption, Report, check_own_output, command_line, progress_bar
+from intertone.cli.options import DeviceOption, ForceOption, JsonOption, Report, check_own_output, command_line
+from intertone.cli.progress import progress_bar
 from intertone.files import disk_errors
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def bench_morph(
         typer.Option("--sample-rate", help="Sample rate of the notes where no codec is given, Hz. (default: 16000)"),
     ] = None,
     device: DeviceOption = "cpu",
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Evaluate morphs: a codec beside crossfade, interpolated spectrograms, a harmonic model and an oracle."""
@@ -93,6 +95,7 @@ def bench_morph(
             cache=kept,
             sample_rate=sample_rate,
             device=device,
+            force=force,
         )
         return
     codec = _only_codec(methods or [], per_kind)
@@ -104,7 +107,7 @@ def bench_morph(
         raise InputError(f"--only must name pairs that are evaluated, got {only[0]} and --no-synthetic")
     _check_parts(synthetic, only or [], data, pairs)
     if out is not None:
-        check_own_output(out, KNOWN, "a bench's")
+        check_own_output(out, KNOWN, "a bench's", force=force)
     loaded = Codec.load(codec, device=device) if codec is not None else None
     rate = loaded.sample_rate if loaded else SAMPLE_RATE if sample_rate is None else sample_rate
     material, skipped = _material(rate, synthetic, seed, seeds, only or [], data, pairs)
@@ -176,7 +179,7 @@ def bench_transfer(
     check_own_output(out, (*WRITTEN, RESULTS), "a transfer bench's")
     drawn = draw_transfer_pairs(n_pairs=pairs, seed=seed, soundfont=soundfont)
     with disk_errors(out):
-        out.mkdir(exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     with progress_bar("results") as progress:
         run = run_transfers(drawn, methods or [], folder=out / RESULTS, workers=workers, progress=progress)
     result = transfer_result(run, seed=seed)

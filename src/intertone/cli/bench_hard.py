@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intertone.cli.options import Report, check_own_output, command_line, progress_bar
+from intertone.cli.options import Report, check_own_output, command_line
+from intertone.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ def run_hard(
     cache: Path | None,
     sample_rate: int | None,
     device: str,
+    force: bool,
 ) -> None:
     """Evaluate methods on hard pairs, print the tables, and write them where a folder is given.
 
@@ -38,6 +40,7 @@ def run_hard(
         cache: Folder where rows are kept, or None.
         sample_rate: Of the pairs where no codec is named, Hz; None: 16000.
         device: Of the codecs.
+        force: Whether an older result in the folder is replaced.
 
     Raises:
         InputError: If a method is unknown, codecs have different sample rates, a device is given without a codec, or
@@ -50,7 +53,7 @@ def run_hard(
     from intertone.errors import InputError
 
     if out is not None:
-        check_own_output(out, WRITTEN, "the hard pairs'")
+        check_own_output(out, WRITTEN, "the hard pairs'", force=force)
     names = methods or [*BASELINES]
     codecs = load_codecs(names, device=device)
     if device != "cpu" and not codecs:

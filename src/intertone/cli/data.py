@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import JsonOption, Report, given, progress_bar
+from intertone.cli.options import JsonOption, Report, given
+from intertone.cli.progress import progress_bar
 from intertone.data.split import FRACTIONS
 from intertone.errors import InputError
 

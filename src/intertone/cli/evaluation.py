@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertone.cli import options
+from intertone.cli.progress import terminal_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +53,13 @@ def evaluate(
         typer.Option("--budget", help="full: 512 notes; smoke: 4 notes, half a minute, to see that it works."),
     ] = Budget.full,
     device: options.DeviceOption = "cpu",
+    force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Evaluate a codec beside baselines: reconstruction, phase, recognition, half-way morphs, speed."""
     report = options.Report(context, as_json=json)
     if out is not None:
-        options.check_own_output(out, (), "an evaluation's", mark="evaluation.json")
+        options.check_own_output(out, (), "an evaluation's", mark="evaluation.json", force=force)
 
     from rich.console import Console
 
@@ -70,7 +72,7 @@ def evaluate(
         changes |= {"n_notes": notes, "n_pairs": max(2, notes // 2), "n_moves": max(1, 3 * notes // 4)}
     config = EvaluateConfig.parse({**BUDGETS[budget.value].model_dump(), **changes}, source="the options")
     loaded, note_set = Codec.load(codec, device=device), Notes.open(data)
-    with options.terminal_bar() as bar:
+    with terminal_bar() as bar:
         task = bar.add_task("")
         result = evaluate_codec(
             loaded,

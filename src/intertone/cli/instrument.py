@@ -1,14 +1,14 @@
 """``intertone keys``: a sound, or a morph of several, on every key."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from intertone.cli import morph_options, options
+from intertone.cli.progress import elapsed
 from intertone.errors import InputError
-from intertone.files import check_output_folder, check_own_folder, disk_errors, staged_folder
+from intertone.files import disk_errors, staged_folder
 from intertone.remark import RemarkLogger
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ RELEASE_SECONDS = 0.3
 def keys(
     context: typer.Context,
     sources: Annotated[list[Path], typer.Argument(metavar="A [B …]", help="One sound, or several to be morphed.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the instrument: new, or an older instrument's.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the instrument.")],
     mix: morph_options.MixOption = None,
     range: Annotated[str, typer.Option("--range", help="Lowest and highest key, notes or MIDI numbers.")] = "C2:C7",
     every: Annotated[int, typer.Option("--every", min=1, max=127, help="Make a file for every n-th key only.")] = 1,
@@ -52,6 +52,7 @@ def keys(
     device: options.DeviceOption = "cpu",
     sample_rate: options.RateOption = None,
     format: options.FormatOption = None,
+    force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Make an instrument: the sound, or a morph of several, on every key, with an SFZ file that maps the keys."""
@@ -65,10 +66,9 @@ def keys(
 
     options.check_kind(Path("key.wav"), sample_rate, format)
     wanted = choose_keys(*parse_range(range), every=every)
-    _check_folder(out, sources)
+    older = _check_folder(out, sources, force=force)
     used = morph_options.read_mix(mix, len(sources))
     ratios = morph_options.read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope)
-    started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     if not choose_method(loaded).takes.pitch:
         raise InputError(f"keys must have a codec that hears pitch, got {codec}, which is one of spectrograms")
@@ -91,7 +91,7 @@ def keys(
         return render_key(analysed, key, mix=used, config=config, ratios=ratios, sample_rate=rate, seed=seed)
 
     done: list[Region] = []
-    with staged_folder(out) as folder:
+    with staged_folder(out, older=older) as folder:
         options.save_together(folder, _render(wanted, rendered, done), rate, rate, format)
         release = RELEASE_SECONDS
         if seconds is not None:
@@ -101,9 +101,7 @@ def keys(
     morph_options.warn_of_late_points(used, ratios, max(region.samples for region in done) / rate)
     names = [region.key.file_name for region in done]
     text = f"wrote {len(done)} keys to {out}: {names[0]} … {names[-1]}, and {MAP}"
-    if older := sorted({path.name for path in out.glob("note-*.wav")} - set(names)):
-        text += f"\nof an earlier instrument there are still {', '.join(older)}"
-    took = time.monotonic() - started
+    took = elapsed()
     result = {
         "outputs": [str(out / name) for name in (*names, MAP)],
         "mix": morph_options.mix_content(used),
@@ -149,13 +147,13 @@ def _content(region: "Region", rate: int) -> "dict[str, Json]":
     }
 
 
-def _check_folder(out: Path, sources: list[Path]) -> None:
-    """Refuse a folder that holds other things, or an input."""
+def _check_folder(out: Path, sources: list[Path], *, force: bool) -> list[str]:
+    """Refuse a folder that holds other things, or an input; return names of the files of an earlier instrument."""
     from intertone.instrument import choose_keys
 
-    check_output_folder(out)
     known = {MAP, *(key.file_name for key in choose_keys(0, 127))}
-    check_own_folder(out, known, "an older instrument's")
+    older = options.check_own_output(out, known, "an earlier instrument's", force=force)
     for source in sources:
         if source.resolve().parent == out.resolve():
             raise InputError(f"the output must not replace an input, got {source} inside {out}")
+    return older

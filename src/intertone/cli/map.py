@@ -1,6 +1,5 @@
 """``intertone map``: a page that shows what sounds where in the space of a codec's code."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from intertone.cli import options
 from intertone.cli.evaluation import Split
+from intertone.cli.progress import elapsed, terminal_bar
 from intertone.errors import InputError
 from intertone.files import check_output, replacing
 
@@ -31,13 +31,14 @@ def map_codes(
     ] = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "cpu",
+    force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Show what sounds where in the space of a codec's code: a picture to click on, as one HTML page."""
     report = options.Report(context, as_json=json)
     if out.suffix.lower() != ".html":
         raise InputError(f"the page must end in .html, got {out}")
-    check_output(out)
+    check_output(out, replace=force)
 
     from intertone.codec import Codec
     from intertone.data.notes import Notes
@@ -47,11 +48,10 @@ def map_codes(
     key = None if pitch is None else parse_note(pitch)
     if pitch is not None and key is None:
         raise InputError(f"a pitch must be a note or a MIDI number within 0..127, got {pitch}")
-    started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     notes = None if data is None else Notes.open(data)
     command = options.command_line()
-    with options.terminal_bar() as bar:
+    with terminal_bar() as bar:
         tasks = {name: bar.add_task(name, total=None, visible=False) for name in ("notes", "codes", "sounds")}
         text = map_page(
             loaded, notes, title=codec, command=command, config=MapConfig(key, split.value, seed),
@@ -59,7 +59,7 @@ def map_codes(
         )  # fmt: skip
     with replacing(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    seconds = time.monotonic() - started
+    seconds = elapsed()
     size = len(text.encode()) / 2**20
     result = {"outputs": [str(out)], "codec": codec, "command": command, "seed": seed, "seconds": round(seconds, 3)}
     report.finish(result, f"wrote {out}, {size:.1f} MB ({seconds:.1f} s)")

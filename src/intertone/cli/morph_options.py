@@ -1,6 +1,8 @@
 """Options that say how sounds are mixed."""
 
+import math
 from enum import StrEnum
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -234,7 +236,14 @@ def mix_name(mix: "Mix") -> str:
 
     if isinstance(mix, MixCurve):
         return ",".join(f"{second:g}:{ratio:g}" for second, ratio in zip(mix.seconds, mix.ratios, strict=True))
-    return f"{mix:g}" if isinstance(mix, int | float) else ",".join(f"{weight:g}" for weight in mix)
+    return _number(mix) if isinstance(mix, int | float) else ",".join(map(_number, mix))
+
+
+def _number(value: float) -> str:
+    """Return a number in decimals, or as a fraction where these would be rounded and it is exact: 0.25, 1/3."""
+    fraction = Fraction(value).limit_denominator(MOST_SOUNDS)
+    exact = math.isclose(fraction, value) and not math.isclose(float(f"{value:g}"), value)
+    return str(fraction) if exact else f"{value:g}"
 
 
 def mix_content(mix: "Mix") -> float | list[float] | list[list[float]]:

@@ -17,9 +17,8 @@ from intertone.files import check_output, check_output_folder, check_own_folder,
 from intertone.remark import Remark, RemarkLogger, collect_remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-    from rich.progress import Progress, ProgressColumn
     from torch import Tensor
 
     from intertone.codec import Codec
@@ -32,10 +31,6 @@ _NO_LOG = logging.NullHandler()
 
 DEFAULT_CODEC = "harmonic"
 """Codec of a verb where none is named."""
-
-
-PROGRESS_SECONDS = 15.0
-"""Seconds from one line of progress to the next, in a log for instance; a larger value makes shorter logs."""
 
 
 class Phase(StrEnum):
@@ -85,6 +80,7 @@ FormatOption = Annotated[
     typer.Option("--format", help="Sample format of the output. (default: 24 bit where the file type has it)"),
 ]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Also draw the spectrograms, to .png, .pdf or .svg.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace what an earlier run has written there.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
@@ -108,55 +104,6 @@ class Report:
         typer.echo(json.dumps({**result, "done": done}, indent=2) if self.as_json else text)
 
 
-@contextmanager
-def progress_bar(unit: str, *, total: int | None = None) -> "Iterator[Callable[[int, int], None]]":
-    """Show a bar on stderr if that is a terminal.
-
-    Args:
-        unit: Name of the counted things, in plural.
-        total: How many there are, if that is known before the first is done.
-
-    Returns:
-        A context that gives what is to be called with (done, of how many).
-    """
-    with terminal_bar() as bar:
-        task = bar.add_task(unit, total=total)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def terminal_bar(*columns: "ProgressColumn") -> "Progress":
-    """Return rich's bar with some columns, or its own, on stderr; it shows nothing if that is no terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, disable=not console.is_terminal)
-
-
-class ProgressLines:
-    """Lines of progress on stderr for work of minutes, where that is no terminal and no bar is seen.
-
-    Args:
-        bar: The bar that is shown on a terminal.
-        as_json: Whether the result is printed as JSON: then there are no lines, as there are no remarks.
-    """
-
-    def __init__(self, bar: "Progress", *, as_json: bool) -> None:
-        self.wanted = bar.disable and not as_json
-        self.last = 0.0
-
-    def show(self, seconds: float, text: str) -> None:
-        """Print a line, if the last one is ``PROGRESS_SECONDS`` old or more.
-
-        Args:
-            seconds: Since the work began.
-            text: The line.
-        """
-        if self.wanted and seconds - self.last >= PROGRESS_SECONDS:
-            self.last = seconds
-            typer.echo(f"  {text}", err=True)
-
-
 def command_line() -> str:
     """Return the words that the program was called with."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
@@ -167,23 +114,41 @@ def given(**settings: T | None) -> "dict[str, T]":
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def check_own_output(out: Path, known: "Iterable[str]", owner: str, *, mark: str = "") -> None:
-    """Refuse a folder that cannot be written to or holds other things; the folder that it lies in is made.
+def check_own_output(
+    out: Path, known: "Iterable[str]", owner: str, *, mark: str = "", force: bool | None = None
+) -> list[str]:
+    """Refuse a folder that cannot be written to or holds other things.
 
     Args:
         out: The folder.
         known: Names of the files that may be there.
         owner: Whose they are, such as ``"an evaluation's"``.
         mark: Name of a file that only an owner's folder holds; where it is, all other names are allowed.
+        force: Whether these files may be replaced; None: the verb goes on with what is there.
+
+    Returns:
+        The known files that are there.
 
     Raises:
         InputError: If the folder cannot be used.
     """
-    with disk_errors(out):
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
     check_output_folder(out)
     if not mark or not (out / mark).exists():
         check_own_folder(out, known, owner)
+    older = sorted({*known, *([mark] if mark else [])} & {path.name for path in out.glob("*")})
+    check_older(out, older, replace=force is not False)
+    return older
+
+
+def check_older(out: Path, older: "Sequence[str]", *, replace: bool) -> None:
+    """Refuse a folder with files of an earlier run that must not be replaced.
+
+    Raises:
+        InputError: If there are such files.
+    """
+    if older and not replace:
+        count = f"{len(older)} files of an earlier run, {older[0]} …" if len(older) > 1 else f"{older[0]}"
+        raise InputError(f"the output must be a new folder, or --force must be given, got {out}, which holds {count}")
 
 
 def _show_remark(remark: Remark) -> None:
@@ -226,18 +191,18 @@ def check_inputs(sources: list[Path]) -> None:
             raise InputError(f"the input must exist, got {source}")
 
 
-def check_sound_files(sources: list[Path], out: Path, plot: Path | None) -> None:
+def check_sound_files(sources: list[Path], out: Path, plot: Path | None, *, force: bool) -> None:
     """Refuse files that cannot be, before anything heavy is loaded.
 
     Raises:
         InputError: If an input does not exist, or the result or its picture could not be written.
     """
     check_inputs(sources)
-    check_output(out, sources)
-    check_picture(plot, sources, out)
+    check_output(out, sources, replace=force)
+    check_picture(plot, sources, out, force=force)
 
 
-def check_picture(path: Path | None, sources: list[Path], out: Path) -> None:
+def check_picture(path: Path | None, sources: list[Path], out: Path, *, force: bool) -> None:
     """Refuse a picture that could not be written, before any work is done.
 
     Raises:
@@ -247,7 +212,7 @@ def check_picture(path: Path | None, sources: list[Path], out: Path) -> None:
         return
     if path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise InputError(f"a picture must end in .png, .pdf or .svg, got {path}")
-    check_output(path, [*sources, out])
+    check_output(path, [*sources, out], replace=force)
     if path.absolute() == out.absolute():
         raise InputError(f"the picture and the sound must be two files, got {path} for both")
 
@@ -285,8 +250,7 @@ def check_kind(path: Path, rate: int | None, form: SampleFormat | None) -> None:
     """
     from intertone.audio import choose_container
 
-    known = {} if rate is None else {"sample_rate": rate}
-    choose_container(path, form and form.value, **known)
+    choose_container(path, form and form.value, sample_rate=rate)
 
 
 def check_result(path: Path, sounds: "list[Tensor]", codec: "Codec", rate: int, form: SampleFormat | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from intertone.cli import options
+from intertone.cli.progress import terminal_bar
 from intertone.files import disk_errors
 from intertone.papers import PAPERS
 from intertone.papers.contract import Paper, Request
@@ -43,7 +44,7 @@ def replay(paper: Paper, request: Request, data: Path | None, report: options.Re
 
 @contextmanager
 def _progress() -> Iterator[tuple["OnStep", "OnCount"]]:
-    with options.terminal_bar() as bar:
+    with terminal_bar() as bar:
         task = bar.add_task("", total=None)
 
         def show(title: str, progress: "Progress", steps: int) -> None:

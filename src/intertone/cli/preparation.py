@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from intertone.cli.options import JsonOption, Report, given, progress_bar
+from intertone.cli.options import JsonOption, Report, given
+from intertone.cli.progress import progress_bar
 
 
 def prepare(

@@ -1,6 +1,5 @@
 """``intertone reconstruct`` and ``intertone gains``: one sound through the codec, its code as it is or turned."""
 
-import time
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertone.cli import options
+from intertone.cli.progress import elapsed
 from intertone.errors import InputError
 from intertone.remark import RemarkLogger
 
@@ -39,6 +39,7 @@ def reconstruct(
     sample_rate: options.RateOption = None,
     format: options.FormatOption = None,
     plot: options.PlotOption = None,
+    force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Send one sound through the codec, to hear what it keeps."""
@@ -46,6 +47,7 @@ def reconstruct(
     send(
         options.Report(context, as_json=json), source, out, codec=codec, device=device, phase=found,
         iterations=iterations, seed=seed, sample_rate=sample_rate, format=format, plot=plot,
+        force=force,
     )  # fmt: skip
 
 
@@ -75,6 +77,7 @@ def gains(
     sample_rate: options.RateOption = None,
     format: options.FormatOption = None,
     plot: options.PlotOption = None,
+    force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Multiply the numbers that a codec makes of a sound, its code, and decode them with the sound's own phase."""
@@ -83,6 +86,7 @@ def gains(
     send(
         options.Report(context, as_json=json), source, out, codec=codec, device=device, phase=found, gains=wanted,
         seed=seed, sample_rate=sample_rate, format=format, plot=plot,
+        force=force,
     )  # fmt: skip
 
 
@@ -184,9 +188,10 @@ def send(
     sample_rate: int | None,
     format: options.SampleFormat | None,
     plot: Path | None,
+    force: bool,
 ) -> None:
     """Send a sound through a codec, its code multiplied by gains if they are given, and write what comes out."""
-    options.check_sound_files([source], out, plot)
+    options.check_sound_files([source], out, plot, force=force)
 
     import torch
 
@@ -194,7 +199,6 @@ def send(
     from intertone.morphing.method import warn_of_noise
 
     options.check_kind(out, sample_rate, format)
-    started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     factors = None if gains is None else torch.tensor(gains.of_code(loaded.model.latent_dim))
     if factors is not None and bool((factors == 1).all()):
@@ -211,7 +215,7 @@ def send(
         text = f"wrote {options.save_result(out, again, loaded.sample_rate, rate, format)}, phase {phase.method}"
     if plot is not None:
         text += f"\nwrote {plot}"
-    seconds = time.monotonic() - started
+    seconds = elapsed()
     result = {"outputs": [str(out)], "codec": codec, "phase": phase.method, "seed": seed}
     if factors is not None:
         result |= {"gains": factors.tolist()}

@@ -1,7 +1,6 @@
 """``intertone transfer``: the timbre or texture of one sound for the notes and rhythm of another."""
 
 import re
-import time
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertone.cli import options
+from intertone.cli.progress import ProgressLines, elapsed, terminal_bar
 from intertone.errors import InputError
 from intertone.files import disk_errors, replacing
 from intertone.remark import RemarkLogger
@@ -88,6 +88,7 @@ def transfer_style(
         Path | None,
         typer.Option("--plot", help="Also draw the three sounds and the loss terms, to .png, .pdf or .svg."),
     ] = None,
+    force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Give a sound the timbre or texture of another; its notes and rhythm stay."""
@@ -108,12 +109,11 @@ def transfer_style(
         for value, name in ((preview, "--preview"), (plot, "--plot"), (sample_rate, "--sample-rate")):
             if value is not None:
                 raise InputError(f"--preset all must be used without {name}, got both")
-        _exhibit(report, content, style, out, settings)
+        _exhibit(report, content, style, out, settings, force=force)
         return
-    options.check_sound_files([content, style], out, plot)
+    options.check_sound_files([content, style], out, plot, force=force)
     if preview is not None:
-        _check_previews(content, style, out)
-    started = time.monotonic()
+        _check_previews(content, style, out, force=force)
     from intertone.audio import load_audio
     from intertone.transfer import load_preset
 
@@ -136,7 +136,7 @@ def transfer_style(
 
         draw_transfer(plot, drawn, sample_rate=config.sample_rate, steps=result.descent.steps)
     wrote = options.save_result(out, result.audio, config.sample_rate, rate, format)
-    took = time.monotonic() - started
+    took = elapsed()
     steps = result.descent.steps
     figures = {
         "outputs": [str(out), *previews],
@@ -153,14 +153,19 @@ def transfer_style(
     report.finish(figures, text + (f"\nwrote {plot}" if plot is not None else ""))
 
 
-def _check_previews(content: Path, style: Path, out: Path) -> None:
-    """Refuse an input that has the name of a preview."""
+def _check_previews(content: Path, style: Path, out: Path, *, force: bool) -> None:
+    """Refuse an input that has the name of a preview, and previews of an earlier run."""
     named = re.compile(rf"{re.escape(out.stem)}-\d{{4,}}{re.escape(out.suffix)}")
     for source in (content, style):
         if source.parent.resolve() == out.parent.resolve() and named.fullmatch(source.name):
             raise InputError(
                 f"an input must not have the name of a preview, {out.stem}-0001{out.suffix} …, got {source}"
             )
+    older = sorted(path.name for path in out.parent.glob("*") if named.fullmatch(path.name))
+    if older and not force:
+        raise InputError(
+            f"previews must be new files, or --force must be given, got {out.parent}, which holds {older[0]}"
+        )
 
 
 class _Settings:
@@ -227,9 +232,9 @@ class _Settings:
         from intertone.transfer import transfer
 
         limits = self.limits(config)
-        with options.terminal_bar(TextColumn(name), BarColumn(), TextColumn("{task.description}")) as bar:
+        with terminal_bar(TextColumn(name), BarColumn(), TextColumn("{task.description}")) as bar:
             task = bar.add_task("", total=1.0)
-            lines = options.ProgressLines(bar, as_json=self.as_json)
+            lines = ProgressLines(bar, as_json=self.as_json)
             iterations = config.solver.iterations + (config.draft.solver.iterations if config.draft else 0)
 
             def report(step: "Step", heard: "Callable[[], Tensor]") -> None:
@@ -267,21 +272,23 @@ def _outcome(result: "TransferResult") -> str:
     return f"{parts}; {len(steps)} evaluations, {ended}"
 
 
-def _exhibit(report: options.Report, content: Path, style: Path, out: Path, settings: _Settings) -> None:
+def _exhibit(
+    report: options.Report, content: Path, style: Path, out: Path, settings: _Settings, *, force: bool
+) -> None:
     """Run every system on one pair and write a page with all of them."""
     options.check_inputs([content, style])
     from intertone.audio import load_audio
     from intertone.transfer import load_preset, preset_names
     from intertone.transfer.gallery import Exhibit, gallery_page
 
-    options.check_own_output(out, [PAGE, *(f"{name}.wav" for name in preset_names())], "a transfer's")
+    options.check_own_output(out, [PAGE, *(f"{name}.wav" for name in preset_names())], "a transfer's", force=force)
 
     @cache
     def sounds_at(rate: int) -> "list[Tensor]":  # once, since a sound that is resampled is a remark
         return [load_audio(source, sample_rate=rate)[0] for source in (content, style)]
 
     heard = sounds_at(PAGE_RATE)
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     outputs: list[str] = []
     exhibits: list[Exhibit] = []
     for name in preset_names():

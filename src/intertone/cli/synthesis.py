@@ -1,12 +1,12 @@
 """``intertone synth``: a sound from a code alone, given as numbers or as names of instruments."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from intertone.cli import options
+from intertone.cli.progress import elapsed
 from intertone.cli.reconstruction import read_numbers
 from intertone.errors import InputError
 
@@ -59,11 +59,12 @@ def synth(
     sample_rate: options.RateOption = None,
     format: options.FormatOption = None,
     plot: options.PlotOption = None,
+    force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Make a sound from a code alone: chosen numbers, or instruments that the codec was trained on."""
     report = options.Report(context, as_json=json)
-    options.check_sound_files([], out, plot)
+    options.check_sound_files([], out, plot, force=force)
     if (latents is None) == (instrument is None):
         raise InputError(f"either --latents or --instrument must be given, got {'none' if latents is None else 'both'}")
     if phase == options.Phase.kept:
@@ -82,7 +83,6 @@ def synth(
     number = None if pitch is None else parse_note(pitch)
     if pitch is not None and number is None:
         raise InputError(f"a pitch must be a note or a MIDI number within 0..127, got {pitch}")
-    started = time.monotonic()
     loaded = Codec.load(codec, device=device)
     options.warn_of_phase(loaded, phase, iterations)
     if latents is None:
@@ -118,7 +118,7 @@ def synth(
         text = f"wrote {options.save_result(out, sound[None], loaded.sample_rate, rate, format)}"
     if plot is not None:
         text += f"\nwrote {plot}"
-    took = time.monotonic() - started
+    took = elapsed()
     result = {
         "outputs": [str(out)],
         "codec": codec,

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import DeviceOption, JsonOption, Report, terminal_bar
+from intertone.cli.options import DeviceOption, ForceOption, JsonOption, Report, check_own_output
+from intertone.cli.progress import terminal_bar
 
 if TYPE_CHECKING:
     from intertone.train import Progress
@@ -82,19 +83,20 @@ def pack(
     card: Annotated[
         Path | None, typer.Option("--card", help="A model card to put in. (default: the run's own few lines)")
     ] = None,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Make a folder to share from a run's best codec: weights in 16 bits, settings, model card, training log."""
     report = Report(context, as_json=json)
     from intertone.errors import InputError
-    from intertone.files import check_output_folder, check_own_folder, replacing
+    from intertone.files import check_output_folder, replacing
     from intertone.train import load_trained
 
     if not (run / "best" / "config.json").is_file():
         raise InputError(f"RUN must be the folder of a run, with best/ in it, got {run}")
     is_codec = (check_output_folder(out) / "model.safetensors").exists()
     known = ("config.json", "model.safetensors", "README.md", "metrics.jsonl") if is_codec else ()
-    check_own_folder(out, known, "a codec's folder")
+    check_own_output(out, known, "a codec's folder", force=force)
     texts = {}
     for name, path in (("card", card or run / "best" / "README.md"), ("log", run / "metrics.jsonl")):
         try:

@@ -5,10 +5,11 @@ from intertone.morphing.contract import MorphMethod, Takes
 from intertone.morphing.even import even_mixes
 from intertone.morphing.matching import match_shapes
 from intertone.morphing.method import choose_method
+from intertone.morphing.pitches import Pitch, is_far, morph_pitch, source_pitches
 from intertone.morphing.render import morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds, require_pitch, require_single_notes
-from intertone.morphing.steps import morph, morph_steps
+from intertone.morphing.steps import each_mix, morph, morph_ready, morph_steps
 from intertone.morphing.weights import Mix, MixCurve, mix_weights, parse_mix
 from intertone.pitch.note import note_hz, parse_note
 
@@ -18,15 +19,20 @@ __all__ = [
     "MixCurve",
     "MorphConfig",
     "MorphMethod",
+    "Pitch",
     "Sources",
     "Takes",
     "analyse_sounds",
     "check_morph",
     "choose_method",
+    "each_mix",
     "even_mixes",
+    "is_far",
     "match_shapes",
     "mix_weights",
     "morph",
+    "morph_pitch",
+    "morph_ready",
     "morph_sources",
     "morph_steps",
     "note_hz",
@@ -34,4 +40,5 @@ __all__ = [
     "parse_note",
     "require_pitch",
     "require_single_notes",
+    "source_pitches",
 ]

@@ -68,6 +68,10 @@ class ByPartials(CodecMethod[HarmonicContext]):
             return f"no one pitch (a measure of {worst.measure:.2f}, below {LEAST_MEASURE:g})"
         return f"no one pitch ({worst.reason})"
 
+    def pitch(self, analysis: Analysis[HarmonicContext]) -> float | None:
+        """Return the median f0 of a sound, Hz."""
+        return float(analysis.context.tracks[0].f0.median())
+
     def span(
         self, analyses: Sequence[Analysis[HarmonicContext]], weights: Tensor, config: MorphConfig
     ) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from intertone.errors import InputError
-from intertone.morphing.settings import MorphConfig
+from intertone.morphing.settings import NEAREST, MorphConfig
 from intertone.morphing.weights import Mix, MixCurve, at_end, is_ratio, mix_weights
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import note_hz
@@ -104,7 +104,7 @@ def pitched_for(config: MorphConfig, ratios: Mapping[str, Mix]) -> str | None:
 
 def single_note_for(config: MorphConfig) -> str | None:
     """Return what of the settings takes sounds of one note, in words, or None."""
-    if note_hz(config.pitch) is not None:
+    if config.pitch == NEAREST or note_hz(config.pitch) is not None:
         return f"the pitch {config.pitch}"
     return None if config.hold_seconds is None else "a sustain that is held"
 

@@ -74,6 +74,14 @@ class MorphMethod(Generic[C]):
         """
         return None
 
+    def pitch(self, analysis: Analysis[C]) -> float | None:
+        """Return the median pitch of a sound, Hz; None: the method hears none.
+
+        Args:
+            analysis: From ``prepare``; of a batch the first sound counts.
+        """
+        return None
+
     def span(self, analyses: Sequence[Analysis[C]], weights: Tensor, config: MorphConfig) -> tuple[float, float]:
         """Return where the first column of a mixture lies, and its end: seconds from the mixture's start.
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from intertone.errors import InputError
 from intertone.morphing.checking import check_attributes, check_phase, check_pitch, pitched_for, single_note_for
 from intertone.morphing.levels import bring_to_level
-from intertone.morphing.settings import MorphConfig
+from intertone.morphing.pitches import morph_pitch
+from intertone.morphing.settings import NEAREST, MorphConfig
 from intertone.morphing.sources import Sources, require_pitch, require_single_notes
 from intertone.morphing.weights import Mix, MixCurve, Weights, at_end, find_span, mix_weights
 from intertone.parallel import side_by_side
@@ -56,6 +57,11 @@ def morph_sources(
     check_needs(sources, config, ratios)
     check_attributes(ratios)
     check_pitch(config, ratios, len(sources.analyses))
+    if config.pitch == NEAREST:
+        nearest = morph_pitch(sources, mix, config=config, ratios=ratios)
+        if nearest is None:
+            raise InputError(f"the pitch {NEAREST} must go with one mix for the whole sound, got a curve")
+        config = config.model_copy(update={"pitch": str(nearest.key)})
     takes = sources.method.takes
     for name in ratios:
         if name not in takes.attributes:

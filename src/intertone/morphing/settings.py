@@ -13,6 +13,10 @@ Network = Literal["carried", "alone", "none"]
 """Use of the network: it corrects the interpolated features, decodes all that is heard, or does nothing."""
 
 
+NEAREST = "nearest"
+"""Pitch of a morph: the key nearest to the interpolated pitch."""
+
+
 class MorphConfig(Settings):
     """Settings of a morph: pitch, alignment, use of the network, length."""
 
@@ -21,7 +25,7 @@ class MorphConfig(Settings):
     pitch: str = Field(
         "glide",
         description="glide: f0 is interpolated with the mix; a, b, …: f0 of that sound; a note (A3, 57): glide, "
-        "transposed to that note; free: f0 has a mix of its own",
+        "transposed to that note; nearest: glide, transposed to the nearest key; free: f0 has a mix of its own",
     )
     alignment: Alignment = Field(
         "envelope", description="none, onset, or envelope: attack, sustain and release coincide"
@@ -50,9 +54,10 @@ class MorphConfig(Settings):
     @field_validator("pitch")
     @classmethod
     def _check_pitch(cls, pitch: str) -> str:
-        if pitch not in ("glide", "free") and not re.fullmatch("[a-z]", pitch) and parse_note(pitch) is None:
+        pitch = pitch.lower() if len(pitch) == 1 else pitch
+        if pitch not in ("glide", "free", NEAREST) and not re.fullmatch("[a-z]", pitch) and parse_note(pitch) is None:
             raise ValueError(
-                f"pitch must be glide, free, a letter of a sound (a, b) or a note (A3, C#4, 60), got {pitch}"
+                f"pitch must be glide, nearest, free, a letter of a sound (a, b) or a note (A3, C#4, 60), got {pitch}"
             )
         return pitch
 

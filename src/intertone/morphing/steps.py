@@ -10,7 +10,7 @@ from intertone.morphing.checking import check_morph, pitched_for, single_note_fo
 from intertone.morphing.even import even_mixes
 from intertone.morphing.render import check_needs, each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
-from intertone.morphing.sources import analyse_sounds
+from intertone.morphing.sources import Sources, analyse_sounds
 from intertone.morphing.weights import Mix
 from intertone.phase import PhaseConfig
 
@@ -99,12 +99,44 @@ def morph_steps(
     """
     config, phase, ratios = config or MorphConfig(), phase or PhaseConfig(), ratios or {}
     check_morph(len(sounds), mixes, config=config, ratios=ratios, phase=phase)
+    sources = morph_ready(codec, *sounds, config=config, ratios=ratios)
+    return each_mix(sources, mixes, config=config, ratios=ratios, phase=phase, generator=generator)
+
+
+def morph_ready(codec: Codec, *sounds: Tensor, config: MorphConfig, ratios: Mapping[str, Mix]) -> Sources:
+    """Return sounds that are analysed for morphs with these settings, as ``morph_steps`` does.
+
+    Args:
+        codec: The codec.
+        sounds: As for ``morph``.
+        config: As for ``morph``.
+        ratios: As for ``morph``.
+
+    Returns:
+        What ``each_mix`` takes.
+
+    Raises:
+        InputError: If the sounds do not fit, or not the settings.
+    """
     purpose = "the network alone" if config.network == "alone" else pitched_for(config, ratios)
     by_notes, single = config.alignment == "envelope", single_note_for(config)
     sources = analyse_sounds(codec, *sounds, pitched_for=purpose, single_for=single, by_notes=by_notes)
     check_needs(sources, config, ratios)
     if sources.unpitched is not None:
         warn_of_ignored(config)
+    return sources
+
+
+def each_mix(
+    sources: Sources,
+    mixes: Sequence[Mix],
+    *,
+    config: MorphConfig,
+    ratios: Mapping[str, Mix],
+    phase: PhaseConfig,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Yield the morph at every mix of sounds that are analysed; arguments and result are those of ``morph_steps``."""
     if config.even:
         mixes = even_mixes(sources, mixes, config, ratios=ratios, phase=phase)
     source_of_all = generator or torch.Generator().manual_seed(0)

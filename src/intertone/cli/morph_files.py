@@ -1,0 +1,298 @@
+"""Files of morphs: one sound, a row of steps, or all pairs of a folder."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from intertone.audio import SUFFIXES
+from intertone.cli import morph_options, options
+from intertone.cli.progress import progress_bar
+from intertone.codec import Codec
+from intertone.errors import InputError
+from intertone.files import staged_folder, write_json
+from intertone.morphing import (
+    Mix,
+    MorphConfig,
+    Pitch,
+    Sources,
+    each_mix,
+    is_far,
+    morph_pitch,
+    morph_ready,
+    source_pitches,
+)
+from intertone.phase import PhaseConfig
+from intertone.pitch.note import key_name
+from intertone.remark import RemarkLogger
+
+if TYPE_CHECKING:
+    from intertone.cli.options import SampleFormat
+
+logger = RemarkLogger(__name__)
+
+STEP = re.compile(r"morph-\d{3}\.wav")
+"""Name of a sound of --steps."""
+
+RECORD = "morphs.json"
+"""File of --pairs with the settings and what was made of which sounds."""
+
+LEAST_CENTS = 5
+"""Cents from a key from which on the way to snap to it is printed."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the options of ``morph`` ask for.
+
+    Attributes:
+        name: The codec, as it was named.
+        codec: The codec.
+        mixes: One for each sound that is made of some sounds.
+        config: Settings of the morph.
+        ratios: Ratios of single attributes.
+        phase: How a phase is estimated.
+        seed: Seed of random phase and noise.
+        rate: Sample rate of the files, Hz.
+        form: Format of the samples.
+    """
+
+    name: str
+    codec: Codec
+    mixes: list[Mix]
+    config: MorphConfig
+    ratios: dict[str, Mix]
+    phase: PhaseConfig
+    seed: int
+    rate: int
+    form: "SampleFormat | None"
+
+    def read(self, sources: Sequence[Path], out: Path) -> list[Tensor]:
+        """Read the sounds, and refuse those whose morph could not be written to ``out``."""
+        sounds = [options.load_for(self.codec, source) for source in sources]
+        options.check_result(out, sounds, self.codec, self.rate, self.form)
+        return sounds
+
+    def analysed(self, sounds: Sequence[Tensor]) -> Sources:
+        """Return the sounds as they are morphed."""
+        return morph_ready(self.codec, *sounds, config=self.config, ratios=self.ratios)
+
+    def morphs(self, sources: Sources) -> Iterator[Tensor]:
+        """Yield the morphs, and warn of curves that go on after the longest of them."""
+        longest = 0
+        generator = torch.Generator().manual_seed(self.seed)
+        rendered = each_mix(
+            sources, self.mixes, config=self.config, ratios=self.ratios, phase=self.phase, generator=generator
+        )
+        for sound in rendered:
+            longest = max(longest, sound.shape[-1])
+            yield sound
+        morph_options.warn_of_late_points(self.mixes[0], self.ratios, longest / self.codec.sample_rate)
+
+
+def morph_one(order: Order, sources: Sequence[Path], out: Path, plot: Path | None) -> tuple[dict[str, Any], str]:
+    """Write one morph, and a picture where one is wanted.
+
+    Returns:
+        What JSON shows, and what people read.
+    """
+    sounds = order.read(sources, out)
+    analysed = order.analysed(sounds)
+    (sound,) = order.morphs(analysed)
+    name = f"mix {morph_options.mix_name(order.mixes[0])}"
+    middle = {name: sound / max(1.0, float(sound.abs().max()))}
+    with options.drawing(plot, _between(_named(sources, sounds), middle), order.codec.sample_rate):
+        written = options.save_result(out, sound, order.codec.sample_rate, order.rate, order.form)
+    content, line = _pitches(order, analysed)
+    lines = [*line, f"wrote {written}, {name}", *([] if plot is None else [f"wrote {plot}"])]
+    return {"outputs": [str(out)], **content}, "\n".join(lines)
+
+
+def morph_row(
+    order: Order, sources: Sequence[Path], out: Path, plot: Path | None, older: Sequence[str]
+) -> tuple[dict[str, Any], str]:
+    """Write morphs at all mixes into a folder, and a picture of some.
+
+    Args:
+        order: What is asked for.
+        sources: The sounds.
+        out: The folder.
+        plot: File of the picture.
+        older: Files of an earlier row in the folder, which are removed.
+
+    Returns:
+        As ``morph_one``.
+    """
+    steps, own_rate = len(order.mixes), order.codec.sample_rate
+    names = [f"morph-{round(100 * step / (steps - 1)):03d}.wav" for step in range(steps)]
+    sounds = order.read(sources, out / names[0])
+    analysed = order.analysed(sounds)
+    drawn = [] if plot is None else [name for name in names if steps <= 11 or name[6:9] in ("025", "050", "075")]
+    with ExitStack() as last, staged_folder(out, older=older) as folder:
+        rendered = zip(names, order.morphs(analysed), strict=True)
+        written = options.save_together(folder, rendered, own_rate, order.rate, order.form, keep=set(drawn))
+        titles = {name: morph_options.mix_name(mix) for name, mix in zip(names, order.mixes, strict=True)}
+        middle = {f"mix {titles[name]}": written[name] for name in drawn}
+        # drawn here, put in its place after the sounds
+        last.enter_context(options.drawing(plot, _between(_named(sources, sounds), middle), own_rate))
+    content, line = _pitches(order, analysed)
+    lines = [*line, f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"]
+    lines += [] if plot is None else [f"wrote {plot}"]
+    return {"outputs": [str(out / name) for name in names], **content}, "\n".join(lines)
+
+
+def find_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """Return the pairs of a folder by the name of their morph.
+
+    Where files are called ``NAME-a`` and ``NAME-b`` these are the pairs, else every sound with every other.
+
+    Raises:
+        InputError: If the folder holds no pair, or two pairs would have one name.
+    """
+    if not folder.is_dir():
+        raise InputError(f"--pairs must be a folder, got {folder}")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    ends = {path.stem: path for path in files}
+    firsts = [stem.removesuffix("-a") for stem in ends if stem.endswith("-a")]
+    pairs = {name: (ends[f"{name}-a"], ends[f"{name}-b"]) for name in firsts if f"{name}-b" in ends}
+    if not pairs:
+        pairs = {f"{first.stem}+{second.stem}": (first, second) for first, second in combinations(files, 2)}
+        if len(pairs) < len(files) * (len(files) - 1) // 2:
+            raise InputError(f"the sounds of --pairs must have different names before their suffixes, got {folder}")
+    if not pairs:
+        raise InputError(f"--pairs must hold two sounds or more, got {len(files)} in {folder}")
+    return pairs
+
+
+def morph_pairs(order: Order, folder: Path, out: Path, *, force: bool) -> tuple[dict[str, Any], str, bool]:
+    """Write the morph of every pair of a folder; a run that was stopped goes on.
+
+    A pair that cannot be morphed is left out with a warning.
+
+    Args:
+        order: What is asked for.
+        folder: The sounds; see ``find_pairs``.
+        out: The folder of the morphs.
+        force: Whether morphs of other settings may be replaced.
+
+    Returns:
+        As ``morph_one``, and whether every pair was morphed.
+
+    Raises:
+        InputError: If the folder holds other things than morphs of these settings.
+    """
+    pairs = find_pairs(folder)
+    if folder.resolve() == out.resolve():
+        raise InputError(f"the output must be another folder than --pairs, got {out} for both")
+    settings = {
+        "codec": order.name,
+        "mix": morph_options.mix_content(order.mixes[0]),
+        "ratios": {name: morph_options.mix_content(mix) for name, mix in order.ratios.items()},
+        "morph": order.config.model_dump(),
+        "phase": order.phase.model_dump(),
+        "seed": order.seed,
+        "sample_rate": order.rate,
+        "format": order.form and order.form.value,
+    }
+    done = _earlier(out, settings, {f"{name}.wav" for name in pairs}, force=force)
+    out.mkdir(parents=True, exist_ok=True)
+    made, kept, failed = 0, 0, dict[str, str]()
+    with progress_bar("pairs", total=len(pairs)) as progress:
+        for number, (name, sources) in enumerate(pairs.items()):
+            path, hashes = out / f"{name}.wav", [_hash(source) for source in sources]
+            if path.is_file() and done.get(path.name, {}).get("hashes") == hashes:
+                kept += 1
+            else:
+                try:
+                    content, _ = morph_one(order, sources, path, None)
+                except InputError as error:
+                    failed[name] = str(error)
+                    logger.warning("%s is left out: %s", name, error)
+                else:
+                    made += 1
+                    names = [source.name for source in sources]
+                    done[path.name] = {"sounds": names, "hashes": hashes} | {
+                        key: value for key, value in content.items() if key != "outputs"
+                    }
+                    write_json(out / RECORD, {"settings": settings, "morphs": done})
+            progress(number + 1, len(pairs))
+    outputs = [str(out / f"{name}.wav") for name in pairs if name not in failed]
+    counts = [f"{made} new", *([f"{kept} kept"] if kept else []), *([f"{len(failed)} left out"] if failed else [])]
+    text = f"wrote {out}: {', '.join(counts)} of {len(pairs)} pairs, {RECORD}"
+    return {"outputs": outputs, "left_out": failed}, text, not failed
+
+
+def _earlier(out: Path, settings: Mapping[str, Any], names: set[str], *, force: bool) -> dict[str, Any]:
+    """Return what an earlier run with the same settings made; with ``force`` the record of another is dropped."""
+    import json
+
+    record = out / RECORD
+    options.check_own_output(out, (), "a folder of --pairs", mark=RECORD)
+    if not record.exists():
+        return {}
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        found, morphs = content["settings"], dict(content["morphs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        found, morphs = None, {}
+    if not force and found == settings:
+        return {name: entry for name, entry in morphs.items() if isinstance(entry, dict)}
+    options.check_older(out, sorted(morphs) or [RECORD], replace=force)
+    for name in set(morphs) - names:
+        if Path(name).name == name:
+            (out / name).unlink(missing_ok=True)
+    record.unlink()
+    return {}
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"a sound file must be readable, got {error.strerror} for {path}") from error
+
+
+def _pitches(order: Order, sources: Sources) -> tuple[dict[str, Any], list[str]]:
+    """Return the pitches of the sounds and of the one morph, as JSON shows them and as people read them."""
+    pitches = source_pitches(sources)
+    if pitches is None:
+        return {}, []
+    text = " · ".join(f"{chr(ord('A') + index)} {pitch}" for index, pitch in enumerate(pitches))
+    content: dict[str, Any] = {"pitches": [_content(pitch) for pitch in pitches]}
+    found = [morph_pitch(sources, mix, config=order.config, ratios=order.ratios) for mix in order.mixes]
+    content["morph_pitches"] = [pitch and _content(pitch) for pitch in found]
+    pitch = found[0]
+    if len(found) > 1 or pitch is None:
+        return content, [f"pitch: {text}"]
+    text = f"pitch: {text} → {pitch}"
+    if abs(pitch.cents) > LEAST_CENTS and order.config.pitch == "glide":
+        text += f"; --pitch {key_name(pitch.key).replace('♯', '#')} snaps to the key"
+    if is_far(pitch, pitches):
+        logger.warning("the pitch %s is more than an octave away from the sounds", str(pitch))
+    return content, [text]
+
+
+def _content(pitch: Pitch) -> dict[str, float | str | int]:
+    return {"hz": round(pitch.hz, 3), "key": key_name(pitch.key), "midi": pitch.key, "cents": pitch.cents}
+
+
+def _named(sources: Sequence[Path], sounds: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {
+        f"{chr(ord('A') + index)}: {path.name}": sound
+        for index, (path, sound) in enumerate(zip(sources, sounds, strict=True))
+    }
+
+
+def _between(sources: dict[str, Tensor], middle: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Put what was made before the last of two sounds, or after several."""
+    if len(sources) > 2:
+        return {**sources, **middle}
+    (first, sound), (second, other) = sources.items()
+    return {first: sound, **middle, second: other}

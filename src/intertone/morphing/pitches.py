@@ -1,0 +1,82 @@
+"""Pitches of sounds that were analysed, and of a morph of them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from intertone.morphing.settings import NEAREST, MorphConfig
+from intertone.morphing.sources import Sources
+from intertone.morphing.weights import Mix, MixCurve, mix_weights
+from intertone.pitch.note import CENTS, SEMITONES, hz_to_pitch, key_name, note_hz, pitch_to_hz
+
+FARTHEST_PITCH = float(SEMITONES)
+"""Semitones beyond the lowest and the highest sound from which on a wanted pitch is called far."""
+
+
+@dataclass(frozen=True)
+class Pitch:
+    """A pitch in Hz, and as the nearest key.
+
+    Example:
+        >>> Pitch(440.0), Pitch(262.0).cents
+        (Pitch(hz=440.0), 2)
+        >>> str(Pitch(262.0))
+        'C4 +2 ¢'
+    """
+
+    hz: float
+
+    @property
+    def key(self) -> int:
+        """MIDI number of the nearest key."""
+        return round(hz_to_pitch(self.hz))
+
+    @property
+    def cents(self) -> int:
+        """Cents by which it lies above that key."""
+        return round(CENTS / SEMITONES * (hz_to_pitch(self.hz) - self.key))
+
+    def __str__(self) -> str:
+        sign = "+" if self.cents > 0 else "−"
+        return f"{key_name(self.key)} {sign}{abs(self.cents)} ¢" if self.cents else key_name(self.key)
+
+
+def source_pitches(sources: Sources) -> list[Pitch] | None:
+    """Return the median pitch of each sound, or None where they are not morphed as sounds of one pitch each."""
+    found = [sources.method.pitch(analysis) for analysis in sources.analyses]
+    known = [Pitch(hz) for hz in found if hz is not None]
+    return known if len(known) == len(found) else None
+
+
+def morph_pitch(
+    sources: Sources, mix: Mix, *, config: MorphConfig | None = None, ratios: Mapping[str, Mix] | None = None
+) -> Pitch | None:
+    """Return the median pitch of a morph, or None where it changes with the mix over time or there is none.
+
+    Args:
+        sources: From ``analyse_sounds``.
+        mix: As for ``morph``.
+        config: As for ``morph``.
+        ratios: As for ``morph``.
+    """
+    config, pitches = config or MorphConfig(), source_pitches(sources)
+    if pitches is None:
+        return None
+    if (wanted := note_hz(config.pitch)) is not None:
+        return Pitch(wanted)
+    if len(config.pitch) == 1:
+        return pitches[ord(config.pitch) - ord("a")]
+    own = (ratios or {}).get("pitch", mix) if config.pitch == "free" else mix
+    if isinstance(own, MixCurve):
+        return None
+    weights = mix_weights(own, len(pitches), frames_per_second=1, n_frames=1)
+    found = Pitch(math.exp(float(weights @ torch.tensor([math.log(one.hz) for one in pitches]).double())))
+    return Pitch(pitch_to_hz(found.key)) if config.pitch == NEAREST else found
+
+
+def is_far(pitch: Pitch, pitches: list[Pitch]) -> bool:
+    """Return whether a pitch lies more than an octave below all or above all of some pitches."""
+    lowest, highest = (hz_to_pitch(extreme(one.hz for one in pitches)) for extreme in (min, max))
+    return not lowest - FARTHEST_PITCH <= hz_to_pitch(pitch.hz) <= highest + FARTHEST_PITCH
