@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
-	$(BIN)/intertone morph examples/english-horn.wav examples/sitar.wav -o out/morph.wav --mix 0.5 --plot out/morph.png
+	$(BIN)/intertone morph examples/english-horn.wav examples/sitar.wav -o out/morph.wav --mix 0.5 --plot out/morph.png --force
 
 test: $(VENV)/installed-dev  ## everything that must hold
 	$(BIN)/python -m pytest $(PROCESSES)
@@ -42,7 +42,7 @@ train-default: $(VENV)/installed-dev  ## renders the bank (11 GB) and trains the
 	$(BIN)/intertone data render -o $(NOTES_44K) --sample-rate 44100 --velocities 25,75,127
 	$(BIN)/intertone data prepare $(NOTES_44K) -o $(IMAGES) --train 10000 --valid 400 --test 600
 	$(BIN)/intertone train configs/harmonic.toml --data $(IMAGES) --out runs/harmonic
-	$(BIN)/intertone pack runs/harmonic -o runs/harmonic/packed
+	$(BIN)/intertone pack runs/harmonic -o runs/harmonic/packed --force
 
 instrument-codes: $(VENV)/installed-dev  ## the codes of the training instruments for the shipped codec (notes of 410 MB), and how near they come
 	$(BIN)/intertone data render -o $(NOTES_OF_CODES) --sample-rate 44100 --pitch-min 36 --pitch-max 84 --pitch-step 6 --velocities 100
@@ -51,7 +51,7 @@ instrument-codes: $(VENV)/installed-dev  ## the codes of the training instrument
 train-thesis: $(VENV)/installed-dev  ## the same for the thesis's codec (7 GB)
 	$(BIN)/intertone data render -o $(NOTES)
 	$(BIN)/intertone train configs/thesis.toml --data $(NOTES) --out $(RUN)
-	$(BIN)/intertone pack $(RUN) -o $(RUN)/packed
+	$(BIN)/intertone pack $(RUN) -o $(RUN)/packed --force
 
 paper-thesis: $(VENV)/installed-dev  ## the experiments of the thesis's chapter 4: tables and pictures of docs/papers/thesis.md
 	$(BIN)/intertone paper thesis --budget cpu --data $(NOTES) -o runs/paper-thesis --write docs/papers/thesis.md
@@ -77,22 +77,22 @@ paper-boemer2018: $(VENV)/installed-dev  ## style transfer by a WaveNet encoder:
 train-papers: $(VENV)/installed-dev  ## the shipped codecs canne and manne
 	$(BIN)/intertone data virtual-analogue -o notes/colonel2018 --sample-rate 44100 --patches 105 --pitch-step 12 --velocities 100
 	$(BIN)/intertone train configs/canne.toml --data notes/colonel2018 --out runs/canne
-	$(BIN)/intertone pack runs/canne -o runs/canne/packed --card src/intertone/codecs/canne/README.md
+	$(BIN)/intertone pack runs/canne -o runs/canne/packed --force --card src/intertone/codecs/canne/README.md
 	$(BIN)/intertone data render -o notes/manne --sample-rate 44100 --pitch-min 36 --pitch-max 96 --pitch-step 7 --velocities 100
 	$(BIN)/intertone train configs/manne.toml --data notes/manne --out runs/manne
-	$(BIN)/intertone pack runs/manne -o runs/manne/packed --card src/intertone/codecs/manne/README.md
+	$(BIN)/intertone pack runs/manne -o runs/manne/packed --force --card src/intertone/codecs/manne/README.md
 
 train-transfer: $(VENV)/installed-dev  ## the networks that style transfer compares sounds with: recogniser `families`, codec `wavenet` (notes of 880 MB)
 	$(BIN)/intertone data render -o notes/transfer --pitch-min 24 --pitch-max 105 --pitch-step 3 --velocities 60,110
 	$(BIN)/intertone train configs/families.toml --data notes/transfer --out runs/families
-	$(BIN)/intertone pack runs/families -o runs/families/packed --card src/intertone/recognisers/families/README.md
+	$(BIN)/intertone pack runs/families -o runs/families/packed --force --card src/intertone/recognisers/families/README.md
 	$(BIN)/intertone train configs/wavenet.toml --data notes/transfer --out runs/wavenet
-	$(BIN)/intertone pack runs/wavenet -o runs/wavenet/packed --card src/intertone/codecs/wavenet/README.md
+	$(BIN)/intertone pack runs/wavenet -o runs/wavenet/packed --force --card src/intertone/codecs/wavenet/README.md
 	$(BIN)/python benchmarks/transfer_networks.py runs/families/packed runs/wavenet/packed notes/transfer
 
 evaluate: $(VENV)/installed-dev  ## the figures of the model card
-	$(BIN)/intertone evaluate harmonic --data $(NOTES_44K) --out out/evaluation
-	$(BIN)/intertone evaluate thesis --data $(NOTES) --out out/evaluation-thesis
+	$(BIN)/intertone evaluate harmonic --data $(NOTES_44K) --out out/evaluation --force
+	$(BIN)/intertone evaluate thesis --data $(NOTES) --out out/evaluation-thesis --force
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -90,14 +90,14 @@ def test_strength_iterations_and_rate_are_obeyed(here: Path, capsys: pytest.Capt
 
 
 def test_the_envelope_comes_from_the_sound_that_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("transfer", "content.wav", "style.wav", "--preset", "small.toml", "--json", "-o", "x.wav")
+    words = ("transfer", "content.wav", "style.wav", "--preset", "small.toml", "--json", "-o", "x.wav", "--force")
     terms = {}
     for source in ("content", "style"):
         code, out, err = run(*words, "--envelope-from", source, capsys=capsys)
         assert code == 0, err
         terms[source] = json.loads(out)["first"]["rhythm"]
     assert terms["content"] < 1e-3 < terms["style"]
-    words = ("transfer", "content.wav", "style.wav", "--preset", "ulyanov", "-o", "x.wav", "--envelope-from", "style")
+    words = ("transfer", "content.wav", "style.wav", "--preset", "ulyanov", "-o", "y.wav", "--envelope-from", "style")
     sentence = refused(here, *words, capsys=capsys)
     assert sentence == "--envelope-from must be used with a system with an envelope over time, as verma, got ulyanov"
 
@@ -209,6 +209,7 @@ def test_where_stderr_is_no_terminal_there_are_lines_of_progress(
     _, _, err = run(*words, capsys=capsys)
     assert "evaluations" not in err  # it is over before the first line is due
     monkeypatch.setattr("intertone.cli.progress.PROGRESS_SECONDS", 0.0)
+    words += ("--force",)
     code, out, err = run(*words, capsys=capsys)
     assert code == 0 and len(out.splitlines()) == 1
     number = r"\d[\d.e+-]*"

@@ -485,8 +485,8 @@ def test_the_command_line_leaves_figures_sounds_and_pictures(
     ("out", "reason"),
     [
         ("taken", "must be a folder"),
-        ("taken/x", "must be writable"),
-        ("taken/x/y", "must be writable"),
+        ("taken/x", "must be a folder"),
+        ("taken/x/y", "must be a folder"),
         ("n" * 300, "must be writable"),
         ("n" * 300 + "/x", "must be writable"),
     ],

@@ -52,7 +52,7 @@ def run_all(name: str, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         program, *words = shlex.split(command)
         assert program == "intertone"
         code, out, err = run(*words, "--codec", codec_path, capsys=capsys)
-        assert code == 0 and out.startswith("wrote "), f"{command}\n{err}"
+        assert code == 0 and re.search("^wrote ", out, re.MULTILINE), f"{command}\n{err}"
 
 
 def test_morph(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +95,7 @@ def test_transfer(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     exec(compile(lines.replace("seconds=5", "seconds=0.001"), "transfer.md", "exec"), {})
     for command in [line for line in text.splitlines() if line.startswith("intertone ")]:
         code, out, err = run(*shlex.split(command)[1:], capsys=capsys)
-        assert code == 0 and (out.startswith("wrote ") or "--list" in command), f"{command}\n{err}"
+        assert code == 0 and (re.search("^wrote ", out, re.MULTILINE) or "--list" in command), f"{command}\n{err}"
     assert names_in(desk / "out") == ["transfer.png", "transfer.wav", "weak.wav"]
 
 
@@ -105,7 +105,7 @@ def test_synth(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(lines, "synth.md", "exec"), {})
     for command in [line for line in text.splitlines() if line.startswith("intertone ")]:
         code, out, err = run(*shlex.split(command)[1:], capsys=capsys)
-        assert code == 0 and out.startswith("wrote "), f"{command}\n{err}"
+        assert code == 0 and re.search("^wrote ", out, re.MULTILINE), f"{command}\n{err}"
     assert names_in(desk / "out") == [
         "between.png",
         "between.wav",

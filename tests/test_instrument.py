@@ -358,7 +358,9 @@ def test_an_instrument_of_two_sounds(here: Path, codec_path: Path, capsys: pytes
     code, out, _ = run(*words, "--range", "C3:B3", "--every", "5", "--mix", "0.3", capsys=capsys)
     names = ["note-048-C3.wav", "note-053-F3.wav", "note-058-As3.wav"]
     assert code == 0
-    assert out.startswith(f"wrote 3 keys to out: {names[0]} … {names[-1]}, and instrument.sfz (")
+    first, second = out.splitlines()
+    assert re.fullmatch(r"pitch: A \w+♯?\d.* · B \w+♯?\d.*", first)
+    assert second.startswith(f"wrote 3 keys to out: {names[0]} … {names[-1]}, and instrument.sfz (")
     assert names_in(here / "out") == ["instrument.sfz", *names]
     for name, pitch in zip(names, (48, 53, 58), strict=True):
         audio, rate = load_audio(here / "out" / name)

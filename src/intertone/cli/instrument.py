@@ -60,6 +60,7 @@ def keys(
     morph_options.check_sounds(len(sources), least=1)
     options.check_inputs(sources)
 
+    from intertone.cli.morph_files import found_pitches
     from intertone.codec import Codec
     from intertone.instrument import Region, choose_keys, from_onset, parse_range, render_key, sfz_text
     from intertone.morphing import analyse_sounds, choose_method
@@ -100,6 +101,7 @@ def keys(
             (folder / MAP).write_text(sfz_text(done, release_seconds=release), encoding="utf-8")
     morph_options.warn_of_late_points(used, ratios, max(region.samples for region in done) / rate)
     names = [region.key.file_name for region in done]
+    content, lines = found_pitches(analysed)
     text = f"wrote {len(done)} keys to {out}: {names[0]} … {names[-1]}, and {MAP}"
     took = elapsed()
     result = {
@@ -109,8 +111,9 @@ def keys(
         "codec": codec,
         "seed": seed,
         "seconds": round(took, 3),
+        **content,
     }
-    report.finish(result, f"{text} ({took:.1f} s)")
+    report.finish(result, "\n".join([*lines, f"{text} ({took:.1f} s)"]))
 
 
 def _render(

@@ -259,19 +259,27 @@ def _hash(path: Path) -> str:
         raise InputError(f"a sound file must be readable, got {error.strerror} for {path}") from error
 
 
-def _pitches(order: Order, sources: Sources) -> tuple[dict[str, Any], list[str]]:
-    """Return the pitches of the sounds and of the one morph, as JSON shows them and as people read them."""
+def found_pitches(sources: Sources) -> tuple[dict[str, Any], list[str]]:
+    """Return the pitches of sounds, as JSON shows them and as people read them; nothing where they have none."""
     pitches = source_pitches(sources)
     if pitches is None:
         return {}, []
     text = " · ".join(f"{chr(ord('A') + index)} {pitch}" for index, pitch in enumerate(pitches))
-    content: dict[str, Any] = {"pitches": [_content(pitch) for pitch in pitches]}
+    return {"pitches": [_content(pitch) for pitch in pitches]}, [f"pitch: {text}"]
+
+
+def _pitches(order: Order, sources: Sources) -> tuple[dict[str, Any], list[str]]:
+    """Return the pitches of the sounds and of the one morph, as JSON shows them and as people read them."""
+    pitches, (content, lines) = source_pitches(sources), found_pitches(sources)
+    if pitches is None:
+        return content, lines
+    (text,) = lines
     found = [morph_pitch(sources, mix, config=order.config, ratios=order.ratios) for mix in order.mixes]
     content["morph_pitches"] = [pitch and _content(pitch) for pitch in found]
     pitch = found[0]
     if len(found) > 1 or pitch is None:
-        return content, [f"pitch: {text}"]
-    text = f"pitch: {text} → {pitch}"
+        return content, lines
+    text += f" → {pitch}"
     if abs(pitch.cents) > LEAST_CENTS and order.config.pitch == "glide":
         text += f"; --pitch {key_name(pitch.key).replace('♯', '#')} snaps to the key"
     if is_far(pitch, pitches):
