@@ -34,19 +34,22 @@ class Landmarks:
         release: Start of the release; the end of the audible sound if there is none.
         end: End of the sound.
         released: Whether there is a release.
+        silence: Where nothing is heard any more behind a release; ``end`` or more where the sound is heard to its end.
     """
 
     attack: float
     release: float
     end: float
     released: bool = True
+    silence: float = math.inf
 
 
 def find_landmarks(level: Tensor, end: float) -> Landmarks:
     """Find attack and release of a note.
 
     The attack ends where the level first comes within 3 dB of its highest. The release begins at the knee: where the
-    level lies highest above the straight line from there to the end of what is heard, if that is 6 dB or more.
+    level lies highest above the straight line from there to the end of what is heard, if that is 6 dB or more. Silence
+    behind a release is told from it, since it has no length to be interpolated.
 
     Args:
         level: dB, frame by frame from the onset on, ``(n_frames,)``.
@@ -70,13 +73,13 @@ def find_landmarks(level: Tensor, end: float) -> Landmarks:
         attack -= (heard[first] - top - ATTACK_DB) / max(1e-9, heard[first] - heard[first - 1])
     last = int(np.flatnonzero(heard >= top + AUDIBLE_DB)[-1])
     attack = min(max(SHORTEST_ATTACK, float(attack)), end)
-    release, released = float(last), False
+    release, released, silence = float(last), False, math.inf
     if last > first + 2:
         places = np.arange(first, last + 1)
         above = heard[places] - np.interp(places, [first, last], heard[[first, last]])
         if above.max() >= KNEE_DB:
-            release, released = float(places[above.argmax()]), True
-    return Landmarks(attack, min(max(release, attack), end), float(end), released)
+            release, released, silence = float(places[above.argmax()]), True, float(last + 1)
+    return Landmarks(attack, min(max(release, attack), end), float(end), released, silence)
 
 
 def complete_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
@@ -94,14 +97,15 @@ def complete_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
         >>> complete_releases([Landmarks(1, 300, 400), Landmarks(1, 90, 350, released=False)])[1].release
         300.0
     """
-    known = [mark.release for mark in marks if mark.released]
+    known = [(mark.release, min(mark.silence, mark.end)) for mark in marks if mark.released]
     if not known:
         return list(marks)
-    common = sum(known) / len(known)
-    return [
-        mark if mark.released else replace(mark, release=float(min(max(common, mark.attack), mark.end)))
-        for mark in marks
-    ]
+    release, silence = (sum(times) / len(known) for times in zip(*known, strict=True))
+    found = []
+    for mark in marks:
+        own = min(max(release, mark.attack), mark.end)
+        found.append(mark if mark.released else replace(mark, release=own, silence=max(silence, own)))
+    return found
 
 
 def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landmarks:
@@ -131,7 +135,8 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
         for times in ([mark.release for mark in marks], [mark.end for mark in marks])
     )
     release = max(release, attack)
-    return Landmarks(attack, release, max(release, end))
+    faded = release + max(float(np.dot(weights, [min(mark.silence, mark.end) - mark.release for mark in marks])), 0.0)
+    return Landmarks(attack, release, max(release, end), silence=faded)
 
 
 def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
@@ -152,7 +157,8 @@ def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
     if own == common:
         return torch.arange(n_frames, dtype=torch.float64)
     x, y = [0.0, common.attack], [0.0, own.attack]
-    for here, there in ((common.release, own.release), (common.end, own.end)):
+    marks = [(common.release, own.release), (common.silence, own.silence), (common.end, own.end)]
+    for here, there in marks if own.silence < own.end and common.silence < common.end else marks[::2]:
         if here > x[-1]:
             x.append(here)
             y.append(there)

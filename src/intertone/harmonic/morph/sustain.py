@@ -51,7 +51,8 @@ def sustain_landmarks(common: Landmarks, frames: float) -> Landmarks:
         410
     """
     release = max(frames, common.attack + 1)
-    return replace(common, release=release, end=release + common.end - common.release)
+    later = release - common.release
+    return replace(common, release=release, end=common.end + later, silence=common.silence + later)
 
 
 def sustained_positions(

@@ -1,0 +1,41 @@
+"""What lies between harmonic sounds of which one has ended, is silent, or has partials that the other lacks."""
+
+import torch
+from conftest import SAMPLE_RATE, tone
+from methods import by_partials, mixture
+
+from intertone.bench.hard.fall import cliff_db
+from intertone.harmonic.morph.landmark import Landmarks, complete_releases, find_landmarks, mix_landmarks, positions
+from intertone.representation import HarmonicConfig, HarmonicRepresentation
+
+CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
+REPRESENTATION = HarmonicRepresentation(CONFIG)
+METHOD = by_partials(CONFIG)
+
+
+def test_a_sound_that_breaks_off_does_not_break_off_the_mixture() -> None:
+    time = torch.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+    drum = tone(69, seconds=2.0, decay=6.0) * torch.exp(-40 * (time - 0.3).clamp(min=0)) * (time < 0.42)
+    strings = tone(69, seconds=2.0, decay=0.0) * torch.exp(-3 * (time - 1).clamp(min=0)) * (time / 0.1).clamp(max=1)
+    sounds = [drum, strings]
+    analyses = [REPRESENTATION.analyse(each) for each in sounds]
+    for mix in (0.25, 0.5, 0.75):
+        between = REPRESENTATION.synthesise(mixture(METHOD, analyses, [1 - mix, mix], alignment="envelope"))
+        assert between.shape == drum.shape and cliff_db(between, sounds, SAMPLE_RATE) < 12
+
+
+def test_the_fade_of_a_release_is_interpolated_and_not_the_silence_behind_it() -> None:
+    level = torch.cat([torch.zeros(41), torch.linspace(-6, -60, 9), torch.full((150,), -80.0)])
+    short, long = find_landmarks(level, 199), Landmarks(1, 100, 199)
+    assert short.release == 40 and short.silence == 50 and short.end == 199
+    common = mix_landmarks([short, long], [0.75, 0.25])
+    assert (common.release, common.silence, common.end) == (55, 55 + 0.75 * 10 + 0.25 * 99, 199)
+    own = positions(short, common, 200)
+    assert float(own[87]) < 50 < float(own[88]) and float(own[199]) == 199
+    assert torch.equal(positions(long, common, 200)[55:], torch.linspace(100, 199, 145, dtype=torch.float64))
+
+
+def test_beside_a_sound_that_dies_away_a_fade_keeps_its_length() -> None:
+    short, dying = Landmarks(1, 40, 199, silence=50), Landmarks(1, 120, 199, released=False)
+    common = mix_landmarks(complete_releases([short, dying]), [0.75, 0.25])
+    assert (common.release, common.silence) == (40, 50)
