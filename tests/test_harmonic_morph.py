@@ -1,11 +1,14 @@
 """What lies between harmonic sounds of which one has ended, is silent, or has partials that the other lacks."""
 
+import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
 from methods import by_partials, mixture
+from torch import Tensor
 
 from intertone.bench.hard.fall import cliff_db
 from intertone.harmonic.morph.landmark import Landmarks, complete_releases, find_landmarks, mix_landmarks, positions
+from intertone.morphing import MorphConfig, morph
 from intertone.representation import HarmonicConfig, HarmonicRepresentation
 
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
@@ -39,3 +42,22 @@ def test_beside_a_sound_that_dies_away_a_fade_keeps_its_length() -> None:
     short, dying = Landmarks(1, 40, 199, silence=50), Landmarks(1, 120, 199, released=False)
     common = mix_landmarks(complete_releases([short, dying]), [0.75, 0.25])
     assert (common.release, common.silence) == (40, 50)
+
+
+def power_db(sound: Tensor) -> Tensor:
+    """Level of each 50 ms."""
+    return 10 * sound.double().square().unfold(-1, 800, 800).mean(-1).clamp_min(1e-12).log10()
+
+
+@pytest.mark.parametrize("mix", [-0.5, 1.5])
+@pytest.mark.parametrize("silent", [(9000, 16000), (6000, 10000), (0, 16000)])
+def test_away_from_silence_nothing_explodes_or_falls_silent(silent: tuple[int, int], mix: float) -> None:
+    whole, broken = tone(57), tone(64, tilt=2)
+    broken[slice(*silent)] = 0
+    sounds = [whole, broken] if mix < 0 else [broken, whole]
+    beyond = morph(METHOD.codec, *sounds, mix=mix, config=MorphConfig(network="none", alignment="onset"))
+    result, levels = power_db(beyond), torch.stack([power_db(sound) for sound in sounds])
+    assert bool(beyond.isfinite().all()) and float(result.max()) < float(levels.max()) + 6.5
+    n_steps = min(len(result), levels.shape[1])
+    both = levels[:, :n_steps].amin(0) > -40
+    assert not bool((result[:n_steps][both] < levels.amin(0)[:n_steps][both] - 12).any())

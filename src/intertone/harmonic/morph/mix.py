@@ -29,6 +29,9 @@ FARTHEST_SEMITONES = 1.5
 AUDIBLE_DB, NOISE_DB = -60.0, -100.0
 """Levels relative to the reference at which weaker partials and noise bands count: so they pull no mixture down."""
 
+BEYOND = 2.0
+"""Largest ratio of the amplitude of an extrapolated mixture to that of the strongest of its sounds."""
+
 LEAST_WEIGHT = 0.01
 """Sum of the weights of the sounds that have a partial, up to which there is none between them."""
 
@@ -179,7 +182,24 @@ def mix_sounds(
         ),
     )
     reference = mix_reference(sounds, given["envelope"])
-    return match_transient(mixed, [sound.transient for sound in sounds], overall, reference, player)
+    mixed = match_transient(mixed, [sound.transient for sound in sounds], overall, reference, player)
+    return _limited(mixed, sounds) if any(bool((each < 0).any()) for each in given.values()) else mixed
+
+
+def _limited(mixed: SeparatedSound, sounds: Sequence[SeparatedSound]) -> SeparatedSound:
+    """Return an extrapolated mixture that is nowhere stronger than the strongest of its sounds by more than ``BEYOND``.
+
+    Away from a sound that is silent for a while, levels in dB would explode.
+    """
+    most = BEYOND * torch.stack([_strength(sound) for sound in sounds]).amax(0)
+    gain = (most / _strength(mixed).clamp_min(TINY)).clamp(max=1)
+    return replace(mixed, amplitude=mixed.amplitude * gain, noise=mixed.noise * gain)
+
+
+def _strength(sound: SeparatedSound) -> Tensor:
+    """Return the amplitude of a sinusoid as loud as all partials and noise together, ``(n_frames,)``."""
+    partials = sound.amplitude * sound.modulation
+    return torch.cat([partials, sound.noise], 1).square().sum((0, 1)).sqrt()
 
 
 def _mix_levels(
