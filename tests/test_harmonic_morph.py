@@ -9,7 +9,7 @@ from torch import Tensor
 from intertone.bench.hard.fall import cliff_db
 from intertone.harmonic.morph.landmark import Landmarks, complete_releases, find_landmarks, mix_landmarks, positions
 from intertone.morphing import MorphConfig, morph
-from intertone.representation import HarmonicConfig, HarmonicRepresentation
+from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
 
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
 REPRESENTATION = HarmonicRepresentation(CONFIG)
@@ -61,3 +61,22 @@ def test_away_from_silence_nothing_explodes_or_falls_silent(silent: tuple[int, i
     n_steps = min(len(result), levels.shape[1])
     both = levels[:, :n_steps].amin(0) > -40
     assert not bool((result[:n_steps][both] < levels.amin(0)[:n_steps][both] - 12).any())
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
+def test_contexts_of_other_onsets_are_mixed_with_shares_of_their_residuals(mix: float) -> None:
+    noise = 0.02 * torch.randn(2, 12000, generator=torch.Generator().manual_seed(0))
+    sounds = [
+        torch.nn.functional.pad(tone(57 + 5 * index, seconds=0.75) + noise[index], (lead, 4000 - lead))
+        for index, lead in enumerate((2000, 640))
+    ]
+    analyses = [REPRESENTATION.analyse(sound) for sound in sounds]
+    context = REPRESENTATION.mix([one.context for one in analyses], torch.tensor([1 - mix, mix]))
+    (track,) = context.tracks
+    assert track.onset == pytest.approx(2000 - 1360 * mix, abs=10) and track.samples == 16000
+    result = REPRESENTATION.synthesise(Analysis(REPRESENTATION.view([track]), context))
+    assert result.shape == sounds[0].shape and bool(result.isfinite().all())
+    if mix == 0.5:
+        assert not track.residuals
+    else:
+        assert float((result - sounds[round(mix)]).abs().max()) < 1e-4

@@ -9,8 +9,8 @@ from torch import Tensor
 from intertone.audio import three_axes
 from intertone.curve import weights_over_time
 from intertone.harmonic.analysis import analyse_sound
-from intertone.harmonic.morph.mix import mix_f0, mix_sounds
-from intertone.harmonic.morph.modulation import unmodulated
+from intertone.harmonic.morph.mix import mix_f0, mix_ramps, mix_sounds, residual_shares, retime_sound
+from intertone.harmonic.morph.modulation import SeparatedSound, unmodulated
 from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.sound import HarmonicContext, HarmonicSound
@@ -167,7 +167,23 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         full, tuned = (weights_over_time(each, n_frames) for each in (weights, weights if pitch is None else pitch))
         tracks = []
         for group in zip(*(context.tracks for context in contexts), strict=True):
-            sounds = [replace(unmodulated(track, self.synthesiser), ramps=group[0].ramps) for track in group]
+            sounds = self._with_common_onset(group, full)
             tracks.append(mix_sounds(sounds, full, mix_f0(sounds, tuned), self.synthesiser).joined())
         given = mix_conditions([context.given for context in contexts], tuned)
         return replace(contexts[0], tracks=tuple(tracks), edited=True, given=given)
+
+    def _with_common_onset(self, group: Sequence[HarmonicSound], weights: Tensor) -> list[SeparatedSound]:
+        """Return the sounds of a mixture, without separate modulation, with interpolated onset and ramps."""
+        mean, places = weights.mean(1).tolist(), torch.arange(weights.shape[1], dtype=torch.float64)
+        onset = max(0, round(sum(share * track.onset for share, track in zip(mean, group, strict=True))))
+        ramps = torch.stack([mix_ramps([track.ramps[end] for track in group], mean) for end in (0, 1)])
+        return [
+            replace(
+                retime_sound(
+                    unmodulated(track, self.synthesiser), places, itself, share,
+                    samples=track.samples, onset=onset, hop_length=self.hop_length, sample_rate=self.sample_rate,
+                ),
+                ramps=ramps,
+            )
+            for track, itself, share in zip(group, *residual_shares(group, weights), strict=True)
+        ]  # fmt: skip

@@ -45,7 +45,7 @@ def residual_share(weights: Tensor) -> Tensor:
     return torch.where(away < 1, torch.cos(0.5 * math.pi * away), 0)
 
 
-def residual_shares(tracks: Sequence[SeparatedSound], weights: Tensor) -> tuple[Tensor, Tensor]:
+def residual_shares(tracks: Sequence[HarmonicSound], weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return the shares of modulation and of residual of each of several sounds in a mixture.
 
     Sounds with the same residual count together: between two equal sounds nothing is lost, and their residuals, which
