@@ -1,5 +1,8 @@
 """What lies between harmonic sounds of which one has ended, is silent, or has partials that the other lacks."""
 
+import math
+from collections.abc import Sequence
+
 import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
@@ -9,6 +12,7 @@ from torch import Tensor
 from intertone.bench.hard.fall import cliff_db
 from intertone.harmonic.morph.landmark import Landmarks, complete_releases, find_landmarks, mix_landmarks, positions
 from intertone.morphing import MorphConfig, morph
+from intertone.morphing.weights import Weights
 from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
 
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
@@ -80,3 +84,20 @@ def test_contexts_of_other_onsets_are_mixed_with_shares_of_their_residuals(mix: 
         assert not track.residuals
     else:
         assert float((result - sounds[round(mix)]).abs().max()) < 1e-4
+
+
+def bell(ratios: Sequence[float]) -> Tensor:
+    time = torch.arange(12000, dtype=torch.float64) / SAMPLE_RATE
+    parts = [torch.sin(2 * math.pi * 400 * ratio * time + ratio) * torch.exp(-3 * time) / ratio for ratio in ratios]
+    return 0.1 * torch.stack(parts).sum(0).float()
+
+
+def test_a_partial_that_only_one_bell_has_sounds_where_the_partials_are_that_ones() -> None:
+    few = (0.5, 1.0, 1.19, 1.5, 2.0, 2.52)
+    analyses = [METHOD.prepare(REPRESENTATION.analyse(bell(each))) for each in (few, (*few, 3.3))]
+    first, second = torch.eye(2, dtype=torch.float64)
+    settings = MorphConfig(network="none", alignment="onset")
+    between = METHOD.between(analyses, Weights(first, {"harmonics": second}, first), settings)
+    spectrum = torch.fft.rfft(REPRESENTATION.synthesise(between) * torch.hann_window(12000)).abs()
+    heard = [float(spectrum[round(400 * ratio * 0.75) + torch.arange(-3, 4)].max()) for ratio in (2.52, 3.3)]
+    assert heard[1] / heard[0] == pytest.approx(2.52 / 3.3, rel=0.1)

@@ -169,7 +169,7 @@ def mix_sounds(
         sounds[0],
         reference=math.exp(sum(share * math.log(sound.reference) for share, sound in zip(mean, sounds, strict=True))),
         f0=f0,
-        multiples=_mix_multiples(sounds, mean, count),
+        multiples=_mix_multiples(sounds, (mean, given["harmonics"].mean(1).tolist()), count),
         amplitude=levels.exp(),
         phase=mix_phases(phases, [_heard(sound, count) for sound in sounds], overall.float()),
         noise=noises.exp() * silence,
@@ -248,16 +248,22 @@ def _heard(track: HarmonicSound, count: int) -> Tensor:
     return (power / power.amax(0).clamp_min(TINY)).sqrt()
 
 
-def _mix_multiples(tracks: Sequence[HarmonicSound], weights: Sequence[float], count: int) -> Tensor:
-    """Interpolate the frequencies of partials over f0 in their logarithms; NaN in rows that none has."""
-    stiff = [track.inharmonicity for track in tracks]
+def _mix_multiples(tracks: Sequence[HarmonicSound], weights: Sequence[Sequence[float]], count: int) -> Tensor:
+    """Interpolate the frequencies of partials over f0 in their logarithms; NaN in rows that none has.
+
+    The first weights count; of a partial that no sound has by these, the second ones.
+    """
     if not any(track.is_bell for track in tracks):
-        return stretched(count, max(0.0, sum(weight * each for weight, each in zip(weights, stiff, strict=True))))
+        stiff = [track.inharmonicity for track in tracks]
+        return stretched(count, max(0.0, sum(weight * each for weight, each in zip(weights[0], stiff, strict=True))))
     known = torch.stack([pad(track.multiples, (0, count - len(track.multiples)), value=torch.nan) for track in tracks])
-    shares = torch.tensor(weights, dtype=torch.float64)[:, None] * known.isfinite()
-    total = shares.sum(0)
-    found = ((shares * known.log().nan_to_num()).sum(0) / total).exp()
-    return torch.where(total > LEAST_WEIGHT, found, torch.nan)
+    found = torch.full((count,), torch.nan, dtype=torch.float64)
+    for row in weights:
+        shares = torch.tensor(row, dtype=torch.float64)[:, None] * known.isfinite()
+        total = shares.sum(0)
+        between = ((shares * known.log().nan_to_num()).sum(0) / total).exp()
+        found = torch.where(found.isnan() & (total > LEAST_WEIGHT), between, found)
+    return found
 
 
 def _refit(noise: Residual, share: Tensor, *, samples: int, onset: int, late: int, hop_length: int) -> Residual:
