@@ -101,3 +101,16 @@ def test_a_partial_that_only_one_bell_has_sounds_where_the_partials_are_that_one
     spectrum = torch.fft.rfft(REPRESENTATION.synthesise(between) * torch.hann_window(12000)).abs()
     heard = [float(spectrum[round(400 * ratio * 0.75) + torch.arange(-3, 4)].max()) for ratio in (2.52, 3.3)]
     assert heard[1] / heard[0] == pytest.approx(2.52 / 3.3, rel=0.1)
+
+
+def test_sounds_of_which_each_is_silent_in_another_channel_meet_half_way() -> None:
+    left, right = tone(57), tone(64, tilt=2)
+    silent = torch.zeros_like(left)
+    sounds = [torch.stack([left, silent]), torch.stack([silent, right])]
+    both = mixture(METHOD, [REPRESENTATION.analyse(sound[None]) for sound in sounds], [0.5, 0.5])
+    alone = mixture(METHOD, [REPRESENTATION.analyse(sound) for sound in (left, right)], [0.5, 0.5])
+    channels, mono = REPRESENTATION.synthesise(both)[0], REPRESENTATION.synthesise(alone)
+    for channel in channels:
+        assert abs(10 * math.log10(float(channel.square().sum() / mono.square().sum())) + 6) < 0.5
+    attacks = (channels[0, :800].square().sum() / mono[:800].square().sum()).log10() * 10
+    assert abs(float(attacks) + 6) < 1.5

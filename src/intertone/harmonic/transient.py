@@ -18,17 +18,22 @@ BANDS = 8
 def transient_levels(sound: HarmonicSound, player: Synthesiser, f0: float | None = None) -> Tensor:
     """Return the logarithms of the powers of partials and of noise, in wide bands, in the first frames of a sound.
 
+    Powers are the mean over the channels.
+
     Args:
         sound: The sound.
         player: Synthesiser of the representation.
         f0: Hz, at which its partials are played; its own median if not given.
 
     Returns:
-        Relative to the reference, ``(channels, 2 · BANDS, frames of the attack)``.
+        Relative to the reference, ``(1, 2 · BANDS, frames of the attack)``.
     """
     n_frames = int((attack_share(sound.amplitude.shape[-1], player.config.frame_seconds) > 0).sum())
-    partials, noise = ((each[..., :n_frames] / sound.reference).square() for each in (sound.amplitude, sound.noise))
-    power = torch.full((len(partials), 2 * BANDS, n_frames), db_to_power(AUDIBLE_DB))
+    partials, noise = (
+        (each[..., :n_frames] / sound.reference).square().mean(0, keepdim=True)
+        for each in (sound.amplitude, sound.noise)
+    )
+    power = torch.full((1, 2 * BANDS, n_frames), db_to_power(AUDIBLE_DB))
     power.index_add_(1, partial_bands(sound, f0 or float(sound.f0.median()), player), partials)
     return power.index_add_(1, BANDS + noise_bands(player), noise).log()
 

@@ -163,16 +163,16 @@ def mix_sounds(
     given = {name: (own or {}).get(name, weights)[used] for name in ("harmonics", "noise", "envelope")}
     count = max(len(sound.multiples) for sound in sounds)
     mean = overall.mean(1).tolist()
-    levels, noises, modulation, silence = _mix_levels(sounds, given, count, player.rows)
+    amplitude, noise, modulation = _mix_levels(sounds, given, count, player.rows)
     phases = [transposed(_completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
     mixed = replace(
         sounds[0],
         reference=math.exp(sum(share * math.log(sound.reference) for share, sound in zip(mean, sounds, strict=True))),
         f0=f0,
         multiples=_mix_multiples(sounds, (mean, given["harmonics"].mean(1).tolist()), count),
-        amplitude=levels.exp(),
+        amplitude=amplitude,
         phase=mix_phases(phases, [_heard(sound, count) for sound in sounds], overall.float()),
-        noise=noises.exp() * silence,
+        noise=noise,
         modulation=modulation,
         regular=modulation,
         residuals=tuple(
@@ -204,26 +204,39 @@ def _strength(sound: SeparatedSound) -> Tensor:
 
 def _mix_levels(
     sounds: Sequence[SeparatedSound], weights: Mapping[str, Tensor], count: int, rows: ImageRows
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return logarithms of the levels of partials and of noise, and the factors of both by what is fainter.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the amplitudes of the partials and of the noise bands, and the modulation of the partials.
 
-    Both are at least the least level that counts. The factor of the partials is their modulation too.
+    The level of the loudest channel is interpolated in dB, at least the least level that counts. How much weaker the
+    other channels are, and what lies below that level, are factors, which are interpolated themselves: so two sounds
+    are heard half-way of which each is silent in another channel. The modulation holds what lies below.
     """
-    partials = [_floored(_completed(sound.amplitude, count), AUDIBLE_DB, sound) for sound in sounds]
-    bands = [_floored(sound.noise, NOISE_DB, sound) for sound in sounds]
-    levels, noises = ([loud.log() for loud, _ in each] for each in (partials, bands))
+    partials = [_completed(sound.amplitude, count) for sound in sounds]
+    levels = [_loudest(each, AUDIBLE_DB, sound) for each, sound in zip(partials, sounds, strict=True)]
+    bands = [_loudest(sound.noise, NOISE_DB, sound) for sound in sounds]
+    balance = [
+        torch.maximum(each / level, _least(AUDIBLE_DB, sound) / level)
+        for each, level, sound in zip(partials, levels, sounds, strict=True)
+    ]
+    silence = [sound.noise / level for sound, level in zip(sounds, bands, strict=True)]
+    modulated = [
+        each / level * _completed(sound.modulation, count)
+        for each, level, sound in zip(partials, levels, sounds, strict=True)
+    ]
+    heard, noises = ([level.log() for level in each] for each in (levels, bands))
     if any(not torch.equal(weights[name], weights["envelope"]) for name in ("harmonics", "noise")):
         totals = [_total(sound, rows) for sound in sounds]
         total = weighted_sum(totals, weights["envelope"])
-        levels, noises = (
-            [level - one + total for level, one in zip(each, totals, strict=True)] for each in (levels, noises)
+        heard, noises = (
+            [level - one + total for level, one in zip(each, totals, strict=True)] for each in (heard, noises)
         )
+    between = weighted_sum(balance, weights["harmonics"]).clamp_min(TINY)
     noise = weighted_sum(noises, weights["noise"]) - noise_reduction(noises, weights["noise"])
-    silence = weighted_sum([fainter for _, fainter in bands], weights["noise"]).clamp_min(0)
-    modulated = [
-        fainter * _completed(sound.modulation, count) for sound, (_, fainter) in zip(sounds, partials, strict=True)
-    ]
-    return weighted_sum(levels, weights["harmonics"]), noise, weighted_sum(modulated, weights["harmonics"]), silence
+    return (
+        weighted_sum(heard, weights["harmonics"]).exp() * between,
+        noise.exp() * weighted_sum(silence, weights["noise"]).clamp_min(0),
+        weighted_sum(modulated, weights["harmonics"]) / between,
+    )
 
 
 def _completed(values: Tensor, count: int) -> Tensor:
@@ -231,15 +244,19 @@ def _completed(values: Tensor, count: int) -> Tensor:
     return pad(values, (0, 0, 0, count - values.shape[1]))
 
 
-def _floored(amplitude: Tensor, least_db: float, sound: HarmonicSound) -> tuple[Tensor, Tensor]:
-    """Return amplitudes of at least a level relative to the reference, and how much lower they are, 0…1."""
-    least = amplitude.clamp_min(sound.reference * db_to_amplitude(least_db))
-    return least, amplitude / least
+def _least(least_db: float, sound: HarmonicSound) -> float:
+    return sound.reference * db_to_amplitude(least_db)
+
+
+def _loudest(amplitude: Tensor, least_db: float, sound: HarmonicSound) -> Tensor:
+    """Return amplitudes in the loudest channel, of at least a level relative to the reference, ``(1, n, n_frames)``."""
+    return amplitude.amax(0, keepdim=True).clamp_min(_least(least_db, sound))
 
 
 def _total(sound: SeparatedSound, rows: ImageRows) -> Tensor:
-    """Return the logarithm of the level of all rows together, ``(channels, 1, n_frames)``."""
-    return (rows.level(rows.view(sound)) - 1) * (rows.config.top_db * math.log(10) / 20) + math.log(sound.reference)
+    """Return the logarithm of the level of all rows of the loudest channel together, ``(1, 1, n_frames)``."""
+    level = rows.level(rows.view(sound)).amax(0, keepdim=True)
+    return (level - 1) * (rows.config.top_db * math.log(10) / 20) + math.log(sound.reference)
 
 
 def _heard(track: HarmonicSound, count: int) -> Tensor:
