@@ -78,6 +78,11 @@ class HarmonicSound:
         return math.isnan(self.inharmonicity)
 
     @property
+    def sounding(self) -> Tensor:
+        """``multiples`` of the partials that are heard at any time; NaN of the others."""
+        return torch.where((self.amplitude > 0).any(2).any(0), self.multiples, torch.nan)
+
+    @property
     def pitch(self) -> float:
         """MIDI number of the median f0."""
         return hz_to_pitch(float(self.f0.median()))
@@ -138,3 +143,11 @@ def residual_correlation(residuals: Sequence[Residual]) -> Tensor:
     rows = torch.stack([residual.sound[:, :length].flatten() for residual in residuals]).double()
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(TINY)
     return (rows @ rows.T).clamp(0, 1).fill_diagonal_(1)
+
+
+def completed(values: Tensor, count: int, missing: float = 0.0) -> Tensor:
+    """Return values of at least ``count`` partials, along the axis that is the last of one, else the second."""
+    axis = min(1, values.ndim - 1)
+    shape = list(values.shape)
+    shape[axis] = max(0, count - shape[axis])
+    return torch.cat([values, values.new_full(shape, missing)], axis)

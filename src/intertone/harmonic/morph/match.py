@@ -10,6 +10,7 @@ from torch import Tensor
 
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.sound import completed
 
 ALONE = 0.25
 """Largest distance of two matched partials, the logarithm of their ratio: farther apart, each keeps its frequency."""
@@ -47,7 +48,7 @@ def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[Se
 def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: ImageRows) -> tuple[SeparatedSound, SeparatedSound]:
     """Return a sound with its partials in the rows that fit another one best, and that one without its faintest."""
     n_rows = rows.config.n_harmonics
-    ratios, there = (_completed(each.multiples, n_rows, torch.nan)[:n_rows] for each in (sound, anchor))
+    ratios, there = (completed(each.sounding, n_rows, torch.nan)[:n_rows] for each in (sound, anchor))
     level, loud = (rows.view(each)[:, :n_rows].double().mean((0, 2)) for each in (sound, anchor))
     here = ratios.isfinite()
     scales = SCALES if anchor.is_bell else SCALES[:1]
@@ -63,14 +64,6 @@ def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: ImageRows) -> tu
     order[taken] = here.nonzero()[:, 0]
     order[order < 0] = (~here).nonzero()[:, 0]
     return _reordered(sound, order), _without(anchor, vacated)
-
-
-def _completed(values: Tensor, count: int, missing: float) -> Tensor:
-    """Return values of at least ``count`` partials; the axis of the partials is the last of one, else the second."""
-    axis = 0 if values.ndim == 1 else 1
-    shape = list(values.shape)
-    shape[axis] = max(0, count - shape[axis])
-    return torch.cat([values, values.new_full(shape, missing)], axis)
 
 
 def _assign(ratios: Tensor, level: Tensor, there: Tensor) -> tuple[float, Tensor]:
@@ -89,7 +82,7 @@ def _reordered(sound: SeparatedSound, order: Tensor) -> SeparatedSound:
     """Return a sound, partials in another order."""
 
     def reordered(values: Tensor, missing: float = 0.0) -> Tensor:
-        complete = _completed(values, len(order), missing)
+        complete = completed(values, len(order), missing)
         axis = min(1, values.ndim - 1)
         return complete.index_select(axis, torch.cat([order, torch.arange(len(order), complete.shape[axis])]))
 
@@ -107,6 +100,6 @@ def _without(sound: SeparatedSound, rows: Tensor) -> SeparatedSound:
     """Return a sound without the partials of some rows."""
     if not len(rows):
         return sound
-    multiples, amplitude = sound.multiples.clone(), sound.amplitude.clone()
-    multiples[rows], amplitude[:, rows] = torch.nan, 0
-    return replace(sound, multiples=multiples, amplitude=amplitude)
+    amplitude = sound.amplitude.clone()
+    amplitude[:, rows] = 0
+    return replace(sound, amplitude=amplitude)

@@ -15,7 +15,7 @@ from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import mix_phases, transposed
 from intertone.harmonic.onset import shortest_rise
 from intertone.harmonic.rows import ImageRows
-from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
+from intertone.harmonic.sound import HarmonicSound, Residual, completed, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.level import TINY, db_to_amplitude
 from intertone.pitch.stiffness import stretched
@@ -164,7 +164,7 @@ def mix_sounds(
     count = max(len(sound.multiples) for sound in sounds)
     mean = overall.mean(1).tolist()
     amplitude, noise, modulation = _mix_levels(sounds, given, count, player.rows)
-    phases = [transposed(_completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
+    phases = [transposed(completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
     mixed = replace(
         sounds[0],
         reference=math.exp(sum(share * math.log(sound.reference) for share, sound in zip(mean, sounds, strict=True))),
@@ -211,7 +211,7 @@ def _mix_levels(
     other channels are, and what lies below that level, are factors, which are interpolated themselves: so two sounds
     are heard half-way of which each is silent in another channel. The modulation holds what lies below.
     """
-    partials = [_completed(sound.amplitude, count) for sound in sounds]
+    partials = [completed(sound.amplitude, count) for sound in sounds]
     levels = [_loudest(each, AUDIBLE_DB, sound) for each, sound in zip(partials, sounds, strict=True)]
     bands = [_loudest(sound.noise, NOISE_DB, sound) for sound in sounds]
     balance = [
@@ -220,7 +220,7 @@ def _mix_levels(
     ]
     silence = [sound.noise / level for sound, level in zip(sounds, bands, strict=True)]
     modulated = [
-        each / level * _completed(sound.modulation, count)
+        each / level * completed(sound.modulation, count)
         for each, level, sound in zip(partials, levels, sounds, strict=True)
     ]
     heard, noises = ([level.log() for level in each] for each in (levels, bands))
@@ -237,11 +237,6 @@ def _mix_levels(
         noise.exp() * weighted_sum(silence, weights["noise"]).clamp_min(0),
         weighted_sum(modulated, weights["harmonics"]) / between,
     )
-
-
-def _completed(values: Tensor, count: int) -> Tensor:
-    """Return values of ``count`` partials, 0 of those that are missing."""
-    return pad(values, (0, 0, 0, count - values.shape[1]))
 
 
 def _least(least_db: float, sound: HarmonicSound) -> float:
@@ -261,7 +256,7 @@ def _total(sound: SeparatedSound, rows: ImageRows) -> Tensor:
 
 def _heard(track: HarmonicSound, count: int) -> Tensor:
     """Return the level of each partial in each channel relative to the loudest channel, 0…1, ``(channels, count)``."""
-    power = _completed(track.amplitude, count).square().mean(-1)
+    power = completed(track.amplitude, count).square().mean(-1)
     return (power / power.amax(0).clamp_min(TINY)).sqrt()
 
 
@@ -273,7 +268,7 @@ def _mix_multiples(tracks: Sequence[HarmonicSound], weights: Sequence[Sequence[f
     if not any(track.is_bell for track in tracks):
         stiff = [track.inharmonicity for track in tracks]
         return stretched(count, max(0.0, sum(weight * each for weight, each in zip(weights[0], stiff, strict=True))))
-    known = torch.stack([pad(track.multiples, (0, count - len(track.multiples)), value=torch.nan) for track in tracks])
+    known = torch.stack([completed(track.sounding, count, torch.nan) for track in tracks])
     found = torch.full((count,), torch.nan, dtype=torch.float64)
     for row in weights:
         shares = torch.tensor(row, dtype=torch.float64)[:, None] * known.isfinite()
