@@ -14,7 +14,8 @@ from intertone.curve import weights_over_time
 from intertone.errors import InputError
 from intertone.harmonic.morph.align import align_sounds
 from intertone.harmonic.morph.duration import common_span
-from intertone.harmonic.morph.mix import AUDIBLE_DB, mix_f0, mix_reference, mix_sounds
+from intertone.harmonic.morph.landmark import AUDIBLE_DB
+from intertone.harmonic.morph.mix import mix_f0, mix_reference, mix_sounds
 from intertone.harmonic.morph.modulation import SeparatedSound, separate_modulation
 from intertone.harmonic.morph.transpose import transpose_sound
 from intertone.harmonic.pitched import LEAST_MEASURE, recognise

@@ -177,13 +177,11 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         mean, places = weights.mean(1).tolist(), torch.arange(weights.shape[1], dtype=torch.float64)
         onset = max(0, round(sum(share * track.onset for share, track in zip(mean, group, strict=True))))
         ramps = torch.stack([mix_ramps([track.ramps[end] for track in group], mean) for end in (0, 1)])
-        return [
-            replace(
-                retime_sound(
-                    unmodulated(track, self.synthesiser), places, itself, share,
-                    samples=track.samples, onset=onset, hop_length=self.hop_length, sample_rate=self.sample_rate,
-                ),
-                ramps=ramps,
+        aligned = [
+            retime_sound(
+                unmodulated(track, self.synthesiser), places, itself, share,
+                self.config, samples=track.samples, onset=onset,
             )
-            for track, itself, share in zip(group, *residual_shares(group, weights), strict=True)
+            for track, itself, share in zip(group, *residual_shares(group, weights, weights), strict=True)
         ]  # fmt: skip
+        return [replace(sound, ramps=ramps) for sound in aligned]

@@ -38,7 +38,7 @@ def transient_shares(sounds: Sequence[SeparatedSound], weights: Tensor, frame_se
 
 
 def match_transient(
-    mixed: SeparatedSound, transients: Sequence[Tensor], weights: Tensor, reference: Tensor, player: Synthesiser
+    mixed: SeparatedSound, transients: Sequence[Tensor], weights: Tensor, reference: Tensor, synthesiser: Synthesiser
 ) -> SeparatedSound:
     """Return a mixture whose transient has interpolated levels.
 
@@ -50,19 +50,19 @@ def match_transient(
         transients: From ``transient_levels``, of each sound before it was aligned.
         weights: ``(n_sounds, n_frames)``.
         reference: Amplitude that the levels are relative to, ``(n_frames,)``.
-        player: Synthesiser of the representation.
+        synthesiser: That of the representation.
     """
     f0 = float(mixed.f0.median())
     loud = replace(mixed, amplitude=mixed.amplitude * mixed.modulation.abs())
-    now = transient_levels(loud, player, f0)
+    now = transient_levels(loud, synthesiser, f0)
     n_frames = now.shape[-1]
     wanted = weighted_sum([held(each, n_frames) for each in transients], weights[:, :n_frames])
     wanted = wanted + 2 * (reference[:n_frames] / mixed.reference).log()
-    share = attack_share(weights.shape[1], player.config.frame_seconds)
+    share = attack_share(weights.shape[1], synthesiser.config.frame_seconds)
     change = torch.zeros(*now.shape[:2], weights.shape[1])
     change[..., :n_frames] = 0.5 * share[:n_frames] * (wanted - now)
-    low = player.bands.centres < LOWEST_HZ
-    partials, noise = partial_bands(mixed, f0, player), noise_bands(player)
+    low = synthesiser.bands.centres < LOWEST_HZ
+    partials, noise = partial_bands(mixed, f0, synthesiser), noise_bands(synthesiser)
     change[:, torch.cat([noise[low], BANDS + noise[low]])] = 0
     gains = change.exp()
     return replace(mixed, amplitude=mixed.amplitude * gains[:, partials], noise=mixed.noise * gains[:, BANDS + noise])

@@ -16,7 +16,7 @@ ATTACK_DB = -3.0
 """The attack ends where the level first comes this near to its highest."""
 
 AUDIBLE_DB = -60.0
-"""The audible sound ends where its level stays below this, relative to its highest."""
+"""Level relative to the highest at which a sound ends, and relative to the reference at which weaker partials count."""
 
 KNEE_DB = 6.0
 """Least height of the level's knee at which a release begins."""
@@ -70,7 +70,7 @@ def find_landmarks(level: Tensor, end: float) -> Landmarks:
     first = int(loud.argmax())
     attack = float(first)
     if first:
-        attack -= (heard[first] - top - ATTACK_DB) / max(1e-9, heard[first] - heard[first - 1])
+        attack -= (heard[first] - top - ATTACK_DB) / (heard[first] - heard[first - 1])
     last = int(np.flatnonzero(heard >= top + AUDIBLE_DB)[-1])
     attack = min(max(SHORTEST_ATTACK, float(attack)), end)
     release, released, silence = float(last), False, math.inf
@@ -86,12 +86,6 @@ def complete_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
     """Give sounds that die away by themselves a release where the others are let go.
 
     So a plucked string keeps its own decay beside a held note, instead of being stretched until the other's release.
-
-    Args:
-        marks: Landmarks of each sound.
-
-    Returns:
-        The landmarks; as they are if none is released, or all.
 
     Example:
         >>> complete_releases([Landmarks(1, 300, 400), Landmarks(1, 90, 350, released=False)])[1].release
@@ -111,44 +105,31 @@ def complete_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
 def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landmarks:
     """Return the landmarks between some: the attack in its logarithm, release and end linearly.
 
-    Args:
-        marks: Landmarks of each sound.
-        weights: One each, summing to 1.
-
-    Returns:
-        The landmarks; none is earlier than a tenth of its earliest, and no attack longer than twice the longest,
-        however far the weights extrapolate.
+    However far the weights extrapolate, none is earlier than a tenth of its earliest, and no attack longer than twice
+    the longest. Weights, one each, sum to 1.
 
     Example:
         >>> mix_landmarks([Landmarks(1, 100, 110), Landmarks(4, 300, 330)], [0.5, 0.5])
-        Landmarks(attack=2.0, release=200.0, end=220.0, released=True)
+        Landmarks(attack=2.0, release=200.0, end=220.0, released=True, silence=220.0)
     """
-    if all(mark == marks[0] for mark in marks):
-        return marks[0]
     for mark, weight in zip(marks, weights, strict=True):
-        if weight == 1 and sum(map(abs, weights)) == 1:
+        if (weight == 1 and sum(map(abs, weights)) == 1) or all(mark == each for each in marks):
             return mark  # to the last digit
     attack = math.exp(float(np.dot(weights, [math.log(mark.attack) for mark in marks])))
     attack = min(attack, 2 * max(mark.attack for mark in marks))
-    release, end = (
-        max(float(np.dot(weights, times)), 0.1 * min(times))
-        for times in ([mark.release for mark in marks], [mark.end for mark in marks])
-    )
-    release = max(release, attack)
-    faded = release + max(float(np.dot(weights, [min(mark.silence, mark.end) - mark.release for mark in marks])), 0.0)
-    return Landmarks(attack, release, max(release, end), silence=faded)
+    release = max(mix_ends([mark.release for mark in marks], weights), attack)
+    end = mix_ends([mark.end for mark in marks], weights)
+    fade = float(np.dot(weights, [min(mark.silence, mark.end) - mark.release for mark in marks]))
+    return Landmarks(attack, release, max(release, end), silence=release + max(fade, 0.0))
+
+
+def mix_ends(times: Sequence[float], weights: Sequence[float]) -> float:
+    """Return the time between some, one for each weight, at least a tenth of the earliest."""
+    return max(float(np.dot(weights, times)), 0.1 * min(times))
 
 
 def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
-    """Return which frame of a sound belongs to each frame of the common time.
-
-    Args:
-        own: Landmarks of the sound.
-        common: Landmarks of the common time.
-        n_frames: Frames of the common time.
-
-    Returns:
-        ``(n_frames,)``, float64, not falling.
+    """Return which frame of a sound belongs to each frame of the common time, ``(n_frames,)``, float64, not falling.
 
     Example:
         >>> positions(Landmarks(2, 6, 8), Landmarks(4, 6, 10), 11)[::2]
@@ -162,6 +143,6 @@ def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
         if here > x[-1]:
             x.append(here)
             y.append(there)
-        else:
-            y[-1] = max(y[-1], there) if len(x) > 2 else y[-1]
+        elif len(x) > 2:
+            y[-1] = max(y[-1], there)
     return torch.from_numpy(np.interp(np.arange(n_frames), x, y))

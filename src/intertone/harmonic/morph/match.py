@@ -72,7 +72,7 @@ def _assign(ratios: Tensor, level: Tensor, there: Tensor) -> tuple[float, Tensor
     −1 stands for a row without another partial.
     """
     away = (ratios[:, None] / there).log().square()
-    away = torch.where(away <= ALONE**2, away, 1e6)  # NaN too
+    away = torch.where(away <= ALONE**2, away, torch.inf)  # NaN too
     cost = torch.cat([away, torch.full((len(ratios), len(ratios)), ALONE**2)], 1) * level[:, None]
     found, rows = (torch.from_numpy(places) for places in linear_sum_assignment(cost.numpy()))
     return float(cost[found, rows].sum()), torch.where(rows < len(there), rows, -1)

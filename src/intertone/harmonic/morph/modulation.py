@@ -52,13 +52,15 @@ class SeparatedSound(HarmonicSound):
         return replace(sound, amplitude=self.amplitude * self.modulation.abs())
 
 
-def unmodulated(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
+def unmodulated(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
     """Return a sound of which all modulation counts as slow."""
     still = torch.ones_like(sound.amplitude)
-    return SeparatedSound(**vars(sound), modulation=still, regular=still, transient=transient_levels(sound, player))
+    return SeparatedSound(
+        **vars(sound), modulation=still, regular=still, transient=transient_levels(sound, synthesiser)
+    )
 
 
-def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
+def separate_modulation(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
     """Separate the slow envelope and the fast modulation of a sound.
 
     Levels that change slowly or all together can be interpolated between sounds in dB; fast modulation (noise, beating)
@@ -66,27 +68,29 @@ def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedS
 
     Args:
         sound: From an analysis.
-        player: Synthesiser of the representation.
+        synthesiser: That of the representation.
 
     Returns:
         A sound that sounds the same when joined; its noise is without leakage from modulated partials.
     """
-    amplitude, tonality = _separate_envelope(sound, player)
+    amplitude, tonality = _separate_envelope(sound, synthesiser)
     modulation = torch.where(amplitude > 0, sound.amplitude / amplitude, 0)
-    regular = 1 + tonality * (averaged(modulation, odd_frames(MODULATION_SECONDS, player.config.frame_seconds)) - 1)
-    noise = _separate_noise(sound, player)
+    regular = 1 + tonality * (
+        averaged(modulation, odd_frames(MODULATION_SECONDS, synthesiser.config.frame_seconds)) - 1
+    )
+    noise = _separate_noise(sound, synthesiser)
     residuals = tuple(replace(residual, powers=noise.square() / 2) for residual in sound.residuals)
     slow = vars(sound) | {"amplitude": amplitude, "noise": noise, "residuals": residuals}
-    transient = transient_levels(replace(sound, noise=noise), player)
+    transient = transient_levels(replace(sound, noise=noise), synthesiser)
     return SeparatedSound(**slow, modulation=modulation, regular=regular, transient=transient)
 
 
-def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
+def _separate_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
     """Return the amplitudes of the noise bands without leakage from modulated partials."""
     if not sound.residuals:
         return sound.noise
-    config, (residual,) = player.config, sound.residuals
-    n_frames = player.n_frames(residual.sound.shape[-1])
+    config, (residual,) = synthesiser.config, sound.residuals
+    n_frames = synthesiser.n_frames(residual.sound.shape[-1])
     fine = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max, longer=LONGER)
     multiples = sound.multiples[sound.multiples.isfinite()].sort().values
     powers = held(fine.floor(residual.sound, sound.f0[:n_frames], multiples), sound.noise.shape[-1])
@@ -94,27 +98,27 @@ def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
     return found + attack_share(found.shape[-1], config.frame_seconds) * (sound.noise - found)
 
 
-def _separate_envelope(sound: HarmonicSound, player: Synthesiser) -> tuple[Tensor, Tensor]:
+def _separate_envelope(sound: HarmonicSound, synthesiser: Synthesiser) -> tuple[Tensor, Tensor]:
     """Return amplitudes with slow changes, and changes common to all partials, and the tonality of the partials.
 
     The tonality, 0…1, is how far a partial lies above the noise under its window; both are of the shape of the
     amplitudes.
     """
-    rows = player.rows
+    rows = synthesiser.rows
     partials = rows.to_features(sound.amplitude, sound.reference)
     level = rows.level(rows.view(sound))
     own = partials - level
-    steady, weak = (odd_frames(seconds, player.config.frame_seconds) for seconds in (STEADY_SECONDS, WEAK_SECONDS))
+    steady, weak = (odd_frames(seconds, synthesiser.config.frame_seconds) for seconds in (STEADY_SECONDS, WEAK_SECONDS))
     slow, slower = averaged_from_onset(own, steady), averaged_from_onset(own, weak)
-    above = averaged(partials - _level_of_noise(sound, player), weak)
+    above = averaged(partials - _level_of_noise(sound, synthesiser), weak)
     tonality = (above * rows.config.top_db / CLEAR_DB).clamp(0, 1)
     envelope = (slower + tonality * (slow - slower) + level).clamp_min(LEAST_FEATURE)
     return torch.where(sound.amplitude > 0, rows.to_amplitudes(envelope, sound.reference), 0), tonality
 
 
-def _level_of_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
+def _level_of_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
     """Return the level of noise under the window of each partial, in features, ``(channels, n_partials, n_frames)``."""
-    rows, bands = player.rows, player.bands
+    rows, bands = synthesiser.rows, synthesiser.bands
     f0 = float(sound.f0.median())
     density = (WINDOW_BINS / window_seconds(f0) / (bands.widths * bands.config.sample_rate / bands.config.n_fft)).sqrt()
     return rows.to_features(sound.noise * density, sound.reference)[:, bands.band_of(sound.multiples * f0)]
