@@ -24,16 +24,14 @@ less than the second number times that of the harmonics."""
 
 
 def analyse_sound(sound: Tensor, synthesiser: Synthesiser, f0: Tensor | None = None) -> tuple[HarmonicSound, float]:
-    """Return the harmonic sound of a sound, and its periodicity.
+    """Return the harmonic sound of a sound, and its periodicity: synthesis gives the sound again.
+
+    The periodicity is the share of the energy that repeats after a period, 0…1, and 1 where f0 is given.
 
     Args:
         sound: ``(channels, samples)``.
         synthesiser: That of the representation.
         f0: Hz every ``hop_length`` samples from the first sample on, ``(n_frames,)``, > 0; found if not given.
-
-    Returns:
-        ``(track, periodicity)``; the second is the share of the energy that repeats after a period, 0…1, and 1 where f0
-        is given. Synthesis gives the sound again.
     """
     hop, onset = synthesiser.config.hop_length, find_onset(sound, synthesiser.sample_rate)
     body = sound[:, onset:]

@@ -53,8 +53,8 @@ def find_inharmonic_partials(
 ) -> tuple[float, Tensor] | None:
     """Find where the partials of a struck body lie: the peaks of the spectrum of its first 0.75 s.
 
-    Each is shown in a row of its own, such that all together lie as near to the harmonics of their rows as can be, the
-    strong ones before the weak ones: so partials of two bells that share a row lie near each other.
+    Each gets a row of its own, such that all together lie as near to the harmonics of their rows as can be, the strong
+    ones before the weak ones: so partials of two bells that share a row lie near each other.
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
@@ -63,15 +63,8 @@ def find_inharmonic_partials(
         config: The rows.
 
     Returns:
-        f0, and where the partial of each row lies, in f0, ``(>= n_harmonics,)``, float64; NaN in rows without one. None
-        where partials hold less than 0.7 of the power, are many, or nearly all harmonics, of one note or several.
-
-    Example:
-        >>> time, config = torch.arange(16000) / 16000, HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
-        >>> bell = sum(torch.sin(6.2831853 * 400 * ratio * time) for ratio in (1, 2.76, 5.4))
-        >>> f0, ratios = find_inharmonic_partials(bell[None], 400.0, 0.0, config)
-        >>> ratios[:5].nan_to_num().round(decimals=2).tolist()
-        [1.0, 0.0, 2.76, 0.0, 5.4]
+        f0, and the partial of each row over f0, ``(>= n_harmonics,)``, float64; NaN in rows without one. None where
+        partials hold less than 0.7 of the power, are many, or nearly all harmonics, of one note or several.
     """
     places, powers, share = _peaks(body, config.sample_rate, config.n_harmonics)
     harmonics = stretched(config.edges[-1] - 1, inharmonicity)
@@ -89,16 +82,13 @@ def find_inharmonic_partials(
 
 
 def measure_inharmonic_partials(body: Tensor, ratios: Tensor, f0: Tensor, config: HarmonicConfig) -> Tensor:
-    """Return complex amplitudes of inharmonic partials.
+    """Return complex amplitudes of inharmonic partials, 0 in rows without one; see ``Warped.measure``.
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
         ratios: From ``find_inharmonic_partials``.
         f0: Hz, the same in all frames, ``(n_frames,)``, float64.
         config: The rows.
-
-    Returns:
-        ``(channels, n_partials, n_frames)``, complex64, 0 in rows without a partial; see ``Warped.measure``.
     """
     frequency, rate, hop = float(f0[0]), config.sample_rate, config.hop_length
     turns = turns_of(f0, hop, rate, body.shape[-1])

@@ -56,12 +56,12 @@ class Recognition:
 
 
 def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig) -> tuple[Recognition, ...]:
-    """Decide for each sound whether it has one pitch.
+    """Decide for each sound of a batch, from ``HarmonicRepresentation.analyse``, whether it has one pitch.
 
     The measure is ``1 − √((1 − p)·max(1 − p, 1 − h))``: ``p`` is the periodicity, the share of the energy that repeats
-    after the period that was found, and ``h`` the share of the energy of the features in the partials. The measure is
-    the periodicity, or less where there is noise beside the partials. Below 0.84 a sound has no pitch: it is noise
-    where ``p`` is below 0.65, else it has several pitches, or partials that are not harmonic.
+    after the period that was found, and ``h`` the share of the energy of the features in the partials. Below 0.84 a
+    sound has no pitch: it is noise where ``p`` is below 0.65, else it has several pitches, or partials that are not
+    harmonic.
 
     Two kinds have a period and no pitch of their own. A chord repeats after a common multiple of its periods: its
     lowest partials are missing, so that a partial stands 20 dB above all below it (25 dB where it is the second or
@@ -70,14 +70,6 @@ def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig
     deviates from its mean by 0.6 semitones or more. A slide or vibrato that is held is no drum.
 
     A bell has no period: where inharmonic partials were found, the measure is ``h``, and nothing else is tested.
-
-    Args:
-        features: From ``HarmonicRepresentation.analyse``, ``(batch · channels, n_features, n_frames)``.
-        context: From the same.
-        config: Its settings.
-
-    Returns:
-        One for each sound of the batch.
 
     Example:
         >>> from intertone.representation.harmonic import HarmonicRepresentation

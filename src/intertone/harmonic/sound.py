@@ -93,7 +93,7 @@ class HarmonicContext:
     """Context of a batch of harmonic sounds: all that synthesis needs beside the features.
 
     Attributes:
-        tracks: The harmonic sounds, one for each sound of the batch.
+        tracks: The harmonic sound of each sound of the batch.
         periodicity: Share of each one's energy that repeats after a period, 0…1; 1 where f0 was given.
         leading: Axes of the audio before its samples.
         edited: Whether the code was changed.
@@ -124,10 +124,6 @@ class HarmonicContext:
     def as_edited(self) -> "HarmonicContext":
         """Return this context for a code that was changed: no residual is used."""
         return replace(self, tracks=tuple(replace(track, residuals=()) for track in self.tracks), edited=True)
-
-
-Analysed = Sequence[tuple[Tensor, HarmonicContext]]
-"""Features and context of each of several sounds."""
 
 
 def residual_correlation(residuals: Sequence[Residual]) -> Tensor:

@@ -18,15 +18,8 @@ BANDS = 8
 def transient_levels(sound: HarmonicSound, synthesiser: Synthesiser, f0: float | None = None) -> Tensor:
     """Return the logarithms of the powers of partials and of noise, in wide bands, in the first frames of a sound.
 
-    Powers are the mean over the channels.
-
-    Args:
-        sound: The sound.
-        synthesiser: That of the representation.
-        f0: Hz, at which its partials are played; its own median if not given.
-
-    Returns:
-        Relative to the reference, ``(1, 2 · BANDS, frames of the attack)``.
+    They are the mean over the channels, relative to the reference, ``(1, 2 · BANDS, frames of the attack)``. Partials
+    are in the bands in which they lie at ``f0``, Hz; at the median f0 of the sound if it is not given.
     """
     n_frames = int((attack_share(sound.amplitude.shape[-1], synthesiser.config.frame_seconds) > 0).sum())
     partials, noise = (

@@ -74,10 +74,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
     ) -> tuple[float, float]:
         """Return where the first column of a mixture lies, and its end: seconds from the mixture's start.
 
-        Args:
-            analyses: From ``prepare``; of a batch the first mixture counts.
-            weights: Of the mixture's time, ``(n_sounds,)``.
-            config: Alignment and sustain; where a sound is sustained, the beginning of the release counts as the end.
+        Of a batch the first mixture counts; where a sound is sustained, the beginning of the release counts as the end.
         """
         rate, hold_seconds = self.representation.sample_rate, config.hold_seconds
         tracks, shares = [one.context.tracks[0] for one in analyses], weights.tolist()
@@ -92,7 +89,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
         *,
         ratios: Mapping[str, Tensor] | None = None,
     ) -> list[Analysis[HarmonicContext]]:
-        """Bring sounds to one time, that of a mixture of them.
+        """Bring sounds to one time, that of a mixture of them; all are of equal length then.
 
         Args:
             analyses: From ``prepare``; equal batches and channels.
@@ -101,9 +98,6 @@ class ByPartials(CodecMethod[HarmonicContext]):
                 ``envelope`` also interpolates attack, sustain and release. Its ``hold_seconds``: from onset to release.
             ratios: Weights of single attributes: ``envelope`` says where the mixture's time lies, ``noise`` how much of
                 the sounds' own is kept.
-
-        Returns:
-            Sounds of equal length.
         """
         config = config or MorphConfig()
         aligned = align_sounds(
@@ -132,14 +126,9 @@ class ByPartials(CodecMethod[HarmonicContext]):
         kept: bool = False,
         generator: torch.Generator | None = None,
     ) -> Analysis[HarmonicContext]:
-        """Return the mixture of sounds: aligned, transposed to their common pitch, interpolated, corrected.
+        """Return the mixture of sounds from ``prepare``: aligned, transposed to one pitch, interpolated, corrected.
 
-        Args:
-            analyses: From ``prepare``.
-            weights: How much of each.
-            config: How.
-            kept: Not used: partials have phases of their own.
-            generator: Source of what a model draws that samples.
+        ``kept`` is not used, since partials have phases of their own; the generator is that of a model that samples.
         """
         aligned = self.align(analyses, weights.overall, config, ratios=weights.own)
         n_frames, median_hz = aligned[0].features.shape[-1], note_hz(config.pitch)

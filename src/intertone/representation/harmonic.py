@@ -45,16 +45,9 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
 
     def facts(self) -> Facts:
         """Return what a person would want to know, by name."""
-        config = self.config
-        return {
-            "representation": config.kind,
-            "hop_length": config.hop_length,
-            "n_harmonics": config.n_harmonics,
-            "n_groups": config.n_groups,
-            "n_noise": config.n_noise,
-            "top_db": config.top_db,
-            "n_features": self.n_features,
-        }
+        shown = ("hop_length", "n_harmonics", "n_groups", "n_noise", "top_db")
+        settings = {name: getattr(self.config, name) for name in shown}
+        return {"representation": self.config.kind, **settings, "n_features": self.n_features}
 
     def analyse(self, audio: Tensor, *, f0: Tensor | None = None) -> Analysis[HarmonicContext]:
         """Turn sounds into what the network sees and what it does not.
@@ -125,12 +118,8 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
     def blank(self, samples: int, **conditions: Tensor) -> HarmonicContext:
         """Return the context of one mono sound that was not analysed: harmonic partials that begin in cosine phase.
 
-        Args:
-            samples: Length of the sound.
-            conditions: ``(1, size, 1 or n_frames)`` each; ``pitch`` must be there, a MIDI number.
-
         Raises:
-            ValueError: If no pitch is given.
+            ValueError: If no pitch is given among the conditions, a MIDI number.
 
         Example:
             >>> representation = HarmonicRepresentation(HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600))
@@ -153,15 +142,10 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
     def mix(
         self, contexts: Sequence[HarmonicContext], weights: Tensor, *, pitch: Tensor | None = None
     ) -> HarmonicContext:
-        """Return the context of a mixture of sounds that share one time.
+        """Return the context of a mixture of sounds with equal batch, channels and frames, that counts as edited.
 
-        Args:
-            contexts: Of sounds with equal batch, channels and frames, from ``analyse``.
-            weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
-            pitch: Weights for f0, whose logarithm is interpolated; as ``weights`` if not given.
-
-        Returns:
-            A context that counts as edited.
+        Weights are ``(n_sounds,)`` or ``(n_sounds, n_frames)``; those of ``pitch`` interpolate the logarithm of f0, and
+        are ``weights`` if not given.
         """
         n_frames = len(contexts[0].tracks[0].f0)
         full, tuned = (weights_over_time(each, n_frames) for each in (weights, weights if pitch is None else pitch))

@@ -28,7 +28,7 @@ def align_sounds(
     alignment: Alignment,
     hold_seconds: float | None,
 ) -> list[list[SeparatedSound]]:
-    """Bring the sounds of each mixture of a batch to one time.
+    """Bring the sounds of each mixture of a batch to one time; all are of equal length then.
 
     Args:
         mixtures: The sounds of each mixture, from ``separate_modulation``, with equal channels.
@@ -37,9 +37,6 @@ def align_sounds(
         ratios: Weights of single attributes.
         alignment: Parts that coincide.
         hold_seconds: Time from onset to release.
-
-    Returns:
-        The sounds of each mixture, all of equal length.
     """
     hop = synthesiser.config.hop_length
     timing = ratios.get("envelope", weights).double().reshape(len(mixtures[0]), -1)

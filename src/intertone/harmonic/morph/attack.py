@@ -21,13 +21,7 @@ LOWEST_HZ = 2000.0
 def transient_shares(sounds: Sequence[SeparatedSound], weights: Tensor, frame_seconds: float) -> Tensor:
     """Return the shares of the residuals in the attack, by weight and power: noise that adds up to unit power.
 
-    Args:
-        sounds: From ``separate_modulation``, each with a residual of its own.
-        weights: ``(n_sounds, n_frames)``, each column summing to 1.
-        frame_seconds: From one frame to the next.
-
-    Returns:
-        0…1, ``(n_sounds, n_frames)``.
+    Each sound has a residual of its own; ``weights`` and the shares, 0…1, are ``(n_sounds, n_frames)``.
     """
     residuals = [residual for sound in sounds for residual in sound.residuals]
     n_frames = int((attack_share(weights.shape[1], frame_seconds) > 0).sum())

@@ -45,24 +45,11 @@ class Landmarks:
 
 
 def find_landmarks(level: Tensor, end: float) -> Landmarks:
-    """Find attack and release of a note.
+    """Find attack and release of a note from its level, dB, frame by frame from the onset on; it ends at frame ``end``.
 
     The attack ends where the level first comes within 3 dB of its highest. The release begins at the knee: where the
     level lies highest above the straight line from there to the end of what is heard, if that is 6 dB or more. Silence
-    behind a release is told from it, since it has no length to be interpolated.
-
-    Args:
-        level: dB, frame by frame from the onset on, ``(n_frames,)``.
-        end: Frames after the onset at which the sound ends.
-
-    Returns:
-        The landmarks, in rising order.
-
-    Example:
-        >>> level = torch.cat([torch.linspace(-40, 0, 11), torch.zeros(80), torch.linspace(-3, -59, 10)])
-        >>> marks = find_landmarks(level, 100)
-        >>> round(marks.attack, 2), round(marks.release), marks.end
-        (9.25, 90, 100.0)
+    behind a release is not part of it, since it has no length to be interpolated.
     """
     heard = level.double().numpy()
     top = heard.max()
@@ -86,10 +73,6 @@ def complete_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
     """Give sounds that die away by themselves a release where the others are let go.
 
     So a plucked string keeps its own decay beside a held note, instead of being stretched until the other's release.
-
-    Example:
-        >>> complete_releases([Landmarks(1, 300, 400), Landmarks(1, 90, 350, released=False)])[1].release
-        300.0
     """
     known = [(mark.release, min(mark.silence, mark.end)) for mark in marks if mark.released]
     if not known:

@@ -22,19 +22,11 @@ SCALES = (1.0, 0.5, 2.0, 1 / 3, 3.0, 0.25, 4.0)
 def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[SeparatedSound]:
     """Move inharmonic partials to other rows, so that partials of all sounds in one row are close in frequency.
 
-    The first harmonic sound stays, or the first one where all are inharmonic. Of every other inharmonic sound, the
-    partials take rows such that the squared logarithms of the distances, weighted by level, are least. A partial that
-    is farther than ``ALONE`` from every partial that is free for it gets a row without another one: that of a
-    weakest partial of the first sound, which is left out. f0 of a bell is a convention, and where the partials of two
-    bells fit far better an octave or two away, they are paired there. Each sound stays as it is heard but for what is
-    left out.
-
-    Args:
-        sounds: The sounds of a mixture.
-        rows: Of the representation.
-
-    Returns:
-        The sounds; the same where none has inharmonic partials, or there is only one.
+    The first harmonic sound stays, or the first one where all are inharmonic. The partials of every other inharmonic
+    sound take the rows for which the squared logarithms of the distances, weighted by level, are least. A partial that
+    is farther than ``ALONE`` from all partials that are free takes an empty row, or that of one of the faintest
+    partials of the first sound, which is left out. The f0 of a bell is a convention, so two bells are also compared an
+    octave or two apart. Each sound stays the same but for what is left out.
     """
     found = list(sounds)
     bells = [index for index, sound in enumerate(found) if sound.is_bell]
@@ -46,7 +38,7 @@ def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[Se
 
 
 def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: ImageRows) -> tuple[SeparatedSound, SeparatedSound]:
-    """Return a sound with its partials in the rows that fit another one best, and that one without its faintest."""
+    """Return a sound, its partials in the rows that fit another one best, and that one without partials given up."""
     n_rows = rows.config.n_harmonics
     ratios, there = (completed(each.sounding, n_rows, torch.nan)[:n_rows] for each in (sound, anchor))
     level, loud = (rows.view(each)[:, :n_rows].double().mean((0, 2)) for each in (sound, anchor))
@@ -67,9 +59,9 @@ def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: ImageRows) -> tu
 
 
 def _assign(ratios: Tensor, level: Tensor, there: Tensor) -> tuple[float, Tensor]:
-    """Return how far partials lie from those of another sound, and the row of each at which that is least.
+    """Return the distance of partials from those of another sound, and the row of each for which it is least.
 
-    −1 stands for a row without another partial.
+    The row is −1 for a partial without a near one.
     """
     away = (ratios[:, None] / there).log().square()
     away = torch.where(away <= ALONE**2, away, torch.inf)  # NaN too

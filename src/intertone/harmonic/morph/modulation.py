@@ -61,17 +61,10 @@ def unmodulated(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSoun
 
 
 def separate_modulation(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
-    """Separate the slow envelope and the fast modulation of a sound.
+    """Separate the slow envelope and the fast modulation of a sound; joined again it sounds the same.
 
     Levels that change slowly or all together can be interpolated between sounds in dB; fast modulation (noise, beating)
-    cannot: half of a beating in dB beats no less.
-
-    Args:
-        sound: From an analysis.
-        synthesiser: That of the representation.
-
-    Returns:
-        A sound that sounds the same when joined; its noise is without leakage from modulated partials.
+    cannot: half of a beating in dB beats no less. The noise of the result is without leakage from modulated partials.
     """
     amplitude, tonality = _separate_envelope(sound, synthesiser)
     modulation = torch.where(amplitude > 0, sound.amplitude / amplitude, 0)
