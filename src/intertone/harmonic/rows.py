@@ -152,12 +152,12 @@ class ImageRows:
         shown = features.clamp(0, LOUDEST)
         return torch.where(shown > 0, reference * db_to_amplitude((shown - 1) * self.config.top_db), 0)
 
-    def level(self, image: Tensor) -> Tensor:
+    def level(self, features: Tensor) -> Tensor:
         """Return the level of all partials and bands together, the sum of their powers, ``(channels, 1, n_frames)``.
 
         It is in the scale of features, above 1 where several rows are loud.
         """
-        decibels = (image - 1) * self.config.top_db
+        decibels = (features - 1) * self.config.top_db
         return 1 + power_to_db(db_to_power(decibels).sum(1, keepdim=True)) / self.config.top_db
 
 

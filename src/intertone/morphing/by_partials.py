@@ -57,7 +57,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
     def prepare(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:
         """Separate each partial's slow envelope from its fast modulation; features are those of the envelope."""
         synthesiser = self.representation.synthesiser
-        return self._analysis([separate_modulation(track, synthesiser) for track in analysis.context.tracks], analysis)
+        return self._analysis([separate_modulation(sound, synthesiser) for sound in analysis.context.tracks], analysis)
 
     def unpitched(self, analysis: Analysis[HarmonicContext]) -> str | None:
         """Say why a sound has no one pitch; what is measured says ``intertone.harmonic.pitched.recognise``."""
@@ -77,8 +77,8 @@ class ByPartials(CodecMethod[HarmonicContext]):
         Of a batch the first mixture counts; where a sound is sustained, the beginning of the release counts as the end.
         """
         rate, hold_seconds = self.representation.sample_rate, config.hold_seconds
-        tracks, shares = [one.context.tracks[0] for one in analyses], weights.tolist()
-        first, end = common_span(tracks, shares, config.alignment, held_samples=hold_seconds and hold_seconds * rate)
+        sounds, shares = [one.context.tracks[0] for one in analyses], weights.tolist()
+        first, end = common_span(sounds, shares, config.alignment, held_samples=hold_seconds and hold_seconds * rate)
         return first / rate, end / rate
 
     def align(
@@ -108,7 +108,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
             alignment=config.alignment,
             hold_seconds=config.hold_seconds,
         )
-        return [self._analysis(tracks, one) for tracks, one in zip(zip(*aligned, strict=True), analyses, strict=True)]
+        return [self._analysis(sounds, one) for sounds, one in zip(zip(*aligned, strict=True), analyses, strict=True)]
 
     def _audible(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:
         """Return an analysis whose inaudible partials are as loud as they count in a mixture."""
@@ -147,7 +147,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
             decoded = Decoded([full] * len(aligned), [full] * len(aligned), full)
         if network == "carried":
             decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall, generator=generator)
-        tracks = []
+        mixed_sounds = []
         for item, (sounds, f0) in enumerate(zip(mixtures, pitches, strict=True)):
             of_item = partial(_of_item, item=item, n_items=len(mixtures))
             pairs = [
@@ -163,15 +163,15 @@ class ByPartials(CodecMethod[HarmonicContext]):
                 mixed = self.rows.scaled(mixed, change)
             if network == "carried":
                 mixed = self.rows.scaled(mixed, config.strength * of_item(decoded.between))
-            tracks.append(mixed.joined())
-        return self._analysis(tracks, Analysis(aligned[0].features, context))
+            mixed_sounds.append(mixed.joined())
+        return self._analysis(mixed_sounds, Analysis(aligned[0].features, context))
 
     def _analysis(
-        self, tracks: Sequence[HarmonicSound], analysis: Analysis[HarmonicContext]
+        self, sounds: Sequence[HarmonicSound], analysis: Analysis[HarmonicContext]
     ) -> Analysis[HarmonicContext]:
         """Return an analysis of other sounds, and their features."""
-        features = self.representation.view(tracks).to(analysis.features)
-        return Analysis(features, replace(analysis.context, tracks=tuple(tracks)))
+        features = self.representation.view(sounds).to(analysis.features)
+        return Analysis(features, replace(analysis.context, tracks=tuple(sounds)))
 
     def _mixed_f0(self, sounds: Sequence[HarmonicSound], weights: Tensor, median_hz: float | None) -> Tensor:
         """Return f0 of a mixture; refuse one at which nothing is played."""

@@ -9,7 +9,8 @@ from torch import Tensor
 from intertone.audio import three_axes
 from intertone.curve import weights_over_time
 from intertone.harmonic.analysis import analyse_sound
-from intertone.harmonic.morph.mix import mix_f0, mix_ramps, mix_sounds, residual_shares, retime_sound
+from intertone.harmonic.morph.landmark import mix_ramps
+from intertone.harmonic.morph.mix import mix_f0, mix_sounds, residual_shares, retime_sound
 from intertone.harmonic.morph.modulation import SeparatedSound, unmodulated
 from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import HarmonicConfig
@@ -98,21 +99,14 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
 
         The phases of partials are always the context's, so that no method estimates one. The residual is the sounds'
         own noise, as far as the context holds it; other noise is drawn, seeded with 0 if no generator is given.
-
-        Example:
-            >>> representation = HarmonicRepresentation(HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600))
-            >>> audio = torch.sin(2 * torch.pi * 220 * torch.arange(8000) / 16000)
-            >>> again = representation.synthesise(representation.analyse(audio))
-            >>> bool((again - audio).abs().max() < 1e-5)
-            True
         """
         features, context = analysis
         if not residual:
             context = context.as_edited()
         generator = generator or torch.Generator().manual_seed(0)
         channels = len(features) // len(context.tracks)
-        images = features.detach().cpu().float().split(channels)
-        sounds = [self.synthesiser.sound(*pair, generator) for pair in zip(images, context.tracks, strict=True)]
+        each = features.detach().cpu().float().split(channels)
+        sounds = [self.synthesiser.sound(*pair, generator) for pair in zip(each, context.tracks, strict=True)]
         return torch.stack(sounds).reshape(*context.leading, -1).to(features.device)
 
     def blank(self, samples: int, **conditions: Tensor) -> HarmonicContext:
@@ -159,13 +153,13 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
     def _with_common_onset(self, group: Sequence[HarmonicSound], weights: Tensor) -> list[SeparatedSound]:
         """Return the sounds of a mixture, without separate modulation, with interpolated onset and ramps."""
         mean, places = weights.mean(1).tolist(), torch.arange(weights.shape[1], dtype=torch.float64)
-        onset = max(0, round(sum(share * track.onset for share, track in zip(mean, group, strict=True))))
-        ramps = torch.stack([mix_ramps([track.ramps[end] for track in group], mean) for end in (0, 1)])
+        onset = max(0, round(sum(share * sound.onset for share, sound in zip(mean, group, strict=True))))
+        ramps = torch.stack([mix_ramps([sound.ramps[end] for sound in group], mean) for end in (0, 1)])
         aligned = [
             retime_sound(
-                unmodulated(track, self.synthesiser), places, itself, share,
-                self.config, samples=track.samples, onset=onset,
+                unmodulated(sound, self.synthesiser), places, itself, share,
+                self.config, samples=sound.samples, onset=onset,
             )
-            for track, itself, share in zip(group, *residual_shares(group, weights, weights), strict=True)
+            for sound, itself, share in zip(group, *residual_shares(group, weights, weights), strict=True)
         ]  # fmt: skip
-        return [replace(sound, ramps=ramps) for sound in aligned]
+        return [replace(one, ramps=ramps) for one in aligned]

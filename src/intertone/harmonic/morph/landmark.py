@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from intertone.harmonic.onset import shortest_rise
+
 Alignment = Literal["none", "onset", "envelope"]
 """Alignment in time: none, onsets coincide, or attack, sustain and release coincide (``envelope``)."""
 
@@ -109,6 +111,20 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
 def mix_ends(times: Sequence[float], weights: Sequence[float]) -> float:
     """Return the time between some, one for each weight, at least a tenth of the earliest."""
     return max(float(np.dot(weights, times)), 0.1 * min(times))
+
+
+def mix_ramps(ramps: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Interpolate attack or release ramps: times are interpolated in their logarithms.
+
+    However far the weights extrapolate, the ramp is at most twice as long as the longest.
+    """
+    for ramp, weight in zip(ramps, weights, strict=True):
+        if weight == 1 and sum(map(abs, weights)) == 1:
+            return ramp  # to the last digit
+    total = sum(weight * ramp.log() for ramp, weight in zip(ramps, weights, strict=True))
+    longest = 2 * torch.stack(list(ramps)).amax(0)
+    times = torch.minimum(torch.as_tensor(total).exp(), longest)
+    return torch.maximum(times, shortest_rise()).cummax(0).values
 
 
 def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:

@@ -14,7 +14,6 @@ from intertone.harmonic.morph.attack import match_transient
 from intertone.harmonic.morph.landmark import AUDIBLE_DB
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import mix_phases, transposed
-from intertone.harmonic.onset import shortest_rise
 from intertone.harmonic.rows import HarmonicConfig, ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual, completed, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
@@ -283,25 +282,6 @@ def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
     """Return the share of a residual at another pitch: remains of the sound's partials in it keep their frequencies."""
     semitones = 12 * (own / wanted).log2().abs()
     return torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
-
-
-def mix_ramps(ramps: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Interpolate attack or release ramps: times are interpolated in their logarithms.
-
-    However far the weights extrapolate, the ramp is at most twice as long as the longest.
-
-    Example:
-        >>> ramp = mix_ramps([shortest_rise(), 4 * shortest_rise()], [0.5, 0.5])
-        >>> [round(float(times), 3) for times in (ramp / shortest_rise())[::5]]
-        [2.0, 2.0, 2.0, 2.0]
-    """
-    for ramp, weight in zip(ramps, weights, strict=True):
-        if weight == 1 and sum(map(abs, weights)) == 1:
-            return ramp  # to the last digit
-    total = sum(weight * ramp.log() for ramp, weight in zip(ramps, weights, strict=True))
-    longest = 2 * torch.stack(list(ramps)).amax(0)
-    times = torch.minimum(torch.as_tensor(total).exp(), longest)
-    return torch.maximum(times, shortest_rise()).cummax(0).values
 
 
 def noise_reduction(noise: Sequence[Tensor], weights: Tensor) -> Tensor:
