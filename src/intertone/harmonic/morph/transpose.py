@@ -123,7 +123,7 @@ def _slope(decibels: Tensor, octaves: Tensor) -> Tensor:
 def _extended(track: SeparatedSound, levels: Tensor) -> SeparatedSound:
     """Return a harmonic sound with further partials of amplitudes ``levels``, ``(channels, n, n_frames)``."""
     own, count = len(track.multiples), len(track.multiples) + levels.shape[1]
-    still = torch.ones_like(levels)
+    still = torch.ones_like(levels, dtype=torch.complex64)
     return replace(
         track,
         multiples=stretched(count, track.inharmonicity),
