@@ -1,7 +1,9 @@
 """Slow envelope and fast modulation of each partial, separated so that the envelope can be interpolated."""
 
+import math
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +25,7 @@ MODULATION_SECONDS = 0.07
 """Window over which modulation is averaged in a mixture: beating is kept, noise is not."""
 
 STEADY_SECONDS, WEAK_SECONDS = 0.21, 0.61
-"""Windows over which a partial's level is averaged; the second where it is hardly louder than noise."""
+"""Windows over which a partial is averaged; the second for its level where it is hardly louder than noise."""
 
 CLEAR_DB = 15.0
 """A partial this much above the noise under its window is clear of it."""
@@ -34,10 +36,10 @@ WINDOW_BINS = 1.5
 
 @dataclass(frozen=True, kw_only=True)
 class SeparatedSound(HarmonicSound):
-    """A harmonic sound whose ``amplitude`` changes slowly, and the fast modulation of its partials.
+    """A harmonic sound whose ``amplitude`` and ``phase`` change slowly, and the fast modulation of its partials.
 
     Attributes:
-        modulation: Factor of the amplitude of each partial, ``(channels, n_partials, n_frames)``.
+        modulation: Factor of the complex amplitude of each partial, ``(channels, n_partials, n_frames)``, complex64.
         regular: Its regular part, which can be interpolated between sounds: without noise.
         transient: Of the attack, from ``transient_levels``.
     """
@@ -49,12 +51,14 @@ class SeparatedSound(HarmonicSound):
     def joined(self) -> HarmonicSound:
         """Return the sound with its modulation."""
         sound = HarmonicSound(**{each.name: getattr(self, each.name) for each in fields(HarmonicSound)})
-        return replace(sound, amplitude=self.amplitude * self.modulation.abs())
+        phase = self.phase + self.modulation.angle() / (2 * math.pi)
+        phase = torch.from_numpy(np.unwrap(phase.numpy(), axis=-1, period=1.0))
+        return replace(sound, amplitude=self.amplitude * self.modulation.abs(), phase=phase)
 
 
 def unmodulated(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
     """Return a sound of which all modulation counts as slow."""
-    still = torch.ones_like(sound.amplitude)
+    still = torch.ones_like(sound.amplitude, dtype=torch.complex64)
     return SeparatedSound(
         **vars(sound), modulation=still, regular=still, transient=transient_levels(sound, synthesiser)
     )
@@ -63,19 +67,33 @@ def unmodulated(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSoun
 def separate_modulation(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
     """Separate the slow envelope and the fast modulation of a sound; joined again it sounds the same.
 
-    Levels that change slowly or all together can be interpolated between sounds in dB; fast modulation (noise, beating)
-    cannot: half of a beating in dB beats no less. The noise of the result is without leakage from modulated partials.
+    Levels and phases that change slowly or all together can be interpolated between sounds; fast modulation (noise,
+    beating) cannot: half of a beating in dB, at half of its phase, beats no less. The noise of the result is without
+    leakage from modulated partials.
     """
+    frame_seconds = synthesiser.config.frame_seconds
     amplitude, tonality = _separate_envelope(sound, synthesiser)
-    modulation = torch.where(amplitude > 0, sound.amplitude / amplitude, 0)
-    regular = 1 + tonality * (
-        averaged(modulation, odd_frames(MODULATION_SECONDS, synthesiser.config.frame_seconds)) - 1
-    )
+    phase = _steady_phase(sound, tonality, frame_seconds)
+    factor = torch.where(amplitude > 0, sound.amplitude / amplitude, 0)
+    modulation = torch.polar(factor, 2 * math.pi * (sound.phase - phase))
+    regular = 1 + tonality * (averaged(modulation, odd_frames(MODULATION_SECONDS, frame_seconds)) - 1)
     noise = _separate_noise(sound, synthesiser)
     residuals = tuple(replace(residual, powers=noise.square() / 2) for residual in sound.residuals)
-    slow = vars(sound) | {"amplitude": amplitude, "noise": noise, "residuals": residuals}
+    slow = vars(sound) | {"amplitude": amplitude, "phase": phase, "noise": noise, "residuals": residuals}
     transient = transient_levels(replace(sound, noise=noise), synthesiser)
     return SeparatedSound(**slow, modulation=modulation, regular=regular, transient=transient)
+
+
+def _steady_phase(sound: HarmonicSound, tonality: Tensor, frame_seconds: float) -> Tensor:
+    """Return the phase of partials in periods, averaged as complex amplitudes the more, the less tonal they are.
+
+    The phase of a partial that has died away is that of noise; beside a sound in which that partial is loud, it would
+    be heard as beating.
+    """
+    own = torch.polar(sound.amplitude + 1e-12, 2 * math.pi * sound.phase)
+    slow = averaged(own, odd_frames(STEADY_SECONDS, frame_seconds))
+    turning = (slow + tonality * (own - slow)).angle() / (2 * math.pi)
+    return torch.from_numpy(np.unwrap(turning.numpy(), axis=-1, period=1.0))
 
 
 def _separate_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:

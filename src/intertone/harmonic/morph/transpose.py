@@ -120,7 +120,7 @@ def _slope(decibels: Tensor, octaves: Tensor) -> Tensor:
 def _extended(sound: SeparatedSound, levels: Tensor) -> SeparatedSound:
     """Return a harmonic sound with further partials of amplitudes ``levels``, ``(channels, n, n_frames)``."""
     own, count = len(sound.multiples), len(sound.multiples) + levels.shape[1]
-    still = torch.ones_like(levels)
+    still = torch.ones_like(levels, dtype=torch.complex64)
     return replace(
         sound,
         multiples=stretched(count, sound.inharmonicity),
