@@ -11,6 +11,9 @@ from intertone.level import db_to_power
 WEAKEST_DB = -50.0
 """Level relative to the reference at which weaker bands count."""
 
+LOWEST_HZ = 2000.0
+"""Lower end of the bands of the transient: the body of an attack lies below."""
+
 BANDS = 8
 """Number of bands of partials, and as many of noise, over the whole range, equally wide in mel."""
 

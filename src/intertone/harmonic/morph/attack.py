@@ -11,11 +11,8 @@ from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
-from intertone.harmonic.transient import BANDS, noise_bands, partial_bands, transient_levels
+from intertone.harmonic.transient import BANDS, LOWEST_HZ, noise_bands, partial_bands, transient_levels
 from intertone.level import TINY
-
-LOWEST_HZ = 2000.0
-"""Lower end of the bands of the transient: the body of an attack lies below."""
 
 
 def transient_shares(sounds: Sequence[SeparatedSound], weights: Tensor, frame_seconds: float) -> Tensor:

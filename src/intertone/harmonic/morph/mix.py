@@ -190,7 +190,7 @@ def _limited(mixed: SeparatedSound, sounds: Sequence[SeparatedSound]) -> Separat
 
 def _strength(sound: SeparatedSound) -> Tensor:
     """Return the amplitude of a sinusoid as loud as all partials and noise together, ``(n_frames,)``."""
-    partials = sound.amplitude * sound.modulation
+    partials = sound.amplitude * sound.modulation.abs()
     return torch.cat([partials, sound.noise], 1).square().sum((0, 1)).sqrt()
 
 

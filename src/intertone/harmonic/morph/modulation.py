@@ -12,7 +12,7 @@ from intertone.harmonic.noise import NoiseBands
 from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import HarmonicSound
 from intertone.harmonic.synthesis import Synthesiser
-from intertone.harmonic.transient import transient_levels
+from intertone.harmonic.transient import LOWEST_HZ, transient_levels
 from intertone.harmonic.warp import window_seconds
 
 LONGER = 4
@@ -97,7 +97,7 @@ def _steady_phase(sound: HarmonicSound, tonality: Tensor, frame_seconds: float) 
 
 
 def _separate_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
-    """Return the amplitudes of the noise bands without leakage from modulated partials."""
+    """Return the amplitudes of the noise bands, without leakage from modulated partials but in a transient's bands."""
     if not sound.residuals:
         return sound.noise
     config, (residual,) = synthesiser.config, sound.residuals
@@ -106,7 +106,8 @@ def _separate_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
     multiples = sound.multiples[sound.multiples.isfinite()].sort().values
     powers = held(fine.floor(residual.sound, sound.f0[:n_frames], multiples), sound.noise.shape[-1])
     found = torch.minimum((2 * powers).sqrt(), sound.noise)
-    return found + attack_share(found.shape[-1], config.frame_seconds) * (sound.noise - found)
+    transient = (synthesiser.bands.centres >= LOWEST_HZ)[:, None]
+    return found + transient * attack_share(found.shape[-1], config.frame_seconds) * (sound.noise - found)
 
 
 def _separate_envelope(sound: HarmonicSound, synthesiser: Synthesiser) -> tuple[Tensor, Tensor]:
