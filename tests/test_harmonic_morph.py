@@ -11,6 +11,7 @@ from torch import Tensor
 
 from intertone.bench.hard.fall import cliff_db
 from intertone.harmonic.morph.landmark import Landmarks, complete_releases, find_landmarks, mix_landmarks, positions
+from intertone.harmonic.morph.modulation import separate_modulation
 from intertone.morphing import MorphConfig, morph
 from intertone.morphing.weights import Weights
 from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
@@ -29,6 +30,23 @@ def test_a_sound_that_breaks_off_does_not_break_off_the_mixture() -> None:
     for mix in (0.25, 0.5, 0.75):
         between = REPRESENTATION.synthesise(mixture(METHOD, analyses, [1 - mix, mix], alignment="envelope"))
         assert between.shape == drum.shape and cliff_db(between, sounds, SAMPLE_RATE) < 12
+
+
+def test_the_phase_of_a_partial_that_has_died_away_into_noise_is_averaged() -> None:
+    noise = 3e-4 * torch.randn(2 * SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
+    analysed = REPRESENTATION.analyse(tone(60, seconds=2.0, decay=8.0) + noise).context.tracks[0]
+    separated = separate_modulation(analysed, REPRESENTATION.synthesiser)
+
+    def jitter(phase: Tensor, frames: slice) -> float:
+        return float(phase[0, 4:9, frames].diff().diff().abs().mean())
+
+    early, late = slice(5, 15), slice(120, 190)  # loud, and 30 dB below the noise
+    assert jitter(separated.phase, late) < 0.4 * jitter(analysed.phase, late)
+    assert jitter(separated.phase, early) < jitter(analysed.phase, early) + 1e-3
+    joined = separated.joined()
+    assert torch.allclose(joined.amplitude, analysed.amplitude, rtol=1e-4, atol=1e-9)
+    turn = joined.phase - analysed.phase
+    assert float((turn - turn.round()).abs().max()) < 1e-4
 
 
 def test_the_fade_of_a_release_is_interpolated_and_not_the_silence_behind_it() -> None:
