@@ -171,8 +171,9 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         {
             "KEPT_REACH": "1e-9",
             "FARTHEST_SEMITONES": "1e9",
-            "AUDIBLE_DB": "-200.0",
             "NOISE_DB": "-200.0",
+            "BEYOND": INF,
+            "LEAST_WEIGHT": "0.0",
             "GIVES_WAY": "0.0",
         },
     ),
@@ -187,8 +188,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "WINDOW_BINS": "1.0",
         },
     ),
-    "harmonic.morph.attack": (("morph",), {"LOWEST_HZ": "0.0"}),
-    "harmonic.transient": (("morph",), {"AUDIBLE_DB": "-200.0", "BANDS": "1"}),
+    "harmonic.transient": (("morph",), {"WEAKEST_DB": "-200.0", "BANDS": "1", "LOWEST_HZ": "0.0"}),
     "harmonic.morph.transpose": (
         ("transposition",),
         {"TOP_ROWS": "1", "LEAST_OCTAVES": "0.0", "CALM_SECONDS": "0.0", "AUDIBLE": "0.0"},

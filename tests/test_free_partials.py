@@ -179,7 +179,8 @@ def test_a_weak_partial_beside_a_strong_one_makes_no_third_pitch(mix: float) -> 
 def test_a_partial_without_a_near_one_takes_the_row_of_the_faintest() -> None:
     struck, held = (METHOD.prepare(REPRESENTATION.analyse(sound)) for sound in (bell(), choir(100.0)))
     moved, kept = match_partials([struck.context.tracks[0], held.context.tracks[0]], METHOD.rows)
-    gone = kept.multiples[: CONFIG.n_harmonics].isnan()
+    assert moved.is_bell and not kept.is_bell
+    gone = kept.sounding[: CONFIG.n_harmonics].isnan()
     assert 0 < int(gone.sum()) <= len(RATIOS)
     loud = held.features[0, : CONFIG.n_harmonics].mean(-1)
     assert float(loud[gone].max()) <= float(loud[:20].min())

@@ -20,6 +20,7 @@ from intertone.morphing import (
     morph_steps,
     require_single_notes,
 )
+from intertone.morphing.by_notes import ByNotes
 from intertone.morphing.by_partials import ByPartials
 from intertone.morphing.notes import cut_notes, find_notes, pair_notes
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
@@ -192,6 +193,15 @@ def test_single_notes_are_morphed_as_they_were(codec: Codec) -> None:
     a, b = tone(57, seconds=0.5), tone(64, seconds=0.4, tilt=2)
     whole = morph_sources(analyse_sounds(codec, a, b), 0.5, generator=torch.Generator().manual_seed(0))
     assert torch.equal(morph(codec, a, b, mix=0.5), whole)
+
+
+def test_a_note_that_is_analysed_again_along_its_own_pitch_keeps_its_conditions(codec: Codec, sources: Sources) -> None:
+    assert isinstance(sources.method, ByNotes)
+    sound = torch.cat([tone(60, seconds=0.5, decay=2), tone(65.5, seconds=0.5, decay=2)])
+    early = round(0.47 * SAMPLE_RATE)  # the cut note begins with 30 ms of the one before it
+    note = sources.method.analyse(sound[None, None], [early]).context.notes[1]
+    assert float(hz_to_cents(note.tracks[0].f0[:10], pitch_to_hz(65.5)).abs().max()) < 50
+    assert set(codec.model.needs) <= set(note.conditions)
 
 
 def test_a_note_without_a_partner_is_faded_by_its_weight(codec: Codec) -> None:

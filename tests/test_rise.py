@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from intertone.codec import Codec
-from intertone.harmonic.morph.mix import mix_ramps
+from intertone.harmonic.morph.landmark import mix_ramps
 from intertone.harmonic.onset import play_rise, shortest_rise
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
 

@@ -23,71 +23,69 @@ NOISY, LESS_NOISE = 0.02, 0.5
 less than the second number times that of the harmonics."""
 
 
-def analyse_sound(sound: Tensor, player: Synthesiser, f0: Tensor | None = None) -> tuple[HarmonicSound, float]:
-    """Return the harmonic sound of a sound, and its periodicity.
+def analyse_sound(sound: Tensor, synthesiser: Synthesiser, f0: Tensor | None = None) -> tuple[HarmonicSound, float]:
+    """Return the harmonic sound of a sound, and its periodicity: synthesis gives the sound again.
+
+    The periodicity is the share of the energy that repeats after a period, 0…1, and 1 where f0 is given.
 
     Args:
         sound: ``(channels, samples)``.
-        player: Synthesiser of the representation.
+        synthesiser: That of the representation.
         f0: Hz every ``hop_length`` samples from the first sample on, ``(n_frames,)``, > 0; found if not given.
-
-    Returns:
-        ``(track, periodicity)``; the second is the share of the energy that repeats after a period, 0…1, and 1 where f0
-        is given. Synthesis gives the sound again.
     """
-    hop, onset = player.config.hop_length, find_onset(sound, player.sample_rate)
+    hop, onset = synthesiser.config.hop_length, find_onset(sound, synthesiser.sample_rate)
     body = sound[:, onset:]
     if f0 is not None:
-        known = at_positions(f0.double(), torch.arange(player.n_frames(body.shape[-1])) + onset / hop)
-        return _describe(sound, onset, player, *measure_partials(body, known, player.config)), 1.0
-    found, periodicity = find_pitch(body, player.sample_rate, hop)
-    track = _describe(sound, onset, player, *measure_partials(body, found, player.config))
+        known = at_positions(f0.double(), torch.arange(synthesiser.n_frames(body.shape[-1])) + onset / hop)
+        return _describe(sound, onset, synthesiser, *measure_partials(body, known, synthesiser.config)), 1.0
+    found, periodicity = find_pitch(body, synthesiser.sample_rate, hop)
+    track = _describe(sound, onset, synthesiser, *measure_partials(body, found, synthesiser.config))
     if (rest := _noise_share(track, body)) > NOISY:
-        freely = _describe_freely(sound, track, player)
+        freely = _describe_freely(sound, track, synthesiser)
         if freely is not None and _noise_share(freely, body) < LESS_NOISE * rest:
             track = freely
     return track, periodicity
 
 
-def _describe_freely(sound: Tensor, track: HarmonicSound, player: Synthesiser) -> HarmonicSound | None:
+def _describe_freely(sound: Tensor, track: HarmonicSound, synthesiser: Synthesiser) -> HarmonicSound | None:
     """Return a harmonic sound with inharmonic partials, or None where none explain the sound."""
     body = sound[:, track.onset :]
-    n_frames = player.n_frames(body.shape[-1])
-    found = find_inharmonic_partials(body, float(track.f0[:n_frames].median()), track.inharmonicity, player.config)
+    n_frames = synthesiser.n_frames(body.shape[-1])
+    found = find_inharmonic_partials(body, float(track.f0[:n_frames].median()), track.inharmonicity, synthesiser.config)
     if found is None:
         return None
     f0 = torch.full((n_frames,), found[0], dtype=torch.float64)
-    amplitudes = measure_inharmonic_partials(body, found[1], f0, player.config)
-    return _describe(sound, track.onset, player, f0, found[1], amplitudes)
+    amplitudes = measure_inharmonic_partials(body, found[1], f0, synthesiser.config)
+    return _describe(sound, track.onset, synthesiser, f0, found[1], amplitudes)
 
 
 def _describe(
-    sound: Tensor, onset: int, player: Synthesiser, f0: Tensor, multiples: Tensor, amplitudes: Tensor
+    sound: Tensor, onset: int, synthesiser: Synthesiser, f0: Tensor, multiples: Tensor, amplitudes: Tensor
 ) -> HarmonicSound:
     """Return a harmonic sound of measured partials."""
-    body, n_frames = sound[:, onset:], player.n_frames(sound.shape[-1])
+    body, n_frames = sound[:, onset:], synthesiser.n_frames(sound.shape[-1])
     inside = torch.arange(n_frames) < amplitudes.shape[-1]
     turned = torch.from_numpy(np.unwrap(amplitudes.angle().numpy(), axis=-1)).float() / (2 * math.pi)
     track = HarmonicSound(
         samples=sound.shape[-1],
         onset=onset,
-        reference=loudest(body, 2 * player.config.hop_length),
+        reference=loudest(body, 2 * synthesiser.config.hop_length),
         f0=held(f0, n_frames),
         multiples=multiples,
         amplitude=held(amplitudes.abs(), n_frames) * inside,
         phase=held(turned, n_frames),
-        noise=torch.zeros(len(sound), player.config.n_noise, n_frames),
+        noise=torch.zeros(len(sound), synthesiser.config.n_noise, n_frames),
     )
-    played = player.partials(track)
+    played = synthesiser.partials(track)
     ramps = torch.stack(
         [
-            find_ramp(*pair, player.sample_rate, window_seconds(float(f0.median())))
+            find_ramp(*pair, synthesiser.sample_rate, window_seconds(float(f0.median())))
             for pair in ((body, played), (body.flip(-1), played.flip(-1)))
         ]
     )
-    rest = body - played * play_ramps(ramps, body.shape[-1], player.sample_rate)
-    between = player.bands.between(f0, multiples[multiples.isfinite()].sort().values)
-    powers = held(player.bands.powers(player.bands.spectrum(rest), between), n_frames) * inside
+    rest = body - played * play_ramps(ramps, body.shape[-1], synthesiser.sample_rate)
+    between = synthesiser.bands.between(f0, multiples[multiples.isfinite()].sort().values)
+    powers = held(synthesiser.bands.powers(synthesiser.bands.spectrum(rest), between), n_frames) * inside
     residual = Residual(rest, sound[:, :onset], powers, torch.ones(n_frames), track.f0)
     return replace(track, ramps=ramps, noise=(2 * powers).sqrt(), residuals=(residual,))
 

@@ -1,7 +1,6 @@
 """Inharmonic partials: those of bells and bars, which are no multiples of one f0."""
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
@@ -10,6 +9,7 @@ from torch import Tensor
 from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.warp import TURNS, Warped, oversample, turns_of
 from intertone.level import TINY, db_to_power, power_to_db
+from intertone.pitch.parabola import Array, parabola_top
 from intertone.pitch.stiffness import stretched
 
 SPECTRUM_SECONDS = 0.75
@@ -20,6 +20,9 @@ PEAK_DB, CLEAR_DB = 60.0, 15.0
 
 AROUND_HZ, APART_HZ, LOWEST_HZ = 800.0, 25.0, 25.0
 """Width of a partial's surroundings, least distance of two partials, and lowest frequency."""
+
+COARSE = 8
+"""Bins from one to the next at which the level of the surroundings is measured."""
 
 NEAR_BINS = 6
 """Half of the width of a partial in that spectrum, whose bins are half as wide as its window's resolution."""
@@ -44,16 +47,14 @@ HIGHEST_FIRST = 4.5
 WINDOW_SECONDS = 0.05
 """Length of the window that partials are measured with, at least: they ring, and lie closely."""
 
-Array = npt.NDArray[np.float64]
-
 
 def find_inharmonic_partials(
     body: Tensor, f0: float, inharmonicity: float, config: HarmonicConfig
 ) -> tuple[float, Tensor] | None:
     """Find where the partials of a struck body lie: the peaks of the spectrum of its first 0.75 s.
 
-    Each is shown in a row of its own, such that all together lie as near to the harmonics of their rows as can be, the
-    strong ones before the weak ones: so partials of two bells that share a row lie near each other.
+    Each gets a row of its own, such that all together lie as near to the harmonics of their rows as can be, the strong
+    ones before the weak ones: so partials of two bells that share a row lie near each other.
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
@@ -62,17 +63,10 @@ def find_inharmonic_partials(
         config: The rows.
 
     Returns:
-        f0, and where the partial of each row lies, in f0, ``(>= n_harmonics,)``, float64; NaN in rows without one. None
-        where partials hold less than 0.7 of the power, are many, or nearly all harmonics, of one note or several.
-
-    Example:
-        >>> time, config = torch.arange(16000) / 16000, HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
-        >>> bell = sum(torch.sin(6.2831853 * 400 * ratio * time) for ratio in (1, 2.76, 5.4))
-        >>> f0, ratios = find_inharmonic_partials(bell[None], 400.0, 0.0, config)
-        >>> ratios[:5].nan_to_num().round(decimals=2).tolist()
-        [1.0, 0.0, 2.76, 0.0, 5.4]
+        f0, and the partial of each row over f0, ``(>= n_harmonics,)``, float64; NaN in rows without one. None where
+        partials hold less than 0.7 of the power, are many, or nearly all harmonics, of one note or several.
     """
-    places, powers, share = _peaks(body, config.sample_rate, min(config.n_harmonics, 64))
+    places, powers, share = _peaks(body, config.sample_rate, config.n_harmonics)
     harmonics = stretched(config.edges[-1] - 1, inharmonicity)
     if share < EXPLAINED or not _inharmonic(places / f0, powers, harmonics) or _count_notes(places, powers) > 1:
         return None
@@ -88,16 +82,13 @@ def find_inharmonic_partials(
 
 
 def measure_inharmonic_partials(body: Tensor, ratios: Tensor, f0: Tensor, config: HarmonicConfig) -> Tensor:
-    """Return complex amplitudes of inharmonic partials.
+    """Return complex amplitudes of inharmonic partials, 0 in rows without one; see ``Warped.measure``.
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
         ratios: From ``find_inharmonic_partials``.
         f0: Hz, the same in all frames, ``(n_frames,)``, float64.
         config: The rows.
-
-    Returns:
-        ``(channels, n_partials, n_frames)``, complex64, 0 in rows without a partial; see ``Warped.measure``.
     """
     frequency, rate, hop = float(f0[0]), config.sample_rate, config.hop_length
     turns = turns_of(f0, hop, rate, body.shape[-1])
@@ -135,9 +126,9 @@ def _peaks(body: Tensor, sample_rate: int, most: int) -> tuple[Array, Array, flo
     start = np.pad(start, ((0, 0), (0, length - start.shape[1]))) * np.hanning(length + 2)[1:-1]
     power = (np.abs(np.fft.rfft(start, 2 * length)) ** 2).sum(0) + TINY
     bin_hz, level = sample_rate / (2 * length), power_to_db(power)
-    coarse = level[::8]  # the median of a wide range needs no fine steps
-    around = ndimage.median_filter(coarse, max(3, round(AROUND_HZ / (8 * bin_hz))), mode="nearest")
-    around = np.interp(np.arange(len(level)), 8 * np.arange(len(coarse)), around)
+    coarse = np.arange(0, len(level), COARSE)  # the median of a wide range needs no fine steps
+    around = ndimage.median_filter(level[coarse], round(AROUND_HZ / (COARSE * bin_hz)), mode="nearest")
+    around = np.interp(np.arange(len(level)), coarse, around)
     highest = ndimage.maximum_filter1d(level, 2 * max(1, round(APART_HZ / bin_hz)) + 1)
     peak = (level == highest) & (level > level.max() - PEAK_DB) & (level > around + CLEAR_DB)
     peak[: max(1, round(LOWEST_HZ / bin_hz))] = peak[-1] = False
@@ -148,6 +139,5 @@ def _peaks(body: Tensor, sample_rate: int, most: int) -> tuple[Array, Array, flo
     near = np.zeros(len(power), bool)
     for away in range(-NEAR_BINS, NEAR_BINS + 1):
         near[(places + away).clip(0, len(power) - 1)] = True
-    before, here, after = level[places - 1], level[places], level[places + 1]
-    offset = 0.5 * (before - after) / np.minimum(before - 2 * here + after, -1e-9)
+    offset, _ = parabola_top(level[places - 1], level[places], level[places + 1])
     return (places + offset) * bin_hz, power[places], float(power[near].sum() / power.sum())

@@ -53,14 +53,9 @@ class NoiseBands:
         return (self.shares.double() @ bins) / self.widths[:, 0].double()
 
     def powers(self, spectrum: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Return the mean square of each band.
+        """Return the mean square of each band of an STFT, ``(channels, n_bands, n_frames)``, ≥ ``POWER_FLOOR``.
 
-        Args:
-            spectrum: ``(channels, n_bins, n_frames)``, complex.
-            weight: Weight of each cell, ``(n_bins, n_frames)``, > 0; all alike if not given.
-
-        Returns:
-            ``(channels, n_bands, n_frames)``, ≥ ``POWER_FLOOR``.
+        Cells, ``(n_bins, n_frames)``, have a ``weight`` > 0; all alike if not given.
         """
         power = _squares(spectrum) / self.unit
         if weight is not None:
@@ -68,7 +63,7 @@ class NoiseBands:
         return (self.shares @ power).clamp_min(POWER_FLOOR)
 
     def floor(self, sound: Tensor, f0: Tensor, multiples: Tensor) -> Tensor:
-        """Return the mean square of each band, measured between the partials.
+        """Return the mean square of each band, measured between the partials, ``(channels, n_bands, n_frames)``.
 
         It is found by the mean of the logarithm, for which a few loud bins do not count; for noise that lies 2.5 dB
         below the logarithm of the mean.
@@ -77,9 +72,6 @@ class NoiseBands:
             sound: ``(channels, samples)``.
             f0: Hz, ``(n_frames,)``.
             multiples: Frequencies of the partials in f0, rising, ``(n_partials,)``.
-
-        Returns:
-            ``(channels, n_bands, n_frames)``, ≥ ``POWER_FLOOR``.
 
         Source:
             Euler's constant is minus the mean of the logarithm of an exponentially distributed number.
@@ -98,7 +90,7 @@ class NoiseBands:
         return ((torch.cat(parts, -1) + np.euler_gamma).exp() * self.widths).clamp_min(POWER_FLOOR)
 
     def between(self, f0: Tensor, multiples: Tensor, *, sharpness: int = 2) -> Tensor:
-        """Return how far each bin lies from the nearest partial.
+        """Return how far each bin lies from the nearest partial, 0.001…1, ``(n_bins, n_frames)``.
 
         Below the first partial, and where a bin is too wide to lie between two, all bins have weight 1. Above the last
         one, further partials are taken to lie f0 apart.
@@ -107,9 +99,6 @@ class NoiseBands:
             f0: Hz, ``(n_frames,)``.
             multiples: Frequencies of the partials in f0, rising, ``(n_partials,)``.
             sharpness: Power of the sinusoid that is 0 at the partials: 2, 4 or 8; a larger one for the middle only.
-
-        Returns:
-            0.001…1, ``(n_bins, n_frames)``.
         """
         bin_hz = self.config.sample_rate / self.config.n_fft
         frequency = np.arange(self.config.n_bins) * bin_hz
@@ -134,49 +123,21 @@ class NoiseBands:
     def gains(self, powers: Tensor) -> Tensor:
         """Return the gains that give white noise of unit power these powers; neighbouring bands overlap.
 
-        Args:
-            powers: Mean squares of the bands, ``(channels, n_bands, n_frames)``.
-
-        Returns:
-            Linear, > 0, ``(channels, n_bins, n_frames)``.
+        Powers are ``(channels, n_bands, n_frames)``, gains ``(channels, n_bins, n_frames)``, linear, > 0.
         """
         density = powers.clamp_min(POWER_FLOOR) / self.widths  # of each bin
         return (self.shares.T @ density.log()).mul(0.5).exp() * (self.config.n_fft / 2) ** 0.5
 
     def spectrum(self, sound: Tensor) -> Tensor:
-        """Return the STFT that the bands are powers of.
-
-        Args:
-            sound: ``(channels, samples)``.
-
-        Returns:
-            Complex, ``(channels, n_bins, n_frames)``.
-        """
+        """Return the STFT that the bands are powers of, complex, ``(channels, n_bins, n_frames)``."""
         return stft(sound, self.config)
 
     def sound(self, spectrum: Tensor, samples: int) -> Tensor:
-        """Return the sound of an STFT: the way back from ``spectrum``.
-
-        Args:
-            spectrum: ``(channels, n_bins, n_frames)``.
-            samples: Length of the sound.
-
-        Returns:
-            ``(channels, samples)``.
-        """
+        """Return the sound of an STFT, ``(channels, samples)``: the way back from ``spectrum``."""
         return istft(spectrum, self.config, length=samples)
 
     def white(self, channels: int, samples: int, generator: torch.Generator) -> Tensor:
-        """Return the STFT of white noise whose mean square is 1, independent in each channel.
-
-        Args:
-            channels: Number of channels.
-            samples: Length of the noise.
-            generator: Its source.
-
-        Returns:
-            Complex, ``(channels, n_bins, n_frames)``.
-        """
+        """Return the STFT of white noise whose mean square is 1, independent in each channel; see ``spectrum``."""
         return stft(torch.randn(channels, samples, generator=generator), self.config)
 
 

@@ -49,15 +49,8 @@ def find_ramp(sound: Tensor, partials: Tensor, sample_rate: int, longest_seconds
         longest_seconds: Longest ramp, from the onset.
 
     Returns:
-        Times at which the gain of the partials first reaches 1/16, 2/16, … 1: seconds from the onset, ``(16,)``,
-        float64, not falling, and nowhere earlier than ``shortest_rise``; that itself where the partials do not
-        correlate with the sound.
-
-    Example:
-        >>> tone = torch.sin(torch.arange(8000) * 0.25)[None]
-        >>> rise = find_ramp(tone * (torch.arange(8000) / 160).clamp(max=1), tone, 16000, 0.02)
-        >>> [round(1000 * float(seconds)) for seconds in rise[3::4]]
-        [2, 5, 7, 10]
+        Seconds from the onset at which the gain first reaches 1/16, 2/16, … 1, ``(16,)``, float64, nowhere earlier than
+        ``shortest_rise``; that itself where the partials do not correlate with the sound.
     """
     length = min(sound.shape[-1], max(1, round(longest_seconds * sample_rate)))
     shared, own = (_averaged(sound, partials, length, sample_rate), _averaged(partials, partials, length, sample_rate))
@@ -95,7 +88,7 @@ ATTACK_SECONDS, FADE_SECONDS = 0.03, 0.05
 
 
 def attack_share(n_frames: int, frame_seconds: float) -> Tensor:
-    """Return how far frames belong to the attack, ``(n_frames,)``: 1 from the onset on, then falling to 0."""
+    """Return how far frames belong to the attack: 1 from the onset on, then falling to 0, ``(n_frames,)``."""
     seconds = torch.arange(n_frames) * frame_seconds
     return 0.5 + 0.5 * torch.cos(math.pi * ((seconds - ATTACK_SECONDS) / FADE_SECONDS).clamp(0, 1))
 
@@ -105,18 +98,9 @@ ONSET_DB, ONSET_SECONDS = -46.0, 0.003
 
 
 def find_onset(sound: Tensor, sample_rate: int) -> int:
-    """Return the sample at which a sound begins: where 3 ms are first within 46 dB of the loudest 3 ms.
+    """Return the sample at which a sound, ``(channels, samples)``, begins; 0 for silence.
 
-    Args:
-        sound: ``(channels, samples)``.
-        sample_rate: Hz.
-
-    Returns:
-        0 for silence, and for a sound that is loud from its start on.
-
-    Example:
-        >>> find_onset(torch.cat([torch.zeros(1, 500), torch.ones(1, 500)], 1), 8000)
-        500
+    That is where 3 ms are first within 46 dB of the loudest 3 ms.
     """
     power = sound.double().square().sum(0)
     length = min(max(1, round(ONSET_SECONDS * sample_rate)), len(power))

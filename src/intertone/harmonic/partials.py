@@ -15,23 +15,12 @@ NEAR_ENOUGH = 0.1
 
 
 def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """Return f0, refined, frequencies of the partials over f0, and their complex amplitudes.
+    """Return f0, refined, frequencies of the partials over f0, and their complex amplitudes; see ``Warped.measure``.
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
         f0: Hz, ``(n_frames,)``, float64, within 3 %.
         config: The rows.
-
-    Returns:
-        ``(f0, multiples, amplitudes)``; the last ``(channels, n_partials, n_frames)``, complex64: see
-        ``Warped.measure``.
-
-    Example:
-        >>> config = HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
-        >>> tone = torch.sin(6.2831853 * 221 * torch.arange(8000) / 16000)[None]
-        >>> f0, _, amplitudes = measure_partials(tone, torch.full((51,), 220.0, dtype=torch.float64), config)
-        >>> round(float(f0[25]), 1), round(float(amplitudes[0, 0, 25].abs()), 2)
-        (221.0, 1.0)
     """
     rate, hop = config.sample_rate, config.hop_length
     length = float(f0.median()) * window_seconds(float(f0.median()))

@@ -56,12 +56,12 @@ class Recognition:
 
 
 def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig) -> tuple[Recognition, ...]:
-    """Decide for each sound whether it has one pitch.
+    """Decide for each sound of a batch, from ``HarmonicRepresentation.analyse``, whether it has one pitch.
 
     The measure is ``1 − √((1 − p)·max(1 − p, 1 − h))``: ``p`` is the periodicity, the share of the energy that repeats
-    after the period that was found, and ``h`` the share of the energy of the features in the partials. The measure is
-    the periodicity, or less where there is noise beside the partials. Below 0.84 a sound has no pitch: it is noise
-    where ``p`` is below 0.65, else it has several pitches, or partials that are not harmonic.
+    after the period that was found, and ``h`` the share of the energy of the features in the partials. Below 0.84 a
+    sound has no pitch: it is noise where ``p`` is below 0.65, else it has several pitches, or partials that are not
+    harmonic.
 
     Two kinds have a period and no pitch of their own. A chord repeats after a common multiple of its periods: its
     lowest partials are missing, so that a partial stands 20 dB above all below it (25 dB where it is the second or
@@ -70,14 +70,6 @@ def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig
     deviates from its mean by 0.6 semitones or more. A slide or vibrato that is held is no drum.
 
     A bell has no period: where inharmonic partials were found, the measure is ``h``, and nothing else is tested.
-
-    Args:
-        features: From ``HarmonicRepresentation.analyse``, ``(batch · channels, n_features, n_frames)``.
-        context: From the same.
-        config: Its settings.
-
-    Returns:
-        One for each sound of the batch.
 
     Example:
         >>> from intertone.representation.harmonic import HarmonicRepresentation
@@ -89,22 +81,22 @@ def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig
         ['one pitch', 'noise']
     """
     rows = ImageRows(config)
-    images = features.detach().cpu().float().split(len(features) // len(context.tracks))
-    sounds = zip(images, context.tracks, context.periodicity, strict=True)
-    return tuple(_recognise_one(image, track, periodicity, rows) for image, track, periodicity in sounds)
+    each = features.detach().cpu().float().split(len(features) // len(context.tracks))
+    found = zip(each, context.tracks, context.periodicity, strict=True)
+    return tuple(_recognise_one(own, sound, periodicity, rows) for own, sound, periodicity in found)
 
 
-def _recognise_one(image: Tensor, track: HarmonicSound, periodicity: float, rows: ImageRows) -> Recognition:
-    count, n_rows = len(track.multiples), rows.n_partial_rows
+def _recognise_one(features: Tensor, sound: HarmonicSound, periodicity: float, rows: ImageRows) -> Recognition:
+    count, n_rows = len(sound.multiples), rows.n_partial_rows
     edges = [min(edge, count + 1) for edge in rows.config.edges]
     widths = torch.tensor([after - before for before, after in pairwise(edges)])
-    squares = rows.to_amplitudes(image, track.reference).double().square().sum(0)
+    squares = rows.to_amplitudes(features, sound.reference).double().square().sum(0)
     partials, noise = squares[:n_rows] * widths[:, None], squares[n_rows:]
     energy = partials.sum(0) + noise.sum(0)
-    if track.reference <= SILENCE:
+    if sound.reference <= SILENCE:
         return Recognition(False, 0.0, "silence")
     away, rest = 1 - periodicity, float(noise.sum() / energy.sum())
-    if track.is_bell:
+    if sound.is_bell:
         pitched = 1 - rest >= LEAST_MEASURE
         return Recognition(pitched, 1 - rest, "one pitch" if pitched else "several pitches")
     measure = 1 - (away * max(away, rest)) ** 0.5
@@ -112,7 +104,7 @@ def _recognise_one(image: Tensor, track: HarmonicSound, periodicity: float, rows
         return Recognition(False, measure, "noise" if periodicity < PERIODIC else "several pitches")
     if _has_gaps(partials[: min(count, rows.config.n_harmonics)].sum(1), periodicity):
         return Recognition(False, measure, "several pitches")
-    if _is_stroke(energy, track.f0, rows.config):
+    if _is_stroke(energy, sound.f0, rows.config):
         return Recognition(False, measure, "a stroke whose pitch moves")
     return Recognition(True, measure, "one pitch")
 

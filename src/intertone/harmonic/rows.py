@@ -75,11 +75,7 @@ class HarmonicConfig(Settings):
 
 
 class ImageRows:
-    """Amplitudes ⇄ harmonic features, and levels of their rows.
-
-    Args:
-        config: The rows.
-    """
+    """Amplitudes ⇄ harmonic features, and levels of their rows."""
 
     def __init__(self, config: HarmonicConfig) -> None:
         self.config = config
@@ -89,14 +85,10 @@ class ImageRows:
         """Row of each partial."""
 
     def partial_rows(self, levels: Tensor) -> Tensor:
-        """Return the amplitude of each row, root mean square over its partials.
+        """Return the root mean square of the partials of each row, ``(channels, n_partial_rows, n_frames)``.
 
-        Args:
-            levels: Amplitude of each partial, linear, from the first on, ``(channels, n_partials, n_frames)``.
-
-        Returns:
-            ``(channels, n_partial_rows, n_frames)``. Rows above the highest partial hold the geometric mean of the
-            last four that have one.
+        Amplitudes are linear, from the first partial on, ``(channels, n_partials, n_frames)``. Rows above the highest
+        partial hold the geometric mean of the last four that have one.
         """
         row_of = self.row_of[: levels.shape[1]]
         n_rows = int(row_of[-1]) + 1
@@ -149,40 +141,23 @@ class ImageRows:
         return replace(sound, amplitude=amplitude, noise=noise)
 
     def to_features(self, amplitude: Tensor, reference: float | Tensor) -> Tensor:
-        """Return amplitudes as features, ``1 + 20·log10(amplitude / reference) / top_db``.
+        """Return amplitudes, linear, ≥ 0, as features, ``1 + 20·log10(amplitude / reference) / top_db``, in [0, 1].
 
-        Args:
-            amplitude: Linear, ≥ 0, any shape.
-            reference: Amplitude of feature 1, > 0.
-
-        Returns:
-            Of the same shape, in [0, 1]: 1 is the reference or louder, 0 is ``top_db`` below it or less.
+        1 is the reference or louder, 0 is ``top_db`` below it or less.
         """
         return (1 + amplitude_to_db(amplitude.clamp_min(1e-12) / reference) / self.config.top_db).clamp(0, 1)
 
     def to_amplitudes(self, features: Tensor, reference: float) -> Tensor:
-        """Return features as amplitudes: the way back from ``to_features``.
-
-        Args:
-            features: Any shape; cut to 0…1.2.
-            reference: Amplitude of feature 1.
-
-        Returns:
-            Linear, of the same shape; feature 0 is silence.
-        """
+        """Return features, cut to 0…1.2, as amplitudes: the way back from ``to_features``; 0 is silence."""
         shown = features.clamp(0, LOUDEST)
         return torch.where(shown > 0, reference * db_to_amplitude((shown - 1) * self.config.top_db), 0)
 
-    def level(self, image: Tensor) -> Tensor:
-        """Return the level of all partials and bands together, the sum of their powers.
+    def level(self, features: Tensor) -> Tensor:
+        """Return the level of all partials and bands together, the sum of their powers, ``(channels, 1, n_frames)``.
 
-        Args:
-            image: Features, ``(channels, n_features, n_frames)``.
-
-        Returns:
-            In the scale of features, ``(channels, 1, n_frames)``; above 1 where several rows are loud.
+        It is in the scale of features, above 1 where several rows are loud.
         """
-        decibels = (image - 1) * self.config.top_db
+        decibels = (features - 1) * self.config.top_db
         return 1 + power_to_db(db_to_power(decibels).sum(1, keepdim=True)) / self.config.top_db
 
 

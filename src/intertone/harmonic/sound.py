@@ -78,6 +78,11 @@ class HarmonicSound:
         return math.isnan(self.inharmonicity)
 
     @property
+    def sounding(self) -> Tensor:
+        """``multiples`` of the partials that are heard at any time; NaN of the others."""
+        return torch.where((self.amplitude > 0).any(2).any(0), self.multiples, torch.nan)
+
+    @property
     def pitch(self) -> float:
         """MIDI number of the median f0."""
         return hz_to_pitch(float(self.f0.median()))
@@ -88,7 +93,7 @@ class HarmonicContext:
     """Context of a batch of harmonic sounds: all that synthesis needs beside the features.
 
     Attributes:
-        tracks: The harmonic sounds, one for each sound of the batch.
+        tracks: The harmonic sound of each sound of the batch.
         periodicity: Share of each one's energy that repeats after a period, 0…1; 1 where f0 was given.
         leading: Axes of the audio before its samples.
         edited: Whether the code was changed.
@@ -121,10 +126,6 @@ class HarmonicContext:
         return replace(self, tracks=tuple(replace(track, residuals=()) for track in self.tracks), edited=True)
 
 
-Analysed = Sequence[tuple[Tensor, HarmonicContext]]
-"""Features and context of each of several sounds."""
-
-
 def residual_correlation(residuals: Sequence[Residual]) -> Tensor:
     """Return how alike residuals are, ``(n, n)``, float64: their correlation, 0…1; 1 with itself.
 
@@ -138,3 +139,11 @@ def residual_correlation(residuals: Sequence[Residual]) -> Tensor:
     rows = torch.stack([residual.sound[:, :length].flatten() for residual in residuals]).double()
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(TINY)
     return (rows @ rows.T).clamp(0, 1).fill_diagonal_(1)
+
+
+def completed(values: Tensor, count: int, missing: float = 0.0) -> Tensor:
+    """Return values of at least ``count`` partials, along the axis that is the last of one, else the second."""
+    axis = min(1, values.ndim - 1)
+    shape = list(values.shape)
+    shape[axis] = max(0, count - shape[axis])
+    return torch.cat([values, values.new_full(shape, missing)], axis)

@@ -30,11 +30,7 @@ FADE_TURNS = 0.1
 
 
 class Synthesiser:
-    """Synthesises partials and noise from harmonic features and harmonic sounds.
-
-    Args:
-        config: The rows.
-    """
+    """Synthesises partials and noise from harmonic features and harmonic sounds."""
 
     def __init__(self, config: HarmonicConfig) -> None:
         self.config = config
@@ -50,12 +46,6 @@ class Synthesiser:
         """Synthesise partials from the onset on, without the attack and release ramps.
 
         Each is a sinusoid that follows the phase of f0 and its own phase; those above ``f_max`` are left out.
-
-        Args:
-            track: The harmonic sound.
-
-        Returns:
-            The sound from the onset on, ``(channels, track.samples - track.onset)``.
         """
         config, samples, f0 = self.config, track.samples - track.onset, track.f0
         turns = turns_of(f0, config.hop_length, self.sample_rate, samples)

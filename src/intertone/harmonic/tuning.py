@@ -34,8 +34,7 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
         hop_length: Samples from one frame to the next.
 
     Returns:
-        ``(f0, periodicity)``: Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch gets A2, whose
-        partials are dense.
+        Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch gets A2, whose partials are dense.
 
     Example:
         >>> f0, periodicity = find_pitch(torch.sin(torch.arange(8000) * 0.25)[None], 8000, 80)

@@ -32,10 +32,7 @@ TAPS = len(NODES)
 
 
 def window_seconds(f0: float) -> float:
-    """Return the length of the windows in which partials of a note are measured.
-
-    Args:
-        f0: Hz.
+    """Return the length of the windows in which partials of a note of ``f0`` Hz are measured.
 
     Example:
         >>> window_seconds(50.0), window_seconds(1000.0)
@@ -45,21 +42,10 @@ def window_seconds(f0: float) -> float:
 
 
 def turns_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Tensor:
-    """Return the time of each sample in periods of the fundamental.
+    """Return the time of each sample in periods of the fundamental, ``(samples,)``, float64, rising from 0.
 
-    Args:
-        f0: Hz at frames ``hop_length`` apart, ``(n_frames,)``, float64, > 0; straight lines between them, and the last
-            one held.
-        hop_length: Samples from one frame to the next.
-        sample_rate: Hz.
-        samples: Number of samples.
-
-    Returns:
-        ``(samples,)``, float64, rising, 0 at the first sample.
-
-    Example:
-        >>> turns_of(torch.full((3,), 100.0, dtype=torch.float64), 4, 400, 6)
-        tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000, 1.2500], dtype=torch.float64)
+    f0, Hz, ``(n_frames,)``, float64, > 0, is interpolated linearly between frames ``hop_length`` samples apart; the
+    last value is held.
     """
     places = np.arange(samples) / hop_length
     each = np.interp(places, np.arange(len(f0)), f0.numpy()) / sample_rate
@@ -69,22 +55,15 @@ def turns_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Ten
 
 
 def interpolate_at(sound: Tensor, places: Tensor) -> Tensor:
-    """Return a sound between its samples, by the polynomial through the six nearest.
+    """Return a sound between its samples, by the polynomial through the six nearest, ``(channels, n)``, float32.
 
     Args:
         sound: ``(channels, samples)``, oversampled: the error is −110 dB at a twentieth of its rate, −74 dB at a tenth,
             −39 dB at a fifth.
         places: In samples, ``(n,)``, float64; beyond the ends there is silence.
 
-    Returns:
-        ``(channels, n)``, float32.
-
     Source:
         Lagrange's formula on six points.
-
-    Example:
-        >>> interpolate_at(torch.arange(9.0)[None], torch.tensor([3.25, 4.0], dtype=torch.float64))
-        tensor([[3.2500, 4.0000]])
     """
     whole = places.floor()
     share = (places - whole).float()
@@ -164,21 +143,17 @@ class Warped:
 def play_partials(
     amplitudes: Tensor, multiples: Tensor, centres: Tensor, turns: Tensor, sample_rate: int, slowest: float
 ) -> Tensor:
-    """Return the sum of partials whose complex amplitudes change from frame to frame.
+    """Return the sum of partials whose complex amplitudes change from frame to frame, ``(channels, samples)``.
 
     In every frame each partial has its nominal frequency and the frame's phase; neighbouring frames are crossfaded.
 
     Args:
-        amplitudes: As ``Warped.measure`` returns them, at frames a constant number of periods apart,
-            ``(channels, n_partials, n_frames)``.
+        amplitudes: As ``Warped.measure`` returns them, at frames a constant number of periods apart.
         multiples: Frequencies in f0, ``(n_partials,)``.
         centres: Times of the frames in periods, ``(n_frames,)``, from 0 on.
         turns: Time of each sample in periods, ``(samples,)``.
         sample_rate: Hz.
         slowest: Lowest f0, Hz.
-
-    Returns:
-        ``(channels, samples)``.
     """
     channels, _, n_frames = amplitudes.shape
     step = float(centres[1] - centres[0]) if n_frames > 1 else max(1.0, 2 * float(turns[-1]))

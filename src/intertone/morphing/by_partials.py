@@ -14,7 +14,8 @@ from intertone.curve import weights_over_time
 from intertone.errors import InputError
 from intertone.harmonic.morph.align import align_sounds
 from intertone.harmonic.morph.duration import common_span
-from intertone.harmonic.morph.mix import AUDIBLE_DB, mix_f0, mix_reference, mix_sounds
+from intertone.harmonic.morph.landmark import AUDIBLE_DB
+from intertone.harmonic.morph.mix import mix_f0, mix_reference, mix_sounds
 from intertone.harmonic.morph.modulation import SeparatedSound, separate_modulation
 from intertone.harmonic.morph.transpose import transpose_sound
 from intertone.harmonic.pitched import LEAST_MEASURE, recognise
@@ -56,7 +57,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
     def prepare(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:
         """Separate each partial's slow envelope from its fast modulation; features are those of the envelope."""
         synthesiser = self.representation.synthesiser
-        return self._analysis([separate_modulation(track, synthesiser) for track in analysis.context.tracks], analysis)
+        return self._analysis([separate_modulation(sound, synthesiser) for sound in analysis.context.tracks], analysis)
 
     def unpitched(self, analysis: Analysis[HarmonicContext]) -> str | None:
         """Say why a sound has no one pitch; what is measured says ``intertone.harmonic.pitched.recognise``."""
@@ -77,14 +78,11 @@ class ByPartials(CodecMethod[HarmonicContext]):
     ) -> tuple[float, float]:
         """Return where the first column of a mixture lies, and its end: seconds from the mixture's start.
 
-        Args:
-            analyses: From ``prepare``; of a batch the first mixture counts.
-            weights: Of the mixture's time, ``(n_sounds,)``.
-            config: Alignment and sustain; where a sound is sustained, the beginning of the release counts as the end.
+        Of a batch the first mixture counts; where a sound is sustained, the beginning of the release counts as the end.
         """
         rate, hold_seconds = self.representation.sample_rate, config.hold_seconds
-        tracks, shares = [one.context.tracks[0] for one in analyses], weights.tolist()
-        first, end = common_span(tracks, shares, config.alignment, held_samples=hold_seconds and hold_seconds * rate)
+        sounds, shares = [one.context.tracks[0] for one in analyses], weights.tolist()
+        first, end = common_span(sounds, shares, config.alignment, held_samples=hold_seconds and hold_seconds * rate)
         return first / rate, end / rate
 
     def align(
@@ -95,7 +93,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
         *,
         ratios: Mapping[str, Tensor] | None = None,
     ) -> list[Analysis[HarmonicContext]]:
-        """Bring sounds to one time, that of a mixture of them.
+        """Bring sounds to one time, that of a mixture of them; all are of equal length then.
 
         Args:
             analyses: From ``prepare``; equal batches and channels.
@@ -104,9 +102,6 @@ class ByPartials(CodecMethod[HarmonicContext]):
                 ``envelope`` also interpolates attack, sustain and release. Its ``hold_seconds``: from onset to release.
             ratios: Weights of single attributes: ``envelope`` says where the mixture's time lies, ``noise`` how much of
                 the sounds' own is kept.
-
-        Returns:
-            Sounds of equal length.
         """
         config = config or MorphConfig()
         aligned = align_sounds(
@@ -117,7 +112,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
             alignment=config.alignment,
             hold_seconds=config.hold_seconds,
         )
-        return [self._analysis(tracks, one) for tracks, one in zip(zip(*aligned, strict=True), analyses, strict=True)]
+        return [self._analysis(sounds, one) for sounds, one in zip(zip(*aligned, strict=True), analyses, strict=True)]
 
     def _audible(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:
         """Return an analysis whose inaudible partials are as loud as they count in a mixture."""
@@ -135,14 +130,9 @@ class ByPartials(CodecMethod[HarmonicContext]):
         kept: bool = False,
         generator: torch.Generator | None = None,
     ) -> Analysis[HarmonicContext]:
-        """Return the mixture of sounds: aligned, transposed to their common pitch, interpolated, corrected.
+        """Return the mixture of sounds from ``prepare``: aligned, transposed to one pitch, interpolated, corrected.
 
-        Args:
-            analyses: From ``prepare``.
-            weights: How much of each.
-            config: How.
-            kept: Not used: partials have phases of their own.
-            generator: Source of what a model draws that samples.
+        ``kept`` is not used, since partials have phases of their own; the generator is that of a model that samples.
         """
         aligned = self.align(analyses, weights.overall, config, ratios=weights.own)
         n_frames, median_hz = aligned[0].features.shape[-1], note_hz(config.pitch)
@@ -161,7 +151,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
             decoded = Decoded([full] * len(aligned), [full] * len(aligned), full)
         if network == "carried":
             decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall, generator=generator)
-        tracks = []
+        mixed_sounds = []
         for item, (sounds, f0) in enumerate(zip(mixtures, pitches, strict=True)):
             of_item = partial(_of_item, item=item, n_items=len(mixtures))
             pairs = [
@@ -177,15 +167,15 @@ class ByPartials(CodecMethod[HarmonicContext]):
                 mixed = self.rows.scaled(mixed, change)
             if network == "carried":
                 mixed = self.rows.scaled(mixed, config.strength * of_item(decoded.between))
-            tracks.append(mixed.joined())
-        return self._analysis(tracks, Analysis(aligned[0].features, context))
+            mixed_sounds.append(mixed.joined())
+        return self._analysis(mixed_sounds, Analysis(aligned[0].features, context))
 
     def _analysis(
-        self, tracks: Sequence[HarmonicSound], analysis: Analysis[HarmonicContext]
+        self, sounds: Sequence[HarmonicSound], analysis: Analysis[HarmonicContext]
     ) -> Analysis[HarmonicContext]:
         """Return an analysis of other sounds, and their features."""
-        features = self.representation.view(tracks).to(analysis.features)
-        return Analysis(features, replace(analysis.context, tracks=tuple(tracks)))
+        features = self.representation.view(sounds).to(analysis.features)
+        return Analysis(features, replace(analysis.context, tracks=tuple(sounds)))
 
     def _mixed_f0(self, sounds: Sequence[HarmonicSound], weights: Tensor, median_hz: float | None) -> Tensor:
         """Return f0 of a mixture; refuse one at which nothing is played."""

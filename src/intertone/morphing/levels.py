@@ -18,6 +18,9 @@ from intertone.parallel import side_by_side
 MOST_GAIN_DB = 24.0
 """Largest gain of a morph, dB."""
 
+BEYOND_LU = 6.0
+"""Distance of an extrapolated loudness from that of the loudest sound, and from that of the quietest, at most."""
+
 FARTHEST_STEP, MOST_STEPS = 0.25, 16
 """Largest change of the weights from one place where the gain is measured to the next, and most of such places."""
 
@@ -29,6 +32,8 @@ def bring_to_level(
     render: Callable[[int], Tensor],
 ) -> Tensor:
     """Return sounds as loud as is between the sources: the maximum momentary loudness is interpolated, in LUFS.
+
+    Beyond them it is extrapolated by at most 6 LU: away from a faint sound it would explode, and towards it be silent.
 
     What changes over time gets a gain over time: at every column the one that the morph of this column's weights would
     get, measured at several columns, a quarter of the way between two sounds apart (farther where the curve goes to and
@@ -72,6 +77,11 @@ def _missing_db(sound: Tensor, sources: Sources, weights: Tensor) -> Tensor:
     for item, one in enumerate(sound):
         found = maximum_momentary_loudness(one, sources.codec.sample_rate)
         known = [(share, own[item]) for share, own in zip(shares, sources.loudness, strict=True) if share]
-        if math.isfinite(found) and all(math.isfinite(level) for _, level in known):
-            missing[item] = sum(share * level for share, level in known) - found
+        levels = [level for _, level in known if math.isfinite(level)]
+        if not math.isfinite(found) or not levels:
+            continue
+        wanted = found
+        if len(levels) == len(known):
+            wanted = max(sum(share * level for share, level in known), min(levels) - BEYOND_LU)
+        missing[item] = min(wanted, max(levels) + BEYOND_LU) - found
     return missing

@@ -119,7 +119,7 @@ def find_candidates(sound: Frames, centres: Array, band: Band) -> Candidates:
     similarity, power = _similarity(sound, centres * rate, band, first, last)
     frequency, height = _tops(similarity, first)
     frequency *= band.oversampling * rate
-    spectrum = _spectrum(sound, centres * rate, round(rate * max(COMB_PERIODS / band.low, SHORTEST_WINDOW)), rate)
+    spectrum = _spectrum(sound, centres * rate, round(rate * max(COMB_PERIODS / band.low, SHORTEST_WINDOW)))
     return Candidates(frequency, height, _comb(spectrum, frequency / rate), power, spectrum)
 
 
@@ -215,7 +215,7 @@ def _pair_weights(band: Band, first: int, last: int) -> Tensor:
     return torch.from_numpy(pairs.reshape(-1, TOGETHER, len(lags)).mean(1)).float()
 
 
-def _spectrum(sound: Frames, centres: Array, n_window: int, rate: int) -> Frames:
+def _spectrum(sound: Frames, centres: Array, n_window: int) -> Frames:
     """Return the level of each frame's bins, 1 at the strongest."""
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
     power = _power(_frames(sound, centres, n_window) * weights, _even_fast(n_window)) + np.float32(TINY)

@@ -9,8 +9,9 @@ from torch import Tensor
 from intertone.audio import three_axes
 from intertone.curve import weights_over_time
 from intertone.harmonic.analysis import analyse_sound
-from intertone.harmonic.morph.mix import mix_f0, mix_sounds
-from intertone.harmonic.morph.modulation import unmodulated
+from intertone.harmonic.morph.landmark import mix_ramps
+from intertone.harmonic.morph.mix import mix_f0, mix_sounds, residual_shares, retime_sound
+from intertone.harmonic.morph.modulation import SeparatedSound, unmodulated
 from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.sound import HarmonicContext, HarmonicSound
@@ -45,16 +46,9 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
 
     def facts(self) -> Facts:
         """Return what a person would want to know, by name."""
-        config = self.config
-        return {
-            "representation": config.kind,
-            "hop_length": config.hop_length,
-            "n_harmonics": config.n_harmonics,
-            "n_groups": config.n_groups,
-            "n_noise": config.n_noise,
-            "top_db": config.top_db,
-            "n_features": self.n_features,
-        }
+        shown = ("hop_length", "n_harmonics", "n_groups", "n_noise", "top_db")
+        settings = {name: getattr(self.config, name) for name in shown}
+        return {"representation": self.config.kind, **settings, "n_features": self.n_features}
 
     def analyse(self, audio: Tensor, *, f0: Tensor | None = None) -> Analysis[HarmonicContext]:
         """Turn sounds into what the network sees and what it does not.
@@ -105,32 +99,21 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
 
         The phases of partials are always the context's, so that no method estimates one. The residual is the sounds'
         own noise, as far as the context holds it; other noise is drawn, seeded with 0 if no generator is given.
-
-        Example:
-            >>> representation = HarmonicRepresentation(HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600))
-            >>> audio = torch.sin(2 * torch.pi * 220 * torch.arange(8000) / 16000)
-            >>> again = representation.synthesise(representation.analyse(audio))
-            >>> bool((again - audio).abs().max() < 1e-5)
-            True
         """
         features, context = analysis
         if not residual:
             context = context.as_edited()
         generator = generator or torch.Generator().manual_seed(0)
         channels = len(features) // len(context.tracks)
-        images = features.detach().cpu().float().split(channels)
-        sounds = [self.synthesiser.sound(*pair, generator) for pair in zip(images, context.tracks, strict=True)]
+        each = features.detach().cpu().float().split(channels)
+        sounds = [self.synthesiser.sound(*pair, generator) for pair in zip(each, context.tracks, strict=True)]
         return torch.stack(sounds).reshape(*context.leading, -1).to(features.device)
 
     def blank(self, samples: int, **conditions: Tensor) -> HarmonicContext:
         """Return the context of one mono sound that was not analysed: harmonic partials that begin in cosine phase.
 
-        Args:
-            samples: Length of the sound.
-            conditions: ``(1, size, 1 or n_frames)`` each; ``pitch`` must be there, a MIDI number.
-
         Raises:
-            ValueError: If no pitch is given.
+            ValueError: If no pitch is given among the conditions, a MIDI number.
 
         Example:
             >>> representation = HarmonicRepresentation(HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600))
@@ -153,21 +136,30 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
     def mix(
         self, contexts: Sequence[HarmonicContext], weights: Tensor, *, pitch: Tensor | None = None
     ) -> HarmonicContext:
-        """Return the context of a mixture of sounds that share one time.
+        """Return the context of a mixture of sounds with equal batch, channels and frames, that counts as edited.
 
-        Args:
-            contexts: Of sounds with equal batch, channels and frames, from ``analyse``.
-            weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
-            pitch: Weights for f0, whose logarithm is interpolated; as ``weights`` if not given.
-
-        Returns:
-            A context that counts as edited.
+        Weights are ``(n_sounds,)`` or ``(n_sounds, n_frames)``; those of ``pitch`` interpolate the logarithm of f0, and
+        are ``weights`` if not given.
         """
         n_frames = len(contexts[0].tracks[0].f0)
         full, tuned = (weights_over_time(each, n_frames) for each in (weights, weights if pitch is None else pitch))
         tracks = []
         for group in zip(*(context.tracks for context in contexts), strict=True):
-            sounds = [replace(unmodulated(track, self.synthesiser), ramps=group[0].ramps) for track in group]
+            sounds = self._with_common_onset(group, full)
             tracks.append(mix_sounds(sounds, full, mix_f0(sounds, tuned), self.synthesiser).joined())
         given = mix_conditions([context.given for context in contexts], tuned)
         return replace(contexts[0], tracks=tuple(tracks), edited=True, given=given)
+
+    def _with_common_onset(self, group: Sequence[HarmonicSound], weights: Tensor) -> list[SeparatedSound]:
+        """Return the sounds of a mixture, without separate modulation, with interpolated onset and ramps."""
+        mean, places = weights.mean(1).tolist(), torch.arange(weights.shape[1], dtype=torch.float64)
+        onset = max(0, round(sum(share * sound.onset for share, sound in zip(mean, group, strict=True))))
+        ramps = torch.stack([mix_ramps([sound.ramps[end] for sound in group], mean) for end in (0, 1)])
+        aligned = [
+            retime_sound(
+                unmodulated(sound, self.synthesiser), places, itself, share,
+                self.config, samples=sound.samples, onset=onset,
+            )
+            for sound, itself, share in zip(group, *residual_shares(group, weights, weights), strict=True)
+        ]  # fmt: skip
+        return [replace(one, ramps=ramps) for one in aligned]

@@ -9,9 +9,9 @@ from torch import Tensor
 from intertone.curve import weights_over_time
 from intertone.harmonic.morph.attack import transient_shares
 from intertone.harmonic.morph.duration import Plan, plan_time
-from intertone.harmonic.morph.landmark import Alignment
+from intertone.harmonic.morph.landmark import Alignment, mix_ramps
 from intertone.harmonic.morph.match import match_partials
-from intertone.harmonic.morph.mix import mix_ramps, residual_shares, retime_sound
+from intertone.harmonic.morph.mix import residual_shares, retime_sound
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.sustain import sustain_sound
 from intertone.harmonic.onset import attack_share
@@ -22,46 +22,41 @@ from intertone.harmonic.transient import transient_levels
 def align_sounds(
     mixtures: Sequence[Sequence[SeparatedSound]],
     weights: Tensor,
-    player: Synthesiser,
+    synthesiser: Synthesiser,
     *,
     ratios: Mapping[str, Tensor],
     alignment: Alignment,
     hold_seconds: float | None,
 ) -> list[list[SeparatedSound]]:
-    """Bring the sounds of each mixture of a batch to one time.
+    """Bring the sounds of each mixture of a batch to one time; all are of equal length then.
 
     Args:
         mixtures: The sounds of each mixture, from ``separate_modulation``, with equal channels.
         weights: ``(n_sounds,)``, or frame by frame ``(n_sounds, n_frames)``.
-        player: Synthesiser of the representation.
+        synthesiser: That of the representation.
         ratios: Weights of single attributes.
         alignment: Parts that coincide.
         hold_seconds: Time from onset to release.
-
-    Returns:
-        The sounds of each mixture, all of equal length.
     """
-    hop = player.config.hop_length
+    hop = synthesiser.config.hop_length
     timing = ratios.get("envelope", weights).double().reshape(len(mixtures[0]), -1)
-    matched = [match_partials(sounds, player.rows) for sounds in mixtures]
+    matched = [match_partials(sounds, synthesiser.rows) for sounds in mixtures]
     plans = [
         plan_time(
             sounds,
-            [player.rows.level(player.rows.view(sound)).amax((0, 1)) * player.config.top_db for sound in sounds],
             timing.mean(1).tolist(),
             alignment,
+            synthesiser.rows,
             at_start=timing[:, 0].tolist(),
-            hop_length=hop,
-            frame_seconds=player.config.frame_seconds,
-            hold_frames=hold_seconds and hold_seconds * player.sample_rate / hop,
+            hold_frames=hold_seconds and hold_seconds * synthesiser.sample_rate / hop,
         )
         for sounds in matched
     ]
     longest = max(plan.samples for plan in plans)
     both = weights, ratios.get("noise", weights)
-    full, noisy = (weights_over_time(each, player.n_frames(longest)) for each in both)
+    full, noisy = (weights_over_time(each, synthesiser.n_frames(longest)) for each in both)
     return [
-        _align(sounds, plan, player, longest, full, noisy, timing, sustained=hold_seconds is not None)
+        _align(sounds, plan, synthesiser, longest, full, noisy, timing, sustained=hold_seconds is not None)
         for sounds, plan in zip(matched, plans, strict=True)
     ]
 
@@ -69,7 +64,7 @@ def align_sounds(
 def _align(
     sounds: Sequence[SeparatedSound],
     plan: Plan,
-    player: Synthesiser,
+    synthesiser: Synthesiser,
     longest: int,
     full: Tensor,
     noisy: Tensor,
@@ -78,12 +73,12 @@ def _align(
     sustained: bool,
 ) -> list[SeparatedSound]:
     """Return the sounds of one mixture on the time of its plan, ``longest`` samples long."""
-    hop, n_frames = player.config.hop_length, full.shape[1]
-    itself, share = residual_shares(sounds, full)[0], residual_shares(sounds, noisy)[1]
+    hop, n_frames = synthesiser.config.hop_length, full.shape[1]
+    itself, share = residual_shares(sounds, full, noisy)
     times = [places(n_frames) for places in plan.maps]
     late = [float(places[0]) < 0 for places in times]
     if not any(late) and all(len(sound.residuals) == 1 for sound in sounds):
-        frame_seconds = player.config.frame_seconds
+        frame_seconds = synthesiser.config.frame_seconds
         share = share + attack_share(n_frames, frame_seconds) * (transient_shares(sounds, noisy, frame_seconds) - share)
     ends = [[sound.ramps[end] for sound in sounds] for end in (0, 1)]
     ramps = torch.stack([mix_ramps(ramps, timing[:, -end].tolist()) for end, ramps in enumerate(ends)])
@@ -91,14 +86,13 @@ def _align(
     for index, sound in enumerate(sounds):
         places = times[index]
         one = retime_sound(
-            sound, places, itself[index], share[index],
-            samples=longest, onset=plan.onset, hop_length=hop, sample_rate=player.sample_rate,
-        )  # fmt: skip
+            sound, places, itself[index], share[index], synthesiser.config, samples=longest, onset=plan.onset
+        )
         if sustained:
             one = sustain_sound(one, sound, places, plan.releases[index])
         heard = (places >= 0) & (places <= sound.amplitude.shape[-1] - 1)
         if plan.samples < longest:  # another mixture of the batch goes on
             heard &= torch.arange(n_frames) * hop < plan.samples - plan.onset
         one = replace(one, ramps=ramps, amplitude=one.amplitude * heard, noise=one.noise * heard)
-        aligned.append(replace(one, transient=transient_levels(one, player)) if late[index] else one)
+        aligned.append(replace(one, transient=transient_levels(one, synthesiser)) if late[index] else one)
     return aligned

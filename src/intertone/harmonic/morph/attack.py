@@ -11,23 +11,14 @@ from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
-from intertone.harmonic.transient import BANDS, noise_bands, partial_bands, transient_levels
+from intertone.harmonic.transient import BANDS, LOWEST_HZ, noise_bands, partial_bands, transient_levels
 from intertone.level import TINY
-
-LOWEST_HZ = 2000.0
-"""Lower end of the bands of the transient: the body of an attack lies below."""
 
 
 def transient_shares(sounds: Sequence[SeparatedSound], weights: Tensor, frame_seconds: float) -> Tensor:
     """Return the shares of the residuals in the attack, by weight and power: noise that adds up to unit power.
 
-    Args:
-        sounds: From ``separate_modulation``, each with a residual of its own.
-        weights: ``(n_sounds, n_frames)``, each column summing to 1.
-        frame_seconds: From one frame to the next.
-
-    Returns:
-        0…1, ``(n_sounds, n_frames)``.
+    Each sound has a residual of its own; ``weights`` and the shares, 0…1, are ``(n_sounds, n_frames)``.
     """
     residuals = [residual for sound in sounds for residual in sound.residuals]
     n_frames = int((attack_share(weights.shape[1], frame_seconds) > 0).sum())
@@ -38,7 +29,7 @@ def transient_shares(sounds: Sequence[SeparatedSound], weights: Tensor, frame_se
 
 
 def match_transient(
-    mixed: SeparatedSound, transients: Sequence[Tensor], weights: Tensor, reference: Tensor, player: Synthesiser
+    mixed: SeparatedSound, transients: Sequence[Tensor], weights: Tensor, reference: Tensor, synthesiser: Synthesiser
 ) -> SeparatedSound:
     """Return a mixture whose transient has interpolated levels.
 
@@ -50,19 +41,19 @@ def match_transient(
         transients: From ``transient_levels``, of each sound before it was aligned.
         weights: ``(n_sounds, n_frames)``.
         reference: Amplitude that the levels are relative to, ``(n_frames,)``.
-        player: Synthesiser of the representation.
+        synthesiser: That of the representation.
     """
     f0 = float(mixed.f0.median())
     loud = replace(mixed, amplitude=mixed.amplitude * mixed.modulation.abs())
-    now = transient_levels(loud, player, f0)
+    now = transient_levels(loud, synthesiser, f0)
     n_frames = now.shape[-1]
     wanted = weighted_sum([held(each, n_frames) for each in transients], weights[:, :n_frames])
     wanted = wanted + 2 * (reference[:n_frames] / mixed.reference).log()
-    share = attack_share(weights.shape[1], player.config.frame_seconds)
+    share = attack_share(weights.shape[1], synthesiser.config.frame_seconds)
     change = torch.zeros(*now.shape[:2], weights.shape[1])
     change[..., :n_frames] = 0.5 * share[:n_frames] * (wanted - now)
-    low = player.bands.centres < LOWEST_HZ
-    partials, noise = partial_bands(mixed, f0, player), noise_bands(player)
+    low = synthesiser.bands.centres < LOWEST_HZ
+    partials, noise = partial_bands(mixed, f0, synthesiser), noise_bands(synthesiser)
     change[:, torch.cat([noise[low], BANDS + noise[low]])] = 0
     gains = change.exp()
     return replace(mixed, amplitude=mixed.amplitude * gains[:, partials], noise=mixed.noise * gains[:, BANDS + noise])

@@ -7,8 +7,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from intertone.harmonic.morph.landmark import Alignment, complete_releases, find_landmarks, mix_landmarks, positions
+from intertone.harmonic.morph.landmark import (
+    Alignment,
+    complete_releases,
+    find_landmarks,
+    mix_ends,
+    mix_landmarks,
+    positions,
+)
 from intertone.harmonic.morph.sustain import sustain_landmarks, sustained_positions
+from intertone.harmonic.rows import ImageRows
 from intertone.harmonic.sound import HarmonicSound
 
 
@@ -17,8 +25,8 @@ class Plan:
     """Common time of several sounds.
 
     Attributes:
-        samples: Common length.
-        onset: Common onset, samples.
+        samples: Length.
+        onset: Onset, samples.
         maps: For each sound, count of common frames → its frame for each of them.
         releases: For each sound, the frame at which its own release begins.
     """
@@ -30,43 +38,36 @@ class Plan:
 
 
 def plan_time(
-    tracks: Sequence[HarmonicSound],
-    levels: Sequence[Tensor],
+    sounds: Sequence[HarmonicSound],
     weights: Sequence[float],
     alignment: Alignment,
+    rows: ImageRows,
     *,
     at_start: Sequence[float],
-    hop_length: int,
-    frame_seconds: float,
     hold_frames: float | None = None,
 ) -> Plan:
     """Plan the time that sounds share.
 
     Args:
-        tracks: Harmonic sound of each sound.
-        levels: Level of each sound, dB, frame by frame from its onset on, ``(n_frames,)``.
+        sounds: The sounds.
         weights: Weight of each, summing to 1.
         alignment: ``none``, ``onset``, or ``envelope``: attack, sustain and release.
+        rows: Of the representation, for the levels of the sounds.
         at_start: Weight of each at the onset, where weights change over time: the attack is theirs.
-        hop_length: Samples from one frame to the next.
-        frame_seconds: The same in seconds.
         hold_frames: From onset to release, with ``envelope``; as interpolated if not given.
-
-    Returns:
-        The plan.
 
     Raises:
         ValueError: If a sound that is held is not laid by its envelope.
     """
     if hold_frames is not None and alignment != "envelope":
         raise ValueError(f"a sound that is held must be aligned by its envelope, got {alignment}")
-    bodies = [track.samples - track.onset for track in tracks]
-    ends = [body / hop_length for body in bodies]
-    onset = _common_onset(tracks, weights, alignment)
+    hop_length, onset = rows.config.hop_length, _common_onset(sounds, weights, alignment)
+    ends = [(sound.samples - sound.onset) / hop_length for sound in sounds]
     if alignment != "envelope":
-        late = [(track.onset - onset) / hop_length * (alignment == "none") for track in tracks]
-        samples = _longest(tracks, weights, alignment, onset)
+        late = [(sound.onset - onset) / hop_length * (alignment == "none") for sound in sounds]
+        samples = _longest(sounds, weights, alignment, onset)
         return Plan(samples, onset, [partial(_shifted, shift=frames) for frames in late], ends)
+    levels = [rows.level(rows.view(sound)).amax((0, 1)) * rows.config.top_db for sound in sounds]
     marks = complete_releases([find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)])
     common = mix_landmarks(marks, weights)
     common = replace(common, attack=min(mix_landmarks(marks, at_start).attack, common.release))
@@ -74,14 +75,14 @@ def plan_time(
     if hold_frames is not None:
         common = sustain_landmarks(common, hold_frames)
         maps = [
-            partial(sustained_positions, own, common, level, track.f0, frame_seconds=frame_seconds)
-            for own, level, track in zip(marks, levels, tracks, strict=True)
+            partial(sustained_positions, own, common, level, sound.f0, frame_seconds=rows.config.frame_seconds)
+            for own, level, sound in zip(marks, levels, sounds, strict=True)
         ]
     return Plan(onset + max(1, round(common.end * hop_length)), onset, maps, [own.release for own in marks])
 
 
 def common_span(
-    tracks: Sequence[HarmonicSound],
+    sounds: Sequence[HarmonicSound],
     weights: Sequence[float],
     alignment: Alignment,
     *,
@@ -89,32 +90,25 @@ def common_span(
 ) -> tuple[int, float]:
     """Return where sounds begin and end together, samples, without looking for their landmarks.
 
-    Args:
-        tracks: Harmonic sound of each sound.
-        weights: Weight of each, summing to 1.
-        alignment: As for ``plan_time``.
-        held_samples: From onset to release; then the end is that of the sustain.
-
-    Returns:
-        ``(onset, end)``.
+    ``weights`` and ``alignment`` are those of ``plan_time``. With ``held_samples`` from onset to release, the end is
+    that of the sustain.
     """
-    onset, bodies = _common_onset(tracks, weights, alignment), [track.samples - track.onset for track in tracks]
+    onset, bodies = _common_onset(sounds, weights, alignment), [sound.samples - sound.onset for sound in sounds]
     if alignment != "envelope":
-        return onset, _longest(tracks, weights, alignment, onset)
-    between = max(sum(weight * body for weight, body in zip(weights, bodies, strict=True)), 0.1 * min(bodies))
-    return onset, onset + (between if held_samples is None else held_samples)
+        return onset, _longest(sounds, weights, alignment, onset)
+    return onset, onset + (mix_ends(bodies, weights) if held_samples is None else held_samples)
 
 
-def _common_onset(tracks: Sequence[HarmonicSound], weights: Sequence[float], alignment: Alignment) -> int:
+def _common_onset(sounds: Sequence[HarmonicSound], weights: Sequence[float], alignment: Alignment) -> int:
     if alignment == "none":  # the earliest that is heard
-        return min(track.onset for weight, track in zip(weights, tracks, strict=True) if weight)
-    return max(0, round(sum(weight * track.onset for weight, track in zip(weights, tracks, strict=True))))
+        return min(sound.onset for weight, sound in zip(weights, sounds, strict=True) if weight)
+    return max(0, round(sum(weight * sound.onset for weight, sound in zip(weights, sounds, strict=True))))
 
 
-def _longest(tracks: Sequence[HarmonicSound], weights: Sequence[float], alignment: Alignment, onset: int) -> int:
+def _longest(sounds: Sequence[HarmonicSound], weights: Sequence[float], alignment: Alignment, onset: int) -> int:
     """Return the length of what is not bent, samples: of the longest sound that counts."""
-    heard = [track for weight, track in zip(weights, tracks, strict=True) if weight]
-    return max(track.samples if alignment == "none" else onset + track.samples - track.onset for track in heard)
+    heard = [sound for weight, sound in zip(weights, sounds, strict=True) if weight]
+    return max(sound.samples if alignment == "none" else onset + sound.samples - sound.onset for sound in heard)
 
 
 def _shifted(n_frames: int, shift: float = 0.0) -> Tensor:

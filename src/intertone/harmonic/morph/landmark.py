@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from intertone.harmonic.onset import shortest_rise
+
 Alignment = Literal["none", "onset", "envelope"]
 """Alignment in time: none, onsets coincide, or attack, sustain and release coincide (``envelope``)."""
 
@@ -16,7 +18,7 @@ ATTACK_DB = -3.0
 """The attack ends where the level first comes this near to its highest."""
 
 AUDIBLE_DB = -60.0
-"""The audible sound ends where its level stays below this, relative to its highest."""
+"""Level relative to the highest at which a sound ends, and relative to the reference at which weaker partials count."""
 
 KNEE_DB = 6.0
 """Least height of the level's knee at which a release begins."""
@@ -34,32 +36,22 @@ class Landmarks:
         release: Start of the release; the end of the audible sound if there is none.
         end: End of the sound.
         released: Whether there is a release.
+        silence: Where nothing is heard any more behind a release; ``end`` or more where the sound is heard to its end.
     """
 
     attack: float
     release: float
     end: float
     released: bool = True
+    silence: float = math.inf
 
 
 def find_landmarks(level: Tensor, end: float) -> Landmarks:
-    """Find attack and release of a note.
+    """Find attack and release of a note from its level, dB, frame by frame from the onset on; it ends at frame ``end``.
 
     The attack ends where the level first comes within 3 dB of its highest. The release begins at the knee: where the
-    level lies highest above the straight line from there to the end of what is heard, if that is 6 dB or more.
-
-    Args:
-        level: dB, frame by frame from the onset on, ``(n_frames,)``.
-        end: Frames after the onset at which the sound ends.
-
-    Returns:
-        The landmarks, in rising order.
-
-    Example:
-        >>> level = torch.cat([torch.linspace(-40, 0, 11), torch.zeros(80), torch.linspace(-3, -59, 10)])
-        >>> marks = find_landmarks(level, 100)
-        >>> round(marks.attack, 2), round(marks.release), marks.end
-        (9.25, 90, 100.0)
+    level lies highest above the straight line from there to the end of what is heard, if that is 6 dB or more. Silence
+    behind a release is not part of it, since it has no length to be interpolated.
     """
     heard = level.double().numpy()
     top = heard.max()
@@ -67,83 +59,76 @@ def find_landmarks(level: Tensor, end: float) -> Landmarks:
     first = int(loud.argmax())
     attack = float(first)
     if first:
-        attack -= (heard[first] - top - ATTACK_DB) / max(1e-9, heard[first] - heard[first - 1])
+        attack -= (heard[first] - top - ATTACK_DB) / (heard[first] - heard[first - 1])
     last = int(np.flatnonzero(heard >= top + AUDIBLE_DB)[-1])
     attack = min(max(SHORTEST_ATTACK, float(attack)), end)
-    release, released = float(last), False
+    release, released, silence = float(last), False, math.inf
     if last > first + 2:
         places = np.arange(first, last + 1)
         above = heard[places] - np.interp(places, [first, last], heard[[first, last]])
         if above.max() >= KNEE_DB:
-            release, released = float(places[above.argmax()]), True
-    return Landmarks(attack, min(max(release, attack), end), float(end), released)
+            release, released, silence = float(places[above.argmax()]), True, float(last + 1)
+    return Landmarks(attack, min(max(release, attack), end), float(end), released, silence)
 
 
 def complete_releases(marks: Sequence[Landmarks]) -> list[Landmarks]:
     """Give sounds that die away by themselves a release where the others are let go.
 
     So a plucked string keeps its own decay beside a held note, instead of being stretched until the other's release.
-
-    Args:
-        marks: Landmarks of each sound.
-
-    Returns:
-        The landmarks; as they are if none is released, or all.
-
-    Example:
-        >>> complete_releases([Landmarks(1, 300, 400), Landmarks(1, 90, 350, released=False)])[1].release
-        300.0
     """
-    known = [mark.release for mark in marks if mark.released]
+    known = [(mark.release, min(mark.silence, mark.end)) for mark in marks if mark.released]
     if not known:
         return list(marks)
-    common = sum(known) / len(known)
-    return [
-        mark if mark.released else replace(mark, release=float(min(max(common, mark.attack), mark.end)))
-        for mark in marks
-    ]
+    release, silence = (sum(times) / len(known) for times in zip(*known, strict=True))
+    found = []
+    for mark in marks:
+        own = min(max(release, mark.attack), mark.end)
+        found.append(mark if mark.released else replace(mark, release=own, silence=max(silence, own)))
+    return found
 
 
 def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landmarks:
     """Return the landmarks between some: the attack in its logarithm, release and end linearly.
 
-    Args:
-        marks: Landmarks of each sound.
-        weights: One each, summing to 1.
-
-    Returns:
-        The landmarks; none is earlier than a tenth of its earliest, and no attack longer than twice the longest,
-        however far the weights extrapolate.
+    However far the weights extrapolate, none is earlier than a tenth of its earliest, and no attack longer than twice
+    the longest. Weights, one each, sum to 1.
 
     Example:
         >>> mix_landmarks([Landmarks(1, 100, 110), Landmarks(4, 300, 330)], [0.5, 0.5])
-        Landmarks(attack=2.0, release=200.0, end=220.0, released=True)
+        Landmarks(attack=2.0, release=200.0, end=220.0, released=True, silence=220.0)
     """
-    if all(mark == marks[0] for mark in marks):
-        return marks[0]
     for mark, weight in zip(marks, weights, strict=True):
-        if weight == 1 and sum(map(abs, weights)) == 1:
+        if (weight == 1 and sum(map(abs, weights)) == 1) or all(mark == each for each in marks):
             return mark  # to the last digit
     attack = math.exp(float(np.dot(weights, [math.log(mark.attack) for mark in marks])))
     attack = min(attack, 2 * max(mark.attack for mark in marks))
-    release, end = (
-        max(float(np.dot(weights, times)), 0.1 * min(times))
-        for times in ([mark.release for mark in marks], [mark.end for mark in marks])
-    )
-    release = max(release, attack)
-    return Landmarks(attack, release, max(release, end))
+    release = max(mix_ends([mark.release for mark in marks], weights), attack)
+    end = mix_ends([mark.end for mark in marks], weights)
+    fade = float(np.dot(weights, [min(mark.silence, mark.end) - mark.release for mark in marks]))
+    return Landmarks(attack, release, max(release, end), silence=release + max(fade, 0.0))
+
+
+def mix_ends(times: Sequence[float], weights: Sequence[float]) -> float:
+    """Return the time between some, one for each weight, at least a tenth of the earliest."""
+    return max(float(np.dot(weights, times)), 0.1 * min(times))
+
+
+def mix_ramps(ramps: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Interpolate attack or release ramps: times are interpolated in their logarithms.
+
+    However far the weights extrapolate, the ramp is at most twice as long as the longest.
+    """
+    for ramp, weight in zip(ramps, weights, strict=True):
+        if weight == 1 and sum(map(abs, weights)) == 1:
+            return ramp  # to the last digit
+    total = sum(weight * ramp.log() for ramp, weight in zip(ramps, weights, strict=True))
+    longest = 2 * torch.stack(list(ramps)).amax(0)
+    times = torch.minimum(torch.as_tensor(total).exp(), longest)
+    return torch.maximum(times, shortest_rise()).cummax(0).values
 
 
 def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
-    """Return which frame of a sound belongs to each frame of the common time.
-
-    Args:
-        own: Landmarks of the sound.
-        common: Landmarks of the common time.
-        n_frames: Frames of the common time.
-
-    Returns:
-        ``(n_frames,)``, float64, not falling.
+    """Return which frame of a sound belongs to each frame of the common time, ``(n_frames,)``, float64, not falling.
 
     Example:
         >>> positions(Landmarks(2, 6, 8), Landmarks(4, 6, 10), 11)[::2]
@@ -152,10 +137,11 @@ def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
     if own == common:
         return torch.arange(n_frames, dtype=torch.float64)
     x, y = [0.0, common.attack], [0.0, own.attack]
-    for here, there in ((common.release, own.release), (common.end, own.end)):
+    marks = [(common.release, own.release), (common.silence, own.silence), (common.end, own.end)]
+    for here, there in marks if own.silence < own.end and common.silence < common.end else marks[::2]:
         if here > x[-1]:
             x.append(here)
             y.append(there)
-        else:
-            y[-1] = max(y[-1], there) if len(x) > 2 else y[-1]
+        elif len(x) > 2:
+            y[-1] = max(y[-1], there)
     return torch.from_numpy(np.interp(np.arange(n_frames), x, y))

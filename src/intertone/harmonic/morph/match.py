@@ -10,6 +10,7 @@ from torch import Tensor
 
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.sound import completed
 
 ALONE = 0.25
 """Largest distance of two matched partials, the logarithm of their ratio: farther apart, each keeps its frequency."""
@@ -21,19 +22,11 @@ SCALES = (1.0, 0.5, 2.0, 1 / 3, 3.0, 0.25, 4.0)
 def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[SeparatedSound]:
     """Move inharmonic partials to other rows, so that partials of all sounds in one row are close in frequency.
 
-    The first harmonic sound stays, or the first one where all are inharmonic. Of every other inharmonic sound, the
-    partials take rows such that the squared logarithms of the distances, weighted by level, are least. A partial that
-    is farther than ``ALONE`` from every partial that is free for it gets a row without another one: that of a
-    weakest partial of the first sound, which is left out. f0 of a bell is a convention, and where the partials of two
-    bells fit far better an octave or two away, they are paired there. Each sound stays as it is heard but for what is
-    left out.
-
-    Args:
-        sounds: The sounds of a mixture.
-        rows: Of the representation.
-
-    Returns:
-        The sounds; the same where none has inharmonic partials, or there is only one.
+    The first harmonic sound stays, or the first one where all are inharmonic. The partials of every other inharmonic
+    sound take the rows for which the squared logarithms of the distances, weighted by level, are least. A partial that
+    is farther than ``ALONE`` from all partials that are free takes an empty row, or that of one of the faintest
+    partials of the first sound, which is left out. The f0 of a bell is a convention, so two bells are also compared an
+    octave or two apart. Each sound stays the same but for what is left out.
     """
     found = list(sounds)
     bells = [index for index, sound in enumerate(found) if sound.is_bell]
@@ -45,9 +38,9 @@ def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[Se
 
 
 def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: ImageRows) -> tuple[SeparatedSound, SeparatedSound]:
-    """Return a sound with its partials in the rows that fit another one best, and that one without its faintest."""
+    """Return a sound, its partials in the rows that fit another one best, and that one without partials given up."""
     n_rows = rows.config.n_harmonics
-    ratios, there = (_completed(each.multiples, n_rows, torch.nan)[:n_rows] for each in (sound, anchor))
+    ratios, there = (completed(each.sounding, n_rows, torch.nan)[:n_rows] for each in (sound, anchor))
     level, loud = (rows.view(each)[:, :n_rows].double().mean((0, 2)) for each in (sound, anchor))
     here = ratios.isfinite()
     scales = SCALES if anchor.is_bell else SCALES[:1]
@@ -65,21 +58,13 @@ def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: ImageRows) -> tu
     return _reordered(sound, order), _without(anchor, vacated)
 
 
-def _completed(values: Tensor, count: int, missing: float) -> Tensor:
-    """Return values of at least ``count`` partials; the axis of the partials is the last of one, else the second."""
-    axis = 0 if values.ndim == 1 else 1
-    shape = list(values.shape)
-    shape[axis] = max(0, count - shape[axis])
-    return torch.cat([values, values.new_full(shape, missing)], axis)
-
-
 def _assign(ratios: Tensor, level: Tensor, there: Tensor) -> tuple[float, Tensor]:
-    """Return how far partials lie from those of another sound, and the row of each at which that is least.
+    """Return the distance of partials from those of another sound, and the row of each for which it is least.
 
-    −1 stands for a row without another partial.
+    The row is −1 for a partial without a near one.
     """
     away = (ratios[:, None] / there).log().square()
-    away = torch.where(away <= ALONE**2, away, 1e6)  # NaN too
+    away = torch.where(away <= ALONE**2, away, torch.inf)  # NaN too
     cost = torch.cat([away, torch.full((len(ratios), len(ratios)), ALONE**2)], 1) * level[:, None]
     found, rows = (torch.from_numpy(places) for places in linear_sum_assignment(cost.numpy()))
     return float(cost[found, rows].sum()), torch.where(rows < len(there), rows, -1)
@@ -89,7 +74,7 @@ def _reordered(sound: SeparatedSound, order: Tensor) -> SeparatedSound:
     """Return a sound, partials in another order."""
 
     def reordered(values: Tensor, missing: float = 0.0) -> Tensor:
-        complete = _completed(values, len(order), missing)
+        complete = completed(values, len(order), missing)
         axis = min(1, values.ndim - 1)
         return complete.index_select(axis, torch.cat([order, torch.arange(len(order), complete.shape[axis])]))
 
@@ -107,6 +92,6 @@ def _without(sound: SeparatedSound, rows: Tensor) -> SeparatedSound:
     """Return a sound without the partials of some rows."""
     if not len(rows):
         return sound
-    multiples, amplitude = sound.multiples.clone(), sound.amplitude.clone()
-    multiples[rows], amplitude[:, rows] = torch.nan, 0
-    return replace(sound, multiples=multiples, amplitude=amplitude)
+    amplitude = sound.amplitude.clone()
+    amplitude[:, rows] = 0
+    return replace(sound, amplitude=amplitude)

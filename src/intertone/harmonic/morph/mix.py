@@ -11,11 +11,11 @@ from torch.nn.functional import pad
 
 from intertone.curve import at_positions, weighted_sum
 from intertone.harmonic.morph.attack import match_transient
+from intertone.harmonic.morph.landmark import AUDIBLE_DB
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import mix_phases, transposed
-from intertone.harmonic.onset import shortest_rise
-from intertone.harmonic.rows import ImageRows
-from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
+from intertone.harmonic.rows import HarmonicConfig, ImageRows
+from intertone.harmonic.sound import HarmonicSound, Residual, completed, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.level import TINY, db_to_amplitude
 from intertone.pitch.stiffness import stretched
@@ -26,8 +26,12 @@ KEPT_REACH = 0.4
 FARTHEST_SEMITONES = 1.5
 """Transposition from which on a sound's residual is no longer used."""
 
-AUDIBLE_DB, NOISE_DB = -60.0, -100.0
-"""Levels relative to the reference at which weaker partials and noise bands count: so they pull no mixture down."""
+NOISE_DB = -100.0
+"""Level relative to the reference at which weaker noise bands count, as partials do at ``AUDIBLE_DB``: so they pull no
+mixture down."""
+
+BEYOND = 2.0
+"""Largest ratio of the amplitude of an extrapolated mixture to that of the strongest of its sounds."""
 
 LEAST_WEIGHT = 0.01
 """Sum of the weights of the sounds that have a partial, up to which there is none between them."""
@@ -42,99 +46,93 @@ def residual_share(weights: Tensor) -> Tensor:
     return torch.where(away < 1, torch.cos(0.5 * math.pi * away), 0)
 
 
-def residual_shares(tracks: Sequence[SeparatedSound], weights: Tensor) -> tuple[Tensor, Tensor]:
+def residual_shares(sounds: Sequence[HarmonicSound], weights: Tensor, noisy: Tensor) -> tuple[Tensor, Tensor]:
     """Return the shares of modulation and of residual of each of several sounds in a mixture.
 
     Sounds with the same residual count together: between two equal sounds nothing is lost, and their residuals, which
     add up coherently, are used by their weights.
 
     Args:
-        tracks: Harmonic sound of each sound, from an analysis.
+        sounds: From an analysis.
         weights: ``(n_sounds, n_frames)``, each column summing to 1.
+        noisy: Those of the noise, of the same shape.
 
     Returns:
         Both 0…1 (the second exceeds 1 where equal sounds are extrapolated), ``(n_sounds, n_frames)``.
     """
-    residuals = [track.residuals[0] for track in tracks if len(track.residuals) == 1]
-    if len(residuals) < len(tracks) or len(tracks) == 1:
-        return (residual_share(weights),) * 2
-    together = residual_correlation(residuals).square() @ weights  # squared: a little alike is hardly kin
-    itself = residual_share(together)
-    return itself, torch.where(itself > 0, itself * weights / together, 0)
+    residuals = [sound.residuals[0] for sound in sounds if len(sound.residuals) == 1]
+    if len(residuals) < len(sounds) or len(sounds) == 1:
+        return residual_share(weights), residual_share(noisy)
+    alike = residual_correlation(residuals).square()  # squared: weakly correlated ones hardly count together
+    together = alike @ noisy
+    share = residual_share(together)
+    return residual_share(alike @ weights), torch.where(share > 0, share * noisy / together, 0)
 
 
 def retime_sound(
-    track: SeparatedSound,
+    sound: SeparatedSound,
     places: Tensor,
     itself: Tensor,
     share: Tensor,
+    config: HarmonicConfig,
     *,
     samples: int,
     onset: int,
-    hop_length: int,
-    sample_rate: int,
 ) -> SeparatedSound:
-    """Return a harmonic sound on another time.
+    """Return a harmonic sound on another time, of another length and with another onset.
 
     Args:
-        track: From ``separate_modulation``.
+        sound: From ``separate_modulation``.
         places: Its frame for each new frame, ``(n_frames,)``.
         itself: Share of its modulation that is used as it is, and not its regular part, 0…1, ``(n_frames,)``.
         share: Share of its residual that is used, ``(n_frames,)``.
+        config: Rows, for the length of a frame.
         samples: New length.
         onset: New onset, samples.
-        hop_length: Samples from one frame to the next.
-        sample_rate: Hz.
-
-    Returns:
-        The harmonic sound.
     """
-    late = max(0, round(-float(places[0]) * hop_length))
-    phase = at_positions(track.phase, places)
+    late = max(0, round(-float(places[0]) * config.hop_length))
+    phase = at_positions(sound.phase, places)
     if late:  # periods are counted from the common onset on
-        turns = track.multiples.nan_to_num() * (float(track.f0[0]) * late / sample_rate)
+        turns = sound.multiples.nan_to_num() * (float(sound.f0[0]) * late / config.sample_rate)
         phase = phase - (turns % 1).float()[:, None]
-    modulation, regular = at_positions(track.modulation, places), at_positions(track.regular, places)
+    modulation, regular = at_positions(sound.modulation, places), at_positions(sound.regular, places)
+    used = sound.residuals if bool(share.any()) else ()
     return replace(
-        track,
+        sound,
         samples=samples,
         onset=onset,
-        f0=at_positions(track.f0.log(), places).exp(),
-        amplitude=at_positions(track.amplitude, places),
+        f0=at_positions(sound.f0.log(), places).exp(),
+        amplitude=at_positions(sound.amplitude, places),
         phase=phase,
-        noise=at_positions(track.noise, places),
+        noise=at_positions(sound.noise, places),
         modulation=regular + itself.float() * (modulation - regular),
         regular=regular,
         residuals=tuple(
-            _refit(residual, share, samples=samples, onset=onset, late=late, hop_length=hop_length)
-            for residual in track.residuals
-            if bool(share.any())
+            _refit(residual, share, samples=samples, onset=onset, late=late, hop_length=config.hop_length)
+            for residual in used
         ),
     )
 
 
-def mix_f0(tracks: Sequence[HarmonicSound], weights: Tensor, median_hz: float | None = None) -> Tensor:
-    """Return f0 between sounds, interpolated in its logarithm, ``(n_frames,)``, float64.
+def mix_f0(sounds: Sequence[HarmonicSound], weights: Tensor, median_hz: float | None = None) -> Tensor:
+    """Return f0 between sounds of one length, interpolated in its logarithm, ``(n_frames,)``, float64.
 
-    Args:
-        tracks: Of one length.
-        weights: ``(n_tracks, n_frames)``, each column summing to 1.
-        median_hz: What its median is brought to.
+    Each column of ``weights``, ``(n_sounds, n_frames)``, sums to 1; the median is brought to ``median_hz``.
     """
-    f0 = weighted_sum([track.f0.log() for track in tracks], weights).exp()
+    f0 = weighted_sum([sound.f0.log() for sound in sounds], weights).exp()
     return f0 if median_hz is None else f0 * (median_hz / f0.median())
 
 
-def mix_reference(tracks: Sequence[HarmonicSound], weights: Tensor) -> Tensor:
+def mix_reference(sounds: Sequence[HarmonicSound], weights: Tensor) -> Tensor:
     """Return the amplitude of feature 1 between sounds, interpolated in dB, ``(n_frames,)``."""
-    return (torch.tensor([math.log(track.reference) for track in tracks]).double() @ weights).exp().float()
+    return (torch.tensor([math.log(sound.reference) for sound in sounds]).double() @ weights).exp().float()
 
 
 def mix_sounds(
-    tracks: Sequence[SeparatedSound],
+    sounds: Sequence[SeparatedSound],
     weights: Tensor,
     f0: Tensor,
-    player: Synthesiser,
+    synthesiser: Synthesiser,
     *,
     own: Mapping[str, Tensor] | None = None,
 ) -> SeparatedSound:
@@ -145,99 +143,121 @@ def mix_sounds(
     half as deep.
 
     Args:
-        tracks: From ``align_sounds``, of one length, with the same ramps.
-        weights: ``(n_tracks, n_frames)``, each column summing to 1.
+        sounds: From ``align_sounds``, of one length, with the same ramps.
+        weights: ``(n_sounds, n_frames)``, each column summing to 1.
         f0: Of the mixture, from ``mix_f0``.
-        player: Synthesiser of the representation.
+        synthesiser: That of the representation.
         own: Weights of ``harmonics``, ``noise``, or ``envelope``, the level over time of all partials and noise
             together; where nothing is given, ``weights``.
-
-    Returns:
-        The harmonic sound.
     """
+    residuals = tuple(
+        replace(residual, share=residual.share * _in_tune(sound.f0, f0))
+        for sound in sounds
+        for residual in sound.residuals
+    )
     used = [index for index, row in enumerate(weights) if own or bool(row.any())]
-    sounds, overall = [tracks[index] for index in used], weights[used]
+    sounds, overall = [sounds[index] for index in used], weights[used]
     given = {name: (own or {}).get(name, weights)[used] for name in ("harmonics", "noise", "envelope")}
-    count = max(len(sound.multiples) for sound in sounds)
-    mean = overall.mean(1).tolist()
-    levels, noises, modulation, silence = _mix_levels(sounds, given, count, player.rows)
-    phases = [transposed(_completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
+    count, mean = max(len(sound.multiples) for sound in sounds), overall.mean(1).tolist()
+    amplitude, noise, modulation = _mix_levels(sounds, given, count, synthesiser.rows)
+    phases = [transposed(completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
     mixed = replace(
         sounds[0],
         reference=math.exp(sum(share * math.log(sound.reference) for share, sound in zip(mean, sounds, strict=True))),
         f0=f0,
-        multiples=_mix_multiples(sounds, mean, count),
-        amplitude=levels.exp(),
+        multiples=_mix_multiples(sounds, (mean, given["harmonics"].mean(1).tolist()), count),
+        amplitude=amplitude,
         phase=mix_phases(phases, [_heard(sound, count) for sound in sounds], overall.float()),
-        noise=noises.exp() * silence,
+        noise=noise,
         modulation=modulation,
         regular=modulation,
-        residuals=tuple(
-            replace(residual, share=residual.share * _in_tune(track.f0, f0))
-            for track in tracks
-            for residual in track.residuals
-        ),
+        residuals=residuals,
     )
     reference = mix_reference(sounds, given["envelope"])
-    return match_transient(mixed, [sound.transient for sound in sounds], overall, reference, player)
+    mixed = match_transient(mixed, [sound.transient for sound in sounds], overall, reference, synthesiser)
+    return _limited(mixed, sounds) if any(bool((each < 0).any()) for each in given.values()) else mixed
+
+
+def _limited(mixed: SeparatedSound, sounds: Sequence[SeparatedSound]) -> SeparatedSound:
+    """Return an extrapolated mixture that is nowhere stronger than the strongest of its sounds by more than ``BEYOND``.
+
+    Away from a sound that is silent for a while, levels in dB would explode.
+    """
+    most = BEYOND * torch.stack([_strength(sound) for sound in sounds]).amax(0)
+    gain = (most / _strength(mixed).clamp_min(TINY)).clamp(max=1)
+    return replace(mixed, amplitude=mixed.amplitude * gain, noise=mixed.noise * gain)
+
+
+def _strength(sound: SeparatedSound) -> Tensor:
+    """Return the amplitude of a sinusoid as loud as all partials and noise together, ``(n_frames,)``."""
+    partials = sound.amplitude * sound.modulation.abs()
+    return torch.cat([partials, sound.noise], 1).square().sum((0, 1)).sqrt()
 
 
 def _mix_levels(
     sounds: Sequence[SeparatedSound], weights: Mapping[str, Tensor], count: int, rows: ImageRows
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return logarithms of the levels of partials and of noise, and the factors of both by what is fainter.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the amplitudes of the partials and of the noise bands, and the modulation of the partials.
 
-    Both are at least the least level that counts. The factor of the partials is their modulation too.
+    The level of the loudest channel is interpolated in dB, at least the least level that counts. How much weaker the
+    other channels are, and what lies below that level, are factors, which are interpolated themselves: so two sounds
+    are heard half-way of which each is silent in another channel. The modulation holds what lies below.
     """
-    partials = [_floored(_completed(sound.amplitude, count), AUDIBLE_DB, sound) for sound in sounds]
-    bands = [_floored(sound.noise, NOISE_DB, sound) for sound in sounds]
-    levels, noises = ([loud.log() for loud, _ in each] for each in (partials, bands))
+    partials, bands = [completed(sound.amplitude, count) for sound in sounds], [sound.noise for sound in sounds]
+    floors = [sound.reference * db_to_amplitude(AUDIBLE_DB) for sound in sounds]
+    highest = [each.amax(0, keepdim=True).clamp_min(floor) for each, floor in zip(partials, floors, strict=True)]
+    loudest = [
+        sound.noise.amax(0, keepdim=True).clamp_min(sound.reference * db_to_amplitude(NOISE_DB)) for sound in sounds
+    ]
+    balance = [
+        torch.maximum(each / top, floor / top) for each, top, floor in zip(partials, highest, floors, strict=True)
+    ]
+    modulated = [
+        each / top * completed(sound.modulation, count)
+        for each, top, sound in zip(partials, highest, sounds, strict=True)
+    ]
+    levels, noises = ([top.log() for top in tops] for tops in (highest, loudest))
     if any(not torch.equal(weights[name], weights["envelope"]) for name in ("harmonics", "noise")):
         totals = [_total(sound, rows) for sound in sounds]
         total = weighted_sum(totals, weights["envelope"])
         levels, noises = (
-            [level - one + total for level, one in zip(each, totals, strict=True)] for each in (levels, noises)
+            [one - own + total for one, own in zip(each, totals, strict=True)] for each in (levels, noises)
         )
     noise = weighted_sum(noises, weights["noise"]) - noise_reduction(noises, weights["noise"])
-    silence = weighted_sum([fainter for _, fainter in bands], weights["noise"]).clamp_min(0)
-    modulated = [
-        fainter * _completed(sound.modulation, count) for sound, (_, fainter) in zip(sounds, partials, strict=True)
-    ]
-    return weighted_sum(levels, weights["harmonics"]), noise, weighted_sum(modulated, weights["harmonics"]), silence
-
-
-def _completed(values: Tensor, count: int) -> Tensor:
-    """Return values of ``count`` partials, 0 of those that are missing."""
-    return pad(values, (0, 0, 0, count - values.shape[1]))
-
-
-def _floored(amplitude: Tensor, least_db: float, sound: HarmonicSound) -> tuple[Tensor, Tensor]:
-    """Return amplitudes of at least a level relative to the reference, and how much lower they are, 0…1."""
-    least = amplitude.clamp_min(sound.reference * db_to_amplitude(least_db))
-    return least, amplitude / least
+    quieter = weighted_sum([band / top for band, top in zip(bands, loudest, strict=True)], weights["noise"])
+    between = weighted_sum(balance, weights["harmonics"]).clamp_min(TINY)
+    amplitude = weighted_sum(levels, weights["harmonics"]).exp() * between
+    return amplitude, noise.exp() * quieter.clamp_min(0), weighted_sum(modulated, weights["harmonics"]) / between
 
 
 def _total(sound: SeparatedSound, rows: ImageRows) -> Tensor:
-    """Return the logarithm of the level of all rows together, ``(channels, 1, n_frames)``."""
-    return (rows.level(rows.view(sound)) - 1) * (rows.config.top_db * math.log(10) / 20) + math.log(sound.reference)
+    """Return the logarithm of the level of all rows of the loudest channel together, ``(1, 1, n_frames)``."""
+    level = rows.level(rows.view(sound)).amax(0, keepdim=True)
+    return (level - 1) * (rows.config.top_db * math.log(10) / 20) + math.log(sound.reference)
 
 
-def _heard(track: HarmonicSound, count: int) -> Tensor:
+def _heard(sound: HarmonicSound, count: int) -> Tensor:
     """Return the level of each partial in each channel relative to the loudest channel, 0…1, ``(channels, count)``."""
-    power = _completed(track.amplitude, count).square().mean(-1)
+    power = completed(sound.amplitude, count).square().mean(-1)
     return (power / power.amax(0).clamp_min(TINY)).sqrt()
 
 
-def _mix_multiples(tracks: Sequence[HarmonicSound], weights: Sequence[float], count: int) -> Tensor:
-    """Interpolate the frequencies of partials over f0 in their logarithms; NaN in rows that none has."""
-    stiff = [track.inharmonicity for track in tracks]
-    if not any(track.is_bell for track in tracks):
-        return stretched(count, max(0.0, sum(weight * each for weight, each in zip(weights, stiff, strict=True))))
-    known = torch.stack([pad(track.multiples, (0, count - len(track.multiples)), value=torch.nan) for track in tracks])
-    shares = torch.tensor(weights, dtype=torch.float64)[:, None] * known.isfinite()
-    total = shares.sum(0)
-    found = ((shares * known.log().nan_to_num()).sum(0) / total).exp()
-    return torch.where(total > LEAST_WEIGHT, found, torch.nan)
+def _mix_multiples(sounds: Sequence[HarmonicSound], weights: Sequence[Sequence[float]], count: int) -> Tensor:
+    """Interpolate the frequencies of partials over f0 in their logarithms; NaN in rows that none has.
+
+    The first weights count; of a partial that no sound has by these, the second ones.
+    """
+    if not any(sound.is_bell for sound in sounds):
+        stiff = [sound.inharmonicity for sound in sounds]
+        return stretched(count, max(0.0, sum(weight * each for weight, each in zip(weights[0], stiff, strict=True))))
+    known = torch.stack([completed(sound.sounding, count, torch.nan) for sound in sounds])
+    found = torch.full((count,), torch.nan, dtype=torch.float64)
+    for row in weights:
+        shares = torch.tensor(row, dtype=torch.float64)[:, None] * known.isfinite()
+        total = shares.sum(0)
+        between = ((shares * known.log().nan_to_num()).sum(0) / total).exp()
+        found = torch.where(found.isnan() & (total > LEAST_WEIGHT), between, found)
+    return found
 
 
 def _refit(noise: Residual, share: Tensor, *, samples: int, onset: int, late: int, hop_length: int) -> Residual:
@@ -264,38 +284,11 @@ def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
     return torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
 
 
-def mix_ramps(rises: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Interpolate attack or release ramps: times are interpolated in their logarithms.
-
-    Args:
-        rises: From ``find_ramp``.
-        weights: One each, summing to 1.
-
-    Returns:
-        A ramp; however far the weights extrapolate, at most twice as long as the longest.
-
-    Example:
-        >>> rise = mix_ramps([shortest_rise(), 4 * shortest_rise()], [0.5, 0.5])
-        >>> [round(float(times), 3) for times in (rise / shortest_rise())[::5]]
-        [2.0, 2.0, 2.0, 2.0]
-    """
-    for rise, weight in zip(rises, weights, strict=True):
-        if weight == 1 and sum(map(abs, weights)) == 1:
-            return rise  # to the last digit
-    total = sum(weight * rise.log() for rise, weight in zip(rises, weights, strict=True))
-    longest = 2 * torch.stack(list(rises)).amax(0)
-    times = torch.minimum(torch.as_tensor(total).exp(), longest)
-    return torch.maximum(times, shortest_rise()).cummax(0).values
-
-
 def noise_reduction(noise: Sequence[Tensor], weights: Tensor) -> Tensor:
     """Return how far the noise of a mixture is lowered below the weighted mean: the weighted difference of all pairs.
 
     Noise is audible beside partials at low levels: half-way in dB, a mixture would sound as noisy as the noisier sound.
-
-    Args:
-        noise: Levels of the noise bands of each sound, on a logarithmic scale, ``(channels, n_noise, n_frames)``.
-        weights: ``(n_sounds, n_frames)``.
+    Levels are on a logarithmic scale, ``(channels, n_noise, n_frames)``; weights are ``(n_sounds, n_frames)``.
     """
     less = torch.zeros_like(noise[0])
     for first, second in combinations(range(len(noise)), 2):

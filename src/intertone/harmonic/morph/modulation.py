@@ -1,7 +1,9 @@
 """Slow envelope and fast modulation of each partial, separated so that the envelope can be interpolated."""
 
+import math
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,7 +12,7 @@ from intertone.harmonic.noise import NoiseBands
 from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import HarmonicSound
 from intertone.harmonic.synthesis import Synthesiser
-from intertone.harmonic.transient import transient_levels
+from intertone.harmonic.transient import LOWEST_HZ, transient_levels
 from intertone.harmonic.warp import window_seconds
 
 LONGER = 4
@@ -23,7 +25,7 @@ MODULATION_SECONDS = 0.07
 """Window over which modulation is averaged in a mixture: beating is kept, noise is not."""
 
 STEADY_SECONDS, WEAK_SECONDS = 0.21, 0.61
-"""Windows over which a partial's level is averaged; the second where it is hardly louder than noise."""
+"""Windows over which a partial is averaged; the second for its level where it is hardly louder than noise."""
 
 CLEAR_DB = 15.0
 """A partial this much above the noise under its window is clear of it."""
@@ -34,10 +36,10 @@ WINDOW_BINS = 1.5
 
 @dataclass(frozen=True, kw_only=True)
 class SeparatedSound(HarmonicSound):
-    """A harmonic sound whose ``amplitude`` changes slowly, and the fast modulation of its partials.
+    """A harmonic sound whose ``amplitude`` and ``phase`` change slowly, and the fast modulation of its partials.
 
     Attributes:
-        modulation: Factor of the amplitude of each partial, ``(channels, n_partials, n_frames)``.
+        modulation: Factor of the complex amplitude of each partial, ``(channels, n_partials, n_frames)``, complex64.
         regular: Its regular part, which can be interpolated between sounds: without noise.
         transient: Of the attack, from ``transient_levels``.
     """
@@ -49,72 +51,86 @@ class SeparatedSound(HarmonicSound):
     def joined(self) -> HarmonicSound:
         """Return the sound with its modulation."""
         sound = HarmonicSound(**{each.name: getattr(self, each.name) for each in fields(HarmonicSound)})
-        return replace(sound, amplitude=self.amplitude * self.modulation.abs())
+        phase = self.phase + self.modulation.angle() / (2 * math.pi)
+        phase = torch.from_numpy(np.unwrap(phase.numpy(), axis=-1, period=1.0))
+        return replace(sound, amplitude=self.amplitude * self.modulation.abs(), phase=phase)
 
 
-def unmodulated(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
+def unmodulated(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
     """Return a sound of which all modulation counts as slow."""
-    still = torch.ones_like(sound.amplitude)
-    return SeparatedSound(**vars(sound), modulation=still, regular=still, transient=transient_levels(sound, player))
+    still = torch.ones_like(sound.amplitude, dtype=torch.complex64)
+    return SeparatedSound(
+        **vars(sound), modulation=still, regular=still, transient=transient_levels(sound, synthesiser)
+    )
 
 
-def separate_modulation(sound: HarmonicSound, player: Synthesiser) -> SeparatedSound:
-    """Separate the slow envelope and the fast modulation of a sound.
+def separate_modulation(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
+    """Separate the slow envelope and the fast modulation of a sound; joined again it sounds the same.
 
-    Levels that change slowly or all together can be interpolated between sounds in dB; fast modulation (noise, beating)
-    cannot: half of a beating in dB beats no less.
-
-    Args:
-        sound: From an analysis.
-        player: Synthesiser of the representation.
-
-    Returns:
-        A sound that sounds the same when joined; its noise is without leakage from modulated partials.
+    Levels and phases that change slowly or all together can be interpolated between sounds; fast modulation (noise,
+    beating) cannot: half of a beating in dB, at half of its phase, beats no less. The noise of the result is without
+    leakage from modulated partials.
     """
-    amplitude, tonality = _separate_envelope(sound, player)
-    modulation = torch.where(amplitude > 0, sound.amplitude / amplitude, 0)
-    regular = 1 + tonality * (averaged(modulation, odd_frames(MODULATION_SECONDS, player.config.frame_seconds)) - 1)
-    noise = _separate_noise(sound, player)
+    frame_seconds = synthesiser.config.frame_seconds
+    amplitude, tonality = _separate_envelope(sound, synthesiser)
+    phase = _steady_phase(sound, tonality, frame_seconds)
+    factor = torch.where(amplitude > 0, sound.amplitude / amplitude, 0)
+    modulation = torch.polar(factor, 2 * math.pi * (sound.phase - phase))
+    regular = 1 + tonality * (averaged(modulation, odd_frames(MODULATION_SECONDS, frame_seconds)) - 1)
+    noise = _separate_noise(sound, synthesiser)
     residuals = tuple(replace(residual, powers=noise.square() / 2) for residual in sound.residuals)
-    slow = vars(sound) | {"amplitude": amplitude, "noise": noise, "residuals": residuals}
-    transient = transient_levels(replace(sound, noise=noise), player)
+    slow = vars(sound) | {"amplitude": amplitude, "phase": phase, "noise": noise, "residuals": residuals}
+    transient = transient_levels(replace(sound, noise=noise), synthesiser)
     return SeparatedSound(**slow, modulation=modulation, regular=regular, transient=transient)
 
 
-def _separate_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
-    """Return the amplitudes of the noise bands without leakage from modulated partials."""
+def _steady_phase(sound: HarmonicSound, tonality: Tensor, frame_seconds: float) -> Tensor:
+    """Return the phase of partials in periods, averaged as complex amplitudes the more, the less tonal they are.
+
+    The phase of a partial that has died away is that of noise; beside a sound in which that partial is loud, it would
+    be heard as beating.
+    """
+    own = torch.polar(sound.amplitude + 1e-12, 2 * math.pi * sound.phase)
+    slow = averaged(own, odd_frames(STEADY_SECONDS, frame_seconds))
+    turning = (slow + tonality * (own - slow)).angle() / (2 * math.pi)
+    return torch.from_numpy(np.unwrap(turning.numpy(), axis=-1, period=1.0))
+
+
+def _separate_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
+    """Return the amplitudes of the noise bands, without leakage from modulated partials but in a transient's bands."""
     if not sound.residuals:
         return sound.noise
-    config, (residual,) = player.config, sound.residuals
-    n_frames = player.n_frames(residual.sound.shape[-1])
+    config, (residual,) = synthesiser.config, sound.residuals
+    n_frames = synthesiser.n_frames(residual.sound.shape[-1])
     fine = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max, longer=LONGER)
     multiples = sound.multiples[sound.multiples.isfinite()].sort().values
     powers = held(fine.floor(residual.sound, sound.f0[:n_frames], multiples), sound.noise.shape[-1])
     found = torch.minimum((2 * powers).sqrt(), sound.noise)
-    return found + attack_share(found.shape[-1], config.frame_seconds) * (sound.noise - found)
+    transient = (synthesiser.bands.centres >= LOWEST_HZ)[:, None]
+    return found + transient * attack_share(found.shape[-1], config.frame_seconds) * (sound.noise - found)
 
 
-def _separate_envelope(sound: HarmonicSound, player: Synthesiser) -> tuple[Tensor, Tensor]:
+def _separate_envelope(sound: HarmonicSound, synthesiser: Synthesiser) -> tuple[Tensor, Tensor]:
     """Return amplitudes with slow changes, and changes common to all partials, and the tonality of the partials.
 
     The tonality, 0…1, is how far a partial lies above the noise under its window; both are of the shape of the
     amplitudes.
     """
-    rows = player.rows
+    rows = synthesiser.rows
     partials = rows.to_features(sound.amplitude, sound.reference)
     level = rows.level(rows.view(sound))
     own = partials - level
-    steady, weak = (odd_frames(seconds, player.config.frame_seconds) for seconds in (STEADY_SECONDS, WEAK_SECONDS))
+    steady, weak = (odd_frames(seconds, synthesiser.config.frame_seconds) for seconds in (STEADY_SECONDS, WEAK_SECONDS))
     slow, slower = averaged_from_onset(own, steady), averaged_from_onset(own, weak)
-    above = averaged(partials - _level_of_noise(sound, player), weak)
+    above = averaged(partials - _level_of_noise(sound, synthesiser), weak)
     tonality = (above * rows.config.top_db / CLEAR_DB).clamp(0, 1)
     envelope = (slower + tonality * (slow - slower) + level).clamp_min(LEAST_FEATURE)
     return torch.where(sound.amplitude > 0, rows.to_amplitudes(envelope, sound.reference), 0), tonality
 
 
-def _level_of_noise(sound: HarmonicSound, player: Synthesiser) -> Tensor:
+def _level_of_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
     """Return the level of noise under the window of each partial, in features, ``(channels, n_partials, n_frames)``."""
-    rows, bands = player.rows, player.bands
+    rows, bands = synthesiser.rows, synthesiser.bands
     f0 = float(sound.f0.median())
     density = (WINDOW_BINS / window_seconds(f0) / (bands.widths * bands.config.sample_rate / bands.config.n_fft)).sqrt()
     return rows.to_features(sound.noise * density, sound.reference)[:, bands.band_of(sound.multiples * f0)]

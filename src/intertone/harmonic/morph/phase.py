@@ -15,14 +15,9 @@ def resting_phase(first: int, last: int) -> Tensor:
 
 
 def transposed(phase: Tensor, ratio: Tensor) -> Tensor:
-    """Return phases of partials whose pitch is multiplied: how far they are from their harmonics stays, in cents.
+    """Return phases of partials whose pitch is multiplied: their distances from the harmonics stay the same in cents.
 
-    Args:
-        phase: In periods, ``(channels, n_partials, n_frames)``, unwrapped.
-        ratio: Ratio of the pitches, ``(n_frames,)``.
-
-    Returns:
-        The phases, of the same shape.
+    Phases are in periods, ``(channels, n_partials, n_frames)``, unwrapped; the ratio of the pitches is ``(n_frames,)``.
 
     Example:
         >>> transposed(torch.tensor([[[0.0, 0.25, 0.5]]]), torch.full((3,), 2.0))
@@ -42,9 +37,6 @@ def mix_phases(phases: Sequence[Tensor], heard: Sequence[Tensor], weights: Tenso
         phases: In periods, ``(channels, n_partials, n_frames)`` each, unwrapped.
         heard: Level of each partial in each channel relative to the loudest, 0…1, ``(channels, n_partials)`` each.
         weights: ``(n_phases, n_frames)``.
-
-    Returns:
-        The phases, of the same shape.
     """
     if all(torch.equal(phase, phases[0]) for phase in phases[1:]):
         return phases[0]

@@ -37,27 +37,23 @@ Array = npt.NDArray[np.float64]
 
 
 def sustain_landmarks(common: Landmarks, frames: float) -> Landmarks:
-    """Return landmarks with a release at another time; attack and release keep their lengths.
+    """Return landmarks with the release so many frames after the onset; attack and release keep their lengths.
 
-    Args:
-        common: Landmarks of the common time.
-        frames: From the onset to the release, frames.
-
-    Returns:
-        The landmarks; there is at least one frame of sustain.
+    There is at least one frame of sustain.
 
     Example:
         >>> sustain_landmarks(Landmarks(2, 100, 110), 400).end
         410
     """
     release = max(frames, common.attack + 1)
-    return replace(common, release=release, end=release + common.end - common.release)
+    later = release - common.release
+    return replace(common, release=release, end=common.end + later, silence=common.silence + later)
 
 
 def sustained_positions(
     own: Landmarks, common: Landmarks, level: Tensor, f0: Tensor, n_frames: int, *, frame_seconds: float
 ) -> Tensor:
-    """Return which frame of a sound belongs to each frame of a common time whose sustain has any length.
+    """Return the frame of a sound for each frame of a common time whose sustain has any length, ``(n_frames,)``.
 
     Attack and release are laid over attack and release. A longer sustain is a ping-pong loop at the original speed
     within a part that is level, so that a vibrato keeps its rate; from a shorter one a piece is cut, between two places
@@ -70,16 +66,6 @@ def sustained_positions(
         f0: Hz, ``(n,)``.
         n_frames: Frames of the common time.
         frame_seconds: From one frame to the next.
-
-    Returns:
-        ``(n_frames,)``, float64.
-
-    Example:
-        >>> own, level = Landmarks(2, 82, 90), torch.zeros(91)
-        >>> common, f0 = sustain_landmarks(own, 182), torch.full((91,), 100.0)
-        >>> places = sustained_positions(own, common, level, f0, 191, frame_seconds=0.01)
-        >>> places[[0, 2, 12, 182, 190]].round().tolist(), round(float(places[2:183].diff().abs().max()), 6)
-        ([0.0, 2.0, 12.0, 82.0, 90.0], 1.0)
     """
     stretched = positions(own, common, n_frames)
     heard: Array = level.double().numpy()
@@ -95,7 +81,7 @@ def sustained_positions(
     return torch.where(inside, torch.from_numpy(walked), stretched)
 
 
-def sustain_sound(moved: SeparatedSound, track: SeparatedSound, places: Tensor, release: float) -> SeparatedSound:
+def sustain_sound(moved: SeparatedSound, sound: SeparatedSound, places: Tensor, release: float) -> SeparatedSound:
     """Return a harmonic sound on the time of a ping-pong loop.
 
     Whatever the direction and speed of time, a partial keeps its distance from its harmonic. The residual is used up to
@@ -103,16 +89,13 @@ def sustain_sound(moved: SeparatedSound, track: SeparatedSound, places: Tensor, 
 
     Args:
         moved: From ``retime_sound``.
-        track: The harmonic sound before that.
+        sound: The harmonic sound before that.
         places: Its frame for each new frame, ``(n_frames,)``.
         release: Frame at which the sound's own release begins.
-
-    Returns:
-        The harmonic sound.
     """
     phase = moved.phase[..., :1].expand_as(moved.phase)
-    if track.phase.shape[-1] > 1 and len(places) > 1:
-        speed = at_positions(track.phase.diff(), 0.5 * (places[1:] + places[:-1]) - 0.5)
+    if sound.phase.shape[-1] > 1 and len(places) > 1:
+        speed = at_positions(sound.phase.diff(), 0.5 * (places[1:] + places[:-1]) - 0.5)
         phase = torch.cat([phase[..., :1], phase[..., :1] + speed.cumsum(-1)], -1)
     heard = torch.arange(len(places)) < release
     residuals = tuple(replace(residual, share=residual.share * heard) for residual in moved.residuals)

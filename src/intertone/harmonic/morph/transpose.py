@@ -27,7 +27,7 @@ AUDIBLE = 0.4
 
 
 def transpose_sound(
-    track: SeparatedSound,
+    sound: SeparatedSound,
     target: Tensor,
     rows: ImageRows,
     *,
@@ -42,28 +42,25 @@ def transpose_sound(
 
     At a lower pitch there are partials that were too high to be measured. Their levels are decoded, shifted
     to continue the highest measured rows; without a network they continue the slope of the top measured octave, and
-    never rise. Their phases are constant.
+    never rise. Their phases are constant. A bell has no further partials.
 
     Args:
-        track: The harmonic sound.
+        sound: The harmonic sound; it is returned as it is at its own pitch.
         target: f0 of the mixture, Hz, ``(n_frames,)``.
         rows: Of the representation.
         decoded: Features of the sound decoded at the pitch of the mixture and at its own,
             ``(channels, n_features, n_frames)`` each.
         share: Factor of the network's change.
-
-    Returns:
-        The sound; a bell has no further partials, and a sound at its own pitch is returned as it is.
     """
-    own, n_rows = len(track.multiples), rows.n_partial_rows
-    octaves = float((target.median() / track.f0.median()).log2())
-    wanted = 0 if track.is_bell else count_partials(target, track.inharmonicity, rows.config)
+    own, n_rows = len(sound.multiples), rows.n_partial_rows
+    octaves = float((target.median() / sound.f0.median()).log2())
+    wanted = 0 if sound.is_bell else count_partials(target, sound.inharmonicity, rows.config)
     further = octaves < 0 and wanted > own
     if abs(octaves) < LEAST_OCTAVES or (decoded is None and not further):
-        return track
+        return sound
     first = int(rows.row_of[own - 1]) + 1
-    heard = rows.view(track)
-    beyond, moved = _falling(heard, first, rows), track
+    heard = rows.view(sound)
+    beyond, moved = _falling(heard, first, rows), sound
     if decoded is not None:
         there, here = decoded
         played = int(rows.row_of[(min(own, wanted) or own) - 1]) + 1
@@ -72,8 +69,8 @@ def transpose_sound(
         carried = 1 / (1 + abs(octaves))
         missed = heard - here - (level - rows.level(here[:, measured]))
         over_time = level - rows.level(there[:, measured])
-        change = share * _apart(target, track, octaves, rows) * (there + over_time + carried * missed - heard)
-        moved = rows.scaled(track, change)
+        change = share * _apart(target, sound, octaves, rows) * (there + over_time + carried * missed - heard)
+        moved = rows.scaled(sound, change)
         # partials that were audible and are no more have ended; inaudible ones far away are left to the network
         top = _top(heard, first)
         audible, ever = top.clamp_min(AUDIBLE), top.amax(-1, keepdim=True) > AUDIBLE
@@ -83,12 +80,12 @@ def transpose_sound(
     if not further:
         return moved
     levels = torch.cat([heard[:, first - 1 : first], beyond], 1)[:, rows.row_of[own:wanted] - first + 1]
-    return _extended(moved, rows.to_amplitudes(levels, track.reference))
+    return _extended(moved, rows.to_amplitudes(levels, sound.reference))
 
 
-def _apart(target: Tensor, track: SeparatedSound, octaves: float, rows: ImageRows) -> Tensor:
+def _apart(target: Tensor, sound: SeparatedSound, octaves: float, rows: ImageRows) -> Tensor:
     """Return how far the pitches are apart over time, 0…1 of how far they are on the whole, ``(n_frames,)``."""
-    now = averaged((target / track.f0).log2()[None], odd_frames(CALM_SECONDS, rows.config.frame_seconds))[0]
+    now = averaged((target / sound.f0).log2()[None], odd_frames(CALM_SECONDS, rows.config.frame_seconds))[0]
     return (now / octaves).clamp(0, 1).float()
 
 
@@ -120,15 +117,15 @@ def _slope(decibels: Tensor, octaves: Tensor) -> Tensor:
     return ((mean * x).sum(-1) / x.square().sum()).clamp_max(0).float()
 
 
-def _extended(track: SeparatedSound, levels: Tensor) -> SeparatedSound:
+def _extended(sound: SeparatedSound, levels: Tensor) -> SeparatedSound:
     """Return a harmonic sound with further partials of amplitudes ``levels``, ``(channels, n, n_frames)``."""
-    own, count = len(track.multiples), len(track.multiples) + levels.shape[1]
-    still = torch.ones_like(levels)
+    own, count = len(sound.multiples), len(sound.multiples) + levels.shape[1]
+    still = torch.ones_like(levels, dtype=torch.complex64)
     return replace(
-        track,
-        multiples=stretched(count, track.inharmonicity),
-        amplitude=torch.cat([track.amplitude, levels], 1),
-        phase=torch.cat([track.phase, resting_phase(own + 1, count)[None, :, None].expand_as(levels)], 1),
-        modulation=torch.cat([track.modulation, still], 1),
-        regular=torch.cat([track.regular, still], 1),
+        sound,
+        multiples=stretched(count, sound.inharmonicity),
+        amplitude=torch.cat([sound.amplitude, levels], 1),
+        phase=torch.cat([sound.phase, resting_phase(own + 1, count)[None, :, None].expand_as(levels)], 1),
+        modulation=torch.cat([sound.modulation, still], 1),
+        regular=torch.cat([sound.regular, still], 1),
     )

@@ -1,0 +1,134 @@
+"""What lies between harmonic sounds of which one has ended, is silent, or has partials that the other lacks."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+from conftest import SAMPLE_RATE, tone
+from methods import by_partials, mixture
+from torch import Tensor
+
+from intertone.bench.hard.fall import cliff_db
+from intertone.harmonic.morph.landmark import Landmarks, complete_releases, find_landmarks, mix_landmarks, positions
+from intertone.harmonic.morph.modulation import separate_modulation
+from intertone.morphing import MorphConfig, morph
+from intertone.morphing.weights import Weights
+from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
+
+CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
+REPRESENTATION = HarmonicRepresentation(CONFIG)
+METHOD = by_partials(CONFIG)
+
+
+def test_a_sound_that_breaks_off_does_not_break_off_the_mixture() -> None:
+    time = torch.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+    drum = tone(69, seconds=2.0, decay=6.0) * torch.exp(-40 * (time - 0.3).clamp(min=0)) * (time < 0.42)
+    strings = tone(69, seconds=2.0, decay=0.0) * torch.exp(-3 * (time - 1).clamp(min=0)) * (time / 0.1).clamp(max=1)
+    sounds = [drum, strings]
+    analyses = [REPRESENTATION.analyse(each) for each in sounds]
+    for mix in (0.25, 0.5, 0.75):
+        between = REPRESENTATION.synthesise(mixture(METHOD, analyses, [1 - mix, mix], alignment="envelope"))
+        assert between.shape == drum.shape and cliff_db(between, sounds, SAMPLE_RATE) < 12
+
+
+def test_the_phase_of_a_partial_that_has_died_away_into_noise_is_averaged() -> None:
+    noise = 3e-4 * torch.randn(2 * SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
+    analysed = REPRESENTATION.analyse(tone(60, seconds=2.0, decay=8.0) + noise).context.tracks[0]
+    separated = separate_modulation(analysed, REPRESENTATION.synthesiser)
+
+    def jitter(phase: Tensor, frames: slice) -> float:
+        return float(phase[0, 4:9, frames].diff().diff().abs().mean())
+
+    early, late = slice(5, 15), slice(120, 190)  # loud, and 30 dB below the noise
+    assert jitter(separated.phase, late) < 0.4 * jitter(analysed.phase, late)
+    assert jitter(separated.phase, early) < jitter(analysed.phase, early) + 1e-3
+    joined = separated.joined()
+    assert torch.allclose(joined.amplitude, analysed.amplitude, rtol=1e-4, atol=1e-9)
+    turn = joined.phase - analysed.phase
+    assert float((turn - turn.round()).abs().max()) < 1e-4
+
+
+def test_the_fade_of_a_release_is_interpolated_and_not_the_silence_behind_it() -> None:
+    level = torch.cat([torch.zeros(41), torch.linspace(-6, -60, 9), torch.full((150,), -80.0)])
+    short, long = find_landmarks(level, 199), Landmarks(1, 100, 199)
+    assert short.release == 40 and short.silence == 50 and short.end == 199
+    common = mix_landmarks([short, long], [0.75, 0.25])
+    assert (common.release, common.silence, common.end) == (55, 55 + 0.75 * 10 + 0.25 * 99, 199)
+    own = positions(short, common, 200)
+    assert float(own[87]) < 50 < float(own[88]) and float(own[199]) == 199
+    assert torch.equal(positions(long, common, 200)[55:], torch.linspace(100, 199, 145, dtype=torch.float64))
+
+
+def test_beside_a_sound_that_dies_away_a_fade_keeps_its_length() -> None:
+    short, dying = Landmarks(1, 40, 199, silence=50), Landmarks(1, 120, 199, released=False)
+    common = mix_landmarks(complete_releases([short, dying]), [0.75, 0.25])
+    assert (common.release, common.silence) == (40, 50)
+
+
+def power_db(sound: Tensor) -> Tensor:
+    """Level of each 50 ms."""
+    return 10 * sound.double().square().unfold(-1, 800, 800).mean(-1).clamp_min(1e-12).log10()
+
+
+@pytest.mark.parametrize("mix", [-0.5, 1.5])
+@pytest.mark.parametrize("silent", [(9000, 16000), (6000, 10000), (0, 16000)])
+def test_away_from_silence_nothing_explodes_or_falls_silent(silent: tuple[int, int], mix: float) -> None:
+    whole, broken = tone(57), tone(64, tilt=2)
+    broken[slice(*silent)] = 0
+    sounds = [whole, broken] if mix < 0 else [broken, whole]
+    beyond = morph(METHOD.codec, *sounds, mix=mix, config=MorphConfig(network="none", alignment="onset"))
+    result, levels = power_db(beyond), torch.stack([power_db(sound) for sound in sounds])
+    assert bool(beyond.isfinite().all()) and float(result.max()) < float(levels.max()) + 6.5
+    n_steps = min(len(result), levels.shape[1])
+    both = levels[:, :n_steps].amin(0) > -40
+    assert not bool((result[:n_steps][both] < levels.amin(0)[:n_steps][both] - 12).any())
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
+def test_contexts_of_other_onsets_are_mixed_with_shares_of_their_residuals(mix: float) -> None:
+    noise = 0.02 * torch.randn(2, 12000, generator=torch.Generator().manual_seed(0))
+    sounds = [
+        torch.nn.functional.pad(tone(57 + 5 * index, seconds=0.75) + noise[index], (lead, 4000 - lead))
+        for index, lead in enumerate((2000, 640))
+    ]
+    analyses = [REPRESENTATION.analyse(sound) for sound in sounds]
+    context = REPRESENTATION.mix([one.context for one in analyses], torch.tensor([1 - mix, mix]))
+    (track,) = context.tracks
+    assert track.onset == pytest.approx(2000 - 1360 * mix, abs=10) and track.samples == 16000
+    result = REPRESENTATION.synthesise(Analysis(REPRESENTATION.view([track]), context))
+    assert result.shape == sounds[0].shape and bool(result.isfinite().all())
+    if mix == 0.5:
+        assert not track.residuals
+    else:
+        assert float((result - sounds[round(mix)]).abs().max()) < 1e-4
+
+
+def bell(ratios: Sequence[float]) -> Tensor:
+    time = torch.arange(12000, dtype=torch.float64) / SAMPLE_RATE
+    parts = [torch.sin(2 * math.pi * 400 * ratio * time + ratio) * torch.exp(-3 * time) / ratio for ratio in ratios]
+    return 0.1 * torch.stack(parts).sum(0).float()
+
+
+def test_a_partial_that_only_one_bell_has_sounds_where_the_partials_are_that_ones() -> None:
+    few = (0.5, 1.0, 1.19, 1.5, 2.0, 2.52)
+    analyses = [METHOD.prepare(REPRESENTATION.analyse(bell(each))) for each in (few, (*few, 3.3))]
+    first, second = torch.eye(2, dtype=torch.float64)
+    settings = MorphConfig(network="none", alignment="onset")
+    between = METHOD.between(analyses, Weights(first, {"harmonics": second}, first), settings)
+    spectrum = torch.fft.rfft(REPRESENTATION.synthesise(between) * torch.hann_window(12000)).abs()
+    heard = [float(spectrum[round(400 * ratio * 0.75) + torch.arange(-3, 4)].max()) for ratio in (2.52, 3.3)]
+    assert heard[1] / heard[0] == pytest.approx(2.52 / 3.3, rel=0.1)
+
+
+def test_sounds_of_which_each_is_silent_in_another_channel_meet_half_way() -> None:
+    left, right = tone(57), tone(64, tilt=2)
+    silent = torch.zeros_like(left)
+    sounds = [torch.stack([left, silent]), torch.stack([silent, right])]
+    both = mixture(METHOD, [REPRESENTATION.analyse(sound[None]) for sound in sounds], [0.5, 0.5])
+    alone = mixture(METHOD, [REPRESENTATION.analyse(sound) for sound in (left, right)], [0.5, 0.5])
+    channels, mono = REPRESENTATION.synthesise(both)[0], REPRESENTATION.synthesise(alone)
+    for channel in channels:
+        assert abs(10 * math.log10(float(channel.square().sum() / mono.square().sum())) + 6) < 0.5
+    attacks = (channels[0, :800].square().sum() / mono[:800].square().sum()).log10() * 10
+    assert abs(float(attacks) + 6) < 1.5
