@@ -24,7 +24,7 @@ from intertone.transfer.frontend import (
     SamplesFrontEnd,
     StftFrontEnd,
 )
-from intertone.transfer.memory import check_memory
+from intertone.transfer.memory import available_bytes, check_memory
 from intertone.transfer.objective import Objective, TermConfig
 from intertone.transfer.signal import Waveform, overlap_add
 from intertone.transfer.solver import AdamConfig, ScipyConfig, SolverConfig, TorchConfig, descend
@@ -677,10 +677,41 @@ def test_sounds_that_need_more_memory_than_there_is_are_refused(monkeypatch: pyt
     with pytest.raises(InputError, match=r"^the style must be at most 0\.2 s long"):
         check_memory(short, long, config, config.terms)
     check_memory(short, short, config, config.terms)  # too short to be worth the estimate
-    frames = small(WAVE, content=0.1, style=1.0)
-    check_memory(long, long, frames, frames.terms)  # layers at the rate of frames are small
     monkeypatch.setattr(available, lambda: 1e9)
     check_memory(long, long, config, config.terms)
+
+
+def test_layers_at_the_rate_of_frames_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    front_end = {"kind": "stft", "n_fft": 8192, "hop_length": 2048}
+    extractor = {"kind": "random-conv-1d", "widths": [3], "filters": 256}
+    term = {"name": "style", "reference": "style", "front_end": front_end, "extractor": extractor}
+    config = TransferConfig.parse({"terms": [term], "sample_rate": RATE})
+    long, short = 0.1 * noise(1, 8 * RATE), 0.1 * noise(1, 2 * RATE)
+    monkeypatch.setattr("intertone.transfer.memory.available_bytes", lambda: 1e6)
+    with pytest.raises(InputError, match=r"^the content must be at most \d\.\d s long, since each second needs "):
+        check_memory(long, short, config, config.terms)
+    check_memory(short, short, config, config.terms)  # not longer than what the estimate looks at
+    monkeypatch.setattr("intertone.transfer.memory.available_bytes", lambda: 1e8)
+    check_memory(long, short, config, config.terms)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"proc/meminfo": "MemTotal: 9 kB\nMemAvailable:  3000 kB\n"}, 3000 * 1024),
+        ({"proc/meminfo": "MemAvailable: 3000 kB\n", "sys/fs/cgroup/memory.max": "1000000\n"}, 1e6),
+        ({"proc/meminfo": "MemAvailable: 3000 kB\n", "sys/fs/cgroup/memory.max": "max\n"}, 3000 * 1024),
+        ({"proc/meminfo": "MemAvailable: 3000 kB\n", "sys/fs/cgroup/memory.max": "9000000\n"}, 3000 * 1024),
+        ({"sys/fs/cgroup/memory/memory.limit_in_bytes": "2000000\n"}, 2e6),
+        ({"proc/meminfo": "MemTotal: 9 kB\n"}, math.inf),
+        ({}, math.inf),
+    ],
+)
+def test_the_limit_of_the_control_group_counts(tmp_path: Path, files: dict[str, str], expected: float) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert available_bytes(tmp_path) == expected
 
 
 HEAVY = {

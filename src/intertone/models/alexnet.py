@@ -11,8 +11,8 @@ from intertone.config import Settings
 from intertone.models.contract import Batch, Facts, Reading, Scale, Trainable
 
 CLASS, KEY = "class", "key"
-"""Names of the labels in a batch, of the scores and of the loss terms: indices of ``classes`` and of ``keys``, −1 where a
-note has none of them."""
+"""Names of the labels in a batch, of the scores and of the loss terms. Labels are indices of ``classes`` and ``keys``, −1
+where a note has none of them."""
 
 
 class AlexNetConfig(Settings):
