@@ -63,6 +63,14 @@ def test_it_takes_any_number_of_frames(n_frames: int) -> None:
     assert features.grad is not None and bool(features.grad.any())
 
 
+def test_layers_that_are_not_asked_for_are_not_computed() -> None:
+    model, features = AlexNet(SMALL, 33), torch.rand(1, 33, 20)
+    everything, first = model.activations(features), model.activations(features, ("conv1",))
+    assert list(everything) == ["conv1", "conv2"] and list(first) == ["conv1"]
+    assert torch.equal(first["conv1"], everything["conv1"])
+    assert list(model.activations(features, ("conv9",))) == list(everything)
+
+
 def test_packed_without_normalisation_it_gives_the_same() -> None:
     model = SMALL.model_copy(update={"normalised": True, "keys": (50, 60)})
     config = RecogniserConfig(representation=LEVELLED, model=model)

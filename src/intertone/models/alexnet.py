@@ -1,6 +1,6 @@
 """The classifier of Verma and Smith: an AlexNet with small receptive fields over spectrograms."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
@@ -11,8 +11,8 @@ from intertone.config import Settings
 from intertone.models.contract import Batch, Facts, Reading, Scale, Trainable
 
 CLASS, KEY = "class", "key"
-"""Names of the labels in a batch, of the scores and of the loss terms. Labels are indices of ``classes`` and ``keys``, −1
-where a note has none of them."""
+"""Names of the labels in a batch, of the scores and of the loss terms. Labels are indices of ``classes`` and ``keys``,
+−1 where a note has none of them."""
 
 
 class AlexNetConfig(Settings):
@@ -86,11 +86,12 @@ class AlexNet(Trainable):
             nn.init.zeros_(layer.bias)
         self.key_head = nn.Linear(config.channels[-1], len(config.keys)) if config.keys else None
 
-    def activations(self, features: Tensor) -> dict[str, Tensor]:
+    def activations(self, features: Tensor, layers: Collection[str] = ()) -> dict[str, Tensor]:
         """Return the maps after each convolution and its ReLU, before pooling, by name, with gradient.
 
         Args:
             features: ``(batch, n_features, n_frames)``: log(1 + magnitude) at equal level; see ``FramesConfig``.
+            layers: Names that are needed, none: all; deeper ones are left out.
 
         Returns:
             ``conv1``, ``conv2``, …: ``(batch, channels, rows, columns)``, rows and columns halved by each pooling,
@@ -99,7 +100,7 @@ class AlexNet(Trainable):
         Raises:
             ValueError: If the rows are not ``n_features``.
         """
-        return self._forward(features)[0]
+        return self._forward(features, layers)[0]
 
     def scores(self, features: Tensor) -> dict[str, Tensor]:
         """Return the logits.
@@ -152,13 +153,15 @@ class AlexNet(Trainable):
         """Return what a person would want to know of the layers, by name."""
         return {"layers": len(self.config.channels) + 1, "channels": list(self.config.channels)}
 
-    def _forward(self, features: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the maps after each convolution, and those after the last pooling."""
+    def _forward(self, features: Tensor, layers: Collection[str] = ()) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the maps after each convolution until all of ``layers`` are known, and those after the last pooling."""
         if features.shape[-2] != self.n_features:
             raise ValueError(f"features must have n_features={self.n_features} rows, got {features.shape[-2]}")
         hidden = features.unsqueeze(1).contiguous(memory_format=self.memory_format)
-        found = {}
+        found: dict[str, Tensor] = {}
         for number, layer in enumerate(self.convolutions, 1):
+            if layers and found.keys() >= set(layers):
+                break
             hidden = layer(hidden)
             if self.config.normalised:
                 hidden = self.norms[number - 1](hidden)
