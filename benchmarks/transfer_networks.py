@@ -23,6 +23,8 @@ from intertone.models.contract import Batch
 from intertone.models.wavenet import LEVELS, classes
 from intertone.recogniser import Recogniser
 
+Rows = npt.NDArray[np.int64]
+
 BATCH = 16
 HEARD = 40960
 """Samples from the key on that the recogniser is given: 257 frames, the picture of Verma and Smith."""
@@ -49,26 +51,26 @@ class Named(NamedTuple):
     values: int
 
 
-def named(recogniser: Recogniser, notes: Notes, rows: npt.NDArray[np.int64]) -> dict[str, Named]:
-    """Return how many of some notes are named right, by fact."""
-    config, found = recogniser.config.model, dict[str, list[int]]()
+def guesses(recogniser: Recogniser, notes: Notes, rows: Rows) -> dict[str, Rows]:
+    """Return the index that is named for each note, by fact."""
+    found = dict[str, list[int]]()
     for part in np.array_split(rows, -(-len(rows) // BATCH)):
         for fact, probabilities in recogniser.probabilities(notes.audio(part)[:, :HEARD]).items():
             found.setdefault(fact, []).extend(probabilities.argmax(1).tolist())
-    truth = {CLASS: indices(config.classes, notes.family[rows].tolist())}
-    truth[KEY] = indices(config.keys, notes.pitch[rows].tolist())
-    figures = {}
-    for fact, guesses in found.items():
-        known = truth[fact].numpy()
-        right = (np.array(guesses) == known)[known >= 0]
-        values, counts = np.unique(known[known >= 0], return_counts=True)
-        balanced = float(np.mean([right[known[known >= 0] == value].mean() for value in values]))
-        figures[fact] = Named(len(right), float(right.mean()), float(counts.max() / len(right)), balanced, len(values))
-    return figures
+    return {fact: np.array(values) for fact, values in found.items()}
+
+
+def named(guessed: Rows, truth: Rows) -> Named:
+    """Return how many notes are named right, of those whose fact is known: −1 where it is not."""
+    guessed, truth = guessed[truth >= 0], truth[truth >= 0]
+    right = guessed == truth
+    values, counts = np.unique(truth, return_counts=True)
+    balanced = float(np.mean([right[truth == value].mean() for value in values]))
+    return Named(len(right), float(right.mean()), float(counts.max() / len(right)), balanced, len(values))
 
 
 @torch.inference_mode()
-def bits(codec: Codec, notes: Notes, rows: npt.NDArray[np.int64]) -> tuple[float, float]:
+def bits(codec: Codec, notes: Notes, rows: Rows) -> tuple[float, float]:
     """Return the bits a sample of crops of some notes, and the entropy of their histogram."""
     starts = np.random.default_rng(0).integers(LATEST + 1, size=len(rows))
     counts, total = torch.zeros(LEVELS, dtype=torch.float64), 0.0
@@ -93,17 +95,24 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     held_out = notes.select(split=("valid", "test"))
     seen = notes.select(split="train")
-    seen = np.random.default_rng(0).choice(seen, min(400, len(seen)), replace=False)
-    for name, rows in (
-        ("training, drawn", seen),
-        ("validation", notes.select(split="valid")),
-        ("test", notes.select(split="test")),
-        ("validation and test", held_out),
+    seen = np.sort(np.random.default_rng(0).choice(seen, min(400, len(seen)), replace=False))
+    rows = np.concatenate([seen, held_out])
+    split, config = notes.split[rows], recogniser.config.model
+    truth = {
+        CLASS: indices(config.classes, notes.family[rows].tolist()).numpy(),
+        KEY: indices(config.keys, notes.pitch[rows].tolist()).numpy(),
+    }
+    found = guesses(recogniser, notes, rows)
+    for name, chosen in (
+        ("training, drawn", split == "train"),
+        ("validation", split == "valid"),
+        ("test", split == "test"),
+        ("validation and test", split != "train"),
     ):
-        for fact, found in named(recogniser, notes, rows).items():
-            ratio = found.right / found.constant
-            shares = f"{found.right:.1%} | {found.constant:.1%} | {ratio:.2f} | {found.balanced:.1%}"
-            print(f"| {name} | {fact} | {found.notes} | {found.values} | {shares} |")
+        for fact, guessed in found.items():
+            one = named(guessed[chosen], truth[fact][chosen])
+            shares = f"{one.right:.1%} | {one.constant:.1%} | {one.right / one.constant:.2f} | {one.balanced:.1%}"
+            print(f"| {name} | {fact} | {one.notes} | {one.values} | {shares} |")
     rows = np.sort(np.random.default_rng(1).choice(held_out, min(options.crops, len(held_out)), replace=False))
     needed, entropy = bits(Codec.load(options.wavenet), notes, rows)
     print(f"\nWaveNet: {needed:.2f} bits a sample, entropy of the histogram {entropy:.2f} ({len(rows)} crops)")
