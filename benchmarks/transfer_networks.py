@@ -95,7 +95,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     held_out = notes.select(split=("valid", "test"))
     seen = notes.select(split="train")
-    seen = np.sort(np.random.default_rng(0).choice(seen, min(400, len(seen)), replace=False))
+    seen = np.sort(np.random.default_rng(0).choice(seen, min(200, len(seen)), replace=False))
     rows = np.concatenate([seen, held_out])
     split, config = notes.split[rows], recogniser.config.model
     truth = {
