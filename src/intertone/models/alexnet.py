@@ -154,7 +154,7 @@ class AlexNet(Trainable):
         return {"layers": len(self.config.channels) + 1, "channels": list(self.config.channels)}
 
     def _forward(self, features: Tensor, layers: Collection[str] = ()) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the maps after each convolution until all of ``layers`` are known, and those after the last pooling."""
+        """Return the maps after each convolution, until all ``layers`` are known, and those after the last pooling."""
         if features.shape[-2] != self.n_features:
             raise ValueError(f"features must have n_features={self.n_features} rows, got {features.shape[-2]}")
         hidden = features.unsqueeze(1).contiguous(memory_format=self.memory_format)
