@@ -28,9 +28,13 @@ CONTENT_SHARE = 1.8
 """Memory for the content, of what is kept for the gradient: measured are 1.7 with ``boemer_gram``, 1.8 with
 ``mital_nsynth`` and 1.1 with ``boemer_l2``. A larger value refuses sounds that would fit."""
 
+FRAMES_CONTENT_SHARE = 3.3
+"""The same where layers have the rate of frames: the smallest of 3.3 with ``verma``, 4.9 with ``antognini`` and 8 with
+``caracalla_ri``, whose convolutions need much memory on the way, so that no sound is refused that would fit."""
+
 STYLE_SHARE = 0.5
 """The same for the style, of whose layers no gradient is taken: 0.4 with ``boemer_gram`` and with
-``mital_nsynth``; 1.1 with ``boemer_l2``, which needs no more than 0.1 GB a second."""
+``mital_nsynth``; 1.1 with ``boemer_l2``, which needs no more than 0.1 GB a second; 0.8 with ``verma``."""
 
 
 def check_memory(content: Tensor, style: Tensor, config: TransferConfig, terms: Sequence[TermConfig]) -> None:
@@ -55,7 +59,8 @@ def check_memory(content: Tensor, style: Tensor, config: TransferConfig, terms: 
         return
     short, long = (_kept_bytes(_cut(content, samples), _cut(style, samples), config, terms) for samples in probed)
     each, available = (long - short) / (probed[1] - probed[0]), available_bytes()
-    for name, sound, share in (("content", content, CONTENT_SHARE), ("style", style, STYLE_SHARE)):
+    content_share = CONTENT_SHARE if sampled else FRAMES_CONTENT_SHARE
+    for name, sound, share in (("content", content, content_share), ("style", style, STYLE_SHARE)):
         needed = share * each * rate  # of a second
         if needed * sound.shape[-1] / rate > available:
             raise InputError(
