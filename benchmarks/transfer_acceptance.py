@@ -116,7 +116,8 @@ def _errors(
         and term.statistic.kind != "diversity"
         and (not kinds or term.statistic.kind in kinds)
     ]
-    whole = [step for step in result.descent.steps if step.terms.keys() >= set(chosen)]  # a draft shows a part
+    every = {term.name for term in config.terms}
+    whole = [step for step in result.descent.steps if step.terms.keys() >= every]  # a draft shows a part
     best = min(whole, key=lambda step: step.loss).terms
     return max(best[name] for name in chosen) / weight, max(result.realised[name] for name in chosen) / weight
 

@@ -25,6 +25,8 @@ from intertone.recogniser import Recogniser
 
 Rows = npt.NDArray[np.int64]
 
+TITLES = {CLASS: "family", KEY: "key"}
+
 BATCH = 16
 HEARD = 40960
 """Samples from the key on that the recogniser is given: 257 frames, the picture of Verma and Smith."""
@@ -112,7 +114,7 @@ def main() -> None:
         for fact, guessed in found.items():
             one = named(guessed[chosen], truth[fact][chosen])
             shares = f"{one.right:.1%} | {one.constant:.1%} | {one.right / one.constant:.2f} | {one.balanced:.1%}"
-            print(f"| {name} | {fact} | {one.notes} | {one.values} | {shares} |")
+            print(f"| {name} | {TITLES[fact]} | {one.notes} | {one.values} | {shares} |")
     rows = np.sort(np.random.default_rng(1).choice(held_out, min(options.crops, len(held_out)), replace=False))
     needed, entropy = bits(Codec.load(options.wavenet), notes, rows)
     print(f"\nWaveNet: {needed:.2f} bits a sample, entropy of the histogram {entropy:.2f} ({len(rows)} crops)")
