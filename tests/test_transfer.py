@@ -12,6 +12,7 @@ from torch import Tensor
 
 from intertone.audio import load_audio, save_audio
 from intertone.errors import InputError
+from intertone.stft import SpectrogramConfig, magnitude_to_db, magnitude_to_mel, mel_filterbank, stft
 from intertone.transfer import Limits, Step, TransferConfig, load_preset, preset_names, transfer
 from intertone.transfer.extractor import RandomConv1d, RandomConv1dConfig
 from intertone.transfer.filter_kernel import FilterKernelConfig
@@ -739,6 +740,18 @@ def test_every_preset_runs(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(HEAVY))
 def test_every_heavy_preset_runs(name: str) -> None:
     check_that_it_runs(name)
+
+
+@pytest.mark.slow
+def test_house_leaves_a_sound_with_its_own_style_as_it_is() -> None:
+    config = load_preset("house")
+    result = transfer(CONTENT, CONTENT, config)
+    spectrogram = SpectrogramConfig(sample_rate=config.sample_rate, n_fft=1024, hop_length=256)
+    bank = mel_filterbank(spectrogram, n_mels=40, f_min=40.0, f_max=config.sample_rate / 2)
+    before, after = (magnitude_to_mel(stft(sound, spectrogram).abs(), bank) for sound in (CONTENT, result.audio))
+    levels = [magnitude_to_db(each, before.max(), top_db=60) for each in (before, after)]
+    assert float((levels[1] - levels[0]).abs().mean()) <= 0.5
+    assert max(result.realised[term.name] for term in config.terms if term.reference == "style") <= 1e-3
 
 
 @pytest.mark.slow
