@@ -2,8 +2,9 @@
 
     python benchmarks/transfer_networks.py families wavenet NOTES
 
-The recogniser: which share of the notes it names right, of each split and of the two held-out ones together, beside the
-best constant guess there, and the mean of that share over the families, of which a constant guess knows one. The
+The recogniser: of which share of the notes it names the family and the key right, of each split and of the two held-out
+ones together, beside the best constant guess there, and the mean of that share over the families or keys, of which a
+constant guess knows one. The
 WaveNet: how many bits it needs for a sample, given the samples before it and the code, beside the entropy of the
 histogram of the 256 values in the same crops, which is the least that a constant distribution needs.
 """
@@ -17,9 +18,14 @@ import torch
 
 from intertone.codec import Codec
 from intertone.data.notes import Notes
+from intertone.models.alexnet import CLASS, KEY, indices
 from intertone.models.contract import Batch
 from intertone.models.wavenet import LEVELS, classes
 from intertone.recogniser import Recogniser
+
+Rows = npt.NDArray[np.int64]
+
+TITLES = {CLASS: "family", KEY: "key"}
 
 BATCH = 16
 HEARD = 40960
@@ -30,36 +36,43 @@ CROP, LATEST = 6144, 42000
 
 
 class Named(NamedTuple):
-    """Shares of notes named right.
+    """Shares of notes of which a fact is named right.
 
     Attributes:
-        notes: How many there are.
+        notes: How many have the fact.
         right: The share of them.
-        constant: That of the most frequent family.
-        balanced: Mean over the families of the share of each.
-        families: How many there are.
+        constant: That of the most frequent value.
+        balanced: Mean over the values of the share of each.
+        values: How many there are.
     """
 
     notes: int
     right: float
     constant: float
     balanced: float
-    families: int
+    values: int
 
 
-def named(recogniser: Recogniser, notes: Notes, rows: npt.NDArray[np.int64]) -> Named:
-    """Return how many of some notes are named right."""
-    found = []
+def guesses(recogniser: Recogniser, notes: Notes, rows: Rows) -> dict[str, Rows]:
+    """Return the index that is named for each note, by fact."""
+    found = dict[str, list[int]]()
     for part in np.array_split(rows, -(-len(rows) // BATCH)):
-        found += recogniser.probabilities(notes.audio(part)[:, :HEARD]).argmax(1).tolist()
-    right = np.array([recogniser.classes[index] for index in found]) == notes.family[rows]
-    families, counts = np.unique(notes.family[rows], return_counts=True)
-    balanced = float(np.mean([right[notes.family[rows] == family].mean() for family in families]))
-    return Named(len(rows), float(right.mean()), float(counts.max() / len(rows)), balanced, len(families))
+        for fact, probabilities in recogniser.probabilities(notes.audio(part)[:, :HEARD]).items():
+            found.setdefault(fact, []).extend(probabilities.argmax(1).tolist())
+    return {fact: np.array(values) for fact, values in found.items()}
+
+
+def named(guessed: Rows, truth: Rows) -> Named:
+    """Return how many notes are named right, of those whose fact is known: −1 where it is not."""
+    guessed, truth = guessed[truth >= 0], truth[truth >= 0]
+    right = guessed == truth
+    values, counts = np.unique(truth, return_counts=True)
+    balanced = float(np.mean([right[truth == value].mean() for value in values]))
+    return Named(len(right), float(right.mean()), float(counts.max() / len(right)), balanced, len(values))
 
 
 @torch.inference_mode()
-def bits(codec: Codec, notes: Notes, rows: npt.NDArray[np.int64]) -> tuple[float, float]:
+def bits(codec: Codec, notes: Notes, rows: Rows) -> tuple[float, float]:
     """Return the bits a sample of crops of some notes, and the entropy of their histogram."""
     starts = np.random.default_rng(0).integers(LATEST + 1, size=len(rows))
     counts, total = torch.zeros(LEVELS, dtype=torch.float64), 0.0
@@ -80,21 +93,28 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=200, help="held-out notes of which the WaveNet is given a crop")
     options = parser.parse_args()
     notes, recogniser = Notes.open(options.notes), Recogniser.load(options.recogniser)
-    print("| split | notes | families | named right | best constant guess | ratio | mean over families |")
-    print("|---|---|---|---|---|---|---|")
+    print("| split | fact | notes | values | named right | best constant guess | ratio | mean over values |")
+    print("|---|---|---|---|---|---|---|---|")
     held_out = notes.select(split=("valid", "test"))
     seen = notes.select(split="train")
-    seen = np.random.default_rng(0).choice(seen, min(400, len(seen)), replace=False)
-    for name, rows in (
-        ("training, drawn", seen),
-        ("validation", notes.select(split="valid")),
-        ("test", notes.select(split="test")),
-        ("validation and test", held_out),
+    seen = np.sort(np.random.default_rng(0).choice(seen, min(200, len(seen)), replace=False))
+    rows = np.concatenate([seen, held_out])
+    split, config = notes.split[rows], recogniser.config.model
+    truth = {
+        CLASS: indices(config.classes, notes.family[rows].tolist()).numpy(),
+        KEY: indices(config.keys, notes.pitch[rows].tolist()).numpy(),
+    }
+    found = guesses(recogniser, notes, rows)
+    for name, chosen in (
+        ("training, drawn", split == "train"),
+        ("validation", split == "valid"),
+        ("test", split == "test"),
+        ("validation and test", split != "train"),
     ):
-        found = named(recogniser, notes, rows)
-        ratio = found.right / found.constant
-        shares = f"{found.right:.1%} | {found.constant:.1%} | {ratio:.2f} | {found.balanced:.1%}"
-        print(f"| {name} | {found.notes} | {found.families} | {shares} |")
+        for fact, guessed in found.items():
+            one = named(guessed[chosen], truth[fact][chosen])
+            shares = f"{one.right:.1%} | {one.constant:.1%} | {one.right / one.constant:.2f} | {one.balanced:.1%}"
+            print(f"| {name} | {TITLES[fact]} | {one.notes} | {one.values} | {shares} |")
     rows = np.sort(np.random.default_rng(1).choice(held_out, min(options.crops, len(held_out)), replace=False))
     needed, entropy = bits(Codec.load(options.wavenet), notes, rows)
     print(f"\nWaveNet: {needed:.2f} bits a sample, entropy of the histogram {entropy:.2f} ({len(rows)} crops)")

@@ -11,9 +11,9 @@ from conftest import SAMPLE_RATE, tone
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.errors import InputError
-from intertone.models.alexnet import LABEL, AlexNet, AlexNetConfig
+from intertone.models.alexnet import CLASS, KEY, AlexNet, AlexNetConfig
 from intertone.models.contract import Batch
-from intertone.recogniser import Recogniser, RecogniserConfig
+from intertone.recogniser import Recogniser, RecogniserConfig, build_classifier
 from intertone.representation.frames import FramesConfig
 from intertone.stft import SpectrogramConfig
 from intertone.train import TrainConfig, load_trained, train_codec
@@ -59,12 +59,21 @@ def test_it_has_verma_and_smiths_layers() -> None:
 def test_it_takes_any_number_of_frames(n_frames: int) -> None:
     model = AlexNet(SMALL, 33)
     features = torch.rand(2, 33, n_frames).requires_grad_()
-    model.scores(features).sum().backward()
+    model.scores(features)[CLASS].sum().backward()
     assert features.grad is not None and bool(features.grad.any())
 
 
+def test_layers_that_are_not_asked_for_are_not_computed() -> None:
+    model, features = AlexNet(SMALL, 33), torch.rand(1, 33, 20)
+    everything, first = model.activations(features), model.activations(features, ("conv1",))
+    assert list(everything) == ["conv1", "conv2"] and list(first) == ["conv1"]
+    assert torch.equal(first["conv1"], everything["conv1"])
+    assert list(model.activations(features, ("conv9",))) == list(everything)
+
+
 def test_packed_without_normalisation_it_gives_the_same() -> None:
-    config = RecogniserConfig(representation=LEVELLED, model=SMALL.model_copy(update={"normalised": True}))
+    model = SMALL.model_copy(update={"normalised": True, "keys": (50, 60)})
+    config = RecogniserConfig(representation=LEVELLED, model=model)
     recogniser = Recogniser(config)
     features = torch.rand(4, 257, 30, generator=torch.Generator().manual_seed(0))
     recogniser.model.train()
@@ -78,7 +87,8 @@ def test_packed_without_normalisation_it_gives_the_same() -> None:
     assert not packed.config.model.normalised and len(packed.model.norms) == 0
     for name, found in packed.model.activations(features).items():
         assert torch.allclose(found, recogniser.model.activations(features)[name], atol=1e-4), name
-    assert torch.allclose(packed.model.scores(features), recogniser.model.scores(features), atol=1e-4)
+    for name, scores in packed.model.scores(features).items():
+        assert torch.allclose(scores, recogniser.model.scores(features)[name], atol=1e-4), name
     assert packed.compact() is packed
 
 
@@ -93,6 +103,22 @@ def test_there_must_be_two_classes(content: dict[str, object]) -> None:
         AlexNetConfig.parse(content)
 
 
+@pytest.mark.parametrize("keys", [[60], [60, 60]])
+def test_keys_are_none_or_two(keys: list[int]) -> None:
+    with pytest.raises(InputError, match="keys must be none or at least two different numbers, got "):
+        AlexNetConfig.parse({"classes": ["a", "b"], "keys": keys})
+
+
+def test_keys_add_a_term_and_change_nothing_else() -> None:
+    plain, keyed = (build_classifier(SMALL.model_copy(update={"keys": keys}), n_features=33) for keys in ((), (50, 60)))
+    features = torch.rand(3, 33, 20)
+    labels = {CLASS: torch.tensor([0, 1, 1]), KEY: torch.tensor([0, -1, 1])}
+    both = keyed.loss(Batch(features, features, labels=labels))
+    assert torch.equal(both[CLASS], plain.loss(Batch(features, features, labels=labels))[CLASS])
+    expected = torch.nn.functional.cross_entropy(keyed.scores(features)[KEY][[0, 2]], torch.tensor([0, 1]))
+    assert torch.allclose(both[KEY], expected)
+
+
 def test_poolings_lie_behind_convolutions() -> None:
     with pytest.raises(InputError, match=r"pooled must name convolutions in 1\.\.2, got \(3,\)"):
         AlexNetConfig.parse({"classes": ["a", "b"], "channels": [3, 3], "pooled": [3]})
@@ -100,9 +126,11 @@ def test_poolings_lie_behind_convolutions() -> None:
 
 def test_a_note_of_no_class_does_not_count() -> None:
     model, features = AlexNet(SMALL, 33), torch.rand(3, 33, 20)
-    some = Batch(features, features, labels={LABEL: torch.tensor([0, 1, -1])})
-    both = Batch(features[:2], features[:2], labels={LABEL: torch.tensor([0, 1])})
-    assert torch.allclose(model.loss(some)["cross_entropy"], model.loss(both)["cross_entropy"])
+    some = Batch(features, features, labels={CLASS: torch.tensor([0, 1, -1])})
+    both = Batch(features[:2], features[:2], labels={CLASS: torch.tensor([0, 1])})
+    none = Batch(features, features, labels={CLASS: torch.tensor([-1, -1, -1])})
+    assert torch.allclose(model.loss(some)[CLASS], model.loss(both)[CLASS])
+    assert model.loss(none)[CLASS].item() == 0
 
 
 def test_it_learns_families_and_comes_back(families: Notes, tmp_path: Path) -> None:
@@ -123,12 +151,12 @@ def test_it_learns_families_and_comes_back(families: Notes, tmp_path: Path) -> N
     recogniser = load_trained(tmp_path / "run" / "best")
     assert isinstance(recogniser, Recogniser) and recogniser.classes == ("bright", "dark")
     found = recogniser.probabilities(families.audio(families.select(split="valid", family=("bright", "dark"))))
-    assert found.argmax(1).tolist() == [0, 1, 0, 1]
+    assert found[CLASS].argmax(1).tolist() == [0, 1, 0, 1]
     recogniser.save(tmp_path / "half", card="# a card\n", half=True)
     again = Recogniser.load(tmp_path / "half")
     assert again.config == recogniser.config
     audio = families.audio([0, 1])
-    assert torch.allclose(again.probabilities(audio), recogniser.probabilities(audio), atol=1e-2)
+    assert torch.allclose(again.probabilities(audio)[CLASS], recogniser.probabilities(audio)[CLASS], atol=1e-2)
     assert not (tmp_path / "run" / "samples").exists()
 
 
@@ -162,7 +190,7 @@ def test_the_command_line_trains_and_packs_one(
     trained, shared = load_trained(folder / "best"), Recogniser.load(packed)
     assert isinstance(trained, Recogniser) and not shared.config.model.normalised
     audio = families.audio([0, 1, 2])
-    assert torch.allclose(shared.probabilities(audio), trained.probabilities(audio), atol=2e-2)
+    assert torch.allclose(shared.probabilities(audio)[CLASS], trained.probabilities(audio)[CLASS], atol=2e-2)
 
 
 def test_a_missing_recogniser_is_refused(tmp_path: Path) -> None:
@@ -176,14 +204,14 @@ def test_a_missing_recogniser_is_refused(tmp_path: Path) -> None:
 def test_the_level_of_a_sound_makes_no_difference() -> None:
     recogniser = Recogniser(RecogniserConfig(representation=LEVELLED, model=SMALL))
     sound = tone(60, seconds=0.5)
-    found = recogniser.probabilities(torch.stack([sound, 0.05 * sound]))
+    found = recogniser.probabilities(torch.stack([sound, 0.05 * sound]))[CLASS]
     assert torch.allclose(found[0], found[1], atol=1e-3)
-    assert bool(recogniser.probabilities(torch.zeros(8000)).isfinite().all())
+    assert bool(recogniser.probabilities(torch.zeros(8000))[CLASS].isfinite().all())
 
 
 def test_every_row_and_column_reaches_the_deepest_layer() -> None:
     model = AlexNet(AlexNetConfig(classes=("flute", "organ"), channels=(4, 5, 6), pooled=(1, 2)), 33)
     features = torch.rand(1, 33, 23, requires_grad=True)
-    model.scores(features).sum().backward()
+    model.scores(features)[CLASS].sum().backward()
     assert features.grad is not None
     assert bool((features.grad.abs().sum(1) > 0).all()) and bool((features.grad.abs().sum(2) > 0).all())

@@ -24,14 +24,14 @@ class RecogniserConfig(Settings):
 
 
 class Recogniser:
-    """Sound → how likely each class is, and what the layers find on the way.
+    """Sound → how likely each class and each key is, and what the layers find on the way.
 
     Example:
         >>> from intertone.representation.frames import FramesConfig
         >>> representation = FramesConfig(reference="sound", scale="log1p")
         >>> config = RecogniserConfig(representation=representation, model=AlexNetConfig(classes=("flute", "organ")))
         >>> recogniser = Recogniser(config)
-        >>> recogniser.probabilities(torch.randn(3, 8000)).shape
+        >>> recogniser.probabilities(torch.randn(3, 8000))["class"].shape
         torch.Size([3, 2])
     """
 
@@ -49,7 +49,7 @@ class Recogniser:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names, in the order of the scores."""
+        """Names, in the order of the scores ``class``."""
         return self.config.model.classes
 
     @property
@@ -97,17 +97,17 @@ class Recogniser:
         return Recogniser(self.config.model_copy(update={"model": found[0]}), found[1])
 
     @torch.inference_mode()
-    def probabilities(self, audio: Tensor) -> Tensor:
-        """Return how likely each class is.
+    def probabilities(self, audio: Tensor) -> dict[str, Tensor]:
+        """Return how likely each class is, and each key where the network knows keys.
 
         Args:
             audio: ``(batch, samples)`` or ``(samples,)`` at ``sample_rate`` Hz.
 
         Returns:
-            ``(batch, n_classes)``; each row adds up to 1.
+            ``class``: ``(batch, n_classes)``, ``key``: ``(batch, n_keys)``; each row adds up to 1.
         """
         features = self.representation.analyse(audio.to(self.device)).features
-        return self.model.scores(features).softmax(-1)
+        return {name: scores.softmax(-1) for name, scores in self.model.scores(features).items()}
 
 
 def build_classifier(config: AlexNetConfig, *, n_features: int, seed: int = 0) -> AlexNet:

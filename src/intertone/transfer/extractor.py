@@ -265,7 +265,7 @@ class RecogniserExtractor(Extractor):
 
     def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
         """Return the maps of features ``(channels, n_bins, n_frames)`` by layer."""
-        return self.recogniser.model.activations(features)
+        return self.recogniser.model.activations(features, layers)
 
 
 ExtractorConfig = Annotated[

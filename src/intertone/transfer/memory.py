@@ -1,4 +1,4 @@
-"""Memory that a transfer needs which looks at every sample, estimated before it begins."""
+"""Memory that a transfer needs, estimated before it begins."""
 
 from collections.abc import Sequence
 from math import floor, inf
@@ -15,21 +15,33 @@ CHECKED_SECONDS = 1.0
 """Sounds up to this length are not checked, since the estimate takes some seconds itself."""
 
 PROBED = (2048, 4096)
-"""Samples of two short sounds, from whose needs that of a long one follows; not shorter than a preset's segments."""
+"""Samples of two short sounds, from whose needs that of a long one follows, where layers have the rate of the samples;
+not shorter than a preset's segments."""
+
+PROBED_SECONDS = (1, 2)
+"""The same where layers have the rate of frames, not shorter than the widest filters of a preset."""
+
+CONTROL_GROUP = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Files with the bytes that the processes of a container may have, of the versions 2 and 1."""
 
 CONTENT_SHARE = 1.8
 """Memory for the content, of what is kept for the gradient: measured are 1.7 with ``boemer_gram``, 1.8 with
 ``mital_nsynth`` and 1.1 with ``boemer_l2``. A larger value refuses sounds that would fit."""
 
+FRAMES_CONTENT_SHARE = 3.3
+"""The same where layers have the rate of frames: the smallest of 3.3 with ``verma``, 4.9 with ``antognini`` and 8 with
+``caracalla_ri``, whose convolutions need much memory on the way, so that no sound is refused that would fit."""
+
 STYLE_SHARE = 0.5
 """The same for the style, of whose layers no gradient is taken: 0.4 with ``boemer_gram`` and with
-``mital_nsynth``; 1.1 with ``boemer_l2``, which needs no more than 0.1 GB a second."""
+``mital_nsynth``; 1.1 with ``boemer_l2``, which needs no more than 0.1 GB a second; 0.8 with ``verma``."""
 
 
 def check_memory(content: Tensor, style: Tensor, config: TransferConfig, terms: Sequence[TermConfig]) -> None:
-    """Refuse sounds for which a system that looks at every sample needs more memory than there is.
+    """Refuse sounds for which a system needs more memory than there is.
 
-    Layers at the rate of the samples are hundreds of times as large as the sound, and all are kept for the gradient.
+    Layers can be hundreds of times as large as the sound, and all are kept for the gradient. What is kept is taken to
+    grow with the length; matrices of positions, which grow faster, are bounded and are not counted.
 
     Args:
         content: ``(channels, samples)`` at ``config.sample_rate``.
@@ -41,13 +53,14 @@ def check_memory(content: Tensor, style: Tensor, config: TransferConfig, terms: 
         InputError: If there is too little memory; the sentence says which length fits.
     """
     rate = config.sample_rate
-    if max(content.shape[-1], style.shape[-1]) <= CHECKED_SECONDS * rate:
+    sampled = any(term.front_end.kind == "samples" for term in terms)
+    probed = PROBED if sampled else tuple(seconds * rate for seconds in PROBED_SECONDS)
+    if max(content.shape[-1], style.shape[-1]) <= max(CHECKED_SECONDS * rate, probed[1]):
         return
-    if not any(term.front_end.kind == "samples" for term in terms):
-        return
-    short, long = (_kept_bytes(_cut(content, samples), _cut(style, samples), config, terms) for samples in PROBED)
-    each, available = (long - short) / (PROBED[1] - PROBED[0]), available_bytes()
-    for name, sound, share in (("content", content, CONTENT_SHARE), ("style", style, STYLE_SHARE)):
+    short, long = (_kept_bytes(_cut(content, samples), _cut(style, samples), config, terms) for samples in probed)
+    each, available = (long - short) / (probed[1] - probed[0]), available_bytes()
+    content_share = CONTENT_SHARE if sampled else FRAMES_CONTENT_SHARE
+    for name, sound, share in (("content", content, content_share), ("style", style, STYLE_SHARE)):
         needed = share * each * rate  # of a second
         if needed * sound.shape[-1] / rate > available:
             raise InputError(
@@ -57,14 +70,26 @@ def check_memory(content: Tensor, style: Tensor, config: TransferConfig, terms: 
             )
 
 
-def available_bytes() -> float:
-    """Return the memory that new work can have without swapping, bytes; infinite where the system does not tell."""
+def available_bytes(root: Path = Path("/")) -> float:
+    """Return the memory that new work can have without swapping, bytes; infinite where the system does not tell.
+
+    It is what the system has left or the limit of the process's control group, whichever is smaller.
+
+    Args:
+        root: Folder in which the system's ``proc`` and ``sys`` lie.
+    """
+    lines = (_read(root / "proc/meminfo") or "").splitlines()
+    found = [1024 * float(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    limits = [_read(root / name) for name in CONTROL_GROUP]
+    return min([*found, *(float(limit) for limit in limits if limit and limit.isdigit())], default=inf)
+
+
+def _read(path: Path) -> str | None:
+    """Return the content of a file of the system, None where it cannot be read."""
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8").strip()
     except OSError:
-        return inf
-    found = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
-    return 1024 * float(next(found, inf))
+        return None
 
 
 def _cut(sound: Tensor, samples: int) -> Tensor:
