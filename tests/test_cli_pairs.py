@@ -14,7 +14,16 @@ from intertone.cli.morph_options import mix_name
 from intertone.codec import Codec, CodecConfig
 from intertone.errors import InputError
 from intertone.models import ConditionedConfig
-from intertone.morphing import MixCurve, MorphConfig, Pitch, analyse_sounds, morph_pitch, morph_sources, source_pitches
+from intertone.morphing import (
+    MixCurve,
+    MorphConfig,
+    Pitch,
+    analyse_sounds,
+    morph,
+    morph_pitch,
+    morph_sources,
+    source_pitches,
+)
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 from intertone.representation import HarmonicConfig
@@ -165,3 +174,12 @@ def test_pairs_that_cannot_be(
     for name in ("a.wav", "a.flac", "b.wav"):
         save_audio(here / "twice" / name, torch.ones(800), sample_rate=16000)
     assert re.fullmatch(sentence, refused(here, "morph", "-o", "out", "--codec", codec_path, *words, capsys=capsys))
+
+
+def test_a_mix_may_be_text_in_python_too(codec_path: Path) -> None:
+    codec, sounds = Codec.load(codec_path), (tone(52, seconds=0.4), tone(59, seconds=0.4))
+    config = MorphConfig(pitch="a", network="none")
+    expected = morph(codec, *sounds, mix=MixCurve((0, 0.3), (0, 1)), config=config, ratios={"noise": 0.25})
+    assert torch.equal(morph(codec, *sounds, mix="0:0,0.3:1", config=config, ratios={"noise": "0.25"}), expected)
+    with pytest.raises(InputError, match="a mix must be a number"):
+        morph(codec, *sounds, mix="half")

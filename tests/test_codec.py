@@ -288,6 +288,15 @@ def test_a_folder_that_cannot_be_written(small_codec: Codec, tmp_path: Path) -> 
         ("a.wav", "audio must be an array of floating-point numbers, got str"),
         (torch.zeros(1, 0), r"audio must hold samples, got shape \(1, 0\)"),
         (torch.full((100,), torch.nan), "every sample must be a finite number"),
+        (
+            torch.full((100,), 1e20),
+            r"every sample must be within ±10000, where 1 is full scale, got 1e\+20 in the audio",
+        ),
+        (
+            torch.zeros(100, 2),
+            r"audio must have 1 to 8 channels, got shape \(100, 2\); transpose it, channels come before",
+        ),
+        (torch.zeros(1, 9, 100), r"audio must have 1 to 8 channels, got shape \(1, 9, 100\)$"),
     ],
 )
 def test_what_is_no_audio_is_refused(small_codec: Codec, audio: object, message: str) -> None:
@@ -305,3 +314,22 @@ def test_silence_stays_silent_with_the_kept_phase(small_codec: Codec) -> None:
     sound = torch.cat([tone(57, seconds=0.5, decay=8), torch.zeros(8000)])
     again = small_codec.reconstruct(sound)
     assert again[9000:].abs().max() == 0 < again[:8000].abs().max()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            '{"model": {"kind": "conditioned", "channels": [100000, 100000, 100000]}}',
+            "a model must have at most 500,000,000 weights",
+        ),
+        ('{"model": {"kind": "conditioned", "encoder_blocks": 1000000000}}', "model.encoder_blocks must be at most 64"),
+        ('{"format": ' + "1" * 5000 + "}", "the settings file must be valid JSON, got .*config.json"),
+        ('{"a":' * 900 + "1" + "}" * 900, "the settings file must have at most 32 levels of tables, got more in"),
+    ],
+    ids=["weights", "layers", "digits", "levels"],
+)
+def test_settings_of_a_codec_that_nobody_can_hold_are_refused(tmp_path: Path, content: str, sentence: str) -> None:
+    (tmp_path / "config.json").write_text(content.replace('{"model', '{"representation": {"kind": "harmonic"}, "model'))
+    with pytest.raises(InputError, match=sentence):
+        Codec.load(tmp_path)

@@ -1,4 +1,14 @@
-"""New, playable sounds between sounds: audio to spectrogram to latent code and back."""
+"""New, playable sounds between sounds.
+
+    from intertone import Codec, load_audio, morph, save_audio
+
+    codec = Codec.load("harmonic")                                     # shipped_codecs() names the others
+    a, b = (load_audio(name, sample_rate=codec.sample_rate)[0] for name in ("a.wav", "b.wav"))  # (channels, samples)
+    save_audio("between.wav", morph(codec, a, b, mix=0.5), sample_rate=codec.sample_rate)
+
+``MorphConfig`` holds pitch, alignment and use of the network; ``codec.encode`` and ``codec.decode`` give the code
+itself. ``intertone --help`` is the same at the command line.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +18,7 @@ if TYPE_CHECKING:
     from intertone.audio import load_audio, resample, save_audio
     from intertone.codec import Codec, CodecConfig, shipped_codecs
     from intertone.errors import InputError
-    from intertone.morphing import morph, morph_steps
+    from intertone.morphing import MixCurve, MorphConfig, morph, morph_steps
     from intertone.phase import PhaseConfig
     from intertone.remark import Remark, collect_remarks
 
@@ -16,6 +26,8 @@ __all__ = [
     "Codec",
     "CodecConfig",
     "InputError",
+    "MixCurve",
+    "MorphConfig",
     "PhaseConfig",
     "Remark",
     "collect_remarks",
@@ -31,6 +43,8 @@ _HOMES = {
     "Codec": "codec",
     "CodecConfig": "codec",
     "InputError": "errors",
+    "MixCurve": "morphing",
+    "MorphConfig": "morphing",
     "PhaseConfig": "phase",
     "Remark": "remark",
     "collect_remarks": "remark",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.files import check_output, fix_ogg_serial_number, replacing
+from intertone.level import check_peak
 from intertone.remark import RemarkLogger
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 384_000
@@ -69,11 +70,11 @@ def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Ten
         _check_rate(sample_rate)
     audio, file_rate = _decode(path, sample_rate)
     peaks, means = _finite_peaks(audio, path), audio.mean(-1, dtype=torch.float64).abs()
+    check_peak(float(peaks.max()), str(path))
     offset = means.max().item() if (means > DC_RATIO * peaks).any() else 0.0
     if offset:
         audio = remove_dc(audio, file_rate)
-    rate = sample_rate or file_rate
-    audio = resample(audio, file_rate, rate)
+    audio = resample(audio, file_rate, rate := sample_rate or file_rate)
     if (peak := _finite_peaks(audio, path).max().item()) < SILENCE_PEAK:
         beside = f" beside a constant {offset:.2g}" if offset else ""
         raise InputError(f"a sound must not be all silence, got a peak of {peak:.2g}{beside} at {rate} Hz in {path}")
@@ -130,8 +131,7 @@ def save_audio(path: Path | str, audio: Tensor, *, sample_rate: int, format: str
         ...
         intertone.errors.InputError: the format of FLAC must be one of pcm16, pcm24, got pcm32
     """
-    path = check_output(path)
-    encoded = _file_bytes(path, audio, sample_rate, format)
+    encoded = _file_bytes(check_output(path), audio, sample_rate, format)
     with replacing(path) as temporary:
         temporary.write_bytes(encoded)
 

@@ -8,9 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.audio import three_axes
+from intertone.audio import MAX_CHANNELS, three_axes
 from intertone.config import Settings
 from intertone.errors import InputError
+from intertone.level import check_peak
 from intertone.models import Conditions, Model, ModelConfig, build_model
 from intertone.models.block import decode_in_blocks, encode_in_blocks
 from intertone.models.contract import CONDITION_SIZES, NO_CONDITIONS
@@ -320,7 +321,8 @@ def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
         The same values, float32.
 
     Raises:
-        InputError: If it is no such array, holds no sample, or one that is not finite.
+        InputError: If it is no such array, holds no sample, one that is not finite or beyond ``MAX_PEAK``, or more
+            channels than a sound may have.
 
     Example:
         >>> as_audio([1, 2])
@@ -339,8 +341,11 @@ def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
     if not tensor.numel():
         raise InputError(f"audio must hold samples, got shape {tuple(tensor.shape)}")
     tensor = tensor.float()
-    if not bool(tensor.isfinite().all()):
-        raise InputError("every sample must be a finite number, got NaN or infinity")
+    if tensor.ndim > 1 and tensor.shape[-2] > MAX_CHANNELS:
+        turned = tensor.shape[-1] <= MAX_CHANNELS
+        hint = "; transpose it, channels come before samples" if turned else ""
+        raise InputError(f"audio must have 1 to {MAX_CHANNELS} channels, got shape {tuple(tensor.shape)}{hint}")
+    check_peak(float(tensor.abs().max()), "the audio")
     return tensor
 
 

@@ -138,6 +138,10 @@ def override(content: Mapping[str, Json], assignments: Iterable[str]) -> dict[st
     return result
 
 
+MOST_LEVELS = 32
+"""Largest number of tables within each other in a settings file."""
+
+
 def _read_mapping(path: Path) -> dict[str, Json]:
     if not path.is_file():
         raise InputError(f"the settings file must exist, got {path}")
@@ -146,12 +150,19 @@ def _read_mapping(path: Path) -> dict[str, Json]:
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise InputError(f"the settings file must be readable, got {error.strerror} for {path}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         language = "JSON" if path.suffix == ".json" else "TOML"
         raise InputError(f"the settings file must be valid {language}, got {path}: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"the settings file must hold a table, got {path}")
+    if _is_deeper(content, MOST_LEVELS):
+        raise InputError(f"the settings file must have at most {MOST_LEVELS} levels of tables, got more in {path}")
     return content
+
+
+def _is_deeper(content: Json, levels: int) -> bool:
+    inside = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    return bool(inside) and (levels == 0 or any(_is_deeper(each, levels - 1) for each in inside))
 
 
 def _first_problem(cls: type[BaseModel], error: ValidationError, content: Json) -> str:

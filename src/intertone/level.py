@@ -1,5 +1,6 @@
 """Levels: decibels to amplitudes and powers and back, and how far a gain may go."""
 
+import math
 from typing import Any, TypeVar
 
 import numpy as np
@@ -7,11 +8,33 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from intertone.errors import InputError
+
 Values = TypeVar("Values", float, npt.NDArray[Any], Tensor)
 Gain = TypeVar("Gain", float, Tensor)
 
 TINY = 1e-30
 """Power that stands for silence where it is divided by or its logarithm is taken."""
+
+
+MAX_PEAK = 1e4
+"""Largest sample that a sound may have, where 1 is full scale: powers of larger ones overflow in the analysis."""
+
+
+def check_peak(peak: float, where: str) -> None:
+    """Refuse a sound whose largest sample is not finite, or beyond ``MAX_PEAK``.
+
+    Args:
+        peak: Largest absolute value of a sample; NaN if one is none.
+        where: The sound, for the error.
+
+    Raises:
+        InputError: If it is.
+    """
+    if not math.isfinite(peak):
+        raise InputError(f"every sample must be a finite number, got others in {where}")
+    if peak > MAX_PEAK:
+        raise InputError(f"every sample must be within ±{MAX_PEAK:g}, where 1 is full scale, got {peak:.4g} in {where}")
 
 
 def db_to_amplitude(db: Values) -> Values:

@@ -6,6 +6,7 @@ import torch
 from pydantic import Discriminator, Tag
 from torch import Tensor
 
+from intertone.errors import InputError
 from intertone.models.alexnet import AlexNetConfig
 from intertone.models.conditioned import ConditionedAutoencoder, ConditionedConfig
 from intertone.models.contract import Batch, Conditions, Model, Reading, Rows, Scale, Stage, Trainable
@@ -26,6 +27,10 @@ ModelConfig = Annotated[
     Discriminator(_kind),
 ]
 """Which model, by ``kind``; without one, ``conv``."""
+
+
+MOST_WEIGHTS = 500_000_000
+"""Largest number of weights of a model; in 32 bits that are 2 GB."""
 
 
 def _role(value: Any) -> str:
@@ -59,7 +64,8 @@ def build_model(
         The model, on the CPU, in training mode.
 
     Raises:
-        InputError: If the model needs the frequencies of the rows, and there are none.
+        InputError: If the model needs the frequencies of the rows, and there are none, or would have more than
+            ``MOST_WEIGHTS`` weights.
 
     Example:
         >>> config = ConvConfig(channels=(4,), strides=((2, 2),))
@@ -68,16 +74,28 @@ def build_model(
         True
     """
     with torch.random.fork_rng(devices=[]):
+        weights = 0
+        if not isinstance(config, DenseConfig):  # whose bounds are enough, and which measures while it is built
+            with torch.device("meta"):  # only shapes
+                weights = sum(weight.numel() for weight in _build(config, n_features, rows, frequencies).parameters())
+        if weights > MOST_WEIGHTS:
+            raise InputError(
+                f"a model must have at most {MOST_WEIGHTS:,} weights, got settings of one with {weights:,}"
+            )
         torch.default_generator.manual_seed(seed)
-        match config:
-            case ConvConfig():
-                return ConvAutoencoder(config, n_features)
-            case DenseConfig():
-                return DenseAutoencoder(config, n_features, frequencies)
-            case WaveNetConfig():
-                return WaveNetAutoencoder(config, n_features)
-            case ConditionedConfig():
-                return ConditionedAutoencoder(config, n_features, rows)
+        return _build(config, n_features, rows, frequencies)
+
+
+def _build(config: ModelConfig, n_features: int, rows: Rows | None, frequencies: Tensor | None) -> Model:
+    match config:
+        case ConvConfig():
+            return ConvAutoencoder(config, n_features)
+        case DenseConfig():
+            return DenseAutoencoder(config, n_features, frequencies)
+        case WaveNetConfig():
+            return WaveNetAutoencoder(config, n_features)
+        case ConditionedConfig():
+            return ConditionedAutoencoder(config, n_features, rows)
 
 
 __all__ = [

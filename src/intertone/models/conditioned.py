@@ -48,14 +48,16 @@ class ConditionedConfig(Settings):
     """
 
     kind: Literal["conditioned"] = "conditioned"
-    channels: tuple[Annotated[int, Field(ge=1)], ...] = (256, 320, 384)
+    channels: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = (256, 320, 384)
     strides: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (4, 4, 2)
-    encoder_blocks: int = Field(1, ge=0, description="residual blocks of each stage of the encoder")
-    decoder_blocks: int = Field(2, ge=0, description="residual blocks of each stage of the decoder")
+    encoder_blocks: int = Field(1, ge=0, le=64, description="residual blocks of each stage of the encoder")
+    decoder_blocks: int = Field(2, ge=0, le=64, description="residual blocks of each stage of the decoder")
     kernel_size: int = Field(3, ge=1, le=31, description="of the blocks, in steps of their stage; odd")
-    condition_channels: int = Field(64, ge=1, description="numbers that tell a block the pitch and the velocity")
-    note_dim: int = Field(64, ge=1, description="numbers of the code for the whole note")
-    local_dim: int = Field(16, ge=0, description="numbers of the code for each of its vectors in time")
+    condition_channels: int = Field(
+        64, ge=1, le=65536, description="numbers that tell a block the pitch and the velocity"
+    )
+    note_dim: int = Field(64, ge=1, le=65536, description="numbers of the code for the whole note")
+    local_dim: int = Field(16, ge=0, le=65536, description="numbers of the code for each of its vectors in time")
     linear: bool = Field(True, description="principal components beside the convolutions, which then add to them")
 
     @model_validator(mode="after")

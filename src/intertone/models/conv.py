@@ -18,7 +18,7 @@ class ConvBottleneckConfig(Settings):
     """A code that keeps the axes: one vector per cell of the smallest map."""
 
     kind: Literal["conv"] = "conv"
-    channels: int = Field(16, ge=1, description="numbers per cell of the smallest map")
+    channels: int = Field(16, ge=1, le=1000000, description="numbers per cell of the smallest map")
     n_frames: ClassVar[None] = None
     """It takes any number of frames."""
 
@@ -31,7 +31,7 @@ class DenseBottleneckConfig(Settings):
     """A code of one vector for the whole note, which fixes the note's length."""
 
     kind: Literal["dense"] = "dense"
-    size: int = Field(512, ge=1, description="numbers of the code")
+    size: int = Field(512, ge=1, le=1000000, description="numbers of the code")
     n_frames: int = Field(251, ge=1, description="frames of every note; other lengths are refused")
 
     def latent_dim(self, rows: int) -> int:
@@ -46,7 +46,7 @@ class ConvConfig(Settings):
     """
 
     kind: Literal["conv"] = "conv"
-    channels: tuple[Annotated[int, Field(ge=1)], ...] = (32, 64, 128, 256, 256)
+    channels: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = (32, 64, 128, 256, 256)
     strides: tuple[Pair, ...] = ((2, 2), (2, 2), (2, 2), (2, 2), (2, 2))
     kernel_size: Pair = (3, 3)
     activation: Literal["leaky-relu", "relu"] = "leaky-relu"

@@ -51,10 +51,10 @@ class DenseConfig(Settings):
     removed: ClassVar[frozenset[str]] = frozenset({"sample_rate"})
 
     kind: Literal["dense"] = "dense"
-    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    widths: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] = Field(
         (512, 256, 128, 64), description="numbers after each layer of the encoder; the last is the code"
     )
-    decoder_widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    decoder_widths: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] = Field(
         (), description="numbers after each layer of the decoder but the last; none: as the encoder's"
     )
     activation: Activation = Field("relu", description="after every layer but the code's and the last")

@@ -33,14 +33,14 @@ class WaveNetConfig(Settings):
     """Layers of encoder and decoder; the encoder's defaults are NSynth's, its decoder is 150 times as large."""
 
     kind: Literal["wavenet"] = "wavenet"
-    channels: int = Field(128, ge=1, description="maps of the encoder")
-    blocks: int = Field(30, ge=1, description="residual blocks of the encoder")
+    channels: int = Field(128, ge=1, le=65536, description="maps of the encoder")
+    blocks: int = Field(30, ge=1, le=256, description="residual blocks of the encoder")
     cycle: int = Field(10, ge=1, le=14, description="blocks after which the dilation, 1, 2, 4, …, is 1 again")
-    latent_dim: int = Field(16, ge=1, description="numbers of a latent vector")
+    latent_dim: int = Field(16, ge=1, le=65536, description="numbers of a latent vector")
     frames_per_latent: int = Field(512, ge=1, description="samples whose mean a latent vector is")
-    decoder_channels: int = Field(40, ge=1, description="maps of the decoder")
-    decoder_blocks: int = Field(20, ge=1, description="residual blocks of the decoder, of the same cycle")
-    skip_channels: int = Field(128, ge=1, description="maps that the blocks of the decoder add to")
+    decoder_channels: int = Field(40, ge=1, le=65536, description="maps of the decoder")
+    decoder_blocks: int = Field(20, ge=1, le=256, description="residual blocks of the decoder, of the same cycle")
+    skip_channels: int = Field(128, ge=1, le=65536, description="maps that the blocks of the decoder add to")
 
     def dilations(self, blocks: int) -> list[int]:
         """Return the samples between what each block sees.

@@ -11,16 +11,16 @@ from intertone.morphing.even import even_mixes
 from intertone.morphing.render import check_needs, each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds
-from intertone.morphing.weights import Mix
+from intertone.morphing.weights import Mix, read_mix
 from intertone.phase import PhaseConfig
 
 
 def morph(
     codec: Codec,
     *sounds: Tensor,
-    mix: Mix = 0.5,
+    mix: Mix | str = 0.5,
     config: MorphConfig | None = None,
-    ratios: Mapping[str, Mix] | None = None,
+    ratios: Mapping[str, Mix | str] | None = None,
     phase: PhaseConfig | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -38,7 +38,8 @@ def morph(
         sounds: Two or more, ``(samples,)``, ``(channels, samples)`` or ``(batch, channels, samples)`` at
             ``codec.sample_rate``; batches of one size. Missing channels are the mean of those that there are.
         mix: 0 is the first of two sounds, 1 the second; beyond, to −0.5 and 1.5, it is extrapolated. A ``MixCurve``
-            changes over time; of more than two sounds, one weight for each.
+            changes over time; of more than two sounds, one weight for each. Or text, as at the command line:
+            ``"0:0,1.5:1"``.
         config: Pitch, time, and use of the network.
         ratios: Ratios of their own for ``harmonics``, ``noise``, ``envelope`` (level over time, attack and length) or
             ``pitch`` (with ``config.pitch`` ``free``).
@@ -65,17 +66,16 @@ def morph(
         >>> morph(codec, torch.randn(8000), torch.randn(2, 12000), mix=0.25).shape
         torch.Size([2, 12000])
     """
-    mixes = [mix]
-    steps = morph_steps(codec, *sounds, mixes=mixes, config=config, ratios=ratios, phase=phase, generator=generator)
+    steps = morph_steps(codec, *sounds, mixes=[mix], config=config, ratios=ratios, phase=phase, generator=generator)
     return next(steps)
 
 
 def morph_steps(
     codec: Codec,
     *sounds: Tensor,
-    mixes: Sequence[Mix],
+    mixes: Sequence[Mix | str],
     config: MorphConfig | None = None,
-    ratios: Mapping[str, Mix] | None = None,
+    ratios: Mapping[str, Mix | str] | None = None,
     phase: PhaseConfig | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
@@ -97,10 +97,11 @@ def morph_steps(
     Raises:
         InputError: As ``morph``; before the first sound.
     """
-    config, phase, ratios = config or MorphConfig(), phase or PhaseConfig(), ratios or {}
-    check_morph(len(sounds), mixes, config=config, ratios=ratios, phase=phase)
-    sources = morph_ready(codec, *sounds, config=config, ratios=ratios)
-    return each_mix(sources, mixes, config=config, ratios=ratios, phase=phase, generator=generator)
+    config, phase = config or MorphConfig(), phase or PhaseConfig()
+    read, own = [read_mix(mix) for mix in mixes], {name: read_mix(mix) for name, mix in (ratios or {}).items()}
+    check_morph(len(sounds), read, config=config, ratios=own, phase=phase)
+    sources = morph_ready(codec, *sounds, config=config, ratios=own)
+    return each_mix(sources, read, config=config, ratios=own, phase=phase, generator=generator)
 
 
 def morph_ready(codec: Codec, *sounds: Tensor, config: MorphConfig, ratios: Mapping[str, Mix]) -> Sources:

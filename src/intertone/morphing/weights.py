@@ -70,6 +70,11 @@ Mix = float | Sequence[float] | MixCurve
 """A ratio between two sounds, one weight for each of several, or a curve between two."""
 
 
+def read_mix(mix: Mix | str) -> Mix:
+    """Return a mix, or that of a text as ``parse_mix`` reads it."""
+    return parse_mix(mix) if isinstance(mix, str) else mix
+
+
 def parse_mix(text: str) -> Mix:
     """Read a mix as it is written on a command line.
 
