@@ -35,7 +35,7 @@ def replay(paper: Paper, request: Request, data: Path | None, report: options.Re
 
     notes = None if data is None else Notes.open(data)
     with disk_errors(out):
-        out.mkdir(exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     with _progress() as (on_step, on_count):
         outcome = paper.replay(notes, replace(request, on_step=on_step, on_count=on_count))
     text = f"wrote {outcome.file}" + (f" and the tables of {request.page}" if request.page else "")

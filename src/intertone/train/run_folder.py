@@ -140,7 +140,7 @@ class RunFolder(Record):
         content = io.BytesIO()
         torch.save({"origin": self.origin, **run.state(), "progress": vars(progress)}, content)
         with disk_errors(folder):
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / "state.pt") as temporary:
             temporary.write_bytes(content.getbuffer())
         self.save_codec("last", progress, run)
