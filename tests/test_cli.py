@@ -59,7 +59,6 @@ def test_a_morph_is_written_and_said(here: Path, codec_path: Path) -> None:
     result = run_process("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", codec_path, "--mix", "0.25")
     assert result.returncode == 0
     assert result.stdout.startswith("wrote out.wav: 0.30 s, 16000 Hz, 2 channels, mix 0.25 (")
-    assert 0.3 < float(result.stdout.split("(")[1].split()[0]) < 60  # imports included
     assert "b.wav: resampled from 44100 to 16000 Hz" in result.stderr
     assert "A was spread from 1 to 2 channels" in result.stderr
     assert "B was completed with silence, from 2903 to 4800 samples" in result.stderr

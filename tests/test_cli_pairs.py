@@ -78,7 +78,7 @@ def test_pitches_of_sounds_and_morph(here: Path, codec_path: Path, capsys: pytes
     assert (code, err) == (0, "")
     assert [(one["key"], one["midi"]) for one in content["pitches"]] == [("E3", 52), ("B3", 59)]
     assert content["morph_pitches"] == [{"hz": 1046.502, "key": "C6", "midi": 84, "cents": 0}]
-    assert "the pitch C6 is more than an octave away from the sounds" in content["done"]
+    assert "a pitch of the morph is more than an octave away from the sounds" in content["done"]
     _, out, _ = run(*words, "-o", "curve.wav", "--mix", "0:0,0.3:1", capsys=capsys)
     assert out.startswith("pitch: A E3 · B B3\n")
 
@@ -138,6 +138,12 @@ def test_pairs_of_a_folder(here: Path, codec_path: Path, capsys: pytest.CaptureF
     assert abs(cents_off("new/out/b+c.wav", 60.5)) < 10
     assert "got new/out, which holds 3 files of an earlier run" in refused(here, *words, "--mix", "1", capsys=capsys)
     (here / "c.wav").unlink()
+    (here / "d.wav").write_bytes((here / "a.wav").read_bytes())
+    (here / "new" / "out" / "a+d.wav").write_text("mine")  # a file of the user's
+    sentence = refused(here, *words, capsys=capsys)
+    assert sentence.endswith("got new/out, which holds a+d.wav")
+    (here / "d.wav").unlink()
+    (here / "new" / "out" / "a+d.wav").unlink()
     assert run(*words, "--mix", "1", "--force", capsys=capsys)[0] == 0
     assert names_in(here / "new" / "out") == ["a+b.wav", "morphs.json"]
     assert abs(cents_off("new/out/a+b.wav", 57)) < 10
@@ -183,3 +189,37 @@ def test_a_mix_may_be_text_in_python_too(codec_path: Path) -> None:
     assert torch.equal(morph(codec, *sounds, mix="0:0,0.3:1", config=config, ratios={"noise": "0.25"}), expected)
     with pytest.raises(InputError, match="a mix must be a number"):
         morph(codec, *sounds, mix="half")
+
+
+def test_even_steps_are_named_by_the_pitch_that_is_heard(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("morph", "a.wav", "b.wav", "--codec", codec_path, *WORDS, "--even", "--json")
+    code, out, _ = run(*words, "-o", "even.wav", "--mix", "0.4", capsys=capsys)
+    (pitch,) = json.loads(out)["morph_pitches"]
+    assert code == 0 and abs(cents_off("even.wav", pitch["midi"] + pitch["cents"] / 100)) < 10
+    assert abs(pitch["midi"] + pitch["cents"] / 100 - (52 + 0.4 * 7)) > 0.05  # bent
+    code, out, _ = run(*words, "-o", "key.wav", "--mix", "0.5", "--pitch", "nearest", capsys=capsys)
+    assert code == 0 and abs(cents_off("key.wav", json.loads(out)["morph_pitches"][0]["midi"])) < 10
+
+
+def test_a_stopped_run_knows_its_own_files(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from intertone.cli import morph_files
+
+    words = ("morph", "--pairs", here, "-o", "out", "--codec", codec_path, *WORDS)
+    original, calls = morph_files.morph_one, list[int]()
+
+    def stopped(*arguments: object) -> object:
+        calls.append(1)
+        found = original(*arguments)  # type: ignore[arg-type]
+        if len(calls) == 2:  # after its file was written
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(morph_files, "morph_one", stopped)
+    assert run(*words, capsys=capsys)[0] == 130
+    monkeypatch.setattr(morph_files, "morph_one", original)
+    code, out, _ = run(*words, capsys=capsys)
+    assert code == 0 and "2 new, 1 kept of 3 pairs" in out

@@ -323,11 +323,12 @@ def test_silence_stays_silent_with_the_kept_phase(small_codec: Codec) -> None:
             '{"model": {"kind": "conditioned", "channels": [100000, 100000, 100000]}}',
             "a model must have at most 500,000,000 weights",
         ),
+        ('{"model": {"kind": "dense", "widths": [16384, 16384, 16384]}}', "a model must have at most 500,000,000"),
         ('{"model": {"kind": "conditioned", "encoder_blocks": 1000000000}}', "model.encoder_blocks must be at most 64"),
         ('{"format": ' + "1" * 5000 + "}", "the settings file must be valid JSON, got .*config.json"),
         ('{"a":' * 900 + "1" + "}" * 900, "the settings file must have at most 32 levels of tables, got more in"),
     ],
-    ids=["weights", "layers", "digits", "levels"],
+    ids=["weights", "wide layers", "layers", "digits", "levels"],
 )
 def test_settings_of_a_codec_that_nobody_can_hold_are_refused(tmp_path: Path, content: str, sentence: str) -> None:
     (tmp_path / "config.json").write_text(content.replace('{"model', '{"representation": {"kind": "harmonic"}, "model'))

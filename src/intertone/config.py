@@ -133,7 +133,7 @@ def override(content: Mapping[str, Json], assignments: Iterable[str]) -> dict[st
                 raise InputError(f"an override must name a setting, got {assignment!r}, where {key} is a value")
         try:
             table[last] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             table[last] = text.strip()
     return result
 

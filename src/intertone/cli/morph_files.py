@@ -1,10 +1,11 @@
 """Files of morphs: one sound, a row of steps, or all pairs of a folder."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from intertone.morphing import (
     Pitch,
     Sources,
     each_mix,
+    even_mixes,
     is_far,
     morph_pitch,
     morph_ready,
@@ -84,12 +86,19 @@ class Order:
         """Return the sounds as they are morphed."""
         return morph_ready(self.codec, *sounds, config=self.config, ratios=self.ratios)
 
+    def bent(self, sources: Sources) -> "Order":
+        """Return what is asked for with mixes that make even steps, where these are asked for."""
+        if not self.config.even:
+            return self
+        mixes = even_mixes(sources, self.mixes, self.config, ratios=self.ratios, phase=self.phase)
+        return replace(self, mixes=mixes, config=self.config.model_copy(update={"even": False}))
+
     def morphs(self, sources: Sources) -> Iterator[Tensor]:
         """Yield the morphs, and warn of curves that go on after the longest of them."""
-        longest = 0
+        longest, bent = 0, self.bent(sources)
         generator = torch.Generator().manual_seed(self.seed)
         rendered = each_mix(
-            sources, self.mixes, config=self.config, ratios=self.ratios, phase=self.phase, generator=generator
+            sources, bent.mixes, config=bent.config, ratios=self.ratios, phase=self.phase, generator=generator
         )
         for sound in rendered:
             longest = max(longest, sound.shape[-1])
@@ -105,12 +114,13 @@ def morph_one(order: Order, sources: Sequence[Path], out: Path, plot: Path | Non
     """
     sounds = order.read(sources, out)
     analysed = order.analysed(sounds)
-    (sound,) = order.morphs(analysed)
+    played = order.bent(analysed)
+    (sound,) = played.morphs(analysed)
     name = f"mix {morph_options.mix_name(order.mixes[0])}"
     middle = {name: sound / max(1.0, float(sound.abs().max()))}
     with options.drawing(plot, _between(_named(sources, sounds), middle), order.codec.sample_rate):
         written = options.save_result(out, sound, order.codec.sample_rate, order.rate, order.form)
-    content, line = _pitches(order, analysed)
+    content, line = _pitches(played, analysed)
     lines = [*line, f"wrote {written}, {name}", *([] if plot is None else [f"wrote {plot}"])]
     return {"outputs": [str(out)], **content}, "\n".join(lines)
 
@@ -134,15 +144,16 @@ def morph_row(
     names = [f"morph-{round(100 * step / (steps - 1)):03d}.wav" for step in range(steps)]
     sounds = order.read(sources, out / names[0])
     analysed = order.analysed(sounds)
+    played = order.bent(analysed)
     drawn = [] if plot is None else [name for name in names if steps <= 11 or name[6:9] in ("025", "050", "075")]
     with ExitStack() as last, staged_folder(out, older=older) as folder:
-        rendered = zip(names, order.morphs(analysed), strict=True)
+        rendered = zip(names, played.morphs(analysed), strict=True)
         written = options.save_together(folder, rendered, own_rate, order.rate, order.form, keep=set(drawn))
         titles = {name: morph_options.mix_name(mix) for name, mix in zip(names, order.mixes, strict=True)}
         middle = {f"mix {titles[name]}": written[name] for name in drawn}
         # drawn here, put in its place after the sounds
         last.enter_context(options.drawing(plot, _between(_named(sources, sounds), middle), own_rate))
-    content, line = _pitches(order, analysed)
+    content, line = _pitches(played, analysed)
     lines = [*line, f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"]
     lines += [] if plot is None else [f"wrote {plot}"]
     return {"outputs": [str(out / name) for name in names], **content}, "\n".join(lines)
@@ -160,12 +171,12 @@ def find_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
         raise InputError(f"--pairs must be a folder, got {folder}")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
     ends = {path.stem: path for path in files}
+    if len(ends) < len(files):
+        raise InputError(f"the sounds of --pairs must have different names before their suffixes, got {folder}")
     firsts = [stem.removesuffix("-a") for stem in ends if stem.endswith("-a")]
     pairs = {name: (ends[f"{name}-a"], ends[f"{name}-b"]) for name in firsts if f"{name}-b" in ends}
     if not pairs:
         pairs = {f"{first.stem}+{second.stem}": (first, second) for first, second in combinations(files, 2)}
-        if len(pairs) < len(files) * (len(files) - 1) // 2:
-            raise InputError(f"the sounds of --pairs must have different names before their suffixes, got {folder}")
     if not pairs:
         raise InputError(f"--pairs must hold two sounds or more, got {len(files)} in {folder}")
     return pairs
@@ -189,10 +200,9 @@ def morph_pairs(order: Order, folder: Path, out: Path, *, force: bool) -> tuple[
         InputError: If the folder holds other things than morphs of these settings.
     """
     pairs = find_pairs(folder)
-    if folder.resolve() == out.resolve():
-        raise InputError(f"the output must be another folder than --pairs, got {out} for both")
     settings = {
         "codec": order.name,
+        "weights": weights_digest(order.codec.model),
         "mix": morph_options.mix_content(order.mixes[0]),
         "ratios": {name: morph_options.mix_content(mix) for name, mix in order.ratios.items()},
         "morph": order.config.model_dump(),
@@ -201,55 +211,67 @@ def morph_pairs(order: Order, folder: Path, out: Path, *, force: bool) -> tuple[
         "sample_rate": order.rate,
         "format": order.form and order.form.value,
     }
-    done = _earlier(out, settings, {f"{name}.wav" for name in pairs}, force=force)
+    record = _earlier(out, settings, force=force)
+    names = {name: f"{name}.wav" for name in pairs}
+    foreign = sorted(each for each in names.values() if each not in record and (out / each).exists())
+    options.check_older(out, foreign, replace=force)
     out.mkdir(parents=True, exist_ok=True)
     made, kept, failed = 0, 0, dict[str, str]()
     with progress_bar("pairs", total=len(pairs)) as progress:
         for number, (name, sources) in enumerate(pairs.items()):
-            path, hashes = out / f"{name}.wav", [_hash(source) for source in sources]
-            if path.is_file() and done.get(path.name, {}).get("hashes") == hashes:
-                kept += 1
-            else:
-                try:
-                    content, _ = morph_one(order, sources, path, None)
-                except InputError as error:
-                    failed[name] = str(error)
-                    logger.warning("%s is left out: %s", name, error)
+            path = out / names[name]
+            try:
+                hashes = [_hash(source) for source in sources]
+                if path.is_file() and record.get(path.name, {}).get("hashes") == hashes:
+                    kept += 1
                 else:
+                    # it stands in the record before it stands in the folder, so that a stopped run knows its own
+                    record[path.name] = {"sounds": [source.name for source in sources], "hashes": None}
+                    write_json(out / RECORD, {"settings": settings, "morphs": record})
+                    content, _ = morph_one(order, sources, path, None)
+                    facts = {key: value for key, value in content.items() if key != "outputs"}
+                    record[path.name] |= {"hashes": hashes, **facts}
                     made += 1
-                    names = [source.name for source in sources]
-                    done[path.name] = {"sounds": names, "hashes": hashes} | {
-                        key: value for key, value in content.items() if key != "outputs"
-                    }
-                    write_json(out / RECORD, {"settings": settings, "morphs": done})
+            except InputError as error:
+                if not path.exists():
+                    record.pop(path.name, None)
+                failed[name] = str(error)
+                logger.warning("%s is left out: %s", name, error)
             progress(number + 1, len(pairs))
-    outputs = [str(out / f"{name}.wav") for name in pairs if name not in failed]
+    for name in set(record) - set(names.values()) if force else ():
+        (out / name).unlink(missing_ok=True)
+        del record[name]
+    write_json(out / RECORD, {"settings": settings, "morphs": record})
+    outputs = [str(out / name) for pair, name in names.items() if pair not in failed]
     counts = [f"{made} new", *([f"{kept} kept"] if kept else []), *([f"{len(failed)} left out"] if failed else [])]
     text = f"wrote {out}: {', '.join(counts)} of {len(pairs)} pairs, {RECORD}"
     return {"outputs": outputs, "left_out": failed}, text, not failed
 
 
-def _earlier(out: Path, settings: Mapping[str, Any], names: set[str], *, force: bool) -> dict[str, Any]:
-    """Return what an earlier run with the same settings made; with ``force`` the record of another is dropped."""
-    import json
-
+def _earlier(out: Path, settings: Mapping[str, Any], *, force: bool) -> dict[str, dict[str, Any]]:
+    """Return what an earlier run made, by name; of other settings with ``force`` only, and then none of it counts."""
     record = out / RECORD
     options.check_own_output(out, (), "a folder of --pairs", mark=RECORD)
     if not record.exists():
         return {}
     try:
         content = json.loads(record.read_text(encoding="utf-8"))
-        found, morphs = content["settings"], dict(content["morphs"])
-    except (OSError, ValueError, KeyError, TypeError):
+        found, morphs = content["settings"], {Path(name).name: dict(each) for name, each in content["morphs"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         found, morphs = None, {}
-    if not force and found == settings:
-        return {name: entry for name, entry in morphs.items() if isinstance(entry, dict)}
-    options.check_older(out, sorted(morphs) or [RECORD], replace=force)
-    for name in set(morphs) - names:
-        if Path(name).name == name:
-            (out / name).unlink(missing_ok=True)
-    record.unlink()
-    return {}
+    if found == json.loads(json.dumps(settings)) and not force:
+        return morphs
+    older = sorted(name for name in morphs if (out / name).exists())
+    options.check_older(out, older or [RECORD], replace=force)
+    return {name: {**each, "hashes": None} for name, each in morphs.items()}
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """Return a hash of a model's weights, so that a codec that was trained on is known as another one."""
+    digest = hashlib.sha256()
+    for weight in model.state_dict().values():
+        digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _hash(path: Path) -> str:
@@ -277,13 +299,13 @@ def _pitches(order: Order, sources: Sources) -> tuple[dict[str, Any], list[str]]
     found = [morph_pitch(sources, mix, config=order.config, ratios=order.ratios) for mix in order.mixes]
     content["morph_pitches"] = [pitch and _content(pitch) for pitch in found]
     pitch = found[0]
+    if any(each is not None and is_far(each, pitches) for each in found):
+        logger.warning("a pitch of the morph is more than an octave away from the sounds")
     if len(found) > 1 or pitch is None:
         return content, lines
     text += f" → {pitch}"
-    if abs(pitch.cents) > LEAST_CENTS and order.config.pitch == "glide":
+    if abs(pitch.cents) >= LEAST_CENTS and order.config.pitch == "glide":
         text += f"; --pitch {key_name(pitch.key).replace('♯', '#')} snaps to the key"
-    if is_far(pitch, pitches):
-        logger.warning("the pitch %s is more than an octave away from the sounds", str(pitch))
     return content, [text]
 
 

@@ -65,6 +65,8 @@ def morph(
     older: list[str] = []
     if pairs is not None:
         check_output_folder(out)
+        if pairs.resolve() == out.resolve():
+            raise InputError(f"the output must be another folder than --pairs, got {out} for both")
     elif steps is None:
         options.check_sound_files(sources, out, plot, force=force)
     else:

@@ -112,8 +112,9 @@ def transfer_style(
         _exhibit(report, content, style, out, settings, force=force)
         return
     options.check_sound_files([content, style], out, plot, force=force)
+    older: list[Path] = []
     if preview is not None:
-        _check_previews(content, style, out, force=force)
+        older = _check_previews(content, style, out, force=force)
     from intertone.audio import load_audio
     from intertone.transfer import load_preset
 
@@ -135,6 +136,9 @@ def transfer_style(
         from intertone.transfer.picture import draw_transfer
 
         draw_transfer(plot, drawn, sample_rate=config.sample_rate, steps=result.descent.steps)
+    for path in older:
+        if str(path) not in previews:
+            path.unlink(missing_ok=True)
     wrote = options.save_result(out, result.audio, config.sample_rate, rate, format)
     took = elapsed()
     steps = result.descent.steps
@@ -153,19 +157,18 @@ def transfer_style(
     report.finish(figures, text + (f"\nwrote {plot}" if plot is not None else ""))
 
 
-def _check_previews(content: Path, style: Path, out: Path, *, force: bool) -> None:
-    """Refuse an input that has the name of a preview, and previews of an earlier run."""
+def _check_previews(content: Path, style: Path, out: Path, *, force: bool) -> list[Path]:
+    """Refuse an input that has the name of a preview, and previews of an earlier run; return the latter."""
     named = re.compile(rf"{re.escape(out.stem)}-\d{{4,}}{re.escape(out.suffix)}")
     for source in (content, style):
         if source.parent.resolve() == out.parent.resolve() and named.fullmatch(source.name):
             raise InputError(
                 f"an input must not have the name of a preview, {out.stem}-0001{out.suffix} …, got {source}"
             )
-    older = sorted(path.name for path in out.parent.glob("*") if named.fullmatch(path.name))
+    older = sorted(path for path in out.parent.glob("*") if named.fullmatch(path.name))
     if older and not force:
-        raise InputError(
-            f"previews must be new files, or --force must be given, got {out.parent}, which holds {older[0]}"
-        )
+        raise InputError(f"previews must be new files, or --force must be given, got {older[0]}, which exists")
+    return older
 
 
 class _Settings:

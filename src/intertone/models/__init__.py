@@ -1,5 +1,6 @@
 """Autoencoders over features: one file per family, all speaking ``(batch, latent_dim, n_latents)``."""
 
+from itertools import pairwise
 from typing import Annotated, Any
 
 import torch
@@ -74,8 +75,10 @@ def build_model(
         True
     """
     with torch.random.fork_rng(devices=[]):
-        weights = 0
-        if not isinstance(config, DenseConfig):  # whose bounds are enough, and which measures while it is built
+        if isinstance(config, DenseConfig):  # it measures the frequencies while it is built
+            sizes = (n_features, *config.widths, *(config.decoder_widths or config.widths[::-1]), n_features)
+            weights = sum(before * after for before, after in pairwise(sizes))
+        else:
             with torch.device("meta"):  # only shapes
                 weights = sum(weight.numel() for weight in _build(config, n_features, rows, frequencies).parameters())
         if weights > MOST_WEIGHTS:

@@ -22,7 +22,7 @@ class AlexNetConfig(Settings):
 
     kind: Literal["alexnet"] = "alexnet"
     classes: tuple[str, ...] = Field(description="families of instruments, as the note set names them; at least two")
-    channels: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(
+    channels: tuple[Annotated[int, Field(ge=1, le=2_048)], ...] = Field(
         (64, 192, 384, 256, 256), min_length=1, description="maps after each convolution, AlexNet's numbers"
     )
     pooled: tuple[Annotated[int, Field(ge=1)], ...] = Field(

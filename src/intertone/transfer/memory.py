@@ -73,7 +73,7 @@ def check_memory(content: Tensor, style: Tensor, config: TransferConfig, terms: 
 def available_bytes(root: Path = Path("/")) -> float:
     """Return the memory that new work can have without swapping, bytes; infinite where the system does not tell.
 
-    It is what the system has left or the limit of the process's control group, whichever is smaller.
+    It is what the system has left or, in a container, the limit of its control group, whichever is smaller.
 
     Args:
         root: Folder in which the system's ``proc`` and ``sys`` lie.
