@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from intertone.audio import SUFFIXES
+from intertone.audio import SUFFIXES, audio_extent
 from intertone.cli import morph_options, options
 from intertone.cli.progress import progress_bar
 from intertone.codec import Codec
@@ -217,9 +217,14 @@ def morph_pairs(order: Order, folder: Path, out: Path, *, force: bool) -> tuple[
     options.check_older(out, foreign, replace=force)
     out.mkdir(parents=True, exist_ok=True)
     made, kept, failed = 0, 0, dict[str, str]()
+    broken = _unreadable({source for sources in pairs.values() for source in sources})
     with progress_bar("pairs", total=len(pairs)) as progress:
         for number, (name, sources) in enumerate(pairs.items()):
             path = out / names[name]
+            if unread := [source for source in sources if source in broken]:
+                failed[name] = broken[unread[0]]
+                progress(number + 1, len(pairs))
+                continue
             try:
                 hashes = [_hash(source) for source in sources]
                 if path.is_file() and record.get(path.name, {}).get("hashes") == hashes:
@@ -272,6 +277,18 @@ def weights_digest(model: torch.nn.Module) -> str:
     for weight in model.state_dict().values():
         digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _unreadable(sources: set[Path]) -> dict[Path, str]:
+    """Return the sounds that cannot be read, and why, with one warning for each."""
+    broken: dict[Path, str] = {}
+    for source in sorted(sources):
+        try:
+            audio_extent(source)
+        except InputError as error:
+            broken[source] = str(error)
+            logger.warning("all pairs of %s are left out: %s", source.name, error)
+    return broken
 
 
 def _hash(path: Path) -> str:
