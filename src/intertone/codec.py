@@ -345,7 +345,7 @@ def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
         turned = tensor.shape[-1] <= MAX_CHANNELS
         hint = "; transpose it, channels come before samples" if turned else ""
         raise InputError(f"audio must have 1 to {MAX_CHANNELS} channels, got shape {tuple(tensor.shape)}{hint}")
-    check_peak(float(tensor.abs().max()), "the audio")
+    check_peak(float(tensor.detach().abs().max()), "the audio")
     return tensor
 
 

@@ -76,7 +76,7 @@ def run_transfers(
     order = [*(name for name in dict.fromkeys(names) if name not in BASELINES and name != TRUTH), *BASELINES, TRUTH]
     marks = {name: _method_mark(name, find) for name in order}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"the results must have a folder, got {folder}: {error.strerror}") from None
     found: dict[tuple[str, str], TransferRow] = {}
