@@ -52,7 +52,7 @@ LEAST_CENTS = 5
 
 @dataclass(frozen=True)
 class Order:
-    """What the options of ``morph`` ask for.
+    """Settings of one run of ``morph``, read from its options.
 
     Attributes:
         name: The codec, as it was named.
