@@ -26,7 +26,7 @@ def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[Se
     sound take the rows for which the squared logarithms of the distances, weighted by level, are least. A partial that
     is farther than ``ALONE`` from all partials that are free takes an empty row, or that of one of the faintest
     partials of the first sound, which is left out. The f0 of a bell is a convention, so two bells are also compared an
-    octave or two apart. Each sound stays the same without those partials.
+    octave or two apart. But for those partials, each sound stays as it is.
     """
     found = list(sounds)
     bells = [index for index, sound in enumerate(found) if sound.is_bell]
