@@ -11,6 +11,7 @@ from conftest import SAMPLE_RATE, tone
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.errors import InputError
+from intertone.models import MOST_WEIGHTS
 from intertone.models.alexnet import CLASS, KEY, AlexNet, AlexNetConfig
 from intertone.models.contract import Batch
 from intertone.recogniser import Recogniser, RecogniserConfig, build_classifier
@@ -215,3 +216,11 @@ def test_every_row_and_column_reaches_the_deepest_layer() -> None:
     model.scores(features)[CLASS].sum().backward()
     assert features.grad is not None
     assert bool((features.grad.abs().sum(1) > 0).all()) and bool((features.grad.abs().sum(2) > 0).all())
+
+
+def test_a_classifier_has_at_most_as_many_weights_as_any_model() -> None:
+    largest = AlexNetConfig(classes=("a", "b"), channels=(2048,) * 12)
+    assert 9 * 2048**2 * (len(largest.channels) - 1) < MOST_WEIGHTS
+    for channels in ((2048,) * 13, (2049,)):
+        with pytest.raises(InputError, match="channels"):
+            AlexNetConfig.parse({"classes": ["a", "b"], "channels": channels})

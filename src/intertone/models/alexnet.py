@@ -23,7 +23,10 @@ class AlexNetConfig(Settings):
     kind: Literal["alexnet"] = "alexnet"
     classes: tuple[str, ...] = Field(description="families of instruments, as the note set names them; at least two")
     channels: tuple[Annotated[int, Field(ge=1, le=2_048)], ...] = Field(
-        (64, 192, 384, 256, 256), min_length=1, description="maps after each convolution, AlexNet's numbers"
+        (64, 192, 384, 256, 256),
+        min_length=1,
+        max_length=12,
+        description="maps after each convolution, AlexNet's numbers",
     )
     pooled: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (1, 2, 3, 5), description="convolutions, counted from 1, after which rows and columns are halved"
