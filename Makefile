@@ -10,7 +10,12 @@ PROCESSES ?= -n 2 --dist worksteal
 # bytecode is kept, or each program that a test starts would compile the package anew
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: morph test test-all faults check fix bench paper-thesis paper-colonel2017 paper-colonel2018 paper-colonel2020 paper-verma2018 paper-boemer2018 train-papers train-transfer train-default instrument-codes train-thesis evaluate
+.PHONY: cpu morph test test-all faults check fix bench paper-thesis paper-colonel2017 paper-colonel2018 paper-colonel2020 paper-verma2018 paper-boemer2018 train-papers train-transfer train-default instrument-codes train-thesis evaluate
+
+cpu:  ## PyTorch's CPU build, before anything else is installed: make cpu INDEX=ADDRESS, see README.md
+	@test -n "$(INDEX)" || { echo "make cpu INDEX=ADDRESS: the address after --index-url on PyTorch's installation page, for pip and CPU" >&2; exit 2; }
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -c constraints.txt torch --index-url $(INDEX)
 
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out

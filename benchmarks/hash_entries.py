@@ -81,8 +81,8 @@ def sound_entries(cache: Path) -> Iterator[Entry]:
         "pitch-of-a": ("violin", "flute", "--pitch", "a"),
         "align-none": ("trumpet", "guitar", "--align", "none"),
         "align-onset": ("trumpet", "guitar", "--align", "onset"),
-        "network-carried": ("violin", "trumpet", "--network", "carried"),
-        "network-alone": ("violin", "trumpet", "--network", "alone"),
+        "network-residual": ("violin", "trumpet", "--network", "residual"),
+        "network-full": ("violin", "trumpet", "--network", "full"),
         "network-none": ("violin", "trumpet", "--network", "none"),
         "strength-register": ("violin", "trumpet", "--strength", "1", "--register", "0.5"),
     }

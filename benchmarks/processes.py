@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from intertone.codec import SHIPPED, CodecConfig
+from intertone.codec import CodecConfig
 from intertone.models import Batch, Trainable, build_model
+from intertone.shipped import CODECS
 from intertone.train.processes import Processes
 
 STEPS, BATCH, N_FEATURES, N_FRAMES = 20, 12, 512, 64
@@ -37,7 +38,7 @@ class Loss(nn.Module):
 
 def train(workers: Processes, *, wrapped: bool, resumed: bool) -> tuple[list[Tensor], list[float]]:
     """Return the weights after all steps, and the seconds of each step."""
-    config = CodecConfig.read(SHIPPED / "thesis" / "config.json").model
+    config = CodecConfig.read(CODECS / "thesis" / "config.json").model
     state: dict[str, dict] = {}
     seconds = []
     model = build_model(config, n_features=N_FEATURES).to(memory_format=torch.channels_last)

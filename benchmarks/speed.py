@@ -234,6 +234,7 @@ def keys_lines(name: str, codec: Codec, notes: Notes, folder: Path) -> Iterator[
     for path, audio in zip(paths, notes.audio(held_out_rows(notes, 2)), strict=True):
         save_audio(path, audio, sample_rate=codec.sample_rate)
     words = ["keys", *map(str, paths), "--mix", "0.5", "--range", "C2:C7", "--codec", name, "-o", str(folder / "keys")]
+    words.append("--force")  # the keys of another codec may lie there
     started = time.monotonic()
     run([sys.executable, "-m", "intertone", *words])
     yield "`intertone keys`, 61 keys", f"{time.monotonic() - started:.1f} s", f"process, from C2 to C7, codec {name}"
@@ -313,7 +314,7 @@ def process_lines(name: str, codec: Codec, notes: Notes, folder: Path) -> Iterat
     command = [sys.executable, "-m", "intertone"]
     help_seconds = median_seconds(lambda: run([*command, "--help"]))
     yield "`intertone --help`", f"{help_seconds:.2f} s", "process, warm disk"
-    words = ["morph", *map(str, paths), "-o", str(folder / "out.wav"), "--codec", name]
+    words = ["morph", *map(str, paths), "-o", str(folder / "out.wav"), "--codec", name, "--force"]
     morph_seconds = median_seconds(lambda: run([*command, *words]))
     yield "`intertone morph`", f"{morph_seconds:.2f} s", f"process, {notes.samples / notes.sample_rate:g} s of sound"
     yield "peak memory of `intertone morph`", f"{peak_mebibytes([*command, *words]):.0f} MiB", "process"

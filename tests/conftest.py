@@ -80,8 +80,9 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Notes:
 
 @pytest.fixture
 def no_training_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training draws no spectrograms of its samples, which takes most of the time of a training of a few steps."""
+    """Training draws no spectrograms and curves, which takes most of the time of a training of a few steps."""
     monkeypatch.setattr("intertone.train.run_folder.plot_spectrograms", lambda *_, **__: None)
+    monkeypatch.setattr("intertone.train.run_folder.curves_png", lambda *_, **__: b"")
 
 
 SMALL_MODEL = ConvConfig(

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -463,6 +464,18 @@ def test_an_export_holds_the_notes_and_says_what_to_make(exported: Path) -> None
     sound, rate = load_audio(exported / "D4-b.wav")
     assert rate == RATE
     assert torch.allclose(sound[0], synthetic_pair("D4", seed=7, sample_rate=RATE).b, atol=1e-6)
+
+
+def test_an_export_replaces_only_what_is_as_it_was_made(exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pairs"
+    shutil.copytree(exported, folder)
+    assert export_pairs(folder, seed=7, sample_rate=RATE)
+    (folder / "S1-a.wav").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"files of an export must be as they were made, .* got .*S1-a\.wav"):
+        export_pairs(folder, seed=7, sample_rate=RATE)
+    assert (folder / "S1-a.wav").read_bytes() == b"mine"
+    export_pairs(folder, seed=7, sample_rate=RATE, force=True)
+    assert (folder / "S1-a.wav").read_bytes() == (exported / "S1-a.wav").read_bytes()
 
 
 def test_files_score_as_the_sounds_do(exported: Path, tmp_path: Path) -> None:

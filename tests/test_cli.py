@@ -118,7 +118,7 @@ def test_five_steps_into_a_folder(here: Path, codec_path: Path, capsys: pytest.C
         )
         gains.append(float(step.abs().max() / alone.abs().max()))
         assert torch.allclose(step, gains[-1] * alone, atol=1e-6)
-    assert max(gains) <= 1
+    assert max(gains) <= 1 + 1e-6  # the guard on the level multiplies in another order
     # an earlier row is replaced with --force only, and wholly; --steps goes with a folder and without --mix
     before = (here / "steps" / "morph-050.wav").read_bytes()
     code, _, err = run(*words, "-o", "steps", "--steps", "3", capsys=capsys)
@@ -440,7 +440,7 @@ def test_training_settings(
     here: Path, capsys: pytest.CaptureFixture[str], settings: str, words: list[str], message: str
 ) -> None:
     (here / "run.toml").write_text(settings)
-    arguments = ("train", "run.toml", "--data", "none", "-o", "run", *words)
+    arguments = ("train", "run.toml", "--data", ".", "-o", "run", *words)
     assert re.search(message, refused(here, *arguments, capsys=capsys))
 
 
@@ -524,8 +524,9 @@ def test_ctrl_c_leaves_nothing_behind(here: Path, codec_path: Path, words: list[
         (["train", "x.toml", "--data", "notes", "-o", "run"], "run the same command to go on"),
     ],
 )
-@pytest.mark.parametrize(("what", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+@pytest.mark.parametrize(("what", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143), (SystemExit(129), 129)])
 def test_an_interruption_says_what_is_left(
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     words: list[str],
@@ -536,6 +537,9 @@ def test_an_interruption_says_what_is_left(
     def stop(*_: object, **__: object) -> None:
         raise what
 
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "x.toml").touch()
     monkeypatch.setattr("intertone.codec.Codec.load", stop)
     monkeypatch.setattr("intertone.data.header.read_header", stop)
     monkeypatch.setattr("intertone.data.notes.Notes.open", stop)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from commands import names_in, refused, run
 from conftest import tone, untrained_codec
+from pydantic import ValidationError
 
 from intertone.audio import load_audio, save_audio
 from intertone.cli.morph_options import AlignOption, PitchOption, RegisterOption, StrengthOption
@@ -25,7 +26,7 @@ PITCHES = {"a": 52, "b": 59, "c": 64}
 
 @pytest.fixture(scope="module")
 def codec_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A codec that hears pitch; its network has learned nothing and is mostly left out."""
+    """A codec that follows pitch; its network has learned nothing and is mostly left out."""
     representation = HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
     model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
     folder = tmp_path_factory.mktemp("codecs") / "harmonic"
@@ -54,8 +55,8 @@ def cents_off(name: str, pitch: float) -> float:
 @pytest.mark.parametrize(
     ("words", "mix", "settings", "ratios"),
     [
-        (["b", "--mix", "-0.2", "--network", "carried", "--strength", "0.5"], -0.2, {"strength": 0.5}, {}),
-        (["b"], 0.5, {"network": "alone"}, {}),
+        (["b", "--mix", "-0.2", "--network", "residual", "--strength", "0.5"], -0.2, {"strength": 0.5}, {}),
+        (["b"], 0.5, {"network": "full"}, {}),
         (["b", "--mix", "0:0,0.3:1", "--align", "onset"], MixCurve((0, 0.3), (0, 1)), {"alignment": "onset"}, {}),
         (["b", "c", "--mix", ".2,.3,.5"], (0.2, 0.3, 0.5), {}, {}),
         (["b", "c"], (1 / 3, 1 / 3, 1 / 3), {}, {}),
@@ -80,7 +81,7 @@ def test_the_file_is_what_the_function_gives(
 ) -> None:
     names = ["a", *(word for word in words if word in PITCHES)]
     files = [f"{word}.wav" if word in PITCHES else word for word in words]
-    network = str(settings.get("network", "carried" if "strength" in settings else "none"))
+    network = str(settings.get("network", "residual" if "strength" in settings else "none"))
     config = MorphConfig.parse({**settings, "network": network})
     arguments = ("morph", "a.wav", *files, "-o", "out.wav", "--codec", codec_path, "--format", "float32")
     assert run(*arguments, "--network", network, capsys=capsys)[0] == 0
@@ -230,8 +231,8 @@ def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
         (["--pitch", "c"], "the pitch must be that of a sound, a to b, got c"),
         (["--pitch", "glide", "--mix-pitch", "1"], "^--mix-pitch must go with --pitch free, got glide$"),
         (["--pitch", "a", "--mix-pitch", "1"], "^--mix-pitch must go with --pitch free, got a$"),
-        (["--strength", "1", "--network", "none"], "--strength must go with --network carried, got none"),
-        (["--register", "1", "--network", "alone"], "--register must go with --network carried, got alone"),
+        (["--strength", "1", "--network", "none"], "--strength must go with --network residual, got none"),
+        (["--register", "1", "--network", "full"], "--register must go with --network residual, got full"),
         (["--strength", "9"], r"^--strength must be at most 4, got 9\.0$"),
         (["--strength", "nan"], "^--strength must be a finite number, got nan$"),
         (["--register", "-1"], r"^--register must be at least 0, got -1\.0$"),
@@ -283,7 +284,17 @@ def test_a_codec_that_hears_no_pitch_says_so(here: Path, capsys: pytest.CaptureF
     untrained_codec().save(here / "codec", card="")
     start = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", "codec")
     sentence = refused(here, *start, *words, capsys=capsys)
-    assert sentence == f"{words[0]} must go with a codec that hears pitch, not with one of spectrograms"
+    assert sentence == f"{words[0]} must go with a codec that follows pitch, not with one of spectrograms"
     code, _, err = run(*start, "--network", "none", "--phase", "pghi", "--iterations", "2", capsys=capsys)
     assert code == 0 and "ignored" not in err
     assert "out.wav" in names_in(here)
+
+
+@pytest.mark.parametrize(("old", "new"), [("carried", "residual"), ("alone", "full")])
+def test_an_earlier_name_of_a_use_of_the_network_is_refused_with_the_new_one(
+    old: str, new: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run("morph", "a.wav", "b.wav", "-o", tmp_path / "out.wav", "--network", old, capsys=capsys)
+    assert code == 2 and f"got {old} ({new} now)" in " ".join(err.split()) and not list(tmp_path.iterdir())
+    with pytest.raises(ValidationError, match=f"network {old} is called {new} now"):
+        MorphConfig(network=old)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from commands import names_in, refused, run
 from conftest import tone
 
 from intertone.audio import load_audio, save_audio
+from intertone.cli.morph_files import _sampler
 from intertone.cli.morph_options import mix_name
 from intertone.codec import Codec, CodecConfig
 from intertone.errors import InputError
@@ -33,7 +34,7 @@ WORDS = ("--network", "none", "--format", "float32")
 
 @pytest.fixture(scope="module")
 def codec_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A codec that hears pitch; its network has learned nothing and is left out."""
+    """A codec that follows pitch; its network has learned nothing and is left out."""
     representation = HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600)
     model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
     folder = tmp_path_factory.mktemp("codecs") / "harmonic"
@@ -52,6 +53,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def cents_off(name: str, pitch: float) -> float:
     audio, rate = load_audio(name)
     return float(hz_to_cents(note_pitch(audio[0], rate), pitch_to_hz(pitch)))
+
+
+@pytest.mark.parametrize(("hertz", "named"), [(7.9, False), (8.2, True), (12500.0, True), (19764.0, False)])
+def test_a_pitch_beyond_all_keys_has_no_root(hertz: float, named: bool) -> None:
+    assert (_sampler(Pitch(hertz)) is not None) is named
+
+
+@pytest.mark.parametrize(("cents", "expected"), [(4, (69, 0)), (-4, (69, 0)), (5, (69, 5)), (-5, (68, 95))])
+def test_a_few_cents_from_a_key_count_as_the_key(cents: float, expected: tuple[int, float]) -> None:
+    found = _sampler(Pitch(440 * 2 ** (cents / 1200)))
+    assert found is not None and (found.root, found.cents) == expected
 
 
 def test_a_pitch_is_shown_as_key_and_cents() -> None:
@@ -206,10 +218,10 @@ def test_even_steps_are_named_by_the_pitch_that_is_heard(
 def test_a_stopped_run_knows_its_own_files(
     here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from intertone.cli import morph_files
+    from intertone.cli import morph_pairs
 
     words = ("morph", "--pairs", here, "-o", "out", "--codec", codec_path, *WORDS)
-    original, calls = morph_files.morph_one, list[int]()
+    original, calls = morph_pairs.morph_one, list[int]()
 
     def stopped(*arguments: object) -> object:
         calls.append(1)
@@ -218,8 +230,8 @@ def test_a_stopped_run_knows_its_own_files(
             raise KeyboardInterrupt
         return found
 
-    monkeypatch.setattr(morph_files, "morph_one", stopped)
+    monkeypatch.setattr(morph_pairs, "morph_one", stopped)
     assert run(*words, capsys=capsys)[0] == 130
-    monkeypatch.setattr(morph_files, "morph_one", original)
+    monkeypatch.setattr(morph_pairs, "morph_one", original)
     code, out, _ = run(*words, capsys=capsys)
     assert code == 0 and "2 new, 1 kept of 3 pairs" in out

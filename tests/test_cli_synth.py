@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 from commands import refused, run
+from test_data import claimed_array
 
 from intertone.codec import Codec, CodecConfig
 from intertone.data.notes import Notes
@@ -94,6 +95,7 @@ def test_an_instrument_is_played_at_a_pitch(harmonic: Path, capsys: pytest.Captu
         (["--latents", "@no.npy"], "the input must exist, got no.npy"),
         (["--latents", "@words.npy"], "--latents @FILE must be a .npy file with an array of numbers, got words.npy"),
         (["--latents", "@dense"], "--latents @FILE must be a .npy file with an array of numbers, got dense"),
+        (["--latents", "@huge.npy"], "--latents @FILE must be a .npy file with an array of numbers, got huge.npy"),
         (["--latents", "@no.txt"], "--latents @FILE must be a .npy file with an array of numbers, got no.txt"),
         (["--latents", "1,2,3,4", "--pitch", "H3"], "a pitch must be a note or a MIDI number within 0..127, got H3"),
         (
@@ -107,6 +109,7 @@ def test_an_instrument_is_played_at_a_pitch(harmonic: Path, capsys: pytest.Captu
 )
 def test_what_cannot_be(here: Path, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     np.save("words.npy", np.array(["a", "b"]))
+    Path("huge.npy").write_bytes(claimed_array("(1000000000000,)", "<f4"))
     (here / "no.txt").write_text("1 2 3")
     assert refused(here, "synth", "dense", "-o", "out.wav", *words, capsys=capsys) == sentence
 

@@ -182,7 +182,7 @@ def test_shipped_codecs_are_named_in_the_refusal(tmp_path: Path, monkeypatch: py
     for name in ("second", "first"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
-    monkeypatch.setattr("intertone.codec.SHIPPED", tmp_path)
+    monkeypatch.setattr("intertone.codec.CODECS", tmp_path)
     assert shipped_codecs() == ["first", "second"]
     with pytest.raises(InputError, match="must be one of first, second or a folder"):
         Codec.load("third")
@@ -334,3 +334,15 @@ def test_settings_of_a_codec_that_nobody_can_hold_are_refused(tmp_path: Path, co
     (tmp_path / "config.json").write_text(content.replace('{"model', '{"representation": {"kind": "harmonic"}, "model'))
     with pytest.raises(InputError, match=sentence):
         Codec.load(tmp_path)
+
+
+class Bare:
+    n_features, latent_dim, needs, n_frames = 8, 2, (), None
+
+
+def test_an_object_that_is_no_model_is_refused_with_what_it_lacks() -> None:
+    config = CodecConfig(representation=DecibelConfig(), model=ConvConfig())
+    with pytest.raises(ValueError, match=r"a model must have .*decode, .*encode, .*got a Bare without"):
+        Codec(config, model=Bare())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="the model must have the representation's 512 rows, got one of 8"):
+        Codec(config, model=build_model(ConvConfig(channels=(4,), strides=((2, 2),)), n_features=8))

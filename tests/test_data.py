@@ -1,7 +1,10 @@
 """Note sets: what is written is read, in any order; a broken-off run continues."""
 
 import errno
+import io
 import json
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import torch
 
 from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, dequantise, finish_notes, quantise, write_shard
-from intertone.data.split import FRACTIONS, SPLITS, split_groups, split_of
+from intertone.data.split import FRACTIONS, SPLITS, split_groups, split_notes, split_of
 from intertone.errors import InputError
 
 
@@ -151,6 +154,70 @@ def test_reading_refuses_what_is_damaged(tmp_path: Path) -> None:
         Notes.open(tmp_path)
 
 
+def claimed_array(shape: str, descr: str = "<i2") -> bytes:
+    """A numpy file whose header claims a shape, and that holds eight bytes."""
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(8)
+
+
+@pytest.mark.parametrize(
+    ("column", "content", "message"),
+    [
+        ("pitch", claimed_array("(1000000000000,)"), "columns that are not of 7 notes"),
+        ("pitch", claimed_array("(7,)"), "must be"),
+        ("pitch", claimed_array("(7,)", "|O"), "columns that are not of 7 notes"),
+        ("name", claimed_array("(7,)", "|S2000000000"), "bytes of values must be"),
+        ("name", np.full(7, b"\xff\xfe"), "'utf-8' codec can't decode"),
+        ("scale", np.full(7, np.nan), "values of scale that are no numbers"),
+        ("row", np.arange(7), "places in shards that do not exist"),
+        ("row", -np.ones(7, int), "places in shards that do not exist"),
+        ("shard", np.full(7, 3), "places in shards that do not exist"),
+        ("shard", np.full(7, -1), "places in shards that do not exist"),
+    ],
+)
+def test_an_index_is_compared_with_the_sizes_before_it_is_read(
+    tmp_path: Path, column: str, content: bytes | np.ndarray, message: str
+) -> None:
+    write_set(tmp_path)
+    with zipfile.ZipFile(tmp_path / "index.npz") as archive:
+        columns = {name: archive.read(name) for name in archive.namelist()}
+    if isinstance(content, np.ndarray):
+        stream = io.BytesIO()
+        np.save(stream, content)
+        content = stream.getvalue()
+    with zipfile.ZipFile(tmp_path / "index.npz", "w") as archive:
+        for name, value in {**columns, f"{column}.npy": content}.items():
+            archive.writestr(name, value)
+    with pytest.raises(InputError, match=rf"index\.npz must be the index of a note set, got .*{message}"):
+        Notes.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"samples": 10**12}, r"notes of up to 300 s, got 8000 Hz and 1000000000000 samples"),
+        ({"samples": 0}, "got 8000 Hz and 0 samples"),
+        ({"sample_rate": 0}, "must give a sample rate of 4000 to 384000 Hz"),
+        ({"shards": [3, 0, -4]}, r"must give shards as numbers of notes from 0 to"),
+        ({"shards": [3, 0, "4"]}, r"must give shards as numbers of notes from 0 to"),
+    ],
+)
+def test_a_header_with_numbers_that_cannot_be_is_refused(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    write_set(tmp_path)
+    header = json.loads((tmp_path / "notes.json").read_text())
+    (tmp_path / "notes.json").write_text(json.dumps({**header, **change}))
+    with pytest.raises(InputError, match=message):
+        Notes.open(tmp_path)
+
+
+def test_a_header_of_many_levels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"notes\.json must be readable JSON"):
+        Notes.open(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["sample_rate", "samples", "kind", "settings", "finished", "shards", "counts"])
 def test_reading_refuses_a_header_that_lacks_something(tmp_path: Path, name: str) -> None:
     write_set(tmp_path)
@@ -212,3 +279,32 @@ def test_few_groups_are_cut_by_their_hash_and_the_largest_trains() -> None:
     assert split_groups({}) == {}
     with pytest.raises(InputError, match="three shares >= 0 with the sum 1"):
         split_groups({}, (0.5, float("nan"), 0.5))
+
+
+@pytest.mark.parametrize("name", ["notes.json", "index.npz", "shard-00000.npy"])
+def test_a_pipe_in_the_place_of_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    write_set(tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=f"{name} must .*no regular file"):
+        Notes.open(tmp_path).audio([0])
+
+
+@pytest.mark.parametrize(
+    ("count", "shares", "sizes"),
+    [
+        (10, (0.8, 0.2, 0.0), (8, 2, 0)),
+        (24, (0.8, 0.2, 0.0), (19, 5, 0)),
+        (10, (0.8, 0.1, 0.1), (8, 1, 1)),
+        (2, (0.8, 0.1, 0.1), (1, 1, 0)),
+        (3, (0.0, 0.5, 0.5), (0, 2, 1)),
+        (4, (1.0, 0.0, 0.0), (4, 0, 0)),
+    ],
+)
+def test_notes_are_split_in_exact_shares(
+    count: int, shares: tuple[float, float, float], sizes: tuple[int, int, int]
+) -> None:
+    names = [f"take {number}" for number in range(count)]
+    splits = split_notes(names, shares)
+    assert tuple(list(splits.values()).count(split) for split in ("train", "valid", "test")) == sizes
+    assert split_notes(names[::-1], shares) == splits

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from intertone.audio import save_audio
 from intertone.cli.data import app
+from intertone.data.findings import read_findings
 from intertone.data.importer import ImportConfig, import_folder, import_nsynth
 from intertone.data.notes import Notes
 from intertone.errors import InputError
@@ -98,7 +99,7 @@ def test_a_folder_comes_in_with_a_line_for_every_file(tmp_path: Path) -> None:
     assert set(lines) == {path.relative_to(source).as_posix() for path in source.rglob("[!.]*") if path.is_file()}
     assert sorted(zip(notes.name.tolist(), notes.pitch.tolist(), notes.instrument.tolist(), strict=True)) == [
         ("Flute_C#4.wav", 61, "Flute"),
-        ("strings/cello/take2.wav", -1, "strings/cello"),
+        ("strings/cello/take2.wav", 45, "strings/cello"),
         ("strings/violin/A4.wav", 69, "strings/violin"),
         ("strings/violin/E5_vel90.flac", 76, "strings/violin"),
     ]
@@ -113,9 +114,66 @@ def test_a_folder_comes_in_with_a_line_for_every_file(tmp_path: Path) -> None:
     index = int(notes.select(pitch=69)[0])
     assert torch.allclose(notes.audio([index])[0], tone(440)[0, :2000], atol=1e-4)
     # 0.1 s of tone, then silence
-    padded = notes.audio(notes.select(pitch=-1))[0]
+    padded = notes.audio(notes.select(pitch=45))[0]
     assert padded[800:].abs().max() == 0
     assert len({(group, split) for group, split in zip(notes.group, notes.split, strict=True)}) == len(set(notes.group))
+
+
+def test_a_name_that_is_no_utf_8_comes_in(tmp_path: Path) -> None:
+    for folder, name in ((b"", b"gl\xfcck-060.wav"), (b"t\xf6ne", b"gl\xfcck-061.wav")):
+        place = Path(os.fsdecode(os.fsencode(tmp_path / "sounds") + b"/" + folder))
+        place.mkdir(parents=True, exist_ok=True)
+        save_audio(place / "a.wav", tone(440), sample_rate=8000)
+        (place / "a.wav").rename(place / os.fsdecode(name))
+    import_folder(tmp_path / "sounds", tmp_path / "out", config=SMALL)
+    notes = Notes.open(tmp_path / "out")
+    assert sorted(notes.name.tolist()) == [r"gl\xfcck-060.wav", r"t\xf6ne/gl\xfcck-061.wav"]
+    assert sorted(notes.instrument.tolist()) == [r"gl\xfcck", r"t\xf6ne"]
+    assert sorted(report(tmp_path / "out")) == sorted(notes.name.tolist())
+
+
+def test_the_pitch_comes_from_the_name_or_from_the_sound(tmp_path: Path) -> None:
+    source, out = tmp_path / "sounds", tmp_path / "out"
+    source.mkdir()
+    noise = 0.1 * torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    heard = {"flute_60.flac": 440.0, "oboe C3.wav": 440.0, "horn-060-100.wav": 440.0, "take 7.wav": 233.1}
+    for name, hz in heard.items():
+        save_audio(source / name, tone(hz), sample_rate=8000)
+    save_audio(source / "wind.wav", noise, sample_rate=8000)
+    import_folder(source, out, config=SMALL)
+    notes = Notes.open(out)
+    assert dict(zip(notes.name.tolist(), notes.pitch.tolist(), strict=True)) == {
+        "flute_60.flac": 69, "horn-060-100.wav": 60, "oboe C3.wav": 48, "take 7.wav": 58, "wind.wav": -1
+    }  # fmt: skip
+    assert {name: line.get("pitch_from") for name, line in report(out).items()} == {
+        "flute_60.flac": "sound", "horn-060-100.wav": "name", "oboe C3.wav": "name", "take 7.wav": "sound",
+        "wind.wav": None,
+    }  # fmt: skip
+
+
+def test_a_number_of_a_series_tells_the_pitch(tmp_path: Path) -> None:
+    source = tmp_path / "sounds"
+    source.mkdir()
+    for key in (60, 61):
+        save_audio(source / f"name_{key}.flac", tone(440), sample_rate=8000)
+    import_folder(source, tmp_path / "out", config=SMALL)
+    assert Notes.open(tmp_path / "out").pitch.tolist() == [60, 61]
+
+
+def test_findings_count_every_file_by_reason(tmp_path: Path) -> None:
+    make_folder(tmp_path / "sounds")
+    import_folder(tmp_path / "sounds", tmp_path / "out", config=SMALL)
+    findings = read_findings(tmp_path / "out")
+    assert [finding.kind for finding in findings] == sorted(
+        (finding.kind for finding in findings), key=["found", "changed", "skipped"].index
+    )
+    counts = {finding.what: (finding.count, finding.examples) for finding in findings}
+    assert counts["pitch from the name"] == (
+        3, ("Flute_C#4.wav", "strings/violin/A4.wav", "strings/violin/E5_vel90.flac")
+    )  # fmt: skip
+    assert counts["cropped to 0.25 s"][0] == 3 and counts["mixed 2 channels to one"][0] == 1
+    assert sum(finding.count for finding in findings if finding.kind == "skipped") == 4
+    assert read_findings(tmp_path) == []
 
 
 def test_an_import_that_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +335,7 @@ def test_import_and_info_say_the_same(tmp_path: Path) -> None:
     assert json.loads(CliRunner().invoke(app, ["info", str(out), "--json"]).stdout) == content
     text = CliRunner().invoke(app, ["info", str(out)]).stdout
     assert re.search(r"train\W+4\W+3\W+3\W", text)
-    assert "left out: 1 × a sound's name must end" in text
+    assert "skipped" in text and "a sound's name must end" in text
     assert "valid is empty" in text
 
 

@@ -153,6 +153,10 @@ def test_what_is_no_bank_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path.write_bytes(content.replace(b"shdr", b"nope"))
     with pytest.raises(InputError, match="must be a complete SoundFont file"):
         read_soundfont(path)
+    monkeypatch.setattr("intertone.data.soundfont.MOST_ZONES", 6)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="a soundfont must have at most 6 zones, got more in"):
+        read_soundfont(path)
     path.write_bytes(b"RIFF\0\0\0\0WAVE")
     with pytest.raises(InputError, match=r"x\.sf2 must be a SoundFont file \(\.sf2, \.sf3\), got something else$"):
         read_soundfont(path)
@@ -161,6 +165,19 @@ def test_what_is_no_bank_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         find_soundfont()
     monkeypatch.setenv("SOUNDFONT", str(path))
     assert find_soundfont() == path
+
+
+def test_tables_that_point_backwards_are_refused(tmp_path: Path) -> None:
+    path = make_bank(tmp_path / "x.sf2")
+    content = bytearray(path.read_bytes())
+    bag = content.index(b"phdr") + 8 + 38 + 24  # of the second program
+    assert content[bag : bag + 2] == b"\1\0"
+    content[bag : bag + 2] = b"\5\0"
+    path.write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"must be a complete SoundFont file, got a damaged one \(phdr points backwards"
+    ):
+        read_soundfont(path)
 
 
 def test_no_other_bank_than_fluid_r3_mono_is_taken_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

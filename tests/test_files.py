@@ -3,7 +3,10 @@
 import errno
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from intertone.config import Settings, override
 from intertone.errors import InputError
-from intertone.files import check_output, replacing, staged_folder, write_json
+from intertone.files import check_output, replacing, staged_folder, temporary_prefix, write_json
 
 
 class ConvConfig(Settings):
@@ -142,6 +145,25 @@ def test_replacing_refuses_a_file_as_folder_and_a_folder_as_target(tmp_path: Pat
     with pytest.raises(InputError, match="folder must be writable, but"), replacing(tmp_path / "folder"):
         pass
     assert names_in(tmp_path) == ["folder"]
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from pathlib import Path
+from intertone.files import replacing, staged_folder
+with replacing(Path({str(tmp_path)!r}) / "a.txt") as file, staged_folder(Path({str(tmp_path)!r}) / "b") as folder:
+    (folder / "a.txt").write_text("lost")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (-signal.SIGKILL, "")
+    assert len(names_in(tmp_path)) == 2
+    own, elsewhere = f"{temporary_prefix()}mine", ".intertone-0000000-1-other"
+    for name in (own, elsewhere, ".intertone-old"):
+        (tmp_path / name).write_text("")
+    write_json(tmp_path / "c.json", 1)
+    assert names_in(tmp_path) == sorted([own, elsewhere, ".intertone-old", "c.json"])
 
 
 def test_check_output_accepts_new_and_existing_files(tmp_path: Path) -> None:

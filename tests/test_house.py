@@ -21,7 +21,7 @@ ROOT = PACKAGE.parent.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("errors", "config", "files", "parallel", "level", "remark"),
+    ("errors", "config", "container", "files", "parallel", "level", "remark", "shipped"),
     ("audio", "stft", "curve", "page_style"),
     ("phase", "pitch", "loudness", "losses"),
     ("harmonic", "models", "latent", "metrics", "data", "plot", "page"),
@@ -110,7 +110,7 @@ def violations(package: Path) -> list[str]:
 
 def run(code: str) -> str:
     """Run Python in a fresh process and return what it prints."""
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600).stdout
 
 
 # layers

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import soundfile
 import torch
 from commands import names_in, run
 from conftest import SAMPLE_RATE, tone
+from test_data_soundfont import make_bank, needs_library
 
 from intertone.audio import load_audio, resample, save_audio
 from intertone.codec import Codec, CodecConfig
@@ -65,7 +67,7 @@ def test_morph(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str])
 
 def test_keys(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_all("keys.md", codec_path, capsys)
-    assert [len(names_in(desk / "out" / name)) for name in ("horn", "between")] == [10, 5]
+    assert [len(names_in(desk / "out" / name)) for name in ("horn", "between", "layers", "tuned")] == [11, 6, 14, 5]
     assert "loop_sustain" in (desk / "out" / "between" / "instrument.sfz").read_text()
 
 
@@ -86,6 +88,65 @@ def test_map(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     code, out, err = run(*shlex.split(command)[1:], capsys=capsys)
     assert code == 0 and out.startswith("wrote out/map.html, "), err
     assert (desk / "out" / "map.html").read_text(encoding="utf-8").count("data-sound=") == 4
+
+
+def test_unpitched(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise = torch.randn(SAMPLE_RATE // 2, generator=torch.Generator().manual_seed(0))
+    snare = noise * torch.exp(-torch.arange(len(noise)) / 800)
+    save_audio("snare.wav", 0.2 * snare, sample_rate=SAMPLE_RATE)
+    save_audio("cello.wav", tone(45), sample_rate=SAMPLE_RATE)
+    lines = commands("unpitched.md")
+    words = [line for line in lines if line.startswith("intertone ")]
+    assert len(words) == 2 and lines[1].startswith("  A has no one pitch (harmonicity ")
+    for command in words:
+        code, out, err = run(*shlex.split(command)[1:], "--codec", codec_path, "--force", capsys=capsys)
+        assert code == 0 and out.startswith("wrote out.wav: "), f"{command}\n{err}"
+        assert re.search(lines[1][:35].replace("(", r"\(") + r"[0-9.]+, below 0\.84\), so all sounds are mixed", err)
+
+
+@pytest.mark.slow
+def test_train_on_your_own_sounds(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All but torchrun's line, which test_train starts; with fewer and shorter notes, a small model, one epoch."""
+    text = (ROOT / "docs" / "howto" / "train-on-your-own-sounds.md").read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith("intertone ")]
+    less = {
+        "intertone data import": "",
+        "intertone data render": "--programs 0 --pitch-step 40 --velocities 100 --workers 1",
+        "intertone data virtual-analogue": "--patches 2 --pitch-step 24 --velocities 100 --workers 1",
+        "intertone train --from": "--set epochs=1",
+        "intertone train": "--set epochs=1 --set notes_per_epoch=8 --set batch_size=4 --set precision=float32 "
+        "--set model.channels=[4,4,4,4]",
+        "intertone evaluate": "--budget smoke",
+    }
+    for instrument in range(12):
+        (desk / "my-samples" / str(instrument)).mkdir(parents=True)
+        for pitch in (50, 60):
+            sound = tone(pitch, tilt=1 + instrument / 8)
+            save_audio(f"my-samples/{instrument}/note_{pitch}.wav", sound, sample_rate=SAMPLE_RATE)
+    shutil.copytree(ROOT / "configs", "configs")
+    for name, pitch in (("a", 50), ("b", 60)):
+        for place in (desk, desk / "my-samples"):
+            save_audio(place / f"{name}.wav", tone(pitch), sample_rate=SAMPLE_RATE)
+    make_bank(desk / "bank.sf2")
+    needs_library()
+    seen = set()
+    for line in lines:
+        verb = next((start for start in less if line.startswith(start)), "")
+        seen.add(verb)
+        if line.startswith("intertone morph") and Path("out.wav").exists():
+            Path("out.wav").unlink()  # of the recipe before
+        code, _, err = run(*shlex.split(f"{line} {less.get(verb, '')}")[1:], capsys=capsys)
+        # so small a model gives the same for every input, which is said
+        assert code == (3 if verb == "intertone train" else 0), f"{line}\n{err}"
+    assert set(less) <= seen and {"notes", "runs", "my-codec", "out.wav"} <= {path.name for path in desk.iterdir()}
+
+
+def test_every_howto_has_a_test() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    names = {path.name for path in (ROOT / "docs" / "howto").glob("*.md")}
+    assert {name for name in names if f'"{name}"' not in source} == set()
 
 
 def test_transfer(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,3 +177,11 @@ def test_synth(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "trumpet.wav",
     ]
     assert soundfile.info("out/changed.wav").duration == 1
+
+
+def test_own_model(desk: Path) -> None:
+    text = (ROOT / "docs" / "howto" / "own-model.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(lines, "own-model.md", "exec"), {"__name__": "own_model"})
+    audio, _ = load_audio("out/own-model.wav")
+    assert 0.9 * 16000 < audio.shape[-1] < 1.3 * 16000 and float(audio.abs().max()) > 0.01

@@ -79,7 +79,7 @@ def test_every_key_of_the_range_is_played_by_the_nearest_file(every: int) -> Non
 
 
 def test_names_sort_as_the_keys_do() -> None:
-    names = [key.file_name for key in choose_keys(0, 127)]
+    names = [f"{key.name}.wav" for key in choose_keys(0, 127)]
     assert names == sorted(names)
     assert names[60:62] == ["note-060-C4.wav", "note-061-Cs4.wav"]
 
@@ -323,7 +323,7 @@ def test_the_network_is_told_the_key(codec: Codec) -> None:
         weight.data += 0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed))
     sources = analyse_sounds(taught, sustained(57))
     key = Key(69, 69, 69)
-    with_network, _ = render_key(sources, key, mix=(1.0,), config=MorphConfig(network="carried"))
+    with_network, _ = render_key(sources, key, mix=(1.0,), config=MorphConfig(network="residual"))
     without, _ = render_key(sources, key, mix=(1.0,), config=MorphConfig(network="none"))
     assert with_network.shape == without.shape and not torch.allclose(with_network, without, atol=1e-4)
 
@@ -360,8 +360,8 @@ def test_an_instrument_of_two_sounds(here: Path, codec_path: Path, capsys: pytes
     assert code == 0
     first, second = out.splitlines()
     assert re.fullmatch(r"pitch: A \w+♯?\d.* · B \w+♯?\d.*", first)
-    assert second.startswith(f"wrote 3 keys to out: {names[0]} … {names[-1]}, and instrument.sfz (")
-    assert names_in(here / "out") == ["instrument.sfz", *names]
+    assert second.startswith(f"wrote 3 keys to out: {names[0]} … {names[-1]}, instrument.sfz and instrument.dspreset (")
+    assert names_in(here / "out") == ["instrument.dspreset", "instrument.sfz", *names]
     for name, pitch in zip(names, (48, 53, 58), strict=True):
         audio, rate = load_audio(here / "out" / name)
         assert rate == 16000
@@ -375,9 +375,9 @@ def test_an_instrument_of_two_sounds(here: Path, codec_path: Path, capsys: pytes
     # another into the same folder replaces the first, with --force only
     words = (*words, "--range", "48:49", "--every", "5")
     sentence = refused(here, *words, capsys=capsys)
-    assert sentence.endswith("got out, which holds 4 files of an earlier run, instrument.sfz …")
+    assert sentence.endswith("got out, which holds 5 files of an earlier run, instrument.dspreset …")
     assert run(*words, "--force", capsys=capsys)[0] == 0
-    assert names_in(here / "out") == ["instrument.sfz", names[0]]
+    assert names_in(here / "out") == ["instrument.dspreset", "instrument.sfz", names[0]]
 
 
 def test_an_instrument_of_one_sound_held(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -432,7 +432,7 @@ def test_problems_are_said(
         (["missing.wav"], "the input must exist, got missing.wav"),
         (["-o", "other"], "the output must be .* an earlier instrument's, got other, which holds notes.txt"),
         (["-o", "a.wav"], "the output must be a folder, got a.wav, which is something else"),
-        (["--codec", "small"], "keys must have a codec that hears pitch, got small, which is one of spectrograms"),
+        (["--codec", "small"], "keys must have a codec that follows pitch, got small, which is one of spectrograms"),
         (["b.wav", "--mix", ".2,.3,.5"], "--mix: there must be one weight for each of 2 sounds, got 3"),
         (["--strength", "9"], "--strength must be at most 4, got 9.0"),
         (["-o", "a.wav/new"], "the output's folder must be a folder, got .*a.wav, which is something else"),

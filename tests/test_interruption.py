@@ -150,6 +150,40 @@ def main(began):
     assert [name for name in names_in(tmp_path) if "pycache" not in name] == ["tried.py"]
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_stops_what_nohup_does_not_protect(ignored: bool, tmp_path: Path) -> None:
+    handler = "SIG_IGN" if ignored else "SIG_DFL"
+    code = f"""
+import signal, sys
+signal.signal(signal.SIGHUP, signal.{handler})
+from intertone import __main__, cli
+from intertone.files import replacing
+def main(began):
+    with replacing({str(tmp_path / "a.txt")!r}):
+        signal.raise_signal(signal.SIGHUP)
+        print("on", flush=True)
+cli.main = main
+__main__.program()
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == ((1, "on\n", "") if ignored else (129, "", ""))
+    assert names_in(tmp_path) == (["a.txt"] if ignored else [])
+
+
+def test_a_training_is_stopped_in_order_though_a_terminal_sends_its_signal_twice() -> None:
+    code = """
+import signal
+from intertone.train.processes import interruptible
+with interruptible() as stopped:
+    for number in (signal.SIGHUP, signal.SIGHUP):
+        signal.raise_signal(number)
+    print(stopped())
+    signal.raise_signal(signal.SIGINT)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False)
+    assert result.stdout == "True\n" and result.stderr.endswith("KeyboardInterrupt\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_ctrl_c_at_any_moment_ends_in_order(verb: str, here: Path, notes: Notes, busy: None) -> None:

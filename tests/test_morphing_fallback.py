@@ -79,7 +79,7 @@ def test_what_is_done_is_said_in_one_line(
     with caplog.at_level(logging.INFO, logger="intertone"):
         sources = analyse_sounds(codec, NOTE, DRUM)
     (line,) = caplog.messages
-    assert line.startswith("B has no one pitch (a measure of 0.")
+    assert line.startswith("B has no one pitch (harmonicity 0.")
     assert line.endswith("below 0.84), so all sounds are mixed as spectrograms, without the network")
     assert isinstance(sources.method, ByCells) and sources.unpitched in line
 
@@ -91,7 +91,7 @@ def test_a_reconstruction_says_that_a_sound_has_no_pitch(
     warn_of_noise(codec, NOTE, "note.wav")
     warn_of_noise(codec, DRUM, "drum.wav")
     (line,) = caplog.messages
-    assert line.startswith("drum.wav has no one pitch (a measure of 0.") and line.endswith("little but bands of noise")
+    assert line.startswith("drum.wav has no one pitch (harmonicity 0.") and line.endswith("little but bands of noise")
 
 
 def test_notes_stay_with_the_codec_and_other_codecs_ask_nothing(codec: Codec, small_codec: Codec) -> None:

@@ -256,7 +256,9 @@ def test_beyond_the_ends_sounds_are_extrapolated_and_onsets_are_not(sources: Sou
 def test_what_is_done_is_said_in_one_line(codec: Codec) -> None:
     with collect_remarks() as remarks:
         analyse_sounds(codec, A, tone(60, seconds=0.5), by_notes=True)
-    assert [remark.text for remark in remarks] == ["A holds 3 notes, B 1: morphed note by note"]
+    assert [remark.text for remark in remarks] == [
+        "A holds 3 notes, B 1: morphed note by note; a note without a partner is faded"
+    ]
 
 
 @pytest.mark.parametrize(("n_unpitched", "whole"), [(2, False), (3, True)])

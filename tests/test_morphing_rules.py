@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
 from methods import by_partials
+from pydantic import ValidationError
 
 from intertone.codec import Codec, CodecConfig, as_audio
 from intertone.errors import InputError
@@ -358,19 +359,27 @@ def test_what_takes_a_pitch_is_refused(codec: Codec, config: MorphConfig, ratios
         morph(codec, struck(), tone(57), config=config, ratios=ratios)
 
 
+def test_a_velocity_needs_a_network_and_a_pitch(codec: Codec) -> None:
+    with pytest.raises(ValidationError, match="a velocity must go with a network, got velocity 30 and network none"):
+        MorphConfig(velocity=30, network="none")
+    noise = torch.randn(2, 1, 8000, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match="a velocity must go with a codec whose network is conditioned on it, and"):
+        morph(codec, *noise, config=MorphConfig(velocity=30))
+
+
 def test_the_network_alone_is_refused(codec: Codec) -> None:
     with pytest.raises(
-        InputError, match="every sound must have one pitch for the network alone, got sounds of which A"
+        InputError, match="every sound must have one pitch for a network that decodes everything, got sounds of which A"
     ):
-        morph(codec, struck(), tone(57), config=MorphConfig(network="alone"))
+        morph(codec, struck(), tone(57), config=MorphConfig(network="full"))
 
 
 def test_what_is_ignored_is_said_once(
     codec: Codec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(logging.getLogger("intertone"), "propagate", True)
-    given = MorphConfig(network="carried", strength=1.0, alignment="envelope")
-    for config, ignored in ((MorphConfig(), None), (given, "alignment envelope, network carried, strength 1.0")):
+    given = MorphConfig(network="residual", strength=1.0, alignment="envelope")
+    for config, ignored in ((MorphConfig(), None), (given, "alignment envelope, network residual, strength 1.0")):
         caplog.clear()
         with caplog.at_level(logging.WARNING, logger="intertone"):
             list(morph_steps(codec, struck(), struck(), mixes=[0, 0.5, 1], config=config))
@@ -385,11 +394,11 @@ def test_a_linear_network_adds_nothing_between_sounds_of_one_pitch() -> None:
     model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
     codec = Codec(CodecConfig(representation=CONFIG, model=model))
     sounds = (tone(57), tone(57) + hiss(len(tone(57))))
-    plain, carried = (
+    plain, residual = (
         morph(codec, *sounds, mix=0.5, config=MorphConfig(network=network, strength=1.0))  # type: ignore[arg-type]
-        for network in ("none", "carried")
+        for network in ("none", "residual")
     )
-    assert (plain - carried).abs().max() < 1e-3
+    assert (plain - residual).abs().max() < 1e-3
 
 
 @torch.inference_mode()

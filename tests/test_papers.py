@@ -472,8 +472,8 @@ def test_a_damaged_result_is_named(tmp_path: Path, content: bytes) -> None:
     assert read_result(tmp_path / "none.json", dict[str, int]) is None
 
 
-def test_the_budget_is_asked_for() -> None:
-    assert CliRunner().invoke(paper_app, ["thesis", "--data", "notes", "-o", "out"]).exit_code == 2
+def test_the_budget_is_asked_for(tmp_path: Path) -> None:
+    assert CliRunner().invoke(paper_app, ["thesis", "--data", str(tmp_path), "-o", "out"]).exit_code == 2
 
 
 def test_a_codec_of_the_page_is_a_folder(notes: Notes, tmp_path: Path) -> None:

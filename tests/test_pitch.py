@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import SAMPLE_RATE, tone
+from scipy.signal import lfilter
 
 from intertone.audio import resample
-from intertone.loudness import integrated_loudness, k_weighting
+from intertone.loudness import _k_weighted, integrated_loudness, k_weighting
 from intertone.pitch.comb import comb_partials, fit_comb, spectral_peaks
 from intertone.pitch.heterodyne import refine_pitch
 from intertone.pitch.note import hz_to_cents, hz_to_pitch, key_name, note_name, parse_note, pitch_to_hz
@@ -139,6 +140,15 @@ def test_k_weighting_is_the_standards_at_48_khz() -> None:
     assert shelf_poles == pytest.approx([1, -1.69065929318241, 0.73248077421585], abs=1e-9)
     assert high_pass == pytest.approx([1, -2, 1])
     assert high_pass_poles == pytest.approx([1, -1.99004745483398, 0.99007225036621], abs=1e-9)
+
+
+@pytest.mark.parametrize("samples", [10, 65536, 150000])
+def test_k_weighting_in_blocks_is_that_of_the_filters(samples: int) -> None:
+    sound = torch.randn(samples, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    filtered = sound.numpy()
+    for numerator, denominator in k_weighting(44100):
+        filtered = lfilter(numerator, denominator, filtered)
+    assert np.abs(_k_weighted(sound, 44100) - filtered).max() < 1e-10
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])

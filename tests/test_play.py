@@ -7,7 +7,7 @@ import torch
 from conftest import tone
 from torch import Tensor
 
-from intertone.codec import SHIPPED, Codec, CodecConfig
+from intertone.codec import Codec, CodecConfig
 from intertone.errors import InputError
 from intertone.instrument import InstrumentBank, play_code, takes_pitch, to_loudness
 from intertone.loudness import integrated_loudness
@@ -16,6 +16,7 @@ from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 from intertone.remark import collect_remarks
 from intertone.representation.frames import FramesConfig
+from intertone.shipped import CODECS
 from intertone.stft import SpectrogramConfig, stft
 
 STFT = SpectrogramConfig(sample_rate=16000, n_fft=512, hop_length=128)
@@ -146,7 +147,7 @@ def test_the_code_of_an_instrument_comes_back(shipped: Codec, name: str) -> None
 
 def test_the_shipped_table_is_small_and_all_of_it_is_heard(shipped: Codec) -> None:
     bank = InstrumentBank.read("harmonic")
-    assert (SHIPPED / "harmonic" / "instruments.npz").stat().st_size < 300_000
+    assert (CODECS / "harmonic" / "instruments.npz").stat().st_size < 300_000
     assert len(bank.codes) == len(set(bank.names)) == 94 and len(bank.refused) == 34
     assert all(code.shape == (193, 13) and code.isfinite().all() for code in bank.codes.values())
     assert torch.equal(bank.mixture("trumpet:1,flute:0"), bank.mixture("056-trumpet"))

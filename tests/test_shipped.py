@@ -9,15 +9,14 @@ from safetensors import safe_open
 from torch import Tensor
 
 from intertone import Codec, load_audio, morph, shipped_codecs
-from intertone.codec import SHIPPED
 from intertone.evaluate.studies.network import random_codec
 from intertone.instrument import play_loop
 from intertone.loudness import integrated_loudness
 from intertone.metrics import log_mel_error, loud_cell_error
 from intertone.phase import PhaseConfig
 from intertone.pitch.chroma import chroma_filterbank, class_of_pitch, strongest_class
-from intertone.recogniser import SHIPPED as RECOGNISERS
 from intertone.recogniser import Recogniser, shipped_recognisers
+from intertone.shipped import CODECS, RECOGNISERS
 from intertone.stft import SpectrogramConfig, mel_filterbank
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -38,7 +37,7 @@ def sitar(codec: Codec) -> Tensor:
     return load_audio(EXAMPLES / "sitar.wav", sample_rate=codec.sample_rate)[0][0]
 
 
-SHIPPED_FOLDERS = [SHIPPED / name for name in shipped_codecs()] + [RECOGNISERS / name for name in shipped_recognisers()]
+SHIPPED_FOLDERS = [CODECS / name for name in shipped_codecs()] + [RECOGNISERS / name for name in shipped_recognisers()]
 
 
 @pytest.mark.parametrize("folder", SHIPPED_FOLDERS, ids=lambda folder: folder.name)

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy.fft import next_fast_len
 
 from intertone.stft import (
     SpectrogramConfig,
     db_to_magnitude,
+    fast_length,
     frames_to_spectrum,
     hann_window,
     istft,
@@ -262,3 +264,8 @@ def test_settings_refuse(settings: dict[str, int], message: str) -> None:
 def test_mel_filterbank_refuses(f_min: float, f_max: float) -> None:
     with pytest.raises(ValueError, match=r"0 <= f_min < f_max <= 8000\.0 Hz must hold"):
         mel_filterbank(SpectrogramConfig(), n_mels=64, f_min=f_min, f_max=f_max)
+
+
+def test_fast_lengths_are_even_and_have_small_factors() -> None:
+    for least in (0, 1, 2, 13, 997, 44101, 185221):
+        assert fast_length(least) == max(2, 2 * next_fast_len(-(-least // 2)) if least else 2)

@@ -17,6 +17,9 @@ RETRY_SECONDS = 0.05
 FLUSH_FAILED = 120
 """Exit code when the last output cannot be written, as Python itself has it."""
 
+_HANGUP = getattr(signal, "SIGHUP", None)
+"""Signal of a terminal that was closed, where the system has it."""
+
 _outcome = 1
 """Exit code of the process; 1 stands for an exception that nobody caught."""
 
@@ -34,6 +37,8 @@ def program() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background does not listen to it
         signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
+    if _HANGUP and signal.getsignal(_HANGUP) is not signal.SIG_IGN:  # nohup goes on without a terminal
+        signal.signal(_HANGUP, _interrupt)
     try:
         from intertone.cli import main
 
@@ -88,7 +93,7 @@ def _stopped() -> str:
 
 
 def _ignore_interruptions() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, *([_HANGUP] if _HANGUP else [])):
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, 0)

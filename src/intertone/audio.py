@@ -1,7 +1,6 @@
-"""Sound files to tensors and back, within limits; the only file that touches sound files."""
+"""Sound files to tensors and back, within limits."""
 
 import io
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,13 @@ import soxr
 import torch
 from torch import Tensor
 
+from intertone import container as containers
+from intertone.container import MAX_CHANNELS, check_rate, choose_container
 from intertone.errors import InputError
-from intertone.files import check_output, fix_ogg_serial_number, replacing
+from intertone.files import check_output, mebibytes, replacing
 from intertone.level import check_peak
 from intertone.remark import RemarkLogger
 
-MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 384_000
-MAX_CHANNELS = 8
 MIN_SECONDS, MAX_SECONDS, MAX_DECODED_BYTES = 0.02, 300.0, 256 * 2**20  # bytes as float32
 MAX_FILE_BYTES = 2 * MAX_DECODED_BYTES + 64 * 2**20  # 64-bit samples, and room for tags and pictures
 SILENCE_PEAK = 1e-5  # -100 dBFS
@@ -24,20 +23,6 @@ DC_RATIO = 1e-2  # of the channel's peak: a smaller mean is harmless, and withou
 DC_FADE_SECONDS = 0.01
 BLOCK_FRAMES = 65_536
 
-_SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float32": "FLOAT"}
-_CONTAINERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    ".wav": ("WAV", tuple(_SUBTYPES)),
-    ".aiff": ("AIFF", tuple(_SUBTYPES)),
-    ".aif": ("AIFF", tuple(_SUBTYPES)),
-    ".flac": ("FLAC", ("pcm16", "pcm24")),
-    ".ogg": ("OGG", ()),
-    ".mp3": ("MP3", ()),
-}
-SUFFIXES = tuple(_CONTAINERS)
-_READABLE = "WAV, FLAC, OGG, MP3 or AIFF"
-_MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-_UNKNOWN_FRAMES = 2**63 - 1
-_CLAIM = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
 _logger = RemarkLogger(__name__)
 
 
@@ -67,7 +52,7 @@ def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Ten
     """
     path = Path(path)
     if sample_rate is not None:
-        _check_rate(sample_rate)
+        check_rate(sample_rate)
     audio, file_rate = _decode(path, sample_rate)
     peaks, means = _finite_peaks(audio, path), audio.mean(-1, dtype=torch.float64).abs()
     check_peak(float(peaks.max()), str(path))
@@ -200,8 +185,8 @@ def resample(audio: Tensor, source_rate: int, target_rate: int) -> Tensor:
         >>> resample(torch.rand(2, 44100), 44100, 16000).shape
         torch.Size([2, 16000])
     """
-    _check_rate(source_rate)
-    _check_rate(target_rate)
+    check_rate(source_rate)
+    check_rate(target_rate)
     if source_rate == target_rate:
         return audio
     samples = -(-audio.shape[-1] * target_rate // source_rate)
@@ -259,28 +244,33 @@ def _decode(path: Path, sample_rate: int | None) -> tuple[Tensor, int]:
             raise InputError(f"a sound must be an existing regular file, got {path}")
         if not 0 < (size := path.stat().st_size) <= MAX_FILE_BYTES:
             raise InputError(f"a sound file must have 1 byte to {MAX_FILE_BYTES >> 20} MiB, got {size} bytes in {path}")
-        with path.open("rb") as handle, _open(handle, path) as sound:
-            return _decode_blocks(sound, path, sample_rate), sound.samplerate
+        with containers.SoundReader(path.open("rb", buffering=0)) as handle, _open(handle, path) as sound:
+            audio = _decode_blocks(sound, path, sample_rate)
+            if sound.format == "OGG" and not containers.ogg_is_whole(handle, path):
+                seconds = audio.shape[-1] / sound.samplerate
+                _logger.warning("%s: its last page is missing, so it may be cut after %.4g s", path.name, seconds)
+            return audio, sound.samplerate
     except OSError as error:
         raise InputError(f"a sound file must be readable, got {error.strerror} for {path}") from error
 
 
-def _open(handle: io.BufferedReader, path: Path) -> _Stream:
+def _open(handle: containers.SoundReader, path: Path) -> _Stream:
     try:
+        containers.check_signature(handle.peek(4), path)
         sound = _Stream(handle)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: named .raw, so without any header
-        reason = getattr(error, "error_string", "no header").rstrip(".").lower()
-        raise InputError(f"a sound must be a valid {_READABLE} file, got {path} (decoder: {reason})") from None
+        reason, kinds = getattr(error, "error_string", "no header").rstrip(".").lower(), containers.READABLE
+        raise InputError(f"a sound must be a valid {kinds} file, got {path} (decoder: {reason})") from None
     if sound.format not in ("WAV", "WAVEX", "RF64", "AIFF", "FLAC", "OGG", "MP3"):
-        raise InputError(f"a sound must be a {_READABLE} file, got {sound.format} in {path}")
+        raise InputError(f"a sound must be a {containers.READABLE} file, got {sound.format} in {path}")
     return sound
 
 
 def _decode_blocks(sound: _Stream, path: Path, sample_rate: int | None) -> Tensor:
     if not 1 <= sound.channels <= MAX_CHANNELS:
         raise InputError(f"a sound must have 1 to {MAX_CHANNELS} channels, got {sound.channels} in {path}")
-    _check_rate(sound.samplerate, f" in {path}")
-    if sound.frames < _UNKNOWN_FRAMES:
+    check_rate(sound.samplerate, f" in {path}")
+    if sound.frames < containers.UNKNOWN_FRAMES:
         _check_size(sound, path, sound.frames, sample_rate)
     blocks: list[np.ndarray] = []
     frames = 0
@@ -296,9 +286,9 @@ def _decode_blocks(sound: _Stream, path: Path, sample_rate: int | None) -> Tenso
         _check_size(sound, path, frames, sample_rate)
         blocks.append(np.ascontiguousarray(block.T))
     _check_size(sound, path, frames, sample_rate, shortest=MIN_SECONDS)
-    if claim := _CLAIM.search(sound.extra_info):
-        _logger.warning("%s: its header claims %s bytes of sound, it holds %s", path.name, *claim.groups())
-    elif frames < sound.frames < _UNKNOWN_FRAMES:
+    if claim := containers.claimed_bytes(sound.extra_info):
+        _logger.warning("%s: its header claims %d bytes of sound, it holds %d", path.name, *claim)
+    elif frames < sound.frames < containers.UNKNOWN_FRAMES:
         _logger.warning("%s: its header claims %d samples, it holds %d", path.name, sound.frames, frames)
     return torch.from_numpy(np.concatenate(blocks, axis=1))
 
@@ -307,57 +297,8 @@ def _check_size(sound: _Stream, path: Path, frames: int, sample_rate: int | None
     seconds = frames / sound.samplerate
     size = frames * sound.channels * 4 * max(1.0, (sample_rate or 0) / sound.samplerate)
     if not shortest <= seconds <= MAX_SECONDS or size > MAX_DECODED_BYTES:
-        limits = f"last {MIN_SECONDS:g} to {MAX_SECONDS:g} s and decode to at most {_mebibytes(MAX_DECODED_BYTES)}"
-        raise InputError(f"a sound must {limits}, got {seconds:.6g} s and {_mebibytes(size)} in {path}")
-
-
-def _check_rate(sample_rate: int, where: str = "") -> None:
-    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
-        raise InputError(f"sample_rate must be in {MIN_SAMPLE_RATE}..{MAX_SAMPLE_RATE} Hz, got {sample_rate}{where}")
-
-
-def choose_container(
-    path: Path | str, format: str | None, *, channels: int = 1, sample_rate: int | None = None
-) -> tuple[str, str | None]:
-    """Return libsndfile's names of the container and the coding that ``save_audio`` would use, or refuse as it would.
-
-    Args:
-        path: The file; only its suffix counts.
-        format: As in ``save_audio``.
-        channels: Of the sound.
-        sample_rate: Of the sound, Hz; None: not known yet, and not checked.
-
-    Returns:
-        ``(container, coding)``; no coding where the container has one of its own.
-
-    Raises:
-        InputError: If the suffix is no sound file's, or the container cannot hold such a sound.
-
-    Example:
-        >>> choose_container("tone.wav", None)
-        ('WAV', 'PCM_24')
-    """
-    path = Path(path)
-    if path.suffix.lower() not in _CONTAINERS:
-        raise InputError(f"a sound file must end in one of {', '.join(_CONTAINERS)}, got {path}")
-    container, formats = _CONTAINERS[path.suffix.lower()]
-    if format is not None and format not in formats:
-        allowed = f"one of {', '.join(formats)}" if formats else "left out, since it has one coding"
-        raise InputError(f"the format of {container} must be {allowed}, got {format}")
-    limit = 2 if container == "MP3" else MAX_CHANNELS
-    if not 1 <= channels <= limit:
-        raise InputError(f"{container} audio must have 1 to {limit} channels, got {channels}")
-    chosen = container, _SUBTYPES[format or "pcm24"] if formats else None
-    if sample_rate is None:
-        return chosen
-    _check_rate(sample_rate)
-    if container == "MP3" and sample_rate not in _MP3_RATES:
-        raise InputError(f"the sample_rate of MP3 must be one of {', '.join(map(str, _MP3_RATES))}, got {sample_rate}")
-    if container == "OGG" and sample_rate > 200_000:  # one hertz more crashes the encoder and Python
-        raise InputError(f"the sample_rate of OGG must be at most 200000, got {sample_rate}")
-    if container == "FLAC" and sample_rate > 65_535 and sample_rate % 10:
-        raise InputError(f"the sample_rate of FLAC must be a multiple of 10 above 65535, got {sample_rate}")
-    return chosen
+        limits = f"last {MIN_SECONDS:g} to {MAX_SECONDS:g} s and decode to at most {mebibytes(MAX_DECODED_BYTES)}"
+        raise InputError(f"a sound must {limits}, got {seconds:.6g} s and {mebibytes(size)} in {path}")
 
 
 def _file_bytes(path: Path, audio: Tensor, sample_rate: int, format: str | None) -> memoryview:
@@ -367,8 +308,8 @@ def _file_bytes(path: Path, audio: Tensor, sample_rate: int, format: str | None)
     audio = torch.atleast_2d(audio.detach())
     container, subtype = choose_container(path, format, channels=len(audio), sample_rate=sample_rate)
     if not 0 < (n_bytes := audio.numel() * 4) <= MAX_DECODED_BYTES:
-        got = _mebibytes(n_bytes) if n_bytes else "no samples"
-        raise InputError(f"a sound must have samples and at most {_mebibytes(MAX_DECODED_BYTES)}, got {got} for {path}")
+        got = mebibytes(n_bytes) if n_bytes else "no samples"
+        raise InputError(f"a sound must have samples and at most {mebibytes(MAX_DECODED_BYTES)}, got {got} for {path}")
     if (peak := _finite_peaks(audio, path).max().item()) > 1:
         _logger.warning("%s: scaled down from a peak of %.4g to 1", path.name, peak)
     return _encode(audio, max(peak, 1.0), sample_rate=sample_rate, container=container, subtype=subtype)
@@ -385,7 +326,7 @@ def _encode(audio: Tensor, scale: float, *, sample_rate: int, container: str, su
         position = bytes(encoded[:128]).index(b"PEAK") + 12
         encoded[position : position + 4] = bytes(4)
     elif container == "OGG":
-        fix_ogg_serial_number(encoded)
+        containers.fix_ogg_serial_number(encoded)
     return encoded
 
 
@@ -394,7 +335,3 @@ def _finite_peaks(audio: Tensor, path: Path) -> Tensor:
     if not (peaks := torch.maximum(low.abs(), high.abs())).isfinite().all():
         raise InputError(f"every sample must be a finite number, got others in {path}")
     return peaks
-
-
-def _mebibytes(size: float) -> str:
-    return f"{size / 2**20:.4g} MiB"

@@ -1,42 +1,54 @@
 """The codec: a representation and a model that belong together, the one object that is saved and shared."""
 
 import math
+from itertools import chain
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy.typing as npt
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from intertone.audio import MAX_CHANNELS, three_axes
+from intertone.audio import three_axes
 from intertone.config import Settings
+from intertone.container import MAX_CHANNELS
 from intertone.errors import InputError
 from intertone.level import check_peak
 from intertone.models import Conditions, Model, ModelConfig, build_model
 from intertone.models.block import decode_in_blocks, encode_in_blocks
 from intertone.models.contract import CONDITION_SIZES, NO_CONDITIONS
-from intertone.models.weights import find_network, load_weights, save_network, shipped_names
+from intertone.models.weights import load_weights, save_network
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import hz_to_pitch
 from intertone.pitch.path import median_f0
 from intertone.remark import RemarkLogger
 from intertone.representation import Analysis, AnyRepresentation, Context, RepresentationConfig, build_representation
+from intertone.shipped import CODECS, find_network, shipped_names
 
 logger = RemarkLogger(__name__)
-
-SHIPPED = Path(__file__).parent / "codecs"
-"""Folder of the codecs that come with the package."""
 
 PITCH_OF_NONE = 69.0
 """MIDI number that a model is conditioned on where a sound has no pitch: A4."""
 
 
+MAX_WARNING = 1000
+"""Characters of the warning in a codec's settings."""
+
+
+UNUSED = frozenset({"activations", "reading", "facts", "compact", "code_size", "is_silent", "loss", "forward"})
+"""What a model has for training, reports and style transfer: a codec needs none of it."""
+
+
 class CodecConfig(Settings):
-    """Content of a codec's ``config.json``."""
+    """Content of a codec's ``config.json``; ``warning`` says what training found wrong with it, and is mostly empty."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"warning"})
 
     format: Literal[1] = 1
     representation: RepresentationConfig
     model: ModelConfig
+    warning: str = Field("", max_length=MAX_WARNING)
 
 
 class Codec:
@@ -60,6 +72,7 @@ class Codec:
             model = build_model(
                 config.model, n_features=shown.n_features, rows=shown.rows, frequencies=shown.frequencies
             )
+        _check_model(model, self.representation.n_features)
         self.model = model.eval()
 
     @property
@@ -70,7 +83,9 @@ class Codec:
     @property
     def device(self) -> torch.device:
         """Device on which the model lies and works."""
-        return next((value.device for value in self.model.state_dict().values()), torch.device("cpu"))
+        return next(
+            (value.device for value in chain(self.model.parameters(), self.model.buffers())), torch.device("cpu")
+        )
 
     @property
     def fixed_length(self) -> int | None:
@@ -92,10 +107,12 @@ class Codec:
         Raises:
             InputError: If there is no such codec, or its files are broken or do not fit each other.
         """
-        folder = find_network(codec, shipped=SHIPPED, kind="codec")
+        folder = find_network(codec, shipped=CODECS, kind="codec")
         config = CodecConfig.read(folder / "config.json")
         loaded = cls(config)
         load_weights(folder, loaded.model, device=device)
+        if config.warning:
+            logger.warning("the codec %s is faulty: %s", codec, config.warning)
         return loaded
 
     def compact(self) -> "Codec":
@@ -310,6 +327,21 @@ class Codec:
         return {name: conditions[name].to(self.device) for name in self.model.needs if name in conditions}
 
 
+def _check_model(model: object, n_features: int) -> None:
+    """Refuse a model of the caller's own that lacks something, or does not fit the representation.
+
+    Raises:
+        ValueError: If it does; the sentence names what is missing.
+    """
+    needed = [name for name in (*Model.__annotations__, *vars(Model), "needs", "n_frames", "eval") if name[0] != "_"]
+    missing = sorted(name for name in set(needed) - UNUSED if not hasattr(model, name))
+    if missing:
+        raise ValueError(f"a model must have {', '.join(missing)}, got a {type(model).__name__} without")
+    if model.n_features != n_features:  # type: ignore[attr-defined]
+        found = model.n_features  # type: ignore[attr-defined]
+        raise ValueError(f"the model must have the representation's {n_features} rows, got one of {found}")
+
+
 def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
     """Return audio as float32.
 
@@ -351,4 +383,4 @@ def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
 
 def shipped_codecs() -> list[str]:
     """Return the names of the codecs that come with the package."""
-    return shipped_names(SHIPPED)
+    return shipped_names(CODECS)

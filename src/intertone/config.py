@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from intertone.errors import InputError, did_you_mean
+from intertone.errors import InputError, did_you_mean, shortened
 from intertone.files import Json, write_json
 
 
@@ -80,15 +81,19 @@ class Settings(BaseModel):
         return cls.parse(content, source=str(path))
 
     def write(self, path: Path | str) -> None:
-        """Write the completed settings as JSON, atomically."""
-        write_json(path, self.model_dump(mode="json"))
+        """Write the completed settings as JSON, atomically; ``later`` ones at their defaults are left out."""
+        write_json(path, self.counted())
+
+    def counted(self) -> dict[str, Json]:
+        """Return the settings as JSON without ``later`` ones at their defaults, as an earlier version wrote them."""
+        return _counted(self, self.model_dump(mode="json"))
 
     def digest(self) -> str:
         """Return a short hash that is equal exactly when all settings are equal.
 
         Runs and caches on disk hold digests, so one must not change where a later version knows a setting more.
         """
-        text = json.dumps(_counted(self, self.model_dump(mode="json")), sort_keys=True)
+        text = json.dumps(self.counted(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -142,9 +147,19 @@ MOST_LEVELS = 32
 """Largest number of tables within each other in a settings file."""
 
 
-def _read_mapping(path: Path) -> dict[str, Json]:
-    if not path.is_file():
+def check_settings_file(path: Path) -> Path:
+    """Return the path of a settings file, refused if there is none.
+
+    Raises:
+        InputError: If it is no file.
+    """
+    if not os.path.isfile(path):  # noqa: PTH113, Path.is_file raises for a name that is too long
         raise InputError(f"the settings file must exist, got {path}")
+    return path
+
+
+def _read_mapping(path: Path) -> dict[str, Json]:
+    check_settings_file(path)
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
@@ -232,10 +247,11 @@ def _value(problem: Mapping[str, Any]) -> str:
         case "missing" | "union_tag_not_found":
             return "none"
         case "union_tag_invalid":
-            return repr(problem["ctx"]["tag"])
+            return shortened(repr(problem["ctx"]["tag"]))
         case _:
             value = problem["input"]
-            return "a table" if isinstance(value, Mapping) else repr(value) if isinstance(value, str) else str(value)
+            text = "a table" if isinstance(value, Mapping) else repr(value) if isinstance(value, str) else str(value)
+            return shortened(text)
 
 
 def _as_written(location: tuple[int | str, ...], content: Json) -> Iterator[str]:
@@ -244,13 +260,13 @@ def _as_written(location: tuple[int | str, ...], content: Json) -> Iterator[str]
     for part in inner:
         if isinstance(content, Mapping) and part not in content:
             continue
-        yield str(part)
+        yield shortened(str(part))
         if isinstance(content, Mapping):
             content = content.get(str(part))
         else:
             content = content[part] if isinstance(content, list) and isinstance(part, int) else None
     if isinstance(content, Mapping | list | tuple):  # else the tag of a union of values
-        yield str(last)
+        yield shortened(str(last))
 
 
 def _names(cls: type[BaseModel]) -> Iterator[str]:

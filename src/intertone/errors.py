@@ -6,6 +6,9 @@ from collections.abc import Iterable
 GOES_ON = ("train", "data", "paper")
 """Verbs that keep what they have done; the others write at their end."""
 
+LONGEST_SHOWN = 80
+"""Characters of a name or value that a sentence shows."""
+
 
 class InputError(ValueError):
     """Refusal of something that cannot be used; the message is one sentence that says what must hold and what came.
@@ -24,6 +27,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, sorted(set(known) - {name}), n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def shortened(text: str) -> str:
+    """Return text as a sentence shows it: of a long one, the first ``LONGEST_SHOWN`` characters.
+
+    Example:
+        >>> shortened("x" * 1000).count("x")
+        80
+    """
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]} …"
 
 
 def stopped_text(verb: str | None) -> str:

@@ -8,6 +8,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,8 +16,6 @@ from intertone.errors import InputError
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | None"
 """Content of JSON and TOML files."""
-
-_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 UNFINISHED: set[Path] = set()
 """Temporary files and folders that exist now; a process that ends without leaving their blocks must wait for them."""
@@ -67,8 +66,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     with _folders(path):
+        remove_leftovers(path.absolute().parent)
         try:
-            descriptor, name = tempfile.mkstemp(prefix=".intertone-", suffix=path.suffix, dir=path.parent)
+            descriptor, name = tempfile.mkstemp(prefix=temporary_prefix(), suffix=path.suffix, dir=path.parent)
         except OSError as error:
             raise _write_error(path, error) from error
         os.close(descriptor)
@@ -114,8 +114,9 @@ def staged_folder(folder: Path | str, *, older: Iterable[str] = ()) -> Iterator[
     """
     folder = Path(folder).absolute()
     with _folders(folder):
+        remove_leftovers(folder.parent)
         try:
-            staged = Path(tempfile.mkdtemp(prefix=".intertone-", dir=folder.parent))
+            staged = Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir=folder.parent))
         except OSError as error:
             raise _write_error(folder, error) from error
         UNFINISHED.add(staged)
@@ -139,6 +140,70 @@ def _move(staged: Path, folder: Path, older: Iterable[str]) -> Iterator[Path]:
     finally:
         shutil.rmtree(staged, ignore_errors=True)
         UNFINISHED.discard(staged)
+
+
+def regular(path: Path) -> Path:
+    """Return ``path``, which a program can read without waiting for another: it is a regular file, or nothing.
+
+    Raises:
+        OSError: If it is a pipe, a device or a folder.
+
+    Example:
+        >>> regular(Path(os.devnull))
+        Traceback (most recent call last):
+        ...
+        OSError: [Errno 22] it is no regular file: '/dev/null'
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return path
+
+
+def temporary_prefix() -> str:
+    """Return the beginning of the names of this process's temporary files, which names the computer and the process."""
+    return f"{_computer_prefix()}{os.getpid()}-"
+
+
+@cache
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of processes that were killed on this computer, once for each folder.
+
+    Files of processes that live, or that run elsewhere, stay; so does what cannot be removed.
+
+    Args:
+        folder: The folder, absolute.
+    """
+    with suppress(OSError):
+        for path in folder.glob(f"{_computer_prefix()}*"):
+            process = path.name.removeprefix(_computer_prefix()).partition("-")[0]
+            if process.isdecimal() and not _lives(int(process)):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+@cache
+def _computer_prefix() -> str:
+    """Return a prefix of this computer, and of the container that counts the processes, if it is one."""
+    parts = [os.uname().nodename if hasattr(os, "uname") else ""]
+    with suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+    return f".intertone-{zlib.crc32(os.fsencode(' '.join(parts))):08x}-"
+
+
+def _lives(process: int) -> bool:
+    if os.name != "posix":  # elsewhere the question would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 def check_output(path: Path | str, inputs: Iterable[Path | str] = (), *, replace: bool = True) -> Path:
@@ -232,25 +297,24 @@ def write_json(path: Path | str, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def fix_ogg_serial_number(ogg: memoryview) -> None:
-    """Set the random stream number of every page of an Ogg file to 0, and its checksum anew.
+def readable_name(name: str) -> str:
+    r"""Return a file's name as text that can be written and drawn; bytes that are not UTF-8 become their numbers.
 
-    Args:
-        ogg: The file's bytes, changed in place.
-
-    Source:
-        RFC 3533 (2003), "The Ogg encapsulation format version 0", section 6.
+    Example:
+        >>> readable_name(os.fsdecode(bytes([103, 108, 252, 99, 107])))
+        'gl\\xfcck'
     """
-    position = 0
-    while position < len(ogg):
-        n_segments = ogg[position + 26]
-        table = position + 27
-        page = ogg[position : table + n_segments + sum(ogg[table : table + n_segments])]
-        page[14:18] = page[22:26] = bytes(4)
-        # zlib has the same polynomial with the bits of every byte reversed, and inverts at the start and end
-        checksum = zlib.crc32(bytes(page).translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
-        page[22:26] = checksum.to_bytes(4, "big").translate(_REVERSED_BITS)
-        position += len(page)
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def mebibytes(size: float) -> str:
+    """Return a size in bytes as text in MiB.
+
+    Example:
+        >>> mebibytes(3 * 2**19)
+        '1.5 MiB'
+    """
+    return f"{size / 2**20:.4g} MiB"
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """Loudness of a sound: K-weighting and gated loudness."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -19,6 +20,12 @@ ABSOLUTE_GATE = -70.0
 
 RELATIVE_GATE = -10.0
 """LU below the loudness of the other blocks at which a block no longer counts."""
+
+RINGING_SECONDS = 0.2
+"""Time after which the filters are silent: with both poles at 38 Hz the high-pass falls by 20 dB in 10 ms."""
+
+N_RESPONSES = 4
+"""Frequency responses that are kept, one for each sample rate."""
 
 Array = npt.NDArray[np.float64]
 
@@ -87,14 +94,41 @@ def _block_powers(audio: Tensor, sample_rate: int, step_seconds: float) -> Array
     """Return the K-weighted mean squares of blocks of 0.4 s, so many seconds apart, ``(n_blocks,)``."""
     if audio.ndim not in (1, 2) or not audio.numel():
         raise ValueError(f"audio must be (samples,) or (channels, samples), got {tuple(audio.shape)}")
-    sound = audio.detach().cpu().double().numpy().reshape(-1, audio.shape[-1])
-    for numerator, denominator in k_weighting(sample_rate):
-        sound = signal.lfilter(numerator, denominator, sound)
-    block = min(round(BLOCK_SECONDS * sample_rate), sound.shape[1])
-    sums = np.cumsum(np.pad((sound**2).sum(0), (1, 0)))
-    starts = np.arange(0, sound.shape[1] - block + 1, max(1, round(step_seconds * sample_rate)))
+    samples = audio.shape[-1]
+    power = sum(_k_weighted(row, sample_rate) ** 2 for row in audio.detach().cpu().reshape(-1, samples))
+    block = min(round(BLOCK_SECONDS * sample_rate), samples)
+    sums = np.cumsum(np.pad(power, (1, 0)))
+    starts = np.arange(0, samples - block + 1, max(1, round(step_seconds * sample_rate)))
     powers: Array = (sums[starts + block] - sums[starts]) / block
     return powers
+
+
+def _k_weighted(sound: Tensor, sample_rate: int) -> Array:
+    """Return one channel, ``(samples,)``, behind both filters.
+
+    They are applied to the spectrum: ``scipy.signal`` has filters, but its import would be a sixth of a whole command.
+    """
+    samples, ringing = len(sound), round(RINGING_SECONDS * sample_rate)
+    size = 2 ** math.ceil(math.log2(2 * ringing))
+    block = size - ringing
+    parts = pad(sound.double(), (0, -samples % block)).unflatten(0, (-1, block))
+    filtered = torch.fft.irfft(torch.fft.rfft(parts, size) * _response(sample_rate, size), size)
+    found = pad(filtered[:, :block].flatten(), (0, ringing))
+    for index, rest in enumerate(filtered[:, block:], 1):
+        found[index * block : index * block + ringing] += rest
+    return np.asarray(found[:samples].numpy())
+
+
+@lru_cache(maxsize=N_RESPONSES)
+def _response(sample_rate: int, size: int) -> Tensor:
+    """Return the frequency response of both filters at each bin of an FFT."""
+    turns = torch.arange(size // 2 + 1, dtype=torch.float64) / size
+    delay = torch.polar(torch.ones_like(turns), -2 * math.pi * turns)
+    response = torch.ones_like(delay)
+    for numerator, denominator in k_weighting(sample_rate):
+        above, below = (a + delay * (b + delay * c) for a, b, c in (numerator.tolist(), denominator.tolist()))
+        response *= above / below
+    return response
 
 
 def k_weighting(sample_rate: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
@@ -107,7 +141,7 @@ def k_weighting(sample_rate: int) -> tuple[tuple[Array, Array], tuple[Array, Arr
         sample_rate: Hz, above 4000.
 
     Returns:
-        Numerator and denominator of each, for ``scipy.signal.lfilter``.
+        Numerator and denominator of each, as ``scipy.signal.lfilter`` takes them.
 
     Raises:
         ValueError: If ``sample_rate`` is too low for the shelf.

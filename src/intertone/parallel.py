@@ -139,7 +139,9 @@ _process: list[tuple[Callable[..., Any], AbstractContextManager[object]]] = []
 def _begin(
     work: Callable[[State, Item], Result], start: Callable[[], AbstractContextManager[State]], threads: int | None
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP"):  # the parent has them too, and ends this process
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if threads:

@@ -8,11 +8,9 @@ from torch import Tensor
 
 from intertone.config import Settings
 from intertone.models.alexnet import AlexNet, AlexNetConfig
-from intertone.models.weights import find_network, load_weights, save_network, shipped_names
+from intertone.models.weights import load_weights, save_network
 from intertone.representation import AnyRepresentation, RepresentationConfig, build_representation
-
-SHIPPED = Path(__file__).parent / "recognisers"
-"""Folder of the recognisers that come with the package."""
+from intertone.shipped import RECOGNISERS, find_network, shipped_names
 
 
 class RecogniserConfig(Settings):
@@ -72,7 +70,7 @@ class Recogniser:
         Raises:
             InputError: If there is no such recogniser, or its files are broken or do not fit each other.
         """
-        folder = find_network(recogniser, shipped=SHIPPED, kind="recogniser")
+        folder = find_network(recogniser, shipped=RECOGNISERS, kind="recogniser")
         loaded = cls(RecogniserConfig.read(folder / "config.json"))
         load_weights(folder, loaded.model, device=device)
         return loaded
@@ -125,4 +123,4 @@ def build_classifier(config: AlexNetConfig, *, n_features: int, seed: int = 0) -
 
 def shipped_recognisers() -> list[str]:
     """Return the names of the recognisers that come with the package."""
-    return shipped_names(SHIPPED)
+    return shipped_names(RECOGNISERS)

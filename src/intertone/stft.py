@@ -10,6 +10,9 @@ from torch import Tensor
 from intertone.config import Settings
 from intertone.level import amplitude_to_db, db_to_amplitude
 
+FACTORS = (2, 3, 5, 7, 11)
+"""Prime factors of a length whose FFT is fast."""
+
 
 class SpectrogramConfig(Settings):
     """Settings of the transform: periodic Hann window of ``n_fft`` samples, centred, padded with zeros.
@@ -39,6 +42,27 @@ class SpectrogramConfig(Settings):
     def n_frames(self, samples: int) -> int:
         """Return the number of frames that cover ``samples``: one at 0 and one after every started hop."""
         return 1 + -(-samples // self.hop_length)
+
+
+def fast_length(least: int) -> int:
+    """Return the shortest even length from ``least`` on that has no prime factor above 11, so that its FFT is fast.
+
+    Example:
+        >>> fast_length(1000), fast_length(1010)
+        (1000, 1024)
+    """
+    length = max(2, least + least % 2)
+    while _rough_part(length) > 1:
+        length += 2
+    return length
+
+
+def _rough_part(number: int) -> int:
+    """Return a positive number divided by ``FACTORS`` as often as it can be."""
+    for factor in FACTORS:
+        while number % factor == 0:
+            number //= factor
+    return number
 
 
 def stft(audio: Tensor, config: SpectrogramConfig) -> Tensor:

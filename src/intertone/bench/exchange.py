@@ -16,7 +16,7 @@ from intertone.bench.score import BENCH_VERSION, SAMPLE_RATE, judge_ends, judge_
 from intertone.bench.synthetic_pairs import ALL_RATIOS, PAIRS, SyntheticPair, oracle, synthetic_pair
 from intertone.bench.user_pairs import SHORTEST_SECONDS, SUFFIXES, folder_pairs, read_mono, say_mixed
 from intertone.errors import InputError
-from intertone.files import check_own_folder, staged_folder, write_json
+from intertone.files import check_own_folder, regular, staged_folder, write_json
 from intertone.remark import RemarkLogger
 
 logger = RemarkLogger(__name__)
@@ -50,8 +50,8 @@ def export_pairs(folder: Path, *, seed: int, sample_rate: int, force: bool = Fal
         The names of the pairs.
 
     Raises:
-        InputError: If the folder cannot be written or holds something else, another export without ``force``, or as
-            ``synthetic_pair``.
+        InputError: If the folder cannot be written or holds something else, without ``force`` another export or files
+            of one that were changed since, or as ``synthetic_pair``.
     """
     pairs = [synthetic_pair(name, seed=seed, sample_rate=sample_rate) for name in PAIRS]
     known = [f"{name}-{end}.wav" for name in PAIRS for end in "ab"] + [MANIFEST]
@@ -68,7 +68,17 @@ def export_pairs(folder: Path, *, seed: int, sample_rate: int, force: bool = Fal
             entries.append({**entry, "morphs": [morph_name(pair.name, ratio) for ratio in ALL_RATIOS]})
         content = {"bench_version": BENCH_VERSION, "seed": seed, "sample_rate": sample_rate, "ratios": list(ALL_RATIOS)}
         write_json(staged / MANIFEST, {**content, "pairs": entries})
+        if not force:
+            _check_unchanged(staged, folder)
     return list(PAIRS)
+
+
+def _check_unchanged(staged: Path, folder: Path) -> None:
+    """Refuse to replace files of the same names whose content is another."""
+    for file in sorted(staged.iterdir()):
+        old = folder / file.name
+        if old.is_file() and old.read_bytes() != file.read_bytes():
+            raise InputError(f"files of an export must be as they were made, or --force must be given, got {old}")
 
 
 def _check_same(path: Path, seed: int, sample_rate: int) -> None:
@@ -154,7 +164,7 @@ def _read_manifest(path: Path) -> _Manifest:
     """Return a manifest that is whole and of this version."""
     foreign = InputError(f"the manifest must be one of `intertone bench export`, got a broken or changed {path}")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(regular(path).read_text(encoding="utf-8"))
         version, seed, rate = (manifest[name] for name in ("bench_version", "seed", "sample_rate"))
         names, ratios = [entry["name"] for entry in manifest["pairs"]], manifest["ratios"]
         known = type(seed) is type(rate) is int and 0 < len(names) == len(set(names) & set(PAIRS))

@@ -46,7 +46,7 @@ def codec_methods(codec: Codec | None) -> dict[str, Method]:
         return {CODEC: _method(codec, MorphConfig())}
     return {
         CODEC: _method(codec, MorphConfig()),
-        FULL: _method(codec, MorphConfig(network="alone"), residual=False),
+        FULL: _method(codec, MorphConfig(network="full"), residual=False),
         NO_NETWORK: _method(codec, MorphConfig(network="none")),
     }
 

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -24,6 +25,9 @@ from intertone.cli.synthesis import synth
 from intertone.cli.training import pack, train
 from intertone.errors import InputError, stopped_text
 
+STOPPED = tuple(128 + getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Exit codes of a command that was interrupted."""
+
 
 class Verbs(TyperGroup):
     """The verbs; one that is interrupted prints one line: which of its work remains on disk."""
@@ -34,8 +38,9 @@ class Verbs(TyperGroup):
             return super().invoke(ctx)
         except (KeyboardInterrupt, SystemExit) as leave:
             code = 128 + signal.SIGINT if isinstance(leave, KeyboardInterrupt) else leave.code
-            if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-                typer.echo(stopped_text(ctx.invoked_subcommand), err=True)
+            if code in STOPPED:
+                with suppress(OSError):  # the terminal may be gone
+                    typer.echo(stopped_text(ctx.invoked_subcommand), err=True)
             sys.exit(code)
 
 
@@ -104,7 +109,9 @@ def _refused_value(error: typer.TyperException) -> str | None:
 
 
 def main(arguments: list[str] | None = None, *, began: float | None = None) -> None:
-    """Run the command line and leave the process: 0 done, 1 stopped, 2 bad input, 130 or 143 interrupted.
+    """Run the command line and leave the process.
+
+    Exit codes: 0 done, 1 stopped, 2 bad input, 3 the trained codec is faulty, 129, 130 or 143 interrupted.
 
     Args:
         arguments: Words after the program's name; default: those of the process.

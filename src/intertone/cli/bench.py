@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertone.cli.bench_hard import refuse_beside_hard, run_hard
-from intertone.cli.options import DeviceOption, ForceOption, JsonOption, Report, check_own_output, command_line
-from intertone.cli.progress import progress_bar
+from intertone.cli.options import (
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    Report,
+    check_notes,
+    check_own_output,
+    command_line,
+)
+from intertone.cli.progress import late_bar, progress_bar
 from intertone.files import disk_errors
 
 if TYPE_CHECKING:
@@ -44,7 +52,8 @@ def bench_morph(
     seed: SeedOption = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="Number of seeds, from --seed on.")] = 1,
     data: Annotated[
-        Path | None, typer.Option("--data", help="A note set; held-out notes of it become real pairs.")
+        Path | None,
+        typer.Option("--data", help="A note set; held-out notes of it become real pairs.", callback=check_notes),
     ] = None,
     pairs: Annotated[
         Path | None, typer.Option("--pairs", help="Folder with your own pairs: NAME-a.wav, NAME-b.wav.")
@@ -204,7 +213,8 @@ def bench_export(
     from intertone.bench.exchange import export_pairs
     from intertone.files import check_output_folder
 
-    names = export_pairs(check_output_folder(folder), seed=seed, sample_rate=sample_rate, force=force)
+    with late_bar("pairs"):
+        names = export_pairs(check_output_folder(folder), seed=seed, sample_rate=sample_rate, force=force)
     text = f"wrote {len(names)} pairs to {folder}; add the morphs that manifest.json names, then: bench score {folder}"
     report.finish({"folder": str(folder), "pairs": names, "seed": seed, "sample_rate": sample_rate}, text)
 

@@ -1,6 +1,7 @@
 """``intertone data``: notes for training, rendered from a sound bank or imported from sound files."""
 
 import json
+import os
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intertone.cli.options import JsonOption, Report, given
+from intertone.cli.findings import show_findings
+from intertone.cli.options import JsonOption, Report, check_notes, given
 from intertone.cli.progress import progress_bar
 from intertone.data.split import FRACTIONS
 from intertone.errors import InputError
@@ -47,14 +49,16 @@ def render(
     as_json: JsonOption = False,
 ) -> None:
     """Render the notes of a sound bank, four seconds each, as NSynth does."""
-    from intertone.data.render import RenderConfig, render_bank
     from intertone.data.soundfont import find_soundfont
+
+    bank = find_soundfont(soundfont)
+
+    from intertone.data.render import RenderConfig, render_bank
 
     settings = given(sample_rate=sample_rate, pitch_min=pitch_min, pitch_max=pitch_max, pitch_step=pitch_step)
     played = {} if velocities is None else {"velocities": tuple(parse_numbers(velocities))}
     config = RenderConfig.parse({**settings, **played}, source="the options")
     chosen = None if programs is None else parse_numbers(programs)
-    bank = find_soundfont(soundfont)
     Report(context, as_json=as_json)
     with progress_bar("programs") as report:
         header = render_bank(bank, out, config=config, programs=chosen, workers=workers, progress=report)
@@ -112,6 +116,9 @@ def import_sounds(
     as_json: JsonOption = False,
 ) -> None:
     """Import sound files: mono, one sample rate, one length."""
+    if not os.path.isdir(source):  # noqa: PTH112, Path.is_dir raises for a name that is too long
+        raise InputError(f"the sounds must be in a folder, got {source}")
+
     from intertone.data.importer import ImportConfig, import_folder, import_nsynth, is_nsynth
 
     config = ImportConfig.parse(given(sample_rate=sample_rate, seconds=seconds), source="the options")
@@ -133,7 +140,7 @@ def import_sounds(
 
 @app.command()
 def info(
-    folder: Annotated[Path, typer.Argument(help="A note set.")],
+    folder: Annotated[Path, typer.Argument(help="A note set.", callback=check_notes)],
     as_json: JsonOption = False,
 ) -> None:
     """Describe a note set: what each split holds, and what was left out and why."""
@@ -180,8 +187,8 @@ def _show(folder: Path, header: "NoteHeader", as_json: bool, *, bank: Path | Non
     if as_json:
         names = ("kind", "sample_rate", "samples", "counts", "skipped", "remarks", "settings")
         places = {"folder": str(folder)} | ({"soundfont": str(bank)} if bank else {})
-        content = dict(header)
-        print(json.dumps(places | {name: content[name] for name in names}, indent=2))
+        content = dict(header) | {"sounds": show_findings(folder, as_json=True)}
+        print(json.dumps(places | {name: content[name] for name in (*names, "sounds")}, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -193,7 +200,9 @@ def _show(folder: Path, header: "NoteHeader", as_json: bool, *, bank: Path | Non
         table.add_column(name, justify="right")
     for split, counts in header["counts"].items():
         table.add_row(split, str(counts["notes"]), str(counts["instruments"]), str(counts["groups"]))
-    lines = [f"left out: {number} × {reason}" for reason, number in header["skipped"].items()]
+    imported = header["kind"] in ("folder", "nsynth")
+    skipped = {} if imported else header["skipped"]
+    lines = [f"left out: {number} × {reason}" for reason, number in skipped.items()]
     lines += header["remarks"]
     lines += [f"{split} is empty" for split, counts in header["counts"].items() if not counts["notes"]]
     say = partial(Console().print, markup=False, highlight=False, soft_wrap=True)
@@ -203,3 +212,5 @@ def _show(folder: Path, header: "NoteHeader", as_json: bool, *, bank: Path | Non
     Console().print(table)
     for line in lines:
         say(line)
+    if imported:
+        show_findings(folder, as_json=False)

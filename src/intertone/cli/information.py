@@ -5,12 +5,12 @@ import platform
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from intertone import __version__
-from intertone.cli.options import DEFAULT_CODEC, CodecArgument, CodecOption, DeviceOption, JsonOption, Report
+from intertone.cli.options import DEFAULT_CODEC, CodecArgument, DeviceOption, JsonOption, Report
 from intertone.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,8 +51,15 @@ def info(
     report.finish({**facts, **named}, "\n".join(lines))
 
 
+TriedOption = Annotated[str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.")]
+"""The codec that is tried: that it is missing is one of the findings."""
+
+
 def doctor(
-    context: typer.Context, codec: CodecOption = DEFAULT_CODEC, device: DeviceOption = "cpu", json: JsonOption = False
+    context: typer.Context,
+    codec: TriedOption = DEFAULT_CODEC,
+    device: DeviceOption = "cpu",
+    json: JsonOption = False,
 ) -> None:
     """Check the installation: versions, device, audio formats, and a two-second sound through the codec."""
     report = Report(context, as_json=json)

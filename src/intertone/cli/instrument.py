@@ -1,12 +1,14 @@
 """``intertone keys``: a sound, or a morph of several, on every key."""
 
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from intertone.cli import morph_options, options
-from intertone.cli.progress import elapsed
+from intertone.cli.progress import elapsed, late_bar
 from intertone.errors import InputError
 from intertone.files import disk_errors, staged_folder
 from intertone.remark import RemarkLogger
@@ -19,17 +21,74 @@ if TYPE_CHECKING:
     from intertone.files import Json
     from intertone.instrument import Key, Region
 
-MAP = "instrument.sfz"
+MAP, PRESET = "instrument.sfz", "instrument.dspreset"
 
 RELEASE_SECONDS = 0.3
 """Release of a key that is let go before its file has ended, seconds, where --seconds is not given."""
 
+MOST_VELOCITIES, MOST_LAYERS = 5, 9
+"""Most layers of a key of each kind; with both it has 45 files."""
+
+HEARD_DB = 1.0
+"""Difference of timbre below which a warning is printed that velocity layers sound alike: mean log-mel error, dB."""
+
+
+class FileFormat(StrEnum):
+    """Kind of the files of keys: FLAC with 24 bits, WAV with 24 bits, or WAV with other samples."""
+
+    wav = "wav"
+    flac = "flac"
+    pcm16 = "pcm16"
+    pcm24 = "pcm24"
+    pcm32 = "pcm32"
+    float32 = "float32"
+
+    @property
+    def container(self) -> str:
+        """Suffix of the files."""
+        return ".flac" if self is FileFormat.flac else ".wav"
+
+    @property
+    def samples(self) -> options.SampleFormat | None:
+        """Format of the samples; None: that of the container where nothing is asked for."""
+        return None if self in (FileFormat.wav, FileFormat.flac) else options.SampleFormat(self.value)
+
 
 def keys(
     context: typer.Context,
-    sources: Annotated[list[Path], typer.Argument(metavar="A [B …]", help="One sound, or several to be morphed.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the instrument.")],
+    sources: Annotated[
+        list[Path] | None, typer.Argument(metavar="A [B …]", help="One sound, or several to be morphed.")
+    ] = None,
+    sample: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sample",
+            metavar="KEY=FILE",
+            help="Instead of A: a recording of the instrument and its key, C3=a.wav; given once for each recording. "
+            "Keys between two recordings are morphed from both.",
+        ),
+    ] = None,
     mix: morph_options.MixOption = None,
+    morph_layers: Annotated[
+        int,
+        typer.Option(
+            "--morph-layers",
+            min=1,
+            max=MOST_LAYERS,
+            help="Number of files of each key from A to B, between which controller 1 (the modulation wheel) fades.",
+        ),
+    ] = 1,
+    velocities: Annotated[
+        int,
+        typer.Option(
+            "--velocities",
+            min=1,
+            max=MOST_VELOCITIES,
+            help="Number of files of each key for velocities, of the timbre that the network gives each; the sounds "
+            "count as the loudest.",
+        ),
+    ] = 1,
     range: Annotated[str, typer.Option("--range", help="Lowest and highest key, notes or MIDI numbers.")] = "C2:C7",
     every: Annotated[int, typer.Option("--every", min=1, max=127, help="Make a file for every n-th key only.")] = 1,
     seconds: Annotated[
@@ -41,6 +100,10 @@ def keys(
             help="Time from the start to the release; the sustain is made this long and looped. (default: unchanged)",
         ),
     ] = None,
+    tune: Annotated[
+        bool,
+        typer.Option("--tune", help="Bring the mean pitch of the sustain to the key, not the median of the note."),
+    ] = False,
     mix_harmonics: morph_options.HarmonicsOption = None,
     mix_noise: morph_options.NoiseOption = None,
     mix_envelope: morph_options.EnvelopeOption = None,
@@ -51,28 +114,49 @@ def keys(
     codec: options.CodecOption = options.DEFAULT_CODEC,
     device: options.DeviceOption = "cpu",
     sample_rate: options.RateOption = None,
-    format: options.FormatOption = None,
+    format: Annotated[
+        FileFormat,
+        typer.Option(
+            "--format",
+            help="wav: WAV, 24 bit; flac: FLAC, 24 bit, which cannot hold a loop, so that loops are in the maps only; "
+            "others: WAV with such samples.",
+        ),
+    ] = FileFormat.wav,
     force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
-    """Make an instrument: the sound, or a morph of several, on every key, with an SFZ file that maps the keys."""
+    """Make an instrument: a sound, or a morph of several, on every key, with maps for SFZ and Decent Sampler."""
     report = options.Report(context, as_json=json)
-    morph_options.check_sounds(len(sources), least=1)
+    given = {"--mix": mix, "--mix-harmonics": mix_harmonics, "--mix-noise": mix_noise, "--mix-envelope": mix_envelope}
+    _check_words(sources or [], sample or [], given, morph_layers, velocities, network)
+    recorded, sources = _recordings(sample or [], sources or [])
     options.check_inputs(sources)
 
     from intertone.cli.morph_files import found_pitches
     from intertone.codec import Codec
-    from intertone.instrument import Region, choose_keys, from_onset, parse_range, render_key, sfz_text
+    from intertone.instrument import (
+        choose_keys,
+        decent_text,
+        from_onset,
+        layers_of,
+        nearest_recordings,
+        parse_range,
+        render_layers,
+        sfz_text,
+        some_of,
+    )
     from intertone.morphing import analyse_sounds, choose_method
 
-    options.check_kind(Path("key.wav"), sample_rate, format)
+    options.check_kind(Path(f"key{format.container}"), sample_rate, format.samples)
     wanted = choose_keys(*parse_range(range), every=every)
     older = _check_folder(out, sources, force=force)
     used = morph_options.read_mix(mix, len(sources))
     ratios = morph_options.read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope)
     loaded = Codec.load(codec, device=device)
     if not choose_method(loaded).takes.pitch:
-        raise InputError(f"keys must have a codec that hears pitch, got {codec}, which is one of spectrograms")
+        raise InputError(f"keys must have a codec that follows pitch, got {codec}, which is one of spectrograms")
+    if velocities > 1 and "velocity" not in loaded.model.decoder_needs:
+        raise InputError(f"--velocities must have a codec that is conditioned on velocity, got {codec}")
     config = morph_options.read_config(
         loaded,
         pitch=None,
@@ -85,62 +169,122 @@ def keys(
     )
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     # curves count from where keys begin
-    sounds = [from_onset(options.load_for(loaded, source), loaded.sample_rate) for source in sources]
-    analysed = analyse_sounds(loaded, *sounds, pitched_for="a keyboard", single_for="a keyboard", by_notes=True)
+    with late_bar("analysis"):
+        sounds = [from_onset(options.load_for(loaded, source), loaded.sample_rate) for source in sources]
+        analysed = analyse_sounds(loaded, *sounds, pitched_for="a keyboard", single_for="a keyboard", by_notes=True)
+    content, lines = found_pitches(analysed)
+    _warn_of_keys(recorded, [pitch["midi"] for pitch in content["pitches"]], sources)
+    layers = layers_of(velocities, morph_layers)
 
-    def rendered(key: "Key") -> "tuple[Tensor, Region]":
-        return render_key(analysed, key, mix=used, config=config, ratios=ratios, sample_rate=rate, seed=seed)
+    def rendered(key: "Key") -> "list[tuple[Tensor, Region]]":
+        some, own = analysed, used
+        if recorded:
+            near = nearest_recordings(recorded, key.pitch)
+            some, own = some_of(analysed, [*near]), tuple(near.values())
+        return render_layers(
+            some, key, layers, mix=own, config=config, ratios=ratios, sample_rate=rate, seed=seed, tune=tune,
+            container=format.container,
+        )  # fmt: skip
 
-    done: list[Region] = []
+    made = _Made({}, [])
     with staged_folder(out, older=older) as folder:
-        options.save_together(folder, _render(wanted, rendered, done), rate, rate, format)
+        options.save_together(
+            folder, _render(wanted, rendered, made, rate), rate, rate, format.samples,
+            sampler=lambda name: made.regions[name].sampler,
+        )  # fmt: skip
+        done = [*made.regions.values()]
         release = RELEASE_SECONDS
         if seconds is not None:
             release = max(region.samples for region in done) / rate - seconds
         with disk_errors(folder):
             (folder / MAP).write_text(sfz_text(done, release_seconds=release), encoding="utf-8")
+            (folder / PRESET).write_text(decent_text(done, release_seconds=release), encoding="utf-8")
     morph_options.warn_of_late_points(used, ratios, max(region.samples for region in done) / rate)
-    names = [region.key.file_name for region in done]
-    content, lines = found_pitches(analysed)
-    text = f"wrote {len(done)} keys to {out}: {names[0]} … {names[-1]}, and {MAP}"
+    names = [*made.regions]
+    count = f"{len(wanted)} keys" if len(layers) == 1 else f"{len(wanted)} keys with {len(layers)} files each"
+    text = f"wrote {count} to {out}: {names[0]} … {names[-1]}, {MAP} and {PRESET}"
     took = elapsed()
     result = {
-        "outputs": [str(out / name) for name in (*names, MAP)],
-        "mix": morph_options.mix_content(used),
+        "outputs": [str(out / name) for name in (*names, MAP, PRESET)],
+        "mix": None if recorded or morph_layers > 1 else morph_options.mix_content(used),
         "keys": [_content(region, rate) for region in done],
+        "velocity_difference_db": [round(value, 2) for value in made.differences],
         "codec": codec,
         "seed": seed,
         "seconds": round(took, 3),
         **content,
     }
-    report.finish(result, "\n".join([*lines, f"{text} ({took:.1f} s)"]))
+    report.finish(result, "\n".join([*lines, *_found(made, tune=tune), f"{text} ({took:.1f} s)"]))
+
+
+@dataclass
+class _Made:
+    """What is known of the files that were made.
+
+    Attributes:
+        regions: By name.
+        differences: Of each key: how far the timbre of its softest layer is from that of its loudest, dB.
+    """
+
+    regions: "dict[str, Region]"
+    differences: list[float]
 
 
 def _render(
-    wanted: "list[Key]", rendered: "Callable[[Key], tuple[Tensor, Region]]", done: "list[Region]"
+    wanted: "list[Key]", rendered: "Callable[[Key], list[tuple[Tensor, Region]]]", made: _Made, rate: int
 ) -> "Iterator[tuple[str, Tensor]]":
-    """Yield names and sounds of all keys, and put into ``done`` what is known of them."""
+    """Yield names and sounds of all files, and put into ``made`` what is known of them."""
     from rich.console import Console
     from rich.progress import track
 
+    from intertone.audio import resample
+    from intertone.metrics import log_mel_error
     from intertone.parallel import side_by_side
 
     console = Console(stderr=True)
-    sounds = track(
+    found = track(
         side_by_side(rendered, wanted), "keys", total=len(wanted), console=console, transient=True,
         disable=not console.is_terminal,
     )  # fmt: skip
-    for sound, region in sounds:
-        for problem in region.problems:
-            RemarkLogger(__name__).warning("%s: %s", region.key.file_name, problem)
-        done.append(region)
-        yield region.key.file_name, sound
+    for layers in found:
+        (soft, first), (loud, last) = layers[0], layers[len(layers) - layers[0][1].layer.n_steps]
+        if first.layer.velocity != last.layer.velocity:
+            softest, loudest = (resample(sound.mean(0), rate, 16000) for sound in (soft, loud))
+            made.differences.append(float(log_mel_error(softest, loudest)))
+        for sound, region in layers:
+            for problem in region.problems:
+                RemarkLogger(__name__).warning("%s: %s", region.file_name, problem)
+            made.regions[region.file_name] = region
+            yield region.file_name, sound
+
+
+def _found(made: _Made, *, tune: bool) -> list[str]:
+    """Return what was found out while the files were made, in words."""
+    lines = []
+    if tune:
+        cents = [region.detuning for region in made.regions.values() if region.detuning is not None]
+        if cents:
+            span = f"{_signed(min(cents))} to {_signed(max(cents))} ¢"
+            lines.append(f"tuned: the sustain lay {span} from its keys, which was corrected")
+        unknown = [name for name, region in made.regions.items() if region.detuning is None]
+        if unknown:
+            RemarkLogger(__name__).warning("not tuned, since no pitch was found near the key: %s", ", ".join(unknown))
+    if made.differences:
+        span = f"{min(made.differences):.1f} to {max(made.differences):.1f} dB"
+        lines.append(f"velocities: the softest layer differs from the loudest by {span} in timbre")
+        if max(made.differences) < HEARD_DB:
+            RemarkLogger(__name__).warning("the velocity layers sound alike: the network hardly changes the timbre")
+    return lines
+
+
+def _signed(cents: float) -> str:
+    return f"{cents:+.1f}".replace("-", "−")
 
 
 def _content(region: "Region", rate: int) -> "dict[str, Json]":
-    key, loop = region.key, region.loop
-    return {
-        "file": key.file_name,
+    key, loop, layer = region.key, region.loop, region.layer
+    content: dict[str, Json] = {
+        "file": region.file_name,
         "pitch": key.pitch,
         "lowest": key.lowest,
         "highest": key.highest,
@@ -148,14 +292,67 @@ def _content(region: "Region", rate: int) -> "dict[str, Json]":
         "loop": None if loop is None else [loop.start, loop.end],
         "problems": list(region.problems),
     }
+    if layer.n_velocities > 1:
+        content["velocities"] = list(layer.velocities)
+    if layer.n_steps > 1:
+        content["mix"] = layer.ratio
+    if region.detuning is not None:
+        content["detuning_cents"] = round(region.detuning, 2)
+    return content
+
+
+def _check_words(
+    sources: list[Path],
+    recordings: list[str],
+    mixes: dict[str, str | None],
+    morph_layers: int,
+    velocities: int,
+    network: morph_options.NetworkUse | None,
+) -> None:
+    """Refuse options that do not go together."""
+    if recordings and (sources or morph_layers > 1):
+        raise InputError("--sample must be used without A and --morph-layers, got both")
+    if not recordings:
+        morph_options.check_sounds(len(sources), least=1)
+    if morph_layers > 1 and len(sources) != 2:
+        raise InputError(f"--morph-layers must go with two sounds, got {len(sources)}")
+    for name, value in mixes.items():
+        if value is not None and (recordings or morph_layers > 1):
+            raise InputError(f"{name} must be used without --sample and --morph-layers, got both")
+    if velocities > 1 and network is morph_options.NetworkUse.none:
+        raise InputError("--velocities must go with a network, got --network none")
+
+
+def _recordings(words: list[str], sources: list[Path]) -> tuple[list[int], list[Path]]:
+    """Return the keys of recordings, none where sounds are given without, and the files."""
+    if not words:
+        return [], sources
+    from intertone.instrument import parse_recording
+
+    recordings = [parse_recording(word) for word in words]
+    recorded = [key for key, _ in recordings]
+    morph_options.check_sounds(len(recorded), least=1)
+    if len(set(recorded)) < len(recorded):
+        raise InputError(f"every --sample must have a key of its own, got {' and '.join(words)}")
+    return recorded, [path for _, path in recordings]
+
+
+def _warn_of_keys(recorded: list[int], found: list[int], sources: list[Path]) -> None:
+    """Warn of recordings whose pitch is not that of the key that they were given for."""
+    from intertone.pitch.note import key_name
+
+    for key, heard, source in zip(recorded, found, sources, strict=False):
+        if key != heard:
+            text = "%s was given as %s, but its pitch is %s; it is transposed"
+            RemarkLogger(__name__).warning(text, source.name, key_name(key), key_name(heard))
 
 
 def _check_folder(out: Path, sources: list[Path], *, force: bool) -> list[str]:
     """Refuse a folder that holds other things, or an input; return names of the files of an earlier instrument."""
-    from intertone.instrument import choose_keys
+    from intertone.instrument import FILE_NAME
 
-    known = {MAP, *(key.file_name for key in choose_keys(0, 127))}
-    older = options.check_own_output(out, known, "an earlier instrument's", force=force)
+    files = {path.name for path in out.glob("*") if FILE_NAME.fullmatch(path.name)}
+    older = options.check_own_output(out, {MAP, PRESET, *files}, "an earlier instrument's", force=force)
     for source in sources:
         if source.resolve().parent == out.resolve():
             raise InputError(f"the output must not replace an input, got {source} inside {out}")

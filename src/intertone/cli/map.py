@@ -20,6 +20,7 @@ def map_codes(
         Path | None,
         typer.Option(
             "--data",
+            callback=options.check_notes,
             help="A note set whose codes are shown, from `intertone data`; must be given, unless the code is two or "
             "three numbers for each frame and bounded. With it, the range of their codes is shown.",
         ),

@@ -45,9 +45,19 @@ class Align(StrEnum):
 class NetworkUse(StrEnum):
     """Use of the network."""
 
-    carried = "carried"
-    alone = "alone"
+    residual = "residual"
+    full = "full"
     none = "none"
+
+
+def parse_network(text: str) -> NetworkUse:
+    """Return a use of the network; of an earlier name the error says the present one."""
+    if text in list(NetworkUse):
+        return NetworkUse(text)
+    from intertone.morphing.settings import RENAMED
+
+    named = f" ({RENAMED[text]} now)" if text in RENAMED else ""
+    raise typer.BadParameter(f"it must be residual, full or none, got {text}{named}")
 
 
 MixOption = Annotated[
@@ -97,15 +107,17 @@ NetworkOption = Annotated[
     NetworkUse | None,
     typer.Option(
         "--network",
-        help="carried: the measured sounds are interpolated, and the network corrects the result; alone: everything "
-        "is decoded by the network; none: interpolation only. (default: carried; alone with spectrogram codecs)",
+        parser=parse_network,
+        metavar="residual|full|none",
+        help="residual: the measured sounds are interpolated, and the network corrects the result; full: everything "
+        "is decoded by the network; none: interpolation only. (default: residual; full with spectrogram codecs)",
     ),
 ]
 StrengthOption = Annotated[
     float | None,
     typer.Option(
         "--strength",
-        help="With --network carried: factor of the network's correction between two timbres, 0 (none) to 4. "
+        help="With --network residual: factor of the network's correction between two timbres, 0 (none) to 4. "
         "(default: 0.5)",
     ),
 ]
@@ -113,7 +125,7 @@ RegisterOption = Annotated[
     float | None,
     typer.Option(
         "--register",
-        help="With --network carried: factor of the network's change of timbre when a sound is transposed, 0 (none) "
+        help="With --network residual: factor of the network's change of timbre when a sound is transposed, 0 (none) "
         "to 4. (default: 1.0)",
     ),
 ]
@@ -182,13 +194,13 @@ def read_config(
     }
     for name, value in of_pitch.items():
         if value is not None and not takes.pitch:
-            raise InputError(f"{name} must go with a codec that hears pitch, not with one of spectrograms")
+            raise InputError(f"{name} must go with a codec that follows pitch, not with one of spectrograms")
     used = network or NetworkUse(takes.network)
     for name, share in (("--strength", strength), ("--register", register)):
-        if share is not None and used != NetworkUse.carried:
-            raise InputError(f"{name} must go with --network carried, got {used.value}")
+        if share is not None and used != NetworkUse.residual:
+            raise InputError(f"{name} must go with --network residual, got {used.value}")
     if register is not None and not takes.register:
-        raise InputError("--register must go with a codec that hears pitch, not with one that shows spectrograms")
+        raise InputError("--register must go with a codec that follows pitch, not with one that shows spectrograms")
     if pitch is None:
         pitch = "free" if "pitch" in ratios else "glide"
     elif "pitch" in ratios and pitch != "free":

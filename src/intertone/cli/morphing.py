@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertone.cli import morph_options, options
-from intertone.cli.progress import elapsed
+from intertone.cli.progress import elapsed, late_bar
 from intertone.errors import InputError
 from intertone.files import check_output_folder
 
@@ -74,7 +74,8 @@ def morph(
     example = out if steps is None and pairs is None else out / "morph.wav"
     options.check_kind(example, sample_rate, format)
 
-    from intertone.cli.morph_files import Order, morph_one, morph_pairs, morph_row
+    from intertone.cli.morph_files import Order, morph_one, morph_row
+    from intertone.cli.morph_pairs import morph_pairs
     from intertone.codec import Codec
     from intertone.morphing import check_morph
 
@@ -102,10 +103,12 @@ def morph(
     complete = True
     if pairs is not None:
         result, text, complete = morph_pairs(order, pairs, out, force=force)
-    elif steps is None:
-        result, text = morph_one(order, sources, out, plot)
     else:
-        result, text = morph_row(order, sources, out, plot, older)
+        with late_bar("morph" if steps is None else "sounds") as count:
+            if steps is None:
+                result, text = morph_one(order, sources, out, plot)
+            else:
+                result, text = morph_row(order, sources, out, plot, older, progress=count)
     seconds = elapsed()
     result |= {"mixes": [morph_options.mix_content(one) for one in mixes], "codec": codec, "seed": seed}
     report.finish({**result, "seconds": round(seconds, 3)}, f"{text} ({seconds:.1f} s)")
@@ -114,7 +117,7 @@ def morph(
 
 
 def _check_words(sources: list[Path], mix: str | None, steps: int | None, pairs: Path | None, plot: Path | None) -> int:
-    """Refuse options that do not go together; return how many sounds make one."""
+    """Refuse options that do not go together; return the number of sounds of one morph."""
     if pairs is not None:
         others = {"A B": sources, "--steps": steps, "--plot": plot}
         for name, value in others.items():
@@ -140,8 +143,8 @@ def _row(steps: int, n_sounds: int) -> "list[Mix]":
 
 def _check_row(sources: list[Path], out: Path, plot: Path | None, *, force: bool) -> list[str]:
     """Refuse files that cannot be; return names of the sounds of an earlier row in the folder."""
-    from intertone.audio import SUFFIXES
     from intertone.cli.morph_files import STEP
+    from intertone.container import SUFFIXES
 
     options.check_inputs(sources)
     check_output_folder(out)

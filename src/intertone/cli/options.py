@@ -12,16 +12,27 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from intertone.container import choose_container
 from intertone.errors import InputError
-from intertone.files import check_output, check_output_folder, check_own_folder, disk_errors, replacing
+from intertone.files import (
+    check_output,
+    check_output_folder,
+    check_own_folder,
+    disk_errors,
+    readable_name,
+    replacing,
+    temporary_prefix,
+)
 from intertone.remark import Remark, RemarkLogger, collect_remarks
+from intertone.shipped import CODECS, find_network
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
     from intertone.codec import Codec
+    from intertone.instrument import Sampler
     from intertone.phase import PhaseConfig
 
 T = TypeVar("T")
@@ -55,9 +66,45 @@ class SampleFormat(StrEnum):
     float32 = "float32"
 
 
-CodecArgument = Annotated[str, typer.Argument(help="A shipped codec's name, or a folder with config.json.")]
-NotesOption = Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.")]
-CodecOption = Annotated[str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.")]
+def check_codec(codec: str) -> str:
+    """Refuse a codec that does not exist, before anything heavy is loaded; return its name.
+
+    Raises:
+        InputError: If it is neither a shipped name nor a folder with ``config.json``.
+    """
+    find_network(codec, shipped=CODECS, kind="codec")
+    return codec
+
+
+def check_settings(path: Path | None) -> Path | None:
+    """Refuse a settings file that does not exist, before anything heavy is loaded; return its name.
+
+    Raises:
+        InputError: If it is no file.
+    """
+    from intertone.config import check_settings_file
+
+    return path and check_settings_file(path)
+
+
+def check_notes(folder: Path | None) -> Path | None:
+    """Refuse a folder of notes that does not exist, before anything heavy is loaded; return its name.
+
+    Raises:
+        InputError: If it is no folder.
+    """
+    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises for a name that is too long
+        raise InputError(f"a note set must be a folder, got {folder}")
+    return folder
+
+
+CodecArgument = Annotated[
+    str, typer.Argument(help="A shipped codec's name, or a folder with config.json.", callback=check_codec)
+]
+NotesOption = Annotated[Path, typer.Option("--data", help="A note set, from `intertone data`.", callback=check_notes)]
+CodecOption = Annotated[
+    str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.", callback=check_codec)
+]
 PhaseOption = Annotated[
     Phase | None,
     typer.Option("--phase", help="Method that estimates the phase; for spectrogram codecs only. (default: pghi-fast)"),
@@ -226,7 +273,8 @@ def drawing(path: Path | None, sounds: "Mapping[str, Tensor]", sample_rate: int)
     from intertone.plot import plot_spectrograms
 
     with replacing(path) as temporary:
-        plot_spectrograms(temporary, sounds, sample_rate=sample_rate)
+        titled = {readable_name(title): sound for title, sound in sounds.items()}
+        plot_spectrograms(temporary, titled, sample_rate=sample_rate)
         yield
 
 
@@ -248,8 +296,6 @@ def check_kind(path: Path, rate: int | None, form: SampleFormat | None) -> None:
     Raises:
         InputError: As ``save_result``.
     """
-    from intertone.audio import choose_container
-
     choose_container(path, form and form.value, sample_rate=rate)
 
 
@@ -259,7 +305,7 @@ def check_result(path: Path, sounds: "list[Tensor]", codec: "Codec", rate: int, 
     Raises:
         InputError: If the kind of file cannot hold it, or it would be larger than a sound may be.
     """
-    from intertone.audio import MAX_DECODED_BYTES, choose_container
+    from intertone.audio import MAX_DECODED_BYTES
 
     channels, samples = (max(sound.shape[axis] for sound in sounds) for axis in (0, 1))
     choose_container(path, form and form.value, channels=channels, sample_rate=rate)
@@ -268,8 +314,18 @@ def check_result(path: Path, sounds: "list[Tensor]", codec: "Codec", rate: int, 
         raise InputError(f"the output must decode to at most {limit} MiB, got {size / 2**20:.0f} at {rate} Hz")
 
 
-def save_result(path: Path, audio: "Tensor", own_rate: int, rate: int, form: SampleFormat | None) -> str:
+def save_result(
+    path: Path,
+    audio: "Tensor",
+    own_rate: int,
+    rate: int,
+    form: SampleFormat | None,
+    *,
+    sampler: "Sampler | None" = None,
+) -> str:
     """Write a result that has ``own_rate`` at another rate and return a line that says what it is.
+
+    ``sampler`` is what a WAV file tells a sampler.
 
     Raises:
         InputError: As ``save_audio``.
@@ -277,7 +333,13 @@ def save_result(path: Path, audio: "Tensor", own_rate: int, rate: int, form: Sam
     from intertone.audio import resample, save_audio
 
     resampled = resample(audio, own_rate, rate)
-    save_audio(path, resampled, sample_rate=rate, format=form.value if form else None)
+    written = form.value if form else None
+    if sampler is None:
+        save_audio(path, resampled, sample_rate=rate, format=written)
+    else:
+        from intertone.instrument import save_sample
+
+        save_sample(path, resampled, sampler, sample_rate=rate, format=written)
     channels, samples = resampled.shape
     return f"{path}: {samples / rate:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}"
 
@@ -290,6 +352,7 @@ def save_together(
     form: SampleFormat | None,
     *,
     keep: "Container[str]" = (),
+    sampler: "Callable[[str], Sampler | None] | None" = None,
 ) -> "dict[str, Tensor]":
     """Write sounds with one common gain, so that their levels can be compared.
 
@@ -302,6 +365,7 @@ def save_together(
         rate: Sample rate of the files, Hz.
         form: Format of the samples.
         keep: Names of those to return.
+        sampler: Returns what a WAV file of a name tells a sampler; called when all sounds are made.
 
     Returns:
         The sounds to keep, as they were written.
@@ -315,7 +379,7 @@ def save_together(
     import torch
 
     kept, shapes, peak = {}, {}, 1.0
-    with disk_errors(folder), tempfile.TemporaryDirectory(prefix=".intertone-", dir=folder.parent) as aside:
+    with disk_errors(folder), tempfile.TemporaryDirectory(prefix=temporary_prefix(), dir=folder.parent) as aside:
         for name, sound in sounds:
             (Path(aside) / name).write_bytes(sound.numpy().tobytes())
             shapes[name] = sound.shape
@@ -326,7 +390,7 @@ def save_together(
         for name, shape in shapes.items():
             stored = np.frombuffer((Path(aside) / name).read_bytes(), np.float32)
             scaled = torch.from_numpy(stored.reshape(shape) / np.float32(peak))
-            save_result(folder / name, scaled, own_rate, rate, form)
+            save_result(folder / name, scaled, own_rate, rate, form, sampler=sampler and sampler(name))
             if name in keep:
                 kept[name] = scaled
     return kept

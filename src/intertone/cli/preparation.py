@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from intertone.cli.options import JsonOption, Report, given
+from intertone.cli.options import JsonOption, Report, check_notes, given
 from intertone.cli.progress import progress_bar
 
 
 def prepare(
     context: typer.Context,
-    notes: Annotated[Path, typer.Argument(metavar="NOTES", help="A note set.")],
+    notes: Annotated[Path, typer.Argument(metavar="NOTES", help="A note set.", callback=check_notes)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the features; an interrupted one goes on.")],
     settings: Annotated[
         Path | None,

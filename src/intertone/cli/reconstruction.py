@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertone.cli import options
-from intertone.cli.progress import elapsed
+from intertone.cli.progress import elapsed, late_bar
 from intertone.errors import InputError
 from intertone.remark import RemarkLogger
 
@@ -43,11 +43,12 @@ def reconstruct(
     json: options.JsonOption = False,
 ) -> None:
     """Send one sound through the codec, to hear what it keeps."""
+    report = options.Report(context, as_json=json)
+    options.check_sound_files([source], out, plot, force=force)
     found = options.phase_config(phase, iterations)
     send(
-        options.Report(context, as_json=json), source, out, codec=codec, device=device, phase=found,
+        report, source, out, codec=codec, device=device, phase=found,
         iterations=iterations, seed=seed, sample_rate=sample_rate, format=format, plot=plot,
-        force=force,
     )  # fmt: skip
 
 
@@ -81,12 +82,12 @@ def gains(
     json: options.JsonOption = False,
 ) -> None:
     """Multiply the numbers that a codec makes of a sound, its code, and decode them with the sound's own phase."""
-    found = options.phase_config(options.Phase.kept, None)
+    report = options.Report(context, as_json=json)
+    options.check_sound_files([source], out, plot, force=force)
     wanted = Gains(read_gains(gain or []), read_numbers("--groups", groups), read_numbers("--bounds", bounds))
     send(
-        options.Report(context, as_json=json), source, out, codec=codec, device=device, phase=found, gains=wanted,
-        seed=seed, sample_rate=sample_rate, format=format, plot=plot,
-        force=force,
+        report, source, out, codec=codec, device=device, phase=options.phase_config(options.Phase.kept, None),
+        gains=wanted, seed=seed, sample_rate=sample_rate, format=format, plot=plot,
     )  # fmt: skip
 
 
@@ -188,10 +189,8 @@ def send(
     sample_rate: int | None,
     format: options.SampleFormat | None,
     plot: Path | None,
-    force: bool,
 ) -> None:
     """Send a sound through a codec, its code multiplied by gains if they are given, and write what comes out."""
-    options.check_sound_files([source], out, plot, force=force)
 
     import torch
 
@@ -207,9 +206,10 @@ def send(
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sound = options.load_for(loaded, source)
     options.check_result(out, [sound], loaded, rate, format)
-    warn_of_noise(loaded, sound, source.name)
-    generator = torch.Generator().manual_seed(seed)
-    again = loaded.reconstruct(sound, phase=phase, gains=factors, generator=generator)
+    with late_bar("analysis and synthesis"):
+        warn_of_noise(loaded, sound, source.name)
+        generator = torch.Generator().manual_seed(seed)
+        again = loaded.reconstruct(sound, phase=phase, gains=factors, generator=generator)
     name = "reconstruction" if gains is None else "with gains"
     with options.drawing(plot, {f"IN: {source.name}": sound, name: again}, loaded.sample_rate):
         text = f"wrote {options.save_result(out, again, loaded.sample_rate, rate, format)}, phase {phase.method}"

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intertone.cli import options
-from intertone.cli.progress import elapsed
+from intertone.cli.progress import elapsed, late_bar
 from intertone.cli.reconstruction import read_numbers
 from intertone.errors import InputError
+from intertone.files import regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,22 +98,23 @@ def synth(
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     if loop and rate != loaded.sample_rate:
         raise InputError(f"a loop must have the codec's sample rate, {loaded.sample_rate} Hz, got {rate}")
-    generator = torch.Generator().manual_seed(seed)
-    if loop:
-        noise = phase == options.Phase.white_noise
-        sound = play_loop(
-            loaded,
-            code,
-            seconds=SECONDS if seconds is None else seconds,
-            pitch=number,
-            velocity=velocity,
-            white_noise=noise,
-            generator=generator,
-        )
-    else:
-        sound = play_code(
-            loaded, code, seconds=seconds, pitch=number, velocity=velocity, phase=found, generator=generator
-        )
+    with late_bar("synthesis"):
+        generator = torch.Generator().manual_seed(seed)
+        if loop:
+            noise = phase == options.Phase.white_noise
+            sound = play_loop(
+                loaded,
+                code,
+                seconds=SECONDS if seconds is None else seconds,
+                pitch=number,
+                velocity=velocity,
+                white_noise=noise,
+                generator=generator,
+            )
+        else:
+            sound = play_code(
+                loaded, code, seconds=seconds, pitch=number, velocity=velocity, phase=found, generator=generator
+            )
     options.check_result(out, [sound[None]], loaded, rate, format)
     with options.drawing(plot, {instrument or "a code": sound}, loaded.sample_rate):
         text = f"wrote {options.save_result(out, sound[None], loaded.sample_rate, rate, format)}"
@@ -164,8 +166,8 @@ def read_latents(text: str) -> "Tensor":
     path = Path(text[1:])
     options.check_inputs([path])
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(regular(path), mmap_mode="r", allow_pickle=False)
         values = torch.from_numpy(np.asarray(array).astype(np.float32, casting="same_kind"))
-    except (OSError, ValueError, TypeError, EOFError):
+    except (OSError, ValueError, TypeError, EOFError, OverflowError):
         raise InputError(f"--latents @FILE must be a .npy file with an array of numbers, got {path}") from None
     return values[0] if values.ndim == 3 and len(values) == 1 else values

@@ -25,7 +25,7 @@ from torch import Tensor
 from intertone.data.split import SPLITS
 from intertone.data.store import Header, StoredNotes, StoreKind, as_rows, gather_parts, write_shard_files
 from intertone.errors import InputError
-from intertone.files import Json, replacing, write_json
+from intertone.files import Json, regular, replacing, write_json
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ class FeatureSet(StoredNotes[FeatureHeader, np.float16]):
         """Return the notes that are kept as sound, ``(notes, samples)``."""
         path = self.folder / "examples.npy"
         try:
-            return torch.from_numpy(np.load(path, allow_pickle=False))
-        except (OSError, ValueError, EOFError) as error:
+            return torch.from_numpy(np.array(np.load(regular(path), mmap_mode="r", allow_pickle=False)))
+        except (OSError, ValueError, EOFError, OverflowError) as error:
             raise InputError(f"{path} must hold the examples of a set of features, got {error}") from None
 
 

@@ -5,6 +5,8 @@ from typing import NotRequired, TypedDict
 
 import numpy as np
 
+from intertone.audio import MAX_SECONDS
+from intertone.container import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from intertone.data.split import SPLITS
 from intertone.data.store import Header, StoreKind
 from intertone.errors import InputError
@@ -64,6 +66,12 @@ def read_header(folder: Path | str, *, finished: bool = False) -> NoteHeader:
         InputError: If there is none, it is damaged or of another format, or the set must be finished and is not.
     """
     header = NOTE_SET.read_header(folder, finished=finished)
+    rate, samples = header["sample_rate"], header["samples"]
+    if not (MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE and 0 < samples <= MAX_SECONDS * rate):
+        raise InputError(
+            f"{Path(folder) / NOTE_SET.header} must give a sample rate of {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz "
+            f"and notes of up to {MAX_SECONDS:g} s, got {rate} Hz and {samples} samples"
+        )
     for split in SPLITS if header["finished"] else ():
         found = header["counts"].get(split)
         if not isinstance(found, dict) or not all(isinstance(found.get(name), int) for name in _COUNTED):

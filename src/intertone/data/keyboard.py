@@ -4,8 +4,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from intertone.audio import MIN_SAMPLE_RATE, MIN_SECONDS
+from intertone.audio import MIN_SECONDS
 from intertone.config import Settings
+from intertone.container import MIN_SAMPLE_RATE
 
 HIGHEST_RATE = 96000
 """Highest sample rate at which notes are played, Hz."""

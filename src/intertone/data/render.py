@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 from pydantic import Field
 
-from intertone.audio import MIN_SAMPLE_RATE, resample
+from intertone.audio import resample
+from intertone.container import MIN_SAMPLE_RATE
 from intertone.data.header import NoteHeader
 from intertone.data.keyboard import HIGHEST_RATE, KeyboardConfig
 from intertone.data.row import NoteRow, ReportLine

@@ -1,7 +1,7 @@
 """Index line of one note, and report line of one file or program that notes were made of."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from intertone.files import Json
 
@@ -35,7 +35,8 @@ class ReportLine(TypedDict, total=False):
     """One line of ``report.jsonl``: a file or a program, what was found, what was done, what was skipped and why.
 
     ``peak`` is the largest of a program's notes; ``skipped`` is a sentence on a file, or the names of a program's notes
-    by reason; ``patch`` is the knobs of a drawn instrument.
+    by reason; ``pitch_from`` says where a known pitch comes from: the file's name, NSynth's list, or the sound itself;
+    ``patch`` is the knobs of a drawn instrument.
     """
 
     file: str
@@ -51,6 +52,7 @@ class ReportLine(TypedDict, total=False):
     seconds: float
     done: list[str]
     pitch: int
+    pitch_from: Literal["name", "list", "sound"]
     velocity: int
     skipped: str | dict[str, list[str]]
     patch: Json

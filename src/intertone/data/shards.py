@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from intertone.data.findings import reason
 from intertone.data.header import NOTE_SET, NoteHeader, SplitCounts, read_header
 from intertone.data.row import NoteRow, ReportLine, StoredNote
 from intertone.data.split import SPLITS
@@ -185,7 +186,7 @@ def skipped(report: Sequence[ReportLine]) -> dict[str, int]:
     for line in report:
         found = line.get("skipped", {})
         if isinstance(found, str):
-            reasons[found.split(", got")[0]] += 1
+            reasons[reason(found)] += 1
         else:
             reasons.update({reason: len(notes) for reason, notes in found.items()})
     return dict(reasons.most_common())

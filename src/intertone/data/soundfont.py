@@ -39,6 +39,11 @@ _RECORDS = {
 _RECORDS |= {"ibag": _RECORDS["pbag"], "igen": _RECORDS["pgen"]}
 _INSTRUMENT, _KEY_RANGE, _VELOCITY_RANGE, _SAMPLE, _SCALE_TUNING = 41, 43, 44, 53, 56
 _STEREO_HALVES = (2, 4)
+_POINTERS = (("phdr", "bag"), ("inst", "bag"), ("pbag", "generator"), ("ibag", "generator"))
+"""Columns that point into the next table, and never back."""
+
+MOST_ZONES = 500_000
+"""Most zones of all programs of a bank: FluidR3Mono_GM has 5,000, and a damaged bank names thousands of millions."""
 
 
 @dataclass(frozen=True)
@@ -172,14 +177,21 @@ def read_soundfont(path: Path | str) -> Bank:
     try:
         chunks = _read_chunks(path)
         tables = {name: np.frombuffer(chunks[name], dtype) for name, dtype in _RECORDS.items()}
+        for name, column in _POINTERS:
+            if (np.diff(tables[name][column].astype(int)) < 0).any():
+                raise ValueError(f"{name} points backwards")
         samples = tuple(_sample(record, tables["shdr"]) for record in tables["shdr"][:-1])
         instruments = [
             list(_zones(tables["ibag"], tables["igen"], int(start), int(stop), _SAMPLE))
             for start, stop in zip(tables["inst"]["bag"][:-1], tables["inst"]["bag"][1:], strict=True)
         ]
-        presets = {}
+        presets: dict[tuple[int, int], Preset] = {}
+        n_zones = 0
         for record, following in zip(tables["phdr"][:-1], tables["phdr"][1:], strict=True):
             outer = list(_zones(tables["pbag"], tables["pgen"], int(record["bag"]), int(following["bag"]), _INSTRUMENT))
+            n_zones += sum(len(instruments[_unsigned(zone[_INSTRUMENT])]) for zone in outer)
+            if n_zones > MOST_ZONES:
+                raise InputError(f"a soundfont must have at most {MOST_ZONES:,} zones, got more in {path}")
             zones = tuple(_combine(outer, instruments))
             preset = Preset(int(record["bank"]), int(record["program"]), _text(record["name"]), zones)
             presets[preset.bank, preset.program] = preset

@@ -86,13 +86,43 @@ def split_groups(sizes: Mapping[str, int], fractions: Sequence[float] = FRACTION
     return dict(zip(order, splits, strict=True))
 
 
+def split_notes(names: Sequence[str], fractions: Sequence[float] = FRACTIONS) -> dict[str, str]:
+    """Split notes one by one in shares that are as exact as whole notes allow, in the order of their hashes.
+
+    Args:
+        names: Of the notes.
+        fractions: As for ``split_of``; a split with a share has at least one note, if there are enough.
+
+    Returns:
+        The split of each note.
+
+    Raises:
+        InputError: If ``fractions`` are not three shares of one whole.
+
+    Example:
+        >>> list(split_notes([f"take {number}" for number in range(10)], (0.8, 0.2, 0.0)).values()).count("valid")
+        2
+    """
+    check_fractions(fractions)
+    order = sorted(names, key=lambda name: (_place(name), name))
+    wanted = [split for split, share in zip(SPLITS, fractions, strict=True) if share > 0][: len(order)]
+    n_valid, n_test = (
+        max(round(share * len(order)), int(split in wanted))
+        for split, share in zip(SPLITS[1:], fractions[1:], strict=True)
+    )
+    n_test = min(n_test, len(order) - n_valid)
+    splits = ["train"] * (len(order) - n_valid - n_test) + ["valid"] * n_valid + ["test"] * n_test
+    return dict(zip(order, splits, strict=True))
+
+
 def divide_notes(
     rows: Sequence[StoredNote], report: Sequence[ReportLine], *, fractions: Sequence[float], split_by: str
 ) -> tuple[list[StoredNote], list[str]]:
     """Give the notes of a folder their splits, so that training and validation both have some.
 
     Made when all sounds were read, since only then is known which of them can be used. Groups go as ``split_groups``
-    says; the notes of a single group, or of all with ``split_by="note"``, become groups of their own.
+    says; the notes of a single group, or of all with ``split_by="note"``, become groups of their own and go as
+    ``split_notes`` says.
 
     Args:
         rows: The index.
@@ -117,7 +147,9 @@ def divide_notes(
         )
     if split_by == "note":
         rows = [replace(row, group=row.name) for row in rows]
-    splits = split_groups(Counter(row.group for row in rows), fractions)
+        splits = split_notes([row.name for row in rows], fractions)
+    else:
+        splits = split_groups(Counter(row.group for row in rows), fractions)
     if split_by == "group" and any(split != split_of(group, fractions) for group, split in splits.items()):
         remarks.append(f"the shares of {len(splits)} groups were moved so that training and validation have notes")
     lines = {line["file"]: line for line in report}

@@ -21,15 +21,21 @@ import numpy.typing as npt
 from torch import Tensor
 
 from intertone.errors import InputError
-from intertone.files import Json, replacing, write_json
+from intertone.files import Json, regular, replacing, write_json
 
 FORMAT = 1
+MOST_ITEMS = 2**31 - 1
+"""Most items of a shard."""
+
 _DIGESTS = {
     "files_sha256": "a sound was added, removed or changed since",
     "sha256": "the bank is another one",
 }
 _TEMPORARY = (".intertone-*", ".shard-*")
 """Files that a killed run leaves; the second were those of earlier versions."""
+
+UNMEASURED = ("f0",)
+"""Numbers of an index that are NaN where nothing was measured."""
 
 
 class Header(TypedDict):
@@ -89,11 +95,11 @@ class StoreKind(Generic[Head]):
     def _read_header(self, folder: Path | str) -> dict[str, Json]:
         path = Path(folder) / self.header
         try:
-            header = json.loads(path.read_text(encoding="utf-8"))
+            header = json.loads(regular(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             article = "an" if self.header[0] in "aeiou" else "a"
             raise InputError(f"a {self.name} must have {article} {self.header}, got {folder}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path} must be readable JSON, got {error}") from None
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise InputError(f"{path} must describe a {self.name} of format {FORMAT}")
@@ -104,6 +110,9 @@ class StoreKind(Generic[Head]):
         for name, kind in kinds.items():
             if not isinstance(header.get(name), kind):
                 raise InputError(f"{path} must give {name} as {kind.__name__}, got {header.get(name)!r}")
+        sizes = header.get("shards", [])
+        if not all(isinstance(size, int) and 0 <= size <= MOST_ITEMS for size in sizes):
+            raise InputError(f"{path} must give shards as numbers of {self.items} from 0 to {MOST_ITEMS:,}")
         return header
 
     def begin(self, folder: Path | str, settings: Mapping[str, Json]) -> Head:
@@ -169,15 +178,45 @@ class StoreKind(Generic[Head]):
             InputError: If it is damaged, or of other sizes.
         """
         try:
-            with np.load(folder / "index.npz", allow_pickle=False) as archive:
-                columns = {name: archive[name] for name in archive.files}
+            names = (*self.text, *self.numbers, "shard", "row")
+            with zipfile.ZipFile(regular(folder / "index.npz")) as archive:
+                columns = {name: self._read_column(archive, name, sum(sizes)) for name in names}
             for name in self.text:
-                columns[name] = np.strings.decode(columns[name], "utf-8")
-            if {len(column) for column in columns.values()} != {sum(sizes)}:
-                raise ValueError(f"columns that are not of {sum(sizes)} {self.items}")
-            return {name: columns[name] for name in (*self.text, *self.numbers, "shard", "row")}
-        except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+                columns[name] = np.strings.decode(np.asarray(columns[name], np.bytes_), "utf-8")
+            for name in (*self.numbers, "shard", "row"):
+                wrong = np.isinf(columns[name]) if name in UNMEASURED else ~np.isfinite(columns[name])
+                if wrong.any():
+                    raise ValueError(f"values of {name} that are no numbers")
+            shard, row = (np.asarray(columns[name], np.int64) for name in ("shard", "row"))
+            inside = (shard >= 0) & (shard < len(sizes))
+            if not inside.all() or (row < 0).any() or (row >= np.array(sizes)[shard]).any():
+                raise ValueError("places in shards that do not exist")
+            return columns
+        except (OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
             raise InputError(f"{folder / 'index.npz'} must be the index of a {self.name}, got {error}") from None
+
+    def _read_column(self, archive: zipfile.ZipFile, name: str, length: int) -> npt.NDArray[np.generic]:
+        """Read a column of the index after its header has been compared with the size of the file.
+
+        Raises:
+            ValueError: If it is another array than ``write_index`` writes.
+            KeyError: If there is none of this name.
+        """
+        member = archive.getinfo(f"{name}.npy")
+        with archive.open(member) as handle:
+            version = np.lib.format.read_magic(handle)
+            read_header = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = read_header(handle)
+            if shape != (length,) or dtype.kind not in "Sif":
+                raise ValueError(
+                    f"columns that are not of {length} {self.items}: {name} of shape {shape} and type {dtype}"
+                )
+            n_bytes = length * dtype.itemsize
+            if member.compress_type != zipfile.ZIP_STORED or n_bytes != member.file_size - handle.tell():
+                raise ValueError(f"{name} of {member.file_size} bytes, where {n_bytes} bytes of values must be")
+            return np.frombuffer(handle.read(n_bytes), dtype)
 
 
 class Shards(Generic[Value]):
@@ -223,8 +262,8 @@ class Shards(Generic[Value]):
         if shard not in self._open:
             path, expected = shard_path(self.folder, shard), (self.sizes[shard], *self.shape)
             try:
-                content = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
+                content = np.load(regular(path), mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError, EOFError, OverflowError) as error:
                 raise InputError(f"{path} must be a shard of the {self.name}, got {error}") from None
             if content.shape != expected or content.dtype != self.dtype:
                 raise InputError(

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from intertone.audio import MIN_SAMPLE_RATE
+from intertone.container import MIN_SAMPLE_RATE
 from intertone.data.keyboard import HIGHEST_RATE
 from intertone.data.soundfont import INSTALL, INSTALL_EXTRA
 from intertone.errors import InputError
@@ -148,7 +148,7 @@ class Synth:
 
 
 def _load_library() -> ctypes.CDLL:
-    """Load libfluidsynth with typed functions and without its chatter."""
+    """Load libfluidsynth with typed functions, its log messages switched off."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             import fluidsynth

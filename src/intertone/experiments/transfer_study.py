@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from intertone.audio import load_audio, remove_dc, save_audio
 from intertone.bench.cache import source_digest
@@ -190,14 +190,6 @@ def with_network(config: TransferConfig, network: str, *, random: bool = False) 
         return term.model_copy(update={"extractor": term.extractor.model_copy(update=update)})
 
     return config.model_copy(update={"terms": tuple(changed(term) for term in config.terms)})
-
-
-def weights_digest(network: nn.Module) -> str:
-    """Return a hash of a network's weights, 16 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def run_transfers(

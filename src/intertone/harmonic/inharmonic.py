@@ -2,8 +2,6 @@
 
 import numpy as np
 import torch
-from scipy import ndimage
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from intertone.harmonic.rows import HarmonicConfig
@@ -66,6 +64,8 @@ def find_inharmonic_partials(
         f0, and the partial of each row over f0, ``(>= n_harmonics,)``, float64; NaN in rows without one. None where
         partials hold less than 0.7 of the power, are many, or nearly all harmonics, of one note or several.
     """
+    from scipy.optimize import linear_sum_assignment  # here, since only bells need it
+
     places, powers, share = _peaks(body, config.sample_rate, config.n_harmonics)
     harmonics = stretched(config.edges[-1] - 1, inharmonicity)
     if share < EXPLAINED or not _inharmonic(places / f0, powers, harmonics) or _count_notes(places, powers) > 1:
@@ -121,6 +121,8 @@ def _count_notes(places: Array, powers: Array) -> int:
 
 def _peaks(body: Tensor, sample_rate: int, most: int) -> tuple[Array, Array, float]:
     """Return frequencies and powers of the partials, and the share of the power that lies in them."""
+    from scipy import ndimage
+
     length = round(SPECTRUM_SECONDS * sample_rate)
     start = body[:, :length].double().numpy()
     start = np.pad(start, ((0, 0), (0, length - start.shape[1]))) * np.hanning(length + 2)[1:-1]

@@ -126,7 +126,8 @@ class NoiseBands:
         Powers are ``(channels, n_bands, n_frames)``, gains ``(channels, n_bins, n_frames)``, linear, > 0.
         """
         density = powers.clamp_min(POWER_FLOOR) / self.widths  # of each bin
-        return (self.shares.T @ density.log()).mul(0.5).exp() * (self.config.n_fft / 2) ** 0.5
+        level = density.log().transpose(1, 2) @ self.shares  # frame by frame, as a spectrum lies in memory
+        return level.mul_(0.5).exp_().mul_((self.config.n_fft / 2) ** 0.5).transpose(1, 2)
 
     def spectrum(self, sound: Tensor) -> Tensor:
         """Return the STFT that the bands are powers of, complex, ``(channels, n_bins, n_frames)``."""

@@ -58,10 +58,10 @@ class Recognition:
 def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig) -> tuple[Recognition, ...]:
     """Decide for each sound of a batch, from ``HarmonicRepresentation.analyse``, whether it has one pitch.
 
-    The measure is ``1 − √((1 − p)·max(1 − p, 1 − h))``: ``p`` is the periodicity, the share of the energy that repeats
-    after the period that was found, and ``h`` the share of the energy of the features in the partials. Below 0.84 a
-    sound has no pitch: it is noise where ``p`` is below 0.65, else it has several pitches, or partials that are not
-    harmonic.
+    The measure, the harmonicity, is ``1 − √((1 − p)·max(1 − p, 1 − h))``: ``p`` is the periodicity, the share of the
+    energy that repeats after the period that was found, and ``h`` the share of the energy of the features in the
+    partials. Below 0.84 a sound has no pitch: it is noise where ``p`` is below 0.65, else it has several pitches, or
+    partials that are not harmonic.
 
     Two kinds have a period and no pitch of their own. A chord repeats after a common multiple of its periods: its
     lowest partials are missing, so that a partial stands 20 dB above all below it (25 dB where it is the second or

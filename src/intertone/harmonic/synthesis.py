@@ -1,6 +1,7 @@
 """Synthesis of a sound from its harmonic features and its harmonic sound."""
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,8 +14,9 @@ from intertone.harmonic.onset import play_ramps
 from intertone.harmonic.partials import slowest
 from intertone.harmonic.rows import HarmonicConfig, ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
-from intertone.harmonic.warp import OVERSAMPLING, interpolate_at, oversample, play_partials, turns_of
+from intertone.harmonic.warp import BLOCK_SAMPLES, OVERSAMPLING, interpolate_at, oversample, play_partials, turns_of
 from intertone.level import limited_gain
+from intertone.parallel import side_by_side
 
 MOST_GAIN_DB = 12.041199826559248
 """Largest gain that brings a sound to its known level, fourfold: an empty one stays empty."""
@@ -84,7 +86,8 @@ class Synthesiser:
     def _sound(self, track: HarmonicSound, generator: torch.Generator) -> Tensor:
         """Return the sound of a harmonic sound, ``(channels, track.samples)``."""
         body, channels = track.samples - track.onset, len(track.amplitude)
-        partials = self.partials(track) * play_ramps(track.ramps, body, self.sample_rate)
+        works = [partial(self.partials, track), *(partial(self._along, each, track.f0) for each in track.residuals)]
+        partials, *along = side_by_side(lambda work: work(), works)
         n_frames = self.n_frames(body)
         powers = track.noise[..., :n_frames].square() / 2
         gains = self.bands.gains(powers)
@@ -92,18 +95,20 @@ class Synthesiser:
         if track.residuals:
             shares = torch.stack([residual.share[:n_frames].double() for residual in track.residuals])
             rest = (1 - (shares * (residual_correlation(track.residuals) @ shares)).sum(0)).clamp_min(0).float()
-        spectrum = torch.zeros(channels, self.bands.config.n_bins, n_frames, dtype=torch.complex64)
+        spectrum = torch.zeros(1, dtype=torch.complex64)
         before = torch.zeros(channels, track.onset)
-        for residual in track.residuals:
+        for residual, moved in zip(track.residuals, along, strict=True):
             share, change = residual.share[:n_frames], gains / self.bands.gains(residual.powers[..., :n_frames])
             louder = change.clamp(max=LOUDER)
-            spectrum += share * louder * self.bands.spectrum(self._along(residual, track.f0))
+            spectrum = self.bands.spectrum(moved).mul_(share * louder).add_(spectrum)
             before += residual.share[0] * residual.before
-            rest = rest + share.square() * (1 - (louder / change).square())
+            rest = rest + share.square() * (1 - louder.div_(change).square_())
         if bool(rest.any()):
             heard = powers.amax(1, keepdim=True) > 0
-            spectrum += self.bands.white(channels, body, generator) * gains * heard * rest.sqrt()
-        return torch.cat([before, partials + self.bands.sound(spectrum, body)], -1)
+            rest = gains.mul_(rest.sqrt()).mul_(heard)
+            spectrum = self.bands.white(channels, body, generator).mul_(rest).add_(spectrum)
+        played = partials * play_ramps(track.ramps, body, self.sample_rate)
+        return torch.cat([before, played + self.bands.sound(spectrum, body)], -1)
 
     def _along(self, residual: Residual, f0: Tensor) -> Tensor:
         """Return a residual that is transposed with the partials, ``(channels, samples)``.
@@ -112,15 +117,19 @@ class Synthesiser:
         difference of the two f0, less whole periods; where one period less becomes nearer, the two are crossfaded.
         """
         samples = residual.sound.shape[-1]
-        turns = [turns_of(each, self.config.hop_length, self.sample_rate, samples) for each in (f0, residual.f0)]
-        ahead = turns[0] - turns[1]
+        hop = self.config.hop_length
+        ahead = turns_of(f0, hop, self.sample_rate, samples) - turns_of(residual.f0, hop, self.sample_rate, samples)
         if float(ahead.abs().max()) < STILL:
             return residual.sound
-        ahead = ahead - ahead.round()
-        period = self.sample_rate / at_positions(residual.f0, torch.arange(samples) / self.config.hop_length)
-        fine, places = oversample(residual.sound, self.sample_rate), torch.arange(samples, dtype=torch.float64)
-        share = ((ahead.abs() - 0.5) / FADE_TURNS + 0.5).clamp(min=0).float()
-        first, second = (
-            interpolate_at(fine, OVERSAMPLING * (places + turn * period)) for turn in (ahead, ahead - ahead.sign())
-        )
-        return first + share * (second - first)
+        fine = oversample(residual.sound, self.sample_rate)
+        parts = []
+        for some in torch.arange(samples).split(BLOCK_SAMPLES):
+            turn = ahead[some] - ahead[some].round()
+            period = self.sample_rate / at_positions(residual.f0, some / hop)
+            sound = interpolate_at(fine, OVERSAMPLING * (some + turn * period))
+            share = (turn.abs() - 0.5) / FADE_TURNS + 0.5
+            (faded,) = (share > 0).nonzero(as_tuple=True)
+            nearer = some[faded] + (turn - turn.sign())[faded] * period[faded]
+            sound[:, faded] += share[faded].float() * (interpolate_at(fine, OVERSAMPLING * nearer) - sound[:, faded])
+            parts.append(sound)
+        return torch.cat(parts, -1)

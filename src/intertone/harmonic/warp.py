@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from intertone.audio import resample
+from intertone.curve import held
 
 TURNS = 3
 """Shortest window, in periods: the zeros of a Hann window of three periods lie on the neighbouring harmonics."""
@@ -21,6 +22,9 @@ SHORTEST_SECONDS = 0.015
 
 BLOCK_FRAMES = 256
 """Frames that are measured at a time."""
+
+BLOCK_SAMPLES = 2**18
+"""Samples that are interpolated at a time, so that a long sound needs no more memory for it."""
 
 OVERSAMPLING = 2
 """Oversampling of warped sounds, whose values between samples are interpolated by a polynomial."""
@@ -47,11 +51,10 @@ def turns_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Ten
     f0, Hz, ``(n_frames,)``, float64, > 0, is interpolated linearly between frames ``hop_length`` samples apart; the
     last value is held.
     """
-    places = np.arange(samples) / hop_length
-    each = np.interp(places, np.arange(len(f0)), f0.numpy()) / sample_rate
-    turns = np.zeros(samples)
-    np.cumsum(0.5 * (each[1:] + each[:-1]), out=turns[1:])
-    return torch.from_numpy(turns)
+    known = held(f0 / sample_rate, 1 + -(-samples // hop_length))
+    share = torch.arange(hop_length, dtype=torch.float64) / hop_length
+    each = (known[:-1, None] + (known[1:] - known[:-1])[:, None] * share).flatten()[:samples]
+    return pad(0.5 * (each[1:] + each[:-1]), (1, 0)).cumsum(0)[:samples]
 
 
 def interpolate_at(sound: Tensor, places: Tensor) -> Tensor:
@@ -65,23 +68,29 @@ def interpolate_at(sound: Tensor, places: Tensor) -> Tensor:
     Source:
         Lagrange's formula on six points.
     """
-    whole = places.floor()
-    share = (places - whole).float()
-    # samples outside are read from the padding
-    first = (whole.long() - TAPS // 2 + 1).clamp(-TAPS, sound.shape[-1]) + TAPS
     padded = pad(sound.float(), (TAPS, 2 * TAPS))
+    found = torch.empty(len(sound), len(places))
+    for some, part in zip(places.split(BLOCK_SAMPLES), found.split(BLOCK_SAMPLES, -1), strict=True):
+        whole = some.floor()
+        # samples outside are read from the padding
+        first = (whole.long() - TAPS // 2 + 1).clamp(-TAPS, sound.shape[-1]) + TAPS
+        _interpolate(padded, first, (some - whole).float(), part)
+    return found
+
+
+def _interpolate(padded: Tensor, first: Tensor, share: Tensor, total: Tensor) -> None:
+    """Write the values of a sound between samples: ``share`` of the way from the third of six to the fourth."""
     away = [share - node for node in NODES]
     before, after = [torch.ones_like(share)], [torch.ones_like(share)]
     for left, right in zip(away[:-1], away[:0:-1], strict=True):
         before.append(before[-1] * left)
         after.append(after[-1] * right)
-    total = torch.zeros(len(sound), len(places))
+    total.zero_()
     for index, node in enumerate(NODES):
         scale = math.prod(node - other for other in NODES if other != node)
         weight = before[index] * after[TAPS - 1 - index] / scale
         for channel, row in enumerate(padded):
             total[channel].addcmul_(weight, row[index:].take(first))
-    return total
 
 
 def oversample(audio: Tensor, sample_rate: int) -> Tensor:
@@ -163,11 +172,12 @@ def play_partials(
     window = 0.5 + 0.5 * torch.cos(math.pi * offsets / hop)
     turning = _turning(multiples, offsets / rate) * window.float()
     turned = amplitudes * turned_by(multiples[:, None] * centres)
-    sound = torch.zeros(channels, (n_frames + 1) * hop)
-    parts = torch.cat([turned.real, -turned.imag], 1).transpose(1, 2) @ turning
-    sound[:, : n_frames * hop] += parts[..., :hop].reshape(channels, -1)
-    sound[:, hop:] += parts[..., hop:].reshape(channels, -1)
-    return interpolate_at(sound, turns * rate + hop)
+    sound = torch.zeros(channels, n_frames + 1, hop)
+    for some in torch.arange(n_frames).split(BLOCK_FRAMES):
+        parts = torch.cat([turned[..., some].real, -turned[..., some].imag], 1).transpose(1, 2) @ turning
+        sound[:, some] += parts[..., :hop]
+        sound[:, some + 1] += parts[..., hop:]
+    return interpolate_at(sound.flatten(1), turns * rate + hop)
 
 
 def turned_by(turns: Tensor) -> Tensor:

@@ -2,31 +2,58 @@
 
 from intertone.instrument.bank import InstrumentBank, bank_path
 from intertone.instrument.check import find_problems
-from intertone.instrument.keys import Key, Region, choose_keys, from_onset, parse_range, render_key
+from intertone.instrument.decent import decent_text
+from intertone.instrument.detuning import find_detuning
+from intertone.instrument.keys import (
+    FILE_NAME,
+    Key,
+    Region,
+    choose_keys,
+    from_onset,
+    parse_range,
+    render_key,
+    render_layers,
+)
+from intertone.instrument.layer import Layer, layers_of
 from intertone.instrument.looping import Loop, close_loop, find_loop
 from intertone.instrument.play import play_code, play_loop, takes_pitch, to_loudness
+from intertone.instrument.recordings import nearest_recordings, parse_recording, some_of
+from intertone.instrument.sampler import Sampler, read_sampler, save_sample, with_sampler
 from intertone.instrument.sfz import sfz_text
 from intertone.instrument.steady import loop_of_magnitude
 from intertone.pitch.note import note_name
 
 __all__ = [
+    "FILE_NAME",
     "InstrumentBank",
     "Key",
+    "Layer",
     "Loop",
     "Region",
+    "Sampler",
     "bank_path",
     "choose_keys",
     "close_loop",
+    "decent_text",
+    "find_detuning",
     "find_loop",
     "find_problems",
     "from_onset",
+    "layers_of",
     "loop_of_magnitude",
+    "nearest_recordings",
     "note_name",
     "parse_range",
+    "parse_recording",
     "play_code",
     "play_loop",
+    "read_sampler",
     "render_key",
+    "render_layers",
+    "save_sample",
     "sfz_text",
+    "some_of",
     "takes_pitch",
     "to_loudness",
+    "with_sampler",
 ]

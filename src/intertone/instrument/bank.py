@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.codec import SHIPPED, Codec, shipped_codecs
+from intertone.codec import Codec, shipped_codecs
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.files import replacing
+from intertone.shipped import CODECS
 
 FILE = "instruments.npz"
 """Name of the table in a codec's folder."""
@@ -191,7 +192,7 @@ class InstrumentBank:
 
 def bank_path(codec: str | Path) -> Path:
     """Return where the table of a codec lies, if it has one: the name of a shipped codec, or a codec's folder."""
-    return (SHIPPED / codec if codec in shipped_codecs() else Path(codec)) / FILE
+    return (CODECS / codec if codec in shipped_codecs() else Path(codec)) / FILE
 
 
 def _plain(name: str) -> str:

@@ -83,7 +83,7 @@ def _clipping(sound: Array) -> int | None:
 
 
 def _dropout(sound: Array, sample_rate: int) -> int | None:
-    """Return where the first hole is: quiet, with sound on both sides."""
+    """Return the first sample of the first gap, a quiet cell between louder ones, or None."""
     length = max(2, round(CELL_SECONDS * sample_rate))
     power = _means(sound**2, length)
     side = round(SIDE_SECONDS * sample_rate)
@@ -132,7 +132,7 @@ def _unexplained(sound: Array, block: int) -> Array:
 
 
 def _largest(tops: Array, near: int, far: int) -> Array:
-    """Return the largest of the cells ``near`` to ``far`` before each; infinity where there are none."""
+    """Return, for each cell, the largest of the cells ``near`` to ``far`` places before it, or infinity."""
     largest = _before(tops, near, far).max(1)
     largest[: near + 1] = np.inf
     return largest

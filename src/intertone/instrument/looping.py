@@ -60,12 +60,13 @@ def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | No
     """Return the longest loop of those whose ends match best: in wave and in every octave.
 
     Args:
-        audio: ``(channels, samples)``.
+        audio: ``(channels, samples)``; or of several sounds that shall have one loop, ``(sounds, channels, samples)``.
+            Then that sound counts whose ends match worst.
         sample_rate: Hz.
         held_seconds: Until the release begins.
 
     Returns:
-        The loop, or None for a sound that is held too shortly, that fades, or whose timbre moves on without coming
+        The loop, or None for sounds of which one is held too shortly, fades, or moves on in timbre without coming
         back.
 
     Example:
@@ -79,13 +80,15 @@ def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | No
     shortest = round(SHORTEST_SECONDS * sample_rate)
     if last + window > audio.shape[-1] or last - first < shortest or first < window:
         return None
-    sound = audio.double().numpy()
-    if _fades(sound, sample_rate, first, last):
+    sounds = audio.double().numpy().reshape(-1, *audio.shape[-2:])
+    if any(_fades(sound, sample_rate, first, last) for sound in sounds):
         return None
-    mono = sound[(sound**2).sum(-1).argmax()]
-    octaves = _octaves(sound, sample_rate, first, last)
+    compared = [(sound[(sound**2).sum(-1).argmax()], _octaves(sound, sample_rate, first, last)) for sound in sounds]
     ends = np.linspace(last, first + shortest, N_ENDS).round().astype(int)
-    alike = [_compare(mono, octaves, first, int(end), sample_rate) for end in ends]
+    alike = [
+        np.min([_compare(mono, octaves, first, int(end), sample_rate) for mono, octaves in compared], axis=0)
+        for end in ends
+    ]
     best = max(float(values.max()) for values in alike)
     # of loops that are as good the longest: a short one is heard as one
     good = [values > best - NEARLY for values in alike]

@@ -191,7 +191,7 @@ def descriptor_path_efficiency(described: Sequence[Mapping[str, float]], ratios:
 
 
 def _moving(described: Sequence[Mapping[str, float]], ratios: Sequence[float]) -> list[tuple[float, float, Array]]:
-    """Return ends and values of the descriptors that tell the ends apart."""
+    """Return, of each descriptor that differs between A and B, both values and those of the sounds between."""
     if len(described) != len(ratios) + 2:
         raise ValueError(f"A, B and one sound a ratio must be described, got {len(described)} for {len(ratios)} ratios")
     a, b, *row = described

@@ -33,7 +33,7 @@ class RowShift(nn.Module):
         self.register_buffer("octaves", torch.cat(octaves).float(), persistent=False)
         self.octaves: Tensor
         shares = [
-            torch.full((len(places),), share)
+            torch.full((len(places),), share, device="cpu")  # on "meta", PyTorch would import its compiler, for seconds
             for places, share in zip(octaves, (PARTIALS_STAY, NOISE_MOVES), strict=True)
         ]
         self.part = torch.cat(shares)

@@ -1,6 +1,6 @@
 """Weights of networks on disk: the folder that is saved and shared."""
 
-import os
+import hashlib
 from pathlib import Path
 from textwrap import shorten
 
@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from intertone.config import Settings
-from intertone.errors import InputError, did_you_mean
+from intertone.errors import InputError
 from intertone.files import replacing
 
 
@@ -42,34 +42,12 @@ def save_network(folder: Path | str, config: Settings, model: nn.Module, *, card
     config.write(folder / "config.json")
 
 
-def shipped_names(folder: Path) -> list[str]:
-    """Return the names of the networks that come with the package in a folder."""
-    return sorted(path.parent.name for path in folder.glob("*/config.json"))
-
-
-def find_network(network: str | Path, *, shipped: Path, kind: str) -> Path:
-    """Return the folder of a network.
-
-    Args:
-        network: A shipped name, or the path of a folder with ``config.json``.
-        shipped: Folder of those that come with the package.
-        kind: What it is called, ``codec`` for instance.
-
-    Raises:
-        InputError: If there is neither; a folder of a run is refused with the one inside it.
-    """
-    names = shipped_names(shipped)
-    if isinstance(network, str) and network in names:
-        return shipped / network
-    folder = Path(network)
-    if os.path.isfile(folder / "best" / "config.json"):  # noqa: PTH113, as below
-        raise InputError(
-            f"the {kind} must be a {kind}'s folder, got the run {network}; did you mean {folder / 'best'}?"
-        )
-    if not os.path.isfile(folder / "config.json"):  # noqa: PTH113, Path.is_file raises for a name that is too long
-        known, hint = ", ".join(names) or "(none shipped)", did_you_mean(str(network), names)
-        raise InputError(f"the {kind} must be one of {known} or a folder with config.json, got {network}{hint}")
-    return folder
+def weights_digest(model: nn.Module) -> str:
+    """Return a short hash that is equal exactly when all weights of two networks are."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def load_weights(folder: Path, model: nn.Module, *, device: str = "cpu") -> None:

@@ -20,7 +20,7 @@ from intertone.harmonic.morph.modulation import SeparatedSound, separate_modulat
 from intertone.harmonic.morph.transpose import transpose_sound
 from intertone.harmonic.pitched import LEAST_MEASURE, recognise
 from intertone.harmonic.sound import HarmonicContext, HarmonicSound
-from intertone.morphing.by_code import Decoded, decode_mixture, decode_sounds
+from intertone.morphing.by_code import Decoded, decode_mixture, decode_sounds, decode_velocity
 from intertone.morphing.contract import CodecMethod, Takes
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Weights
@@ -44,9 +44,11 @@ class ByPartials(CodecMethod[HarmonicContext]):
         attributes=("harmonics", "noise", "envelope", "pitch"),
         threads=True,
         loudness=True,
-        network="carried",
+        network="residual",
         register=True,
         exact=True,
+        velocity=True,
+        common=True,
     )
 
     def __init__(self, codec: Codec, representation: HarmonicRepresentation) -> None:
@@ -66,7 +68,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
         if worst.pitched:
             return None
         if worst.measure < LEAST_MEASURE:  # noise, a chord or metal: which of them the measure hardly tells
-            return f"no one pitch (a measure of {worst.measure:.2f}, below {LEAST_MEASURE:g})"
+            return f"no one pitch (harmonicity {worst.measure:.2f}, below {LEAST_MEASURE:g})"
         return f"no one pitch ({worst.reason})"
 
     def pitch(self, analysis: Analysis[HarmonicContext]) -> float | None:
@@ -134,10 +136,12 @@ class ByPartials(CodecMethod[HarmonicContext]):
 
         ``kept`` is not used, since partials have phases of their own; the generator is that of a model that samples.
         """
-        aligned = self.align(analyses, weights.overall, config, ratios=weights.own)
+        timing = {} if weights.common is None else {"envelope": weights.common}
+        aligned = self.align(analyses, weights.overall, config, ratios={**weights.own, **timing})
         n_frames, median_hz = aligned[0].features.shape[-1], note_hz(config.pitch)
         overall, tuned = (weights_over_time(each, n_frames) for each in (weights.overall, weights.pitch))
         own = {name: weights_over_time(each, n_frames) for name, each in weights.own.items()}
+        common = None if weights.common is None else weights_over_time(weights.common, n_frames)
         mixtures = list(zip(*(_sounds(one) for one in aligned), strict=True))
         pitches = [self._mixed_f0(sounds, tuned, median_hz) for sounds in mixtures]
         targets = tuple(replace(sounds[0], f0=f0) for sounds, f0 in zip(mixtures, pitches, strict=True))
@@ -145,12 +149,17 @@ class ByPartials(CodecMethod[HarmonicContext]):
         context = replace(aligned[0].context, tracks=targets, given=given, edited=True)
         network = config.network or self.takes.network
         decoded = Decoded([], [], torch.zeros(()))
-        if network == "alone":
+        if network == "full":
             audible = [self._audible(one) for one in aligned]
             full = decode_mixture(self.codec, audible, context.conditions, weights.overall, generator=generator)
             decoded = Decoded([full] * len(aligned), [full] * len(aligned), full)
-        if network == "carried":
+        if network == "residual":
             decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall, generator=generator)
+        softer = None
+        if config.velocity is not None:
+            softer = decode_velocity(
+                self.codec, aligned, context.conditions, weights.overall, config.velocity, generator=generator
+            )
         mixed_sounds = []
         for item, (sounds, f0) in enumerate(zip(mixtures, pitches, strict=True)):
             of_item = partial(_of_item, item=item, n_items=len(mixtures))
@@ -161,12 +170,14 @@ class ByPartials(CodecMethod[HarmonicContext]):
                 transpose_sound(sound, f0, self.rows, decoded=pair, share=config.register_strength)
                 for sound, pair in zip_longest(sounds, pairs)
             ]
-            mixed = mix_sounds(moved, overall, f0, self.representation.synthesiser, own=own)
-            if network == "alone":
+            mixed = mix_sounds(moved, overall, f0, self.representation.synthesiser, own=own, common=common)
+            if network == "full":
                 change = of_item(decoded.between) - self.rows.view(mixed, mix_reference(moved, overall))
                 mixed = self.rows.scaled(mixed, change)
-            if network == "carried":
+            if network == "residual":
                 mixed = self.rows.scaled(mixed, config.strength * of_item(decoded.between))
+            if softer is not None:
+                mixed = self.rows.scaled(mixed, of_item(softer))
             mixed_sounds.append(mixed.joined())
         return self._analysis(mixed_sounds, Analysis(aligned[0].features, context))
 

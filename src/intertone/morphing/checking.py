@@ -116,7 +116,7 @@ def warn_of_ignored(config: MorphConfig) -> None:
         config: As given; what was left at its default is not named.
     """
     given = config.model_fields_set & {"strength", "register_strength"}
-    if config.network == "carried":
+    if config.network == "residual":
         given.add("network")
     if config.alignment == "envelope":
         given |= config.model_fields_set & {"alignment"}

@@ -20,7 +20,7 @@ class Takes:
 
     Attributes:
         own_lengths: Sounds of different lengths; else the shorter are completed with silence.
-        pitch: A pitch that the morph shall have: it hears that of the sounds.
+        pitch: A pitch that the morph shall have; that of the sounds is measured.
         sustain: A sustain of another length than the sounds'.
         attributes: Names of what may have a ratio of its own.
         phase: A way to estimate the phase; else the phases are the sounds'.
@@ -30,6 +30,8 @@ class Takes:
         length: A length that the morph shall have; else it is interpolated with the envelope.
         register: A strength of its own for the correction between registers.
         exact: Where one weight is 1, and nothing else is asked, the morph is that sound.
+        common: Time, pitch and phases that several morphs share.
+        velocity: A velocity that the network is conditioned on.
     """
 
     own_lengths: bool = False
@@ -39,10 +41,12 @@ class Takes:
     phase: bool = False
     threads: bool = False
     loudness: bool = False
-    network: Network = "alone"
+    network: Network = "full"
     length: bool = False
     register: bool = False
     exact: bool = False
+    common: bool = False
+    velocity: bool = False
 
 
 C = TypeVar("C", bound=Context)
@@ -70,12 +74,12 @@ class MorphMethod(Generic[C]):
             analysis: Of the sound, as the codec gives it.
 
         Returns:
-            ``"no one pitch (a measure of 0.31, below 0.84)"``, ``"no one pitch (several pitches)"``, or None.
+            ``"no one pitch (harmonicity 0.31, below 0.84)"``, ``"no one pitch (several pitches)"``, or None.
         """
         return None
 
     def pitch(self, analysis: Analysis[C]) -> float | None:
-        """Return the median pitch of a sound, Hz; None: the method hears none.
+        """Return the median pitch of a sound, Hz; None: the method measures none.
 
         Args:
             analysis: From ``prepare``; of a batch the first sound counts.
@@ -125,7 +129,7 @@ class MorphMethod(Generic[C]):
 
 
 class CodecMethod(MorphMethod[C]):
-    """A way to morph what a codec analyses and synthesises.
+    """A morph method that works on a codec's analyses.
 
     Args:
         codec: The codec.

@@ -77,7 +77,8 @@ def method_of_phrases(codec: Codec, sounds: Sequence[Tensor], *, single_for: str
         return None
     if single_for is not None:
         raise InputError(phrase_refusal(single_for, found))
-    logger.info("%s: morphed note by note", found)
+    faded = "; a note without a partner is faded" if len({len(some) for some in starts}) > 1 else ""
+    logger.info("%s: morphed note by note%s", found, faded)
     return Phrases(method, analyses, found)
 
 

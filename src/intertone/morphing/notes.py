@@ -203,9 +203,9 @@ def _steady(pitch: Array) -> bool:
 
 
 def _jump(last: Array, first: Array) -> float:
-    """Return how far apart two lines meet an onset, semitones: those through the nearest pitch before and after it.
+    """Return the step of the pitch at an onset, semitones, between straight lines through the pitch on either side.
 
-    A slide or a slow vibrato goes on there, and the lines meet; NaN where the pitch is not known.
+    In a slide or a slow vibrato the lines meet at the onset, so the step is small. NaN where the pitch is not known.
     """
     met = []
     for frames in (last[::-1][:STEADY_FRAMES], first[:STEADY_FRAMES]):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.morphing.checking import check_attributes, check_phase, check_pitch, pitched_for, single_note_for
+from intertone.morphing.guard import limit_level
 from intertone.morphing.levels import bring_to_level
 from intertone.morphing.pitches import morph_pitch
 from intertone.morphing.settings import NEAREST, MorphConfig
@@ -32,6 +33,7 @@ def morph_sources(
     *,
     config: MorphConfig | None = None,
     ratios: Mapping[str, Mix] | None = None,
+    common: Mix | None = None,
     phase: PhaseConfig | None = None,
     residual: bool = True,
     generator: torch.Generator | None = None,
@@ -43,6 +45,8 @@ def morph_sources(
         mix: As for ``morph``; of one sound, one weight: ``(1.0,)``.
         config: As for ``morph``.
         ratios: As for ``morph``.
+        common: Weights by which time, pitch and phases of partials are mixed. Morphs of other ``mix`` and the same
+            ``common`` have one length, onset and phase, so that one can be faded into the other.
         phase: As for ``morph``.
         residual: Whether what the features do not show of the sounds is used.
         generator: As for ``morph``.
@@ -51,7 +55,7 @@ def morph_sources(
         Audio, ``(*sources.leading, samples)``.
 
     Raises:
-        InputError: As ``morph``, or if a spectrogram shall be held.
+        InputError: As ``morph``, or if a spectrogram shall be held or share its phases.
     """
     config, ratios = config or MorphConfig(), ratios or {}
     check_needs(sources, config, ratios)
@@ -65,20 +69,29 @@ def morph_sources(
     takes = sources.method.takes
     for name in ratios:
         if name not in takes.attributes:
-            raise InputError(f"a ratio of its own for {name} must go with a codec that hears pitch, not with {SPECTRA}")
+            raise InputError(
+                f"a ratio of its own for {name} must go with a codec that follows pitch, not with {SPECTRA}"
+            )
     if config.pitch not in ("glide", "free") and not takes.pitch:
-        raise InputError(f"the pitch {config.pitch} must go with a codec that hears pitch, not with {SPECTRA}")
+        raise InputError(f"the pitch {config.pitch} must go with a codec that follows pitch, not with {SPECTRA}")
     if config.hold_seconds is not None and not takes.sustain:
-        raise InputError(f"a sustain of its own length must go with a codec that hears pitch, not with {SPECTRA}")
+        raise InputError(f"a sustain of its own length must go with a codec that follows pitch, not with {SPECTRA}")
     if config.length != "mean" and not takes.length:
         raise InputError(
             f"the length {config.length} must go with sounds without one pitch, got sounds whose length follows the "
             "mix of the envelope"
         )
-    weights = _weights(sources, mix, ratios, config)
+    if common is not None and not takes.common:
+        raise InputError("morphs that share time and phases must have a codec that follows pitch, and single notes")
+    if config.velocity is not None and not (takes.velocity and "velocity" in sources.codec.model.decoder_needs):
+        raise InputError(
+            "a velocity must go with a codec whose network is conditioned on it, and sounds of one pitch, "
+            f"got {config.velocity:g}"
+        )
+    weights = _weights(sources, mix, ratios, config, common)
     check_phase(phase, mix, weights.overall)
-    asked = config.hold_seconds is not None or note_hz(config.pitch) is not None or config.network == "alone"
-    asked |= config.length not in ("mean", "longest")
+    asked = config.hold_seconds is not None or note_hz(config.pitch) is not None or config.network == "full"
+    asked |= config.length not in ("mean", "longest") or common is not None or config.velocity is not None
     if takes.exact and weights.only is not None and not asked and residual:
         return sources.sounds[weights.only].reshape(*sources.leading, -1).clone()
 
@@ -91,8 +104,10 @@ def morph_sources(
     sound = render(weights, generator)
     if takes.loudness:
         sound = bring_to_level(sound, sources, weights, lambda column: render(weights.at(column)))
+    sound = limit_level(sound, sources.sounds, sources.codec.sample_rate)
     sound = sound.reshape(*sources.leading, -1)
-    if at_end(weights.overall) and torch.equal(weights.timing, weights.overall) and config.hold_seconds is None:
+    own_time = common is None and config.hold_seconds is None
+    if own_time and at_end(weights.overall) and torch.equal(weights.timing, weights.overall):
         # without another's length of silence
         return sound[..., : sources.sounds[int(weights.overall.argmax())].shape[-1]]
     return sound
@@ -121,14 +136,14 @@ def each_morph(sources: Sources, make: Callable[[Item], Result], items: Sequence
     return side_by_side(make, items) if sources.method.takes.threads else map(make, items)
 
 
-def _weights(sources: Sources, mix: Mix, ratios: Mapping[str, Mix], config: MorphConfig) -> Weights:
+def _weights(sources: Sources, mix: Mix, ratios: Mapping[str, Mix], config: MorphConfig, common: Mix | None) -> Weights:
     """Return how much each sound counts; of curves at each column of the result."""
     rate, n_sounds = sources.method.frames_per_second, len(sources.analyses)
 
     def span(weights: Tensor) -> tuple[float, float]:
         return sources.method.span(sources.analyses, weights, config)
 
-    timing = ratios.get("envelope", mix)
+    timing = ratios.get("envelope", mix) if common is None else common
     if isinstance(timing, MixCurve):
         mix_weights(timing, n_sounds, frames_per_second=rate, n_frames=1)
         first, end = find_span(timing, span, frames_per_second=rate)
@@ -140,4 +155,7 @@ def _weights(sources: Sources, mix: Mix, ratios: Mapping[str, Mix], config: Morp
     pitch = own.get("pitch", overall) if config.pitch == "free" else overall
     if len(config.pitch) == 1 and config.pitch.isalpha():
         pitch = torch.eye(n_sounds, dtype=torch.float64)[ord(config.pitch) - ord("a")]
-    return Weights(overall, own, pitch, first)
+    if common is None:
+        return Weights(overall, own, pitch, first)
+    shared = mix_weights(common, n_sounds, frames_per_second=rate, n_frames=1)
+    return Weights(overall, own, shared, first, shared)

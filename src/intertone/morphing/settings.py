@@ -9,9 +9,12 @@ from intertone.config import Settings
 from intertone.harmonic.morph.landmark import Alignment
 from intertone.pitch.note import parse_note
 
-Network = Literal["carried", "alone", "none"]
+Network = Literal["residual", "full", "none"]
 """Use of the network: it corrects the interpolated features, decodes all that is heard, or does nothing."""
 
+
+RENAMED = {"carried": "residual", "alone": "full"}
+"""Earlier names of uses of the network, and those that they have now."""
 
 NEAREST = "nearest"
 """Pitch of a morph: the key nearest to the interpolated pitch."""
@@ -20,7 +23,7 @@ NEAREST = "nearest"
 class MorphConfig(Settings):
     """Settings of a morph: pitch, alignment, use of the network, length."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"length"})
+    later: ClassVar[frozenset[str]] = frozenset({"length", "velocity"})
 
     pitch: str = Field(
         "glide",
@@ -32,14 +35,17 @@ class MorphConfig(Settings):
     )
     network: Network | None = Field(
         None,
-        description="carried: the network corrects the interpolated features; alone: everything is decoded; "
+        description="residual: the network corrects the interpolated features; full: everything is decoded; "
         "none: no network; not set: the morph method's own choice",
     )
     strength: float = Field(
-        0.5, ge=0, le=4, description="factor of the network's correction between timbres, with carried"
+        0.5, ge=0, le=4, description="factor of the network's correction between timbres, with residual"
     )
     register_strength: float = Field(
-        1.0, ge=0, le=4, description="factor of the network's change of timbre when a sound is transposed, with carried"
+        1.0,
+        ge=0,
+        le=4,
+        description="factor of the network's change of timbre when a sound is transposed, with residual",
     )
     hold_seconds: float | None = Field(
         None, gt=0, le=120, description="time from onset to release, seconds; not set: interpolated between the sounds"
@@ -49,7 +55,20 @@ class MorphConfig(Settings):
         description="of sounds that are mixed as spectrograms, mean: interpolated between the sounds; longest: that of "
         "the longest; a, b, …: that of that sound",
     )
+    velocity: float | None = Field(
+        None,
+        ge=1,
+        le=127,
+        description="velocity that the network is conditioned on, if the sounds were played at 127; not set: unchanged",
+    )
     even: bool = Field(False, description="mixes are warped so that equal steps sound equally large")
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _check_network(cls, network: object) -> object:
+        if isinstance(network, str) and network in RENAMED:
+            raise ValueError(f"network {network} is called {RENAMED[network]} now")
+        return network
 
     @field_validator("pitch")
     @classmethod
@@ -67,6 +86,12 @@ class MorphConfig(Settings):
         if length not in ("mean", "longest") and not re.fullmatch("[a-z]", length):
             raise ValueError(f"length must be mean, longest or the letter of a sound (a, b), got {length}")
         return length
+
+    @model_validator(mode="after")
+    def _check_velocity(self) -> Self:
+        if self.velocity is not None and self.network == "none":
+            raise ValueError(f"a velocity must go with a network, got velocity {self.velocity:g} and network none")
+        return self
 
     @model_validator(mode="after")
     def _check_hold(self) -> Self:

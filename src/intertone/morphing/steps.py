@@ -119,7 +119,7 @@ def morph_ready(codec: Codec, *sounds: Tensor, config: MorphConfig, ratios: Mapp
     Raises:
         InputError: If the sounds do not fit, or not the settings.
     """
-    purpose = "the network alone" if config.network == "alone" else pitched_for(config, ratios)
+    purpose = "a network that decodes everything" if config.network == "full" else pitched_for(config, ratios)
     by_notes, single = config.alignment == "envelope", single_note_for(config)
     sources = analyse_sounds(codec, *sounds, pitched_for=purpose, single_for=single, by_notes=by_notes)
     check_needs(sources, config, ratios)

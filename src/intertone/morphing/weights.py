@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from intertone.errors import InputError
+from intertone.errors import InputError, shortened
 
 FARTHEST = 0.5
 """Distance beyond 0 and 1 that a ratio may have."""
@@ -103,7 +103,7 @@ def parse_mix(text: str) -> Mix:
         return points[0][0] if len(points) == 1 else tuple(point[0] for point in points)
     raise InputError(
         f"a mix must be a number (0.5), seconds and ratios (0:0,1.5:0.7,4:1) or a weight for each sound (.2,.3,.5), "
-        f"got {text}"
+        f"got {shortened(text)}"
     )
 
 
@@ -167,12 +167,14 @@ class Weights:
         own: The same of attributes that have a ratio of their own, by name.
         pitch: The same of the pitch.
         first_seconds: Where the first column lies, seconds from the start of the result.
+        common: ``(n_sounds,)``: weights of time, pitch and phases, where several morphs share these.
     """
 
     overall: Tensor
     own: Mapping[str, Tensor]
     pitch: Tensor
     first_seconds: float = 0.0
+    common: Tensor | None = None
 
     @property
     def timing(self) -> Tensor:
@@ -197,7 +199,7 @@ class Weights:
             return weights if weights.ndim == 1 else weights[:, column]
 
         own = {name: held(each) for name, each in self.own.items()}
-        return Weights(held(self.overall), own, held(self.pitch), self.first_seconds)
+        return Weights(held(self.overall), own, held(self.pitch), self.first_seconds, self.common)
 
 
 def find_span(

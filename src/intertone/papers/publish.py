@@ -31,7 +31,7 @@ TABLES = ("corpus", "errors", "findings")
 
 @dataclass(frozen=True)
 class Results:
-    """What a paper makes of the errors of its networks.
+    """Tables, findings and pictures of one run of a paper's experiments.
 
     Attributes:
         title: Of the pages.
@@ -72,7 +72,7 @@ class Output:
 
 
 def check_page(request: Request, tables: Sequence[str] = TABLES) -> None:
-    """Refuse a page that the tables could not be put into, before any work is done.
+    """Refuse a page without the marks that the tables replace, before any work is done.
 
     Raises:
         InputError: If the page cannot be read, its marks do not fit, or it holds results that must stay.

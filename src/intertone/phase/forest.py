@@ -3,8 +3,6 @@
 import math
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from intertone.phase.gradient import phase_gradient
 from intertone.stft import SpectrogramConfig
@@ -97,6 +95,9 @@ def _spanning_forest(magnitude: np.ndarray, n_known: int, threshold: float) -> n
     start = np.concatenate([start, np.full(len(roots), cells)])
     end = np.concatenate([end, roots])
     weight = np.concatenate([weight, root_weight])
+    from scipy import sparse  # here, since harmonic codecs estimate no phase and would wait for the import
+    from scipy.sparse import csgraph
+
     graph = sparse.csr_array((weight, (start, end)), shape=(cells + 1, cells + 1))
     tree = csgraph.minimum_spanning_tree(graph)
     _, parents = csgraph.breadth_first_order(tree, cells, directed=False)

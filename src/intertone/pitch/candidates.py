@@ -7,12 +7,12 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import fft
 from torch import Tensor
 
 from intertone.level import TINY, power_to_db
 from intertone.pitch.note import CENTS
 from intertone.pitch.parabola import Array, parabola_top
+from intertone.stft import fast_length
 
 PERIODS = 3.5
 """Periods of a band's lowest frequency in the window that is compared with itself."""
@@ -186,7 +186,7 @@ def _similarity(sound: Frames, centres: Array, band: Band, first: int, last: int
     frames = _frames(sound, centres, n_window)
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
     frames = frames - (_times(frames, weights) / weights.sum())[..., None]
-    power = _power(frames * weights, _even_fast(n_window + last // oversampling + 1))
+    power = _power(frames * weights, fast_length(n_window + last // oversampling + 1))
     products = torch.from_numpy(power) @ _cosines(power.shape[1], oversampling, first, last)
     # the energy of four samples at a time: the weights are smooth
     squares = (frames**2).sum(0).reshape(frames.shape[1], -1, TOGETHER).sum(-1)
@@ -218,7 +218,7 @@ def _pair_weights(band: Band, first: int, last: int) -> Tensor:
 def _spectrum(sound: Frames, centres: Array, n_window: int) -> Frames:
     """Return the level of each frame's bins, 1 at the strongest."""
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
-    power = _power(_frames(sound, centres, n_window) * weights, _even_fast(n_window)) + np.float32(TINY)
+    power = _power(_frames(sound, centres, n_window) * weights, fast_length(n_window)) + np.float32(TINY)
     return np.asarray((power_to_db(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1).clip(0, 1), np.float32)
 
 
@@ -247,11 +247,6 @@ def _power(frames: Frames, size: int) -> Frames:
 def _times(rows: Frames, weights: Frames) -> Frames:
     """Return ``rows @ weights``, in PyTorch: NumPy's would start threads of its own in each of several threads."""
     return np.asarray((torch.from_numpy(rows) @ torch.from_numpy(weights)).numpy())
-
-
-def _even_fast(size: int) -> int:
-    """Return an even length, as large or a little larger, whose Fourier transform is fast."""
-    return 2 * int(fft.next_fast_len(-(-size // 2)))
 
 
 def _frames(sound: Frames, centres: Array, n_window: int) -> Frames:

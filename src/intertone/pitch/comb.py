@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, signal
+from scipy import fft
 from torch import Tensor
 
 from intertone.level import TINY, amplitude_to_db, db_to_amplitude
@@ -82,6 +82,8 @@ def spectral_peaks(audio: Tensor, sample_rate: int) -> Peaks:
         >>> spectral_peaks(tone, 16000).frequency.round(2).tolist()
         [440.0]
     """
+    from scipy import signal  # slow to import, and not needed for a morph
+
     first, last = (round(seconds * sample_rate) for seconds in PEAK_SECONDS)
     part = as_array(audio)[first:last]
     if len(part) < 16:

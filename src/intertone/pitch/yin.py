@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import torch
-from scipy import fft
 from torch import Tensor
 
-from intertone.audio import MAX_SAMPLE_RATE, resample
+from intertone.audio import resample
+from intertone.container import MAX_SAMPLE_RATE
 from intertone.level import TINY, db_to_power
 from intertone.pitch.parabola import Array, parabola_top
+from intertone.stft import fast_length
 
 SAMPLES_PER_PERIOD = 12
 """The sound is upsampled until the shortest period has so many samples, for the dip between them to be a parabola."""
@@ -152,9 +153,9 @@ def _track(audio: Tensor, sample_rate: int, f_min: float, f_max: float, hop_leng
 def _best_lags(segments: Array, window: int, shortest: float) -> tuple[Array, Array, Array]:
     """Return lag (samples), periodicity and energy of each of ``(n, window + longest lag)`` segments."""
     n_lags = segments.shape[1] - window
-    size = fft.next_fast_len(segments.shape[1], real=True)
-    spectrum = np.conj(fft.rfft(segments[:, :window], size)) * fft.rfft(segments, size)
-    products = fft.irfft(spectrum, size)[:, : n_lags + 1]
+    size, sound = fast_length(segments.shape[1]), torch.from_numpy(segments)
+    spectrum = torch.fft.rfft(sound[:, :window], size).conj() * torch.fft.rfft(sound, size)
+    products = torch.fft.irfft(spectrum, size)[:, : n_lags + 1].numpy()
     sums = np.cumsum(np.pad(segments**2, ((0, 0), (1, 0))), axis=1)
     energies = sums[:, window:] - sums[:, : n_lags + 1]
     total = np.maximum(energies[:, :1] + energies, TINY)

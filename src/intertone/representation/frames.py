@@ -169,6 +169,8 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
     def mix(self, contexts: Sequence[FramesContext], weights: Tensor, *, pitch: Tensor | None = None) -> FramesContext:
         """Return the context of a mixture of codes: gains are interpolated linearly, frame by frame.
 
+        A gain that is extrapolated falls to no less than half of the smallest of the sounds'.
+
         Args:
             contexts: Of sounds of one shape.
             weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``.
@@ -190,9 +192,12 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
         check_mixture(contexts, weights)
         n_frames = contexts[0].gains.shape[-1]
         shares = weights_over_time(weights, n_frames).to(contexts[0].gains)
-        gains = torch.stack([share * one.gains for share, one in zip(shares, contexts, strict=True)]).sum(0)
+        own = torch.stack([one.gains for one in contexts])
+        gains = torch.stack([share * one for share, one in zip(shares, own, strict=True)]).sum(0)
         conditions = mix_conditions([one.conditions for one in contexts], weights if pitch is None else pitch)
-        return FramesContext(contexts[0].audio, gains.clamp_min(0), edited=True, conditions=conditions)
+        return FramesContext(
+            contexts[0].audio, torch.maximum(gains, 0.5 * own.amin(0)), edited=True, conditions=conditions
+        )
 
     def _divided(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Return magnitudes relative to each frame's maximum or to the level, and what they were divided by."""

@@ -26,6 +26,9 @@ from intertone.stft import (
 SILENCE = 1e-10
 """The least dB reference and energy, so that a silent sound has features too."""
 
+BEYOND = 4.0
+"""Largest ratio of an extrapolated energy to the largest of the sounds, and of the least one to it: 6 dB."""
+
 
 class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfig, SpectrogramContext]):
     """``analyse`` and ``synthesise`` of the spectrogram in decibels.
@@ -185,8 +188,9 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         """Return the context of a mixture of codes.
 
         The reference is interpolated in decibels, the domain of the network, and the energy linearly; the loudest frame
-        may be as loud as that of the loudest sound, and the energy as low as the least one. The phase differences
-        between channels are those of the sound with the largest weight, at a tie of the later one.
+        may be as loud as that of the loudest sound, and the energy as low as the least one. An energy that is
+        extrapolated stays within ``BEYOND`` of those of the sounds. The phase differences between channels are those of
+        the sound with the largest weight, at a tie of the later one.
 
         Args:
             contexts: Of sounds with equal batch, channels and samples.
@@ -212,11 +216,13 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         energy = sum(weight * context.energy for weight, context in zip(shares, contexts, strict=True))
         loudest = max(range(len(shares)), key=lambda index: (shares[index], index))
         present = [context for weight, context in zip(shares, contexts, strict=True) if weight]
+        energies = torch.stack([context.energy for context in present])
+        energy = torch.as_tensor(energy).clamp(energies.amin(0) / BEYOND, energies.amax(0) * BEYOND)
         return replace(
             contexts[loudest],
             reference=torch.as_tensor(log_reference).exp(),
-            energy=torch.as_tensor(energy).clamp_min(SILENCE**2),
-            least_energy=torch.stack([context.energy for context in present]).amin(0),
+            energy=energy.clamp_min(SILENCE**2),
+            least_energy=energies.amin(0),
             loudest=torch.stack([context.loudest for context in present]).amax(0),
             edited=True,
             conditions=mix_conditions([context.conditions for context in contexts], weights),

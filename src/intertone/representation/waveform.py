@@ -9,8 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from intertone.audio import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, three_axes
+from intertone.audio import three_axes
 from intertone.config import Settings
+from intertone.container import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from intertone.models.contract import Facts, Scale
 from intertone.phase import PhaseConfig
 from intertone.representation.contract import Analysis, Representation, mix_conditions

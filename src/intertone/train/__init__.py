@@ -1,11 +1,13 @@
 """Training: settings and notes in, a codec out."""
 
 from intertone.train.batch import BatchSource, TrainingStoppedError
+from intertone.train.fine_tuning import fine_tuning_settings
 from intertone.train.loop import train_codec, train_model
+from intertone.train.own_sounds import open_sounds
 from intertone.train.prepare import FeatureChoiceConfig, prepare_features
 from intertone.train.processes import Processes
 from intertone.train.run import Progress, Run
-from intertone.train.run_folder import Record, load_trained
+from intertone.train.run_folder import Record, check_run_folder, load_trained
 from intertone.train.settings import ChoiceConfig, PairConfig, TrainConfig
 
 __all__ = [
@@ -19,7 +21,10 @@ __all__ = [
     "Run",
     "TrainConfig",
     "TrainingStoppedError",
+    "check_run_folder",
+    "fine_tuning_settings",
     "load_trained",
+    "open_sounds",
     "prepare_features",
     "train_codec",
     "train_model",

@@ -16,6 +16,9 @@ from intertone.train.settings import TrainConfig
 
 T = TypeVar("T")
 
+LEAST_NOTES = 10
+"""Notes, training and validation together, from which training makes sense: fewer show no instrument."""
+
 VALIDATED, ORDER, SLICES, PAIRS, FITTED, CROPS, DRAWN = range(1, 8)
 """Purposes of random numbers, so that no two uses share a sequence."""
 
@@ -69,19 +72,19 @@ class Order:
         )
         check_shares(config.batch_size, workers, "batch_size")
         per_epoch = min(config.notes_per_epoch or len(self.train_rows), len(self.train_rows))
-        self.steps_per_epoch = per_epoch // config.batch_size
-        if not self.steps_per_epoch or not len(valid_rows):
-            raise InputError(
-                f"the training split must hold at least batch_size={config.batch_size} of the chosen notes and the "
-                f"validation split one, got {len(self.train_rows)} and {len(valid_rows)}"
-            )
+        self.steps_per_epoch = config.passes * per_epoch // config.batch_size
+        if len(self.train_rows) < config.batch_size or not len(valid_rows):
+            raise InputError(_too_few(config.batch_size, len(self.train_rows), len(valid_rows)))
         generator = np.random.default_rng([config.seed, VALIDATED])
         chosen = generator.permutation(len(valid_rows))[: config.choice.valid_notes]
         self.config, self.workers, self.valid_rows = config, workers, valid_rows[np.sort(chosen)]
 
     def steps(self, epoch: int) -> Rows:
         """Return the rows of each step of an epoch, ``(steps, processes, rows)``, each process's in rising order."""
-        order = np.random.default_rng([self.config.seed, ORDER, epoch]).permutation(self.train_rows)
+        generator = np.random.default_rng([self.config.seed, ORDER, epoch])
+        per_epoch = self.config.notes_per_epoch or None
+        passes = [generator.permutation(self.train_rows)[:per_epoch] for _ in range(self.config.passes)]
+        order: Rows = np.concatenate(passes)
         return shared_steps(order, self.steps_per_epoch, self.config.batch_size, self.workers)
 
     def slice_starts(self, step: int, n_frames: int) -> Rows:
@@ -101,6 +104,19 @@ class Order:
         drawn = np.random.default_rng([self.config.seed, FITTED]).permutation(self.train_rows)
         rows = np.sort(drawn[: self.config.fitted_notes])
         return np.array_split(rows, -(-len(rows) // self.config.batch_size))
+
+
+def _too_few(batch_size: int, n_training: int, n_valid: int) -> str:
+    """Return the sentence on notes that are too few for a step, or for a validation, and on what can be done."""
+    found = (
+        f"the training split must hold at least batch_size={batch_size} of the chosen notes and the validation split "
+        f"one, got {n_training} and {n_valid}"
+    )
+    if n_training + n_valid < LEAST_NOTES:
+        return f"{found}; record more sounds: {LEAST_NOTES} are the least"
+    if not n_valid:
+        return f"{found}; import the sounds again with --split-by note"
+    return f"{found}; set batch_size to {n_training} or less, or fine-tune a codec: `intertone train --from harmonic`"
 
 
 def shared_steps(order: Rows, steps: int, size: int, workers: Processes) -> Rows:

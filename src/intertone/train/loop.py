@@ -2,23 +2,30 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from intertone.codec import Codec
 from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.models import AlexNetConfig, build_model
 from intertone.recogniser import build_classifier
+from intertone.remark import RemarkLogger
 from intertone.representation import build_representation
 from intertone.train.frames import FrameBatches
 from intertone.train.labelled import LabelledBatches
+from intertone.train.lock import locked
 from intertone.train.note_data import NoteData, PreparedNotes, SoundNotes
 from intertone.train.processes import Processes, interruptible, join_processes
-from intertone.train.run import Progress, Run
+from intertone.train.run import Progress, Run, duration
 from intertone.train.run_folder import Record, RunFolder
 from intertone.train.settings import TrainConfig
 from intertone.train.source import NoteBatches
+
+logger = RemarkLogger(__name__)
 
 OnStep = Callable[[Progress, int, float], None]
 """Called after every step with the progress, the steps of an epoch and the loss."""
@@ -29,6 +36,7 @@ def train_codec(
     data: Notes | FeatureSet,
     out: Path,
     *,
+    start: Codec | None = None,
     device: str = "cpu",
     on_step: OnStep | None = None,
 ) -> Progress:
@@ -43,6 +51,7 @@ def train_codec(
         config: The settings.
         data: A note set, or prepared features of one; its splits are used as they are.
         out: Folder of the run; if it holds one with the same settings, that is continued.
+        start: Codec whose weights the run begins with; ``config`` must have its representation and its model.
         device: Where to train.
         on_step: Called after every step with the progress, the steps of an epoch and the loss.
 
@@ -50,22 +59,34 @@ def train_codec(
         The final state; ``finished`` says why it ended, and is empty after an interruption.
 
     Raises:
-        InputError: If data and settings do not fit, or ``out`` holds another run.
+        InputError: If data and settings do not fit, ``out`` holds another run, or a process is training there.
         TrainingStoppedError: If the loss is no longer finite, or notes or the output are silent.
     """
     with join_processes(device) as workers, interruptible() as interrupted:
-        folder = RunFolder(out, config, data, workers)
+        folder = RunFolder(out, config, data, workers, start=start)
         folder.check()
-        run = build_run(config, data, workers)
-        return train_model(run, folder, on_step=on_step, interrupted=interrupted)
+        run = build_run(config, data, workers, start=start)
+        with locked(out) if workers.rank == 0 else nullcontext():
+            return train_model(run, folder, on_step=on_step, interrupted=interrupted)
 
 
-def build_run(config: TrainConfig, data: Notes | FeatureSet, workers: Processes) -> Run:
-    """Return the run of an untrained network: an autoencoder on notes or prepared features, a classifier on notes.
+def build_run(config: TrainConfig, data: Notes | FeatureSet, workers: Processes, *, start: Codec | None = None) -> Run:
+    """Return the run of a network: an autoencoder on notes or prepared features, a classifier on notes.
+
+    Args:
+        config: The settings.
+        data: What is trained on.
+        workers: The processes that train.
+        start: As for ``train_codec``; None: the network is untrained.
 
     Raises:
         InputError: If data and settings do not fit.
     """
+    if start is not None and (config.representation, config.model) != (
+        start.config.representation,
+        start.config.model,
+    ):
+        raise InputError("fine-tuning must keep the codec's representation and model, got other settings of them")
     representation = build_representation(config.representation)
     n_features, rows = representation.n_features, representation.rows
     if isinstance(config.model, AlexNetConfig):
@@ -84,7 +105,8 @@ def build_run(config: TrainConfig, data: Notes | FeatureSet, workers: Processes)
             notes = PreparedNotes(config, data, model)
     batches = FrameBatches if config.frames_per_batch else NoteBatches
     source = batches(config, notes, representation, model, workers)
-    return Run(config, model, source, workers, representation.scales)
+    weights = None if start is None else start.model.state_dict()
+    return Run(config, model, source, workers, representation.scales, weights)
 
 
 def train_model(
@@ -117,10 +139,13 @@ def train_model(
         record.save_codec("last", progress, run)
         record.save_samples(progress, run)
         return progress
-    if not progress.step:
+    if not progress.step and not run.fine_tuned:
         run.fit()
     if not progress.precision:
         progress.precision = run.choose_precision()
+    if not progress.step and run.fine_tuned:
+        _keep_start(run, record, progress)
+    began, first = time.monotonic(), progress.epoch
     while not progress.finished:
         run.model.train()
         clock = time.monotonic()
@@ -156,9 +181,27 @@ def train_model(
             progress.best_loss, progress.best_epoch = float("inf"), progress.epoch
         else:
             progress.finished = why
+        if progress.finished:
+            progress.warning = record.conclude(progress, run)
         record.save(progress, run)
+        record.show_course(progress, run)
         if progress.epoch % config.sample_every == 0 or progress.finished:
             record.save_samples(progress, run)
+        if progress.epoch == first + 1 and not progress.finished and workers.rank == 0:
+            # now with validation, saving and samples
+            rest = (time.monotonic() - began) * (course.epochs - progress.epoch)
+            logger.info("about %s are left if all %d epochs are needed", duration(rest), course.epochs)
         if workers.any(interrupted()):
             return progress
     return progress
+
+
+def _keep_start(run: Run, record: Record, progress: Progress) -> None:
+    """Keep the codec that a run begins with as its best until training has made a better one."""
+    found = run.validate(progress)
+    if found is None:
+        return
+    record.log(replace(progress, epoch=-1), "valid", found, run)
+    progress.best_loss = found.loss
+    run.course.note(0, found.terms)
+    record.save_codec("best", progress, run)

@@ -1,4 +1,4 @@
-"""The processes that train together, and how they are told to stop."""
+"""The processes that train together, and the signals that stop them."""
 
 import os
 import signal
@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, distributed
 
 from intertone.errors import InputError
+
+HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""Signal of a terminal that is closed; Windows has none."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,20 @@ def join_processes(device: str) -> Iterator[Processes]:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGTERM or Ctrl-C into a flag; a second one ends the process as usual."""
+    """Turn the first SIGTERM, SIGHUP or Ctrl-C into a flag; a second one ends the process as usual."""
     received: list[int] = []
 
     def receive(number: int, _frame: Any) -> None:
-        if received:
+        # a terminal that is closed may send SIGHUP twice
+        if received and number != HANG_UP:
             raise KeyboardInterrupt
         received.append(number)
 
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if HANG_UP is not None and signal.getsignal(HANG_UP) is not signal.SIG_IGN:  # nohup ignores it
+        numbers.append(HANG_UP)
     try:
-        before = {number: signal.signal(number, receive) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, receive) for number in numbers}
     except ValueError:  # not in the main thread, where signals are somebody else's
         yield lambda: False
         return

@@ -40,6 +40,7 @@ class Progress:
     seconds: float = 0.0
     precision: str = ""
     finished: str = ""
+    warning: str = ""
 
     def add(self, taken: "MeanLoss") -> None:
         """Count a step and its loss."""
@@ -90,6 +91,7 @@ class Run:
         source: Where the batches come from.
         workers: The processes that share each step.
         scales: Of the features, for the log.
+        start: Weights that the run begins with, in the place of what ``fit`` finds: then the model is fine-tuned.
     """
 
     def __init__(
@@ -99,13 +101,18 @@ class Run:
         source: BatchSource,
         workers: Processes,
         scales: Sequence[Scale] = (),
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.config, self.source, self.workers, self.scales = config, source, workers, scales
         self.model = model.to(workers.device)
         self.model = self.model.to(memory_format=self.model.memory_format)  # type: ignore[call-overload]
+        self.fine_tuned = start is not None
+        if start is not None:
+            self.model.load_state_dict(start)
         self.course = Course(model.stages(), config, source.steps_per_epoch)
         self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.average = deepcopy(self.model).eval() if config.average_decay else None
+        self.first = [parameter.detach().clone() for parameter in self.trained] if config.pull else []
         self.begin_phase()
 
     @property
@@ -181,6 +188,9 @@ class Run:
         if self.config.gradient_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_norm)
         self.optimiser.step()
+        pull = self.config.pull * self.learning_rate / self.config.learning_rate
+        for first, parameter in zip(self.first, self.trained, strict=bool(self.first)):
+            parameter.data.lerp_(first, pull)
         if self.average is not None:
             for average, parameter in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 average.data.lerp_(parameter.data, 1 - self.config.average_decay)
@@ -280,14 +290,14 @@ class Run:
         precision = choices[int(chosen)]
         # the next batch is read while a step is taken; validation is forward only, about a third of a step
         step_seconds = max(seconds[precision], reading_seconds)
-        epoch_minutes = step_seconds * (self.source.steps_per_epoch + self.source.n_validation / 3) / 60
+        epoch_seconds = step_seconds * (self.source.steps_per_epoch + self.source.n_validation / 3)
         logger.info(
-            "%s: %.1f %s a second, about %.1f minutes an epoch, about %.1f hours if all %d epochs are needed",
+            "%s: %.1f %s a second, about %s an epoch, about %s if all %d epochs are needed",
             precision,
             (config.frames_per_batch or config.batch_size) / step_seconds,
             "frames" if config.frames_per_batch else "notes",
-            epoch_minutes,
-            epoch_minutes * self.course.epochs / 60,
+            duration(epoch_seconds),
+            duration(epoch_seconds * self.course.epochs),
             self.course.epochs,
         )
         return precision
@@ -297,6 +307,18 @@ class Run:
         torch.autograd.backward(torch.stack(list(self.terms(model, batch, 0, precision).values())).sum())
         if self.workers.device.type == "cuda":
             torch.cuda.synchronize(self.workers.device)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it.
+
+    Example:
+        >>> duration(4.2), duration(100), duration(5400)
+        ('4 seconds', '1.7 minutes', '1.5 hours')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 3600 else f"{seconds / 3600:.1f} hours"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -2,28 +2,33 @@
 
 import io
 import json
+import math
 import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 
 from intertone import __version__
 from intertone.audio import save_audio
-from intertone.codec import Codec, CodecConfig
+from intertone.codec import MAX_WARNING, Codec, CodecConfig
 from intertone.config import Settings
 from intertone.data.features import FeatureSet
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.files import check_own_folder, disk_errors, replacing
 from intertone.models import AlexNetConfig, NetworkConfig
-from intertone.models.weights import load_weights
-from intertone.plot import plot_spectrograms
+from intertone.models.weights import load_weights, weights_digest
+from intertone.plot import curves_png, plot_spectrograms
 from intertone.recogniser import Recogniser, RecogniserConfig
 from intertone.remark import RemarkLogger
 from intertone.representation import RepresentationConfig
+from intertone.train.fault import find_fault
+from intertone.train.lock import LOCK
+from intertone.train.own_sounds import OWN_SOUNDS
 from intertone.train.processes import Processes
 from intertone.train.run import MeanLoss, Progress, Run
 from intertone.train.settings import TrainConfig
@@ -47,6 +52,13 @@ class Record:
     def save_samples(self, progress: Progress, run: Run) -> None:
         """Keep a few notes as they are and reconstructed."""
 
+    def conclude(self, progress: Progress, run: Run) -> str:
+        """Return what is wrong with the best codec of a run that is finished; empty if nothing is."""
+        return ""
+
+    def show_course(self, progress: Progress, run: Run) -> None:
+        """Keep a picture of the losses so far."""
+
     def log(self, progress: Progress, split: str, found: MeanLoss, run: Run) -> None:
         """Keep the loss of an epoch, and log it."""
         reading = run.reading(found.loss)
@@ -63,13 +75,26 @@ class RunFolder(Record):
         config: The settings.
         data: What is trained on.
         workers: The processes that train.
+        start: Codec whose weights the run begins with.
     """
 
-    def __init__(self, out: Path, config: TrainConfig, data: Notes | FeatureSet, workers: Processes) -> None:
+    def __init__(
+        self,
+        out: Path,
+        config: TrainConfig,
+        data: Notes | FeatureSet,
+        workers: Processes,
+        *,
+        start: Codec | None = None,
+    ) -> None:
         self.out, self.config, self.workers = out, config, workers
         self.kind, self.n_notes = data.kind, int((data.split == "train").sum())
         # what a continuation must find as it was
-        self.origin = {"settings": config.digest(), "notes": data.digest(), "processes": workers.size}
+        self.origin: dict[str, str | int] = {
+            "settings": config.digest(), "notes": data.digest(), "processes": workers.size
+        }  # fmt: skip
+        if start is not None:
+            self.origin["first weights"] = weights_digest(start.model)
 
     def restore(self, run: Run) -> Progress:
         """Prepare the folder of a new run, or load the state of one that is to be continued.
@@ -99,24 +124,19 @@ class RunFolder(Record):
         path = self.out / "last" / "state.pt"
         if not path.is_file():
             if not path.exists():
-                self._check_foreign()
+                check_run_folder(self.out)
             return None
         try:
             state: dict[str, Any] = torch.load(path, map_location=self.workers.device, weights_only=True)
         except Exception as error:
             raise InputError(f"a run's state must be readable, got a damaged {path}") from error
-        for name, value in self.origin.items():
-            if state["origin"].get(name) != value:
+        for name in self.origin.keys() | state["origin"].keys():
+            if state["origin"].get(name) != self.origin.get(name):
                 raise InputError(
                     f"a run is continued with the {name} that it began with, got others for {self.out}; "
                     "choose another --out"
                 )
         return state
-
-    def _check_foreign(self) -> None:
-        """Refuse a folder that no run began: a run writes its environment first."""
-        known = {"config.json", "environment.txt", "metrics.jsonl", "samples", "last", "best"}
-        check_own_folder(self.out, known if (self.out / "environment.txt").exists() else (), "a run's")
 
     def _prepare(self, progress: Progress) -> None:
         for folder in (self.out, self.out / "last", self.out / "best"):
@@ -147,17 +167,49 @@ class RunFolder(Record):
 
     def save_codec(self, name: str, progress: Progress, run: Run) -> None:
         """Write the weights as they are as a codec folder."""
-        if self.workers.rank != 0:
-            return
+        if self.workers.rank == 0:
+            self._trained(run).save(self.out / name, card=self._card(name, progress, run))
+
+    def conclude(self, progress: Progress, run: Run) -> str:
+        """Return what is wrong with the best codec, and write it into its settings and its card."""
+        if self.workers.rank != 0 or not (self.out / "best" / "config.json").is_file():
+            return ""
+        best = load_trained(self.out / "best")
+        warning = find_fault(run, best.model, progress)
+        if not warning:
+            return ""
+        config = TrainedConfig.read(self.out / "best" / "config.json")
+        config.model_copy(update={"warning": warning}).write(self.out / "best" / "config.json")
+        with replacing(self.out / "best" / "README.md") as temporary:
+            card = self._card("best", progress, run)
+            temporary.write_text(f"{card}\nWarning: {warning}.\n", encoding="utf-8")
+        return warning
+
+    def _card(self, name: str, progress: Progress, run: Run) -> str:
         reading = run.reading(progress.best_loss)
-        card = (
+        return (
             f"# {self.out.name}/{name}\n\nEpoch {progress.epoch}, step {progress.step}; best validation loss "
             f"{progress.best_loss:.6f} ({reading.words} {reading.value:.4g} {reading.unit}".rstrip()
             + f") at epoch {progress.best_epoch}.\n"
             f"Trained on {self.n_notes} training notes of a note set of kind {self.kind} "
             f"(`config.json` and `metrics.jsonl` beside this folder).\n"
         )
-        self._trained(run).save(self.out / name, card=card)
+
+    def show_course(self, progress: Progress, run: Run) -> None:
+        """Draw the losses of ``metrics.jsonl`` over the epochs into ``curves.png``."""
+        if self.workers.rank != 0:
+            return
+        reading, path = run.reading(progress.best_loss), self.out / "metrics.jsonl"
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        epochs = sorted({line["epoch"] for line in lines})
+        values = {(line["split"], line["epoch"]): line[reading.name] for line in lines}
+        curves = {
+            name: [values.get((split, epoch), math.nan) for epoch in epochs]
+            for split, name in (("train", "training"), ("valid", "validation"))
+        }
+        picture = curves_png(curves, epochs, x_label="epoch", y_label=f"{reading.words} {reading.unit}".rstrip())
+        with replacing(self.out / "curves.png") as temporary:
+            temporary.write_bytes(picture)
 
     def save_samples(self, progress: Progress, run: Run) -> None:
         """Write notes as they are and as the codec gives them back without their own phase; classifiers make none."""
@@ -202,12 +254,27 @@ class RunFolder(Record):
         return trained
 
 
+def check_run_folder(out: Path) -> None:
+    """Refuse a folder that no run began: a run writes its environment first, after own sounds and a lock.
+
+    Raises:
+        InputError: If it holds something else.
+    """
+    known = {LOCK, *OWN_SOUNDS}
+    if (out / "environment.txt").exists():
+        known |= {"config.json", "environment.txt", "metrics.jsonl", "curves.png", "samples", "last", "best"}
+    check_own_folder(out, known, "a run's")
+
+
 class TrainedConfig(Settings):
     """Content of the ``config.json`` that a run leaves beside its weights."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"warning"})
 
     format: Literal[1] = 1
     representation: RepresentationConfig
     model: NetworkConfig
+    warning: str = Field("", max_length=MAX_WARNING)
 
 
 def load_trained(folder: Path) -> Codec | Recogniser:
@@ -220,15 +287,15 @@ def load_trained(folder: Path) -> Codec | Recogniser:
         InputError: If its files are missing or broken, or do not fit each other.
     """
     config = TrainedConfig.read(folder / "config.json")
-    trained = _build(config.representation, config.model)
+    trained = _build(config.representation, config.model, config.warning)
     load_weights(folder, trained.model)
     return trained
 
 
-def _build(representation: RepresentationConfig, model: NetworkConfig) -> Codec | Recogniser:
+def _build(representation: RepresentationConfig, model: NetworkConfig, warning: str = "") -> Codec | Recogniser:
     if isinstance(model, AlexNetConfig):
         return Recogniser(RecogniserConfig(representation=representation, model=model))
-    return Codec(CodecConfig(representation=representation, model=model))
+    return Codec(CodecConfig(representation=representation, model=model, warning=warning))
 
 
 def _environment(workers: Processes) -> str:

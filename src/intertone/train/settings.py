@@ -47,6 +47,8 @@ class TrainConfig(Settings):
             "learning_rates",
             "average_decay",
             "fitted_notes",
+            "passes",
+            "pull",
         }
     )
 
@@ -58,6 +60,7 @@ class TrainConfig(Settings):
     epochs: int = Field(100, ge=1, description="at most so many")
     steps: int = Field(0, ge=0, description="at most so many, in place of epochs; 0: epochs count")
     notes_per_epoch: int = Field(0, ge=0, description="notes before each validation; 0: the whole training split")
+    passes: int = Field(1, ge=1, le=1_000_000, description="passes over these notes before each validation")
     batch_size: int = Field(32, ge=2, description="notes of a step, over all processes")
     slice_frames: int = Field(0, ge=0, description="frames of a note that a step sees, drawn anew; 0: the whole note")
     crop_samples: int = Field(0, ge=0, description="samples that are cut out of a note, drawn anew; 0: the whole note")
@@ -68,6 +71,9 @@ class TrainConfig(Settings):
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
     learning_rate: float = Field(1e-4, gt=0, description="of the optimiser, at the start or after the warm-up")
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of the optimiser; of adamw the decay a step")
+    pull: float = Field(
+        0.0, ge=0, lt=1, description="share of the way back to the first weights that each step takes, for fine-tuning"
+    )
     gradient_norm: float = Field(0.0, ge=0, description="a step's gradient is made no longer than this; 0: as it is")
     schedule: Literal["plateau", "cosine", "table"] = Field(
         "plateau",
@@ -93,6 +99,8 @@ class TrainConfig(Settings):
             raise ValueError(f"a step must see slices, crops or single frames, got {' and '.join(parts)}")
         if self.frames_per_batch and self.notes_per_epoch:
             raise ValueError("notes_per_epoch must be 0 with frames_per_batch, where an epoch is all frames")
+        if self.frames_per_batch and self.passes > 1:
+            raise ValueError(f"passes must be 1 with frames_per_batch, got {self.passes}")
         steps = [step for step, _ in self.learning_rates]
         if (self.schedule == "table") != bool(steps):
             raise ValueError(f"learning_rates must be given with schedule=table, and only then, got {len(steps)}")

@@ -46,7 +46,7 @@ def summarise_transfers(rows: Mapping[str, Mapping[str, TransferRow]], *, seed: 
 
 
 def figures_won(summary: Mapping[str, TransferSummary], name: str) -> list[str]:
-    """Return in which figures of style and ground truth a method has the best mean.
+    """Return the figures of style and ground truth of which a method has the best mean.
 
     Args:
         summary: From ``summarise_transfers``.

@@ -53,7 +53,7 @@ class MorphLine:
 
 @dataclass(frozen=True)
 class PitchGate:
-    """Whether the codec's morphs from C5 up keep the pitch.
+    """Pitch errors of the codec's morphs from C5 up, and whether their median is within a limit.
 
     Attributes:
         n_measured: Pairs.

@@ -77,8 +77,8 @@ class PathStudy(Study[Path]):
             return Shown("From A to B", left_out=(text,))
         codec, without = (percent(figures.monotone) for figures in result.methods.values())
         sentence = (
-            f"From A to B, the classifier hears A's family fall and B's rise at every step in {codec} of "
-            f"{result.n_pairs} pairs (without a network {without})."
+            f"From A to B, the classifier's probability of A's family falls and that of B's rises at every step in "
+            f"{codec} of {result.n_pairs} pairs (without a network {without})."
         )
         return Shown("From A to B", (_path_table(result),), (sentence,), (_path_picture(result),))
 
@@ -173,4 +173,4 @@ def _path_picture(path: Path) -> Picture:
         curves |= {f"{method}: heard as A": figures.a, f"{method}: heard as B": figures.b}
     ends = "; ".join(f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in curves.items())
     png = curves_png(curves, path.mixes, x_label="mix, 0 is A and 1 is B", y_label="mean probability")
-    return Picture(png, f"Curves of probabilities over the mix: {ends}", "What the classifier hears from A to B.")
+    return Picture(png, f"Curves of probabilities over the mix: {ends}", "Probabilities of the classifier from A to B.")

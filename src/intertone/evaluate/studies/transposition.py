@@ -51,9 +51,9 @@ def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -
     sources = analyse_sounds(codec, sound, recognise=False)
     pitch = sources.analyses[0].context.tracks[0].pitch + semitones
     moved = {}
-    for name, network in zip(MOVED, ("carried", "none", "alone"), strict=True):
+    for name, network in zip(MOVED, ("residual", "none", "full"), strict=True):
         config = MorphConfig.parse({"pitch": f"{min(max(pitch, 0), 127):.6f}", "network": network})
-        residual = network != "alone"
+        residual = network != "full"
         moved[name] = morph_sources(sources, [1.0], config=config, residual=residual, generator=seeded(seed))
     moved[RESAMPLED] = resample(sound, round(codec.sample_rate * 2 ** (semitones / 12)), codec.sample_rate)
     samples = len(sound)

@@ -88,7 +88,7 @@ def common_span(
     *,
     held_samples: float | None = None,
 ) -> tuple[int, float]:
-    """Return where sounds begin and end together, samples, without looking for their landmarks.
+    """Return the onset and the end of a mixture of sounds, in samples, from their onsets and lengths alone.
 
     ``weights`` and ``alignment`` are those of ``plan_time``. With ``held_samples`` from onset to release, the end is
     that of the sustain.

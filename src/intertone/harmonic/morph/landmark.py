@@ -109,7 +109,7 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
 
 
 def mix_ends(times: Sequence[float], weights: Sequence[float]) -> float:
-    """Return the time between some, one for each weight, at least a tenth of the earliest."""
+    """Return the weighted mean of the times of one landmark in several sounds, at least a tenth of the earliest."""
     return max(float(np.dot(weights, times)), 0.1 * min(times))
 
 

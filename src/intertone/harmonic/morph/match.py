@@ -5,7 +5,6 @@ from dataclasses import replace
 from operator import itemgetter
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from intertone.harmonic.morph.modulation import SeparatedSound
@@ -63,6 +62,8 @@ def _assign(ratios: Tensor, level: Tensor, there: Tensor) -> tuple[float, Tensor
 
     The row is −1 for a partial without a near one.
     """
+    from scipy.optimize import linear_sum_assignment  # here, since only bells need it
+
     away = (ratios[:, None] / there).log().square()
     away = torch.where(away <= ALONE**2, away, torch.inf)  # NaN too
     cost = torch.cat([away, torch.full((len(ratios), len(ratios)), ALONE**2)], 1) * level[:, None]

@@ -135,6 +135,7 @@ def mix_sounds(
     synthesiser: Synthesiser,
     *,
     own: Mapping[str, Tensor] | None = None,
+    common: Tensor | None = None,
 ) -> SeparatedSound:
     """Interpolate harmonic sounds that are aligned.
 
@@ -149,14 +150,16 @@ def mix_sounds(
         synthesiser: That of the representation.
         own: Weights of ``harmonics``, ``noise``, or ``envelope``, the level over time of all partials and noise
             together; where nothing is given, ``weights``.
+        common: Weights of frequencies and phases of the partials, of the same shape; ``weights`` if not given.
     """
     residuals = tuple(
         replace(residual, share=residual.share * _in_tune(sound.f0, f0))
         for sound in sounds
         for residual in sound.residuals
     )
-    used = [index for index, row in enumerate(weights) if own or bool(row.any())]
-    sounds, overall = [sounds[index] for index in used], weights[used]
+    tuned = weights if common is None else common
+    used = [index for index, row in enumerate(torch.cat([weights, tuned], 1)) if own or bool(row.any())]
+    sounds, overall, tuned = [sounds[index] for index in used], weights[used], tuned[used]
     given = {name: (own or {}).get(name, weights)[used] for name in ("harmonics", "noise", "envelope")}
     count, mean = max(len(sound.multiples) for sound in sounds), overall.mean(1).tolist()
     amplitude, noise, modulation = _mix_levels(sounds, given, count, synthesiser.rows)
@@ -165,9 +168,9 @@ def mix_sounds(
         sounds[0],
         reference=math.exp(sum(share * math.log(sound.reference) for share, sound in zip(mean, sounds, strict=True))),
         f0=f0,
-        multiples=_mix_multiples(sounds, (mean, given["harmonics"].mean(1).tolist()), count),
+        multiples=_mix_multiples(sounds, (tuned.mean(1).tolist(), given["harmonics"].mean(1).tolist()), count),
         amplitude=amplitude,
-        phase=mix_phases(phases, [_heard(sound, count) for sound in sounds], overall.float()),
+        phase=mix_phases(phases, [_heard(sound, count) for sound in sounds], tuned.float()),
         noise=noise,
         modulation=modulation,
         regular=modulation,

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.curve import averaged, averaged_from_onset, held, odd_frames
+from intertone.curve import at_positions, averaged, averaged_from_onset, odd_frames
 from intertone.harmonic.noise import NoiseBands
 from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import HarmonicSound
@@ -15,8 +15,8 @@ from intertone.harmonic.synthesis import Synthesiser
 from intertone.harmonic.transient import LOWEST_HZ, transient_levels
 from intertone.harmonic.warp import window_seconds
 
-LONGER = 4
-"""Factor of the length of the windows that separate noise from modulated partials."""
+LONGER = 2
+"""Factor of the hop of the windows that separate noise from modulated partials; the windows are four times as long."""
 
 LEAST_FEATURE = 1e-3
 """Least slow level of a partial that is not silent, in features, so that its modulation has a finite factor."""
@@ -102,10 +102,11 @@ def _separate_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
         return sound.noise
     config, (residual,) = synthesiser.config, sound.residuals
     n_frames = synthesiser.n_frames(residual.sound.shape[-1])
-    fine = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max, longer=LONGER)
+    fine = NoiseBands(config.sample_rate, LONGER * config.hop_length, config.n_noise, config.f_max, longer=LONGER)
     multiples = sound.multiples[sound.multiples.isfinite()].sort().values
-    powers = held(fine.floor(residual.sound, sound.f0[:n_frames], multiples), sound.noise.shape[-1])
-    found = torch.minimum((2 * powers).sqrt(), sound.noise)
+    powers = fine.floor(residual.sound, sound.f0[:n_frames:LONGER], multiples)
+    places = torch.arange(sound.noise.shape[-1], dtype=torch.float64) / LONGER
+    found = torch.minimum((2 * at_positions(powers, places)).sqrt(), sound.noise)
     transient = (synthesiser.bands.centres >= LOWEST_HZ)[:, None]
     return found + transient * attack_share(found.shape[-1], config.frame_seconds) * (sound.noise - found)
 

@@ -16,8 +16,8 @@ from intertone.experiments.transfer_study import (
     figures_of,
     listening,
     run_transfers,
-    weights_digest,
 )
+from intertone.models.weights import weights_digest
 from intertone.page import Command, Section, markdown_rows
 from intertone.papers import publish
 from intertone.papers.boemer2018.findings import findings

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from pydantic import Field
 
-from intertone.codec import SHIPPED, CodecConfig
+from intertone.codec import CodecConfig
 from intertone.config import Settings, override
 from intertone.data.notes import Notes
 from intertone.errors import InputError
@@ -20,6 +20,7 @@ from intertone.experiments.experiment import (
     run_all,
 )
 from intertone.files import Json
+from intertone.shipped import CODECS
 from intertone.train import TrainConfig
 
 CODE_SIZE = 2048
@@ -238,7 +239,7 @@ def run_settings(budget: Budget | Comparison, changes: Iterable[str], *, epochs:
         changes: Overrides.
         epochs: Of the run.
     """
-    shipped = CodecConfig.read(SHIPPED / "thesis" / "config.json").model_dump(mode="json")
+    shipped = CodecConfig.read(CODECS / "thesis" / "config.json").model_dump(mode="json")
     content = {
         "representation": shipped["representation"],
         "model": shipped["model"],

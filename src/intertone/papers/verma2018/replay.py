@@ -16,9 +16,9 @@ from intertone.experiments.transfer_study import (
     limit_verdict,
     listening,
     run_transfers,
-    weights_digest,
 )
 from intertone.metrics import spectral_roll_off, spectral_spread
+from intertone.models.weights import weights_digest
 from intertone.page import Command, Section, markdown_rows
 from intertone.papers import publish
 from intertone.papers.contract import Outcome, Request

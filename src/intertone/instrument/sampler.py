@@ -1,0 +1,163 @@
+"""The ``smpl`` chunk of a WAV file: what a sampler reads when the file is dropped onto it."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from torch import Tensor
+
+from intertone.audio import encode_audio
+from intertone.errors import InputError
+from intertone.files import check_output, replacing
+from intertone.instrument.looping import Loop
+
+HEADER, LOOP = struct.Struct("<9I"), struct.Struct("<6I")
+"""The fields of the chunk before its loops, and those of one loop."""
+
+SEMITONE = 2**32
+"""Unit of the chunk's pitch fraction: parts of a semitone."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """What a sampler needs to know of a file.
+
+    Attributes:
+        root: Key at which the file is played at its own speed, a MIDI number.
+        cents: Distance of the file's pitch above that key, 0 to 100.
+        loop: Samples that are repeated while a key is held, if any are.
+    """
+
+    root: int
+    cents: float = 0.0
+    loop: Loop | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.root <= 127 or not 0 <= self.cents < 100:
+            raise ValueError(f"root must be in 0..127 and cents in [0, 100), got {self.root} and {self.cents}")
+
+
+def with_sampler(wav: bytes, sampler: Sampler) -> bytes:
+    """Return a WAV file with a ``smpl`` chunk at its end, in place of one that it has.
+
+    Args:
+        wav: A whole WAV file.
+        sampler: Content of the chunk.
+
+    Returns:
+        The file; its sound and all other chunks are unchanged.
+
+    Raises:
+        ValueError: If ``wav`` is no whole WAV file, or the loop does not lie in it.
+
+    Source:
+        Microsoft and IBM (1994), "New multimedia data types and data techniques", for the chunk. The end of its loop is
+        the last sample that is played.
+    """
+    chunks = [(name, body) for name, body in _chunks(wav) if name != b"smpl"]
+    content = dict(chunks)
+    if b"fmt " not in content or b"data" not in content:
+        raise ValueError("a WAV file must have the chunks fmt and data")
+    rate, _, frame_bytes = struct.unpack_from("<IIH", content[b"fmt "], 4)
+    loops = b""
+    if (loop := sampler.loop) is not None:
+        if not 0 <= loop.start < loop.end <= len(content[b"data"]) // frame_bytes:
+            raise ValueError(f"the loop must lie within the file, got {loop.start} to {loop.end}")
+        loops = LOOP.pack(0, 0, loop.start, loop.end - 1, 0, 0)
+    fraction = min(SEMITONE - 1, round(sampler.cents / 100 * SEMITONE))
+    head = HEADER.pack(0, 0, round(1e9 / rate), sampler.root, fraction, 0, 0, len(loops) // LOOP.size, 0)
+    parts = b"".join(
+        name + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
+        for name, body in [*chunks, (b"smpl", head + loops)]
+    )
+    return b"RIFF" + struct.pack("<I", 4 + len(parts)) + b"WAVE" + parts
+
+
+def save_sample(
+    path: Path | str, audio: Tensor, sampler: Sampler, *, sample_rate: int, format: str | None = None
+) -> None:
+    """Write a sound file as ``save_audio`` does, with a ``smpl`` chunk where it is a WAV file.
+
+    Args:
+        path: As for ``save_audio``; other files than WAV hold no such chunk.
+        audio: As for ``save_audio``.
+        sampler: Content of the chunk.
+        sample_rate: In Hz.
+        format: As for ``save_audio``.
+
+    Raises:
+        InputError: As ``save_audio``.
+        ValueError: As ``save_audio``, or if the loop does not lie in the sound.
+
+    Example:
+        >>> import tempfile, torch
+        >>> path = Path(tempfile.mkdtemp()) / "a4.wav"
+        >>> save_sample(path, torch.zeros(1, 800), Sampler(69, loop=Loop(200, 600)), sample_rate=8000)
+        >>> read_sampler(path)
+        Sampler(root=69, cents=0.0, loop=Loop(start=200, end=600))
+    """
+    encoded = encode_audio(str(check_output(path)), audio, sample_rate=sample_rate, format=format)
+    if Path(path).suffix.lower() == ".wav":
+        encoded = with_sampler(encoded, sampler)
+    with replacing(path) as temporary:
+        temporary.write_bytes(encoded)
+
+
+def read_sampler(path: Path | str) -> Sampler | None:
+    """Return what the ``smpl`` chunk of a WAV file says, or None where the file has none.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its root key, cents and first loop, if that goes forward.
+
+    Raises:
+        InputError: If the file cannot be read, is no WAV file, or its chunk is damaged.
+    """
+    try:
+        with Path(path).open("rb") as handle:
+            found = _find_chunk(handle, path)
+    except OSError as error:
+        raise InputError(f"a sound file must be readable, got {error.strerror} for {path}") from error
+    if found is None:
+        return None
+    if len(found) < HEADER.size:
+        raise InputError(f"a smpl chunk must have {HEADER.size} bytes or more, got {len(found)} in {path}")
+    _, _, _, root, fraction, _, _, n_loops, _ = HEADER.unpack_from(found)
+    if root > 127 or len(found) < HEADER.size + n_loops * LOOP.size:
+        raise InputError(f"a smpl chunk must hold a key in 0..127 and its {n_loops} loops, got others in {path}")
+    loop = None
+    if n_loops:
+        _, kind, start, last, _, _ = LOOP.unpack_from(found, HEADER.size)
+        loop = Loop(start, last + 1) if kind == 0 else None
+    return Sampler(root, 100 * fraction / SEMITONE, loop)
+
+
+def _find_chunk(handle: BinaryIO, path: Path | str) -> bytes | None:
+    """Return the body of the ``smpl`` chunk of an open WAV file."""
+    head = handle.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        raise InputError(f"the file must be a WAV file, got {path}")
+    while len(chunk := handle.read(8)) == 8:
+        name, size = struct.unpack("<4sI", chunk)
+        if name == b"smpl":
+            return handle.read(min(size, 2**16))
+        handle.seek(size + size % 2, 1)
+    return None
+
+
+def _chunks(wav: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and body of each chunk of a WAV file."""
+    if wav[:4] != b"RIFF" or wav[8:12] != b"WAVE":
+        raise ValueError("the file must begin as a WAV file does")
+    position = 12
+    while position + 8 <= len(wav):
+        name, size = struct.unpack_from("<4sI", wav, position)
+        body = wav[position + 8 : position + 8 + size]
+        if len(body) < size:
+            raise ValueError(f"the chunk {name!r} must have {size} bytes, got {len(body)}")
+        yield name, body
+        position += 8 + size + size % 2

@@ -1,0 +1,65 @@
+"""The guard on the level of a morph: it is at most so much louder than the loudest of its sounds."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from intertone.level import TINY, db_to_amplitude
+from intertone.loudness import BLOCK_SECONDS
+from intertone.remark import RemarkLogger
+
+logger = RemarkLogger(__name__)
+
+BEYOND_DB = 6.0
+"""Level of a morph above that of its loudest sound, at most, dB: of its peak, and of its loudest 0.4 s."""
+
+
+def limit_level(sound: Tensor, sounds: Sequence[Tensor], sample_rate: int) -> Tensor:
+    """Return sounds with a gain that keeps them from being much louder than the sounds that they are made of.
+
+    Peak and mean square of the loudest 0.4 s are compared, each with the largest of the sounds. What is not too loud is
+    unchanged.
+
+    Args:
+        sound: ``(batch, channels, samples)``.
+        sounds: The sounds that it is made of, of the same batch and channels, and of any length.
+        sample_rate: Hz.
+
+    Returns:
+        The sounds, of the same shape.
+
+    Example:
+        >>> quiet, loud = torch.full((1, 1, 400), 0.1), torch.full((1, 1, 300), 10.0)
+        >>> round(float(limit_level(loud, [quiet], 1000).max()), 3)
+        0.2
+    """
+    if not sound.numel():
+        return sound
+    length = round(BLOCK_SECONDS * sample_rate)
+    peaks = torch.stack([_peak(each) for each in sounds]).amax(0)
+    levels = torch.stack([_loudest(each, length) for each in sounds]).amax(0)
+    most = db_to_amplitude(BEYOND_DB)
+    ratio = torch.maximum(_peak(sound) / peaks, _loudest(sound, length) / levels)
+    gain = (most / ratio).clamp(max=1)
+    if bool((gain == 1).all()):
+        return sound
+    logger.info(
+        "the result was lowered by %.1f dB, to at most 6 dB above the sounds", -20 * math.log10(float(gain.min()))
+    )
+    return sound * gain[:, None, None].to(sound)
+
+
+def _peak(sound: Tensor) -> Tensor:
+    return sound.abs().amax((1, 2)).double().clamp_min(TINY)
+
+
+def _loudest(sound: Tensor, length: int) -> Tensor:
+    """Return the root mean square of the loudest ``length`` samples, ``(batch,)``, float64."""
+    power = sound.double().square().mean(1).cumsum(-1)
+    if power.shape[-1] <= length:
+        sums = power[:, -1:]
+    else:
+        sums = torch.cat([power[:, length - 1 : length], power[:, length:] - power[:, :-length]], -1)
+    return (sums.amax(-1) / length).clamp_min(TINY).sqrt()
