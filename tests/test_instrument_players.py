@@ -31,7 +31,11 @@ class Player:
         import pysfizz
 
         self.synth = pysfizz.Synth(sample_rate=RATE, block_size=BLOCK)
-        assert self.synth.load_sfz_file(path)
+        # files are read as a whole: those read in the background are late on a loaded machine, and the voice falls silent
+        whole = path.with_name("whole.sfz")
+        whole.write_text("<control> hint_ram_based=1\n" + path.read_text())
+        assert self.synth.load_sfz_file(whole)
+        whole.unlink()
 
     @property
     def n_regions(self) -> int:
