@@ -31,7 +31,7 @@ class Player:
         import pysfizz
 
         self.synth = pysfizz.Synth(sample_rate=RATE, block_size=BLOCK)
-        # files are read as a whole: those read in the background are late on a loaded machine, and the voice falls silent
+        # files are read as a whole: in the background they may come late, and then the voice falls silent
         whole = path.with_name("whole.sfz")
         whole.write_text("<control> hint_ram_based=1\n" + path.read_text())
         assert self.synth.load_sfz_file(whole)
