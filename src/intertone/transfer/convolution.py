@@ -49,13 +49,12 @@ class TimeConvolution:
         n_segments = -(-n_places // step)
         rows = torch.nn.functional.pad(rows, (0, (n_segments - 1) * step + self.segment - n_frames))
         spectra = torch.view_as_real(torch.fft.rfft(rows.unfold(-1, self.segment, step)))
-        # for each bin one product of real matrices; the last axis is real and imaginary part
-        columns = spectra.permute(3, 1, 0, 2, 4).reshape(len(weights), n_rows, -1)
-        products = torch.bmm(weights, columns).unflatten(1, (2, -1)).unflatten(-1, (channels, n_segments, 2))
-        by_real, by_imaginary = products.unbind(1)
-        real = by_real[..., 0] - by_imaginary[..., 1]
-        imaginary = by_real[..., 1] + by_imaginary[..., 0]
-        found = torch.fft.irfft(torch.complex(real, imaginary).permute(2, 1, 3, 0), n=self.segment)
+        # for each bin one product of real matrices: real and imaginary parts of the segments with those of the kernels
+        columns = spectra.permute(3, 0, 2, 4, 1).reshape(len(weights), -1, n_rows)
+        products = torch.bmm(columns, weights.mT).reshape(len(weights), channels, n_segments, 2, 2, -1)
+        real = products[..., 0, 0, :] - products[..., 1, 1, :]
+        imaginary = products[..., 1, 0, :] + products[..., 0, 1, :]
+        found = torch.fft.irfft(torch.complex(real, imaginary).permute(1, 3, 2, 0), n=self.segment)
         return found[..., :step].flatten(2)[..., :n_places]
 
 
