@@ -132,6 +132,6 @@ def _kept_bytes(content: Tensor, style: Tensor, config: TransferConfig, terms: S
 
     variable.parameter.requires_grad_(True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        terms = objective(variable.signal())
-    del terms  # not before: what is freed could lie where the next tensor is kept
+        values = objective(variable.signal())
+    del values  # not before: what is freed could lie where the next tensor is kept
     return sum(kept.values())
