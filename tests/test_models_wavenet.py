@@ -76,7 +76,7 @@ def test_nothing_behind_the_layers_that_are_needed_is_computed(model: WaveNetAut
     for number, block in enumerate(model.blocks, 1):
         block.mix.register_forward_hook(lambda *_, number=number: calls.append(number))  # type: ignore[union-attr]
     found = model.activations(samples, layers=["block.2.a", "block.1.b"])
-    assert calls == [1, 2] and torch.equal(found["block.2.a"], whole["block.2.a"])
+    assert calls == [1] and torch.equal(found["block.2.a"], whole["block.2.a"])
     assert list(found) == ["block.1.b", "block.2.a"]
     calls.clear()
     assert list(model.activations(samples, layers=["latents"])) == ["latents"] and calls == [1, 2, 3, 4]

@@ -1,7 +1,7 @@
 """The WaveNet autoencoder of NSynth: a wide encoder of the waveform, and a narrow decoder that samples one by one."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -117,7 +117,7 @@ class WaveNetAutoencoder(Model):
             ValueError: If there is more than one row.
         """
         self.check_features(features)
-        trunk = self.start(features)
+        trunk = self._first(features)
         for block in self.blocks:
             trunk = block(trunk)
         return self._pooled(trunk)
@@ -129,20 +129,34 @@ class WaveNetAutoencoder(Model):
 
         ``block.n.a`` is what its dilated convolution sees, ``block.n.b`` what that gives, both after their ReLU, and
         ``block.n.c`` the sum of its input and output; ``(batch, channels, n_frames)`` each.
-        Where ``layers`` are named, no block behind the deepest of them is computed.
+        Where ``layers`` are named, nothing behind the deepest of them is computed.
         """
         self.check_features(features)
-        trunk = self.start(features)
         found: dict[str, Tensor] = {}
+        for name, value in self._inside(features):
+            if not layers or name in layers or name == "latents":
+                found[name] = value
+            if layers and found.keys() >= set(layers):
+                break
+        return found
+
+    def _inside(self, features: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield the names and values of ``activations``, each when it is asked for."""
+        trunk = self._first(features)
         for number, block in enumerate(self.blocks, 1):
             assert isinstance(block, _Block)
-            before, after = block.inside(trunk)
-            trunk = trunk + block.mix(after)
-            inside = {f"block.{number}.a": before, f"block.{number}.b": after, f"block.{number}.c": trunk}
-            found |= {name: value for name, value in inside.items() if not layers or name in layers}
-            if layers and found.keys() >= set(layers):
-                return found
-        return {**found, "latents": self._pooled(trunk)}
+            before = trunk.relu()
+            yield f"block.{number}.a", before.squeeze(2)
+            after = block.dilated(before).relu_()
+            yield f"block.{number}.b", after.squeeze(2)
+            trunk = block.mix(after).add_(trunk)
+            yield f"block.{number}.c", trunk.squeeze(2)
+        yield "latents", self._pooled(trunk)
+
+    def _first(self, features: Tensor) -> Tensor:
+        """Return what the first block sees, as the blocks want it, ``(batch, channels, 1, n_frames)``."""
+        maps: Tensor = self.start(features).unsqueeze(2)
+        return maps.contiguous(memory_format=torch.channels_last)
 
     def logits(self, latents: Tensor, features: Tensor) -> Tensor:
         """Return the logits of the class of each sample, given the code and the samples before it.
@@ -182,7 +196,8 @@ class WaveNetAutoencoder(Model):
         }
 
     def _pooled(self, trunk: Tensor) -> Tensor:
-        return nn.functional.avg_pool1d(self.to_latents(trunk), self.frames_per_latent, ceil_mode=True)
+        """Return the code of the sum that the last block gives."""
+        return nn.functional.avg_pool1d(self.to_latents(trunk.squeeze(2)), self.frames_per_latent, ceil_mode=True)
 
     def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
         """Return samples that are drawn one after another."""
@@ -273,17 +288,27 @@ class _Block(nn.Module):
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
-        self.dilated = nn.Conv1d(channels, channels, KERNEL, padding=KERNEL // 2 * dilation, dilation=dilation)
-        self.mix = nn.Conv1d(channels, channels, 1)
-
-    def inside(self, trunk: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is found before and after the dilated convolution."""
-        before = trunk.relu()
-        return before, self.dilated(before).relu()
+        self.dilated = _Convolution(channels, channels, KERNEL, padding=KERNEL // 2 * dilation, dilation=dilation)
+        self.mix = _Convolution(channels, channels, 1)
 
     def forward(self, trunk: Tensor) -> Tensor:
-        mixed: Tensor = trunk + self.mix(self.inside(trunk)[1])
+        mixed: Tensor = self.mix(self.dilated(trunk.relu()).relu_()).add_(trunk)
         return mixed
+
+
+class _Convolution(nn.Conv1d):
+    """A convolution over time of ``(batch, channels, 1, n_frames)``, whose maps lie side by side in memory.
+
+    The result is that of a plain one but for rounding, and its gradient takes a third of the time. With one thread
+    PyTorch computes a plain convolution of width 1 by another library, whose products are slower; a dilation, which
+    means nothing at this width, keeps it with the one that computes the others.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        dilation = self.dilation[0] if self.kernel_size[0] > 1 else 2
+        padding = (0, int(self.padding[0]))
+        return nn.functional.conv2d(maps, weight, self.bias, padding=padding, dilation=(1, dilation))
 
 
 class _Decoder(nn.Module):
