@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from intertone.config import Settings
 from intertone.errors import InputError
 from intertone.models.contract import NO_CONDITIONS, Batch, Conditions, Facts, Model, Reading, Scale
+from intertone.models.wavenet_block import WaveNetBlock
 
 LEVELS = 256
 """Values that a sample can have for the decoder."""
@@ -99,7 +100,7 @@ class WaveNetAutoencoder(Model):
         dilations = config.dilations(config.blocks)
         self.encode_reach = KERNEL // 2 * (1 + sum(dilations))
         self.start = nn.Conv1d(1, config.channels, KERNEL, padding=KERNEL // 2)
-        self.blocks = nn.ModuleList(_Block(config.channels, dilation) for dilation in dilations)
+        self.blocks = nn.ModuleList(WaveNetBlock(config.channels, dilation, width=KERNEL) for dilation in dilations)
         self.to_latents = nn.Conv1d(config.channels, config.latent_dim, 1)
         self.decoder = _Decoder(config)
 
@@ -144,7 +145,7 @@ class WaveNetAutoencoder(Model):
         """Yield the names and values of ``activations``, each when it is asked for."""
         trunk = self._first(features)
         for number, block in enumerate(self.blocks, 1):
-            assert isinstance(block, _Block)
+            assert isinstance(block, WaveNetBlock)
             before = trunk.relu()
             yield f"block.{number}.a", before.squeeze(2)
             after = block.dilated(before).relu_()
@@ -281,34 +282,6 @@ class WaveNetSampler:
         distance = np.abs(self.values - (before + given[:, -2])[:, None])
         logits: Array = given[:, :LEVELS] - np.exp(np.minimum(given[:, -1:], LARGEST_LOG_RATE)) * distance
         return logits
-
-
-class _Block(nn.Module):
-    """A residual block of the encoder: ReLU, dilated convolution, ReLU, convolution of width 1, sum."""
-
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        self.dilated = _Convolution(channels, channels, KERNEL, padding=KERNEL // 2 * dilation, dilation=dilation)
-        self.mix = _Convolution(channels, channels, 1)
-
-    def forward(self, trunk: Tensor) -> Tensor:
-        mixed: Tensor = self.mix(self.dilated(trunk.relu()).relu_()).add_(trunk)
-        return mixed
-
-
-class _Convolution(nn.Conv1d):
-    """A convolution over time of ``(batch, channels, 1, n_frames)``, whose maps lie side by side in memory.
-
-    The result is that of a plain one but for rounding, and its gradient takes a third of the time. With one thread
-    PyTorch computes a plain convolution of width 1 by another library, whose products are slower; a dilation, which
-    means nothing at this width, keeps it with the one that computes the others.
-    """
-
-    def forward(self, maps: Tensor) -> Tensor:
-        weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        dilation = self.dilation[0] if self.kernel_size[0] > 1 else 2
-        padding = (0, int(self.padding[0]))
-        return nn.functional.conv2d(maps, weight, self.bias, padding=padding, dilation=(1, dilation))
 
 
 class _Decoder(nn.Module):
