@@ -33,7 +33,10 @@ STEPS_OF_FACTOR = 100
 WEAKEST_DB = -80.0
 """Level of a partial relative to the sound's reference up to which it is left out."""
 
-TENSORS = ("level", "partials", "top", "start", "phases", "modulation", "noise", "f0", "multiples", "ramp", "transient")
+TENSORS = (
+    "level", "partials", "top", "start", "phases", "modulation", "random", "noise", "f0", "multiples", "ramp",
+    "transient",
+)  # fmt: skip
 """Names of the tensors of a packed sound with a pitch."""
 
 
@@ -74,7 +77,7 @@ def pack_differences(values: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         (0.0, [0, 1, 0])
     """
     wanted = (steps * values.double()).round()
-    first, found = wanted[..., 0] / steps, torch.zeros(wanted.shape[:-1] + (wanted.shape[-1] - 1,))
+    first, found = wanted[..., 0] / steps, torch.zeros(*wanted.shape[:-1], wanted.shape[-1] - 1)
     now = wanted[..., 0].clone()
     for place in range(found.shape[-1]):
         found[..., place] = (wanted[..., place + 1] - now).clamp(-127, 127)
@@ -96,6 +99,7 @@ def pack_sound(sound: SeparatedSound, rows: ImageRows) -> dict[str, Tensor]:
     decibels = _decibels(sound.amplitude[:, :count], sound.reference) - level
     start, phases = pack_differences(sound.phase[:, :count, slow], STEPS_A_PERIOD)
     modulation = (STEPS_OF_FACTOR * sound.regular[:, :count, fast].abs()).round().clamp(0, 255)
+    random = (sound.modulation - sound.regular)[:, :count].abs().square().mean(-1).sqrt()
     last = rows.row_of[len(sound.multiples) - 1]
     top = rows.config.top_db * (view[:, max(0, int(last) - 3) : int(last) + 1].mean(1) - 1) - level
     cents = 1200 * (sound.f0 / sound.f0.median()).log2()
@@ -106,6 +110,7 @@ def pack_sound(sound: SeparatedSound, rows: ImageRows) -> dict[str, Tensor]:
         "start": start - start.floor(),
         "phases": phases,
         "modulation": modulation.to(torch.uint8),
+        "random": (STEPS_OF_FACTOR * random).round().clamp(0, 255).to(torch.uint8),
         "noise": pack_levels(_decibels(sound.noise, sound.reference)[..., fast]),
         "f0": (10 * cents).round().clamp(-32000, 32000).to(torch.int16),
         "multiples": sound.multiples[:count].float(),

@@ -18,7 +18,7 @@ from intertone.representation import Analysis
 KEYS = tuple(range(24, 109, 6))
 """MIDI numbers of the keys at which the change of each sound's rows is stored."""
 
-PAD_KEYS = (48, 60, 72)
+PAD_KEYS = tuple(range(36, 85, 6))
 """MIDI numbers of the keys at which the correction between sounds is stored."""
 
 PAD_STEPS = 5
@@ -30,8 +30,8 @@ STEP_SECONDS = 0.32
 CHANGES_A_DB = 2
 """Steps of a stored change; the largest is 63.5 dB."""
 
-PAD_COLUMNS = 12
-"""Columns of the correction between sounds, over the whole common time."""
+PAD_COLUMNS = 4
+"""Columns of the correction between sounds, over the whole common time: it depends on the key more than on time."""
 
 
 def pad_weights(x: float, y: float, count: int) -> list[float]:
@@ -77,14 +77,14 @@ def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: Im
 def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]]) -> Tensor:
     """Return the network's correction between sounds at the places of the pad's grid, dB.
 
-    It is ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)`` at each of ``PAD_KEYS``, averaged over the channels and over twelfths of the time.
+    It is ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)`` at each of ``PAD_KEYS``, averaged over the channels and over quarters of the time.
 
     Args:
         codec: A harmonic codec.
         aligned: Of two to four sounds, brought to one time.
 
     Returns:
-        ``(n_pad_keys, 5 for two sounds and else 25, n_features, 12)``; rows of the grid follow each other.
+        ``(n_pad_keys, 5 for two sounds and else 25, n_features, 4)``; rows of the grid follow each other.
     """
     count, config = len(aligned), codec.config.representation
     places = [(x, y) for y in range(1 if count == 2 else PAD_STEPS) for x in range(PAD_STEPS)]
@@ -92,16 +92,17 @@ def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]]) 
     grid = torch.tensor([pad_weights(x / last, y / last, count) for x, y in places])
     codes = torch.stack([codec.encode_features(one.features, one.context.conditions) for one in aligned])
     blended = torch.einsum("ps,s...->p...", grid, codes)
+    inside = [place for place, row in enumerate(grid) if bool((row < 1).all())]
     sounding = torch.stack([one.features for one in aligned]).amax(0) > 0
     n_frames, (sound,) = sounding.shape[-1], aligned[0].context.tracks
     found = []
     for key in PAD_KEYS:
         target = torch.full_like(sound.f0, pitch_to_hz(float(key)))
         own = torch.stack([_decode(codec, code, aligned[0], target, n_frames) for code in codes])
-        mixtures = torch.stack([_decode(codec, code, aligned[0], target, n_frames) for code in blended])
-        change = (mixtures - torch.einsum("ps,s...->p...", grid, own)) * sounding
-        inside = (grid < 1).all(1)
-        change = change * inside[:, None, None, None]
+        change = torch.zeros(len(grid), *own[0].shape)
+        for place in inside:
+            mixture = _decode(codec, blended[place], aligned[0], target, n_frames)
+            change[place] = (mixture - torch.einsum("s,s...->...", grid[place], own)) * sounding
         parts = torch.tensor_split(change.mean(1), PAD_COLUMNS, -1)
         found.append(torch.stack([part.mean(-1) if part.shape[-1] else change[:, 0, :, -1] for part in parts], -1))
     return getattr(config, "top_db", 1.0) * torch.stack(found)

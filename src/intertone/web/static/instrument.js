@@ -109,6 +109,7 @@ function unpackPitched(facts, get, header) {
     // periods a frame
     speeds: turned(get("phases"), (time) => 1 / 64 / Math.max(1, slow.frames[time + 1] - slow.frames[time])),
     modulation: turned(get("modulation"), () => 0.01),
+    random: scaled(get("random").values, 0.01),
     noise: levelsOf(get("noise")),
     cents: scaled(get("f0").values, 0.1),
     multiples: get("multiples").values,

@@ -1,5 +1,6 @@
 // What sounds between the sounds of an instrument at one moment: levels of partials and noise bands, and frequencies.
 
+import { gaussianTable } from "./gaussian.js";
 import { SILENT_DB } from "./instrument.js";
 
 export const MOST_SOUNDS = 4;
@@ -13,12 +14,21 @@ const FADE_SECONDS = 0.05;
 const WIDE_BANDS = 8;
 const LOWEST_HZ = 2000; // the transient lies above
 const WEAKEST = 1e-5;
+const LEAST_RANDOM = 0.003; // random modulation that is left out, of the regular one
+const DRAWN = 8192; // random numbers
+const KEPT_REACH = 0.4; // distance from weight 1 up to which a sound's own random modulation is used
 const TO_NEPER = Math.LN10 / 20;
 
 // Return how far a moment after the onset belongs to the attack, 1 to 0.
 export function attackShare(seconds) {
   const fade = Math.max(0, Math.min(1, (seconds - ATTACK_SECONDS) / FADE_SECONDS));
   return 0.5 + 0.5 * Math.cos(Math.PI * fade);
+}
+
+// Return the share of what is a sound's own at a weight: 1 at weight 1, 0 from 0.6 down.
+function ownShare(weight) {
+  const away = (1 - weight) / KEPT_REACH;
+  return away < 1 ? Math.cos(0.5 * Math.PI * away) : 0;
 }
 
 function lerp(values, place) {
@@ -38,6 +48,7 @@ export class Mixture {
     this.noise = new Float64Array(channels * nNoise); // amplitudes
     this.levels = new Float64Array(MOST_PARTIALS); // dB
     this.factors = new Float64Array(channels * MOST_PARTIALS);
+    this.random = new Float64Array(channels * MOST_PARTIALS); // mean squares of random modulation
     this.deviations = new Float64Array(channels * MOST_PARTIALS); // Hz
     this.noiseLevels = Array.from({ length: MOST_SOUNDS }, () => new Float64Array(nNoise));
     this.quieter = new Float64Array(channels * nNoise);
@@ -49,6 +60,8 @@ export class Mixture {
     this.gains = new Float64Array(2 * WIDE_BANDS);
     this.f0 = 0;
     this.count = 0;
+    this.gaussian = gaussianTable(DRAWN);
+    this.draw = 0;
     const { noise_centres: centres } = instrument.header;
     this.middles = Float64Array.from(centres.slice(1), (hz, at) => 0.5 * (hz + centres[at]));
     this.anyBell = instrument.pitched.some((sound) => sound.bell);
@@ -62,6 +75,7 @@ export class Mixture {
     this.levels.fill(0, 0, this.count);
     this.factors.fill(0);
     this.deviations.fill(0);
+    this.random.fill(0);
     this.quieter.fill(0);
     let total = 0;
     for (let i = 0; i < pitched.length; i++) total += voice.envelopeWeights[i] * this._own(pitched[i], voice, i);
@@ -192,7 +206,7 @@ export class Mixture {
     const tuned = voice.weights[i];
     const place = voice.places[i];
     const { count: stored, measured, channels: own, slowTimes, fastTimes } = sound;
-    const { levels, factors, deviations, register, count } = this;
+    const { levels, factors, deviations, random, register, count } = this;
     const { rowOf } = this.instrument;
     const level = this._own(sound, voice, i);
     const floor = sound.referenceDb + AUDIBLE_DB;
@@ -206,6 +220,7 @@ export class Mixture {
     const speed = (tuned * voice.speeds[i] * this.f0) / (sound.f0 * 2 ** (cents / 1200)) / voice.frameSeconds;
     const silent = place > sound.nFrames - 1;
     const offsets = voice.offsets[i];
+    const shared = weight * ownShare(tuned);
     const { channels } = this;
     for (let k = 0; k < count; k++) {
       const change = register[rowOf[k]] + level;
@@ -234,6 +249,7 @@ export class Mixture {
           const at = (c * fastTimes + h) * stored + k;
           const low = sound.modulation[at];
           factor *= low + e * (sound.modulation[at + stored] - low);
+          random[channel * MOST_PARTIALS + k] += (shared * sound.random[c * stored + k]) ** 2;
           deviations[channel * MOST_PARTIALS + k] += speed * sound.speeds[(c * (slowTimes - 1) + g) * stored + k];
         }
         factors[channel * MOST_PARTIALS + k] += weight * factor;
@@ -278,7 +294,7 @@ export class Mixture {
       for (let channel = 0; channel < channels; channel++) {
         const at = channel * MOST_PARTIALS + k;
         const hz = ratios[k] * this.f0 + deviations[at];
-        const amplitude = hz > 0 && hz <= highest ? level * factors[at] : 0;
+        const amplitude = hz > 0 && hz <= highest ? level * this._modulated(voice, at) : 0;
         frequencies[at] = hz > 0 ? hz : 0;
         amplitudes[at] = amplitude;
         if (amplitude > loudest) loudest = amplitude;
@@ -297,6 +313,22 @@ export class Mixture {
         this.noise[at] = level * this.quieter[at];
       }
     }
+  }
+
+  // Return a factor of modulation with its random part; its phase goes into the voice's phases.
+  _modulated(voice, at) {
+    const regular = this.factors[at];
+    const size = Math.sqrt(this.random[at]);
+    if (size < LEAST_RANDOM * regular) {
+      voice.angles[at] = 0;
+      return regular;
+    }
+    const { gaussian } = this;
+    this.draw = (this.draw + 1) % (gaussian.length / 2);
+    const real = regular + size * gaussian[2 * this.draw];
+    const imaginary = size * gaussian[2 * this.draw + 1];
+    voice.angles[at] = Math.atan2(imaginary, real) / (2 * Math.PI);
+    return Math.sqrt(real * real + imaginary * imaginary);
   }
 
   // Return the level of a noise band between the sounds, lowered by their weighted differences, dB.
