@@ -15,7 +15,7 @@ from intertone.level import TINY, amplitude_to_db
 FINE_FRAMES = 16
 """Number of frames from the onset on that are all stored: the attack."""
 
-SLOW_STEP, FAST_STEP = 4, 2
+SLOW_STEP, FAST_STEP = 6, 2
 """Frames from one stored value to the next after that: of slow levels and phases, and of modulation and noise."""
 
 LEVELS_A_DB = 2
@@ -33,9 +33,18 @@ STEPS_OF_FACTOR = 100
 WEAKEST_DB = -80.0
 """Level of a partial relative to the sound's reference up to which it is left out."""
 
+STRONG = 48
+"""Number of partials, the strongest, whose fast modulation is stored as it is; that of the others is drawn."""
+
+FAST_A_DB, FAST_ZERO = 4, 200
+"""Steps of the stored magnitude of fast modulation in 1 dB, and the one of 0 dB."""
+
+STEPS_A_TURN = 256
+"""Steps of the stored angle of fast modulation."""
+
 TENSORS = (
-    "level", "partials", "top", "start", "phases", "modulation", "random", "noise", "f0", "multiples", "ramp",
-    "transient",
+    "level", "partials", "top", "start", "phases", "modulation", "random", "strong", "magnitudes", "angles", "noise",
+    "f0", "multiples", "ramp", "transient",
 )  # fmt: skip
 """Names of the tensors of a packed sound with a pitch."""
 
@@ -100,6 +109,10 @@ def pack_sound(sound: SeparatedSound, rows: ImageRows) -> dict[str, Tensor]:
     start, phases = pack_differences(sound.phase[:, :count, slow], STEPS_A_PERIOD)
     modulation = (STEPS_OF_FACTOR * sound.regular[:, :count, fast].abs()).round().clamp(0, 255)
     random = (sound.modulation - sound.regular)[:, :count].abs().square().mean(-1).sqrt()
+    strong = sound.amplitude[:, :count].amax((0, 2)).argsort(descending=True)[:STRONG].sort().values
+    fast_ones = sound.modulation[:, strong]
+    magnitudes = FAST_ZERO + FAST_A_DB * _decibels(fast_ones.abs(), 1.0)
+    angles = STEPS_A_TURN * fast_ones.angle() / (2 * math.pi)
     last = rows.row_of[len(sound.multiples) - 1]
     top = rows.config.top_db * (view[:, max(0, int(last) - 3) : int(last) + 1].mean(1) - 1) - level
     cents = 1200 * (sound.f0 / sound.f0.median()).log2()
@@ -111,6 +124,9 @@ def pack_sound(sound: SeparatedSound, rows: ImageRows) -> dict[str, Tensor]:
         "phases": phases,
         "modulation": modulation.to(torch.uint8),
         "random": (STEPS_OF_FACTOR * random).round().clamp(0, 255).to(torch.uint8),
+        "strong": strong.to(torch.int16),
+        "magnitudes": magnitudes.round().clamp(0, 255).to(torch.uint8),
+        "angles": angles.round().remainder(STEPS_A_TURN).to(torch.uint8),
         "noise": pack_levels(_decibels(sound.noise, sound.reference)[..., fast]),
         "f0": (10 * cents).round().clamp(-32000, 32000).to(torch.int16),
         "multiples": sound.multiples[:count].float(),

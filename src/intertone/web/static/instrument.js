@@ -84,7 +84,7 @@ function unpackPitched(facts, get, header) {
   const nFrames = level.length;
   const partials = get("partials");
   const [channels, count, slowTimes] = partials.shape;
-  const slow = storedPositions(nFrames, slowTimes, 4);
+  const slow = storedPositions(nFrames, slowTimes, 6);
   const fastTimes = get("noise").shape[2];
   const fast = storedPositions(nFrames, fastTimes, 2);
   const residual = get("residual");
@@ -110,6 +110,7 @@ function unpackPitched(facts, get, header) {
     speeds: turned(get("phases"), (time) => 1 / 64 / Math.max(1, slow.frames[time + 1] - slow.frames[time])),
     modulation: turned(get("modulation"), () => 0.01),
     random: scaled(get("random").values, 0.01),
+    ...unpackFast(get, count),
     noise: levelsOf(get("noise")),
     cents: scaled(get("f0").values, 0.1),
     multiples: get("multiples").values,
@@ -124,6 +125,29 @@ function unpackPitched(facts, get, header) {
     residualPower: Math.max(power, 1e-12),
     decay: decayOf(level, facts),
   };
+}
+
+// Return the fast modulation of the strongest partials, real and imaginary parts in the order (channels, times, places),
+// and the place of each partial among them, or -1.
+function unpackFast(get, count) {
+  const magnitudes = get("magnitudes");
+  const [channels, strong, times] = magnitudes.shape;
+  const fastReal = new Float32Array(channels * strong * times);
+  const fastImaginary = new Float32Array(channels * strong * times);
+  const angles = get("angles").values;
+  for (let channel = 0; channel < channels; channel++)
+    for (let place = 0; place < strong; place++)
+      for (let time = 0; time < times; time++) {
+        const from = (channel * strong + place) * times + time;
+        const to = (channel * times + time) * strong + place;
+        const stored = magnitudes.values[from];
+        const magnitude = stored ? 10 ** ((stored - 200) / 80) : 0;
+        fastReal[to] = magnitude * Math.cos((2 * Math.PI * angles[from]) / 256);
+        fastImaginary[to] = magnitude * Math.sin((2 * Math.PI * angles[from]) / 256);
+      }
+  const strongPlace = new Int16Array(count).fill(-1);
+  get("strong").values.forEach((k, place) => (strongPlace[k] = place));
+  return { fastReal, fastImaginary, strongPlace, nStrong: strong };
 }
 
 // Return by how many dB a frame a sound falls at the end of its sustain, at least 0.12: its decay beyond the recording.

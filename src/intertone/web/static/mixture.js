@@ -48,6 +48,7 @@ export class Mixture {
     this.noise = new Float64Array(channels * nNoise); // amplitudes
     this.levels = new Float64Array(MOST_PARTIALS); // dB
     this.factors = new Float64Array(channels * MOST_PARTIALS);
+    this.imaginary = new Float64Array(channels * MOST_PARTIALS); // of the factors
     this.random = new Float64Array(channels * MOST_PARTIALS); // mean squares of random modulation
     this.deviations = new Float64Array(channels * MOST_PARTIALS); // Hz
     this.noiseLevels = Array.from({ length: MOST_SOUNDS }, () => new Float64Array(nNoise));
@@ -75,6 +76,7 @@ export class Mixture {
     this.levels.fill(0, 0, this.count);
     this.factors.fill(0);
     this.deviations.fill(0);
+    this.imaginary.fill(0);
     this.random.fill(0);
     this.quieter.fill(0);
     let total = 0;
@@ -157,20 +159,28 @@ export class Mixture {
     const nRows = register.length;
     const steps = sound.registerSteps;
     const strength = voice.registerStrength;
-    const key = Math.max(0, Math.min(keys.length - 1, (voice.key - keys[0]) / (keys[1] - keys[0])));
+    const step = keys[1] - keys[0];
+    const key = Math.max(0, Math.min(keys.length - 1, (voice.key - keys[0]) / step));
     const first = Math.min(Math.floor(key), keys.length - 2);
-    const upper = key - first;
+    const own = Math.max(0, Math.min(1, (sound.pitch - keys[0]) / step - first)); // where nothing changes
+    const place = key - first;
+    let below = 1 - place;
+    let upper = place;
+    if (own > 0 && own < 1) {
+      below = Math.max(0, 1 - place / own);
+      upper = Math.max(0, (place - own) / (1 - own));
+    }
     const time = Math.max(0, Math.min(steps - 1, voice.places[i] / voice.framesAStep - 0.5));
-    const step = Math.min(Math.floor(time), Math.max(0, steps - 2));
-    const later = time - step;
-    const next = step + 1 < steps ? 1 : 0;
+    const column = Math.min(Math.floor(time), Math.max(0, steps - 2));
+    const later = time - column;
+    const next = column + 1 < steps ? 1 : 0;
     const values = sound.register;
     for (let row = 0; row < nRows; row++) {
-      const at = (first * nRows + row) * steps + step;
+      const at = (first * nRows + row) * steps + column;
       const above = at + nRows * steps;
       const low = values[at] + later * (values[at + next] - values[at]);
       const high = values[above] + later * (values[above + next] - values[above]);
-      register[row] = strength * (low + upper * (high - low));
+      register[row] = strength * (below * low + upper * high);
     }
   }
 
@@ -220,7 +230,10 @@ export class Mixture {
     const speed = (tuned * voice.speeds[i] * this.f0) / (sound.f0 * 2 ** (cents / 1200)) / voice.frameSeconds;
     const silent = place > sound.nFrames - 1;
     const offsets = voice.offsets[i];
-    const shared = weight * ownShare(tuned);
+    const share = ownShare(tuned);
+    const { fastReal, fastImaginary, nStrong } = sound;
+    const frame = Math.max(0, Math.min(sound.nFrames - 2, Math.floor(place)));
+    const rest = Math.min(1, place - frame);
     const { channels } = this;
     for (let k = 0; k < count; k++) {
       const change = register[rowOf[k]] + level;
@@ -248,8 +261,19 @@ export class Mixture {
         if (k < stored) {
           const at = (c * fastTimes + h) * stored + k;
           const low = sound.modulation[at];
-          factor *= low + e * (sound.modulation[at + stored] - low);
-          random[channel * MOST_PARTIALS + k] += (shared * sound.random[c * stored + k]) ** 2;
+          const regular = low + e * (sound.modulation[at + stored] - low);
+          const strong = share > 0 ? sound.strongPlace[k] : -1;
+          const to = channel * MOST_PARTIALS + k;
+          if (strong >= 0) {
+            const from = (c * sound.nFrames + frame) * nStrong + strong;
+            const real = fastReal[from] + rest * (fastReal[from + nStrong] - fastReal[from]);
+            const turned = fastImaginary[from] + rest * (fastImaginary[from + nStrong] - fastImaginary[from]);
+            this.imaginary[to] += weight * factor * share * turned;
+            factor *= regular + share * (real - regular);
+          } else {
+            random[to] += (weight * share * factor * sound.random[c * stored + k]) ** 2;
+            factor *= regular;
+          }
           deviations[channel * MOST_PARTIALS + k] += speed * sound.speeds[(c * (slowTimes - 1) + g) * stored + k];
         }
         factors[channel * MOST_PARTIALS + k] += weight * factor;
@@ -317,16 +341,19 @@ export class Mixture {
 
   // Return a factor of modulation with its random part; its phase goes into the voice's phases.
   _modulated(voice, at) {
-    const regular = this.factors[at];
+    let real = this.factors[at];
+    let imaginary = this.imaginary[at];
     const size = Math.sqrt(this.random[at]);
-    if (size < LEAST_RANDOM * regular) {
-      voice.angles[at] = 0;
-      return regular;
+    if (size > LEAST_RANDOM * real) {
+      const { gaussian } = this;
+      this.draw = (this.draw + 1) % (gaussian.length / 2);
+      real += size * gaussian[2 * this.draw];
+      imaginary += size * gaussian[2 * this.draw + 1];
     }
-    const { gaussian } = this;
-    this.draw = (this.draw + 1) % (gaussian.length / 2);
-    const real = regular + size * gaussian[2 * this.draw];
-    const imaginary = size * gaussian[2 * this.draw + 1];
+    if (imaginary === 0) {
+      voice.angles[at] = 0;
+      return real;
+    }
     voice.angles[at] = Math.atan2(imaginary, real) / (2 * Math.PI);
     return Math.sqrt(real * real + imaginary * imaginary);
   }
