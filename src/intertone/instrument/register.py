@@ -27,8 +27,8 @@ PAD_STEPS = 5
 STEP_SECONDS = 0.32
 """Time over which stored changes are averaged."""
 
-CHANGES_A_DB = 2
-"""Steps of a stored change; the largest is 63.5 dB."""
+CHANGES_A_DB = 3
+"""Steps of a stored change in 1 dB; the largest is 42.3 dB."""
 
 PAD_COLUMNS = 4
 """Columns of the correction between sounds, over the whole common time: it depends on the key more than on time."""
@@ -109,7 +109,7 @@ def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]]) 
 
 
 def pack_changes(decibels: Tensor) -> Tensor:
-    """Return changes of levels, dB, as bytes of half decibels."""
+    """Return changes of levels, dB, as bytes of thirds of a decibel."""
     return (CHANGES_A_DB * decibels).round().clamp(-127, 127).to(torch.int8)
 
 

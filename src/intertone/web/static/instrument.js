@@ -117,7 +117,7 @@ function unpackPitched(facts, get, header) {
     ramp: get("ramp").values,
     transient: get("transient").values,
     transientFrames: get("transient").shape[1],
-    register: scaled(get("register").values, 0.5),
+    register: scaled(get("register").values, 1 / 3),
     registerSteps: get("register").shape[2],
     referenceDb: 20 * Math.log10(facts.reference),
     residual: scaled(residual.values, 1 / 32767),
@@ -200,7 +200,7 @@ export function unpackInstrument(buffer) {
   const edges = header.row_edges;
   const rowOf = new Uint8Array(edges[edges.length - 1] - 1);
   for (let row = 0; row + 1 < edges.length; row++) rowOf.fill(row, edges[row] - 1, edges[row + 1] - 1);
-  const pad = tensors.pad && { values: scaled(tensors.pad.values, 0.5), shape: tensors.pad.shape };
+  const pad = tensors.pad && { values: scaled(tensors.pad.values, 1 / 3), shape: tensors.pad.shape };
   const nPartialRows = edges.length - 1;
   const nNoise = header.noise_centres.length;
   const pitched = sounds.filter((sound) => sound.pitched);
