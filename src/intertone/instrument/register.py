@@ -51,6 +51,27 @@ def pad_weights(x: float, y: float, count: int) -> list[float]:
     return corners if count == 4 else [corner + corners[3] / 3 for corner in corners[:3]]
 
 
+def pad_grid(count: int, used: Sequence[int]) -> Tensor:
+    """Return the weights of some of ``count`` sounds at the places of the pad's grid, row by row, summing to 1.
+
+    Args:
+        count: Sounds of the instrument; the grid of two has one row.
+        used: Which of them.
+
+    Returns:
+        ``(5 or 25, n_used)``; equal weights where all others have the whole weight.
+
+    Example:
+        >>> pad_grid(2, [0, 1])[1].tolist(), pad_grid(3, [0, 1])[20].tolist()
+        ([0.75, 0.25], [0.5, 0.5])
+    """
+    last = PAD_STEPS - 1
+    places = [(x / last, y / last) for y in range(1 if count == 2 else PAD_STEPS) for x in range(PAD_STEPS)]
+    weights = torch.tensor([pad_weights(x, y, count) for x, y in places])[:, list(used)]
+    total = weights.sum(1, keepdim=True)
+    return torch.where(total > 1e-6, weights / total, 1 / len(used))
+
+
 def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: ImageRows) -> Tensor:
     """Return by how many dB the rows of a sound change when it is transposed to each of ``KEYS``.
 
@@ -74,7 +95,7 @@ def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: Im
     return rows.config.top_db * torch.stack(found)
 
 
-def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]]) -> Tensor:
+def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]], grid: Tensor) -> Tensor:
     """Return the network's correction between sounds at the places of the pad's grid, dB.
 
     It is ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)`` at each of ``PAD_KEYS``, averaged over the channels and over quarters of the time.
@@ -82,14 +103,12 @@ def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]]) 
     Args:
         codec: A harmonic codec.
         aligned: Of two to four sounds, brought to one time.
+        grid: Weights of these sounds at each place, from ``pad_grid``.
 
     Returns:
-        ``(n_pad_keys, 5 for two sounds and else 25, n_features, 4)``; rows of the grid follow each other.
+        ``(n_pad_keys, n_places, n_features, 4)``.
     """
-    count, config = len(aligned), codec.config.representation
-    places = [(x, y) for y in range(1 if count == 2 else PAD_STEPS) for x in range(PAD_STEPS)]
-    last = PAD_STEPS - 1
-    grid = torch.tensor([pad_weights(x / last, y / last, count) for x, y in places])
+    config = codec.config.representation
     codes = torch.stack([codec.encode_features(one.features, one.context.conditions) for one in aligned])
     blended = torch.einsum("ps,s...->p...", grid, codes)
     inside = [place for place, row in enumerate(grid) if bool((row < 1).all())]
