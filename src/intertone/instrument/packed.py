@@ -33,8 +33,9 @@ STEPS_OF_FACTOR = 100
 WEAKEST_DB = -80.0
 """Level of a partial relative to the sound's reference up to which it is left out."""
 
-STRONG = 48
-"""Number of partials, the strongest, whose fast modulation is stored as it is; that of the others is drawn."""
+STRONG, STRONGEST = 96, 48
+"""Number of partials, the strongest, whose phases and regular modulation are stored, and whose fast modulation is stored
+too; the fast modulation of the others is drawn."""
 
 FAST_A_DB, FAST_ZERO = 4, 200
 """Steps of the stored magnitude of fast modulation in 1 dB, and the one of 0 dB."""
@@ -106,11 +107,12 @@ def pack_sound(sound: SeparatedSound, rows: ImageRows) -> dict[str, Tensor]:
     count = max(1, int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1)
     slow, fast = stored_frames(n_frames, SLOW_STEP), stored_frames(n_frames, FAST_STEP)
     decibels = _decibels(sound.amplitude[:, :count], sound.reference) - level
-    start, phases = pack_differences(sound.phase[:, :count, slow], STEPS_A_PERIOD)
-    modulation = (STEPS_OF_FACTOR * sound.regular[:, :count, fast].abs()).round().clamp(0, 255)
+    strong = sound.amplitude[:, :count].amax((0, 2)).argsort(descending=True)[:STRONG]
+    start = sound.phase[:, :count, 0]
+    _, phases = pack_differences(sound.phase[:, strong][..., slow], STEPS_A_PERIOD)
+    modulation = (STEPS_OF_FACTOR * sound.regular[:, strong][..., fast].abs()).round().clamp(0, 255)
     random = (sound.modulation - sound.regular)[:, :count].abs().square().mean(-1).sqrt()
-    strong = sound.amplitude[:, :count].amax((0, 2)).argsort(descending=True)[:STRONG].sort().values
-    fast_ones = sound.modulation[:, strong]
+    fast_ones = sound.modulation[:, strong[:STRONGEST]]
     magnitudes = FAST_ZERO + FAST_A_DB * _decibels(fast_ones.abs(), 1.0)
     angles = STEPS_A_TURN * fast_ones.angle() / (2 * math.pi)
     last = rows.row_of[len(sound.multiples) - 1]

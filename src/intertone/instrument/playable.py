@@ -29,8 +29,8 @@ MOST_CHANNELS = 2
 MOST_SECONDS = 60.0
 """Longest sound of an instrument: all of it is held in memory, and sent to the page."""
 
-RESIDUAL_SECONDS = 0.12
-"""Length of the attack of which the residual is stored."""
+RESIDUAL_SECONDS = 0.09
+"""Length of the residual that is stored: it is heard in the attack, which has faded after 80 ms."""
 
 WHOLE = 0.5
 """Share of the sustain from which on its loop counts as all of it."""

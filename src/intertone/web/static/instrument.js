@@ -127,8 +127,8 @@ function unpackPitched(facts, get, header) {
   };
 }
 
-// Return the fast modulation of the strongest partials, real and imaginary parts in the order (channels, times, places),
-// and the place of each partial among them, or -1.
+// Return the fast modulation of the strongest partials, real and imaginary parts in the order (channels, times, ranks),
+// and the rank of each partial by strength; those behind `nStrong` have no phases and no modulation.
 function unpackFast(get, count) {
   const magnitudes = get("magnitudes");
   const [channels, strong, times] = magnitudes.shape;
@@ -145,9 +145,9 @@ function unpackFast(get, count) {
         fastReal[to] = magnitude * Math.cos((2 * Math.PI * angles[from]) / 256);
         fastImaginary[to] = magnitude * Math.sin((2 * Math.PI * angles[from]) / 256);
       }
-  const strongPlace = new Int16Array(count).fill(-1);
-  get("strong").values.forEach((k, place) => (strongPlace[k] = place));
-  return { fastReal, fastImaginary, strongPlace, nStrong: strong };
+  const ranks = new Int16Array(count).fill(32767);
+  get("strong").values.forEach((k, rank) => (ranks[k] = rank));
+  return { fastReal, fastImaginary, ranks, nFast: strong, nStrong: get("strong").shape[0] };
 }
 
 // Return by how many dB a frame a sound falls at the end of its sustain, at least 0.12: its decay beyond the recording.

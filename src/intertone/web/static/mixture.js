@@ -231,7 +231,7 @@ export class Mixture {
     const silent = place > sound.nFrames - 1;
     const offsets = voice.offsets[i];
     const share = ownShare(tuned);
-    const { fastReal, fastImaginary, nStrong } = sound;
+    const { fastReal, fastImaginary, nFast, nStrong } = sound;
     const frame = Math.max(0, Math.min(sound.nFrames - 2, Math.floor(place)));
     const rest = Math.min(1, place - frame);
     const { channels } = this;
@@ -259,22 +259,25 @@ export class Mixture {
         const decibels = this.rest[channel];
         let factor = decibels >= top ? 1 : decibels < top - 120 ? 0 : Math.exp(TO_NEPER * (decibels - top));
         if (k < stored) {
-          const at = (c * fastTimes + h) * stored + k;
-          const low = sound.modulation[at];
-          const regular = low + e * (sound.modulation[at + stored] - low);
-          const strong = share > 0 ? sound.strongPlace[k] : -1;
           const to = channel * MOST_PARTIALS + k;
-          if (strong >= 0) {
-            const from = (c * sound.nFrames + frame) * nStrong + strong;
-            const real = fastReal[from] + rest * (fastReal[from + nStrong] - fastReal[from]);
-            const turned = fastImaginary[from] + rest * (fastImaginary[from + nStrong] - fastImaginary[from]);
-            this.imaginary[to] += weight * factor * share * turned;
-            factor *= regular + share * (real - regular);
-          } else {
-            random[to] += (weight * share * factor * sound.random[c * stored + k]) ** 2;
-            factor *= regular;
+          const rank = sound.ranks[k];
+          let regular = 1;
+          if (rank < nStrong) {
+            const at = (c * fastTimes + h) * nStrong + rank;
+            const low = sound.modulation[at];
+            regular = low + e * (sound.modulation[at + nStrong] - low);
+            deviations[to] += speed * sound.speeds[(c * (slowTimes - 1) + g) * nStrong + rank];
           }
-          deviations[channel * MOST_PARTIALS + k] += speed * sound.speeds[(c * (slowTimes - 1) + g) * stored + k];
+          if (share > 0 && rank < nFast) {
+            const from = (c * sound.nFrames + frame) * nFast + rank;
+            const real = fastReal[from] + rest * (fastReal[from + nFast] - fastReal[from]);
+            const turned = fastImaginary[from] + rest * (fastImaginary[from + nFast] - fastImaginary[from]);
+            this.imaginary[to] += weight * factor * share * turned;
+            regular += share * (real - regular);
+          } else if (share > 0) {
+            random[to] += (weight * share * factor * sound.random[c * stored + k]) ** 2;
+          }
+          factor *= regular;
         }
         factors[channel * MOST_PARTIALS + k] += weight * factor;
       }
