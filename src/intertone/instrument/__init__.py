@@ -15,8 +15,10 @@ from intertone.instrument.keys import (
     render_layers,
 )
 from intertone.instrument.layer import Layer, layers_of
+from intertone.instrument.live import Instrument
 from intertone.instrument.looping import Loop, close_loop, find_loop
 from intertone.instrument.play import play_code, play_loop, takes_pitch, to_loudness
+from intertone.instrument.playable import PlayableSound, analyse_playable
 from intertone.instrument.recordings import nearest_recordings, parse_recording, some_of
 from intertone.instrument.sampler import Sampler, read_sampler, save_sample, with_sampler
 from intertone.instrument.sfz import sfz_text
@@ -25,12 +27,15 @@ from intertone.pitch.note import note_name
 
 __all__ = [
     "FILE_NAME",
+    "Instrument",
     "InstrumentBank",
     "Key",
     "Layer",
     "Loop",
+    "PlayableSound",
     "Region",
     "Sampler",
+    "analyse_playable",
     "bank_path",
     "choose_keys",
     "close_loop",

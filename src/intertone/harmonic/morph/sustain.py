@@ -81,6 +81,24 @@ def sustained_positions(
     return torch.where(inside, torch.from_numpy(walked), stretched)
 
 
+def loop_part(level: Tensor, own: Landmarks, *, frame_seconds: float) -> tuple[float, float] | None:
+    """Return first and last frame of the ping-pong loop of a sound, or None where it fades or is too short to loop.
+
+    Args:
+        level: dB of the sound, frame by frame, ``(n,)``.
+        own: Landmarks of the sound.
+        frame_seconds: From one frame to the next.
+
+    Example:
+        >>> loop_part(torch.zeros(111), Landmarks(5, 105, 110), frame_seconds=0.01)
+        (15.0, 95.0)
+    """
+    heard: Array = level.double().numpy()
+    if (own.release - own.attack) * frame_seconds < SHORTEST_SECONDS or _falls(heard, own) > FADES_DB:
+        return None
+    return _level_part(heard, own)
+
+
 def sustain_sound(moved: SeparatedSound, sound: SeparatedSound, places: Tensor, release: float) -> SeparatedSound:
     """Return a harmonic sound on the time of a ping-pong loop.
 

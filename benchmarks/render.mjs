@@ -1,0 +1,18 @@
+// Render jobs for Python: node render.mjs JOBS.json. Each job is {instrument, events, options, out}; out holds left, then
+// right, float32.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { renderOffline } from "../src/intertone/web/static/offline.js";
+
+for (const { instrument, events, options, out } of JSON.parse(readFileSync(process.argv[2], "utf8"))) {
+  const file = readFileSync(instrument);
+  const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
+  const begin = process.hrtime.bigint();
+  const [left, right] = renderOffline(bytes, events, options);
+  const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
+  const both = new Float32Array(left.length + right.length);
+  both.set(left);
+  both.set(right, left.length);
+  writeFileSync(out, both);
+  console.log(seconds);
+}

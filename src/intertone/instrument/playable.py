@@ -1,0 +1,190 @@
+"""A sound that was analysed for a playable instrument, and its facts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from intertone.codec import Codec, as_audio
+from intertone.errors import InputError
+from intertone.harmonic.morph.landmark import Landmarks, complete_releases, find_landmarks
+from intertone.harmonic.morph.modulation import SeparatedSound
+from intertone.harmonic.morph.sustain import TURN_SECONDS, loop_part
+from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.sound import HarmonicContext
+from intertone.instrument.register import register_changes
+from intertone.level import power_to_db
+from intertone.loudness import maximum_momentary_loudness
+from intertone.morphing.by_partials import ByPartials
+from intertone.morphing.method import choose_method
+from intertone.pitch.note import hz_to_pitch
+from intertone.remark import collect_remarks
+from intertone.representation import Analysis
+
+MOST_CHANNELS = 2
+
+MOST_SECONDS = 60.0
+"""Longest sound of an instrument: all of it is held in memory, and sent to the page."""
+
+RESIDUAL_SECONDS = 0.09
+"""Length of the residual that is stored: it is heard in the attack, which has faded after 80 ms."""
+
+WHOLE = 0.5
+"""Share of the sustain from which on its loop counts as all of it."""
+
+
+@dataclass(frozen=True)
+class PlayableSound:
+    """One sound that was analysed for an instrument: what takes long is done.
+
+    Attributes:
+        name: What the page calls it.
+        audio: ``(channels, samples)``.
+        loudness: Maximum momentary loudness, LUFS.
+        analysis: From ``ByPartials.prepare``; None for a sound without one pitch.
+        register: From ``register_changes``; empty for a sound without one pitch.
+        reason: Why it has no one pitch.
+        notes: What was done to it, in sentences.
+    """
+
+    name: str
+    audio: Tensor
+    loudness: float
+    analysis: Analysis[HarmonicContext] | None
+    register: Tensor
+    reason: str | None
+    notes: tuple[str, ...]
+
+
+@torch.inference_mode()
+def analyse_playable(codec: Codec, sound: Tensor, name: str) -> PlayableSound:
+    """Analyse one sound for an instrument.
+
+    Args:
+        codec: A harmonic codec.
+        sound: ``(samples,)`` or ``(channels, samples)``, one or two channels, at ``codec.sample_rate`` Hz.
+        name: What the page calls it.
+
+    Raises:
+        InputError: If the codec is none of harmonic sounds, or the sound is no audio, too long, or has more channels.
+    """
+    method, sound = harmonic_method(codec), torch.atleast_2d(as_audio(sound))
+    if sound.ndim > 2 or len(sound) > MOST_CHANNELS:
+        raise InputError(f"a sound of an instrument must have one or two channels, got shape {tuple(sound.shape)}")
+    if sound.shape[-1] > MOST_SECONDS * codec.sample_rate:
+        found = sound.shape[-1] / codec.sample_rate
+        raise InputError(f"a sound of an instrument must last {MOST_SECONDS:g} s at most, got {found:.1f} s")
+    with collect_remarks() as remarks:
+        analysis = cast(Analysis[HarmonicContext], codec.analyse(sound))
+        reason = method.unpitched(analysis)
+        loudness = maximum_momentary_loudness(sound, codec.sample_rate)
+        notes = [remark.text for remark in remarks]
+    if reason is not None:
+        notes.append(f"it has {reason}: its recording plays at its own pitch on every key")
+        return PlayableSound(name, sound, loudness, None, torch.zeros(0), reason, tuple(notes))
+    prepared = method.prepare(analysis)
+    register = register_changes(codec, prepared, method.rows)
+    return PlayableSound(name, sound, loudness, prepared, register, None, tuple(notes))
+
+
+def harmonic_method(codec: Codec) -> ByPartials:
+    """Return the morph method of a harmonic codec.
+
+    Raises:
+        InputError: If the codec is another.
+    """
+    method = choose_method(codec)
+    if not method.takes.sustain:
+        kind = codec.config.representation.kind
+        raise InputError(f"an instrument must be made with a codec of harmonic sounds, got one of kind {kind}")
+    return cast(ByPartials, method)
+
+
+def track_of(analysis: Analysis[HarmonicContext]) -> SeparatedSound:
+    """Return the one sound of an analysis from ``ByPartials.prepare``."""
+    return cast(SeparatedSound, analysis.context.tracks[0])
+
+
+def with_channels(analysis: Analysis[HarmonicContext], channels: int) -> Analysis[HarmonicContext]:
+    """Return the analysis of a sound with so many channels; a mono sound is the same in each."""
+    sound = track_of(analysis)
+    if len(sound.amplitude) == channels:
+        return analysis
+    per_channel = ("amplitude", "phase", "noise", "modulation", "regular")
+    spread = {name: getattr(sound, name).expand(channels, -1, -1) for name in per_channel}
+    residuals = tuple(
+        replace(
+            one,
+            sound=one.sound.expand(channels, -1),
+            before=one.before.expand(channels, -1),
+            powers=one.powers.expand(channels, -1, -1),
+        )
+        for one in sound.residuals
+    )
+    track = replace(sound, **spread, residuals=residuals)
+    given = {name: value.expand(channels, *value.shape[1:]) for name, value in analysis.context.given.items()}
+    context = replace(analysis.context, tracks=(track,), given=given)
+    return Analysis(analysis.features.repeat(channels, 1, 1), context)
+
+
+def sound_facts(sound: PlayableSound, sample_rate: int, channels: int) -> dict[str, Any]:
+    """Return what the header holds of every sound; a mono sound is as loud as it is in so many channels."""
+    loudness = sound.loudness + power_to_db(channels / len(sound.audio))
+    return {
+        "name": sound.name,
+        "pitched": sound.analysis is not None,
+        "reason": sound.reason,
+        "notes": list(sound.notes),
+        "channels": len(sound.audio),
+        "samples": sound.audio.shape[-1],
+        "seconds": sound.audio.shape[-1] / sample_rate,
+        "loudness": loudness if math.isfinite(loudness) else None,
+    }
+
+
+def time_facts(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[dict[str, Any]]:
+    """Return what the header holds of each sound with a pitch: pitch, partials, and landmarks in frames."""
+    config = rows.config
+    levels = [config.top_db * rows.level(rows.view(sound)).amax((0, 1)) for sound in sounds]
+    ends = [(sound.samples - sound.onset) / config.hop_length for sound in sounds]
+    own = [find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)]
+    found = []
+    for sound, level, first, mark in zip(sounds, levels, own, complete_releases(own), strict=True):
+        loop = loop_part(level, first, frame_seconds=config.frame_seconds) if first.released else None
+        turn = None if loop is None else _first_turn(loop, first, config.frame_seconds)
+        found.append(
+            {
+                "f0": float(sound.f0.median()),
+                "pitch": hz_to_pitch(float(sound.f0.median())),
+                "reference": sound.reference,
+                "inharmonicity": None if sound.is_bell else sound.inharmonicity,
+                "bell": sound.is_bell,
+                "measured": len(sound.multiples),
+                "attack": mark.attack,
+                "release": mark.release,
+                "end": mark.end,
+                "silence": min(mark.silence, mark.end),
+                "released": mark.released,
+                "loop": loop,
+                "turn": turn,
+            }
+        )
+    return found
+
+
+def _first_turn(loop: tuple[float, float], own: Landmarks, frame_seconds: float) -> float:
+    """Return the frame at which a sustain goes back for the first time: near the release where all of it is level."""
+    low, high = loop
+    late = own.release - 0.5 * TURN_SECONDS / frame_seconds
+    whole = high - low > WHOLE * (own.release - own.attack)
+    return max(high, late) if whole else high
+
+
+def attack_residual(sound: SeparatedSound, sample_rate: int) -> Tensor:
+    """Return the residual of the attack, ``(channels, samples)``, 16-bit integers, full scale at 32767."""
+    (residual,) = sound.residuals
+    some = residual.sound[:, : round(RESIDUAL_SECONDS * sample_rate)]
+    return (32767 * some).round().clamp(-32768, 32767).to(torch.int16)

@@ -1,0 +1,441 @@
+// What sounds between the sounds of an instrument at one moment: levels of partials and noise bands, and frequencies.
+
+import { gaussianTable } from "./gaussian.js";
+import { SILENT_DB } from "./instrument.js";
+
+export const MOST_SOUNDS = 4;
+export const MOST_PARTIALS = 640;
+const AUDIBLE_DB = -60; // relative to a sound's reference: weaker partials pull no mixture down
+const NOISE_DB = -100; // the same for bands of noise
+const GIVES_WAY = 0.8; // weight of the correction that lowers interpolated noise
+const MASKED_DB = -70; // partials this far below the loudest are left out
+const ATTACK_SECONDS = 0.03;
+const FADE_SECONDS = 0.05;
+const WIDE_BANDS = 8;
+const LOWEST_HZ = 2000; // the transient lies above
+const WEAKEST = 1e-5;
+const LEAST_RANDOM = 0.003; // random modulation that is left out, of the regular one
+const DRAWN = 8192; // random numbers
+const KEPT_REACH = 0.4; // distance from weight 1 up to which a sound's own random modulation is used
+const TO_NEPER = Math.LN10 / 20;
+
+// Return how far a moment after the onset belongs to the attack, 1 to 0.
+export function attackShare(seconds) {
+  const fade = Math.max(0, Math.min(1, (seconds - ATTACK_SECONDS) / FADE_SECONDS));
+  return 0.5 + 0.5 * Math.cos(Math.PI * fade);
+}
+
+// Return the share of what is a sound's own at a weight: 1 at weight 1, 0 from 0.6 down.
+function ownShare(weight) {
+  const away = (1 - weight) / KEPT_REACH;
+  return away < 1 ? Math.cos(0.5 * Math.PI * away) : 0;
+}
+
+function lerp(values, place) {
+  const last = values.length - 1;
+  const at = Math.max(0, Math.min(last, place));
+  const first = Math.min(Math.floor(at), Math.max(0, last - 1));
+  return values[first] + (at - first) * (values[Math.min(last, first + 1)] - values[first]);
+}
+
+export class Mixture {
+  constructor(instrument, channels) {
+    this.instrument = instrument;
+    this.channels = channels;
+    const { nRows, nNoise } = instrument;
+    this.amplitudes = new Float64Array(channels * MOST_PARTIALS);
+    this.frequencies = new Float64Array(channels * MOST_PARTIALS); // Hz
+    this.noise = new Float64Array(channels * nNoise); // amplitudes
+    this.levels = new Float64Array(MOST_PARTIALS); // dB
+    this.factors = new Float64Array(channels * MOST_PARTIALS);
+    this.imaginary = new Float64Array(channels * MOST_PARTIALS); // of the factors
+    this.random = new Float64Array(channels * MOST_PARTIALS); // mean squares of random modulation
+    this.deviations = new Float64Array(channels * MOST_PARTIALS); // Hz
+    this.noiseLevels = Array.from({ length: MOST_SOUNDS }, () => new Float64Array(nNoise));
+    this.quieter = new Float64Array(channels * nNoise);
+    this.register = new Float64Array(nRows);
+    this.pad = new Float64Array(nRows);
+    this.ratios = new Float64Array(MOST_PARTIALS);
+    this.rest = new Float64Array(MOST_PARTIALS);
+    this.powers = new Float64Array(2 * WIDE_BANDS);
+    this.gains = new Float64Array(2 * WIDE_BANDS);
+    this.f0 = 0;
+    this.count = 0;
+    this.gaussian = gaussianTable(DRAWN);
+    this.draw = 0;
+    const { noise_centres: centres } = instrument.header;
+    this.middles = Float64Array.from(centres.slice(1), (hz, at) => 0.5 * (hz + centres[at]));
+    this.anyBell = instrument.pitched.some((sound) => sound.bell);
+  }
+
+  // Evaluate everything at a voice's moment. The voice gives places, weights, key and what its release adds.
+  evaluate(voice, highest) {
+    const { pitched } = this.instrument;
+    this._pitch(voice, pitched, highest);
+    this._padCorrection(voice);
+    this.levels.fill(0, 0, this.count);
+    this.factors.fill(0);
+    this.deviations.fill(0);
+    this.imaginary.fill(0);
+    this.random.fill(0);
+    this.quieter.fill(0);
+    let total = 0;
+    for (let i = 0; i < pitched.length; i++) total += voice.envelopeWeights[i] * this._own(pitched[i], voice, i);
+    for (let i = 0; i < pitched.length; i++) {
+      const shift = voice.ownWeights ? total - this._own(pitched[i], voice, i) : 0;
+      if (!voice.weights[i] && !voice.harmonicsWeights[i] && !voice.noiseWeights[i]) continue;
+      this._registerAt(pitched[i], voice, i);
+      this._addPartials(pitched[i], voice, i, shift);
+      this._addNoise(pitched[i], voice, i, shift);
+    }
+    this._finish(voice, highest);
+    if (voice.seconds < ATTACK_SECONDS + FADE_SECONDS) this._matchTransient(voice);
+  }
+
+  // Return the level of all of a sound together at a voice's moment, dB.
+  _own(sound, voice, i) {
+    return lerp(sound.level, voice.places[i]) + sound.referenceDb + voice.extraDb[i];
+  }
+
+  _pitch(voice, pitched, highest) {
+    let cents = 0;
+    let stiffness = 0;
+    for (let i = 0; i < pitched.length; i++) {
+      const weight = voice.weights[i];
+      if (!weight) continue;
+      cents += weight * lerp(pitched[i].cents, voice.places[i]);
+      stiffness += weight * (pitched[i].inharmonicity || 0);
+    }
+    this.f0 = voice.hz * 2 ** (cents / 1200);
+    let count = 0;
+    if (this.anyBell) {
+      count = this._bellRatios(voice, pitched);
+    } else {
+      for (let k = 1; k <= MOST_PARTIALS; k++) {
+        const ratio = k * Math.sqrt(1 + stiffness * k * k);
+        if (ratio * this.f0 > highest) break;
+        this.ratios[k - 1] = ratio;
+        count = k;
+      }
+    }
+    this.count = Math.min(count, this.instrument.rowOf.length);
+  }
+
+  // Interpolate the ratios of partials in their logarithms over the sounds that have them; 0 where none has.
+  _bellRatios(voice, pitched) {
+    let count = 0;
+    for (let i = 0; i < pitched.length; i++) {
+      if (voice.weights[i] || voice.harmonicsWeights[i]) count = Math.max(count, this._countOf(pitched[i]));
+    }
+    count = Math.min(count, MOST_PARTIALS);
+    for (let k = 0; k < count; k++) {
+      let sum = 0;
+      let share = 0;
+      for (let i = 0; i < pitched.length; i++) {
+        const weight = voice.weights[i] || 0.01 * voice.harmonicsWeights[i];
+        const ratio = this._ratioOf(pitched[i], k);
+        if (!weight || !(ratio > 0)) continue;
+        sum += weight * Math.log(ratio);
+        share += weight;
+      }
+      this.ratios[k] = share > 0.001 ? Math.exp(sum / share) : 0;
+    }
+    return count;
+  }
+
+  _countOf(sound) {
+    return sound.bell ? sound.count : MOST_PARTIALS;
+  }
+
+  _ratioOf(sound, k) {
+    if (sound.bell) return k < sound.count ? sound.multiples[k] : NaN;
+    return (k + 1) * Math.sqrt(1 + sound.inharmonicity * (k + 1) * (k + 1));
+  }
+
+  // Interpolate the network's change of a sound's rows at the voice's key and place.
+  _registerAt(sound, voice, i) {
+    const { register } = this;
+    const { keys } = this.instrument.header;
+    const nRows = register.length;
+    const steps = sound.registerSteps;
+    const strength = voice.registerStrength;
+    const step = keys[1] - keys[0];
+    const key = Math.max(0, Math.min(keys.length - 1, (voice.key - keys[0]) / step));
+    const first = Math.min(Math.floor(key), keys.length - 2);
+    const own = Math.max(0, Math.min(1, (sound.pitch - keys[0]) / step - first)); // where nothing changes
+    const place = key - first;
+    let below = 1 - place;
+    let upper = place;
+    if (own > 0 && own < 1) {
+      below = Math.max(0, 1 - place / own);
+      upper = Math.max(0, (place - own) / (1 - own));
+    }
+    const time = Math.max(0, Math.min(steps - 1, voice.places[i] / voice.framesAStep - 0.5));
+    const column = Math.min(Math.floor(time), Math.max(0, steps - 2));
+    const later = time - column;
+    const next = column + 1 < steps ? 1 : 0;
+    const values = sound.register;
+    for (let row = 0; row < nRows; row++) {
+      const at = (first * nRows + row) * steps + column;
+      const above = at + nRows * steps;
+      const low = values[at] + later * (values[at + next] - values[at]);
+      const high = values[above] + later * (values[above + next] - values[above]);
+      register[row] = strength * (below * low + upper * high);
+    }
+  }
+
+  // Interpolate the network's correction between the sounds at the voice's key, time and place on the pad.
+  _padCorrection(voice) {
+    const { pad, header, sounds } = this.instrument;
+    this.pad.fill(0);
+    if (!pad || !voice.padStrength) return;
+    const [nKeys, nPlaces, nRows, columns] = pad.shape;
+    const { pad_keys: keys } = header;
+    const key = Math.max(0, Math.min(nKeys - 1, (voice.key - keys[0]) / (keys[1] - keys[0])));
+    const time = Math.max(0, Math.min(columns - 1, voice.share * columns - 0.5));
+    const x = 4 * voice.padX;
+    const y = nPlaces > 5 ? 4 * voice.padY : 0;
+    const flat = sounds.length === 2 || nPlaces === 5;
+    for (let corner = 0; corner < 16; corner++) {
+      const weight =
+        cornerShare(key, nKeys, corner & 1) *
+        cornerShare(time, columns, (corner >> 1) & 1) *
+        cornerShare(x, 5, (corner >> 2) & 1) *
+        (flat ? (corner >> 3 ? 0 : 1) : cornerShare(y, 5, corner >> 3));
+      if (!weight) continue;
+      const place = cornerAt(x, 5, (corner >> 2) & 1) + (flat ? 0 : 5 * cornerAt(y, 5, corner >> 3));
+      const column = cornerAt(time, columns, (corner >> 1) & 1);
+      const first = (cornerAt(key, nKeys, corner & 1) * nPlaces + place) * nRows;
+      const share = weight * voice.padStrength;
+      for (let row = 0; row < nRows; row++) this.pad[row] += share * pad.values[(first + row) * columns + column];
+    }
+  }
+
+  _addPartials(sound, voice, i, shift) {
+    const weight = voice.harmonicsWeights[i];
+    const tuned = voice.weights[i];
+    const place = voice.places[i];
+    const { count: stored, measured, channels: own, slowTimes, fastTimes } = sound;
+    const { levels, factors, deviations, random, register, count } = this;
+    const { rowOf } = this.instrument;
+    const level = this._own(sound, voice, i);
+    const floor = sound.referenceDb + AUDIBLE_DB;
+    const slow = lerp(sound.slow, place);
+    const g = Math.min(Math.floor(slow), slowTimes - 2);
+    const f = slow - g;
+    const fast = lerp(sound.fast, place);
+    const h = Math.min(Math.floor(fast), fastTimes - 2);
+    const e = fast - h;
+    const cents = lerp(sound.cents, place);
+    const speed = (tuned * voice.speeds[i] * this.f0) / (sound.f0 * 2 ** (cents / 1200)) / voice.frameSeconds;
+    const silent = place > sound.nFrames - 1;
+    const offsets = voice.offsets[i];
+    const share = ownShare(tuned);
+    const { fastReal, fastImaginary, nFast, nStrong } = sound;
+    const frame = Math.max(0, Math.min(sound.nFrames - 2, Math.floor(place)));
+    const rest = Math.min(1, place - frame);
+    const { channels } = this;
+    for (let k = 0; k < count; k++) {
+      const change = register[rowOf[k]] + level;
+      let top = floor;
+      for (let channel = 0; channel < channels; channel++) {
+        const c = channel < own ? channel : 0;
+        let decibels = SILENT_DB;
+        if (silent) decibels = SILENT_DB;
+        else if (k < stored) {
+          const at = (c * slowTimes + g) * stored + k;
+          const low = sound.partials[at];
+          decibels = low + f * (sound.partials[at + stored] - low) + change + offsets[c * MOST_PARTIALS + k];
+        } else if (k >= measured && !sound.bell) {
+          const at = c * slowTimes + g;
+          decibels = sound.top[at] + f * (sound.top[at + 1] - sound.top[at]) + change;
+        }
+        this.rest[channel] = decibels;
+        if (decibels > top) top = decibels;
+      }
+      levels[k] += weight * (top + shift);
+      for (let channel = 0; channel < channels; channel++) {
+        const c = channel < own ? channel : 0;
+        const decibels = this.rest[channel];
+        let factor = decibels >= top ? 1 : decibels < top - 120 ? 0 : Math.exp(TO_NEPER * (decibels - top));
+        if (k < stored) {
+          const to = channel * MOST_PARTIALS + k;
+          const rank = sound.ranks[k];
+          let regular = 1;
+          if (rank < nStrong) {
+            const at = (c * fastTimes + h) * nStrong + rank;
+            const low = sound.modulation[at];
+            regular = low + e * (sound.modulation[at + nStrong] - low);
+            deviations[to] += speed * sound.speeds[(c * (slowTimes - 1) + g) * nStrong + rank];
+          }
+          if (share > 0 && rank < nFast) {
+            const from = (c * sound.nFrames + frame) * nFast + rank;
+            const real = fastReal[from] + rest * (fastReal[from + nFast] - fastReal[from]);
+            const turned = fastImaginary[from] + rest * (fastImaginary[from + nFast] - fastImaginary[from]);
+            this.imaginary[to] += weight * factor * share * turned;
+            regular += share * (real - regular);
+          } else if (share > 0) {
+            random[to] += (weight * share * factor * sound.random[c * stored + k]) ** 2;
+          }
+          factor *= regular;
+        }
+        factors[channel * MOST_PARTIALS + k] += weight * factor;
+      }
+    }
+  }
+
+  _addNoise(sound, voice, i, shift) {
+    const { nNoise, nPartialRows } = this.instrument;
+    const weight = voice.noiseWeights[i];
+    const found = this.noiseLevels[i];
+    const floor = sound.referenceDb + NOISE_DB;
+    const fast = lerp(sound.fast, voice.places[i]);
+    const h = Math.min(Math.floor(fast), sound.fastTimes - 2);
+    const e = fast - h;
+    const silent = voice.places[i] > sound.nFrames - 1;
+    const level = sound.referenceDb + voice.extraDb[i];
+    for (let band = 0; band < nNoise; band++) {
+      let top = floor;
+      for (let channel = 0; channel < this.channels; channel++) {
+        const c = channel < sound.channels ? channel : 0;
+        const at = (c * sound.fastTimes + h) * nNoise + band;
+        const low = sound.noise[at];
+        const own = low + e * (sound.noise[at + nNoise] - low) + level + this.register[nPartialRows + band];
+        this.rest[channel] = silent ? SILENT_DB : own + voice.noiseOffsets[i][c * nNoise + band];
+        if (this.rest[channel] > top) top = this.rest[channel];
+      }
+      found[band] = top + shift;
+      for (let channel = 0; channel < this.channels; channel++) {
+        this.quieter[channel * nNoise + band] += weight * Math.exp(TO_NEPER * (this.rest[channel] - top));
+      }
+    }
+  }
+
+  _finish(voice, highest) {
+    const { channels, count, levels, factors, amplitudes, frequencies, deviations, ratios } = this;
+    const { rowOf, nNoise, nPartialRows } = this.instrument;
+    let loudest = 0;
+    for (let k = 0; k < count; k++) {
+      const tilt = voice.tilt * Math.log2(k + 1);
+      const level = Math.exp(TO_NEPER * (levels[k] + this.pad[rowOf[k]] + tilt));
+      for (let channel = 0; channel < channels; channel++) {
+        const at = channel * MOST_PARTIALS + k;
+        const hz = ratios[k] * this.f0 + deviations[at];
+        const amplitude = hz > 0 && hz <= highest ? level * this._modulated(voice, at) : 0;
+        frequencies[at] = hz > 0 ? hz : 0;
+        amplitudes[at] = amplitude;
+        if (amplitude > loudest) loudest = amplitude;
+      }
+    }
+    const least = loudest * Math.exp(TO_NEPER * MASKED_DB);
+    for (let channel = 0; channel < channels; channel++)
+      for (let k = 0; k < count; k++) {
+        const at = channel * MOST_PARTIALS + k;
+        if (amplitudes[at] < least) amplitudes[at] = 0;
+      }
+    for (let band = 0; band < nNoise; band++) {
+      const level = Math.exp(TO_NEPER * (this._noiseLevel(voice, band) + this.pad[nPartialRows + band]));
+      for (let channel = 0; channel < channels; channel++) {
+        const at = channel * nNoise + band;
+        this.noise[at] = level * this.quieter[at];
+      }
+    }
+  }
+
+  // Return a factor of modulation with its random part; its phase goes into the voice's phases.
+  _modulated(voice, at) {
+    let real = this.factors[at];
+    let imaginary = this.imaginary[at];
+    const size = Math.sqrt(this.random[at]);
+    if (size > LEAST_RANDOM * real) {
+      const { gaussian } = this;
+      this.draw = (this.draw + 1) % (gaussian.length / 2);
+      real += size * gaussian[2 * this.draw];
+      imaginary += size * gaussian[2 * this.draw + 1];
+    }
+    if (imaginary === 0) {
+      voice.angles[at] = 0;
+      return real;
+    }
+    voice.angles[at] = Math.atan2(imaginary, real) / (2 * Math.PI);
+    return Math.sqrt(real * real + imaginary * imaginary);
+  }
+
+  // Return the level of a noise band between the sounds, lowered by their weighted differences, dB.
+  _noiseLevel(voice, band) {
+    const { noiseWeights: weights } = voice;
+    const nSounds = this.instrument.pitched.length;
+    let level = 0;
+    for (let i = 0; i < nSounds; i++) {
+      if (!weights[i]) continue;
+      level += weights[i] * this.noiseLevels[i][band];
+      for (let j = i + 1; j < nSounds; j++) {
+        if (!weights[j]) continue;
+        const apart = Math.abs(this.noiseLevels[i][band] - this.noiseLevels[j][band]);
+        level -= GIVES_WAY * weights[i] * weights[j] * apart;
+      }
+    }
+    return level;
+  }
+
+  // Bring the powers above 2 kHz in the first 80 ms to those interpolated between the sounds' attacks.
+  _matchTransient(voice) {
+    const { pitched, nNoise } = this.instrument;
+    const { powers, gains, channels, count } = this;
+    let reference = 0;
+    for (let i = 0; i < pitched.length; i++) reference += voice.weights[i] * pitched[i].referenceDb;
+    const unit = Math.exp(-2 * TO_NEPER * reference) / channels;
+    powers.fill(WEAKEST);
+    for (let channel = 0; channel < channels; channel++) {
+      for (let k = 0; k < count; k++) {
+        const at = channel * MOST_PARTIALS + k;
+        if (!this.amplitudes[at]) continue;
+        powers[this._wideBand(this.frequencies[at])] += unit * this.amplitudes[at] ** 2;
+      }
+      for (let band = 0; band < nNoise; band++) {
+        const wide = Math.floor((band * WIDE_BANDS) / nNoise);
+        powers[WIDE_BANDS + wide] += unit * this.noise[channel * nNoise + band] ** 2;
+      }
+    }
+    const share = 0.5 * attackShare(voice.seconds);
+    const frame = voice.seconds / voice.frameSeconds;
+    for (let wide = 0; wide < 2 * WIDE_BANDS; wide++) {
+      const first = Math.ceil(((wide % WIDE_BANDS) * nNoise) / WIDE_BANDS);
+      let change = 0;
+      if (this.instrument.header.noise_centres[first] >= LOWEST_HZ) {
+        for (let i = 0; i < pitched.length; i++) {
+          const n = pitched[i].transientFrames;
+          const at = Math.min(Math.round(frame), n - 1);
+          if (voice.weights[i]) change += voice.weights[i] * pitched[i].transient[wide * n + at];
+        }
+        change -= Math.log(powers[wide]);
+      }
+      gains[wide] = Math.exp(share * change);
+    }
+    for (let channel = 0; channel < channels; channel++) {
+      for (let k = 0; k < count; k++) {
+        const at = channel * MOST_PARTIALS + k;
+        this.amplitudes[at] *= gains[this._wideBand(this.frequencies[at])];
+      }
+      for (let band = 0; band < nNoise; band++) {
+        this.noise[channel * nNoise + band] *= gains[WIDE_BANDS + Math.floor((band * WIDE_BANDS) / nNoise)];
+      }
+    }
+  }
+
+  _wideBand(hz) {
+    const { middles } = this;
+    let band = 0;
+    while (band < middles.length && hz > middles[band]) band++;
+    return Math.floor((band * WIDE_BANDS) / (middles.length + 1));
+  }
+}
+
+function cornerAt(place, size, upper) {
+  return Math.min(size - 1, Math.floor(place) + upper);
+}
+
+function cornerShare(place, size, upper) {
+  const share = place - Math.floor(place);
+  return upper ? share : 1 - share;
+}

@@ -1,0 +1,179 @@
+// All voices of an instrument, their parameters and the limiter: pure, it runs in a worklet, a worker and node.
+
+import { Limiter } from "./limiter.js";
+import { Mixture, MOST_PARTIALS } from "./mixture.js";
+import { NoiseShaper } from "./noise.js";
+import { QUANTUM, Voice } from "./voice.js";
+
+const SMOOTHED_SECONDS = 0.015;
+const PARTIALS_BELOW = 0.45; // of the sample rate
+const SPARE = 4; // voices that fade while new ones begin
+
+// Name, default, least and largest value of each parameter.
+export const PARAMETERS = [
+  ["padX", 0, 0, 1], // place on the pad
+  ["padY", 0, 0, 1],
+  ["bend", 0, -48, 48], // semitones
+  ["pressure", 0, 0, 1], // up to 6 dB louder
+  ["volume", 1, 0, 4], // factor
+  ["attack", 0, 0, 10], // seconds of a further fade; 0: the sounds' own
+  ["decay", 0.5, 0, 10], // seconds in which the level comes within a twentieth of `sustain`
+  ["sustain", 1, 0, 1], // level while a key is held; 1: the sounds' own
+  ["release", 0, 0, 10], // seconds in which a released note falls by 60 dB; 0: the sounds' own
+  ["harmonics", -1, -1, 1], // weight of the second sound's partials; -1: the pad's
+  ["noise", -1, -1, 1],
+  ["envelope", -1, -1, 1], // level over time and landmarks
+  ["register", -1, -1, 4], // factor of the network's change from key to key; -1: 1
+  ["glide", 0, 0, 5], // seconds
+  ["tune", 440, 380, 500], // Hz of A4
+];
+
+export class Synthesiser {
+  constructor(sampleRate, { voices = 16, residual = true, noise = true, limit = true } = {}) {
+    this.sampleRate = sampleRate;
+    this.hop = sampleRate > 64000 ? 8 * QUANTUM : 4 * QUANTUM;
+    this.options = { residual, noise, limit };
+    this.voices = Array.from({ length: voices + SPARE }, (_, slot) => new Voice(slot, sampleRate, this.hop));
+    this.mostVoices = voices;
+    this.controls = Object.fromEntries(PARAMETERS.map(([name, value]) => [name, value]));
+    this.limiter = new Limiter(sampleRate);
+    this.pending = [];
+    this.pedal = false;
+    this.time = 0;
+    this.volume = 1;
+    this.lastKey = null;
+    this.instrument = null;
+    this.sum = [new Float32Array(QUANTUM), new Float32Array(QUANTUM)];
+    this.smoothing = 1 - Math.exp(-QUANTUM / sampleRate / SMOOTHED_SECONDS);
+    this.underruns = 0;
+  }
+
+  // Take an unpacked instrument; what sounds ends.
+  setInstrument(instrument) {
+    for (const voice of this.voices) voice.active = false;
+    this.pending.length = 0;
+    this.instrument = instrument;
+    this.channels = instrument.header.channels;
+    this.mixture = new Mixture(instrument, this.channels);
+    const { noise_centres: centres, noise_widths: widths, f_max: most, sample_rate: rate } = instrument.header;
+    this.highestHz = Math.min(most, PARTIALS_BELOW * this.sampleRate);
+    this.noiseShaper = new NoiseShaper(centres, widths, this.sampleRate, this.hop, rate / 2);
+    this.scratchAmplitudes = new Float64Array(2 * MOST_PARTIALS);
+    this.scratchFrequencies = new Float64Array(2 * MOST_PARTIALS);
+    this.scratchTurns = new Float64Array(2 * MOST_PARTIALS);
+    this.scratchNoise = new Float64Array(this.channels * instrument.nNoise);
+    for (const voice of this.voices) voice.residual = this.options.residual;
+  }
+
+  // Set parameters at once, without smoothing.
+  setControls(values) {
+    Object.assign(this.controls, values);
+    this.volume = this.controls.volume;
+  }
+
+  noteOn(key, velocity, id) {
+    if (!this.instrument) return;
+    this.noteOff(id);
+    let sounding = 0;
+    let oldest = null;
+    let free = null;
+    for (const voice of this.voices) {
+      if (!voice.active) free = free || voice;
+      else if (voice.gateStep === 0) {
+        sounding++;
+        if (!oldest || rank(voice) < rank(oldest)) oldest = voice;
+      }
+    }
+    if (sounding >= this.mostVoices && oldest) oldest.steal();
+    if (free) this._begin(free, key, velocity, id);
+    else this.pending.push({ key, velocity, id });
+  }
+
+  _begin(voice, key, velocity, id) {
+    voice.started = this.time;
+    this.noiseShaper.seed(this.noiseShaper.state + 2654435761);
+    voice.start(this, key, velocity, id, this.controls);
+    this.lastKey = key;
+  }
+
+  noteOff(id) {
+    for (let at = this.pending.length - 1; at >= 0; at--) if (this.pending[at].id === id) this.pending.splice(at, 1);
+    for (const voice of this.voices) {
+      if (!voice.active || voice.id !== id || !voice.keyDown) continue;
+      voice.keyDown = false;
+      if (!this.pedal) voice.release();
+    }
+  }
+
+  sustain(down) {
+    this.pedal = down;
+    if (down) return;
+    for (const voice of this.voices) if (voice.active && !voice.keyDown) voice.release();
+  }
+
+  panic() {
+    this.pending.length = 0;
+    this.pedal = false;
+    for (const voice of this.voices) if (voice.active) voice.steal();
+  }
+
+  // Return what sounds: voices, and oscillators of all voices together.
+  status() {
+    let voices = 0;
+    let partials = 0;
+    for (const voice of this.voices) {
+      if (!voice.active) continue;
+      voices++;
+      partials += voice.oscillators.nActive;
+    }
+    return { voices, partials, underruns: this.underruns };
+  }
+
+  // Write one quantum to left and right; `wanted` holds the value that each parameter shall have.
+  process(left, right, wanted) {
+    const { sum, controls } = this;
+    for (let at = 0; at < PARAMETERS.length; at++) {
+      const name = PARAMETERS[at][0];
+      controls[name] += this.smoothing * (wanted[name] - controls[name]);
+      if (Math.abs(wanted[name] - controls[name]) < 1e-6) controls[name] = wanted[name];
+    }
+    // a slider goes to and from the pad's weights at once
+    for (const name of ["harmonics", "noise", "envelope", "register"]) {
+      if (wanted[name] < 0 || controls[name] < 0) controls[name] = wanted[name];
+    }
+    sum[0].fill(0);
+    sum[1].fill(0);
+    for (let at = 0; at < this.voices.length; at++) {
+      const voice = this.voices[at];
+      if (!voice.active && this.pending.length) this._next(voice);
+      if (voice.active) voice.process(this, controls, sum);
+    }
+    this._volume(controls.volume);
+    if (this.options.limit) this.limiter.process(sum[0], sum[1], left, right);
+    else {
+      left.set(sum[0]);
+      right.set(sum[1]);
+    }
+    this.time += QUANTUM;
+  }
+
+  _next(voice) {
+    const { key, velocity, id } = this.pending.shift();
+    this._begin(voice, key, velocity, id);
+  }
+
+  _volume(volume) {
+    const slope = (volume - this.volume) / QUANTUM;
+    for (let n = 0; n < QUANTUM; n++) {
+      const gain = this.volume + slope * n;
+      this.sum[0][n] *= gain;
+      this.sum[1][n] *= gain;
+    }
+    this.volume = volume;
+  }
+}
+
+// Return which voice is missed least: released ones, then old ones.
+function rank(voice) {
+  return voice.started + (voice.held ? 1e12 : 0);
+}
