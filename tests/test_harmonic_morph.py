@@ -121,6 +121,17 @@ def test_a_partial_that_only_one_bell_has_sounds_where_the_partials_are_that_one
     assert heard[1] / heard[0] == pytest.approx(2.52 / 3.3, rel=0.1)
 
 
+@pytest.mark.parametrize("weights", [(1.4, -0.4), (-0.4, 1.4)])
+def test_away_from_a_sound_in_another_channel_nothing_is_heard_there(weights: tuple[float, float]) -> None:
+    left, right = tone(57), tone(64, tilt=2)
+    silent = torch.zeros_like(left)
+    sounds = [torch.stack([left, silent]), torch.stack([silent, right])]
+    mixed = mixture(METHOD, [REPRESENTATION.analyse(sound) for sound in sounds], list(weights))
+    power = REPRESENTATION.synthesise(mixed).reshape(2, -1).square().sum(1)
+    stays = int(weights[1] > 0)
+    assert 10 * math.log10(float(power[1 - stays] / power[stays])) < -55
+
+
 def test_sounds_of_which_each_is_silent_in_another_channel_meet_half_way() -> None:
     left, right = tone(57), tone(64, tilt=2)
     silent = torch.zeros_like(left)
