@@ -49,6 +49,18 @@ def test_the_phase_of_a_partial_that_has_died_away_into_noise_is_averaged() -> N
     assert float((turn - turn.round()).abs().max()) < 1e-4
 
 
+@pytest.mark.parametrize("frames", [1, 4, 30, 90, 98])
+def test_a_frame_more_of_silence_behind_a_release_changes_little(frames: int) -> None:
+    short = Landmarks(1, 40, 199, silence=50)
+
+    def places(silence: float) -> Tensor:
+        long = Landmarks(1, 100, 199, silence=silence)
+        return positions(long, mix_landmarks([short, long], [0.75, 0.25]), 200)
+
+    more, less = places(199 - frames), places(200 - frames if frames > 1 else math.inf)
+    assert float((more - less).abs().max()) < 3.5
+
+
 def test_the_fade_of_a_release_is_interpolated_and_not_the_silence_behind_it() -> None:
     level = torch.cat([torch.zeros(41), torch.linspace(-6, -60, 9), torch.full((150,), -80.0)])
     short, long = find_landmarks(level, 199), Landmarks(1, 100, 199)
