@@ -2,7 +2,8 @@
 
 import { Mixture } from "./mixture.js";
 import { padWeights } from "./pad.js";
-import { QUANTUM, Voice } from "./voice.js";
+import { QUANTUM } from "./size.js";
+import { Voice } from "./voice.js";
 
 const BLOCK_SECONDS = 0.4;
 const STEP_SECONDS = 0.04;

@@ -1,9 +1,10 @@
 // All voices of an instrument, their parameters and the limiter: pure, it runs in a worklet, a worker and node.
 
 import { Limiter } from "./limiter.js";
-import { Mixture, MOST_PARTIALS } from "./mixture.js";
+import { Mixture } from "./mixture.js";
 import { NoiseShaper } from "./noise.js";
-import { QUANTUM, Voice } from "./voice.js";
+import { MOST_PARTIALS, QUANTUM } from "./size.js";
+import { Voice } from "./voice.js";
 
 const SMOOTHED_SECONDS = 0.015;
 const PARTIALS_BELOW = 0.45; // of the sample rate
