@@ -30,7 +30,7 @@ def export_instrument(
     check_sounds(sources)
     check_output(out, sources, replace=force)
 
-    from intertone.web.one_file import one_file
+    from intertone.web.bundle import one_file
     from intertone.web.uploads import Upload
     from intertone.web.work import Bench
 

@@ -122,6 +122,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, wanted))
+            listening.listen()  # from now on a browser that comes early waits
         except OSError as error:
             listening.close()
             problem = error

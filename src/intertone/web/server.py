@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from intertone.errors import InputError
 from intertone.files import Json, mebibytes
+from intertone.web.bundle import one_file
 from intertone.web.guard import Guard, refusal
-from intertone.web.one_file import one_file
 from intertone.web.shelf import MAX_UPLOAD_BYTES, Shelf, readable
 from intertone.web.uploads import Made, Upload
 from intertone.web.workers import Job, QueueFullError, Workers
