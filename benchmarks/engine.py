@@ -29,7 +29,6 @@ from intertone.metrics.envelope import attack_time
 from intertone.metrics.spectral import LOG_MEL_44K, log_mel
 from intertone.morphing import MorphConfig, Sources, analyse_sounds, morph_sources
 from intertone.morphing.weights import Weights
-from intertone.pitch.note import pitch_to_hz
 from intertone.representation import Analysis
 
 RATE, TAIL_SECONDS = 44100, 0.2
@@ -82,10 +81,7 @@ def render_engine(cases: list[Case], folder: Path, *, rate: int = RATE, noise: b
     """Return what the engine plays, ``(2, samples)`` each, at ``rate``."""
     jobs = []
     for number, case in enumerate(cases):
-        events = [
-            {"time": 0, "type": "noteOn", "key": case.key, "velocity": 1, "id": 1},
-            {"time": case.hold, "type": "noteOff", "id": 1},
-        ]
+        events = held(case.key, case.hold)
         options = {"sampleRate": rate, "seconds": case.hold + 1, "pad": [case.mix, 0], "residual": False}
         options |= {"limit": False, "noise": noise}
         out = str(folder / f"{number}.f32")
@@ -145,6 +141,32 @@ def agreement(cases: list[Case], folder: Path, rate: int) -> dict[str, list[floa
     return found
 
 
+def corners(cases: list[Case], folder: Path) -> list[float]:
+    """Return the distance of the engine from each recording, at the recording's corner and pitch, dB."""
+    jobs, recordings = [], []
+    for name in dict.fromkeys(case.name for case in cases):
+        case = next(case for case in cases if case.name == name)
+        for corner, facts in enumerate(Instrument.load(case.path).header["sounds"]):
+            frame_seconds = case.sources.method.representation.config.frame_seconds
+            hold = facts["release"] * frame_seconds
+            out = str(folder / f"corner-{len(jobs)}.f32")
+            options = {"seconds": hold + 1, "pad": [corner, 0], "limit": False}
+            jobs.append(
+                {"instrument": str(case.path), "events": held(facts["pitch"], hold), "options": options, "out": out}
+            )
+            onset = case.sources.analyses[corner].context.tracks[0].onset
+            recordings.append(case.sources.sounds[corner][0][:, onset:])
+    run_jobs(jobs, folder)
+    played = [torch.from_numpy(np.fromfile(job["out"], np.float32).reshape(2, -1)) for job in jobs]
+    return [distance(*pair) for pair in zip(played, recordings, strict=True)]
+
+
+def held(key: float, seconds: float) -> list[dict]:
+    """Return the events of one note."""
+    begin = {"time": 0, "type": "noteOn", "key": key, "velocity": 1, "id": 1}
+    return [begin, {"time": seconds, "type": "noteOff", "id": 1}]
+
+
 def speed(codec: Codec, folder: Path) -> float:
     """Return the seconds that 60 s of 16 stereo voices take, keys MIDI 36–84, about 100 partials each."""
     stereo = [note(name, key, 90 + at).expand(2, -1) for at, (name, key) in enumerate((("string", 43), ("voice", 45)))]
@@ -163,24 +185,24 @@ def main() -> None:
     parser.add_argument("--notes", type=int, default=40)
     parser.add_argument("--rates", default="44100,48000,96000")
     parser.add_argument("--speed", action="store_true", help="also the time that 16 voices take")
-    parser.add_argument("--verbose", action="store_true", help="also every note")
+    parser.add_argument("--json", action="store_true", help="all values, note by note, instead of the tables")
     options = parser.parse_args()
     codec = Codec.load("harmonic")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cases = make_cases(codec, folder, options.notes)
-        print("| rate, Hz | what | median | 90 % |\n| --- | --- | --- | --- |")
-        for rate in map(int, options.rates.split(",")):
-            found = agreement(cases, folder, rate)
-            for what, values in found.items():
-                print(f"| {rate} | {what} | {np.median(values):.2f} | {np.quantile(values, 0.9):.2f} |", flush=True)
-            if options.verbose:
-                for index, case in enumerate(cases):
-                    row = " ".join(f"{what} {values[index]:6.2f}" for what, values in found.items())
-                    print(f"{case.name:20s} {case.key} ({pitch_to_hz(case.key):.0f} Hz) {case.mix}: {row}")
-        if options.speed:
-            seconds = speed(codec, folder)
-            print(f"\n60 s of 16 stereo voices take {seconds:.1f} s ({math.ceil(100 * seconds / 60)} % of a core)")
+        found = {str(rate): agreement(cases, folder, int(rate)) for rate in options.rates.split(",")}
+        at_corners = corners(cases, folder)
+        seconds = speed(codec, folder) if options.speed else None
+    if options.json:
+        print(json.dumps({"rates": found, "corners": at_corners, "speed": seconds}))
+        return
+    print("| rate, Hz | what | median | 90 % | largest |\n| --- | --- | --- | --- | --- |")
+    for rate, values in [*found.items(), ("44100", {"corner": at_corners})]:
+        for what, row in values.items():
+            print(f"| {rate} | {what} | {np.median(row):.2f} | {np.quantile(row, 0.9):.2f} | {max(row):.2f} |")
+    if seconds is not None:
+        print(f"\n60 s of 16 stereo voices take {seconds:.1f} s ({math.ceil(100 * seconds / 60)} % of a core)")
 
 
 if __name__ == "__main__":

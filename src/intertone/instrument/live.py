@@ -28,7 +28,7 @@ from intertone.instrument.playable import (
     track_of,
     with_channels,
 )
-from intertone.instrument.register import KEYS, PAD_KEYS, pack_changes, pad_corrections
+from intertone.instrument.register import KEYS, PAD_KEYS, pack_changes, pad_corrections, pad_grid
 from intertone.morphing import MorphConfig
 
 FORMAT, KEY, SUFFIX = 1, "instrument", ".intertone"
@@ -92,7 +92,7 @@ class Instrument:
         pitched = [index for index, sound in enumerate(sounds) if sound.analysis is not None]
         analyses = [one for sound in sounds if (one := sound.analysis) is not None]
         matched = match_partials([track_of(one) for one in analyses], rows) if analyses else []
-        facts: list[dict[str, Any]] = [sound_facts(sound, codec.sample_rate) for sound in sounds]
+        facts: list[dict[str, Any]] = [sound_facts(sound, codec.sample_rate, channels) for sound in sounds]
         tensors: dict[str, Tensor] = {}
         for index, track, own in zip(pitched, matched, time_facts(matched, rows), strict=True):
             tensors |= {f"{index}.{name}": value for name, value in pack_sound(track, rows).items()}
@@ -105,7 +105,7 @@ class Instrument:
         if len(analyses) > 1:
             equal = torch.full((len(analyses),), 1 / len(analyses))
             aligned = method.align([with_channels(one, channels) for one in analyses], equal)
-            tensors["pad"] = pack_changes(pad_corrections(codec, aligned))
+            tensors["pad"] = pack_changes(pad_corrections(codec, aligned, pad_grid(len(sounds), pitched)))
         config = rows.config
         header = {
             "format": FORMAT,

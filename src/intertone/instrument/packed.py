@@ -15,7 +15,7 @@ from intertone.level import TINY, amplitude_to_db
 FINE_FRAMES = 16
 """Number of frames from the onset on that are all stored: the attack."""
 
-SLOW_STEP, FAST_STEP = 4, 2
+SLOW_STEP, FAST_STEP = 6, 2
 """Frames from one stored value to the next after that: of slow levels and phases, and of modulation and noise."""
 
 LEVELS_A_DB = 2
@@ -33,7 +33,20 @@ STEPS_OF_FACTOR = 100
 WEAKEST_DB = -80.0
 """Level of a partial relative to the sound's reference up to which it is left out."""
 
-TENSORS = ("level", "partials", "top", "start", "phases", "modulation", "noise", "f0", "multiples", "ramp", "transient")
+STRONG, STRONGEST = 96, 48
+"""Number of partials, the strongest, whose phases and regular modulation are stored, and whose fast modulation is stored
+too; the fast modulation of the others is drawn."""
+
+FAST_A_DB, FAST_ZERO = 4, 200
+"""Steps of the stored magnitude of fast modulation in 1 dB, and the one of 0 dB."""
+
+STEPS_A_TURN = 256
+"""Steps of the stored angle of fast modulation."""
+
+TENSORS = (
+    "level", "partials", "top", "start", "phases", "modulation", "random", "strong", "magnitudes", "angles", "noise",
+    "f0", "multiples", "ramp", "transient",
+)  # fmt: skip
 """Names of the tensors of a packed sound with a pitch."""
 
 
@@ -74,7 +87,7 @@ def pack_differences(values: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         (0.0, [0, 1, 0])
     """
     wanted = (steps * values.double()).round()
-    first, found = wanted[..., 0] / steps, torch.zeros(wanted.shape[:-1] + (wanted.shape[-1] - 1,))
+    first, found = wanted[..., 0] / steps, torch.zeros(*wanted.shape[:-1], wanted.shape[-1] - 1)
     now = wanted[..., 0].clone()
     for place in range(found.shape[-1]):
         found[..., place] = (wanted[..., place + 1] - now).clamp(-127, 127)
@@ -94,8 +107,14 @@ def pack_sound(sound: SeparatedSound, rows: ImageRows) -> dict[str, Tensor]:
     count = max(1, int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1)
     slow, fast = stored_frames(n_frames, SLOW_STEP), stored_frames(n_frames, FAST_STEP)
     decibels = _decibels(sound.amplitude[:, :count], sound.reference) - level
-    start, phases = pack_differences(sound.phase[:, :count, slow], STEPS_A_PERIOD)
-    modulation = (STEPS_OF_FACTOR * sound.regular[:, :count, fast].abs()).round().clamp(0, 255)
+    strong = sound.amplitude[:, :count].amax((0, 2)).argsort(descending=True)[:STRONG]
+    start = sound.phase[:, :count, 0]
+    _, phases = pack_differences(sound.phase[:, strong][..., slow], STEPS_A_PERIOD)
+    modulation = (STEPS_OF_FACTOR * sound.regular[:, strong][..., fast].abs()).round().clamp(0, 255)
+    random = (sound.modulation - sound.regular)[:, :count].abs().square().mean(-1).sqrt()
+    fast_ones = sound.modulation[:, strong[:STRONGEST]]
+    magnitudes = FAST_ZERO + FAST_A_DB * _decibels(fast_ones.abs(), 1.0)
+    angles = STEPS_A_TURN * fast_ones.angle() / (2 * math.pi)
     last = rows.row_of[len(sound.multiples) - 1]
     top = rows.config.top_db * (view[:, max(0, int(last) - 3) : int(last) + 1].mean(1) - 1) - level
     cents = 1200 * (sound.f0 / sound.f0.median()).log2()
@@ -106,6 +125,10 @@ def pack_sound(sound: SeparatedSound, rows: ImageRows) -> dict[str, Tensor]:
         "start": start - start.floor(),
         "phases": phases,
         "modulation": modulation.to(torch.uint8),
+        "random": (STEPS_OF_FACTOR * random).round().clamp(0, 255).to(torch.uint8),
+        "strong": strong.to(torch.int16),
+        "magnitudes": magnitudes.round().clamp(0, 255).to(torch.uint8),
+        "angles": angles.round().remainder(STEPS_A_TURN).to(torch.uint8),
         "noise": pack_levels(_decibels(sound.noise, sound.reference)[..., fast]),
         "f0": (10 * cents).round().clamp(-32000, 32000).to(torch.int16),
         "multiples": sound.multiples[:count].float(),

@@ -16,6 +16,7 @@ from intertone.harmonic.morph.sustain import TURN_SECONDS, loop_part
 from intertone.harmonic.rows import ImageRows
 from intertone.harmonic.sound import HarmonicContext
 from intertone.instrument.register import register_changes
+from intertone.level import power_to_db
 from intertone.loudness import maximum_momentary_loudness
 from intertone.morphing.by_partials import ByPartials
 from intertone.morphing.method import choose_method
@@ -28,8 +29,8 @@ MOST_CHANNELS = 2
 MOST_SECONDS = 60.0
 """Longest sound of an instrument: all of it is held in memory, and sent to the page."""
 
-RESIDUAL_SECONDS = 0.12
-"""Length of the attack of which the residual is stored."""
+RESIDUAL_SECONDS = 0.09
+"""Length of the residual that is stored: it is heard in the attack, which has faded after 80 ms."""
 
 WHOLE = 0.5
 """Share of the sustain from which on its loop counts as all of it."""
@@ -123,12 +124,15 @@ def with_channels(analysis: Analysis[HarmonicContext], channels: int) -> Analysi
         )
         for one in sound.residuals
     )
-    context = replace(analysis.context, tracks=(replace(sound, **spread, residuals=residuals),))
+    track = replace(sound, **spread, residuals=residuals)
+    given = {name: value.expand(channels, *value.shape[1:]) for name, value in analysis.context.given.items()}
+    context = replace(analysis.context, tracks=(track,), given=given)
     return Analysis(analysis.features.repeat(channels, 1, 1), context)
 
 
-def sound_facts(sound: PlayableSound, sample_rate: int) -> dict[str, Any]:
-    """Return what the header holds of every sound."""
+def sound_facts(sound: PlayableSound, sample_rate: int, channels: int) -> dict[str, Any]:
+    """Return what the header holds of every sound; a mono sound is as loud as it is in so many channels."""
+    loudness = sound.loudness + power_to_db(channels / len(sound.audio))
     return {
         "name": sound.name,
         "pitched": sound.analysis is not None,
@@ -137,7 +141,7 @@ def sound_facts(sound: PlayableSound, sample_rate: int) -> dict[str, Any]:
         "channels": len(sound.audio),
         "samples": sound.audio.shape[-1],
         "seconds": sound.audio.shape[-1] / sample_rate,
-        "loudness": sound.loudness if math.isfinite(sound.loudness) else None,
+        "loudness": loudness if math.isfinite(loudness) else None,
     }
 
 

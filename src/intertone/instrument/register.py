@@ -18,7 +18,7 @@ from intertone.representation import Analysis
 KEYS = tuple(range(24, 109, 6))
 """MIDI numbers of the keys at which the change of each sound's rows is stored."""
 
-PAD_KEYS = (48, 60, 72)
+PAD_KEYS = tuple(range(36, 85, 6))
 """MIDI numbers of the keys at which the correction between sounds is stored."""
 
 PAD_STEPS = 5
@@ -27,11 +27,11 @@ PAD_STEPS = 5
 STEP_SECONDS = 0.32
 """Time over which stored changes are averaged."""
 
-CHANGES_A_DB = 2
-"""Steps of a stored change; the largest is 63.5 dB."""
+CHANGES_A_DB = 3
+"""Steps of a stored change in 1 dB; the largest is 42.3 dB."""
 
-PAD_COLUMNS = 12
-"""Columns of the correction between sounds, over the whole common time."""
+PAD_COLUMNS = 4
+"""Columns of the correction between sounds, over the whole common time: it depends on the key more than on time."""
 
 
 def pad_weights(x: float, y: float, count: int) -> list[float]:
@@ -49,6 +49,27 @@ def pad_weights(x: float, y: float, count: int) -> list[float]:
         return [1 - x, x]
     corners = [(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y]
     return corners if count == 4 else [corner + corners[3] / 3 for corner in corners[:3]]
+
+
+def pad_grid(count: int, used: Sequence[int]) -> Tensor:
+    """Return the weights of some of ``count`` sounds at the places of the pad's grid, row by row, summing to 1.
+
+    Args:
+        count: Sounds of the instrument; the grid of two has one row.
+        used: Which of them.
+
+    Returns:
+        ``(5 or 25, n_used)``; equal weights where all others have the whole weight.
+
+    Example:
+        >>> pad_grid(2, [0, 1])[1].tolist(), pad_grid(3, [0, 1])[20].tolist()
+        ([0.75, 0.25], [0.5, 0.5])
+    """
+    last = PAD_STEPS - 1
+    places = [(x / last, y / last) for y in range(1 if count == 2 else PAD_STEPS) for x in range(PAD_STEPS)]
+    weights = torch.tensor([pad_weights(x, y, count) for x, y in places])[:, list(used)]
+    total = weights.sum(1, keepdim=True)
+    return torch.where(total > 1e-6, weights / total, 1 / len(used))
 
 
 def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: ImageRows) -> Tensor:
@@ -74,41 +95,40 @@ def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: Im
     return rows.config.top_db * torch.stack(found)
 
 
-def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]]) -> Tensor:
+def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]], grid: Tensor) -> Tensor:
     """Return the network's correction between sounds at the places of the pad's grid, dB.
 
-    It is ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)`` at each of ``PAD_KEYS``, averaged over the channels and over twelfths of the time.
+    It is ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)`` at each of ``PAD_KEYS``, averaged over the channels and over quarters of the time.
 
     Args:
         codec: A harmonic codec.
         aligned: Of two to four sounds, brought to one time.
+        grid: Weights of these sounds at each place, from ``pad_grid``.
 
     Returns:
-        ``(n_pad_keys, 5 for two sounds and else 25, n_features, 12)``; rows of the grid follow each other.
+        ``(n_pad_keys, n_places, n_features, 4)``.
     """
-    count, config = len(aligned), codec.config.representation
-    places = [(x, y) for y in range(1 if count == 2 else PAD_STEPS) for x in range(PAD_STEPS)]
-    last = PAD_STEPS - 1
-    grid = torch.tensor([pad_weights(x / last, y / last, count) for x, y in places])
+    config = codec.config.representation
     codes = torch.stack([codec.encode_features(one.features, one.context.conditions) for one in aligned])
     blended = torch.einsum("ps,s...->p...", grid, codes)
+    inside = [place for place, row in enumerate(grid) if bool((row < 1).all())]
     sounding = torch.stack([one.features for one in aligned]).amax(0) > 0
     n_frames, (sound,) = sounding.shape[-1], aligned[0].context.tracks
     found = []
     for key in PAD_KEYS:
         target = torch.full_like(sound.f0, pitch_to_hz(float(key)))
         own = torch.stack([_decode(codec, code, aligned[0], target, n_frames) for code in codes])
-        mixtures = torch.stack([_decode(codec, code, aligned[0], target, n_frames) for code in blended])
-        change = (mixtures - torch.einsum("ps,s...->p...", grid, own)) * sounding
-        inside = (grid < 1).all(1)
-        change = change * inside[:, None, None, None]
+        change = torch.zeros(len(grid), *own[0].shape)
+        for place in inside:
+            mixture = _decode(codec, blended[place], aligned[0], target, n_frames)
+            change[place] = (mixture - torch.einsum("s,s...->...", grid[place], own)) * sounding
         parts = torch.tensor_split(change.mean(1), PAD_COLUMNS, -1)
         found.append(torch.stack([part.mean(-1) if part.shape[-1] else change[:, 0, :, -1] for part in parts], -1))
     return getattr(config, "top_db", 1.0) * torch.stack(found)
 
 
 def pack_changes(decibels: Tensor) -> Tensor:
-    """Return changes of levels, dB, as bytes of half decibels."""
+    """Return changes of levels, dB, as bytes of thirds of a decibel."""
     return (CHANGES_A_DB * decibels).round().clamp(-127, 127).to(torch.int8)
 
 

@@ -84,7 +84,7 @@ function unpackPitched(facts, get, header) {
   const nFrames = level.length;
   const partials = get("partials");
   const [channels, count, slowTimes] = partials.shape;
-  const slow = storedPositions(nFrames, slowTimes, 4);
+  const slow = storedPositions(nFrames, slowTimes, 6);
   const fastTimes = get("noise").shape[2];
   const fast = storedPositions(nFrames, fastTimes, 2);
   const residual = get("residual");
@@ -109,13 +109,15 @@ function unpackPitched(facts, get, header) {
     // periods a frame
     speeds: turned(get("phases"), (time) => 1 / 64 / Math.max(1, slow.frames[time + 1] - slow.frames[time])),
     modulation: turned(get("modulation"), () => 0.01),
+    random: scaled(get("random").values, 0.01),
+    ...unpackFast(get, count),
     noise: levelsOf(get("noise")),
     cents: scaled(get("f0").values, 0.1),
     multiples: get("multiples").values,
     ramp: get("ramp").values,
     transient: get("transient").values,
     transientFrames: get("transient").shape[1],
-    register: scaled(get("register").values, 0.5),
+    register: scaled(get("register").values, 1 / 3),
     registerSteps: get("register").shape[2],
     referenceDb: 20 * Math.log10(facts.reference),
     residual: scaled(residual.values, 1 / 32767),
@@ -123,6 +125,29 @@ function unpackPitched(facts, get, header) {
     residualPower: Math.max(power, 1e-12),
     decay: decayOf(level, facts),
   };
+}
+
+// Return the fast modulation of the strongest partials, real and imaginary parts in the order (channels, times, ranks),
+// and the rank of each partial by strength; those behind `nStrong` have no phases and no modulation.
+function unpackFast(get, count) {
+  const magnitudes = get("magnitudes");
+  const [channels, strong, times] = magnitudes.shape;
+  const fastReal = new Float32Array(channels * strong * times);
+  const fastImaginary = new Float32Array(channels * strong * times);
+  const angles = get("angles").values;
+  for (let channel = 0; channel < channels; channel++)
+    for (let place = 0; place < strong; place++)
+      for (let time = 0; time < times; time++) {
+        const from = (channel * strong + place) * times + time;
+        const to = (channel * times + time) * strong + place;
+        const stored = magnitudes.values[from];
+        const magnitude = stored ? 10 ** ((stored - 200) / 80) : 0;
+        fastReal[to] = magnitude * Math.cos((2 * Math.PI * angles[from]) / 256);
+        fastImaginary[to] = magnitude * Math.sin((2 * Math.PI * angles[from]) / 256);
+      }
+  const ranks = new Int16Array(count).fill(32767);
+  get("strong").values.forEach((k, rank) => (ranks[k] = rank));
+  return { fastReal, fastImaginary, ranks, nFast: strong, nStrong: get("strong").shape[0] };
 }
 
 // Return by how many dB a frame a sound falls at the end of its sustain, at least 0.12: its decay beyond the recording.
@@ -175,7 +200,7 @@ export function unpackInstrument(buffer) {
   const edges = header.row_edges;
   const rowOf = new Uint8Array(edges[edges.length - 1] - 1);
   for (let row = 0; row + 1 < edges.length; row++) rowOf.fill(row, edges[row] - 1, edges[row + 1] - 1);
-  const pad = tensors.pad && { values: scaled(tensors.pad.values, 0.5), shape: tensors.pad.shape };
+  const pad = tensors.pad && { values: scaled(tensors.pad.values, 1 / 3), shape: tensors.pad.shape };
   const nPartialRows = edges.length - 1;
   const nNoise = header.noise_centres.length;
   const pitched = sounds.filter((sound) => sound.pitched);

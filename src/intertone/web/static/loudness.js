@@ -58,6 +58,12 @@ class Gains {
   }
 }
 
+// Give the gains of an instrument that came in a message their methods back.
+export function restoreGains(instrument) {
+  const { gains } = instrument;
+  if (gains) instrument.gains = new Gains(gains.decibels, gains.firstKey, gains.nKeys, gains.flat);
+}
+
 function share(place, size, upper) {
   const away = place - Math.floor(place);
   return upper ? away : 1 - away;

@@ -1,5 +1,6 @@
 // What sounds between the sounds of an instrument at one moment: levels of partials and noise bands, and frequencies.
 
+import { gaussianTable } from "./gaussian.js";
 import { SILENT_DB } from "./instrument.js";
 
 export const MOST_SOUNDS = 4;
@@ -13,12 +14,21 @@ const FADE_SECONDS = 0.05;
 const WIDE_BANDS = 8;
 const LOWEST_HZ = 2000; // the transient lies above
 const WEAKEST = 1e-5;
+const LEAST_RANDOM = 0.003; // random modulation that is left out, of the regular one
+const DRAWN = 8192; // random numbers
+const KEPT_REACH = 0.4; // distance from weight 1 up to which a sound's own random modulation is used
 const TO_NEPER = Math.LN10 / 20;
 
 // Return how far a moment after the onset belongs to the attack, 1 to 0.
 export function attackShare(seconds) {
   const fade = Math.max(0, Math.min(1, (seconds - ATTACK_SECONDS) / FADE_SECONDS));
   return 0.5 + 0.5 * Math.cos(Math.PI * fade);
+}
+
+// Return the share of what is a sound's own at a weight: 1 at weight 1, 0 from 0.6 down.
+function ownShare(weight) {
+  const away = (1 - weight) / KEPT_REACH;
+  return away < 1 ? Math.cos(0.5 * Math.PI * away) : 0;
 }
 
 function lerp(values, place) {
@@ -38,6 +48,8 @@ export class Mixture {
     this.noise = new Float64Array(channels * nNoise); // amplitudes
     this.levels = new Float64Array(MOST_PARTIALS); // dB
     this.factors = new Float64Array(channels * MOST_PARTIALS);
+    this.imaginary = new Float64Array(channels * MOST_PARTIALS); // of the factors
+    this.random = new Float64Array(channels * MOST_PARTIALS); // mean squares of random modulation
     this.deviations = new Float64Array(channels * MOST_PARTIALS); // Hz
     this.noiseLevels = Array.from({ length: MOST_SOUNDS }, () => new Float64Array(nNoise));
     this.quieter = new Float64Array(channels * nNoise);
@@ -49,6 +61,8 @@ export class Mixture {
     this.gains = new Float64Array(2 * WIDE_BANDS);
     this.f0 = 0;
     this.count = 0;
+    this.gaussian = gaussianTable(DRAWN);
+    this.draw = 0;
     const { noise_centres: centres } = instrument.header;
     this.middles = Float64Array.from(centres.slice(1), (hz, at) => 0.5 * (hz + centres[at]));
     this.anyBell = instrument.pitched.some((sound) => sound.bell);
@@ -62,6 +76,8 @@ export class Mixture {
     this.levels.fill(0, 0, this.count);
     this.factors.fill(0);
     this.deviations.fill(0);
+    this.imaginary.fill(0);
+    this.random.fill(0);
     this.quieter.fill(0);
     let total = 0;
     for (let i = 0; i < pitched.length; i++) total += voice.envelopeWeights[i] * this._own(pitched[i], voice, i);
@@ -143,20 +159,28 @@ export class Mixture {
     const nRows = register.length;
     const steps = sound.registerSteps;
     const strength = voice.registerStrength;
-    const key = Math.max(0, Math.min(keys.length - 1, (voice.key - keys[0]) / (keys[1] - keys[0])));
+    const step = keys[1] - keys[0];
+    const key = Math.max(0, Math.min(keys.length - 1, (voice.key - keys[0]) / step));
     const first = Math.min(Math.floor(key), keys.length - 2);
-    const upper = key - first;
+    const own = Math.max(0, Math.min(1, (sound.pitch - keys[0]) / step - first)); // where nothing changes
+    const place = key - first;
+    let below = 1 - place;
+    let upper = place;
+    if (own > 0 && own < 1) {
+      below = Math.max(0, 1 - place / own);
+      upper = Math.max(0, (place - own) / (1 - own));
+    }
     const time = Math.max(0, Math.min(steps - 1, voice.places[i] / voice.framesAStep - 0.5));
-    const step = Math.min(Math.floor(time), Math.max(0, steps - 2));
-    const later = time - step;
-    const next = step + 1 < steps ? 1 : 0;
+    const column = Math.min(Math.floor(time), Math.max(0, steps - 2));
+    const later = time - column;
+    const next = column + 1 < steps ? 1 : 0;
     const values = sound.register;
     for (let row = 0; row < nRows; row++) {
-      const at = (first * nRows + row) * steps + step;
+      const at = (first * nRows + row) * steps + column;
       const above = at + nRows * steps;
       const low = values[at] + later * (values[at + next] - values[at]);
       const high = values[above] + later * (values[above + next] - values[above]);
-      register[row] = strength * (low + upper * (high - low));
+      register[row] = strength * (below * low + upper * high);
     }
   }
 
@@ -192,7 +216,7 @@ export class Mixture {
     const tuned = voice.weights[i];
     const place = voice.places[i];
     const { count: stored, measured, channels: own, slowTimes, fastTimes } = sound;
-    const { levels, factors, deviations, register, count } = this;
+    const { levels, factors, deviations, random, register, count } = this;
     const { rowOf } = this.instrument;
     const level = this._own(sound, voice, i);
     const floor = sound.referenceDb + AUDIBLE_DB;
@@ -206,6 +230,10 @@ export class Mixture {
     const speed = (tuned * voice.speeds[i] * this.f0) / (sound.f0 * 2 ** (cents / 1200)) / voice.frameSeconds;
     const silent = place > sound.nFrames - 1;
     const offsets = voice.offsets[i];
+    const share = ownShare(tuned);
+    const { fastReal, fastImaginary, nFast, nStrong } = sound;
+    const frame = Math.max(0, Math.min(sound.nFrames - 2, Math.floor(place)));
+    const rest = Math.min(1, place - frame);
     const { channels } = this;
     for (let k = 0; k < count; k++) {
       const change = register[rowOf[k]] + level;
@@ -231,10 +259,25 @@ export class Mixture {
         const decibels = this.rest[channel];
         let factor = decibels >= top ? 1 : decibels < top - 120 ? 0 : Math.exp(TO_NEPER * (decibels - top));
         if (k < stored) {
-          const at = (c * fastTimes + h) * stored + k;
-          const low = sound.modulation[at];
-          factor *= low + e * (sound.modulation[at + stored] - low);
-          deviations[channel * MOST_PARTIALS + k] += speed * sound.speeds[(c * (slowTimes - 1) + g) * stored + k];
+          const to = channel * MOST_PARTIALS + k;
+          const rank = sound.ranks[k];
+          let regular = 1;
+          if (rank < nStrong) {
+            const at = (c * fastTimes + h) * nStrong + rank;
+            const low = sound.modulation[at];
+            regular = low + e * (sound.modulation[at + nStrong] - low);
+            deviations[to] += speed * sound.speeds[(c * (slowTimes - 1) + g) * nStrong + rank];
+          }
+          if (share > 0 && rank < nFast) {
+            const from = (c * sound.nFrames + frame) * nFast + rank;
+            const real = fastReal[from] + rest * (fastReal[from + nFast] - fastReal[from]);
+            const turned = fastImaginary[from] + rest * (fastImaginary[from + nFast] - fastImaginary[from]);
+            this.imaginary[to] += weight * factor * share * turned;
+            regular += share * (real - regular);
+          } else if (share > 0) {
+            random[to] += (weight * share * factor * sound.random[c * stored + k]) ** 2;
+          }
+          factor *= regular;
         }
         factors[channel * MOST_PARTIALS + k] += weight * factor;
       }
@@ -278,7 +321,7 @@ export class Mixture {
       for (let channel = 0; channel < channels; channel++) {
         const at = channel * MOST_PARTIALS + k;
         const hz = ratios[k] * this.f0 + deviations[at];
-        const amplitude = hz > 0 && hz <= highest ? level * factors[at] : 0;
+        const amplitude = hz > 0 && hz <= highest ? level * this._modulated(voice, at) : 0;
         frequencies[at] = hz > 0 ? hz : 0;
         amplitudes[at] = amplitude;
         if (amplitude > loudest) loudest = amplitude;
@@ -297,6 +340,25 @@ export class Mixture {
         this.noise[at] = level * this.quieter[at];
       }
     }
+  }
+
+  // Return a factor of modulation with its random part; its phase goes into the voice's phases.
+  _modulated(voice, at) {
+    let real = this.factors[at];
+    let imaginary = this.imaginary[at];
+    const size = Math.sqrt(this.random[at]);
+    if (size > LEAST_RANDOM * real) {
+      const { gaussian } = this;
+      this.draw = (this.draw + 1) % (gaussian.length / 2);
+      real += size * gaussian[2 * this.draw];
+      imaginary += size * gaussian[2 * this.draw + 1];
+    }
+    if (imaginary === 0) {
+      voice.angles[at] = 0;
+      return real;
+    }
+    voice.angles[at] = Math.atan2(imaginary, real) / (2 * Math.PI);
+    return Math.sqrt(real * real + imaginary * imaginary);
   }
 
   // Return the level of a noise band between the sounds, lowered by their weighted differences, dB.

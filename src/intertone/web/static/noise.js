@@ -1,6 +1,7 @@
 // Noise of given powers of bands: random spectra, shaped, transformed and overlapped by half.
 
 import { Fourier } from "./fourier.js";
+import { gaussianTable } from "./gaussian.js";
 
 const TABLE = 16384; // complex Gaussian numbers
 const QUIET_DB = -140;
@@ -94,21 +95,4 @@ export class NoiseShaper {
       }
     }
   }
-}
-
-// Return complex numbers whose parts are normal with a mean square of a half.
-function gaussianTable(count) {
-  const found = new Float32Array(2 * count);
-  let state = 22222;
-  const random = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state + 1) / 4294967297;
-  };
-  for (let at = 0; at < count; at++) {
-    const radius = Math.sqrt(-Math.log(random()));
-    const angle = 2 * Math.PI * random();
-    found[2 * at] = radius * Math.cos(angle);
-    found[2 * at + 1] = radius * Math.sin(angle);
-  }
-  return found;
 }

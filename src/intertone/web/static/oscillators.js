@@ -46,7 +46,8 @@ export class Oscillators {
   }
 
   // Move phases to the end of the ramps, then ramp to amplitudes and frequencies, (channels, most), over `samples`.
-  renew(amplitudes, frequencies, count, samples) {
+  // `turns` are periods a sample that each goes faster meanwhile.
+  renew(amplitudes, frequencies, turns, count, samples) {
     const { channels, most } = this;
     const last = Math.max(count, this.count);
     let nActive = 0;
@@ -67,10 +68,11 @@ export class Oscillators {
         this.wanted[at] = wanted;
         this.slope[at] = (wanted - amplitude) / samples;
         const begin = this.phase[at];
-        const end = begin + 0.5 * (from + to) * samples;
+        const turn = k < count ? turns[at] : 0;
+        const end = begin + (0.5 * (from + to) + turn) * samples;
         this.phase[at] = end - Math.floor(end);
         if (amplitude === 0 && wanted === 0) continue;
-        this._turn(at, begin, from, (to - from) / samples, samples);
+        this._turn(at, begin, from + turn, (to - from) / samples, samples);
         this.active[nActive++] = at;
       }
     }

@@ -60,6 +60,7 @@ export class Synthesiser {
     this.noiseShaper = new NoiseShaper(centres, widths, this.sampleRate, this.hop, rate / 2);
     this.scratchAmplitudes = new Float64Array(2 * MOST_PARTIALS);
     this.scratchFrequencies = new Float64Array(2 * MOST_PARTIALS);
+    this.scratchTurns = new Float64Array(2 * MOST_PARTIALS);
     this.scratchNoise = new Float64Array(this.channels * instrument.nNoise);
     for (const voice of this.voices) voice.residual = this.options.residual;
   }

@@ -54,6 +54,8 @@ export class Voice {
       this.offsets.push(new Float64Array(2 * MOST_PARTIALS));
       this.noiseOffsets.push(new Float64Array(256));
     }
+    this.angles = new Float64Array(2 * MOST_PARTIALS); // of random modulation, periods
+    this.lastAngles = new Float64Array(2 * MOST_PARTIALS);
     this.ramp = new Float64Array(17); // samples at which the attack reaches each sixteenth
   }
 
@@ -90,6 +92,7 @@ export class Voice {
     this._makeRamp();
     this.recordings.start(this);
     synthesiser.mixture.evaluate(this, synthesiser.highestHz);
+    this.lastAngles.set(this.angles);
     this._beginPhases(synthesiser);
     this._frameOfNoise(synthesiser);
     this._beginLevels(synthesiser);
@@ -352,7 +355,8 @@ export class Voice {
     mixture.evaluate(this, synthesiser.highestHz);
     this._lastFade();
     this._scaled(synthesiser);
-    this.oscillators.renew(scratchAmplitudes, scratchFrequencies, mixture.count, this.left);
+    this._turnPhases(synthesiser);
+    this.oscillators.renew(scratchAmplitudes, scratchFrequencies, synthesiser.scratchTurns, mixture.count, this.left);
     this._frameOfNoise(synthesiser);
     this.recordings.follow(this);
   }
@@ -374,6 +378,18 @@ export class Voice {
         const at = channel * MOST_PARTIALS + k;
         scratchAmplitudes[at] = gain * mixture.amplitudes[at];
         scratchFrequencies[at] = mixture.frequencies[at] / sampleRate;
+      }
+  }
+
+  // Turn the phases of the oscillators by what random modulation turned, over the time to the next renewal.
+  _turnPhases(synthesiser) {
+    const { channels, mixture, scratchTurns } = synthesiser;
+    for (let channel = 0; channel < channels; channel++)
+      for (let k = 0; k < mixture.count; k++) {
+        const at = channel * MOST_PARTIALS + k;
+        const turn = this.angles[at] - this.lastAngles[at];
+        scratchTurns[at] = (turn - Math.round(turn)) / this.left;
+        this.lastAngles[at] = this.angles[at];
       }
   }
 

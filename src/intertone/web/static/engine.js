@@ -1,0 +1,118 @@
+// The engine for a page: notes, parameters and instruments of the AudioWorklet.
+//
+//   const engine = await Engine.create(context, { worklet: "worklet.js" });
+//   engine.output.connect(context.destination);
+//   await engine.load(bytes);
+//   engine.noteOn(60, 0.8, { id: "a" });
+//   engine.params.padX.value = 0.5;
+
+import { unpackInstrument } from "./instrument.js";
+import { measureGains } from "./loudness.js";
+import { PARAMETERS } from "./synthesiser.js";
+
+const STATUS_MS = 100;
+
+export class Engine {
+  // Start the engine in a context. `worklet` is the address of worklet.js; `voices` sound at once at most.
+  static async create(context, { worklet, voices = 16 } = {}) {
+    if (!context.audioWorklet) throw new Error("the browser must have AudioWorklet, got one without");
+    await context.audioWorklet.addModule(worklet);
+    const node = new AudioWorkletNode(context, "intertone-engine", {
+      numberOfInputs: 0,
+      numberOfOutputs: 1,
+      outputChannelCount: [2],
+      processorOptions: { voices },
+    });
+    return new Engine(context, node);
+  }
+
+  constructor(context, node) {
+    this.context = context;
+    this.output = node;
+    this.header = null;
+    this.params = Object.fromEntries(PARAMETERS.map(([name]) => [name, node.parameters.get(name)]));
+    this.handlers = { status: new Set(), error: new Set() };
+    this.waiting = new Map();
+    this.tickets = 0;
+    this.timer = null;
+    node.port.onmessage = ({ data }) => this._hear(data);
+    node.onprocessorerror = () => this._fail(new Error("the engine must run, but it stopped after an error"));
+  }
+
+  // Take an instrument, the content of its file. The promise resolves when it can be played.
+  async load(bytes) {
+    const instrument = unpackInstrument(bytes);
+    instrument.gains = measureGains(instrument, this.context.sampleRate);
+    const ticket = ++this.tickets;
+    const loaded = new Promise((resolve, reject) => this.waiting.set(ticket, { resolve, reject }));
+    this._send({ type: "load", ticket, instrument });
+    // a context that is suspended answers messages too, but some browsers only once it runs
+    if (this.context.state === "running") await loaded;
+    this.header = instrument.header;
+  }
+
+  // Begin a note: a MIDI number with fractions, and a velocity, 0 to 1. A note with the same id ends.
+  noteOn(key, velocity = 1, { id = key } = {}) {
+    this._send({ type: "noteOn", key, velocity, id });
+  }
+
+  noteOff(id) {
+    this._send({ type: "noteOff", id });
+  }
+
+  // End all notes within a few milliseconds, and lift the pedal.
+  panic() {
+    this._send({ type: "panic" });
+  }
+
+  // Press or lift the sustain pedal.
+  sustain(down) {
+    this._send({ type: "sustain", down });
+  }
+
+  // Call `handler` with {voices, partials, underruns} ten times a second ("status"), or with an Error ("error").
+  // It returns a function that ends this.
+  on(name, handler) {
+    if (!this.handlers[name]) throw new Error(`an event of the engine must be status or error, got ${name}`);
+    this.handlers[name].add(handler);
+    if (name === "status" && this.timer === null) {
+      this.timer = setInterval(() => this._send({ type: "status" }), STATUS_MS);
+    }
+    return () => this._off(name, handler);
+  }
+
+  _off(name, handler) {
+    this.handlers[name].delete(handler);
+    if (name === "status" && !this.handlers.status.size) {
+      clearInterval(this.timer);
+      this.timer = null;
+    }
+  }
+
+  // Stop for good.
+  close() {
+    clearInterval(this.timer);
+    this.output.disconnect();
+    this.output.port.close();
+  }
+
+  _send(message) {
+    this.output.port.postMessage(message);
+  }
+
+  _hear(data) {
+    if (data.type === "loaded") {
+      this.waiting.get(data.ticket)?.resolve();
+      this.waiting.delete(data.ticket);
+    } else if (data.type === "status") {
+      const { voices, partials, underruns } = data;
+      for (const handler of this.handlers.status) handler({ voices, partials, underruns });
+    }
+  }
+
+  _fail(error) {
+    for (const { reject } of this.waiting.values()) reject(error);
+    this.waiting.clear();
+    for (const handler of this.handlers.error) handler(error);
+  }
+}
