@@ -74,7 +74,8 @@ hint("");
 sound.onStart((context, engine) => {
   scope.listen(context, engine.output);
   recorder = new Recorder(context, engine.output, source.worklets["recorder-worklet.js"]);
-  engine.on("status", (status) => showStatus(status));
+  engine.on("status", showStatus);
+  engine.on("error", (error) => say(`The sound has stopped: ${error.message}.`));
   say("");
 });
 open();
@@ -93,9 +94,12 @@ async function open() {
   }
 }
 
-function showStatus({ voices }) {
+function showStatus({ voices, partials, underruns }) {
   const latency = Math.round(sound.latency);
-  say(`${voices} ${voices === 1 ? "voice" : "voices"}${latency ? ` · ${latency} ms to the ear` : ""}`);
+  const parts = [`${voices} ${voices === 1 ? "voice" : "voices"}`, `${partials} partials`];
+  if (latency) parts.push(`${latency} ms to the ear`);
+  if (underruns) parts.push(`${underruns} ${underruns === 1 ? "gap" : "gaps"}`);
+  find("meter").textContent = parts.join(" · ");
 }
 
 function hold(on) {
