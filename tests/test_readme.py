@@ -51,10 +51,10 @@ def run(command: str, folder: Path) -> str:
     return result.stdout
 
 
-def test_the_two_commands_are_targets_of_the_makefile() -> None:
+def test_the_three_commands_are_targets_of_the_makefile() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = re.findall(r"^make ([\w-]+)", section("Two commands"), re.MULTILINE)
-    assert targets == ["morph", "test"]
+    targets = re.findall(r"^make ([\w-]+)", section("Three commands"), re.MULTILINE)
+    assert targets == ["morph", "play", "test"]
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
 
