@@ -58,8 +58,9 @@ def find_inharmonic_partials(
         config: The rows.
 
     Returns:
-        f0, the lowest of the strong partials, and the partial of each row over f0, ``(>= n_harmonics,)``, float64; NaN in rows without one. None where
-        partials hold less than 0.7 of the power, are many, or nearly all harmonics, of one note or several.
+        f0, the lowest of the strong partials, and the partial of each row over f0, ``(>= n_harmonics,)``, float64; NaN
+        in rows without one. None where partials hold less than 0.7 of the power, are many, or nearly all harmonics, of
+        one note or several.
     """
     from scipy.optimize import linear_sum_assignment  # here, since only bells need it
 

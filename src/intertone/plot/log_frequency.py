@@ -154,7 +154,7 @@ def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_
     axes[0, 0].set_ylabel("pitch")
     axes[1, 0].set_ylabel("amplitude")
     draw_hertz(axes[0, -1])
-    figure.colorbar(image, ax=axes[0, -1], label="dB below the loudest cell")
+    figure.colorbar(image, ax=axes[0, -1], label="dB, 0 is the loudest cell")
     save_figure(figure, path)
 
 

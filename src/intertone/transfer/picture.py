@@ -45,7 +45,7 @@ def draw_transfer(path: Path | str, sounds: Mapping[str, Tensor], *, sample_rate
         if column == 0:
             axes.set_ylabel("pitch")
     draw_hertz(axes)
-    figure.colorbar(image, ax=figure.axes, label="dB")
+    figure.colorbar(image, ax=figure.axes, label="dB, 0 is the loudest cell")
     if steps:
         _draw_terms(figure.add_subplot(grid[1, :]), steps)
     save_figure(figure, path)
