@@ -186,3 +186,33 @@ def test_a_partial_without_a_near_one_takes_the_row_of_the_faintest() -> None:
     assert float(loud[gone].max()) <= float(loud[:20].min())
     # the bell is heard as it was
     assert float((heard(moved) - bell()).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("ratios", "levels", "comb", "expected"),
+    [
+        (
+            (0.56, 0.92, 1.19, 1.71, 2, 2.74, 3, 3.76),
+            (0, -2, -3, -5, -6, -7, -8, -9),
+            0.287,
+            0.56,
+        ),  # the lowest partial
+        ((1, 2.756, 5.404, 8.933), (0, -3, -6, -9), 0.965, 1),
+        ((1, 1.594, 2.136, 2.653, 3.156), (0, -2, -4, -6, -8), 0.517, 1),
+        ((0.618, 1.22, 1.98, 2.92, 4.02, 5.24, 6.38), (-20, -17, -11, -1, 0, -7, -17), 0.985, 0.985),  # the strike note
+        ((0.5, 1, 1.19, 1.5, 2), (0, -1, -2, -3, -4), 1.01, 1.01),  # a partial is there
+    ],
+    ids=["church bell", "bar", "plate", "tubular bell", "prime"],
+)
+def test_the_pitch_of_a_bell_is_its_strike_note_or_that_of_a_partial(
+    ratios: tuple[float, ...], levels: tuple[float, ...], comb: float, expected: float
+) -> None:
+    parts = [
+        10 ** (level / 20) * torch.sin(2 * math.pi * STRIKE * ratio * TIME + ratio) * torch.exp(-2 * TIME)
+        for ratio, level in zip(ratios, levels, strict=True)
+    ]
+    found = find_inharmonic_partials(0.1 * torch.stack(parts).sum(0).float()[None], comb * STRIKE, 0.0, CONFIG)
+    assert found is not None
+    assert found[0] == pytest.approx(expected * STRIKE, rel=1e-3)
+    rows = found[1][found[1].isfinite()] * found[0] / STRIKE
+    assert rows.tolist() == pytest.approx([each for each in ratios if each * STRIKE < CONFIG.f_max], rel=2e-3)

@@ -36,6 +36,11 @@ ROOT_DB, IN_TUNE = 25.0, 0.006
 """A partial within the first of the strongest is a strong one. One whose double and threefold are partials too, but for
 the second, is the first of a note; two such notes are a chord, and no bell."""
 
+STRIKE = 0.03
+"""Largest relative distance of strong partials from the second, third and fourth multiple of the strike note, at which
+a bell is heard although no partial lies there. Without this rule a tubular bell's f0 is its hum, a sixth lower; with
+all f0 kept, a church bell had one of 126 Hz, below its lowest partial, 246 Hz."""
+
 FEW = 32
 """At most so many partials; a string stiffer than the formula has more."""
 
@@ -53,14 +58,15 @@ def find_inharmonic_partials(
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
-        f0: Hz, that of the harmonics that the sound was taken for.
+        f0: Hz, that of the harmonics that the sound was taken for; it is kept where a strong partial lies there, or
+            where it is the strike note.
         inharmonicity: B of the harmonics that the sound was taken for.
         config: The rows.
 
     Returns:
-        f0, the lowest of the strong partials, and the partial of each row over f0, ``(>= n_harmonics,)``, float64; NaN
-        in rows without one. None where partials hold less than 0.7 of the power, are many, or nearly all harmonics, of
-        one note or several.
+        f0, or else the frequency of the lowest strong partial, and the partial of each row over f0,
+        ``(>= n_harmonics,)``, float64; NaN in rows without one. None where partials hold less than 0.7 of the power,
+        are many, or nearly all harmonics, of one note or several.
     """
     from scipy.optimize import linear_sum_assignment  # here, since only bells need it
 
@@ -68,7 +74,10 @@ def find_inharmonic_partials(
     harmonics = stretched(config.edges[-1] - 1, inharmonicity)
     if share < EXPLAINED or not _inharmonic(places / f0, powers, harmonics) or _count_notes(places, powers) > 1:
         return None
-    f0 = float(places[powers > powers.max() * db_to_power(-ROOT_DB)][0])
+    strong = places[powers > powers.max() * db_to_power(-ROOT_DB)]
+    first, *multiples = (np.abs(strong / (order * f0) - 1).min() <= STRIKE for order in (1, 2, 3, 4))
+    if not first and not all(multiples):
+        f0 = float(strong[0])
     found = places / f0
     rows = np.arange(1, 1 + max(config.n_harmonics, min(config.edges[-1] - 1, int(config.f_max / f0))))
     level = 1 + PEAK_DB + power_to_db(powers / powers.max())
