@@ -1,6 +1,6 @@
 """Whether systems of style transfer give what they must where the answer is known, as a Markdown table.
 
-    python benchmarks/transfer_acceptance.py [SYSTEMS…] [--checks equal content style] [--seconds 300]
+    python benchmarks/transfer_acceptance.py [SYSTEMS…] [--checks equal content style] [--seconds 300] [--strength 1e-4]
 
 Sounds of 1 s at the system's rate: a melody of four notes, and noise with drops as the texture. Three checks:
 
@@ -8,7 +8,7 @@ Sounds of 1 s at the system's rate: a melody of four notes, and noise with drops
   (error at most 0.05), one that starts at the content must leave it as it is (0.5 dB in the mean over bands and frames,
   style terms at most 1e-3). A system without a content term that starts from noise must reach the texture (each style
   term at most 2e-3) without copying it (largest normalised cross-correlation of a crop at most 0.5).
-- content: style terms count a ten-thousandth; the content is found (error at most 0.02).
+- content: style terms count a ten-thousandth, or ``--strength``; the content is found (error at most 0.02).
 - style: without content terms the style is reached (each Gram matrix at most 2e-3 off).
 
 Errors are squared differences over the power of the reference, of what is optimised; behind them, those of the sound
@@ -46,19 +46,20 @@ def main() -> None:
     parser.add_argument("systems", nargs="*", help="none: all")
     parser.add_argument("--checks", nargs="+", choices=CHECKS, default=CHECKS)
     parser.add_argument("--seconds", type=float, default=300.0, help="of a transfer, at most")
+    parser.add_argument("--strength", type=float, default=SMALL, help="factor of the style terms in the check content")
     options = parser.parse_args()
     sys.stdout.write("| system | check | evaluations | s | figure | limit | optimised | heard | met |\n")
     sys.stdout.write(f"|{' --- |' * 9}\n")
     for system in options.systems or preset_names():
         config = load_preset(system)
         for check in options.checks:
-            for row in checked(config, check, options.seconds):
+            for row in checked(config, check, options.seconds, options.strength):
                 sys.stdout.write(f"| {' | '.join((system, check, *row))} |\n")
                 sys.stdout.flush()
 
 
-def checked(config: TransferConfig, check: str, seconds: float) -> list[tuple[str, ...]]:
-    """Return the rows of a check, none where it says nothing of the system."""
+def checked(config: TransferConfig, check: str, seconds: float, small: float) -> list[tuple[str, ...]]:
+    """Return the rows of a check, none where it says nothing of the system; the strength of ``content`` is small."""
     content, texture = melody(config.sample_rate), drops(config.sample_rate)
     bare = not config.has_content_term
     texture_alone = bare and config.init.start == "noise"
@@ -68,7 +69,7 @@ def checked(config: TransferConfig, check: str, seconds: float) -> list[tuple[st
         content = texture = texture if texture_alone else content
     if check == "style":
         config = config.model_copy(update={"terms": tuple(term for term in config.terms if term.reference == "style")})
-    strength = SMALL if check == "content" else 1.0
+    strength = small if check == "content" else 1.0
     terms = (*config.terms, *(_relative(term) for term in config.terms))
     limits = config.limits.model_copy(update={"seconds": seconds})
     result = transfer(content, texture, config.model_copy(update={"terms": terms}), strength=strength, limits=limits)
