@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,14 @@ def browser(driver: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    words = [sys.executable, "-m", "intertone", "play", *map(str, SOUNDS), "--no-browser"]
+    with served(*SOUNDS) as found:
+        yield found
+
+
+@contextmanager
+def served(*sounds: Path) -> Iterator[str]:
+    """Serve the page with some sounds, and give its address."""
+    words = [sys.executable, "-m", "intertone", "play", *map(str, sounds), "--no-browser"]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -248,6 +256,28 @@ def test_a_silent_sound_is_refused_and_the_others_play(browser: Any, address: st
         assert error.text_content().startswith("a sound must not be all silence")
         assert error.text_content().endswith("in silence.wav")
         assert page.locator(".card canvas").count() == 2
+
+
+def test_a_bad_file_of_the_command_line_leaves_the_other(browser: Any, tmp_path: Path) -> None:
+    bad = tmp_path / "words.wav"
+    bad.write_text("these are words")
+    with served(bad, SOUNDS[1]) as address, opened(browser, address) as page:
+        assert page.locator(".card .name").all_text_contents()[0] == "sitar"
+        assert page.locator(".card .error").text_content().endswith("got words.wav, which is none")
+        page.keyboard.down("KeyA")
+        sounds(page)
+
+
+def test_a_page_without_sounds_waits_for_them(browser: Any) -> None:
+    with served() as address:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(address)
+        assert page.locator(".add").text_content() == "Drop a sound here, or choose one"
+        drop(page, {f"{pitch}.wav": wav(pitch) for pitch in (48, 55, 60, 67)})
+        wait_for(page, lambda: page.locator(".card canvas").count() == 4, milliseconds=60_000)
+        assert page.locator(".card .name").all_text_contents() == ["48", "55", "60", "67"]
+        context.close()
 
 
 def test_what_is_heard_is_recorded(browser: Any, address: str, tmp_path: Path) -> None:

@@ -88,8 +88,6 @@ async function open() {
   try {
     if (!(await library.open())) say("Drop one to four sounds on the page: they become the corners of the pad.");
   } catch (error) {
-    library.slots = library.slots.map((slot, at) => ({ ...slot, working: "", error: at === (error.sound ?? 0) ? error.message : "" }));
-    library.show();
     say(error.message);
   }
 }
