@@ -15,9 +15,8 @@ const VELOCITY_DB = 30; // between velocity 0 and 1
 const PRESSURE_DB = 6;
 
 export class Voice extends Places {
-  constructor(slot, sampleRate, hop) {
+  constructor(sampleRate, hop) {
     super();
-    this.slot = slot;
     this.sampleRate = sampleRate;
     this.hop = hop;
     this.active = false;
@@ -80,7 +79,7 @@ export class Voice extends Places {
     this._beginPhases(synthesiser);
     this._frameOfNoise(synthesiser);
     this._beginLevels(synthesiser);
-    this.left = QUANTUM * (1 + (this.slot % (this.hop / QUANTUM)));
+    this.left = synthesiser.firstHop(this);
     const skipped = this.hop - this.left;
     this._ramp(synthesiser, controls);
     this.offset = skipped;
