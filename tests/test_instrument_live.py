@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import tone
 
 from intertone.bench.instruments import INSTRUMENTS, draw_note, render_note
 from intertone.codec import Codec
@@ -24,8 +25,6 @@ from intertone.instrument.playable import harmonic_method, track_of
 from intertone.instrument.register import KEYS, pad_grid, pad_weights
 from intertone.level import amplitude_to_db
 from intertone.pitch.note import pitch_to_hz
-
-from conftest import tone
 
 RATE = 44100
 

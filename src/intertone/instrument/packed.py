@@ -34,8 +34,8 @@ WEAKEST_DB = -80.0
 """Level of a partial relative to the sound's reference up to which it is left out."""
 
 STRONG, STRONGEST = 96, 48
-"""Number of partials, the strongest, whose phases and regular modulation are stored, and whose fast modulation is stored
-too; the fast modulation of the others is drawn."""
+"""Number of partials, the strongest, whose phases and regular modulation are stored, and of those whose fast modulation
+is stored too; that of the others is drawn."""
 
 FAST_A_DB, FAST_ZERO = 4, 200
 """Steps of the stored magnitude of fast modulation in 1 dB, and the one of 0 dB."""

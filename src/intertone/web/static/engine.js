@@ -105,7 +105,8 @@ export class Engine {
       this.waiting.get(data.ticket)?.resolve();
       this.waiting.delete(data.ticket);
     } else if (data.type === "status") {
-      const { voices, partials, underruns } = data;
+      const { voices, partials } = data;
+      const underruns = this.context.playbackStats?.underrunEvents ?? data.underruns;
       for (const handler of this.handlers.status) handler({ voices, partials, underruns });
     }
   }

@@ -40,7 +40,9 @@ export function readFile(buffer) {
 function storedPositions(nFrames, nStored, step) {
   const positions = new Float32Array(nFrames);
   const frames = [];
-  for (let index = 0; index < nStored - 1; index++) frames.push(index < FINE ? index : FINE - 1 + step * (index - FINE + 1));
+  for (let index = 0; index < nStored - 1; index++) {
+    frames.push(index < FINE ? index : FINE - 1 + step * (index - FINE + 1));
+  }
   frames.push(nFrames - 1);
   let place = 0;
   for (let frame = 0; frame < nFrames; frame++) {
@@ -74,8 +76,10 @@ function turned(tensor, factor) {
   const found = new Float32Array(channels * rows * times);
   for (let channel = 0; channel < channels; channel++)
     for (let row = 0; row < rows; row++)
-      for (let time = 0; time < times; time++)
-        found[(channel * times + time) * rows + row] = tensor.values[(channel * rows + row) * times + time] * factor(time);
+      for (let time = 0; time < times; time++) {
+        const stored = tensor.values[(channel * rows + row) * times + time];
+        found[(channel * times + time) * rows + row] = stored * factor(time);
+      }
   return found;
 }
 

@@ -2,28 +2,17 @@
 
 import { gaussianTable } from "./gaussian.js";
 import { SILENT_DB } from "./instrument.js";
+import { padCorrection, registerAt } from "./network.js";
+import { MOST_PARTIALS, MOST_SOUNDS, TO_NEPER } from "./size.js";
+import { Transient, TRANSIENT_SECONDS } from "./transient.js";
 
-export const MOST_SOUNDS = 4;
-export const MOST_PARTIALS = 640;
 const AUDIBLE_DB = -60; // relative to a sound's reference: weaker partials pull no mixture down
 const NOISE_DB = -100; // the same for bands of noise
 const GIVES_WAY = 0.8; // weight of the correction that lowers interpolated noise
 const MASKED_DB = -70; // partials this far below the loudest are left out
-const ATTACK_SECONDS = 0.03;
-const FADE_SECONDS = 0.05;
-const WIDE_BANDS = 8;
-const LOWEST_HZ = 2000; // the transient lies above
-const WEAKEST = 1e-5;
 const LEAST_RANDOM = 0.003; // random modulation that is left out, of the regular one
 const DRAWN = 8192; // random numbers
 const KEPT_REACH = 0.4; // distance from weight 1 up to which a sound's own random modulation is used
-const TO_NEPER = Math.LN10 / 20;
-
-// Return how far a moment after the onset belongs to the attack, 1 to 0.
-export function attackShare(seconds) {
-  const fade = Math.max(0, Math.min(1, (seconds - ATTACK_SECONDS) / FADE_SECONDS));
-  return 0.5 + 0.5 * Math.cos(Math.PI * fade);
-}
 
 // Return the share of what is a sound's own at a weight: 1 at weight 1, 0 from 0.6 down.
 function ownShare(weight) {
@@ -57,22 +46,20 @@ export class Mixture {
     this.pad = new Float64Array(nRows);
     this.ratios = new Float64Array(MOST_PARTIALS);
     this.rest = new Float64Array(MOST_PARTIALS);
-    this.powers = new Float64Array(2 * WIDE_BANDS);
-    this.gains = new Float64Array(2 * WIDE_BANDS);
+    this.transient = new Transient(instrument);
     this.f0 = 0;
     this.count = 0;
     this.gaussian = gaussianTable(DRAWN);
     this.draw = 0;
-    const { noise_centres: centres } = instrument.header;
-    this.middles = Float64Array.from(centres.slice(1), (hz, at) => 0.5 * (hz + centres[at]));
     this.anyBell = instrument.pitched.some((sound) => sound.bell);
   }
 
   // Evaluate everything at a voice's moment. The voice gives places, weights, key and what its release adds.
   evaluate(voice, highest) {
     const { pitched } = this.instrument;
+    const { keys } = this.instrument.header;
     this._pitch(voice, pitched, highest);
-    this._padCorrection(voice);
+    padCorrection(this.pad, this.instrument, voice);
     this.levels.fill(0, 0, this.count);
     this.factors.fill(0);
     this.deviations.fill(0);
@@ -84,12 +71,12 @@ export class Mixture {
     for (let i = 0; i < pitched.length; i++) {
       const shift = voice.ownWeights ? total - this._own(pitched[i], voice, i) : 0;
       if (!voice.weights[i] && !voice.harmonicsWeights[i] && !voice.noiseWeights[i]) continue;
-      this._registerAt(pitched[i], voice, i);
+      registerAt(this.register, keys, pitched[i], voice, i);
       this._addPartials(pitched[i], voice, i, shift);
       this._addNoise(pitched[i], voice, i, shift);
     }
     this._finish(voice, highest);
-    if (voice.seconds < ATTACK_SECONDS + FADE_SECONDS) this._matchTransient(voice);
+    if (voice.seconds < TRANSIENT_SECONDS) this.transient.match(this, voice);
   }
 
   // Return the level of all of a sound together at a voice's moment, dB.
@@ -150,65 +137,6 @@ export class Mixture {
   _ratioOf(sound, k) {
     if (sound.bell) return k < sound.count ? sound.multiples[k] : NaN;
     return (k + 1) * Math.sqrt(1 + sound.inharmonicity * (k + 1) * (k + 1));
-  }
-
-  // Interpolate the network's change of a sound's rows at the voice's key and place.
-  _registerAt(sound, voice, i) {
-    const { register } = this;
-    const { keys } = this.instrument.header;
-    const nRows = register.length;
-    const steps = sound.registerSteps;
-    const strength = voice.registerStrength;
-    const step = keys[1] - keys[0];
-    const key = Math.max(0, Math.min(keys.length - 1, (voice.key - keys[0]) / step));
-    const first = Math.min(Math.floor(key), keys.length - 2);
-    const own = Math.max(0, Math.min(1, (sound.pitch - keys[0]) / step - first)); // where nothing changes
-    const place = key - first;
-    let below = 1 - place;
-    let upper = place;
-    if (own > 0 && own < 1) {
-      below = Math.max(0, 1 - place / own);
-      upper = Math.max(0, (place - own) / (1 - own));
-    }
-    const time = Math.max(0, Math.min(steps - 1, voice.places[i] / voice.framesAStep - 0.5));
-    const column = Math.min(Math.floor(time), Math.max(0, steps - 2));
-    const later = time - column;
-    const next = column + 1 < steps ? 1 : 0;
-    const values = sound.register;
-    for (let row = 0; row < nRows; row++) {
-      const at = (first * nRows + row) * steps + column;
-      const above = at + nRows * steps;
-      const low = values[at] + later * (values[at + next] - values[at]);
-      const high = values[above] + later * (values[above + next] - values[above]);
-      register[row] = strength * (below * low + upper * high);
-    }
-  }
-
-  // Interpolate the network's correction between the sounds at the voice's key, time and place on the pad.
-  _padCorrection(voice) {
-    const { pad, header, sounds } = this.instrument;
-    this.pad.fill(0);
-    if (!pad || !voice.padStrength) return;
-    const [nKeys, nPlaces, nRows, columns] = pad.shape;
-    const { pad_keys: keys } = header;
-    const key = Math.max(0, Math.min(nKeys - 1, (voice.key - keys[0]) / (keys[1] - keys[0])));
-    const time = Math.max(0, Math.min(columns - 1, voice.share * columns - 0.5));
-    const x = 4 * voice.padX;
-    const y = nPlaces > 5 ? 4 * voice.padY : 0;
-    const flat = sounds.length === 2 || nPlaces === 5;
-    for (let corner = 0; corner < 16; corner++) {
-      const weight =
-        cornerShare(key, nKeys, corner & 1) *
-        cornerShare(time, columns, (corner >> 1) & 1) *
-        cornerShare(x, 5, (corner >> 2) & 1) *
-        (flat ? (corner >> 3 ? 0 : 1) : cornerShare(y, 5, corner >> 3));
-      if (!weight) continue;
-      const place = cornerAt(x, 5, (corner >> 2) & 1) + (flat ? 0 : 5 * cornerAt(y, 5, corner >> 3));
-      const column = cornerAt(time, columns, (corner >> 1) & 1);
-      const first = (cornerAt(key, nKeys, corner & 1) * nPlaces + place) * nRows;
-      const share = weight * voice.padStrength;
-      for (let row = 0; row < nRows; row++) this.pad[row] += share * pad.values[(first + row) * columns + column];
-    }
   }
 
   _addPartials(sound, voice, i, shift) {
@@ -378,64 +306,4 @@ export class Mixture {
     return level;
   }
 
-  // Bring the powers above 2 kHz in the first 80 ms to those interpolated between the sounds' attacks.
-  _matchTransient(voice) {
-    const { pitched, nNoise } = this.instrument;
-    const { powers, gains, channels, count } = this;
-    let reference = 0;
-    for (let i = 0; i < pitched.length; i++) reference += voice.weights[i] * pitched[i].referenceDb;
-    const unit = Math.exp(-2 * TO_NEPER * reference) / channels;
-    powers.fill(WEAKEST);
-    for (let channel = 0; channel < channels; channel++) {
-      for (let k = 0; k < count; k++) {
-        const at = channel * MOST_PARTIALS + k;
-        if (!this.amplitudes[at]) continue;
-        powers[this._wideBand(this.frequencies[at])] += unit * this.amplitudes[at] ** 2;
-      }
-      for (let band = 0; band < nNoise; band++) {
-        const wide = Math.floor((band * WIDE_BANDS) / nNoise);
-        powers[WIDE_BANDS + wide] += unit * this.noise[channel * nNoise + band] ** 2;
-      }
-    }
-    const share = 0.5 * attackShare(voice.seconds);
-    const frame = voice.seconds / voice.frameSeconds;
-    for (let wide = 0; wide < 2 * WIDE_BANDS; wide++) {
-      const first = Math.ceil(((wide % WIDE_BANDS) * nNoise) / WIDE_BANDS);
-      let change = 0;
-      if (this.instrument.header.noise_centres[first] >= LOWEST_HZ) {
-        for (let i = 0; i < pitched.length; i++) {
-          const n = pitched[i].transientFrames;
-          const at = Math.min(Math.round(frame), n - 1);
-          if (voice.weights[i]) change += voice.weights[i] * pitched[i].transient[wide * n + at];
-        }
-        change -= Math.log(powers[wide]);
-      }
-      gains[wide] = Math.exp(share * change);
-    }
-    for (let channel = 0; channel < channels; channel++) {
-      for (let k = 0; k < count; k++) {
-        const at = channel * MOST_PARTIALS + k;
-        this.amplitudes[at] *= gains[this._wideBand(this.frequencies[at])];
-      }
-      for (let band = 0; band < nNoise; band++) {
-        this.noise[channel * nNoise + band] *= gains[WIDE_BANDS + Math.floor((band * WIDE_BANDS) / nNoise)];
-      }
-    }
-  }
-
-  _wideBand(hz) {
-    const { middles } = this;
-    let band = 0;
-    while (band < middles.length && hz > middles[band]) band++;
-    return Math.floor((band * WIDE_BANDS) / (middles.length + 1));
-  }
-}
-
-function cornerAt(place, size, upper) {
-  return Math.min(size - 1, Math.floor(place) + upper);
-}
-
-function cornerShare(place, size, upper) {
-  const share = place - Math.floor(place);
-  return upper ? share : 1 - share;
 }

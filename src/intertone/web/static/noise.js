@@ -2,10 +2,10 @@
 
 import { Fourier } from "./fourier.js";
 import { gaussianTable } from "./gaussian.js";
+import { TO_NEPER } from "./size.js";
 
 const TABLE = 16384; // complex Gaussian numbers
 const QUIET_DB = -140;
-const TO_NEPER = Math.LN10 / 20;
 
 export class NoiseShaper {
   // `centres` and `widths` of the bands in Hz; frames are `hop` samples apart and twice as long.

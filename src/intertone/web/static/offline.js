@@ -2,9 +2,8 @@
 
 import { unpackInstrument } from "./instrument.js";
 import { measureGains } from "./loudness.js";
+import { QUANTUM } from "./size.js";
 import { PARAMETERS, Synthesiser } from "./synthesiser.js";
-
-const QUANTUM = 128;
 
 // Return left and right of a performance.
 //

@@ -1,6 +1,7 @@
 // What a voice plays as it was recorded: the residual of attacks, and sounds without one pitch.
 
-import { attackShare, MOST_SOUNDS } from "./mixture.js";
+import { MOST_SOUNDS } from "./size.js";
+import { attackShare } from "./transient.js";
 
 const FARTHEST_SEMITONES = 1.5; // from which on a sound's residual is no longer used
 

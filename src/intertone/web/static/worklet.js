@@ -1,9 +1,8 @@
 // The engine in an AudioWorklet: parameters by name, and messages for notes and instruments only.
 
 import { restoreGains } from "./loudness.js";
+import { QUANTUM } from "./size.js";
 import { PARAMETERS, Synthesiser } from "./synthesiser.js";
-
-const QUANTUM = 128;
 
 class EngineProcessor extends AudioWorkletProcessor {
   static get parameterDescriptors() {
