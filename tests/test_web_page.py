@@ -258,6 +258,22 @@ def test_a_silent_sound_is_refused_and_the_others_play(browser: Any, address: st
         assert page.locator(".card canvas").count() == 2
 
 
+def test_a_sound_without_a_pitch_says_so_and_plays(browser: Any, address: str) -> None:
+    noise = 0.3 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
+    stream = io.BytesIO()
+    soundfile.write(stream, noise.clip(-1, 1), SAMPLE_RATE, format="WAV")
+    with opened(browser, address) as page:
+        drop(page, {"noise.wav": stream.getvalue()}, ".card-0")
+        facts = page.locator(".card-0 .facts")
+        wait_for(page, lambda: facts.text_content() == "no single pitch · 1.00 s", milliseconds=60_000)
+        assert (
+            "its recording plays at its own pitch on every key" in page.locator(".card-0 .notes li").last.inner_text()
+        )
+        to_left(page)
+        page.keyboard.down("KeyA")
+        sounds(page)
+
+
 def test_a_bad_file_of_the_command_line_leaves_the_other(browser: Any, tmp_path: Path) -> None:
     bad = tmp_path / "words.wav"
     bad.write_text("these are words")

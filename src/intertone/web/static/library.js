@@ -111,7 +111,7 @@ export class Library {
       name,
       pitch: header.pitches[index],
       seconds: header.seconds[index],
-      notes: header.notes[index],
+      notes: [...(made.sounds[index]?.remarks || []), ...header.notes[index]],
       overview: made.sounds[index]?.overview,
     }));
     for (let at = 0; at < CORNERS; at += 1) {
