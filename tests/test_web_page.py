@@ -198,7 +198,7 @@ def test_a_midi_keyboard(browser: Any, address: str) -> None:
         page.evaluate("send(0xb0, 64, 0)")
         is_silent(page)
         page.evaluate("send(0xb0, 1, 127); send(0xb0, 74, 0)")
-        assert page.locator("#pad").get_attribute("aria-valuetext") == "100 % sitar"
+        assert page.locator("#field").get_attribute("aria-valuetext") == "100 % sitar"
 
 
 def test_the_pad_changes_the_spectrum_of_a_held_note(browser: Any, address: str) -> None:
@@ -211,11 +211,11 @@ def test_the_pad_changes_the_spectrum_of_a_held_note(browser: Any, address: str)
         page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + box["height"] / 2)
         middle = mean_spectrum(page)
         assert 2 * np.abs(left - again).mean() < 4 < np.abs(left - middle).mean()
-        page.focus("#pad")
-        before = page.locator("#pad").get_attribute("aria-valuetext")
+        page.focus("#field")
+        before = page.locator("#field").get_attribute("aria-valuetext")
         page.keyboard.press("ArrowRight")
         assert before == "40 % english-horn, 60 % sitar"
-        assert page.locator("#pad").get_attribute("aria-valuetext") == "38 % english-horn, 62 % sitar"
+        assert page.locator("#field").get_attribute("aria-valuetext") == "38 % english-horn, 62 % sitar"
 
 
 def test_dropped_sounds_play(browser: Any, address: str) -> None:
@@ -230,7 +230,7 @@ def test_dropped_sounds_play(browser: Any, address: str) -> None:
         page.mouse.down()
         page.mouse.move(box["x"] - 9, box["y"] + box["height"] + 9)
         page.mouse.up()
-        assert page.locator("#pad").get_attribute("aria-valuetext") == "100 % low"
+        assert page.locator("#field").get_attribute("aria-valuetext") == "100 % low"
         page.keyboard.down("KeyA")
         assert played_pitch(page) == pytest.approx(60, abs=0.2)
 

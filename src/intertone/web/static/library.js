@@ -54,7 +54,8 @@ export class Library {
         this.refuse(at, before[at], error);
         continue;
       }
-      if (places.length > 1 && !this.made) this.order([...wanted]).catch(() => {}); // the first plays before the others
+      // the first plays before the others
+      if (places.length > 1 && !this.made && !this.wanted) this.order([...wanted]).catch(() => {});
     }
     if (failed < places.length) await this.order(wanted, before);
   }
