@@ -97,11 +97,11 @@ export class Synthesiser {
     this.lastKey = key;
   }
 
-  // Return after how many samples a new voice renews for the first time: when the fewest others do.
+  // Return after how many samples a new voice renews for the first time: soon, and when the fewest others do.
   firstHop(begun) {
     let found = this.hop;
     let fewest = Infinity;
-    for (let left = this.hop; left > 0; left -= QUANTUM) {
+    for (let left = QUANTUM; left <= this.hop; left += QUANTUM) {
       let others = 0;
       for (const voice of this.voices) {
         // one with nothing left renews now, and again after a hop

@@ -55,6 +55,7 @@ export class Voice extends Places {
     this.frameSeconds = instrument.header.hop_length / instrument.header.sample_rate;
     this.framesAStep = Math.max(1, Math.round(0.32 / this.frameSeconds));
     this.sample = 0;
+    this.owed = 0; // seconds of the release that passed before a renewal
     for (const values of [...this.offsets, ...this.noiseOffsets]) values.fill(0);
     this._follow(controls);
   }
@@ -92,6 +93,7 @@ export class Voice extends Places {
     this.stage = RELEASE;
     this.releaseShare = 0;
     this.releasedSeconds = 0;
+    this.owed = this.left / this.sampleRate; // until the next renewal, which catches up
     for (let i = 0; i < this.instrument.pitched.length; i++) {
       const sound = this.instrument.pitched[i];
       this.releasedAt[i] = this.places[i];
@@ -226,7 +228,8 @@ export class Voice extends Places {
   // Renew what sounds: advance by the next `left` samples and ramp to what is there.
   _ramp(synthesiser, controls) {
     const { mixture, sampleRate, scratchAmplitudes, scratchFrequencies } = synthesiser;
-    this.travel(this.left / sampleRate, controls);
+    this.travel(this.left / sampleRate + this.owed, controls);
+    this.owed = 0;
     mixture.evaluate(this, synthesiser.highestHz);
     this._lastFade();
     this._scaled(synthesiser);
