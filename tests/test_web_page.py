@@ -334,7 +334,7 @@ def test_undo_versions_and_the_address(browser: Any, address: str) -> None:
         assert shown.text_content() == "100 %"
 
 
-@pytest.mark.parametrize("size", [(390, 844), (1280, 800), (3840, 2160)])
+@pytest.mark.parametrize("size", [(390, 844), (1366, 657), (1280, 800), (3840, 2160)])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_control_has_a_name_and_a_size(browser: Any, address: str, size: tuple[int, int], theme: str) -> None:
     settings = {"viewport": {"width": size[0], "height": size[1]}, "color_scheme": theme}

@@ -17,7 +17,7 @@ import { State } from "./state.js";
 import { tool } from "./tools.js";
 
 const find = (name) => document.getElementById(name);
-const START = "Touch a key or press A to L: the first touch switches the sound on.";
+const START = "Touch a key or press A: that switches the sound on.";
 const IDLE = matchMedia("(pointer: coarse)").matches
   ? "Slide over the keys: lower on a key is louder. Drag on the pad to move between the sounds."
   : "A to L play, Z and X change the octave, the space bar holds, Escape silences, arrows move on the pad.";

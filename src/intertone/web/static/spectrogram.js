@@ -99,7 +99,8 @@ export class Scope {
     const context = this.canvas.getContext("2d");
     context.drawImage(this.sheet, 0, 0);
     const scale = this.canvas.width / Math.max(1, this.canvas.clientWidth);
-    const size = Math.max(10, this.canvas.clientHeight / 14) * scale;
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const size = Math.min(0.85 * rem, Math.max(10, this.canvas.clientHeight / 14)) * scale;
     context.font = `${size}px system-ui, sans-serif`;
     context.textBaseline = "middle";
     for (let key = 36; key < LOWEST_KEY + KEYS; key += 12) {
