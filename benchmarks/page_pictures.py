@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import soundfile
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from intertone.audio import load_audio, resample
@@ -67,14 +68,15 @@ def play(page: Page) -> None:
     page.wait_for_timeout(350)
 
 
-def draw(page: Page, folder: Path, name: str) -> None:
-    """Play in every size and theme, and save what is seen."""
-    for width, height in SIZES:
+def draw(page: Page, folder: Path, name: str, sizes: tuple[tuple[int, int], ...]) -> None:
+    """Play in both themes at some sizes, and save what is seen."""
+    for width, height in sizes:
         for theme in ("light", "dark"):
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme=theme)
             play(page)
-            page.screenshot(path=folder / f"{name}-{width}-{theme}.png", full_page=width < 760)
+            picture = Image.open(io.BytesIO(page.screenshot(full_page=width < 760)))
+            picture.save(folder / f"{name}-{width}-{theme}.webp", quality=82, method=6)
             for code in ("KeyA", "KeyD", "KeyG"):
                 page.keyboard.up(code)
 
@@ -94,7 +96,7 @@ def main() -> None:
             page.goto(address)
             page.wait_for_selector("body[data-ready]")
             times["command to playable, s"] = round(time.monotonic() - began, 2)
-            draw(page, folder, "two")
+            draw(page, folder, "two", SIZES[1:2])
             files = {f"{path.stem}{step:+d}.wav": transposed(path, step) for path in SOUNDS for step in (-5, 4)}
             page = browser.new_page()
             page.goto(address)
@@ -105,7 +107,7 @@ def main() -> None:
             while page.locator(".card canvas").count() < 4 or page.locator(".working").count():
                 page.wait_for_timeout(20)
             times["four dropped to playable, s"] = round(time.monotonic() - began, 2)
-            draw(page, folder, "four")
+            draw(page, folder, "four", SIZES)
         finally:
             server.terminate()
             server.communicate()

@@ -1,5 +1,6 @@
 """The commands of the how-tos, run as they are written, but with a small codec and on shorter sounds."""
 
+import base64
 import re
 import shlex
 import shutil
@@ -194,3 +195,23 @@ def test_own_model(desk: Path) -> None:
     exec(compile(lines, "own-model.md", "exec"), {"__name__": "own_model"})
     audio, _ = load_audio("out/own-model.wav")
     assert 0.9 * 16000 < audio.shape[-1] < 1.3 * 16000 and float(audio.abs().max()) > 0.01
+
+
+def test_play(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    serve, *exports = commands("play.md")
+    assert serve == "intertone play examples/english-horn.wav examples/sitar.wav"
+    assert f"$(BIN)/{serve}" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    for command in exports:
+        code, out, err = run(*shlex.split(command)[1:], "--codec", codec_path, capsys=capsys)
+        assert code == 0 and out.startswith("wrote out/horn-sitar."), err
+    page, instrument = (Path(f"out/horn-sitar.{suffix}") for suffix in ("html", "intertone"))
+    assert names_in(desk / "out") == ["horn-sitar.html", "horn-sitar.intertone"]
+    assert base64.b64encode(instrument.read_bytes()).decode() in page.read_text(encoding="utf-8")
+
+
+def test_the_table_of_play_names_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "howto" / "play.md").read_text(encoding="utf-8")
+    shown = run("play", "--help", capsys=capsys)[1]
+    named = set(re.findall(r"`(--[a-z-]+)", text))
+    assert named == {"--port", "--no-browser", "--workers", "--host", "--token", "--codec"}
+    assert all(name in shown for name in named)

@@ -5,10 +5,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
 from commands import names_in
+
+from intertone.web.server import static_files
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +61,8 @@ def test_a_wheel_morphs_away_from_the_checkout(tmp_path: Path) -> None:
     )  # fmt: skip
     (wheel,) = tmp_path.glob("intertone-*.whl")
     assert built.returncode == 0, built.stderr
+    with zipfile.ZipFile(wheel) as content:
+        assert {f"intertone/web/static/{name}" for name in static_files()} <= set(content.namelist())
     assert run(python, "-m", "venv", "--without-pip", place, cwd=tmp_path).returncode == 0
     (packages,) = place.glob("lib/python*/site-packages")
     # the dependencies, but not the checkout: its own .pth is not read there

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -24,10 +25,9 @@ MODULES = {
 
 
 def test_modules_run_as_one_script() -> None:
-    node = shutil.which("node")
-    if node is None:
+    if shutil.which("node") is None and not os.environ.get("CI"):
         pytest.skip("apt-get install nodejs")
-    done = subprocess.run([node, "-"], input=modules_as_script("page.js", MODULES), capture_output=True, text=True)
+    done = subprocess.run(["node", "-"], input=modules_as_script("page.js", MODULES), capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("21\n21 42\n", "")
 
 

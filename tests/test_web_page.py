@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,14 @@ def browser(driver: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    words = [sys.executable, "-m", "intertone", "play", *map(str, SOUNDS), "--no-browser"]
+    with served(*SOUNDS) as found:
+        yield found
+
+
+@contextmanager
+def served(*sounds: Path) -> Iterator[str]:
+    """Serve the page with some sounds, and give its address."""
+    words = [sys.executable, "-m", "intertone", "play", *map(str, sounds), "--no-browser"]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -190,7 +198,7 @@ def test_a_midi_keyboard(browser: Any, address: str) -> None:
         page.evaluate("send(0xb0, 64, 0)")
         is_silent(page)
         page.evaluate("send(0xb0, 1, 127); send(0xb0, 74, 0)")
-        assert page.locator("#pad").get_attribute("aria-valuetext") == "100 % sitar"
+        assert page.locator("#field").get_attribute("aria-valuetext") == "100 % sitar"
 
 
 def test_the_pad_changes_the_spectrum_of_a_held_note(browser: Any, address: str) -> None:
@@ -203,11 +211,11 @@ def test_the_pad_changes_the_spectrum_of_a_held_note(browser: Any, address: str)
         page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + box["height"] / 2)
         middle = mean_spectrum(page)
         assert 2 * np.abs(left - again).mean() < 4 < np.abs(left - middle).mean()
-        page.focus("#pad")
-        before = page.locator("#pad").get_attribute("aria-valuetext")
+        page.focus("#field")
+        before = page.locator("#field").get_attribute("aria-valuetext")
         page.keyboard.press("ArrowRight")
         assert before == "40 % english-horn, 60 % sitar"
-        assert page.locator("#pad").get_attribute("aria-valuetext") == "38 % english-horn, 62 % sitar"
+        assert page.locator("#field").get_attribute("aria-valuetext") == "38 % english-horn, 62 % sitar"
 
 
 def test_dropped_sounds_play(browser: Any, address: str) -> None:
@@ -222,7 +230,7 @@ def test_dropped_sounds_play(browser: Any, address: str) -> None:
         page.mouse.down()
         page.mouse.move(box["x"] - 9, box["y"] + box["height"] + 9)
         page.mouse.up()
-        assert page.locator("#pad").get_attribute("aria-valuetext") == "100 % low"
+        assert page.locator("#field").get_attribute("aria-valuetext") == "100 % low"
         page.keyboard.down("KeyA")
         assert played_pitch(page) == pytest.approx(60, abs=0.2)
 
@@ -248,6 +256,44 @@ def test_a_silent_sound_is_refused_and_the_others_play(browser: Any, address: st
         assert error.text_content().startswith("a sound must not be all silence")
         assert error.text_content().endswith("in silence.wav")
         assert page.locator(".card canvas").count() == 2
+
+
+def test_a_sound_without_a_pitch_says_so_and_plays(browser: Any, address: str) -> None:
+    noise = 0.3 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
+    stream = io.BytesIO()
+    soundfile.write(stream, noise.clip(-1, 1), SAMPLE_RATE, format="WAV")
+    with opened(browser, address) as page:
+        drop(page, {"noise.wav": stream.getvalue()}, ".card-0")
+        facts = page.locator(".card-0 .facts")
+        wait_for(page, lambda: facts.text_content() == "no single pitch · 1.00 s", milliseconds=60_000)
+        assert (
+            "its recording plays at its own pitch on every key" in page.locator(".card-0 .notes li").last.inner_text()
+        )
+        to_left(page)
+        page.keyboard.down("KeyA")
+        sounds(page)
+
+
+def test_a_bad_file_of_the_command_line_leaves_the_other(browser: Any, tmp_path: Path) -> None:
+    bad = tmp_path / "words.wav"
+    bad.write_text("these are words")
+    with served(bad, SOUNDS[1]) as address, opened(browser, address) as page:
+        assert page.locator(".card .name").all_text_contents()[0] == "sitar"
+        assert page.locator(".card .error").text_content().endswith("got words.wav, which is none")
+        page.keyboard.down("KeyA")
+        sounds(page)
+
+
+def test_a_page_without_sounds_waits_for_them(browser: Any) -> None:
+    with served() as address:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(address)
+        assert page.locator(".add").text_content() == "Drop a sound here, or choose one"
+        drop(page, {f"{pitch}.wav": wav(pitch) for pitch in (48, 55, 60, 67)})
+        wait_for(page, lambda: page.locator(".card canvas").count() == 4, milliseconds=60_000)
+        assert page.locator(".card .name").all_text_contents() == ["48", "55", "60", "67"]
+        context.close()
 
 
 def test_what_is_heard_is_recorded(browser: Any, address: str, tmp_path: Path) -> None:
@@ -288,7 +334,7 @@ def test_undo_versions_and_the_address(browser: Any, address: str) -> None:
         assert shown.text_content() == "100 %"
 
 
-@pytest.mark.parametrize("size", [(390, 844), (1280, 800), (3840, 2160)])
+@pytest.mark.parametrize("size", [(390, 844), (1366, 657), (1280, 800), (3840, 2160)])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_control_has_a_name_and_a_size(browser: Any, address: str, size: tuple[int, int], theme: str) -> None:
     settings = {"viewport": {"width": size[0], "height": size[1]}, "color_scheme": theme}

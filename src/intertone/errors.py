@@ -46,5 +46,7 @@ def stopped_text(verb: str | None) -> str:
         >>> stopped_text("morph")
         'intertone: stopped; no result was written'
     """
+    if verb == "play":  # it makes nothing
+        return "intertone: stopped"
     left = "run the same command to go on" if verb in GOES_ON else "no result was written"
     return f"intertone: stopped; {left}"

@@ -76,7 +76,7 @@ export class Cards {
       error.setAttribute("role", "alert");
       card.append(error);
     }
-    if (slot.notes?.length) card.append(notesOf(slot.notes));
+    if (slot.notes?.length) head.append(notesOf(slot));
     if (this.choose) {
       const button = element("button", "change", "Change");
       button.type = "button";
@@ -105,12 +105,15 @@ export class Cards {
   }
 }
 
-function notesOf(notes) {
+/** Return what was done to a sound, to be unfolded over its picture; open where the sound has no one pitch. */
+function notesOf({ name, notes, pitch }) {
   const details = element("details", "notes");
-  details.append(element("summary", "", notes.length > 1 ? `What was done: ${notes.length} remarks` : "What was done: 1 remark"));
+  const summary = element("summary", "", "Notes");
+  summary.setAttribute("aria-label", `What was done to ${name}`);
   const list = element("ul", "");
   list.append(...notes.map((note) => element("li", "", note)));
-  details.append(list);
+  details.append(summary, list);
+  details.open = pitch === null;
   return details;
 }
 

@@ -56,23 +56,23 @@ export class Field {
   }
 
   listen(touched) {
-    const { root, state } = this;
-    root.tabIndex = 0;
-    root.setAttribute("role", "slider");
-    root.setAttribute("aria-label", "Place between the sounds; arrow keys move it in two directions");
+    const { root, canvas, state } = this;
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "slider");
+    canvas.setAttribute("aria-label", "Place between the sounds; arrow keys move it in two directions");
     root.addEventListener("pointerdown", (event) => {
       if (event.target.closest("button") || event.button) return;
       event.preventDefault();
-      root.focus({ focusVisible: false });
+      canvas.focus({ focusVisible: false });
       root.setPointerCapture(event.pointerId);
       state.begin();
       touched();
       this.drag(event);
     });
     root.addEventListener("pointermove", (event) => root.hasPointerCapture(event.pointerId) && this.drag(event));
-    root.addEventListener("keydown", (event) => {
+    canvas.addEventListener("keydown", (event) => {
       const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.code];
-      if (!steps || event.target !== root) return;
+      if (!steps) return;
       event.preventDefault();
       if (!event.repeat) state.begin();
       const size = event.shiftKey ? 5 * STEP : STEP;
@@ -91,10 +91,10 @@ export class Field {
     const { padX, padY } = this.state.values;
     this.trail.push({ at: performance.now(), x: padX, y: padY });
     const words = inWords(this.weights(), this.names);
-    this.root.setAttribute("aria-valuemin", 0);
-    this.root.setAttribute("aria-valuemax", 100);
-    this.root.setAttribute("aria-valuenow", Math.round(100 * padX));
-    this.root.setAttribute("aria-valuetext", words || "no sound yet");
+    this.canvas.setAttribute("aria-valuemin", 0);
+    this.canvas.setAttribute("aria-valuemax", 100);
+    this.canvas.setAttribute("aria-valuenow", Math.round(100 * padX));
+    this.canvas.setAttribute("aria-valuetext", words || "no sound yet");
     this.wake();
   }
 

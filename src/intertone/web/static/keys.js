@@ -25,6 +25,7 @@ export class Keys {
     this.typed = new Map();
     this.lit = new Map();
     this.focused = 60;
+    this.holding = false;
     new ResizeObserver(() => this.build()).observe(root);
     this.listenToPointers();
     this.listenToTyping();
@@ -149,8 +150,9 @@ export class Keys {
       else if (event.code === "KeyZ") this.shift(-1);
       else if (event.code === "KeyX") this.shift(1);
       else if (event.code === "Escape") this.handlers.panic();
-      else if (event.code === "Space" && document.activeElement?.tagName !== "BUTTON") {
+      else if (event.code === "Space" && !["BUTTON", "SUMMARY"].includes(document.activeElement?.tagName)) {
         event.preventDefault();
+        this.holding = true;
         this.handlers.hold(true);
       }
     });
@@ -159,7 +161,10 @@ export class Keys {
       if (key !== undefined) {
         this.typed.delete(event.code);
         this.release(key, `typed ${event.code}`);
-      } else if (event.code === "Space") this.handlers.hold(false);
+      } else if (event.code === "Space" && this.holding) {
+        this.holding = false;
+        this.handlers.hold(false);
+      }
     });
     addEventListener("blur", () => {
       for (const [code, key] of this.typed) this.release(key, `typed ${code}`);

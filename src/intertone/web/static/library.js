@@ -19,24 +19,23 @@ export class Library {
     this.made = null;
   }
 
-  /** Get the instrument with which the page opens. */
+  /** Get the instrument with which the page opens; return whether there is one. */
   async open() {
     const { sounds, instrument } = await this.source.start();
-    this.sounds = sounds;
     this.slots = sounds.map(({ name }) => ({ name: withoutSuffix(name), working: "waits" }));
     this.show();
-    if (!instrument) return false;
-    await this.take(instrument, sounds);
-    return true;
+    if (instrument) await this.attempt(async () => instrument, sounds, []);
+    return Boolean(instrument);
   }
 
   show() {
     this.handlers.slots(Array.from({ length: CORNERS }, (_, index) => this.slots[index] || null));
   }
 
-  /** Put files into the corners from one on; null: the first that is empty. */
+  /** Put files into the corners from one on; null: those that are empty, or all from the first on. */
   async add(files, corner) {
-    const first = Math.min(corner ?? (this.sounds.length < CORNERS ? this.sounds.length : 0), this.sounds.length);
+    const free = this.sounds.length + files.length <= CORNERS ? this.sounds.length : 0;
+    const first = Math.min(corner ?? free, this.sounds.length);
     const places = files.slice(0, CORNERS).map((file, index) => ({ file, at: (first + index) % CORNERS }));
     if (files.length > CORNERS) this.handlers.say(`The pad has four corners, got ${files.length} sounds; the first four are taken.`);
     const wanted = [...this.sounds];
@@ -55,31 +54,43 @@ export class Library {
         this.refuse(at, before[at], error);
         continue;
       }
-      if (places.length > 1 && !this.made) this.order([...wanted]).catch(() => {}); // the first plays before the others
+      // the first plays before the others
+      if (places.length > 1 && !this.made && !this.wanted) this.order([...wanted]).catch(() => {});
     }
     if (failed < places.length) await this.order(wanted, before);
   }
 
-  /** Ask for the instrument of these sounds; one that is refused is left out, and the others play. */
+  /** Ask for the instrument of these sounds. */
   async order(sounds, before = []) {
+    await this.attempt(() => this.source.order(sounds.map(({ id }) => id)), sounds, before);
+  }
+
+  /** Play what a job makes of these sounds; one that is refused is left out, and the others play. */
+  async attempt(begin, sounds, before) {
     const mine = ++this.wanted;
     try {
-      await this.take(await this.source.order(sounds.map(({ id }) => id)), sounds, mine);
+      await this.take(await begin(), sounds, mine);
     } catch (error) {
-      const bad = error.sound ?? (sounds.length === 1 ? 0 : null);
       if (mine !== this.wanted) return;
-      if (bad === null) {
-        this.handlers.say(error.message);
-        this.slots = this.slots.map((slot) => slot && { ...slot, working: "" });
-        this.show();
-        return;
-      }
-      this.refuse(bad, before[bad], error);
-      const kept = this.sounds[bad];
-      const others = kept ? sounds.with(bad, kept) : sounds.filter((_, index) => index !== bad);
-      const changed = others.length !== this.sounds.length || others.some(({ id }, at) => id !== this.sounds[at].id);
-      if (changed && others.length) await this.order(others, before);
+      const bad = error.sound ?? (sounds.length === 1 ? 0 : null);
+      if (bad === null) this.stop(error);
+      else await this.without(bad, sounds, before, error);
     }
+  }
+
+  /** Say what went wrong; what played before goes on. */
+  stop(error) {
+    this.handlers.say(error.message);
+    this.slots = this.slots.map((slot) => slot && { ...slot, working: "" });
+    this.show();
+  }
+
+  async without(bad, sounds, before, error) {
+    this.refuse(bad, before[bad], error);
+    const kept = this.sounds[bad];
+    const others = kept ? sounds.with(bad, kept) : sounds.filter((_, index) => index !== bad);
+    const changed = others.length !== this.sounds.length || others.some(({ id }, at) => id !== this.sounds[at].id);
+    if (changed && others.length) await this.order(others, before);
   }
 
   refuse(at, before, error) {
@@ -89,8 +100,8 @@ export class Library {
     this.show();
   }
 
-  async take(job, sounds, mine = ++this.wanted) {
-    const made = await this.source.finish(job, (step) => this.progress(sounds, step));
+  async take(job, sounds, mine) {
+    const made = await this.source.finish(job, (step) => this.progress(step));
     if (mine < this.played) return; // a later one plays already
     this.played = mine;
     this.made = made;
@@ -101,7 +112,7 @@ export class Library {
       name,
       pitch: header.pitches[index],
       seconds: header.seconds[index],
-      notes: header.notes[index],
+      notes: [...(made.sounds[index]?.remarks || []), ...header.notes[index]],
       overview: made.sounds[index]?.overview,
     }));
     for (let at = 0; at < CORNERS; at += 1) {
@@ -112,7 +123,7 @@ export class Library {
     this.show();
   }
 
-  progress(sounds, step) {
+  progress(step) {
     let changed = false;
     for (let at = 0; at < CORNERS; at += 1) {
       const slot = this.slots[at];

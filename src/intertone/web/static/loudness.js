@@ -79,7 +79,7 @@ export function measureGains(instrument, sampleRate) {
   const flat = sounds.length < 3;
   const places = flat ? PLACES : PLACES * PLACES;
   const decibels = new Float64Array(nKeys * places);
-  const voice = new Voice(0, sampleRate, 4 * QUANTUM);
+  const voice = new Voice(sampleRate, 4 * QUANTUM);
   const mixture = new Mixture(instrument, header.channels);
   const highest = Math.min(header.f_max, 0.45 * header.sample_rate);
   for (let row = 0; row < nKeys; row++)

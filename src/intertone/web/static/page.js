@@ -17,7 +17,7 @@ import { State } from "./state.js";
 import { tool } from "./tools.js";
 
 const find = (name) => document.getElementById(name);
-const START = "Touch a key or press A to L: the first touch switches the sound on.";
+const START = "Touch a key or press A: that switches the sound on.";
 const IDLE = matchMedia("(pointer: coarse)").matches
   ? "Slide over the keys: lower on a key is louder. Drag on the pad to move between the sounds."
   : "A to L play, Z and X change the octave, the space bar holds, Escape silences, arrows move on the pad.";
@@ -88,8 +88,6 @@ async function open() {
   try {
     if (!(await library.open())) say("Drop one to four sounds on the page: they become the corners of the pad.");
   } catch (error) {
-    library.slots = library.slots.map((slot, at) => ({ ...slot, working: "", error: at === (error.sound ?? 0) ? error.message : "" }));
-    library.show();
     say(error.message);
   }
 }

@@ -8,8 +8,9 @@ const KEYS = 84;
 const TOP_DB = -22;
 const RANGE_DB = 74;
 
-/** Pixels by which the picture moves each frame of the screen. */
-const SPEED = 1.5;
+/** Seconds that the picture shows, and the most that one frame of the screen may add. */
+const SECONDS = 12;
+const MOST_SECONDS = 0.25;
 
 export class Scope {
   /** @param canvas Where the spectrogram is drawn. */
@@ -31,8 +32,10 @@ export class Scope {
     this.levels = new Float32Array(this.analyser.frequencyBinCount);
     this.rate = context.sampleRate;
     node.connect(this.analyser);
-    this.step = () => {
-      this.draw();
+    this.drawn = performance.now();
+    this.left = 0;
+    this.step = (now) => {
+      this.draw(now);
       requestAnimationFrame(this.step);
     };
     requestAnimationFrame(this.step);
@@ -66,10 +69,15 @@ export class Scope {
     this.show();
   }
 
-  draw() {
-    this.analyser.getFloatFrequencyData(this.levels);
+  draw(now) {
     const { width, height } = this.sheet;
-    const step = Math.max(1, Math.round(SPEED * (width / Math.max(1, this.canvas.clientWidth))));
+    const passed = Math.min(MOST_SECONDS, Math.max(0, (now - this.drawn) / 1000));
+    const moved = this.left + (width * passed) / SECONDS;
+    const step = Math.floor(moved);
+    this.drawn = now;
+    this.left = moved - step; // parts of a pixel wait for the next frame
+    if (!step) return;
+    this.analyser.getFloatFrequencyData(this.levels);
     const context = this.sheet.getContext("2d");
     const column = context.createImageData(step, height);
     let loudest = 0;
@@ -91,7 +99,8 @@ export class Scope {
     const context = this.canvas.getContext("2d");
     context.drawImage(this.sheet, 0, 0);
     const scale = this.canvas.width / Math.max(1, this.canvas.clientWidth);
-    const size = Math.max(10, this.canvas.clientHeight / 14) * scale;
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const size = Math.min(0.85 * rem, Math.max(10, this.canvas.clientHeight / 14)) * scale;
     context.font = `${size}px system-ui, sans-serif`;
     context.textBaseline = "middle";
     for (let key = 36; key < LOWEST_KEY + KEYS; key += 12) {

@@ -34,7 +34,7 @@ export class Synthesiser {
     this.sampleRate = sampleRate;
     this.hop = sampleRate > 64000 ? 8 * QUANTUM : 4 * QUANTUM;
     this.options = { residual, noise, limit };
-    this.voices = Array.from({ length: voices + SPARE }, (_, slot) => new Voice(slot, sampleRate, this.hop));
+    this.voices = Array.from({ length: voices + SPARE }, () => new Voice(sampleRate, this.hop));
     this.mostVoices = voices;
     this.controls = Object.fromEntries(PARAMETERS.map(([name, value]) => [name, value]));
     this.limiter = new Limiter(sampleRate);
@@ -95,6 +95,24 @@ export class Synthesiser {
     this.noiseShaper.seed(this.noiseShaper.state + 2654435761);
     voice.start(this, key, velocity, id, this.controls);
     this.lastKey = key;
+  }
+
+  // Return after how many samples a new voice renews for the first time: soon, and when the fewest others do.
+  firstHop(begun) {
+    let found = this.hop;
+    let fewest = Infinity;
+    for (let left = QUANTUM; left <= this.hop; left += QUANTUM) {
+      let others = 0;
+      for (const voice of this.voices) {
+        // one with nothing left renews now, and again after a hop
+        if (voice.active && voice !== begun && (voice.left || this.hop) === left) others++;
+      }
+      if (others < fewest) {
+        fewest = others;
+        found = left;
+      }
+    }
+    return found;
   }
 
   noteOff(id) {

@@ -15,9 +15,8 @@ const VELOCITY_DB = 30; // between velocity 0 and 1
 const PRESSURE_DB = 6;
 
 export class Voice extends Places {
-  constructor(slot, sampleRate, hop) {
+  constructor(sampleRate, hop) {
     super();
-    this.slot = slot;
     this.sampleRate = sampleRate;
     this.hop = hop;
     this.active = false;
@@ -56,6 +55,7 @@ export class Voice extends Places {
     this.frameSeconds = instrument.header.hop_length / instrument.header.sample_rate;
     this.framesAStep = Math.max(1, Math.round(0.32 / this.frameSeconds));
     this.sample = 0;
+    this.owed = 0; // seconds of the release that passed before a renewal
     for (const values of [...this.offsets, ...this.noiseOffsets]) values.fill(0);
     this._follow(controls);
   }
@@ -80,7 +80,7 @@ export class Voice extends Places {
     this._beginPhases(synthesiser);
     this._frameOfNoise(synthesiser);
     this._beginLevels(synthesiser);
-    this.left = QUANTUM * (1 + (this.slot % (this.hop / QUANTUM)));
+    this.left = synthesiser.firstHop(this);
     const skipped = this.hop - this.left;
     this._ramp(synthesiser, controls);
     this.offset = skipped;
@@ -93,6 +93,7 @@ export class Voice extends Places {
     this.stage = RELEASE;
     this.releaseShare = 0;
     this.releasedSeconds = 0;
+    this.owed = this.left / this.sampleRate; // until the next renewal, which catches up
     for (let i = 0; i < this.instrument.pitched.length; i++) {
       const sound = this.instrument.pitched[i];
       this.releasedAt[i] = this.places[i];
@@ -227,7 +228,8 @@ export class Voice extends Places {
   // Renew what sounds: advance by the next `left` samples and ramp to what is there.
   _ramp(synthesiser, controls) {
     const { mixture, sampleRate, scratchAmplitudes, scratchFrequencies } = synthesiser;
-    this.travel(this.left / sampleRate, controls);
+    this.travel(this.left / sampleRate + this.owed, controls);
+    this.owed = 0;
     mixture.evaluate(this, synthesiser.highestHz);
     this._lastFade();
     this._scaled(synthesiser);
