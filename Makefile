@@ -10,7 +10,7 @@ PROCESSES ?= -n 2 --dist worksteal
 # bytecode is kept, or each program that a test starts would compile the package anew
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: cpu morph test test-all faults check fix bench paper-thesis paper-colonel2017 paper-colonel2018 paper-colonel2020 paper-verma2018 paper-boemer2018 train-papers train-transfer train-default instrument-codes train-thesis evaluate
+.PHONY: cpu morph play test test-all faults check fix bench paper-thesis paper-colonel2017 paper-colonel2018 paper-colonel2020 paper-verma2018 paper-boemer2018 train-papers train-transfer train-default instrument-codes train-thesis evaluate
 
 cpu:  ## PyTorch's CPU build, before anything else is installed: make cpu INDEX=ADDRESS, see README.md
 	@test -n "$(INDEX)" || { echo "make cpu INDEX=ADDRESS: the address after --index-url on PyTorch's installation page, for pip and CPU" >&2; exit 2; }
@@ -20,6 +20,9 @@ cpu:  ## PyTorch's CPU build, before anything else is installed: make cpu INDEX=
 morph: $(VENV)/installed  ## two real notes become a new sound and a picture
 	mkdir -p out
 	$(BIN)/intertone morph examples/english-horn.wav examples/sitar.wav -o out/morph.wav --mix 0.5 --plot out/morph.png --force
+
+play: $(VENV)/installed  ## the sounds between the same two notes, in the browser: keys, MIDI and a pad
+	$(BIN)/intertone play examples/english-horn.wav examples/sitar.wav
 
 test: $(VENV)/installed-dev  ## everything that must hold
 	$(BIN)/python -m pytest $(PROCESSES)

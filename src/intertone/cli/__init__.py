@@ -12,11 +12,13 @@ from intertone import __version__
 from intertone.cli.bench import app as bench_app
 from intertone.cli.data import app as data_app
 from intertone.cli.evaluation import evaluate
+from intertone.cli.export import export_instrument
 from intertone.cli.information import doctor, info
 from intertone.cli.instrument import keys
 from intertone.cli.map import map_codes
 from intertone.cli.morphing import morph
 from intertone.cli.paper import app as paper_app
+from intertone.cli.play import play_sounds
 from intertone.cli.preparation import prepare
 from intertone.cli.progress import begin
 from intertone.cli.reconstruction import gains, reconstruct
@@ -53,6 +55,8 @@ app = typer.Typer(
 )
 app.command()(morph)
 app.command()(keys)
+app.command("play")(play_sounds)
+app.command("export")(export_instrument)
 app.command()(reconstruct)
 app.command()(gains)
 app.command()(synth)

@@ -1,0 +1,117 @@
+"""Pictures of the page in both themes and three sizes, and the times from the command and from a drop to playable keys.
+
+    python benchmarks/page_pictures.py docs/images/play
+
+It needs Chromium (apt-get install chromium) and the sounds of examples/.
+"""
+
+import base64
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import soundfile
+from playwright.sync_api import Page, sync_playwright
+
+from intertone.audio import load_audio, resample
+
+ROOT = Path(__file__).parent.parent
+SOUNDS = [ROOT / "examples" / name for name in ("english-horn.wav", "sitar.wav")]
+SIZES = ((390, 844), (1280, 800), (3840, 2160))
+
+DROP = """(contents) => {
+  const data = new DataTransfer();
+  for (const [name, text] of Object.entries(contents))
+    data.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+}"""
+
+
+def serve(sounds: list[Path]) -> tuple[subprocess.Popen[str], str]:
+    """Start the page; return its process and address."""
+    words = [sys.executable, "-m", "intertone", "play", *map(str, sounds), "--no-browser"]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    found = re.search(r"http://\S+", server.stdout.readline())
+    assert found is not None
+    return server, found[0]
+
+
+def transposed(path: Path, semitones: int) -> str:
+    """Return a sound at another pitch, played faster or slower and 4 s long, as base64 of a WAV file."""
+    audio, rate = load_audio(path)
+    other = resample(audio, round(rate * 2 ** (semitones / 12)), rate)[:, : 4 * rate]
+    stream = io.BytesIO()
+    soundfile.write(stream, other.T.numpy(), rate, format="WAV")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def play(page: Page) -> None:
+    """Hold a chord, and move on the pad."""
+    for code in ("KeyA", "KeyD"):
+        page.keyboard.down(code)
+        page.wait_for_timeout(700)
+    box = page.locator("#pad").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.38 * box["height"], steps=25)
+    page.mouse.up()
+    page.wait_for_timeout(1500)
+    page.keyboard.down("KeyG")
+    page.wait_for_timeout(350)
+
+
+def draw(page: Page, folder: Path, name: str) -> None:
+    """Play in every size and theme, and save what is seen."""
+    for width, height in SIZES:
+        for theme in ("light", "dark"):
+            page.set_viewport_size({"width": width, "height": height})
+            page.emulate_media(color_scheme=theme)
+            play(page)
+            page.screenshot(path=folder / f"{name}-{width}-{theme}.png", full_page=width < 760)
+            for code in ("KeyA", "KeyD", "KeyG"):
+                page.keyboard.up(code)
+
+
+def main() -> None:
+    """Measure, and draw pictures into the folder that is given."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    times = {}
+    with sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        began = time.monotonic()
+        server, address = serve(SOUNDS)
+        try:
+            page = browser.new_page()
+            page.goto(address)
+            page.wait_for_selector("body[data-ready]")
+            times["command to playable, s"] = round(time.monotonic() - began, 2)
+            draw(page, folder, "two")
+            files = {f"{path.stem}{step:+d}.wav": transposed(path, step) for path in SOUNDS for step in (-5, 4)}
+            page = browser.new_page()
+            page.goto(address)
+            page.wait_for_selector("body[data-ready]")
+            page.evaluate("delete document.body.dataset.ready")
+            began = time.monotonic()
+            page.evaluate(DROP, files)
+            while page.locator(".card canvas").count() < 4 or page.locator(".working").count():
+                page.wait_for_timeout(20)
+            times["four dropped to playable, s"] = round(time.monotonic() - began, 2)
+            draw(page, folder, "four")
+        finally:
+            server.terminate()
+            server.communicate()
+        browser.close()
+    sys.stdout.write(json.dumps(times, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""``intertone play``: a page in the browser on which the sounds between some sounds are played."""
+
+import os
+import socket
+import sys
+import webbrowser
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from intertone.cli import options
+from intertone.errors import InputError
+
+if TYPE_CHECKING:
+    from intertone.web.uploads import Made, Upload
+    from intertone.web.work import Bench
+    from intertone.web.workers import Report, Workers
+
+PORT = 8642
+"""Port of the page where none is given; if it is taken, the system chooses another."""
+
+MOST_SOUNDS = 4
+"""Sounds of an instrument: one for each corner of the pad."""
+
+LEAST_TOKEN = 12
+"""Characters that a token must have."""
+
+
+def play_sounds(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[A B …]", help="Up to four sounds, or one saved instrument (.intertone)."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on. Any other than this computer's own needs --token.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help=f"Port. (default: {PORT}, or one that is free)")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option("--token", help=f"Secret of the page's address, {LEAST_TOKEN} characters or more.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=16, help="Processes that analyse sounds.")] = 2,
+    codec: options.CodecOption = options.DEFAULT_CODEC,
+) -> None:
+    """Play the sounds between up to four sounds, on a page in the browser, until Ctrl-C."""
+    check_sounds(sources or [])
+    check_address(host, token)
+
+    import uvicorn
+
+    from intertone.web.server import Site, make_app
+
+    with _listen(host, port) as listening:
+        address = _address(host, listening.getsockname()[1], token)
+        site = Site(_workers(codec, workers), sources or [])
+        app = make_app(site, host=host, token=token)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=1
+        )
+        typer.echo(f"the page is at {address} (Ctrl-C ends it)")
+        sys.stdout.flush()
+        if browser:
+            webbrowser.open(address)
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:  # uvicorn has ended in order, and raises the signal again
+            typer.echo("ended")
+        finally:
+            site.close()
+
+
+def check_sounds(sources: list[Path]) -> None:
+    """Refuse files that cannot become an instrument, before anything is started.
+
+    Raises:
+        InputError: If there are too many, one does not exist, or a saved instrument is not alone.
+    """
+    if len(sources) > MOST_SOUNDS:
+        raise InputError(f"an instrument must have at most {MOST_SOUNDS} sounds, got {len(sources)}")
+    options.check_inputs(sources)
+    for source in sources:
+        if not source.is_file():
+            raise InputError(f"a sound must be an existing regular file, got {source}")
+        if source.suffix.lower() == ".intertone" and len(sources) > 1:
+            raise InputError(f"a saved instrument must be given alone, got {source} among {len(sources)} files")
+
+
+def check_address(host: str, token: str | None) -> None:
+    """Refuse an address that others can reach without a token, and warn of one that they can reach.
+
+    Raises:
+        InputError: If the token is missing or too short.
+    """
+    from intertone.web.guard import is_loopback
+
+    if token is not None and (len(token) < LEAST_TOKEN or not token.isascii() or not token.isalnum()):
+        raise InputError(f"--token must be {LEAST_TOKEN} or more letters and digits, got {len(token)} characters")
+    if is_loopback(host):
+        return
+    if token is None:
+        raise InputError(f"--host must be given with --token, since others can reach it, got {host} without one")
+    typer.echo(f"  warning: whoever can reach {host} and has the token can upload sounds to this computer", err=True)
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    """Return a socket that listens on the address; without a port, on ``PORT`` or one that is free.
+
+    Raises:
+        InputError: If that cannot be.
+    """
+    try:
+        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+    except OSError as error:
+        raise InputError(f"--host must be an address of this computer, got {host} ({error.strerror})") from None
+    problem: OSError | None = None
+    for wanted in [PORT, 0] if port is None else [port]:
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, wanted))
+            listening.listen()  # from now on a browser that comes early waits
+        except OSError as error:
+            listening.close()
+            problem = error
+        else:
+            return listening
+    where = f"{host}:{port}" if port else host
+    raise InputError(f"the address must be free and of this computer, got {where} ({problem and problem.strerror})")
+
+
+def _address(host: str, port: int, token: str | None) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+
+
+def _workers(codec: str, count: int) -> "Workers":
+    """Return worker processes that share the processors."""
+    from intertone.web.workers import Workers
+
+    threads = max(1, (os.cpu_count() or 1) // count)
+    return Workers(partial(_open, codec, threads), _make, count=count)
+
+
+def _open(codec: str, threads: int) -> "Bench":
+    from intertone.web.work import Bench
+
+    return Bench(codec, threads=threads)
+
+
+def _make(bench: "Bench", uploads: "tuple[Upload, ...]", report: "Report") -> "Made":
+    return bench.make(uploads, report)

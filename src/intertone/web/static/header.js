@@ -1,0 +1,14 @@
+/** What the page shows of an instrument before there is an engine. */
+
+import { readFile } from "./instrument.js";
+
+/** Return names, pitches (semitones, 69 is A4; null without one), seconds and notes of an instrument's sounds. */
+export function headerOf(bytes) {
+  const { header } = readFile(bytes);
+  return {
+    names: header.sounds.map((sound) => sound.name),
+    pitches: header.sounds.map((sound) => (sound.pitched ? sound.pitch : null)),
+    seconds: header.sounds.map((sound) => sound.seconds),
+    notes: header.sounds.map((sound) => sound.notes || []),
+  };
+}

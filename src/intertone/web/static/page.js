@@ -1,0 +1,238 @@
+/** The page: what it is made of, and what follows from what. */
+
+import { Cards } from "./cards.js";
+import { CONTROLS, HIDDEN } from "./controls.js";
+import { buildFaders } from "./faders.js";
+import { Field } from "./field.js";
+import { headerOf } from "./header.js";
+import { Keys } from "./keys.js";
+import { Library } from "./library.js";
+import { hasMidi, isAllowed, listen } from "./midi.js";
+import { keyName } from "./note.js";
+import { download, Recorder } from "./recorder.js";
+import { NO_WORKLET, Sound, canSound } from "./sound.js";
+import { findSource } from "./source.js";
+import { Scope } from "./spectrogram.js";
+import { State } from "./state.js";
+import { tool } from "./tools.js";
+
+const find = (name) => document.getElementById(name);
+const START = "Touch a key or press A to L: the first touch switches the sound on.";
+const IDLE = matchMedia("(pointer: coarse)").matches
+  ? "Slide over the keys: lower on a key is louder. Drag on the pad to move between the sounds."
+  : "A to L play, Z and X change the octave, the space bar holds, Escape silences, arrows move on the pad.";
+
+const source = findSource();
+const state = new State([...CONTROLS, ...HIDDEN]);
+const say = (text) => (find("status").textContent = text);
+const hint = (text) => (find("hint").textContent = text || IDLE);
+const sound = new Sound(source.worklets, state, say);
+const field = new Field(find("pad"), find("field"), state, () => sound.wake());
+const scope = new Scope(find("scope").firstElementChild);
+const chooser = find("chooser");
+const cards = new Cards(find("cards"), find("corners"), source.canAdd ? choose : null);
+let recorder = null;
+let corner = null;
+
+const playing = {
+  on(key, velocity, id) {
+    sound.wake();
+    sound.on(key, velocity, id);
+    field.wave(velocity);
+  },
+  off: (id) => sound.off(id),
+  hold: (on) => hold(on),
+  panic() {
+    hold(false);
+    sound.panic();
+    keys.darken();
+  },
+  octave: (lowest) => say(`A plays ${keyName(lowest)}.`),
+};
+const keys = new Keys(find("keyboard"), playing);
+const library = new Library(source, {
+  slots: (slots) => {
+    cards.set(slots);
+    field.show(slots.filter((slot) => slot && slot.pitch !== undefined).map(({ name }) => name));
+  },
+  say,
+  async instrument(made) {
+    const header = headerOf(made.bytes);
+    await sound.load(made.bytes);
+    const pitch = header.pitches.find((found) => found !== null);
+    if (!sound.engine && pitch !== undefined) keys.centre(Math.round(pitch));
+    document.title = `${header.names.join(", ")} · intertone`;
+    say(sound.engine ? "" : START);
+    document.body.dataset.ready = "true";
+    return header;
+  },
+});
+
+buildFaders(find("faders"), CONTROLS, state, hint);
+buildTools();
+hint("");
+sound.onStart((context, engine) => {
+  scope.listen(context, engine.output);
+  recorder = new Recorder(context, engine.output, source.worklets["recorder-worklet.js"]);
+  engine.on("status", showStatus);
+  engine.on("error", (error) => say(`The sound has stopped: ${error.message}.`));
+  say("");
+});
+open();
+
+async function open() {
+  if (!canSound()) {
+    say(NO_WORKLET);
+    return;
+  }
+  try {
+    if (!(await library.open())) say("Drop one to four sounds on the page: they become the corners of the pad.");
+  } catch (error) {
+    library.slots = library.slots.map((slot, at) => ({ ...slot, working: "", error: at === (error.sound ?? 0) ? error.message : "" }));
+    library.show();
+    say(error.message);
+  }
+}
+
+function showStatus({ voices, partials, underruns }) {
+  const latency = Math.round(sound.latency);
+  const parts = [`${voices} ${voices === 1 ? "voice" : "voices"}`, `${partials} partials`];
+  if (latency) parts.push(`${latency} ms to the ear`);
+  if (underruns) parts.push(`${underruns} ${underruns === 1 ? "gap" : "gaps"}`);
+  find("meter").textContent = parts.join(" · ");
+}
+
+function hold(on) {
+  sound.hold(on);
+  find("hold").setAttribute("aria-pressed", on);
+}
+
+function choose(at) {
+  corner = at;
+  chooser.click();
+}
+
+function buildTools() {
+  const add = (id, name, sentence, act) => {
+    const button = tool(name, sentence, hint, act);
+    button.id = id;
+    find("tools").append(button);
+    return button;
+  };
+  add("octave-down", "Oct −", "Move the keyboard down by an octave; Z does the same.", () => keys.shift(-1));
+  add("octave-up", "Oct +", "Move the keyboard up by an octave; X does the same.", () => keys.shift(1));
+  const held = add("hold", "Hold", "Let notes sound on after their keys are let go; the space bar does the same.", () =>
+    hold(held.getAttribute("aria-pressed") !== "true"));
+  held.setAttribute("aria-pressed", "false");
+  const version = add("version", "A / B", "Change between two versions of all controls and the place on the pad.", () => {
+    state.other();
+    showVersion();
+  });
+  const showVersion = () => {
+    version.dataset.version = state.version;
+    version.setAttribute("aria-label", `Version ${state.version}; change to the other`);
+  };
+  showVersion();
+  add("undo", "Undo", "Take back the last change of a control or of the place on the pad.", () => state.undo());
+  add("panic", "Panic", "Silence everything; the Escape key does the same.", () => playing.panic());
+  add("record", "Record", "Record what is heard, and save it as a WAV file when it is pressed again.", record);
+  if (hasMidi()) addMidi(add("midi", "MIDI", "Play with a MIDI keyboard; the browser asks once whether it may.", connect));
+  if (source.canAdd) {
+    add("save", "Save", "Save this instrument as one HTML file that plays without a network.", savePage);
+  }
+}
+
+async function addMidi(button) {
+  button.setAttribute("aria-pressed", "false");
+  if (await isAllowed()) connect();
+}
+
+async function connect() {
+  const played = new Map();
+  const handlers = {
+    ...playing,
+    on(key, velocity, id) {
+      if (!sound.context) say("A MIDI key is no gesture for the browser: click once to switch the sound on.");
+      keys.light(key, true);
+      played.set(id, key);
+      sound.on(key, velocity, id);
+      field.wave(velocity);
+    },
+    off(id) {
+      if (played.has(id)) keys.light(played.get(id), false);
+      played.delete(id);
+      sound.off(id);
+    },
+    set(name, value) {
+      if (name.startsWith("pad")) state.set(name, value);
+      else sound.set(name, value);
+    },
+    devices(names) {
+      find("midi").setAttribute("aria-pressed", names.length > 0);
+      say(names.length ? `MIDI: ${names.join(", ")}.` : "No MIDI device is connected; one that comes later plays at once.");
+    },
+  };
+  try {
+    await listen(handlers);
+  } catch {
+    say("The browser did not allow MIDI devices.");
+  }
+}
+
+async function record() {
+  const button = find("record");
+  if (!recorder) await sound.wake();
+  if (recorder.recording) {
+    const blob = await recorder.stop();
+    button.setAttribute("aria-pressed", "false");
+    button.textContent = "Record";
+    if (blob) download(blob, "intertone.wav");
+  } else {
+    await recorder.start();
+    button.setAttribute("aria-pressed", "true");
+    button.textContent = "Stop";
+  }
+}
+
+function savePage() {
+  if (!library.made) {
+    say("There is no instrument yet; drop a sound first.");
+    return;
+  }
+  const link = document.createElement("a");
+  link.href = source.pageAddress(library.made.job);
+  link.download = "instrument.html";
+  link.click();
+}
+
+chooser.addEventListener("change", () => {
+  take([...chooser.files], corner);
+  chooser.value = "";
+});
+
+async function take(files, at) {
+  if (!files.length) return;
+  say(`${files.map(({ name }) => name).join(", ")}: pitch, partials and noise are being measured.`);
+  await library.add(files, at);
+}
+
+if (source.canAdd) {
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dragged");
+  });
+  for (const name of ["dragleave", "drop"]) addEventListener(name, () => document.body.classList.remove("dragged"));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    const card = event.target.closest?.("[data-corner]");
+    take([...event.dataTransfer.files], card ? Number(card.dataset.corner) : cornerAt(event));
+  });
+}
+
+/** Return the corner of the pad that a place is nearest to, or null outside the pad. */
+function cornerAt(event) {
+  const box = find("pad").getBoundingClientRect();
+  const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  if (x < 0 || x > 1 || y < 0 || y > 1) return null;
+  return (x > 0.5 ? 1 : 0) + (y > 0.5 ? 2 : 0);
+}

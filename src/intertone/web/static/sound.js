@@ -1,0 +1,103 @@
+/** The sound of the page: made on the first gesture; notes that came before it was ready are played when it is. */
+
+import { Engine } from "./engine.js";
+
+/** Milliseconds that a note which was let go before the engine was ready still counts. */
+const LATE_MS = 1500;
+
+export const NO_WORKLET = isSecureContext
+  ? "This browser has no AudioWorklet, which makes the sound; Firefox, Chrome, Edge and Safari of the last years have it."
+  : "Browsers make this sound only on this computer (127.0.0.1) or over https.";
+
+export function canSound() {
+  return typeof AudioContext === "function" && "audioWorklet" in AudioContext.prototype;
+}
+
+export class Sound {
+  /**
+   * @param worklets Addresses of the audio threads by name.
+   * @param state Values of the controls.
+   * @param said Called with a sentence when something changes: `said(text)`.
+   */
+  constructor(worklets, state, said) {
+    this.worklets = worklets;
+    this.state = state;
+    this.said = said;
+    this.early = new Map();
+    this.ready = null;
+    this.engine = null;
+    this.loaded = false;
+    this.bytes = null;
+    this.started = [];
+    state.onChange((name, value) => this.set(name, value));
+  }
+
+  /** Call `handler(context, output)` once, when there is sound. */
+  onStart(handler) {
+    this.started.push(handler);
+  }
+
+  /** Make the context; to be called in a gesture. */
+  wake() {
+    if (this.context?.state === "suspended") this.context.resume();
+    this.ready ??= this.begin().catch((error) => this.said(`No sound could be made: ${error.message}.`));
+    return this.ready;
+  }
+
+  async begin() {
+    this.context = new AudioContext({ latencyHint: "interactive" });
+    this.context.onstatechange = () => {
+      if (this.context.state !== "running") this.said("The browser has paused the sound; touch a key to go on.");
+    };
+    const engine = await Engine.create(this.context, { worklet: this.worklets["worklet.js"] });
+    this.engine = engine;
+    engine.output.connect(this.context.destination);
+    for (const [name, value] of Object.entries(this.state.values)) this.set(name, value);
+    for (const handler of this.started) handler(this.context, engine);
+    if (this.bytes) await this.load(this.bytes);
+  }
+
+  /** Play this instrument from now on. */
+  async load(bytes) {
+    this.bytes = bytes;
+    if (!this.engine) return;
+    await this.engine.load(bytes.slice(0));
+    this.loaded = true;
+    const now = performance.now();
+    for (const [id, note] of this.early) {
+      if (note.off && now - note.at > LATE_MS) continue;
+      this.engine.noteOn(note.key, note.velocity, { id });
+      if (note.off) this.engine.noteOff(id);
+    }
+    this.early.clear();
+  }
+
+  set(name, value) {
+    const parameter = this.engine?.params[name];
+    if (parameter) parameter.value = value;
+  }
+
+  on(key, velocity, id) {
+    if (this.loaded) this.engine.noteOn(key, velocity, { id });
+    else this.early.set(id, { key, velocity, at: performance.now(), off: false });
+  }
+
+  off(id) {
+    if (this.loaded) this.engine.noteOff(id);
+    else if (this.early.has(id)) this.early.get(id).off = true;
+  }
+
+  hold(on) {
+    this.engine?.sustain(on);
+  }
+
+  panic() {
+    this.early.clear();
+    this.engine?.panic();
+  }
+
+  /** Return the milliseconds from a key to the ear that the browser knows of. */
+  get latency() {
+    return 1000 * ((this.context?.baseLatency || 0) + (this.context?.outputLatency || 0));
+  }
+}

@@ -1,0 +1,102 @@
+/** Where sounds and instruments come from: the server, or the page itself when it is one file. */
+
+import { floatWav } from "./wav.js";
+
+/** Milliseconds from one look at a job to the next. */
+const POLL_MS = 120;
+const RATE = 44100;
+
+function decodeBase64(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+}
+
+/** A refusal: its message is one sentence; `sound` is the number of the sound that is refused, or null. */
+export class Refusal extends Error {
+  constructor(text, sound = null) {
+    super(text);
+    this.sound = sound;
+  }
+}
+
+async function ask(address, options) {
+  let answer;
+  try {
+    answer = await fetch(address, options);
+  } catch {
+    throw new Refusal("The server does not answer; start intertone play again.");
+  }
+  const content = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refusal(content.error || `The server refused this with ${answer.status}.`, content.sound ?? null);
+  return content;
+}
+
+/** The server. */
+export class ServerSource {
+  worklets = { "worklet.js": "static/worklet.js", "recorder-worklet.js": "static/recorder-worklet.js" };
+  canAdd = true;
+
+  /** Return the sounds with which the page opens, and the identifier of their instrument. */
+  async start() {
+    return ask("start");
+  }
+
+  /** Decode a file in the browser and upload it as float samples; return its identifier and name. */
+  async upload(file) {
+    let audio;
+    try {
+      audio = await new OfflineAudioContext(2, 1, RATE).decodeAudioData(await file.arrayBuffer());
+    } catch {
+      throw new Refusal(`A sound must be a file that this browser can decode, got ${file.name}.`);
+    }
+    const channels = Array.from({ length: Math.min(2, audio.numberOfChannels) }, (_, index) => audio.getChannelData(index));
+    const body = floatWav(channels, audio.sampleRate);
+    return ask(`sounds?name=${encodeURIComponent(file.name)}`, { method: "POST", body });
+  }
+
+  /** Ask for the instrument of some sounds; return the identifier of the job. */
+  async order(sounds) {
+    return (await ask("instruments", { method: "POST", body: JSON.stringify({ sounds }) })).id;
+  }
+
+  /** Wait for a job; return the instrument's bytes and what is shown of its sounds. */
+  async finish(job, progress) {
+    for (;;) {
+      const state = await ask(`instruments/${job}`);
+      if (state.state === "done") {
+        const answer = await fetch(`instruments/${job}/data`);
+        return { job, bytes: await answer.arrayBuffer(), sounds: state.sounds };
+      }
+      if (state.state === "failed") throw new Refusal(state.error, state.sound);
+      progress(state.state === "waiting" ? `${state.before + 1} before this one` : state.step);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  pageAddress(job) {
+    return `instruments/${job}/page`;
+  }
+}
+
+/** The page itself. */
+export class OwnSource {
+  canAdd = false;
+
+  constructor() {
+    const content = JSON.parse(document.getElementById("content").textContent);
+    this.sounds = content.sounds;
+    this.worklets = content.worklets;
+  }
+
+  async start() {
+    return { sounds: [], instrument: "own" };
+  }
+
+  async finish(job) {
+    return { job, bytes: decodeBase64(document.getElementById("instrument").textContent), sounds: this.sounds };
+  }
+}
+
+/** Return where this page's sounds come from. */
+export function findSource() {
+  return document.getElementById("instrument") ? new OwnSource() : new ServerSource();
+}
