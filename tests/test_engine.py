@@ -300,6 +300,7 @@ def test_a_page_and_the_worklet_understand_each_other(folder: Path) -> None:
     found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout)
     assert found["before"] == 0 == found["silent"]
     assert found["sounding"] > 0.05 < found["again"]  # what cannot be loaded leaves the instrument
+    assert found["changed"] > 0.05 and found["step"] < 0.2 * found["again"]  # no click between two instruments
     assert found["refusal"] == "an instrument must be a file that intertone wrote, got less than 8 bytes"
     assert found["names"] == ["0", "1"]
     assert found["first"]["voices"] == 2 and found["first"]["partials"] > 50

@@ -73,6 +73,21 @@ let refusal = null;
 await engine.load(new ArrayBuffer(3)).catch((error) => (refusal = error.message));
 engine.noteOn(60, 0.9);
 const again = peak(100);
+// another instrument fades what sounds; a note that comes at once waits for that
+await engine.load(bytes);
+engine.noteOn(62, 0.9, { id: "c" });
+const output = [new Float32Array(128), new Float32Array(128)];
+const still = Object.fromEntries(Object.entries(engine.params).map(([name, { value }]) => [name, [value]]));
+let step = 0;
+let last = null;
+for (let at = 0; at < 8; at++) {
+  processor.process([], [output], still);
+  for (const sample of output[0]) {
+    if (last !== null) step = Math.max(step, Math.abs(sample - last));
+    last = sample;
+  }
+}
+const changed = peak(100);
 const names = engine.header.sounds.map(({ name }) => name);
-const result = { before, sounding, silent, again, refusal, names, params: Object.keys(engine.params) };
+const result = { before, sounding, silent, again, step, changed, refusal, names, params: Object.keys(engine.params) };
 console.log(JSON.stringify({ ...result, first: statuses[0], last: statuses.at(-1) }));

@@ -44,25 +44,37 @@ export class Synthesiser {
     this.volume = 1;
     this.lastKey = null;
     this.instrument = null;
+    this.waiting = null;
     this.sum = [new Float32Array(QUANTUM), new Float32Array(QUANTUM)];
     this.smoothing = 1 - Math.exp(-QUANTUM / sampleRate / SMOOTHED_SECONDS);
     this.underruns = 0;
   }
 
-  // Take an unpacked instrument; what sounds ends.
+  // Take an unpacked instrument. What sounds fades within a few milliseconds first, and notes wait for that.
   setInstrument(instrument) {
-    for (const voice of this.voices) voice.active = false;
+    const { noise_centres: centres, noise_widths: widths, f_max: most, sample_rate: rate, channels } = instrument.header;
+    const size = 2 * MOST_PARTIALS;
+    this.waiting = {
+      instrument,
+      channels,
+      mixture: new Mixture(instrument, channels),
+      highestHz: Math.min(most, PARTIALS_BELOW * this.sampleRate),
+      noiseShaper: new NoiseShaper(centres, widths, this.sampleRate, this.hop, rate / 2),
+      scratchAmplitudes: new Float64Array(size),
+      scratchFrequencies: new Float64Array(size),
+      scratchTurns: new Float64Array(size),
+      scratchNoise: new Float64Array(channels * instrument.nNoise),
+    };
     this.pending.length = 0;
-    this.instrument = instrument;
-    this.channels = instrument.header.channels;
-    this.mixture = new Mixture(instrument, this.channels);
-    const { noise_centres: centres, noise_widths: widths, f_max: most, sample_rate: rate } = instrument.header;
-    this.highestHz = Math.min(most, PARTIALS_BELOW * this.sampleRate);
-    this.noiseShaper = new NoiseShaper(centres, widths, this.sampleRate, this.hop, rate / 2);
-    this.scratchAmplitudes = new Float64Array(2 * MOST_PARTIALS);
-    this.scratchFrequencies = new Float64Array(2 * MOST_PARTIALS);
-    this.scratchTurns = new Float64Array(2 * MOST_PARTIALS);
-    this.scratchNoise = new Float64Array(this.channels * instrument.nNoise);
+    for (const voice of this.voices) if (voice.active) voice.steal();
+    this._change();
+  }
+
+  // Change to the instrument that waits, once nothing sounds.
+  _change() {
+    for (const voice of this.voices) if (voice.active) return;
+    Object.assign(this, this.waiting);
+    this.waiting = null;
     for (const voice of this.voices) voice.residual = this.options.residual;
   }
 
@@ -75,6 +87,10 @@ export class Synthesiser {
   noteOn(key, velocity, id) {
     if (!this.instrument) return;
     this.noteOff(id);
+    if (this.waiting) {
+      this.pending.push({ key, velocity, id });
+      return;
+    }
     let sounding = 0;
     let oldest = null;
     let free = null;
@@ -162,9 +178,10 @@ export class Synthesiser {
     }
     sum[0].fill(0);
     sum[1].fill(0);
+    if (this.waiting) this._change();
     for (let at = 0; at < this.voices.length; at++) {
       const voice = this.voices[at];
-      if (!voice.active && this.pending.length) this._next(voice);
+      if (!voice.active && this.pending.length && !this.waiting) this._next(voice);
       if (voice.active) voice.process(this, controls, sum);
     }
     this._volume(controls.volume);
