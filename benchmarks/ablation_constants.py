@@ -119,7 +119,6 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "FEW": "10**6",
             "ROOT_DB": "0.0",
             "IN_TUNE": "0.0",
-            "HIGHEST_FIRST": INF,
             "WINDOW_SECONDS": "0.0",
         },
     ),

@@ -258,7 +258,10 @@ def test_noise_is_interpolated_in_decibels() -> None:
 def test_the_two_notes_of_the_examples() -> None:
     """Recorded instruments: vibrato, beating strings, and partials that are not quite where they should be."""
     folder = Path(__file__).parents[1] / "examples"
-    a, b = (load_audio(folder / f"{name}.wav")[0][0, : 2 * SAMPLE_RATE] for name in ("english-horn", "sitar"))
+    a, b = (
+        load_audio(folder / f"{name}.wav", sample_rate=SAMPLE_RATE)[0][0, : 2 * SAMPLE_RATE]
+        for name in ("english-horn", "sitar")
+    )
     first, last = METHODS["harmonic"](pair_of(a, b, C4), [0, 1])
     assert float(log_mel_error(first, a)) < 1.0
     assert float(log_mel_error(last, b)) < 0.6

@@ -158,6 +158,14 @@ def test_a_long_sound_in_blocks_equals_the_whole(monkeypatch: pytest.MonkeyPatch
     assert torch.allclose(codec.reconstruct(audio), whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("n_latents", [1, 3])
+def test_a_code_of_another_length_than_its_context_is_refused(small_codec: Codec, n_latents: int) -> None:
+    latents, context = small_codec.encode(torch.randn(8000))
+    other = latents[..., :1].expand(-1, -1, n_latents)
+    with pytest.raises(ValueError, match=f"latents must have 2 vectors for sounds of 8000 samples, got {n_latents}"):
+        small_codec.decode(other, context.as_edited())
+
+
 def test_a_dense_codec_refuses_other_lengths() -> None:
     model = SMALL_MODEL.model_copy(update={"bottleneck": DenseBottleneckConfig(size=3, n_frames=33)})
     codec = Codec(CodecConfig(representation=DecibelConfig(), model=model))

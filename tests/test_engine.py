@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def turn(parameter: str, value: float, time: float) -> Event:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Instruments: a held and a plucked sound; two held sounds of 100 partials; a drum alone."""
+    """Instruments: held and plucked, of 100 partials, a drum alone or beside a voice, a bell, short sounds."""
     folder = tmp_path_factory.mktemp("instruments")
     codec = Codec.load("harmonic")
     time = torch.arange(2 * RATE) / RATE
@@ -58,6 +59,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "rich": [buzz(33, 1.0), buzz(45, 0.5)],
         "drum": [drum],
         "drum-voice": [drum, note("voice", 57, 2)],
+        "odd": [bell(), note("string", 69, 3), note("trumpet", 65, 4)],
+        "short": [note("organ", 60, 5)[:, :4000], note("piano", 60, 6)[:, :9000]],
     }
     for name, sounds in made.items():
         Instrument.from_sounds(codec, sounds, [str(at) for at in range(len(sounds))]).save(folder / f"{name}.intertone")
@@ -72,6 +75,14 @@ def buzz(key: int, tilt: float) -> torch.Tensor:
     sound = (torch.sin(2 * torch.pi * pitch_to_hz(key) * orders * time + orders**2) / orders**tilt).sum(0)
     sound = sound * (time / 0.02).clamp(max=1) * ((2 - time) / 0.1).clamp(max=1)
     return (0.3 * sound / sound.abs().max()).float()[None]
+
+
+def bell() -> torch.Tensor:
+    """A struck bell, whose partials are no multiples of one another."""
+    time = torch.arange(2 * RATE) / RATE
+    ratios = (0.5, 1.0, 1.19, 1.56, 2.0, 2.51, 2.66, 3.01, 4.1)
+    parts = [torch.sin(880 * torch.pi * ratio * time + ratio) * torch.exp(-ratio * time) for ratio in ratios]
+    return 0.1 * torch.stack(parts).sum(0)[None]
 
 
 def play(folder: Path, instrument: str, events: list[Event], **options: object) -> Array:
@@ -248,6 +259,52 @@ def test_nothing_exceeds_full_scale(folder: Path) -> None:
     chord = [on(40 + 3 * step, name=step) for step in range(16)]
     sound = play(folder, "rich", chord, seconds=1, params={"volume": 4})
     assert 0.5 < np.abs(sound).max() <= 0.981
+
+
+def test_an_attribute_follows_its_slider(folder: Path) -> None:
+    """The voice with the piano's partials is spectrally nearer to the piano than to the voice."""
+    voice, piano, mixed = (
+        bands(play(folder, "pair", [on(57)], seconds=0.6, noise=False, pad=[x, 0], params=params)[0])
+        for x, params in ((0, {}), (1, {}), (0, {"harmonics": 1}))
+    )
+    assert np.abs(mixed - piano).mean() < 0.5 * np.abs(mixed - voice).mean()
+
+
+def bands(sound: Array) -> Array:
+    """Levels of a sound in 19 bands of a third of an octave, dB relative to all, −50 at least."""
+    power = np.abs(np.fft.rfft(sound[RATE // 4 :] * np.hanning(len(sound) - RATE // 4))) ** 2
+    hz = np.fft.rfftfreq(len(sound) - RATE // 4, 1 / RATE)
+    edges = 150 * 2 ** (np.arange(20) / 3)
+    shares = [power[(hz >= low) & (hz < high)].sum() / power.sum() for low, high in pairwise(edges)]
+    return 10 * np.log10(np.array(shares) + 1e-5)
+
+
+def test_wild_controls_leave_every_sample_finite(folder: Path) -> None:
+    generator = np.random.default_rng(1604)
+    ranges = {"padX": (0, 1), "padY": (0, 1), "bend": (-12, 12), "attack": (0, 1), "sustain": (0, 1), "glide": (0, 0.5)}
+    ranges |= {"harmonics": (-1, 1), "noise": (-1, 1), "envelope": (-1, 1), "register": (-1, 3), "release": (0, 1)}
+    for instrument in ("pair", "odd", "short", "drum-voice"):
+        begun = [(float(time), int(key)) for time, key in generator.uniform((0, 21), (1.5, 109), (12, 2))]
+        events = [on(key, time, name=number) for number, (time, key) in enumerate(begun)]
+        events += [off(time + 0.4, name=number) for number, (time, _) in enumerate(begun)]
+        for name, (low, high) in ranges.items():
+            events += [turn(name, float(generator.uniform(low, high)), at) for at in (0.3, 0.9, 1.4)]
+        events.sort(key=lambda event: float(str(event["time"])))
+        sound = play(folder, instrument, events, seconds=5)
+        assert np.isfinite(sound).all() and 1e-3 < np.abs(sound).max() <= 0.981
+        assert np.abs(sound[:, -1000:]).max() < 1e-3
+
+
+def test_a_page_and_the_worklet_understand_each_other(folder: Path) -> None:
+    words = ["node", str(Path(__file__).with_name("worklet_in_node.mjs")), str(folder / "pair.intertone")]
+    found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout)
+    assert found["before"] == 0 == found["silent"]
+    assert found["sounding"] > 0.05 < found["again"]  # what cannot be loaded leaves the instrument
+    assert found["refusal"] == "an instrument must be a file that intertone wrote, got less than 8 bytes"
+    assert found["names"] == ["0", "1"]
+    assert found["first"]["voices"] == 2 and found["first"]["partials"] > 50
+    assert found["last"] == {"voices": 0, "partials": 0, "underruns": 0}
+    assert {"padX", "padY", "bend", "pressure", "volume", "tune", "glide", "register"} <= set(found["params"])
 
 
 def test_the_performance_is_the_same_again(folder: Path) -> None:

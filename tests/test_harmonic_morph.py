@@ -49,6 +49,18 @@ def test_the_phase_of_a_partial_that_has_died_away_into_noise_is_averaged() -> N
     assert float((turn - turn.round()).abs().max()) < 1e-4
 
 
+@pytest.mark.parametrize("frames", [1, 4, 30, 90, 98])
+def test_a_frame_more_of_silence_behind_a_release_changes_little(frames: int) -> None:
+    short = Landmarks(1, 40, 199, silence=50)
+
+    def places(silence: float) -> Tensor:
+        long = Landmarks(1, 100, 199, silence=silence)
+        return positions(long, mix_landmarks([short, long], [0.75, 0.25]), 200)
+
+    more, less = places(199 - frames), places(200 - frames if frames > 1 else math.inf)
+    assert float((more - less).abs().max()) < 3.5
+
+
 def test_the_fade_of_a_release_is_interpolated_and_not_the_silence_behind_it() -> None:
     level = torch.cat([torch.zeros(41), torch.linspace(-6, -60, 9), torch.full((150,), -80.0)])
     short, long = find_landmarks(level, 199), Landmarks(1, 100, 199)
@@ -119,6 +131,17 @@ def test_a_partial_that_only_one_bell_has_sounds_where_the_partials_are_that_one
     spectrum = torch.fft.rfft(REPRESENTATION.synthesise(between) * torch.hann_window(12000)).abs()
     heard = [float(spectrum[round(400 * ratio * 0.75) + torch.arange(-3, 4)].max()) for ratio in (2.52, 3.3)]
     assert heard[1] / heard[0] == pytest.approx(2.52 / 3.3, rel=0.1)
+
+
+@pytest.mark.parametrize("weights", [(1.4, -0.4), (-0.4, 1.4)])
+def test_away_from_a_sound_in_another_channel_nothing_is_heard_there(weights: tuple[float, float]) -> None:
+    left, right = tone(57), tone(64, tilt=2)
+    silent = torch.zeros_like(left)
+    sounds = [torch.stack([left, silent]), torch.stack([silent, right])]
+    mixed = mixture(METHOD, [REPRESENTATION.analyse(sound) for sound in sounds], list(weights))
+    power = REPRESENTATION.synthesise(mixed).reshape(2, -1).square().sum(1)
+    stays = int(weights[1] > 0)
+    assert 10 * math.log10(float(power[1 - stays] / power[stays])) < -55
 
 
 def test_sounds_of_which_each_is_silent_in_another_channel_meet_half_way() -> None:

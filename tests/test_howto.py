@@ -38,7 +38,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("examples", "out"):
         (tmp_path / name).mkdir()
-    for name in ("english-horn.wav", "sitar.wav"):
+    for name in sorted(path.name for path in (ROOT / "examples").glob("*.wav")):
         audio, rate = load_audio(ROOT / "examples" / name)
         fade = (torch.arange(rate, 0, -1) / 800).clamp(max=1)
         save_audio(f"examples/{name}", audio[:, :rate] * fade, sample_rate=rate)
@@ -46,7 +46,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def commands(name: str) -> list[str]:
-    text = (ROOT / "docs" / "howto" / name).read_text(encoding="utf-8")
+    text = (ROOT / "docs" / name if name == "tutorial.md" else ROOT / "docs" / "howto" / name).read_text(
+        encoding="utf-8"
+    )
     return [line for block in re.findall(r"```\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
 
 
@@ -56,6 +58,13 @@ def run_all(name: str, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert program == "intertone"
         code, out, err = run(*words, "--codec", codec_path, capsys=capsys)
         assert code == 0 and re.search("^wrote ", out, re.MULTILINE), f"{command}\n{err}"
+
+
+def test_tutorial(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_all("tutorial.md", codec_path, capsys)
+    made = {path.name for path in (desk / "out").iterdir()}
+    assert made >= {"first.png", "way.png", "struck.png", "moving.wav", "three.wav", "keys", "pairs"}
+    assert len(list((desk / "out" / "way").glob("*.wav"))) == 5 and len(list((desk / "out" / "pairs").iterdir())) == 7
 
 
 def test_morph(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

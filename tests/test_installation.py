@@ -40,8 +40,8 @@ def test_make_cpu_asks_for_the_address_of_the_cpu_builds(tmp_path: Path) -> None
 
 
 def test_the_commands_for_windows_do_what_make_morph_does() -> None:
-    readme, makefile = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "Makefile"))
-    block = readme.split("**Windows**", 1)[1].split("```")[1].strip().splitlines()
+    page, makefile = ((ROOT / name).read_text(encoding="utf-8") for name in ("docs/install.md", "Makefile"))
+    block = page.split("**Windows**", 1)[1].split("```")[1].strip().splitlines()
     assert block[:2] == ["py -m venv .venv", r".venv\Scripts\activate"]
     wanted = makefile.split("\nmorph:", 1)[1].split("\n\n", 1)[0]
     assert f"$(BIN)/{block[-1]} --force".replace("\\", "/") in wanted

@@ -31,7 +31,11 @@ class Player:
         import pysfizz
 
         self.synth = pysfizz.Synth(sample_rate=RATE, block_size=BLOCK)
-        assert self.synth.load_sfz_file(path)
+        # files are read as a whole: in the background they may come late, and then the voice falls silent
+        whole = path.with_name("whole.sfz")
+        whole.write_text("<control> hint_ram_based=1\n" + path.read_text())
+        assert self.synth.load_sfz_file(whole)
+        whole.unlink()
 
     @property
     def n_regions(self) -> int:

@@ -101,7 +101,7 @@ def test_a_loop_beyond_the_sound(loop: Loop) -> None:
     wav = encode_audio("a.wav", NOISE, sample_rate=16000)
     with pytest.raises(ValueError, match="the loop must lie within the file"):
         with_sampler(wav, Sampler(60, loop=loop))
-    with pytest.raises(ValueError, match="must begin as a WAV file does"):
+    with pytest.raises(ValueError, match="the file must be a WAV file, got other bytes"):
         with_sampler(b"fLaC" + wav[4:], Sampler(60))
     with pytest.raises(ValueError, match="the chunk b'data' must have 12003 bytes"):
         with_sampler(wav[:9000], Sampler(60))

@@ -338,7 +338,7 @@ def test_even_curves_are_bent_between_their_points_too(codec: Codec) -> None:
     (curve,) = even_mixes(sources, [MixCurve((0, 0.2, 0.4), (0, 1, 1))], IMAGE)
     (number,) = even_mixes(sources, [0.5], IMAGE)
     assert isinstance(curve, MixCurve) and len(curve.seconds) == 12
-    assert float(curve.at(np.array([0.1]))) == pytest.approx(float(number))  # type: ignore[arg-type]
+    assert float(curve.at(np.array([0.1]))[0]) == pytest.approx(float(number))  # type: ignore[arg-type]
 
 
 # sounds without one pitch

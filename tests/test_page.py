@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import io
+import math
 import re
 from html.parser import HTMLParser
 
@@ -221,7 +222,8 @@ def test_a_small_spectrogram_shows_a_tone_where_it_is() -> None:
     # magma: the brighter, the louder; the row of the tone lies higher for the higher one
     bright = [int((image[..., :3].sum(-1) * image[..., 3])[:, image.shape[1] // 2].argmax()) for image in images]
     low, high = bright
-    assert 0.4 < (low - high) / images[0].shape[0] < 0.5  # 4 of 8 kHz, of an axis of 0.9 of the picture
+    # 19 of the 98 semitones from A0 to 8 kHz, of an axis of 0.82 of the picture
+    assert (low - high) / images[0].shape[0] == pytest.approx(12 * math.log2(3) / 98.2 * 0.82, abs=0.006)
     assert images[0].shape == images[1].shape
     assert images[0][0, 0, 3] == 0  # the ground is transparent
 

@@ -75,7 +75,7 @@ def test_the_command_line(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert (desk / "sweep.png").read_bytes().startswith(b"\x89PNG")
     for name in ("new.wav", "again.wav", "sweep/morph-050.wav"):
         audio, rate = load_audio(desk / name)
-        assert rate == 44100 and tuple(audio.shape) == (1, SECONDS * rate)
+        assert rate == 44100 and tuple(audio.shape) == (2, SECONDS * rate)
     assert (desk / "new.wav").read_bytes() == (desk / "sweep" / "morph-050.wav").read_bytes()
 
 
@@ -83,9 +83,9 @@ def test_the_python(desk: Path) -> None:
     (desk / "out").mkdir()
     (desk / "lines.py").write_text(section("In Python", "python"), encoding="utf-8")
     printed = run(f"{sys.executable} lines.py", desk)
-    assert printed.startswith("torch.Size([1, ")
+    assert printed.startswith("torch.Size([2, ")
     half_way, changed = (load_audio(desk / "out" / name)[0] for name in ("between.wav", "changed.wav"))
-    assert half_way.shape == changed.shape == (1, SECONDS * 44100)
+    assert half_way.shape == changed.shape == (2, SECONDS * 44100)
 
 
 @pytest.mark.slow

@@ -136,13 +136,13 @@ def test_manne_plays_a_code_as_the_note_that_is_asked_for() -> None:
 def test_the_recogniser_names_the_key_of_instruments_that_it_has_not_met(name: str) -> None:
     recogniser = Recogniser.load("families")
     note, _ = load_audio(EXAMPLES / f"{name}.wav", sample_rate=recogniser.sample_rate)
-    [found] = recogniser.probabilities(note)["key"].argmax(1).tolist()
-    assert recogniser.config.model.keys[found] == 60
+    found = recogniser.probabilities(note)["key"].argmax(1).tolist()
+    assert [recogniser.config.model.keys[key] for key in found] == [60, 60]
 
 
 def test_the_families_are_those_of_general_midi_and_hear_no_level() -> None:
     recogniser = Recogniser.load("families")
     horn, _ = load_audio(EXAMPLES / "english-horn.wav", sample_rate=recogniser.sample_rate)
-    loud, quiet = recogniser.probabilities(torch.cat([horn, 0.1 * horn]))["class"]
+    loud, quiet = recogniser.probabilities(torch.stack([horn[0], 0.1 * horn[0]]))["class"]
     assert len(recogniser.classes) == 16
     assert torch.allclose(loud, quiet, atol=1e-3)

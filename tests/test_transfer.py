@@ -2,6 +2,7 @@
 
 import math
 import re
+import weakref
 from collections.abc import Collection
 from pathlib import Path
 
@@ -370,13 +371,13 @@ def test_a_codec_behind_another_front_end_is_refused() -> None:
 
 
 def test_random_filters_have_the_deviation_of_the_paper() -> None:
-    network = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE, StftFrontEnd())
+    (name, drawn), *_ = RandomConv1dConfig(filters=256, widths=(11, 3)).kernels(n_maps=1, n_rows=129)
     expected = math.sqrt(2) * math.sqrt(2 / ((129 + 256) * 11))
-    assert float(network.kernels["width.11"].std()) == pytest.approx(expected, rel=0.01)
-    again = RandomConv1dConfig(filters=256, widths=(11,)).build(torch.zeros(1, 129, 30), RATE, StftFrontEnd())
-    other = RandomConv1dConfig(filters=256, widths=(11,), seed=1).build(torch.zeros(1, 129, 30), RATE, StftFrontEnd())
-    assert torch.equal(network.kernels["width.11"], again.kernels["width.11"])
-    assert not torch.equal(network.kernels["width.11"], other.kernels["width.11"])
+    assert name == "width.11" and drawn.shape == (256, 129, 11)
+    assert float(drawn.std()) == pytest.approx(expected, rel=0.01)
+    again, other = (dict(RandomConv1dConfig(filters=256, seed=seed).kernels(n_maps=1, n_rows=129)) for seed in (0, 1))
+    assert torch.equal(drawn, again["width.11"])
+    assert not torch.equal(drawn, other["width.11"])
 
 
 # solvers
@@ -673,7 +674,7 @@ def test_sounds_that_need_more_memory_than_there_is_are_refused(monkeypatch: pyt
     long, short = 0.1 * noise(1, 24000), 0.1 * noise(1, 800)
     available = "intertone.transfer.memory.available_bytes"
     monkeypatch.setattr(available, lambda: 1e8)
-    rule = r"must be at most 0\.6 s long, since each second needs 0\.16 GB of the 0\.1 GB of free memory, got 1\.5 s"
+    rule = r"must be at most 0\.6 s long, since each second needs 0\.15 GB of the 0\.1 GB of free memory, got 1\.5 s"
     with pytest.raises(InputError, match=f"^the content {rule}$"):
         transfer(long, short, config)
     monkeypatch.setattr(available, lambda: 1e7)
@@ -698,6 +699,24 @@ def test_layers_at_the_rate_of_frames_are_counted_too(monkeypatch: pytest.Monkey
     check_memory(long, short, config, config.terms)
 
 
+def test_an_estimate_of_memory_leaves_nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    front_end = {"kind": "stft", "n_fft": 512, "hop_length": 256}
+    extractor = {"kind": "random-conv-1d", "widths": [3], "filters": 64}
+    term = {"name": "style", "reference": "style", "front_end": front_end, "extractor": extractor}
+    config = TransferConfig.parse({"terms": [term], "sample_rate": RATE})
+    built: list[weakref.ref[Tensor]] = []
+    build = RandomConv1dConfig.build
+
+    def recorded(self: RandomConv1dConfig, features: Tensor, rate: int, front_end: FrontEnd) -> RandomConv1d:
+        network = build(self, features, rate, front_end)
+        built.append(weakref.ref(network.convolutions["width.3"].weights))
+        return network
+
+    monkeypatch.setattr(RandomConv1dConfig, "build", recorded)
+    check_memory(0.1 * noise(1, 3 * RATE), 0.1 * noise(1, 3 * RATE), config, config.terms)
+    assert [weights() for weights in built] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
@@ -706,11 +725,46 @@ def test_layers_at_the_rate_of_frames_are_counted_too(monkeypatch: pytest.Monkey
         ({"proc/meminfo": "MemAvailable: 3000 kB\n", "sys/fs/cgroup/memory.max": "max\n"}, 3000 * 1024),
         ({"proc/meminfo": "MemAvailable: 3000 kB\n", "sys/fs/cgroup/memory.max": "9000000\n"}, 3000 * 1024),
         ({"sys/fs/cgroup/memory/memory.limit_in_bytes": "2000000\n"}, 2e6),
+        (
+            {  # the process's own group has less left than the one above it
+                "proc/self/cgroup": "0::/jobs/one\n",
+                "sys/fs/cgroup/jobs/memory.max": "5000000\n",
+                "sys/fs/cgroup/jobs/memory.current": "1000000\n",
+                "sys/fs/cgroup/jobs/one/memory.max": "3000000\n",
+                "sys/fs/cgroup/jobs/one/memory.current": "900000\n",
+                "sys/fs/cgroup/jobs/one/memory.stat": "anon 500000\ninactive_file 400000\n",
+                "sys/fs/cgroup/other/memory.max": "1\n",
+            },
+            2.5e6,
+        ),
+        (
+            {  # the one above it has less left
+                "proc/self/cgroup": "0::/jobs/one\n",
+                "sys/fs/cgroup/jobs/memory.max": "5000000\n",
+                "sys/fs/cgroup/jobs/memory.current": "4900000\n",
+                "sys/fs/cgroup/jobs/one/memory.max": "max\n",
+            },
+            1e5,
+        ),
+        (
+            {
+                "proc/self/cgroup": "3:cpu,cpuacct:/\n4:memory:/jobs\n0::/\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+                "sys/fs/cgroup/memory/jobs/memory.limit_in_bytes": "2000000\n",
+                "sys/fs/cgroup/memory/jobs/memory.usage_in_bytes": "1500000\n",
+                "sys/fs/cgroup/memory/jobs/memory.stat": "inactive_file 7\ntotal_inactive_file 100000\n",
+            },
+            6e5,
+        ),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "5\n", "sys/fs/cgroup/memory.current": "9\n"}, 0.0),
+        ({"proc/self/cgroup": "4:memory:/of/the/host\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "2000\n"}, 2e3),
         ({"proc/meminfo": "MemTotal: 9 kB\n"}, math.inf),
         ({}, math.inf),
     ],
 )
-def test_the_limit_of_the_control_group_counts(tmp_path: Path, files: dict[str, str], expected: float) -> None:
+def test_what_is_free_of_the_limits_of_control_groups_counts(
+    tmp_path: Path, files: dict[str, str], expected: float
+) -> None:
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)

@@ -242,8 +242,14 @@ class Codec:
             Audio at ``sample_rate`` Hz, the shape of the sounds that the context comes from, on the CPU.
 
         Raises:
-            ValueError: If the latents do not fit the model, or the phase of an edited code shall be kept.
+            ValueError: If the latents do not fit the model or the length of the context's sounds, or the phase of an
+                edited code shall be kept.
         """
+        wanted = self.model.n_latents(self.representation.n_frames(context.samples))
+        if latents.shape[-1] != wanted:
+            raise ValueError(
+                f"latents must have {wanted} vectors for sounds of {context.samples} samples, got {latents.shape[-1]}"
+            )
         features = self.decode_features(latents.to(self.device), context.conditions, generator=generator)
         made = Analysis(features, context)
         return self.representation.synthesise(made, phase=phase, residual=residual, generator=generator).cpu()

@@ -14,7 +14,8 @@ from intertone.bench.pair import Pair
 from intertone.bench.result import BenchRun, JudgedPair, judged_pair
 from intertone.bench.score import BENCH_VERSION, SAMPLE_RATE, judge_ends, judge_row
 from intertone.bench.synthetic_pairs import ALL_RATIOS, PAIRS, SyntheticPair, oracle, synthetic_pair
-from intertone.bench.user_pairs import SHORTEST_SECONDS, SUFFIXES, folder_pairs, read_mono, say_mixed
+from intertone.bench.user_pairs import SHORTEST_SECONDS, folder_pairs, read_mono, say_mixed
+from intertone.container import SUFFIXES
 from intertone.errors import InputError
 from intertone.files import check_own_folder, regular, staged_folder, write_json
 from intertone.remark import RemarkLogger

@@ -13,6 +13,7 @@ from intertone.bench.instruments import ONSET_SECONDS
 from intertone.bench.pair import Kind, Pair
 from intertone.bench.real_pairs import Facts, find_facts
 from intertone.bench.score import SAMPLE_RATE, at_bench_rate
+from intertone.container import SUFFIXES
 from intertone.errors import InputError
 from intertone.harmonic.onset import find_onset
 from intertone.pitch.note import hz_to_cents
@@ -30,7 +31,6 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 1.3, 10.0
 LITTLE_SECONDS = 0.01
 """Seconds that a sound may begin later than the bench's own notes."""
 
-SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3")
 _NAME = re.compile(r"^(.+)-([ab])$", re.IGNORECASE)
 
 

@@ -131,6 +131,9 @@ def keys(
     _check_words(sources or [], sample or [], given, morph_layers, velocities, network)
     recorded, sources = _recordings(sample or [], sources or [])
     options.check_inputs(sources)
+    options.check_kind(Path(f"key{format.container}"), sample_rate, format.samples)
+    used = morph_options.read_mix(mix, len(sources))
+    ratios = morph_options.read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope)
 
     from intertone.cli.morph_files import found_pitches
     from intertone.codec import Codec
@@ -147,11 +150,8 @@ def keys(
     )
     from intertone.morphing import analyse_sounds, choose_method
 
-    options.check_kind(Path(f"key{format.container}"), sample_rate, format.samples)
     wanted = choose_keys(*parse_range(range), every=every)
     older = _check_folder(out, sources, force=force)
-    used = morph_options.read_mix(mix, len(sources))
-    ratios = morph_options.read_ratios(len(sources), harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope)
     loaded = Codec.load(codec, device=device)
     if not choose_method(loaded).takes.pitch:
         raise InputError(f"keys must have a codec that follows pitch, got {codec}, which is one of spectrograms")

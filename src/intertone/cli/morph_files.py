@@ -147,7 +147,9 @@ def morph_row(
     sounds = order.read(sources, out / names[0])
     analysed = order.analysed(sounds)
     played = order.bent(analysed)
-    drawn = [] if plot is None else [name for name in names if steps <= 11 or name[6:9] in ("025", "050", "075")]
+    sources_only = analysed.method.takes.exact and played.config.network != "full"  # at both ends, drawn beside the row
+    drawn = [name for name in names if steps <= 11 or name[6:9] in ("025", "050", "075")] if plot else []
+    drawn = [name for name in drawn if not (sources_only and name in (names[0], names[-1]))]
     with ExitStack() as last, staged_folder(out, older=older) as folder:
         rendered = zip(names, _counted(played.morphs(analysed), steps, progress), strict=True)
         content, line, samplers = _pitches(played, analysed)

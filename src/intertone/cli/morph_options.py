@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from intertone.codec import Codec
-    from intertone.morphing import Mix, MorphConfig
+    from intertone.morphing import MorphConfig
+    from intertone.ratio import Mix
 
 MOST_SOUNDS = 26
 """Largest number of sounds: each is named by a letter."""
@@ -231,7 +232,7 @@ def warn_of_late_points(mix: "Mix", ratios: "Mapping[str, Mix]", seconds: float)
     """
     import numpy as np
 
-    from intertone.morphing import MixCurve
+    from intertone.ratio import MixCurve
 
     for name, curve in {"--mix": mix, **{f"--mix-{name}": value for name, value in ratios.items()}}.items():
         if not isinstance(curve, MixCurve) or curve.seconds[-1] <= seconds:
@@ -244,7 +245,7 @@ def warn_of_late_points(mix: "Mix", ratios: "Mapping[str, Mix]", seconds: float)
 
 def mix_name(mix: "Mix") -> str:
     """Return a mix as it is written on the command line."""
-    from intertone.morphing import MixCurve
+    from intertone.ratio import MixCurve
 
     if isinstance(mix, MixCurve):
         return ",".join(f"{second:g}:{ratio:g}" for second, ratio in zip(mix.seconds, mix.ratios, strict=True))
@@ -260,7 +261,7 @@ def _number(value: float) -> str:
 
 def mix_content(mix: "Mix") -> float | list[float] | list[list[float]]:
     """Return a mix as JSON writes it: a number, weights, or pairs of seconds and ratios."""
-    from intertone.morphing import MixCurve
+    from intertone.ratio import MixCurve
 
     if isinstance(mix, MixCurve):
         return [list(point) for point in zip(mix.seconds, mix.ratios, strict=True)]
@@ -277,13 +278,13 @@ def _as_option(problem: str) -> str:
 
 
 def _parsed(option: str, text: str, n_sounds: int) -> "Mix":
-    from intertone.morphing import mix_weights, parse_mix
+    from intertone.ratio import mix_shares, parse_mix
 
     if n_sounds == 1:
         raise InputError(f"{option} must go with two sounds or more, got one")
     try:
         mix = parse_mix(text)
-        mix_weights(mix, n_sounds, frames_per_second=1, n_frames=1)
+        mix_shares(mix, n_sounds)
     except InputError as error:
         raise InputError(f"{option}: {error}") from None
     return mix

@@ -11,7 +11,7 @@ from intertone.errors import InputError
 from intertone.files import check_output_folder
 
 if TYPE_CHECKING:
-    from intertone.morphing import Mix
+    from intertone.ratio import Mix
 
 
 def morph(
@@ -73,16 +73,16 @@ def morph(
         older = _check_row(sources, out, plot, force=force)
     example = out if steps is None and pairs is None else out / "morph.wav"
     options.check_kind(example, sample_rate, format)
+    ratios = morph_options.read_ratios(
+        n_sounds, harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope, pitch=mix_pitch
+    )
+    mixes = [morph_options.read_mix(mix, n_sounds)] if steps is None else _row(steps, n_sounds)
 
     from intertone.cli.morph_files import Order, morph_one, morph_row
     from intertone.cli.morph_pairs import morph_pairs
     from intertone.codec import Codec
     from intertone.morphing import check_morph
 
-    ratios = morph_options.read_ratios(
-        n_sounds, harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope, pitch=mix_pitch
-    )
-    mixes = [morph_options.read_mix(mix, n_sounds)] if steps is None else _row(steps, n_sounds)
     found = options.phase_config(phase or options.Phase.pghi_fast, iterations)
     loaded = Codec.load(codec, device=device)
     config = morph_options.read_config(

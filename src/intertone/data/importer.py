@@ -16,7 +16,7 @@ from torch import Tensor
 
 from intertone.audio import MIN_SECONDS, SILENCE_PEAK, load_audio, resample
 from intertone.config import Settings
-from intertone.container import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
+from intertone.container import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, SUFFIXES
 from intertone.data.header import NoteHeader
 from intertone.data.naming import read_names
 from intertone.data.row import NoteRow, ReportLine
@@ -30,7 +30,7 @@ from intertone.pitch.path import MEDIAN_SECONDS, follow_pitch
 
 SHARD_NOTES = 512
 SHARD_BYTES = 256 * 2**20  # long notes: fewer in a shard, which is held in memory
-ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+
 LEAST_PERIODICITY = 0.8
 """Median periodicity of the voiced frames from which a sound has a pitch; a larger value leaves more without.
 
@@ -194,8 +194,8 @@ def _folder_items(source: Path) -> Iterator[_Item]:
     for place, paths in by_folder.items():
         for path, naming in zip(paths, read_names([path.stem for path in paths]), strict=True):
             label = readable_name(path.relative_to(source).as_posix())
-            if path.suffix.lower() not in ENDINGS:
-                yield _Item(path, label, f"a sound's name must end in one of {', '.join(ENDINGS)}")
+            if path.suffix.lower() not in SUFFIXES:
+                yield _Item(path, label, f"a sound's name must end in one of {', '.join(SUFFIXES)}")
                 continue
             own = place == Path()
             instrument = readable_name(naming.instrument or source.resolve().name if own else place.as_posix())

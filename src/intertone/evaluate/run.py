@@ -136,7 +136,9 @@ def check_notes(codec: Codec, notes: Notes, rows: Rows, config: EvaluateConfig) 
     if len(rows) < 3:  # two ends of a pair, and another note
         counts = {name: int((notes.split == name).sum()) for name in SPLITS}
         other = max(counts, key=lambda name: (name != "train", counts[name]))
-        hint = f"; --split {other} has {counts[other]}" if counts[other] >= 3 and other != config.split else ""
+        hint = f"; --split {other} has {counts[other]}"
+        if counts[other] < 3 or other == config.split:
+            hint = "; import more sounds, or divide them otherwise (intertone data import --fractions)"
         raise InputError(f"the {config.split} split must hold at least three notes, got {len(rows)}{hint}")
     if len(rows) < config.n_notes:
         text = "the %s split holds %d notes that can be evaluated: all of them are, not the %d that are wanted"

@@ -33,14 +33,11 @@ NEAR_HARMONIC, MISTUNED, INHARMONIC = 0.05, 0.01, 0.01
 frequency, must hold the third of the power of all."""
 
 ROOT_DB, IN_TUNE = 25.0, 0.006
-"""A partial within the first of the strongest, whose double and threefold are partials too, but for the second, is the
-first of a note; two such notes are a chord, and no bell."""
+"""A partial within the first of the strongest is a strong one. One whose double and threefold are partials too, but for
+the second, is the first of a note; two such notes are a chord, and no bell."""
 
 FEW = 32
 """At most so many partials; a string stiffer than the formula has more."""
-
-HIGHEST_FIRST = 4.5
-"""If the lowest partial lies above this, over f0, it becomes f0."""
 
 WINDOW_SECONDS = 0.05
 """Length of the window that partials are measured with, at least: they ring, and lie closely."""
@@ -56,13 +53,14 @@ def find_inharmonic_partials(
 
     Args:
         body: A sound from its onset on, ``(channels, samples)``.
-        f0: Hz, what frequencies are counted in, unless no partial lies near it.
+        f0: Hz, that of the harmonics that the sound was taken for.
         inharmonicity: B of the harmonics that the sound was taken for.
         config: The rows.
 
     Returns:
-        f0, and the partial of each row over f0, ``(>= n_harmonics,)``, float64; NaN in rows without one. None where
-        partials hold less than 0.7 of the power, are many, or nearly all harmonics, of one note or several.
+        f0, the lowest of the strong partials, and the partial of each row over f0, ``(>= n_harmonics,)``, float64; NaN
+        in rows without one. None where partials hold less than 0.7 of the power, are many, or nearly all harmonics, of
+        one note or several.
     """
     from scipy.optimize import linear_sum_assignment  # here, since only bells need it
 
@@ -70,8 +68,7 @@ def find_inharmonic_partials(
     harmonics = stretched(config.edges[-1] - 1, inharmonicity)
     if share < EXPLAINED or not _inharmonic(places / f0, powers, harmonics) or _count_notes(places, powers) > 1:
         return None
-    if places[0] > HIGHEST_FIRST * f0:
-        f0 = float(places[0])
+    f0 = float(places[powers > powers.max() * db_to_power(-ROOT_DB)][0])
     found = places / f0
     rows = np.arange(1, 1 + max(config.n_harmonics, min(config.edges[-1] - 1, int(config.f_max / f0))))
     level = 1 + PEAK_DB + power_to_db(powers / powers.max())

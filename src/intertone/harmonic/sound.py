@@ -107,6 +107,11 @@ class HarmonicContext:
     given: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
+    def samples(self) -> int:
+        """Length of the sounds."""
+        return self.tracks[0].samples
+
+    @property
     def conditions(self) -> Mapping[str, Tensor]:
         """Conditions of each channel of each sound, measured or given.
 

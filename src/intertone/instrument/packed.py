@@ -54,10 +54,10 @@ def stored_frames(n_frames: int, step: int) -> Tensor:
     """Return the frames that are stored of a sound: all of the attack, then one in ``step``, and the last one.
 
     Example:
-        >>> stored_frames(23, 4).tolist()[13:]
-        [13, 14, 15, 19, 22]
+        >>> stored_frames(23, 4).tolist()[13:], stored_frames(3, 4).tolist()
+        ([13, 14, 15, 19, 22], [0, 1, 2])
     """
-    later = torch.arange(FINE_FRAMES - 1, n_frames - 1, step)[1:]
+    later = torch.arange(FINE_FRAMES - 1 + step, max(FINE_FRAMES - 1 + step, n_frames - 1), step)
     return torch.cat([torch.arange(min(FINE_FRAMES, n_frames - 1)), later, torch.tensor([n_frames - 1])])
 
 

@@ -1,5 +1,6 @@
 """The ``smpl`` chunk of a WAV file: what a sampler reads when the file is dropped onto it."""
 
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,7 +57,11 @@ def with_sampler(wav: bytes, sampler: Sampler) -> bytes:
         Microsoft and IBM (1994), "New multimedia data types and data techniques", for the chunk. The end of its loop is
         the last sample that is played.
     """
-    chunks = [(name, body) for name, body in _chunks(wav) if name != b"smpl"]
+    found = list(_chunks(io.BytesIO(wav), "other bytes"))
+    name, start, size = found[-1] if found else (b"", 0, 0)
+    if start + size > len(wav):
+        raise InputError(f"the chunk {name!r} must have {size} bytes, got {len(wav) - start}")
+    chunks = [(name, wav[start : start + size]) for name, start, size in found if name != b"smpl"]
     content = dict(chunks)
     if b"fmt " not in content or b"data" not in content:
         raise ValueError("a WAV file must have the chunks fmt and data")
@@ -138,26 +143,20 @@ def read_sampler(path: Path | str) -> Sampler | None:
 
 def _find_chunk(handle: BinaryIO, path: Path | str) -> bytes | None:
     """Return the body of the ``smpl`` chunk of an open WAV file."""
-    head = handle.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        raise InputError(f"the file must be a WAV file, got {path}")
-    while len(chunk := handle.read(8)) == 8:
-        name, size = struct.unpack("<4sI", chunk)
+    for name, start, size in _chunks(handle, path):
         if name == b"smpl":
+            handle.seek(start)
             return handle.read(min(size, 2**16))
-        handle.seek(size + size % 2, 1)
     return None
 
 
-def _chunks(wav: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and body of each chunk of a WAV file."""
-    if wav[:4] != b"RIFF" or wav[8:12] != b"WAVE":
-        raise ValueError("the file must begin as a WAV file does")
-    position = 12
-    while position + 8 <= len(wav):
-        name, size = struct.unpack_from("<4sI", wav, position)
-        body = wav[position + 8 : position + 8 + size]
-        if len(body) < size:
-            raise ValueError(f"the chunk {name!r} must have {size} bytes, got {len(body)}")
-        yield name, body
-        position += 8 + size + size % 2
+def _chunks(handle: BinaryIO, where: Path | str) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start and claimed size of each chunk of a WAV file."""
+    head = handle.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        raise InputError(f"the file must be a WAV file, got {where}")
+    start = len(head)
+    while len(chunk := handle.read(8)) == 8:
+        name, size = struct.unpack("<4sI", chunk)
+        yield name, start + len(chunk), size
+        start = handle.seek(start + len(chunk) + size + size % 2)

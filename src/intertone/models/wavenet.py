@@ -1,7 +1,7 @@
 """The WaveNet autoencoder of NSynth: a wide encoder of the waveform, and a narrow decoder that samples one by one."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from intertone.config import Settings
 from intertone.errors import InputError
 from intertone.models.contract import NO_CONDITIONS, Batch, Conditions, Facts, Model, Reading, Scale
+from intertone.models.wavenet_block import WaveNetBlock
 
 LEVELS = 256
 """Values that a sample can have for the decoder."""
@@ -99,7 +100,7 @@ class WaveNetAutoencoder(Model):
         dilations = config.dilations(config.blocks)
         self.encode_reach = KERNEL // 2 * (1 + sum(dilations))
         self.start = nn.Conv1d(1, config.channels, KERNEL, padding=KERNEL // 2)
-        self.blocks = nn.ModuleList(_Block(config.channels, dilation) for dilation in dilations)
+        self.blocks = nn.ModuleList(WaveNetBlock(config.channels, dilation, width=KERNEL) for dilation in dilations)
         self.to_latents = nn.Conv1d(config.channels, config.latent_dim, 1)
         self.decoder = _Decoder(config)
 
@@ -117,7 +118,7 @@ class WaveNetAutoencoder(Model):
             ValueError: If there is more than one row.
         """
         self.check_features(features)
-        trunk = self.start(features)
+        trunk = self._first(features)
         for block in self.blocks:
             trunk = block(trunk)
         return self._pooled(trunk)
@@ -129,20 +130,34 @@ class WaveNetAutoencoder(Model):
 
         ``block.n.a`` is what its dilated convolution sees, ``block.n.b`` what that gives, both after their ReLU, and
         ``block.n.c`` the sum of its input and output; ``(batch, channels, n_frames)`` each.
-        Where ``layers`` are named, no block behind the deepest of them is computed.
+        Where ``layers`` are named, nothing behind the deepest of them is computed.
         """
         self.check_features(features)
-        trunk = self.start(features)
         found: dict[str, Tensor] = {}
-        for number, block in enumerate(self.blocks, 1):
-            assert isinstance(block, _Block)
-            before, after = block.inside(trunk)
-            trunk = trunk + block.mix(after)
-            inside = {f"block.{number}.a": before, f"block.{number}.b": after, f"block.{number}.c": trunk}
-            found |= {name: value for name, value in inside.items() if not layers or name in layers}
+        for name, value in self._inside(features):
+            if not layers or name in layers or name == "latents":
+                found[name] = value
             if layers and found.keys() >= set(layers):
-                return found
-        return {**found, "latents": self._pooled(trunk)}
+                break
+        return found
+
+    def _inside(self, features: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield the names and values of ``activations``, each when it is asked for."""
+        trunk = self._first(features)
+        for number, block in enumerate(self.blocks, 1):
+            assert isinstance(block, WaveNetBlock)
+            before = trunk.relu()
+            yield f"block.{number}.a", before.squeeze(2)
+            after = block.dilated(before).relu_()
+            yield f"block.{number}.b", after.squeeze(2)
+            trunk = block.mix(after).add_(trunk)
+            yield f"block.{number}.c", trunk.squeeze(2)
+        yield "latents", self._pooled(trunk)
+
+    def _first(self, features: Tensor) -> Tensor:
+        """Return what the first block sees, as the blocks want it, ``(batch, channels, 1, n_frames)``."""
+        maps: Tensor = self.start(features).unsqueeze(2)
+        return maps.contiguous(memory_format=torch.channels_last)
 
     def logits(self, latents: Tensor, features: Tensor) -> Tensor:
         """Return the logits of the class of each sample, given the code and the samples before it.
@@ -182,7 +197,8 @@ class WaveNetAutoencoder(Model):
         }
 
     def _pooled(self, trunk: Tensor) -> Tensor:
-        return nn.functional.avg_pool1d(self.to_latents(trunk), self.frames_per_latent, ceil_mode=True)
+        """Return the code of the sum that the last block gives."""
+        return nn.functional.avg_pool1d(self.to_latents(trunk.squeeze(2)), self.frames_per_latent, ceil_mode=True)
 
     def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
         """Return samples that are drawn one after another."""
@@ -266,24 +282,6 @@ class WaveNetSampler:
         distance = np.abs(self.values - (before + given[:, -2])[:, None])
         logits: Array = given[:, :LEVELS] - np.exp(np.minimum(given[:, -1:], LARGEST_LOG_RATE)) * distance
         return logits
-
-
-class _Block(nn.Module):
-    """A residual block of the encoder: ReLU, dilated convolution, ReLU, convolution of width 1, sum."""
-
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        self.dilated = nn.Conv1d(channels, channels, KERNEL, padding=KERNEL // 2 * dilation, dilation=dilation)
-        self.mix = nn.Conv1d(channels, channels, 1)
-
-    def inside(self, trunk: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is found before and after the dilated convolution."""
-        before = trunk.relu()
-        return before, self.dilated(before).relu()
-
-    def forward(self, trunk: Tensor) -> Tensor:
-        mixed: Tensor = trunk + self.mix(self.inside(trunk)[1])
-        return mixed
 
 
 class _Decoder(nn.Module):

@@ -10,8 +10,9 @@ from intertone.morphing.render import morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds, require_pitch, require_single_notes
 from intertone.morphing.steps import each_mix, morph, morph_ready, morph_steps
-from intertone.morphing.weights import Mix, MixCurve, mix_weights, parse_mix
+from intertone.morphing.weights import mix_weights
 from intertone.pitch.note import note_hz, parse_note
+from intertone.ratio import Mix, MixCurve, parse_mix
 
 __all__ = [
     "ATTRIBUTES",

@@ -74,6 +74,11 @@ class CrossContext:
     edited: bool = False
     conditions: Conditions = field(default_factory=dict)
 
+    @property
+    def samples(self) -> int:
+        """Length of the sounds."""
+        return self.sounds[0].shape[-1]
+
     def as_edited(self) -> "CrossContext":
         """Return this context for a code that was changed; the phase is the sounds' all the same."""
         return replace(self, edited=True)

@@ -14,8 +14,9 @@ from intertone.morphing.by_partials import ByPartials
 from intertone.morphing.contract import MorphMethod
 from intertone.morphing.notes import LEAST_SEMITONES, NEAR_SECONDS, cut_notes, pair_notes
 from intertone.morphing.settings import MorphConfig
-from intertone.morphing.weights import SUM_TOLERANCE, Weights
+from intertone.morphing.weights import Weights
 from intertone.phase import PhaseConfig
+from intertone.ratio import SUM_TOLERANCE
 from intertone.representation import Analysis
 
 

@@ -6,9 +6,10 @@ from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.morphing.settings import NEAREST, MorphConfig
-from intertone.morphing.weights import Mix, MixCurve, at_end, is_ratio, mix_weights
+from intertone.morphing.weights import at_end, mix_weights
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import note_hz
+from intertone.ratio import Mix, MixCurve, is_ratio
 from intertone.remark import RemarkLogger
 
 logger = RemarkLogger(__name__)

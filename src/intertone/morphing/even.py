@@ -13,8 +13,8 @@ from intertone.morphing.checking import check_even
 from intertone.morphing.render import each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources
-from intertone.morphing.weights import Mix, MixCurve
 from intertone.phase import PhaseConfig
+from intertone.ratio import Mix, MixCurve
 from intertone.remark import RemarkLogger
 
 logger = RemarkLogger(__name__)

@@ -8,8 +8,9 @@ import torch
 
 from intertone.morphing.settings import NEAREST, MorphConfig
 from intertone.morphing.sources import Sources
-from intertone.morphing.weights import Mix, MixCurve, mix_weights
+from intertone.morphing.weights import mix_weights
 from intertone.pitch.note import CENTS, SEMITONES, hz_to_pitch, key_name, note_hz, pitch_to_hz
+from intertone.ratio import Mix, MixCurve
 
 FARTHEST_PITCH = float(SEMITONES)
 """Semitones beyond the lowest and the highest sound from which on a wanted pitch is called far."""

@@ -15,10 +15,11 @@ from intertone.morphing.levels import bring_to_level
 from intertone.morphing.pitches import morph_pitch
 from intertone.morphing.settings import NEAREST, MorphConfig
 from intertone.morphing.sources import Sources, require_pitch, require_single_notes
-from intertone.morphing.weights import Mix, MixCurve, Weights, at_end, find_span, mix_weights
+from intertone.morphing.weights import Weights, at_end, find_span, mix_weights
 from intertone.parallel import side_by_side
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import note_hz
+from intertone.ratio import Mix, MixCurve
 
 SPECTRA = "one of spectrograms"
 

@@ -11,8 +11,8 @@ from intertone.morphing.even import even_mixes
 from intertone.morphing.render import check_needs, each_morph, morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds
-from intertone.morphing.weights import Mix, read_mix
 from intertone.phase import PhaseConfig
+from intertone.ratio import Mix, read_mix
 
 
 def morph(

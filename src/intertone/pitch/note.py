@@ -40,8 +40,14 @@ def hz_to_cents(estimate: Tensor | float, reference: Tensor | float) -> Tensor:
     return CENTS * torch.log2(ratio)
 
 
-def pitch_to_hz(pitch: float) -> float:
+def pitch_to_hz(pitch: Values) -> Values:
     """Return the frequency of a MIDI number in equal temperament, A4 = 69 = 440 Hz.
+
+    Args:
+        pitch: With fractions; a number, an array or a tensor of any shape.
+
+    Returns:
+        Hz, of the same type and shape.
 
     Example:
         >>> pitch_to_hz(57)

@@ -30,6 +30,10 @@ class Context(Protocol):
     """The part of sounds that the network does not see; each representation has its own kind."""
 
     @property
+    def samples(self) -> int:
+        """Length of the sounds."""
+
+    @property
     def edited(self) -> bool:
         """Whether the code that this goes with is another than the sounds' own."""
 

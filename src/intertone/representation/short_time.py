@@ -39,6 +39,11 @@ class ShortTimeContext:
     edited: bool = field(default=False, kw_only=True)
     conditions: Conditions = field(default_factory=dict, kw_only=True)
 
+    @property
+    def samples(self) -> int:
+        """Length of the sounds."""
+        return self.audio.shape[-1]
+
     def as_edited(self) -> Self:
         """Return this context for a code that was changed: its phase is estimated on the way back."""
         return replace(self, edited=True)

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Literal
 
 import torch
@@ -14,6 +14,7 @@ from intertone.config import Settings
 from intertone.errors import InputError
 from intertone.recogniser import Recogniser
 from intertone.representation.frames import FramesConfig
+from intertone.transfer.convolution import TimeConvolution
 from intertone.transfer.frontend import FrontEnd, SamplesFrontEnd, Scale, StftFrontEnd
 
 Activations = dict[str, Tensor]
@@ -80,28 +81,27 @@ class RandomConv1dConfig(Settings):
         """Return the extractor for features of this shape."""
         return RandomConv1d(self, n_maps=math.prod(features.shape[1:-2]), n_rows=features.shape[-2])
 
+    def kernels(self, *, n_maps: int, n_rows: int) -> Iterator[tuple[str, Tensor]]:
+        """Yield name and weights ``(filters, n_maps · n_rows, width)`` of each layer."""
+        generator = torch.Generator().manual_seed(self.seed)
+        for width in self.widths:
+            deviation = math.sqrt(2) * math.sqrt(2 / ((n_rows + self.filters) * width))
+            drawn = torch.randn((self.filters, n_maps * n_rows, width), generator=generator)
+            yield f"width.{width}", drawn.mul_(deviation)
+
 
 class RandomConv1d(Extractor):
     """Random convolutions over time of several widths."""
 
     def __init__(self, config: RandomConv1dConfig, *, n_maps: int, n_rows: int) -> None:
-        generator = torch.Generator().manual_seed(config.seed)
-        self.kernels = {}
-        for width in config.widths:
-            deviation = math.sqrt(2) * math.sqrt(2 / ((n_rows + config.filters) * width))
-            shape = (config.filters, n_maps * n_rows, width)
-            self.kernels[f"width.{width}"] = torch.randn(shape, generator=generator) * deviation
+        drawn = config.kernels(n_maps=n_maps, n_rows=n_rows)
+        self.convolutions = {name: TimeConvolution(kernels) for name, kernels in drawn}
         self.activation = {"relu": torch.relu, "selu": torch.selu}[config.activation]
 
     def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
         """Return ``(channels, filters, n_frames − width + 1)`` by width; what is shorter is completed by zeros."""
         rows = features.flatten(1, -2)
-        found = {}
-        for name, kernel in self.kernels.items():
-            short = max(0, kernel.shape[-1] - rows.shape[-1])
-            padded = torch.nn.functional.pad(rows, (0, short)) if short else rows
-            found[name] = self.activation(torch.nn.functional.conv1d(padded, kernel.to(rows)))
-        return found
+        return {name: self.activation(convolution(rows)) for name, convolution in self.convolutions.items()}
 
 
 class RandomConv2dConfig(Settings):

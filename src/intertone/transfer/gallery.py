@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from intertone.page import Clip, Listening, Section, Table, render_page
-from intertone.transfer.picture import sound_png
+from intertone.plot import spectrogram_png
 from intertone.transfer.run import TransferResult
 from intertone.transfer.settings import TransferConfig
 
@@ -55,7 +55,7 @@ def gallery_page(content: Tensor, style: Tensor, sample_rate: int, exhibits: Seq
 
 
 def _clip(title: str, audio: Tensor, sample_rate: int) -> Clip:
-    return Clip(title, audio, sample_rate, sound_png(audio, sample_rate))
+    return Clip(title, audio, sample_rate, spectrogram_png(audio, sample_rate))
 
 
 def _table(exhibits: Sequence[Exhibit]) -> Table:

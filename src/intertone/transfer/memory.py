@@ -1,6 +1,6 @@
 """Memory that a transfer needs, estimated before it begins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import floor, inf
 from pathlib import Path
 
@@ -21,8 +21,12 @@ not shorter than a preset's segments."""
 PROBED_SECONDS = (1, 2)
 """The same where layers have the rate of frames, not shorter than the widest filters of a preset."""
 
-CONTROL_GROUP = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Files with the bytes that the processes of a container may have, of the versions 2 and 1."""
+CONTROL_GROUPS = {
+    "": ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+"""Of control groups of version 2 and 1, by controller: their folder, the files with the limit and the use in bytes, and
+the entry of ``memory.stat`` with the part of the use that is given back when memory is short."""
 
 CONTENT_SHARE = 1.8
 """Memory for the content, of what is kept for the gradient: measured are 1.7 with ``boemer_gram``, 1.8 with
@@ -73,15 +77,34 @@ def check_memory(content: Tensor, style: Tensor, config: TransferConfig, terms: 
 def available_bytes(root: Path = Path("/")) -> float:
     """Return the memory that new work can have without swapping, bytes; infinite where the system does not tell.
 
-    It is what the system has left or, in a container, the limit of its control group, whichever is smaller.
+    It is what the system has left or, in a container or under a limit of its own, what is free of the limits of the
+    process's control group and of those above it, whichever is smallest.
 
     Args:
         root: Folder in which the system's ``proc`` and ``sys`` lie.
     """
     lines = (_read(root / "proc/meminfo") or "").splitlines()
     found = [1024 * float(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-    limits = [_read(root / name) for name in CONTROL_GROUP]
-    return min([*found, *(float(limit) for limit in limits if limit and limit.isdigit())], default=inf)
+    return min([*found, *_free_of_groups(root)], default=inf)
+
+
+def _free_of_groups(root: Path) -> Iterator[float]:
+    """Yield the bytes that each control group on the path of this process has left, of those with a limit."""
+    for line in (_read(root / "proc/self/cgroup") or "0::/\n0:memory:/").splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            if controller not in CONTROL_GROUPS:
+                continue
+            base, limit_name, used_name, idle_name = CONTROL_GROUPS[controller]
+            folder = root / base / path.lstrip("/")
+            while True:
+                limit, used = (_read(folder / name) for name in (limit_name, used_name))
+                if limit is not None and limit.isdigit():
+                    statistics = dict(row.split() for row in (_read(folder / "memory.stat") or "").splitlines())
+                    yield max(0.0, float(limit) - float(used or 0) + float(statistics.get(idle_name, 0)))
+                if folder == root / base:
+                    break
+                folder = folder.parent
 
 
 def _read(path: Path) -> str | None:
@@ -101,13 +124,14 @@ def _kept_bytes(content: Tensor, style: Tensor, config: TransferConfig, terms: S
     """Return the bytes that one evaluation of the objective keeps for its gradient."""
     variable = config.variable.build(content, config.sample_rate, config.init, torch.Generator().manual_seed(0))
     objective = Objective(terms, variable.reference(content), variable.reference(style), sample_rate=config.sample_rate)
-    kept: dict[int, Tensor] = {}
+    kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor.detach()  # a tensor with a history would keep itself alive for ever
 
     variable.parameter.requires_grad_(True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        objective(variable.signal())
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+        values = objective(variable.signal())
+    del values  # not before: what is freed could lie where the next tensor is kept
+    return sum(kept.values())

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from intertone.config import Settings
 from intertone.transfer.filter_kernel import FilterKernelConfig
-from intertone.transfer.target import Difference, Target, difference_of, positions
+from intertone.transfer.target import Difference, Target, difference_of, positions, products
 
 
 class RawConfig(Settings):
@@ -65,7 +65,7 @@ class GramTarget(Target):
         self.by_positions = rows.shape[1] < rows.shape[0]
         # the activations of many positions are large, and their matrix is all that is needed
         self.rows = self._scaled(rows) if self.by_positions else rows.new_empty(0)
-        self.matrix = self.rows.T @ self.rows if self.by_positions else self._matrix(rows)
+        self.matrix = products(self.rows.T) if self.by_positions else self._matrix(rows)
         self.power = self.matrix.square().sum()
 
     def differences(self, activations: Tensor) -> list[Difference]:
@@ -75,14 +75,14 @@ class GramTarget(Target):
         if not self.by_positions:
             return [Difference((self._matrix(rows) - self.matrix).square().sum(), self.power, size)]
         rows = self._scaled(rows)
-        own = rows.T @ rows if rows.shape[1] < rows.shape[0] else rows @ rows.T
+        own = products(rows.T if rows.shape[1] < rows.shape[0] else rows)
         cross = rows.T @ self.rows
         squared = own.square().sum() + self.power - 2 * cross.square().sum()
         return [Difference(squared.clamp_min(0), self.power, size)]
 
     def _matrix(self, rows: Tensor) -> Tensor:
         """Return the Gram matrix; only its differences need double precision, the products take half of the time."""
-        return (rows @ rows.T).double() / self._count(rows)
+        return products(rows).double() / self._count(rows)
 
     def _scaled(self, rows: Tensor) -> Tensor:
         """Return rows in double precision, so that their products are the Gram matrix."""
@@ -329,7 +329,7 @@ class CorrelationMapsTarget(Target):
     @staticmethod
     def _measure(activations: Tensor) -> Tensor:
         rows = activations.transpose(0, 1).movedim(1, -2).flatten(-2)  # (filters, rows, channels · columns)
-        return rows @ rows.mT / rows.shape[-1]
+        return products(rows) / rows.shape[-1]
 
 
 def _resampled(rows: Tensor, size: int) -> Tensor:

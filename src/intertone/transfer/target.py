@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 
 class Difference(NamedTuple):
@@ -36,3 +38,36 @@ def positions(activations: Tensor) -> Tensor:
 def difference_of(estimate: Tensor, reference: Tensor) -> Difference:
     """Return the difference of two arrays of one shape."""
     return Difference((estimate - reference).square().sum(), reference.square().sum(), reference.numel())
+
+
+def products(rows: Tensor) -> Tensor:
+    """Return the inner products of rows with each other.
+
+    Args:
+        rows: ``(…, n, length)``.
+
+    Returns:
+        ``(…, n, n)``, symmetric.
+    """
+    found: Tensor = _Products.apply(rows)
+    return found
+
+
+class _Products(torch.autograd.Function):
+    """``rows · rowsᵀ``; its gradient needs one product of matrices, where those of two different factors need two.
+
+    The gradient lies in memory as the rows do: sums of arrays that lie in different ways take several times as long.
+    """
+
+    @staticmethod
+    def forward(context: FunctionCtx, rows: Tensor) -> Tensor:
+        """Return the products."""
+        context.save_for_backward(rows)
+        return rows @ rows.mT
+
+    @staticmethod
+    def backward(context: FunctionCtx, gradient: Tensor) -> Tensor:
+        """Return the gradient of the rows."""
+        (rows,) = context.saved_tensors  # type: ignore[attr-defined]  # the stub of the context lacks it
+        both = gradient + gradient.mT
+        return both @ rows if rows.stride(-1) == 1 else (rows.mT @ both).mT

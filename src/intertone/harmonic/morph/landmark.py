@@ -137,8 +137,13 @@ def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
     if own == common:
         return torch.arange(n_frames, dtype=torch.float64)
     x, y = [0.0, common.attack], [0.0, own.attack]
-    marks = [(common.release, own.release), (common.silence, own.silence), (common.end, own.end)]
-    for here, there in marks if own.silence < own.end and common.silence < common.end else marks[::2]:
+    marks = [(common.release, own.release), (common.end, own.end)]
+    if own.silence < own.end and own.silence > own.release:
+        # the less silence there is behind the fade, the less the fade has a length of its own
+        share = min(1.0, (own.end - own.silence) / (own.silence - own.release))
+        evenly = np.interp(own.silence, [own.release, own.end], [common.release, common.end])
+        marks.insert(1, (float(evenly + share * (min(common.silence, common.end) - evenly)), own.silence))
+    for here, there in marks:
         if here > x[-1]:
             x.append(here)
             y.append(there)

@@ -228,9 +228,11 @@ def _mix_levels(
         )
     noise = weighted_sum(noises, weights["noise"]) - noise_reduction(noises, weights["noise"])
     quieter = weighted_sum([band / top for band, top in zip(bands, loudest, strict=True)], weights["noise"])
-    between = weighted_sum(balance, weights["harmonics"]).clamp_min(TINY)
-    amplitude = weighted_sum(levels, weights["harmonics"]).exp() * between
-    return amplitude, noise.exp() * quieter.clamp_min(0), weighted_sum(modulated, weights["harmonics"]) / between
+    between = weighted_sum(balance, weights["harmonics"])
+    amplitude = weighted_sum(levels, weights["harmonics"]).exp() * between.clamp_min(0)
+    # extrapolated away from a sound that alone is heard in a channel, nothing is heard there
+    modulation = torch.where(between > TINY, weighted_sum(modulated, weights["harmonics"]) / between, 0)
+    return amplitude, noise.exp() * quieter.clamp_min(0), modulation
 
 
 def _total(sound: SeparatedSound, rows: ImageRows) -> Tensor:

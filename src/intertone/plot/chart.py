@@ -1,130 +1,17 @@
-"""Pictures: spectrograms, curves, bars, maps of points."""
+"""Charts: curves, bars, changes, maps of points."""
 
-import io
-import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
-from intertone.files import disk_errors, replacing
-from intertone.stft import SpectrogramConfig, magnitude_to_db, stft
+from intertone.plot.figure import COLOURS, INK, draw_on_any_ground, figure_png, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
-
-INK = "#757a80"
-"""Colour of letters and axes: legible on white and on near-black, for pictures with a transparent ground."""
-
-COLOURS = ("#2f7fc1", "#d9822b", "#3f9b6d", "#b45fb0", "#8a8f98")
-"""Colours of curves and bars, told apart by colour-blind eyes too, and at home on both grounds."""
 
 MARKERS = "o^sD"
 """Shapes of points in a plane, each in all colours."""
-
-
-def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":
-    """Return an empty figure of so many inches, which no window shows."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save_figure(figure: "Figure", path: Path | str) -> None:
-    """Write a figure; the suffix of the path chooses the format.
-
-    Raises:
-        InputError: If the file cannot be written.
-        ValueError: If matplotlib has no format of this suffix.
-    """
-    with disk_errors(path), replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None} if temporary.suffix == ".png" else None)
-
-
-def draw_decibels(
-    axes: "Axes", db: npt.NDArray[np.floating], *, seconds: float, top: float, top_db: float
-) -> "AxesImage":
-    """Draw an image in dB.
-
-    Args:
-        axes: Where.
-        db: ``(n_rows, n_frames)``, the lowest row first.
-        seconds: Right end of the time axis.
-        top: Upper end of the other axis: kHz, or rows.
-        top_db: Depth of the colour scale below 0 dB.
-
-    Returns:
-        The image, for a colour bar.
-    """
-    extent = (0, seconds, 0, top)
-    return axes.imshow(db, origin="lower", aspect="auto", extent=extent, vmin=-top_db, vmax=0, cmap="magma")
-
-
-def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_rate: int, top_db: float = 80) -> None:
-    """Write a PNG (or PDF, SVG) with the spectrogram and the waveform of each sound, side by side.
-
-    Args:
-        path: The picture; its suffix chooses the format.
-        sounds: Title → audio ``(samples,)`` or ``(channels, samples)`` (the mean is shown), at ``sample_rate``.
-        sample_rate: Hz.
-        top_db: Depth of the colour scale below each sound's own maximum, dB.
-
-    Raises:
-        InputError: If the file cannot be written.
-        ValueError: If matplotlib has no format of this suffix.
-    """
-    figure = new_figure(3.6 * len(sounds), 5.2)
-    axes = figure.subplots(2, len(sounds), squeeze=False, height_ratios=(4, 1), sharex=True)
-    image = None
-    peak = max(float(audio.abs().max()) for audio in sounds.values()) or 1.0
-    for column, (title, audio) in enumerate(sounds.items()):
-        mono = _mono(audio)
-        spectrum, wave = axes[:, column]
-        image = _spectrogram(spectrum, mono, sample_rate, top_db)
-        spectrum.set_title(title, parse_math=False)
-        step = max(1, len(mono) // 8000)
-        wave.plot([index / sample_rate for index in range(0, len(mono), step)], mono[::step].numpy(), linewidth=0.4)
-        wave.set_ylim(-1.1 * peak, 1.1 * peak)
-        wave.set_xlabel("seconds")
-    axes[0, 0].set_ylabel("kHz")
-    axes[1, 0].set_ylabel("amplitude")
-    if image is not None:
-        figure.colorbar(image, ax=axes[0, -1], label="dB")
-    save_figure(figure, path)
-
-
-def spectrogram_png(audio: Tensor, sample_rate: int, *, top_db: float = 80) -> bytes:
-    """Return a small picture of one sound, to stand above its player: kHz over seconds.
-
-    Args:
-        audio: ``(samples,)`` or ``(channels, samples)`` (the mean is shown).
-        sample_rate: Hz.
-        top_db: Depth of the colour scale below the sound's own maximum, dB.
-
-    Returns:
-        A PNG on transparent ground.
-
-    Example:
-        >>> import torch
-        >>> spectrogram_png(torch.randn(8000), 16000)[1:4]
-        b'PNG'
-    """
-    figure = new_figure(2.9, 2.0, layout=None)  # the same place for the axes in all of them
-    axes = figure.add_axes((0.1, 0.14, 0.87, 0.82))
-    _spectrogram(axes, _mono(audio), sample_rate, top_db)
-    axes.set_xlabel("s", fontsize=7, labelpad=0)
-    axes.set_ylabel("kHz", fontsize=7, labelpad=1)
-    axes.tick_params(labelsize=7, length=2, pad=2)
-    draw_on_any_ground(axes)
-    return figure_png(figure, dpi=100)
 
 
 def curves_png(
@@ -299,18 +186,6 @@ def draw_legend(axes: "Axes", *, left: float = 1.01) -> None:
         text.set_parse_math(False)
 
 
-def _mono(audio: Tensor) -> Tensor:
-    return audio.reshape(-1, audio.shape[-1]).mean(0).detach().cpu()
-
-
-def _spectrogram(axes: "Axes", mono: Tensor, sample_rate: int, top_db: float) -> "AxesImage":
-    n_fft = 2 ** max(6, round(math.log2(sample_rate * 0.064)))
-    config = SpectrogramConfig(sample_rate=sample_rate, n_fft=n_fft, hop_length=n_fft // 4)
-    magnitude = stft(mono, config).abs()
-    db = magnitude_to_db(magnitude, float(magnitude.max()) or 1.0, top_db=top_db)
-    return draw_decibels(axes, db.numpy(), seconds=len(mono) / sample_rate, top=sample_rate / 2000, top_db=top_db)
-
-
 def _colours(count: int) -> list[str]:
     return [COLOURS[index % len(COLOURS)] for index in range(count)]
 
@@ -325,21 +200,3 @@ def _dress(axes: "Axes", x_label: str, y_label: str, *, legend: bool) -> None:
     draw_on_any_ground(axes)
     if legend:
         draw_legend(axes)
-
-
-def draw_on_any_ground(axes: "Axes") -> None:
-    """Draw all letters and lines so that they are seen on white and on black."""
-    axes.patch.set_alpha(0)
-    axes.tick_params(colors=INK)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-    for spine in axes.spines.values():
-        spine.set_color(INK)
-        spine.set_linewidth(0.6)
-
-
-def figure_png(figure: "Figure", *, dpi: float = 144) -> bytes:
-    """Return a figure as a PNG on transparent ground."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, transparent=True, metadata={"Software": None})
-    return stream.getvalue()

@@ -1,0 +1,80 @@
+"""Figures: made without a window, written as files or as PNGs for pages."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from intertone.files import disk_errors, replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+INK = "#757a80"
+"""Colour of letters and axes: legible on white and on near-black, for pictures with a transparent ground."""
+
+
+COLOURS = ("#2f7fc1", "#d9822b", "#3f9b6d", "#b45fb0", "#8a8f98")
+"""Colours of curves and bars, told apart by colour-blind eyes too, and at home on both grounds."""
+
+
+def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":
+    """Return an empty figure of so many inches, which no window shows."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: "Figure", path: Path | str) -> None:
+    """Write a figure; the suffix of the path chooses the format.
+
+    Raises:
+        InputError: If the file cannot be written.
+        ValueError: If matplotlib has no format of this suffix.
+    """
+    with disk_errors(path), replacing(path) as temporary:
+        figure.savefig(temporary, dpi=130, metadata={"Software": None} if temporary.suffix == ".png" else None)
+
+
+def draw_decibels(
+    axes: "Axes", db: npt.NDArray[np.floating], *, seconds: float, top: float, top_db: float
+) -> "AxesImage":
+    """Draw an image in dB.
+
+    Args:
+        axes: Where.
+        db: ``(n_rows, n_frames)``, the lowest row first.
+        seconds: Right end of the time axis.
+        top: Upper end of the other axis: kHz, or rows.
+        top_db: Depth of the colour scale below 0 dB.
+
+    Returns:
+        The image, for a colour bar.
+    """
+    extent = (0, seconds, 0, top)
+    return axes.imshow(db, origin="lower", aspect="auto", extent=extent, vmin=-top_db, vmax=0, cmap="magma")
+
+
+def draw_on_any_ground(axes: "Axes") -> None:
+    """Draw all letters and lines so that they are seen on white and on black."""
+    axes.patch.set_alpha(0)
+    axes.tick_params(colors=INK)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    for spine in axes.spines.values():
+        spine.set_color(INK)
+        spine.set_linewidth(0.6)
+
+
+def figure_png(figure: "Figure", *, dpi: float = 144) -> bytes:
+    """Return a figure as a PNG on transparent ground."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, transparent=True, metadata={"Software": None})
+    return stream.getvalue()
