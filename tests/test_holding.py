@@ -133,7 +133,7 @@ def test_a_held_sound_must_be_laid_by_its_envelope() -> None:
     image = METHOD.prepare(SMALL.analyse(tone(57, seconds=0.3)))
     with pytest.raises(ValueError, match="a sound that is held must be aligned by its envelope, got onset"):
         align_sounds(
-            [image.context.tracks],
+            [image.context.sounds],
             torch.tensor([1.0]),
             SMALL.synthesiser,
             ratios={},

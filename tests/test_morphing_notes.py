@@ -200,7 +200,7 @@ def test_a_note_that_is_analysed_again_along_its_own_pitch_keeps_its_conditions(
     sound = torch.cat([tone(60, seconds=0.5, decay=2), tone(65.5, seconds=0.5, decay=2)])
     early = round(0.47 * SAMPLE_RATE)  # the cut note begins with 30 ms of the one before it
     note = sources.method.analyse(sound[None, None], [early]).context.notes[1]
-    assert float(hz_to_cents(note.tracks[0].f0[:10], pitch_to_hz(65.5)).abs().max()) < 50
+    assert float(hz_to_cents(note.sounds[0].f0[:10], pitch_to_hz(65.5)).abs().max()) < 50
     assert set(codec.model.needs) <= set(note.conditions)
 
 

@@ -191,8 +191,8 @@ def test_the_alignment_says_where_a_mixture_begins_and_how_long_it_is() -> None:
     for alignment, onset, end in (("none", 0.05, 0.7), ("onset", 0.125, 0.625), ("envelope", 0.125, 0.525)):
         config = MorphConfig.parse({"alignment": alignment})
         for _, context in METHOD.align(images, torch.tensor([0.5, 0.5]), config):
-            assert context.tracks[0].onset / SAMPLE_RATE == pytest.approx(onset, abs=0.01)
-            assert context.tracks[0].samples / SAMPLE_RATE == pytest.approx(end, abs=0.01)
+            assert context.sounds[0].onset / SAMPLE_RATE == pytest.approx(onset, abs=0.01)
+            assert context.sounds[0].samples / SAMPLE_RATE == pytest.approx(end, abs=0.01)
 
 
 def test_noise_and_partials_stay_together(codec: Codec) -> None:
@@ -223,9 +223,9 @@ def test_how_much_noise_is_a_sounds_own_follows_the_noises_ratio() -> None:
     end, half = torch.tensor([0.0, 1.0]), torch.tensor([0.5, 0.5])
     for ratios in ({}, {"envelope": half}, {"noise": end, "envelope": half}):
         (_, first), (_, second) = METHOD.align(images, end, ratios=ratios)
-        assert not first.tracks[0].residuals and bool((second.tracks[0].residuals[0].share[:40] == 1).all())
+        assert not first.sounds[0].residuals and bool((second.sounds[0].residuals[0].share[:40] == 1).all())
     for _, context in METHOD.align(images, end, ratios={"noise": half}):
-        assert not bool(context.tracks[0].residuals[0].share[AFTER_ATTACK:].any())
+        assert not bool(context.sounds[0].residuals[0].share[AFTER_ATTACK:].any())
 
 
 # sounds that are the same
@@ -247,7 +247,7 @@ def test_between_a_sound_and_a_softer_copy_lies_one_as_loud_as_both_in_decibels(
 def test_different_noises_are_not_kept_between_them() -> None:
     images = [METHOD.prepare(REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
     aligned = METHOD.align(images, torch.tensor([0.5, 0.5]))
-    shares = [context.tracks[0].residuals[0].share for _, context in aligned]
+    shares = [context.sounds[0].residuals[0].share for _, context in aligned]
     assert not any(bool(share[AFTER_ATTACK:].any()) for share in shares)
     # in the attack, two different noises of equal power add up to one of that power
     assert torch.allclose(

@@ -81,8 +81,8 @@ def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig
         ['one pitch', 'noise']
     """
     rows = ImageRows(config)
-    each = features.detach().cpu().float().split(len(features) // len(context.tracks))
-    found = zip(each, context.tracks, context.periodicity, strict=True)
+    each = features.detach().cpu().float().split(len(features) // len(context.sounds))
+    found = zip(each, context.sounds, context.periodicity, strict=True)
     return tuple(_recognise_one(own, sound, periodicity, rows) for own, sound, periodicity in found)
 
 

@@ -93,14 +93,14 @@ class HarmonicContext:
     """Context of a batch of harmonic sounds: all that synthesis needs beside the features.
 
     Attributes:
-        tracks: The harmonic sound of each sound of the batch.
+        sounds: The harmonic sound of each sound of the batch.
         periodicity: Share of each one's energy that repeats after a period, 0…1; 1 where f0 was given.
         leading: Axes of the audio before its samples.
         edited: Whether the code was changed.
         given: Conditions of a network that were not measured, or that replace measured ones.
     """
 
-    tracks: tuple[HarmonicSound, ...]
+    sounds: tuple[HarmonicSound, ...]
     periodicity: tuple[float, ...]
     leading: tuple[int, ...]
     edited: bool = False
@@ -112,9 +112,9 @@ class HarmonicContext:
 
         ``pitch``, a MIDI number, ``(batch · channels, 1, 1)``, and ``f0``, Hz, ``(batch · channels, 1, n_frames)``.
         """
-        channels = len(self.tracks[0].phase)
-        pitch = torch.tensor([track.pitch for track in self.tracks for _ in range(channels)])
-        f0 = torch.stack([track.f0 for track in self.tracks]).repeat_interleave(channels, 0)
+        channels = len(self.sounds[0].phase)
+        pitch = torch.tensor([sound.pitch for sound in self.sounds for _ in range(channels)])
+        f0 = torch.stack([sound.f0 for sound in self.sounds]).repeat_interleave(channels, 0)
         return {"pitch": pitch[:, None, None], "f0": f0[:, None], **self.given}
 
     def with_conditions(self, conditions: Mapping[str, Tensor]) -> "HarmonicContext":
@@ -123,7 +123,7 @@ class HarmonicContext:
 
     def as_edited(self) -> "HarmonicContext":
         """Return this context for a code that was changed: no residual is used."""
-        return replace(self, tracks=tuple(replace(track, residuals=()) for track in self.tracks), edited=True)
+        return replace(self, sounds=tuple(replace(sound, residuals=()) for sound in self.sounds), edited=True)
 
 
 def residual_correlation(residuals: Sequence[Residual]) -> Tensor:

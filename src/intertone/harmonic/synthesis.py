@@ -44,16 +44,16 @@ class Synthesiser:
         """Return the number of feature columns of a sound of ``samples``."""
         return 1 + -(-samples // self.config.hop_length)
 
-    def partials(self, track: HarmonicSound) -> Tensor:
+    def partials(self, sound: HarmonicSound) -> Tensor:
         """Synthesise partials from the onset on, without the attack and release ramps.
 
         Each is a sinusoid that follows the phase of f0 and its own phase; those above ``f_max`` are left out.
         """
-        config, samples, f0 = self.config, track.samples - track.onset, track.f0
+        config, samples, f0 = self.config, sound.samples - sound.onset, sound.f0
         turns = turns_of(f0, config.hop_length, self.sample_rate, samples)
-        played = track.multiples.isfinite() if track.is_bell else track.multiples * f0.median() <= config.f_max
-        multiples, phase = track.multiples[played], track.phase[:, played]
-        levels = torch.where(multiples[:, None] * f0 <= config.f_max, track.amplitude[:, played], 0)
+        played = sound.multiples.isfinite() if sound.is_bell else sound.multiples * f0.median() <= config.f_max
+        multiples, phase = sound.multiples[played], sound.phase[:, played]
+        levels = torch.where(multiples[:, None] * f0 <= config.f_max, sound.amplitude[:, played], 0)
         step = float(f0.max()) * config.hop_length / self.sample_rate
         centres = torch.arange(2 + math.floor(float(turns[-1]) / step), dtype=torch.float64) * step
         places = torch.from_numpy(np.interp(centres.numpy(), turns.numpy(), np.arange(samples)) / config.hop_length)
@@ -61,43 +61,43 @@ class Synthesiser:
         angle = 2 * math.pi * at_positions(phase, places)
         return play_partials(torch.polar(moving, angle), multiples, centres, turns, self.sample_rate, slowest(f0))
 
-    def sound(self, features: Tensor, track: HarmonicSound, generator: torch.Generator) -> Tensor:
+    def sound(self, features: Tensor, sound: HarmonicSound, generator: torch.Generator) -> Tensor:
         """Synthesise a sound: its partials, the residuals by their shares, and random noise for the rest.
 
         Args:
-            features: ``(channels, n_features, any number of frames)``, 1 is ``track.reference``; frames that are
+            features: ``(channels, n_features, any number of frames)``, 1 is ``sound.reference``; frames that are
                 missing are silent, those beyond the sound are not heard.
-            track: The harmonic sound; where its features are others, the result has its energy, by a gain of 4 at most.
+            sound: The harmonic sound; where its features are others, the result has its energy, by a gain of 4 at most.
             generator: Source of the random noise; nothing is drawn where residuals are used in full.
 
         Returns:
-            The sound, ``(channels, track.samples)``.
+            The sound, ``(channels, sound.samples)``.
         """
-        n_frames = self.n_frames(track.samples)
+        n_frames = self.n_frames(sound.samples)
         image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
-        changed = self.rows.applied(image, track)
-        if changed is track:
-            return self._sound(track, generator)
+        changed = self.rows.applied(image, sound)
+        if changed is sound:
+            return self._sound(sound, generator)
         same_noise = torch.Generator().set_state(generator.get_state())
-        sound, own = self._sound(changed, generator), self._sound(track, same_noise)
-        found, known = (float(each.double().square().sum()) for each in (sound, own))
-        return limited_gain(math.sqrt(known / found), MOST_GAIN_DB) * sound if found and known else sound
+        played, own = self._sound(changed, generator), self._sound(sound, same_noise)
+        found, known = (float(each.double().square().sum()) for each in (played, own))
+        return limited_gain(math.sqrt(known / found), MOST_GAIN_DB) * played if found and known else played
 
-    def _sound(self, track: HarmonicSound, generator: torch.Generator) -> Tensor:
-        """Return the sound of a harmonic sound, ``(channels, track.samples)``."""
-        body, channels = track.samples - track.onset, len(track.amplitude)
-        works = [partial(self.partials, track), *(partial(self._along, each, track.f0) for each in track.residuals)]
+    def _sound(self, sound: HarmonicSound, generator: torch.Generator) -> Tensor:
+        """Return the sound of a harmonic sound, ``(channels, sound.samples)``."""
+        body, channels = sound.samples - sound.onset, len(sound.amplitude)
+        works = [partial(self.partials, sound), *(partial(self._along, each, sound.f0) for each in sound.residuals)]
         partials, *along = side_by_side(lambda work: work(), works)
         n_frames = self.n_frames(body)
-        powers = track.noise[..., :n_frames].square() / 2
+        powers = sound.noise[..., :n_frames].square() / 2
         gains = self.bands.gains(powers)
         rest = torch.ones(n_frames)
-        if track.residuals:
-            shares = torch.stack([residual.share[:n_frames].double() for residual in track.residuals])
-            rest = (1 - (shares * (residual_correlation(track.residuals) @ shares)).sum(0)).clamp_min(0).float()
+        if sound.residuals:
+            shares = torch.stack([residual.share[:n_frames].double() for residual in sound.residuals])
+            rest = (1 - (shares * (residual_correlation(sound.residuals) @ shares)).sum(0)).clamp_min(0).float()
         spectrum = torch.zeros(1, dtype=torch.complex64)
-        before = torch.zeros(channels, track.onset)
-        for residual, moved in zip(track.residuals, along, strict=True):
+        before = torch.zeros(channels, sound.onset)
+        for residual, moved in zip(sound.residuals, along, strict=True):
             share, change = residual.share[:n_frames], gains / self.bands.gains(residual.powers[..., :n_frames])
             louder = change.clamp(max=LOUDER)
             spectrum = self.bands.spectrum(moved).mul_(share * louder).add_(spectrum)
@@ -107,7 +107,7 @@ class Synthesiser:
             heard = powers.amax(1, keepdim=True) > 0
             rest = gains.mul_(rest.sqrt()).mul_(heard)
             spectrum = self.bands.white(channels, body, generator).mul_(rest).add_(spectrum)
-        played = partials * play_ramps(track.ramps, body, self.sample_rate)
+        played = partials * play_ramps(sound.ramps, body, self.sample_rate)
         return torch.cat([before, played + self.bands.sound(spectrum, body)], -1)
 
     def _along(self, residual: Residual, f0: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
     def prepare(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:
         """Separate each partial's slow envelope from its fast modulation; features are those of the envelope."""
         synthesiser = self.representation.synthesiser
-        return self._analysis([separate_modulation(sound, synthesiser) for sound in analysis.context.tracks], analysis)
+        return self._analysis([separate_modulation(sound, synthesiser) for sound in analysis.context.sounds], analysis)
 
     def unpitched(self, analysis: Analysis[HarmonicContext]) -> str | None:
         """Say why a sound has no one pitch; what is measured says ``intertone.harmonic.pitched.recognise``."""
@@ -73,7 +73,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
 
     def pitch(self, analysis: Analysis[HarmonicContext]) -> float | None:
         """Return the median f0 of a sound, Hz."""
-        return float(analysis.context.tracks[0].f0.median())
+        return float(analysis.context.sounds[0].f0.median())
 
     def span(
         self, analyses: Sequence[Analysis[HarmonicContext]], weights: Tensor, config: MorphConfig
@@ -83,7 +83,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
         Of a batch the first mixture counts; where a sound is sustained, the beginning of the release counts as the end.
         """
         rate, hold_seconds = self.representation.sample_rate, config.hold_seconds
-        sounds, shares = [one.context.tracks[0] for one in analyses], weights.tolist()
+        sounds, shares = [one.context.sounds[0] for one in analyses], weights.tolist()
         first, end = common_span(sounds, shares, config.alignment, held_samples=hold_seconds and hold_seconds * rate)
         return first / rate, end / rate
 
@@ -146,7 +146,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
         pitches = [self._mixed_f0(sounds, tuned, median_hz) for sounds in mixtures]
         targets = tuple(replace(sounds[0], f0=f0) for sounds, f0 in zip(mixtures, pitches, strict=True))
         given = mix_conditions([one.context.given for one in aligned], tuned)
-        context = replace(aligned[0].context, tracks=targets, given=given, edited=True)
+        context = replace(aligned[0].context, sounds=targets, given=given, edited=True)
         network = config.network or self.takes.network
         decoded = Decoded([], [], torch.zeros(()))
         if network == "full":
@@ -186,7 +186,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
     ) -> Analysis[HarmonicContext]:
         """Return an analysis of other sounds, and their features."""
         features = self.representation.view(sounds).to(analysis.features)
-        return Analysis(features, replace(analysis.context, tracks=tuple(sounds)))
+        return Analysis(features, replace(analysis.context, sounds=tuple(sounds)))
 
     def _mixed_f0(self, sounds: Sequence[HarmonicSound], weights: Tensor, median_hz: float | None) -> Tensor:
         """Return f0 of a mixture; refuse one at which nothing is played."""
@@ -201,7 +201,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
 
 def _sounds(analysis: Analysis[HarmonicContext]) -> tuple[SeparatedSound, ...]:
     """Return the sounds of an analysis from ``prepare``."""
-    return cast(tuple[SeparatedSound, ...], analysis.context.tracks)
+    return cast(tuple[SeparatedSound, ...], analysis.context.sounds)
 
 
 def _of_item(features: Tensor, item: int, n_items: int) -> Tensor:
