@@ -152,7 +152,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "harmonic.synthesis": (
         ("analysis", "transposition"),
-        {"MOST_GAIN_DB": INF, "STILL": "0.0", "LOUDER": INF, "FADE_TURNS": "1e-9"},
+        {"MOST_GAIN_DB": INF, "STILL": "0.0", "LOUDER": INF, "FADE_PERIODS": "1e-9"},
     ),
     "harmonic.tuning": (
         ("analysis", "recognition"),

@@ -141,8 +141,8 @@ def test_a_bell_has_one_pitch_and_a_chord_has_no_free_partials() -> None:
     image = REPRESENTATION.analyse(bell())
     (found,) = recognise(*image, CONFIG)
     assert found.pitched and found.measure > 0.9
-    turns = [2 * math.pi * f0 * order * TIME for f0 in (330.0, 401.0) for order in (1, 2, 3)]
-    chord = 0.1 * torch.stack([turn.sin() for turn in turns]).sum(0).float()
+    angles = [2 * math.pi * f0 * order * TIME for f0 in (330.0, 401.0) for order in (1, 2, 3)]
+    chord = 0.1 * torch.stack([angle.sin() for angle in angles]).sum(0).float()
     (analysed,) = REPRESENTATION.analyse(chord)[1].sounds
     assert not analysed.is_bell
 

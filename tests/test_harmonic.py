@@ -15,7 +15,7 @@ from intertone.harmonic.morph.landmark import Landmarks, find_landmarks, mix_lan
 from intertone.harmonic.morph.mix import noise_reduction
 from intertone.harmonic.onset import find_onset
 from intertone.harmonic.tuning import refine_tuning
-from intertone.harmonic.warp import Warped, interpolate_at, oversample, play_partials, turns_of
+from intertone.harmonic.warp import Warped, interpolate_at, oversample, periods_of, play_partials
 from intertone.metrics.fusion import beating
 from intertone.metrics.spectral import log_mel, log_mel_error
 from intertone.phase import PhaseConfig
@@ -38,13 +38,13 @@ def tone(
 ) -> Tensor:
     """Partials of given levels in dB, all starting at phases of their own."""
     time = torch.arange(round(seconds * RATE), dtype=torch.float64) / RATE
-    turns = f0 * time
+    periods = f0 * time
     if vibrato:
-        turns = turns - f0 * (2 ** (vibrato / 1200) - 1) / (2 * math.pi * 6) * torch.cos(2 * math.pi * 6 * time)
+        periods = periods - f0 * (2 ** (vibrato / 1200) - 1) / (2 * math.pi * 6) * torch.cos(2 * math.pi * 6 * time)
     sound = torch.zeros_like(time)
     for index, level in enumerate(levels):
         multiple = (index + 1) * math.sqrt(1 + inharmonicity * (index + 1) ** 2)
-        sound += 10 ** (level / 20) * torch.sin(2 * math.pi * multiple * turns + 1.7 * index**2)
+        sound += 10 ** (level / 20) * torch.sin(2 * math.pi * multiple * periods + 1.7 * index**2)
     return (0.2 * sound).float()
 
 
@@ -215,20 +215,20 @@ def test_places_between_samples_follow_a_sinusoid() -> None:
 
 
 def test_turns_are_the_integral_of_f0() -> None:
-    turns = turns_of(torch.tensor([100.0, 200.0], dtype=torch.float64), 1000, 1000, 1001)
-    assert float(turns[-1]) == pytest.approx(150, rel=1e-6)  # mean of 100 and 200 Hz for a second
+    periods = periods_of(torch.tensor([100.0, 200.0], dtype=torch.float64), 1000, 1000, 1001)
+    assert float(periods[-1]) == pytest.approx(150, rel=1e-6)  # mean of 100 and 200 Hz for a second
 
 
 def test_measuring_and_playing_are_inverse() -> None:
     f0 = torch.linspace(200, 260, 51, dtype=torch.float64)
-    turns = turns_of(f0, 160, RATE, 8000)
+    periods = periods_of(f0, 160, RATE, 8000)
     multiples = stretched(8, 1e-4)
-    centres = torch.arange(0, float(turns[-1]) + 2, 2, dtype=torch.float64)
+    centres = torch.arange(0, float(periods[-1]) + 2, 2, dtype=torch.float64)
     amplitudes = torch.polar(
         torch.full((1, 8, len(centres)), 0.05), torch.arange(8.0)[None, :, None].expand(1, 8, len(centres))
     )
-    sound = play_partials(amplitudes, multiples, centres, turns, RATE, 200.0)
-    warped = Warped(oversample(sound, RATE), turns, RATE, 200.0)
+    sound = play_partials(amplitudes, multiples, centres, periods, RATE, 200.0)
+    warped = Warped(oversample(sound, RATE), periods, RATE, 200.0)
     found = warped.measure(multiples, torch.linspace(10, 90, 20, dtype=torch.float64), 4.0)
     assert torch.allclose(found, amplitudes[..., :1].expand_as(found), atol=5e-4)
 
@@ -236,9 +236,9 @@ def test_measuring_and_playing_are_inverse() -> None:
 def test_a_wrong_pitch_is_corrected() -> None:
     sound = tone(200, [-3.0 * k for k in range(15)])[None]
     wrong = torch.full((81,), 200 * 1.006, dtype=torch.float64)  # 10 cents too high
-    turns = turns_of(wrong, 160, RATE, sound.shape[-1])
-    warped = Warped(oversample(sound, RATE), turns, RATE, float(wrong[0]))
-    centres = turns[(torch.arange(81) * 160).clamp(max=len(turns) - 1)]
+    periods = periods_of(wrong, 160, RATE, sound.shape[-1])
+    warped = Warped(oversample(sound, RATE), periods, RATE, float(wrong[0]))
+    centres = periods[(torch.arange(81) * 160).clamp(max=len(periods) - 1)]
     correction, _ = refine_tuning(warped, wrong, centres, length=3.0, n_partials=15, frame_rate=100)
     assert torch.allclose(correction[5:-5], torch.full((71,), 1 / 1.006 - 1, dtype=torch.float64), atol=3e-4)
 

@@ -38,11 +38,11 @@ def speech() -> torch.Tensor:
     """Pulses through two moving resonances, and a hiss."""
     time = torch.arange(8000, dtype=torch.float64) / SAMPLE_RATE
     f0 = 120 + 30 * torch.sin(2 * math.pi * 2 * time)
-    turns = torch.cumsum(f0, 0) / SAMPLE_RATE
+    periods = torch.cumsum(f0, 0) / SAMPLE_RATE
     orders = torch.arange(1, 40, dtype=torch.float64)[:, None]
     formants = (600 + 300 * torch.sin(9 * time), 1800 + 500 * torch.sin(7 * time))
     shape = sum(torch.exp(-(((orders * f0 - formant) / 150) ** 2)) for formant in formants)
-    voiced = (torch.as_tensor(shape) * torch.sin(2 * math.pi * orders * turns)).sum(0)
+    voiced = (torch.as_tensor(shape) * torch.sin(2 * math.pi * orders * periods)).sum(0)
     return torch.cat([0.05 * voiced.float(), noise(3000, 5).diff(), 0.05 * voiced.float()[:4000]])
 
 

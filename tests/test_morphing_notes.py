@@ -58,8 +58,8 @@ TIME = torch.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
 def wavering(*, semitones: float = 0.0, loudness: float = 0.0, hertz: float = 5.5) -> torch.Tensor:
     """Two seconds of one note with vibrato or tremolo."""
     slow = torch.sin(2 * torch.pi * hertz * TIME)
-    turns = torch.cumsum(330 * 2 ** (semitones / 12 * slow.double()), 0) / SAMPLE_RATE
-    sound = torch.stack([torch.sin(2 * torch.pi * order * turns) / order for order in range(1, 10)]).sum(0)
+    periods = torch.cumsum(330 * 2 ** (semitones / 12 * slow.double()), 0) / SAMPLE_RATE
+    sound = torch.stack([torch.sin(2 * torch.pi * order * periods) / order for order in range(1, 10)]).sum(0)
     return (0.1 * sound * (1 + loudness * slow)).float()
 
 

@@ -67,7 +67,7 @@ def _describe(
     """Return a harmonic sound of measured partials."""
     body, n_frames = sound[:, onset:], synthesiser.n_frames(sound.shape[-1])
     inside = torch.arange(n_frames) < amplitudes.shape[-1]
-    turned = torch.from_numpy(np.unwrap(amplitudes.angle().numpy(), axis=-1)).float() / (2 * math.pi)
+    phase = torch.from_numpy(np.unwrap(amplitudes.angle().numpy(), axis=-1)).float() / (2 * math.pi)
     analysed = HarmonicSound(
         samples=sound.shape[-1],
         onset=onset,
@@ -75,7 +75,7 @@ def _describe(
         f0=held(f0, n_frames),
         multiples=multiples,
         amplitude=held(amplitudes.abs(), n_frames) * inside,
-        phase=held(turned, n_frames),
+        phase=held(phase, n_frames),
         noise=torch.zeros(len(sound), synthesiser.config.n_noise, n_frames),
     )
     played = synthesiser.partials(analysed)

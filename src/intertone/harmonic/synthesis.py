@@ -14,7 +14,7 @@ from intertone.harmonic.onset import play_ramps
 from intertone.harmonic.partials import slowest
 from intertone.harmonic.rows import HarmonicConfig, ImageRows
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
-from intertone.harmonic.warp import BLOCK_SAMPLES, OVERSAMPLING, interpolate_at, oversample, play_partials, turns_of
+from intertone.harmonic.warp import BLOCK_SAMPLES, OVERSAMPLING, interpolate_at, oversample, periods_of, play_partials
 from intertone.level import limited_gain
 from intertone.parallel import side_by_side
 
@@ -27,7 +27,7 @@ STILL = 1e-4
 LOUDER = 2.0
 """Largest gain of a residual: where it is weak, it consists of remains of the partials."""
 
-FADE_TURNS = 0.1
+FADE_PERIODS = 0.1
 """Width, in periods, of the crossfade between the two nearest periods of a residual."""
 
 
@@ -50,16 +50,16 @@ class Synthesiser:
         Each is a sinusoid that follows the phase of f0 and its own phase; those above ``f_max`` are left out.
         """
         config, samples, f0 = self.config, sound.samples - sound.onset, sound.f0
-        turns = turns_of(f0, config.hop_length, self.sample_rate, samples)
+        periods = periods_of(f0, config.hop_length, self.sample_rate, samples)
         played = sound.multiples.isfinite() if sound.is_bell else sound.multiples * f0.median() <= config.f_max
         multiples, phase = sound.multiples[played], sound.phase[:, played]
         levels = torch.where(multiples[:, None] * f0 <= config.f_max, sound.amplitude[:, played], 0)
         step = float(f0.max()) * config.hop_length / self.sample_rate
-        centres = torch.arange(2 + math.floor(float(turns[-1]) / step), dtype=torch.float64) * step
-        places = torch.from_numpy(np.interp(centres.numpy(), turns.numpy(), np.arange(samples)) / config.hop_length)
+        centres = torch.arange(2 + math.floor(float(periods[-1]) / step), dtype=torch.float64) * step
+        places = torch.from_numpy(np.interp(centres.numpy(), periods.numpy(), np.arange(samples)) / config.hop_length)
         moving = at_positions(levels, places)
         angle = 2 * math.pi * at_positions(phase, places)
-        return play_partials(torch.polar(moving, angle), multiples, centres, turns, self.sample_rate, slowest(f0))
+        return play_partials(torch.polar(moving, angle), multiples, centres, periods, self.sample_rate, slowest(f0))
 
     def sound(self, features: Tensor, sound: HarmonicSound, generator: torch.Generator) -> Tensor:
         """Synthesise a sound: its partials, the residuals by their shares, and random noise for the rest.
@@ -118,18 +118,18 @@ class Synthesiser:
         """
         samples = residual.sound.shape[-1]
         hop = self.config.hop_length
-        ahead = turns_of(f0, hop, self.sample_rate, samples) - turns_of(residual.f0, hop, self.sample_rate, samples)
+        ahead = periods_of(f0, hop, self.sample_rate, samples) - periods_of(residual.f0, hop, self.sample_rate, samples)
         if float(ahead.abs().max()) < STILL:
             return residual.sound
         fine = oversample(residual.sound, self.sample_rate)
         parts = []
         for some in torch.arange(samples).split(BLOCK_SAMPLES):
-            turn = ahead[some] - ahead[some].round()
+            shift = ahead[some] - ahead[some].round()
             period = self.sample_rate / at_positions(residual.f0, some / hop)
-            sound = interpolate_at(fine, OVERSAMPLING * (some + turn * period))
-            share = (turn.abs() - 0.5) / FADE_TURNS + 0.5
+            sound = interpolate_at(fine, OVERSAMPLING * (some + shift * period))
+            share = (shift.abs() - 0.5) / FADE_PERIODS + 0.5
             (faded,) = (share > 0).nonzero(as_tuple=True)
-            nearer = some[faded] + (turn - turn.sign())[faded] * period[faded]
+            nearer = some[faded] + (shift - shift.sign())[faded] * period[faded]
             sound[:, faded] += share[faded].float() * (interpolate_at(fine, OVERSAMPLING * nearer) - sound[:, faded])
             parts.append(sound)
         return torch.cat(parts, -1)

@@ -79,8 +79,8 @@ def refine_tuning(
         known = multiples[:, None] * (correction * f0)[:-1] / frame_rate
         # a window that did not move at an edge has no phase speed
         weight = torch.where(steps.imag == 0, 0, steps.abs()) * multiples[:, None].square()
-        turned = (steps * torch.polar(torch.ones_like(known), -2 * math.pi * known)).angle() / (2 * math.pi)
-        error = turned * frame_rate / f0[:-1] / multiples[:, None]
+        advance = (steps * torch.polar(torch.ones_like(known), -2 * math.pi * known)).angle() / (2 * math.pi)
+        error = advance * frame_rate / f0[:-1] / multiples[:, None]
         common = common_error(error, weight, kernel)
         correction = correction + at_frames(common)
         correction = correction.clamp(-LARGEST_CORRECTION, LARGEST_CORRECTION)

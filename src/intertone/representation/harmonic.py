@@ -74,8 +74,8 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
 
         Example:
             >>> representation = HarmonicRepresentation(HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600))
-            >>> turns = 220 * torch.arange(8000) / 16000
-            >>> features, context = representation.analyse(torch.sin(2 * torch.pi * turns))
+            >>> periods = 220 * torch.arange(8000) / 16000
+            >>> features, context = representation.analyse(torch.sin(2 * torch.pi * periods))
             >>> features.shape, round(float(features[0, 0, 20]), 2), round(float(context.sounds[0].f0[20]))
             (torch.Size([1, 128, 51]), 1.0, 220)
         """

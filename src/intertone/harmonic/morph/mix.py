@@ -93,8 +93,8 @@ def retime_sound(
     late = max(0, round(-float(places[0]) * config.hop_length))
     phase = at_positions(sound.phase, places)
     if late:  # periods are counted from the common onset on
-        turns = sound.multiples.nan_to_num() * (float(sound.f0[0]) * late / config.sample_rate)
-        phase = phase - (turns % 1).float()[:, None]
+        periods = sound.multiples.nan_to_num() * (float(sound.f0[0]) * late / config.sample_rate)
+        phase = phase - (periods % 1).float()[:, None]
     modulation, regular = at_positions(sound.modulation, places), at_positions(sound.regular, places)
     used = sound.residuals if bool(share.any()) else ()
     return replace(

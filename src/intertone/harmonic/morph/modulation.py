@@ -92,8 +92,8 @@ def _steady_phase(sound: HarmonicSound, tonality: Tensor, frame_seconds: float) 
     """
     own = torch.polar(sound.amplitude + 1e-12, 2 * math.pi * sound.phase)
     slow = averaged(own, odd_frames(STEADY_SECONDS, frame_seconds))
-    turning = (slow + tonality * (own - slow)).angle() / (2 * math.pi)
-    return torch.from_numpy(np.unwrap(turning.numpy(), axis=-1, period=1.0))
+    angle = (slow + tonality * (own - slow)).angle() / (2 * math.pi)
+    return torch.from_numpy(np.unwrap(angle.numpy(), axis=-1, period=1.0))
 
 
 def _separate_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
