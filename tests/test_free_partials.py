@@ -138,8 +138,8 @@ def test_both_ends_of_a_morph_of_bells_are_the_bells() -> None:
 
 
 def test_a_bell_has_one_pitch_and_a_chord_has_no_free_partials() -> None:
-    image = REPRESENTATION.analyse(bell())
-    (found,) = recognise(*image, CONFIG)
+    analysis = REPRESENTATION.analyse(bell())
+    (found,) = recognise(*analysis, CONFIG)
     assert found.pitched and found.measure > 0.9
     angles = [2 * math.pi * f0 * order * TIME for f0 in (330.0, 401.0) for order in (1, 2, 3)]
     chord = 0.1 * torch.stack([angle.sin() for angle in angles]).sum(0).float()

@@ -1,4 +1,4 @@
-"""The harmonic image: where partials lie, how loud they are, and the way back."""
+"""Harmonic features: where partials lie, how loud they are, and the way back."""
 
 import math
 
@@ -146,7 +146,7 @@ def test_edited_silence_stays_silent(representation: HarmonicRepresentation) -> 
     assert float(representation.synthesise(Analysis(features, context.as_edited())).abs().max()) < 1e-5
 
 
-def test_a_changed_image_has_the_level_of_the_sound(representation: HarmonicRepresentation) -> None:
+def test_changed_features_have_the_level_of_the_sound(representation: HarmonicRepresentation) -> None:
     sound = tone(220, [0.0, -6.0, -9.0])
     features, context = representation.analyse(sound)
     own = representation.synthesise(Analysis(features, context.as_edited()))

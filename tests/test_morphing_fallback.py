@@ -21,7 +21,7 @@ from intertone.morphing.by_partials import ByPartials
 from intertone.morphing.method import warn_of_noise
 from intertone.representation import Analysis, HarmonicConfig
 
-IMAGE = MorphConfig(network="none")
+PARTIALS_ONLY = MorphConfig(network="none")
 
 
 def noise(samples: int, seed: int = 0) -> torch.Tensor:
@@ -274,7 +274,7 @@ def test_two_identical_sounds_are_the_sound_at_every_mix(codec: Codec) -> None:
     ],
 )  # fmt: skip
 def test_odd_sounds_give_a_sound(codec: Codec, first: torch.Tensor, second: torch.Tensor) -> None:
-    result = morph(codec, first, second, config=IMAGE)
+    result = morph(codec, first, second, config=PARTIALS_ONLY)
     channels = max(sound.shape[0] if sound.ndim == 2 else 1 for sound in (first, second))
     assert result.shape[:-1] == ((channels,) if channels > 1 else ())
     assert result.isfinite().all() and float(result.abs().max()) < 4

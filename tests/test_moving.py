@@ -73,14 +73,14 @@ def test_a_sound_that_is_moved_up_has_no_further_partials() -> None:
 
 def test_where_there_is_a_network_it_says_how_loud_they_are() -> None:
     sound = separated(note())
-    image = ROWS.view(sound)
-    there = image.clone()
+    own = ROWS.view(sound)
+    there = own.clone()
     there[:, 15:96] = 0.7
-    levels = levels_db(transpose_sound(sound, at(sound, -24), ROWS, decoded=(there, image)))
+    levels = levels_db(transpose_sound(sound, at(sound, -24), ROWS, decoded=(there, own)))
     assert torch.allclose(levels[15:], torch.tensor(-30.0), atol=0.3)
     assert torch.allclose(levels[:15], levels_db(sound), atol=0.3)
     # half believed, half-way to what they would be without
-    half = transpose_sound(sound, at(sound, -24), ROWS, decoded=(there, image), share=0.5)
+    half = transpose_sound(sound, at(sound, -24), ROWS, decoded=(there, own), share=0.5)
     between = 0.5 * (levels + levels_db(transpose_sound(sound, at(sound, -24), ROWS)))
     assert torch.allclose(levels_db(half)[15:], between[15:], atol=0.3)
 
@@ -104,34 +104,34 @@ def test_the_level_over_time_is_the_sounds_own() -> None:
 
 def test_a_network_that_grows_louder_meanwhile_does_not_make_the_sound_louder() -> None:
     sound = separated(note())
-    image = ROWS.view(sound)
-    there = image.clone()
-    there[:, :96] = there[:, :96] + torch.linspace(-0.1, 0.1, image.shape[-1])
-    moved = ROWS.view(transpose_sound(sound, at(sound, 3), ROWS, decoded=(there, image)))
-    level = CONFIG.top_db * (ROWS.level(moved) - ROWS.level(image))[0, 0, 5:45]
+    own = ROWS.view(sound)
+    there = own.clone()
+    there[:, :96] = there[:, :96] + torch.linspace(-0.1, 0.1, own.shape[-1])
+    moved = ROWS.view(transpose_sound(sound, at(sound, 3), ROWS, decoded=(there, own)))
+    level = CONFIG.top_db * (ROWS.level(moved) - ROWS.level(own))[0, 0, 5:45]
     assert float(level.max() - level.min()) < 1
 
 
 def test_on_a_high_key_what_is_too_high_to_be_played_does_not_count_as_level() -> None:
     sound = separated(note(fall=0.0))
-    image = ROWS.view(sound)
-    bright = torch.arange(image.shape[-1]) < 20
-    high = (torch.arange(image.shape[1]) >= 5)[:, None]
-    darker = torch.where(~bright & high & (image > 0), image - 0.3, image)  # all but the first five die away
-    dark = ROWS.scaled(sound, darker - image)
-    moved = ROWS.view(transpose_sound(dark, at(dark, 18), ROWS, decoded=(image, darker)))  # 7600 Hz / 1414 Hz: five
+    own = ROWS.view(sound)
+    bright = torch.arange(own.shape[-1]) < 20
+    high = (torch.arange(own.shape[1]) >= 5)[:, None]
+    darker = torch.where(~bright & high & (own > 0), own - 0.3, own)  # all but the first five die away
+    dark = ROWS.scaled(sound, darker - own)
+    moved = ROWS.view(transpose_sound(dark, at(dark, 18), ROWS, decoded=(own, darker)))  # 7600 Hz / 1414 Hz: five
     change = CONFIG.top_db * (ROWS.level(moved[:, :5]) - ROWS.level(darker[:, :5]))[0, 0, 5:45]
     assert float(change.max() - change.min()) < 1
 
 
 def test_partials_that_have_ended_have_ended_on_every_key() -> None:
     sound = separated(note())
-    image = ROWS.view(sound)
-    late = torch.arange(image.shape[-1]) > 25
-    ended = torch.where(late & (torch.arange(image.shape[1])[:, None] >= 8), 0.05, image)  # the high ones die away
-    there = image.clone()
+    own = ROWS.view(sound)
+    late = torch.arange(own.shape[-1]) > 25
+    ended = torch.where(late & (torch.arange(own.shape[1])[:, None] >= 8), 0.05, own)  # the high ones die away
+    there = own.clone()
     there[:, 15:96] = 0.5  # the network makes them sound on, 50 dB below the loudest
-    faded = ROWS.scaled(sound, ended - image)
+    faded = ROWS.scaled(sound, ended - own)
     lower = transpose_sound(faded, at(faded, -24), ROWS, decoded=(there, there))
     levels = 20 * torch.log10(lower.amplitude[0] / lower.reference + 1e-9)
     assert float(levels[20:, 5:20].mean()) == pytest.approx(-50, abs=6)
@@ -141,11 +141,11 @@ def test_partials_that_have_ended_have_ended_on_every_key() -> None:
 def test_a_network_says_nothing_while_the_pitch_is_the_sounds_own() -> None:
     sound = separated(note())
     target = sound.f0 * 2 ** ((torch.arange(len(sound.f0)) > 20) * 7 / 12)
-    image = ROWS.view(sound)
-    there = image + 0.1 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
-    moved = ROWS.view(transpose_sound(sound, target, ROWS, decoded=(there, image)))
-    assert float((moved - image)[..., :9].abs().max()) < 1e-6
-    assert float((moved - image)[..., 40:].abs().max()) > 0.05
+    own = ROWS.view(sound)
+    there = own + 0.1 * torch.randn(own.shape, generator=torch.Generator().manual_seed(0))
+    moved = ROWS.view(transpose_sound(sound, target, ROWS, decoded=(there, own)))
+    assert float((moved - own)[..., :9].abs().max()) < 1e-6
+    assert float((moved - own)[..., 40:].abs().max()) > 0.05
 
 
 def test_a_bell_has_no_further_partials() -> None:

@@ -12,7 +12,7 @@ from intertone.curve import at_positions
 from intertone.harmonic.noise import NoiseBands
 from intertone.harmonic.onset import play_ramps
 from intertone.harmonic.partials import slowest
-from intertone.harmonic.rows import HarmonicConfig, ImageRows
+from intertone.harmonic.rows import FeatureRows, HarmonicConfig
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
 from intertone.harmonic.warp import BLOCK_SAMPLES, OVERSAMPLING, interpolate_at, oversample, periods_of, play_partials
 from intertone.level import limited_gain
@@ -37,7 +37,7 @@ class Synthesiser:
     def __init__(self, config: HarmonicConfig) -> None:
         self.config = config
         self.sample_rate = config.sample_rate
-        self.rows = ImageRows(config)
+        self.rows = FeatureRows(config)
         self.bands = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max)
 
     def n_frames(self, samples: int) -> int:
@@ -74,8 +74,8 @@ class Synthesiser:
             The sound, ``(channels, sound.samples)``.
         """
         n_frames = self.n_frames(sound.samples)
-        image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
-        changed = self.rows.applied(image, sound)
+        padded = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
+        changed = self.rows.applied(padded, sound)
         if changed is sound:
             return self._sound(sound, generator)
         same_noise = torch.Generator().set_state(generator.get_state())

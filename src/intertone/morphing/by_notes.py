@@ -194,8 +194,8 @@ def _join(
 
 def _split(phrase: Analysis[PhraseContext]) -> list[Analysis[HarmonicContext]]:
     """Return the notes of a phrase."""
-    images = phrase.features.split(list(phrase.context.columns), -1)
-    return [Analysis(image, note) for image, note in zip(images, phrase.context.notes, strict=True)]
+    pieces = phrase.features.split(list(phrase.context.columns), -1)
+    return [Analysis(piece, note) for piece, note in zip(pieces, phrase.context.notes, strict=True)]
 
 
 def _times(rows: Sequence[tuple[int | None, ...]], contexts: Sequence[PhraseContext]) -> list[list[float]]:

@@ -16,7 +16,7 @@ from intertone.harmonic.morph.landmark import (
     positions,
 )
 from intertone.harmonic.morph.sustain import sustain_landmarks, sustained_positions
-from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.rows import FeatureRows
 from intertone.harmonic.sound import HarmonicSound
 
 
@@ -41,7 +41,7 @@ def plan_time(
     sounds: Sequence[HarmonicSound],
     weights: Sequence[float],
     alignment: Alignment,
-    rows: ImageRows,
+    rows: FeatureRows,
     *,
     at_start: Sequence[float],
     hold_frames: float | None = None,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from intertone.harmonic.morph.modulation import SeparatedSound
-from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.rows import FeatureRows
 from intertone.harmonic.sound import completed
 
 ALONE = 0.25
@@ -18,7 +18,7 @@ SCALES = (1.0, 0.5, 2.0, 1 / 3, 3.0, 0.25, 4.0)
 """Factors by which the f0 of a bell may differ from that of another, by convention or error."""
 
 
-def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[SeparatedSound]:
+def match_partials(sounds: Sequence[SeparatedSound], rows: FeatureRows) -> list[SeparatedSound]:
     """Move inharmonic partials to other rows, so that partials of all sounds in one row are close in frequency.
 
     The first harmonic sound stays, or the first one where all are inharmonic. The partials of every other inharmonic
@@ -36,7 +36,7 @@ def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[Se
     return found
 
 
-def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: ImageRows) -> tuple[SeparatedSound, SeparatedSound]:
+def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: FeatureRows) -> tuple[SeparatedSound, SeparatedSound]:
     """Return a sound, its partials in the rows that fit another one best, and that one without partials given up."""
     n_rows = rows.config.n_harmonics
     ratios, there = (completed(each.sounding, n_rows, torch.nan)[:n_rows] for each in (sound, anchor))

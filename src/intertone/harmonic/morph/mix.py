@@ -14,7 +14,7 @@ from intertone.harmonic.morph.attack import match_transient
 from intertone.harmonic.morph.landmark import AUDIBLE_DB
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import mix_phases, transposed
-from intertone.harmonic.rows import HarmonicConfig, ImageRows
+from intertone.harmonic.rows import FeatureRows, HarmonicConfig
 from intertone.harmonic.sound import HarmonicSound, Residual, completed, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.level import TINY, db_to_amplitude
@@ -198,7 +198,7 @@ def _strength(sound: SeparatedSound) -> Tensor:
 
 
 def _mix_levels(
-    sounds: Sequence[SeparatedSound], weights: Mapping[str, Tensor], count: int, rows: ImageRows
+    sounds: Sequence[SeparatedSound], weights: Mapping[str, Tensor], count: int, rows: FeatureRows
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the amplitudes of the partials and of the noise bands, and the modulation of the partials.
 
@@ -233,7 +233,7 @@ def _mix_levels(
     return amplitude, noise.exp() * quieter.clamp_min(0), weighted_sum(modulated, weights["harmonics"]) / between
 
 
-def _total(sound: SeparatedSound, rows: ImageRows) -> Tensor:
+def _total(sound: SeparatedSound, rows: FeatureRows) -> Tensor:
     """Return the logarithm of the level of all rows of the loudest channel together, ``(1, 1, n_frames)``."""
     level = rows.level(rows.view(sound)).amax(0, keepdim=True)
     return (level - 1) * (rows.config.top_db * math.log(10) / 20) + math.log(sound.reference)

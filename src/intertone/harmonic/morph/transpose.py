@@ -9,7 +9,7 @@ from intertone.curve import averaged, odd_frames
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import resting_phase
 from intertone.harmonic.partials import count_partials
-from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.rows import FeatureRows
 from intertone.level import db_to_power, power_to_db
 from intertone.pitch.stiffness import stretched
 
@@ -29,7 +29,7 @@ AUDIBLE = 0.4
 def transpose_sound(
     sound: SeparatedSound,
     target: Tensor,
-    rows: ImageRows,
+    rows: FeatureRows,
     *,
     decoded: tuple[Tensor, Tensor] | None = None,
     share: float = 1.0,
@@ -83,7 +83,7 @@ def transpose_sound(
     return _extended(moved, rows.to_amplitudes(levels, sound.reference))
 
 
-def _apart(target: Tensor, sound: SeparatedSound, octaves: float, rows: ImageRows) -> Tensor:
+def _apart(target: Tensor, sound: SeparatedSound, octaves: float, rows: FeatureRows) -> Tensor:
     """Return how far the pitches are apart over time, 0…1 of how far they are on the whole, ``(n_frames,)``."""
     now = averaged((target / sound.f0).log2()[None], odd_frames(CALM_SECONDS, rows.config.frame_seconds))[0]
     return (now / octaves).clamp(0, 1).float()
@@ -94,14 +94,14 @@ def _top(features: Tensor, first: int) -> Tensor:
     return features[:, max(0, first - TOP_ROWS) : first].mean(1, keepdim=True)
 
 
-def _falling(heard: Tensor, first: int, rows: ImageRows) -> Tensor:
+def _falling(heard: Tensor, first: int, rows: FeatureRows) -> Tensor:
     """Return the rows above the measured ones, falling as these do."""
     octaves, top = _centres(rows).log2(), slice(max(0, first - TOP_ROWS), first)
     fall = _slope(rows.config.top_db * heard[:, :first], octaves[:first]) / rows.config.top_db
     return heard[:, top].mean(1, keepdim=True) + fall[:, None, None] * (octaves[first:] - octaves[top].mean())[:, None]
 
 
-def _centres(rows: ImageRows) -> Tensor:
+def _centres(rows: FeatureRows) -> Tensor:
     """Return the middle partial of each row."""
     edges = torch.tensor(rows.config.edges, dtype=torch.float32)
     return (edges[:-1] * (edges[1:] - 1)).sqrt()
