@@ -469,3 +469,11 @@ def test_between_wide_and_mono_sounds_nothing_is_out_of_phase(codec: Codec, mix:
     assert (
         in_phase(morph(codec, mono, wide, mix=1 - mix if isinstance(mix, float) else mix, config=PARTIALS_ONLY)) > 0.2
     )
+
+
+def test_away_from_a_sound_in_another_channel_that_channel_is_silent(codec: Codec) -> None:
+    first, second = tone(60, seconds=1.0, decay=0), tone(64, seconds=1.0, decay=0)
+    silent = torch.zeros_like(first)
+    result = morph(codec, torch.stack([first, silent]), torch.stack([silent, second]), mix=1.3, config=PARTIALS_ONLY)
+    left, right = result.square().mean(-1)
+    assert float(right) > 1e-4 and float(left) < 1e-5 * float(right)

@@ -204,7 +204,8 @@ def _mix_levels(
 
     The level of the loudest channel is interpolated in dB, at least the least level that counts. How much weaker the
     other channels are, and what lies below that level, are factors, which are interpolated themselves: so two sounds
-    are heard half-way of which each is silent in another channel. The modulation holds what lies below.
+    are heard half-way of which each is silent in another channel. The modulation holds what lies below; it is not
+    extrapolated, since less than none of a sound in a channel would be heard there in opposite phase.
     """
     partials, bands = [completed(sound.amplitude, count) for sound in sounds], [sound.noise for sound in sounds]
     floors = [sound.reference * db_to_amplitude(AUDIBLE_DB) for sound in sounds]
@@ -228,9 +229,10 @@ def _mix_levels(
         )
     noise = weighted_sum(noises, weights["noise"]) - noise_reduction(noises, weights["noise"])
     quieter = weighted_sum([band / top for band, top in zip(bands, loudest, strict=True)], weights["noise"])
-    between = weighted_sum(balance, weights["harmonics"]).clamp_min(TINY)
-    amplitude = weighted_sum(levels, weights["harmonics"]).exp() * between
-    return amplitude, noise.exp() * quieter.clamp_min(0), weighted_sum(modulated, weights["harmonics"]) / between
+    amplitude = weighted_sum(levels, weights["harmonics"]).exp() * weighted_sum(balance, weights["harmonics"])
+    towards = weights["harmonics"].clamp_min(0)
+    modulation = weighted_sum(modulated, towards) / weighted_sum(balance, towards)
+    return amplitude.clamp_min(0), noise.exp() * quieter.clamp_min(0), modulation
 
 
 def _total(sound: SeparatedSound, rows: FeatureRows) -> Tensor:
