@@ -130,9 +130,6 @@ def mix_ramps(ramps: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
     """Return which frame of a sound belongs to each frame of the common time, ``(n_frames,)``, float64, not falling.
 
-    What is heard of a release is laid over what is heard of the common one; a sound that is heard to its end lies
-    beyond its end, where it is silent, in the silence behind that.
-
     Example:
         >>> positions(Landmarks(2, 6, 8), Landmarks(4, 6, 10), 11)[::2]
         tensor([0., 1., 2., 6., 7., 8.], dtype=torch.float64)
@@ -140,11 +137,8 @@ def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
     if own == common:
         return torch.arange(n_frames, dtype=torch.float64)
     x, y = [0.0, common.attack], [0.0, own.attack]
-    heard, silent = min(common.silence, common.end), max(0.0, common.end - common.silence)
-    marks = [(common.release, own.release), (heard, min(own.silence, own.end))]
-    if silent:
-        marks.append((common.end, own.end if own.silence < own.end else own.end + silent))
-    for here, there in marks:
+    marks = [(common.release, own.release), (common.silence, own.silence), (common.end, own.end)]
+    for here, there in marks if own.silence < own.end and common.silence < common.end else marks[::2]:
         if here > x[-1]:
             x.append(here)
             y.append(there)
