@@ -55,12 +55,7 @@ def plan_time(
         rows: Of the representation, for the levels of the sounds.
         at_start: Weight of each at the onset, where weights change over time: the attack is theirs.
         hold_frames: From onset to release, with ``envelope``; as interpolated if not given.
-
-    Raises:
-        ValueError: If a sound that is held is not laid by its envelope.
     """
-    if hold_frames is not None and alignment != "envelope":
-        raise ValueError(f"a sound that is held must be aligned by its envelope, got {alignment}")
     hop_length, onset = rows.config.hop_length, _common_onset(sounds, weights, alignment)
     ends = [(sound.samples - sound.onset) / hop_length for sound in sounds]
     if alignment != "envelope":

@@ -96,7 +96,7 @@ def retime_sound(
         periods = sound.multiples.nan_to_num() * (float(sound.f0[0]) * late / config.sample_rate)
         phase = phase - (periods % 1).float()[:, None]
     modulation, regular = at_positions(sound.modulation, places), at_positions(sound.regular, places)
-    used = sound.residuals if bool(share.any()) else ()
+    residuals = sound.residuals if bool(share.any()) else ()
     return replace(
         sound,
         samples=samples,
@@ -107,10 +107,7 @@ def retime_sound(
         noise=at_positions(sound.noise, places),
         modulation=regular + itself.float() * (modulation - regular),
         regular=regular,
-        residuals=tuple(
-            _refit(residual, share, samples=samples, onset=onset, late=late, hop_length=config.hop_length)
-            for residual in used
-        ),
+        residuals=tuple(_refit(each, share, samples, onset, late, config.hop_length) for each in residuals),
     )
 
 
@@ -152,11 +149,7 @@ def mix_sounds(
             together; where nothing is given, ``weights``.
         common: Weights of frequencies and phases of the partials, of the same shape; ``weights`` if not given.
     """
-    residuals = tuple(
-        replace(residual, share=residual.share * _in_tune(sound.f0, f0))
-        for sound in sounds
-        for residual in sound.residuals
-    )
+    residuals = _transposed_residuals(sounds, f0)
     tuned = weights if common is None else common
     used = [index for index, row in enumerate(torch.cat([weights, tuned], 1)) if own or bool(row.any())]
     sounds, overall, tuned = [sounds[index] for index in used], weights[used], tuned[used]
@@ -265,7 +258,7 @@ def _mix_multiples(sounds: Sequence[HarmonicSound], weights: Sequence[Sequence[f
     return found
 
 
-def _refit(noise: Residual, share: Tensor, *, samples: int, onset: int, late: int, hop_length: int) -> Residual:
+def _refit(noise: Residual, share: Tensor, samples: int, onset: int, late: int, hop_length: int) -> Residual:
     """Cut or pad a residual to a new length, its onset ``late`` samples after the new one.
 
     It is not stretched: divided by its powers it is stationary, and where it has ended random noise replaces it.
@@ -283,10 +276,14 @@ def _refit(noise: Residual, share: Tensor, *, samples: int, onset: int, late: in
     )
 
 
-def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
-    """Return the share of a residual at another pitch: remains of the sound's partials in it keep their frequencies."""
-    semitones = 12 * (own / wanted).log2().abs()
-    return torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
+def _transposed_residuals(sounds: Sequence[SeparatedSound], f0: Tensor) -> tuple[Residual, ...]:
+    """Return the residuals of sounds at another pitch: the less, the farther remains of partials in them are moved."""
+    found = []
+    for sound in sounds:
+        semitones = 12 * (sound.f0 / f0).log2().abs()
+        share = torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
+        found += [replace(residual, share=residual.share * share) for residual in sound.residuals]
+    return tuple(found)
 
 
 def noise_reduction(noise: Sequence[Tensor], weights: Tensor) -> Tensor:

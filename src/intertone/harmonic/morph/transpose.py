@@ -62,25 +62,32 @@ def transpose_sound(
     heard = rows.view(sound)
     beyond, moved = _falling(heard, first, rows), sound
     if decoded is not None:
-        there, here = decoded
         played = int(rows.row_of[(min(own, wanted) or own) - 1]) + 1
-        measured = [*range(played), *range(n_rows, heard.shape[1])]
-        level = rows.level(heard[:, measured])
-        carried = 1 / (1 + abs(octaves))
-        missed = heard - here - (level - rows.level(here[:, measured]))
-        over_time = level - rows.level(there[:, measured])
-        change = share * _apart(target, sound, octaves, rows) * (there + over_time + carried * missed - heard)
-        moved = rows.scaled(sound, change)
-        # partials that were audible and are no more have ended; inaudible ones far away are left to the network
-        top = _top(heard, first)
-        audible, ever = top.clamp_min(AUDIBLE), top.amax(-1, keepdim=True) > AUDIBLE
-        join = over_time + carried * (audible - _top(here, first).clamp_min(AUDIBLE) - over_time)
-        join = join + (top - audible) * torch.where(ever, 1.0, carried)
-        beyond = beyond + min(share, 1) * (there[:, first:n_rows] + join - beyond)
+        measured = torch.tensor([*range(played), *range(n_rows, heard.shape[1])])
+        change, join = _corrected(heard, *decoded, measured, 1 / (1 + abs(octaves)), rows, first=first)
+        moved = rows.scaled(sound, share * _apart(target, sound, octaves, rows) * change)
+        beyond = beyond + min(share, 1) * (decoded[0][:, first:n_rows] + join - beyond)
     if not further:
         return moved
     levels = torch.cat([heard[:, first - 1 : first], beyond], 1)[:, rows.row_of[own:wanted] - first + 1]
     return _extended(moved, rows.to_amplitudes(levels, sound.reference))
+
+
+def _corrected(
+    heard: Tensor, there: Tensor, here: Tensor, measured: Tensor, carried: float, rows: FeatureRows, *, first: int
+) -> tuple[Tensor, Tensor]:
+    """Return the change of features to those decoded at another pitch, and the level to be added to further rows.
+
+    The level over time of the ``measured`` rows is the sound's own; ``carried`` is the weight of the decoding error.
+    """
+    level = rows.level(heard[:, measured])
+    over_time = level - rows.level(there[:, measured])
+    missed = heard - here - (level - rows.level(here[:, measured]))
+    # partials that were audible and are no more have ended; inaudible ones far away are left to the network
+    top = _top(heard, first)
+    audible, ever = top.clamp_min(AUDIBLE), top.amax(-1, keepdim=True) > AUDIBLE
+    join = over_time + carried * (audible - _top(here, first).clamp_min(AUDIBLE) - over_time)
+    return there + over_time + carried * missed - heard, join + (top - audible) * torch.where(ever, 1.0, carried)
 
 
 def _apart(target: Tensor, sound: SeparatedSound, octaves: float, rows: FeatureRows) -> Tensor:
