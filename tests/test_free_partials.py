@@ -10,8 +10,8 @@ from methods import by_partials, mixture
 from intertone.codec import Codec, CodecConfig
 from intertone.harmonic.inharmonic import find_inharmonic_partials
 from intertone.harmonic.morph.match import match_partials
-from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.pitched import recognise
+from intertone.harmonic.sound import SeparatedSound
 from intertone.models import ConditionedConfig
 from intertone.morphing import MorphConfig, morph
 from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation

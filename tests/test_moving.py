@@ -8,9 +8,9 @@ from conftest import SAMPLE_RATE
 from torch import Tensor
 
 from intertone.codec import Codec, CodecConfig
-from intertone.harmonic.morph.modulation import SeparatedSound, separate_modulation
+from intertone.harmonic.morph.modulation import separate_modulation
 from intertone.harmonic.morph.transpose import transpose_sound
-from intertone.harmonic.sound import HarmonicSound
+from intertone.harmonic.sound import HarmonicSound, SeparatedSound
 from intertone.models import ConditionedConfig
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
 from intertone.representation import HarmonicConfig, HarmonicRepresentation

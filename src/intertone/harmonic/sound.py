@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -86,6 +87,28 @@ class HarmonicSound:
     def pitch(self) -> float:
         """MIDI number of the median f0."""
         return hz_to_pitch(float(self.f0.median()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeparatedSound(HarmonicSound):
+    """A harmonic sound whose ``amplitude`` and ``phase`` change slowly, and the fast modulation of its partials.
+
+    Attributes:
+        modulation: Factor of the complex amplitude of each partial, ``(channels, n_partials, n_frames)``, complex64.
+        regular: Its regular part, which can be interpolated between sounds: without noise.
+        transient: Of the attack, from ``transient_levels``.
+    """
+
+    modulation: Tensor
+    regular: Tensor
+    transient: Tensor
+
+    def joined(self) -> HarmonicSound:
+        """Return the sound with its modulation."""
+        sound = HarmonicSound(**{each.name: getattr(self, each.name) for each in fields(HarmonicSound)})
+        phase = self.phase + self.modulation.angle() / (2 * math.pi)
+        phase = torch.from_numpy(np.unwrap(phase.numpy(), axis=-1, period=1.0))
+        return replace(sound, amplitude=self.amplitude * self.modulation.abs(), phase=phase)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from intertone.harmonic.morph.align import align_sounds
 from intertone.harmonic.morph.duration import common_span
 from intertone.harmonic.morph.landmark import AUDIBLE_DB
 from intertone.harmonic.morph.mix import mix_f0, mix_reference, mix_sounds
-from intertone.harmonic.morph.modulation import SeparatedSound, separate_modulation
+from intertone.harmonic.morph.modulation import separate_modulation
 from intertone.harmonic.morph.transpose import transpose_sound
 from intertone.harmonic.pitched import LEAST_MEASURE, recognise
-from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.harmonic.sound import HarmonicContext, HarmonicSound, SeparatedSound
 from intertone.morphing.by_code import Decoded, decode_mixture, decode_sounds, decode_velocity
 from intertone.morphing.contract import CodecMethod, Takes
 from intertone.morphing.settings import MorphConfig

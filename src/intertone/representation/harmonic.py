@@ -11,10 +11,10 @@ from intertone.curve import weights_over_time
 from intertone.harmonic.analysis import analyse_sound
 from intertone.harmonic.morph.landmark import mix_ramps
 from intertone.harmonic.morph.mix import mix_f0, mix_sounds, residual_shares, retime_sound
-from intertone.harmonic.morph.modulation import SeparatedSound, unmodulated
+from intertone.harmonic.morph.modulation import unmodulated
 from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import HarmonicConfig
-from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.harmonic.sound import HarmonicContext, HarmonicSound, SeparatedSound
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.models.contract import Facts, Rows, Scale
 from intertone.phase import PhaseConfig

@@ -7,9 +7,8 @@ from operator import itemgetter
 import torch
 from torch import Tensor
 
-from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.rows import FeatureRows
-from intertone.harmonic.sound import completed
+from intertone.harmonic.sound import SeparatedSound, completed
 
 ALONE = 0.25
 """Largest distance of two matched partials, the logarithm of their ratio: farther apart, each keeps its frequency."""

@@ -10,12 +10,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from intertone.curve import at_positions, weighted_sum
-from intertone.harmonic.morph.attack import match_transient
 from intertone.harmonic.morph.landmark import AUDIBLE_DB
-from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import mix_phases, transposed
+from intertone.harmonic.morph.transient import match_transient
 from intertone.harmonic.rows import FeatureRows, HarmonicConfig
-from intertone.harmonic.sound import HarmonicSound, Residual, completed, residual_correlation
+from intertone.harmonic.sound import HarmonicSound, Residual, SeparatedSound, completed, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.level import TINY, db_to_amplitude
 from intertone.pitch.stiffness import stretched

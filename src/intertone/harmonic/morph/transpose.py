@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from intertone.curve import averaged, odd_frames
-from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import resting_phase
 from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import FeatureRows
+from intertone.harmonic.sound import SeparatedSound
 from intertone.level import db_to_power, power_to_db
 from intertone.pitch.stiffness import stretched
 
