@@ -61,7 +61,7 @@ def plan_time(
     if alignment != "envelope":
         late = [(sound.onset - onset) / hop_length * (alignment == "none") for sound in sounds]
         samples = _longest(sounds, weights, alignment, onset)
-        return Plan(samples, onset, [partial(_shifted, shift=frames) for frames in late], ends)
+        return Plan(samples, onset, [partial(_shifted, frames) for frames in late], ends)
     levels = [rows.level(rows.view(sound)).amax((0, 1)) * rows.config.top_db for sound in sounds]
     marks = complete_releases([find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)])
     common = mix_landmarks(marks, weights)
@@ -106,5 +106,5 @@ def _longest(sounds: Sequence[HarmonicSound], weights: Sequence[float], alignmen
     return max(sound.samples if alignment == "none" else onset + sound.samples - sound.onset for sound in heard)
 
 
-def _shifted(n_frames: int, shift: float = 0.0) -> Tensor:
+def _shifted(shift: float, n_frames: int) -> Tensor:
     return torch.arange(n_frames, dtype=torch.float64) - shift

@@ -53,7 +53,9 @@ def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: FeatureRows) -> 
     order = torch.full((n_rows,), -1)
     order[taken] = here.nonzero()[:, 0]
     order[order < 0] = (~here).nonzero()[:, 0]
-    return _reordered(sound, order), _without(anchor, vacated)
+    if len(vacated):
+        anchor = replace(anchor, amplitude=anchor.amplitude.index_fill(1, vacated, 0))
+    return _reordered(sound, order), anchor
 
 
 def _assign(ratios: Tensor, level: Tensor, there: Tensor) -> tuple[float, Tensor]:
@@ -86,12 +88,3 @@ def _reordered(sound: SeparatedSound, order: Tensor) -> SeparatedSound:
         modulation=reordered(sound.modulation),
         regular=reordered(sound.regular),
     )
-
-
-def _without(sound: SeparatedSound, rows: Tensor) -> SeparatedSound:
-    """Return a sound without the partials of some rows."""
-    if not len(rows):
-        return sound
-    amplitude = sound.amplitude.clone()
-    amplitude[:, rows] = 0
-    return replace(sound, amplitude=amplitude)

@@ -213,7 +213,7 @@ def _mix_levels(
         for each, top, sound in zip(partials, highest, sounds, strict=True)
     ]
     levels, noises = ([top.log() for top in tops] for tops in (highest, loudest))
-    if any(not torch.equal(weights[name], weights["envelope"]) for name in ("harmonics", "noise")):
+    if any(not torch.equal(each, weights["envelope"]) for each in weights.values()):
         totals = [_total(sound, rows) for sound in sounds]
         total = weighted_sum(totals, weights["envelope"])
         levels, noises = (
