@@ -151,7 +151,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "harmonic.synthesis": (
         ("analysis", "transposition"),
-        {"MOST_GAIN_DB": INF, "STILL": "0.0", "LOUDER": INF, "FADE_TURNS": "1e-9"},
+        {"MOST_GAIN_DB": INF, "STILL": "0.0", "LOUDER": INF, "FADE_PERIODS": "1e-9"},
     ),
     "harmonic.tuning": (
         ("analysis", "recognition"),
@@ -187,7 +187,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "WINDOW_BINS": "1.0",
         },
     ),
-    "harmonic.transient": (("morph",), {"WEAKEST_DB": "-200.0", "BANDS": "1", "LOWEST_HZ": "0.0"}),
+    "harmonic.morph.transient": (("morph",), {"WEAKEST_DB": "-200.0", "BANDS": "1", "LOWEST_HZ": "0.0"}),
     "harmonic.morph.transpose": (
         ("transposition",),
         {"TOP_ROWS": "1", "LEAST_OCTAVES": "0.0", "CALM_SECONDS": "0.0", "AUDIBLE": "0.0"},

@@ -47,9 +47,9 @@ def partials(
 ) -> Tensor:
     """Return partials of these amplitudes along a line of f0, one value for each sample."""
     f0 = torch.as_tensor(line, dtype=torch.float64).expand(round(seconds * RATE))
-    turns = 2 * torch.pi * torch.cumsum(f0, 0) / RATE
+    angle = 2 * torch.pi * torch.cumsum(f0, 0) / RATE
     sines = [
-        size * torch.sin(order * (1 + stiffness * order**2) ** 0.5 * turns + order**2)
+        size * torch.sin(order * (1 + stiffness * order**2) ** 0.5 * angle + order**2)
         for order, size in amplitudes.items()
         if order * (1 + stiffness * order**2) ** 0.5 * float(f0.max()) < 0.47 * RATE
     ]

@@ -67,7 +67,7 @@ def make_cases(codec: Codec, folder: Path, count: int) -> list[Case]:
         sources = analyse_sounds(codec, *sounds)
         facts = instrument.header["sounds"]
         marks = [Landmarks(one["attack"], one["release"], one["end"], silence=one["silence"]) for one in facts]
-        onsets = [one.context.tracks[0].onset for one in sources.analyses]
+        onsets = [one.context.sounds[0].onset for one in sources.analyses]
         for key in KEYS:
             for mix in MIXES:
                 common = mix_landmarks(marks, [1 - mix, mix])
@@ -110,9 +110,9 @@ def render_python(case: Case, seed: int, *, noise: bool = True) -> Tensor:
     method = case.sources.method
     with torch.inference_mode():
         mixed = method.between(case.sources.analyses, Weights(weights, {}, weights), config)
-        track = mixed.context.tracks[0]
+        track = mixed.context.sounds[0]
         silent = replace(track, noise=torch.zeros_like(track.noise), residuals=())
-        made = Analysis(method.representation.view([silent]), replace(mixed.context, tracks=(silent,)))
+        made = Analysis(method.representation.view([silent]), replace(mixed.context, sounds=(silent,)))
         sound = method.synthesise(made, phase=None, residual=False, generator=generator)
     return sound.reshape(1, -1)[:, case.onset :]
 
@@ -154,7 +154,7 @@ def corners(cases: list[Case], folder: Path) -> list[float]:
             jobs.append(
                 {"instrument": str(case.path), "events": held(facts["pitch"], hold), "options": options, "out": out}
             )
-            onset = case.sources.analyses[corner].context.tracks[0].onset
+            onset = case.sources.analyses[corner].context.sounds[0].onset
             recordings.append(case.sources.sounds[corner][0][:, onset:])
     run_jobs(jobs, folder)
     played = [torch.from_numpy(np.fromfile(job["out"], np.float32).reshape(2, -1)) for job in jobs]

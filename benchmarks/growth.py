@@ -64,11 +64,12 @@ def note(seconds: float, hertz: float, *, seed: int) -> torch.Tensor:
     """Return a held note, ``(2, samples)``: partials up to 16 kHz that fall by 6 dB an octave, and noise at −70 dB."""
     generator = torch.Generator().manual_seed(seed)
     moment = torch.arange(round(seconds * RATE), dtype=torch.float64) / RATE
-    turns = hertz * (moment - 0.001 * torch.cos(5 * moment))
+    periods = hertz * (moment - 0.001 * torch.cos(5 * moment))
     sound = torch.zeros_like(moment)
     for order in range(1, int(16000 / hertz) + 1):
         sound += (
-            torch.sin(2 * torch.pi * (order * turns + torch.rand(1, generator=generator, dtype=torch.float64))) / order
+            torch.sin(2 * torch.pi * (order * periods + torch.rand(1, generator=generator, dtype=torch.float64)))
+            / order
         )
     rise = (moment / 0.02).clamp(max=1)
     left = 0.1 * rise * sound + 3e-4 * torch.randn(len(moment), generator=generator, dtype=torch.float64)

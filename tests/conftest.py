@@ -122,7 +122,7 @@ def codec_folder(small_codec: Codec, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def harmonic_codec() -> Codec:
-    """A codec of harmonic images with few, random weights, at 16 kHz."""
+    """A codec of harmonic features with few, random weights, at 16 kHz."""
     representation = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
     model = ConditionedConfig(channels=(8, 8), strides=(4, 2), note_dim=3, local_dim=2)
     codec = Codec(CodecConfig(representation=representation, model=model))

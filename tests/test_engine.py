@@ -90,7 +90,7 @@ def play(folder: Path, instrument: str, events: list[Event], **options: object) 
     jobs, out = folder / "jobs.json", folder / "out.f32"
     path = str(folder / f"{instrument}.intertone")
     jobs.write_text(json.dumps([{"instrument": path, "events": events, "options": options, "out": str(out)}]))
-    subprocess.run(["node", str(BENCHMARKS / "render.mjs"), str(jobs)], check=True, capture_output=True, timeout=300)
+    subprocess.run(["node", str(BENCHMARKS / "render.mjs"), str(jobs)], check=True, capture_output=True, timeout=1200)
     return np.fromfile(out, np.float32).reshape(2, -1).astype(np.float64)
 
 

@@ -10,8 +10,8 @@ from methods import by_partials, mixture
 from intertone.codec import Codec, CodecConfig
 from intertone.harmonic.inharmonic import find_inharmonic_partials
 from intertone.harmonic.morph.match import match_partials
-from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.pitched import recognise
+from intertone.harmonic.sound import SeparatedSound
 from intertone.models import ConditionedConfig
 from intertone.morphing import MorphConfig, morph
 from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
@@ -67,9 +67,9 @@ def test_noise_has_no_partials() -> None:
 def test_a_bell_is_told_by_its_partials_and_not_by_noise(strike: float) -> None:
     sound = bell(strike=strike)
     features, context = REPRESENTATION.analyse(sound)
-    (track,) = context.tracks
-    assert track.is_bell and int(track.multiples.isfinite().sum()) >= 10
-    assert float(track.residuals[0].sound.square().sum() / sound.square().sum()) < 0.05
+    (analysed,) = context.sounds
+    assert analysed.is_bell and int(analysed.multiples.isfinite().sum()) >= 10
+    assert float(analysed.residuals[0].sound.square().sum() / sound.square().sum()) < 0.05
     assert float((REPRESENTATION.synthesise(Analysis(features, context)) - sound).abs().max()) < 1e-5
     # without the sound's own noise every partial is still where it was
     alone = REPRESENTATION.synthesise(Analysis(features, context.as_edited()))
@@ -79,14 +79,14 @@ def test_a_bell_is_told_by_its_partials_and_not_by_noise(strike: float) -> None:
 
 @pytest.mark.parametrize("pitch", [40, 57, 76])
 def test_the_partials_of_a_note_stay_harmonic(pitch: int) -> None:
-    (track,) = REPRESENTATION.analyse(tone(pitch))[1].tracks
-    assert not track.is_bell
-    assert torch.allclose(track.multiples[:3], torch.tensor([1.0, 2, 3], dtype=torch.float64), rtol=1e-3)
+    (analysed,) = REPRESENTATION.analyse(tone(pitch))[1].sounds
+    assert not analysed.is_bell
+    assert torch.allclose(analysed.multiples[:3], torch.tensor([1.0, 2, 3], dtype=torch.float64), rtol=1e-3)
 
 
 def test_a_moved_bell_keeps_its_intervals() -> None:
     analysis = REPRESENTATION.analyse(bell())
-    low = mixture(METHOD, [analysis], [1.0], pitch=str(analysis.context.tracks[0].pitch - 12))
+    low = mixture(METHOD, [analysis], [1.0], pitch=str(analysis.context.sounds[0].pitch - 12))
     sound = REPRESENTATION.synthesise(low)
     for ours, true in zip(strongest(sound, 4), strongest(bell(), 4), strict=True):
         assert abs(2 * ours / true - 1) < 0.01
@@ -94,9 +94,9 @@ def test_a_moved_bell_keeps_its_intervals() -> None:
 
 def test_half_way_a_partial_lies_at_the_geometric_mean() -> None:
     sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), bell((1.0, 2.4, 4.6)))]
-    assert all(context.tracks[0].multiples.isfinite().sum() == 3 for _, context in sounds)
-    (track,) = mixture(METHOD, sounds, [0.5, 0.5]).context.tracks
-    heard = track.multiples[track.multiples.isfinite()] * float(track.f0.median()) / STRIKE
+    assert all(context.sounds[0].multiples.isfinite().sum() == 3 for _, context in sounds)
+    (analysed,) = mixture(METHOD, sounds, [0.5, 0.5]).context.sounds
+    heard = analysed.multiples[analysed.multiples.isfinite()] * float(analysed.f0.median()) / STRIKE
     expected = {1.0, math.sqrt(2.76 * 2.4), math.sqrt(5.4 * 4.6)}
     assert all(any(abs(value - one) < 0.02 for one in heard.tolist()) for value in expected)
 
@@ -104,8 +104,8 @@ def test_half_way_a_partial_lies_at_the_geometric_mean() -> None:
 def test_between_a_bell_and_a_note_what_only_one_has_stays_where_it_is() -> None:
     sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), tone(67, seconds=0.75))]
     for weight in (0.25, 0.5, 1.0):
-        (track,) = mixture(METHOD, sounds, [1 - weight, weight]).context.tracks
-        multiples = track.multiples
+        (analysed,) = mixture(METHOD, sounds, [1 - weight, weight]).context.sounds
+        multiples = analysed.multiples
         assert abs(float(multiples[3]) - 4) < 0.01  # the bell has no fourth
         # its second or third glides to the note's
         assert abs(math.log(float(multiples[2]) / (2.76 ** (1 - weight) * 3**weight))) < 0.02
@@ -113,7 +113,7 @@ def test_between_a_bell_and_a_note_what_only_one_has_stays_where_it_is() -> None
 
 def test_partials_that_share_a_row_lie_near_each_other_and_the_bell_sounds_the_same() -> None:
     sounds = [REPRESENTATION.analyse(sound) for sound in (bell((1.0, 2.76, 5.4)), bell((1.0, 2.43, 4.3, 7.1), 433.0))]
-    separated = [METHOD.prepare(sound).context.tracks[0] for sound in sounds]
+    separated = [METHOD.prepare(sound).context.sounds[0] for sound in sounds]
     first, second = match_partials(separated, METHOD.rows)
     rows = first.multiples.isfinite().nonzero()[:, 0]
     assert first is separated[0] and len(rows) == 3
@@ -138,13 +138,13 @@ def test_both_ends_of_a_morph_of_bells_are_the_bells() -> None:
 
 
 def test_a_bell_has_one_pitch_and_a_chord_has_no_free_partials() -> None:
-    image = REPRESENTATION.analyse(bell())
-    (found,) = recognise(*image, CONFIG)
+    analysis = REPRESENTATION.analyse(bell())
+    (found,) = recognise(*analysis, CONFIG)
     assert found.pitched and found.measure > 0.9
-    turns = [2 * math.pi * f0 * order * TIME for f0 in (330.0, 401.0) for order in (1, 2, 3)]
-    chord = 0.1 * torch.stack([turn.sin() for turn in turns]).sum(0).float()
-    (track,) = REPRESENTATION.analyse(chord)[1].tracks
-    assert not track.is_bell
+    angles = [2 * math.pi * f0 * order * TIME for f0 in (330.0, 401.0) for order in (1, 2, 3)]
+    chord = 0.1 * torch.stack([angle.sin() for angle in angles]).sum(0).float()
+    (analysed,) = REPRESENTATION.analyse(chord)[1].sounds
+    assert not analysed.is_bell
 
 
 def test_a_string_stiffer_than_the_formula_is_no_bell() -> None:
@@ -178,7 +178,7 @@ def test_a_weak_partial_beside_a_strong_one_makes_no_third_pitch(mix: float) -> 
 
 def test_a_partial_without_a_near_one_takes_the_row_of_the_faintest() -> None:
     struck, held = (METHOD.prepare(REPRESENTATION.analyse(sound)) for sound in (bell(), choir(100.0)))
-    moved, kept = match_partials([struck.context.tracks[0], held.context.tracks[0]], METHOD.rows)
+    moved, kept = match_partials([struck.context.sounds[0], held.context.sounds[0]], METHOD.rows)
     assert moved.is_bell and not kept.is_bell
     gone = kept.sounding[: CONFIG.n_harmonics].isnan()
     assert 0 < int(gone.sum()) <= len(RATIOS)

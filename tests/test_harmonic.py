@@ -1,4 +1,4 @@
-"""The harmonic image: where partials lie, how loud they are, and the way back."""
+"""Harmonic features: where partials lie, how loud they are, and the way back."""
 
 import math
 
@@ -15,7 +15,7 @@ from intertone.harmonic.morph.landmark import Landmarks, find_landmarks, mix_lan
 from intertone.harmonic.morph.mix import noise_reduction
 from intertone.harmonic.onset import find_onset
 from intertone.harmonic.tuning import refine_tuning
-from intertone.harmonic.warp import Warped, interpolate_at, oversample, play_partials, turns_of
+from intertone.harmonic.warp import Warped, interpolate_at, oversample, periods_of, play_partials
 from intertone.metrics.fusion import beating
 from intertone.metrics.spectral import log_mel, log_mel_error
 from intertone.phase import PhaseConfig
@@ -38,13 +38,13 @@ def tone(
 ) -> Tensor:
     """Partials of given levels in dB, all starting at phases of their own."""
     time = torch.arange(round(seconds * RATE), dtype=torch.float64) / RATE
-    turns = f0 * time
+    periods = f0 * time
     if vibrato:
-        turns = turns - f0 * (2 ** (vibrato / 1200) - 1) / (2 * math.pi * 6) * torch.cos(2 * math.pi * 6 * time)
+        periods = periods - f0 * (2 ** (vibrato / 1200) - 1) / (2 * math.pi * 6) * torch.cos(2 * math.pi * 6 * time)
     sound = torch.zeros_like(time)
     for index, level in enumerate(levels):
         multiple = (index + 1) * math.sqrt(1 + inharmonicity * (index + 1) ** 2)
-        sound += 10 ** (level / 20) * torch.sin(2 * math.pi * multiple * turns + 1.7 * index**2)
+        sound += 10 ** (level / 20) * torch.sin(2 * math.pi * multiple * periods + 1.7 * index**2)
     return (0.2 * sound).float()
 
 
@@ -58,12 +58,12 @@ def test_levels_of_partials_are_those_that_were_played(representation: HarmonicR
     features, context = representation.analyse(tone(f0, levels))
     found = decibels(features)[0, :4, 20:60].median(1).values
     assert torch.allclose(found - found[0], torch.tensor(levels), atol=0.15)
-    assert abs(1200 * math.log2(float(context.tracks[0].f0[40]) / f0)) < 1
+    assert abs(1200 * math.log2(float(context.sounds[0].f0[40]) / f0)) < 1
 
 
 def test_the_reference_is_the_loudest_sinusoid(representation: HarmonicRepresentation) -> None:
     features, context = representation.analyse(tone(220, [0.0]))
-    assert context.tracks[0].reference == pytest.approx(0.2, rel=0.02)
+    assert context.sounds[0].reference == pytest.approx(0.2, rel=0.02)
     assert float(decibels(features)[0, 0, 30]) == pytest.approx(0, abs=0.1)
 
 
@@ -84,13 +84,13 @@ def test_rows_above_the_single_partials_hold_the_energy_of_their_group(represent
 def test_inharmonicity_is_found(representation: HarmonicRepresentation, inharmonicity: float) -> None:
     sound = tone(131, [-3.0 * k for k in range(20)], inharmonicity=inharmonicity)
     _, context = representation.analyse(sound)
-    assert context.tracks[0].inharmonicity == pytest.approx(inharmonicity, abs=2e-5)
+    assert context.sounds[0].inharmonicity == pytest.approx(inharmonicity, abs=2e-5)
 
 
 def test_vibrato_is_followed_and_does_not_blur_the_partials(representation: HarmonicRepresentation) -> None:
     levels = [-2.0 * k for k in range(12)]
     features, context = representation.analyse(tone(300, levels, vibrato=40))
-    f0 = context.tracks[0].f0[15:65]
+    f0 = context.sounds[0].f0[15:65]
     assert 1200 * math.log2(float(f0.max() / f0.min())) == pytest.approx(80, abs=12)
     found = decibels(features)[0, :12, 20:60].median(1).values
     assert torch.allclose(found - found[0], torch.tensor(levels), atol=0.7)
@@ -128,7 +128,7 @@ def test_a_batch_is_its_sounds_one_by_one(representation: HarmonicRepresentation
     features, context = representation.analyse(sounds)
     for item in range(2):
         alone, own = representation.analyse(sounds[item])
-        assert torch.equal(features[item], alone[0]) and torch.equal(context.tracks[item].f0, own.tracks[0].f0)
+        assert torch.equal(features[item], alone[0]) and torch.equal(context.sounds[item].f0, own.sounds[0].f0)
     assert representation.synthesise(Analysis(features, context)).shape == sounds.shape
 
 
@@ -146,7 +146,7 @@ def test_edited_silence_stays_silent(representation: HarmonicRepresentation) -> 
     assert float(representation.synthesise(Analysis(features, context.as_edited())).abs().max()) < 1e-5
 
 
-def test_a_changed_image_has_the_level_of_the_sound(representation: HarmonicRepresentation) -> None:
+def test_changed_features_have_the_level_of_the_sound(representation: HarmonicRepresentation) -> None:
     sound = tone(220, [0.0, -6.0, -9.0])
     features, context = representation.analyse(sound)
     own = representation.synthesise(Analysis(features, context.as_edited()))
@@ -168,7 +168,7 @@ def test_hardly_changed_features_change_the_sound_hardly(representation: Harmoni
 def test_a_given_f0_is_used(representation: HarmonicRepresentation) -> None:
     sound = tone(220, [0.0, -5.0])
     _, context = representation.analyse(sound, f0=torch.full((81,), 110.0))
-    assert float(context.tracks[0].f0.median()) == pytest.approx(110, rel=1e-3)
+    assert float(context.sounds[0].f0.median()) == pytest.approx(110, rel=1e-3)
 
 
 def test_kept_phase_of_an_edited_code_is_refused(representation: HarmonicRepresentation) -> None:
@@ -195,7 +195,7 @@ def test_settings_that_cannot_be(settings: dict[str, float], words: str) -> None
 def test_the_first_frame_is_the_onset(representation: HarmonicRepresentation) -> None:
     sound = tone(440, [0.0, -6.0], seconds=0.4)
     features, context = representation.analyse(torch.cat([torch.zeros(3000), sound]))
-    assert abs(context.tracks[0].onset - 3000) < 40
+    assert abs(context.sounds[0].onset - 3000) < 40
     assert float(decibels(features)[0, 0, 0]) > -3  # no ramp: the attack is as sharp as it was
     assert float(features[0, :64, -10:].max()) == 0
 
@@ -215,20 +215,20 @@ def test_places_between_samples_follow_a_sinusoid() -> None:
 
 
 def test_turns_are_the_integral_of_f0() -> None:
-    turns = turns_of(torch.tensor([100.0, 200.0], dtype=torch.float64), 1000, 1000, 1001)
-    assert float(turns[-1]) == pytest.approx(150, rel=1e-6)  # mean of 100 and 200 Hz for a second
+    periods = periods_of(torch.tensor([100.0, 200.0], dtype=torch.float64), 1000, 1000, 1001)
+    assert float(periods[-1]) == pytest.approx(150, rel=1e-6)  # mean of 100 and 200 Hz for a second
 
 
 def test_measuring_and_playing_are_inverse() -> None:
     f0 = torch.linspace(200, 260, 51, dtype=torch.float64)
-    turns = turns_of(f0, 160, RATE, 8000)
+    periods = periods_of(f0, 160, RATE, 8000)
     multiples = stretched(8, 1e-4)
-    centres = torch.arange(0, float(turns[-1]) + 2, 2, dtype=torch.float64)
+    centres = torch.arange(0, float(periods[-1]) + 2, 2, dtype=torch.float64)
     amplitudes = torch.polar(
         torch.full((1, 8, len(centres)), 0.05), torch.arange(8.0)[None, :, None].expand(1, 8, len(centres))
     )
-    sound = play_partials(amplitudes, multiples, centres, turns, RATE, 200.0)
-    warped = Warped(oversample(sound, RATE), turns, RATE, 200.0)
+    sound = play_partials(amplitudes, multiples, centres, periods, RATE, 200.0)
+    warped = Warped(oversample(sound, RATE), periods, RATE, 200.0)
     found = warped.measure(multiples, torch.linspace(10, 90, 20, dtype=torch.float64), 4.0)
     assert torch.allclose(found, amplitudes[..., :1].expand_as(found), atol=5e-4)
 
@@ -236,9 +236,9 @@ def test_measuring_and_playing_are_inverse() -> None:
 def test_a_wrong_pitch_is_corrected() -> None:
     sound = tone(200, [-3.0 * k for k in range(15)])[None]
     wrong = torch.full((81,), 200 * 1.006, dtype=torch.float64)  # 10 cents too high
-    turns = turns_of(wrong, 160, RATE, sound.shape[-1])
-    warped = Warped(oversample(sound, RATE), turns, RATE, float(wrong[0]))
-    centres = turns[(torch.arange(81) * 160).clamp(max=len(turns) - 1)]
+    periods = periods_of(wrong, 160, RATE, sound.shape[-1])
+    warped = Warped(oversample(sound, RATE), periods, RATE, float(wrong[0]))
+    centres = periods[(torch.arange(81) * 160).clamp(max=len(periods) - 1)]
     correction, _ = refine_tuning(warped, wrong, centres, length=3.0, n_partials=15, frame_rate=100)
     assert torch.allclose(correction[5:-5], torch.full((71,), 1 / 1.006 - 1, dtype=torch.float64), atol=3e-4)
 
@@ -274,7 +274,7 @@ def test_remains_of_partials_are_not_made_loud_as_noise(representation: Harmonic
     noisy = features.clone()
     noisy[:, 96:] = 0.7  # 50 dB louder than what is left
     loud = representation.synthesiser._sound(
-        representation.synthesiser.rows.applied(noisy, context.tracks[0]), torch.Generator().manual_seed(0)
+        representation.synthesiser.rows.applied(noisy, context.sounds[0]), torch.Generator().manual_seed(0)
     )[0]
     rest = (loud - sound)[2000:6000]
     power = torch.fft.rfft(rest.double() * torch.hann_window(4000, dtype=torch.float64)).abs().square()
@@ -291,7 +291,7 @@ def test_what_is_left_of_the_partials_goes_along_with_them(representation: Harmo
     wavering = 1 + 0.3 * torch.nn.functional.interpolate(wavering, size=len(time), mode="linear")[0, 0]
     sound = (0.1 * wavering * sum(torch.sin(2 * math.pi * 440 * k * time) / k for k in range(1, 6))).float()
     analysis = representation.analyse(sound)
-    higher = hz_to_pitch(1.0004 * float(analysis.context.tracks[0].f0.median()))
+    higher = hz_to_pitch(1.0004 * float(analysis.context.sounds[0].f0.median()))
     moved = representation.synthesise(mixture(by_partials(CONFIG), [analysis], [1.0], pitch=str(higher)))
     assert (log_mel(moved) - log_mel(sound)).abs().mean() < 0.2
 
@@ -323,7 +323,7 @@ def test_noise_that_goes_along_stays_as_loud(representation: HarmonicRepresentat
     noise = 0.02 * torch.randn(len(time), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     sound = (0.2 * torch.sin(2 * math.pi * 440 * time) + noise).float()
     analysis = representation.analyse(sound)
-    pitch = analysis.context.tracks[0].pitch + cents / 100
+    pitch = analysis.context.sounds[0].pitch + cents / 100
     moved = representation.synthesise(mixture(by_partials(CONFIG), [analysis], [1.0], pitch=str(pitch)))
     powers = [torch.fft.rfft(each.double()).abs().square() for each in (moved, sound)]
     for low, high in ((600, 2000), (2000, 4000), (4000, 7500)):

@@ -34,7 +34,7 @@ def test_a_sound_that_breaks_off_does_not_break_off_the_mixture() -> None:
 
 def test_the_phase_of_a_partial_that_has_died_away_into_noise_is_averaged() -> None:
     noise = 3e-4 * torch.randn(2 * SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
-    analysed = REPRESENTATION.analyse(tone(60, seconds=2.0, decay=8.0) + noise).context.tracks[0]
+    analysed = REPRESENTATION.analyse(tone(60, seconds=2.0, decay=8.0) + noise).context.sounds[0]
     separated = separate_modulation(analysed, REPRESENTATION.synthesiser)
 
     def jitter(phase: Tensor, frames: slice) -> float:
@@ -106,12 +106,12 @@ def test_contexts_of_other_onsets_are_mixed_with_shares_of_their_residuals(mix: 
     ]
     analyses = [REPRESENTATION.analyse(sound) for sound in sounds]
     context = REPRESENTATION.mix([one.context for one in analyses], torch.tensor([1 - mix, mix]))
-    (track,) = context.tracks
-    assert track.onset == pytest.approx(2000 - 1360 * mix, abs=10) and track.samples == 16000
-    result = REPRESENTATION.synthesise(Analysis(REPRESENTATION.view([track]), context))
+    (sound,) = context.sounds
+    assert sound.onset == pytest.approx(2000 - 1360 * mix, abs=10) and sound.samples == 16000
+    result = REPRESENTATION.synthesise(Analysis(REPRESENTATION.view([sound]), context))
     assert result.shape == sounds[0].shape and bool(result.isfinite().all())
     if mix == 0.5:
-        assert not track.residuals
+        assert not sound.residuals
     else:
         assert float((result - sounds[round(mix)]).abs().max()) < 1e-4
 

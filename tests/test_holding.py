@@ -6,7 +6,6 @@ import torch
 from conftest import tone
 from methods import by_partials
 
-from intertone.harmonic.morph.align import align_sounds
 from intertone.harmonic.morph.landmark import Landmarks
 from intertone.harmonic.morph.sustain import sustain_landmarks, sustained_positions
 from intertone.morphing import MorphConfig
@@ -83,8 +82,8 @@ def vibrato(seconds: float = 1.2, depth: float = 40, rate: float = 5.5) -> torch
 
 
 def held(sound: torch.Tensor, seconds: float) -> torch.Tensor:
-    image = METHOD.prepare(SMALL.analyse(sound))
-    ((features, context),) = METHOD.align([image], torch.tensor([1.0]), MorphConfig(hold_seconds=seconds))
+    prepared = METHOD.prepare(SMALL.analyse(sound))
+    ((features, context),) = METHOD.align([prepared], torch.tensor([1.0]), MorphConfig(hold_seconds=seconds))
     return SMALL.synthesise(Analysis(features, context))
 
 
@@ -130,13 +129,5 @@ def test_a_plucked_tone_rings_as_long_as_it_is_held(seconds: float) -> None:
 
 
 def test_a_held_sound_must_be_laid_by_its_envelope() -> None:
-    image = METHOD.prepare(SMALL.analyse(tone(57, seconds=0.3)))
-    with pytest.raises(ValueError, match="a sound that is held must be aligned by its envelope, got onset"):
-        align_sounds(
-            [image.context.tracks],
-            torch.tensor([1.0]),
-            SMALL.synthesiser,
-            ratios={},
-            alignment="onset",
-            hold_seconds=1.0,
-        )
+    with pytest.raises(ValueError, match="a sound that is held must have the alignment envelope, got onset"):
+        MorphConfig(alignment="onset", hold_seconds=1.0)

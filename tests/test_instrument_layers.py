@@ -47,9 +47,9 @@ def sustained(
     """A note of 1 s that is held, with vibrato of ``depth`` cents, that begins ``scoop`` cents too high."""
     time = torch.arange(SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
     cents = depth * torch.sin(2 * torch.pi * 6 * time) + scoop * (time < 0.55)
-    turns = torch.cumsum(pitch_to_hz(pitch) * 2 ** (cents / 1200), 0) / SAMPLE_RATE
+    periods = torch.cumsum(pitch_to_hz(pitch) * 2 ** (cents / 1200), 0) / SAMPLE_RATE
     sound = torch.stack(
-        [torch.sin(2 * torch.pi * k * turns + k * k + phase * (k + 1) ** 2) / k**tilt for k in range(1, 12)]
+        [torch.sin(2 * torch.pi * k * periods + k * k + phase * (k + 1) ** 2) / k**tilt for k in range(1, 12)]
     ).sum(0)
     return (0.2 * sound * (1 - torch.exp(-time / 0.02)) * torch.clamp((1 - time) / 0.1, max=1)).float()
 

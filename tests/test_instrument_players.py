@@ -66,9 +66,9 @@ def decibels(sound: torch.Tensor) -> float:
 def note(pitch: float, *, tilt: float, even: float, depth: float, phase: float, seconds: float) -> torch.Tensor:
     """A note that is held, with some noise: levels of partials, and of the even ones, vibrato in cents."""
     time = torch.arange(round(seconds * RATE), dtype=torch.float64) / RATE
-    turns = torch.cumsum(pitch_to_hz(pitch) * 2 ** (depth * torch.sin(2 * torch.pi * 5 * time) / 1200), 0) / RATE
+    periods = torch.cumsum(pitch_to_hz(pitch) * 2 ** (depth * torch.sin(2 * torch.pi * 5 * time) / 1200), 0) / RATE
     orders = range(1, int(18000 / pitch_to_hz(pitch)))
-    partials = [torch.sin(2 * torch.pi * k * turns + phase * k * k) * (k % 2 or even) / k**tilt for k in orders]
+    partials = [torch.sin(2 * torch.pi * k * periods + phase * k * k) * (k % 2 or even) / k**tilt for k in orders]
     breath = 0.01 * torch.randn(len(time), generator=torch.Generator().manual_seed(round(pitch)))
     shape = (1 - torch.exp(-time / 0.03)) * torch.clamp((seconds - time) / 0.2, max=1)
     return (0.2 * (torch.stack(partials).sum(0) + breath) * shape).float()

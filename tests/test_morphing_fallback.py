@@ -21,7 +21,7 @@ from intertone.morphing.by_partials import ByPartials
 from intertone.morphing.method import warn_of_noise
 from intertone.representation import Analysis, HarmonicConfig
 
-IMAGE = MorphConfig(network="none")
+PARTIALS_ONLY = MorphConfig(network="none")
 
 
 def noise(samples: int, seed: int = 0) -> torch.Tensor:
@@ -38,11 +38,11 @@ def speech() -> torch.Tensor:
     """Pulses through two moving resonances, and a hiss."""
     time = torch.arange(8000, dtype=torch.float64) / SAMPLE_RATE
     f0 = 120 + 30 * torch.sin(2 * math.pi * 2 * time)
-    turns = torch.cumsum(f0, 0) / SAMPLE_RATE
+    periods = torch.cumsum(f0, 0) / SAMPLE_RATE
     orders = torch.arange(1, 40, dtype=torch.float64)[:, None]
     formants = (600 + 300 * torch.sin(9 * time), 1800 + 500 * torch.sin(7 * time))
     shape = sum(torch.exp(-(((orders * f0 - formant) / 150) ** 2)) for formant in formants)
-    voiced = (torch.as_tensor(shape) * torch.sin(2 * math.pi * orders * turns)).sum(0)
+    voiced = (torch.as_tensor(shape) * torch.sin(2 * math.pi * orders * periods)).sum(0)
     return torch.cat([0.05 * voiced.float(), noise(3000, 5).diff(), 0.05 * voiced.float()[:4000]])
 
 
@@ -274,7 +274,7 @@ def test_two_identical_sounds_are_the_sound_at_every_mix(codec: Codec) -> None:
     ],
 )  # fmt: skip
 def test_odd_sounds_give_a_sound(codec: Codec, first: torch.Tensor, second: torch.Tensor) -> None:
-    result = morph(codec, first, second, config=IMAGE)
+    result = morph(codec, first, second, config=PARTIALS_ONLY)
     channels = max(sound.shape[0] if sound.ndim == 2 else 1 for sound in (first, second))
     assert result.shape[:-1] == ((channels,) if channels > 1 else ())
     assert result.isfinite().all() and float(result.abs().max()) < 4

@@ -28,7 +28,7 @@ from intertone.pitch.yin import note_pitch
 from intertone.remark import collect_remarks
 from intertone.representation import HarmonicConfig
 
-IMAGE = MorphConfig(network="none")
+PARTIALS_ONLY = MorphConfig(network="none")
 GAP = 0.1
 """Seconds of silence before each note of a phrase."""
 
@@ -58,8 +58,8 @@ TIME = torch.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
 def wavering(*, semitones: float = 0.0, loudness: float = 0.0, hertz: float = 5.5) -> torch.Tensor:
     """Two seconds of one note with vibrato or tremolo."""
     slow = torch.sin(2 * torch.pi * hertz * TIME)
-    turns = torch.cumsum(330 * 2 ** (semitones / 12 * slow.double()), 0) / SAMPLE_RATE
-    sound = torch.stack([torch.sin(2 * torch.pi * order * turns) / order for order in range(1, 10)]).sum(0)
+    periods = torch.cumsum(330 * 2 ** (semitones / 12 * slow.double()), 0) / SAMPLE_RATE
+    sound = torch.stack([torch.sin(2 * torch.pi * order * periods) / order for order in range(1, 10)]).sum(0)
     return (0.1 * sound * (1 + loudness * slow)).float()
 
 
@@ -162,7 +162,7 @@ def test_notes_are_paired_in_order_at_the_least_distance(
 
 @pytest.mark.parametrize("mix", [0.25, 0.5, 0.75])
 def test_each_note_has_the_onset_and_pitch_between_and_silence_before_it(sources: Sources, mix: float) -> None:
-    sound = morph_sources(sources, mix, config=IMAGE)
+    sound = morph_sources(sources, mix, config=PARTIALS_ONLY)
     places = [(1 - mix) * a + mix * b for a, b in zip(onsets(A_SECONDS), onsets(B_SECONDS), strict=True)]
     for place, a, b in zip(places, A_PITCHES, B_PITCHES, strict=True):
         note = stretch(sound, place + 0.02, place + 0.18)
@@ -173,7 +173,7 @@ def test_each_note_has_the_onset_and_pitch_between_and_silence_before_it(sources
 
 def test_as_one_sound_the_next_note_slides_in(codec: Codec) -> None:
     """What the test above would not pass without cutting."""
-    sound = morph_sources(analyse_sounds(codec, A, B), 0.5, config=IMAGE)
+    sound = morph_sources(analyse_sounds(codec, A, B), 0.5, config=PARTIALS_ONLY)
     places = [0.5 * (a + b) for a, b in zip(onsets(A_SECONDS), onsets(B_SECONDS), strict=True)]
     levels = [level_db(stretch(sound, at - 0.06, at - 0.01)) - level_db(stretch(sound, at, at + 0.1)) for at in places]
     assert max(levels) > -40
@@ -185,7 +185,7 @@ def test_at_weight_one_the_phrase_itself_comes_back(sources: Sources, mix: float
 
 
 def test_near_weight_one_the_phrase_is_nearly_itself(sources: Sources) -> None:
-    found = morph_sources(sources, 1e-6, config=IMAGE)[: len(A)]
+    found = morph_sources(sources, 1e-6, config=PARTIALS_ONLY)[: len(A)]
     assert level_db(found - A[: len(found)]) < level_db(A) - 60
 
 
@@ -200,7 +200,7 @@ def test_a_note_that_is_analysed_again_along_its_own_pitch_keeps_its_conditions(
     sound = torch.cat([tone(60, seconds=0.5, decay=2), tone(65.5, seconds=0.5, decay=2)])
     early = round(0.47 * SAMPLE_RATE)  # the cut note begins with 30 ms of the one before it
     note = sources.method.analyse(sound[None, None], [early]).context.notes[1]
-    assert float(hz_to_cents(note.tracks[0].f0[:10], pitch_to_hz(65.5)).abs().max()) < 50
+    assert float(hz_to_cents(note.sounds[0].f0[:10], pitch_to_hz(65.5)).abs().max()) < 50
     assert set(codec.model.needs) <= set(note.conditions)
 
 
@@ -212,7 +212,7 @@ def test_a_note_without_a_partner_is_faded_by_its_weight(codec: Codec) -> None:
     place, last = onsets(A_SECONDS)[1:]
     own = level_db(stretch(A, place + 0.02, place + 0.28)) - level_db(stretch(A, last + 0.02, last + 0.28))
     for mix in (0.25, 0.75):
-        sound = morph_sources(sources, mix, config=IMAGE)
+        sound = morph_sources(sources, mix, config=PARTIALS_ONLY)
         found = level_db(stretch(sound, place + 0.02, place + 0.28)) - level_db(
             stretch(sound, last + 0.02, last + 0.28)
         )
@@ -220,7 +220,7 @@ def test_a_note_without_a_partner_is_faded_by_its_weight(codec: Codec) -> None:
 
 
 def test_with_a_curve_each_note_gets_the_weights_of_its_time(sources: Sources) -> None:
-    sound = morph_sources(sources, MixCurve((0.45, 0.55), (0, 1)), config=IMAGE)
+    sound = morph_sources(sources, MixCurve((0.45, 0.55), (0, 1)), config=PARTIALS_ONLY)
     first = stretch(sound, 0.15, 0.3)
     last = stretch(sound, len(sound) / SAMPLE_RATE - 0.25, len(sound) / SAMPLE_RATE - 0.1)
     assert cents_between(first, A_PITCHES[0]) < 5
@@ -230,21 +230,21 @@ def test_with_a_curve_each_note_gets_the_weights_of_its_time(sources: Sources) -
 def test_three_phrases_in_stereo_are_morphed(codec: Codec) -> None:
     third = phrase((72, 71), (0.3, 0.5))
     sources = analyse_sounds(codec, torch.stack([A, A]), torch.stack([B, 0.5 * B]), third, by_notes=True)
-    sound = morph_sources(sources, (0.5, 0.5, 0.0), config=IMAGE)
-    pair = morph_sources(analyse_sounds(codec, A, B, by_notes=True), 0.5, config=IMAGE)
+    sound = morph_sources(sources, (0.5, 0.5, 0.0), config=PARTIALS_ONLY)
+    pair = morph_sources(analyse_sounds(codec, A, B, by_notes=True), 0.5, config=PARTIALS_ONLY)
     assert sources.phrases == "A holds 3 notes, B 3, C 2"
     assert tuple(sound.shape) == (2, len(pair))
     assert level_db(stretch(sound[0], 0.1, 0.4)) == pytest.approx(level_db(stretch(pair, 0.1, 0.4)), abs=3)
 
 
 def test_a_phrase_takes_the_pitches_of_one_sound(sources: Sources) -> None:
-    sound = morph_sources(sources, 0.5, config=IMAGE.model_copy(update={"pitch": "a"}))
+    sound = morph_sources(sources, 0.5, config=PARTIALS_ONLY.model_copy(update={"pitch": "a"}))
     place = 0.5 * (onsets(A_SECONDS)[1] + onsets(B_SECONDS)[1])
     assert cents_between(stretch(sound, place + 0.02, place + 0.18), A_PITCHES[1]) < 5
 
 
 def test_beyond_the_ends_sounds_are_extrapolated_and_onsets_are_not(sources: Sources) -> None:
-    sound = morph_sources(sources, 1.3, config=IMAGE)
+    sound = morph_sources(sources, 1.3, config=PARTIALS_ONLY)
     assert len(sound) == pytest.approx(len(B), abs=160)
     for place, a, b in zip(onsets(B_SECONDS), A_PITCHES, B_PITCHES, strict=True):
         assert cents_between(stretch(sound, place + 0.02, place + 0.18), -0.3 * a + 1.3 * b) < 5

@@ -35,7 +35,7 @@ from intertone.pitch.yin import note_pitch
 from intertone.representation import Analysis, HarmonicConfig
 from intertone.representation.harmonic import HarmonicRepresentation
 
-IMAGE = MorphConfig(network="none")
+PARTIALS_ONLY = MorphConfig(network="none")
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
 REPRESENTATION = HarmonicRepresentation(CONFIG)
 METHOD = by_partials(CONFIG)
@@ -78,10 +78,10 @@ def difference_db(estimate: torch.Tensor, reference: torch.Tensor) -> float:
 
 def test_the_length_follows_the_mean_of_a_curve_over_the_whole_result(codec: Codec) -> None:
     short, long = tone(57, seconds=0.5), tone(57, seconds=1.0)
-    result = morph(codec, short, long, mix=MixCurve((0, 0.1), (0, 1)), config=IMAGE)
+    result = morph(codec, short, long, mix=MixCurve((0, 0.1), (0, 1)), config=PARTIALS_ONLY)
     # L = 0.5 + 0.5 m seconds, and m = 1 - 0.05 / L, since the curve has reached B after 0.1 s
     assert abs(len(result) / SAMPLE_RATE - (1 + math.sqrt(0.9)) / 2) < 0.011
-    back = morph(codec, short, long, mix=MixCurve((0, 0.1), (1, 0)), config=IMAGE)  # m = 0.05 / L
+    back = morph(codec, short, long, mix=MixCurve((0, 0.1), (1, 0)), config=PARTIALS_ONLY)  # m = 0.05 / L
     assert abs(len(back) / SAMPLE_RATE - (0.5 + math.sqrt(0.25 + 0.1)) / 2) < 0.011
 
 
@@ -96,7 +96,7 @@ def test_a_curve_is_as_loud_as_the_sound_that_it_is_at(
     codec: Codec, second: float, ratios: tuple[float, float]
 ) -> None:
     sounds = (tone(57, seconds=1.5, decay=0), 0.1 * tone(second, seconds=1.5, decay=0))
-    result = morph(codec, *sounds, mix=MixCurve((0.6, 0.9), ratios), config=IMAGE)
+    result = morph(codec, *sounds, mix=MixCurve((0.6, 0.9), ratios), config=PARTIALS_ONLY)
     first, last = (sounds[ratio] for ratio in ratios)
     assert abs(level_db(result, 0.1, 0.5) - level_db(first, 0.1, 0.5)) < 1
     assert abs(level_db(result, 1, 1.4) - level_db(last, 1, 1.4)) < 1
@@ -121,7 +121,7 @@ def test_a_curve_of_the_envelope_alone_too(codec: Codec, mix: float, lead: float
     silence = torch.zeros(round(lead * SAMPLE_RATE))
     loud = torch.cat([silence, tone(57, seconds=1.5, decay=0)])
     curve = MixCurve((lead + 0.6, lead + 0.9), (0, 1))
-    result = morph(codec, loud, 0.1 * loud, mix=mix, ratios={"envelope": curve}, config=IMAGE)
+    result = morph(codec, loud, 0.1 * loud, mix=mix, ratios={"envelope": curve}, config=PARTIALS_ONLY)
     assert abs(level_db(result, lead + 0.1, lead + 0.5) - level_db(loud, lead + 0.1, lead + 0.5)) < 0.5
     assert abs(level_db(result, lead + 1, lead + 1.4) - level_db(loud, lead + 1, lead + 1.4) + 20) < 0.5
 
@@ -131,7 +131,7 @@ def test_a_curve_has_the_attack_of_the_sound_that_it_begins_with(codec: Codec) -
     sharp = tone(57, seconds=1.0, decay=2.0)
     soft = tone(57, seconds=1.0, decay=0) * (time / 0.3).clamp(max=1)
     for first, second in ((sharp, soft), (soft, sharp)):
-        result = morph(codec, first, second, mix=MixCurve((0.5, 0.8), (0, 1)), config=IMAGE)
+        result = morph(codec, first, second, mix=MixCurve((0.5, 0.8), (0, 1)), config=PARTIALS_ONLY)
         for end in (0.05, 0.1, 0.2, 0.4):
             assert abs(level_db(result, end - 0.05, end) - level_db(first, end - 0.05, end)) < 1.5
 
@@ -187,12 +187,12 @@ def test_where_nothing_is_aligned_every_sound_stays_where_it_is(codec: Codec) ->
 
 def test_the_alignment_says_where_a_mixture_begins_and_how_long_it_is() -> None:
     early, late = breathy(57, seconds=0.3, lead=0.05), breathy(57, seconds=0.5, lead=0.2)
-    images = [METHOD.prepare(REPRESENTATION.analyse(sound)) for sound in (early, late)]
+    prepared = [METHOD.prepare(REPRESENTATION.analyse(sound)) for sound in (early, late)]
     for alignment, onset, end in (("none", 0.05, 0.7), ("onset", 0.125, 0.625), ("envelope", 0.125, 0.525)):
         config = MorphConfig.parse({"alignment": alignment})
-        for _, context in METHOD.align(images, torch.tensor([0.5, 0.5]), config):
-            assert context.tracks[0].onset / SAMPLE_RATE == pytest.approx(onset, abs=0.01)
-            assert context.tracks[0].samples / SAMPLE_RATE == pytest.approx(end, abs=0.01)
+        for _, context in METHOD.align(prepared, torch.tensor([0.5, 0.5]), config):
+            assert context.sounds[0].onset / SAMPLE_RATE == pytest.approx(onset, abs=0.01)
+            assert context.sounds[0].samples / SAMPLE_RATE == pytest.approx(end, abs=0.01)
 
 
 def test_noise_and_partials_stay_together(codec: Codec) -> None:
@@ -209,8 +209,8 @@ def test_a_shorter_mixture_of_a_batch_ends_while_the_others_go_on() -> None:
     early, late = tone(57, seconds=0.8, decay=0), tone(57, seconds=0.8, decay=0)
     for sound, released in ((early, 4800), (late, 11200)):
         sound[released:] *= torch.exp(-torch.arange(len(sound) - released) / 1200)
-    image = METHOD.prepare(REPRESENTATION.analyse(torch.stack([early, late])[:, None]))
-    ((features, context),) = METHOD.align([image], torch.tensor([1.0]), MorphConfig(hold_seconds=0.7))
+    prepared = METHOD.prepare(REPRESENTATION.analyse(torch.stack([early, late])[:, None]))
+    ((features, context),) = METHOD.align([prepared], torch.tensor([1.0]), MorphConfig(hold_seconds=0.7))
     # held for 0.7 s, one has 0.5 s of release after that, the other 0.1 s
     long, short = REPRESENTATION.synthesise(Analysis(features, context))[:, 0]
     assert abs(len(long) - 19200) < 400
@@ -219,13 +219,13 @@ def test_a_shorter_mixture_of_a_batch_ends_while_the_others_go_on() -> None:
 
 
 def test_how_much_noise_is_a_sounds_own_follows_the_noises_ratio() -> None:
-    images = [METHOD.prepare(REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
+    prepared = [METHOD.prepare(REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
     end, half = torch.tensor([0.0, 1.0]), torch.tensor([0.5, 0.5])
     for ratios in ({}, {"envelope": half}, {"noise": end, "envelope": half}):
-        (_, first), (_, second) = METHOD.align(images, end, ratios=ratios)
-        assert not first.tracks[0].residuals and bool((second.tracks[0].residuals[0].share[:40] == 1).all())
-    for _, context in METHOD.align(images, end, ratios={"noise": half}):
-        assert not bool(context.tracks[0].residuals[0].share[AFTER_ATTACK:].any())
+        (_, first), (_, second) = METHOD.align(prepared, end, ratios=ratios)
+        assert not first.sounds[0].residuals and bool((second.sounds[0].residuals[0].share[:40] == 1).all())
+    for _, context in METHOD.align(prepared, end, ratios={"noise": half}):
+        assert not bool(context.sounds[0].residuals[0].share[AFTER_ATTACK:].any())
 
 
 # sounds that are the same
@@ -233,9 +233,9 @@ def test_how_much_noise_is_a_sounds_own_follows_the_noises_ratio() -> None:
 
 @pytest.mark.parametrize("sound", [breathy(57), tone(64), torch.stack([breathy(50), 0.5 * breathy(50, seed=2)])])
 def test_between_identical_sounds_lies_the_sound(codec: Codec, sound: torch.Tensor) -> None:
-    for result in morph_steps(codec, sound, sound.clone(), mixes=[0.2, 0.5, 0.9, 1.3], config=IMAGE):
+    for result in morph_steps(codec, sound, sound.clone(), mixes=[0.2, 0.5, 0.9, 1.3], config=PARTIALS_ONLY):
         assert difference_db(result, sound) < -90
-    three = morph(codec, sound, sound, sound, mix=(0.2, 0.3, 0.5), config=IMAGE)
+    three = morph(codec, sound, sound, sound, mix=(0.2, 0.3, 0.5), config=PARTIALS_ONLY)
     assert difference_db(three, sound) < -90
 
 
@@ -245,9 +245,9 @@ def test_between_a_sound_and_a_softer_copy_lies_one_as_loud_as_both_in_decibels(
 
 
 def test_different_noises_are_not_kept_between_them() -> None:
-    images = [METHOD.prepare(REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
-    aligned = METHOD.align(images, torch.tensor([0.5, 0.5]))
-    shares = [context.tracks[0].residuals[0].share for _, context in aligned]
+    prepared = [METHOD.prepare(REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
+    aligned = METHOD.align(prepared, torch.tensor([0.5, 0.5]))
+    shares = [context.sounds[0].residuals[0].share for _, context in aligned]
     assert not any(bool(share[AFTER_ATTACK:].any()) for share in shares)
     # in the attack, two different noises of equal power add up to one of that power
     assert torch.allclose(
@@ -262,7 +262,7 @@ def test_different_noises_are_not_kept_between_them() -> None:
 def test_a_sound_with_something_of_another_is_as_loud_as_it_was(codec: Codec, given: dict[str, object]) -> None:
     dull, bright = 0.2 * tone(40, tilt=2.5), tone(64, tilt=0.2)
     sources = analyse_sounds(codec, dull, bright)
-    result = morph_sources(sources, 0.0, **{"config": IMAGE, **given})  # type: ignore[arg-type]
+    result = morph_sources(sources, 0.0, **{"config": PARTIALS_ONLY, **given})  # type: ignore[arg-type]
     assert abs(maximum_momentary_loudness(result, SAMPLE_RATE) - maximum_momentary_loudness(dull, SAMPLE_RATE)) < 0.1
 
 
@@ -330,13 +330,13 @@ def test_a_pitch_of_which_nothing_would_be_played(codec: Codec) -> None:
 @pytest.mark.parametrize("mix", [0.1, 0.3, 0.5])
 def test_identical_sounds_of_any_length_give_themselves(codec: Codec, samples: int, mix: float) -> None:
     sound = tone(57, seconds=0.5, decay=0.5)[:samples] + hiss(samples)
-    assert difference_db(morph(codec, sound, sound, mix=mix, config=IMAGE), sound) < -90
+    assert difference_db(morph(codec, sound, sound, mix=mix, config=PARTIALS_ONLY), sound) < -90
 
 
 def test_even_curves_are_bent_between_their_points_too(codec: Codec) -> None:
     sources = analyse_sounds(codec, breathy(45, decay=9), 0.05 * breathy(69, decay=0))
-    (curve,) = even_mixes(sources, [MixCurve((0, 0.2, 0.4), (0, 1, 1))], IMAGE)
-    (number,) = even_mixes(sources, [0.5], IMAGE)
+    (curve,) = even_mixes(sources, [MixCurve((0, 0.2, 0.4), (0, 1, 1))], PARTIALS_ONLY)
+    (number,) = even_mixes(sources, [0.5], PARTIALS_ONLY)
     assert isinstance(curve, MixCurve) and len(curve.seconds) == 12
     assert float(curve.at(np.array([0.1]))[0]) == pytest.approx(float(number))  # type: ignore[arg-type]
 
@@ -405,10 +405,10 @@ def test_a_linear_network_adds_nothing_between_sounds_of_one_pitch() -> None:
 def test_the_strength_is_a_factor_of_what_the_network_adds(harmonic_codec: Codec) -> None:
     method = ByPartials(harmonic_codec, REPRESENTATION)
     sounds = (tone(45, tilt=0.3, seconds=0.2), tone(69, tilt=2, decay=9, seconds=0.2))
-    images = [method.prepare(harmonic_codec.analyse(sound)) for sound in sounds]
+    prepared = [method.prepare(harmonic_codec.analyse(sound)) for sound in sounds]
     half = torch.tensor([0.5, 0.5])
     plain, weak, strong = (
-        method.between(images, Weights(half, {}, half), MorphConfig(strength=strength)).features
+        method.between(prepared, Weights(half, {}, half), MorphConfig(strength=strength)).features
         for strength in (0.0, 0.5, 2.0)
     )
     assert (strong - plain).abs().max() > 3e-4
@@ -465,5 +465,15 @@ def test_between_wide_and_mono_sounds_nothing_is_out_of_phase(codec: Codec, mix:
     )
     wide, mono = torch.stack([left, right]), tone(62, seconds=1.0, decay=0)
     assert in_phase(wide) > 0
-    assert in_phase(morph(codec, wide, mono, mix=mix, config=IMAGE)) > in_phase(wide) - 0.1
-    assert in_phase(morph(codec, mono, wide, mix=1 - mix if isinstance(mix, float) else mix, config=IMAGE)) > 0.2
+    assert in_phase(morph(codec, wide, mono, mix=mix, config=PARTIALS_ONLY)) > in_phase(wide) - 0.1
+    assert (
+        in_phase(morph(codec, mono, wide, mix=1 - mix if isinstance(mix, float) else mix, config=PARTIALS_ONLY)) > 0.2
+    )
+
+
+def test_away_from_a_sound_in_another_channel_that_channel_is_silent(codec: Codec) -> None:
+    first, second = tone(60, seconds=1.0, decay=0), tone(64, seconds=1.0, decay=0)
+    silent = torch.zeros_like(first)
+    result = morph(codec, torch.stack([first, silent]), torch.stack([silent, second]), mix=1.3, config=PARTIALS_ONLY)
+    left, right = result.square().mean(-1)
+    assert float(right) > 1e-4 and float(left) < 1e-5 * float(right)

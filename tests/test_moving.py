@@ -8,9 +8,9 @@ from conftest import SAMPLE_RATE
 from torch import Tensor
 
 from intertone.codec import Codec, CodecConfig
-from intertone.harmonic.morph.modulation import SeparatedSound, separate_modulation
+from intertone.harmonic.morph.modulation import separate_modulation
 from intertone.harmonic.morph.transpose import transpose_sound
-from intertone.harmonic.sound import HarmonicSound
+from intertone.harmonic.sound import HarmonicSound, SeparatedSound
 from intertone.models import ConditionedConfig
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
 from intertone.representation import HarmonicConfig, HarmonicRepresentation
@@ -30,30 +30,30 @@ def note(fall: float = 1.0) -> Tensor:
 
 
 def separated(sound: Tensor) -> SeparatedSound:
-    (track,) = REPRESENTATION.analyse(sound).context.tracks
-    return separate_modulation(track, REPRESENTATION.synthesiser)
+    (analysed,) = REPRESENTATION.analyse(sound).context.sounds
+    return separate_modulation(analysed, REPRESENTATION.synthesiser)
 
 
-def at(track: HarmonicSound, semitones: float) -> Tensor:
-    return track.f0 * 2 ** (semitones / 12)
+def at(sound: HarmonicSound, semitones: float) -> Tensor:
+    return sound.f0 * 2 ** (semitones / 12)
 
 
-def levels_db(track: SeparatedSound) -> Tensor:
+def levels_db(sound: SeparatedSound) -> Tensor:
     """Return what each partial is heard at, dB below feature 1, in the middle of the sound."""
-    return 20 * torch.log10(track.joined().amplitude / track.reference + 1e-9)[0, :, MIDDLE].mean(-1)
+    return 20 * torch.log10(sound.joined().amplitude / sound.reference + 1e-9)[0, :, MIDDLE].mean(-1)
 
 
 def test_at_its_own_pitch_a_sound_is_returned_as_it_is() -> None:
-    track = separated(note())
-    there = torch.rand(ROWS.view(track).shape, generator=torch.Generator().manual_seed(0))
+    sound = separated(note())
+    there = torch.rand(ROWS.view(sound).shape, generator=torch.Generator().manual_seed(0))
     for rounding in (0, 1e-12, -1e-12):
-        assert transpose_sound(track, at(track, rounding), ROWS, decoded=(there, there + 0.1)) is track
+        assert transpose_sound(sound, at(sound, rounding), ROWS, decoded=(there, there + 0.1)) is sound
 
 
 def test_partials_that_come_into_reach_fall_as_those_below() -> None:
-    track = separated(note())
-    longer = transpose_sound(track, at(track, -24), ROWS)
-    assert len(track.multiples) == 15 and len(longer.multiples) == 60
+    sound = separated(note())
+    longer = transpose_sound(sound, at(sound, -24), ROWS)
+    assert len(sound.multiples) == 15 and len(longer.multiples) == 60
     levels = levels_db(longer)
     # 1 / order: 6.02 dB an octave below the first partial
     expected = levels[0] - 20 * torch.log10(torch.arange(1, 61))
@@ -61,77 +61,77 @@ def test_partials_that_come_into_reach_fall_as_those_below() -> None:
 
 
 def test_partials_that_come_into_reach_never_rise() -> None:
-    track = separated(note(fall=-0.5))
-    levels = levels_db(transpose_sound(track, at(track, -24), ROWS))
+    sound = separated(note(fall=-0.5))
+    levels = levels_db(transpose_sound(sound, at(sound, -24), ROWS))
     assert float(levels[15:].max()) <= float(levels[11:15].mean()) + 0.1
 
 
 def test_a_sound_that_is_moved_up_has_no_further_partials() -> None:
-    track = separated(note())
-    assert transpose_sound(track, at(track, 12), ROWS) is track
+    sound = separated(note())
+    assert transpose_sound(sound, at(sound, 12), ROWS) is sound
 
 
 def test_where_there_is_a_network_it_says_how_loud_they_are() -> None:
-    track = separated(note())
-    image = ROWS.view(track)
-    there = image.clone()
+    sound = separated(note())
+    own = ROWS.view(sound)
+    there = own.clone()
     there[:, 15:96] = 0.7
-    levels = levels_db(transpose_sound(track, at(track, -24), ROWS, decoded=(there, image)))
+    levels = levels_db(transpose_sound(sound, at(sound, -24), ROWS, decoded=(there, own)))
     assert torch.allclose(levels[15:], torch.tensor(-30.0), atol=0.3)
-    assert torch.allclose(levels[:15], levels_db(track), atol=0.3)
+    assert torch.allclose(levels[:15], levels_db(sound), atol=0.3)
     # half believed, half-way to what they would be without
-    half = transpose_sound(track, at(track, -24), ROWS, decoded=(there, image), share=0.5)
-    between = 0.5 * (levels + levels_db(transpose_sound(track, at(track, -24), ROWS)))
+    half = transpose_sound(sound, at(sound, -24), ROWS, decoded=(there, own), share=0.5)
+    between = 0.5 * (levels + levels_db(transpose_sound(sound, at(sound, -24), ROWS)))
     assert torch.allclose(levels_db(half)[15:], between[15:], atol=0.3)
 
 
 @pytest.mark.parametrize(("semitones", "share"), [(-12, 1 / 2), (12, 1 / 2), (-24, 1 / 3)])
 def test_what_the_network_misses_is_carried_the_less_the_farther(semitones: float, share: float) -> None:
-    track = separated(note())
-    here = ROWS.view(track).clone()
+    sound = separated(note())
+    here = ROWS.view(sound).clone()
     here[:, 10] -= 0.1  # 10 dB too faint; the eleventh partial is 21 dB below the first
-    change = levels_db(transpose_sound(track, at(track, semitones), ROWS, decoded=(here, here)))[10]
-    change = change - levels_db(track)[10]
+    change = levels_db(transpose_sound(sound, at(sound, semitones), ROWS, decoded=(here, here)))[10]
+    change = change - levels_db(sound)[10]
     assert float(change) == pytest.approx(-10 * (1 - share), abs=0.5)
 
 
 def test_the_level_over_time_is_the_sounds_own() -> None:
-    track = separated(note())
-    here = ROWS.view(track) - 0.15
-    lower = transpose_sound(track, at(track, -12), ROWS, decoded=(here, here))
-    assert torch.allclose(levels_db(lower)[:15], levels_db(track), atol=0.3)
+    sound = separated(note())
+    here = ROWS.view(sound) - 0.15
+    lower = transpose_sound(sound, at(sound, -12), ROWS, decoded=(here, here))
+    assert torch.allclose(levels_db(lower)[:15], levels_db(sound), atol=0.3)
 
 
 def test_a_network_that_grows_louder_meanwhile_does_not_make_the_sound_louder() -> None:
-    track = separated(note())
-    image = ROWS.view(track)
-    there = image.clone()
-    there[:, :96] = there[:, :96] + torch.linspace(-0.1, 0.1, image.shape[-1])
-    moved = ROWS.view(transpose_sound(track, at(track, 3), ROWS, decoded=(there, image)))
-    level = CONFIG.top_db * (ROWS.level(moved) - ROWS.level(image))[0, 0, 5:45]
+    sound = separated(note())
+    own = ROWS.view(sound)
+    there = own.clone()
+    there[:, :96] = there[:, :96] + torch.linspace(-0.1, 0.1, own.shape[-1])
+    moved = ROWS.view(transpose_sound(sound, at(sound, 3), ROWS, decoded=(there, own)))
+    level = CONFIG.top_db * (ROWS.level(moved) - ROWS.level(own))[0, 0, 5:45]
     assert float(level.max() - level.min()) < 1
 
 
 def test_on_a_high_key_what_is_too_high_to_be_played_does_not_count_as_level() -> None:
-    track = separated(note(fall=0.0))
-    image = ROWS.view(track)
-    bright = torch.arange(image.shape[-1]) < 20
-    high = (torch.arange(image.shape[1]) >= 5)[:, None]
-    darker = torch.where(~bright & high & (image > 0), image - 0.3, image)  # all but the first five die away
-    dark = ROWS.scaled(track, darker - image)
-    moved = ROWS.view(transpose_sound(dark, at(dark, 18), ROWS, decoded=(image, darker)))  # 7600 Hz / 1414 Hz: five
+    sound = separated(note(fall=0.0))
+    own = ROWS.view(sound)
+    bright = torch.arange(own.shape[-1]) < 20
+    high = (torch.arange(own.shape[1]) >= 5)[:, None]
+    darker = torch.where(~bright & high & (own > 0), own - 0.3, own)  # all but the first five die away
+    dark = ROWS.scaled(sound, darker - own)
+    moved = ROWS.view(transpose_sound(dark, at(dark, 18), ROWS, decoded=(own, darker)))  # 7600 Hz / 1414 Hz: five
     change = CONFIG.top_db * (ROWS.level(moved[:, :5]) - ROWS.level(darker[:, :5]))[0, 0, 5:45]
     assert float(change.max() - change.min()) < 1
 
 
 def test_partials_that_have_ended_have_ended_on_every_key() -> None:
-    track = separated(note())
-    image = ROWS.view(track)
-    late = torch.arange(image.shape[-1]) > 25
-    ended = torch.where(late & (torch.arange(image.shape[1])[:, None] >= 8), 0.05, image)  # the high ones die away
-    there = image.clone()
+    sound = separated(note())
+    own = ROWS.view(sound)
+    late = torch.arange(own.shape[-1]) > 25
+    ended = torch.where(late & (torch.arange(own.shape[1])[:, None] >= 8), 0.05, own)  # the high ones die away
+    there = own.clone()
     there[:, 15:96] = 0.5  # the network makes them sound on, 50 dB below the loudest
-    faded = ROWS.scaled(track, ended - image)
+    faded = ROWS.scaled(sound, ended - own)
     lower = transpose_sound(faded, at(faded, -24), ROWS, decoded=(there, there))
     levels = 20 * torch.log10(lower.amplitude[0] / lower.reference + 1e-9)
     assert float(levels[20:, 5:20].mean()) == pytest.approx(-50, abs=6)
@@ -139,20 +139,20 @@ def test_partials_that_have_ended_have_ended_on_every_key() -> None:
 
 
 def test_a_network_says_nothing_while_the_pitch_is_the_sounds_own() -> None:
-    track = separated(note())
-    target = track.f0 * 2 ** ((torch.arange(len(track.f0)) > 20) * 7 / 12)
-    image = ROWS.view(track)
-    there = image + 0.1 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
-    moved = ROWS.view(transpose_sound(track, target, ROWS, decoded=(there, image)))
-    assert float((moved - image)[..., :9].abs().max()) < 1e-6
-    assert float((moved - image)[..., 40:].abs().max()) > 0.05
+    sound = separated(note())
+    target = sound.f0 * 2 ** ((torch.arange(len(sound.f0)) > 20) * 7 / 12)
+    own = ROWS.view(sound)
+    there = own + 0.1 * torch.randn(own.shape, generator=torch.Generator().manual_seed(0))
+    moved = ROWS.view(transpose_sound(sound, target, ROWS, decoded=(there, own)))
+    assert float((moved - own)[..., :9].abs().max()) < 1e-6
+    assert float((moved - own)[..., 40:].abs().max()) > 0.05
 
 
 def test_a_bell_has_no_further_partials() -> None:
     bell = sum(torch.sin(2 * math.pi * 700 * ratio * TIME) * torch.exp(-4 * TIME) for ratio in (1, 2.76, 5.4))
-    track = separated(0.1 * torch.as_tensor(bell).float())
-    assert track.is_bell
-    assert transpose_sound(track, at(track, -24), ROWS) is track
+    sound = separated(0.1 * torch.as_tensor(bell).float())
+    assert sound.is_bell
+    assert transpose_sound(sound, at(sound, -24), ROWS) is sound
 
 
 def test_a_low_key_made_of_a_high_note_reaches_as_high() -> None:

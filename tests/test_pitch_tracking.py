@@ -18,8 +18,8 @@ def follow(audio: torch.Tensor, **options: float) -> PitchTrack:
 def partials(f0: torch.Tensor | float, amplitudes: dict[int, float], seconds: float = 0.8) -> torch.Tensor:
     """Partials of these amplitudes over a line of frequency, one value for each sample."""
     line = torch.as_tensor(f0, dtype=torch.float64).expand(round(seconds * SAMPLE_RATE))
-    turns = torch.cumsum(line, 0) / SAMPLE_RATE
-    sines = [size * torch.sin(2 * torch.pi * order * turns + order**2) for order, size in amplitudes.items()]
+    periods = torch.cumsum(line, 0) / SAMPLE_RATE
+    sines = [size * torch.sin(2 * torch.pi * order * periods + order**2) for order, size in amplitudes.items()]
     return 0.1 * torch.stack(sines).sum(0).float()
 
 

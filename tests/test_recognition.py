@@ -21,9 +21,9 @@ def judge(sound: torch.Tensor) -> Recognition:
 
 
 def gliding(f0: torch.Tensor, decay: float = 1.0, n_partials: int = 8) -> torch.Tensor:
-    turns = torch.cumsum(f0, 0) / SAMPLE_RATE
+    periods = torch.cumsum(f0, 0) / SAMPLE_RATE
     orders = torch.arange(1, n_partials + 1, dtype=torch.float64)[:, None]
-    return 0.1 * (torch.sin(2 * math.pi * orders * turns) / orders).sum(0) * torch.exp(-decay * TIME)
+    return 0.1 * (torch.sin(2 * math.pi * orders * periods) / orders).sum(0) * torch.exp(-decay * TIME)
 
 
 def noise(seed: int = 0) -> torch.Tensor:

@@ -37,8 +37,8 @@ def test_a_sound_that_rises_in_ten_milliseconds_does_so_on_every_key(f0, key):
 def test_noise_beside_the_partials_does_not_hide_their_rise():
     sound = saw(65.41, 0.02)
     sound = sound + 0.02 * torch.randn(len(sound), generator=torch.Generator().manual_seed(0))
-    (track,) = Codec.load("harmonic").analyse(sound)[1].tracks
-    assert 0.008 < float(track.ramps[0, 7]) < 0.013 and 0.015 < float(track.ramps[0, 15]) < 0.025
+    (sound,) = Codec.load("harmonic").analyse(sound)[1].sounds
+    assert 0.008 < float(sound.ramps[0, 7]) < 0.013 and 0.015 < float(sound.ramps[0, 15]) < 0.025
 
 
 def test_a_sound_that_begins_at_once_does_so_on_every_key():
@@ -49,10 +49,10 @@ def test_a_sound_that_begins_at_once_does_so_on_every_key():
 
 def test_between_two_attacks_lies_their_geometric_mean():
     sources = analyse_sounds(Codec.load("harmonic"), saw(110.0, 0.002), saw(110.0, 0.016))
-    first, second = (context.tracks[0].ramps[0, 7] for _, context in sources.analyses)
+    first, second = (context.sounds[0].ramps[0, 7] for _, context in sources.analyses)
     aligned = sources.method.align(sources.analyses, torch.tensor([0.5, 0.5]))
-    between = aligned[0][1].tracks[0].ramps[0]
-    assert torch.equal(between, aligned[1][1].tracks[0].ramps[0])
+    between = aligned[0][1].sounds[0].ramps[0]
+    assert torch.equal(between, aligned[1][1].sounds[0].ramps[0])
     assert float(between[7]) == pytest.approx(float((first * second).sqrt()), rel=1e-6)
     assert float(second) == pytest.approx(0.008, rel=0.25)
 

@@ -132,7 +132,7 @@ def test_features_are_prepared_of_every_representation(name: str, few: Notes, pr
     features, context = representation.analyse(few.audio([3]).unsqueeze(0))
     assert torch.equal(made.features([3])[0], features[0].half().float())
     if name == "harmonic":
-        assert made.f0[3] == float(context.tracks[0].f0.median())
+        assert made.f0[3] == float(context.sounds[0].f0.median())
     else:
         assert np.isnan(made.f0).all()
 

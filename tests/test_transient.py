@@ -58,12 +58,12 @@ def test_an_attack_whose_partials_are_others_is_as_loud_as_both_and_its_noise_is
     own = [attack_course(each, LEAD, SAMPLE_RATE) for each in sounds]
     course = attack_course(REPRESENTATION.synthesise(between)[0, 0], LEAD, SAMPLE_RATE)
     # partial by partial, the mean of the two in dB is 15 dB below the loud ones
-    later = ROWS.view(between.context.tracks[0])[0, 14:30, 20:40].mean()
-    attack = ROWS.view(between.context.tracks[0])[0, 14:30, :3].mean()
+    later = ROWS.view(between.context.sounds[0])[0, 14:30, 20:40].mean()
+    attack = ROWS.view(between.context.sounds[0])[0, 14:30, :3].mean()
     assert float(attack - later) * CONFIG.top_db > 6
     assert abs(attack_error_db(course, *own, 0.5)) < 4
-    noises = [REPRESENTATION.analyse(each).context.tracks[0].noise[0, -8:, 1:4].square().mean() for each in sounds]
-    raised = between.context.tracks[0].noise[0, -8:, 1:4].square().mean() / torch.stack(noises).max()
+    noises = [REPRESENTATION.analyse(each).context.sounds[0].noise[0, -8:, 1:4].square().mean() for each in sounds]
+    raised = between.context.sounds[0].noise[0, -8:, 1:4].square().mean() / torch.stack(noises).max()
     assert 10 * math.log10(float(raised)) < 1
 
 
@@ -82,22 +82,22 @@ def test_an_attack_is_not_averaged_with_what_follows() -> None:
 @pytest.mark.parametrize("channels", [1, 2])
 def test_features_that_are_unchanged_change_nothing_and_others_are_applied(channels: int) -> None:
     audio = torch.stack([sound(tick=0.05), 0.5 * sound(tick=0.05, seed=3)])[:channels]
-    (track,) = REPRESENTATION.analyse(audio[None]).context.tracks
-    own = ROWS.view(track)
-    same = ROWS.applied(own, track)
-    assert torch.equal(same.amplitude, track.amplitude) and torch.equal(same.noise, track.noise)
+    (analysed,) = REPRESENTATION.analyse(audio[None]).context.sounds
+    own = ROWS.view(analysed)
+    same = ROWS.applied(own, analysed)
+    assert torch.equal(same.amplitude, analysed.amplitude) and torch.equal(same.noise, analysed.noise)
     wanted = (own - 0.1 * torch.rand(own.shape, generator=torch.Generator().manual_seed(0))).clamp(0.01, 0.99)
-    n_rows = int(ROWS.row_of[len(track.multiples) - 1]) + 1
-    found = ROWS.view(ROWS.applied(wanted, track))
+    n_rows = int(ROWS.row_of[len(analysed.multiples) - 1]) + 1
+    found = ROWS.view(ROWS.applied(wanted, analysed))
     heard = [*range(n_rows), *range(ROWS.n_partial_rows, own.shape[1])]
     assert torch.allclose(found[:, heard], wanted[:, heard], atol=1e-4)
 
 
 def test_a_separated_sound_joined_is_the_sound() -> None:
-    (track,) = REPRESENTATION.analyse(sound(tick=0.1)).context.tracks
-    joined = separate_modulation(track, PLAYER).joined()
-    assert torch.allclose(joined.amplitude, track.amplitude, rtol=1e-4, atol=1e-9)
-    assert joined.multiples is track.multiples and joined.samples == track.samples
+    (analysed,) = REPRESENTATION.analyse(sound(tick=0.1)).context.sounds
+    joined = separate_modulation(analysed, PLAYER).joined()
+    assert torch.allclose(joined.amplitude, analysed.amplitude, rtol=1e-4, atol=1e-9)
+    assert joined.multiples is analysed.multiples and joined.samples == analysed.samples
 
 
 def test_a_sound_that_begins_later_leaves_the_attack_of_the_first_alone() -> None:

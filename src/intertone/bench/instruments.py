@@ -264,7 +264,7 @@ def render_note(note: NoteParameters, sample_rate: int) -> Tensor:
     since = np.maximum(time - ONSET_SECONDS, 0)
     depth = note.vibrato_cents / 1200 * np.minimum(since / 0.3, 1)
     f0 = note.f0 * 2 ** (depth * np.sin(2 * math.pi * note.vibrato_hz * time + note.vibrato_phase))
-    turns = np.cumsum(f0) / sample_rate
+    periods = np.cumsum(f0) / sample_rate
     release = np.sin(0.5 * math.pi * np.clip((SECONDS - time) / RELEASE_SECONDS, 0, 1)) ** 2
     sound = np.zeros(samples)
     for index, level in enumerate(note.level):
@@ -273,7 +273,7 @@ def render_note(note: NoteParameters, sample_rate: int) -> Tensor:
         if stretched * note.f0 * 2 ** (note.vibrato_cents / 1200) > 0.48 * sample_rate:
             break
         amplitude = db_to_amplitude(level - note.decay[index] * since) * _rise(note, order, since) * release
-        sound += amplitude * np.sin(2 * math.pi * stretched * turns + note.phase[index])
+        sound += amplitude * np.sin(2 * math.pi * stretched * periods + note.phase[index])
     envelope = db_to_amplitude(-note.decay[0] * since) * _rise(note, 1, since) * release
     noise = _noise(note, samples) * envelope
     tonal = math.sqrt(float(np.mean(sound**2)))

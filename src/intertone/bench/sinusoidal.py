@@ -17,8 +17,8 @@ from intertone.pitch.heterodyne import (
     hann_kernel,
     hz_per_radian,
     partial_amplitudes,
+    partial_periods,
     partial_steps,
-    partial_turns,
     per_sample,
     refine_pitch,
     window_length,
@@ -44,7 +44,7 @@ class HarmonicNote:
         f0: Hz, ``(n_frames,)``.
         tuning: Tuning of each partial, 1 for a harmonic one, ``(n_partials, n_frames)``.
         level: Amplitude of each partial, dB, ``(n_partials, n_frames)``.
-        phase: Phase of each partial at the start, turns, ``(n_partials,)``.
+        phase: Phase of each partial at the start, periods, ``(n_partials,)``.
         noise: Mean power of the cells of each band, dB, ``(n_bands, n_noise_frames)``.
     """
 
@@ -121,8 +121,10 @@ def analyse_note(audio: Tensor, f0: float, sample_rate: int) -> HarmonicNote:
     frequency = partial_orders(n_measured)[:, None] * f0_track * tuning[:n_measured]
     steps = partial_steps(audio, frequency, length, sample_rate)
     tuning[:n_measured] *= 1 + _own_errors(steps) * hz_per_radian(sample_rate) / frequency
-    turns = partial_turns(partial_orders(n_measured)[:, None] * f0_track * tuning[:n_measured], sample_rate, len(audio))
-    partials = partial_amplitudes(audio, turns, length, sample_rate)
+    periods = partial_periods(
+        partial_orders(n_measured)[:, None] * f0_track * tuning[:n_measured], sample_rate, len(audio)
+    )
+    partials = partial_amplitudes(audio, periods, length, sample_rate)
     floor = float(partials.abs().max().clamp_min(1e-10)) * db_to_amplitude(FLOOR_DB)
     level = amplitude_to_db(partials.abs().clamp_min(floor))
     missing = N_PARTIALS - n_measured
@@ -131,7 +133,7 @@ def analyse_note(audio: Tensor, f0: float, sample_rate: int) -> HarmonicNote:
         tuning=tuning,
         level=torch.cat([level, level[-4:].mean(0, keepdim=True).expand(missing, -1)]),
         phase=pad((partials * partials.abs()).sum(1).angle() / (2 * math.pi), (0, missing)),
-        noise=_noise_level(audio - _play_partials(partials, turns, sample_rate), sample_rate, floor),
+        noise=_noise_level(audio - _play_partials(partials, periods, sample_rate), sample_rate, floor),
     )
 
 
@@ -151,7 +153,7 @@ def play_note(note: HarmonicNote, sample_rate: int, samples: int) -> Tensor:
     amplitude = db_to_amplitude(note.level[:n_heard])
     angle = 2 * math.pi * note.phase[:n_heard, None].expand_as(amplitude)
     partials = _play_partials(
-        torch.polar(amplitude, angle), partial_turns(frequency, sample_rate, samples), sample_rate
+        torch.polar(amplitude, angle), partial_periods(frequency, sample_rate, samples), sample_rate
     )
     return partials + _play_noise(note.noise, sample_rate, samples)
 
@@ -167,9 +169,9 @@ def _own_errors(steps: Tensor) -> Tensor:
     return at_frames(torch.atan2(imaginary, real + weak))
 
 
-def _play_partials(partials: Tensor, turns: Tensor, sample_rate: int) -> Tensor:
+def _play_partials(partials: Tensor, periods: Tensor, sample_rate: int) -> Tensor:
     """Return the sum of partials of slowly changing complex amplitudes, ``(samples,)``."""
-    samples, angle = turns.shape[-1], 2 * math.pi * turns
+    samples, angle = periods.shape[-1], 2 * math.pi * periods
     real, imaginary = (per_sample(part, sample_rate, samples) for part in (partials.real, partials.imag))
     return (real * angle.cos() - imaginary * angle.sin()).sum(0)
 

@@ -39,24 +39,26 @@ def analyse_sound(sound: Tensor, synthesiser: Synthesiser, f0: Tensor | None = N
         known = at_positions(f0.double(), torch.arange(synthesiser.n_frames(body.shape[-1])) + onset / hop)
         return _describe(sound, onset, synthesiser, *measure_partials(body, known, synthesiser.config)), 1.0
     found, periodicity = find_pitch(body, synthesiser.sample_rate, hop)
-    track = _describe(sound, onset, synthesiser, *measure_partials(body, found, synthesiser.config))
-    if (rest := _noise_share(track, body)) > NOISY:
-        freely = _describe_freely(sound, track, synthesiser)
+    analysed = _describe(sound, onset, synthesiser, *measure_partials(body, found, synthesiser.config))
+    if (rest := _noise_share(analysed, body)) > NOISY:
+        freely = _describe_freely(sound, analysed, synthesiser)
         if freely is not None and _noise_share(freely, body) < LESS_NOISE * rest:
-            track = freely
-    return track, periodicity
+            analysed = freely
+    return analysed, periodicity
 
 
-def _describe_freely(sound: Tensor, track: HarmonicSound, synthesiser: Synthesiser) -> HarmonicSound | None:
+def _describe_freely(sound: Tensor, analysed: HarmonicSound, synthesiser: Synthesiser) -> HarmonicSound | None:
     """Return a harmonic sound with inharmonic partials, or None where none explain the sound."""
-    body = sound[:, track.onset :]
+    body = sound[:, analysed.onset :]
     n_frames = synthesiser.n_frames(body.shape[-1])
-    found = find_inharmonic_partials(body, float(track.f0[:n_frames].median()), track.inharmonicity, synthesiser.config)
+    found = find_inharmonic_partials(
+        body, float(analysed.f0[:n_frames].median()), analysed.inharmonicity, synthesiser.config
+    )
     if found is None:
         return None
     f0 = torch.full((n_frames,), found[0], dtype=torch.float64)
     amplitudes = measure_inharmonic_partials(body, found[1], f0, synthesiser.config)
-    return _describe(sound, track.onset, synthesiser, f0, found[1], amplitudes)
+    return _describe(sound, analysed.onset, synthesiser, f0, found[1], amplitudes)
 
 
 def _describe(
@@ -65,18 +67,18 @@ def _describe(
     """Return a harmonic sound of measured partials."""
     body, n_frames = sound[:, onset:], synthesiser.n_frames(sound.shape[-1])
     inside = torch.arange(n_frames) < amplitudes.shape[-1]
-    turned = torch.from_numpy(np.unwrap(amplitudes.angle().numpy(), axis=-1)).float() / (2 * math.pi)
-    track = HarmonicSound(
+    phase = torch.from_numpy(np.unwrap(amplitudes.angle().numpy(), axis=-1)).float() / (2 * math.pi)
+    analysed = HarmonicSound(
         samples=sound.shape[-1],
         onset=onset,
         reference=loudest(body, 2 * synthesiser.config.hop_length),
         f0=held(f0, n_frames),
         multiples=multiples,
         amplitude=held(amplitudes.abs(), n_frames) * inside,
-        phase=held(turned, n_frames),
+        phase=held(phase, n_frames),
         noise=torch.zeros(len(sound), synthesiser.config.n_noise, n_frames),
     )
-    played = synthesiser.partials(track)
+    played = synthesiser.partials(analysed)
     ramps = torch.stack(
         [
             find_ramp(*pair, synthesiser.sample_rate, window_seconds(float(f0.median())))
@@ -86,10 +88,10 @@ def _describe(
     rest = body - played * play_ramps(ramps, body.shape[-1], synthesiser.sample_rate)
     between = synthesiser.bands.between(f0, multiples[multiples.isfinite()].sort().values)
     powers = held(synthesiser.bands.powers(synthesiser.bands.spectrum(rest), between), n_frames) * inside
-    residual = Residual(rest, sound[:, :onset], powers, torch.ones(n_frames), track.f0)
-    return replace(track, ramps=ramps, noise=(2 * powers).sqrt(), residuals=(residual,))
+    residual = Residual(rest, sound[:, :onset], powers, torch.ones(n_frames), analysed.f0)
+    return replace(analysed, ramps=ramps, noise=(2 * powers).sqrt(), residuals=(residual,))
 
 
-def _noise_share(track: HarmonicSound, body: Tensor) -> float:
-    (residual,) = track.residuals
+def _noise_share(analysed: HarmonicSound, body: Tensor) -> float:
+    (residual,) = analysed.residuals
     return float(residual.sound.square().sum() / body.square().sum().clamp_min(TINY))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from intertone.harmonic.rows import HarmonicConfig
-from intertone.harmonic.warp import TURNS, Warped, oversample, turns_of
+from intertone.harmonic.warp import PERIODS, Warped, oversample, periods_of
 from intertone.level import TINY, db_to_power, power_to_db
 from intertone.pitch.parabola import Array, parabola_top
 from intertone.pitch.stiffness import stretched
@@ -97,12 +97,12 @@ def measure_inharmonic_partials(body: Tensor, ratios: Tensor, f0: Tensor, config
         config: The rows.
     """
     frequency, rate, hop = float(f0[0]), config.sample_rate, config.hop_length
-    turns = turns_of(f0, hop, rate, body.shape[-1])
-    warped = Warped(oversample(body, rate), turns, rate, frequency)
-    centres = turns[(torch.arange(len(f0)) * hop).clamp(max=body.shape[-1] - 1)]
+    periods = periods_of(f0, hop, rate, body.shape[-1])
+    warped = Warped(oversample(body, rate), periods, rate, frequency)
+    centres = periods[(torch.arange(len(f0)) * hop).clamp(max=body.shape[-1] - 1)]
     there = ratios.isfinite()
     amplitudes = torch.zeros(len(body), len(ratios), len(f0), dtype=torch.complex64)
-    amplitudes[:, there] = warped.measure(ratios[there], centres, max(TURNS, WINDOW_SECONDS * frequency))
+    amplitudes[:, there] = warped.measure(ratios[there], centres, max(PERIODS, WINDOW_SECONDS * frequency))
     return amplitudes
 
 

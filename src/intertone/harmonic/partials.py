@@ -7,7 +7,7 @@ from torch import Tensor
 
 from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.tuning import refine_tuning
-from intertone.harmonic.warp import Warped, oversample, turns_of, window_seconds
+from intertone.harmonic.warp import Warped, oversample, periods_of, window_seconds
 from intertone.pitch.stiffness import stretched
 
 NEAR_ENOUGH = 0.1
@@ -25,25 +25,25 @@ def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[
     rate, hop = config.sample_rate, config.hop_length
     length = float(f0.median()) * window_seconds(float(f0.median()))
     places = (torch.arange(len(f0)) * hop).clamp(max=body.shape[-1] - 1)
-    turns = turns_of(f0, hop, rate, body.shape[-1])
+    periods = periods_of(f0, hop, rate, body.shape[-1])
     fine = oversample(body, rate)
-    warped = Warped(fine, turns, rate, slowest(f0))
+    warped = Warped(fine, periods, rate, slowest(f0))
     correction, inharmonicity = refine_tuning(
         warped,
         f0,
-        turns[places],
+        periods[places],
         length=length,
         n_partials=count_partials(f0, 0, config),
         frame_rate=rate / hop,
     )
     f0 = f0 * (1 + correction)
     multiples = stretched(count_partials(f0, inharmonicity, config), inharmonicity)
-    better = turns_of(f0, hop, rate, body.shape[-1])
+    better = periods_of(f0, hop, rate, body.shape[-1])
     if float(correction.abs().max()) * float(multiples[-1]) > NEAR_ENOUGH:
         warped = Warped(fine, better, rate, slowest(f0))
         return f0, multiples, warped.measure(multiples, better[places], length)
-    found = warped.measure(multiples, turns[places], length)
-    away = (multiples[:, None] * (turns - better)[places]) % 1
+    found = warped.measure(multiples, periods[places], length)
+    away = (multiples[:, None] * (periods - better)[places]) % 1
     return f0, multiples, found * torch.polar(torch.ones_like(away), 2 * math.pi * away).to(torch.complex64)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from intertone.harmonic.rows import SILENCE, HarmonicConfig, ImageRows
+from intertone.harmonic.rows import SILENCE, FeatureRows, HarmonicConfig
 from intertone.harmonic.sound import HarmonicContext, HarmonicSound
 from intertone.level import TINY, power_to_db
 
@@ -80,13 +80,13 @@ def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig
         >>> [one.reason for one in recognise(*HarmonicRepresentation(config).analyse(sounds), config)]
         ['one pitch', 'noise']
     """
-    rows = ImageRows(config)
-    each = features.detach().cpu().float().split(len(features) // len(context.tracks))
-    found = zip(each, context.tracks, context.periodicity, strict=True)
+    rows = FeatureRows(config)
+    each = features.detach().cpu().float().split(len(features) // len(context.sounds))
+    found = zip(each, context.sounds, context.periodicity, strict=True)
     return tuple(_recognise_one(own, sound, periodicity, rows) for own, sound, periodicity in found)
 
 
-def _recognise_one(features: Tensor, sound: HarmonicSound, periodicity: float, rows: ImageRows) -> Recognition:
+def _recognise_one(features: Tensor, sound: HarmonicSound, periodicity: float, rows: FeatureRows) -> Recognition:
     count, n_rows = len(sound.multiples), rows.n_partial_rows
     edges = [min(edge, count + 1) for edge in rows.config.edges]
     widths = torch.tensor([after - before for before, after in pairwise(edges)])

@@ -74,7 +74,7 @@ class HarmonicConfig(Settings):
         return (*range(1, first), *edges)
 
 
-class ImageRows:
+class FeatureRows:
     """Amplitudes ⇄ harmonic features, and levels of their rows."""
 
     def __init__(self, config: HarmonicConfig) -> None:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -88,19 +89,41 @@ class HarmonicSound:
         return hz_to_pitch(float(self.f0.median()))
 
 
+@dataclass(frozen=True, kw_only=True)
+class SeparatedSound(HarmonicSound):
+    """A harmonic sound whose ``amplitude`` and ``phase`` change slowly, and the fast modulation of its partials.
+
+    Attributes:
+        modulation: Factor of the complex amplitude of each partial, ``(channels, n_partials, n_frames)``, complex64.
+        regular: Its regular part, which can be interpolated between sounds: without noise.
+        transient: Of the attack, from ``transient_levels``.
+    """
+
+    modulation: Tensor
+    regular: Tensor
+    transient: Tensor
+
+    def joined(self) -> HarmonicSound:
+        """Return the sound with its modulation."""
+        sound = HarmonicSound(**{each.name: getattr(self, each.name) for each in fields(HarmonicSound)})
+        phase = self.phase + self.modulation.angle() / (2 * math.pi)
+        phase = torch.from_numpy(np.unwrap(phase.numpy(), axis=-1, period=1.0))
+        return replace(sound, amplitude=self.amplitude * self.modulation.abs(), phase=phase)
+
+
 @dataclass(frozen=True)
 class HarmonicContext:
     """Context of a batch of harmonic sounds: all that synthesis needs beside the features.
 
     Attributes:
-        tracks: The harmonic sound of each sound of the batch.
+        sounds: The harmonic sound of each sound of the batch.
         periodicity: Share of each one's energy that repeats after a period, 0…1; 1 where f0 was given.
         leading: Axes of the audio before its samples.
         edited: Whether the code was changed.
         given: Conditions of a network that were not measured, or that replace measured ones.
     """
 
-    tracks: tuple[HarmonicSound, ...]
+    sounds: tuple[HarmonicSound, ...]
     periodicity: tuple[float, ...]
     leading: tuple[int, ...]
     edited: bool = False
@@ -109,7 +132,7 @@ class HarmonicContext:
     @property
     def samples(self) -> int:
         """Length of the sounds."""
-        return self.tracks[0].samples
+        return self.sounds[0].samples
 
     @property
     def conditions(self) -> Mapping[str, Tensor]:
@@ -117,9 +140,9 @@ class HarmonicContext:
 
         ``pitch``, a MIDI number, ``(batch · channels, 1, 1)``, and ``f0``, Hz, ``(batch · channels, 1, n_frames)``.
         """
-        channels = len(self.tracks[0].phase)
-        pitch = torch.tensor([track.pitch for track in self.tracks for _ in range(channels)])
-        f0 = torch.stack([track.f0 for track in self.tracks]).repeat_interleave(channels, 0)
+        channels = len(self.sounds[0].phase)
+        pitch = torch.tensor([sound.pitch for sound in self.sounds for _ in range(channels)])
+        f0 = torch.stack([sound.f0 for sound in self.sounds]).repeat_interleave(channels, 0)
         return {"pitch": pitch[:, None, None], "f0": f0[:, None], **self.given}
 
     def with_conditions(self, conditions: Mapping[str, Tensor]) -> "HarmonicContext":
@@ -128,7 +151,7 @@ class HarmonicContext:
 
     def as_edited(self) -> "HarmonicContext":
         """Return this context for a code that was changed: no residual is used."""
-        return replace(self, tracks=tuple(replace(track, residuals=()) for track in self.tracks), edited=True)
+        return replace(self, sounds=tuple(replace(sound, residuals=()) for sound in self.sounds), edited=True)
 
 
 def residual_correlation(residuals: Sequence[Residual]) -> Tensor:

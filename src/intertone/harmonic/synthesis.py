@@ -12,9 +12,9 @@ from intertone.curve import at_positions
 from intertone.harmonic.noise import NoiseBands
 from intertone.harmonic.onset import play_ramps
 from intertone.harmonic.partials import slowest
-from intertone.harmonic.rows import HarmonicConfig, ImageRows
+from intertone.harmonic.rows import FeatureRows, HarmonicConfig
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
-from intertone.harmonic.warp import BLOCK_SAMPLES, OVERSAMPLING, interpolate_at, oversample, play_partials, turns_of
+from intertone.harmonic.warp import BLOCK_SAMPLES, OVERSAMPLING, interpolate_at, oversample, periods_of, play_partials
 from intertone.level import limited_gain
 from intertone.parallel import side_by_side
 
@@ -27,7 +27,7 @@ STILL = 1e-4
 LOUDER = 2.0
 """Largest gain of a residual: where it is weak, it consists of remains of the partials."""
 
-FADE_TURNS = 0.1
+FADE_PERIODS = 0.1
 """Width, in periods, of the crossfade between the two nearest periods of a residual."""
 
 
@@ -37,67 +37,67 @@ class Synthesiser:
     def __init__(self, config: HarmonicConfig) -> None:
         self.config = config
         self.sample_rate = config.sample_rate
-        self.rows = ImageRows(config)
+        self.rows = FeatureRows(config)
         self.bands = NoiseBands(config.sample_rate, config.hop_length, config.n_noise, config.f_max)
 
     def n_frames(self, samples: int) -> int:
         """Return the number of feature columns of a sound of ``samples``."""
         return 1 + -(-samples // self.config.hop_length)
 
-    def partials(self, track: HarmonicSound) -> Tensor:
+    def partials(self, sound: HarmonicSound) -> Tensor:
         """Synthesise partials from the onset on, without the attack and release ramps.
 
         Each is a sinusoid that follows the phase of f0 and its own phase; those above ``f_max`` are left out.
         """
-        config, samples, f0 = self.config, track.samples - track.onset, track.f0
-        turns = turns_of(f0, config.hop_length, self.sample_rate, samples)
-        played = track.multiples.isfinite() if track.is_bell else track.multiples * f0.median() <= config.f_max
-        multiples, phase = track.multiples[played], track.phase[:, played]
-        levels = torch.where(multiples[:, None] * f0 <= config.f_max, track.amplitude[:, played], 0)
+        config, samples, f0 = self.config, sound.samples - sound.onset, sound.f0
+        periods = periods_of(f0, config.hop_length, self.sample_rate, samples)
+        played = sound.multiples.isfinite() if sound.is_bell else sound.multiples * f0.median() <= config.f_max
+        multiples, phase = sound.multiples[played], sound.phase[:, played]
+        levels = torch.where(multiples[:, None] * f0 <= config.f_max, sound.amplitude[:, played], 0)
         step = float(f0.max()) * config.hop_length / self.sample_rate
-        centres = torch.arange(2 + math.floor(float(turns[-1]) / step), dtype=torch.float64) * step
-        places = torch.from_numpy(np.interp(centres.numpy(), turns.numpy(), np.arange(samples)) / config.hop_length)
+        centres = torch.arange(2 + math.floor(float(periods[-1]) / step), dtype=torch.float64) * step
+        places = torch.from_numpy(np.interp(centres.numpy(), periods.numpy(), np.arange(samples)) / config.hop_length)
         moving = at_positions(levels, places)
         angle = 2 * math.pi * at_positions(phase, places)
-        return play_partials(torch.polar(moving, angle), multiples, centres, turns, self.sample_rate, slowest(f0))
+        return play_partials(torch.polar(moving, angle), multiples, centres, periods, self.sample_rate, slowest(f0))
 
-    def sound(self, features: Tensor, track: HarmonicSound, generator: torch.Generator) -> Tensor:
+    def sound(self, features: Tensor, sound: HarmonicSound, generator: torch.Generator) -> Tensor:
         """Synthesise a sound: its partials, the residuals by their shares, and random noise for the rest.
 
         Args:
-            features: ``(channels, n_features, any number of frames)``, 1 is ``track.reference``; frames that are
+            features: ``(channels, n_features, any number of frames)``, 1 is ``sound.reference``; frames that are
                 missing are silent, those beyond the sound are not heard.
-            track: The harmonic sound; where its features are others, the result has its energy, by a gain of 4 at most.
+            sound: The harmonic sound; where its features are others, the result has its energy, by a gain of 4 at most.
             generator: Source of the random noise; nothing is drawn where residuals are used in full.
 
         Returns:
-            The sound, ``(channels, track.samples)``.
+            The sound, ``(channels, sound.samples)``.
         """
-        n_frames = self.n_frames(track.samples)
-        image = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
-        changed = self.rows.applied(image, track)
-        if changed is track:
-            return self._sound(track, generator)
+        n_frames = self.n_frames(sound.samples)
+        padded = pad(features, (0, max(0, n_frames - features.shape[-1])))[..., :n_frames]
+        changed = self.rows.applied(padded, sound)
+        if changed is sound:
+            return self._sound(sound, generator)
         same_noise = torch.Generator().set_state(generator.get_state())
-        sound, own = self._sound(changed, generator), self._sound(track, same_noise)
-        found, known = (float(each.double().square().sum()) for each in (sound, own))
-        return limited_gain(math.sqrt(known / found), MOST_GAIN_DB) * sound if found and known else sound
+        played, own = self._sound(changed, generator), self._sound(sound, same_noise)
+        found, known = (float(each.double().square().sum()) for each in (played, own))
+        return limited_gain(math.sqrt(known / found), MOST_GAIN_DB) * played if found and known else played
 
-    def _sound(self, track: HarmonicSound, generator: torch.Generator) -> Tensor:
-        """Return the sound of a harmonic sound, ``(channels, track.samples)``."""
-        body, channels = track.samples - track.onset, len(track.amplitude)
-        works = [partial(self.partials, track), *(partial(self._along, each, track.f0) for each in track.residuals)]
+    def _sound(self, sound: HarmonicSound, generator: torch.Generator) -> Tensor:
+        """Return the sound of a harmonic sound, ``(channels, sound.samples)``."""
+        body, channels = sound.samples - sound.onset, len(sound.amplitude)
+        works = [partial(self.partials, sound), *(partial(self._along, each, sound.f0) for each in sound.residuals)]
         partials, *along = side_by_side(lambda work: work(), works)
         n_frames = self.n_frames(body)
-        powers = track.noise[..., :n_frames].square() / 2
+        powers = sound.noise[..., :n_frames].square() / 2
         gains = self.bands.gains(powers)
         rest = torch.ones(n_frames)
-        if track.residuals:
-            shares = torch.stack([residual.share[:n_frames].double() for residual in track.residuals])
-            rest = (1 - (shares * (residual_correlation(track.residuals) @ shares)).sum(0)).clamp_min(0).float()
+        if sound.residuals:
+            shares = torch.stack([residual.share[:n_frames].double() for residual in sound.residuals])
+            rest = (1 - (shares * (residual_correlation(sound.residuals) @ shares)).sum(0)).clamp_min(0).float()
         spectrum = torch.zeros(1, dtype=torch.complex64)
-        before = torch.zeros(channels, track.onset)
-        for residual, moved in zip(track.residuals, along, strict=True):
+        before = torch.zeros(channels, sound.onset)
+        for residual, moved in zip(sound.residuals, along, strict=True):
             share, change = residual.share[:n_frames], gains / self.bands.gains(residual.powers[..., :n_frames])
             louder = change.clamp(max=LOUDER)
             spectrum = self.bands.spectrum(moved).mul_(share * louder).add_(spectrum)
@@ -107,7 +107,7 @@ class Synthesiser:
             heard = powers.amax(1, keepdim=True) > 0
             rest = gains.mul_(rest.sqrt()).mul_(heard)
             spectrum = self.bands.white(channels, body, generator).mul_(rest).add_(spectrum)
-        played = partials * play_ramps(track.ramps, body, self.sample_rate)
+        played = partials * play_ramps(sound.ramps, body, self.sample_rate)
         return torch.cat([before, played + self.bands.sound(spectrum, body)], -1)
 
     def _along(self, residual: Residual, f0: Tensor) -> Tensor:
@@ -118,18 +118,18 @@ class Synthesiser:
         """
         samples = residual.sound.shape[-1]
         hop = self.config.hop_length
-        ahead = turns_of(f0, hop, self.sample_rate, samples) - turns_of(residual.f0, hop, self.sample_rate, samples)
+        ahead = periods_of(f0, hop, self.sample_rate, samples) - periods_of(residual.f0, hop, self.sample_rate, samples)
         if float(ahead.abs().max()) < STILL:
             return residual.sound
         fine = oversample(residual.sound, self.sample_rate)
         parts = []
         for some in torch.arange(samples).split(BLOCK_SAMPLES):
-            turn = ahead[some] - ahead[some].round()
+            shift = ahead[some] - ahead[some].round()
             period = self.sample_rate / at_positions(residual.f0, some / hop)
-            sound = interpolate_at(fine, OVERSAMPLING * (some + turn * period))
-            share = (turn.abs() - 0.5) / FADE_TURNS + 0.5
+            sound = interpolate_at(fine, OVERSAMPLING * (some + shift * period))
+            share = (shift.abs() - 0.5) / FADE_PERIODS + 0.5
             (faded,) = (share > 0).nonzero(as_tuple=True)
-            nearer = some[faded] + (turn - turn.sign())[faded] * period[faded]
+            nearer = some[faded] + (shift - shift.sign())[faded] * period[faded]
             sound[:, faded] += share[faded].float() * (interpolate_at(fine, OVERSAMPLING * nearer) - sound[:, faded])
             parts.append(sound)
         return torch.cat(parts, -1)

@@ -65,13 +65,11 @@ def refine_tuning(
     Returns:
         ``(correction, inharmonicity)``: ``(n_frames,)``, within ±3 %, and B, 0…0.01.
     """
-    inharmonicity = 0.0
-    correction = torch.zeros_like(f0)
+    correction, inharmonicity = torch.zeros_like(f0), 0.0
     if len(f0) < 2:
         return correction, inharmonicity
-    kernel = torch.hann_window(odd_frames(SMOOTH_SECONDS, 1 / frame_rate) + 2, periodic=False, dtype=torch.float64)[
-        None, None, 1:-1
-    ]
+    n_averaged = odd_frames(SMOOTH_SECONDS, 1 / frame_rate)
+    kernel = torch.hann_window(n_averaged + 2, periodic=False, dtype=torch.float64)[None, None, 1:-1]
     for count in STAGES:
         multiples = stretched(min(count, n_partials), inharmonicity)
         found = warped.measure(multiples, centres, length)
@@ -79,11 +77,10 @@ def refine_tuning(
         known = multiples[:, None] * (correction * f0)[:-1] / frame_rate
         # a window that did not move at an edge has no phase speed
         weight = torch.where(steps.imag == 0, 0, steps.abs()) * multiples[:, None].square()
-        turned = (steps * torch.polar(torch.ones_like(known), -2 * math.pi * known)).angle() / (2 * math.pi)
-        error = turned * frame_rate / f0[:-1] / multiples[:, None]
+        advance = (steps * torch.polar(torch.ones_like(known), -2 * math.pi * known)).angle() / (2 * math.pi)
+        error = advance * frame_rate / f0[:-1] / multiples[:, None]
         common = common_error(error, weight, kernel)
-        correction = correction + at_frames(common)
-        correction = correction.clamp(-LARGEST_CORRECTION, LARGEST_CORRECTION)
+        correction = (correction + at_frames(common)).clamp(-LARGEST_CORRECTION, LARGEST_CORRECTION)
         total = weight.sum(1)
         own = (weight * (error - common)).sum(1) / total.clamp_min(TINY)
         inharmonicity = fit_inharmonicity(multiples * (1 + own), total)

@@ -1,6 +1,6 @@
 """Measurement and synthesis of partials along the pitch of a sound: time is counted in periods of the fundamental.
 
-In periods (``turns``) f0 is constant, every harmonic is a whole number, and a window of whole periods lets no harmonic
+In periods f0 is constant, every harmonic is a whole number, and a window of whole periods lets no harmonic
 leak into its neighbours. So the sound is warped until its fundamental is constant, and the rest is matrix products.
 """
 
@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 from intertone.audio import resample
 from intertone.curve import held
 
-TURNS = 3
+PERIODS = 3
 """Shortest window, in periods: the zeros of a Hann window of three periods lie on the neighbouring harmonics."""
 
 SHORTEST_SECONDS = 0.015
@@ -42,10 +42,10 @@ def window_seconds(f0: float) -> float:
         >>> window_seconds(50.0), window_seconds(1000.0)
         (0.06, 0.015)
     """
-    return max(TURNS / f0, SHORTEST_SECONDS)
+    return max(PERIODS / f0, SHORTEST_SECONDS)
 
 
-def turns_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Tensor:
+def periods_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Tensor:
     """Return the time of each sample in periods of the fundamental, ``(samples,)``, float64, rising from 0.
 
     f0, Hz, ``(n_frames,)``, float64, > 0, is interpolated linearly between frames ``hop_length`` samples apart; the
@@ -103,20 +103,20 @@ class Warped:
 
     Args:
         fine: The sound, from ``oversample``, ``(channels, OVERSAMPLING · samples)``.
-        turns: Time of each sample in periods, ``(samples,)``, from 0 on.
+        periods: Time of each sample in periods, ``(samples,)``, from 0 on.
         sample_rate: Hz, before oversampling.
         slowest: Lowest f0, Hz; the warped sound has nowhere fewer samples than the sound.
 
     Attributes:
-        rate: Samples a turn.
+        rate: Samples a period.
         sound: ``(channels, n)``.
     """
 
-    def __init__(self, fine: Tensor, turns: Tensor, sample_rate: int, slowest: float) -> None:
+    def __init__(self, fine: Tensor, periods: Tensor, sample_rate: int, slowest: float) -> None:
         self.rate = math.ceil(sample_rate / slowest)
-        self.n_turns = float(turns[-1])
-        wanted = np.arange(max(1, math.floor(self.n_turns * self.rate) + 1)) / self.rate
-        places = np.interp(wanted, turns.numpy(), np.arange(len(turns)))
+        self.n_periods = float(periods[-1])
+        wanted = np.arange(max(1, math.floor(self.n_periods * self.rate) + 1)) / self.rate
+        places = np.interp(wanted, periods.numpy(), np.arange(len(periods)))
         warped = interpolate_at(fine, torch.from_numpy(places * OVERSAMPLING))
         self.sound = pad(warped, (0, max(0, 3 - warped.shape[-1])))
 
@@ -139,18 +139,18 @@ class Warped:
         places = torch.arange(-half, half + 1, dtype=torch.float64)
         window = 0.5 + 0.5 * torch.cos(math.pi * places / (half + 1))
         middle = (centres * self.rate).round().long().clamp(half, max(half, self.sound.shape[-1] - half - 1))
-        turning = _turning(multiples, places / self.rate) * (2 * window / window.sum()).float()
+        sinusoids = _sinusoids(multiples, places / self.rate) * (2 * window / window.sum()).float()
         segments = self.sound.unfold(-1, 2 * half + 1, 1)
         parts = []
         for some in middle.split(BLOCK_FRAMES):
-            products = segments[:, some - half] @ turning.T
+            products = segments[:, some - half] @ sinusoids.T
             real, imaginary = products.transpose(1, 2).chunk(2, 1)
             parts.append(torch.complex(real, -imaginary))
-        return torch.cat(parts, -1) * turned_by(-multiples[:, None] * (middle.double() / self.rate))
+        return torch.cat(parts, -1) * phasors(-multiples[:, None] * (middle.double() / self.rate))
 
 
 def play_partials(
-    amplitudes: Tensor, multiples: Tensor, centres: Tensor, turns: Tensor, sample_rate: int, slowest: float
+    amplitudes: Tensor, multiples: Tensor, centres: Tensor, periods: Tensor, sample_rate: int, slowest: float
 ) -> Tensor:
     """Return the sum of partials whose complex amplitudes change from frame to frame, ``(channels, samples)``.
 
@@ -160,38 +160,38 @@ def play_partials(
         amplitudes: As ``Warped.measure`` returns them, at frames a constant number of periods apart.
         multiples: Frequencies in f0, ``(n_partials,)``.
         centres: Times of the frames in periods, ``(n_frames,)``, from 0 on.
-        turns: Time of each sample in periods, ``(samples,)``.
+        periods: Time of each sample in periods, ``(samples,)``.
         sample_rate: Hz.
         slowest: Lowest f0, Hz.
     """
     channels, _, n_frames = amplitudes.shape
-    step = float(centres[1] - centres[0]) if n_frames > 1 else max(1.0, 2 * float(turns[-1]))
+    step = float(centres[1] - centres[0]) if n_frames > 1 else max(1.0, 2 * float(periods[-1]))
     hop = max(1, math.ceil(step * OVERSAMPLING * sample_rate / slowest))
     rate = hop / step
     offsets = torch.arange(-hop, hop, dtype=torch.float64)
     window = 0.5 + 0.5 * torch.cos(math.pi * offsets / hop)
-    turning = _turning(multiples, offsets / rate) * window.float()
-    turned = amplitudes * turned_by(multiples[:, None] * centres)
+    sinusoids = _sinusoids(multiples, offsets / rate) * window.float()
+    rotated = amplitudes * phasors(multiples[:, None] * centres)
     sound = torch.zeros(channels, n_frames + 1, hop)
     for some in torch.arange(n_frames).split(BLOCK_FRAMES):
-        parts = torch.cat([turned[..., some].real, -turned[..., some].imag], 1).transpose(1, 2) @ turning
+        parts = torch.cat([rotated[..., some].real, -rotated[..., some].imag], 1).transpose(1, 2) @ sinusoids
         sound[:, some] += parts[..., :hop]
         sound[:, some + 1] += parts[..., hop:]
-    return interpolate_at(sound.flatten(1), turns * rate + hop)
+    return interpolate_at(sound.flatten(1), periods * rate + hop)
 
 
-def turned_by(turns: Tensor) -> Tensor:
+def phasors(periods: Tensor) -> Tensor:
     """Return the complex numbers of magnitude 1 at some angles, in periods, complex64.
 
     Example:
-        >>> turned_by(torch.tensor([0.0, 1000.25], dtype=torch.float64)).real.round(decimals=3)
+        >>> phasors(torch.tensor([0.0, 1000.25], dtype=torch.float64)).real.round(decimals=3)
         tensor([1., -0.])
     """
-    angle = (turns - turns.round()).float() * (2 * math.pi)
+    angle = (periods - periods.round()).float() * (2 * math.pi)
     return torch.complex(angle.cos(), angle.sin())
 
 
-def _turning(multiples: Tensor, turns: Tensor) -> Tensor:
-    """Return cosines above sines of partials, ``(2 · n_partials, n_turns)``, float32."""
-    turned = turned_by(multiples[:, None] * turns)
-    return torch.cat([turned.real, turned.imag])
+def _sinusoids(multiples: Tensor, periods: Tensor) -> Tensor:
+    """Return cosines above sines of partials, ``(2 · n_partials, n_periods)``, float32."""
+    rotated = phasors(multiples[:, None] * periods)
+    return torch.cat([rotated.real, rotated.imag])

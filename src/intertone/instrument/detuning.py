@@ -32,8 +32,8 @@ def find_detuning(audio: Tensor, sample_rate: int, pitch: int) -> float | None:
         Cents, within ±100; None where the sound has no pitch within a semitone of the key.
 
     Example:
-        >>> turns = 440 * 2 ** (0.2 / 12) * torch.arange(16000) / 16000
-        >>> round(find_detuning(torch.sin(2 * torch.pi * turns)[None], 16000, 69), 1)
+        >>> periods = 440 * 2 ** (0.2 / 12) * torch.arange(16000) / 16000
+        >>> round(find_detuning(torch.sin(2 * torch.pi * periods)[None], 16000, 69), 1)
         20.0
     """
     rate = min(OVERSAMPLING * sample_rate, MAX_SAMPLE_RATE)

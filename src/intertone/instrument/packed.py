@@ -9,7 +9,7 @@ from torch import Tensor
 from intertone.curve import at_positions
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.noise import NoiseBands
-from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.rows import FeatureRows
 from intertone.level import TINY, amplitude_to_db
 
 FINE_FRAMES = 16
@@ -95,7 +95,7 @@ def pack_differences(values: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     return first.float(), found.to(torch.int8)
 
 
-def pack_sound(sound: SeparatedSound, rows: ImageRows) -> dict[str, Tensor]:
+def pack_sound(sound: SeparatedSound, rows: FeatureRows) -> dict[str, Tensor]:
     """Return the tensors of a sound with a pitch, by name; see ``docs/instrument-file.md``.
 
     Partials are stored up to the last that is audible at any time, at least one.
@@ -151,7 +151,7 @@ def unpack_partials(packed: dict[str, Tensor], n_frames: int) -> Tensor:
     return decibels + packed["level"].float() / 100
 
 
-def noise_centres(rows: ImageRows) -> list[float]:
+def noise_centres(rows: FeatureRows) -> list[float]:
     """Return the frequency at which each noise band is strongest, Hz."""
     highest = 2595 * math.log10(1 + rows.config.f_max / 700)
     mels = torch.linspace(0, highest, rows.config.n_noise + 2, dtype=torch.float64)[1:-1]

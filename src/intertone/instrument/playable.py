@@ -13,7 +13,7 @@ from intertone.errors import InputError
 from intertone.harmonic.morph.landmark import Landmarks, complete_releases, find_landmarks
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.sustain import TURN_SECONDS, loop_part
-from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.rows import FeatureRows
 from intertone.harmonic.sound import HarmonicContext
 from intertone.instrument.register import register_changes
 from intertone.level import power_to_db
@@ -105,7 +105,7 @@ def harmonic_method(codec: Codec) -> ByPartials:
 
 def track_of(analysis: Analysis[HarmonicContext]) -> SeparatedSound:
     """Return the one sound of an analysis from ``ByPartials.prepare``."""
-    return cast(SeparatedSound, analysis.context.tracks[0])
+    return cast(SeparatedSound, analysis.context.sounds[0])
 
 
 def with_channels(analysis: Analysis[HarmonicContext], channels: int) -> Analysis[HarmonicContext]:
@@ -126,7 +126,7 @@ def with_channels(analysis: Analysis[HarmonicContext], channels: int) -> Analysi
     )
     track = replace(sound, **spread, residuals=residuals)
     given = {name: value.expand(channels, *value.shape[1:]) for name, value in analysis.context.given.items()}
-    context = replace(analysis.context, tracks=(track,), given=given)
+    context = replace(analysis.context, sounds=(track,), given=given)
     return Analysis(analysis.features.repeat(channels, 1, 1), context)
 
 
@@ -145,7 +145,7 @@ def sound_facts(sound: PlayableSound, sample_rate: int, channels: int) -> dict[s
     }
 
 
-def time_facts(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[dict[str, Any]]:
+def time_facts(sounds: Sequence[SeparatedSound], rows: FeatureRows) -> list[dict[str, Any]]:
     """Return what the header holds of each sound with a pitch: pitch, partials, and landmarks in frames."""
     config = rows.config
     levels = [config.top_db * rows.level(rows.view(sound)).amax((0, 1)) for sound in sounds]

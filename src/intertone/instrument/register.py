@@ -10,7 +10,7 @@ from intertone.codec import Codec
 from intertone.curve import averaged, odd_frames
 from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.transpose import CALM_SECONDS, transpose_sound
-from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.rows import FeatureRows
 from intertone.harmonic.sound import HarmonicContext
 from intertone.pitch.note import pitch_to_hz
 from intertone.representation import Analysis
@@ -72,7 +72,7 @@ def pad_grid(count: int, used: Sequence[int]) -> Tensor:
     return torch.where(total > 1e-6, weights / total, 1 / len(used))
 
 
-def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: ImageRows) -> Tensor:
+def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: FeatureRows) -> Tensor:
     """Return by how many dB the rows of a sound change when it is transposed to each of ``KEYS``.
 
     Args:
@@ -83,7 +83,7 @@ def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: Im
     Returns:
         ``(n_keys, n_features, n_steps)``, averaged over the channels and over ``STEP_SECONDS``.
     """
-    (sound,) = analysis.context.tracks
+    (sound,) = analysis.context.sounds
     assert isinstance(sound, SeparatedSound)
     targets = [sound.f0 * (pitch_to_hz(float(key)) / sound.f0.median()) for key in KEYS]
     decoded = _decoded(codec, analysis, [sound.f0, *targets])
@@ -113,7 +113,7 @@ def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]], 
     blended = torch.einsum("ps,s...->p...", grid, codes)
     inside = [place for place, row in enumerate(grid) if bool((row < 1).all())]
     sounding = torch.stack([one.features for one in aligned]).amax(0) > 0
-    n_frames, (sound,) = sounding.shape[-1], aligned[0].context.tracks
+    n_frames, (sound,) = sounding.shape[-1], aligned[0].context.sounds
     found = []
     for key in PAD_KEYS:
         target = torch.full_like(sound.f0, pitch_to_hz(float(key)))
@@ -139,13 +139,13 @@ def _decoded(codec: Codec, analysis: Analysis[HarmonicContext], targets: Sequenc
 
 
 def _decode(codec: Codec, code: Tensor, like: Analysis[HarmonicContext], target: Tensor, n_frames: int) -> Tensor:
-    (sound,) = like.context.tracks
-    wanted = replace(like.context, tracks=(replace(sound, f0=target),))
+    (sound,) = like.context.sounds
+    wanted = replace(like.context, sounds=(replace(sound, f0=target),))
     decoded = codec.decode_features(code, wanted.conditions, n_frames=n_frames)
     return averaged(decoded, odd_frames(CALM_SECONDS, codec.representation.frame_seconds)).cpu().float()
 
 
-def _in_steps(values: Tensor, rows: ImageRows) -> Tensor:
+def _in_steps(values: Tensor, rows: FeatureRows) -> Tensor:
     """Return values averaged over ``STEP_SECONDS``, ``(..., n_steps)``."""
     size = max(1, round(STEP_SECONDS / rows.config.frame_seconds))
     return torch.stack([part.mean(-1) for part in values.split(size, -1)], -1)

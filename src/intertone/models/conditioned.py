@@ -82,7 +82,7 @@ class ConditionedAutoencoder(Model):
 
     With ``linear`` the convolutions add to what ``PrincipalComponents`` give, in the code and in the features, and a
     young model adds nothing. Where it is known where the ``rows`` lie, the code has one more number, its
-    pitch in octaves above middle C, and the decoder begins with an image whose rows are moved by a part of the interval
+    pitch in octaves above middle C, and the decoder begins with features whose rows are moved by a part of the interval
     from there to the wanted pitch: which part, row by row, is learnt from the two pitches.
 
     Args:
@@ -216,15 +216,15 @@ class ConditionedAutoencoder(Model):
             "strides": list(config.strides),
         }
 
-    def _move(self, image: Tensor, latents: Tensor, wanted: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
-        """Return an image at the wanted pitch, and the latents with what would change if everything moved."""
+    def _move(self, features: Tensor, latents: Tensor, wanted: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features at the wanted pitch, and the latents with what would change if everything moved."""
         assert self.mover is not None
         own = latents[:, -1].float().mean(-1)
         known = torch.stack([12 * own + MIDDLE, torch.full_like(own, math.nan)], 1)
         part = self.part(torch.cat([told, self.conditions(known)], 1)).sigmoid()
-        difference = self.mover(image, _octave(wanted) - own) - image
+        difference = self.mover(features, _octave(wanted) - own) - features
         change = difference.unflatten(-1, (-1, self.frames_per_latent)).mean(-1)
-        return image + part[:, :, None] * difference, torch.cat([latents, change.to(latents.dtype)], 1)
+        return features + part[:, :, None] * difference, torch.cat([latents, change.to(latents.dtype)], 1)
 
 
 def _silence(*layers: nn.Conv1d | nn.ConvTranspose1d) -> None:

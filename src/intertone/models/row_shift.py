@@ -10,9 +10,9 @@ PARTIALS_STAY, NOISE_MOVES = 0.4, 0.5
 
 
 class RowShift(nn.Module):
-    """Moves the rows of images by the interval between two pitches.
+    """Moves the rows of features by the interval between two pitches.
 
-    An image's rows of partials follow the pitch: left as they are, formants move with it. Read at other rows, they stay
+    The rows of partials follow the pitch: left as they are, formants move with it. Read at other rows, they stay
     where they were. Rows of noise lie at frequencies: left as they are, noise stays; read at other rows, it moves.
     Most instruments lie between: ``part`` says how much of this difference is a good beginning, row by row.
 
@@ -21,8 +21,8 @@ class RowShift(nn.Module):
 
     Example:
         >>> mover = RowShift(Rows(torch.tensor([1.0, 2.0, 4.0, 8.0]).log2(), torch.tensor([500.0, 1000.0]).log2()))
-        >>> image = torch.tensor([[[1.0], [0.8], [0.6], [0.4], [0.1], [0.3]]])
-        >>> mover(image, torch.tensor([1.0]))[0, :, 0]  # an octave up
+        >>> features = torch.tensor([[[1.0], [0.8], [0.6], [0.4], [0.1], [0.3]]])
+        >>> mover(features, torch.tensor([1.0]))[0, :, 0]  # an octave up
         tensor([0.8000, 0.6000, 0.4000, 0.4000, 0.1000, 0.1000])
     """
 
@@ -38,20 +38,20 @@ class RowShift(nn.Module):
         ]
         self.part = torch.cat(shares)
 
-    def forward(self, image: Tensor, interval: Tensor) -> Tensor:
-        """Return an image whose partials stay at their frequencies and whose noise does not.
+    def forward(self, features: Tensor, interval: Tensor) -> Tensor:
+        """Return features whose partials stay at their frequencies and whose noise does not.
 
         Args:
-            image: ``(batch, n_features, n_frames)``.
-            interval: Octaves from the image's pitch to the wanted one, ``(batch,)``.
+            features: ``(batch, n_features, n_frames)``.
+            interval: Octaves from their pitch to the wanted one, ``(batch,)``.
 
         Returns:
             Of the same shape; rows beyond the outermost are as these.
         """
         partials, noise = self.octaves.split((self.n_partials, len(self.octaves) - self.n_partials))
         pieces = [
-            _read(image[:, : self.n_partials], partials, interval),
-            _read(image[:, self.n_partials :], noise, -interval),
+            _read(features[:, : self.n_partials], partials, interval),
+            _read(features[:, self.n_partials :], noise, -interval),
         ]
         return torch.cat(pieces, 1)
 

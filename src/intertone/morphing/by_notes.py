@@ -81,24 +81,24 @@ class ByNotes(MorphMethod[PhraseContext]):
         """
         pieces = cut_notes(sound[0], starts, self.by_partials.codec.sample_rate)
         notes = [self.by_partials.prepare(self._analyse_note(note[None])) for _, note in pieces]
-        onsets = [first + note.context.tracks[0].onset for (first, _), note in zip(pieces, notes, strict=True)]
+        onsets = [first + note.context.sounds[0].onset for (first, _), note in zip(pieces, notes, strict=True)]
         return _join(notes, onsets, [1.0] * len(notes), sound.shape[-1])
 
     def _analyse_note(self, note: Tensor) -> Analysis[HarmonicContext]:
         """Return the analysis of a note, along the pitch of its middle where its ends still sound of its neighbours."""
         analysis = cast(Analysis[HarmonicContext], self.by_partials.codec.analyse(note))
-        (track,) = analysis.context.tracks
+        (sound,) = analysis.context.sounds
         hop_length, rate = self.by_partials.representation.hop_length, self.by_partials.representation.sample_rate
         near = round(NEAR_SECONDS * rate / hop_length)
-        f0 = track.f0[: 1 + (track.samples - track.onset) // hop_length]
+        f0 = sound.f0[: 1 + (sound.samples - sound.onset) // hop_length]
         if len(f0) <= 2 * near:
             return analysis
         known = torch.cat([f0[near].expand(near), f0[near:-near], f0[-near - 1].expand(near)])
         if float(12 * (f0 / known).log2().abs().max()) < LEAST_SEMITONES:
             return analysis
-        before = known[0].expand(round(track.onset / hop_length))
+        before = known[0].expand(round(sound.onset / hop_length))
         features, context = self.by_partials.representation.analyse(note, f0=torch.cat([before, known]))
-        return Analysis(features.to(analysis.features.device), replace(analysis.context, tracks=context.tracks))
+        return Analysis(features.to(analysis.features.device), replace(analysis.context, sounds=context.sounds))
 
     def unpitched(self, analysis: Analysis[PhraseContext]) -> str | None:
         """Say how many notes of a phrase have no one pitch, ``"4 of 7 notes without one pitch"``; None: less than half.
@@ -146,7 +146,7 @@ class ByNotes(MorphMethod[PhraseContext]):
             held = [index for index, note in enumerate(row) if note is not None]
             chosen = [phrases[index][note] for index, note in enumerate(row) if note is not None]
             length = (
-                max(note.context.tracks[0].samples for note in chosen) / self.by_partials.representation.sample_rate
+                max(note.context.sounds[0].samples for note in chosen) / self.by_partials.representation.sample_rate
             )
             start = onset / self.by_partials.representation.sample_rate
             own = _cut_weights(
@@ -173,7 +173,7 @@ class ByNotes(MorphMethod[PhraseContext]):
         pieces = []
         for note, onset, gain in zip(_split(analysis), context.onsets, context.gains, strict=True):
             sound = self.by_partials.synthesise(note, residual=residual, generator=generator)[0]
-            first = onset - note.context.tracks[0].onset
+            first = onset - note.context.sounds[0].onset
             pieces.append((max(0, first), gain * sound[:, max(0, -first) :]))
         total = torch.zeros(context.leading[-1], max(context.samples, *(at + sound.shape[-1] for at, sound in pieces)))
         for first, sound in pieces:
@@ -195,8 +195,8 @@ def _join(
 
 def _split(phrase: Analysis[PhraseContext]) -> list[Analysis[HarmonicContext]]:
     """Return the notes of a phrase."""
-    images = phrase.features.split(list(phrase.context.columns), -1)
-    return [Analysis(image, note) for image, note in zip(images, phrase.context.notes, strict=True)]
+    pieces = phrase.features.split(list(phrase.context.columns), -1)
+    return [Analysis(piece, note) for piece, note in zip(pieces, phrase.context.notes, strict=True)]
 
 
 def _times(rows: Sequence[tuple[int | None, ...]], contexts: Sequence[PhraseContext]) -> list[list[float]]:

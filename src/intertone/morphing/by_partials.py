@@ -1,6 +1,6 @@
 """Morph by partials: harmonic sounds are interpolated partial by partial; the network corrects the interpolation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -16,10 +16,10 @@ from intertone.harmonic.morph.align import align_sounds
 from intertone.harmonic.morph.duration import common_span
 from intertone.harmonic.morph.landmark import AUDIBLE_DB
 from intertone.harmonic.morph.mix import mix_f0, mix_reference, mix_sounds
-from intertone.harmonic.morph.modulation import SeparatedSound, separate_modulation
+from intertone.harmonic.morph.modulation import separate_modulation
 from intertone.harmonic.morph.transpose import transpose_sound
 from intertone.harmonic.pitched import LEAST_MEASURE, recognise
-from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.harmonic.sound import HarmonicContext, HarmonicSound, SeparatedSound
 from intertone.morphing.by_code import Decoded, decode_mixture, decode_sounds, decode_velocity
 from intertone.morphing.contract import CodecMethod, Takes
 from intertone.morphing.settings import MorphConfig
@@ -59,7 +59,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
     def prepare(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:
         """Separate each partial's slow envelope from its fast modulation; features are those of the envelope."""
         synthesiser = self.representation.synthesiser
-        return self._analysis([separate_modulation(sound, synthesiser) for sound in analysis.context.tracks], analysis)
+        return self._analysis([separate_modulation(sound, synthesiser) for sound in analysis.context.sounds], analysis)
 
     def unpitched(self, analysis: Analysis[HarmonicContext]) -> str | None:
         """Say why a sound has no one pitch; what is measured says ``intertone.harmonic.pitched.recognise``."""
@@ -73,7 +73,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
 
     def pitch(self, analysis: Analysis[HarmonicContext]) -> float | None:
         """Return the median f0 of a sound, Hz."""
-        return float(analysis.context.tracks[0].f0.median())
+        return float(analysis.context.sounds[0].f0.median())
 
     def span(
         self, analyses: Sequence[Analysis[HarmonicContext]], weights: Tensor, config: MorphConfig
@@ -83,7 +83,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
         Of a batch the first mixture counts; where a sound is sustained, the beginning of the release counts as the end.
         """
         rate, hold_seconds = self.representation.sample_rate, config.hold_seconds
-        sounds, shares = [one.context.tracks[0] for one in analyses], weights.tolist()
+        sounds, shares = [one.context.sounds[0] for one in analyses], weights.tolist()
         first, end = common_span(sounds, shares, config.alignment, held_samples=hold_seconds and hold_seconds * rate)
         return first / rate, end / rate
 
@@ -138,55 +138,74 @@ class ByPartials(CodecMethod[HarmonicContext]):
         """
         timing = {} if weights.common is None else {"envelope": weights.common}
         aligned = self.align(analyses, weights.overall, config, ratios={**weights.own, **timing})
-        n_frames, median_hz = aligned[0].features.shape[-1], note_hz(config.pitch)
-        overall, tuned = (weights_over_time(each, n_frames) for each in (weights.overall, weights.pitch))
-        own = {name: weights_over_time(each, n_frames) for name, each in weights.own.items()}
-        common = None if weights.common is None else weights_over_time(weights.common, n_frames)
+        tuned = weights_over_time(weights.pitch, aligned[0].features.shape[-1])
         mixtures = list(zip(*(_sounds(one) for one in aligned), strict=True))
-        pitches = [self._mixed_f0(sounds, tuned, median_hz) for sounds in mixtures]
+        pitches = [self._mixed_f0(sounds, tuned, note_hz(config.pitch)) for sounds in mixtures]
         targets = tuple(replace(sounds[0], f0=f0) for sounds, f0 in zip(mixtures, pitches, strict=True))
         given = mix_conditions([one.context.given for one in aligned], tuned)
-        context = replace(aligned[0].context, tracks=targets, given=given, edited=True)
-        network = config.network or self.takes.network
-        decoded = Decoded([], [], torch.zeros(()))
-        if network == "full":
-            audible = [self._audible(one) for one in aligned]
-            full = decode_mixture(self.codec, audible, context.conditions, weights.overall, generator=generator)
-            decoded = Decoded([full] * len(aligned), [full] * len(aligned), full)
-        if network == "residual":
-            decoded = decode_sounds(self.codec, aligned, context.conditions, weights.overall, generator=generator)
+        context = replace(aligned[0].context, sounds=targets, given=given, edited=True)
+        decoded = self._decoded(aligned, context, weights.overall, config, generator)
         softer = None
         if config.velocity is not None:
             softer = decode_velocity(
                 self.codec, aligned, context.conditions, weights.overall, config.velocity, generator=generator
             )
-        mixed_sounds = []
-        for item, (sounds, f0) in enumerate(zip(mixtures, pitches, strict=True)):
-            of_item = partial(_of_item, item=item, n_items=len(mixtures))
-            pairs = [
-                (of_item(there), of_item(here)) for there, here in zip(decoded.at_mixture, decoded.at_own, strict=True)
-            ]
-            moved = [
-                transpose_sound(sound, f0, self.rows, decoded=pair, share=config.register_strength)
-                for sound, pair in zip_longest(sounds, pairs)
-            ]
-            mixed = mix_sounds(moved, overall, f0, self.representation.synthesiser, own=own, common=common)
-            if network == "full":
-                change = of_item(decoded.between) - self.rows.view(mixed, mix_reference(moved, overall))
-                mixed = self.rows.scaled(mixed, change)
-            if network == "residual":
-                mixed = self.rows.scaled(mixed, config.strength * of_item(decoded.between))
-            if softer is not None:
-                mixed = self.rows.scaled(mixed, of_item(softer))
-            mixed_sounds.append(mixed.joined())
-        return self._analysis(mixed_sounds, Analysis(aligned[0].features, context))
+        mixed = [
+            self._mix(sounds, f0, partial(_of_item, item=item, n_items=len(mixtures)), decoded, softer, weights, config)
+            for item, (sounds, f0) in enumerate(zip(mixtures, pitches, strict=True))
+        ]
+        return self._analysis(mixed, Analysis(aligned[0].features, context))
+
+    def _mix(
+        self,
+        sounds: Sequence[SeparatedSound],
+        f0: Tensor,
+        of_item: Callable[[Tensor], Tensor],
+        decoded: Decoded,
+        softer: Tensor | None,
+        weights: Weights,
+        config: MorphConfig,
+    ) -> HarmonicSound:
+        """Return the mixture of aligned sounds at one pitch; ``of_item`` takes its part of a batch of features."""
+        overall = weights_over_time(weights.overall, len(f0))
+        own = {name: weights_over_time(each, len(f0)) for name, each in weights.own.items()}
+        common = None if weights.common is None else weights_over_time(weights.common, len(f0))
+        decoded_pairs = zip(map(of_item, decoded.at_mixture), map(of_item, decoded.at_own), strict=True)
+        moved = [
+            transpose_sound(sound, f0, self.rows, decoded=pair, share=config.register_strength)
+            for sound, pair in zip_longest(sounds, decoded_pairs)
+        ]
+        mixed = mix_sounds(moved, overall, f0, self.representation.synthesiser, own=own, common=common)
+        if config.network == "full":
+            change = of_item(decoded.between) - self.rows.view(mixed, mix_reference(moved, overall))
+            mixed = self.rows.scaled(mixed, change)
+        elif decoded.at_own:
+            mixed = self.rows.scaled(mixed, config.strength * of_item(decoded.between))
+        return (mixed if softer is None else self.rows.scaled(mixed, of_item(softer))).joined()
+
+    def _decoded(
+        self,
+        aligned: Sequence[Analysis[HarmonicContext]],
+        context: HarmonicContext,
+        weights: Tensor,
+        config: MorphConfig,
+        generator: torch.Generator | None,
+    ) -> Decoded:
+        """Return what the network makes of aligned sounds: nothing where it is not used, the mixture alone in full."""
+        if config.network == "none":
+            return Decoded([], [], torch.zeros(()))
+        if config.network == "full":
+            audible = [self._audible(one) for one in aligned]
+            full = decode_mixture(self.codec, audible, context.conditions, weights, generator=generator)
+            return Decoded([full] * len(aligned), [full] * len(aligned), full)
+        return decode_sounds(self.codec, aligned, context.conditions, weights, generator=generator)
 
     def _analysis(
         self, sounds: Sequence[HarmonicSound], analysis: Analysis[HarmonicContext]
     ) -> Analysis[HarmonicContext]:
         """Return an analysis of other sounds, and their features."""
         features = self.representation.view(sounds).to(analysis.features)
-        return Analysis(features, replace(analysis.context, tracks=tuple(sounds)))
+        return Analysis(features, replace(analysis.context, sounds=tuple(sounds)))
 
     def _mixed_f0(self, sounds: Sequence[HarmonicSound], weights: Tensor, median_hz: float | None) -> Tensor:
         """Return f0 of a mixture; refuse one at which nothing is played."""
@@ -201,7 +220,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
 
 def _sounds(analysis: Analysis[HarmonicContext]) -> tuple[SeparatedSound, ...]:
     """Return the sounds of an analysis from ``prepare``."""
-    return cast(tuple[SeparatedSound, ...], analysis.context.tracks)
+    return cast(tuple[SeparatedSound, ...], analysis.context.sounds)
 
 
 def _of_item(features: Tensor, item: int, n_items: int) -> Tensor:

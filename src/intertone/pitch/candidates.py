@@ -196,12 +196,12 @@ def _similarity(sound: Frames, centres: Array, band: Band, first: int, last: int
 
 @lru_cache(maxsize=N_TABLES)
 def _cosines(n_bins: int, oversampling: int, first: int, last: int) -> Tensor:
-    """Return what turns a power spectrum into products at some lags, ``(n_bins, lags)``: a Fourier transform's part."""
+    """Return the cosines by which a power spectrum becomes products at some lags, ``(n_bins, lags)``."""
     size = 2 * (n_bins - 1)
-    turns = np.outer(np.arange(n_bins), np.arange(first, last + 1)) % (oversampling * size) / (oversampling * size)
+    periods = np.outer(np.arange(n_bins), np.arange(first, last + 1)) % (oversampling * size) / (oversampling * size)
     counts = np.full(n_bins, 2.0)
     counts[[0, -1]] = 1.0, 1.0 if oversampling == 1 else 2.0
-    return torch.from_numpy(np.cos(2 * math.pi * turns) * counts[:, None] / size).float()
+    return torch.from_numpy(np.cos(2 * math.pi * periods) * counts[:, None] / size).float()
 
 
 @lru_cache(maxsize=N_TABLES)

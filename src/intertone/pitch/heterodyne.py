@@ -68,20 +68,20 @@ def refine_pitch(audio: Tensor, f0: float, sample_rate: int) -> tuple[Tensor, fl
 
 
 def partial_steps(audio: Tensor, frequency: Tensor, length: int, sample_rate: int) -> Tensor:
-    """Return how each partial turns against its supposed frequency from frame to frame.
+    """Return how each partial rotates against its supposed frequency from frame to frame.
 
     The product of each complex amplitude and the conjugate of the one before, ``(n_partials, n_frames − 1)``.
     """
-    partials = partial_amplitudes(audio, partial_turns(frequency, sample_rate, len(audio)), length, sample_rate)
+    partials = partial_amplitudes(audio, partial_periods(frequency, sample_rate, len(audio)), length, sample_rate)
     return (partials[:, 1:] * partials[:, :-1].conj()).to(torch.complex128)
 
 
-def partial_amplitudes(audio: Tensor, turns: Tensor, length: int, sample_rate: int) -> Tensor:
+def partial_amplitudes(audio: Tensor, periods: Tensor, length: int, sample_rate: int) -> Tensor:
     """Return the complex amplitude of each partial under a Hann window, ``(n_partials, n_frames)``.
 
     Beyond the ends of the sound the window is cut off, not filled with silence.
     """
-    hop, angle = hop_of(sample_rate), 2 * math.pi * turns
+    hop, angle = hop_of(sample_rate), 2 * math.pi * periods
     rows = torch.cat([audio * angle.cos(), -audio * angle.sin(), torch.ones(1, len(audio))])
     after = -(-len(audio) // hop) * hop + length // 2 + 1 - len(audio)
     sums = conv1d(pad(rows, (length // 2, after))[:, None], hann_kernel(length), stride=hop)[:, 0]
@@ -95,7 +95,7 @@ def hop_of(sample_rate: int) -> int:
 
 
 def hz_per_radian(sample_rate: int) -> float:
-    """Return the frequency of what turns by a radian a frame."""
+    """Return the frequency of what rotates by a radian a frame."""
     return sample_rate / (2 * math.pi * hop_of(sample_rate))
 
 
@@ -115,11 +115,11 @@ def count_in_range(f0: Tensor, tuning: Tensor, sample_rate: int) -> int:
     return int((highest < HIGHEST * sample_rate).cumprod(0).sum())
 
 
-def partial_turns(frequency: Tensor, sample_rate: int, samples: int) -> Tensor:
+def partial_periods(frequency: Tensor, sample_rate: int, samples: int) -> Tensor:
     """Return the share of a turn at which each partial is: ``(rows, n_frames)`` in Hz to ``(rows, samples)``."""
     each_frame = 0.5 * (frequency[:, 1:] + frequency[:, :-1]) * hop_of(sample_rate) / sample_rate
-    turns = pad(each_frame.cumsum(1), (1, 0))
-    return (per_sample(turns, sample_rate, samples) % 1).float()
+    periods = pad(each_frame.cumsum(1), (1, 0))
+    return (per_sample(periods, sample_rate, samples) % 1).float()
 
 
 def per_sample(values: Tensor, sample_rate: int, samples: int) -> Tensor:

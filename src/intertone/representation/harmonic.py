@@ -11,10 +11,10 @@ from intertone.curve import weights_over_time
 from intertone.harmonic.analysis import analyse_sound
 from intertone.harmonic.morph.landmark import mix_ramps
 from intertone.harmonic.morph.mix import mix_f0, mix_sounds, residual_shares, retime_sound
-from intertone.harmonic.morph.modulation import SeparatedSound, unmodulated
+from intertone.harmonic.morph.modulation import unmodulated
 from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import HarmonicConfig
-from intertone.harmonic.sound import HarmonicContext, HarmonicSound
+from intertone.harmonic.sound import HarmonicContext, HarmonicSound, SeparatedSound
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.models.contract import Facts, Rows, Scale
 from intertone.phase import PhaseConfig
@@ -74,15 +74,15 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
 
         Example:
             >>> representation = HarmonicRepresentation(HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600))
-            >>> turns = 220 * torch.arange(8000) / 16000
-            >>> features, context = representation.analyse(torch.sin(2 * torch.pi * turns))
-            >>> features.shape, round(float(features[0, 0, 20]), 2), round(float(context.tracks[0].f0[20]))
+            >>> periods = 220 * torch.arange(8000) / 16000
+            >>> features, context = representation.analyse(torch.sin(2 * torch.pi * periods))
+            >>> features.shape, round(float(features[0, 0, 20]), 2), round(float(context.sounds[0].f0[20]))
             (torch.Size([1, 128, 51]), 1.0, 220)
         """
-        sounds = three_axes(audio.detach().cpu().float())
-        tracks, periodicity = zip(*(analyse_sound(sound, self.synthesiser, f0) for sound in sounds), strict=True)
-        context = HarmonicContext(tracks, periodicity, tuple(audio.shape[:-1]))
-        return Analysis(self.view(tracks).to(audio.device), context)
+        batch = three_axes(audio.detach().cpu().float())
+        sounds, periodicity = zip(*(analyse_sound(each, self.synthesiser, f0) for each in batch), strict=True)
+        context = HarmonicContext(sounds, periodicity, tuple(audio.shape[:-1]))
+        return Analysis(self.view(sounds).to(audio.device), context)
 
     def view(self, sounds: Sequence[HarmonicSound]) -> Tensor:
         """Return the features of harmonic sounds, ``(batch · channels, n_features, n_frames)``."""
@@ -104,9 +104,9 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         if not residual:
             context = context.as_edited()
         generator = generator or torch.Generator().manual_seed(0)
-        channels = len(features) // len(context.tracks)
+        channels = len(features) // len(context.sounds)
         each = features.detach().cpu().float().split(channels)
-        sounds = [self.synthesiser.sound(*pair, generator) for pair in zip(each, context.tracks, strict=True)]
+        sounds = [self.synthesiser.sound(*pair, generator) for pair in zip(each, context.sounds, strict=True)]
         return torch.stack(sounds).reshape(*context.leading, -1).to(features.device)
 
     def blank(self, samples: int, **conditions: Tensor) -> HarmonicContext:
@@ -130,8 +130,8 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         f0 = f0.expand(n_frames).contiguous()
         count = count_partials(f0, 0.0, self.config)
         phase, noise = torch.zeros(1, count, n_frames), torch.zeros(1, self.config.n_noise, n_frames)
-        track = HarmonicSound(samples, 0, 1.0, f0, stretched(count, 0.0), torch.zeros_like(phase), phase, noise)
-        return HarmonicContext((track,), (1.0,), (), True, conditions)
+        sound = HarmonicSound(samples, 0, 1.0, f0, stretched(count, 0.0), torch.zeros_like(phase), phase, noise)
+        return HarmonicContext((sound,), (1.0,), (), True, conditions)
 
     def mix(
         self, contexts: Sequence[HarmonicContext], weights: Tensor, *, pitch: Tensor | None = None
@@ -141,14 +141,14 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         Weights are ``(n_sounds,)`` or ``(n_sounds, n_frames)``; those of ``pitch`` interpolate the logarithm of f0, and
         are ``weights`` if not given.
         """
-        n_frames = len(contexts[0].tracks[0].f0)
+        n_frames = len(contexts[0].sounds[0].f0)
         full, tuned = (weights_over_time(each, n_frames) for each in (weights, weights if pitch is None else pitch))
-        tracks = []
-        for group in zip(*(context.tracks for context in contexts), strict=True):
+        mixed = []
+        for group in zip(*(context.sounds for context in contexts), strict=True):
             sounds = self._with_common_onset(group, full)
-            tracks.append(mix_sounds(sounds, full, mix_f0(sounds, tuned), self.synthesiser).joined())
+            mixed.append(mix_sounds(sounds, full, mix_f0(sounds, tuned), self.synthesiser).joined())
         given = mix_conditions([context.given for context in contexts], tuned)
-        return replace(contexts[0], tracks=tuple(tracks), edited=True, given=given)
+        return replace(contexts[0], sounds=tuple(mixed), edited=True, given=given)
 
     def _with_common_onset(self, group: Sequence[HarmonicSound], weights: Tensor) -> list[SeparatedSound]:
         """Return the sounds of a mixture, without separate modulation, with interpolated onset and ramps."""

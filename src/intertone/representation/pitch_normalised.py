@@ -95,8 +95,8 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
 
         Example:
             >>> representation = PitchNormalisedRepresentation(PitchNormalisedConfig())
-            >>> turns = 440 * torch.arange(16000) / 16000  # to 500 Hz, which is row 32
-            >>> features, context = representation.analyse(torch.sin(2 * torch.pi * turns))
+            >>> periods = 440 * torch.arange(16000) / 16000  # to 500 Hz, which is row 32
+            >>> features, context = representation.analyse(torch.sin(2 * torch.pi * periods))
             >>> features.shape, int(features[0, :, 30].argmax()), context.hops
             (torch.Size([1, 512, 64]), 32, (225,))
         """

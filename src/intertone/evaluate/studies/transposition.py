@@ -49,7 +49,7 @@ def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -
         completed with silence.
     """
     sources = analyse_sounds(codec, sound, recognise=False)
-    pitch = sources.analyses[0].context.tracks[0].pitch + semitones
+    pitch = sources.analyses[0].context.sounds[0].pitch + semitones
     moved = {}
     for name, network in zip(MOVED, ("residual", "none", "full"), strict=True):
         config = MorphConfig.parse({"pitch": f"{min(max(pitch, 0), 127):.6f}", "network": network})

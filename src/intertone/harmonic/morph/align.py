@@ -7,16 +7,15 @@ import torch
 from torch import Tensor
 
 from intertone.curve import weights_over_time
-from intertone.harmonic.morph.attack import transient_shares
 from intertone.harmonic.morph.duration import Plan, plan_time
 from intertone.harmonic.morph.landmark import Alignment, mix_ramps
 from intertone.harmonic.morph.match import match_partials
 from intertone.harmonic.morph.mix import residual_shares, retime_sound
-from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.sustain import sustain_sound
+from intertone.harmonic.morph.transient import transient_levels, transient_shares
 from intertone.harmonic.onset import attack_share
+from intertone.harmonic.sound import SeparatedSound
 from intertone.harmonic.synthesis import Synthesiser
-from intertone.harmonic.transient import transient_levels
 
 
 def align_sounds(

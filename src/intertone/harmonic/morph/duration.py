@@ -16,7 +16,7 @@ from intertone.harmonic.morph.landmark import (
     positions,
 )
 from intertone.harmonic.morph.sustain import sustain_landmarks, sustained_positions
-from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.rows import FeatureRows
 from intertone.harmonic.sound import HarmonicSound
 
 
@@ -41,7 +41,7 @@ def plan_time(
     sounds: Sequence[HarmonicSound],
     weights: Sequence[float],
     alignment: Alignment,
-    rows: ImageRows,
+    rows: FeatureRows,
     *,
     at_start: Sequence[float],
     hold_frames: float | None = None,
@@ -55,18 +55,13 @@ def plan_time(
         rows: Of the representation, for the levels of the sounds.
         at_start: Weight of each at the onset, where weights change over time: the attack is theirs.
         hold_frames: From onset to release, with ``envelope``; as interpolated if not given.
-
-    Raises:
-        ValueError: If a sound that is held is not laid by its envelope.
     """
-    if hold_frames is not None and alignment != "envelope":
-        raise ValueError(f"a sound that is held must be aligned by its envelope, got {alignment}")
     hop_length, onset = rows.config.hop_length, _common_onset(sounds, weights, alignment)
     ends = [(sound.samples - sound.onset) / hop_length for sound in sounds]
     if alignment != "envelope":
         late = [(sound.onset - onset) / hop_length * (alignment == "none") for sound in sounds]
         samples = _longest(sounds, weights, alignment, onset)
-        return Plan(samples, onset, [partial(_shifted, shift=frames) for frames in late], ends)
+        return Plan(samples, onset, [partial(_shifted, frames) for frames in late], ends)
     levels = [rows.level(rows.view(sound)).amax((0, 1)) * rows.config.top_db for sound in sounds]
     marks = complete_releases([find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)])
     common = mix_landmarks(marks, weights)
@@ -111,5 +106,5 @@ def _longest(sounds: Sequence[HarmonicSound], weights: Sequence[float], alignmen
     return max(sound.samples if alignment == "none" else onset + sound.samples - sound.onset for sound in heard)
 
 
-def _shifted(n_frames: int, shift: float = 0.0) -> Tensor:
+def _shifted(shift: float, n_frames: int) -> Tensor:
     return torch.arange(n_frames, dtype=torch.float64) - shift

@@ -7,9 +7,8 @@ from operator import itemgetter
 import torch
 from torch import Tensor
 
-from intertone.harmonic.morph.modulation import SeparatedSound
-from intertone.harmonic.rows import ImageRows
-from intertone.harmonic.sound import completed
+from intertone.harmonic.rows import FeatureRows
+from intertone.harmonic.sound import SeparatedSound, completed
 
 ALONE = 0.25
 """Largest distance of two matched partials, the logarithm of their ratio: farther apart, each keeps its frequency."""
@@ -18,7 +17,7 @@ SCALES = (1.0, 0.5, 2.0, 1 / 3, 3.0, 0.25, 4.0)
 """Factors by which the f0 of a bell may differ from that of another, by convention or error."""
 
 
-def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[SeparatedSound]:
+def match_partials(sounds: Sequence[SeparatedSound], rows: FeatureRows) -> list[SeparatedSound]:
     """Move inharmonic partials to other rows, so that partials of all sounds in one row are close in frequency.
 
     The first harmonic sound stays, or the first one where all are inharmonic. The partials of every other inharmonic
@@ -36,7 +35,7 @@ def match_partials(sounds: Sequence[SeparatedSound], rows: ImageRows) -> list[Se
     return found
 
 
-def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: ImageRows) -> tuple[SeparatedSound, SeparatedSound]:
+def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: FeatureRows) -> tuple[SeparatedSound, SeparatedSound]:
     """Return a sound, its partials in the rows that fit another one best, and that one without partials given up."""
     n_rows = rows.config.n_harmonics
     ratios, there = (completed(each.sounding, n_rows, torch.nan)[:n_rows] for each in (sound, anchor))
@@ -54,7 +53,9 @@ def _match(sound: SeparatedSound, anchor: SeparatedSound, rows: ImageRows) -> tu
     order = torch.full((n_rows,), -1)
     order[taken] = here.nonzero()[:, 0]
     order[order < 0] = (~here).nonzero()[:, 0]
-    return _reordered(sound, order), _without(anchor, vacated)
+    if len(vacated):
+        anchor = replace(anchor, amplitude=anchor.amplitude.index_fill(1, vacated, 0))
+    return _reordered(sound, order), anchor
 
 
 def _assign(ratios: Tensor, level: Tensor, there: Tensor) -> tuple[float, Tensor]:
@@ -87,12 +88,3 @@ def _reordered(sound: SeparatedSound, order: Tensor) -> SeparatedSound:
         modulation=reordered(sound.modulation),
         regular=reordered(sound.regular),
     )
-
-
-def _without(sound: SeparatedSound, rows: Tensor) -> SeparatedSound:
-    """Return a sound without the partials of some rows."""
-    if not len(rows):
-        return sound
-    amplitude = sound.amplitude.clone()
-    amplitude[:, rows] = 0
-    return replace(sound, amplitude=amplitude)

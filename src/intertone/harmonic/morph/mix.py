@@ -10,12 +10,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from intertone.curve import at_positions, weighted_sum
-from intertone.harmonic.morph.attack import match_transient
 from intertone.harmonic.morph.landmark import AUDIBLE_DB
-from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import mix_phases, transposed
-from intertone.harmonic.rows import HarmonicConfig, ImageRows
-from intertone.harmonic.sound import HarmonicSound, Residual, completed, residual_correlation
+from intertone.harmonic.morph.transient import match_transient
+from intertone.harmonic.rows import FeatureRows, HarmonicConfig
+from intertone.harmonic.sound import HarmonicSound, Residual, SeparatedSound, completed, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.level import TINY, db_to_amplitude
 from intertone.pitch.stiffness import stretched
@@ -93,10 +92,10 @@ def retime_sound(
     late = max(0, round(-float(places[0]) * config.hop_length))
     phase = at_positions(sound.phase, places)
     if late:  # periods are counted from the common onset on
-        turns = sound.multiples.nan_to_num() * (float(sound.f0[0]) * late / config.sample_rate)
-        phase = phase - (turns % 1).float()[:, None]
+        periods = sound.multiples.nan_to_num() * (float(sound.f0[0]) * late / config.sample_rate)
+        phase = phase - (periods % 1).float()[:, None]
     modulation, regular = at_positions(sound.modulation, places), at_positions(sound.regular, places)
-    used = sound.residuals if bool(share.any()) else ()
+    residuals = sound.residuals if bool(share.any()) else ()
     return replace(
         sound,
         samples=samples,
@@ -107,10 +106,7 @@ def retime_sound(
         noise=at_positions(sound.noise, places),
         modulation=regular + itself.float() * (modulation - regular),
         regular=regular,
-        residuals=tuple(
-            _refit(residual, share, samples=samples, onset=onset, late=late, hop_length=config.hop_length)
-            for residual in used
-        ),
+        residuals=tuple(_refit(each, share, samples, onset, late, config.hop_length) for each in residuals),
     )
 
 
@@ -152,11 +148,7 @@ def mix_sounds(
             together; where nothing is given, ``weights``.
         common: Weights of frequencies and phases of the partials, of the same shape; ``weights`` if not given.
     """
-    residuals = tuple(
-        replace(residual, share=residual.share * _in_tune(sound.f0, f0))
-        for sound in sounds
-        for residual in sound.residuals
-    )
+    residuals = _transposed_residuals(sounds, f0)
     tuned = weights if common is None else common
     used = [index for index, row in enumerate(torch.cat([weights, tuned], 1)) if own or bool(row.any())]
     sounds, overall, tuned = [sounds[index] for index in used], weights[used], tuned[used]
@@ -198,13 +190,14 @@ def _strength(sound: SeparatedSound) -> Tensor:
 
 
 def _mix_levels(
-    sounds: Sequence[SeparatedSound], weights: Mapping[str, Tensor], count: int, rows: ImageRows
+    sounds: Sequence[SeparatedSound], weights: Mapping[str, Tensor], count: int, rows: FeatureRows
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the amplitudes of the partials and of the noise bands, and the modulation of the partials.
 
     The level of the loudest channel is interpolated in dB, at least the least level that counts. How much weaker the
     other channels are, and what lies below that level, are factors, which are interpolated themselves: so two sounds
-    are heard half-way of which each is silent in another channel. The modulation holds what lies below.
+    are heard half-way of which each is silent in another channel. The modulation holds what lies below; it is not
+    extrapolated, since less than none of a sound in a channel would be heard there in opposite phase.
     """
     partials, bands = [completed(sound.amplitude, count) for sound in sounds], [sound.noise for sound in sounds]
     floors = [sound.reference * db_to_amplitude(AUDIBLE_DB) for sound in sounds]
@@ -220,7 +213,7 @@ def _mix_levels(
         for each, top, sound in zip(partials, highest, sounds, strict=True)
     ]
     levels, noises = ([top.log() for top in tops] for tops in (highest, loudest))
-    if any(not torch.equal(weights[name], weights["envelope"]) for name in ("harmonics", "noise")):
+    if any(not torch.equal(each, weights["envelope"]) for each in weights.values()):
         totals = [_total(sound, rows) for sound in sounds]
         total = weighted_sum(totals, weights["envelope"])
         levels, noises = (
@@ -235,7 +228,7 @@ def _mix_levels(
     return amplitude, noise.exp() * quieter.clamp_min(0), modulation
 
 
-def _total(sound: SeparatedSound, rows: ImageRows) -> Tensor:
+def _total(sound: SeparatedSound, rows: FeatureRows) -> Tensor:
     """Return the logarithm of the level of all rows of the loudest channel together, ``(1, 1, n_frames)``."""
     level = rows.level(rows.view(sound)).amax(0, keepdim=True)
     return (level - 1) * (rows.config.top_db * math.log(10) / 20) + math.log(sound.reference)
@@ -265,7 +258,7 @@ def _mix_multiples(sounds: Sequence[HarmonicSound], weights: Sequence[Sequence[f
     return found
 
 
-def _refit(noise: Residual, share: Tensor, *, samples: int, onset: int, late: int, hop_length: int) -> Residual:
+def _refit(noise: Residual, share: Tensor, samples: int, onset: int, late: int, hop_length: int) -> Residual:
     """Cut or pad a residual to a new length, its onset ``late`` samples after the new one.
 
     It is not stretched: divided by its powers it is stationary, and where it has ended random noise replaces it.
@@ -283,10 +276,14 @@ def _refit(noise: Residual, share: Tensor, *, samples: int, onset: int, late: in
     )
 
 
-def _in_tune(own: Tensor, wanted: Tensor) -> Tensor:
-    """Return the share of a residual at another pitch: remains of the sound's partials in it keep their frequencies."""
-    semitones = 12 * (own / wanted).log2().abs()
-    return torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
+def _transposed_residuals(sounds: Sequence[SeparatedSound], f0: Tensor) -> tuple[Residual, ...]:
+    """Return the residuals of sounds at another pitch: the less, the farther remains of partials in them are moved."""
+    found = []
+    for sound in sounds:
+        semitones = 12 * (sound.f0 / f0).log2().abs()
+        share = torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
+        found += [replace(residual, share=residual.share * share) for residual in sound.residuals]
+    return tuple(found)
 
 
 def noise_reduction(noise: Sequence[Tensor], weights: Tensor) -> Tensor:

@@ -1,18 +1,18 @@
 """Slow envelope and fast modulation of each partial, separated so that the envelope can be interpolated."""
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from intertone.curve import at_positions, averaged, averaged_from_onset, odd_frames
+from intertone.harmonic.morph.transient import LOWEST_HZ, transient_levels
 from intertone.harmonic.noise import NoiseBands
 from intertone.harmonic.onset import attack_share
-from intertone.harmonic.sound import HarmonicSound
+from intertone.harmonic.sound import HarmonicSound, SeparatedSound
 from intertone.harmonic.synthesis import Synthesiser
-from intertone.harmonic.transient import LOWEST_HZ, transient_levels
 from intertone.harmonic.warp import window_seconds
 
 LONGER = 2
@@ -32,28 +32,6 @@ CLEAR_DB = 15.0
 
 WINDOW_BINS = 1.5
 """Bandwidth of a Hann window's noise, in bins of its length."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeparatedSound(HarmonicSound):
-    """A harmonic sound whose ``amplitude`` and ``phase`` change slowly, and the fast modulation of its partials.
-
-    Attributes:
-        modulation: Factor of the complex amplitude of each partial, ``(channels, n_partials, n_frames)``, complex64.
-        regular: Its regular part, which can be interpolated between sounds: without noise.
-        transient: Of the attack, from ``transient_levels``.
-    """
-
-    modulation: Tensor
-    regular: Tensor
-    transient: Tensor
-
-    def joined(self) -> HarmonicSound:
-        """Return the sound with its modulation."""
-        sound = HarmonicSound(**{each.name: getattr(self, each.name) for each in fields(HarmonicSound)})
-        phase = self.phase + self.modulation.angle() / (2 * math.pi)
-        phase = torch.from_numpy(np.unwrap(phase.numpy(), axis=-1, period=1.0))
-        return replace(sound, amplitude=self.amplitude * self.modulation.abs(), phase=phase)
 
 
 def unmodulated(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
@@ -92,8 +70,8 @@ def _steady_phase(sound: HarmonicSound, tonality: Tensor, frame_seconds: float) 
     """
     own = torch.polar(sound.amplitude + 1e-12, 2 * math.pi * sound.phase)
     slow = averaged(own, odd_frames(STEADY_SECONDS, frame_seconds))
-    turning = (slow + tonality * (own - slow)).angle() / (2 * math.pi)
-    return torch.from_numpy(np.unwrap(turning.numpy(), axis=-1, period=1.0))
+    angle = (slow + tonality * (own - slow)).angle() / (2 * math.pi)
+    return torch.from_numpy(np.unwrap(angle.numpy(), axis=-1, period=1.0))
 
 
 def _separate_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:

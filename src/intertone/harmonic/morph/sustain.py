@@ -10,7 +10,7 @@ from torch import Tensor
 
 from intertone.curve import at_positions
 from intertone.harmonic.morph.landmark import Landmarks, positions
-from intertone.harmonic.morph.modulation import SeparatedSound
+from intertone.harmonic.sound import SeparatedSound
 
 FADES_DB = 12.0
 """A sustain that falls by more is stretched: going back would be heard as a crescendo."""

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from intertone.curve import averaged, odd_frames
-from intertone.harmonic.morph.modulation import SeparatedSound
 from intertone.harmonic.morph.phase import resting_phase
 from intertone.harmonic.partials import count_partials
-from intertone.harmonic.rows import ImageRows
+from intertone.harmonic.rows import FeatureRows
+from intertone.harmonic.sound import SeparatedSound
 from intertone.level import db_to_power, power_to_db
 from intertone.pitch.stiffness import stretched
 
@@ -29,7 +29,7 @@ AUDIBLE = 0.4
 def transpose_sound(
     sound: SeparatedSound,
     target: Tensor,
-    rows: ImageRows,
+    rows: FeatureRows,
     *,
     decoded: tuple[Tensor, Tensor] | None = None,
     share: float = 1.0,
@@ -62,28 +62,35 @@ def transpose_sound(
     heard = rows.view(sound)
     beyond, moved = _falling(heard, first, rows), sound
     if decoded is not None:
-        there, here = decoded
         played = int(rows.row_of[(min(own, wanted) or own) - 1]) + 1
-        measured = [*range(played), *range(n_rows, heard.shape[1])]
-        level = rows.level(heard[:, measured])
-        carried = 1 / (1 + abs(octaves))
-        missed = heard - here - (level - rows.level(here[:, measured]))
-        over_time = level - rows.level(there[:, measured])
-        change = share * _apart(target, sound, octaves, rows) * (there + over_time + carried * missed - heard)
-        moved = rows.scaled(sound, change)
-        # partials that were audible and are no more have ended; inaudible ones far away are left to the network
-        top = _top(heard, first)
-        audible, ever = top.clamp_min(AUDIBLE), top.amax(-1, keepdim=True) > AUDIBLE
-        join = over_time + carried * (audible - _top(here, first).clamp_min(AUDIBLE) - over_time)
-        join = join + (top - audible) * torch.where(ever, 1.0, carried)
-        beyond = beyond + min(share, 1) * (there[:, first:n_rows] + join - beyond)
+        measured = torch.tensor([*range(played), *range(n_rows, heard.shape[1])])
+        change, join = _corrected(heard, *decoded, measured, 1 / (1 + abs(octaves)), rows, first=first)
+        moved = rows.scaled(sound, share * _apart(target, sound, octaves, rows) * change)
+        beyond = beyond + min(share, 1) * (decoded[0][:, first:n_rows] + join - beyond)
     if not further:
         return moved
     levels = torch.cat([heard[:, first - 1 : first], beyond], 1)[:, rows.row_of[own:wanted] - first + 1]
     return _extended(moved, rows.to_amplitudes(levels, sound.reference))
 
 
-def _apart(target: Tensor, sound: SeparatedSound, octaves: float, rows: ImageRows) -> Tensor:
+def _corrected(
+    heard: Tensor, there: Tensor, here: Tensor, measured: Tensor, carried: float, rows: FeatureRows, *, first: int
+) -> tuple[Tensor, Tensor]:
+    """Return the change of features to those decoded at another pitch, and the level to be added to further rows.
+
+    The level over time of the ``measured`` rows is the sound's own; ``carried`` is the weight of the decoding error.
+    """
+    level = rows.level(heard[:, measured])
+    over_time = level - rows.level(there[:, measured])
+    missed = heard - here - (level - rows.level(here[:, measured]))
+    # partials that were audible and are no more have ended; inaudible ones far away are left to the network
+    top = _top(heard, first)
+    audible, ever = top.clamp_min(AUDIBLE), top.amax(-1, keepdim=True) > AUDIBLE
+    join = over_time + carried * (audible - _top(here, first).clamp_min(AUDIBLE) - over_time)
+    return there + over_time + carried * missed - heard, join + (top - audible) * torch.where(ever, 1.0, carried)
+
+
+def _apart(target: Tensor, sound: SeparatedSound, octaves: float, rows: FeatureRows) -> Tensor:
     """Return how far the pitches are apart over time, 0…1 of how far they are on the whole, ``(n_frames,)``."""
     now = averaged((target / sound.f0).log2()[None], odd_frames(CALM_SECONDS, rows.config.frame_seconds))[0]
     return (now / octaves).clamp(0, 1).float()
@@ -94,14 +101,14 @@ def _top(features: Tensor, first: int) -> Tensor:
     return features[:, max(0, first - TOP_ROWS) : first].mean(1, keepdim=True)
 
 
-def _falling(heard: Tensor, first: int, rows: ImageRows) -> Tensor:
+def _falling(heard: Tensor, first: int, rows: FeatureRows) -> Tensor:
     """Return the rows above the measured ones, falling as these do."""
     octaves, top = _centres(rows).log2(), slice(max(0, first - TOP_ROWS), first)
     fall = _slope(rows.config.top_db * heard[:, :first], octaves[:first]) / rows.config.top_db
     return heard[:, top].mean(1, keepdim=True) + fall[:, None, None] * (octaves[first:] - octaves[top].mean())[:, None]
 
 
-def _centres(rows: ImageRows) -> Tensor:
+def _centres(rows: FeatureRows) -> Tensor:
     """Return the middle partial of each row."""
     edges = torch.tensor(rows.config.edges, dtype=torch.float32)
     return (edges[:-1] * (edges[1:] - 1)).sqrt()
