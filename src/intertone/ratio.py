@@ -81,7 +81,7 @@ def parse_mix(text: str) -> Mix:
         A number, a curve, or weights; whether they go with the sounds says ``mix_shares``.
 
     Raises:
-        InputError: If it is none of these.
+        InputError: If the text has another form.
 
     Example:
         >>> parse_mix("0.25"), parse_mix(".5, .5"), parse_mix("0:0,4:1").ratios
@@ -151,7 +151,7 @@ def check_ratio(ratio: float) -> None:
     """Refuse a ratio that is not finite or farther than ``FARTHEST`` beyond 0 and 1.
 
     Raises:
-        InputError: If it is.
+        InputError: If the ratio is outside that range.
     """
     if not (math.isfinite(ratio) and -FARTHEST <= ratio <= 1 + FARTHEST):
         raise InputError(f"mix must be in {-FARTHEST:g}..{1 + FARTHEST:g}, got {ratio:g}")

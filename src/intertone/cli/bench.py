@@ -53,7 +53,9 @@ def bench_morph(
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="Number of seeds, from --seed on.")] = 1,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="A note set; held-out notes of it become real pairs.", callback=check_notes),
+        typer.Option(
+            "--data", help="Note set; pairs of recorded notes are drawn from its test split.", callback=check_notes
+        ),
     ] = None,
     pairs: Annotated[
         Path | None, typer.Option("--pairs", help="Folder with your own pairs: NAME-a.wav, NAME-b.wav.")

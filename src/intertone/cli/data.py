@@ -79,7 +79,9 @@ def virtual_analogue(
     pitch_max: Annotated[int | None, typer.Option(help="Highest key; 84 if not given.")] = None,
     pitch_step: Annotated[int | None, typer.Option(help="2 takes every second key; 4 if not given.")] = None,
     velocities: Annotated[str | None, typer.Option(help="Such as 25,127; 75,127 if not given.")] = None,
-    polyphony: Annotated[int | None, typer.Option(help="Most keys at a time, 1 to 4; 1 if not given.")] = None,
+    polyphony: Annotated[
+        int | None, typer.Option(help="Maximum number of keys played at the same time, 1 to 4; 1 if not given.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
@@ -101,7 +103,7 @@ def virtual_analogue(
 
 @app.command("import")
 def import_sounds(
-    source: Annotated[Path, typer.Argument(help="NSynth as it is unpacked, or any folder of sounds.")],
+    source: Annotated[Path, typer.Argument(help="The unpacked NSynth data set, or any folder of sounds.")],
     out: Out,
     kind: Annotated[str | None, typer.Option(help="nsynth or folder; nsynth if there is an examples.json.")] = None,
     sample_rate: SampleRate = None,

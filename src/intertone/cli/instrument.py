@@ -102,7 +102,10 @@ def keys(
     ] = None,
     tune: Annotated[
         bool,
-        typer.Option("--tune", help="Bring the mean pitch of the sustain to the key, not the median of the note."),
+        typer.Option(
+            "--tune",
+            help="Tune the mean pitch of the sustain to the key. (default: the median pitch of the whole note)",
+        ),
     ] = False,
     mix_harmonics: morph_options.HarmonicsOption = None,
     mix_noise: morph_options.NoiseOption = None,

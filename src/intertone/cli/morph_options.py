@@ -74,7 +74,8 @@ PitchOption = Annotated[
     typer.Option(
         "--pitch",
         help="Pitch of the result. glide: interpolated with the mix; a, b, …: that of sound A, B, …; a note (A3, 57): "
-        "glide, transposed to that note; free: set by --mix-pitch. (default: glide, or free with --mix-pitch)",
+        "glide, transposed to that note; nearest: glide, transposed to the nearest key; free: set by "
+        "--mix-pitch. (default: glide, or free with --mix-pitch)",
     ),
 ]
 AlignOption = Annotated[

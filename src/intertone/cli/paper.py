@@ -109,7 +109,10 @@ def network_verb(paper: Paper) -> Callable[..., None]:
             str, typer.Option("--network", help="A shipped network's name, or a folder with config.json.")
         ] = paper.network,
         soundfont: Annotated[
-            Path | None, typer.Option("--soundfont", help="The bank. (default: the installed FluidR3Mono_GM)")
+            Path | None,
+            typer.Option(
+                "--soundfont", help="SoundFont from which notes are rendered. (default: the installed FluidR3Mono_GM)"
+            ),
         ] = None,
         json: options.JsonOption = False,
     ) -> None:

@@ -70,7 +70,10 @@ def gains(
         ),
     ] = None,
     bounds: Annotated[
-        str | None, typer.Option(help="Where groups end: 12,24,36,48 are those of a code of 64 numbers, if not given.")
+        str | None,
+        typer.Option(
+            help="Numbers of the code after which a group ends. (default: 3, 6, 9 and 12 sixteenths of the code)"
+        ),
     ] = None,
     seed: options.SeedOption = 0,
     codec: options.CodecOption = options.DEFAULT_CODEC,

@@ -73,7 +73,9 @@ def transfer_style(
     iterations: Annotated[int | None, typer.Option(min=1, help="Iterations at most. (default: the system's)")] = None,
     envelope_from: Annotated[
         Source | None,
-        typer.Option(help="Sound whose loudness over time is wanted, for systems with such a term, as verma."),
+        typer.Option(
+            help="Input whose loudness over time the result follows, for systems with an envelope term, such as verma."
+        ),
     ] = None,
     seed: options.SeedOption = 0,
     preview: Annotated[

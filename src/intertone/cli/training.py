@@ -162,7 +162,7 @@ def _leave_at_once() -> None:
 
 def pack(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run, made by `intertone train`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The codec's folder, ready to be shared.")],
     card: Annotated[
         Path | None, typer.Option("--card", help="A model card to put in. (default: the run's own few lines)")

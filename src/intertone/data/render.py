@@ -102,7 +102,9 @@ def render_bank(
             progress(done, len(programs))
     header = finish_notes(folder, len(programs))
     if not sum(header["shards"]):
-        raise InputError(f"something must sound, but none of {len(programs)} programs did; see {folder}/report.jsonl")
+        raise InputError(
+            f"at least one program must sound, but none of {len(programs)} programs did; see {folder}/report.jsonl"
+        )
     return header
 
 

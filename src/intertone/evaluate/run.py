@@ -50,7 +50,7 @@ class Listener(Protocol):
         """Return None, or why not."""
 
     def hear(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
-        """Return the figures of a batch."""
+        """Return the measures of a batch of reconstructions, one number for each note."""
 
 
 LISTENERS: tuple[Listener, ...] = (ReconstructionStudy(), MeasuresStudy(), RecognitionStudy())

@@ -129,7 +129,7 @@ def number(value: float | None, decimals: int) -> str:
 
 
 def make_folders(*folders: Path) -> None:
-    """Make folders that may exist, with those above them."""
+    """Make folders and their parents; existing ones are left as they are."""
     for folder in folders:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)

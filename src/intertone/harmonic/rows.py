@@ -48,7 +48,7 @@ class HarmonicConfig(Settings):
             raise ValueError(f"f_max must be below half of sample_rate={self.sample_rate}, got {self.f_max:g}")
         shortest, longest = (round(seconds * self.sample_rate) for seconds in HOP_SECONDS)
         if not shortest <= self.hop_length <= longest:
-            raise ValueError(f"hop_length must be 5 to 20 ms, {shortest} to {longest}, got {self.hop_length}")
+            raise ValueError(f"hop_length must be 5 to 20 ms, {shortest} to {longest} samples, got {self.hop_length}")
         NoiseBands(self.sample_rate, self.hop_length, self.n_noise, self.f_max)  # refuses bands without a bin
         return self
 

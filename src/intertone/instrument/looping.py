@@ -19,7 +19,7 @@ WINDOW_SECONDS = 0.04
 """Length of the waveform that is compared at both ends."""
 
 FADE_SECONDS = 0.05
-"""Crossfade of the two ends."""
+"""Length of the crossfade from the end of the loop to its start, seconds."""
 
 FADES_DB = 12.0
 """A sound that is softer by more at the end of its loop than it was is not looped: it would ring on for ever."""

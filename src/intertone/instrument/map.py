@@ -44,7 +44,7 @@ PLAYED_NOTES = 60
 """Notes with a sound, one an instrument."""
 
 DRAWN_NOTES = 256
-"""Notes that are drawn in planes of codes, without a sound of their own."""
+"""Number of notes that are drawn in planes of codes, without a sound to click on."""
 
 DEFAULT_PITCH = 60.0
 """Middle C."""

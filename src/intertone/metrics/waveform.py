@@ -7,7 +7,7 @@ from intertone.level import db_to_power, power_to_db
 from intertone.metrics.pair import same_shape
 
 SDR_LIMIT_DB = 120.0
-"""Limit that the rounding of float32 samples sets, dB."""
+"""Largest absolute SI-SDR that is returned, dB: rounding of float32 samples allows no more."""
 
 
 def scale_invariant_sdr(estimate: Tensor, reference: Tensor, *, phase: str) -> Tensor:

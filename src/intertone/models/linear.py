@@ -11,7 +11,7 @@ FAINT = 1e-3
 
 
 MORE = 8
-"""Components beyond the wanted ones that are looked for, so that the last ones are exact enough."""
+"""Number of further components that the randomised SVD computes, so that the last wanted ones are accurate."""
 
 
 class PrincipalComponents(nn.Module):

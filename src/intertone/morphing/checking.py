@@ -46,10 +46,10 @@ def check_morph(
 
 
 def check_attributes(ratios: Mapping[str, Mix]) -> None:
-    """Refuse a ratio of its own for what has none.
+    """Refuse a separate mix for something that has none.
 
     Raises:
-        InputError: If it is.
+        InputError: If a name is not in ``ATTRIBUTES``.
     """
     for name in ratios:
         if name not in ATTRIBUTES:

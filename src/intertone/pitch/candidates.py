@@ -45,7 +45,7 @@ STEEPNESS = 8
 """The power of ``number / 4`` with which they do; 8 halves the fourth and leaves a 250th of the eighth."""
 
 N_TABLES = 8
-"""Tables of weights that are kept, of bands and ranges that were searched before."""
+"""Number of weight tables kept in the cache, one for each band and search range."""
 
 REFINEMENTS = 3
 """Steps towards the exact frequency, each of at most 3 %; all together of at most 6 %."""

@@ -8,7 +8,7 @@ FOURIER_WIDTH = 10
 filters of 257 rows, at 128 columns the transforms take a third; wide kernels with many filters gain from 11 on."""
 
 CHUNK = 256
-"""Filters that are transformed at once, so that nothing else as large as all spectra is in memory."""
+"""Number of filters that are transformed at once, so that nothing else as large as all spectra is in memory."""
 
 
 class TimeConvolution:

@@ -124,7 +124,7 @@ class CompandedSignal(Waveform):
         self._companded = companded
 
     def companded(self) -> Tensor:
-        """Return the values that the optimisation moves."""
+        """Return the companded samples, which the optimiser changes, ``(channels, samples)``."""
         return self._companded
 
 

@@ -52,7 +52,7 @@ class Overview:
 
 
 def overview_of(audio: Tensor, sample_rate: int) -> Overview:
-    """Return the overview of a sound.
+    """Return the waveform and the spectrogram of a sound at the size in which the page draws them.
 
     Args:
         audio: ``(channels, samples)``.

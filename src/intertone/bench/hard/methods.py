@@ -38,7 +38,7 @@ KEY_CODE = ("instrument/keys.py", "instrument/looping.py", "recogniser.py", "dat
 
 @dataclass(frozen=True)
 class HardMethod:
-    """A way to morph.
+    """A morph method that the hard bench compares.
 
     Attributes:
         name: On the command line and in tables.
