@@ -543,7 +543,8 @@ def test_the_command_judges_a_codec_and_leaves_a_page(codec_folder: Path, tmp_pa
     assert json.loads((out / "bench.json").read_text())["parts"] == result["parts"]
     page = (out / "bench.html").read_text()
     assert page.count("<audio") == n_pairs * (2 + 1 + 1 + len(METHODS))  # A, B, codec, oracle, methods
-    assert "http" not in page.replace("http-equiv", "")
+    text = re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)  # where the letters may come by chance
+    assert "http" not in text.replace("http-equiv", "")
     assert "| crossfade | " in (out / "bench.md").read_text()
     (out / "mine.txt").write_text("kept")
     again = CliRunner().invoke(app, [*arguments, "-o", str(out)])

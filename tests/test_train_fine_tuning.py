@@ -239,7 +239,7 @@ def test_own_sounds_become_a_codec_by_one_command(
     assert {(line["kind"], line["what"]): line["count"] for line in result["sounds"]} == {
         ("found", "pitch from the sound"): 10,
         ("changed", "padded to 4 s"): 10,
-        ("skipped", "a sound's name must end in one of .wav, .flac, .ogg, .mp3, .aiff, .aif"): 1,
+        ("skipped", "a sound's name must end in one of .wav, .aiff, .aif, .flac, .ogg, .mp3"): 1,
     }
     folder = tmp_path / "runs" / "mine"
     notes = Notes.open(folder / "notes")

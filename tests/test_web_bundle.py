@@ -8,9 +8,11 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+from intertone.instrument import Instrument
 from intertone.web.bundle import ENTRY, WORKLETS, modules_as_script, one_file
 from intertone.web.server import static_files
 
@@ -147,3 +149,13 @@ def test_contrast_of_black_and_white() -> None:
 def test_text_can_be_read(theme: str, text: str, ground: str) -> None:
     found = colours(theme)
     assert contrast(found[text], found[ground]) >= 4.5
+
+
+def test_the_instrument_of_the_documentation_is_what_export_makes_now() -> None:
+    """Else: intertone export examples/english-horn.wav examples/sitar.wav -o docs/horn-sitar.html --force."""
+    page = (Path(__file__).parents[1] / "docs" / "horn-sitar.html").read_text(encoding="utf-8")
+    (content,) = re.findall(r'<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)
+    (data,) = re.findall(r'<script type="text/plain" id="instrument">(.*?)</script>', page, re.DOTALL)
+    instrument = base64.b64decode(data)
+    assert [sound["name"] for sound in Instrument.from_bytes(instrument).header["sounds"]] == ["english-horn", "sitar"]
+    assert page == one_file(instrument, json.loads(content)["sounds"], title="english-horn · sitar")
