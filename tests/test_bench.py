@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import math
+import re
 import shutil
 import signal
 import subprocess

@@ -63,7 +63,7 @@ def run_all(name: str, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_tutorial(desk: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_all("tutorial.md", codec_path, capsys)
     made = {path.name for path in (desk / "out").iterdir()}
-    assert made >= {"first.png", "way.png", "struck.png", "moving.wav", "three.wav", "keys", "pairs"}
+    assert made >= {"first.png", "way.png", "struck.png", "moving.wav", "three.wav", "keys", "pairs", "horn-sitar.html"}
     assert len(list((desk / "out" / "way").glob("*.wav"))) == 5 and len(list((desk / "out" / "pairs").iterdir())) == 7
 
 
