@@ -37,7 +37,7 @@ MAX_WARNING = 1000
 
 
 UNUSED = frozenset({"activations", "reading", "facts", "compact", "code_size", "is_silent", "loss", "forward"})
-"""What a model has for training, reports and style transfer: a codec needs none of it."""
+"""Members of a model that only training, reports and style transfer use: a codec needs none of them."""
 
 
 class CodecConfig(Settings):

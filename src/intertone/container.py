@@ -1,4 +1,4 @@
-"""What a sound file's bytes tell about its container, beside what the decoder reads."""
+"""Facts of a sound file's container that the decoder does not give."""
 
 import io
 import mmap

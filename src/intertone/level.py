@@ -29,7 +29,7 @@ def check_peak(peak: float, where: str) -> None:
         where: The sound, for the error.
 
     Raises:
-        InputError: If it is.
+        InputError: If the peak is not finite, or larger.
     """
     if not math.isfinite(peak):
         raise InputError(f"every sample must be a finite number, got others in {where}")

@@ -222,7 +222,7 @@ def keys(
 
 @dataclass
 class _Made:
-    """What is known of the files that were made.
+    """Facts of the files that were made.
 
     Attributes:
         regions: By name.

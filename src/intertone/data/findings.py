@@ -1,4 +1,4 @@
-"""What an import found, changed and skipped: the lines of ``report.jsonl``, counted by reason with a few examples."""
+"""Table of what an import found, changed and skipped: lines of ``report.jsonl``, counted by reason, with examples."""
 
 import json
 from collections.abc import Iterable

@@ -7,7 +7,7 @@ STEPS = tuple(round(7 * 1.1**place) for place in range(89))
 """Sizes of a quantisation step, of 16-bit samples."""
 
 MOVES = (-1, -1, -1, -1, 2, 4, 6, 8)
-"""By how many places in ``STEPS`` the size moves, by the magnitude of the code: loud changes make it larger."""
+"""Number of places in ``STEPS`` that the size moves, for each magnitude of the code: loud changes make it larger."""
 
 
 def to_adpcm(sound: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""By how much the held part of a note lies above its key."""
+"""Detuning of the held part of a note from its key."""
 
 import torch
 from torch import Tensor

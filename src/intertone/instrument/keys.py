@@ -50,7 +50,7 @@ class Key:
 
     @property
     def name(self) -> str:
-        """What the names of its files begin with, such as ``note-060-C4``."""
+        """Beginning of the names of its files, such as ``note-060-C4``."""
         return f"note-{self.pitch:03d}-{note_name(self.pitch)}"
 
 

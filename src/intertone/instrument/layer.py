@@ -51,7 +51,7 @@ class Layer:
 
     @property
     def suffix(self) -> str:
-        """What the name of its file ends in: velocities and steps are counted from 1."""
+        """End of the name of its file: velocities and steps are counted from 1."""
         velocity = f"-v{self.velocity + 1}" if self.n_velocities > 1 else ""
         return velocity + (f"-m{self.step + 1}" if self.n_steps > 1 else "")
 

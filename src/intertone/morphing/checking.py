@@ -60,7 +60,7 @@ def check_pitch(config: MorphConfig, ratios: Mapping[str, Mix], n_sounds: int) -
     """Refuse pitch or length of a sound that is not there, and a ratio for a pitch that follows something else.
 
     Raises:
-        InputError: If it is.
+        InputError: If a letter names no sound, or ``ratios`` has a pitch and ``config.pitch`` is not ``free``.
     """
     last = chr(ord("a") + n_sounds - 1)
     if len(config.pitch) == 1 and config.pitch > last:
