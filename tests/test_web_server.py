@@ -132,6 +132,9 @@ def test_a_public_address_needs_the_token(site: Site) -> None:
     cookie = entered.history[0].headers["set-cookie"].lower()
     assert "httponly" in cookie and "samesite=strict" in cookie
     assert client.get("/start").status_code == 200
+    stranger = served(site, host="0.0.0.0", token="abcdefghijkl")  # with cookies of other programs of the same host
+    for others in ("a/b=1", 'x={"a":1}', "a[b]=1"):
+        assert stranger.get("/start", headers={"cookie": f"{others}; intertone=abcdefghijkl"}).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -31,13 +31,14 @@ def export_instrument(
     check_output(out, sources, replace=force)
 
     from intertone.web.bundle import one_file
+    from intertone.web.shelf import readable
     from intertone.web.uploads import Upload
     from intertone.web.work import Bench
 
     with late_bar("analysis"):
         bench = Bench(codec, device=device)
-        made = bench.make(tuple(Upload(source, source.name) for source in sources), lambda _step: None)
-    title = " · ".join(source.stem for source in sources)
+        made = bench.make(tuple(Upload(source, readable(source.name)) for source in sources), lambda _step: None)
+    title = " · ".join(Path(readable(source.name)).stem for source in sources)
     content = made.data
     if out.suffix.lower() == ".html":
         content = one_file(made.data, made.sounds, title=title).encode("utf-8")

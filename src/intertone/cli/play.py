@@ -6,6 +6,7 @@ import sys
 import webbrowser
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,7 +65,8 @@ def play_sounds(
         typer.echo(f"the page is at {address} (Ctrl-C ends it)")
         sys.stdout.flush()
         if browser:
-            webbrowser.open(address)
+            # a browser in the terminal would wait for a server that has not begun
+            Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         try:
             uvicorn.Server(config).run(sockets=[listening])
         except KeyboardInterrupt:  # uvicorn has ended in order, and raises the signal again

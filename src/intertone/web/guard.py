@@ -3,10 +3,10 @@
 import hmac
 import ipaddress
 import socket
-from http.cookies import SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -85,9 +85,9 @@ class Guard:
             answer = RedirectResponse(scope["path"], status_code=303)
             answer.set_cookie(COOKIE, token, httponly=True, samesite="strict")
             return answer
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
-        if (cookie is not None and _equal(cookie.value, token)) or _equal(bearer, token):
+        if (cookie is not None and _equal(cookie, token)) or _equal(bearer, token):
             return None
         return refusal("the address must hold the token: /?token=…", 401)
 

@@ -88,7 +88,7 @@ def _levels(mono: Tensor, sample_rate: int) -> Tensor:
         inside = power[:, min(first, n_fft // 2) : min(last, n_fft // 2 + 1)]
         rows.append(inside.amax(-1) if high <= n_fft / 2 else torch.zeros(len(power)))
     level = 10 * torch.stack(rows).clamp(min=1e-12).log10()
-    scaled = ((level - level.max()) / RANGE_DB + 1).clamp(0, 1)
+    scaled = ((level - level.max()) / RANGE_DB + 1).clamp(0, 1) * (power.max() > 0)
     return torch.nn.functional.pad(scaled, (0, COLUMNS - scaled.shape[1]))
 
 

@@ -87,7 +87,7 @@ export class Library {
 
   async without(bad, sounds, before, error) {
     this.refuse(bad, before[bad], error);
-    const kept = this.sounds[bad];
+    const kept = this.sounds[bad]?.id === sounds[bad].id ? undefined : this.sounds[bad];
     const others = kept ? sounds.with(bad, kept) : sounds.filter((_, index) => index !== bad);
     const changed = others.length !== this.sounds.length || others.some(({ id }, at) => id !== this.sounds[at].id);
     if (changed && others.length) await this.order(others, before);

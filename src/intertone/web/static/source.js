@@ -48,7 +48,10 @@ export class ServerSource {
     } catch {
       throw new Refusal(`A sound must be a file that this browser can decode, got ${file.name}.`);
     }
-    const channels = Array.from({ length: Math.min(2, audio.numberOfChannels) }, (_, index) => audio.getChannelData(index));
+    if (audio.numberOfChannels > 2) {
+      throw new Refusal(`A sound must have one or two channels, got ${audio.numberOfChannels} in ${file.name}.`);
+    }
+    const channels = Array.from({ length: audio.numberOfChannels }, (_, index) => audio.getChannelData(index));
     const body = floatWav(channels, audio.sampleRate);
     return ask(`sounds?name=${encodeURIComponent(file.name)}`, { method: "POST", body });
   }
