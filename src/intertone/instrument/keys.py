@@ -227,7 +227,7 @@ def render_layers(
     def loop_of(whole: Tensor, chosen: Sequence[Layer]) -> Loop | None:
         if config.hold_seconds is None:
             return None
-        # what lies between the sounds is like them
+        # sounds between them are like them
         ends = [index for index, layer in enumerate(chosen) if layer.ratio in (0, 1)]
         return find_loop(whole[ends], rate, config.hold_seconds)
 

@@ -1,4 +1,4 @@
-"""What the network changes in a playable instrument: each sound's rows from key to key, and rows between sounds."""
+"""Changes by the network in a playable instrument: each sound's rows from key to key, and rows between sounds."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -23,7 +23,7 @@ SEMITONE = 2**32
 
 @dataclass(frozen=True)
 class Sampler:
-    """What a sampler needs to know of a file.
+    """Facts of a file that a sampler needs.
 
     Attributes:
         root: Key at which the file is played at its own speed, a MIDI number.

@@ -1,4 +1,4 @@
-"""What is wrong with a codec that training gave: it is no better than at the start, or its output is a constant."""
+"""Faults of a codec that training gave: it is no better than at the start, or its output is a constant."""
 
 from dataclasses import replace
 

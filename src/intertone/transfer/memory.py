@@ -25,7 +25,7 @@ CONTROL_GROUPS = {
     "": ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
     "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 }
-"""Of control groups of version 2 and 1, by controller: their folder, the files with the limit and the use in bytes, and
+"""Control groups of version 2 and 1, by controller: their folder, the files with the limit and the use in bytes, and
 the entry of ``memory.stat`` with the part of the use that the system frees when memory is short."""
 
 CONTENT_SHARE = 1.8

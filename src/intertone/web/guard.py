@@ -1,4 +1,4 @@
-"""What every request must fulfil before the server reads it: the right host, the right origin, a token where needed."""
+"""Conditions of every request before the server reads it: the right host, the right origin, a token where needed."""
 
 import hmac
 import ipaddress

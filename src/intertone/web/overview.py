@@ -1,4 +1,4 @@
-"""What a card shows of a sound: its waveform and a spectrogram over logarithmic frequency, a few kilobytes in all."""
+"""Overview of a sound: its waveform and a spectrogram over logarithmic frequency, a few kilobytes in all."""
 
 import base64
 from dataclasses import dataclass

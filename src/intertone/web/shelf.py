@@ -11,7 +11,7 @@ MAX_UPLOAD_BYTES = 96 * 2**20
 """Largest upload, bytes: two channels of float samples at 44.1 kHz for 4.7 minutes."""
 
 MAX_SOUNDS, MAX_SHELF_BYTES = 64, 2**30
-"""How many sounds are kept, and how many bytes."""
+"""Largest number of sounds that are kept, and of their bytes."""
 
 NAME_LENGTH = 120
 """Characters of a name that are kept."""

@@ -1,4 +1,4 @@
-"""What passes between the server and its worker processes."""
+"""Messages between the server and its worker processes."""
 
 from dataclasses import dataclass
 from pathlib import Path
