@@ -138,10 +138,8 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         {
             "LEAST_MEASURE": "0.0",
             "PERIODIC": "0.0",
-            "CLEAR": INF,
-            "VERY_CLEAR": INF,
-            "LATE_JUMP_DB": INF,
-            "EARLY_JUMP_DB": INF,
+            "ROOT_DB": "0.0",
+            "KNOCK_SECONDS": "0.0",
             "HOLE_DB": INF,
             "N_HOLES": "1",
             "HEARD_DB": "-200.0",

@@ -85,6 +85,27 @@ def test_a_chord_has_several_pitches(chord: tuple[int, ...]) -> None:
     assert not found.pitched and found.reason == "several pitches"
 
 
+@pytest.mark.parametrize("chord", [(60, 67), (60, 65), (60, 64, 67), (48, 55, 64), (67, 72, 76)])
+def test_a_chord_of_pure_intervals_has_several_pitches(chord: tuple[int, ...]) -> None:
+    # just intonation: the sound repeats exactly after the common multiple of the periods
+    ratios = {0: 1, 4: 5 / 4, 5: 4 / 3, 7: 3 / 2, 9: 5 / 3, 16: 5 / 2}
+    low = 440 * 2 ** ((chord[0] - 69) / 12)
+    found = judge(torch.stack([gliding(low * ratios[key - chord[0]] * torch.ones_like(TIME)) for key in chord]).mean(0))
+    assert not found.pitched and found.reason == "several pitches"
+
+
+def test_a_knock_at_the_beginning_does_not_hide_a_chord() -> None:
+    chord = torch.stack([tone(pitch) for pitch in (60, 64, 67)]).mean(0)
+    knock = gliding(65.4 * torch.ones_like(TIME), decay=60, n_partials=3)
+    assert not judge(chord + knock).pitched
+
+
+def test_a_note_through_a_telephone_has_a_pitch() -> None:
+    orders = torch.arange(1, 33, dtype=torch.float64)[:, None]
+    passed = 1 / (1 + (300 / (110 * orders)) ** 4)
+    assert judge(0.1 * (passed * torch.sin(2 * math.pi * 110 * orders * TIME + orders**2) / orders).sum(0)).pitched
+
+
 def test_a_drum_whose_pitch_falls_is_a_stroke() -> None:
     falling = gliding(80 * 2 ** (0.5 - TIME / 0.3).clamp(min=-0.5), decay=8, n_partials=2)
     found = judge(falling)

@@ -20,18 +20,17 @@ LEAST_MEASURE = 0.84
 PERIODIC = 0.65
 """Periodicity from which they have several rather than none."""
 
-CLEAR, VERY_CLEAR = 0.9, 0.99
-"""Periodicity from which a missing first partial, or any missing partials, are ignored."""
+ROOT_DB = 20.0
+"""A chord's first partial, at the common divisor of its pitches, is so much weaker than the strongest one at least."""
 
-LATE_JUMP_DB, EARLY_JUMP_DB = 20.0, 25.0
-"""A partial that is so much stronger than all below it begins another comb: the fourth to twelfth, the second or third.
-Many notes lack their first partial."""
+HOLE_DB, N_HOLES = 15.0, 2
+"""Depth and number of a chord's holes: partials that are weaker than their neighbours below and above."""
 
-HOLE_DB, N_HOLES = 20.0, 3
-"""Depth and number of holes: this many odd partials, weaker than both neighbours by this much, exclude one note."""
+N_ORDERS = 13
+"""Partials among which holes are looked for: the second to this one."""
 
-ODD = range(1, 14, 2)
-"""Partials among which holes are looked for: notes without even ones are common."""
+KNOCK_SECONDS = 0.1
+"""Beginning that is left out, where a hammer's knock fills the holes."""
 
 HEARD_DB = -60.0
 """Level relative to the strongest partial below which partials count as silent."""
@@ -63,11 +62,11 @@ def recognise(features: Tensor, context: HarmonicContext, config: HarmonicConfig
     partials. Below 0.84 a sound has no pitch: it is noise where ``p`` is below 0.65, else it has several pitches, or
     partials that are not harmonic.
 
-    Two kinds have a period and no pitch of their own. A chord repeats after a common multiple of its periods: its
-    lowest partials are missing, so that a partial stands 20 dB above all below it (25 dB where it is the second or
-    third, and only up to a periodicity of 0.9), or three odd ones are 20 dB weaker than their neighbours (up to a
-    periodicity of 0.99). And a drum's pitch falls: nine tenths of its energy come within 0.4 s, and meanwhile the pitch
-    deviates from its mean by 0.6 semitones or more. A slide or vibrato that is held is no drum.
+    Two kinds have a period and no pitch of their own. A chord repeats after a common multiple of its periods: it has
+    partials at multiples of three and four, say, but the first is at least 20 dB weaker than the strongest, and two
+    or more of the others are 15 dB weaker than their neighbours; the first 0.1 s do not count. And a drum's pitch
+    falls: nine tenths of its energy come within 0.4 s, and meanwhile the pitch deviates from its mean by 0.6 semitones
+    or more. A slide or vibrato that is held is no drum.
 
     A bell has no period: where inharmonic partials were found, the measure is ``h``, and nothing else is tested.
 
@@ -102,29 +101,33 @@ def _recognise_one(features: Tensor, sound: HarmonicSound, periodicity: float, r
     measure = 1 - (away * max(away, rest)) ** 0.5
     if measure < LEAST_MEASURE:
         return Recognition(False, measure, "noise" if periodicity < PERIODIC else "several pitches")
-    if _has_gaps(partials[: min(count, rows.config.n_harmonics)].sum(1), periodicity):
+    rate = rows.config.sample_rate / rows.config.hop_length
+    late = partials[: min(count, rows.config.n_harmonics), round(KNOCK_SECONDS * rate) :]
+    if late.shape[1] and has_holes(late.sum(1)):
         return Recognition(False, measure, "several pitches")
     if _is_stroke(energy, sound.f0, rows.config):
         return Recognition(False, measure, "a stroke whose pitch moves")
     return Recognition(True, measure, "one pitch")
 
 
-def _has_gaps(power: Tensor, periodicity: float) -> bool:
-    """Return whether partials are missing that one note would have; ``power`` is that of each, ``(n_partials,)``."""
-    level = power_to_db(power / power.max() + TINY).clamp_min(HEARD_DB)
-    jumps = level[1:12] - level.cummax(0).values[: len(level) - 1][:11]
-    if bool((jumps[2:] > LATE_JUMP_DB).any()) or (periodicity < CLEAR and bool((jumps[:2] > EARLY_JUMP_DB).any())):
-        return True
-    if periodicity >= VERY_CLEAR:
+def has_holes(power: Tensor) -> bool:
+    """Return whether partials are missing as they are in a chord.
+
+    A hole is a partial that is 15 dB weaker than the stronger one of the next two, and than the stronger one of the
+    two before. Below the first partial that comes within 20 dB of the strongest, the next two alone count.
+
+    Args:
+        power: Of each partial, ``(n_partials,)``.
+    """
+    level = power_to_db(power / power.max().clamp_min(TINY) + TINY).clamp_min(HEARD_DB)
+    level = torch.nn.functional.pad(level, (0, max(0, N_ORDERS + 2 - len(level))), value=HEARD_DB)[: N_ORDERS + 2]
+    if level[0] > -ROOT_DB:
         return False
-    around = torch.full((2 + max(len(level), ODD[-1]) + 2,), HEARD_DB, dtype=level.dtype)
-    around[2 : 2 + len(level)] = level
-    holes = 0
-    for order in ODD:
-        above = around[order + 2 : order + 4].max()
-        below = around[order - 1 : order + 1].max() if order > 1 else above
-        holes += bool(torch.minimum(above, below) - around[order + 1] > HOLE_DB)
-    return holes >= N_HOLES
+    own, above = level[1:N_ORDERS], torch.maximum(level[2:-1], level[3:])
+    before = torch.maximum(level[: N_ORDERS - 1], torch.cat([level[:1], level[: N_ORDERS - 2]]))
+    lowest = level.cummax(0).values[: N_ORDERS - 1] < -ROOT_DB
+    below = torch.where(lowest, above, before)
+    return int((torch.minimum(above, below) - own > HOLE_DB).sum()) >= N_HOLES
 
 
 def _is_stroke(energy: Tensor, f0: Tensor, config: HarmonicConfig) -> bool:

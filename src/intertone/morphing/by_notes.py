@@ -103,9 +103,13 @@ class ByNotes(MorphMethod[PhraseContext]):
     def unpitched(self, analysis: Analysis[PhraseContext]) -> str | None:
         """Say how many notes of a phrase have no one pitch, ``"4 of 7 notes without one pitch"``; None: less than half.
 
+        Of a sound that holds one note only, the reason is that of ``ByPartials.unpitched``.
+
         A short note that begins while the one before it still sounds is often taken for one without a pitch.
         """
         notes = _split(analysis)
+        if len(notes) == 1:
+            return self.by_partials.unpitched(notes[0])
         count = sum(self.by_partials.unpitched(note) is not None for note in notes)
         return f"{count} of {len(notes)} notes without one pitch" if 2 * count >= len(notes) else None
 
