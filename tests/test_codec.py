@@ -293,7 +293,9 @@ def test_a_folder_that_cannot_be_written(small_codec: Codec, tmp_path: Path) -> 
     ("audio", "message"),
     [
         ([1, 2, 3], "audio must be floating-point numbers, -1 to 1, got torch.int64"),
-        ("a.wav", "audio must be an array of floating-point numbers, got str"),
+        ("a.wav", "audio must be an array, got a file name; read it with load_audio\\('a.wav'\\)"),
+        (Path("b.wav"), "got a file name; read it with load_audio\\('b.wav'\\)"),
+        ({"a": 1}, "audio must be an array of floating-point numbers, got dict"),
         (torch.zeros(1, 0), r"audio must hold samples, got shape \(1, 0\)"),
         (torch.full((100,), torch.nan), "every sample must be a finite number"),
         (

@@ -477,3 +477,9 @@ def test_away_from_a_sound_in_another_channel_that_channel_is_silent(codec: Code
     result = morph(codec, torch.stack([first, silent]), torch.stack([silent, second]), mix=1.3, config=PARTIALS_ONLY)
     left, right = result.square().mean(-1)
     assert float(right) > 1e-4 and float(left) < 1e-5 * float(right)
+
+
+@pytest.mark.parametrize("first", ["harmonic", torch.zeros(800)])
+def test_a_morph_without_a_codec_is_told_what_its_first_argument_must_be(first: object) -> None:
+    with pytest.raises(InputError, match=rf"a codec, such as Codec.load\(\"harmonic\"\), got {type(first).__name__}"):
+        morph(first, torch.zeros(800), torch.zeros(800))  # type: ignore[arg-type]

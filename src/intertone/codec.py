@@ -368,6 +368,8 @@ def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
         ...
         intertone.errors.InputError: audio must be floating-point numbers, -1 to 1, got torch.int64
     """
+    if isinstance(audio, str | Path):
+        raise InputError(f"audio must be an array, got a file name; read it with load_audio({str(audio)!r})")
     try:
         tensor = torch.as_tensor(audio)
     except (TypeError, ValueError, RuntimeError):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from intertone.codec import Codec
+from intertone.errors import InputError
 from intertone.morphing.checking import check_morph, pitched_for, single_note_for, warn_of_ignored
 from intertone.morphing.even import even_mixes
 from intertone.morphing.render import check_needs, each_morph, morph_sources
@@ -97,6 +98,10 @@ def morph_steps(
     Raises:
         InputError: As ``morph``; before the first sound.
     """
+    if not isinstance(codec, Codec):
+        raise InputError(
+            f'the first argument must be a codec, such as Codec.load("harmonic"), got {type(codec).__name__}'
+        )
     config, phase = config or MorphConfig(), phase or PhaseConfig()
     read, own = [read_mix(mix) for mix in mixes], {name: read_mix(mix) for name, mix in (ratios or {}).items()}
     check_morph(len(sounds), read, config=config, ratios=own, phase=phase)
