@@ -95,6 +95,29 @@ def test_pitches_of_sounds_and_morph(here: Path, codec_path: Path, capsys: pytes
     assert out.startswith("pitch: A E3 · B B3\n")
 
 
+def test_a_row_at_one_pitch_names_it(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("morph", "a.wav", "b.wav", "--codec", codec_path, *WORDS, "--steps", "3")
+    _, out, _ = run(*words, "-o", "row", "--pitch", "G3", capsys=capsys)
+    assert out.startswith("pitch: A E3 · B B3 → G3\nwrote 3 sounds")
+    _, out, _ = run(*words, "-o", "glide", capsys=capsys)
+    assert out.startswith("pitch: A E3 · B B3\nwrote 3 sounds")
+
+
+def test_the_notes_of_phrases_are_named(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def played(*pitches: int) -> torch.Tensor:
+        notes = [tone(pitch, seconds=0.4) * torch.linspace(1, 0, 6400) for pitch in pitches]
+        return torch.cat([note for one in notes for note in (torch.zeros(1600), one)])
+
+    save_audio("p.wav", played(60, 64, 67), sample_rate=16000, format="float32")
+    save_audio("q.wav", played(*(48 + index % 3 * 4 for index in range(18))), sample_rate=16000, format="float32")
+    words = ("morph", "p.wav", "q.wav", "-o", "out.wav", "--codec", codec_path, *WORDS)
+    _, out, _ = run(*words, capsys=capsys)
+    keys = " ".join(["C3 E3 G♯3"] * 5 + ["C3"])
+    assert out.startswith(f"notes of A: C4 E4 G4\nnotes of B: {keys} … (18 notes)\nwrote out.wav")
+    _, out, _ = run(*words, "--json", "--force", capsys=capsys)
+    assert next([note["midi"] for note in notes] for notes in json.loads(out)["notes"]) == [60, 64, 67]
+
+
 @pytest.mark.parametrize(("mix", "pitch"), [("0.3", 54), ("0.72", 57)])
 def test_the_nearest_key(
     here: Path,

@@ -23,6 +23,7 @@ from intertone.morphing import (
     is_far,
     morph_pitch,
     morph_ready,
+    note_pitches,
     source_pitches,
 )
 from intertone.phase import PhaseConfig
@@ -40,6 +41,9 @@ STEP = re.compile(r"morph-\d{3}\.wav")
 
 LEAST_CENTS = 5
 """Cents from a key from which on the way to snap to it is printed, and a ``smpl`` chunk holds cents."""
+
+SHOWN_NOTES = 16
+"""Notes of a phrase whose keys are printed."""
 
 N_KEYS = 128
 """Keys that a ``smpl`` chunk can name."""
@@ -173,8 +177,11 @@ def _counted(sounds: Iterator[Tensor], total: int, progress: Callable[[int, int]
 
 
 def found_pitches(sources: Sources) -> tuple[dict[str, Any], list[str]]:
-    """Return the pitches of sounds, as JSON shows them and as people read them; nothing where they have none."""
-    pitches = source_pitches(sources)
+    """Return the pitches of sounds or of their notes, as JSON and as text; nothing where a sound has no pitch."""
+    phrases, pitches = note_pitches(sources), source_pitches(sources)
+    if phrases is not None:
+        lines = [f"notes of {chr(ord('A') + index)}: {_keys(notes)}" for index, notes in enumerate(phrases)]
+        return {"notes": [[_content(pitch) for pitch in notes] for notes in phrases]}, lines
     if pitches is None:
         return {}, []
     text = " · ".join(f"{chr(ord('A') + index)} {pitch}" for index, pitch in enumerate(pitches))
@@ -193,12 +200,18 @@ def _pitches(order: Order, sources: Sources) -> tuple[dict[str, Any], list[str],
     pitch = found[0]
     if any(each is not None and is_far(each, pitches) for each in found):
         logger.warning("a pitch of the morph is more than an octave away from the sounds")
-    if len(found) > 1 or pitch is None:
+    if pitch is None or any(each != pitch for each in found):
         return content, lines, samplers
     text += f" → {pitch}"
     if abs(pitch.cents) >= LEAST_CENTS and order.config.pitch == "glide":
         text += f"; --pitch {key_name(pitch.key).replace('♯', '#')} snaps to the key"
     return content, [text], samplers
+
+
+def _keys(notes: Sequence[Pitch]) -> str:
+    """Return the keys of some notes, ``C4 E4 G4``; of many notes the first ones."""
+    more = f" … ({len(notes)} notes)" if len(notes) > SHOWN_NOTES else ""
+    return " ".join(key_name(note.key) for note in notes[:SHOWN_NOTES]) + more
 
 
 def _sampler(pitch: Pitch) -> "Sampler | None":

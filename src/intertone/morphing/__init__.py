@@ -5,7 +5,7 @@ from intertone.morphing.contract import MorphMethod, Takes
 from intertone.morphing.even import even_mixes
 from intertone.morphing.matching import match_shapes
 from intertone.morphing.method import choose_method
-from intertone.morphing.pitches import Pitch, is_far, morph_pitch, source_pitches
+from intertone.morphing.pitches import Pitch, is_far, morph_pitch, note_pitches, source_pitches
 from intertone.morphing.render import morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds, require_pitch, require_single_notes
@@ -37,6 +37,7 @@ __all__ = [
     "morph_sources",
     "morph_steps",
     "note_hz",
+    "note_pitches",
     "parse_mix",
     "parse_note",
     "require_pitch",

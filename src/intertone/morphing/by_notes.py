@@ -113,6 +113,10 @@ class ByNotes(MorphMethod[PhraseContext]):
         count = sum(self.by_partials.unpitched(note) is not None for note in notes)
         return f"{count} of {len(notes)} notes without one pitch" if 2 * count >= len(notes) else None
 
+    def note_pitches(self, analysis: Analysis[PhraseContext]) -> list[float]:
+        """Return the median f0 of each note of a phrase, Hz, in order."""
+        return [float(note.sounds[0].f0.median()) for note in analysis.context.notes]
+
     def span(
         self, analyses: Sequence[Analysis[PhraseContext]], weights: Tensor, config: MorphConfig
     ) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from intertone.morphing.by_notes import ByNotes
 from intertone.morphing.settings import NEAREST, MorphConfig
 from intertone.morphing.sources import Sources
 from intertone.morphing.weights import mix_weights
@@ -49,6 +50,13 @@ def source_pitches(sources: Sources) -> list[Pitch] | None:
     found = [sources.method.pitch(analysis) for analysis in sources.analyses]
     known = [Pitch(hz) for hz in found if hz is not None]
     return known if len(known) == len(found) else None
+
+
+def note_pitches(sources: Sources) -> list[list[Pitch]] | None:
+    """Return the median pitch of each note of each phrase, or None where the sounds are not morphed note by note."""
+    if not isinstance(sources.method, ByNotes):
+        return None
+    return [[Pitch(hz) for hz in sources.method.note_pitches(analysis)] for analysis in sources.analyses]
 
 
 def morph_pitch(
