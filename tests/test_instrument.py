@@ -360,7 +360,8 @@ def test_an_instrument_of_two_sounds(here: Path, codec_path: Path, capsys: pytes
     assert code == 0
     first, second = out.splitlines()
     assert re.fullmatch(r"pitch: A \w+♯?\d.* · B \w+♯?\d.*", first)
-    assert second.startswith(f"wrote 3 keys to out: {names[0]} … {names[-1]}, instrument.sfz and instrument.dspreset (")
+    assert second.startswith(f"wrote 3 keys to out: {names[0]} … {names[-1]}, instrument.sfz and instrument.dspreset; each")
+    assert "--seconds makes held keys loop (" in second
     assert names_in(here / "out") == ["instrument.dspreset", "instrument.sfz", *names]
     for name, pitch in zip(names, (48, 53, 58), strict=True):
         audio, rate = load_audio(here / "out" / name)

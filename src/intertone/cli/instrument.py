@@ -206,6 +206,8 @@ def keys(
     names = [*made.regions]
     count = f"{len(wanted)} keys" if len(layers) == 1 else f"{len(wanted)} keys with {len(layers)} files each"
     text = f"wrote {count} to {out}: {names[0]} … {names[-1]}, {MAP} and {PRESET}"
+    if seconds is None:
+        text += "; each file is played once, --seconds makes held keys loop"
     took = elapsed()
     result = {
         "outputs": [str(out / name) for name in (*names, MAP, PRESET)],
