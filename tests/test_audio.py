@@ -208,7 +208,10 @@ def test_load_removes_a_large_offset_and_says_so(tmp_path: Path, caplog: pytest.
 
 def test_load_refuses_a_constant_in_one_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save_audio(tmp_path / "a.wav", torch.full((8000,), 0.3), sample_rate=16_000, format="float32")
-    with caplog.at_level(logging.INFO), pytest.raises(InputError, match=r"got a peak of .* beside a constant 0.3"):
+    with (
+        caplog.at_level(logging.INFO),
+        pytest.raises(InputError, match=r"got a peak of .* after the removal of a DC offset of 0.3"),
+    ):
         load_audio(tmp_path / "a.wav", sample_rate=44_100)
     assert caplog.messages == []
 
@@ -450,7 +453,7 @@ def test_load_refuses_samples_that_are_no_numbers(tmp_path: Path, bad: float) ->
     sound = stereo()
     sound[1, 77] = bad
     write(tmp_path / "a.wav", sound.T.numpy(), subtype="FLOAT")
-    with pytest.raises(InputError, match=r"every sample must be a finite number, got others in .*a.wav"):
+    with pytest.raises(InputError, match=r"every sample must be a finite number, got infinity or NaN in .*a.wav"):
         load_audio(tmp_path / "a.wav")
 
 
@@ -712,7 +715,7 @@ def test_missing_axes_are_added_in_front_and_nothing_else_is_taken() -> None:
         found.sum().backward()
         assert values.grad is not None and bool((values.grad == 1).all())
     for shape in ((), (1, 1, 1, 5), (2, 0)):
-        with pytest.raises(ValueError, match=r"audio must be \(batch, channels, samples\) or less, none 0, got"):
+        with pytest.raises(ValueError, match=r"audio must be \(batch, channels, samples\), or the last one or two"):
             three_axes(torch.zeros(shape))
 
 
@@ -741,7 +744,9 @@ def test_streams_one_after_the_other_are_refused_and_junk_is_not(
 ) -> None:
     content = write(tmp_path / "a.ogg", tone().numpy(), subtype="VORBIS").read_bytes()
     (tmp_path / "two.ogg").write_bytes(content + content)
-    with pytest.raises(InputError, match=r"an OGG file must hold one stream, got several, .* in .*two.ogg"):
+    with pytest.raises(
+        InputError, match=r"an OGG file must hold one stream, got several consecutive ones in .*two.ogg"
+    ):
         load_audio(tmp_path / "two.ogg")
     (tmp_path / "a.ogg").write_bytes(content + b"OggS and more")
     assert load_audio(tmp_path / "a.ogg")[0].shape == (1, 4000) and caplog.messages == []

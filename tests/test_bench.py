@@ -629,11 +629,14 @@ def test_an_export_is_not_replaced_by_another(tmp_path: Path, capsys: pytest.Cap
     ("arguments", "sentence"),
     [
         (["--only", "X1"], "--only must be one of S1, "),
-        (["--no-synthetic"], "there must be pairs: --synthetic, --data or --pairs, got none"),
-        (["thesis", "--sample-rate", "22050"], "a codec has a sample rate of its own, got --sample-rate 22050"),
+        (["--no-synthetic"], "pairs must be selected with --synthetic, --data or --pairs, got none of them"),
+        (
+            ["thesis", "--sample-rate", "22050"],
+            "--sample-rate must be used without a codec, whose rate is fixed, got 22050",
+        ),
         (["nobody"], "the codec must be one of"),
         (["--sample-rate", "0"], "sample_rate must be in 8000..48000 Hz, got 0"),
-        (["--device", "cuda"], "--device must stand beside a codec, got cuda without one"),
+        (["--device", "cuda"], "--device must be used with a codec, got cuda without one"),
         (["--no-cache", "--cache", "x"], "either --cache or --no-cache must be left out, got both, --cache x"),
         (["thesis", "--pairs", "nowhere"], "the pairs must lie in a folder, got nowhere"),
         (["thesis", "--data", "nowhere"], "nowhere"),

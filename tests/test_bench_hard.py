@@ -395,14 +395,14 @@ def test_the_command_refuses_what_does_not_go_together(tmp_path: Path, capsys: p
     def sentence(*words: str | Path) -> str:
         return refused(tmp_path, "bench", "morph", *words, capsys=capsys)
 
-    assert sentence("thesis", "harmonic") == "there must be one codec at most without --hard, got thesis harmonic"
-    assert sentence("--per-kind", "2") == "--per-kind must stand beside --hard, got 2 without it"
-    pairs_of_own = "--hard has pairs of its own and must stand without --only, got both"
+    assert sentence("thesis", "harmonic") == "at most one codec must be given without --hard, got thesis harmonic"
+    assert sentence("--per-kind", "2") == "--per-kind must be used with --hard, got 2 without it"
+    pairs_of_own = "--hard must be used without --only, since it draws its own pairs, got both"
     assert sentence("--hard", "--only", "S1") == pairs_of_own
-    rates = "codecs must have one sample rate, got 16000 and 44100 Hz"
+    rates = "all codecs must have the same sample rate, got 16000 and 44100 Hz"
     assert sentence("--hard", "thesis", "harmonic") == rates
     assert "a method must be one of" in sentence("--hard", "nothing")
-    device = "--device must stand beside a codec, got cuda without one"
+    device = "--device must be used with a codec, got cuda without one"
     assert sentence("--hard", "crossfade", "--device", "cuda") == device
 
 

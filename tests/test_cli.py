@@ -60,8 +60,8 @@ def test_a_morph_is_written_and_said(here: Path, codec_path: Path) -> None:
     assert result.returncode == 0
     assert result.stdout.startswith("wrote out.wav: 0.30 s, 16000 Hz, 2 channels, mix 0.25 (")
     assert "b.wav: resampled from 44100 to 16000 Hz" in result.stderr
-    assert "A was spread from 1 to 2 channels" in result.stderr
-    assert "B was completed with silence, from 2903 to 4800 samples" in result.stderr
+    assert "A was extended from 1 to 2 channels" in result.stderr
+    assert "B was padded with silence from 2903 to 4800 samples" in result.stderr
     # the file is what the function gives, in 24 bits
     sounds = [load_audio(name, sample_rate=16000)[0] for name in ("a.wav", "b.wav")]
     expected = morph(Codec.load(codec_path), *sounds, mix=0.25)
@@ -94,7 +94,7 @@ def test_json_is_alone_on_stdout(here: Path, codec_path: Path, capsys: pytest.Ca
     content = json.loads(out)
     assert content["outputs"] == ["out.wav"] and content["mixes"] == [0.5] and content["seed"] == 0
     assert content["codec"] == str(codec_path)
-    assert "A was spread from 1 to 2 channels" in content["done"]
+    assert "A was extended from 1 to 2 channels" in content["done"]
     assert (here / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -303,7 +303,7 @@ def test_samples_that_are_no_numbers(
     soundfile.write("bad.wav", samples, 16000, subtype="FLOAT")
     words = ("-o", "out.wav", "--codec", codec_path)
     sentence = refused(here, "morph", "a.wav", "bad.wav", *words, capsys=capsys)
-    assert sentence == "every sample must be a finite number, got others in bad.wav"
+    assert sentence == "every sample must be a finite number, got infinity or NaN in bad.wav"
 
 
 @pytest.mark.parametrize(
@@ -325,12 +325,12 @@ def test_an_input_that_is_no_file(
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("a.wav/out.wav", "the output's folder must be a folder, got .*a.wav, which is something else"),
-        ("folder.wav", "the output must be a regular file, got folder.wav, which is something else"),
+        ("a.wav/out.wav", "the output's folder must be a folder, got .*a.wav, which is not one"),
+        ("folder.wav", "the output must be a regular file, got folder.wav, which is not one"),
         ("a.wav", "the output must not be one of the inputs, got a.wav for both"),
         ("link.wav", "the output must not be one of the inputs, got link.wav for both"),
-        ("/dev/full", "the output must be a regular file, got /dev/full, which is something else"),
-        ("/dev/null", "the output must be a regular file, got /dev/null, which is something else"),
+        ("/dev/full", "the output must be a regular file, got /dev/full, which is not one"),
+        ("/dev/null", "the output must be a regular file, got /dev/null, which is not one"),
         ("x" * 300 + ".wav", "xxx.* must be writable, but File name too long"),
         ("out.txt", "a sound file must end in one of .*, got out.txt"),
         ("out", "a sound file must end in one of .*, got out"),
@@ -358,22 +358,22 @@ def test_an_output_that_cannot_be(
         (["--mix", "nan"], r"^--mix: mix must be in -0\.5\.\.1\.5, got nan$"),
         (["--mix", "1.6"], r"mix must be in -0\.5\.\.1\.5, got 1\.6"),
         (["--mix", "-inf"], r"mix must be in -0\.5\.\.1\.5, got -inf"),
-        (["--phase", "kept", "--mix", "0.5"], "the kept phase belongs to the ends, mix 0 or 1, got mix 0.5"),
+        (["--phase", "kept", "--mix", "0.5"], "the phase kept must be used at mix 0 or 1, got mix 0.5"),
         (
             ["--phase", "kept", "--steps", "3", "-o", "sweep"],
-            "the kept phase belongs to the ends, mix 0 or 1, got mix 0.",
+            "the phase kept must be used at mix 0 or 1, got mix 0.",
         ),
         (["--codec", "thesys"], "the codec must be one of .* or a folder with config.json, got thesys"),
         (["--codec", "x" * 300], "the codec must be one of .* or a folder with config.json, got xxx"),
         (["--device", "quantum"], "the device must be one that torch can use, got quantum"),
         (["--plot", "p.gif"], "a picture must end in .png, .pdf or .svg, got p.gif"),
         (["--plot", "out.wav"], "a picture must end in .png, .pdf or .svg, got out.wav"),
-        (["--plot", "b.wav/p.png"], "the output's folder must be a folder, got .*b.wav, which is something else"),
+        (["--plot", "b.wav/p.png"], "the output's folder must be a folder, got .*b.wav, which is not one"),
         (["--sample-rate", "0"], "sample_rate must be in 4000..384000 Hz, got 0"),
         (["--sample-rate", "400000"], "sample_rate must be in 4000..384000 Hz, got 400000"),
         (
             ["--steps", "3", "--format", "float32", "-o", "a.wav"],
-            "the output must be a folder, got a.wav, which is something else",
+            "the output must be a folder, got a.wav, which is not one",
         ),
         (["-o", "new.flac", "--format", "float32"], "the format of FLAC must be one of pcm16, pcm24, got float32"),
         (["-o", "new.mp3", "--format", "pcm16"], "the format of MP3 must be left out"),
@@ -429,10 +429,10 @@ def test_a_broken_codec(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("settings", "words", "message"),
     [
-        ("learning_rat = 1", [], r"run.toml: learning_rat is no setting; did you mean learning_rate\?"),
-        ("[model]\nchanels = [4]", [], r"run.toml: model.chanels is no setting; did you mean channels\?"),
+        ("learning_rat = 1", [], r"run.toml: learning_rat is not a setting; did you mean learning_rate\?"),
+        ("[model]\nchanels = [4]", [], r"run.toml: model.chanels is not a setting; did you mean channels\?"),
         ("", ["--set", "epochs"], "an override must be name=value, got 'epochs'"),
-        ("", ["--set", "epoch=3"], r"epoch is no setting; did you mean epochs\?"),
+        ("", ["--set", "epoch=3"], r"epoch is not a setting; did you mean epochs\?"),
         ("seed = ", [], "the settings file must be valid TOML, got run.toml"),
     ],
 )
@@ -509,7 +509,7 @@ def test_ctrl_c_leaves_nothing_behind(here: Path, codec_path: Path, words: list[
     )
     assert process.stderr is not None
     # the last thing it says before the iterations begin
-    assert any("completed with silence" in line for line in process.stderr)
+    assert any("padded with silence" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "intertone: stopped; no result was written\n")
@@ -520,8 +520,8 @@ def test_ctrl_c_leaves_nothing_behind(here: Path, codec_path: Path, words: list[
     ("words", "left"),
     [
         (["info"], "no result was written"),
-        (["data", "info", "notes"], "run the same command to go on"),
-        (["train", "x.toml", "--data", "notes", "-o", "run"], "run the same command to go on"),
+        (["data", "info", "notes"], "run the same command to resume"),
+        (["train", "x.toml", "--data", "notes", "-o", "run"], "run the same command to resume"),
     ],
 )
 @pytest.mark.parametrize(("what", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143), (SystemExit(129), 129)])

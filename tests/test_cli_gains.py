@@ -99,9 +99,9 @@ def test_a_unit_changes_what_it_stands_for(here: Path) -> None:
         (["--gain", "3=1", "--gain", "3=2"], "each unit must be given once, got 3 twice"),
         (["--groups", "1,2"], "there must be 5 gains for 4 bounds, got 2"),
         (["--groups", "1,,2"], "--groups must be numbers with commas between them, got 1,,2"),
-        (["--groups", "1,2", "--bounds", "8"], "bounds must rise, whole numbers within 1..7, got 8"),
-        (["--groups", "1,2", "--bounds", "2.5"], "bounds must rise, whole numbers within 1..7, got 2.5"),
-        (["--bounds", "2"], "--bounds must go with --groups"),
+        (["--groups", "1,2", "--bounds", "8"], "bounds must be rising integers within 1..7, got 8"),
+        (["--groups", "1,2", "--bounds", "2.5"], "bounds must be rising integers within 1..7, got 2.5"),
+        (["--bounds", "2"], "--bounds must be used with --groups, got --bounds alone"),
     ],
 )
 def test_what_cannot_be(here: Path, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

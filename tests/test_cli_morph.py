@@ -111,7 +111,7 @@ def test_what_is_said(here: Path, codec_path: Path, capsys: pytest.CaptureFixtur
     arguments = ("morph", "a.wav", "b.wav", "c.wav", "-o", "out.wav", "--codec", codec_path, "--plot", "p.svg")
     code, out, _ = run(*arguments, "--mix", "1,1,2", capsys=capsys)
     assert code == 0 and re.match(
-        r"pitch: A E3 · B B3 · C E4 → C4 −25 ¢; --pitch C4 snaps to the key\n"
+        r"pitch: A E3 · B B3 · C E4 → C4 −25 ¢; --pitch C4 transposes it to the key\n"
         r"wrote out.wav: 0\.\d\d s, 16000 Hz, 1 channel, mix 1,1,2\nwrote p.svg \(\d+\.\d s\)\n$",
         out,
     )
@@ -126,16 +126,24 @@ def test_what_is_said(here: Path, codec_path: Path, capsys: pytest.CaptureFixtur
     ("verb", "words", "warning"),
     [
         ("morph", [], None),
-        ("morph", ["--phase", "pghi-fast"], "--phase pghi-fast is ignored: the codec has phases of its own"),
+        (
+            "morph",
+            ["--phase", "pghi-fast"],
+            "--phase pghi-fast is ignored: this codec estimates no phase",
+        ),
         (
             "morph",
             ["--phase", "griffin-lim", "--iterations", "8"],
-            "--phase griffin-lim and --iterations 8 are ignored: the codec has phases of its own",
+            "--phase griffin-lim and --iterations 8 are ignored: this codec estimates no phase",
         ),
         ("morph", ["--phase", "kept", "--mix", "0"], None),
         ("reconstruct", [], None),
         ("reconstruct", ["--phase", "pghi"], None),
-        ("reconstruct", ["--iterations", "8"], "--iterations 8 is ignored: the codec has phases of its own"),
+        (
+            "reconstruct",
+            ["--iterations", "8"],
+            "--iterations 8 is ignored: this codec estimates no phase",
+        ),
     ],
 )
 def test_a_phase_that_nothing_is_done_with_is_said(
@@ -182,8 +190,8 @@ def test_a_curve_that_goes_on_after_the_end_is_said(
     assert code == 0
     longest = max((here / out).glob("*.wav") if out == "steps" else [here / out], key=lambda path: path.stat().st_size)
     samples, rate = load_audio(longest)[0].shape[-1], 8000
-    assert [line.strip() for line in err.splitlines() if "goes on" in line] == [
-        f"{name} goes on to {late} s, but the sound ends at {samples / rate:.2f} s, where the ratio is {ratio}"
+    assert [line.strip() for line in err.splitlines() if "has points up to" in line] == [
+        f"{name} has points up to {late} s, but the sound ends at {samples / rate:.2f} s, where the mix is {ratio}"
         for name, late, ratio in warnings
     ]
 
@@ -194,8 +202,10 @@ def test_a_curve_that_goes_on_after_the_longest_key_is_said(
     words = ("keys", "a.wav", "b.wav", "-o", "keys", "--range", "C3:C3", "--codec", codec_path, "--network", "none")
     code, out, _ = run(*words, "--mix", "0:0,9:1", "--json", capsys=capsys)
     assert code == 0
-    (warning,) = [line for line in json.loads(out)["done"] if "goes on" in line]
-    assert re.fullmatch(r"--mix goes on to 9 s, but the sound ends at 0\.\d\d s, where the ratio is 0\.0\d", warning)
+    (warning,) = [line for line in json.loads(out)["done"] if "has points up to" in line]
+    assert re.fullmatch(
+        r"--mix has points up to 9 s, but the sound ends at 0\.\d\d s, where the mix is 0\.0\d", warning
+    )
 
 
 def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
@@ -222,17 +232,20 @@ def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
         (["--mix", ".2,.3,.5"], "--mix: there must be one weight for each of 2 sounds, got 3"),
         (["--mix", "1,-1"], "--mix: weights must be finite and have a sum above 0, got 1, -1"),
         (["--mix-noise", "1.7"], r"--mix-noise: mix must be in -0\.5\.\.1\.5, got 1\.7"),
-        (["c.wav", "--mix", "0.5"], "--mix: one ratio goes between two sounds, got 3; give one weight for each"),
-        (["--steps", "3", "--mix", "0.5"], "--steps goes from the first sound to the last, got --mix 0.5 as well"),
+        (["c.wav", "--mix", "0.5"], "--mix: one ratio must be used with two sounds, got 3; give one weight for each"),
+        (
+            ["--steps", "3", "--mix", "0.5"],
+            "--steps must be used without --mix, since it sets all mixes itself, got --mix 0.5",
+        ),
         (["--pairs", "."], "--pairs must be used without A B, got both"),
-        (["c.wav", "--even"], "even steps go from 0 to 1 between two sounds, got 3 sounds"),
-        (["--even", "--mix", "1.2"], "even steps go from 0 to 1 between two sounds, got 2 sounds, mix 1.2"),
+        (["c.wav", "--even"], "even steps must go from 0 to 1 between two sounds, got 3 sounds"),
+        (["--even", "--mix", "1.2"], "even steps must go from 0 to 1 between two sounds, got 2 sounds, mix 1.2"),
         (["--pitch", "H2"], "^--pitch must be glide, nearest, free, a letter of a sound .* or a note .*, got H2"),
         (["--pitch", "c"], "the pitch must be that of a sound, a to b, got c"),
-        (["--pitch", "glide", "--mix-pitch", "1"], "^--mix-pitch must go with --pitch free, got glide$"),
-        (["--pitch", "a", "--mix-pitch", "1"], "^--mix-pitch must go with --pitch free, got a$"),
-        (["--strength", "1", "--network", "none"], "--strength must go with --network residual, got none"),
-        (["--register", "1", "--network", "full"], "--register must go with --network residual, got full"),
+        (["--pitch", "glide", "--mix-pitch", "1"], "^--mix-pitch must be used with --pitch free, got glide$"),
+        (["--pitch", "a", "--mix-pitch", "1"], "^--mix-pitch must be used with --pitch free, got a$"),
+        (["--strength", "1", "--network", "none"], "--strength must be used with --network residual, got none"),
+        (["--register", "1", "--network", "full"], "--register must be used with --network residual, got full"),
         (["--strength", "9"], r"^--strength must be at most 4, got 9\.0$"),
         (["--strength", "nan"], "^--strength must be a finite number, got nan$"),
         (["--register", "-1"], r"^--register must be at least 0, got -1\.0$"),
@@ -284,7 +297,7 @@ def test_a_codec_that_hears_no_pitch_says_so(here: Path, capsys: pytest.CaptureF
     untrained_codec().save(here / "codec", card="")
     start = ("morph", "a.wav", "b.wav", "-o", "out.wav", "--codec", "codec")
     sentence = refused(here, *start, *words, capsys=capsys)
-    assert sentence == f"{words[0]} must go with a codec that follows pitch, not with one of spectrograms"
+    assert sentence == f"{words[0]} must be used with a codec that analyses pitch, got a spectrogram codec"
     code, _, err = run(*start, "--network", "none", "--phase", "pghi", "--iterations", "2", capsys=capsys)
     assert code == 0 and "ignored" not in err
     assert "out.wav" in names_in(here)
@@ -296,5 +309,5 @@ def test_an_earlier_name_of_a_use_of_the_network_is_refused_with_the_new_one(
 ) -> None:
     code, _, err = run("morph", "a.wav", "b.wav", "-o", tmp_path / "out.wav", "--network", old, capsys=capsys)
     assert code == 2 and f"got {old} ({new} now)" in " ".join(err.split()) and not list(tmp_path.iterdir())
-    with pytest.raises(ValidationError, match=f"network {old} is called {new} now"):
+    with pytest.raises(ValidationError, match=f"network must be {new}, as it is called now, got {old}"):
         MorphConfig(network=old)  # type: ignore[arg-type]

@@ -84,7 +84,9 @@ def test_ratios_are_printed_as_they_are() -> None:
 def test_pitches_of_sounds_and_morph(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("morph", "a.wav", "b.wav", "--codec", codec_path, *WORDS)
     code, out, _ = run(*words, "-o", "out.wav", capsys=capsys)
-    assert code == 0 and out.startswith("pitch: A E3 · B B3 → G3 +50 ¢; --pitch G3 snaps to the key\nwrote out.wav")
+    assert code == 0 and out.startswith(
+        "pitch: A E3 · B B3 → G3 +50 ¢; --pitch G3 transposes it to the key\nwrote out.wav"
+    )
     code, out, err = run(*words, "-o", "far.wav", "--pitch", "C6", "--json", capsys=capsys)
     content = json.loads(out)
     assert (code, err) == (0, "")
@@ -137,7 +139,7 @@ def test_the_nearest_key_takes_one_mix(here: Path, codec_path: Path) -> None:
     assert [pitch.key for pitch in source_pitches(sources) or []] == [52, 59]
     config = MorphConfig(pitch="nearest", network="none")
     assert morph_pitch(sources, 0.5, config=MorphConfig(pitch="b")) == (source_pitches(sources) or [])[1]
-    with pytest.raises(InputError, match="the pitch nearest must go with one mix for the whole sound, got a curve"):
+    with pytest.raises(InputError, match="the pitch nearest must be used with a constant mix, got a curve"):
         morph_sources(sources, MixCurve((0, 1), (0, 1)), config=config)
 
 

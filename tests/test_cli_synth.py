@@ -87,7 +87,7 @@ def test_an_instrument_is_played_at_a_pitch(harmonic: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "either --latents or --instrument must be given, got none"),
+        ([], "either --latents or --instrument must be given, got neither"),
         (["--latents", "1", "--instrument", "piano"], "either --latents or --instrument must be given, got both"),
         (["--latents", "1,2,3"], "the latents of this codec must be 4 numbers or 4×n_latents, got 3"),
         (["--latents", "1,2,x,4"], "--latents must be numbers with commas between them, got 1,2,x,4"),
@@ -103,7 +103,10 @@ def test_an_instrument_is_played_at_a_pitch(harmonic: Path, capsys: pytest.Captu
             "the latents of this codec hold the pitch themselves, so none can be given, got 48",
         ),
         (["--latents", "1,2,3,4", "--seconds", "301"], "a sound must last 0.02 to 300 s, got 301"),
-        (["--latents", "1,2,3,4", "--phase", "kept"], "the phase of a code alone must be estimated, got --phase kept"),
+        (
+            ["--latents", "1,2,3,4", "--phase", "kept"],
+            "--phase must name a method of estimation, since a code has no phase to keep, got kept",
+        ),
         (["--instrument", "piano"], "a codec must have codes of instruments in instruments.npz, got none for dense"),
     ],
 )
@@ -209,7 +212,7 @@ def test_a_loop_of_a_code(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     ("words", "reason"),
     [
         (["--phase", "pghi"], "the phase of a loop must be rtpghi or white-noise, got pghi"),
-        (["--iterations", "9"], "the phase of a loop is found without iterations, got --iterations 9"),
+        (["--iterations", "9"], "--loop must be used without --iterations, got --iterations 9"),
         (["--sample-rate", "48000"], "a loop must have the codec's sample rate, 16000 Hz, got 48000"),
     ],
 )

@@ -99,7 +99,9 @@ def test_the_envelope_comes_from_the_sound_that_is_named(here: Path, capsys: pyt
     assert terms["content"] < 1e-3 < terms["style"]
     words = ("transfer", "content.wav", "style.wav", "--preset", "ulyanov", "-o", "y.wav", "--envelope-from", "style")
     sentence = refused(here, *words, capsys=capsys)
-    assert sentence == "--envelope-from must be used with a system with an envelope over time, as verma, got ulyanov"
+    assert (
+        sentence == "--envelope-from must be used with a system that has an envelope term, such as verma, got ulyanov"
+    )
 
 
 def test_the_list_names_every_system(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,14 +155,14 @@ def test_an_option_is_refused_with_its_value(
     here: Path, words: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = refused(here, "transfer", "content.wav", "style.wav", "-o", "x.wav", *words, capsys=capsys)
-    assert said == f"{sentence}; intertone transfer --help shows what there is"
+    assert said == f"{sentence}; intertone transfer --help lists the options"
 
 
 @pytest.mark.parametrize(
     ("written", "changed", "sentence"),
     [
-        ("sample_rate", "sample_rat", "sample_rat is no setting; did you mean sample_rate?"),
-        ('reference = "content"', 'refrence = "content"', "terms.2.refrence is no setting; did you mean reference?"),
+        ("sample_rate", "sample_rat", "sample_rat is not a setting; did you mean sample_rate?"),
+        ('reference = "content"', 'refrence = "content"', "terms.2.refrence is not a setting; did you mean reference?"),
         ('reference = "content"', "", "terms.2.reference must be given, got none"),
         ('"content"\nfront', '"contnt"\nfront', "terms.2.reference must be 'content' or 'style', got 'contnt'"),
         ("iterations = 6", "iterations = 0", "solver.iterations must be at least 1, got 0"),

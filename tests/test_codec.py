@@ -170,7 +170,7 @@ def test_a_dense_codec_refuses_other_lengths() -> None:
     model = SMALL_MODEL.model_copy(update={"bottleneck": DenseBottleneckConfig(size=3, n_frames=33)})
     codec = Codec(CodecConfig(representation=DecibelConfig(), model=model))
     assert codec.reconstruct(tone(57, seconds=0.5)).shape == (8000,)
-    with pytest.raises(InputError, match=r"this codec takes sounds of 0\.512 s only, got 1 s"):
+    with pytest.raises(InputError, match=r"a sound must last 0\.512 s for this codec, got 1 s"):
         codec.encode(tone(57))
 
 
@@ -253,8 +253,8 @@ def test_weights_that_are_no_numbers(codec_folder: Path, value: float) -> None:
     ("change", "message"),
     [
         ({"format": 2}, "format must be 1, got 2"),
-        ({"modle": {}}, r"modle is no setting; did you mean model\?"),
-        ({"model": {"kind": "conv", "chanels": [4]}}, r"model.chanels is no setting; did you mean channels\?"),
+        ({"modle": {}}, r"modle is not a setting; did you mean model\?"),
+        ({"model": {"kind": "conv", "chanels": [4]}}, r"model.chanels is not a setting; did you mean channels\?"),
         ({"representation": {"kind": "wavelet"}}, "representation"),
         (
             {"representation": {"kind": "mel", "spectrogram": {"sample_rate": 8000}}},
@@ -296,7 +296,7 @@ def test_a_folder_that_cannot_be_written(small_codec: Codec, tmp_path: Path) -> 
         ("a.wav", "audio must be an array, got a file name; read it with load_audio\\('a.wav'\\)"),
         (Path("b.wav"), "got a file name; read it with load_audio\\('b.wav'\\)"),
         ({"a": 1}, "audio must be an array of floating-point numbers, got dict"),
-        (torch.zeros(1, 0), r"audio must hold samples, got shape \(1, 0\)"),
+        (torch.zeros(1, 0), r"audio must have at least one sample, got shape \(1, 0\)"),
         (torch.full((100,), torch.nan), "every sample must be a finite number"),
         (
             torch.full((100,), 1e20),
@@ -354,5 +354,5 @@ def test_an_object_that_is_no_model_is_refused_with_what_it_lacks() -> None:
     config = CodecConfig(representation=DecibelConfig(), model=ConvConfig())
     with pytest.raises(ValueError, match=r"a model must have .*decode, .*encode, .*got a Bare without"):
         Codec(config, model=Bare())  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="the model must have the representation's 512 rows, got one of 8"):
+    with pytest.raises(ValueError, match="the model must have the 512 features of the representation, got 8"):
         Codec(config, model=build_model(ConvConfig(channels=(4,), strides=((2, 2),)), n_features=8))

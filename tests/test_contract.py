@@ -203,7 +203,7 @@ def test_a_gradient_passes_or_is_refused_in_words(representation: AnyRepresentat
     try:
         features = representation.features(audio)
     except NotImplementedError as error:
-        assert str(error).startswith("no gradient passes")
+        assert "not differentiable" in str(error)
         assert "pitch" in str(error)
         return
     assert torch.allclose(features, representation.analyse(audio.detach()).features, atol=1e-6)

@@ -349,7 +349,7 @@ def test_import_and_info_say_the_same(tmp_path: Path) -> None:
         (["import", "{}", "-o", "{}/x", "--fractions", "1,1,1"], "fractions must be three shares"),
         (["import", "{}", "-o", "{}/x", "--seconds", "0.00001"], "the options: seconds"),
         (["import", "{}", "-o", "{}/x", "--seconds", "0"], "the options: seconds"),
-        (["render", "-o", "{}/x", "--programs", "7-3"], "a range must rise, got 7-3"),
+        (["render", "-o", "{}/x", "--programs", "7-3"], "the first number of a range must be the smaller one, got 7-3"),
         (["render", "-o", "{}/x", "--programs", "all"], "numbers must be like 0-7,24, got all"),
         (["render", "-o", "{}/x", "--velocities", "0"], "velocities must be in 1..127"),
         (["render", "-o", "{}/x", "--pitch-min", "100", "--pitch-max", "50"], "pitch_min must be <= pitch_max=50"),

@@ -452,7 +452,7 @@ def test_a_codec_of_one_length_is_judged_on_notes_of_that_length_only(pairable: 
     few = SMOKE.model_copy(update={"n_notes": 2, "n_estimated": 1, "n_pairs": 2, "n_path_pairs": 1})
     result = evaluate_codec(dense_codec(small_codec, 33), pairable, config=few)  # 8000 samples: 32 hops and one
     assert result.codec.code_size == 4
-    with pytest.raises(InputError, match=r"this codec takes sounds of .* only, got 0\.5"):
+    with pytest.raises(InputError, match=r"a sound must last .* s for this codec, got 0\.5"):
         evaluate_codec(dense_codec(small_codec, 251), pairable, config=SMOKE)
 
 

@@ -168,7 +168,7 @@ def test_conditions_over_time_follow_a_curve() -> None:
     [({}, {"noise": 1.0}), ({}, {"envelope": 0.0}), ({"pitch": "A3"}, {}), ({"pitch": "a"}, {})],
 )
 def test_what_a_codec_of_spectrograms_cannot_do_is_refused(settings: dict[str, str], ratios: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="must go with a codec that follows pitch, not with one of spectrograms"):
+    with pytest.raises(InputError, match="must be used with a codec that analyses pitch, got a spectrogram codec"):
         morph(untrained_codec(), tone(57), tone(60), mix=0.5, config=MorphConfig(**settings), ratios=ratios)
 
 

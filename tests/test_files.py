@@ -197,7 +197,7 @@ def test_check_output_refuses_what_is_no_regular_file(tmp_path: Path) -> None:
 def test_check_output_refuses_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert check_output(tmp_path / "missing" / "more" / "a.wav").name == "a.wav"
-    with pytest.raises(InputError, match=r"folder must be a folder, got .*file, which is something else"):
+    with pytest.raises(InputError, match=r"folder must be a folder, got .*file, which is not one"):
         check_output(tmp_path / "file" / "a.wav")
 
 
@@ -233,12 +233,12 @@ def test_write_json_leaves_the_old_file_when_the_content_cannot_be_written(tmp_p
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"sed": 1}, "run.toml: sed is no setting; did you mean seed?"),
-        ({"model": {"kind": "conv", "latent_dims": 3}}, "model.latent_dims is no setting; did you mean latent_dim?"),
-        ({"model": {"kind": "dense", "hiden": 3}}, "model.hiden is no setting; did you mean hidden_size?"),
-        ({"tone": {"shape": {"kind": "sharp", "slop": 3}}}, "tone.shape.slop is no setting; did you mean slope?"),
-        ({"layers": [{"kind": "conv", "chanels": 1}]}, "layers.0.chanels is no setting; did you mean channels?"),
-        ({"xyzzy": 1}, "run.toml: xyzzy is no setting"),
+        ({"sed": 1}, "run.toml: sed is not a setting; did you mean seed?"),
+        ({"model": {"kind": "conv", "latent_dims": 3}}, "model.latent_dims is not a setting; did you mean latent_dim?"),
+        ({"model": {"kind": "dense", "hiden": 3}}, "model.hiden is not a setting; did you mean hidden_size?"),
+        ({"tone": {"shape": {"kind": "sharp", "slop": 3}}}, "tone.shape.slop is not a setting; did you mean slope?"),
+        ({"layers": [{"kind": "conv", "chanels": 1}]}, "layers.0.chanels is not a setting; did you mean channels?"),
+        ({"xyzzy": 1}, "run.toml: xyzzy is not a setting"),
         ({"seed": "many"}, "seed must be an integer, got 'many'"),
         ({"rate": float("nan")}, "rate must be a finite number, got nan"),
         ({"model": {"kind": "dense", "hidden_size": 0}}, "model.hidden_size must be at least 1, got 0"),
@@ -252,7 +252,7 @@ def test_settings_say_what_is_wrong(content: dict[str, object], message: str) ->
 
 
 def test_settings_without_a_near_name_suggest_none() -> None:
-    with pytest.raises(InputError, match=r"xyzzy is no setting$"):
+    with pytest.raises(InputError, match=r"xyzzy is not a setting$"):
         RunConfig.parse({"xyzzy": 1})
 
 

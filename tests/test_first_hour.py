@@ -69,9 +69,9 @@ HOUR = [
     # rows and pairs
     Try(f"morph a.wav b.wav -o row --steps 3 {SMALL}", r"wrote 3 sounds to row: morph-000\.wav … morph-100\.wav", 0,
         ("row", "row/morph-000.wav", "row/morph-050.wav", "row/morph-100.wav")),
-    Try("morph a.wav b.wav -o row.wav --steps 3", r"with --steps the output is a folder, got the file name row\.wav"),
+    Try("morph a.wav b.wav -o row.wav --steps 3", r"the output must be a folder with --steps, got the file row\.wav"),
     Try("morph a.wav b.wav -o steps --steps 3", r"a new folder, or --force must be given, got steps, which holds"),
-    Try("morph a.wav b.wav -o row --steps 3 --mix 0.5", r"--steps goes from the first sound to the last, got --mix"),
+    Try("morph a.wav b.wav -o row --steps 3 --mix 0.5", r"--steps must be used without --mix, since it .*, got --mix"),
     Try("morph a.wav b.wav -o out --pairs old", r"--pairs must be used without A B, got both"),
     Try(f"morph --pairs old -o out {SMALL}", r"--pairs must hold two sounds or more, got 0 in old"),
     # keys, reconstruction, synthesis
@@ -81,14 +81,14 @@ HOUR = [
     Try(f"keys noise.wav -o kk --range C4:D4 {SMALL}", r"a keyboard must have|one pitch"),
     Try(f"reconstruct a.wav -o x.wav {SMALL}", r"wrote x\.wav", 0, ("x.wav",)),
     Try(f"gains a.wav -o x.wav {SMALL} --gain 999=2", r"a unit must be in 1\.\..* with this codec, got 999"),
-    Try("synth small -o x.wav", r"either --latents or --instrument must be given, got none"),
+    Try("synth small -o x.wav", r"either --latents or --instrument must be given, got neither"),
     Try("synth harmonic --instrument trumpett --pitch C4 -o x.wav", r"trumpett"),
     # notes and training
     Try("data import old -o notes", r"old must hold sounds that can be used, but none of 1 files is"),
     Try("data import sounds -o notes", r"(?s)notes: folder, 16000 Hz, 4 s a note", 0, ("notes", "*")),
     Try("data info old", r"a note set must have a notes\.json, got old"),
     Try("train no.toml --data old -o runs", r"the settings file must exist, got no\.toml"),
-    Try("train run.toml --data old -o runs", r"run\.toml: epoch is no setting; did you mean epochs\?"),
+    Try("train run.toml --data old -o runs", r"run\.toml: epoch is not a setting; did you mean epochs\?"),
     Try("pack old -o packed", r"RUN must be the folder of a run, with best/ in it, got old"),
     Try("evaluate small --data no", r"a note set must be a folder, got no"),
     Try("bench export old", r"must be a new or empty folder or an export .*, got old, which holds mine\.txt"),

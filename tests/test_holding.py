@@ -129,5 +129,5 @@ def test_a_plucked_tone_rings_as_long_as_it_is_held(seconds: float) -> None:
 
 
 def test_a_held_sound_must_be_laid_by_its_envelope() -> None:
-    with pytest.raises(ValueError, match="a sound that is held must have the alignment envelope, got onset"):
+    with pytest.raises(ValueError, match="hold_seconds must be used with the alignment envelope, got onset"):
         MorphConfig(alignment="onset", hold_seconds=1.0)

@@ -360,7 +360,7 @@ def test_an_instrument_of_two_sounds(here: Path, codec_path: Path, capsys: pytes
     assert code == 0
     first, second = out.splitlines()
     assert re.fullmatch(r"pitch: A \w+♯?\d.* · B \w+♯?\d.*", first)
-    assert second.startswith(f"wrote 3 keys to out: {names[0]} … {names[-1]}, instrument.sfz and instrument.dspreset; each")
+    assert second.startswith(f"wrote 3 keys to out: {names[0]} … {names[-1]}, instrument.sfz and instrument.dspreset")
     assert "--seconds makes held keys loop (" in second
     assert names_in(here / "out") == ["instrument.dspreset", "instrument.sfz", *names]
     for name, pitch in zip(names, (48, 53, 58), strict=True):
@@ -428,15 +428,15 @@ def test_problems_are_said(
         (["--range", "C5:C4"], "a range must go from the lower to the higher note, got C5:C4"),
         (["--range", "C5"], "a range must be two notes or MIDI numbers, .*, got C5"),
         (["--range", "100:130"], r"a range must be .* within 0\.\.127, got 100:130"),
-        (["--mix", "0.5"], "--mix must go with two sounds or more, got one"),
+        (["--mix", "0.5"], "--mix must be used with two sounds or more, got one"),
         (["--mix-noise", "0.5"], "--mix-noise must go with two sounds or more, got one"),
         (["missing.wav"], "the input must exist, got missing.wav"),
         (["-o", "other"], "the output must be .* an earlier instrument's, got other, which holds notes.txt"),
-        (["-o", "a.wav"], "the output must be a folder, got a.wav, which is something else"),
-        (["--codec", "small"], "keys must have a codec that follows pitch, got small, which is one of spectrograms"),
+        (["-o", "a.wav"], "the output must be a folder, got a.wav, which is not one"),
+        (["--codec", "small"], "keys must have a codec that analyses pitch, got small, a spectrogram codec"),
         (["b.wav", "--mix", ".2,.3,.5"], "--mix: there must be one weight for each of 2 sounds, got 3"),
         (["--strength", "9"], "--strength must be at most 4, got 9.0"),
-        (["-o", "a.wav/new"], "the output's folder must be a folder, got .*a.wav, which is something else"),
+        (["-o", "a.wav/new"], "the output's folder must be a folder, got .*a.wav, which is not one"),
         (["--sample-rate", "100"], r"sample_rate must be in 4000\.\.384000 Hz, got 100"),
     ],
 )
@@ -459,7 +459,7 @@ def test_what_cannot_be(
 def test_a_sound_without_a_pitch_has_no_key(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_audio("noise.wav", noise(), sample_rate=SAMPLE_RATE)
     sentence = refused(here, "keys", "a.wav", "noise.wav", "-o", "new", "--codec", codec_path, capsys=capsys)
-    assert re.match("every sound must have one pitch for a keyboard, got sounds of which B ", sentence)
+    assert re.match("every sound must have one pitch for a keyboard, but B ", sentence)
 
 
 @pytest.mark.parametrize("words", [["--every", "0"], ["--seconds", "0"], ["--seconds", "1000"], ["--pitch", "a"]])

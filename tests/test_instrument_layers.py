@@ -217,7 +217,7 @@ def test_morphs_of_one_time_have_one_length_and_pitch(sources: Sources) -> None:
 
 def test_morphs_of_one_time_must_be_by_partials(codec: Codec) -> None:
     noise = 0.1 * torch.randn(2, 16000, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(InputError, match="morphs that share time and phases must have a codec that follows pitch"):
+    with pytest.raises(InputError, match="morphs with a common timing must be by partials, got"):
         morph_sources(analyse_sounds(codec, *noise), 0.5, common=0.5)
 
 
@@ -259,7 +259,7 @@ def test_a_velocity_needs_a_codec_that_takes_one(codec: Codec, monkeypatch: pyte
     monkeypatch.setattr(type(codec.model), "needs", ("pitch",))
     with pytest.raises(
         InputError,
-        match="a velocity must go with a codec whose network is conditioned on it, and sounds of one pitch, got 64",
+        match="a velocity must be used with a codec that is conditioned on it, and with sounds of one pitch, got 64",
     ):
         morph_sources(sources, (1.0,), config=MorphConfig(velocity=64))
 
@@ -353,7 +353,7 @@ def test_an_instrument_with_layers(here: Path, codec_path: Path, capsys: pytest.
     # fewer layers leave none of these
     assert "holds 8 files of an earlier run" in refused(here, *words, "--mix", "0.3", capsys=capsys)
     code, out, _ = run(*words, "--mix", "0.3", "--tune", "--force", capsys=capsys)
-    assert code == 0 and re.search("^tuned: the sustain lay [+−][0-9.]+ to [+−][0-9.]+ ¢ from", out, re.MULTILINE)
+    assert code == 0 and re.search("^tuned: the sustain was [+−][0-9.]+ to [+−][0-9.]+ ¢ from", out, re.MULTILINE)
     assert names_in(here / "out") == ["instrument.dspreset", "instrument.sfz", "note-060-C4.wav"]
 
 
@@ -374,15 +374,15 @@ def test_flac_has_its_loops_in_the_maps(here: Path, codec_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["a.wav", "--morph-layers", "3"], "--morph-layers must go with two sounds, got 1"),
+        (["a.wav", "--morph-layers", "3"], "--morph-layers must be used with two sounds, got 1"),
         (["a.wav", "b.wav", "--morph-layers", "3", "--mix", "0.5"], "--mix must be used without --sample and --morph"),
-        (["a.wav", "--sample", "C3=b.wav"], "--sample must be used without A and --morph-layers, got both"),
+        (["a.wav", "--sample", "C3=b.wav"], "--sample must be used without A and without --morph-layers, got both"),
         (["--sample", "C3=a.wav", "--mix-noise", "0.5"], "--mix-noise must be used without --sample and"),
-        (["--sample", "C3=a.wav", "--sample", "48=b.wav"], "every --sample must have a key of its own, got C3=a.wav"),
+        (["--sample", "C3=a.wav", "--sample", "48=b.wav"], "every --sample must have a different key, got C3=a.wav"),
         (["--sample", "C3=none.wav"], "the input must exist, got none.wav"),
         (
             ["a.wav", "--velocities", "2", "--network", "none"],
-            "--velocities must go with a network, got --network none",
+            "--velocities must be used with a network, got --network none",
         ),
         ([], "there must be 1 to 26 sounds, got 0"),
     ],

@@ -85,7 +85,7 @@ def interrupt(words: list[str], out: Path, seconds: float) -> None:
     if process.returncode == 0:
         assert said and (out / "new.wav").exists() | (out / "new").exists()
     else:
-        assert told.splitlines()[-1].startswith("intertone: stopped; ") or "run the same command to go on" in said
+        assert told.splitlines()[-1].startswith("intertone: stopped; ") or "run the same command to resume" in said
 
 
 def run_program(main: str) -> subprocess.CompletedProcess[str]:

@@ -251,8 +251,8 @@ def test_a_batch_equals_one_by_one() -> None:
         ({"strides": [[2, 2, 2]] * 5}, "strides"),
         ({"channels": [0] * 5}, "channels.0 must be at least 1, got 0"),
         ({"activation": "gelu"}, "activation must be 'leaky-relu' or 'relu', got 'gelu'"),
-        ({"chanels": [4]}, r"chanels is no setting; did you mean channels\?"),
-        ({"bottleneck": {"kind": "dense", "sise": 3}}, r"bottleneck.sise is no setting; did you mean size\?"),
+        ({"chanels": [4]}, r"chanels is not a setting; did you mean channels\?"),
+        ({"bottleneck": {"kind": "dense", "sise": 3}}, r"bottleneck.sise is not a setting; did you mean size\?"),
         ({"bottleneck": {"kind": "lstm"}}, "bottleneck"),
     ],
 )

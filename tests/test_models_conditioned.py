@@ -129,7 +129,7 @@ def test_the_default_fits_in_twelve_megabytes_of_16_bits() -> None:
         ({"channels": [4, 8]}, "channels and strides must have one entry for each stage, got 2 and 3"),
         ({"kernel_size": 4}, "kernel_size must be odd, got 4"),
         ({"note_dim": 0}, "note_dim must be at least 1, got 0"),
-        ({"note_dims": 3}, r"note_dims is no setting; did you mean note_dim\?"),
+        ({"note_dims": 3}, r"note_dims is not a setting; did you mean note_dim\?"),
     ],
 )
 def test_settings_refuse(content: dict[str, object], message: str) -> None:

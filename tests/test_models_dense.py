@@ -105,7 +105,7 @@ def test_activations_by_layer() -> None:
         ({"widths": [0]}, "at least 1"),
         ({"dropout": 1.0}, "dropout must be less than 1"),
         ({"activation": "gelu"}, "activation must be"),
-        ({"width": [3]}, r"width is no setting; did you mean widths\?"),
+        ({"width": [3]}, r"width is not a setting; did you mean widths\?"),
     ],
 )
 def test_settings_refuse(content: dict[str, object], message: str) -> None:
@@ -176,7 +176,7 @@ def test_a_sample_rate_is_read_from_saved_settings_and_refused_in_written_ones()
     assert DenseConfig.parse(saved) == config and DenseConfig.parse(saved).digest() == config.digest()
     older = {name: value for name, value in saved.items() if name not in DenseConfig.later}
     assert DenseConfig.parse(older) == config
-    with pytest.raises(InputError, match="sample_rate is no setting"):
+    with pytest.raises(InputError, match="sample_rate is not a setting"):
         DenseConfig.parse({"augmentation": "mel", "sample_rate": 44100})
 
 

@@ -172,8 +172,8 @@ def test_what_was_completed_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pyt
     with caplog.at_level(logging.INFO, logger="intertone"):
         match_shapes(torch.zeros(2, 5), torch.zeros(8))
     assert caplog.messages == [
-        "A was completed with silence, from 5 to 8 samples",
-        "B was spread from 1 to 2 channels",
+        "A was padded with silence from 5 to 8 samples",
+        "B was extended from 1 to 2 channels",
     ]
     caplog.clear()
     with caplog.at_level(logging.INFO, logger="intertone"):
@@ -259,7 +259,7 @@ def test_a_mix_that_is_no_ratio(codec: Codec, mix: float) -> None:
 
 
 def test_the_kept_phase_between_the_ends(codec: Codec) -> None:
-    with pytest.raises(InputError, match=r"the kept phase belongs to the ends, mix 0 or 1, got mix 0\.5"):
+    with pytest.raises(InputError, match=r"the phase kept must be used at mix 0 or 1, got mix 0\.5"):
         morph(codec, A, B, mix=0.5, phase=PhaseConfig(method="kept"))
 
 
@@ -268,7 +268,9 @@ def test_the_kept_phase_between_the_ends(codec: Codec) -> None:
     [((2, 1, 80), (3, 1, 80)), ((2, 1, 80), (1, 80)), ((80,), (2, 1, 80)), ((1, 1, 1, 80), (1, 1, 1, 80))],
 )
 def test_batches_that_do_not_match(codec: Codec, shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"both sounds must be batches of one size|audio must be \(batch, channels"):
+    with pytest.raises(
+        ValueError, match=r"all sounds must be batches of the same size|audio must be \(batch, channels"
+    ):
         morph(codec, torch.zeros(shape_a), torch.zeros(shape_b))
 
 
@@ -283,5 +285,5 @@ def test_a_codec_of_one_length_completes_shorter_sounds_and_refuses_longer_ones(
     codec = Codec(CodecConfig(representation=DecibelConfig(), model=dense))
     assert codec.fixed_length == 8192
     assert morph(codec, A[:5000], B[:6000]).shape == (8192,)
-    with pytest.raises(InputError, match=r"this codec takes sounds of 0\.512 s only, got"):
+    with pytest.raises(InputError, match=r"a sound must last 0\.512 s for this codec, got"):
         morph(codec, torch.cat([A, A]), B[:6000])

@@ -91,7 +91,9 @@ def test_a_reconstruction_says_that_a_sound_has_no_pitch(
     warn_of_noise(codec, NOTE, "note.wav")
     warn_of_noise(codec, DRUM, "drum.wav")
     (line,) = caplog.messages
-    assert line.startswith("drum.wav has no one pitch (harmonicity 0.") and line.endswith("little but bands of noise")
+    assert line.startswith("drum.wav has no one pitch (harmonicity 0.") and line.endswith(
+        "little more than noise bands"
+    )
 
 
 def test_notes_stay_with_the_codec_and_other_codecs_ask_nothing(codec: Codec, small_codec: Codec) -> None:
@@ -106,10 +108,10 @@ def test_every_sound_may_be_taken_for_one_with_a_pitch(codec: Codec) -> None:
 
 def test_what_needs_a_pitch_is_refused(codec: Codec) -> None:
     sources = analyse_sounds(codec, NOTE, CHORD)
-    sentence = r"every sound must have one pitch for {}, got sounds of which B has no one pitch \(several pitches"
+    sentence = r"every sound must have one pitch for {}, but B has no one pitch \(several pitches"
     with pytest.raises(InputError, match=sentence.format("a keyboard")):
         require_pitch(sources, "a keyboard")
-    with pytest.raises(InputError, match=sentence.format("a sustain that is held")):
+    with pytest.raises(InputError, match=sentence.format("a sustain of a given length")):
         morph_sources(sources, 0.5, config=MorphConfig(hold_seconds=2))
     require_pitch(analyse_sounds(codec, NOTE), "a keyboard")
 
@@ -118,7 +120,7 @@ def test_nothing_is_said_of_what_is_refused(
     codec: Codec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(logging.getLogger("intertone"), "propagate", True)
-    with pytest.raises(InputError, match="every sound must have one pitch for the pitch A3, got sounds of which B has"):
+    with pytest.raises(InputError, match="every sound must have one pitch for the pitch A3, but B has"):
         morph(codec, NOTE, CHORD, config=MorphConfig(pitch="A3"))
     assert not caplog.messages
 
@@ -154,7 +156,7 @@ def test_an_end_is_as_long_as_its_sound(codec: Codec) -> None:
     assert len(morph(codec, *pair, ratios={"envelope": 1.0})) == 8000
     with pytest.raises(InputError, match="length must be that of a sound, a to b, got c"):
         morph(codec, *pair, config=MorphConfig(length="c"))
-    with pytest.raises(InputError, match="the length longest must go with sounds without one pitch"):
+    with pytest.raises(InputError, match="the length longest must be used with sounds without one pitch"):
         morph(codec, NOTE, NOTE, config=MorphConfig(length="longest"))
 
 

@@ -281,8 +281,8 @@ def test_phrases_whose_notes_have_no_pitch_stay_whole(
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"pitch": "C4"}, "one note for the pitch C4, got sounds of which A holds 3 notes, B 3"),
-        ({"hold_seconds": 2.0}, "one note for a sustain that is held, got sounds of which A holds 3 notes"),
+        ({"pitch": "C4"}, "one note for the pitch C4, but A holds 3 notes, B 3"),
+        ({"hold_seconds": 2.0}, "one note for a sustain of a given length, but A holds 3 notes"),
     ],
 )
 def test_what_takes_a_single_note_refuses_phrases(codec: Codec, settings: dict[str, str | float], match: str) -> None:
@@ -291,12 +291,15 @@ def test_what_takes_a_single_note_refuses_phrases(codec: Codec, settings: dict[s
 
 
 def test_a_keyboard_refuses_phrases(sources: Sources) -> None:
-    with pytest.raises(InputError, match=r"every sound must be one note for a keyboard, got .* A holds 3 notes, B 3"):
+    with pytest.raises(InputError, match=r"every sound must be one note for a keyboard, but A holds 3 notes, B 3"):
         require_single_notes(sources, "a keyboard")
 
 
 def test_phrases_are_refused_before_it_is_logged_how_they_would_be_morphed(codec: Codec) -> None:
-    with collect_remarks() as remarks, pytest.raises(InputError, match=r"must be one note for a keyboard, got .* B 1$"):
+    with (
+        collect_remarks() as remarks,
+        pytest.raises(InputError, match=r"must be one note for a keyboard, but A .* B 1$"),
+    ):
         analyse_sounds(
             codec, A, tone(60, seconds=0.5), pitched_for="a keyboard", single_for="a keyboard", by_notes=True
         )

@@ -270,13 +270,13 @@ def test_the_kept_phase_of_a_harmonic_codec(codec: Codec) -> None:
     sources, kept = analyse_sounds(codec, breathy(57), breathy(60)), PhaseConfig(method="kept")
     assert torch.equal(morph_sources(sources, 1.0, phase=kept), morph_sources(sources, 1.0))
     for mix in (0.5, MixCurve((0, 1), (0, 1))):
-        with pytest.raises(InputError, match="the kept phase belongs to the ends, mix 0 or 1, got mix"):
+        with pytest.raises(InputError, match="the phase kept must be used at mix 0 or 1, got mix"):
             morph_sources(sources, mix, phase=kept)
 
 
 def test_the_kept_phase_of_a_spectrogram_between_the_ends(small_codec: Codec) -> None:
     sources = analyse_sounds(small_codec, tone(57, seconds=0.3), tone(60, seconds=0.3))
-    with pytest.raises(InputError, match="the kept phase belongs to the ends, mix 0 or 1, got mix 0"):
+    with pytest.raises(InputError, match="the phase kept must be used at mix 0 or 1, got mix 0"):
         morph_sources(sources, 0.3, phase=PhaseConfig(method="kept"))
 
 
@@ -314,7 +314,7 @@ def test_a_ratio_may_be_any_real_number(codec: Codec, kind: Callable[[float], Mi
 
 @pytest.mark.parametrize("shape", [(), (1, 1, 1, 80)])
 def test_what_has_too_few_or_too_many_axes_is_no_audio(codec: Codec, shape: tuple[int, ...]) -> None:
-    sentence = r"audio must be \(batch, channels, samples\) or less, got shape"
+    sentence = r"audio must be \(batch, channels, samples\), or the last one or two of these axes, got"
     with pytest.raises(InputError, match=sentence):
         as_audio(torch.zeros(shape))
     with pytest.raises(InputError, match=sentence):
@@ -348,28 +348,28 @@ def test_even_curves_are_bent_between_their_points_too(codec: Codec) -> None:
     ("config", "ratios", "purpose"),
     [
         (MorphConfig(pitch="b"), {}, "the pitch b"),
-        (MorphConfig(pitch="free"), {"pitch": 0.5}, "a ratio of its own for pitch"),
-        (MorphConfig(), {"harmonics": 0.5}, "a ratio of its own for harmonics"),
-        (MorphConfig(), {"noise": 0.5, "envelope": 0.5}, "a ratio of its own for noise"),
+        (MorphConfig(pitch="free"), {"pitch": 0.5}, "a separate ratio for pitch"),
+        (MorphConfig(), {"harmonics": 0.5}, "a separate ratio for harmonics"),
+        (MorphConfig(), {"noise": 0.5, "envelope": 0.5}, "a separate ratio for noise"),
     ],
 )
 def test_what_takes_a_pitch_is_refused(codec: Codec, config: MorphConfig, ratios: dict[str, Mix], purpose: str) -> None:
-    sentence = f"every sound must have one pitch for {purpose}, got sounds of which A has no one pitch"
+    sentence = f"every sound must have one pitch for {purpose}, but A has no one pitch"
     with pytest.raises(InputError, match=sentence):
         morph(codec, struck(), tone(57), config=config, ratios=ratios)
 
 
 def test_a_velocity_needs_a_network_and_a_pitch(codec: Codec) -> None:
-    with pytest.raises(ValidationError, match="a velocity must go with a network, got velocity 30 and network none"):
+    with pytest.raises(ValidationError, match="a velocity must be used with a network, got velocity 30 and"):
         MorphConfig(velocity=30, network="none")
     noise = torch.randn(2, 1, 8000, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(InputError, match="a velocity must go with a codec whose network is conditioned on it, and"):
+    with pytest.raises(InputError, match="a velocity must be used with a codec that is conditioned on it, and"):
         morph(codec, *noise, config=MorphConfig(velocity=30))
 
 
 def test_the_network_alone_is_refused(codec: Codec) -> None:
     with pytest.raises(
-        InputError, match="every sound must have one pitch for a network that decodes everything, got sounds of which A"
+        InputError, match="every sound must have one pitch for a network that decodes everything, but A"
     ):
         morph(codec, struck(), tone(57), config=MorphConfig(network="full"))
 
@@ -385,7 +385,13 @@ def test_what_is_ignored_is_said_once(
             list(morph_steps(codec, struck(), struck(), mixes=[0, 0.5, 1], config=config))
         said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
         assert said[0].endswith("all sounds are mixed as spectrograms, without the network")
-        expected = [] if ignored is None else [f"without the network, and onset on onset at most: {ignored} is ignored"]
+        expected = (
+            []
+            if ignored is None
+            else [
+                f"spectrograms are mixed without the network and aligned by their onsets at most: {ignored} is ignored"
+            ]
+        )
         assert said[1:] == expected
 
 

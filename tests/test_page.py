@@ -194,7 +194,7 @@ def test_numbers_and_their_units_stay_on_one_line() -> None:
 def test_a_page_refuses_what_it_cannot_show() -> None:
     with pytest.raises(ValueError, match="'Sums' must have 2 cells, got"):
         render_page("A page", [Section("s", [Table("Sums", "", ("a", "b"), [("1",)])])])
-    with pytest.raises(InputError, match="every sample must be a finite number, got others in note"):
+    with pytest.raises(InputError, match="every sample must be a finite number, got infinity or NaN in note"):
         audio_uri(torch.tensor([0.0, float("nan")]), SAMPLE_RATE, name="note")
     with pytest.raises(InputError, match="got no samples"):
         audio_uri(torch.zeros(0), SAMPLE_RATE)

@@ -117,5 +117,5 @@ def test_processes_end_with_their_iterator_and_a_killed_one_is_told(inherited: s
     while multiprocessing.active_children() and time.monotonic() < latest:
         time.sleep(0.02)
     assert not multiprocessing.active_children()
-    with pytest.raises(InputError, match="every failing process must live to its end"):
+    with pytest.raises(InputError, match="every failing process must run to its end"):
         list(in_processes(_end, [0, 1], workers=2, start=partial(nullcontext, None), name="failing"))

@@ -179,7 +179,7 @@ def test_wrong_arguments_are_refused() -> None:
         follow(torch.zeros(1, 2, 3))
     with pytest.raises(InputError, match=r"audio must be .* not empty, got \(0,\)"):
         follow(torch.zeros(0))
-    with pytest.raises(InputError, match="audio must be finite in every sample"):
+    with pytest.raises(InputError, match="every sample must be a finite number"):
         follow(torch.full((100,), torch.nan))
     with pytest.raises(InputError, match="hop_length must be 1 or more, got 0"):
         follow_pitch(torch.zeros(100), SAMPLE_RATE, hop_length=0)

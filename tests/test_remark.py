@@ -19,7 +19,7 @@ logger = RemarkLogger("intertone.test")
 
 
 def completed(samples: int) -> Remark:
-    return Remark("info", f"A was completed with silence, from {samples} to 100 samples")
+    return Remark("info", f"A was padded with silence from {samples} to 100 samples")
 
 
 def match(samples: int) -> None:

@@ -119,5 +119,5 @@ def test_settings_and_refusals() -> None:
     assert representation.samples(representation.n_frames(64000)) == 64000
     with pytest.raises(ValueError, match=r"hop_length must be in 1\.\.n_fft/√8=362, .* got 363"):
         PitchNormalisedConfig(spectrogram=SpectrogramConfig(hop_length=363))
-    with pytest.raises(ValueError, match="or less, none 0, got"):
+    with pytest.raises(ValueError, match="or the last one or two of these axes, got"):
         representation.analyse(torch.zeros(1, 1, 0))

@@ -237,7 +237,7 @@ def test_refusals(notes: Notes, tmp_path: Path) -> None:
     (tmp_path / "run" / "last" / "state.pt").write_bytes(b"torn")
     with pytest.raises(InputError, match="got a damaged"):
         train_codec(QUICK.model_copy(update={"epochs": 1}), notes, tmp_path / "run")
-    with pytest.raises(InputError, match="learning_rat is no setting; did you mean learning_rate"):
+    with pytest.raises(InputError, match="learning_rat is not a setting; did you mean learning_rate"):
         TrainConfig.parse({"learning_rat": 1})
 
 
@@ -267,7 +267,7 @@ def test_a_full_disk_is_said_in_one_sentence(notes: Notes, tmp_path: Path, monke
 
 def test_a_run_is_no_codec_but_its_best_is(notes: Notes, tmp_path: Path) -> None:
     train_codec(QUICK.model_copy(update={"epochs": 1}), notes, tmp_path / "run")
-    with pytest.raises(InputError, match=r"got the run .*did you mean .*best\?"):
+    with pytest.raises(InputError, match=r"got that of a run, .*did you mean .*best\?"):
         Codec.load(tmp_path / "run")
 
 

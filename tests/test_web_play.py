@@ -63,7 +63,10 @@ def test_an_instrument_is_exported_and_taken_again(desk: Path, capsys: pytest.Ca
         (["export", *["a.wav"] * 5, "-o", "x.html"], "an instrument must have at most 4 sounds, got 5"),
         (["export", "a.wav", "-o", "x.html", "--codec", "thesis"], "an instrument must be made with a codec of harm"),
         (["play", *["a.wav"] * 5], "an instrument must have at most 4 sounds, got 5"),
-        (["play", "a.wav", "--host", "0.0.0.0"], "--host must be given with --token, since others can reach it, got"),
+        (
+            ["play", "a.wav", "--host", "0.0.0.0"],
+            "--host must be used with --token, since other computers can reach it, got",
+        ),
         (["play", "a.wav", "--host", "0.0.0.0", "--token", "short"], "--token must be 12 or more letters and digits"),
         (["play", "a.wav", "--host", "192.0.2.1", "--token", "abcdefghijkl"], "the address must be free and of this"),
     ],

@@ -6,8 +6,8 @@
     a, b = (load_audio(name, sample_rate=codec.sample_rate)[0] for name in ("a.wav", "b.wav"))  # (channels, samples)
     save_audio("between.wav", morph(codec, a, b, mix=0.5), sample_rate=codec.sample_rate)
 
-``MorphConfig`` holds pitch, alignment and use of the network; ``codec.encode`` and ``codec.decode`` give the code
-itself. ``intertone --help`` is the same at the command line.
+``MorphConfig`` has settings for pitch, alignment and network; ``codec.encode`` and ``codec.decode`` give access to the
+latent code. ``intertone --help`` lists the corresponding commands.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that ``import intertone`` is instant."""
+    """Import a public name at its first use, so that ``import intertone`` imports neither torch nor numpy."""
     if name not in _HOMES:
         raise AttributeError(f"module 'intertone' has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""The program: ``intertone``, ``python -m intertone`` or ``torchrun -m intertone``; how it starts and ends."""
+"""Entry point of ``intertone`` and ``python -m intertone``: signals, exit codes and the end of the process."""
 
 import atexit
 import os
@@ -12,38 +12,40 @@ from typing import NoReturn
 from intertone.errors import stopped_text
 
 RETRY_SECONDS = 0.05
-"""Seconds after which a waiting interruption tries again to be raised."""
+"""Time after which a postponed signal is raised again, s."""
 
 FLUSH_FAILED = 120
-"""Exit code when the last output cannot be written, as Python itself has it."""
+"""Exit code where the last output cannot be written; Python uses the same one."""
 
 _HANGUP = getattr(signal, "SIGHUP", None)
-"""Signal of a terminal that was closed, where the system has it."""
+"""Signal of a closed terminal; None on systems without it."""
 
 _outcome = 1
-"""Exit code of the process; 1 stands for an exception that nobody caught."""
+"""Exit code of the process; 1, the initial value, is that of an uncaught exception."""
 
 
 def program() -> None:
-    """Run the command line and end the process, whatever threads still exist in native libraries.
+    """Run the command line and end the process, even while threads of native libraries exist.
 
-    The exit function that is registered first is called last: by then all threads have been waited for and every other
-    exit function has run. It ends the process without tearing down the interpreter, because a thread that returns
-    from native code during the teardown is ended in the middle of C++ functions, which aborts the process.
+    ``_end`` is registered first, so it is called last, after all Python threads and other exit functions have ended. It
+    ends the process without finalising the interpreter: a thread that returned from native code during the finalisation
+    would be ended inside a C++ function, which aborts the process.
     """
     global _outcome
     began = time.monotonic()
     atexit.register(_end)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background does not listen to it
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell ignores it for processes in the background
         signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
-    if _HANGUP and signal.getsignal(_HANGUP) is not signal.SIG_IGN:  # nohup goes on without a terminal
+    if (
+        _HANGUP and signal.getsignal(_HANGUP) is not signal.SIG_IGN
+    ):  # nohup ignores it, so that the process survives its terminal
         signal.signal(_HANGUP, _interrupt)
     try:
         from intertone.cli import main
 
         main(began=began)
-    except KeyboardInterrupt:  # before a verb began
+    except KeyboardInterrupt:  # the signal came before the subcommand began
         _outcome = 128 + signal.SIGINT
         sys.stderr.write(_stopped())
     except SystemExit as leave:
@@ -53,37 +55,36 @@ def program() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise what ends the command, once, and not where somebody else would swallow it."""
+    """Handle a signal: raise an exception that ends the command, but postpone it where the exception would be lost."""
     global _outcome
-    frames = list(_outwards(frame))
+    frames = list(_outer_codes(frame))
     importing = any(code.co_filename.startswith("<frozen importlib") for code in frames)
     if importing and not getattr(sys.modules.get("intertone.files"), "UNFINISHED", None):
-        _outcome = 128 + number  # imports take seconds, and nothing has to be cleaned up
+        _outcome = 128 + number  # imports take seconds, and there are no temporary files to remove yet
         sys.stderr.write(_stopped())
         _end()
-    if hasattr(signal, "setitimer") and (importing or any(map(_must_wait, frames))):
+    if hasattr(signal, "setitimer") and (importing or any(map(_loses_exceptions, frames))):
         signal.signal(signal.SIGALRM, lambda _number, _frame: signal.raise_signal(number))
         signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
         return
-    _ignore_interruptions()  # a second one would break off the cleaning up
+    _ignore_interruptions()  # a second signal would interrupt the removal of temporary files
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + number)
 
 
-def _outwards(frame: FrameType | None) -> Iterator[CodeType]:
+def _outer_codes(frame: FrameType | None) -> Iterator[CodeType]:
     while frame is not None:
         yield frame.f_code
         frame = frame.f_back
 
 
-def _must_wait(code: CodeType) -> bool:
-    """Return whether an exception would be lost where this code runs, or leave something half done.
+def _loses_exceptions(code: CodeType) -> bool:
+    """Return whether an exception raised inside this code would be lost or would leave an inconsistent state.
 
-    Imports catch exceptions as well, and go on with half a module. libsndfile reads and writes through callbacks, from
-    which no exception returns: the sound would only be cut. A pool whose start of a thread is broken off never waits
-    for that thread, and a process that is sent only a part of its task fails with a traceback. Destructors print
-    exceptions.
+    libsndfile reads and writes through callbacks that discard exceptions, so the sound would be truncated. A pool that
+    is interrupted while it starts a thread never waits for that thread, and a process that receives only a part of its
+    task fails with a traceback. Destructors print exceptions and continue.
     """
     return code.co_filename.endswith("soundfile.py") or code.co_name in ("__del__", "_adjust_thread_count", "_launch")
 

@@ -1,4 +1,4 @@
-"""Sound files to tensors and back, within limits."""
+"""Reading and writing of sound files, resampling and removal of a DC offset."""
 
 import io
 from pathlib import Path
@@ -29,12 +29,13 @@ _logger = RemarkLogger(__name__)
 def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Tensor, int]:
     """Read a WAV, FLAC, OGG, MP3 or AIFF file.
 
-    The size is checked from the header and again while decoding, since a header can lie. A channel offset above
-    ``DC_RATIO`` of the channel's peak is removed; that, resampling and a file shorter than its header says are logged.
+    The size is checked in the header and again while decoding, since a header can be wrong. If the mean of a channel
+    exceeds ``DC_RATIO`` of its peak, the DC offset of all channels is removed. This, resampling, and a file that is
+    shorter than its header says are logged.
 
     Args:
         path: The file.
-        sample_rate: Rate to resample to, in Hz; ``None`` keeps the file's own.
+        sample_rate: Rate to resample to, Hz; None keeps the rate of the file.
 
     Returns:
         The audio, float32 ``(channels, samples)``, and its sample rate in Hz.
@@ -61,7 +62,7 @@ def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Ten
         audio = remove_dc(audio, file_rate)
     audio = resample(audio, file_rate, rate := sample_rate or file_rate)
     if (peak := _finite_peaks(audio, path).max().item()) < SILENCE_PEAK:
-        beside = f" beside a constant {offset:.2g}" if offset else ""
+        beside = f" after the removal of a DC offset of {offset:.2g}" if offset else ""
         raise InputError(f"a sound must not be all silence, got a peak of {peak:.2g}{beside} at {rate} Hz in {path}")
     if offset:
         _logger.info("%s: removed a DC offset of %.2g", path.name, offset)
@@ -71,16 +72,16 @@ def load_audio(path: Path | str, *, sample_rate: int | None = None) -> tuple[Ten
 
 
 def audio_extent(path: Path | str) -> tuple[int, float]:
-    """Return channels and seconds of a sound file, decoded to its end, without a word on what is odd about it.
+    """Return the number of channels and the length of a sound file, s, after decoding it to its end.
 
     Args:
         path: The file.
 
     Returns:
-        How many channels, and how many seconds.
+        ``(channels, seconds)``.
 
     Raises:
-        InputError: As ``load_audio``, but for sounds that are silent or not finite.
+        InputError: If the file is missing, unreadable, damaged or outside the limits; silent sounds are accepted.
 
     Example:
         >>> import tempfile
@@ -94,20 +95,20 @@ def audio_extent(path: Path | str) -> tuple[int, float]:
 
 
 def save_audio(path: Path | str, audio: Tensor, *, sample_rate: int, format: str | None = None) -> None:
-    """Write a sound file whose container is the suffix of ``path``, atomically; equal input gives equal bytes.
+    """Write a sound file atomically. The suffix of ``path`` chooses the file type; equal input gives equal bytes.
 
-    Peaks above 1 are scaled down to 1, all channels alike, and that is logged as a warning.
+    A sound with a peak above 1 is scaled down to a peak of 1 with the same gain for all channels; a warning is logged.
 
     Args:
         path: The file to make or replace: ``.wav``, ``.flac``, ``.ogg``, ``.mp3``, ``.aiff`` or ``.aif``.
         audio: Floating point, ``(samples,)`` or ``(channels, samples)``, up to 8 channels (MP3: 2), full scale at 1.
-        sample_rate: In Hz. MP3 has nine rates, OGG ends at 200000, FLAC wants multiples of 10 above 65535.
-        format: ``pcm16``, ``pcm24``, ``pcm32`` or ``float32`` where the container has it; ``None`` is 24 bit, and
-            for OGG (Vorbis) and MP3 their own coding, beside which no other can be named.
+        sample_rate: Hz. MP3 allows nine rates, OGG at most 200000, and FLAC multiples of 10 above 65535.
+        format: ``pcm16``, ``pcm24``, ``pcm32`` or ``float32``, if the file type supports it. None: 24 bit, or the only
+            coding of OGG (Vorbis) and MP3, for which nothing else is allowed.
 
     Raises:
-        InputError: If the container cannot hold this audio, it is empty, not finite or larger than 256 MiB as float32,
-            or ``path`` cannot be written; what was there before is then untouched.
+        InputError: If the file type cannot hold this audio, it is empty, not finite or larger than 256 MiB as float32,
+            or ``path`` cannot be written; an existing file then stays unchanged.
         ValueError: If ``audio`` has another shape or type.
 
     Example:
@@ -122,19 +123,19 @@ def save_audio(path: Path | str, audio: Tensor, *, sample_rate: int, format: str
 
 
 def encode_audio(name: str, audio: Tensor, *, sample_rate: int, format: str | None = None) -> bytes:
-    """Return the bytes that ``save_audio`` would write, for a place that is no file of its own.
+    """Return the bytes of the sound file that ``save_audio`` would write.
 
     Args:
-        name: Its suffix chooses the container; errors and warnings call the sound so.
-        audio: As for ``save_audio``.
-        sample_rate: In Hz.
-        format: As for ``save_audio``.
+        name: Name of the sound in errors and warnings; its suffix chooses the file type.
+        audio: The same as for ``save_audio``.
+        sample_rate: Hz.
+        format: The same as for ``save_audio``.
 
     Returns:
-        A whole sound file.
+        Content of a complete sound file.
 
     Raises:
-        InputError: If the container cannot hold this audio, or it is empty, not finite or too large.
+        InputError: If the file type cannot hold this audio, or it is empty, not finite or too large.
         ValueError: If ``audio`` has another shape or type.
 
     Example:
@@ -145,7 +146,7 @@ def encode_audio(name: str, audio: Tensor, *, sample_rate: int, format: str | No
 
 
 def three_axes(audio: Tensor) -> Tensor:
-    """Return audio with axes for batch and channels, which it may lack.
+    """Return audio with three axes: missing axes of batch and channels are added with length 1.
 
     Args:
         audio: ``(batch, channels, samples)``, ``(channels, samples)`` or ``(samples,)``.
@@ -154,26 +155,29 @@ def three_axes(audio: Tensor) -> Tensor:
         The same values, ``(batch, channels, samples)``.
 
     Raises:
-        ValueError: If ``audio`` has more than three axes, or no sample.
+        ValueError: If ``audio`` has no axis or more than three, or no sample.
 
     Example:
         >>> three_axes(torch.zeros(2, 100)).shape, three_axes(torch.zeros(100)).shape
         (torch.Size([1, 2, 100]), torch.Size([1, 1, 100]))
     """
     if not 1 <= audio.ndim <= 3 or not audio.numel():
-        raise ValueError(f"audio must be (batch, channels, samples) or less, none 0, got {tuple(audio.shape)}")
+        raise ValueError(
+            f"audio must be (batch, channels, samples), or the last one or two of these axes, got {tuple(audio.shape)}"
+        )
     return audio.reshape(*(1,) * (3 - audio.ndim), *audio.shape)
 
 
 def resample(audio: Tensor, source_rate: int, target_rate: int) -> Tensor:
     """Convert the sample rate with soxr's VHQ filter.
 
-    Linear phase: nothing moves in time. Rows are converted one by one, so equal rows stay equal. Carries no gradient.
+    The filter has linear phase, so it adds no delay. Rows are converted one by one, so equal rows stay equal. The
+    result carries no gradient.
 
     Args:
         audio: ``(..., samples)``, at least one sample.
         source_rate: Rate of ``audio`` in Hz, 4000 to 384000.
-        target_rate: Wanted rate in Hz, in the same range; what lies above half of it is lost.
+        target_rate: Wanted rate in Hz, in the same range; frequencies above half of it are removed.
 
     Returns:
         float32 ``(..., ceil(samples * target_rate / source_rate))``; ``audio`` itself when the rates are equal.
@@ -190,7 +194,9 @@ def resample(audio: Tensor, source_rate: int, target_rate: int) -> Tensor:
     if source_rate == target_rate:
         return audio
     samples = -(-audio.shape[-1] * target_rate // source_rate)
-    padding = -(-source_rate // target_rate)  # soxr rounds the length; so much silence makes it one longer
+    padding = -(
+        -source_rate // target_rate
+    )  # soxr rounds the length down; this many zeros make the result at least one sample longer
     result = torch.empty(*audio.shape[:-1], samples)
     rows = audio.detach().cpu().float().reshape(-1, audio.shape[-1]).numpy()
     for row, converted in zip(rows, result.view(-1, samples).numpy(), strict=True):
@@ -199,18 +205,19 @@ def resample(audio: Tensor, source_rate: int, target_rate: int) -> Tensor:
 
 
 def remove_dc(audio: Tensor, sample_rate: int) -> Tensor:
-    """Subtract from each channel its mean, without making a step where there was none.
+    """Subtract an offset from each channel so that its mean becomes 0, without adding a step at the beginning or end.
 
-    A recording with an offset mostly has it from first to last sample. A sound whose waves are lopsided has a mean
-    too, but may begin and end at 0: at an end whose outermost sample is below half the mean, what is subtracted comes
-    and goes as a raised cosine within ``DC_FADE_SECONDS``, and is as much more elsewhere as is missing there.
+    The DC offset of a recording mostly lasts from the first to the last sample. A sound with an asymmetric waveform has
+    a mean other than 0 too, but may begin or end at 0. Where the first or last sample is below half the mean, the
+    subtracted offset is faded in or out with a raised cosine of ``DC_FADE_SECONDS``, and increased so that the mean is
+    still 0.
 
     Args:
         audio: ``(..., samples)``, at least one sample.
         sample_rate: In Hz.
 
     Returns:
-        The same shape and type, every channel's mean 0.
+        Audio of the same shape and type; the mean of every channel is 0.
 
     Example:
         >>> remove_dc(torch.tensor([1.0, 3.0]), 8000)
@@ -222,7 +229,9 @@ def remove_dc(audio: Tensor, sample_rate: int) -> Tensor:
     mean = audio.mean(-1, keepdim=True, dtype=torch.float64)
     at_zero = audio[..., [0, -1]].abs() < mean.abs() / 2
     length = min(round(DC_FADE_SECONDS * sample_rate), samples // 2)
-    fade = (0.5 + 0.5 * torch.cos(torch.pi * torch.arange(length) / max(1, length))).to(audio)  # what is not subtracted
+    fade = (0.5 + 0.5 * torch.cos(torch.pi * torch.arange(length) / max(1, length))).to(
+        audio
+    )  # share of the offset that is left out
     missing = at_zero.sum(-1, keepdim=True) * fade.sum(dtype=torch.float64) / samples
     offset = (mean / (1 - missing)).to(audio.dtype)
     result = audio - offset
@@ -232,7 +241,7 @@ def remove_dc(audio: Tensor, sample_rate: int) -> Tensor:
 
 
 class _Stream(soundfile.SoundFile):
-    """A file read from front to back; without seeking, a FLAC whose header omits its length can be read too."""
+    """Sound file that is read without seeking, so that a FLAC file whose header omits the length can be read too."""
 
     def seekable(self) -> bool:
         return False
@@ -258,7 +267,10 @@ def _open(handle: containers.SoundReader, path: Path) -> _Stream:
     try:
         containers.check_signature(handle.peek(4), path)
         sound = _Stream(handle)
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: named .raw, so without any header
+    except (
+        soundfile.LibsndfileError,
+        TypeError,
+    ) as error:  # TypeError: the suffix is .raw, which soundfile takes as a file without a header
         reason, kinds = getattr(error, "error_string", "no header").rstrip(".").lower(), containers.READABLE
         raise InputError(f"a sound must be a valid {kinds} file, got {path} (decoder: {reason})") from None
     if sound.format not in ("WAV", "WAVEX", "RF64", "AIFF", "FLAC", "OGG", "MP3"):
@@ -322,7 +334,9 @@ def _encode(audio: Tensor, scale: float, *, sample_rate: int, container: str, su
         for block in audio.split(BLOCK_FRAMES, dim=-1):  # one large block can overflow the OGG encoder's stack
             sound.write((block.double() / scale).T.contiguous().cpu().numpy())
     encoded = stream.getbuffer()
-    if subtype == "FLOAT":  # its PEAK chunk (identifier, size, version, time, …) holds the time of writing
+    if (
+        subtype == "FLOAT"
+    ):  # the PEAK chunk (identifier, size, version, time, …) stores the time of writing, which is set to 0
         position = bytes(encoded[:128]).index(b"PEAK") + 12
         encoded[position : position + 4] = bytes(4)
     elif container == "OGG":
@@ -333,5 +347,5 @@ def _encode(audio: Tensor, scale: float, *, sample_rate: int, container: str, su
 def _finite_peaks(audio: Tensor, path: Path) -> Tensor:
     low, high = torch.aminmax(audio, dim=-1)
     if not (peaks := torch.maximum(low.abs(), high.abs())).isfinite().all():
-        raise InputError(f"every sample must be a finite number, got others in {path}")
+        raise InputError(f"every sample must be a finite number, got infinity or NaN in {path}")
     return peaks

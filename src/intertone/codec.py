@@ -1,4 +1,4 @@
-"""The codec: a representation and a model that belong together, the one object that is saved and shared."""
+"""Codec: a representation and a model, which are trained, saved and loaded together."""
 
 import math
 from itertools import chain
@@ -29,19 +29,19 @@ from intertone.shipped import CODECS, find_network, shipped_names
 logger = RemarkLogger(__name__)
 
 PITCH_OF_NONE = 69.0
-"""MIDI number that a model is conditioned on where a sound has no pitch: A4."""
+"""Pitch on which a model is conditioned for sounds without a pitch, as a MIDI number: A4."""
 
 
 MAX_WARNING = 1000
-"""Characters of the warning in a codec's settings."""
+"""Largest number of characters of ``CodecConfig.warning``."""
 
 
 UNUSED = frozenset({"activations", "reading", "facts", "compact", "code_size", "is_silent", "loss", "forward"})
-"""Members of a model that only training, reports and style transfer use: a codec needs none of them."""
+"""Members of ``Model`` that only training, reports and style transfer use, so a caller's model may lack them."""
 
 
 class CodecConfig(Settings):
-    """Content of a codec's ``config.json``; ``warning`` says what training found wrong with it, and is mostly empty."""
+    """Content of a codec's ``config.json``. ``warning`` is the fault that training has found, or empty."""
 
     later: ClassVar[frozenset[str]] = frozenset({"warning"})
 
@@ -52,7 +52,7 @@ class CodecConfig(Settings):
 
 
 class Codec:
-    """Sound ⇄ latents: a representation, a model, and the settings of both.
+    """Encoder and decoder between audio and latents: a representation, a model, and the settings of both.
 
     Example:
         >>> from intertone.models import ConvConfig
@@ -77,19 +77,19 @@ class Codec:
 
     @property
     def sample_rate(self) -> int:
-        """Hz, of all audio that goes in and comes out."""
+        """Sample rate of input and output audio, Hz."""
         return self.representation.sample_rate
 
     @property
     def device(self) -> torch.device:
-        """Device on which the model lies and works."""
+        """Device of the model's parameters."""
         return next(
             (value.device for value in chain(self.model.parameters(), self.model.buffers())), torch.device("cpu")
         )
 
     @property
     def fixed_length(self) -> int | None:
-        """Samples of the only length that the codec takes, or None where it takes any."""
+        """Number of samples of the only length that the codec accepts; None: it accepts any length."""
         n_frames = self.model.n_frames
         return None if n_frames is None else self.representation.samples(n_frames)
 
@@ -99,10 +99,10 @@ class Codec:
 
         Args:
             codec: A shipped name (``thesis``) or the path of a folder with ``config.json`` and ``model.safetensors``.
-            device: Where the model shall lie: ``cpu``, ``cuda``, …
+            device: Device of the model: ``cpu``, ``cuda``, …
 
         Returns:
-            The codec, ready for use.
+            The codec, in evaluation mode.
 
         Raises:
             InputError: If there is no such codec, or its files are broken or do not fit each other.
@@ -116,7 +116,7 @@ class Codec:
         return loaded
 
     def compact(self) -> "Codec":
-        """Return a codec that gives the same with fewer weights, or this one where there is none."""
+        """Return an equivalent codec with fewer weights, or this codec if the model has no smaller form."""
         if (found := self.model.compact()) is None:
             return self
         content = self.config.model_dump(mode="json") | {"model": found[0].model_dump(mode="json")}
@@ -126,9 +126,9 @@ class Codec:
         """Write the codec's folder: ``config.json``, ``model.safetensors`` and the model card ``README.md``.
 
         Args:
-            folder: Made if it does not exist; its codec, if any, is replaced file by file.
+            folder: Folder of the codec. It is made if it does not exist; an existing codec is replaced file by file.
             card: Text of the model card.
-            half: Store the weights in 16 bits.
+            half: Whether the weights are stored in 16 bits.
 
         Raises:
             InputError: If the folder cannot be written.
@@ -137,7 +137,7 @@ class Codec:
 
     @torch.inference_mode()
     def encode(self, audio: Tensor) -> tuple[Tensor, Context]:
-        """Return the code of sounds and what their way back needs.
+        """Return the latent code of sounds, and the context that ``decode`` needs.
 
         Args:
             audio: ``(samples,)``, ``(channels, samples)`` or ``(batch, channels, samples)`` at ``sample_rate`` Hz.
@@ -146,26 +146,26 @@ class Codec:
             ``(latents, context)``; latents ``(batch · channels, latent_dim, n_latents)``.
 
         Raises:
-            InputError: If ``audio`` is no audio (see ``as_audio``), or the model takes sounds of one length only and
-                this is another.
+            InputError: If ``as_audio`` refuses ``audio``, or the sound does not have ``fixed_length`` and that is not
+                None.
         """
         features, context = self.analyse(audio)
         return self.encode_features(features, context.conditions), context
 
     def analyse(self, audio: Tensor) -> Analysis[Context]:
-        """Return the features of sounds and what their way back needs: ``encode`` without the network.
+        """Return the features of sounds and the context that ``synthesise`` needs; the network is not used.
 
-        What the model must be conditioned on and the representation does not measure is completed: the pitch is the
-        median of the followed f0, A4 where there is none; everything else is unknown.
+        Conditions that the model needs and the representation does not measure are added to the context: the pitch is
+        the median of the tracked f0, or A4 for a sound without pitch; all others are NaN, which means unknown.
 
         Args:
-            audio: As for ``encode``.
+            audio: The same as for ``encode``.
 
         Returns:
             Features, ``(batch · channels, n_features, n_frames)``, and context.
 
         Raises:
-            InputError: As ``encode``.
+            InputError: For the same reasons as ``encode``.
         """
         audio = self._fitting(audio)
         analysis: Analysis[Context] = self.representation.analyse(audio)
@@ -184,17 +184,17 @@ class Codec:
         return Analysis(analysis.features, analysis.context.with_conditions(found))
 
     def code_of(self, audio: Tensor) -> Tensor:
-        """Return the code of sounds with gradient: the way from sound to code that style transfer descends on.
+        """Return the latent code of sounds, differentiable with respect to the audio, as style transfer needs it.
 
         Args:
-            audio: As for ``encode``.
+            audio: The same as for ``encode``.
 
         Returns:
             Latents ``(batch · channels, latent_dim, n_latents)``.
 
         Raises:
-            NotImplementedError: If no gradient passes the representation.
-            InputError: As ``encode``.
+            NotImplementedError: If the representation is not differentiable.
+            InputError: For the same reasons as ``encode``.
 
         Example:
             >>> from intertone.models import ConvConfig
@@ -206,16 +206,16 @@ class Codec:
             True
         """
         features = self.representation.features(self._fitting(audio))
-        # pitch is measured without gradient
+        # conditions are measured without gradient
         conditions = self.analyse(audio.detach()).context.conditions if self.model.needs else NO_CONDITIONS
         return self.model.encode(features, self._on_device(conditions))
 
     def _fitting(self, audio: Tensor) -> Tensor:
-        """Return audio on the model's device, refused if it has not the only length that the model takes."""
+        """Return audio as float32 on the model's device; refuse a length other than ``fixed_length``."""
         audio = as_audio(audio).to(self.device)
         count, length, rate = self.representation.n_frames, self.fixed_length, self.sample_rate
         if length is not None and count(audio.shape[-1]) != count(length):
-            raise InputError(f"this codec takes sounds of {length / rate:g} s only, got {audio.shape[-1] / rate:g} s")
+            raise InputError(f"a sound must last {length / rate:g} s for this codec, got {audio.shape[-1] / rate:g} s")
         return audio
 
     @torch.inference_mode()
@@ -228,22 +228,23 @@ class Codec:
         residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return the sounds of a code.
+        """Return the sounds of a latent code.
 
         Args:
             latents: ``(batch · channels, latent_dim, n_latents)``.
-            context: From ``encode``, or a mixture of such.
-            phase: How the phase is found; default: kept for an untouched code, else ``pghi-fast``. For a code that
-                you have changed, give ``context.as_edited()``.
-            residual: Whether what the features do not show of an untouched sound is used.
-            generator: Source of random phase, and of what a model draws that samples.
+            context: Context from ``encode``, or a mixture of several. For changed latents, pass
+                ``context.as_edited()``.
+            phase: How the phase is found. None: the phase of the context if it is not edited, else ``pghi-fast``.
+            residual: Whether the residual in the context, the part of the sound that the features do not contain, is
+                added to the result; an edited context has none.
+            generator: Source of random phase, and of the samples that a probabilistic model draws.
 
         Returns:
             Audio at ``sample_rate`` Hz, the shape of the sounds that the context comes from, on the CPU.
 
         Raises:
-            ValueError: If the latents do not fit the model or the length of the context's sounds, or the phase of an
-                edited code shall be kept.
+            ValueError: If the latents do not fit the model or the length in the context, or ``phase`` is ``kept`` with
+                an edited context.
         """
         wanted = self.model.n_latents(self.representation.n_frames(context.samples))
         if latents.shape[-1] != wanted:
@@ -262,20 +263,22 @@ class Codec:
         gains: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return ``decode(encode(audio))``: what the codec makes of a sound, with its own phase by default.
+        """Return ``decode(encode(audio))``, by default with the phase and the residual of the sound.
 
-        With any phase but the kept one, the residual of the sound is not used either: all comes from the code.
+        With a phase method other than ``kept``, the residual is left out too, so that the result depends on the code
+        alone.
 
         Args:
-            audio: As for ``encode``.
-            phase, generator: As for ``decode``.
-            gains: Factors of the numbers of each latent vector, ``(latent_dim,)``; default: none.
+            audio: The same as for ``encode``.
+            phase, generator: The same as for ``decode``.
+            gains: Factor of each latent dimension, ``(latent_dim,)``; None: all 1.
 
         Returns:
-            Audio, the shape of ``audio``.
+            Audio of the shape of ``audio``.
 
         Raises:
-            InputError, ValueError: As ``encode``; or there are not ``latent_dim`` gains.
+            InputError: For the same reasons as ``encode``.
+            ValueError: If ``gains`` does not have ``latent_dim`` numbers.
         """
         own = phase is None or phase.method == "kept"
         latents, context = self.encode(audio)
@@ -287,11 +290,11 @@ class Codec:
 
     @torch.inference_mode()
     def encode_features(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
-        """Return ``model.encode`` of features of any length, worked through in blocks.
+        """Return ``model.encode`` of features; long ones are processed in overlapping blocks.
 
         Args:
             features: ``(batch · channels, n_features, n_frames)``.
-            conditions: What the model needs, ``(batch · channels, size, 1 or n_frames)`` each.
+            conditions: Conditions that the model needs, ``(batch · channels, size, 1 or n_frames)`` each.
 
         Returns:
             Latents ``(batch · channels, latent_dim, n_latents)``.
@@ -310,13 +313,13 @@ class Codec:
         n_frames: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return ``model.decode`` of a code of any length, worked through in blocks.
+        """Return ``model.decode`` of latents; long ones are processed in overlapping blocks.
 
         Args:
             latents: ``(batch · channels, latent_dim, n_latents)``.
-            conditions: Of what is wanted, as the model needs, ``(batch · channels, size, 1 or n_frames)`` each.
-            n_frames: Columns of the result; default: all that the latents stand for.
-            generator: Source of what is drawn, for models that sample.
+            conditions: Conditions of the output that the model needs, ``(batch · channels, size, 1 or n_frames)`` each.
+            n_frames: Number of frames of the result; None: the largest number that gives this many latents.
+            generator: Source of randomness, for models that draw samples.
 
         Returns:
             Features ``(batch · channels, n_features, n_frames)``, on the model's device.
@@ -334,18 +337,18 @@ class Codec:
 
 
 def _check_model(model: object, n_features: int) -> None:
-    """Refuse a model of the caller's own that lacks something, or does not fit the representation.
+    """Refuse a caller's model that lacks a member of ``Model`` or does not fit the representation.
 
     Raises:
-        ValueError: If it does; the sentence names what is missing.
+        ValueError: If a member is missing, or the model has another number of features than the representation.
     """
     needed = [name for name in (*Model.__annotations__, *vars(Model), "needs", "n_frames", "eval") if name[0] != "_"]
     missing = sorted(name for name in set(needed) - UNUSED if not hasattr(model, name))
     if missing:
-        raise ValueError(f"a model must have {', '.join(missing)}, got a {type(model).__name__} without")
+        raise ValueError(f"a model must have {', '.join(missing)}, got a {type(model).__name__} without them")
     if model.n_features != n_features:  # type: ignore[attr-defined]
         found = model.n_features  # type: ignore[attr-defined]
-        raise ValueError(f"the model must have the representation's {n_features} rows, got one of {found}")
+        raise ValueError(f"the model must have the {n_features} features of the representation, got {found}")
 
 
 def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
@@ -359,8 +362,8 @@ def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
         The same values, float32.
 
     Raises:
-        InputError: If it is no such array, holds no sample, one that is not finite or beyond ``MAX_PEAK``, or more
-            channels than a sound may have.
+        InputError: If ``audio`` is not such an array, has no sample, a sample that is not finite or beyond
+            ``MAX_PEAK``, or more than ``MAX_CHANNELS`` channels.
 
     Example:
         >>> as_audio([1, 2])
@@ -377,9 +380,11 @@ def as_audio(audio: npt.ArrayLike | Tensor) -> Tensor:
     if not tensor.is_floating_point():
         raise InputError(f"audio must be floating-point numbers, -1 to 1, got {tensor.dtype}")
     if not 1 <= tensor.ndim <= 3:
-        raise InputError(f"audio must be (batch, channels, samples) or less, got shape {tuple(tensor.shape)}")
+        raise InputError(
+            f"audio must be (batch, channels, samples), or the last one or two of these axes, got {tuple(tensor.shape)}"
+        )
     if not tensor.numel():
-        raise InputError(f"audio must hold samples, got shape {tuple(tensor.shape)}")
+        raise InputError(f"audio must have at least one sample, got shape {tuple(tensor.shape)}")
     tensor = tensor.float()
     if tensor.ndim > 1 and tensor.shape[-2] > MAX_CHANNELS:
         turned = tensor.shape[-1] <= MAX_CHANNELS

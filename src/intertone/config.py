@@ -1,4 +1,4 @@
-"""The base of all settings: frozen, strict, read from TOML or JSON, overridden by ``name=value``."""
+"""Base class of all settings: frozen, strict, read from TOML or JSON, overridden by ``name=value``."""
 
 import copy
 import hashlib
@@ -17,20 +17,20 @@ from intertone.files import Json, write_json
 
 
 class Settings(BaseModel):
-    """Base of every ``<Thing>Config``: immutable, finite numbers, unknown names refused."""
+    """Base of every ``<Thing>Config``: immutable; infinite numbers, NaN and unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     later: ClassVar[frozenset[str]] = frozenset()
-    """Settings that came after digests were saved: they count only where they are not at their default."""
+    """Names of settings that are younger than saved digests: ``digest`` and files omit them at their default value."""
 
     removed: ClassVar[frozenset[str]] = frozenset()
-    """Settings that earlier versions saved and that follow from others now: saved settings are read without them."""
+    """Names of settings that only earlier versions have: they are ignored in settings that such a version has saved."""
 
     @model_validator(mode="before")
     @classmethod
     def _leave_out_removed(cls, content: object) -> object:
-        # saved settings are complete; what somebody wrote is refused as any unknown name
+        # saved settings name every field; in an incomplete file, which a person wrote, the name is refused as unknown
         if isinstance(content, dict) and cls.model_fields.keys() - cls.later <= content.keys():
             return {name: value for name, value in content.items() if name not in cls.removed}
         return content
@@ -41,7 +41,7 @@ class Settings(BaseModel):
 
         Args:
             content: Nested mapping, as read from TOML or JSON.
-            source: What to call the origin in an error.
+            source: Name of the origin in an error sentence.
 
         Returns:
             The completed settings.
@@ -55,7 +55,7 @@ class Settings(BaseModel):
             >>> SpeedConfig.parse({"rat": 4})
             Traceback (most recent call last):
             ...
-            intertone.errors.InputError: the settings: rat is no setting; did you mean rate?
+            intertone.errors.InputError: the settings: rat is not a setting; did you mean rate?
         """
         try:
             return cls.model_validate(dict(content))
@@ -81,24 +81,24 @@ class Settings(BaseModel):
         return cls.parse(content, source=str(path))
 
     def write(self, path: Path | str) -> None:
-        """Write the completed settings as JSON, atomically; ``later`` ones at their defaults are left out."""
+        """Write all settings as JSON, atomically; settings of ``later`` at their default value are left out."""
         write_json(path, self.counted())
 
     def counted(self) -> dict[str, Json]:
-        """Return the settings as JSON without ``later`` ones at their defaults, as an earlier version wrote them."""
+        """Return the settings as JSON content without those of ``later`` that have their default value."""
         return _counted(self, self.model_dump(mode="json"))
 
     def digest(self) -> str:
-        """Return a short hash that is equal exactly when all settings are equal.
+        """Return a hash of 16 hexadecimal digits of all settings.
 
-        Runs and caches on disk hold digests, so one must not change where a later version knows a setting more.
+        Runs and caches on disk store digests, so a new setting must not change them: see ``later``.
         """
         text = json.dumps(self.counted(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _counted(settings: Settings, dumped: dict[str, Json]) -> dict[str, Json]:
-    """Return the dumped settings without the later ones that are at their defaults, those of tables inside too."""
+    """Return ``dumped`` without settings of ``later`` that have their default value; nested settings likewise."""
     counted = {}
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
@@ -113,13 +113,13 @@ def override(content: Mapping[str, Json], assignments: Iterable[str]) -> dict[st
 
     Args:
         content: Nested mapping.
-        assignments: Each ``path=value``; the value is TOML, and plain words need no quotes.
+        assignments: Texts ``name.name=value``; the value is TOML, but a plain word needs no quotes.
 
     Returns:
         The changed copy.
 
     Raises:
-        InputError: If an assignment has no ``=`` or passes through something that is no table.
+        InputError: If an assignment has no ``=``, or a name before the last one is not a table.
 
     Example:
         >>> override({"model": {"depth": 3}}, ["model.depth=5", "model.kind=conv"])
@@ -144,14 +144,14 @@ def override(content: Mapping[str, Json], assignments: Iterable[str]) -> dict[st
 
 
 MOST_LEVELS = 32
-"""Largest number of tables within each other in a settings file."""
+"""Largest nesting depth of tables and lists in a settings file."""
 
 
 def check_settings_file(path: Path) -> Path:
-    """Return the path of a settings file, refused if there is none.
+    """Return the path of a settings file.
 
     Raises:
-        InputError: If it is no file.
+        InputError: If ``path`` is not a file.
     """
     if not os.path.isfile(path):  # noqa: PTH113, Path.is_file raises for a name that is too long
         raise InputError(f"the settings file must exist, got {path}")
@@ -182,11 +182,11 @@ def _is_deeper(content: Json, levels: int) -> bool:
 
 def _first_problem(cls: type[BaseModel], error: ValidationError, content: Json) -> str:
     problems = error.errors()
-    # a misspelt key that must be given is two problems, of which this one says what to do
+    # a misspelt mandatory key is both unknown and missing; the sentence on the unknown key is the more helpful one
     problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     name = ".".join(_as_written(problem["loc"], content))
     if problem["type"] == "extra_forbidden":
-        return f"{name} is no setting{did_you_mean(str(problem['loc'][-1]), _names(cls))}"
+        return f"{name} is not a setting{did_you_mean(str(problem['loc'][-1]), _names(cls))}"
     if problem["type"] == "value_error":
         message = problem["msg"].removeprefix("Value error, ")
         return f"{name}: {message}" if name else message
@@ -208,7 +208,7 @@ REQUIREMENTS = {
     "too_long": "must have {max_length} or fewer entries",
     "finite_number": "must be a finite number",
 }
-"""Requirements in words, by Pydantic's name of the problem, where its own sentence is not plain."""
+"""Sentence parts by Pydantic's error type, for errors whose Pydantic message is not plain."""
 
 KINDS = {
     "int": "an integer",
@@ -220,14 +220,14 @@ KINDS = {
     "dict": "a table",
     "model": "a table",
 }
-"""Requirements of a value, by the beginning of Pydantic's name of the problem."""
+"""Names of types in error sentences, by the first word of Pydantic's error type."""
 
 
 def requirement(problem: Mapping[str, Any]) -> str:
-    """Return what must hold of a value that was refused, ``must be at least 0`` for instance.
+    """Return the requirement that a refused value does not meet, such as ``must be at least 0``.
 
     Args:
-        problem: One of ``errors()`` of Pydantic's ``ValidationError``.
+        problem: An item of ``errors()`` of Pydantic's ``ValidationError``.
     """
     name = problem["type"]
     if name in REQUIREMENTS:
@@ -242,7 +242,7 @@ def requirement(problem: Mapping[str, Any]) -> str:
 
 
 def _value(problem: Mapping[str, Any]) -> str:
-    """Return the value that was refused, as it is to be read in a sentence."""
+    """Return the refused value as text for an error sentence."""
     match problem["type"]:
         case "missing" | "union_tag_not_found":
             return "none"
@@ -255,7 +255,7 @@ def _value(problem: Mapping[str, Any]) -> str:
 
 
 def _as_written(location: tuple[int | str, ...], content: Json) -> Iterator[str]:
-    """Leave out the tag of a union, which Pydantic puts into the location but nobody wrote."""
+    """Yield the names of a location without union tags, which Pydantic inserts and the settings do not contain."""
     *inner, last = location or ("",)
     for part in inner:
         if isinstance(content, Mapping) and part not in content:
@@ -265,7 +265,7 @@ def _as_written(location: tuple[int | str, ...], content: Json) -> Iterator[str]
             content = content.get(str(part))
         else:
             content = content[part] if isinstance(content, list) and isinstance(part, int) else None
-    if isinstance(content, Mapping | list | tuple):  # else the tag of a union of values
+    if isinstance(content, Mapping | list | tuple):  # otherwise the last name is a union tag
         yield shortened(str(last))
 
 

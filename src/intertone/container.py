@@ -1,4 +1,4 @@
-"""Facts of a sound file's container that the decoder does not give."""
+"""Containers of sound files: which can be written, and faults of a file that the decoder does not report."""
 
 import io
 import mmap
@@ -26,32 +26,31 @@ SUFFIXES = tuple(_CONTAINERS)
 _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
 READABLE = "WAV, FLAC, OGG, MP3 or AIFF"
-"""Names of the containers that are read, for errors."""
+"""Names of the readable file types, for error sentences."""
 
 UNKNOWN_FRAMES = 2**63 - 1
-"""Length that the decoder gives where the header has none."""
+"""Number of frames that the decoder reports where the header has none."""
 
 _SIGNATURES = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"ID3")
 _MPEG_SYNC = 0xFFE0
 _CLAIM = re.compile(r"(?:data|SSND|Riff size) : (\d+) \(should be (\d+)\)")
 _PAGE_HEADER = 27
-"""Bytes of a page's header before its table of segments."""
-
+"""Number of bytes of an Ogg page's header before its segment table."""
 _FIRST_PAGE, _LAST_PAGE = 2, 4
-"""Bits of a page's kind."""
+"""Bits of the header type of an Ogg page: first and last page of a stream."""
 
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def check_rate(sample_rate: int, where: str = "") -> None:
-    """Refuse a sample rate that a sound may not have.
+    """Refuse a sample rate outside the limits of this package.
 
     Args:
         sample_rate: Hz.
-        where: End of the sentence, such as the name of the file.
+        where: End of the error sentence, such as the name of the file.
 
     Raises:
-        InputError: If it is outside ``MIN_SAMPLE_RATE`` to ``MAX_SAMPLE_RATE``.
+        InputError: If ``sample_rate`` is outside ``MIN_SAMPLE_RATE`` to ``MAX_SAMPLE_RATE``.
     """
     if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
         raise InputError(f"sample_rate must be in {MIN_SAMPLE_RATE}..{MAX_SAMPLE_RATE} Hz, got {sample_rate}{where}")
@@ -60,19 +59,20 @@ def check_rate(sample_rate: int, where: str = "") -> None:
 def choose_container(
     path: Path | str, format: str | None, *, channels: int = 1, sample_rate: int | None = None
 ) -> tuple[str, str | None]:
-    """Return libsndfile's names of the container and the coding for a sound that is written, or refuse it.
+    """Return libsndfile's names of container and coding for an output file.
 
     Args:
-        path: The file; only its suffix counts.
-        format: As in ``save_audio``.
-        channels: Of the sound.
-        sample_rate: Of the sound, Hz; None: not known yet, and not checked.
+        path: The file; only its suffix is used.
+        format: The same as for ``save_audio``.
+        channels: Number of channels of the sound.
+        sample_rate: Sample rate of the sound, Hz; None: not known yet, and not checked.
 
     Returns:
-        ``(container, coding)``; no coding where the container has one of its own.
+        ``(container, coding)``; the coding is None where the container has only one.
 
     Raises:
-        InputError: If the suffix is no sound file's, or the container cannot hold such a sound.
+        InputError: If the suffix is not one of ``SUFFIXES``, or the container cannot hold the format, the number of
+            channels or the sample rate.
 
     Example:
         >>> choose_container("tone.wav", None)
@@ -94,7 +94,7 @@ def choose_container(
     check_rate(sample_rate)
     if container == "MP3" and sample_rate not in _MP3_RATES:
         raise InputError(f"the sample_rate of MP3 must be one of {', '.join(map(str, _MP3_RATES))}, got {sample_rate}")
-    if container == "OGG" and sample_rate > 200_000:  # one hertz more crashes the encoder and Python
+    if container == "OGG" and sample_rate > 200_000:  # the encoder crashes the process above this rate
         raise InputError(f"the sample_rate of OGG must be at most 200000, got {sample_rate}")
     if container == "FLAC" and sample_rate > 65_535 and sample_rate % 10:
         raise InputError(f"the sample_rate of FLAC must be a multiple of 10 above 65535, got {sample_rate}")
@@ -102,17 +102,17 @@ def choose_container(
 
 
 class SoundReader(io.BufferedReader):
-    """A file for a decoder that calls back and cannot pass on an exception: a wrong place to seek changes nothing."""
+    """File for a decoder whose callbacks cannot raise exceptions: seeking to an invalid position does nothing."""
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a place of the file, or stay where the place cannot be.
+        """Move to a position in the file; stay at the present position if the new one is invalid.
 
         Args:
-            offset: Bytes from ``whence``.
-            whence: As for files.
+            offset: Number of bytes from ``whence``.
+            whence: Start, present position or end of the file, as for ``io.IOBase.seek``.
 
         Returns:
-            The place in the file, bytes from its start.
+            The position, bytes from the start of the file.
         """
         try:
             return super().seek(offset, whence)
@@ -121,14 +121,16 @@ class SoundReader(io.BufferedReader):
 
 
 def check_signature(head: bytes, path: Path) -> None:
-    """Refuse what cannot be a sound file by its first bytes, before the decoder, parts of which print, reads it.
+    """Refuse a file whose first bytes are not those of a sound file.
+
+    The check comes before the decoder, since some decoders print messages about files that they cannot read.
 
     Args:
         head: The first four bytes of the file, or more.
-        path: Its name, for the error.
+        path: Name of the file, for the error sentence.
 
     Raises:
-        InputError: If it begins neither as a WAV, AIFF, FLAC, OGG or MP3 file nor with an ID3 tag.
+        InputError: If ``head`` is neither the beginning of a WAV, AIFF, FLAC, OGG or MP3 file nor an ID3 tag.
 
     Example:
         >>> check_signature(b"text", Path("a"))
@@ -141,13 +143,13 @@ def check_signature(head: bytes, path: Path) -> None:
 
 
 def claimed_bytes(log: str) -> tuple[int, int] | None:
-    """Return how many bytes a header claims and how many there are, where it claims more.
+    """Return the sizes of the sound according to the header and in fact, if the header claims more.
 
     Args:
-        log: What the decoder found in the header, ``SoundFile.extra_info``.
+        log: The decoder's report on the header, ``SoundFile.extra_info``.
 
     Returns:
-        Bytes claimed and present, of the sound (RF64: of the file); None where nothing is missing.
+        ``(claimed, present)``, bytes of the sound (RF64: of the file); None where nothing is missing.
 
     Example:
         >>> claimed_bytes("data : 800 (should be 400)")
@@ -158,17 +160,17 @@ def claimed_bytes(log: str) -> tuple[int, int] | None:
 
 
 def ogg_is_whole(handle: BinaryIO, path: Path) -> bool:
-    """Say whether an Ogg file has its last page.
+    """Return whether an Ogg file has its last page.
 
     Args:
         handle: The file, open for reading bytes, not empty.
-        path: Its name, for the error.
+        path: Name of the file, for the error sentence.
 
     Returns:
-        Whether the last page of its first stream is complete and marked as the last.
+        Whether the last page of the first stream is complete and marked as the last.
 
     Raises:
-        InputError: If several streams follow one another, of which the decoder would read the first only.
+        InputError: If the file holds several consecutive streams, of which the decoder would read only the first.
 
     Source:
         RFC 3533 (2003), "The Ogg encapsulation format version 0", sections 4 and 6.
@@ -179,7 +181,7 @@ def ogg_is_whole(handle: BinaryIO, path: Path) -> bool:
         for start, stop in _ogg_pages(content):
             kind = content[start + 5]
             if begun and kind & _FIRST_PAGE:
-                raise InputError(f"an OGG file must hold one stream, got several, one after the other, in {path}")
+                raise InputError(f"an OGG file must hold one stream, got several consecutive ones in {path}")
             begun = begun or not kind & _FIRST_PAGE
             if content[start + 14 : start + 18] == stream:
                 whole = stop <= len(content) and bool(kind & _LAST_PAGE)
@@ -187,10 +189,10 @@ def ogg_is_whole(handle: BinaryIO, path: Path) -> bool:
 
 
 def fix_ogg_serial_number(ogg: memoryview) -> None:
-    """Set the random stream number of every page of an Ogg file to 0, and its checksum anew.
+    """Set the random serial number in every page of an Ogg file to 0, and update the checksums.
 
     Args:
-        ogg: The file's bytes, changed in place.
+        ogg: Bytes of the file, which are changed in place.
 
     Source:
         RFC 3533 (2003), "The Ogg encapsulation format version 0", section 6.
@@ -198,13 +200,13 @@ def fix_ogg_serial_number(ogg: memoryview) -> None:
     for start, stop in _ogg_pages(bytes(ogg)):
         page = ogg[start:stop]
         page[14:18] = page[22:26] = bytes(4)
-        # zlib has the same polynomial with the bits of every byte reversed, and inverts at the start and end
+        # zlib's CRC has the same polynomial, but reverses the bits of every byte and inverts initial and final value
         checksum = zlib.crc32(bytes(page).translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
         page[22:26] = checksum.to_bytes(4, "big").translate(_REVERSED_BITS)
 
 
 def _ogg_pages(content: bytes | mmap.mmap) -> Iterator[tuple[int, int]]:
-    """Yield where each page begins and ends, perhaps after ``content``; bytes between pages are passed over."""
+    """Yield start and end of each page, bytes; the end of an incomplete page lies after the end of ``content``."""
     start = content.find(b"OggS")
     while 0 <= start <= len(content) - _PAGE_HEADER:
         table = start + _PAGE_HEADER

@@ -1,4 +1,4 @@
-"""Values over time: read at positions, averaged over frames, weighted."""
+"""Curves over time: interpolation at positions, moving averages, weighted sums."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from torch.nn.functional import conv1d, pad
 
 
 def at_positions(values: Tensor, places: Tensor) -> Tensor:
-    """Return values between frames, on straight lines; the ends are held.
+    """Return values at fractional frame positions, by linear interpolation; the end values continue outside.
 
     Args:
         values: ``(..., n_frames)``.
-        places: Frames, ``(n,)``, float64.
+        places: Positions, frames, ``(n,)``, float64.
 
     Returns:
-        ``(..., n)``.
+        Interpolated values, ``(..., n)``.
 
     Example:
         >>> at_positions(torch.tensor([0.0, 2.0, 6.0]), torch.tensor([0.5, 1.0, 7.0], dtype=torch.float64))
@@ -30,14 +30,14 @@ def at_positions(values: Tensor, places: Tensor) -> Tensor:
 
 
 def weights_over_time(weights: Tensor, n_frames: int) -> Tensor:
-    """Return weights frame by frame; the last ones are held.
+    """Return the weights of sounds for each frame; where frames are missing, the last weights are repeated.
 
     Args:
         weights: ``(n_sounds,)`` or ``(n_sounds, any number of frames)``.
-        n_frames: Frames wanted.
+        n_frames: Number of frames.
 
     Returns:
-        ``(n_sounds, n_frames)``, float64.
+        Weights, ``(n_sounds, n_frames)``, float64.
 
     Example:
         >>> weights_over_time(torch.tensor([[1.0, 0.5], [0.0, 0.5]]), 3)
@@ -49,7 +49,7 @@ def weights_over_time(weights: Tensor, n_frames: int) -> Tensor:
 
 
 def odd_frames(seconds: float, frame_seconds: float) -> int:
-    """Return the odd number of frames, one every ``frame_seconds``, whose window lasts about ``seconds``.
+    """Return the odd number of frames that lasts about ``seconds``, for frames with a hop of ``frame_seconds``.
 
     Example:
         >>> odd_frames(0.07, 0.01), odd_frames(0.07, 0.02), odd_frames(0.001, 0.01)
@@ -59,14 +59,14 @@ def odd_frames(seconds: float, frame_seconds: float) -> int:
 
 
 def averaged(values: Tensor, n_frames: int) -> Tensor:
-    """Return values averaged over time under a Hann window; beyond the ends the first and last are held.
+    """Return the moving average of values over time with a Hann window; the end values continue outside.
 
     Args:
         values: Real or complex, ``(..., any number of frames)``.
-        n_frames: Width of the window, odd.
+        n_frames: Width of the window, frames, odd.
 
     Returns:
-        Of the same shape.
+        Averages of the same shape.
 
     Example:
         >>> averaged(torch.tensor([0.0, 0.0, 4.0, 0.0]), 3)
@@ -80,17 +80,17 @@ def averaged(values: Tensor, n_frames: int) -> Tensor:
 
 
 def averaged_from_onset(values: Tensor, n_frames: int) -> Tensor:
-    """Return values averaged as by ``averaged``, under windows that do not reach before the first frame.
+    """Return the moving average of values with windows that do not begin before the first frame.
 
-    In the first frames the windows are so short that they end there: the first value stays as it is, and an attack is
-    not averaged with what follows.
+    Near the first frame the windows are narrowed until they begin there. The first value stays unchanged, so an attack
+    is not averaged with later frames.
 
     Args:
         values: ``(..., any number of frames)``.
-        n_frames: Width of the window, odd.
+        n_frames: Width of the window, frames, odd.
 
     Returns:
-        Of the same shape.
+        Averages of the same shape.
 
     Example:
         >>> averaged_from_onset(torch.tensor([4.0, 0.0, 0.0, 0.0, 0.0]), 3)
@@ -105,14 +105,14 @@ def averaged_from_onset(values: Tensor, n_frames: int) -> Tensor:
 
 
 def weighted_sum(values: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Return the weighted sum of values; those of weight 0 may be anything.
+    """Return the weighted sum of tensors; a tensor whose weights are all 0 may contain NaN.
 
     Args:
-        values: Of equal shapes, ``(..., n_frames)``.
+        values: Tensors of equal shape, ``(..., n_frames)``.
         weights: ``(n_values, n_frames)``.
 
     Returns:
-        Of the same shape.
+        Sum, ``(..., n_frames)``.
 
     Example:
         >>> weighted_sum([torch.ones(2), torch.full((2,), torch.nan)], torch.tensor([[0.5, 2.0], [0.0, 0.0]]))
@@ -126,7 +126,7 @@ def weighted_sum(values: Sequence[Tensor], weights: Tensor) -> Tensor:
 
 
 def held(values: Tensor, n_frames: int) -> Tensor:
-    """Return values ``(..., any)`` as ``(..., n_frames)``: cut, or completed by the last one."""
+    """Return values ``(..., any)`` as ``(..., n_frames)``: cut at the end, or extended by repeating the last value."""
     missing = n_frames - values.shape[-1]
     if missing <= 0:
         return values[..., :n_frames]

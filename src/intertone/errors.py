@@ -1,25 +1,25 @@
-"""The one error that a user can cause, the name that was meant, and the sentence about an interruption."""
+"""``InputError`` for wrong input, and helpers for the sentences of errors and interruptions."""
 
 import difflib
 from collections.abc import Iterable
 
-GOES_ON = ("train", "data", "paper")
-"""Verbs that keep what they have done; the others write at their end."""
+RESUMABLE = ("train", "data", "paper")
+"""Subcommands that keep intermediate results and can be resumed; the others write only at their end."""
 
 LONGEST_SHOWN = 80
-"""Characters of a name or value that a sentence shows."""
+"""Largest number of characters of a name or value in an error sentence."""
 
 
 class InputError(ValueError):
-    """Refusal of something that cannot be used; the message is one sentence that says what must hold and what came.
+    """Error that the user's input causes; the message is one sentence that says what must hold and what came.
 
-    The command line prints it without a traceback and exits with 2. Errors of the program itself are never of this
-    class.
+    The command line prints the message without a traceback and exits with code 2. Programming errors are never of
+    this class.
     """
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that refuses a name: the nearest known one, or nothing where none is near.
+    """Return the end of a sentence that refuses a name: ``; did you mean …?``, or nothing if no known name is similar.
 
     Example:
         >>> did_you_mean("hous", ["house", "mital"]), did_you_mean("monet", ["house", "mital"])
@@ -30,7 +30,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return text as a sentence shows it: of a long one, the first ``LONGEST_SHOWN`` characters.
+    """Return text for an error sentence; a long text is cut after ``LONGEST_SHOWN`` characters.
 
     Example:
         >>> shortened("x" * 1000).count("x")
@@ -40,13 +40,13 @@ def shortened(text: str) -> str:
 
 
 def stopped_text(verb: str | None) -> str:
-    """Return the line that tells what an interrupted verb leaves of its work.
+    """Return the line that an interrupted subcommand prints: whether it can be resumed or has written nothing.
 
     Example:
         >>> stopped_text("morph")
         'intertone: stopped; no result was written'
     """
-    if verb == "play":  # it makes nothing
+    if verb == "play":  # it writes no result
         return "intertone: stopped"
-    left = "run the same command to go on" if verb in GOES_ON else "no result was written"
+    left = "run the same command to resume" if verb in RESUMABLE else "no result was written"
     return f"intertone: stopped; {left}"

@@ -1,4 +1,4 @@
-"""Writing files so that a name holds either what was there before or the finished new content."""
+"""Atomic writing: a file holds either its previous or its complete new content, never a part of it."""
 
 import errno
 import json
@@ -18,12 +18,12 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | Non
 """Content of JSON and TOML files."""
 
 UNFINISHED: set[Path] = set()
-"""Temporary files and folders that exist now; a process that ends without leaving their blocks must wait for them."""
+"""Temporary files and folders that exist at present; the process must not end before they are removed."""
 
 
 @contextmanager
 def disk_errors(path: Path | str) -> Iterator[None]:
-    """Turn what the system says when ``path`` cannot be written into one sentence.
+    """Replace an ``OSError`` of the block by an ``InputError`` whose sentence says why ``path`` cannot be written.
 
     Raises:
         InputError: If the block fails with an ``OSError``.
@@ -43,16 +43,16 @@ def disk_errors(path: Path | str) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; when the block ends without an error it becomes ``path``.
+    """Give a temporary file in the folder of ``path``, and rename it to ``path`` when the block ends without an error.
 
-    The temporary file has the suffix of ``path``, is flushed to disk before it is renamed, and is removed when the
-    block fails or is interrupted, so an existing file is only ever replaced by a finished one.
+    The temporary file has the suffix of ``path``. It is flushed to disk before it is renamed, and removed when the
+    block fails or is interrupted, so an existing file is only replaced by a complete one.
 
     Args:
-        path: The file to make or replace; folders that it lies in are made.
+        path: The file to make or replace; missing parent folders are made.
 
     Returns:
-        A context manager with the name to write to.
+        A context manager that gives the path of the temporary file.
 
     Raises:
         InputError: If ``path`` cannot be written: no permission, or no space left.
@@ -93,14 +93,14 @@ def _replace(temporary: Path, path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staged_folder(folder: Path | str, *, older: Iterable[str] = ()) -> Iterator[Path]:
-    """Give an empty temporary folder; when the block ends without an error its files move into ``folder``.
+    """Give an empty temporary folder, and move its files into ``folder`` when the block ends without an error.
 
     Args:
-        folder: Made if it does not exist, with those that it lies in; files of the same name are replaced, others stay.
-        older: Names of files of an earlier run, which are removed when the new ones are in their places.
+        folder: It is made if it does not exist, with its parents. Files of the same name are replaced, others stay.
+        older: Names of files of an earlier run in ``folder``, which are removed after the new files have been moved.
 
     Returns:
-        A context manager with the folder to write to.
+        A context manager that gives the path of the temporary folder.
 
     Raises:
         InputError: If ``folder`` cannot be written.
@@ -143,35 +143,35 @@ def _move(staged: Path, folder: Path, older: Iterable[str]) -> Iterator[Path]:
 
 
 def regular(path: Path) -> Path:
-    """Return ``path``, which a program can read without waiting for another: it is a regular file, or nothing.
+    """Return ``path`` if it is a regular file or does not exist, so that reading it cannot block.
 
     Raises:
-        OSError: If it is a pipe, a device or a folder.
+        OSError: If ``path`` is a pipe, a device or a folder.
 
     Example:
         >>> regular(Path(os.devnull))
         Traceback (most recent call last):
         ...
-        OSError: [Errno 22] it is no regular file: '/dev/null'
+        OSError: [Errno 22] it is not a regular file: '/dev/null'
     """
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return path
 
 
 def temporary_prefix() -> str:
-    """Return the beginning of the names of this process's temporary files, which names the computer and the process."""
+    """Return the prefix of this process's temporary files, which identifies the computer and the process."""
     return f"{_computer_prefix()}{os.getpid()}-"
 
 
 @cache
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of processes that were killed on this computer, once for each folder.
+    """Remove temporary files of processes that were killed on this computer; each folder is searched once.
 
-    Files of processes that live, or that run elsewhere, stay; so does what cannot be removed.
+    Files of running processes and of other computers stay. Failures are ignored.
 
     Args:
-        folder: The folder, absolute.
+        folder: Absolute path of the folder.
     """
     with suppress(OSError):
         for path in folder.glob(f"{_computer_prefix()}*"):
@@ -185,7 +185,7 @@ def remove_leftovers(folder: Path) -> None:
 
 @cache
 def _computer_prefix() -> str:
-    """Return a prefix of this computer, and of the container that counts the processes, if it is one."""
+    """Return a prefix that identifies this computer, its PID namespace (container) and its boot."""
     parts = [os.uname().nodename if hasattr(os, "uname") else ""]
     with suppress(OSError):
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
@@ -195,36 +195,36 @@ def _computer_prefix() -> str:
 
 
 def _lives(process: int) -> bool:
-    if os.name != "posix":  # elsewhere the question would end the process
+    if os.name != "posix":  # on Windows, os.kill with signal 0 would end the process
         return True
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # the process exists and belongs to another user
         pass
     return True
 
 
 def check_output(path: Path | str, inputs: Iterable[Path | str] = (), *, replace: bool = True) -> Path:
-    """Refuse an output that would destroy an input or is no regular file, before any work is done.
+    """Refuse an output file that is an input, not a regular file or not writable, before the work begins.
 
     Args:
-        path: Where the result shall go.
-        inputs: The files that are read.
+        path: The output file.
+        inputs: The input files.
         replace: Whether a file that exists may be replaced.
 
     Returns:
         ``path`` as a ``Path``.
 
     Raises:
-        InputError: If ``path`` is one of ``inputs``, exists and is no regular file or must not be replaced, or lies in
-            a folder that cannot be made or written to.
+        InputError: If ``path`` is one of ``inputs``, exists and is not a regular file or must not be replaced, or lies
+            in a folder that cannot be made or written to.
     """
     path = Path(path)
     try:
         if path.exists() and not path.is_file():
-            raise InputError(f"the output must be a regular file, got {path}, which is something else")
+            raise InputError(f"the output must be a regular file, got {path}, which is not one")
         for source in inputs:
             if path.exists() and Path(source).exists() and path.samefile(source):
                 raise InputError(f"the output must not be one of the inputs, got {path} for both")
@@ -237,33 +237,33 @@ def check_output(path: Path | str, inputs: Iterable[Path | str] = (), *, replace
 
 
 def check_output_folder(path: Path | str) -> Path:
-    """Refuse an output folder that cannot be made or written to, before any work is done.
+    """Refuse an output folder that cannot be made or written to, before the work begins.
 
     Args:
-        path: The folder; neither it nor those that it lies in need exist.
+        path: The folder; neither it nor its parents need to exist.
 
     Returns:
         ``path`` as a ``Path``.
 
     Raises:
-        InputError: If ``path`` is something else than a folder, or could not be made or written to.
+        InputError: If ``path`` exists and is not a folder, or cannot be made or written to.
     """
     path = Path(path)
     with disk_errors(path):
         if path.exists() and not path.is_dir():
-            raise InputError(f"the output must be a folder, got {path}, which is something else")
+            raise InputError(f"the output must be a folder, got {path}, which is not one")
         _check_place(path / "file")
-        path.absolute().is_symlink()  # a name that is too long is refused by the system here
+        path.absolute().is_symlink()  # raises an OSError for a name that is too long
     return path
 
 
 def check_own_folder(path: Path | str, known: Iterable[str], what: str) -> Path:
-    """Refuse an output folder that holds something else than what would be written there.
+    """Refuse an output folder that holds other files than the known ones.
 
     Args:
-        path: The folder; new, empty, or with ``known`` names only.
-        known: Names that may stand in it.
-        what: What the folder would become, for the error.
+        path: The folder; it must be new, empty, or hold only files of ``known`` names.
+        known: Names that the folder may hold.
+        what: Whose folder it must be, for the error sentence, such as ``"an evaluation's"``.
 
     Returns:
         ``path`` as a ``Path``.
@@ -288,7 +288,7 @@ def write_json(path: Path | str, content: Any) -> None:
 
     Args:
         path: The file to make or replace.
-        content: Anything ``json`` can write; keys stay in their order.
+        content: Any value that ``json.dumps`` accepts; NaN and infinity are refused.
 
     Raises:
         InputError: If the file cannot be written.
@@ -298,7 +298,7 @@ def write_json(path: Path | str, content: Any) -> None:
 
 
 def readable_name(name: str) -> str:
-    r"""Return a file's name as text that can be written and drawn; bytes that are not UTF-8 become their numbers.
+    r"""Return a file name as valid text; bytes that are not UTF-8 become escapes such as ``\xfc``.
 
     Example:
         >>> readable_name(os.fsdecode(bytes([103, 108, 252, 99, 107])))
@@ -319,7 +319,7 @@ def mebibytes(size: float) -> str:
 
 @contextmanager
 def _folders(path: Path) -> Iterator[None]:
-    """Make the folders that ``path`` lies in; when the block fails, those that are empty are removed again."""
+    """Make the parent folders of ``path``; when the block fails, remove those that were made and are empty."""
     missing = [parent for parent in path.absolute().parents if not parent.exists()]
     try:
         try:
@@ -329,18 +329,18 @@ def _folders(path: Path) -> Iterator[None]:
         yield
     except BaseException:
         for folder in missing:
-            with suppress(OSError):  # something else was put there meanwhile
+            with suppress(OSError):  # it fails if the folder is no longer empty
                 folder.rmdir()
         raise
 
 
 def _check_place(path: Path) -> None:
-    """Refuse a file whose folder exists and is none, or could not be made or written to."""
+    """Refuse a file whose nearest existing parent is not a folder or is not writable."""
     place = path.absolute().parent
     while not place.exists():
         place = place.parent
     if not place.is_dir():
-        raise InputError(f"the output's folder must be a folder, got {place}, which is something else")
+        raise InputError(f"the output's folder must be a folder, got {place}, which is not one")
     if not os.access(place, os.W_OK):
         raise InputError(f"the output's folder must be writable, got {place}")
 

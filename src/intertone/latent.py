@@ -1,4 +1,4 @@
-"""Operations on latents ``(batch, latent_dim, n_latents)``: pure functions that serve every model."""
+"""Operations on latents ``(batch, latent_dim, n_latents)`` of any model."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ def lerp(a: Tensor, b: Tensor, mix: float) -> Tensor:
     Args:
         a: Latents at mix 0.
         b: Latents at mix 1, the shape of ``a``.
-        mix: Any finite number; beyond 0…1 it extrapolates.
+        mix: Any finite number; values outside 0…1 extrapolate.
 
     Returns:
         Latents of the same shape; exactly ``a`` at 0 and ``b`` at 1.
@@ -31,13 +31,13 @@ def lerp(a: Tensor, b: Tensor, mix: float) -> Tensor:
 
 
 def latent_plane(latents: Tensor) -> Tensor:
-    """Return where notes lie in the plane of the two principal components of their mean codes.
+    """Return the first two principal components of the codes of notes, averaged over time.
 
     Args:
-        latents: ``(n, latent_dim, n_latents)``, at least two dimensions.
+        latents: ``(n, latent_dim, n_latents)``; ``latent_dim`` is at least 2.
 
     Returns:
-        ``(n, 2)``; the larger entry of each axis counts as its positive side.
+        Coordinates, ``(n, 2)``. The sign of each axis is such that its entry of largest magnitude is positive.
 
     Example:
         >>> codes = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])[..., None]

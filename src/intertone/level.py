@@ -1,4 +1,4 @@
-"""Levels: decibels to amplitudes and powers and back, and how far a gain may go."""
+"""Levels: conversion between decibels and amplitudes or powers, limits of peaks and gains."""
 
 import math
 from typing import Any, TypeVar
@@ -14,25 +14,25 @@ Values = TypeVar("Values", float, npt.NDArray[Any], Tensor)
 Gain = TypeVar("Gain", float, Tensor)
 
 TINY = 1e-30
-"""Power that stands for silence where it is divided by or its logarithm is taken."""
+"""Smallest power in divisions and logarithms: a floor that avoids infinities for silence."""
 
 
 MAX_PEAK = 1e4
-"""Largest sample that a sound may have, where 1 is full scale: powers of larger ones overflow in the analysis."""
+"""Largest absolute value of a sample, where 1 is full scale: the powers of larger ones overflow in the analysis."""
 
 
 def check_peak(peak: float, where: str) -> None:
     """Refuse a sound whose largest sample is not finite, or beyond ``MAX_PEAK``.
 
     Args:
-        peak: Largest absolute value of a sample; NaN if one is none.
-        where: The sound, for the error.
+        peak: Largest absolute value of the samples; NaN if a sample is NaN.
+        where: Name of the sound, for the error sentence.
 
     Raises:
-        InputError: If the peak is not finite, or larger.
+        InputError: If ``peak`` is not finite, or larger than ``MAX_PEAK``.
     """
     if not math.isfinite(peak):
-        raise InputError(f"every sample must be a finite number, got others in {where}")
+        raise InputError(f"every sample must be a finite number, got infinity or NaN in {where}")
     if peak > MAX_PEAK:
         raise InputError(f"every sample must be within ±{MAX_PEAK:g}, where 1 is full scale, got {peak:.4g} in {where}")
 
@@ -44,7 +44,7 @@ def db_to_amplitude(db: Values) -> Values:
         db: Decibels: a number, an array or a tensor of any shape.
 
     Returns:
-        Of the same type and shape.
+        Result of the same type and shape.
 
     Example:
         >>> db_to_amplitude(-20.0), db_to_amplitude(torch.tensor([0.0, 40.0]))
@@ -60,7 +60,7 @@ def db_to_power(db: Values) -> Values:
         db: Decibels: a number, an array or a tensor of any shape.
 
     Returns:
-        Of the same type and shape.
+        Result of the same type and shape.
 
     Example:
         >>> db_to_power(-20.0), db_to_power(torch.tensor([0.0, 20.0]))
@@ -73,10 +73,10 @@ def amplitude_to_db(amplitude: Values) -> Values:
     """Return ``20·log10(amplitude)``.
 
     Args:
-        amplitude: Above 0; a number, an array or a tensor of any shape. There is no floor: see ``magnitude_to_db``.
+        amplitude: Above 0; a number, an array or a tensor of any shape. ``magnitude_to_db`` has a floor for 0.
 
     Returns:
-        Decibels, of the same type and shape.
+        Decibels of the same type and shape.
 
     Example:
         >>> amplitude_to_db(torch.tensor([1.0, 0.1]))
@@ -92,7 +92,7 @@ def power_to_db(power: Values) -> Values:
         power: Above 0; a number, an array or a tensor of any shape.
 
     Returns:
-        Decibels, of the same type and shape.
+        Decibels of the same type and shape.
 
     Example:
         >>> power_to_db(torch.tensor([1.0, 0.1]))
@@ -102,14 +102,14 @@ def power_to_db(power: Values) -> Values:
 
 
 def limited_gain(gain: Gain, most_db: float) -> Gain:
-    """Return a gain that makes nothing louder by more than ``most_db``.
+    """Return a linear gain, limited to ``most_db``.
 
     Args:
-        gain: What levels would be multiplied by.
-        most_db: The largest gain, dB.
+        gain: Factor of amplitudes.
+        most_db: Largest gain, dB.
 
     Returns:
-        The gain, or the largest one.
+        The smaller of ``gain`` and ``10^(most_db / 20)``.
 
     Example:
         >>> limited_gain(0.5, 20.0), limited_gain(torch.tensor([3.0, 30.0]), 20.0)

@@ -1,17 +1,15 @@
-"""Losses that training minimises."""
+"""Loss functions of training."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 AUDIBLE = 0.6
-"""Level of a harmonic image from which a cell counts in full: 40 dB below the loudest where 1 stands for 100 dB."""
-
+"""Level of harmonic features, 0…1, from which a cell has weight 1: 0.6 is 40 dB below the loudest at ``top_db=100``."""
 FAINTEST = 0.05
-"""Weight of the cells that nobody hears, against 1: enough to keep them down."""
-
+"""Smallest weight of an existing cell: large enough that training does not raise the level of inaudible cells."""
 SCALES, WIDER = 3, 4
-"""Number of comparisons of the levels; each averages over ``WIDER`` times as many frames as the one before."""
+"""Number of time resolutions of ``image_error``, and ratio between the lengths of their averages."""
 
 
 def mean_squared_error(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -22,7 +20,7 @@ def mean_squared_error(estimate: Tensor, reference: Tensor) -> Tensor:
         reference: Features of the same shape.
 
     Returns:
-        Scalar, in squared units of the features: times ``top_db²`` for dB².
+        Scalar, in squared units of the features; multiply by ``top_db²`` for dB².
 
     Source:
         Langer (2023), section 3.4.4.
@@ -56,13 +54,13 @@ def squared_convergence(estimate: Tensor, reference: Tensor) -> Tensor:
 
     Args:
         estimate: Magnitudes of any shape.
-        reference: Magnitudes of the same shape; silence alone gives a large number, not infinity.
+        reference: Magnitudes of the same shape. For silence the result is large, but finite.
 
     Returns:
         Scalar without a unit.
 
     Source:
-        Colonel, Curro and Keene (2018), whose code takes the squared ratio; elsewhere the root is meant.
+        Colonel, Curro and Keene (2018), whose code uses the squared ratio; spectral convergence is usually its root.
 
     Example:
         >>> squared_convergence(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0]))
@@ -72,14 +70,14 @@ def squared_convergence(estimate: Tensor, reference: Tensor) -> Tensor:
 
 
 def gaussian_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return the Kullback-Leibler divergence of normal distributions from the standard one, summed over a code.
+    """Return the Kullback-Leibler divergence from the standard normal distribution, summed over the latent dimensions.
 
     Args:
         mean: ``(..., latent_dim)``.
         log_variance: Natural logarithm of the variance, of the same shape.
 
     Returns:
-        Scalar in nats: the mean over all codes.
+        Scalar in nats: the mean over all latent vectors.
 
     Source:
         Kingma and Welling (2014), "Auto-Encoding Variational Bayes", appendix B.
@@ -92,15 +90,15 @@ def gaussian_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def existing_rows(orders: Tensor, f0: Tensor, *, n_features: int, f_max: float = 20000.0) -> Tensor:
-    """Say which rows of a harmonic image exist for notes of these pitches.
+    """Return which rows of the harmonic features exist for notes with these pitches.
 
-    A row of partials exists if its lowest partial lies at ``f_max`` or below; rows of noise always do.
+    A row of partials exists if its lowest partial is at most at ``f_max``; rows of noise bands always exist.
 
     Args:
-        orders: Number of the lowest partial of each row of partials, ``(n_rows,)``; the rows after them are noise.
+        orders: Order of the lowest partial of each row of partials, ``(n_rows,)``; the rows after them are noise bands.
         f0: Hz, ``(batch,)``.
-        n_features: Rows of the image.
-        f_max: Hz.
+        n_features: Number of all rows.
+        f_max: Highest frequency of a partial, Hz.
 
     Returns:
         Bool, ``(batch, n_features)``.
@@ -115,19 +113,19 @@ def existing_rows(orders: Tensor, f0: Tensor, *, n_features: int, f_max: float =
 
 
 def audible_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor:
-    """Return the mean of ``|estimate − reference|`` over the cells of harmonic images, the audible ones above all.
+    """Return the weighted mean of ``|estimate − reference|`` over the cells of harmonic features.
 
-    A cell counts in full down to 40 dB below the loudest, then with the square of its level: a quarter at 70 dB below.
-    The level is that of the louder of the two, so that sound where there should be none costs as much as sound that is
-    missing. The mean is taken note by note: a short note counts as much as a long one.
+    A cell has weight 1 down to 40 dB below the loudest one, and below that the square of its level: 1/4 at 70 dB below.
+    The weight depends on the louder of estimate and reference, so that added sound costs as much as missing sound. The
+    mean is computed for each note first, so that a short note has the weight of a long one.
 
     Args:
         estimate: ``(batch, n_features, n_frames)``; 1 is the loudest cell of the note, 0 the floor.
         reference: Features of the same shape.
-        exists: Rows that count, ``(batch, n_features)``, from ``existing_rows``.
+        exists: Rows that are compared, ``(batch, n_features)``, from ``existing_rows``.
 
     Returns:
-        Scalar in units of the features: times ``top_db`` for dB.
+        Scalar in units of the features; multiply by ``top_db`` for dB.
 
     Example:
         >>> reference = torch.tensor([[[1.0, 0.0], [0.5, 0.0]]])
@@ -141,18 +139,18 @@ def audible_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor
 
 
 def image_error(estimate: Tensor, reference: Tensor, exists: Tensor) -> Tensor:
-    """Return the mean of ``audible_error`` of the frames, of averages over 4 of them, and over 16.
+    """Return the mean of ``audible_error`` at three time resolutions: frames, and averages over 4 and 16 frames.
 
-    Modulation from frame to frame cannot be predicted; its average over some time can. Frames that do not
-    fill an average are left out of it; a sound that is too short for one is compared without.
+    Fast modulation cannot be predicted frame by frame, but its average can. Frames at the end that do not fill an
+    average are left out; a resolution whose averages are longer than the sound is left out too.
 
     Args:
         estimate: ``(batch, n_features, n_frames)``; 1 is the loudest cell of the note, 0 the floor.
         reference: Features of the same shape.
-        exists: Rows that count, ``(batch, n_features)``, from ``existing_rows``.
+        exists: Rows that are compared, ``(batch, n_features)``, from ``existing_rows``.
 
     Returns:
-        Scalar in units of the features: times ``top_db`` for dB.
+        Scalar in units of the features; multiply by ``top_db`` for dB.
 
     Example:
         >>> reference = torch.rand(2, 5, 40)

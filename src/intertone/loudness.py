@@ -1,4 +1,4 @@
-"""Loudness of a sound: K-weighting and gated loudness."""
+"""Loudness of a sound according to ITU-R BS.1770: K-weighting, integrated and momentary loudness."""
 
 import math
 from functools import lru_cache
@@ -13,19 +13,15 @@ from intertone.level import db_to_amplitude, power_to_db
 
 BLOCK_SECONDS = 0.4
 MOMENTARY_SECONDS = 0.01
-"""From one block of the momentary loudness to the next."""
-
+"""Hop between the blocks of the momentary loudness, s."""
 ABSOLUTE_GATE = -70.0
-"""LUFS below which a block counts as silence."""
-
+"""Blocks below this loudness, LUFS, are left out as silence."""
 RELATIVE_GATE = -10.0
-"""LU below the loudness of the other blocks at which a block no longer counts."""
-
+"""Blocks this far below the mean loudness of all blocks above the absolute gate, LU, are left out."""
 RINGING_SECONDS = 0.2
-"""Time after which the filters are silent: with both poles at 38 Hz the high-pass falls by 20 dB in 10 ms."""
-
+"""Length to which the filters' impulse responses are cut, s: the high-pass, with 38 Hz, decays by 20 dB in 10 ms."""
 N_RESPONSES = 4
-"""Frequency responses that are kept, one for each sample rate."""
+"""Number of cached frequency responses, one for each sample rate."""
 
 Array = npt.NDArray[np.float64]
 
@@ -33,15 +29,15 @@ Array = npt.NDArray[np.float64]
 def integrated_loudness(audio: Tensor, sample_rate: int) -> float:
     """Return the integrated loudness of a sound.
 
-    K-weighted power in blocks of 0.4 s, of which the quiet ones do not count; the channels' powers are added. A sound
-    shorter than a block is one block.
+    It is the mean K-weighted power of blocks of 0.4 s; blocks below the two gates are left out. The powers of all
+    channels are added. A sound shorter than 0.4 s is one block.
 
     Args:
         audio: ``(samples,)`` or ``(channels, samples)``, all channels of equal weight.
         sample_rate: Hz.
 
     Returns:
-        LUFS; minus infinity where everything is below −70 LUFS.
+        LUFS; minus infinity if all blocks are below −70 LUFS.
 
     Raises:
         ValueError: If ``audio`` has more than two axes or no sample.
@@ -64,17 +60,19 @@ def integrated_loudness(audio: Tensor, sample_rate: int) -> float:
 
 
 def maximum_momentary_loudness(audio: Tensor, sample_rate: int) -> float:
-    """Return the maximum momentary loudness of a sound, that of its loudest 0.4 s; silence completes a shorter sound.
+    """Return the maximum momentary loudness of a sound: that of its loudest 0.4 s.
+
+    A shorter sound is padded with silence.
 
     Args:
-        audio: As for ``integrated_loudness``.
+        audio: The same as for ``integrated_loudness``.
         sample_rate: Hz.
 
     Returns:
-        LUFS; minus infinity where everything is below −70 LUFS.
+        LUFS; minus infinity if all blocks are below −70 LUFS.
 
     Raises:
-        ValueError: As ``integrated_loudness``.
+        ValueError: If ``audio`` has more than two axes or no sample.
 
     Source:
         EBU Tech 3341 (2023), "Loudness metering: EBU mode metering", for the momentary loudness.
@@ -91,7 +89,7 @@ def maximum_momentary_loudness(audio: Tensor, sample_rate: int) -> float:
 
 
 def _block_powers(audio: Tensor, sample_rate: int, step_seconds: float) -> Array:
-    """Return the K-weighted mean squares of blocks of 0.4 s, so many seconds apart, ``(n_blocks,)``."""
+    """Return the K-weighted mean squares of blocks of 0.4 s with a hop of ``step_seconds``, ``(n_blocks,)``."""
     if audio.ndim not in (1, 2) or not audio.numel():
         raise ValueError(f"audio must be (samples,) or (channels, samples), got {tuple(audio.shape)}")
     samples = audio.shape[-1]
@@ -104,9 +102,9 @@ def _block_powers(audio: Tensor, sample_rate: int, step_seconds: float) -> Array
 
 
 def _k_weighted(sound: Tensor, sample_rate: int) -> Array:
-    """Return one channel, ``(samples,)``, behind both filters.
+    """Return one channel, ``(samples,)``, filtered by both filters of the K-weighting.
 
-    They are applied to the spectrum: ``scipy.signal`` has filters, but its import would be a sixth of a whole command.
+    The filters are applied by fast convolution: ``scipy.signal`` has recursive filters, but its import is slow.
     """
     samples, ringing = len(sound), round(RINGING_SECONDS * sample_rate)
     size = 2 ** math.ceil(math.log2(2 * ringing))
@@ -132,16 +130,16 @@ def _response(sample_rate: int, size: int) -> Tensor:
 
 
 def k_weighting(sample_rate: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Return the two filters of K-weighting: a shelf for the head, and a high-pass.
+    """Return the two filters of the K-weighting: a high shelf for the acoustic effect of the head, and a high-pass.
 
-    The standard gives them for 48 kHz; here they are made for any rate, by the bilinear transform of the analogue
-    filters that those are.
+    The standard gives coefficients for 48 kHz only. Here they are computed for any rate by the bilinear transform of
+    the corresponding analogue filters.
 
     Args:
         sample_rate: Hz, above 4000.
 
     Returns:
-        Numerator and denominator of each, as ``scipy.signal.lfilter`` takes them.
+        Numerator and denominator of each filter, three coefficients each, in the order of ``scipy.signal.lfilter``.
 
     Raises:
         ValueError: If ``sample_rate`` is too low for the shelf.

@@ -1,4 +1,4 @@
-"""A page for people: tables, pictures and sounds in one HTML file that needs nothing else, not even a network."""
+"""Self-contained HTML pages with tables, pictures and sounds, which work without a network."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ from intertone.page_style import SCRIPT, STYLE
 
 @dataclass(frozen=True)
 class Table:
-    """A table for people: a title, a sentence on how to read it, cells as text, and what follows from them, if that."""
+    """Table of a page: title, a note on how to read it, column names, cells as text, and an optional conclusion."""
 
     title: str
     note: str
@@ -27,7 +27,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: PNG of 144 dots an inch, what it shows in words for those who do not see it, and a caption."""
+    """Picture of a page: PNG with 144 dots per inch, alternative text for screen readers, and an optional caption."""
 
     png: bytes
     alt: str
@@ -36,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Clip:
-    """A sound to play, ``(samples,)`` or ``(channels, samples)``, under its spectrogram, a PNG."""
+    """Sound of a page with a player: ``(samples,)`` or ``(channels, samples)``, and its spectrogram as a PNG."""
 
     title: str
     audio: Tensor
@@ -46,7 +46,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Listening:
-    """Sounds that belong together, side by side, under a heading and a line on what they are."""
+    """Group of sounds that are shown side by side under a heading and a note."""
 
     title: str
     note: str
@@ -55,14 +55,14 @@ class Listening:
 
 @dataclass(frozen=True)
 class Spot:
-    """A place in a picture where a sound can be heard.
+    """Area of a picture that plays a sound when it is clicked.
 
     Attributes:
-        title: What the sound is.
+        title: Name of the sound.
         audio: ``(samples,)`` or ``(channels, samples)``.
         sample_rate: Hz.
-        area: Left, top, width and height, of the picture's own width and height.
-        listed: Whether it is a round point with its name below the picture too, not an area.
+        area: Left, top, width and height, as fractions of the picture's width and height.
+        listed: True: the area is a circle and has a button below the picture; False: it is a rectangle.
     """
 
     title: str
@@ -74,7 +74,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class SoundMap:
-    """A picture with at least one place that can be clicked to be heard; a later place lies on top of earlier ones."""
+    """Picture with at least one clickable area; a later area lies on top of earlier ones."""
 
     picture: Picture
     spots: Sequence[Spot]
@@ -82,14 +82,14 @@ class SoundMap:
 
 @dataclass(frozen=True)
 class Points:
-    """A list of sentences."""
+    """Bullet list of sentences."""
 
     lines: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Command:
-    """A line for the command line."""
+    """Command line, shown as code."""
 
     text: str
 
@@ -100,22 +100,22 @@ Block = str | Points | Command | Table | Picture | SoundMap | Listening
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page with an entry in its list of contents."""
+    """Section of a page, with an entry in the table of contents."""
 
     title: str
     blocks: Sequence[Block]
 
 
 def render_page(title: str, sections: Sequence[Section], *, lead: Sequence[Block] = ()) -> str:
-    """Return one HTML page that holds everything it shows.
+    """Return a self-contained HTML page.
 
     Tables and pictures are numbered. All text is escaped. A content security policy forbids every request, so the page
-    is the same without a network.
+    works without a network.
 
     Args:
-        title: Of the page.
-        sections: Its parts, in their order.
-        lead: What stands before the first section.
+        title: Title of the page.
+        sections: Sections in their order.
+        lead: Blocks before the first section.
 
     Returns:
         The text of an ``.html`` file.
@@ -151,7 +151,7 @@ def render_page(title: str, sections: Sequence[Section], *, lead: Sequence[Block
 
 
 def percent(share: float | None, *, decimals: int = 0) -> str:
-    """Return a share in words; a dash where there is none.
+    """Return a share, 0…1, as text in percent; a dash for None.
 
     Example:
         >>> percent(0.876), percent(0.876, decimals=1), percent(None)
@@ -161,7 +161,7 @@ def percent(share: float | None, *, decimals: int = 0) -> str:
 
 
 def markdown_rows(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return cells as a table in Markdown.
+    """Return a Markdown table of cells.
 
     Example:
         >>> markdown_rows(("a", "b"), [("1", "2")]).splitlines()
@@ -173,13 +173,13 @@ def markdown_rows(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def markdown_table(table: Table, *, heading: str) -> str:
-    """Return a table with its title behind ``heading``, such as ``##``, its note and its verdict in Markdown."""
+    """Return a table in Markdown: its title after ``heading``, such as ``##``, its note, its cells and its verdict."""
     parts = [f"{heading} {table.title}", table.note, markdown_rows(table.columns, table.rows)]
     return "\n\n".join([*parts, *([f"**{table.verdict}**"] if table.verdict else [])])
 
 
 def png_uri(png: bytes) -> str:
-    """Return a picture as an address that holds it.
+    """Return a PNG as a ``data:`` URI.
 
     Example:
         >>> png_uri(b"picture")
@@ -189,15 +189,15 @@ def png_uri(png: bytes) -> str:
 
 
 def audio_uri(audio: Tensor, sample_rate: int, *, name: str = "sound") -> str:
-    """Return a sound as an address that holds it: FLAC of 16 bits, which browsers play and which takes half of WAV.
+    """Return a sound as a ``data:`` URI in 16-bit FLAC, which browsers play and which is about half as large as WAV.
 
     Args:
-        audio: ``(samples,)`` or ``(channels, samples)``, −1…1; larger peaks are scaled down, and that is logged.
+        audio: ``(samples,)`` or ``(channels, samples)``, −1…1; larger peaks are scaled down, and a warning is logged.
         sample_rate: Hz.
-        name: What the sound is called where something is logged; any text.
+        name: Name of the sound in log lines; any text.
 
     Returns:
-        A ``data:`` address.
+        The URI.
 
     Raises:
         InputError: If the sound is empty or not finite.
@@ -207,13 +207,13 @@ def audio_uri(audio: Tensor, sample_rate: int, *, name: str = "sound") -> str:
         >>> audio_uri(torch.zeros(800), 16000).partition(";")[0]
         'data:audio/flac'
     """
-    file = name.replace("/", "-") or "sound"  # a name that ends in a slash would be one of a folder
+    file = name.replace("/", "-") or "sound"  # in a path, the text before a slash would be a folder
     sound = encode_audio(f"{file}.flac", audio, sample_rate=sample_rate, format="pcm16")
     return f"data:audio/flac;base64,{base64.b64encode(sound).decode()}"
 
 
 class _Writer:
-    """Writes blocks, and counts the tables and pictures."""
+    """Writer of blocks as HTML, which numbers the tables and pictures."""
 
     def __init__(self) -> None:
         self.n_tables = self.n_pictures = 0
@@ -272,7 +272,7 @@ class _Writer:
 
 
 def _text(text: str) -> str:
-    """Escape a sentence, and keep its numbers and their units on one line."""
+    """Return a sentence as HTML with a no-break space between each number and its unit."""
     return escape(re.sub(r"(?<=\d) (?=%|(?:dB|s|ms|Hz|kHz|LU|cents)\b)", "\u00a0", text))
 
 
@@ -289,7 +289,7 @@ def _clip(clip: Clip) -> str:
 
 
 def _playable(image: str, spots: Sequence[Spot], size: tuple[int, int], name: str) -> str:
-    """Return a picture under shapes that hold the sounds, with one player for all of them."""
+    """Return a picture as HTML with clickable shapes on top that hold the sounds, and one player for all of them."""
     shapes, names = [], []
     for number, spot in enumerate(spots, 1):
         left, top, width, height = (round(share * pixels, 1) for share, pixels in zip(spot.area, 2 * size, strict=True))
@@ -312,7 +312,7 @@ def _playable(image: str, spots: Sequence[Spot], size: tuple[int, int], name: st
 
 
 def _size(png: bytes) -> tuple[int, int]:
-    """Return width and height in pixels."""
+    """Return width and height of a PNG, pixels."""
     width, height = struct.unpack(">II", png[16:24])
     return width, height
 
@@ -323,7 +323,7 @@ def _image(png: bytes, alt: str, *, scale: float = 1) -> str:
 
 
 def is_number(cell: str) -> bool:
-    """Tell whether a cell is to be aligned as a number: one, perhaps with a unit, or nothing.
+    """Return whether a cell is aligned as a number: it is a number with or without a unit, a dash, or empty.
 
     Example:
         >>> [is_number(cell) for cell in ("-3.1 dB", "–", "", "C4–B4")]

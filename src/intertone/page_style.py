@@ -1,4 +1,4 @@
-"""Script and style of the pages."""
+"""JavaScript and CSS of the HTML pages."""
 
 SCRIPT = """
 document.addEventListener("play", event => {
@@ -21,7 +21,7 @@ for (const spot of document.querySelectorAll("[data-sound]")) {
 for (const name of document.querySelectorAll("[data-spot]"))
   name.addEventListener("click", () => playSpot(document.getElementById(name.dataset.spot)));
 """
-"""One sound at a time; a place of a picture plays its own when it is clicked, or Enter or the space bar is pressed."""
+"""Script of the pages: only one sound plays at a time; areas of a picture play their sound on click, Enter or space."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1d21; --soft: #5c626b; --rule: #d5d8dd; --paper: #fdfdfb;
@@ -97,4 +97,4 @@ nav a:hover, nav a:focus { color: var(--accent); text-decoration: underline; }
 @media print { nav, .clip audio, .heard, .names { display: none; } h2, figcaption { break-after: avoid; }
   .clip, tr { break-inside: avoid; } }
 """
-"""Colours, letters and layout, on white and on black."""
+"""Style sheet of the pages: colours of a light and a dark scheme, fonts and layout."""

@@ -1,4 +1,4 @@
-"""Several things at a time: in threads with one of PyTorch's own each, or in processes that end when they should."""
+"""Parallel work: in threads that each use one PyTorch thread, or in processes that end with their parent."""
 
 import os
 import signal
@@ -22,22 +22,23 @@ Result = TypeVar("Result")
 State = TypeVar("State")
 
 _ONE_AT_A_TIME = threading.Lock()
-"""The number of PyTorch's threads is one for the whole process."""
+"""Lock of ``side_by_side``: the number of PyTorch threads is a setting of the whole process."""
 
 
 def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Yield what ``work`` returns for each of some things, in their order.
+    """Yield ``work(item)`` for each item in order, computed in parallel threads.
 
-    Each of several is worked at by one thread alone, so the results are the same on any number of processors; a single
-    one has all threads of PyTorch, whose number changes its sums by rounding. No more results than there are threads
-    wait to be taken. Within itself, it goes through the things one after the other.
+    Each of several items is processed with one PyTorch thread, so the results do not depend on the number of
+    processors. A single item is processed with all PyTorch threads, whose number changes sums by rounding errors. At
+    most as many finished results as there are threads are stored. A nested call processes its items one by one.
 
     Args:
-        work: Called once for each, in any order and at the same time; what is random must come with the item.
-        items: What it is called with.
+        work: Called once for each item, in any order and from several threads. An item must contain the source of its
+            randomness.
+        items: Arguments of ``work``.
 
     Returns:
-        An iterator over the results; until it is read to its end, or closed, PyTorch has one thread.
+        An iterator over the results. PyTorch uses one thread until the iterator is exhausted or closed.
 
     Example:
         >>> list(side_by_side(abs, [-3, 1, -2]))
@@ -60,12 +61,12 @@ def _pooled(work: Callable[[Item], Result], items: Sequence[Item], workers: int)
     inference, gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
 
     def called(item: Item) -> Result:
-        # both are each thread's own
+        # both settings belong to a thread
         with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
             return work(item)
 
     with ThreadPoolExecutor(workers) as pool:
-        # each in a copy of the caller's context, so that its remarks reach who collects them here
+        # each call has a copy of the caller's context, so that the caller collects its remarks
         waiting = deque(pool.submit(copy_context().run, called, item) for item in items[:workers])
         for item in items[workers:]:
             finished = waiting.popleft().result()
@@ -84,21 +85,21 @@ def in_processes(
     name: str,
     threads: int | None = None,
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield each of some things with what ``work`` returns for it, as they are done by several processes.
+    """Yield ``(item, work(state, item))`` for each item, computed by several processes, in the order of completion.
 
-    Whatever ends the iterator ends the processes too, and they end with the process that started them. Ctrl-C is that
-    one's to answer.
+    The processes end when the iterator ends, for any reason, or when the parent process ends. They ignore Ctrl-C, which
+    the parent handles.
 
     Args:
-        work: Called with what ``start`` opened, and one thing; it is sent to each process once, and so is ``start``.
-        items: What it is called with, in any order.
-        workers: Processes; with one, or one thing, this process does the work, in order.
-        start: Opens what the work needs, once in each process.
-        name: What the processes do, for the error: ``rendering``.
-        threads: Of PyTorch in each of several processes; None leaves them as many as there are processors.
+        work: Called with the state of the process and one item. ``work`` and ``start`` are sent to each process once.
+        items: Items, which are processed in any order.
+        workers: Number of processes; with one worker or one item, this process does the work, in order.
+        start: Returns a context manager that gives the state; it is entered once in each process.
+        name: Work of the processes for the error sentence, such as ``rendering``.
+        threads: Number of PyTorch threads in each of several processes; None: PyTorch's default.
 
     Returns:
-        An iterator over pairs of a thing and its result, in any order.
+        An iterator over pairs of an item and its result.
 
     Raises:
         InputError: If a process was killed.
@@ -122,24 +123,24 @@ def in_processes(
         pool.shutdown()
     except BrokenProcessPool:
         raise InputError(
-            f"every {name} process must live to its end, but one was ended from outside or ran out of memory; "
-            "fewer --workers need less, and the same command goes on with what it kept"
+            f"every {name} process must run to its end, but one was killed or ran out of memory; "
+            "fewer --workers need less memory, and the same command resumes with the results so far"
         ) from None
     finally:
         for child in set(active_children()) - others:
-            # not terminated: one that has not begun yet may have inherited that SIGTERM is ignored
+            # kill, not terminate: a process that has just started may have inherited that SIGTERM is ignored
             child.kill()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 _process: list[tuple[Callable[..., Any], AbstractContextManager[object]]] = []
-"""Function that a process of a pool calls with each thing, and the context that stays open for it."""
+"""Function that a worker process calls with each item, and the context manager that stays open for it."""
 
 
 def _begin(
     work: Callable[[State, Item], Result], start: Callable[[], AbstractContextManager[State]], threads: int | None
 ) -> None:
-    for name in ("SIGINT", "SIGHUP"):  # the parent has them too, and ends this process
+    for name in ("SIGINT", "SIGHUP"):  # the parent receives these signals too, and ends this process
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

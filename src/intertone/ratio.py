@@ -1,4 +1,4 @@
-"""The ratio between sounds: a number, a curve over time, or one weight for each sound."""
+"""Mix of sounds: a ratio between two, a curve of this ratio over time, or one weight for each sound."""
 
 import math
 import re
@@ -13,22 +13,21 @@ import numpy.typing as npt
 from intertone.errors import InputError, shortened
 
 FARTHEST = 0.5
-"""Distance beyond 0 and 1 that a ratio may have."""
-
+"""Largest extrapolation: a ratio may be from −0.5 to 1.5."""
 SUM_TOLERANCE = 1e-6
-"""Least sum of the weights of sounds."""
+"""Smallest sum of the weights of sounds, which are divided by it."""
 
 
 @dataclass(frozen=True)
 class MixCurve:
-    """A ratio that changes over time: straight lines between points, the ends held.
+    """Ratio that changes over time: linear between points, constant before the first and after the last one.
 
-    What is one number for the whole sound, such as its length or the place of its onset, follows the mean of the ratio
-    from the onset to the end.
+    A property that is one number for the whole sound, such as its length or onset time, uses the mean ratio from the
+    onset to the end.
 
     Attributes:
-        seconds: Of each point, rising, from the start of the result.
-        ratios: At each point; 0 is A, 1 is B.
+        seconds: Time of each point from the start of the result, s, rising.
+        ratios: Ratio at each point; 0 is sound A, 1 is sound B.
     """
 
     seconds: tuple[float, ...]
@@ -47,13 +46,13 @@ class MixCurve:
             check_ratio(ratio)
 
     def at(self, seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the ratio at some times.
+        """Return the ratio at the given times.
 
         Args:
-            seconds: ``(n,)``; before the first point and after the last one their ratios are held.
+            seconds: Times, s, ``(n,)``.
 
         Returns:
-            ``(n,)``.
+            Ratios, ``(n,)``.
 
         Example:
             >>> MixCurve((1, 2), (0, 0.5)).at(np.array([0, 1.5, 9]))
@@ -63,22 +62,22 @@ class MixCurve:
 
 
 Mix = float | Sequence[float] | MixCurve
-"""A ratio between two sounds, one weight for each of several, or a curve between two."""
+"""Ratio between two sounds, sequence of one weight for each sound, or curve of the ratio between two sounds."""
 
 
 def read_mix(mix: Mix | str) -> Mix:
-    """Return a mix, or that of a text as ``parse_mix`` reads it."""
+    """Return a mix; a text is converted by ``parse_mix``."""
     return parse_mix(mix) if isinstance(mix, str) else mix
 
 
 def parse_mix(text: str) -> Mix:
-    """Read a mix as it is written on a command line.
+    """Return the mix of a text in the syntax of the command line.
 
     Args:
         text: ``0.3``; ``0:0,1.5:0.7,4:1``, seconds and ratios; or ``.1,.2,.7``, one weight for each sound.
 
     Returns:
-        A number, a curve, or weights; whether they go with the sounds says ``mix_shares``.
+        A number, a curve, or weights. ``mix_shares`` checks whether they fit the number of sounds.
 
     Raises:
         InputError: If the text has another form.
@@ -104,14 +103,14 @@ def parse_mix(text: str) -> Mix:
 
 
 def mix_shares(mix: Mix, n_sounds: int) -> tuple[float, ...] | MixCurve:
-    """Return how much each sound counts: shares that sum to 1; a curve is returned as it is.
+    """Return the share of each sound, normalised to a sum of 1; a curve is returned unchanged.
 
     Args:
         mix: A ratio or a curve between two sounds, or one weight for each sound; weights are divided by their sum.
         n_sounds: How many sounds there are.
 
     Raises:
-        InputError: If the mix does not go with the number of sounds, or a number is out of range.
+        InputError: If the mix does not fit the number of sounds, or a number is out of range.
 
     Example:
         >>> mix_shares(0.25, 2), mix_shares((1, 1, 2), 3)
@@ -138,7 +137,7 @@ def mix_shares(mix: Mix, n_sounds: int) -> tuple[float, ...] | MixCurve:
 
 
 def is_ratio(mix: Mix) -> TypeGuard[float]:
-    """Tell whether a mix is one real number, of whatever type.
+    """Return whether a mix is a single real number: a Python or numpy number, or an array without axes.
 
     Example:
         >>> is_ratio(np.float32(0.5)), is_ratio(np.array(0.5)), is_ratio((0.5, 0.5))
@@ -148,7 +147,7 @@ def is_ratio(mix: Mix) -> TypeGuard[float]:
 
 
 def check_ratio(ratio: float) -> None:
-    """Refuse a ratio that is not finite or farther than ``FARTHEST`` beyond 0 and 1.
+    """Refuse a ratio that is not finite, below ``−FARTHEST`` or above ``1 + FARTHEST``.
 
     Raises:
         InputError: If the ratio is outside that range.
@@ -159,4 +158,4 @@ def check_ratio(ratio: float) -> None:
 
 def _check_two(n_sounds: int, what: str) -> None:
     if n_sounds != 2:
-        raise InputError(f"{what} goes between two sounds, got {n_sounds}; give one weight for each")
+        raise InputError(f"{what} must be used with two sounds, got {n_sounds}; give one weight for each")

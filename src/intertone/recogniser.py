@@ -1,4 +1,4 @@
-"""The recogniser: a representation and a classifier that belong together, saved and shared as a codec is."""
+"""Recogniser: a representation and a classifier, which are trained, saved and loaded together like a codec."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -22,7 +22,7 @@ class RecogniserConfig(Settings):
 
 
 class Recogniser:
-    """Sound → how likely each class and each key is, and what the layers find on the way.
+    """Classifier of sounds: gives the probability of each class, and of each key if it was trained on keys.
 
     Example:
         >>> from intertone.representation.frames import FramesConfig
@@ -42,17 +42,17 @@ class Recogniser:
 
     @property
     def sample_rate(self) -> int:
-        """Hz, of all audio that goes in."""
+        """Sample rate of input audio, Hz."""
         return self.representation.sample_rate
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names, in the order of the scores ``class``."""
+        """Names of the classes, in the order of the columns of the probabilities ``class``."""
         return self.config.model.classes
 
     @property
     def device(self) -> torch.device:
-        """Device on which the network lies and works."""
+        """Device of the network's parameters."""
         return self.model.head.weight.device
 
     @classmethod
@@ -62,10 +62,10 @@ class Recogniser:
         Args:
             recogniser: A shipped name (``families``) or the path of a folder with ``config.json`` and
                 ``model.safetensors``.
-            device: Where the network shall lie: ``cpu``, ``cuda``, …
+            device: Device of the network: ``cpu``, ``cuda``, …
 
         Returns:
-            The recogniser, ready for use.
+            The recogniser, in evaluation mode.
 
         Raises:
             InputError: If there is no such recogniser, or its files are broken or do not fit each other.
@@ -79,9 +79,9 @@ class Recogniser:
         """Write the folder: ``config.json``, ``model.safetensors`` and the model card ``README.md``.
 
         Args:
-            folder: Made if it does not exist; a recogniser in it is replaced file by file.
+            folder: It is made if it does not exist; an existing recogniser is replaced file by file.
             card: Text of the model card.
-            half: Store the weights in 16 bits.
+            half: Whether the weights are stored in 16 bits.
 
         Raises:
             InputError: If the folder cannot be written.
@@ -89,14 +89,14 @@ class Recogniser:
         save_network(folder, self.config, self.model, card=card, half=half)
 
     def compact(self) -> "Recogniser":
-        """Return a recogniser that gives the same with fewer weights, or this one where there is none."""
+        """Return an equivalent recogniser with fewer weights, or this one if the network has no smaller form."""
         if (found := self.model.compact()) is None:
             return self
         return Recogniser(self.config.model_copy(update={"model": found[0]}), found[1])
 
     @torch.inference_mode()
     def probabilities(self, audio: Tensor) -> dict[str, Tensor]:
-        """Return how likely each class is, and each key where the network knows keys.
+        """Return the probability of each class, and of each key if the network was trained on keys.
 
         Args:
             audio: ``(batch, samples)`` or ``(samples,)`` at ``sample_rate`` Hz.
@@ -113,8 +113,8 @@ def build_classifier(config: AlexNetConfig, *, n_features: int, seed: int = 0) -
 
     Args:
         config: The layers.
-        n_features: Rows of the features.
-        seed: Of the first weights; torch's global generator is left as it was.
+        n_features: Number of rows of the features.
+        seed: Seed of the initial weights; torch's global generator stays unchanged.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Remarks: what was done to a sound, and what is odd about it, as data that every request collects for itself."""
+"""Remarks: sentences on the processing of a sound and on problems with it, collected by each caller."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -11,11 +11,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Remark:
-    """One thing that was done, or that is odd.
+    """Sentence on a processing step or a problem.
 
     Attributes:
-        level: ``info``: it was done; ``warning``: the result may not be what was wanted.
-        text: One line for people.
+        level: ``info``: a step that was done; ``warning``: a problem that may spoil the result.
+        text: The sentence, one line.
     """
 
     level: Literal["info", "warning"]
@@ -23,25 +23,25 @@ class Remark:
 
 
 Said = str | float | Path | Exception
-"""Type of the things that a remark can name."""
+"""Type of the values that are inserted into the text of a remark."""
 
 _collectors: ContextVar[tuple[Callable[[Remark], None], ...]] = ContextVar("collectors", default=())
-"""Who collects what is done in this thread or task, outermost first."""
+"""Functions that receive the remarks of this thread or asyncio task, outermost block first."""
 
 
 @contextmanager
 def collect_remarks(at_once: Callable[[Remark], None] | None = None) -> Iterator[list[Remark]]:
-    """Collect the remarks of what is done inside the block, and of nothing that is done elsewhere at the same time.
+    """Collect the remarks that are made inside the block, but none of other threads or asyncio tasks.
 
-    A thread or an asyncio task has its own; ``side_by_side`` and ``asyncio.to_thread`` take the caller's along. Blocks
-    within blocks collect the same remarks. An iterator makes remarks while it is read: ``morph_steps`` must be read
-    inside the block.
+    Work that ``side_by_side`` and ``asyncio.to_thread`` start inside the block is included. Nested blocks all receive
+    the remarks of the innermost one. An iterator makes remarks while it is read, so ``morph_steps`` must be read inside
+    the block.
 
     Args:
-        at_once: Called with each remark when it is made, in the thread that makes it.
+        at_once: Called with each remark at once, in the thread that makes it; None: nothing is called.
 
     Returns:
-        A context that gives the list which is filled.
+        A context manager that gives the list of remarks, which grows during the block.
 
     Example:
         >>> import torch
@@ -49,7 +49,7 @@ def collect_remarks(at_once: Callable[[Remark], None] | None = None) -> Iterator
         >>> with collect_remarks() as remarks:
         ...     sounds = match_shapes(torch.ones(3), torch.ones(5))
         >>> remarks
-        [Remark(level='info', text='A was completed with silence, from 3 to 5 samples')]
+        [Remark(level='info', text='A was padded with silence from 3 to 5 samples')]
     """
     remarks: list[Remark] = []
 
@@ -66,23 +66,23 @@ def collect_remarks(at_once: Callable[[Remark], None] | None = None) -> Iterator
 
 
 class RemarkLogger:
-    """Source of a module's remarks: they reach whoever collects them, and Python's log.
+    """Logger of a module's remarks, which are passed to the blocks of ``collect_remarks`` and to Python's logging.
 
-    Levels and handlers of the log do not change what is collected.
+    Levels and handlers of Python's logging do not affect the collected remarks.
 
     Args:
-        name: Of the module, ``__name__``; the name of its log.
+        name: Name of the module, ``__name__``, which is also the name of its logger.
     """
 
     def __init__(self, name: str) -> None:
         self._log = logging.getLogger(name)
 
     def info(self, text: str, *values: Said) -> None:
-        """Make a remark on what was done: ``text % values``."""
+        """Make the remark ``text % values`` on a processing step."""
         self._make(Remark("info", text % values), logging.INFO, text, values)
 
     def warning(self, text: str, *values: Said) -> None:
-        """Make a remark on what is odd: ``text % values``."""
+        """Make the remark ``text % values`` on a problem."""
         self._make(Remark("warning", text % values), logging.WARNING, text, values)
 
     def _make(self, remark: Remark, level: int, text: str, values: tuple[Said, ...]) -> None:

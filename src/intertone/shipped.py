@@ -1,4 +1,4 @@
-"""Folders of networks: those that come with the package, by name, and those of users."""
+"""Search for the folder of a network: by the name of a shipped network, or by its path."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ RECOGNISERS = Path(__file__).parent / "recognisers"
 
 
 def shipped_names(folder: Path) -> list[str]:
-    """Return the names of the networks that come with the package in a folder."""
+    """Return the sorted names of the networks in ``folder``, which are its subfolders with a ``config.json``."""
     return sorted(path.parent.name for path in folder.glob("*/config.json"))
 
 
@@ -21,12 +21,12 @@ def find_network(network: str | Path, *, shipped: Path, kind: str) -> Path:
     """Return the folder of a network.
 
     Args:
-        network: A shipped name, or the path of a folder with ``config.json``.
-        shipped: Folder of those that come with the package.
-        kind: What it is called, ``codec`` for instance.
+        network: Name of a shipped network, or path of a folder with ``config.json``.
+        shipped: Folder of the shipped networks.
+        kind: Kind of the network for the error sentence, such as ``codec``.
 
     Raises:
-        InputError: If there is neither; a folder of a run is refused with the one inside it.
+        InputError: If ``network`` is neither; for the folder of a training run, the sentence names its ``best`` folder.
     """
     names = shipped_names(shipped)
     if isinstance(network, str) and network in names:
@@ -34,7 +34,7 @@ def find_network(network: str | Path, *, shipped: Path, kind: str) -> Path:
     folder = Path(network)
     if os.path.isfile(folder / "best" / "config.json"):  # noqa: PTH113, as below
         raise InputError(
-            f"the {kind} must be a {kind}'s folder, got the run {network}; did you mean {folder / 'best'}?"
+            f"the {kind} must be the folder of a {kind}, got that of a run, {network}; did you mean {folder / 'best'}?"
         )
     if not os.path.isfile(folder / "config.json"):  # noqa: PTH113, Path.is_file raises for a name that is too long
         known, hint = ", ".join(names) or "(none shipped)", did_you_mean(str(network), names)

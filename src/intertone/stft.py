@@ -1,4 +1,4 @@
-"""Short-time Fourier transform, decibels and mel bands: pure functions, every forward beside its inverse."""
+"""Short-time Fourier transform, decibels and mel bands, each with its inverse."""
 
 import math
 from typing import Self
@@ -11,11 +11,11 @@ from intertone.config import Settings
 from intertone.level import amplitude_to_db, db_to_amplitude
 
 FACTORS = (2, 3, 5, 7, 11)
-"""Prime factors of a length whose FFT is fast."""
+"""Prime factors that a length may have for its FFT to be fast."""
 
 
 class SpectrogramConfig(Settings):
-    """Settings of the transform: periodic Hann window of ``n_fft`` samples, centred, padded with zeros.
+    """Settings of the transform: centred frames, a periodic Hann window of ``n_fft`` samples, padding with zeros.
 
     ``hop_length`` is at most half of ``n_fft``, so that every sample can be reconstructed.
     """
@@ -32,20 +32,20 @@ class SpectrogramConfig(Settings):
 
     @property
     def n_bins(self) -> int:
-        """Rows of a spectrum: 0 Hz to half of ``sample_rate``."""
+        """Number of frequency bins of a spectrum, from 0 Hz to half of ``sample_rate``."""
         return self.n_fft // 2 + 1
 
     def frequencies(self) -> Tensor:
-        """Return the Hz of each bin, ``(n_bins,)``."""
+        """Return the frequency of each bin, Hz, ``(n_bins,)``."""
         return torch.arange(self.n_bins) * self.sample_rate / self.n_fft
 
     def n_frames(self, samples: int) -> int:
-        """Return the number of frames that cover ``samples``: one at 0 and one after every started hop."""
+        """Return the number of frames that cover ``samples``: ``1 + ceil(samples / hop_length)``."""
         return 1 + -(-samples // self.hop_length)
 
 
 def fast_length(least: int) -> int:
-    """Return the shortest even length from ``least`` on that has no prime factor above 11, so that its FFT is fast.
+    """Return the smallest even length of at least ``least`` whose prime factors are at most 11: its FFT is fast.
 
     Example:
         >>> fast_length(1000), fast_length(1010)
@@ -58,7 +58,7 @@ def fast_length(least: int) -> int:
 
 
 def _rough_part(number: int) -> int:
-    """Return a positive number divided by ``FACTORS`` as often as it can be."""
+    """Return a positive integer without its prime factors in ``FACTORS``."""
     for factor in FACTORS:
         while number % factor == 0:
             number //= factor
@@ -68,7 +68,7 @@ def _rough_part(number: int) -> int:
 def stft(audio: Tensor, config: SpectrogramConfig) -> Tensor:
     """Return the short-time Fourier transform of ``audio``.
 
-    Frame ``n`` is centred at sample ``n · hop_length``; zeros stand before the first and after the last sample.
+    Frame ``n`` is centred at sample ``n · hop_length``; the audio is padded with zeros at both ends.
 
     Args:
         audio: ``(..., samples)``, at least one sample.
@@ -81,7 +81,7 @@ def stft(audio: Tensor, config: SpectrogramConfig) -> Tensor:
         ValueError: If ``audio`` holds no sample.
 
     Source:
-        librosa 0.9.1's conventions (centred, constant padding), with the last hop completed by zeros.
+        Conventions of librosa 0.9.1 (centred, constant padding), except that zeros complete the last hop.
 
     Example:
         >>> stft(torch.zeros(2, 64000), SpectrogramConfig()).shape
@@ -91,14 +91,14 @@ def stft(audio: Tensor, config: SpectrogramConfig) -> Tensor:
 
 
 def istft(spectrum: Tensor, config: SpectrogramConfig, *, length: int | None = None) -> Tensor:
-    """Return the audio whose short-time Fourier transform is closest to ``spectrum`` (least squares).
+    """Return the audio whose short-time Fourier transform is closest to ``spectrum`` in the least-squares sense.
 
-    The exact inverse of ``stft`` when ``spectrum`` is one.
+    It is the exact inverse of ``stft`` if ``spectrum`` is the transform of a sound.
 
     Args:
         spectrum: Complex, ``(..., n_bins, n_frames)``.
         config: The analysis settings that made it.
-        length: Samples to return; without it, the longest sound with this number of frames.
+        length: Number of samples of the result; None: that of the longest sound with this number of frames.
 
     Returns:
         Audio ``(..., length)``.
@@ -121,7 +121,7 @@ def istft(spectrum: Tensor, config: SpectrogramConfig, *, length: int | None = N
 
 
 def frames_to_spectrum(audio: Tensor, config: SpectrogramConfig) -> Tensor:
-    """Return ``stft`` with time before frequency: the layout that loops work in.
+    """Return ``stft`` with the time axis before the frequency axis, the layout of the FFT, which is faster in loops.
 
     Args:
         audio: ``(..., samples)``, at least one sample.
@@ -144,12 +144,12 @@ def frames_to_spectrum(audio: Tensor, config: SpectrogramConfig) -> Tensor:
 
 
 def spectrum_to_audio(spectrum: Tensor, config: SpectrogramConfig, *, length: int | None = None) -> Tensor:
-    """Return ``istft`` of a spectrum with time before frequency.
+    """Return ``istft`` of a spectrum whose time axis comes before the frequency axis.
 
     Args:
         spectrum: Complex, ``(..., n_frames, n_bins)``.
         config: The analysis settings that made it.
-        length: Samples to return; without it, the longest sound with this number of frames.
+        length: Number of samples of the result; None: that of the longest sound with this number of frames.
 
     Returns:
         Audio ``(..., length)``.
@@ -190,8 +190,8 @@ def magnitude_to_db(magnitude: Tensor, reference: Tensor | float, *, top_db: flo
 
     Args:
         magnitude: Linear, >= 0, any shape.
-        reference: The magnitude that shall read 0 dB, > 0; broadcasts against ``magnitude``.
-        top_db: Depth of the floor below the reference, dB; cells below it cannot be told apart.
+        reference: Magnitude of 0 dB, > 0; broadcasts against ``magnitude``.
+        top_db: Distance from the reference to the floor, dB; smaller magnitudes become ``-top_db``.
 
     Returns:
         Decibels, the shape of ``magnitude``; above 0 only where ``magnitude > reference``.
@@ -221,12 +221,12 @@ def db_to_magnitude(db: Tensor, reference: Tensor | float) -> Tensor:
 
 
 def mel_filterbank(config: SpectrogramConfig, *, n_mels: int, f_min: float, f_max: float) -> Tensor:
-    """Return triangles of height 1 that are equally wide on the HTK mel scale.
+    """Return a bank of triangular filters of height 1 that are equally wide on the HTK mel scale.
 
-    ``mel = 2595·log10(1 + f/700)``; no area normalisation.
+    The scale is ``mel = 2595·log10(1 + f/700)``. The filters are not normalised to equal area.
 
     Args:
-        config: Gives the frequencies of the bins.
+        config: Settings of the transform, which give the frequencies of the bins.
         n_mels: Number of bands.
         f_min: Lower edge of the lowest band, Hz.
         f_max: Upper edge of the highest band, Hz, at most half of ``config.sample_rate``.
@@ -251,7 +251,7 @@ def mel_filterbank(config: SpectrogramConfig, *, n_mels: int, f_min: float, f_ma
 
 
 def mel_triangles(frequencies: Tensor, *, n_mels: int, f_min: float, f_max: float) -> Tensor:
-    """Return the bank of ``mel_filterbank`` for bins at any frequencies.
+    """Return the filters of ``mel_filterbank`` for bins at any frequencies.
 
     Args:
         frequencies: Hz of each bin, ``(n_bins,)``.
@@ -272,7 +272,7 @@ def mel_triangles(frequencies: Tensor, *, n_mels: int, f_min: float, f_max: floa
 
 
 def magnitude_to_mel(magnitude: Tensor, filterbank: Tensor) -> Tensor:
-    """Return the root of the band energies of ``magnitude``.
+    """Return the magnitude in each mel band: the square root of the band's energy.
 
     Args:
         magnitude: Linear, ``(..., n_bins, n_frames)``.
@@ -291,13 +291,13 @@ def magnitude_to_mel(magnitude: Tensor, filterbank: Tensor) -> Tensor:
 def mel_to_magnitude(mel: Tensor, filterbank: Tensor, *, n_iter: int = 30) -> Tensor:
     """Return a magnitude whose mel bands are close to ``mel``: the approximate inverse of ``magnitude_to_mel``.
 
-    Non-negative least squares on the energies by multiplicative updates, started from each band's mean energy; bins
-    outside all bands are 0. Detail finer than a band is lost.
+    It solves a non-negative least-squares problem for the energies by multiplicative updates, beginning with the mean
+    energy of each band. Bins outside all bands are 0. Detail finer than a band is lost.
 
     Args:
         mel: Mel magnitude ``(..., n_mels, n_frames)``, >= 0.
         filterbank: ``(n_mels, n_bins)``, from ``mel_filterbank``.
-        n_iter: Updates; the first few do most.
+        n_iter: Number of updates; the first few have the largest effect.
 
     Returns:
         Linear magnitude ``(..., n_bins, n_frames)``.

@@ -1,4 +1,4 @@
-"""The command line: ``intertone`` and its verbs. Nothing heavy is imported before a verb runs."""
+"""Command line ``intertone`` and its subcommands. torch, numpy and scipy are imported only when a subcommand runs."""
 
 import signal
 import sys
@@ -28,14 +28,14 @@ from intertone.cli.training import pack, train
 from intertone.errors import InputError, stopped_text
 
 STOPPED = tuple(128 + getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Exit codes of a command that was interrupted."""
+"""Exit codes of an interrupted command: 128 plus the number of the signal SIGINT, SIGTERM or SIGHUP."""
 
 
 class Verbs(TyperGroup):
-    """The verbs; one that is interrupted prints one line: which of its work remains on disk."""
+    """Group of the subcommands; an interrupted one prints one line that says which of its results remain on disk."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
-        """Run the verb."""
+        """Run the subcommand; where it was interrupted, print one line and exit with a code of ``STOPPED``."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, SystemExit) as leave:
@@ -89,15 +89,15 @@ def _options(
 
 
 def _usage_sentence(error: typer.TyperException) -> str:
-    """Return what is wrong with the words of a command, and where its words are explained, in one line."""
+    """Return one line that says what is wrong with the arguments, and which ``--help`` lists the right ones."""
     text = _refused_value(error) or " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "intertone"
-    return f"{text[:1].lower()}{text[1:]}; {where} --help shows what there is"
+    return f"{text[:1].lower()}{text[1:]}; {where} --help lists the options"
 
 
 def _refused_value(error: typer.TyperException) -> str | None:
-    """Return which option had which value and what must hold, or None where another thing is wrong."""
+    """Return "OPTION must …, got VALUE" for a value that pydantic refused, or None for an error of another kind."""
     from pydantic import ValidationError
 
     from intertone.config import requirement
@@ -118,8 +118,8 @@ def main(arguments: list[str] | None = None, *, began: float | None = None) -> N
     Exit codes: 0 done, 1 stopped, 2 bad input, 3 the trained codec is faulty, 129, 130 or 143 interrupted.
 
     Args:
-        arguments: Words after the program's name; default: those of the process.
-        began: Time of ``time.monotonic`` at which the process began, for the seconds that are printed; default: now.
+        arguments: Command-line arguments without the program's name; None: those of this process.
+        began: Value of ``time.monotonic`` when the process began, s; the printed run time counts from it. None: now.
     """
     begin(began)
     try:
@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None, *, began: float | None = None) -> N
         typer.echo(f"intertone: {error}", err=True)
         sys.exit(2)
     except typer.TyperException as error:
-        if error.format_message():  # else nothing was asked for, and the help was shown
+        if error.format_message():  # it is empty where no argument was given: then typer has printed the help
             typer.echo(f"intertone: {_usage_sentence(error)}", err=True)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 SeedOption = Annotated[
-    int, typer.Option("--seed", min=0, max=2**31, help="Seed of the synthetic notes; the first of several.")
+    int, typer.Option("--seed", min=0, max=2**31, help="Seed of the synthetic notes; with --seeds, the first seed.")
 ]
-OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the figures and a page to listen to.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder for the results and an HTML page with all sounds.")
+]
 KNOWN = ("bench.json", "bench.md", "bench.html")
+"""Names of the files that ``bench morph`` writes into its folder."""
 
 
 @app.command("morph")
@@ -40,7 +43,7 @@ def bench_morph(
         list[str] | None,
         typer.Argument(
             metavar="[CODEC]...",
-            help="A shipped codec's name, or a folder with config.json; with --hard several, and baselines.",
+            help="A shipped codec's name, or a folder with config.json; with --hard, several codecs or baselines.",
         ),
     ] = None,
     hard: Annotated[
@@ -65,14 +68,17 @@ def bench_morph(
         bool, typer.Option(help="Whether decoys, made to deceive the metrics, are evaluated too, to test the bench.")
     ] = True,
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Only this synthetic pair, as S1; can be repeated.")
+        list[str] | None,
+        typer.Option("--only", help="Evaluate only this synthetic pair, for example S1; can be repeated."),
     ] = None,
     out: OutOption = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes. (default: CPUs)")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, max=64, help="Number of processes. (default: number of CPUs)")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option("--cache", help="Folder of cached baselines. (default: the user's cache)")
     ] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute everything, keep nothing.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute all baselines again and cache none.")] = False,
     sample_rate: Annotated[
         int | None,
         typer.Option("--sample-rate", help="Sample rate of the notes where no codec is given, Hz. (default: 16000)"),
@@ -111,9 +117,9 @@ def bench_morph(
         return
     codec = _only_codec(methods or [], per_kind)
     if codec is not None and sample_rate is not None:
-        raise InputError(f"a codec has a sample rate of its own, got --sample-rate {sample_rate} beside it")
+        raise InputError(f"--sample-rate must be used without a codec, whose rate is fixed, got {sample_rate} with one")
     if codec is None and device != "cpu":
-        raise InputError(f"--device must stand beside a codec, got {device} without one")
+        raise InputError(f"--device must be used with a codec, got {device} without one")
     if only and not synthetic:
         raise InputError(f"--only must name pairs that are evaluated, got {only[0]} and --no-synthetic")
     _check_parts(synthetic, only or [], data, pairs)
@@ -147,7 +153,10 @@ def bench_morph(
         write_bench(out, result, everything, loaded, command=command_line())
     _finish(report, result, "codec" if loaded else None, out, json)
     if any(part["self_test"] for part in parts.values()):
-        typer.echo("intertone: the bench's own order does not hold; see its table", err=True)
+        typer.echo(
+            "intertone: the scores do not rank the baselines as expected, so they are not reliable",
+            err=True,
+        )
         raise typer.Exit(1)
     _end(skipped)
 
@@ -156,7 +165,7 @@ def bench_morph(
 def bench_transfer(
     context: typer.Context,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the figures, every sound, and a page to listen to.")
+        Path, typer.Option("--out", "-o", help="Folder for the results, all sounds, and an HTML page that plays them.")
     ],
     methods: Annotated[
         list[str] | None, typer.Argument(metavar="[METHODS]...", help="Methods to compare with the baselines.")
@@ -166,12 +175,13 @@ def bench_transfer(
         int, typer.Option("--seed", min=0, max=2**31, help="Seed of the instruments, the melodies and the bootstrap.")
     ] = 0,
     soundfont: Annotated[
-        Path | None, typer.Option("--soundfont", help="The bank. (default: the installed FluidR3Mono_GM)")
+        Path | None,
+        typer.Option("--soundfont", help="SoundFont that plays the melodies. (default: the installed FluidR3Mono_GM)"),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Number of processes.")] = 1,
     json: JsonOption = False,
 ) -> None:
-    """Evaluate style transfer between melodies of two instruments; an ended run goes on when repeated."""
+    """Evaluate style transfer between melodies of two instruments; repeat an interrupted command to resume it."""
     report = Report(context, as_json=json)
     from intertone.bench.transfer.methods import find_method
     from intertone.bench.transfer.pairs import draw_transfer_pairs
@@ -204,13 +214,13 @@ def bench_transfer(
 @app.command("export")
 def bench_export(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pairs; new or empty.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder for the pairs; it must be new or empty.")],
     seed: SeedOption = 0,
     sample_rate: Annotated[int, typer.Option("--sample-rate", help="Sample rate of the notes, Hz.")] = 16000,
-    force: Annotated[bool, typer.Option("--force", help="Replace an export of another seed or rate.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an export with another seed or sample rate.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Write the synthetic pairs as files, with a manifest: for systems that are not intertone's."""
+    """Write the synthetic pairs as sound files with a manifest, so that other systems can morph them."""
     report = Report(context, as_json=json)
     from intertone.bench.exchange import export_pairs
     from intertone.files import check_output_folder
@@ -224,13 +234,22 @@ def bench_export(
 @app.command("score")
 def bench_score(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An export with morphs added, or own pairs.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="A folder of `bench export` to which morphs were added, or a folder with your own pairs.",
+        ),
+    ],
     sample_rate: Annotated[
-        int, typer.Option("--sample-rate", min=16000, max=48000, help="At which own pairs are read, Hz.")
+        int,
+        typer.Option(
+            "--sample-rate", min=16000, max=48000, help="Sample rate to which your own pairs are resampled, Hz."
+        ),
     ] = 16000,
     json: JsonOption = False,
 ) -> None:
-    """Evaluate morphs that another system made."""
+    """Evaluate morphs that another system has made."""
     report = Report(context, as_json=json)
     from intertone.bench.exchange import SUBMISSION, score_folder
 
@@ -248,18 +267,18 @@ def bench_score(
 
 
 def _only_codec(methods: list[str], per_kind: int | None) -> str | None:
-    """Return the codec of a bench without --hard; refuse what only that takes."""
+    """Return the codec of a bench without --hard, or None; refuse a second codec and --per-kind."""
     from intertone.errors import InputError
 
     if len(methods) > 1:
-        raise InputError(f"there must be one codec at most without --hard, got {' '.join(methods)}")
+        raise InputError(f"at most one codec must be given without --hard, got {' '.join(methods)}")
     if per_kind is not None:
-        raise InputError(f"--per-kind must stand beside --hard, got {per_kind} without it")
+        raise InputError(f"--per-kind must be used with --hard, got {per_kind} without it")
     return methods[0] if methods else None
 
 
 def _end(skipped: dict[str, str]) -> None:
-    """Leave with 1 if pairs were skipped."""
+    """Exit with code 1 if pairs were skipped. ``skipped`` maps the name of a pair to the reason."""
     if skipped:
         typer.echo(f"intertone: not evaluated, for the reasons above: {', '.join(skipped)}", err=True)
         raise typer.Exit(1)
@@ -274,7 +293,7 @@ def _check_parts(synthetic: bool, only: list[str], data: Path | None, folder: Pa
     if unknown := [name for name in only if name not in PAIRS]:
         raise InputError(f"--only must be one of {', '.join(PAIRS)}, got {unknown[0]}")
     if not synthetic and data is None and folder is None:
-        raise InputError("there must be pairs: --synthetic, --data or --pairs, got none")
+        raise InputError("pairs must be selected with --synthetic, --data or --pairs, got none of them")
     if folder is not None:
         find_files(folder)
 
@@ -282,7 +301,7 @@ def _check_parts(synthetic: bool, only: list[str], data: Path | None, folder: Pa
 def _material(
     rate: int, synthetic: bool, seed: int, seeds: int, only: list[str], data: Path | None, folder: Path | None
 ) -> "tuple[dict[str, list[Pair]], dict[str, str]]":
-    """Return the pairs of each part, and the own ones that were skipped."""
+    """Return the pairs of each part of the bench by its title, and the skipped pairs of the user with the reason."""
     from intertone.bench.real_pairs import drawn_pairs
     from intertone.bench.run import synthetic_pairs
     from intertone.bench.user_pairs import folder_pairs
@@ -311,7 +330,7 @@ def _renamed(pair: "Pair", part: str) -> "Pair":
 
 
 def _parts(judged: "BenchRun", parts: dict[str, list[str]]) -> "dict[str, Part]":
-    """Return the pairs of a run sorted into parts, each with its summary."""
+    """Return the results of a run, sorted into parts, each with its summary."""
     from intertone.bench.summary import self_test, summarise
 
     found: dict[str, Part] = {}

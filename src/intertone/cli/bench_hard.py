@@ -1,4 +1,4 @@
-"""``intertone bench morph --hard``: methods of morphing on pairs of sounds that people have."""
+"""``intertone bench morph --hard``: methods of morphing on bells, plucks, ensembles, drums, chords and melodies."""
 
 import os
 from pathlib import Path
@@ -27,20 +27,20 @@ def run_hard(
     device: str,
     force: bool,
 ) -> None:
-    """Evaluate methods on hard pairs, print the tables, and write them where a folder is given.
+    """Evaluate methods on the hard pairs, print the tables, and write them to ``out`` unless that is None.
 
     Args:
-        report: Of the verb.
-        methods: Codecs and baselines; none: all baselines.
+        report: Report of the subcommand, which prints the result.
+        methods: Names of codecs and baselines; empty: all baselines.
         seed: The first seed.
-        seeds: So many seeds, one after the other.
-        per_kind: Pairs of each kind and seed.
-        out: Folder of the result, or None.
-        workers: Processes; None: as many as there are processors.
-        cache: Folder where rows are kept, or None.
-        sample_rate: Of the pairs where no codec is named, Hz; None: 16000.
-        device: Of the codecs.
-        force: Whether an older result in the folder is replaced.
+        seeds: Number of consecutive seeds, beginning with ``seed``.
+        per_kind: Number of pairs of each kind with each seed.
+        out: Folder for the result; None: nothing is written.
+        workers: Number of processes; None: one for each processor.
+        cache: Folder in which scores are cached; None: nothing is cached.
+        sample_rate: Sample rate of the pairs where no codec is named, Hz; None: 16000.
+        device: Device on which the codecs run.
+        force: Whether an earlier result in ``out`` is replaced.
 
     Raises:
         InputError: If a method is unknown, codecs have different sample rates, a device is given without a codec, or
@@ -57,7 +57,7 @@ def run_hard(
     names = methods or [*BASELINES]
     codecs = load_codecs(names, device=device)
     if device != "cpu" and not codecs:
-        raise InputError(f"--device must stand beside a codec, got {device} without one")
+        raise InputError(f"--device must be used with a codec, got {device} without one")
     rate = _common_rate(codecs, sample_rate)
     numbers = [*range(seed, seed + seeds)]
     pairs = [pair for number in numbers for pair in draw_hard_pairs(per_kind=per_kind, seed=number, sample_rate=rate)]
@@ -86,29 +86,29 @@ def run_hard(
 
 
 def refuse_beside_hard(given: "Mapping[str, bool]") -> None:
-    """Refuse options that select or describe other pairs.
+    """Refuse options that select pairs, since --hard selects them itself.
 
     Args:
-        given: Option → whether it was given.
+        given: For each option, whether it was given.
 
     Raises:
-        InputError: If one was.
+        InputError: If at least one was given.
     """
     from intertone.errors import InputError
 
     for option, is_given in given.items():
         if is_given:
-            raise InputError(f"--hard has pairs of its own and must stand without {option}, got both")
+            raise InputError(f"--hard must be used without {option}, since it draws its own pairs, got both")
 
 
 def _common_rate(codecs: "Mapping[str, Codec]", sample_rate: int | None) -> int:
-    """Return the sample rate of the codecs, or of the pairs where there are none."""
+    """Return the sample rate that all codecs share, Hz; without codecs ``sample_rate``, or 16000 where that is None."""
     from intertone.bench.score import SAMPLE_RATE
     from intertone.errors import InputError
 
     rates = sorted({codec.sample_rate for codec in codecs.values()})
     if rates and sample_rate is not None:
-        raise InputError(f"a codec has a sample rate of its own, got --sample-rate {sample_rate} beside it")
+        raise InputError(f"--sample-rate must be used without a codec, whose rate is fixed, got {sample_rate} with one")
     if len(rates) > 1:
-        raise InputError(f"codecs must have one sample rate, got {' and '.join(map(str, rates))} Hz")
+        raise InputError(f"all codecs must have the same sample rate, got {' and '.join(map(str, rates))} Hz")
     return rates[0] if rates else SAMPLE_RATE if sample_rate is None else sample_rate

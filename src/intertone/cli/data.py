@@ -1,4 +1,4 @@
-"""``intertone data``: notes for training, rendered from a sound bank or imported from sound files."""
+"""``intertone data``: note sets for training, rendered from a SoundFont or a synthesizer, or imported from files."""
 
 import json
 import os
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Make and describe note sets, which training reads.", no_args_is_help=True)
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the note set; an interrupted one goes on.")]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder for the note set; repeat an interrupted command to resume it.")
+]
 SampleRate = Annotated[int | None, typer.Option(help="In Hz; 16000 if not given.")]
 _SHARES = ",".join(map(str, FRACTIONS))
 
 
 class SplitBy(StrEnum):
-    """Unit that stays in one split."""
+    """Unit whose sounds all go into the same split: an instrument (``group``) or a single note."""
 
     group = "group"
     note = "note"
@@ -37,18 +39,23 @@ def render(
     context: typer.Context,
     out: Out,
     soundfont: Annotated[
-        Path | None, typer.Argument(help="A .sf2 or .sf3 bank; if not given, SOUNDFONT or FluidR3Mono_GM.")
+        Path | None,
+        typer.Argument(help="A SoundFont, .sf2 or .sf3; if not given, the path in $SOUNDFONT, or FluidR3Mono_GM."),
     ] = None,
     sample_rate: SampleRate = None,
-    programs: Annotated[str | None, typer.Option(help="Such as 0-7,24; all if not given.")] = None,
+    programs: Annotated[
+        str | None, typer.Option(help="General MIDI programs, for example 0-7,24; all if not given.")
+    ] = None,
     pitch_min: Annotated[int | None, typer.Option(help="Lowest key; 21 if not given.")] = None,
     pitch_max: Annotated[int | None, typer.Option(help="Highest key; 108 if not given.")] = None,
-    pitch_step: Annotated[int | None, typer.Option(help="2 takes every second key.")] = None,
-    velocities: Annotated[str | None, typer.Option(help="Such as 25,127; 25,50,75,100,127 if not given.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    pitch_step: Annotated[int | None, typer.Option(help="Step between keys, semitones; 1 if not given.")] = None,
+    velocities: Annotated[
+        str | None, typer.Option(help="MIDI velocities, for example 25,127; 25,50,75,100,127 if not given.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Render the notes of a sound bank, four seconds each, as NSynth does."""
+    """Render the notes of a SoundFont; each lasts four seconds, as in the NSynth data set."""
     from intertone.data.soundfont import find_soundfont
 
     bank = find_soundfont(soundfont)
@@ -70,22 +77,24 @@ def virtual_analogue(
     context: typer.Context,
     out: Out,
     sample_rate: Annotated[int | None, typer.Option(help="In Hz; 44100 if not given.")] = None,
-    patches: Annotated[int | None, typer.Option(help="Instruments to draw; 64 if not given.")] = None,
+    patches: Annotated[int | None, typer.Option(help="Number of instruments to draw; 64 if not given.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the first patch; 0 if not given.")] = None,
     category: Annotated[
-        str | None, typer.Option(help="bass, lead, pad, pluck, organ or percussion; drawn if not given.")
+        str | None, typer.Option(help="bass, lead, pad, pluck, organ or percussion; drawn at random if not given.")
     ] = None,
     pitch_min: Annotated[int | None, typer.Option(help="Lowest key; 36 if not given.")] = None,
     pitch_max: Annotated[int | None, typer.Option(help="Highest key; 84 if not given.")] = None,
     pitch_step: Annotated[int | None, typer.Option(help="2 takes every second key; 4 if not given.")] = None,
-    velocities: Annotated[str | None, typer.Option(help="Such as 25,127; 75,127 if not given.")] = None,
+    velocities: Annotated[
+        str | None, typer.Option(help="MIDI velocities, for example 25,127; 75,127 if not given.")
+    ] = None,
     polyphony: Annotated[
         int | None, typer.Option(help="Maximum number of keys played at the same time, 1 to 4; 1 if not given.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw instruments of a virtual-analogue synthesizer and play notes on them, four seconds each."""
+    """Draw random instruments of a virtual-analogue synthesizer and render notes of four seconds with them."""
     from intertone.data.patch_set import VirtualAnalogueConfig, render_patches
 
     given = {
@@ -105,19 +114,21 @@ def virtual_analogue(
 def import_sounds(
     source: Annotated[Path, typer.Argument(help="The unpacked NSynth data set, or any folder of sounds.")],
     out: Out,
-    kind: Annotated[str | None, typer.Option(help="nsynth or folder; nsynth if there is an examples.json.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="nsynth or folder; if not given, nsynth where the folder holds an examples.json.")
+    ] = None,
     sample_rate: SampleRate = None,
-    seconds: Annotated[float | None, typer.Option(help="Length of a note; 4 if not given.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length of a note, s; 4 if not given.")] = None,
     fractions: Annotated[
         str | None, typer.Option(help=f"Shares of train, valid, test for a folder; {_SHARES} if not given.")
     ] = None,
     split_by: Annotated[
         SplitBy | None,
-        typer.Option(help="Unit of a folder that stays in one split; group (an instrument) if not given."),
+        typer.Option(help="Unit whose sounds all go into one split, for a folder; group (an instrument) if not given."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import sound files: mono, one sample rate, one length."""
+    """Import sound files into a note set: all become mono, with one sample rate and one length."""
     if not os.path.isdir(source):  # noqa: PTH112, Path.is_dir raises for a name that is too long
         raise InputError(f"the sounds must be in a folder, got {source}")
 
@@ -129,7 +140,7 @@ def import_sounds(
         raise InputError(f"--kind must be nsynth or folder, got {kind}")
     for name, choice in {"--fractions": fractions, "--split-by": split_by}.items():
         if kind == "nsynth" and choice is not None:
-            raise InputError(f"{name} must be left out for NSynth, which has its own splits")
+            raise InputError(f"{name} must be left out for NSynth, which has fixed splits, got {choice}")
     with progress_bar("sounds") as report:
         if kind == "nsynth":
             header = import_nsynth(source, out, config=config, progress=report)
@@ -145,17 +156,17 @@ def info(
     folder: Annotated[Path, typer.Argument(help="A note set.", callback=check_notes)],
     as_json: JsonOption = False,
 ) -> None:
-    """Describe a note set: what each split holds, and what was left out and why."""
+    """Describe a note set: the counts of each split, and the sounds that were left out with the reason."""
     from intertone.data.header import read_header
 
     _show(folder, read_header(folder, finished=True), as_json)
 
 
 def parse_numbers(text: str) -> list[int]:
-    """Read a list of numbers and ranges.
+    """Return the integers of a list of numbers and ranges with commas between them.
 
     Raises:
-        InputError: If it is none.
+        InputError: If a part is neither a number nor a range whose first number is the smaller one.
 
     Example:
         >>> parse_numbers("0-3,24")
@@ -168,16 +179,16 @@ def parse_numbers(text: str) -> list[int]:
             raise InputError(f"numbers must be like 0-7,24, got {text}")
         found = range(int(first), min(int(last or first), 1000) + 1)
         if not found:
-            raise InputError(f"a range must rise, got {part}")
+            raise InputError(f"the first number of a range must be the smaller one, got {part}")
         numbers += found
     return numbers
 
 
 def parse_shares(text: str) -> tuple[float, ...]:
-    """Read numbers with commas between them.
+    """Return the numbers of a text that has commas between them.
 
     Raises:
-        InputError: If they are none.
+        InputError: If a part is not a number.
     """
     try:
         return tuple(float(part) for part in text.split(","))

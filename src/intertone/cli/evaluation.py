@@ -1,4 +1,4 @@
-"""``intertone evaluate``: a codec and held-out notes in, figures out."""
+"""``intertone evaluate``: measures a codec on held-out notes."""
 
 from enum import StrEnum
 from itertools import pairwise
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Split(StrEnum):
-    """Which notes are evaluated."""
+    """Split of a note set."""
 
     train = "train"
     valid = "valid"
@@ -28,7 +28,7 @@ class Split(StrEnum):
 
 
 class Budget(StrEnum):
-    """Size of the evaluation."""
+    """Number of notes of the evaluation: 512 (``full``) or 4 (``smoke``)."""
 
     full = "full"
     smoke = "smoke"
@@ -43,20 +43,24 @@ def evaluate(
     ] = None,
     split: Annotated[Split, typer.Option("--split", help="Split of the notes that are evaluated.")] = Split.test,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the page, the figures, and sounds with pictures.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the HTML page, the measured values, sounds and pictures."),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of the choice of notes and of random phase.")
+        int,
+        typer.Option(
+            "--seed", min=0, max=2**32 - 1, help="Seed of the random choice of notes and of the random phase."
+        ),
     ] = 0,
     budget: Annotated[
         Budget,
-        typer.Option("--budget", help="full: 512 notes; smoke: 4 notes, half a minute, to see that it works."),
+        typer.Option("--budget", help="full: 512 notes; smoke: 4 notes, about half a minute, to test the command."),
     ] = Budget.full,
     device: options.DeviceOption = "cpu",
     force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
-    """Evaluate a codec beside baselines: reconstruction, phase, recognition, half-way morphs, speed."""
+    """Evaluate a codec beside baselines: reconstruction, phase, recognition, morphs at mix 0.5, speed."""
     report = options.Report(context, as_json=json)
     if out is not None:
         options.check_own_output(out, (), "an evaluation's", mark="evaluation.json", force=force)
@@ -93,7 +97,7 @@ def evaluate(
 
 
 def _synthetic_notes(sample_rate: int, seed: int) -> "Iterator[tuple[str, Tensor, float]]":
-    """Yield the bench's synthetic notes with their f0."""
+    """Yield name, sound (``(samples,)``) and f0 (Hz) of each synthetic note of the bench."""
     from intertone.bench.synthetic_pairs import PAIRS, synthetic_pair
 
     for name in PAIRS:
@@ -103,12 +107,13 @@ def _synthetic_notes(sample_rate: int, seed: int) -> "Iterator[tuple[str, Tensor
 
 
 def show_table(console: "Console", part: "Table") -> None:
-    """Print a table so that no word is broken where the words of a row fit into a line.
+    """Print a table without breaking words.
 
-    Where they do not, the columns are printed in two groups or more, one below the other, each with the first column.
+    Where the columns do not fit into the width of the console, they are divided into groups that are printed one below
+    the other; each group begins with the first column.
 
     Args:
-        console: Where to.
+        console: Console to print on.
         part: The table.
     """
     console.print(part.title, style="bold", markup=False, highlight=False)
@@ -137,7 +142,7 @@ def _show_columns(console: "Console", columns: "list[tuple[str, ...]]") -> None:
 
 
 def _groups(columns: "list[tuple[str, ...]]", width: int) -> "list[list[tuple[str, ...]]]":
-    """Return the columns in as few groups of like size as fit into a line, the first column in each."""
+    """Return as few groups of columns as fit into ``width``; each group begins with the first column."""
     first, *others = columns
     for count in range(1, len(others) + 1):
         edges = [len(others) * number // count for number in range(count + 1)]
@@ -148,14 +153,15 @@ def _groups(columns: "list[tuple[str, ...]]", width: int) -> "list[list[tuple[st
 
 
 def _available(columns: "list[tuple[str, ...]]", width: int) -> int:
-    """Return how many characters a line has for words: a space and the box's own stand beside each column."""
+    """Return the number of characters of a line that are left for text: each column takes two for its margins."""
     return width - 2 * len(columns)
 
 
 def _widths(columns: "list[tuple[str, ...]]", available: int) -> list[int]:
-    """Return a width for each column: its longest line, or less where that does not fit.
+    """Return the width of each column, characters: its longest text, reduced until the row fits into ``available``.
 
-    A title breaks between its words, a cell only in the first column; no column gets narrower than its longest word.
+    Column titles and the cells of the first column may be broken between words, other cells may not. No column
+    becomes narrower than its longest unbreakable text.
     """
     widths, least = [max(map(len, column)) for column in columns], _least(columns)
     while sum(widths) > available and widths != least:
@@ -165,7 +171,7 @@ def _widths(columns: "list[tuple[str, ...]]", available: int) -> list[int]:
 
 
 def _least(columns: "list[tuple[str, ...]]") -> list[int]:
-    """Return the length of the longest word of each column; a cell is one, but in the first column."""
+    """Return the length of the longest unbreakable text of each column: a word, or a cell after the first column."""
     least = []
     for index, (name, *cells) in enumerate(columns):
         words = [*name.split(), *(word for cell in cells for word in (cell.split() if index == 0 else [cell]))]

@@ -1,4 +1,4 @@
-"""``intertone export``: an instrument of up to four sounds as one HTML page, or as its data."""
+"""``intertone export``: a playable instrument of up to four sounds as one HTML page or one .intertone file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,13 +17,18 @@ def export_instrument(
     sources: Annotated[
         list[Path], typer.Argument(metavar="A [B …]", help="Up to four sounds, or one saved instrument (.intertone).")
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The page, .html, or the instrument's data, .intertone.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--out", help="Output file: an HTML page (.html), or the data of the instrument (.intertone)."
+        ),
+    ],
     codec: options.CodecOption = options.DEFAULT_CODEC,
     device: options.DeviceOption = "cpu",
     force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
-    """Save a playable instrument as one HTML file that needs no network and no installation."""
+    """Save a playable instrument as one HTML file that works offline and without an installation."""
     report = options.Report(context, as_json=json)
     if out.suffix.lower() not in (".html", ".intertone"):
         raise InputError(f"the output must end in .html or .intertone, got {out}")

@@ -1,4 +1,4 @@
-"""The table of what an import found, changed and skipped."""
+"""Table of the sounds that an import changed or skipped."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 def show_findings(notes: Path, *, as_json: bool) -> "list[Json]":
-    """Print what the import of a note set found, changed and skipped, unless JSON was asked for.
+    """Print what the import of a note set found, changed and skipped, unless ``as_json``.
 
     Args:
-        notes: The note set; nothing is printed where it was not imported.
-        as_json: Whether the result is printed as JSON.
+        notes: Folder of the note set; nothing is printed for a set that was not imported from files.
+        as_json: Whether the subcommand prints JSON, so that no table is printed here.
 
     Returns:
-        The lines of the table, for JSON.
+        The rows of the table as JSON objects.
     """
     from intertone.data.findings import read_findings
 
@@ -33,5 +33,5 @@ def show_findings(notes: Path, *, as_json: bool) -> "list[Json]":
             table.add_row(finding.kind, Text(finding.what), str(finding.count), example)
         console = Console()
         console.print(table)
-        console.print(Text(f"every file is in {notes / 'report.jsonl'}"), soft_wrap=True)
+        console.print(Text(f"{notes / 'report.jsonl'} lists every file"), soft_wrap=True)
     return [asdict(finding) for finding in findings]

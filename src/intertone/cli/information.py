@@ -1,4 +1,4 @@
-"""``intertone info`` and ``intertone doctor``: what is there, and whether it works."""
+"""``intertone info`` describes a codec; ``intertone doctor`` checks the installation."""
 
 import importlib.metadata
 import platform
@@ -22,7 +22,7 @@ def info(
     codec: CodecArgument = DEFAULT_CODEC,
     json: JsonOption = False,
 ) -> None:
-    """Say what a codec is: rate, representation, layers, size of the code, instruments whose codes it has."""
+    """Describe a codec: sample rate, representation, layers, code size, and instruments with stored codes."""
     report = Report(context, as_json=json)
     from intertone.codec import Codec, shipped_codecs
     from intertone.instrument import InstrumentBank, bank_path
@@ -52,7 +52,7 @@ def info(
 
 
 TriedOption = Annotated[str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.")]
-"""The codec that is tried: that it is missing is one of the findings."""
+"""Codec of the self-test. It has no callback that refuses a missing codec, since ``doctor`` reports that itself."""
 
 
 def doctor(
@@ -61,7 +61,7 @@ def doctor(
     device: DeviceOption = "cpu",
     json: JsonOption = False,
 ) -> None:
-    """Check the installation: versions, device, audio formats, and a two-second sound through the codec."""
+    """Check the installation: versions, device, audio formats, and a morph of two seconds with the codec."""
     report = Report(context, as_json=json)
     import tempfile
 
@@ -101,7 +101,7 @@ def doctor(
 def _attempt(check: "Callable[[], str]") -> str:
     try:
         return f"ok{check()}"
-    except Exception as error:  # whatever is broken here, the other checks are still wanted
+    except Exception as error:  # any failure is reported as a result, so that the other checks still run
         return f"failed: {str(error) or type(error).__name__}"
 
 
@@ -115,7 +115,9 @@ def _audio_round_trip(path: Path) -> str:
     again, rate = load_audio(path)
     middle = again[0, 4000:12000]
     if rate != 16000 or not 0.4 < float(middle.abs().max()) < 0.6:
-        raise InputError(f"a tone of amplitude 0.5 must come back, got {float(middle.abs().max()):.3f} at {rate} Hz")
+        raise InputError(
+            f"a saved tone must keep amplitude 0.5 and 16000 Hz, got {float(middle.abs().max()):.3f} and {rate} Hz"
+        )
     return ""
 
 
@@ -136,7 +138,7 @@ def _self_test(name: str, device: str) -> str:
     sound = morph(codec, *tones)
     level = float(sound.square().mean().sqrt() / torch.stack(tones).square().mean().sqrt())
     if not (bool(sound.isfinite().all()) and 0.5 < level < 2):
-        raise InputError(f"the morph of two tones must be finite and about as loud, got {level:.2f} of their level")
+        raise InputError(f"the morph of two tones must have 0.5 to 2 times their RMS level, got {level:.2f} times")
     return f": {len(seconds) / codec.sample_rate:g} s of sound through {name} in {time.monotonic() - started:.2f} s"
 
 

@@ -1,4 +1,4 @@
-"""``intertone keys``: a sound, or a morph of several, on every key."""
+"""``intertone keys``: a sampled instrument with one sound, or a morph of several sounds, on every key."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 MAP, PRESET = "instrument.sfz", "instrument.dspreset"
 
 RELEASE_SECONDS = 0.3
-"""Release of a key that is let go before its file has ended, seconds, where --seconds is not given."""
+"""Release time in the instrument's maps where --seconds is not given, s: fade-out of a key that is released early."""
 
 MOST_VELOCITIES, MOST_LAYERS = 5, 9
-"""Most layers of a key of each kind; with both it has 45 files."""
+"""Largest numbers of velocity layers and of morph layers of a key. With both, a key has 45 files."""
 
 HEARD_DB = 1.0
-"""Difference of timbre below which a warning is printed that velocity layers sound alike: mean log-mel error, dB."""
+"""Smallest difference in timbre between softest and loudest layer without a warning, as mean log-mel error, dB."""
 
 
 class FileFormat(StrEnum):
-    """Kind of the files of keys: FLAC with 24 bits, WAV with 24 bits, or WAV with other samples."""
+    """File type and sample format: WAV or FLAC with 24 bits, or WAV with the named sample format."""
 
     wav = "wav"
     flac = "flac"
@@ -45,18 +45,18 @@ class FileFormat(StrEnum):
 
     @property
     def container(self) -> str:
-        """Suffix of the files."""
+        """Suffix of the files, with the dot."""
         return ".flac" if self is FileFormat.flac else ".wav"
 
     @property
     def samples(self) -> options.SampleFormat | None:
-        """Format of the samples; None: that of the container where nothing is asked for."""
+        """Sample format; None: the default of the file type, 24 bits."""
         return None if self in (FileFormat.wav, FileFormat.flac) else options.SampleFormat(self.value)
 
 
 def keys(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the instrument.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the instrument.")],
     sources: Annotated[
         list[Path] | None, typer.Argument(metavar="A [B …]", help="One sound, or several to be morphed.")
     ] = None,
@@ -85,11 +85,11 @@ def keys(
             "--velocities",
             min=1,
             max=MOST_VELOCITIES,
-            help="Number of files of each key for velocities, of the timbre that the network gives each; the sounds "
-            "count as the loudest.",
+            help="Number of velocity layers of each key. The network changes their timbre; the given sounds are the "
+            "loudest layer.",
         ),
     ] = 1,
-    range: Annotated[str, typer.Option("--range", help="Lowest and highest key, notes or MIDI numbers.")] = "C2:C7",
+    range: Annotated[str, typer.Option("--range", help="Lowest and highest key, as notes or MIDI numbers.")] = "C2:C7",
     every: Annotated[int, typer.Option("--every", min=1, max=127, help="Make a file for every n-th key only.")] = 1,
     seconds: Annotated[
         float | None,
@@ -121,8 +121,8 @@ def keys(
         FileFormat,
         typer.Option(
             "--format",
-            help="wav: WAV, 24 bit; flac: FLAC, 24 bit, which cannot hold a loop, so that loops are in the maps only; "
-            "others: WAV with such samples.",
+            help="wav: WAV, 24 bit; flac: FLAC, 24 bit, which cannot store loop points, so that only the maps hold "
+            "them; others: WAV with this sample format.",
         ),
     ] = FileFormat.wav,
     force: options.ForceOption = False,
@@ -157,7 +157,7 @@ def keys(
     older = _check_folder(out, sources, force=force)
     loaded = Codec.load(codec, device=device)
     if not choose_method(loaded).takes.pitch:
-        raise InputError(f"keys must have a codec that follows pitch, got {codec}, which is one of spectrograms")
+        raise InputError(f"keys must have a codec that analyses pitch, got {codec}, a spectrogram codec")
     if velocities > 1 and "velocity" not in loaded.model.decoder_needs:
         raise InputError(f"--velocities must have a codec that is conditioned on velocity, got {codec}")
     config = morph_options.read_config(
@@ -171,7 +171,7 @@ def keys(
         hold_seconds=seconds,
     )
     rate = loaded.sample_rate if sample_rate is None else sample_rate
-    # curves count from where keys begin
+    # the files of keys begin at the onset, so the seconds of mix curves must count from the onset too
     with late_bar("analysis"):
         sounds = [from_onset(options.load_for(loaded, source), loaded.sample_rate) for source in sources]
         analysed = analyse_sounds(loaded, *sounds, pitched_for="a keyboard", single_for="a keyboard", by_notes=True)
@@ -224,11 +224,11 @@ def keys(
 
 @dataclass
 class _Made:
-    """Facts of the files that were made.
+    """Facts about the files that have been rendered.
 
     Attributes:
-        regions: By name.
-        differences: Of each key: how far the timbre of its softest layer is from that of its loudest, dB.
+        regions: Region of each file, by file name.
+        differences: Log-mel error between the softest and the loudest velocity layer of each key, dB.
     """
 
     regions: "dict[str, Region]"
@@ -238,7 +238,7 @@ class _Made:
 def _render(
     wanted: "list[Key]", rendered: "Callable[[Key], list[tuple[Tensor, Region]]]", made: _Made, rate: int
 ) -> "Iterator[tuple[str, Tensor]]":
-    """Yield names and sounds of all files, and put into ``made`` what is known of them."""
+    """Yield name and sound, ``(channels, samples)``, of each file; add its region and differences to ``made``."""
     from rich.console import Console
     from rich.progress import track
 
@@ -264,13 +264,13 @@ def _render(
 
 
 def _found(made: _Made, *, tune: bool) -> list[str]:
-    """Return what was found out while the files were made, in words."""
+    """Return lines on the tuning and the velocity layers; log files without a pitch and layers that sound alike."""
     lines = []
     if tune:
         cents = [region.detuning for region in made.regions.values() if region.detuning is not None]
         if cents:
             span = f"{_signed(min(cents))} to {_signed(max(cents))} ¢"
-            lines.append(f"tuned: the sustain lay {span} from its keys, which was corrected")
+            lines.append(f"tuned: the sustain was {span} from the pitch of its key before the correction")
         unknown = [name for name, region in made.regions.items() if region.detuning is None]
         if unknown:
             RemarkLogger(__name__).warning("not tuned, since no pitch was found near the key: %s", ", ".join(unknown))
@@ -314,22 +314,22 @@ def _check_words(
     velocities: int,
     network: morph_options.NetworkUse | None,
 ) -> None:
-    """Refuse options that do not go together."""
+    """Refuse options that contradict one another."""
     if recordings and (sources or morph_layers > 1):
-        raise InputError("--sample must be used without A and --morph-layers, got both")
+        raise InputError("--sample must be used without A and without --morph-layers, got both")
     if not recordings:
         morph_options.check_sounds(len(sources), least=1)
     if morph_layers > 1 and len(sources) != 2:
-        raise InputError(f"--morph-layers must go with two sounds, got {len(sources)}")
+        raise InputError(f"--morph-layers must be used with two sounds, got {len(sources)}")
     for name, value in mixes.items():
         if value is not None and (recordings or morph_layers > 1):
             raise InputError(f"{name} must be used without --sample and --morph-layers, got both")
     if velocities > 1 and network is morph_options.NetworkUse.none:
-        raise InputError("--velocities must go with a network, got --network none")
+        raise InputError("--velocities must be used with a network, got --network none")
 
 
 def _recordings(words: list[str], sources: list[Path]) -> tuple[list[int], list[Path]]:
-    """Return the keys of recordings, none where sounds are given without, and the files."""
+    """Return keys (MIDI numbers) and files of ``--sample``; without it, no keys and ``sources``."""
     if not words:
         return [], sources
     from intertone.instrument import parse_recording
@@ -338,12 +338,12 @@ def _recordings(words: list[str], sources: list[Path]) -> tuple[list[int], list[
     recorded = [key for key, _ in recordings]
     morph_options.check_sounds(len(recorded), least=1)
     if len(set(recorded)) < len(recorded):
-        raise InputError(f"every --sample must have a key of its own, got {' and '.join(words)}")
+        raise InputError(f"every --sample must have a different key, got {' and '.join(words)}")
     return recorded, [path for _, path in recordings]
 
 
 def _warn_of_keys(recorded: list[int], found: list[int], sources: list[Path]) -> None:
-    """Warn of recordings whose pitch is not that of the key that they were given for."""
+    """Warn of recordings whose measured pitch differs from the key of their ``--sample``; all are MIDI numbers."""
     from intertone.pitch.note import key_name
 
     for key, heard, source in zip(recorded, found, sources, strict=False):
@@ -353,7 +353,7 @@ def _warn_of_keys(recorded: list[int], found: list[int], sources: list[Path]) ->
 
 
 def _check_folder(out: Path, sources: list[Path], *, force: bool) -> list[str]:
-    """Refuse a folder that holds other things, or an input; return names of the files of an earlier instrument."""
+    """Refuse a folder that holds unknown files or an input; return the names of an earlier instrument's files."""
     from intertone.instrument import FILE_NAME
 
     files = {path.name for path in out.glob("*") if FILE_NAME.fullmatch(path.name)}

@@ -1,4 +1,4 @@
-"""``intertone map``: a page that shows what sounds where in the space of a codec's code."""
+"""``intertone map``: an HTML page with a map of a codec's latent space that plays the sound of each point."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,27 +15,29 @@ from intertone.files import check_output, replacing
 def map_codes(
     context: typer.Context,
     codec: options.CodecArgument,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The page, an .html file.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Output file, an HTML page (.html).")],
     data: Annotated[
         Path | None,
         typer.Option(
             "--data",
             callback=options.check_notes,
-            help="A note set whose codes are shown, from `intertone data`; must be given, unless the code is two or "
-            "three numbers for each frame and bounded. With it, the range of their codes is shown.",
+            help="Note set, from `intertone data`, whose codes are drawn; the map then covers the range of these "
+            "codes. It must be given unless the latent vectors are bounded and have two or three dimensions.",
         ),
     ] = None,
-    split: Annotated[Split, typer.Option("--split", help="Split of the notes that are shown.")] = Split.train,
+    split: Annotated[Split, typer.Option("--split", help="Split of the notes whose codes are drawn.")] = Split.train,
     pitch: Annotated[
         str | None,
-        typer.Option(help="Pitch of the sounds, a note or MIDI number, if the codec takes one. (default: C4)"),
+        typer.Option(
+            help="Pitch of the sounds, a note or MIDI number, if the codec is conditioned on pitch. (default: C4)"
+        ),
     ] = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "cpu",
     force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
-    """Show what sounds where in the space of a codec's code: a picture to click on, as one HTML page."""
+    """Draw a map of a codec's latent space as an HTML page; a click plays the sound of the code at that point."""
     report = options.Report(context, as_json=json)
     if out.suffix.lower() != ".html":
         raise InputError(f"the page must end in .html, got {out}")

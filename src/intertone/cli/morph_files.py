@@ -1,4 +1,4 @@
-"""Files of morphs: one sound, or a row of steps."""
+"""Output files of ``intertone morph``: one sound, or the sounds of ``--steps``."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 logger = RemarkLogger(__name__)
 
 STEP = re.compile(r"morph-\d{3}\.wav")
-"""Name of a sound of --steps."""
+"""File name of a sound of ``--steps``: the number is the mix in percent."""
 
 LEAST_CENTS = 5
-"""Cents from a key from which on the way to snap to it is printed, and a ``smpl`` chunk holds cents."""
+"""Deviation from the nearest key, cents, from which on --pitch is suggested and a ``smpl`` chunk stores the cents."""
 
 SHOWN_NOTES = 16
 """Notes of a phrase whose keys are printed."""
 
 N_KEYS = 128
-"""Keys that a ``smpl`` chunk can name."""
+"""Number of MIDI keys, which is what a ``smpl`` chunk can name."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ class Order:
     """Settings of one run of ``morph``, read from its options.
 
     Attributes:
-        name: The codec, as it was named.
-        codec: The codec.
-        mixes: One for each sound that is made of some sounds.
+        name: Name or folder of the codec, as the user gave it.
+        codec: The loaded codec.
+        mixes: Mix of each output sound.
         config: Settings of the morph.
-        ratios: Ratios of single attributes.
-        phase: How a phase is estimated.
+        ratios: Mixes of single attributes (harmonics, noise, envelope, pitch) that differ from ``mixes``.
+        phase: Settings of the phase estimation.
         seed: Seed of random phase and noise.
         rate: Sample rate of the files, Hz.
-        form: Format of the samples.
+        form: Sample format; None: the default of the file type.
     """
 
     name: str
@@ -76,24 +76,24 @@ class Order:
     form: "SampleFormat | None"
 
     def read(self, sources: Sequence[Path], out: Path) -> list[Tensor]:
-        """Read the sounds, and refuse those whose morph could not be written to ``out``."""
+        """Read the sounds, ``(channels, samples)`` each; refuse sounds whose morph could not be written to ``out``."""
         sounds = [options.load_for(self.codec, source) for source in sources]
         options.check_result(out, sounds, self.codec, self.rate, self.form)
         return sounds
 
     def analysed(self, sounds: Sequence[Tensor]) -> Sources:
-        """Return the sounds as they are morphed."""
+        """Return the analysed sounds, from which ``morphs`` makes the results."""
         return morph_ready(self.codec, *sounds, config=self.config, ratios=self.ratios)
 
     def bent(self, sources: Sources) -> "Order":
-        """Return what is asked for with mixes that make even steps, where these are asked for."""
+        """Return the order with its mixes changed to perceptually uniform steps; unchanged without ``--even``."""
         if not self.config.even:
             return self
         mixes = even_mixes(sources, self.mixes, self.config, ratios=self.ratios, phase=self.phase)
         return replace(self, mixes=mixes, config=self.config.model_copy(update={"even": False}))
 
     def morphs(self, sources: Sources) -> Iterator[Tensor]:
-        """Yield the morphs, and warn of curves that go on after the longest of them."""
+        """Yield the morph of each mix; at the end, warn of mix curves with points after the longest morph."""
         longest, bent = 0, self.bent(sources)
         generator = torch.Generator().manual_seed(self.seed)
         rendered = each_mix(
@@ -106,10 +106,10 @@ class Order:
 
 
 def morph_one(order: Order, sources: Sequence[Path], out: Path, plot: Path | None) -> tuple[dict[str, Any], str]:
-    """Write one morph, and a picture where one is wanted.
+    """Write one morph, and its picture unless ``plot`` is None.
 
     Returns:
-        What JSON shows, and what people read.
+        The content of the JSON output, and the text that is printed without ``--json``.
     """
     sounds = order.read(sources, out)
     analysed = order.analysed(sounds)
@@ -133,27 +133,29 @@ def morph_row(
     *,
     progress: Callable[[int, int], None],
 ) -> tuple[dict[str, Any], str]:
-    """Write morphs at all mixes into a folder, and a picture of some.
+    """Write the morphs of all mixes into a folder, and a picture of up to eleven of them.
 
     Args:
-        order: What is asked for.
-        sources: The sounds.
-        out: The folder.
-        plot: File of the picture.
-        older: Files of an earlier row in the folder, which are removed.
-        progress: Called with (sounds made, sounds in all).
+        order: Settings of the run.
+        sources: Files of the sounds.
+        out: Folder for the morphs.
+        plot: File of the picture; None: no picture.
+        older: Names of files of an earlier run in the folder, which are removed.
+        progress: Called with (number of finished sounds, number of all sounds).
 
     Returns:
-        As ``morph_one``.
+        The same as ``morph_one``.
     """
     steps, own_rate = len(order.mixes), order.codec.sample_rate
     names = [f"morph-{round(100 * step / (steps - 1)):03d}.wav" for step in range(steps)]
     sounds = order.read(sources, out / names[0])
     analysed = order.analysed(sounds)
     played = order.bent(analysed)
-    sources_only = analysed.method.takes.exact and played.config.network != "full"  # at both ends, drawn beside the row
+    ends_are_sources = (
+        analysed.method.takes.exact and played.config.network != "full"
+    )  # at weight 1; they are drawn anyway
     drawn = [name for name in names if steps <= 11 or name[6:9] in ("025", "050", "075")] if plot else []
-    drawn = [name for name in drawn if not (sources_only and name in (names[0], names[-1]))]
+    drawn = [name for name in drawn if not (ends_are_sources and name in (names[0], names[-1]))]
     with ExitStack() as last, staged_folder(out, older=older) as folder:
         rendered = zip(names, _counted(played.morphs(analysed), steps, progress), strict=True)
         content, line, samplers = _pitches(played, analysed)
@@ -163,7 +165,7 @@ def morph_row(
         )
         titles = {name: morph_options.mix_name(mix) for name, mix in zip(names, order.mixes, strict=True)}
         middle = {f"mix {titles[name]}": written[name] for name in drawn}
-        # drawn here, put in its place after the sounds
+        # the picture is drawn here and moved to its place when the folder of sounds is complete
         last.enter_context(options.drawing(plot, _between(_named(sources, sounds), middle), own_rate))
     lines = [*line, f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"]
     lines += [] if plot is None else [f"wrote {plot}"]
@@ -177,7 +179,7 @@ def _counted(sounds: Iterator[Tensor], total: int, progress: Callable[[int, int]
 
 
 def found_pitches(sources: Sources) -> tuple[dict[str, Any], list[str]]:
-    """Return the pitches of sounds or of their notes, as JSON and as text; nothing where a sound has no pitch."""
+    """Return the pitches of sounds or of their notes, as JSON content and as lines of text; empty without a pitch."""
     phrases, pitches = note_pitches(sources), source_pitches(sources)
     if phrases is not None:
         lines = [f"notes of {chr(ord('A') + index)}: {_keys(notes)}" for index, notes in enumerate(phrases)]
@@ -189,7 +191,7 @@ def found_pitches(sources: Sources) -> tuple[dict[str, Any], list[str]]:
 
 
 def _pitches(order: Order, sources: Sources) -> tuple[dict[str, Any], list[str], "list[Sampler | None]"]:
-    """Return the pitches of the sounds and of their morphs, as JSON, people and samplers read them."""
+    """Return the pitches of sounds and morphs as JSON content and lines of text, and the morphs' ``smpl`` chunks."""
     pitches, (content, lines) = source_pitches(sources), found_pitches(sources)
     if pitches is None:
         return content, lines, [None] * len(order.mixes)
@@ -204,7 +206,7 @@ def _pitches(order: Order, sources: Sources) -> tuple[dict[str, Any], list[str],
         return content, lines, samplers
     text += f" → {pitch}"
     if abs(pitch.cents) >= LEAST_CENTS and order.config.pitch == "glide":
-        text += f"; --pitch {key_name(pitch.key).replace('♯', '#')} snaps to the key"
+        text += f"; --pitch {key_name(pitch.key).replace('♯', '#')} transposes it to the key"
     return content, [text], samplers
 
 
@@ -217,8 +219,8 @@ def _keys(notes: Sequence[Pitch]) -> str:
 def _sampler(pitch: Pitch) -> "Sampler | None":
     """Return the content of the ``smpl`` chunk for a pitch, or None where a chunk cannot name its key.
 
-    The chunk counts cents from the key below. Less than ``LEAST_CENTS`` from a key counts as that key, since a sampler
-    that ignores cents would else play a pitch just below a key a semitone too high.
+    The chunk stores cents above a key. A pitch less than ``LEAST_CENTS`` from a key is stored as that key with 0 cents:
+    as the key below with 95 cents or more, it would sound a semitone too high in a sampler that ignores cents.
     """
     from intertone.instrument import Sampler
 
@@ -241,7 +243,7 @@ def _named(sources: Sequence[Path], sounds: Sequence[Tensor]) -> dict[str, Tenso
 
 
 def _between(sources: dict[str, Tensor], middle: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Put what was made before the last of two sounds, or after several."""
+    """Return all sounds in the order of the picture: morphs between two sources, or after three sources and more."""
     if len(sources) > 2:
         return {**sources, **middle}
     (first, sound), (second, other) = sources.items()

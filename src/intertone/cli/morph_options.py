@@ -1,4 +1,4 @@
-"""Options that say how sounds are mixed."""
+"""Command-line options of morphs, which ``morph`` and ``keys`` share, and their conversion to settings."""
 
 import math
 from enum import StrEnum
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from intertone.ratio import Mix
 
 MOST_SOUNDS = 26
-"""Largest number of sounds: each is named by a letter."""
+"""Largest number of sounds of a morph, since each is named by a letter A to Z."""
 
 OPTIONS = {
     "pitch": "--pitch",
@@ -29,10 +29,10 @@ OPTIONS = {
     "register_strength": "--register",
     "hold_seconds": "--seconds",
 }
-"""Setting → option that sets it."""
+"""Option of each field of ``MorphConfig``, for error sentences."""
 
 SMALLEST_CHANGE = 0.01
-"""Change of a ratio from which on a warning is given; the length of a result is known only roughly beforehand."""
+"""Change of the mix after the end of a sound that is too small for a warning, on the scale from 0 (A) to 1 (B)."""
 
 
 class Align(StrEnum):
@@ -52,7 +52,7 @@ class NetworkUse(StrEnum):
 
 
 def parse_network(text: str) -> NetworkUse:
-    """Return a use of the network; of an earlier name the error says the present one."""
+    """Return a use of the network; the error for a name of an earlier version gives the present name."""
     if text in list(NetworkUse):
         return NetworkUse(text)
     from intertone.morphing.settings import RENAMED
@@ -99,12 +99,13 @@ HarmonicsOption = Annotated[
 ]
 NoiseOption = Annotated[str | None, typer.Option("--mix-noise", help="As --mix, for the noise only.")]
 EnvelopeOption = Annotated[
-    str | None, typer.Option("--mix-envelope", help="As --mix, for loudness over time, attack and length only.")
+    str | None,
+    typer.Option("--mix-envelope", help="As --mix, for the loudness over time, the attack and the length only."),
 ]
 MixPitchOption = Annotated[
     str | None, typer.Option("--mix-pitch", help="As --mix, for the pitch only; implies --pitch free.")
 ]
-EvenOption = Annotated[bool, typer.Option("--even", help="Bend the mix so that equal steps sound equally large.")]
+EvenOption = Annotated[bool, typer.Option("--even", help="Change the mix so that equal steps sound equally large.")]
 NetworkOption = Annotated[
     NetworkUse | None,
     typer.Option(
@@ -134,20 +135,20 @@ RegisterOption = Annotated[
 
 
 def check_sounds(count: int, *, least: int) -> None:
-    """Refuse too few sounds, or more than there are letters.
+    """Refuse fewer than ``least`` sounds or more than ``MOST_SOUNDS``.
 
     Raises:
-        InputError: If there are.
+        InputError: If ``count`` is outside this range.
     """
     if not least <= count <= MOST_SOUNDS:
         raise InputError(f"there must be {least} to {MOST_SOUNDS} sounds, got {count}")
 
 
 def read_mix(text: str | None, n_sounds: int) -> "Mix":
-    """Return ``--mix``; as much of each sound where nothing is given.
+    """Return the mix of ``--mix``; equal weights where ``text`` is None.
 
     Raises:
-        InputError: If it is no mix of so many sounds.
+        InputError: If ``text`` is not a mix of ``n_sounds`` sounds.
     """
     if text is None:
         return 0.5 if n_sounds == 2 else (1 / n_sounds,) * n_sounds
@@ -155,14 +156,14 @@ def read_mix(text: str | None, n_sounds: int) -> "Mix":
 
 
 def read_ratios(n_sounds: int, **texts: str | None) -> "dict[str, Mix]":
-    """Return the ratios of attributes that have their own.
+    """Return the mixes of attributes whose option was given, by attribute.
 
     Args:
         n_sounds: Number of sounds.
-        texts: Of ``harmonics``, ``noise``, ``envelope`` and ``pitch``.
+        texts: Value of the option of ``harmonics``, ``noise``, ``envelope`` and ``pitch``; None: not given.
 
     Raises:
-        InputError: If one is no mix of so many sounds.
+        InputError: If a text is not a mix of ``n_sounds`` sounds.
     """
     return {name: _parsed(f"--mix-{name}", text, n_sounds) for name, text in texts.items() if text is not None}
 
@@ -183,7 +184,7 @@ def read_config(
     """Return the settings of the morph.
 
     Raises:
-        InputError: If an option is out of range, or would change nothing.
+        InputError: If an option is out of range, contradicts another one, or has no effect with this codec.
     """
     from intertone.morphing import MorphConfig, choose_method
 
@@ -196,17 +197,17 @@ def read_config(
     }
     for name, value in of_pitch.items():
         if value is not None and not takes.pitch:
-            raise InputError(f"{name} must go with a codec that follows pitch, not with one of spectrograms")
+            raise InputError(f"{name} must be used with a codec that analyses pitch, got a spectrogram codec")
     used = network or NetworkUse(takes.network)
     for name, share in (("--strength", strength), ("--register", register)):
         if share is not None and used != NetworkUse.residual:
-            raise InputError(f"{name} must go with --network residual, got {used.value}")
+            raise InputError(f"{name} must be used with --network residual, got {used.value}")
     if register is not None and not takes.register:
-        raise InputError("--register must go with a codec that follows pitch, not with one that shows spectrograms")
+        raise InputError("--register must be used with a codec that analyses pitch, got a spectrogram codec")
     if pitch is None:
         pitch = "free" if "pitch" in ratios else "glide"
     elif "pitch" in ratios and pitch != "free":
-        raise InputError(f"--mix-pitch must go with --pitch free, got {pitch}")
+        raise InputError(f"--mix-pitch must be used with --pitch free, got {pitch}")
     settings = given(
         pitch=pitch.lower() if len(pitch) == 1 else pitch,
         alignment=align and align.value,
@@ -224,12 +225,12 @@ def read_config(
 
 
 def warn_of_late_points(mix: "Mix", ratios: "Mapping[str, Mix]", seconds: float) -> None:
-    """Warn of curves that still change after the end of what was made with them.
+    """Warn of mix curves that still change after the end of the result.
 
     Args:
-        mix: The value of ``--mix``.
-        ratios: Of attributes that have their own.
-        seconds: Length of the result, or of the longest of several.
+        mix: Mix of ``--mix``.
+        ratios: Mixes of attributes whose option was given.
+        seconds: Length of the result, or of the longest of several results, s.
     """
     import numpy as np
 
@@ -240,7 +241,7 @@ def warn_of_late_points(mix: "Mix", ratios: "Mapping[str, Mix]", seconds: float)
             continue
         last, *later = curve.at(np.array([seconds, *(second for second in curve.seconds if second > seconds)])).tolist()
         if any(abs(ratio - last) > SMALLEST_CHANGE for ratio in later):
-            text = "%s goes on to %g s, but the sound ends at %.2f s, where the ratio is %.2f"
+            text = "%s has points up to %g s, but the sound ends at %.2f s, where the mix is %.2f"
             RemarkLogger(__name__).warning(text, name, curve.seconds[-1], seconds, last)
 
 
@@ -254,7 +255,7 @@ def mix_name(mix: "Mix") -> str:
 
 
 def _number(value: float) -> str:
-    """Return a number in decimals, or as a fraction where these would be rounded and it is exact: 0.25, 1/3."""
+    """Return a number as a decimal; as a fraction where the decimal would be rounded and the fraction is exact: 1/3."""
     fraction = Fraction(value).limit_denominator(MOST_SOUNDS)
     exact = math.isclose(fraction, value) and not math.isclose(float(f"{value:g}"), value)
     return str(fraction) if exact else f"{value:g}"
@@ -270,7 +271,7 @@ def mix_content(mix: "Mix") -> float | list[float] | list[list[float]]:
 
 
 def _as_option(problem: str) -> str:
-    """Call a setting by its option in the sentence that refuses its value."""
+    """Return the error sentence with the name of the setting replaced by its option."""
     setting, _, what = problem.removeprefix("the options: ").partition(" ")
     setting = setting.removesuffix(":")
     if setting not in OPTIONS:
@@ -282,7 +283,7 @@ def _parsed(option: str, text: str, n_sounds: int) -> "Mix":
     from intertone.ratio import mix_shares, parse_mix
 
     if n_sounds == 1:
-        raise InputError(f"{option} must go with two sounds or more, got one")
+        raise InputError(f"{option} must be used with two sounds or more, got one")
     try:
         mix = parse_mix(text)
         mix_shares(mix, n_sounds)

@@ -1,4 +1,4 @@
-"""The morphs of every pair of a folder: ``--pairs``."""
+"""``intertone morph --pairs``: the morphs of all pairs of a folder."""
 
 import hashlib
 import json
@@ -20,16 +20,16 @@ from intertone.remark import RemarkLogger
 logger = RemarkLogger(__name__)
 
 RECORD = "morphs.json"
-"""File of --pairs with the settings and what was made of which sounds."""
+"""File of --pairs that holds the settings, and for each morph the names and hashes of its two sounds."""
 
 
 def find_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Return the pairs of a folder by the name of their morph.
+    """Return the files of each pair of a folder, by the name of the morph.
 
-    Where files are called ``NAME-a`` and ``NAME-b`` these are the pairs, else every sound with every other.
+    The pairs are the files ``NAME-a`` and ``NAME-b``; without such files, every sound is paired with every other.
 
     Raises:
-        InputError: If the folder holds no pair, or two pairs would have one name.
+        InputError: If the folder holds no pair, or two files differ only in their suffix.
     """
     if not folder.is_dir():
         raise InputError(f"--pairs must be a folder, got {folder}")
@@ -47,21 +47,21 @@ def find_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
 
 
 def morph_pairs(order: Order, folder: Path, out: Path, *, force: bool) -> tuple[dict[str, Any], str, bool]:
-    """Write the morph of every pair of a folder; a run that was stopped goes on.
+    """Write the morph of every pair of a folder; morphs of an interrupted run that are up to date are kept.
 
     A pair that cannot be morphed is left out with a warning.
 
     Args:
-        order: What is asked for.
-        folder: The sounds; see ``find_pairs``.
-        out: The folder of the morphs.
-        force: Whether morphs of other settings may be replaced.
+        order: Settings of the run.
+        folder: Folder of the sounds; see ``find_pairs``.
+        out: Folder for the morphs.
+        force: Whether morphs that were made with other settings may be replaced.
 
     Returns:
-        As ``morph_one``, and whether every pair was morphed.
+        The same as ``morph_one``, and whether every pair was morphed.
 
     Raises:
-        InputError: If the folder holds other things than morphs of these settings.
+        InputError: If ``out`` holds other files, or morphs with other settings while ``force`` is False.
     """
     pairs = find_pairs(folder)
     settings = {
@@ -94,7 +94,7 @@ def morph_pairs(order: Order, folder: Path, out: Path, *, force: bool) -> tuple[
                 if path.is_file() and record.get(path.name, {}).get("hashes") == hashes:
                     kept += 1
                 else:
-                    # it stands in the record before it stands in the folder, so that a stopped run knows its own
+                    # the record names a file before the file exists, so that a resumed run knows it as its own
                     record[path.name] = {"sounds": [source.name for source in sources], "hashes": None}
                     write_json(out / RECORD, {"settings": settings, "morphs": record})
                     content, _ = morph_one(order, sources, path, None)
@@ -118,7 +118,10 @@ def morph_pairs(order: Order, folder: Path, out: Path, *, force: bool) -> tuple[
 
 
 def _earlier(out: Path, settings: Mapping[str, Any], *, force: bool) -> dict[str, dict[str, Any]]:
-    """Return what an earlier run made, by name; of other settings with ``force`` only, and then none of it counts."""
+    """Return the entries of an earlier run by file name.
+
+    Entries with other settings are refused unless ``force``; their hashes are None then, so that they are made again.
+    """
     record = out / RECORD
     options.check_own_output(out, (), "a folder of --pairs", mark=RECORD)
     if not record.exists():
@@ -136,7 +139,7 @@ def _earlier(out: Path, settings: Mapping[str, Any], *, force: bool) -> dict[str
 
 
 def _unreadable(sources: set[Path]) -> dict[Path, str]:
-    """Return the sounds that cannot be read, and why, with one warning for each."""
+    """Return the reason for each sound that cannot be read, and log one warning for each."""
     broken: dict[Path, str] = {}
     for source in sorted(sources):
         try:

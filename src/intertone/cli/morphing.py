@@ -1,4 +1,4 @@
-"""``intertone morph``: two sounds or more, one new sound, a row of them, or the pairs of a folder."""
+"""``intertone morph``: makes one sound between two or more sounds, a series of sounds, or one for each pair."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def morph(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The new sound; with --steps and --pairs, a folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File of the new sound; with --steps or --pairs, a folder.")],
     sources: Annotated[list[Path] | None, typer.Argument(metavar="A B [C …]", help="The sounds.")] = None,
     mix: morph_options.MixOption = None,
     steps: Annotated[
@@ -25,7 +25,7 @@ def morph(
             "--steps",
             min=2,
             max=101,
-            help="Number of sounds at equally spaced mixes from A to B (and on to C, …), ends included.",
+            help="Number of sounds at equally spaced mixes from A to B (then to C, …), A and B included.",
         ),
     ] = None,
     pairs: Annotated[
@@ -33,7 +33,7 @@ def morph(
         typer.Option(
             "--pairs",
             help="Instead of A and B: morph the pairs of a folder, NAME-a.wav with NAME-b.wav, or every sound with "
-            "every other. A run that was stopped goes on.",
+            "every other. Repeat an interrupted command to resume it.",
         ),
     ] = None,
     pitch: morph_options.PitchOption = None,
@@ -117,7 +117,7 @@ def morph(
 
 
 def _check_words(sources: list[Path], mix: str | None, steps: int | None, pairs: Path | None, plot: Path | None) -> int:
-    """Refuse options that do not go together; return the number of sounds of one morph."""
+    """Refuse options that contradict one another; return the number of sounds of one morph."""
     if pairs is not None:
         others = {"A B": sources, "--steps": steps, "--plot": plot}
         for name, value in others.items():
@@ -126,12 +126,12 @@ def _check_words(sources: list[Path], mix: str | None, steps: int | None, pairs:
         return 2
     morph_options.check_sounds(len(sources), least=2)
     if steps is not None and mix is not None:
-        raise InputError(f"--steps goes from the first sound to the last, got --mix {mix} as well")
+        raise InputError(f"--steps must be used without --mix, since it sets all mixes itself, got --mix {mix}")
     return len(sources)
 
 
 def _row(steps: int, n_sounds: int) -> "list[Mix]":
-    """Return equally spaced mixes from the first sound over all others to the last."""
+    """Return equally spaced mixes from the first sound through all others to the last."""
     if n_sounds == 2:
         return [step / (steps - 1) for step in range(steps)]
     mixes: list[Mix] = []
@@ -142,7 +142,7 @@ def _row(steps: int, n_sounds: int) -> "list[Mix]":
 
 
 def _check_row(sources: list[Path], out: Path, plot: Path | None, *, force: bool) -> list[str]:
-    """Refuse files that cannot be; return names of the sounds of an earlier row in the folder."""
+    """Refuse inputs that do not exist and a folder that cannot be used; return names of an earlier run's sounds."""
     from intertone.cli.morph_files import STEP
     from intertone.container import SUFFIXES
 
@@ -153,7 +153,7 @@ def _check_row(sources: list[Path], out: Path, plot: Path | None, *, force: bool
             raise InputError(f"the output must not replace an input, got {source} inside {out}")
     options.check_picture(plot, sources, out, force=force)
     if out.suffix.lower() in SUFFIXES:
-        raise InputError(f"with --steps the output is a folder, got the file name {out}")
+        raise InputError(f"the output must be a folder with --steps, got the file {out}")
     older = sorted(path.name for path in out.glob("morph-*.wav") if STEP.fullmatch(path.name))
     options.check_older(out, older, replace=force)
     return older

@@ -1,4 +1,4 @@
-"""Options and habits that the verbs share."""
+"""Options, checks and output functions that the subcommands share."""
 
 import json
 import logging
@@ -41,7 +41,7 @@ logger = RemarkLogger(__name__)
 _NO_LOG = logging.NullHandler()
 
 DEFAULT_CODEC = "harmonic"
-"""Codec of a verb where none is named."""
+"""Name of the codec that a subcommand uses where ``--codec`` is not given."""
 
 
 class Phase(StrEnum):
@@ -58,7 +58,7 @@ class Phase(StrEnum):
 
 
 class SampleFormat(StrEnum):
-    """Format of written samples."""
+    """Sample format of written sound files."""
 
     pcm16 = "pcm16"
     pcm24 = "pcm24"
@@ -67,20 +67,20 @@ class SampleFormat(StrEnum):
 
 
 def check_codec(codec: str) -> str:
-    """Refuse a codec that does not exist, before anything heavy is loaded; return its name.
+    """Return the name of a codec; refuse one that does not exist before torch is imported.
 
     Raises:
-        InputError: If it is neither a shipped name nor a folder with ``config.json``.
+        InputError: If ``codec`` is neither the name of a shipped codec nor a folder with ``config.json``.
     """
     find_network(codec, shipped=CODECS, kind="codec")
     return codec
 
 
 def check_settings(path: Path | None) -> Path | None:
-    """Refuse a settings file that does not exist, before anything heavy is loaded; return its name.
+    """Return the path of a settings file; refuse one that does not exist before torch is imported.
 
     Raises:
-        InputError: If it is no file.
+        InputError: If ``path`` is not a file.
     """
     from intertone.config import check_settings_file
 
@@ -88,10 +88,10 @@ def check_settings(path: Path | None) -> Path | None:
 
 
 def check_notes(folder: Path | None) -> Path | None:
-    """Refuse a folder of notes that does not exist, before anything heavy is loaded; return its name.
+    """Return the path of a note set; refuse one that does not exist before torch is imported.
 
     Raises:
-        InputError: If it is no folder.
+        InputError: If ``folder`` is not a folder.
     """
     if folder is not None and not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises for a name that is too long
         raise InputError(f"a note set must be a folder, got {folder}")
@@ -116,9 +116,12 @@ IterationsOption = Annotated[
     ),
 ]
 SeedOption = Annotated[
-    int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of random phase and noise; same seed, same bytes.")
+    int,
+    typer.Option(
+        "--seed", min=0, max=2**63 - 1, help="Seed of random phase and noise; the same seed gives the same bytes."
+    ),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, …")]
+DeviceOption = Annotated[str, typer.Option("--device", help="Device on which the network runs: cpu, cuda, …")]
 RateOption = Annotated[
     int | None, typer.Option("--sample-rate", help="Sample rate of the output, Hz. (default: the codec's)")
 ]
@@ -126,55 +129,57 @@ FormatOption = Annotated[
     SampleFormat | None,
     typer.Option("--format", help="Sample format of the output. (default: 24 bit where the file type has it)"),
 ]
-PlotOption = Annotated[Path | None, typer.Option("--plot", help="Also draw the spectrograms, to .png, .pdf or .svg.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace what an earlier run has written there.")]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", help="Also draw the spectrograms to this .png, .pdf or .svg file.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that an earlier run has written.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 class Report:
-    """Prints the package's remarks on stderr as they come, unless JSON was asked for.
+    """Output of a subcommand: prints the package's remarks on stderr while it runs, and its result on stdout.
 
     Args:
-        context: Of the verb; when it ends, nothing is collected any more.
-        as_json: Whether the result is printed as JSON, with what was done.
+        context: Context of the subcommand; remarks are collected until it ends.
+        as_json: Whether the result is printed as JSON. The remarks are then part of it and not printed on stderr.
     """
 
     def __init__(self, context: typer.Context, *, as_json: bool) -> None:
         self.as_json = as_json
         self.remarks = context.with_resource(collect_remarks(None if as_json else _show_remark))
-        # without a handler, Python would print the log's warnings a second time
+        # without a handler on this logger, Python would print warnings a second time
         logging.getLogger("intertone").addHandler(_NO_LOG)
 
     def finish(self, result: "Mapping[str, Any]", text: str) -> None:
-        """Print the result: ``text`` for people, or ``result`` with the collected lines for machines."""
+        """Print the result: ``text``, or as JSON ``result`` with the texts of the remarks under ``done``."""
         done = [remark.text for remark in self.remarks]
         typer.echo(json.dumps({**result, "done": done}, indent=2) if self.as_json else text)
 
 
 def command_line() -> str:
-    """Return the words that the program was called with."""
+    """Return the command line of this process, quoted for a shell."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def given(**settings: T | None) -> "dict[str, T]":
-    """Return the settings whose options were given."""
+    """Return the settings that are not None, that is, whose options were given."""
     return {name: value for name, value in settings.items() if value is not None}
 
 
 def check_own_output(
     out: Path, known: "Iterable[str]", owner: str, *, mark: str = "", force: bool | None = None
 ) -> list[str]:
-    """Refuse a folder that cannot be written to or holds other things.
+    """Refuse a folder that cannot be written to or holds unknown files.
 
     Args:
-        out: The folder.
-        known: Names of the files that may be there.
-        owner: Whose they are, such as ``"an evaluation's"``.
-        mark: Name of a file that only an owner's folder holds; where it is, all other names are allowed.
-        force: Whether these files may be replaced; None: the verb goes on with what is there.
+        out: The output folder.
+        known: Names of the files that the subcommand writes, which may exist.
+        owner: Whose files they are, for the error sentence, such as ``"an evaluation's"``.
+        mark: Name of a file that identifies a folder of this subcommand; where it exists, any file may exist.
+        force: Whether the known files may be replaced; None: they may exist, and the subcommand resumes with them.
 
     Returns:
-        The known files that are there.
+        The names of the known files that exist.
 
     Raises:
         InputError: If the folder cannot be used.
@@ -188,10 +193,10 @@ def check_own_output(
 
 
 def check_older(out: Path, older: "Sequence[str]", *, replace: bool) -> None:
-    """Refuse a folder with files of an earlier run that must not be replaced.
+    """Refuse files of an earlier run, unless ``replace``.
 
     Raises:
-        InputError: If there are such files.
+        InputError: If ``older`` names at least one file and ``replace`` is False.
     """
     if older and not replace:
         count = f"{len(older)} files of an earlier run, {older[0]} …" if len(older) > 1 else f"{older[0]}"
@@ -203,19 +208,19 @@ def _show_remark(remark: Remark) -> None:
 
 
 def phase_config(method: Phase, iterations: int | None) -> "PhaseConfig":
-    """Return the phase settings of the command line; ``None`` iterations are the settings' own default."""
+    """Return the settings of the phase estimation; ``iterations=None`` keeps the default of ``PhaseConfig``."""
     from intertone.phase import PhaseConfig
 
     return PhaseConfig.parse(given(method=method.value, n_iter=iterations), source="the options")
 
 
 def warn_of_phase(codec: "Codec", phase: Phase | None, iterations: int | None) -> None:
-    """Warn of options about a phase that is estimated, where they were given and the codec estimates none.
+    """Warn of options of the phase estimation that were given for a codec that estimates no phase.
 
     Args:
         codec: The codec.
-        phase: As given; ``kept`` is what such a codec does.
-        iterations: As given.
+        phase: Value of ``--phase``; ``kept`` causes no warning, since these codecs keep the phase.
+        iterations: Value of ``--iterations``.
     """
     named = [] if phase in (None, Phase.kept) else [f"--phase {phase.value}"]
     named += [] if iterations is None else [f"--iterations {iterations}"]
@@ -223,15 +228,15 @@ def warn_of_phase(codec: "Codec", phase: Phase | None, iterations: int | None) -
 
     if named and not choose_method(codec).takes.phase:
         verb = "are" if len(named) > 1 else "is"
-        text = "%s %s ignored: the codec has phases of its own"
+        text = "%s %s ignored: this codec estimates no phase"
         logger.warning(text, " and ".join(named), verb)
 
 
 def check_inputs(sources: list[Path]) -> None:
-    """Refuse inputs that do not exist, before anything heavy is loaded.
+    """Refuse input files that do not exist, before torch is imported.
 
     Raises:
-        InputError: If one does not.
+        InputError: If a file does not exist.
     """
     for source in sources:
         if not os.path.exists(source):  # noqa: PTH110, Path.exists raises for a name that is too long
@@ -239,7 +244,7 @@ def check_inputs(sources: list[Path]) -> None:
 
 
 def check_sound_files(sources: list[Path], out: Path, plot: Path | None, *, force: bool) -> None:
-    """Refuse files that cannot be, before anything heavy is loaded.
+    """Refuse inputs that do not exist and outputs that cannot be written, before torch is imported.
 
     Raises:
         InputError: If an input does not exist, or the result or its picture could not be written.
@@ -250,10 +255,10 @@ def check_sound_files(sources: list[Path], out: Path, plot: Path | None, *, forc
 
 
 def check_picture(path: Path | None, sources: list[Path], out: Path, *, force: bool) -> None:
-    """Refuse a picture that could not be written, before any work is done.
+    """Refuse a picture that could not be written, before the sounds are processed.
 
     Raises:
-        InputError: If its suffix is no picture's, it cannot be written, or it would replace an input or the result.
+        InputError: If its suffix is not .png, .pdf or .svg, or it cannot be written or would replace another file.
     """
     if path is None:
         return
@@ -266,7 +271,7 @@ def check_picture(path: Path | None, sources: list[Path], out: Path, *, force: b
 
 @contextmanager
 def drawing(path: Path | None, sounds: "Mapping[str, Tensor]", sample_rate: int) -> "Iterator[None]":
-    """Draw the sounds aside before the block, and put the picture in its place when the block has ended well."""
+    """Draw spectrograms to a temporary file before the block; rename it to ``path`` if the block raises nothing."""
     if path is None:
         yield
         return
@@ -279,31 +284,31 @@ def drawing(path: Path | None, sounds: "Mapping[str, Tensor]", sample_rate: int)
 
 
 def load_for(codec: "Codec", path: Path) -> "Tensor":
-    """Read a sound at the codec's rate; mono comes as ``(1, samples)``."""
+    """Return a sound file resampled to the codec's rate, ``(channels, samples)``."""
     from intertone.audio import load_audio
 
     return load_audio(path, sample_rate=codec.sample_rate)[0]
 
 
 def check_kind(path: Path, rate: int | None, form: SampleFormat | None) -> None:
-    """Refuse a kind of file that could hold no sound as it is asked for, before any is read.
+    """Refuse a file type that cannot hold the wanted sample rate or sample format, before any sound is read.
 
     Args:
-        path: The file.
+        path: The output file.
         rate: Sample rate of the file, Hz; None: the codec's, which is not known yet.
-        form: Format of the samples.
+        form: Sample format; None: the default of the file type.
 
     Raises:
-        InputError: As ``save_result``.
+        InputError: If the file type is unknown or cannot hold the sample rate or the sample format.
     """
     choose_container(path, form and form.value, sample_rate=rate)
 
 
 def check_result(path: Path, sounds: "list[Tensor]", codec: "Codec", rate: int, form: SampleFormat | None) -> None:
-    """Refuse, before any work is done, what ``save_result`` would refuse of a sound made from ``sounds``.
+    """Refuse a result as long as the longest of ``sounds`` that ``save_result`` could not write, before it is made.
 
     Raises:
-        InputError: If the kind of file cannot hold it, or it would be larger than a sound may be.
+        InputError: If the file type cannot hold its channels or format, or it exceeds ``MAX_DECODED_BYTES``.
     """
     from intertone.audio import MAX_DECODED_BYTES
 
@@ -323,12 +328,10 @@ def save_result(
     *,
     sampler: "Sampler | None" = None,
 ) -> str:
-    """Write a result that has ``own_rate`` at another rate and return a line that says what it is.
-
-    ``sampler`` is what a WAV file tells a sampler.
+    """Resample a sound, write it with ``sampler`` as its ``smpl`` chunk unless None, and return a description.
 
     Raises:
-        InputError: As ``save_audio``.
+        InputError: If ``save_audio`` refuses the path, the format or the sound.
     """
     from intertone.audio import resample, save_audio
 
@@ -356,22 +359,22 @@ def save_together(
 ) -> "dict[str, Tensor]":
     """Write sounds with one common gain, so that their levels can be compared.
 
-    They wait on the disk until the loudest is known: a hundred long sounds would not fit in memory.
+    The sounds wait in temporary files until the gain is known, since a hundred long ones may not fit in memory.
 
     Args:
-        folder: Where to.
-        sounds: Names of files, and sounds.
+        folder: Folder for the files.
+        sounds: File names and sounds, ``(channels, samples)``.
         own_rate: Sample rate of the sounds, Hz.
         rate: Sample rate of the files, Hz.
-        form: Format of the samples.
-        keep: Names of those to return.
-        sampler: Returns what a WAV file of a name tells a sampler; called when all sounds are made.
+        form: Sample format; None: the default of the file type.
+        keep: Names of the files whose sounds are returned.
+        sampler: Returns the ``smpl`` chunk for a file name; it is called after all sounds have been made.
 
     Returns:
-        The sounds to keep, as they were written.
+        The sounds of ``keep`` by file name, at ``own_rate`` and with the common gain.
 
     Raises:
-        InputError: As ``save_audio``.
+        InputError: If ``save_audio`` refuses a path, the format or a sound.
     """
     import tempfile
 

@@ -26,7 +26,7 @@ def _help(words: Mapping[str, str]) -> str:
 
 
 def replay(paper: Paper, request: Request, data: Path | None, report: options.Report) -> None:
-    """Do a paper's experiments, or go on, and say where the results are."""
+    """Run a paper's experiments, or resume them, and print where the results are."""
     out = request.out
     options.check_own_output(out, paper.files, "the experiments'")
     paper.check(request)
@@ -58,19 +58,19 @@ def _progress() -> Iterator[tuple["OnStep", "OnCount"]]:
 
 
 OutOption = Annotated[
-    Path, typer.Option("--out", "-o", help="Folder of the experiments; what is done is not repeated.")
+    Path, typer.Option("--out", "-o", help="Folder for the experiments; finished ones are not repeated.")
 ]
 WriteOption = Annotated[
-    Path | None, typer.Option("--write", help="A Markdown page whose marked tables are replaced by these.")
+    Path | None, typer.Option("--write", help="Markdown page whose marked tables are replaced by the results.")
 ]
 
 
 def verb(paper: Paper) -> Callable[..., None]:
-    """Return the command of a paper that trains its own networks."""
+    """Return the subcommand of a paper whose experiments train networks on a note set."""
     if TYPE_CHECKING:
         budget_name: TypeAlias = str
         part_name: TypeAlias = str
-    else:  # what may be typed: the names of this paper
+    else:  # typer accepts only the names of this paper
         budget_name, part_name = (
             StrEnum("Name", {name: name for name in words}) for words in (paper.budgets, paper.parts)
         )
@@ -94,7 +94,7 @@ def verb(paper: Paper) -> Callable[..., None]:
 
 
 def network_verb(paper: Paper) -> Callable[..., None]:
-    """Return the command of a paper that works with a trained network and renders its own sounds."""
+    """Return the subcommand of a paper whose experiments use a trained network and rendered notes."""
     if TYPE_CHECKING:
         budget_name: TypeAlias = str
     else:
@@ -124,7 +124,7 @@ def network_verb(paper: Paper) -> Callable[..., None]:
 
 
 def build(papers: Iterable[Paper]) -> typer.Typer:
-    """Return the verb ``paper``, with a word for each paper."""
+    """Return the subcommand ``paper``, which has a subcommand for each paper."""
     app = typer.Typer(no_args_is_help=True)
     app.callback()(_papers)
     for paper in papers:
@@ -133,7 +133,7 @@ def build(papers: Iterable[Paper]) -> typer.Typer:
 
 
 def _papers() -> None:
-    """Keep a paper's name a word of the command line where there is one paper only."""
+    """Do nothing; the callback makes typer expect a paper's name even where there is only one paper."""
 
 
 app = build(PAPERS)

@@ -1,4 +1,4 @@
-"""``intertone play``: a page in the browser on which the sounds between some sounds are played."""
+"""``intertone play``: a local web page on which an instrument of up to four sounds is played."""
 
 import os
 import socket
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from intertone.web.workers import Report, Workers
 
 PORT = 8642
-"""Port of the page where none is given; if it is taken, the system chooses another."""
+"""Port of the page where ``--port`` is not given; if it is in use, the operating system chooses a free one."""
 
 MOST_SOUNDS = 4
-"""Sounds of an instrument: one for each corner of the pad."""
+"""Largest number of sounds of an instrument: one for each corner of the morph pad."""
 
 LEAST_TOKEN = 12
-"""Characters that a token must have."""
+"""Smallest number of characters of a token."""
 
 
 def play_sounds(
@@ -35,19 +35,23 @@ def play_sounds(
         typer.Argument(metavar="[A B …]", help="Up to four sounds, or one saved instrument (.intertone)."),
     ] = None,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on. Any other than this computer's own needs --token.")
+        str,
+        typer.Option("--host", help="Address to listen on. An address that other computers can reach needs --token."),
     ] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option("--port", min=1, max=65535, help=f"Port. (default: {PORT}, or one that is free)")
+        int | None, typer.Option("--port", min=1, max=65535, help=f"Port of the page. (default: {PORT}, or a free one)")
     ] = None,
     token: Annotated[
-        str | None, typer.Option("--token", help=f"Secret of the page's address, {LEAST_TOKEN} characters or more.")
+        str | None,
+        typer.Option("--token", help=f"Secret that the page's address must contain, {LEAST_TOKEN} characters or more."),
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=16, help="Processes that analyse sounds.")] = 2,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=16, help="Number of processes that analyse sounds.")
+    ] = 2,
     codec: options.CodecOption = options.DEFAULT_CODEC,
 ) -> None:
-    """Play the sounds between up to four sounds, on a page in the browser, until Ctrl-C."""
+    """Play up to four sounds and the morphs between them on a page in the browser, until Ctrl-C."""
     check_sounds(sources or [])
     check_address(host, token)
 
@@ -65,21 +69,21 @@ def play_sounds(
         typer.echo(f"the page is at {address} (Ctrl-C ends it)")
         sys.stdout.flush()
         if browser:
-            # a browser in the terminal would wait for a server that has not begun
+            # in a thread, since a browser in the terminal blocks, and the server starts only after this line
             Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         try:
             uvicorn.Server(config).run(sockets=[listening])
-        except KeyboardInterrupt:  # uvicorn has ended in order, and raises the signal again
+        except KeyboardInterrupt:  # uvicorn has shut down and raises the signal again
             typer.echo("ended")
         finally:
             site.close()
 
 
 def check_sounds(sources: list[Path]) -> None:
-    """Refuse files that cannot become an instrument, before anything is started.
+    """Refuse files that cannot become an instrument, before the server is started.
 
     Raises:
-        InputError: If there are too many, one does not exist, or a saved instrument is not alone.
+        InputError: If there are more than four, one is not a file, or a saved instrument is given with other files.
     """
     if len(sources) > MOST_SOUNDS:
         raise InputError(f"an instrument must have at most {MOST_SOUNDS} sounds, got {len(sources)}")
@@ -92,7 +96,7 @@ def check_sounds(sources: list[Path]) -> None:
 
 
 def check_address(host: str, token: str | None) -> None:
-    """Refuse an address that others can reach without a token, and warn of one that they can reach.
+    """Refuse an address that other computers can reach without a token; warn of one that they reach with a token.
 
     Raises:
         InputError: If the token is missing or too short.
@@ -104,15 +108,17 @@ def check_address(host: str, token: str | None) -> None:
     if is_loopback(host):
         return
     if token is None:
-        raise InputError(f"--host must be given with --token, since others can reach it, got {host} without one")
-    typer.echo(f"  warning: whoever can reach {host} and has the token can upload sounds to this computer", err=True)
+        raise InputError(
+            f"--host must be used with --token, since other computers can reach it, got {host} without one"
+        )
+    typer.echo(f"  warning: anyone who can reach {host} and has the token can upload sounds to this computer", err=True)
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    """Return a socket that listens on the address; without a port, on ``PORT`` or one that is free.
+    """Return a socket that listens on the address; with ``port=None``, on ``PORT`` or a free port.
 
     Raises:
-        InputError: If that cannot be.
+        InputError: If ``host`` is not an address of this computer, or the port is in use.
     """
     try:
         family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
@@ -124,7 +130,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, wanted))
-            listening.listen()  # from now on a browser that comes early waits
+            listening.listen()  # a browser that connects before the server runs waits from now on
         except OSError as error:
             listening.close()
             problem = error
@@ -140,7 +146,7 @@ def _address(host: str, port: int, token: str | None) -> str:
 
 
 def _workers(codec: str, count: int) -> "Workers":
-    """Return worker processes that share the processors."""
+    """Return worker processes, each of which uses an equal share of the processors as threads."""
     from intertone.web.workers import Workers
 
     threads = max(1, (os.cpu_count() or 1) // count)

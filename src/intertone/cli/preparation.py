@@ -1,4 +1,4 @@
-"""``intertone data prepare``: the features that a model is trained on, made once."""
+"""``intertone data prepare``: computes the features of notes once, for several training runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,21 +12,26 @@ from intertone.cli.progress import progress_bar
 def prepare(
     context: typer.Context,
     notes: Annotated[Path, typer.Argument(metavar="NOTES", help="A note set.", callback=check_notes)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the features; an interrupted one goes on.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the features; repeat an interrupted command to resume it.")
+    ],
     settings: Annotated[
         Path | None,
-        typer.Option("--settings", help="A run's settings, whose representation is used. (default: harmonic)"),
+        typer.Option(
+            "--settings",
+            help="Settings of a training run, whose representation computes the features. (default: harmonic)",
+        ),
     ] = None,
-    train: Annotated[int | None, typer.Option(help="Notes to train with; 12000 if not given.")] = None,
-    valid: Annotated[int | None, typer.Option(help="Notes to validate with; 512 if not given.")] = None,
-    test: Annotated[int | None, typer.Option(help="Notes to test with; 0 if not given.")] = None,
-    pitch_min: Annotated[int | None, typer.Option(help="Lowest MIDI number; 0 if not given.")] = None,
-    pitch_max: Annotated[int | None, typer.Option(help="Highest MIDI number; 127 if not given.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the choice of notes; 0 if not given.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    train: Annotated[int | None, typer.Option(help="Number of training notes; 12000 if not given.")] = None,
+    valid: Annotated[int | None, typer.Option(help="Number of validation notes; 512 if not given.")] = None,
+    test: Annotated[int | None, typer.Option(help="Number of test notes; 0 if not given.")] = None,
+    pitch_min: Annotated[int | None, typer.Option(help="Lowest pitch, MIDI number; 0 if not given.")] = None,
+    pitch_max: Annotated[int | None, typer.Option(help="Highest pitch, MIDI number; 127 if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random choice of notes; 0 if not given.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
     json: JsonOption = False,
 ) -> None:
-    """Turn notes into the features that a model is trained on, once for many runs."""
+    """Compute the features of notes once, so that several training runs can read them."""
     report = Report(context, as_json=json)
     from intertone.data.notes import Notes
     from intertone.representation import HarmonicConfig

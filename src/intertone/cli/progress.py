@@ -1,4 +1,4 @@
-"""Progress of work that takes long, and the time since the command began."""
+"""Progress bars and progress lines on stderr, and the time since the command began."""
 
 import sys
 import threading
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
 WAIT_SECONDS = 2.0
-"""Seconds that work may take before a bar is shown."""
+"""Time after which ``late_bar`` shows its bar, s."""
 
 PROGRESS_SECONDS = 15.0
-"""Seconds from one line of progress to the next, in a log for instance; a larger value makes shorter logs."""
+"""Shortest time between two progress lines where stderr is not a terminal, s. A larger value makes shorter logs."""
 
 _began = time.monotonic()
 
 
 def begin(seconds: float | None = None) -> None:
-    """Set when the command began, on the clock of ``time.monotonic``; now where nothing is given."""
+    """Set the time at which the command began, as a value of ``time.monotonic``, s; None: now."""
     global _began
     _began = time.monotonic() if seconds is None else seconds
 
@@ -38,11 +38,11 @@ def progress_bar(unit: str, *, total: int | None = None) -> "Iterator[Callable[[
     """Show a bar on stderr if that is a terminal.
 
     Args:
-        unit: Name of the counted things, in plural.
-        total: How many there are, if that is known before the first is done.
+        unit: Name of the counted items, in the plural.
+        total: Number of items; None: not known yet.
 
     Returns:
-        A context that gives what is to be called with (done, of how many).
+        A context manager. It gives a function that is called with (number of finished items, number of all items).
     """
     with terminal_bar() as bar:
         task = bar.add_task(unit, total=total)
@@ -51,15 +51,15 @@ def progress_bar(unit: str, *, total: int | None = None) -> "Iterator[Callable[[
 
 @contextmanager
 def late_bar(unit: str) -> "Iterator[Callable[[int, int], None]]":
-    """Show a bar on stderr once the work has lasted ``WAIT_SECONDS``, if that is a terminal.
+    """Show a bar on stderr after ``WAIT_SECONDS``, if stderr is a terminal.
 
-    It moves to and fro until the amount of work that is done is reported. Within it no other bar may be shown.
+    The bar moves back and forth until its function is called. No other bar may be shown inside the context.
 
     Args:
-        unit: Name of what is being done, or of the counted things.
+        unit: Name of the work, or of the counted items.
 
     Returns:
-        A context that gives what may be called with (done, of how many).
+        A context manager. It gives a function that may be called with (number of finished items, number of all items).
     """
     if not sys.stderr.isatty():
         yield lambda done, total: None
@@ -91,21 +91,21 @@ def late_bar(unit: str) -> "Iterator[Callable[[int, int], None]]":
 
 
 def terminal_bar(*columns: "ProgressColumn") -> "Progress":
-    """Return rich's bar with some columns, or its own, on stderr; it shows nothing if that is no terminal."""
+    """Return rich's progress bar on stderr with the given or its default columns; it is off without a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    # the result goes to stdout when the bar has gone, and must not be sent to stderr
+    # rich would redirect stdout to its console, which is stderr, while the bar is shown
     return Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=False)
 
 
 class ProgressLines:
-    """Lines of progress on stderr for work of minutes, where that is no terminal and no bar is seen.
+    """Progress lines on stderr for long work, where stderr is not a terminal and the bar is off.
 
     Args:
-        bar: The bar that is shown on a terminal.
-        as_json: Whether the result is printed as JSON: then there are no lines, as there are no remarks.
+        bar: The bar; lines are printed only if it is off.
+        as_json: Whether the subcommand prints JSON; then no lines are printed.
     """
 
     def __init__(self, bar: "Progress", *, as_json: bool) -> None:
@@ -113,10 +113,10 @@ class ProgressLines:
         self.last = 0.0
 
     def show(self, seconds: float, text: str) -> None:
-        """Print a line, if the last one is ``PROGRESS_SECONDS`` old or more.
+        """Print a line if the previous one is at least ``PROGRESS_SECONDS`` old.
 
         Args:
-            seconds: Since the work began.
+            seconds: Time since the work began, s.
             text: The line.
         """
         if self.wanted and seconds - self.last >= PROGRESS_SECONDS:

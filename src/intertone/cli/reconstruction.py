@@ -1,4 +1,4 @@
-"""``intertone reconstruct`` and ``intertone gains``: one sound through the codec, its code as it is or turned."""
+"""``intertone reconstruct`` and ``intertone gains``: one sound is encoded and decoded; ``gains`` scales its code."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,7 +22,7 @@ KeptPhaseOption = Annotated[
     options.Phase,
     typer.Option(
         "--phase",
-        help="Method that estimates the phase; with harmonic codecs, all but kept leave out the residual.",
+        help="Method that estimates the phase. With harmonic codecs, every method but kept leaves out the residual.",
     ),
 ]
 
@@ -42,7 +42,7 @@ def reconstruct(
     force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
-    """Send one sound through the codec, to hear what it keeps."""
+    """Encode and decode one sound with a codec, to hear what the codec preserves."""
     report = options.Report(context, as_json=json)
     options.check_sound_files([source], out, plot, force=force)
     found = options.phase_config(phase, iterations)
@@ -55,24 +55,24 @@ def reconstruct(
 def gains(
     context: typer.Context,
     source: Annotated[Path, typer.Argument(metavar="IN", help="The sound.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The sound with its code changed.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File of the changed sound.")],
     gain: Annotated[
         list[str] | None,
         typer.Option(
             metavar="UNIT=GAIN",
-            help="Gain of one of the latent_dim numbers that `intertone info` names, from 1; may be repeated.",
+            help="Gain of one latent dimension, numbered 1 to latent_dim (see `intertone info`); may be repeated.",
         ),
     ] = None,
     groups: Annotated[
         str | None,
         typer.Option(
-            help="Gains of five groups of neighbouring numbers, or of as many as --bounds makes: 1,0.5,1,2,1."
+            help="Gains of five groups of neighbouring latent dimensions, or of the groups of --bounds: 1,0.5,1,2,1."
         ),
     ] = None,
     bounds: Annotated[
         str | None,
         typer.Option(
-            help="Numbers of the code after which a group ends. (default: 3, 6, 9 and 12 sixteenths of the code)"
+            help="Last latent dimension of each group but the last. (default: 3, 6, 9 and 12 sixteenths of latent_dim)"
         ),
     ] = None,
     seed: options.SeedOption = 0,
@@ -84,7 +84,7 @@ def gains(
     force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
-    """Multiply the numbers that a codec makes of a sound, its code, and decode them with the sound's own phase."""
+    """Multiply the latent code of a sound by gains, and decode it with the phase of the sound."""
     report = options.Report(context, as_json=json)
     options.check_sound_files([source], out, plot, force=force)
     wanted = Gains(read_gains(gain or []), read_numbers("--groups", groups), read_numbers("--bounds", bounds))
@@ -96,12 +96,12 @@ def gains(
 
 @dataclass(frozen=True)
 class Gains:
-    """Gains as they were typed.
+    """Gains of the options ``--gain``, ``--groups`` and ``--bounds``.
 
     Attributes:
-        units: Number of the code, from 1 → its gain.
-        groups: Gains of groups; none: all 1.
-        bounds: How many numbers lie before each group but the first; none: 3, 6, 9 and 12 sixteenths.
+        units: Gain of single latent dimensions, which are numbered from 1. They replace the gains of groups.
+        groups: Gain of each group of neighbouring dimensions; empty: 1 for all.
+        bounds: Last dimension of each group but the last; empty: 3, 6, 9 and 12 sixteenths of ``latent_dim``.
     """
 
     units: "Mapping[int, float]"
@@ -109,17 +109,17 @@ class Gains:
     bounds: tuple[float, ...] = ()
 
     def of_code(self, latent_dim: int) -> list[float]:
-        """Return the gain of each number of a code.
+        """Return the gain of each latent dimension, ``latent_dim`` numbers.
 
         Raises:
-            InputError: If a unit, a group or a bound does not fit the code.
+            InputError: If a unit or a bound lies outside the code, or the number of groups does not fit the bounds.
 
         Example:
             >>> Gains({2: 3.0}, (1.0, 0.5), (2,)).of_code(4)
             [1.0, 3.0, 0.5, 0.5]
         """
         if self.bounds and not self.groups:
-            raise InputError("--bounds must go with --groups")
+            raise InputError("--bounds must be used with --groups, got --bounds alone")
         if wrong := [unit for unit in self.units if not 1 <= unit <= latent_dim]:
             raise InputError(f"a unit must be in 1..{latent_dim} with this codec, got {wrong[0]}")
         bounds = self.bounds or tuple(latent_dim * part // 16 for part in (3, 6, 9, 12))
@@ -128,7 +128,7 @@ class Gains:
         edges = (0, *bounds, latent_dim)
         if self.groups and (any(b != int(b) for b in edges) or not all(a < b for a, b in pairwise(edges))):
             given = ", ".join(f"{bound:g}" for bound in bounds)
-            raise InputError(f"bounds must rise, whole numbers within 1..{latent_dim - 1}, got {given}")
+            raise InputError(f"bounds must be rising integers within 1..{latent_dim - 1}, got {given}")
         found = [1.0] * latent_dim
         for value, (first, last) in zip(self.groups, pairwise(edges), strict=False):
             found[int(first) : int(last)] = [value] * int(last - first)
@@ -138,10 +138,10 @@ class Gains:
 
 
 def read_gains(texts: "Sequence[str]") -> dict[int, float]:
-    """Read ``UNIT=GAIN`` assignments.
+    """Return the gain of each unit of ``UNIT=GAIN`` texts.
 
     Raises:
-        InputError: If one is none, or names a unit twice.
+        InputError: If a text does not have this form, a gain is not finite, or a unit occurs twice.
 
     Example:
         >>> read_gains(["3=1.8", "12=0"])
@@ -161,10 +161,10 @@ def read_gains(texts: "Sequence[str]") -> dict[int, float]:
 
 
 def read_numbers(name: str, text: str | None) -> tuple[float, ...]:
-    """Read numbers with commas between them.
+    """Return the numbers of a text that has commas between them; nothing for None.
 
     Raises:
-        InputError: If they are none.
+        InputError: If a part is not a finite number; ``name`` is the option in the error sentence.
     """
     try:
         return () if text is None else tuple(_finite(name, float(part)) for part in text.split(","))
@@ -193,7 +193,7 @@ def send(
     format: options.SampleFormat | None,
     plot: Path | None,
 ) -> None:
-    """Send a sound through a codec, its code multiplied by gains if they are given, and write what comes out."""
+    """Encode a sound, multiply its code by ``gains`` unless that is None, decode it, and write the result."""
 
     import torch
 
@@ -204,7 +204,7 @@ def send(
     loaded = Codec.load(codec, device=device)
     factors = None if gains is None else torch.tensor(gains.of_code(loaded.model.latent_dim))
     if factors is not None and bool((factors == 1).all()):
-        RemarkLogger(__name__).warning("all gains are 1, so this is what reconstruct makes")
+        RemarkLogger(__name__).warning("all gains are 1, so the result equals that of intertone reconstruct")
     options.warn_of_phase(loaded, None, iterations)  # the method decides whether the residual is used
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sound = options.load_for(loaded, source)

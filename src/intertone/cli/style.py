@@ -1,4 +1,4 @@
-"""``intertone transfer``: the timbre or texture of one sound for the notes and rhythm of another."""
+"""``intertone transfer``: style transfer, which gives one sound the timbre or texture of another."""
 
 import re
 from enum import StrEnum
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
 logger = RemarkLogger(__name__)
 
 EVALUATIONS = 1.15
-"""Evaluations of an iteration that the bar reckons with: a line search takes more than one now and then."""
+"""Mean number of loss evaluations per iteration that the progress bar assumes; line searches need more than one."""
 
 ALL = "all"
-"""Name that stands for every system."""
+"""Value of ``--preset`` that runs every system."""
 
 PAGE = "index.html"
+"""Name of the page of ``--preset all``."""
 
 PAGE_RATE = 22050
-"""Hz, of the two sounds on the page; the highest rate of a published system."""
+"""Sample rate of content and style on the page, Hz: the highest rate of a published system."""
 
 
 class Budget(StrEnum):
-    """Budget of an optimisation."""
+    """Time budget of an optimisation: 60 seconds (``quick``), or all iterations of the publication."""
 
     quick = "quick"
     published = "published"
 
 
 class Source(StrEnum):
-    """The sound that an envelope is taken from."""
+    """Input sound whose loudness over time is used."""
 
     content = "content"
     style = "style"
@@ -65,12 +66,17 @@ def transfer_style(
     ] = "house",
     list_presets: Annotated[bool, typer.Option("--list", help="Print the systems and what each is good for.")] = False,
     strength: Annotated[
-        float, typer.Option(min=0, help="0: the content; 1: the published balance; more: more style.")
+        float,
+        typer.Option(
+            min=0, help="Weight of the style. 0: the content unchanged; 1: the published balance; larger: more style."
+        ),
     ] = 1.0,
     budget: Annotated[
         Budget, typer.Option(help="quick: end after 60 seconds; published: all iterations of the publication.")
     ] = Budget.quick,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Iterations at most. (default: the system's)")] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Largest number of iterations. (default: the system's)")
+    ] = None,
     envelope_from: Annotated[
         Source | None,
         typer.Option(
@@ -80,7 +86,7 @@ def transfer_style(
     seed: options.SeedOption = 0,
     preview: Annotated[
         int | None,
-        typer.Option(min=1, help="Also write the sound after every so many evaluations, as OUT-0050.wav."),
+        typer.Option(min=1, help="Also write the sound after every N evaluations, as OUT-0050.wav."),
     ] = None,
     sample_rate: Annotated[
         int | None, typer.Option("--sample-rate", help="Sample rate of the output, Hz. (default: the system's)")
@@ -88,12 +94,12 @@ def transfer_style(
     format: options.FormatOption = None,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", help="Also draw the three sounds and the loss terms, to .png, .pdf or .svg."),
+        typer.Option("--plot", help="Also draw the three sounds and the loss terms to this .png, .pdf or .svg file."),
     ] = None,
     force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
-    """Give a sound the timbre or texture of another; its notes and rhythm stay."""
+    """Give a sound the timbre or texture of another, and keep its notes and rhythm."""
     report = options.Report(context, as_json=json)
     if list_presets:
         from intertone.transfer import load_preset, preset_names
@@ -104,7 +110,7 @@ def transfer_style(
         return
     for given, name in ((content, "CONTENT"), (style, "STYLE"), (out, "-o")):
         if given is None:
-            raise InputError(f"{name} must be given, got none; intertone transfer --help shows what there is")
+            raise InputError(f"{name} must be given, got none; intertone transfer --help lists the options")
     assert content is not None and style is not None and out is not None
     settings = _Settings(strength, budget, iterations, envelope_from, seed, as_json=json)
     if preset == ALL:
@@ -160,7 +166,7 @@ def transfer_style(
 
 
 def _check_previews(content: Path, style: Path, out: Path, *, force: bool) -> list[Path]:
-    """Refuse an input that has the name of a preview, and previews of an earlier run; return the latter."""
+    """Return previews of an earlier run; refuse them unless ``force``, and an input with the name of a preview."""
     named = re.compile(rf"{re.escape(out.stem)}-\d{{4,}}{re.escape(out.suffix)}")
     for source in (content, style):
         if source.parent.resolve() == out.parent.resolve() and named.fullmatch(source.name):
@@ -174,7 +180,7 @@ def _check_previews(content: Path, style: Path, out: Path, *, force: bool) -> li
 
 
 class _Settings:
-    """Options that change a system, and its budget."""
+    """Options of ``intertone transfer`` that change a system's settings or its time limit."""
 
     def __init__(
         self,
@@ -194,10 +200,10 @@ class _Settings:
         self.as_json = as_json
 
     def apply(self, name: str, config: "TransferConfig") -> "TransferConfig":
-        """Return the settings as the options want them.
+        """Return a system's settings changed by ``--iterations`` and ``--envelope-from``.
 
         Raises:
-            InputError: If the system has no envelope over time that could be taken from a sound.
+            InputError: If ``--envelope-from`` was given and the system has no term of the envelope over time.
         """
         if self.iterations is not None:
             config = config.with_iterations(self.iterations)
@@ -205,7 +211,7 @@ class _Settings:
             has = [term.statistic.kind == "time-envelope" for term in config.terms]
             if not any(has):
                 raise InputError(
-                    f"--envelope-from must be used with a system with an envelope over time, as verma, got {name}"
+                    f"--envelope-from must be used with a system that has an envelope term, such as verma, got {name}"
                 )
             reference = self.envelope_from.value
             terms = tuple(
@@ -216,7 +222,7 @@ class _Settings:
         return config
 
     def limits(self, config: "TransferConfig") -> "Limits":
-        """Return the system's limits, with at most the seconds of the quick budget."""
+        """Return the limits of the optimisation; with the budget ``quick``, at most ``QUICK_SECONDS``."""
         from intertone.transfer.solver import QUICK_SECONDS
 
         known = config.limits.seconds
@@ -231,7 +237,7 @@ class _Settings:
         config: "TransferConfig",
         keep: "Callable[[Step, Callable[[], Tensor]], None] | None" = None,
     ) -> "TransferResult":
-        """Transfer with a bar, or lines of progress, that show the terms and the time that remains."""
+        """Return the transfer; meanwhile a bar or progress lines show the loss terms and the remaining time."""
         from rich.progress import BarColumn, TextColumn
 
         from intertone.transfer import transfer
@@ -261,17 +267,17 @@ class _Settings:
 
 
 def _outcome(result: "TransferResult") -> str:
-    """Return what was done in words."""
+    """Return a sentence with the change of each loss term, the number of evaluations and the reason for the end."""
     steps, stop = result.descent.steps, result.descent.stop
     if not steps:
         why = "it was interrupted before the first evaluation" if stop == "interrupted" else "the strength is 0"
         return f"the content, since {why}"
     ended = {
         "iterations": "all iterations done",
-        "converged": "no step was better",
-        "plateau": "the loss had stopped falling",
-        "time": "time was up",
-        "interrupted": "interrupted, the best so far",
+        "converged": "ended because no step lowered the loss",
+        "plateau": "ended because the loss had stopped falling",
+        "time": "ended at the time limit",
+        "interrupted": "interrupted; the result with the lowest loss is used",
     }[stop]
     parts = ", ".join(f"{name} {result.first[name]:.3g} → {value:.3g}" for name, value in result.realised.items())
     return f"{parts}; {len(steps)} evaluations, {ended}"
@@ -289,7 +295,7 @@ def _exhibit(
     options.check_own_output(out, [PAGE, *(f"{name}.wav" for name in preset_names())], "a transfer's", force=force)
 
     @cache
-    def sounds_at(rate: int) -> "list[Tensor]":  # once, since a sound that is resampled is a remark
+    def sounds_at(rate: int) -> "list[Tensor]":  # cached, since each resampling logs a remark
         return [load_audio(source, sample_rate=rate)[0] for source in (content, style)]
 
     heard = sounds_at(PAGE_RATE)

@@ -1,4 +1,4 @@
-"""``intertone synth``: a sound from a code alone, given as numbers or as names of instruments."""
+"""``intertone synth``: decodes a latent code, given as numbers or as names of instruments, into a sound."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SECONDS = 4.0
-"""Length of a sound from one vector of latents, where none is given."""
+"""Length of a sound from a single latent vector where ``--seconds`` is not given, s."""
 
 
 def synth(
@@ -25,8 +25,8 @@ def synth(
     latents: Annotated[
         str | None,
         typer.Option(
-            help="The code: 0.2,1.4,… are the latent_dim numbers that `intertone info` counts, held for the whole "
-            "sound; @FILE.npy is an array, (latent_dim,) or (latent_dim, n_latents)."
+            help="The latent code. 0.2,1.4,…: one vector of latent_dim numbers (see `intertone info`), constant for "
+            "the whole sound; @FILE.npy: an array, (latent_dim,) or (latent_dim, n_latents)."
         ),
     ] = None,
     instrument: Annotated[
@@ -37,20 +37,20 @@ def synth(
         ),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="Length. (default: that of the code; 4 for a code that is held)")
+        float | None, typer.Option(help="Length, s. (default: that of the code; 4 for a single latent vector)")
     ] = None,
     pitch: Annotated[
-        str | None, typer.Option(help="Note (C3) or MIDI number (48.5), for codecs that are played at a pitch.")
+        str | None, typer.Option(help="Note (C3) or MIDI number (48.5), for codecs that are conditioned on pitch.")
     ] = None,
     velocity: Annotated[
-        float | None, typer.Option(help="1 to 127, for codecs that take it. (default: unknown)")
+        float | None, typer.Option(help="1 to 127, for codecs that are conditioned on velocity. (default: unknown)")
     ] = None,
     loop: Annotated[
         bool,
         typer.Option(
             "--loop",
-            help="Make a loop without a seam of one vector of latents, for codecs of single frames. Its phase is that "
-            "of rtpghi, or white-noise.",
+            help="Make a seamless loop of one latent vector, for codecs that encode single frames. Its --phase is "
+            "rtpghi or white-noise.",
         ),
     ] = False,
     phase: options.PhaseOption = None,
@@ -63,13 +63,15 @@ def synth(
     force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
-    """Make a sound from a code alone: chosen numbers, or instruments that the codec was trained on."""
+    """Decode a latent code into a sound: given numbers, or stored codes of instruments of the training data."""
     report = options.Report(context, as_json=json)
     options.check_sound_files([], out, plot, force=force)
     if (latents is None) == (instrument is None):
-        raise InputError(f"either --latents or --instrument must be given, got {'none' if latents is None else 'both'}")
+        raise InputError(
+            f"either --latents or --instrument must be given, got {'neither' if latents is None else 'both'}"
+        )
     if phase == options.Phase.kept:
-        raise InputError("the phase of a code alone must be estimated, got --phase kept")
+        raise InputError("--phase must name a method of estimation, since a code has no phase to keep, got kept")
     if loop:
         check_loop(phase, iterations)
 
@@ -135,28 +137,28 @@ def synth(
 
 
 def check_loop(phase: options.Phase | None, iterations: int | None) -> None:
-    """Refuse a phase that a loop cannot have.
+    """Refuse options of the phase estimation that a loop does not have.
 
     Raises:
-        InputError: If it is another than rtpghi or white-noise, or iterations are asked for.
+        InputError: If ``phase`` is neither None, rtpghi nor white-noise, or ``iterations`` is not None.
     """
     if iterations is not None:
-        raise InputError(f"the phase of a loop is found without iterations, got --iterations {iterations}")
+        raise InputError(f"--loop must be used without --iterations, got --iterations {iterations}")
     if phase not in (None, options.Phase.rtpghi, options.Phase.white_noise):
         raise InputError(f"the phase of a loop must be rtpghi or white-noise, got {phase.value}")
 
 
 def read_latents(text: str) -> "Tensor":
-    """Read latents as they are written on a command line.
+    """Return the latents of ``--latents``.
 
     Args:
-        text: Numbers with commas between them, or ``@`` and the name of a ``.npy`` file.
+        text: Numbers with commas between them, or ``@`` and the path of a ``.npy`` file.
 
     Returns:
-        float32; an array with one batch axis of length 1 loses it.
+        ``(latent_dim,)`` or the array of the file, float32. A leading axis of length 1 of a 3-D array is removed.
 
     Raises:
-        InputError: If it is neither, or the file holds no array of numbers.
+        InputError: If ``text`` has neither form, or the file does not hold an array of numbers.
     """
     import numpy as np
     import torch

@@ -1,4 +1,4 @@
-"""``intertone train``: settings and notes in, a codec or a recogniser out."""
+"""``intertone train`` trains a codec or a recogniser; ``intertone pack`` makes its folder ready to be shared."""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from intertone.train import Progress
 
 FAULTY = 3
-"""Exit code of a run that ended well and whose codec is no good."""
+"""Exit code of a complete run whose codec is faulty: no better than at the start, or the same sound for all inputs."""
 
 
 def train(
@@ -40,7 +40,7 @@ def train(
     settings: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RUN.TOML]", help="Settings of the run, for a codec from nothing.", callback=check_settings
+            metavar="[RUN.TOML]", help="Settings of the run, to train from random weights.", callback=check_settings
         ),
     ] = None,
     from_: Annotated[
@@ -52,16 +52,19 @@ def train(
         typer.Option(
             "--out",
             "-o",
-            help="Folder of the run; one that was interrupted goes on. (default: runs/ and the name of the data)",
+            help="Folder for the run; repeat an interrupted command to resume it. (default: runs/ and the name of the "
+            "data)",
         ),
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting: model.kernel_size=[5,5]")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a setting: model.kernel_size=[5,5]; may be repeated.")
+    ] = None,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
 ) -> None:
-    """Fine-tune a codec on sounds, or train one from nothing; the same command goes on after an interruption.
+    """Fine-tune a codec on sounds, or train one from random weights; repeat an interrupted command to resume it.
 
-    Exit code 3: the run ended well, but its best codec is no better than at the start, or gives one sound for all.
+    Exit code 3: the run is complete, but its best codec is no better than at the start, or gives one sound for all.
     """
     import os
 
@@ -90,7 +93,9 @@ def train(
     representation = config.representation if start is None else start.config.representation
     check_run_folder(out)
     if not alone and is_sounds(data):
-        raise InputError(f"several processes must be given a note set, from `intertone data import`, got {data}")
+        raise InputError(
+            f"training with several processes must have a note set as --data, got a folder of sounds, {data}"
+        )
     with terminal_bar() as bar:
         task = bar.add_task("")
         opened = open_sounds(
@@ -114,7 +119,7 @@ def train(
             raise typer.Exit(1) from None
     if rank:
         _leave_at_once()
-    text = progress.finished or "interrupted; run the same command to go on"
+    text = progress.finished or "interrupted; run the same command to resume"
     if (out / "best" / "config.json").is_file():
         best = load_trained(out / "best")
         reading = best.model.reading(progress.best_loss, best.representation.scales)
@@ -133,7 +138,7 @@ def train(
 
 @contextmanager
 def _step_bar() -> "Iterator[Callable[[Progress, int, float], None]]":
-    """Show a bar of the steps of each epoch, if there is a terminal; give what is called after every step."""
+    """Show a bar of the steps of an epoch on a terminal; give a function to call with (progress, steps, loss)."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -147,10 +152,10 @@ def _step_bar() -> "Iterator[Callable[[Progress, int, float], None]]":
 
 
 def _leave_at_once() -> None:
-    """End one of several processes without tearing down the interpreter.
+    """End one of several processes without the interpreter's clean-up.
 
-    torch's communication threads now and then abort the process while it is torn down, and torchrun takes that for a
-    failed run. Everything is on disk by now.
+    torch's communication threads sometimes abort a process during the clean-up, and torchrun then reports a failed run.
+    All results are on disk at this point.
     """
     import os
     import sys
@@ -163,14 +168,14 @@ def _leave_at_once() -> None:
 def pack(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run, made by `intertone train`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The codec's folder, ready to be shared.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the codec.")],
     card: Annotated[
-        Path | None, typer.Option("--card", help="A model card to put in. (default: the run's own few lines)")
+        Path | None, typer.Option("--card", help="Model card to include. (default: the short one of the run)")
     ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Make a folder to share from a run's best codec: weights in 16 bits, settings, model card, training log."""
+    """Copy a run's best codec into a folder to share: 16-bit weights, settings, model card and training log."""
     report = Report(context, as_json=json)
     from intertone.files import check_output_folder, regular, replacing
 

@@ -1,4 +1,4 @@
-"""Sounds in, new sound out: how much of each, and what is done between them."""
+"""Morphs: new sounds between two or more sounds, given a weight for each; the methods by code, partials and cells."""
 
 from intertone.morphing.checking import ATTRIBUTES, check_morph
 from intertone.morphing.contract import MorphMethod, Takes

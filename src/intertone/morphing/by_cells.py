@@ -1,4 +1,4 @@
-"""Cross-synthesis of spectrograms of any sounds: no pitch is needed, and the phases are those of the sounds."""
+"""Morph by cells: cross-synthesis of spectrograms with the phases of the sounds, for sounds without a single pitch."""
 
 import math
 from collections.abc import Sequence
@@ -24,46 +24,38 @@ from intertone.representation import Analysis
 from intertone.stft import SpectrogramConfig, istft, stft
 
 WINDOW_SECONDS = 0.0464
-"""Length of the window: 2048 samples at 44.1 kHz."""
-
+"""Length of the window of the spectrogram, s: 2048 samples at 44.1 kHz."""
 TOP_DB = 120.0
-"""Depth of the floor below the sound's loudest cell."""
-
+"""Dynamic range of the features, dB: feature 1 is the sound's loudest cell, feature 0 lies this far below."""
 LOUDEST = 1.2
-"""Feature beyond which nothing is played."""
-
+"""Largest feature that is synthesised: 24 dB above the loudest cell. Extrapolation could give larger ones."""
 REACH_DB = 60.0
-"""Level below the strongest sound, dB, from which on only a sound's nearness to its end counts."""
-
+"""Part of a level difference to the loudest sound that is interpolated linearly, dB; ``LATENESS`` is for the excess."""
 LATENESS = 8
-"""Power of a sound's weight with which the rest of the difference comes: half of it at a weight of 0.92."""
-
+"""Exponent of a sound's weight for the excess over ``REACH_DB``: half of the excess is reached at a weight of 0.92."""
 FADE_SECONDS, FADE_DB = 0.3, 60.0
-"""Time over which a sound that breaks off gives its weight to the others, and longest fade of one that is cut; depth of
-that fade, which is straight in decibels: with 10 dB in 50 ms no step is heard."""
-
+"""Longest fade at the end of a sound that is shortened, or whose weight passes to the others, s; and the decrease in
+level over this time, which is linear in dB: with this slope, 10 dB in 50 ms, no step is audible."""
 LAST_SECONDS = 0.005
-"""Length of the ramp to silence at the end of a sound that is cut."""
-
+"""Length of the ramp to silence at the end of a shortened sound, s."""
 END_SECONDS = 0.05
-"""Stretch before the end of a sound whose level tells whether it decayed or breaks off."""
-
+"""Length of the stretch at the end of a sound whose level shows whether the sound has decayed or is cut off, s."""
 SILENCE = 1e-10
-"""The least reference, so that a silent sound has features too."""
+"""Smallest reference magnitude, which avoids a division by zero for silent sounds."""
 
 
 @dataclass(frozen=True)
 class CrossContext:
-    """The part of sounds that the features do not show: the sounds themselves, whose phases are used.
+    """Context of a cross-synthesis: the sounds whose phases are used, and the reference of their levels.
 
     Attributes:
-        sounds: Of one time, ``(batch, channels, samples)`` each.
-        references: Magnitude of feature 1, of each sound, ``(batch,)``.
-        onsets: Of each sound, samples, one for each item of the batch.
-        weights: How much each sound counts, ``(n_sounds, 1)`` or ``(n_sounds, n_frames)``.
-        leading: Axes of the audio before its samples.
-        edited: Whether the code that this goes with is another than the sounds' own.
-        conditions: Empty: no network takes these features.
+        sounds: Aligned sounds of equal length, ``(batch, channels, samples)`` each.
+        references: For each sound, the magnitude whose feature is 1, ``(batch,)``.
+        onsets: For each sound, the onset of each item of the batch, samples.
+        weights: Weight of each sound, ``(n_sounds, 1)`` or ``(n_sounds, n_frames)``.
+        leading: Sizes of the axes of the audio before its samples.
+        edited: Whether the features differ from those of the sounds.
+        conditions: Always empty, since no network uses these features.
     """
 
     sounds: tuple[Tensor, ...]
@@ -76,23 +68,23 @@ class CrossContext:
 
     @property
     def samples(self) -> int:
-        """Length of the sounds."""
+        """Length of the sounds, samples."""
         return self.sounds[0].shape[-1]
 
     def as_edited(self) -> "CrossContext":
-        """Return this context for a code that was changed; the phase is the sounds' all the same."""
+        """Return this context marked as edited; the phases of the sounds are used nevertheless."""
         return replace(self, edited=True)
 
     def with_conditions(self, conditions: Conditions) -> "CrossContext":
-        """Return this context as it is: no network is conditioned."""
+        """Return this context unchanged, since there is no network to condition."""
         return self
 
 
 class ByCells(MorphMethod[CrossContext]):
-    """The morph method for sounds without one pitch: cross-synthesis of their spectrograms in decibels, no network.
+    """Morph method for sounds without a single pitch: cross-synthesis of spectrograms in decibels, without a network.
 
-    A mixture has in every cell the interpolated level, and the phase of the sounds' weighted sum: at weight 1 that is
-    the source sound, between them the phase of the strongest there, so that attacks stay attacks.
+    Each cell of the mixture has the interpolated level and the phase of the weighted sum of the spectra. At weight 1
+    this gives the source sound; otherwise mainly the phase of the loudest sound in the cell, which preserves attacks.
 
     Args:
         sample_rate: Hz.
@@ -115,7 +107,7 @@ class ByCells(MorphMethod[CrossContext]):
         self.frames_per_second = (self.config.n_frames(100 * sample_rate) - 1) / 100
 
     def analyse(self, audio: Tensor) -> Analysis[CrossContext]:
-        """Turn sounds into features, ``1 + dB / 120`` with the sound's loudest cell at 1, and their context.
+        """Return the features of sounds, ``1 + dB / 120`` relative to the sound's loudest cell, and their context.
 
         Args:
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
@@ -145,13 +137,13 @@ class ByCells(MorphMethod[CrossContext]):
         residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Turn features back into sounds.
+        """Return the sounds of features.
 
         Args:
-            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, columns beyond the sound being padding,
-                and their context.
-            phase: Not used: it is always the sounds'.
-            residual: Not used: there is none.
+            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, of which frames after the end of the
+                sound are ignored, and their context.
+            phase: Not used, since the phases are always those of the sounds.
+            residual: Not used, since there is no residual.
             generator: Not used.
 
         Returns:
@@ -183,12 +175,12 @@ class ByCells(MorphMethod[CrossContext]):
     def span(
         self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, config: MorphConfig
     ) -> tuple[float, float]:
-        """Return where the first column of a mixture lies, which is its start, and its end, seconds.
+        """Return the times of the first and the last frame of a mixture from its start, s; the first is 0.
 
         Args:
-            analyses: Of each sound.
-            weights: Of the mixture's time, ``(n_sounds,)``.
-            config: Its alignment.
+            analyses: Analysis of each sound.
+            weights: Weights of the timing, ``(n_sounds,)``.
+            config: Settings of the morph; alignment and length are used.
         """
         return 0.0, self._plan(analyses, weights, config)[2] / self.sample_rate
 
@@ -201,39 +193,40 @@ class ByCells(MorphMethod[CrossContext]):
         kept: bool = False,
         generator: torch.Generator | None = None,
     ) -> Analysis[CrossContext]:
-        """Return the mixture of sounds: onset on onset, levels interpolated cell by cell.
+        """Return the mixture of sounds: onsets are aligned, and levels are interpolated cell by cell.
 
         Args:
-            analyses: Of each sound.
-            weights: How much of each.
-            config: Its alignment.
-            kept: Not used: the phases are the sounds'.
-            generator: Not used: there is no network.
+            analyses: Analysis of each sound.
+            weights: Weights of the sounds.
+            config: Settings of the morph; alignment and length are used.
+            kept: Not used, since the phases are always those of the sounds.
+            generator: Not used, since there is no network.
 
         Raises:
-            InputError: If a pitch is asked for.
+            InputError: If ``config.pitch`` is a note.
         """
         median_hz = note_hz(config.pitch)
         if median_hz is not None:
-            raise InputError(f"sounds must each have one pitch to be moved to {median_hz:.1f} Hz, got one that has not")
+            raise InputError(f"every sound must have one pitch to be transposed to {median_hz:.1f} Hz, got one without")
         aligned, ends = self.align(analyses, weights.timing, config)
-        overall = self._handed_on(aligned, ends, weights.overall)
+        overall = self._passed_on(aligned, ends, weights.overall)
         context = self._mixed(aligned, overall)
         return Analysis(self.mix_features([one.features for one in aligned], overall), context)
 
     def align(
         self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, config: MorphConfig
     ) -> tuple[list[Analysis[CrossContext]], list[int]]:
-        """Lay onset on onset, complete shorter sounds with silence, and fade out longer ones.
+        """Return sounds of equal length with a common onset: short ones are padded with silence, long ones faded out.
 
         Args:
-            analyses: Of each sound; equal batches and channels.
-            weights: Of the mixture's time, ``(n_sounds,)`` or ``(n_sounds, n_frames)``: the common onset lies between
-                theirs.
-            config: Alignment, where ``none`` leaves the sounds where they are, and length; time is not bent.
+            analyses: Analysis of each sound, all with the same batch size and number of channels.
+            weights: Weights of the timing, ``(n_sounds,)`` or ``(n_sounds, n_frames)``; the common onset is the
+                weighted mean of the sounds' onsets.
+            config: Settings of the morph: with the alignment ``none`` the sounds are not shifted. The sounds are never
+                time-stretched.
 
         Returns:
-            Sounds of equal length, and where each of them ends, samples.
+            Analyses of the aligned sounds, and the end of each sound, samples.
         """
         moves, ends, samples = self._plan(analyses, weights, config)
         aligned = []
@@ -248,14 +241,15 @@ class ByCells(MorphMethod[CrossContext]):
         return aligned, ends
 
     def mix_features(self, features: Sequence[Tensor], weights: Tensor) -> Tensor:
-        """Return the features between some.
+        """Return the interpolated features of sounds.
 
-        Decibels are interpolated, but a cell in which one sound is silent does not fall silent at once: of what a sound
-        is weaker there than the strongest, what exceeds 60 dB counts with the eighth power of its weight.
+        In each cell the difference of a sound to the loudest sound is subtracted with the weight of that sound. The
+        part of the difference beyond 60 dB is subtracted with the eighth power of the weight, so that a cell that is
+        silent in one sound becomes silent only near weight 1 of that sound.
 
         Args:
-            features: Of equally shaped sounds.
-            weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``.
+            features: Features of each sound, of equal shape.
+            weights: ``(n_sounds,)``, or ``(n_sounds, n_frames)`` for weights that change over time.
 
         Returns:
             Features of the same shape.
@@ -278,7 +272,7 @@ class ByCells(MorphMethod[CrossContext]):
         return mixed.clamp(0, LOUDEST)
 
     def _mixed(self, aligned: Sequence[Analysis[CrossContext]], weights: Tensor) -> CrossContext:
-        """Return the context of a mixture of aligned sounds; it counts as edited."""
+        """Return the context of a mixture of aligned sounds, marked as edited."""
         contexts = [one.context for one in aligned]
         return replace(
             contexts[0],
@@ -289,20 +283,21 @@ class ByCells(MorphMethod[CrossContext]):
             edited=True,
         )
 
-    def _handed_on(self, aligned: Sequence[Analysis[CrossContext]], ends: Sequence[int], weights: Tensor) -> Tensor:
-        """Return weights over time of which a sound that breaks off has given its own to the others.
+    def _passed_on(self, aligned: Sequence[Analysis[CrossContext]], ends: Sequence[int], weights: Tensor) -> Tensor:
+        """Return weights in which a sound that is cut off before the mixture ends passes its weight to the others.
 
-        A sound that has decayed by 60 dB at its end keeps its weight, so that the mixture decays too; one that breaks
-        off at its full level gives all of it before its end, over the time by which the mixture is longer, and over at
-        most 0.3 s; others give a share in between.
+        A sound that has decayed by 60 dB at its end keeps its weight, so that the mixture decays too. A sound that is
+        cut off at its full level passes on its whole weight, in a fade before its end that lasts as long as the mixture
+        continues after the sound, but at most 0.3 s. Between these cases, the share is proportional to the missing
+        decay in dB.
 
         Args:
-            aligned: Of one time.
-            ends: Where each sound ends in it, samples; beyond its last sample where the sound is cut.
+            aligned: Aligned sounds of equal length.
+            ends: End of each sound, samples; it lies after the end of the mixture where the sound was shortened.
             weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
 
         Returns:
-            ``(n_sounds, n_frames)``; each column adds up to what it did.
+            Weights, ``(n_sounds, n_frames)``; their sum in each frame is unchanged.
         """
         rows = weights_over_time(weights, aligned[0].features.shape[-1]).double()
         seconds = torch.arange(rows.shape[1]) / self.frames_per_second
@@ -317,7 +312,7 @@ class ByCells(MorphMethod[CrossContext]):
         return torch.where(takers.sum(0) > 0, rows * kept + given * takers / takers.sum(0).clamp_min(1e-9), rows)
 
     def _decay(self, sound: Tensor, end: int) -> float:
-        """Return how far a sound has decayed before its end, 0…1: 1 is 60 dB below its loudest stretch, or farther."""
+        """Return the decay of a sound at its end, 0…1; 1 means 60 dB or more below its loudest 50 ms."""
         length = round(END_SECONDS * self.sample_rate)
         last = loudest(sound[..., :end][..., -length:].flatten(0, 1), length)
         fall = amplitude_to_db(torch.tensor(loudest(sound.flatten(0, 1), length) / last))
@@ -326,9 +321,9 @@ class ByCells(MorphMethod[CrossContext]):
     def _plan(
         self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, config: MorphConfig
     ) -> tuple[Tensor, list[int], int]:
-        """Return by how many samples each sound is moved, where each then ends, and the length of the mixture.
+        """Return the shift of each sound, ``(n_sounds, batch)``, its end after the shift, and the mixture's length.
 
-        Moves are ``(n_sounds, batch)``.
+        All are in samples.
         """
         shares = weights.double().reshape(len(analyses), -1).mean(1)
         onsets = torch.tensor([context.onsets[0] for _, context in analyses], dtype=torch.float64)
@@ -346,7 +341,7 @@ class ByCells(MorphMethod[CrossContext]):
         return moves, ends, ends[ord(config.length) - ord("a")]
 
     def _show(self, sounds: Tensor, reference: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the features of ``(batch, channels, samples)`` and the reference of each sound."""
+        """Return the features of sounds, ``(batch, channels, samples)``, and the reference magnitude of each sound."""
         magnitude = stft(sounds, self.config).abs()
         if reference is None:
             reference = magnitude.amax((1, 2, 3)).clamp_min(SILENCE)
@@ -355,16 +350,16 @@ class ByCells(MorphMethod[CrossContext]):
 
 
 def _moved(sound: Tensor, by: int, samples: int) -> Tensor:
-    """Return ``(channels, any)`` later by so many samples, earlier if negative, cut or completed with silence."""
+    """Return a sound, ``(channels, any)``, shifted by ``by`` samples (positive: later), as ``(channels, samples)``."""
     moved = pad(sound[:, max(0, -by) :], (max(0, by), 0))
     return pad(moved, (0, max(0, samples - moved.shape[-1])))[:, :samples]
 
 
 def _faded(sound: Tensor, length: int, sample_rate: int) -> Tensor:
-    """Return a sound that fades out over its last ``length`` samples, as it is where that is not positive.
+    """Return a sound that fades out over its last ``length`` samples; unchanged if ``length`` is not positive.
 
-    The slope is the same for every length, so that a sound of which little is cut does not fall faster; the last 5 ms
-    end in silence.
+    The fade has the same slope in dB for every length, so a short fade does not reach silence; a ramp to silence over
+    the last 5 ms follows.
     """
     if length <= 0:
         return sound

@@ -1,4 +1,4 @@
-"""Morph by code, ``D(Σ wz)``: codes are interpolated and decoded, and all that is heard is decoded."""
+"""Morph by code, ``D(Σ wz)``: latent codes are interpolated, and the decoder gives all features of the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from intertone.representation import Analysis, Context
 C = TypeVar("C", bound=Context)
 
 LOUDEST, SOFTEST = 127.0, 25.0
-"""Velocity that a sound counts as played at, and the softest that notes for training are rendered at."""
+"""MIDI velocity that source sounds are assumed to have, and smallest velocity of the training notes."""
 
 
 class ByCode(CodecMethod[C]):
-    """The morph method of every codec that needs no pitch: spectrograms of one length, interpolated as codes.
+    """Morph method of codecs that need no pitch: the codes of spectrograms of equal length are interpolated.
 
     Args:
         codec: The codec.
@@ -32,7 +32,7 @@ class ByCode(CodecMethod[C]):
     takes = Takes(phase=True)
 
     def span(self, analyses: Sequence[Analysis[C]], weights: Tensor, config: MorphConfig) -> tuple[float, float]:
-        """Return where the first column of a mixture lies, and its last one, seconds; ``weights`` say nothing."""
+        """Return the times of the first and the last frame of a mixture from its start, s; ``weights`` is not used."""
         representation = self.codec.representation
         return 0.0, representation.samples(analyses[0].features.shape[-1]) / representation.sample_rate
 
@@ -48,12 +48,12 @@ class ByCode(CodecMethod[C]):
         """Return the mixture of analysed sounds.
 
         Args:
-            analyses: Of sounds of one length.
-            weights: How much of each.
-            config: ``network``: ``full``, the default, decodes everything; ``residual`` adds what the network says
-                between the sounds to the interpolated features; ``none`` leaves these alone.
-            kept: Whether the phase of the one sound that there is shall be kept.
-            generator: Source of what a model draws that samples.
+            analyses: Analyses of sounds of equal length.
+            weights: Weights of the sounds.
+            config: ``network``: with ``full``, the default, all features are decoded; ``residual`` adds the network's
+                correction to the interpolated features; ``none`` interpolates features without the network.
+            kept: Whether the context of a sound with weight 1, with its phase, is used for the mixture.
+            generator: Source of randomness, for models that draw samples.
         """
         features, contexts = [one.features for one in analyses], [one.context for one in analyses]
         overall, network = weights.overall, config.network or "full"
@@ -76,14 +76,14 @@ def decode_mixture(
     *,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return ``D(Σ wᵢzᵢ)``: the decoded mixture of the codes of sounds.
+    """Return ``D(Σ wᵢzᵢ)``: the decoded weighted sum of the codes of sounds.
 
     Args:
         codec: The codec.
-        analyses: Of each sound, ``(batch · channels, n_features, n_frames)``.
-        wanted: What the mixture is conditioned on.
+        analyses: Analysis of each sound, with features ``(batch · channels, n_features, n_frames)``.
+        wanted: Conditions of the mixture.
         weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
-        generator: Source of what a model draws that samples.
+        generator: Source of randomness, for models that draw samples.
 
     Returns:
         Features of the same shape.
@@ -95,13 +95,14 @@ def decode_mixture(
 
 @dataclass(frozen=True)
 class Decoded:
-    """Decoded sounds that share one time, averaged over ``CALM_SECONDS``.
+    """Decoded features of aligned sounds, averaged over time with a window of ``CALM_SECONDS``.
 
     Attributes:
-        at_mixture: ``D(zᵢ)``: each sound at the pitch of the mixture, ``(batch · channels, n_features, n_frames)``.
-        at_own: ``D'(zᵢ)``: each at its own.
-        between: ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)``: how a timbre between two is not the mean of their features; 0 where one
-            weight is 1.
+        at_mixture: ``D(zᵢ)``: each sound decoded with the conditions (pitch, …) of the mixture,
+            ``(batch · channels, n_features, n_frames)``.
+        at_own: ``D'(zᵢ)``: each sound decoded with its own conditions, of the same shape.
+        between: ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)``: the network's correction of interpolated features, of the same shape; 0
+            where one weight is 1.
     """
 
     at_mixture: Sequence[Tensor]
@@ -117,17 +118,17 @@ def decode_sounds(
     *,
     generator: torch.Generator | None = None,
 ) -> Decoded:
-    """Return what the network makes of sounds and of their mixture.
+    """Return the decoded features of sounds, and the network's correction of their mixture.
 
     Args:
         codec: The codec.
-        analyses: Of each sound.
-        wanted: What the mixture is conditioned on.
+        analyses: Analysis of each sound, all with the same number of frames.
+        wanted: Conditions of the mixture.
         weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
-        generator: Source of what a model draws that samples.
+        generator: Source of randomness, for models that draw samples.
 
     Returns:
-        Features and a difference of features.
+        The decoded features.
     """
     n_frames = analyses[0].features.shape[-1]
     own = [one.context.conditions for one in analyses]
@@ -140,17 +141,17 @@ def decode_sounds(
         n_frames=n_frames,
         generator=generator,
     )
-    # the network knows how timbres change, not how single frames do
+    # averaged over time, since the network predicts slow changes of timbre and not single frames
     calm = averaged(decoded, odd_frames(CALM_SECONDS, codec.representation.frame_seconds)).chunk(len(asked))
     at_own, at_mixture, mixture = calm[: len(own)], calm[len(own) : -1], calm[-1]
     over_time = weights_over_time(weights, n_frames)
-    sounding = torch.stack([one.features for one in analyses]).amax(0) > 0  # nothing is made of silence
+    sounding = torch.stack([one.features for one in analyses]).amax(0) > 0  # no correction where all sounds are silent
     between = (mixture - weighted_sum(at_mixture, over_time)) * sounding
-    return Decoded(at_mixture, at_own, between * _inside(over_time).to(between))
+    return Decoded(at_mixture, at_own, between * _correction_share(over_time).to(between))
 
 
 def _together(conditions: Sequence[Conditions], needed: Sequence[str], n_frames: int) -> Conditions:
-    """Return the needed conditions of several batches as those of one, frame by frame where one changes in time."""
+    """Return the needed conditions of several batches, concatenated; one value per frame if any changes over time."""
     found = {}
     for name in needed:
         rows = [each[name] for each in conditions if name in each]
@@ -169,21 +170,21 @@ def decode_velocity(
     *,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return how the features of a mixture change from the loudest velocity to another one.
+    """Return the change of the decoded features of a mixture from the velocity ``LOUDEST`` to another velocity.
 
-    They change in proportion to the velocity down to ``SOFTEST``, and no more below: a network that was trained on few
-    velocities may decode anything between them.
+    Only ``SOFTEST`` and ``LOUDEST`` are decoded, since a network that was trained on few velocities is unreliable
+    between them. The change is interpolated linearly between the two, and constant below ``SOFTEST``.
 
     Args:
         codec: The codec, whose decoder is conditioned on the velocity.
-        analyses: Of each sound, ``(batch · channels, n_features, n_frames)``.
-        wanted: What the mixture is conditioned on beside it.
+        analyses: Analysis of each sound, with features ``(batch · channels, n_features, n_frames)``.
+        wanted: Conditions of the mixture; their velocity is replaced.
         weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
-        velocity: The other one, 1 to 127.
-        generator: Source of what a model draws that samples.
+        velocity: MIDI velocity, 1 to 127.
+        generator: Source of randomness, for models that draw samples.
 
     Returns:
-        A difference of features of the same shape, averaged over ``CALM_SECONDS``; 0 at ``LOUDEST``.
+        Difference of features, of the same shape, averaged over ``CALM_SECONDS``; 0 at ``LOUDEST``.
     """
     n_frames = analyses[0].features.shape[-1]
     codes = [codec.encode_features(features, context.conditions) for features, context in analyses]
@@ -201,8 +202,13 @@ def decode_velocity(
     return share * averaged(soft - loud, odd_frames(CALM_SECONDS, codec.representation.frame_seconds))
 
 
-def _inside(weights: Tensor) -> Tensor:
-    """Return how far weights lie from single sounds, beside their mean, ``(n_frames,)``: a code is of a whole note."""
+def _correction_share(weights: Tensor) -> Tensor:
+    """Return the share of the network's correction that each frame gets, ``(n_frames,)``, 0…1.
+
+    The code of a note may be one vector, so its correction is computed for weights averaged over time. If the weights
+    change, the correction is scaled by ``(1 − Σ wᵢ²) / (1 − Σ mean(wᵢ)²)``, at most 1: frames in which one sound has
+    weight 1 get none. With constant weights the share is 1.
+    """
     if bool((weights == weights[:, :1]).all()):
         return torch.ones(weights.shape[1])
     overall = (1 - weights.mean(1).square().sum()).abs().clamp_min(1e-9)
@@ -210,10 +216,10 @@ def _inside(weights: Tensor) -> Tensor:
 
 
 def _blend(codes: Sequence[Tensor], weights: Tensor, codec: Codec) -> Tensor:
-    """Return the code between some; weights over time are averaged over the frames of each vector."""
+    """Return the weighted sum of codes; weights over time are averaged over the frames of each latent vector."""
     if weights.ndim == 2:
         step, n_latents = codec.model.frames_per_latent, codes[0].shape[-1]
-        if n_latents == 1:  # one vector stands for the whole sound
+        if n_latents == 1:  # one latent vector represents the whole sound
             step = weights.shape[1]
         weights = weights_over_time(weights, n_latents * step).unflatten(-1, (n_latents, step)).mean(-1)
     rows = weights.to(codes[0])

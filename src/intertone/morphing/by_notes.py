@@ -1,4 +1,4 @@
-"""Morph phrases note by note: notes are paired in order, each pair is morphed by partials, and the sum is one sound."""
+"""Morph of phrases note by note: notes are paired in order, each pair is morphed by partials, and all are added."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,17 +22,17 @@ from intertone.representation import Analysis
 
 @dataclass(frozen=True)
 class PhraseContext:
-    """Context of a phrase: that of each of its notes, and where it lies.
+    """Context of a phrase: the contexts and positions of its notes.
 
     Attributes:
         notes: Context of each note, in order.
-        columns: Columns of each note's features, which lie one after another.
+        columns: Number of frames of each note; the features of the notes are concatenated over time.
         onsets: Onset of each note, samples from the start of the phrase.
-        gains: Factor of each note, 1 but for notes that only some of the mixed phrases hold.
-        samples: Length of the phrase.
-        leading: Axes of the audio before its samples.
-        edited: Whether the code that this goes with is another than the phrase's own.
-        conditions: Empty: each note has its own.
+        gains: Amplitude factor of each note: 1, or less for a note that has no partner in some of the mixed phrases.
+        samples: Length of the phrase, samples.
+        leading: Sizes of the axes of the audio before its samples.
+        edited: Whether the features differ from those of the phrase.
+        conditions: Always empty, since each note's context has the conditions of that note.
     """
 
     notes: tuple[HarmonicContext, ...]
@@ -45,22 +45,22 @@ class PhraseContext:
     conditions: Conditions = field(default_factory=dict)
 
     def as_edited(self) -> "PhraseContext":
-        """Return this context for a code that was changed."""
+        """Return this context and those of its notes marked as edited."""
         return replace(self, notes=tuple(note.as_edited() for note in self.notes), edited=True)
 
     def with_conditions(self, conditions: Conditions) -> "PhraseContext":
-        """Return this context as it is: each note has its own conditions."""
+        """Return this context unchanged, since the conditions are in the contexts of the notes."""
         return self
 
 
 class ByNotes(MorphMethod[PhraseContext]):
-    """The morph method for phrases of notes that each have one pitch.
+    """Morph method for phrases of notes with one pitch each.
 
-    Onsets are interpolated, and every pair of notes is morphed as two sounds are. Where the phrases have different
-    numbers of notes, those without a partner keep their own sound and are faded by their weight.
+    Onsets are interpolated, and each pair of notes is morphed like two sounds. If the phrases have different numbers of
+    notes, a note without a partner keeps its timbre, and its amplitude is multiplied by the weight of its phrase.
 
     Args:
-        by_partials: How two notes are morphed.
+        by_partials: Method that morphs two notes.
     """
 
     takes = replace(ByPartials.takes, sustain=False)
@@ -74,10 +74,10 @@ class ByNotes(MorphMethod[PhraseContext]):
 
         Args:
             sound: ``(1, channels, samples)``.
-            starts: Where its notes begin, samples, from the second on.
+            starts: Start of each note from the second on, samples.
 
         Returns:
-            Features of all notes one after another, ``(channels, n_features, n_frames)``, and their context.
+            Features of all notes, concatenated over time, ``(channels, n_features, n_frames)``, and their context.
         """
         pieces = cut_notes(sound[0], starts, self.by_partials.codec.sample_rate)
         notes = [self.by_partials.prepare(self._analyse_note(note[None])) for _, note in pieces]
@@ -85,7 +85,7 @@ class ByNotes(MorphMethod[PhraseContext]):
         return _join(notes, onsets, [1.0] * len(notes), sound.shape[-1])
 
     def _analyse_note(self, note: Tensor) -> Analysis[HarmonicContext]:
-        """Return the analysis of a note, along the pitch of its middle where its ends still sound of its neighbours."""
+        """Return the analysis of a note; where f0 near its ends is that of a neighbour, f0 of its middle is used."""
         analysis = cast(Analysis[HarmonicContext], self.by_partials.codec.analyse(note))
         (sound,) = analysis.context.sounds
         hop_length, rate = self.by_partials.representation.hop_length, self.by_partials.representation.sample_rate
@@ -101,11 +101,10 @@ class ByNotes(MorphMethod[PhraseContext]):
         return Analysis(features.to(analysis.features.device), replace(analysis.context, sounds=context.sounds))
 
     def unpitched(self, analysis: Analysis[PhraseContext]) -> str | None:
-        """Say how many notes of a phrase have no one pitch, ``"4 of 7 notes without one pitch"``; None: less than half.
+        """Return how many notes have no single pitch, ``"4 of 7 notes without one pitch"``, or None for less than half.
 
-        Of a sound that holds one note only, the reason is that of ``ByPartials.unpitched``.
-
-        A short note that begins while the one before it still sounds is often taken for one without a pitch.
+        Less than half are tolerated, since a short note that begins during the decay of the previous one is often
+        recognised as a note without a pitch. For a sound of one note, the reason is that of ``ByPartials.unpitched``.
         """
         notes = _split(analysis)
         if len(notes) == 1:
@@ -120,7 +119,7 @@ class ByNotes(MorphMethod[PhraseContext]):
     def span(
         self, analyses: Sequence[Analysis[PhraseContext]], weights: Tensor, config: MorphConfig
     ) -> tuple[float, float]:
-        """Return where the first column of a mixture lies, which is its start, and its end, seconds."""
+        """Return the times of the first frame of a mixture, 0, and of its end, s."""
         lengths = [context.samples for _, context in analyses]
         return 0.0, _between(lengths, _shares(weights)) / self.by_partials.representation.sample_rate
 
@@ -133,16 +132,16 @@ class ByNotes(MorphMethod[PhraseContext]):
         kept: bool = False,
         generator: torch.Generator | None = None,
     ) -> Analysis[PhraseContext]:
-        """Return the mixture of phrases: notes paired, morphed and laid at the interpolated onsets.
+        """Return the mixture of phrases: paired notes are morphed and placed at the interpolated onsets.
 
-        Beyond the ratios 0 and 1 sounds are extrapolated, onsets are not.
+        For ratios below 0 and above 1, the sounds are extrapolated, but the onsets are not.
 
         Args:
-            analyses: From ``analyse``.
-            weights: How much of each; where they change over time, each note gets those of its time.
-            config: As for single notes.
-            kept: Not used: partials have phases of their own.
-            generator: Source of what a model draws that samples.
+            analyses: Analyses from ``analyse``.
+            weights: Weights of the phrases; weights that change over time are read at the time of each note.
+            config: Settings of the morph of each pair of notes.
+            kept: Not used, since partials have phases in their context.
+            generator: Source of randomness, for models that draw samples.
         """
         phrases, contexts = [_split(one) for one in analyses], [one.context for one in analyses]
         shares = _shares(weights.timing)
@@ -176,7 +175,7 @@ class ByNotes(MorphMethod[PhraseContext]):
         residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return the sound of a phrase, ``(1, channels, samples)``: the sum of its notes, none of them cut short."""
+        """Return the sound of a phrase, ``(1, channels, samples)``: the sum of its notes, each in its full length."""
         context = analysis.context
         pieces = []
         for note, onset, gain in zip(_split(analysis), context.onsets, context.gains, strict=True):
@@ -192,7 +191,7 @@ class ByNotes(MorphMethod[PhraseContext]):
 def _join(
     notes: Sequence[Analysis[HarmonicContext]], onsets: Sequence[int], gains: Sequence[float], samples: int
 ) -> Analysis[PhraseContext]:
-    """Return a phrase of notes."""
+    """Return the analysis of a phrase from those of its notes; onsets and ``samples`` are in samples."""
     columns = tuple(note.features.shape[-1] for note in notes)
     channels = len(notes[0].features)
     context = PhraseContext(
@@ -202,15 +201,16 @@ def _join(
 
 
 def _split(phrase: Analysis[PhraseContext]) -> list[Analysis[HarmonicContext]]:
-    """Return the notes of a phrase."""
+    """Return the analysis of each note of a phrase."""
     pieces = phrase.features.split(list(phrase.context.columns), -1)
     return [Analysis(piece, note) for piece, note in zip(pieces, phrase.context.notes, strict=True)]
 
 
 def _times(rows: Sequence[tuple[int | None, ...]], contexts: Sequence[PhraseContext]) -> list[list[float]]:
-    """Return the onset of each note of a mixture in each phrase, samples; where it is missing, that of its place there.
+    """Return the onset of each note of a mixture in each phrase, samples.
 
-    The place lies between those of the paired notes as in the phrase of most notes.
+    For a note that a phrase does not have, the onset is interpolated between those of the paired notes, in proportion
+    to the onsets in the phrase with the largest number of notes.
     """
     most = max(contexts, key=lambda one: len(one.onsets))
     columns = []
@@ -223,7 +223,7 @@ def _times(rows: Sequence[tuple[int | None, ...]], contexts: Sequence[PhraseCont
 
 
 def _shares(weights: Tensor) -> list[float]:
-    """Return the part of each phrase in the time of a mixture, 0…1."""
+    """Return the weight of each phrase averaged over time, without negative weights, normalised to a sum of 1."""
     shares = weights.reshape(len(weights), -1).mean(1).clamp_min(0)
     return [float(share) for share in shares / shares.sum()]
 
@@ -233,7 +233,7 @@ def _between(values: Sequence[float], shares: Sequence[float]) -> float:
 
 
 def _cut_weights(weights: Weights, first: int, n_frames: int) -> Weights:
-    """Return the weights of a stretch of time; the last ones are held."""
+    """Return the weights of ``n_frames`` frames from frame ``first`` on; the last weights continue after their end."""
 
     def cut(values: Tensor) -> Tensor:
         if values.ndim == 1:
@@ -245,7 +245,7 @@ def _cut_weights(weights: Weights, first: int, n_frames: int) -> Weights:
 
 
 def _weights_of(weights: Weights, held: Sequence[int]) -> Weights:
-    """Return the weights of some of the sounds, with the sum 1; equal ones where all others have it all."""
+    """Return the weights of the sounds ``held``, normalised to a sum of 1; equal weights where their sum is 0."""
     if len(held) == len(weights.overall):
         return weights
 

@@ -1,4 +1,4 @@
-"""The contract of a morph method: the way from analysed sounds to one."""
+"""Interface of a morph method, which makes one analysis of the analyses of several sounds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from intertone.representation import Analysis, Context
 
 @dataclass(frozen=True)
 class Takes:
-    """Facts about a morph method that the command line, keys and bench read.
+    """Capabilities of a morph method, which the command line, keys and bench read.
 
     Attributes:
-        own_lengths: Sounds of different lengths; else the shorter are completed with silence.
-        pitch: A pitch that the morph shall have; that of the sounds is measured.
-        sustain: A sustain of another length than the sounds'.
-        attributes: Names of what may have a ratio of its own.
-        phase: A way to estimate the phase; else the phases are the sounds'.
-        threads: Several morphs at a time; else one keeps all processors busy.
-        loudness: The result is brought to the loudness between those of the sounds.
-        network: What the network is for unless the settings say otherwise.
-        length: A length that the morph shall have; else it is interpolated with the envelope.
-        register: A strength of its own for the correction between registers.
-        exact: Where one weight is 1, and nothing else is asked, the morph is that sound.
-        common: Time, pitch and phases that several morphs share.
-        velocity: A velocity that the network is conditioned on.
+        own_lengths: The sounds may have different lengths; otherwise shorter ones are padded with silence.
+        pitch: The sounds' pitches are measured, and the pitch of the morph can be set.
+        sustain: The length of the sustain can be set.
+        attributes: Names of attributes that may have a separate ratio.
+        phase: The phase is estimated, with a method that can be set; otherwise the phases of the sounds are used.
+        threads: Several morphs are computed at the same time; otherwise one morph uses all processors.
+        loudness: The result is scaled to the interpolated loudness of the sounds.
+        network: Use of the network where the settings leave it open.
+        length: The length of the morph can be set; otherwise it is interpolated with the envelope.
+        register: The strength of the correction between registers (``register_strength``) can be set.
+        exact: At weight 1, with default settings, the morph is the unchanged source sound.
+        common: Timing, pitch and phases can be shared by several morphs (``common`` of ``morph_sources``).
+        velocity: The network can be conditioned on a MIDI velocity.
     """
 
     own_lengths: bool = False
@@ -53,25 +53,25 @@ C = TypeVar("C", bound=Context)
 
 
 class MorphMethod(Generic[C]):
-    """A way to morph: by code, by partials, by cells.
+    """Base class of morph methods: by code, by partials, by cells, by notes.
 
     Attributes:
-        takes: What the method takes.
-        frames_per_second: Columns of weights over time per second.
+        takes: Capabilities of the method.
+        frames_per_second: Frame rate of weights that change over time, 1/s.
     """
 
     takes: Takes
     frames_per_second: float
 
     def prepare(self, analysis: Analysis[C]) -> Analysis[C]:
-        """Bring an analysed sound into the form in which it is morphed; it sounds as before."""
+        """Return an analysed sound in the form that ``between`` needs; its sound is unchanged."""
         return analysis
 
     def unpitched(self, analysis: Analysis[C]) -> str | None:
-        """Say why a sound has no one pitch, where the method needs one; None: it has, or needs none.
+        """Return why a sound has no single pitch; None if it has one, or if the method needs none.
 
         Args:
-            analysis: Of the sound, as the codec gives it.
+            analysis: Analysis of the sound by the codec.
 
         Returns:
             ``"no one pitch (harmonicity 0.31, below 0.84)"``, ``"no one pitch (several pitches)"``, or None.
@@ -79,20 +79,20 @@ class MorphMethod(Generic[C]):
         return None
 
     def pitch(self, analysis: Analysis[C]) -> float | None:
-        """Return the median pitch of a sound, Hz; None: the method measures none.
+        """Return the median pitch of a sound, Hz; None if the method measures no pitch.
 
         Args:
-            analysis: From ``prepare``; of a batch the first sound counts.
+            analysis: Analysis from ``prepare``; only the first sound of a batch is used.
         """
         return None
 
     def span(self, analyses: Sequence[Analysis[C]], weights: Tensor, config: MorphConfig) -> tuple[float, float]:
-        """Return where the first column of a mixture lies, and its end: seconds from the mixture's start.
+        """Return the times of the first frame of a mixture and of its end, s from the start of the mixture.
 
         Args:
-            analyses: From ``prepare``.
-            weights: Of the mixture's time, ``(n_sounds,)``.
-            config: How the sounds are morphed.
+            analyses: Analyses from ``prepare``.
+            weights: Weights of the timing, ``(n_sounds,)``.
+            config: Settings of the morph.
         """
         raise NotImplementedError
 
@@ -108,11 +108,11 @@ class MorphMethod(Generic[C]):
         """Return the mixture of sounds.
 
         Args:
-            analyses: From ``prepare``.
-            weights: How much of each.
-            config: How the sounds are morphed.
-            kept: Whether, where one weight is 1, the phase of that sound shall be kept.
-            generator: Source of what a model draws that samples.
+            analyses: Analyses from ``prepare``.
+            weights: Weights of the sounds.
+            config: Settings of the morph.
+            kept: Whether the phase of a sound with weight 1 is kept.
+            generator: Source of randomness, for models that draw samples.
         """
         raise NotImplementedError
 
@@ -129,7 +129,7 @@ class MorphMethod(Generic[C]):
 
 
 class CodecMethod(MorphMethod[C]):
-    """A morph method that works on a codec's analyses.
+    """Morph method whose analyses are those of a codec.
 
     Args:
         codec: The codec.

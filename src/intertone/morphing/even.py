@@ -1,4 +1,4 @@
-"""Ratios at which a morph changes by equal steps."""
+"""Perceptually uniform steps: mixes between which the sound changes by equal amounts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -20,7 +20,7 @@ from intertone.remark import RemarkLogger
 logger = RemarkLogger(__name__)
 
 EVEN_STEPS = 11
-"""Ratios at which the way between two sounds is measured before it is walked evenly."""
+"""Number of equally spaced mixes at which the change of the sound is measured."""
 
 
 def even_mixes(
@@ -31,23 +31,24 @@ def even_mixes(
     ratios: Mapping[str, Mix] | None = None,
     phase: PhaseConfig | None = None,
 ) -> list[Mix]:
-    """Bend ratios so that equal steps are equally large.
+    """Return mixes that are warped so that equal steps change the sound by equal amounts.
 
-    The way from the first sound to the second is measured at 11 ratios, as mean differences of log-mel images in dB,
-    and every ratio replaced by the one at which that share of the way has been made.
+    The morph is made at 11 ratios from 0 to 1, and the change between neighbours is measured as the mean absolute
+    difference of their log-mel spectrograms, dB. Each ratio is replaced by the one at which this share of the total
+    change is reached.
 
     Args:
-        sources: Two sounds.
-        mixes: Ratios within 0…1, or curves of such.
-        config: As for ``morph``.
-        ratios: As for ``morph``.
-        phase: As for ``morph_sources``.
+        sources: Two analysed sounds.
+        mixes: Ratios within 0…1, or curves of them.
+        config: The same as for ``morph``.
+        ratios: The same as for ``morph``.
+        phase: The same as for ``morph_sources``.
 
     Returns:
-        The bent ratios; 0 and 1 stay.
+        The warped mixes; 0 and 1 are unchanged.
 
     Raises:
-        InputError: If there are not two sounds, or a ratio lies beyond the ends.
+        InputError: If there are not two sounds, or a ratio is outside 0…1.
 
     Source:
         Niu et al. (2024), "SoundMorpher", for steps of equal perceptual size.
@@ -56,7 +57,7 @@ def even_mixes(
     places = np.linspace(0, 1, EVEN_STEPS)
 
     def heard(place: float) -> Tensor:
-        return _heard(morph_sources(sources, place, config=config, ratios=ratios, phase=phase), sources)
+        return _downmix(morph_sources(sources, place, config=config, ratios=ratios, phase=phase), sources)
 
     sounds = list(each_morph(sources, heard, places.tolist()))
     samples = max(sound.shape[-1] for sound in sounds)
@@ -67,12 +68,12 @@ def even_mixes(
     def bent(ratio: float) -> float:
         return float(np.interp(ratio * way[-1], way, places))
 
-    logger.info("even steps: %s", ", ".join(f"{asked:g} is {bent(asked):.3f}" for asked in _asked(mixes)))
+    logger.info("even steps: %s", ", ".join(f"{asked:g} is {bent(asked):.3f}" for asked in _logged_ratios(mixes)))
     return [_bend_curve(mix, bent) if isinstance(mix, MixCurve) else bent(float(mix)) for mix in mixes]  # type: ignore[arg-type]
 
 
 def _bend_curve(curve: MixCurve, bent: Callable[[float], float]) -> MixCurve:
-    """Return a curve whose lines are bent too, at as many places as were measured."""
+    """Return a warped curve, with ``EVEN_STEPS`` points for each line of the curve along which the ratio changes."""
     seconds, ratios = [curve.seconds[0]], [curve.ratios[0]]
     for (start, ratio), (end, last) in pairwise(zip(curve.seconds, curve.ratios, strict=True)):
         n_points = EVEN_STEPS if ratio != last else 2
@@ -81,8 +82,8 @@ def _bend_curve(curve: MixCurve, bent: Callable[[float], float]) -> MixCurve:
     return MixCurve(tuple(seconds), tuple(map(bent, ratios)))
 
 
-def _asked(mixes: Sequence[Mix]) -> list[float]:
-    """Return the ratios of mixes and of points of curves, and quarters between the latter, once each, rising."""
+def _logged_ratios(mixes: Sequence[Mix]) -> list[float]:
+    """Return the sorted ratios of mixes for the log line: numbers, points of curves, and quarters between these."""
     found = set()
     for mix in mixes:
         points = mix.ratios if isinstance(mix, MixCurve) else (float(mix),)  # type: ignore[arg-type]
@@ -90,7 +91,7 @@ def _asked(mixes: Sequence[Mix]) -> list[float]:
     return sorted(found)
 
 
-def _heard(sound: Tensor, sources: Sources) -> Tensor:
-    """Return the downmix of all sounds of a morph at the rate of log-mel, ``(samples,)``."""
+def _downmix(sound: Tensor, sources: Sources) -> Tensor:
+    """Return the mean of all channels and items of a morph at the sample rate of ``log_mel``, ``(samples,)``."""
     mono = sound.reshape(-1, sound.shape[-1]).mean(0)
     return resample(mono, sources.codec.sample_rate, LOG_MEL_16K.stft.sample_rate)

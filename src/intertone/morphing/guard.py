@@ -1,4 +1,4 @@
-"""The guard on the level of a morph: it is at most so much louder than the loudest of its sounds."""
+"""Limit on the level of a morph relative to the loudest of its source sounds."""
 
 import math
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from intertone.remark import RemarkLogger
 logger = RemarkLogger(__name__)
 
 BEYOND_DB = 6.0
-"""Level of a morph above that of its loudest sound, at most, dB: of its peak, and of its loudest 0.4 s."""
+"""Largest level of a morph above its loudest source sound, dB, for the peak and for the loudest 0.4 s."""
 
 
 def limit_level(sound: Tensor, sounds: Sequence[Tensor], sample_rate: int) -> Tensor:
-    """Return sounds with a gain that keeps them from being much louder than the sounds that they are made of.
+    """Return a morph scaled so that it is at most ``BEYOND_DB`` louder than its loudest source sound.
 
-    Peak and mean square of the loudest 0.4 s are compared, each with the largest of the sounds. What is not too loud is
-    unchanged.
+    The peak and the RMS of the loudest 0.4 s are each compared with the largest value of the source sounds. A morph
+    within the limits is unchanged.
 
     Args:
-        sound: ``(batch, channels, samples)``.
-        sounds: The sounds that it is made of, of the same batch and channels, and of any length.
+        sound: Morph, ``(batch, channels, samples)``.
+        sounds: Source sounds with the same batch size and number of channels, and any length.
         sample_rate: Hz.
 
     Returns:
-        The sounds, of the same shape.
+        The morph, of the same shape.
 
     Example:
         >>> quiet, loud = torch.full((1, 1, 400), 0.1), torch.full((1, 1, 300), 10.0)

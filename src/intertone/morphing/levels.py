@@ -1,4 +1,4 @@
-"""Loudness of a morph, interpolated between those of its sounds."""
+"""Loudness of a morph, interpolated between the loudnesses of its source sounds."""
 
 import math
 from collections.abc import Callable
@@ -19,10 +19,9 @@ MOST_GAIN_DB = 24.0
 """Largest gain of a morph, dB."""
 
 BEYOND_LU = 6.0
-"""Distance of an extrapolated loudness from that of the loudest sound, and from that of the quietest, at most."""
-
+"""Largest extrapolation of the loudness above the loudest and below the quietest source sound, LU."""
 FARTHEST_STEP, MOST_STEPS = 0.25, 16
-"""Largest change of the weights from one place where the gain is measured to the next, and most of such places."""
+"""Change of the weights between frames at which the gain is measured, and largest number of steps between them."""
 
 
 def bring_to_level(
@@ -31,22 +30,23 @@ def bring_to_level(
     weights: Weights,
     render: Callable[[int], Tensor],
 ) -> Tensor:
-    """Return sounds as loud as is between the sources: the maximum momentary loudness is interpolated, in LUFS.
+    """Return a mixture scaled to the interpolated maximum momentary loudness, LUFS, of its source sounds.
 
-    Beyond them it is extrapolated by at most 6 LU: away from a faint sound it would explode, and towards it be silent.
+    Extrapolated loudness is limited to 6 LU beyond the loudest and the quietest source sound, since one of them may be
+    very faint.
 
-    What changes over time gets a gain over time: at every column the one that the morph of this column's weights would
-    get, measured at several columns, a quarter of the way between two sounds apart (farther where the curve goes to and
-    fro more than four times), and interpolated between them.
+    Weights that change over time give a gain that changes over time. The gain of a frame is that of the whole morph
+    with the constant weights of this frame. It is measured at frames between which the weights change by 0.25 (by more
+    if that needed more than 16 steps), and interpolated between them.
 
     Args:
         sound: The mixture, ``(batch, channels, samples)``.
         sources: Its source sounds.
-        weights: Weight of each; the loudness of each sound counts as its timing does.
-        render: Returns the mixture at the weights of a column, kept constant.
+        weights: Weights of the sounds; ``weights.timing`` are those of the loudness.
+        render: Returns the whole mixture with the constant weights of the given frame.
 
     Returns:
-        The sounds, of the same shape; one without loudness is unchanged.
+        The mixture, of the same shape; a silent one is unchanged.
     """
     timing = weights.timing
     if not (changing := weights.changing):
@@ -71,7 +71,7 @@ def _gain(decibels: Tensor) -> Tensor:
 
 
 def _missing_db(sound: Tensor, sources: Sources, weights: Tensor) -> Tensor:
-    """Return by how much each sound of a batch is too quiet for its weights, dB, ``(batch,)``, float64."""
+    """Return the gain that each mixture of a batch needs for its interpolated loudness, dB, ``(batch,)``, float64."""
     shares = weights.tolist()
     missing = torch.zeros(len(sound), dtype=torch.float64)
     for item, one in enumerate(sound):

@@ -1,4 +1,4 @@
-"""Sounds of different shapes, completed until they fit each other."""
+"""Padding of sounds with different shapes to a common shape."""
 
 import torch
 from torch import Tensor
@@ -10,18 +10,18 @@ logger = RemarkLogger(__name__)
 
 
 def match_shapes(*sounds: Tensor, shortest: int = 0, lengths: bool = True) -> tuple[Tensor, ...]:
-    """Give sounds the same number of axes and channels, and of samples; what was done is logged.
+    """Return sounds with the same number of axes, channels and, if ``lengths``, samples; changes are logged.
 
     Args:
         sounds: ``(samples,)``, ``(channels, samples)`` or ``(batch, channels, samples)``.
-        shortest: Samples that all shall have at least.
-        lengths: Whether all shall have the same length.
+        shortest: Smallest number of samples of each result.
+        lengths: Whether all results have the same length.
 
     Returns:
-        All, completed: the shorter with silence, those with fewer channels with the mean of their channels.
+        All sounds; shorter ones are padded with silence, and missing channels are the mean of the existing ones.
 
     Raises:
-        InputError: If some are batches and others are not batches of the same size.
+        InputError: If one is a batch and another is not a batch of the same size.
 
     Example:
         >>> [tuple(sound.shape) for sound in match_shapes(torch.ones(3), torch.ones(2, 5))]
@@ -30,7 +30,7 @@ def match_shapes(*sounds: Tensor, shortest: int = 0, lengths: bool = True) -> tu
     axes = max(sound.ndim for sound in sounds)
     if axes == 3 and len({tuple(sound.shape[:-2]) for sound in sounds}) > 1:
         shapes = " and ".join(str(tuple(sound.shape)) for sound in sounds)
-        raise InputError(f"both sounds must be batches of one size, got {shapes}")
+        raise InputError(f"all sounds must be batches of the same size, got {shapes}")
     sounds = tuple(sound.unsqueeze(0) if sound.ndim < 2 <= axes else sound for sound in sounds)
     longest = max(*(sound.shape[-1] for sound in sounds), shortest)
     channels = max(sound.shape[-2] for sound in sounds) if axes > 1 else None
@@ -39,9 +39,9 @@ def match_shapes(*sounds: Tensor, shortest: int = 0, lengths: bool = True) -> tu
         name = chr(ord("A") + index)
         samples = longest if lengths else max(sound.shape[-1], shortest)
         if sound.shape[-1] < samples:
-            logger.info("%s was completed with silence, from %d to %d samples", name, sound.shape[-1], samples)
+            logger.info("%s was padded with silence from %d to %d samples", name, sound.shape[-1], samples)
         if channels and sound.shape[-2] < channels:
-            logger.info("%s was spread from %d to %d channels", name, sound.shape[-2], channels)
+            logger.info("%s was extended from %d to %d channels", name, sound.shape[-2], channels)
         completed.append(_complete(sound, channels, samples))
     return tuple(completed)
 

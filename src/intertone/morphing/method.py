@@ -1,4 +1,4 @@
-"""Which morph method there is for a codec and its sounds."""
+"""Choice of the morph method for a codec and its sounds."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,11 +20,11 @@ from intertone.representation import Analysis, HarmonicRepresentation
 logger = RemarkLogger(__name__)
 
 AnyMethod = MorphMethod[Any]
-"""A method whose contexts are those of a codec that was read from disk."""
+"""Morph method with any type of context; the type is not known for a codec that was read from disk."""
 
 
 def choose_method(codec: Codec) -> AnyMethod:
-    """Return how a codec morphs sounds that fit it: by partials where it is harmonic, else by code."""
+    """Return the morph method of a codec: by partials for a harmonic one, otherwise by code."""
     match codec.representation:
         case HarmonicRepresentation() as representation:
             return ByPartials(codec, representation)
@@ -36,28 +36,29 @@ class Phrases(NamedTuple):
     """Phrases that can be morphed note by note.
 
     Attributes:
-        method: How.
-        analyses: Of each phrase, ready to be morphed.
-        held: How many notes each holds, in words: ``A holds 7 notes, B 6``.
+        method: Morph method.
+        analyses: Analysis of each phrase, as ``method.between`` needs it.
+        counts: Number of notes of each phrase as text: ``A holds 7 notes, B 6``.
     """
 
     method: ByNotes
     analyses: tuple[Analysis[PhraseContext], ...]
-    held: str
+    counts: str
 
 
 def method_of_phrases(codec: Codec, sounds: Sequence[Tensor], *, single_for: str | None = None) -> Phrases | None:
-    """Return how phrases are morphed, and their analyses, which is logged; None where every sound is one note.
+    """Return the morph method and the analyses of phrases, and log the choice; None where every sound is one note.
 
-    Phrases of which one has many notes without one pitch are morphed as whole sounds, with a warning.
+    The result is None, with a warning, also where at least half of the notes of a phrase have no single pitch.
 
     Args:
-        codec: The codec; only harmonic ones hear notes, and only those that take sounds of any length.
-        sounds: ``(batch, channels, samples)`` each; batches of more than one are not searched.
-        single_for: What takes one note, such as ``"a keyboard"``: then phrases are refused instead.
+        codec: The codec; notes are searched only with a harmonic one that accepts sounds of any length.
+        sounds: ``(batch, channels, samples)`` each; no notes are searched in batches of more than one.
+        single_for: Use that needs single notes, such as ``"a keyboard"``, for which phrases are refused; None: phrases
+            are allowed.
 
     Raises:
-        InputError: If a sound is a phrase where ``single_for`` is given; the sentence says how many notes it holds.
+        InputError: If a sound is a phrase and ``single_for`` is given; the sentence gives the number of notes.
     """
     if codec.fixed_length is not None or any(len(sound) > 1 for sound in sounds):
         return None
@@ -83,19 +84,19 @@ def method_of_phrases(codec: Codec, sounds: Sequence[Tensor], *, single_for: str
 
 
 def phrase_refusal(purpose: str, found: str) -> str:
-    """Return the sentence that refuses phrases: what takes one note, and how many each sound holds."""
-    return f"every sound must be one note for {purpose}, got sounds of which {found}"
+    """Return the sentence that refuses phrases for a use that needs single notes; ``found`` gives the note counts."""
+    return f"every sound must be one note for {purpose}, but {found}"
 
 
 def method_without_pitch(
     codec: Codec, sounds: Sequence[Tensor], unpitched: str
 ) -> tuple[ByCells, tuple[Analysis[CrossContext], ...]]:
-    """Return how sounds are morphed that do not each have one pitch, and their analyses; that is logged.
+    """Return the morph method and the analyses of sounds of which some have no single pitch, and log a warning.
 
     Args:
-        codec: The codec, whose network is not used.
+        codec: The codec, of which only the sample rate is used.
         sounds: ``(batch, channels, samples)`` each.
-        unpitched: Which of them have no one pitch, and why.
+        unpitched: Text for the warning: which sounds have no single pitch, and why.
     """
     logger.warning("%s, so all sounds are mixed as spectrograms, without the network", unpitched)
     by_cells = ByCells(codec.sample_rate)
@@ -103,16 +104,16 @@ def method_without_pitch(
 
 
 def warn_of_noise(codec: Codec, sound: Tensor, name: str) -> None:
-    """Warn that a codec that needs a pitch shows little of a sound that has none.
+    """Warn of a sound without a single pitch, if the codec needs one: its features contain little of the sound.
 
     Args:
         codec: The codec.
-        sound: As ``codec.analyse`` takes it.
-        name: What the sound is called.
+        sound: The same as for ``codec.analyse``.
+        name: Name of the sound in the warning.
     """
     unpitched = choose_method(codec).unpitched(codec.analyse(sound))
     if unpitched is not None:
-        logger.warning("%s has %s: the network sees little but bands of noise", name, unpitched)
+        logger.warning("%s has %s: its features are little more than noise bands", name, unpitched)
 
 
 def _letter(index: int) -> str:
@@ -120,6 +121,6 @@ def _letter(index: int) -> str:
 
 
 def _counted(counts: Sequence[int]) -> str:
-    """Return how many notes sounds hold, in words: ``A holds 7 notes, B 6``."""
+    """Return the note counts of sounds as text: ``A holds 7 notes, B 6``."""
     first = f"A holds {counts[0]} note{'s' * (counts[0] > 1)}"
     return ", ".join([first, *(f"{_letter(index)} {count}" for index, count in enumerate(counts) if index)])

@@ -1,4 +1,4 @@
-"""The notes of a phrase: where they begin, the sound of each, and which notes of several phrases belong together."""
+"""Division of a phrase into notes, and pairing of the notes of several phrases."""
 
 import math
 from collections.abc import Sequence
@@ -18,59 +18,53 @@ from intertone.pitch.note import hz_to_pitch
 from intertone.stft import SpectrogramConfig
 
 FRAME_SECONDS = 0.01
-"""Distance of the frames of pitch and level."""
-
+"""Hop between the frames of pitch and level, s."""
 NEAR_SECONDS, FAR_SECONDS = 0.04, 0.4
-"""Distance from the onsets at which the pitch of the note between them begins to count, and for how long on either side
-of an onset."""
-
+"""Guard time before and after an onset in which the pitch is ignored, s, and longest stretch of pitch that is evaluated
+on each side of an onset, s."""
 LEAST_FRAMES, STEADY_FRAMES = 4, 8
-"""Frames with a pitch that are needed on either side, and those from which on the pitch can be steady. Through as many
-lines are drawn, which must not meet at the onset: of 576 tones with vibrato (1 to 8 Hz, 0.3 to 2 semitones either way,
-with and without tremolo) 3 pass for phrases, with 12 frames 7, without the lines 19."""
-
+"""Smallest number of pitched frames on each side of an onset for a change of pitch, and for a steady pitch. The second
+is also the number of frames to which ``_jump`` fits a line on each side. Of 576 tones with vibrato (1 to 8 Hz, 0.3 to 2
+semitones to each side, with and without tremolo) 3 are taken for phrases; with 12 frames 7, without the lines 19."""
 LEAST_SEMITONES = 0.7
-"""Change of the median pitch at an onset that begins a note. Of the onsets that ``onset_times`` finds in 60 melodies by
-30 instruments it holds for 387 of the 399 that begin a note and for 5 of the 44 others; with 1 semitone for 364 and 3,
-since neighbouring keys of a bank may lie closer."""
-
+"""Smallest change of the median pitch at an onset that begins a note, semitones. In 60 melodies by 30 instruments,
+``onset_times`` finds 399 onsets of notes, of which 387 have this change, and 44 others, of which 5 have it; with 1
+semitone 364 and 3, since neighbouring keys of a SoundFont may be closer."""
 MOST_SPREAD = 0.8
-"""Semitones from the fifth to the fourth fifth of the pitch up to which it is steady; bird song is not."""
-
+"""Largest distance between the 20th and the 80th percentile of a steady pitch, semitones; bird song exceeds it."""
 STEADY_SHARE = 0.6
-"""Share of the frames that must have a pitch for it to be steady."""
-
+"""Smallest share of pitched frames in a stretch of steady pitch."""
 LEAST_RISE_DB = 12.0
-"""Rise of the level at an onset that begins a note of the same pitch in a phrase: with 10 dB 2 of the 44 onsets above
-that begin none would pass, with 6 dB 7."""
+"""Smallest rise in level at an onset that begins a note of the same pitch within a phrase, dB. With 10 dB, 2 of the 44
+onsets above that begin no note would pass, with 6 dB 7."""
 
 FINE_MEL = ONSET_MEL.model_copy(
     update={"stft": SpectrogramConfig(sample_rate=16000, n_fft=512, hop_length=32), "floor_db": 70.0}
 )
-"""Image in which an onset is placed: at its steepest rise over 16 ms, within 50 ms. That lies 7 ms before to 2 ms after
-the first sound of plucked and struck notes (98 of 100), against 27 ms before to 37 ms after in ``onset_times``."""
-
+"""Settings of the log-mel spectrogram that refines an onset to its steepest rise. For 98 of 100 plucked and struck
+notes the result is 7 ms before to 2 ms after the first sound; that of ``onset_times`` is 27 ms before to 37 ms after
+it."""
 FINE_LAG, FINE_REACH_SECONDS = 8, 0.05
-
+"""Frames over which the rise is measured (16 ms), and largest distance of a refined onset from the coarse one, s."""
 FADE_SECONDS = 0.005
-"""Length of the crossfade from one note to the next, which ends where the next begins."""
+"""Length of the crossfade between two notes, s, which ends at the onset of the second."""
 
 Array = npt.NDArray[np.float64]
 
 
 def find_notes(sound: Tensor, sample_rate: int) -> list[int]:
-    """Return where the notes of a sound begin, from the second on.
+    """Return the starts of the notes of a sound, from the second note on.
 
-    A sound holds several notes where at one of its onsets a steady pitch is followed by another one. Then all onsets
-    at which the pitch changes or the level rises much begin a note; else it is one note, also if it has a tremolo or
-    an echo, or repeats one pitch.
+    A sound is a phrase if a steady pitch is followed by another steady pitch at one of its onsets. Then every onset at
+    which the pitch changes or the level rises by ``LEAST_RISE_DB`` begins a note. Otherwise the sound is one note, even
+    with a tremolo, an echo, or a repeated pitch.
 
     Args:
         sound: ``(channels, samples)``.
         sample_rate: Hz.
 
     Returns:
-        Samples, rising; none for a single note.
+        Starts, samples, rising; empty for a single note.
 
     Example:
         >>> time = torch.arange(8000) / 16000
@@ -91,7 +85,7 @@ def find_notes(sound: Tensor, sample_rate: int) -> list[int]:
     pitch[~track.voiced.numpy()] = np.nan
     level = _levels(mono.double().numpy(), hop)
     end = len(mono) / rate
-    # where a note stops at once, its end looks like an onset after which there is no pitch
+    # the abrupt end of a note may be detected as an onset; no pitched frame follows it
     onsets = [one for one, after in pairwise([*onsets, end]) if _n_known(_frames(pitch, one, after, late=False))]
     ends = [0.0, *onsets, end]
     phrase, starts = False, []
@@ -107,15 +101,15 @@ def find_notes(sound: Tensor, sample_rate: int) -> list[int]:
 
 
 def cut_notes(sound: Tensor, starts: Sequence[int], sample_rate: int) -> list[tuple[int, Tensor]]:
-    """Return the sound of each note, and where it lies; their sum is the sound.
+    """Return the position and the sound of each note; the sum of all notes is the input sound.
 
     Args:
         sound: ``(channels, samples)``.
-        starts: From ``find_notes``.
+        starts: Starts from ``find_notes``, samples.
         sample_rate: Hz.
 
     Returns:
-        First sample and sound, ``(channels, any)``, of each note; one crossfades into the next within 5 ms.
+        First sample and sound, ``(channels, any)``, of each note; neighbours overlap in a crossfade of 5 ms.
 
     Example:
         >>> [(first, note.shape[-1]) for first, note in cut_notes(torch.ones(1, 3000), [1000], 8000)]
@@ -137,16 +131,16 @@ def cut_notes(sound: Tensor, starts: Sequence[int], sample_rate: int) -> list[tu
 
 
 def pair_notes(onsets: Sequence[Sequence[float]]) -> list[tuple[int | None, ...]]:
-    """Return which notes of several phrases belong together.
+    """Return the pairing of the notes of several phrases.
 
-    Every phrase is compared with the one of most notes: each of its notes gets a partner there, in order, such that the
-    sum of the distances in time is least.
+    Each note of a phrase is paired with a note of the phrase that has the most notes. The pairing keeps the order and
+    minimises the sum of the distances between onsets.
 
     Args:
-        onsets: Of the notes of each phrase, rising, relative to its length.
+        onsets: Onsets of the notes of each phrase, rising, as fractions of its length.
 
     Returns:
-        For each note of the phrase of most notes, the note of each phrase, or None where it has none.
+        For each note of the phrase with the most notes, the index of its partner in each phrase, or None.
 
     Example:
         >>> pair_notes([(0.0, 0.3, 0.6), (0.1, 0.5)])
@@ -163,9 +157,9 @@ def pair_notes(onsets: Sequence[Sequence[float]]) -> list[tuple[int | None, ...]
 
 
 def _nearest(few: Sequence[float], many: Sequence[float]) -> list[int]:
-    """Return for each of ``few`` its place in ``many``, rising, of the least sum of distances."""
+    """Return an index into ``many`` for each of ``few``, rising, with the smallest sum of distances."""
     distance = np.abs(np.subtract.outer(np.array(few), np.array(many)))
-    # cost[i, j]: of the first i, which lie among the first j
+    # cost[i, j]: smallest sum for the first i of few, paired within the first j of many
     cost = np.full((len(few) + 1, len(many) + 1), np.inf)
     cost[0] = 0
     for i in range(len(few)):
@@ -181,7 +175,7 @@ def _nearest(few: Sequence[float], many: Sequence[float]) -> list[int]:
 
 
 def _frames(pitch: Array, start: float, end: float, *, late: bool) -> Array:
-    """Return the frames between two onsets that count: the last of them or the first, without the silence beyond."""
+    """Return the last or the first ``FAR_SECONDS`` of pitch between two onsets, beginning with a pitched frame."""
     first = max(0, round((start + NEAR_SECONDS) / FRAME_SECONDS))
     frames = pitch[first : max(first, 1 + round((end - NEAR_SECONDS) / FRAME_SECONDS))]
     known, count = np.flatnonzero(np.isfinite(frames)), round(FAR_SECONDS / FRAME_SECONDS)
@@ -203,9 +197,10 @@ def _steady(pitch: Array) -> bool:
 
 
 def _jump(last: Array, first: Array) -> float:
-    """Return the step of the pitch at an onset, semitones, between straight lines through the pitch on either side.
+    """Return the step of the pitch at an onset, semitones, between lines that are fitted to the pitch on each side.
 
-    In a slide or a slow vibrato the lines meet at the onset, so the step is small. NaN where the pitch is not known.
+    In a slide or a slow vibrato the lines meet at the onset, so that the step is small. The result is NaN where too few
+    frames have a pitch.
     """
     met = []
     for frames in (last[::-1][:STEADY_FRAMES], first[:STEADY_FRAMES]):
@@ -224,13 +219,13 @@ def _levels(sound: Array, hop: int) -> Array:
 
 
 def _rise_db(level: Array, onset: float) -> float:
-    """Return how far the level after an onset lies above the lowest before it."""
+    """Return the rise from the lowest level in 60 ms before an onset to the highest in 20 to 80 ms after it, dB."""
     frame = round(onset / FRAME_SECONDS)
     return float(level[frame + 2 : frame + 9].max(initial=-200) - level[max(0, frame - 6) : frame].min(initial=200))
 
 
 def _place(sound: Tensor, times: Sequence[float]) -> list[float]:
-    """Return the times of the steepest rises near some times, seconds."""
+    """Return the time of the steepest rise in level near each of the given times, s."""
     step = FINE_MEL.stft.hop_length / FINE_MEL.stft.sample_rate
     bands = log_mel(sound, FINE_MEL)
     rise = (bands[:, FINE_LAG:] - bands[:, :-FINE_LAG]).clamp_min(0).mean(0)

@@ -1,4 +1,4 @@
-"""Pitches of sounds that were analysed, and of a morph of them."""
+"""Pitches of analysed sounds and of their morphs."""
 
 import math
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from intertone.pitch.note import CENTS, SEMITONES, hz_to_pitch, key_name, note_h
 from intertone.ratio import Mix, MixCurve
 
 FARTHEST_PITCH = float(SEMITONES)
-"""Semitones beyond the lowest and the highest sound from which on a wanted pitch is called far."""
+"""Largest distance of a pitch below the lowest and above the highest sound for ``is_far`` to be False, semitones."""
 
 
 @dataclass(frozen=True)
 class Pitch:
-    """A pitch in Hz, and as the nearest key.
+    """Pitch in Hz, with the nearest key and the deviation from it.
 
     Example:
         >>> Pitch(440.0), Pitch(262.0).cents
@@ -37,7 +37,7 @@ class Pitch:
 
     @property
     def cents(self) -> int:
-        """Cents by which it lies above that key."""
+        """Deviation from the nearest key, cents; positive above the key."""
         return round(CENTS / SEMITONES * (hz_to_pitch(self.hz) - self.key))
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Pitch:
 
 
 def source_pitches(sources: Sources) -> list[Pitch] | None:
-    """Return the median pitch of each sound, or None where they are not morphed as sounds of one pitch each."""
+    """Return the median pitch of each sound, or None where the morph method measures no pitch."""
     found = [sources.method.pitch(analysis) for analysis in sources.analyses]
     known = [Pitch(hz) for hz in found if hz is not None]
     return known if len(known) == len(found) else None
@@ -62,13 +62,13 @@ def note_pitches(sources: Sources) -> list[list[Pitch]] | None:
 def morph_pitch(
     sources: Sources, mix: Mix, *, config: MorphConfig | None = None, ratios: Mapping[str, Mix] | None = None
 ) -> Pitch | None:
-    """Return the median pitch of a morph, or None where it changes with the mix over time or there is none.
+    """Return the median pitch of a morph, or None where it follows a mix curve or the sounds have no pitch.
 
     Args:
-        sources: From ``analyse_sounds``.
-        mix: As for ``morph``.
-        config: As for ``morph``.
-        ratios: As for ``morph``.
+        sources: Sounds from ``analyse_sounds``.
+        mix: The same as for ``morph``.
+        config: The same as for ``morph``.
+        ratios: The same as for ``morph``.
     """
     config, pitches = config or MorphConfig(), source_pitches(sources)
     if pitches is None:
@@ -86,6 +86,6 @@ def morph_pitch(
 
 
 def is_far(pitch: Pitch, pitches: list[Pitch]) -> bool:
-    """Return whether a pitch lies more than an octave below all or above all of some pitches."""
+    """Return whether a pitch is more than an octave below the lowest or above the highest of ``pitches``."""
     lowest, highest = (hz_to_pitch(extreme(one.hz for one in pitches)) for extreme in (min, max))
     return not lowest - FARTHEST_PITCH <= hz_to_pitch(pitch.hz) <= highest + FARTHEST_PITCH

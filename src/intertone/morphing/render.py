@@ -1,4 +1,4 @@
-"""Render a morph: align, interpolate, synthesise, match loudness."""
+"""Rendering of a morph from analysed sounds: interpolation, synthesis and loudness."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,8 @@ from intertone.phase import PhaseConfig
 from intertone.pitch.note import note_hz
 from intertone.ratio import Mix, MixCurve
 
-SPECTRA = "one of spectrograms"
+NEEDS_PITCH = "must be used with a codec that analyses pitch, got a spectrogram codec"
+"""End of the sentences that refuse a setting for a codec without pitch."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,24 +40,24 @@ def morph_sources(
     residual: bool = True,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return the morph of sounds that are analysed; see ``morph``.
+    """Return the morph of analysed sounds; see ``morph``.
 
     Args:
-        sources: From ``analyse_sounds``.
-        mix: As for ``morph``; of one sound, one weight: ``(1.0,)``.
-        config: As for ``morph``.
-        ratios: As for ``morph``.
-        common: Weights by which time, pitch and phases of partials are mixed. Morphs of other ``mix`` and the same
-            ``common`` have one length, onset and phase, so that one can be faded into the other.
-        phase: As for ``morph``.
-        residual: Whether what the features do not show of the sounds is used.
-        generator: As for ``morph``.
+        sources: Sounds from ``analyse_sounds``.
+        mix: The same as for ``morph``; for a single sound one weight, ``(1.0,)``.
+        config: The same as for ``morph``.
+        ratios: The same as for ``morph``.
+        common: Mix of timing, pitch and phases of partials. Morphs with different ``mix`` and the same ``common`` have
+            the same length, onset and phase, so that they can be crossfaded. None: ``mix`` is used for these too.
+        phase: The same as for ``morph``.
+        residual: Whether the residual of the sounds, which the features do not contain, is used.
+        generator: The same as for ``morph``.
 
     Returns:
         Audio, ``(*sources.leading, samples)``.
 
     Raises:
-        InputError: As ``morph``, or if a spectrogram shall be held or share its phases.
+        InputError: For the same reasons as ``morph``, or if the morph method does not support a setting.
     """
     config, ratios = config or MorphConfig(), ratios or {}
     check_needs(sources, config, ratios)
@@ -65,28 +66,26 @@ def morph_sources(
     if config.pitch == NEAREST:
         nearest = morph_pitch(sources, mix, config=config, ratios=ratios)
         if nearest is None:
-            raise InputError(f"the pitch {NEAREST} must go with one mix for the whole sound, got a curve")
+            raise InputError(f"the pitch {NEAREST} must be used with a constant mix, got a curve")
         config = config.model_copy(update={"pitch": str(nearest.key)})
     takes = sources.method.takes
     for name in ratios:
         if name not in takes.attributes:
-            raise InputError(
-                f"a ratio of its own for {name} must go with a codec that follows pitch, not with {SPECTRA}"
-            )
+            raise InputError(f"a separate ratio for {name} {NEEDS_PITCH}")
     if config.pitch not in ("glide", "free") and not takes.pitch:
-        raise InputError(f"the pitch {config.pitch} must go with a codec that follows pitch, not with {SPECTRA}")
+        raise InputError(f"the pitch {config.pitch} {NEEDS_PITCH}")
     if config.hold_seconds is not None and not takes.sustain:
-        raise InputError(f"a sustain of its own length must go with a codec that follows pitch, not with {SPECTRA}")
+        raise InputError(f"a sustain of a given length {NEEDS_PITCH}")
     if config.length != "mean" and not takes.length:
         raise InputError(
-            f"the length {config.length} must go with sounds without one pitch, got sounds whose length follows the "
-            "mix of the envelope"
+            f"the length {config.length} must be used with sounds without one pitch, got sounds whose length is "
+            "interpolated with the envelope"
         )
     if common is not None and not takes.common:
-        raise InputError("morphs that share time and phases must have a codec that follows pitch, and single notes")
+        raise InputError(f"morphs with a common timing must be by partials, got {type(sources.method).__name__}")
     if config.velocity is not None and not (takes.velocity and "velocity" in sources.codec.model.decoder_needs):
         raise InputError(
-            "a velocity must go with a codec whose network is conditioned on it, and sounds of one pitch, "
+            "a velocity must be used with a codec that is conditioned on it, and with sounds of one pitch, "
             f"got {config.velocity:g}"
         )
     weights = _weights(sources, mix, ratios, config, common)
@@ -109,17 +108,17 @@ def morph_sources(
     sound = sound.reshape(*sources.leading, -1)
     own_time = common is None and config.hold_seconds is None
     if own_time and at_end(weights.overall) and torch.equal(weights.timing, weights.overall):
-        # without another's length of silence
+        # a sound with weight 1 is cut to its own length, without the silence that pads it to that of a longer sound
         return sound[..., : sources.sounds[int(weights.overall.argmax())].shape[-1]]
     return sound
 
 
 def check_needs(sources: Sources, config: MorphConfig, ratios: Mapping[str, Mix]) -> None:
-    """Refuse what takes sounds of one pitch, where one has none, and what takes single notes, where one is a phrase.
+    """Refuse settings that need sounds with one pitch or single notes, if a sound is not of this kind.
 
     Raises:
-        InputError: If a pitch is chosen, the sound is held, or partials, noise or pitch have a ratio of their own; of
-            phrases only a note as the pitch, and a sustain, are refused.
+        InputError: If a sound has no single pitch and ``config`` sets a pitch or a sustain or ``ratios`` is not only
+            for the envelope, or if a sound is a phrase and ``config`` sets a note as pitch or a sustain.
     """
     single = single_note_for(config)
     if single is not None:
@@ -130,15 +129,15 @@ def check_needs(sources: Sources, config: MorphConfig, ratios: Mapping[str, Mix]
 
 
 def each_morph(sources: Sources, make: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Yield what ``make`` makes of each item, several at a time where that is faster.
+    """Yield ``make(item)`` for each item, computed in parallel threads if the method has ``takes.threads``.
 
-    A network that makes all that is heard keeps all processors busy by itself.
+    A morph whose features are all decoded by the network uses all processors by itself.
     """
     return side_by_side(make, items) if sources.method.takes.threads else map(make, items)
 
 
 def _weights(sources: Sources, mix: Mix, ratios: Mapping[str, Mix], config: MorphConfig, common: Mix | None) -> Weights:
-    """Return how much each sound counts; of curves at each column of the result."""
+    """Return the weights of the sounds; for mix curves, one column for each frame of the result."""
     rate, n_sounds = sources.method.frames_per_second, len(sources.analyses)
 
     def span(weights: Tensor) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Settings of a morph beside the weights of its sounds."""
+"""Settings of a morph other than the mix."""
 
 import re
 from typing import ClassVar, Literal, Self
@@ -10,14 +10,11 @@ from intertone.harmonic.morph.landmark import Alignment
 from intertone.pitch.note import parse_note
 
 Network = Literal["residual", "full", "none"]
-"""Use of the network: it corrects the interpolated features, decodes all that is heard, or does nothing."""
-
-
+"""Use of the network: to correct the interpolated features, to decode all features, or none."""
 RENAMED = {"carried": "residual", "alone": "full"}
-"""Earlier names of uses of the network, and those that they have now."""
-
+"""Present names of the uses of the network by the names of earlier versions."""
 NEAREST = "nearest"
-"""Pitch of a morph: the key nearest to the interpolated pitch."""
+"""Value of ``MorphConfig.pitch`` for the key that is nearest to the interpolated pitch."""
 
 
 class MorphConfig(Settings):
@@ -28,7 +25,7 @@ class MorphConfig(Settings):
     pitch: str = Field(
         "glide",
         description="glide: f0 is interpolated with the mix; a, b, …: f0 of that sound; a note (A3, 57): glide, "
-        "transposed to that note; nearest: glide, transposed to the nearest key; free: f0 has a mix of its own",
+        "transposed to that note; nearest: glide, transposed to the nearest key; free: f0 has a separate mix",
     )
     alignment: Alignment = Field(
         "envelope", description="none, onset, or envelope: attack, sustain and release coincide"
@@ -36,7 +33,7 @@ class MorphConfig(Settings):
     network: Network | None = Field(
         None,
         description="residual: the network corrects the interpolated features; full: everything is decoded; "
-        "none: no network; not set: the morph method's own choice",
+        "none: no network; not set: the default of the morph method",
     )
     strength: float = Field(
         0.5, ge=0, le=4, description="factor of the network's correction between timbres, with residual"
@@ -52,8 +49,8 @@ class MorphConfig(Settings):
     )
     length: str = Field(
         "mean",
-        description="of sounds that are mixed as spectrograms, mean: interpolated between the sounds; longest: that of "
-        "the longest; a, b, …: that of that sound",
+        description="for sounds that are mixed as spectrograms. mean: interpolated between the sounds; longest: that "
+        "of the longest sound; a, b, …: that of sound a, b, …",
     )
     velocity: float | None = Field(
         None,
@@ -67,7 +64,7 @@ class MorphConfig(Settings):
     @classmethod
     def _check_network(cls, network: object) -> object:
         if isinstance(network, str) and network in RENAMED:
-            raise ValueError(f"network {network} is called {RENAMED[network]} now")
+            raise ValueError(f"network must be {RENAMED[network]}, as it is called now, got {network}")
         return network
 
     @field_validator("pitch")
@@ -90,11 +87,11 @@ class MorphConfig(Settings):
     @model_validator(mode="after")
     def _check_velocity(self) -> Self:
         if self.velocity is not None and self.network == "none":
-            raise ValueError(f"a velocity must go with a network, got velocity {self.velocity:g} and network none")
+            raise ValueError(f"a velocity must be used with a network, got velocity {self.velocity:g} and network none")
         return self
 
     @model_validator(mode="after")
     def _check_hold(self) -> Self:
         if self.hold_seconds is not None and self.alignment != "envelope":
-            raise ValueError(f"a sound that is held must have the alignment envelope, got {self.alignment}")
+            raise ValueError(f"hold_seconds must be used with the alignment envelope, got {self.alignment}")
         return self

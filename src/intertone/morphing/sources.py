@@ -1,4 +1,4 @@
-"""Sounds that were analysed, ready to be morphed at any ratios."""
+"""Analysis of the source sounds of morphs, which serves all mixes."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -23,17 +23,18 @@ from intertone.representation import Analysis
 
 @dataclass(frozen=True)
 class Sources:
-    """Sounds that were analysed, ready to be morphed at any ratios.
+    """Analysed source sounds of morphs.
 
     Attributes:
         codec: The codec.
-        method: How they are morphed.
-        sounds: As many channels each, ``(batch, channels, samples)``.
-        analyses: Of each, as the method prepares them.
-        loudness: Maximum momentary loudness of each sound of each batch, LUFS.
-        leading: Axes of the result before its samples.
-        unpitched: Which sounds have no one pitch though the codec needs it, and why; they are shown as spectrograms.
-        phrases: How many notes each sound holds, in words, where they are morphed note by note.
+        method: Morph method.
+        sounds: Source sounds, ``(batch, channels, samples)`` each, with equal batch size and number of channels.
+        analyses: Analysis of each source sound, after ``method.prepare``.
+        loudness: Maximum momentary loudness of each item of each batch, LUFS.
+        leading: Sizes of the axes of the result before its samples.
+        unpitched: Text on the sounds that have no single pitch although the codec needs one, for which the method is
+            ``ByCells``; None: all have one, or none is needed.
+        phrases: Text on the number of notes of each sound, if they are morphed note by note; else None.
     """
 
     codec: Codec
@@ -54,25 +55,27 @@ def analyse_sounds(
     single_for: str | None = None,
     by_notes: bool = False,
 ) -> Sources:
-    """Analyse sounds, one or more, for morphs at any ratios.
+    """Analyse one or more sounds for morphs.
 
-    Where a codec needs a pitch and one of the sounds has none, all are shown as spectrograms. Phrases may be cut into
-    their notes. Both are logged.
+    If the codec needs a pitch and one of the sounds has none, all are analysed as spectrograms. Phrases may be divided
+    into their notes. Both are logged.
 
     Args:
         codec: The codec.
-        sounds: As for ``morph``.
-        recognise: Whether that is found out; else every sound is taken for one with a pitch.
-        pitched_for: What takes a pitch, such as ``"a keyboard"``: then a sound without one is refused instead.
-        single_for: What takes one note: then sounds of several notes are refused where they are found out.
-        by_notes: Whether sounds of several notes are found out and prepared to be morphed note by note.
+        sounds: The same as for ``morph``.
+        recognise: Whether sounds without a single pitch are recognised; else all are assumed to have one.
+        pitched_for: Use that needs a pitch, such as ``"a keyboard"``: a sound without one is refused. None: such a
+            sound is analysed as a spectrogram.
+        single_for: Use that needs single notes: with ``by_notes``, sounds of several notes are refused. None: they are
+            divided into notes.
+        by_notes: Whether sounds of several notes are recognised.
 
     Returns:
-        What ``morph_sources`` takes.
+        The analysed sounds, for ``morph_sources``.
 
     Raises:
-        InputError: If the sounds do not fit, one is no audio, or has no one pitch where ``pitched_for`` is given,
-            or several notes where ``single_for`` is.
+        InputError: If the sounds do not fit the codec or one another, one is not valid audio, one has no single pitch
+            and ``pitched_for`` is given, or one has several notes and ``single_for`` is given.
     """
     method = choose_method(codec)
     matched = match_shapes(
@@ -85,7 +88,7 @@ def analyse_sounds(
     phrases = method_of_phrases(codec, batches, single_for=single_for) if by_notes else None
     if phrases is not None:
         loudness = tuple(_loudness(codec, batch) for batch in batches)
-        return Sources(codec, phrases.method, batches, phrases.analyses, loudness, leading, phrases=phrases.held)
+        return Sources(codec, phrases.method, batches, phrases.analyses, loudness, leading, phrases=phrases.counts)
     analysed = list(side_by_side(partial(_analyse_sound, codec, method, recognise=recognise), batches))
     analyses, loudness, reasons = zip(*analysed, strict=True)
     found = [f"{chr(ord('A') + index)} has {reason}" for index, reason in enumerate(reasons) if reason]
@@ -98,43 +101,43 @@ def analyse_sounds(
 
 
 def require_pitch(sources: Sources, purpose: str) -> None:
-    """Refuse sounds without one pitch, where nothing sensible can be done with them.
+    """Refuse sounds without a single pitch, for a use that needs one.
 
     Args:
-        sources: From ``analyse_sounds``.
-        purpose: What takes a pitch, such as ``"a keyboard"``.
+        sources: Sounds from ``analyse_sounds``.
+        purpose: Use that needs a pitch, such as ``"a keyboard"``.
 
     Raises:
-        InputError: If a harmonic codec found a sound without one pitch; the sentence says which, and why.
+        InputError: If a sound has no single pitch; the sentence names it and the reason.
     """
     if sources.unpitched is not None:
         raise InputError(_refusal(purpose, sources.unpitched))
 
 
 def require_single_notes(sources: Sources, purpose: str) -> None:
-    """Refuse sounds of several notes, where nothing sensible can be done with them.
+    """Refuse sounds of several notes, for a use that needs single notes.
 
     Args:
-        sources: From ``analyse_sounds``.
-        purpose: What takes one note, such as ``"a keyboard"``.
+        sources: Sounds from ``analyse_sounds``.
+        purpose: Use that needs single notes, such as ``"a keyboard"``.
 
     Raises:
-        InputError: If a sound holds several notes; the sentence says how many.
+        InputError: If a sound has several notes; the sentence gives their number.
     """
     if sources.phrases is not None:
         raise InputError(phrase_refusal(purpose, sources.phrases))
 
 
 def _refusal(purpose: str, unpitched: str) -> str:
-    return f"every sound must have one pitch for {purpose}, got sounds of which {unpitched}"
+    return f"every sound must have one pitch for {purpose}, but {unpitched}"
 
 
 def _analyse_sound(
     codec: Codec, method: AnyMethod, sounds: Tensor, *, recognise: bool
 ) -> tuple[Analysis[Any], tuple[float, ...], str | None]:
-    """Return the analysis of a batch of sounds, their loudness in LUFS, and why they have no one pitch.
+    """Return the analysis of a batch of sounds, their loudness, LUFS, and why they have no single pitch, or None.
 
-    What has no one pitch is not prepared, since another method will morph it.
+    Sounds without a single pitch are not prepared, since another method will morph them.
     """
     analysis = codec.analyse(sounds)
     unpitched = method.unpitched(analysis) if recognise else None

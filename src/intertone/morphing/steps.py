@@ -1,4 +1,4 @@
-"""Sounds in, new sound out: a morph, or a row of them."""
+"""``morph`` and ``morph_steps``: morphs of sounds at one mix or at several."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,34 +27,38 @@ def morph(
 ) -> Tensor:
     """Return a new sound between sounds.
 
-    The sounds are analysed and brought to one time; features are interpolated in dB, codes element by element, f0 in
-    its logarithm, and the maximum momentary loudness in LU. With the harmonic codec the morph is the interpolated
-    harmonic features and the network's correction: ``Σ wᵢxᵢ + s·(D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ))``, s being
-    ``config.strength``, and xᵢ transposed with the network's help (``config.register_strength``) where the pitch
-    of the morph is another; interpolated noise is lowered. At weight 1 the result is the source sound. With a
-    spectrogram codec everything is decoded, and the phase is estimated at every ratio.
+    The sounds are analysed and aligned in time. Features are interpolated in dB, codes linearly, f0 in its logarithm,
+    and the maximum momentary loudness in LU.
+
+    With a harmonic codec, the features of the morph are ``Σ wᵢxᵢ + s·(D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ))``: interpolated harmonic
+    features xᵢ and the network's correction, with the decoder D, codes zᵢ and s = ``config.strength``. Sounds whose
+    pitch differs from that of the morph are transposed; the network corrects their timbre
+    (``config.register_strength``). The level of interpolated noise is lowered. At weight 1 the result is the source
+    sound.
+
+    With a spectrogram codec, all features are decoded, and the phase is estimated at every mix.
 
     Args:
         codec: The codec.
-        sounds: Two or more, ``(samples,)``, ``(channels, samples)`` or ``(batch, channels, samples)`` at
-            ``codec.sample_rate``; batches of one size. Missing channels are the mean of those that there are.
-        mix: 0 is the first of two sounds, 1 the second; beyond, to −0.5 and 1.5, it is extrapolated. A ``MixCurve``
-            changes over time; of more than two sounds, one weight for each. Or text, as at the command line:
+        sounds: Two or more sounds at ``codec.sample_rate``: ``(samples,)``, ``(channels, samples)``, or batches of the
+            same size, ``(batch, channels, samples)``. Missing channels are filled with the mean of the existing ones.
+        mix: For two sounds a ratio: 0 is the first, 1 the second sound, and −0.5…1.5 extrapolates. For any number of
+            sounds one weight each. A ``MixCurve`` changes over time. Or text in the syntax of the command line:
             ``"0:0,1.5:1"``.
-        config: Pitch, time, and use of the network.
-        ratios: Ratios of their own for ``harmonics``, ``noise``, ``envelope`` (level over time, attack and length) or
-            ``pitch`` (with ``config.pitch`` ``free``).
-        phase: How a spectrogram's phase is found; default ``pghi-fast``. ``kept`` is possible at weight 1 only.
-        generator: Source of random phase and noise; without it, one seeded with 0, so that the same call gives the
+        config: Pitch, alignment, use of the network, and other settings.
+        ratios: Separate mixes for ``harmonics``, ``noise``, ``envelope`` (level over time, attack and length) or
+            ``pitch`` (only if ``config.pitch`` is ``free``).
+        phase: How the phase of a spectrogram is estimated; None: ``pghi-fast``. ``kept`` is possible only at weight 1.
+        generator: Source of random phase and noise. None: a generator with seed 0, so that the same call gives the
             same sound.
 
     Returns:
-        Audio at ``codec.sample_rate`` with the largest number of channels. With ``config.alignment``
-        ``envelope`` its length is interpolated, else that of the longest; at weight 1 it is the source's.
+        Audio at ``codec.sample_rate`` with the largest number of channels. With the alignment ``envelope`` its length
+        is interpolated, otherwise it is that of the longest sound; at weight 1 it is that of the source sound.
 
     Raises:
-        InputError: If a ratio is out of range or does not go with the sounds, ``kept`` is asked for at other ratios,
-            or the sounds do not fit.
+        InputError: If a mix is out of range or does not fit the number of sounds, ``phase`` is ``kept`` and no weight
+            is 1, or the sounds do not fit the codec, the settings or one another.
 
     Source:
         Langer (2023), section 3.5, for the interpolated codes.
@@ -80,23 +84,23 @@ def morph_steps(
     phase: PhaseConfig | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
-    """Yield ``morph`` at every mix of ``mixes``, analysing the sounds once.
+    """Yield ``morph`` at every mix of ``mixes``; the sounds are analysed only once.
 
     Args:
         codec: The codec.
-        sounds: As for ``morph``.
-        mixes: As ``mix`` of ``morph``, each.
-        config: As for ``morph``.
-        ratios: As for ``morph``.
-        phase: As for ``morph``.
-        generator: Source of random phase and noise; each mix starts from the same state, so that it
-            equals its own ``morph``.
+        sounds: The same as for ``morph``.
+        mixes: Values of ``mix`` of ``morph``.
+        config: The same as for ``morph``.
+        ratios: The same as for ``morph``.
+        phase: The same as for ``morph``.
+        generator: Source of random phase and noise. Each mix begins with the same state of it, so that the result
+            equals that of ``morph``.
 
     Returns:
         An iterator over audio, in the order of ``mixes``.
 
     Raises:
-        InputError: As ``morph``; before the first sound.
+        InputError: For the same reasons as ``morph``, before the first sound is made.
     """
     if not isinstance(codec, Codec):
         raise InputError(
@@ -110,19 +114,19 @@ def morph_steps(
 
 
 def morph_ready(codec: Codec, *sounds: Tensor, config: MorphConfig, ratios: Mapping[str, Mix]) -> Sources:
-    """Return sounds that are analysed for morphs with these settings, as ``morph_steps`` does.
+    """Return sounds that are analysed for morphs with these settings.
 
     Args:
         codec: The codec.
-        sounds: As for ``morph``.
-        config: As for ``morph``.
-        ratios: As for ``morph``.
+        sounds: The same as for ``morph``.
+        config: The same as for ``morph``.
+        ratios: The same as for ``morph``.
 
     Returns:
-        What ``each_mix`` takes.
+        The analysed sounds, for ``each_mix``.
 
     Raises:
-        InputError: If the sounds do not fit, or not the settings.
+        InputError: If the sounds do not fit the codec, the settings or one another.
     """
     purpose = "a network that decodes everything" if config.network == "full" else pitched_for(config, ratios)
     by_notes, single = config.alignment == "envelope", single_note_for(config)
@@ -142,7 +146,7 @@ def each_mix(
     phase: PhaseConfig,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
-    """Yield the morph at every mix of sounds that are analysed; arguments and result are those of ``morph_steps``."""
+    """Yield the morph of analysed sounds at every mix; arguments and result are those of ``morph_steps``."""
     if config.even:
         mixes = even_mixes(sources, mixes, config, ratios=ratios, phase=phase)
     source_of_all = generator or torch.Generator().manual_seed(0)

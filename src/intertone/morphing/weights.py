@@ -1,4 +1,4 @@
-"""Weights of sounds, as tensors, from a ratio between them."""
+"""Weights of sounds as tensors, computed from a mix."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from torch import Tensor
 from intertone.ratio import Mix, MixCurve, mix_shares
 
 HALVINGS = 24
-"""Times that the range in which the mean of a curve lies is halved, until it is found."""
+"""Number of bisection steps of ``find_span``."""
 
 
 def mix_weights(
     mix: Mix, n_sounds: int, *, frames_per_second: float, n_frames: int, first_seconds: float = 0.0
 ) -> Tensor:
-    """Return how much each sound counts.
+    """Return the weight of each sound.
 
     Args:
         mix: A ratio or a curve between two sounds, or one weight for each sound; weights are divided by their sum.
-        n_sounds: How many sounds there are.
-        frames_per_second: For a curve: frames of the weights.
-        n_frames: For a curve: how many.
-        first_seconds: For a curve: where the first of them lies.
+        n_sounds: Number of sounds.
+        frames_per_second: Frame rate of the weights of a curve, 1/s.
+        n_frames: Number of frames of the weights of a curve.
+        first_seconds: Time of the first frame of a curve, s.
 
     Returns:
-        ``(n_sounds,)``, or for a curve ``(n_sounds, n_frames)``, float64, summing to 1.
+        Weights, ``(n_sounds,)``, or ``(n_sounds, n_frames)`` for a curve, float64, with a sum of 1.
 
     Raises:
-        InputError: If the mix does not go with the number of sounds, or a number is out of range.
+        InputError: If the mix does not fit the number of sounds, or a number is out of range.
 
     Example:
         >>> mix_weights(0.25, 2, frames_per_second=1, n_frames=3)
@@ -46,7 +46,7 @@ def mix_weights(
 
 
 def at_end(weights: Tensor) -> bool:
-    """Tell whether weights, ``(n_sounds,)``, are all 0 but one that is 1; those that change over time are not."""
+    """Return whether one weight is 1 and all others are 0; False for weights over time, ``(n_sounds, n_frames)``."""
     return bool(((weights == 0) | (weights == 1)).all()) and weights.ndim == 1
 
 
@@ -55,11 +55,12 @@ class Weights:
     """Weights of the sounds of a morph.
 
     Attributes:
-        overall: ``(n_sounds,)``, or of a curve ``(n_sounds, n_frames)``; each column sums to 1.
-        own: The same of attributes that have a ratio of their own, by name.
-        pitch: The same of the pitch.
-        first_seconds: Where the first column lies, seconds from the start of the result.
-        common: ``(n_sounds,)``: weights of time, pitch and phases, where several morphs share these.
+        overall: Weights of all attributes without separate ones: ``(n_sounds,)``, or ``(n_sounds, n_frames)`` for a
+            curve; each column has the sum 1.
+        own: Weights of attributes that have separate ones, by name, of the same shapes.
+        pitch: Weights of the pitch, of the same shapes.
+        first_seconds: Time of the first frame from the start of the result, s.
+        common: Weights of timing, pitch and phases that several morphs share, ``(n_sounds,)``; None: nothing is shared.
     """
 
     overall: Tensor
@@ -70,42 +71,44 @@ class Weights:
 
     @property
     def timing(self) -> Tensor:
-        """Weights of level, attack and length."""
+        """Weights of the envelope: level over time, attack and length."""
         return self.own.get("envelope", self.overall)
 
     @property
     def changing(self) -> list[Tensor]:
-        """Those that change over time, but for the pitch."""
+        """All weights that change over time, except those of the pitch."""
         return [each for each in (self.overall, *self.own.values()) if each.ndim == 2]
 
     @property
     def only(self) -> int | None:
-        """Index of the only sound that counts, for everything; None where several do."""
+        """Index of the sound that has weight 1 in all attributes; None if there is none."""
         alike = all(torch.equal(each, self.overall) for each in (self.pitch, *self.own.values()))
         return int(self.overall.argmax()) if at_end(self.overall) and alike else None
 
     def at(self, column: int) -> "Weights":
-        """Return the weights of one column, held."""
+        """Return constant weights: those of one frame."""
 
-        def held(weights: Tensor) -> Tensor:
+        def constant(weights: Tensor) -> Tensor:
             return weights if weights.ndim == 1 else weights[:, column]
 
-        own = {name: held(each) for name, each in self.own.items()}
-        return Weights(held(self.overall), own, held(self.pitch), self.first_seconds, self.common)
+        own = {name: constant(each) for name, each in self.own.items()}
+        return Weights(constant(self.overall), own, constant(self.pitch), self.first_seconds, self.common)
 
 
 def find_span(
     curve: MixCurve, span: Callable[[Tensor], tuple[float, float]], *, frames_per_second: float
 ) -> tuple[float, float]:
-    """Return where a sound begins and ends whose length depends on the mean of a curve, which depends on its length.
+    """Return start and end of a morph with a mix curve, whose length depends on the mean ratio up to its end.
+
+    Start and end are found by bisection of the mean ratio, since the mean depends on them in turn.
 
     Args:
-        curve: The ratio.
-        span: Called with weights, ``(2,)``; returns first and last second of what they make.
-        frames_per_second: At which the mean is taken.
+        curve: Mix curve between two sounds.
+        span: Returns start and end, s, of a morph with constant weights, ``(2,)``.
+        frames_per_second: Frame rate at which the mean of the curve is computed, 1/s.
 
     Returns:
-        ``(first, end)``, seconds: such that ``span`` of the mean between them gives them.
+        ``(first, end)``, s: ``span`` of the curve's mean between ``first`` and ``end``.
 
     Example:
         >>> curve = MixCurve((0, 1), (0, 1))  # from a sound of 2 s to one of 4 s

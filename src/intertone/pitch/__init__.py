@@ -1,4 +1,4 @@
-"""The f0 of a whole sound as one smooth line, for an analysis that follows it sample by sample."""
+"""Pitch tracking: f0 of a sound over time, and the names and numbers of notes."""
 
 from intertone.pitch.path import PitchTrack, follow_pitch, median_f0
 

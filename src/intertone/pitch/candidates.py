@@ -1,4 +1,4 @@
-"""Candidates for the f0 of each frame: lags after which the sound repeats, with what speaks for each."""
+"""Candidates for the f0 of each frame: peaks of the autocorrelation, each with measures of its plausibility."""
 
 import math
 from dataclasses import dataclass
@@ -15,56 +15,44 @@ from intertone.pitch.parabola import Array, parabola_top
 from intertone.stft import fast_length
 
 PERIODS = 3.5
-"""Periods of a band's lowest frequency in the window that is compared with itself."""
-
+"""Length of the autocorrelation window, in periods of the lowest frequency of a band."""
 COMB_PERIODS = 8.0
-"""Periods of a band's lowest frequency in the window whose spectrum shows the partials."""
-
+"""Length of the window of the spectrum in which partials are compared, in periods of the lowest frequency of a band."""
 SHORTEST_WINDOW = 0.025
-"""Seconds; 3.5 periods of a high note alone would be too few samples to be robust against noise."""
-
+"""Shortest window, s: 3.5 periods of a high note would be too few samples to be robust against noise."""
 TOGETHER = 4
-"""Samples whose energy is added before it is weighted, since the weights hardly change within them."""
-
+"""Number of neighbouring samples whose energies are added before weighting; the weights hardly change within them."""
 N_CANDIDATES = 5
-"""Tops kept for each frame and band."""
-
+"""Number of peaks of the autocorrelation that are kept for each frame and band."""
 OCTAVE_BIAS = 0.04
-"""Similarity that an octave further up is worth: of all multiples of the period the first is meant."""
-
+"""Bonus in similarity for each octave of frequency, so that the shortest of all multiples of a period is preferred."""
 COMB_RANGE_DB = 40.0
-"""Partials so much weaker than the strongest are not seen."""
-
+"""Range of levels below the strongest bin in which partials are compared, dB."""
 N_PARTIALS = 8
-"""Partials that are looked at."""
-
+"""Number of partials that are compared with the level between them."""
 LOW_PARTIALS = 4.0
-"""From the fourth partial on, partials count less and less for the exact frequency, as many are not harmonic."""
-
+"""Order of the partial that has weight 1/2 in ``refine``; higher partials have less, since many are inharmonic."""
 STEEPNESS = 8
-"""The power of ``number / 4`` with which they do; 8 halves the fourth and leaves a 250th of the eighth."""
-
+"""Exponent of the weight ``1 / (1 + (order / LOW_PARTIALS)^STEEPNESS)``: the eighth partial has a weight of 1/257."""
 N_TABLES = 8
-"""Number of weight tables kept in the cache, one for each band and search range."""
-
+"""Number of cached weight tables, one for each band and search range."""
 REFINEMENTS = 3
-"""Steps towards the exact frequency, each of at most 3 %; all together of at most 6 %."""
-
+"""Number of Newton steps in ``refine``; each changes the frequency by at most 3 %, all together by at most 6 %."""
 REFINEMENT_CENTS = 5.0
-"""Cents below which an exact frequency counts as found."""
+"""Part of a correction in ``refine`` that is left out, cents: smaller corrections are within its accuracy."""
 
 Frames = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Band:
-    """A range of f0 that is searched with one window at one sample rate.
+    """Range of f0 that is searched with one window length at one sample rate.
 
     Attributes:
-        low: Hz.
-        high: Hz.
-        sample_rate: Hz; the partials above half of it are not heard.
-        oversampling: Lags for each sample, for the tops between them to be parabolas.
+        low: Lowest f0, Hz.
+        high: Highest f0, Hz.
+        sample_rate: Sample rate of the searched sound, Hz; partials above half of it are removed.
+        oversampling: Number of lags per sample: enough for a parabola to fit a peak between the lags.
     """
 
     low: float
@@ -74,12 +62,12 @@ class Band:
 
     @property
     def n_window(self) -> int:
-        """Samples of the window that is compared with itself: a multiple of four."""
+        """Length of the autocorrelation window, samples: a multiple of ``TOGETHER``."""
         return TOGETHER * math.ceil(self.sample_rate * max(PERIODS / self.low, SHORTEST_WINDOW) / TOGETHER)
 
 
 BANDS = (Band(0, 100, 6000, 2), Band(95, 420, 8000, 2), Band(400, math.inf, 16000, 4))
-"""The windows are short where the notes are high, to follow vibrato; neighbours overlap by a semitone."""
+"""Searched ranges; higher ones have shorter windows, which can follow vibrato. Neighbours overlap by a semitone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +75,13 @@ class Candidates:
     """Candidates for the f0 of each frame.
 
     Attributes:
-        frequency: Hz, ``(n_frames, 5)``; NaN where there are fewer.
-        similarity: Share of the energy that repeats after the period, 0…1; 0 where there is none.
-        comb: Level at its partials less that half-way between them, higher orders weighing less, about −1…2.
+        frequency: Hz, ``(n_frames, 5)``; NaN where a frame has fewer candidates.
+        similarity: Normalised autocorrelation at the period, ``(n_frames, 5)``, 0…1; 0 where there is no candidate.
+        comb: Sum over 8 partials of level minus mean level half-way to the neighbouring partials, divided by the order,
+            ``(n_frames, 5)``, about −1…2. Levels are those of ``spectrum``.
         power: Power spectrum of every frame, ``(n_frames, bins)``.
-        spectrum: Level of every frame over a longer window, ``(n_frames, bins)``: 1 at the strongest bin, 0 from 40 dB
-            below it.
+        spectrum: Level spectrum of every frame with a longer window, ``(n_frames, bins)``: 1 is the strongest bin, 0 is
+            40 dB below it.
     """
 
     frequency: Array
@@ -103,15 +92,15 @@ class Candidates:
 
 
 def find_candidates(sound: Frames, centres: Array, band: Band) -> Candidates:
-    """Find the lags of a band after which the sound repeats.
+    """Return the candidates for f0 within a band.
 
     Args:
         sound: ``(channels, samples)`` at the band's sample rate.
-        centres: Of the frames, seconds.
-        band: What is searched.
+        centres: Centres of the frames, s, ``(n_frames,)``.
+        band: The searched range.
 
     Returns:
-        The best five of each frame.
+        The five best candidates of each frame.
     """
     rate = band.sample_rate
     first = math.floor(band.oversampling * rate / band.high) - 1
@@ -124,16 +113,16 @@ def find_candidates(sound: Frames, centres: Array, band: Band) -> Candidates:
 
 
 def refine(power: Frames, band: Band, frequency: Array) -> Array:
-    """Move frequencies towards where the lowest partials alone repeat best.
+    """Return frequencies that are corrected with the autocorrelation of the low partials alone.
 
-    The strokes of bars, plates and strings have high partials that are not harmonic and pull the top of the similarity
-    aside. Newton's method climbs to the top of that of the lower partials, divided by that of the window. It is less
-    exact than the similarity where all is harmonic, so the first five cents of the way are not gone.
+    Struck bars, plates and strings have inharmonic high partials, which shift the peak of the autocorrelation. Newton's
+    method finds the peak for the low partials, with the autocorrelation divided by that of the window. For harmonic
+    sounds the correction is less exact than the original peak, so it is reduced by ``REFINEMENT_CENTS``.
 
     Args:
         power: Power spectrum of each frame, ``(n, bins)``, from ``find_candidates``.
-        band: That of the candidates.
-        frequency: Hz, ``(n,)``.
+        band: Band of the candidates.
+        frequency: Frequency of the chosen candidates, Hz, ``(n,)``.
 
     Returns:
         Hz, ``(n,)``, within 6 % of ``frequency``.
@@ -158,14 +147,14 @@ def refine(power: Frames, band: Band, frequency: Array) -> Array:
 
 
 def _window_slope(lag: Array) -> Array:
-    """Return the slope of the logarithm of a Hann window's similarity with itself; its length is 1."""
+    """Return the derivative of the logarithm of a Hann window's autocorrelation; lags are fractions of its length."""
     angle = 2 * math.pi * lag
     height = (1 - lag) * (2 + np.cos(angle)) / 3 + np.sin(angle) / (2 * math.pi)
     return np.asarray((2 * (np.cos(angle) - 1) / 3 - (1 - lag) * 2 * math.pi * np.sin(angle) / 3) / height)
 
 
 def _tops(similarity: Frames, first: int) -> tuple[Array, Array]:
-    """Return one over the lag and the height of each frame's best tops; NaN and 0 where there are fewer."""
+    """Return 1 / lag and height of the best peaks of each frame, ``(n_frames, 5)``; NaN and 0 for missing peaks."""
     here = similarity[:, 1:-1]
     bias = (-OCTAVE_BIAS * np.log2(np.arange(first + 1, first + 1 + here.shape[1]))).astype(np.float32)
     tops = np.where((here >= similarity[:, :-2]) & (here > similarity[:, 2:]) & (here > 0), here + bias, -np.inf)
@@ -177,10 +166,10 @@ def _tops(similarity: Frames, first: int) -> tuple[Array, Array]:
 
 
 def _similarity(sound: Frames, centres: Array, band: Band, first: int, last: int) -> tuple[Frames, Frames]:
-    """Return how similar each frame is to itself after lags number ``first`` to ``last``, −1…1, and its power.
+    """Return the normalised autocorrelation of each frame at lags ``first`` to ``last``, −1…1, and the power spectrum.
 
-    Every pair of samples counts with the product of both weights, so that the pairs' centre is the frame's at every
-    lag.
+    Each pair of samples is weighted with the product of their window values, so that the weighted centre of the pairs
+    is the centre of the frame at every lag.
     """
     n_window, oversampling = band.n_window, band.oversampling
     frames = _frames(sound, centres, n_window)
@@ -188,7 +177,7 @@ def _similarity(sound: Frames, centres: Array, band: Band, first: int, last: int
     frames = frames - (_times(frames, weights) / weights.sum())[..., None]
     power = _power(frames * weights, fast_length(n_window + last // oversampling + 1))
     products = torch.from_numpy(power) @ _cosines(power.shape[1], oversampling, first, last)
-    # the energy of four samples at a time: the weights are smooth
+    # energies of four neighbouring samples are added, since the weights are smooth
     squares = (frames**2).sum(0).reshape(frames.shape[1], -1, TOGETHER).sum(-1)
     energy = torch.from_numpy(squares) @ _pair_weights(band, first, last)
     return (2 * products / energy.clamp_min(TINY)).numpy(), power
@@ -196,7 +185,7 @@ def _similarity(sound: Frames, centres: Array, band: Band, first: int, last: int
 
 @lru_cache(maxsize=N_TABLES)
 def _cosines(n_bins: int, oversampling: int, first: int, last: int) -> Tensor:
-    """Return the cosines by which a power spectrum becomes products at some lags, ``(n_bins, lags)``."""
+    """Return the matrix that converts a power spectrum to its autocorrelation at the lags, ``(n_bins, lags)``."""
     size = 2 * (n_bins - 1)
     periods = np.outer(np.arange(n_bins), np.arange(first, last + 1)) % (oversampling * size) / (oversampling * size)
     counts = np.full(n_bins, 2.0)
@@ -206,7 +195,7 @@ def _cosines(n_bins: int, oversampling: int, first: int, last: int) -> Tensor:
 
 @lru_cache(maxsize=N_TABLES)
 def _pair_weights(band: Band, first: int, last: int) -> Tensor:
-    """Return how much the energy of each four samples counts at every lag, ``(n_window / 4, lags)``."""
+    """Return the weight of the energy of each group of four samples at every lag, ``(n_window / 4, lags)``."""
     n_window = band.n_window
     weights = np.hanning(n_window + 2)
     lags = np.arange(first, last + 1) / band.oversampling
@@ -216,14 +205,14 @@ def _pair_weights(band: Band, first: int, last: int) -> Tensor:
 
 
 def _spectrum(sound: Frames, centres: Array, n_window: int) -> Frames:
-    """Return the level of each frame's bins, 1 at the strongest."""
+    """Return the level spectrum of each frame: 1 is the strongest bin, 0 is ``COMB_RANGE_DB`` below it."""
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
     power = _power(_frames(sound, centres, n_window) * weights, fast_length(n_window)) + np.float32(TINY)
     return np.asarray((power_to_db(power / power.max(1, keepdims=True)) / COMB_RANGE_DB + 1).clip(0, 1), np.float32)
 
 
 def _comb(spectrum: Frames, frequency: Array) -> Array:
-    """Return how much stronger each candidate's partials are than what is between them; frequency 1 is the rate."""
+    """Return the measure ``comb`` of ``Candidates``; ``frequency`` is a fraction of the sample rate."""
     padded = np.pad(spectrum, ((0, 0), (0, 1)))
     rows = np.arange(len(spectrum))[:, None, None]
     last = spectrum.shape[1] - 1
@@ -245,12 +234,12 @@ def _power(frames: Frames, size: int) -> Frames:
 
 
 def _times(rows: Frames, weights: Frames) -> Frames:
-    """Return ``rows @ weights``, in PyTorch: NumPy's would start threads of its own in each of several threads."""
+    """Return ``rows @ weights``, computed by PyTorch, since NumPy would start additional threads in every thread."""
     return np.asarray((torch.from_numpy(rows) @ torch.from_numpy(weights)).numpy())
 
 
 def _frames(sound: Frames, centres: Array, n_window: int) -> Frames:
-    """Return the windows around ``centres``, ``(channels, n, n_window)``, the outermost where they fit."""
+    """Return the windows around ``centres``, ``(channels, n, n_window)``, moved inwards at the ends of the sound."""
     sound = np.pad(sound, ((0, 0), (0, max(0, n_window - sound.shape[1]))))
     starts = np.rint(centres - n_window / 2).astype(np.intp).clip(0, sound.shape[1] - n_window)
     return np.lib.stride_tricks.sliding_window_view(sound, n_window, axis=1)[:, starts]

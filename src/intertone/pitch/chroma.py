@@ -1,4 +1,4 @@
-"""Chroma: how strong each of the twelve pitch classes is in a spectrum."""
+"""Chroma: the power of each of the twelve pitch classes in a spectrum."""
 
 import torch
 from torch import Tensor
@@ -7,23 +7,23 @@ from intertone.pitch.note import SEMITONES, hz_to_pitch
 from intertone.stft import SpectrogramConfig
 
 N_CLASSES = SEMITONES
-"""C, C sharp, …, B."""
-
+"""Number of pitch classes: C, C sharp, …, B."""
 CENTRE, OCTAVES = 72.0, 1.0
-"""Weight of a frequency: 1 at this MIDI number (523 Hz), exp(−1/2) so many octaves beside it."""
+"""Mean (MIDI number; 523 Hz) and standard deviation (octaves) of the Gaussian weight of frequencies."""
 
 
 def chroma_filterbank(config: SpectrogramConfig) -> Tensor:
-    """Return the weights of the bins in each pitch class.
+    """Return the weight of each bin in each pitch class.
 
-    A bin counts for the two classes that it lies between, linearly, and the more the closer it is to ``CENTRE``: the
-    upper partials of a note fall on other classes than its own, and below the bins are wider than a semitone.
+    A bin is divided linearly between the two classes next to its frequency. Bins far from ``CENTRE`` have less weight:
+    at high frequencies the partials of a note lie in other classes than the note, and at low frequencies the bins are
+    wider than a semitone.
 
     Args:
-        config: Of the transform.
+        config: Settings of the transform.
 
     Returns:
-        ``(12, n_bins)``; C is row 0.
+        Weights, ``(12, n_bins)``; C is row 0.
 
     Example:
         >>> weights = chroma_filterbank(SpectrogramConfig(sample_rate=16000, n_fft=1600, hop_length=400))
@@ -36,12 +36,12 @@ def chroma_filterbank(config: SpectrogramConfig) -> Tensor:
     near = (1 - distance.abs()).clamp_min(0)
     octaves = (pitch - CENTRE) / SEMITONES
     weights = near * torch.exp(-0.5 * (octaves / OCTAVES).square())
-    weights[:, 0] = 0  # the mean is no pitch
+    weights[:, 0] = 0  # the bin at 0 Hz has no pitch
     return weights.float()
 
 
 def strongest_class(magnitude: Tensor, filterbank: Tensor) -> Tensor:
-    """Return the pitch class that is strongest in each frame, by power.
+    """Return the pitch class with the largest power in each frame.
 
     Args:
         magnitude: Linear, ``(..., n_bins, n_frames)``, of any scale.
@@ -62,15 +62,15 @@ def strongest_class(magnitude: Tensor, filterbank: Tensor) -> Tensor:
 
 
 def one_hot_classes(strength: Tensor) -> Tensor:
-    """Return 1 for the strongest class of each frame and 0 for the others; all 0 where all are 0 or unknown.
+    """Return 1 for the strongest class of each frame and 0 for the others; all 0 in frames that are all 0 or NaN.
 
-    Of classes that are equally strong the first counts, in the order from C.
+    Of several equally strong classes, the first in the order from C is chosen.
 
     Args:
         strength: ``(..., 12, n_frames)``, >= 0.
 
     Returns:
-        The same shape.
+        One-hot, of the same shape.
     """
     best = strength.argmax(-2, keepdim=True)
     return torch.zeros_like(strength).scatter_(-2, best, (strength.amax(-2, keepdim=True) > 0).to(strength))
@@ -80,7 +80,7 @@ def class_of_pitch(pitch: float) -> Tensor:
     """Return the pitch class of a note as a condition.
 
     Args:
-        pitch: MIDI number; the nearest semitone counts.
+        pitch: MIDI number, which is rounded to the nearest semitone.
 
     Returns:
         One-hot, ``(1, 12, 1)``.

@@ -1,4 +1,4 @@
-"""One f0 and inharmonicity for the peaks of a whole note's spectrum: the comb of partials that explains them best."""
+"""Fit of a comb of partials, with f0 and inharmonicity, to the peaks of the spectrum of a whole note."""
 
 import math
 from dataclasses import dataclass
@@ -13,23 +13,27 @@ from intertone.pitch.note import CENTS
 from intertone.pitch.parabola import Array, parabola_top
 
 PEAK_SECONDS = (0.08, 1.10)
+"""Start and end of the stretch whose spectrum is analysed, s."""
 PEAK_FFT = 2**17
+"""Length of the FFT, samples."""
 PEAK_RANGE_DB = 55.0
+"""Largest distance of a peak below the highest peak, dB."""
 PEAK_PROMINENCE_DB = 9.0
+"""Smallest prominence of a peak, dB."""
 SEARCH = (0.97, 1.03)
-"""Factors of the lower and the higher of two f0 between which a comb's f0 is searched."""
-
+"""Factors of the lower and the higher of two f0, which give the range in which the f0 of a comb is searched."""
 GRID_CENTS = 4.0
+"""Step of the searched f0, cents."""
 INHARMONICITIES = tuple(step * 0.5e-4 for step in range(9))
+"""Searched values of the inharmonicity B."""
 TOLERANCE_CENTS = 30.0
 TOLERANCE_SHARE = 0.12
-"""A peak belongs to a comb within ``TOLERANCE_CENTS``, and at most this share of f0."""
-
+"""Largest distance between a peak and its partial: the smaller one of 30 cents and this fraction of f0."""
 EQUAL = 0.01
-"""Combs that differ less in what they explain are equally good."""
-
+"""Difference of the score of two combs up to which they are equally good."""
 OCCUPIED = 12
-"""Harmonics whose absence counts against a comb: without that, one an octave too low explains as much."""
+"""Number of harmonics whose absence lowers the score: a comb an octave too low explains as many peaks as the right
+one."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Peaks:
 
     Attributes:
         frequency: Hz, rising, ``(n_peaks,)``.
-        weight: ``10^(dB / 40)`` of each, 1 for the highest: the root of the amplitude.
+        weight: Square root of the amplitude relative to the highest peak, ``10^(dB / 40)``, ``(n_peaks,)``.
     """
 
     frequency: Array
@@ -47,12 +51,12 @@ class Peaks:
 
 @dataclass(frozen=True)
 class Comb:
-    """Partials at ``k · f0 · √(1 + B·k²)``.
+    """Series of partials at the frequencies ``k · f0 · √(1 + B·k²)``.
 
     Attributes:
         f0: Hz.
         inharmonicity: B, 0 for a harmonic sound.
-        explained: Share of the peaks' weight that lies on a partial.
+        explained: Share of the total weight of peaks that are near a partial, 0…1.
     """
 
     f0: float
@@ -61,13 +65,13 @@ class Comb:
 
 
 def spectral_peaks(audio: Tensor, sample_rate: int) -> Peaks:
-    """Return the peaks of the spectrum of 0.08 to 1.10 s.
+    """Return the peaks of the spectrum of a sound from 0.08 to 1.10 s.
 
-    Blackman-Harris window, zero-padded to 2¹⁷; peaks within 55 dB of the highest that stand out by 9 dB, between 20 Hz
-    and half the sample rate, each placed by a parabola.
+    The window is a Blackman-Harris window, zero-padded to 2¹⁷ samples. Peaks are at least 20 Hz, at most 55 dB below
+    the highest and have a prominence of at least 9 dB. Their frequencies are refined with a parabola.
 
     Args:
-        audio: ``(samples,)``, more than 0.08 s of it.
+        audio: ``(samples,)``, longer than 0.08 s.
         sample_rate: Hz.
 
     Returns:
@@ -101,21 +105,21 @@ def spectral_peaks(audio: Tensor, sample_rate: int) -> Peaks:
 
 
 def fit_comb(peaks: Peaks, f_low: float, f_high: float) -> Comb:
-    """Return the one comb that explains the peaks best, its f0 between two notes.
+    """Return the comb that explains the peaks best, with an f0 between those of two notes.
 
-    All combs of a grid (4 cents, nine inharmonicities up to 4·10⁻⁴) with f0 in 0.97·``f_low``…1.03·``f_high``; a peak
-    is explained within min(30 cents, 0.12·f0) of a partial. The best has the largest ``explained·(0.7 + 0.3·o)``, o
-    being the share of its partials 1…12 that have a peak; of several within 0.01, the least stretched. f0 and
-    inharmonicity are then refined by least squares on the peaks explained, weighted by amplitude:
-    ``(f/k)² = f0² + f0²·B·k²``.
+    All combs of a grid are compared: f0 in 0.97·``f_low``…1.03·``f_high`` in steps of 4 cents, and nine inharmonicities
+    up to 4·10⁻⁴. A comb explains the peaks within min(30 cents, 0.12·f0) of its partials. Its score is ``explained·(0.7
+    + 0.3·o)``, where o is the share of its partials 1…12 that have a peak. Among combs within 0.01 of the best score,
+    the one with the smallest inharmonicity is taken. f0 and B are then refined by a least-squares fit of ``(f/k)² = f0²
+    + f0²·B·k²`` to the explained peaks, weighted by amplitude.
 
     Args:
-        peaks: From ``spectral_peaks``.
-        f_low: The lower of the two notes' f0, Hz.
-        f_high: The higher one, Hz.
+        peaks: Peaks from ``spectral_peaks``.
+        f_low: f0 of the lower note, Hz.
+        f_high: f0 of the higher note, Hz.
 
     Returns:
-        The comb; f0 NaN and nothing explained where there are no peaks.
+        The comb; without peaks, f0 is NaN and ``explained`` 0.
 
     Example:
         >>> comb = fit_comb(Peaks(np.array([200.0, 400.0, 600.0]), np.ones(3)), 190, 210)
@@ -133,7 +137,7 @@ def fit_comb(peaks: Peaks, f_low: float, f_high: float) -> Comb:
     counted = np.clip(np.floor(peaks.frequency.max() / f0[:, 0]), 1, OCCUPIED)
     occupied = np.stack([((order == k) & hit).any(1) for k in range(1, OCCUPIED + 1)], 1).sum(1)
     merit = explained * (0.7 + 0.3 * np.minimum(occupied / counted, 1))
-    # of those that are as good, the least stretched, and of these the middle: neighbours explain the same peaks
+    # the smallest inharmonicity of the equally good combs, and of these the middle one: neighbours have the same score
     best = np.flatnonzero(merit >= merit.max() - EQUAL)
     best = best[stretch[best, 0] == stretch[best, 0].min()]
     top = best[merit[best] >= merit[best].max() - 1e-9]
@@ -155,7 +159,7 @@ def comb_partials(comb: Comb, top: float) -> Array:
 
 
 def _on_comb(frequency: Array, f0: Array, stretch: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Return the nearest partial of each frequency and whether it is near enough; combs are rows."""
+    """Return for each comb (row) the order of the partial nearest to each frequency, and whether it is near enough."""
     ratio = (frequency / f0) ** 2
     square = np.where(stretch > 0, (np.sqrt(1 + 4 * stretch * ratio) - 1) / np.maximum(2 * stretch, TINY), ratio)
     order = np.maximum(1, np.rint(np.sqrt(square)))
@@ -180,7 +184,7 @@ def _refine(peaks: Peaks, order: Array, hit: npt.NDArray[np.bool_], f0: float, s
 
 
 def as_array(audio: Tensor) -> Array:
-    """Return the sound of one channel in numbers of 64 bits.
+    """Return the sound of one channel as a float64 array, ``(samples,)``.
 
     Raises:
         ValueError: If ``audio`` is not ``(samples,)``.

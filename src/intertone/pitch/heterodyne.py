@@ -1,4 +1,4 @@
-"""The f0 of a note whose pitch is known, refined by its partials, each turned down to 0 Hz and averaged."""
+"""f0 over time of a note with a known pitch, refined by heterodyning: each partial is shifted to 0 Hz and averaged."""
 
 import math
 
@@ -17,32 +17,31 @@ from intertone.pitch.stiffness import (
 )
 
 HIGHEST = 0.475
-"""Share of the sample rate above which no partial is measured or played."""
-
+"""Highest frequency of a partial that is measured, as a fraction of the sample rate."""
 HOP_SECONDS = 0.005
+"""Hop between frames, s."""
 WINDOW_PERIODS, WINDOW_SECONDS = 3, 0.02
-"""A partial is averaged over so many periods, where its neighbours cancel out, but at least over so long."""
-
+"""Length of the window of a partial's average in periods, over which its neighbours cancel, and shortest length, s."""
 TRACK_FRAMES = 7
-"""Frames over which f0 is averaged."""
-
+"""Width of the moving average of f0, frames."""
 TRACK_STAGES = (8, 8, 16, 32, 64, 64)
-"""Partials that f0 and inharmonicity are refined with, in turn; the high ones tell most, once they are found."""
+"""Number of partials in each stage of the refinement. High partials are the most exact, but can be measured only after
+low partials have given a good estimate."""
 
 
 def refine_pitch(audio: Tensor, f0: float, sample_rate: int) -> tuple[Tensor, float]:
-    """Return the f0 of a note over time and its inharmonicity, by the speeds at which its partials turn.
+    """Return the f0 of a note over time and its inharmonicity, measured by the phase changes of its partials.
 
-    In every stage the partials are turned down to 0 Hz along the f0 known so far; what they agree on is its error,
-    the loud and high ones most.
+    In every stage the partials are heterodyned to 0 Hz with the present estimate of f0. The weighted mean of their
+    remaining frequencies, in which loud and high partials have the largest weights, corrects the estimate.
 
     Args:
         audio: ``(samples,)``.
-        f0: Hz; the note may deviate from it by a semitone.
+        f0: Initial estimate, Hz; the note may deviate from it by a semitone.
         sample_rate: Hz.
 
     Returns:
-        ``(f0, inharmonicity)``: Hz at steps of 5 ms, ``(n_frames,)``, float64, and B, 0…0.01.
+        ``(f0, inharmonicity)``: Hz with a hop of 5 ms, ``(n_frames,)``, float64, and B, 0…0.01.
 
     Example:
         >>> tone = torch.sin(2 * torch.pi * 440 * torch.arange(8000) / 16000)
@@ -68,18 +67,18 @@ def refine_pitch(audio: Tensor, f0: float, sample_rate: int) -> tuple[Tensor, fl
 
 
 def partial_steps(audio: Tensor, frequency: Tensor, length: int, sample_rate: int) -> Tensor:
-    """Return how each partial rotates against its supposed frequency from frame to frame.
+    """Return the phase change of each heterodyned partial between frames, as complex numbers.
 
-    The product of each complex amplitude and the conjugate of the one before, ``(n_partials, n_frames − 1)``.
+    Each is the product of a complex amplitude and the conjugate of the previous one, ``(n_partials, n_frames − 1)``.
     """
     partials = partial_amplitudes(audio, partial_periods(frequency, sample_rate, len(audio)), length, sample_rate)
     return (partials[:, 1:] * partials[:, :-1].conj()).to(torch.complex128)
 
 
 def partial_amplitudes(audio: Tensor, periods: Tensor, length: int, sample_rate: int) -> Tensor:
-    """Return the complex amplitude of each partial under a Hann window, ``(n_partials, n_frames)``.
+    """Return the complex amplitude of each partial, averaged with a Hann window, ``(n_partials, n_frames)``.
 
-    Beyond the ends of the sound the window is cut off, not filled with silence.
+    At the ends of the sound the window is cut and renormalised, so that amplitudes do not fall there.
     """
     hop, angle = hop_of(sample_rate), 2 * math.pi * periods
     rows = torch.cat([audio * angle.cos(), -audio * angle.sin(), torch.ones(1, len(audio))])
@@ -90,17 +89,17 @@ def partial_amplitudes(audio: Tensor, periods: Tensor, length: int, sample_rate:
 
 
 def hop_of(sample_rate: int) -> int:
-    """Return the samples from one frame to the next."""
+    """Return the hop between frames, samples."""
     return round(HOP_SECONDS * sample_rate)
 
 
 def hz_per_radian(sample_rate: int) -> float:
-    """Return the frequency of what rotates by a radian a frame."""
+    """Return the frequency of a phase change of one radian per frame, Hz."""
     return sample_rate / (2 * math.pi * hop_of(sample_rate))
 
 
 def window_length(f0: float, sample_rate: int) -> int:
-    """Return an odd number of samples."""
+    """Return the length of the averaging window for an f0 in Hz, an odd number of samples."""
     return 2 * round(max(WINDOW_PERIODS / f0, WINDOW_SECONDS) * sample_rate / 2) + 1
 
 
@@ -110,19 +109,19 @@ def hann_kernel(length: int) -> Tensor:
 
 
 def count_in_range(f0: Tensor, tuning: Tensor, sample_rate: int) -> int:
-    """Return how many partials, from the first on, are always low enough."""
+    """Return the number of partials, from the first on, that are always below ``HIGHEST``."""
     highest = (partial_orders(len(tuning))[:, None] * f0 * tuning).amax(1)
     return int((highest < HIGHEST * sample_rate).cumprod(0).sum())
 
 
 def partial_periods(frequency: Tensor, sample_rate: int, samples: int) -> Tensor:
-    """Return the share of a turn at which each partial is: ``(rows, n_frames)`` in Hz to ``(rows, samples)``."""
+    """Return the phase of each partial in periods, 0…1, ``(rows, samples)``, from Hz, ``(rows, n_frames)``."""
     each_frame = 0.5 * (frequency[:, 1:] + frequency[:, :-1]) * hop_of(sample_rate) / sample_rate
     periods = pad(each_frame.cumsum(1), (1, 0))
     return (per_sample(periods, sample_rate, samples) % 1).float()
 
 
 def per_sample(values: Tensor, sample_rate: int, samples: int) -> Tensor:
-    """Draw straight lines between the frames: ``(rows, n_frames)`` to ``(rows, samples)``."""
+    """Return values interpolated linearly from ``(rows, n_frames)`` to ``(rows, samples)``."""
     size = (values.shape[-1] - 1) * hop_of(sample_rate) + 1
     return interpolate(values[None], size=size, mode="linear", align_corners=True)[0, :, :samples]

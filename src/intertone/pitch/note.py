@@ -10,27 +10,25 @@ from torch import Tensor
 from intertone.level import Values
 
 SEMITONES = 12
-"""Semitones, and pitch classes, of an octave."""
-
+"""Number of semitones, and of pitch classes, in an octave."""
 CENTS = 1200
-"""Cents of an octave."""
-
+"""Number of cents in an octave."""
 A4, A4_HZ = 69, 440
-"""MIDI number and frequency of the note that all others are tuned to."""
+"""MIDI number and frequency, Hz, of the tuning note A4."""
 
 HIGHEST_NUMBER = 127
 """Highest MIDI number; the lowest is 0."""
 
 
 def hz_to_cents(estimate: Tensor | float, reference: Tensor | float) -> Tensor:
-    """Return how far ``estimate`` lies above ``reference``, in hundredths of a semitone.
+    """Return the interval from ``reference`` up to ``estimate``, cents.
 
     Args:
         estimate: Hz, any shape.
         reference: Hz; broadcasts against ``estimate``.
 
     Returns:
-        ``1200·log2(estimate / reference)``, float64; NaN where either is.
+        ``1200·log2(estimate / reference)``, float64; NaN where one of them is NaN.
 
     Example:
         >>> hz_to_cents(torch.tensor([440.0, 880.0]), 440.0)
@@ -44,10 +42,10 @@ def pitch_to_hz(pitch: Values) -> Values:
     """Return the frequency of a MIDI number in equal temperament, A4 = 69 = 440 Hz.
 
     Args:
-        pitch: With fractions; a number, an array or a tensor of any shape.
+        pitch: MIDI number, which may have a fraction; a number, an array or a tensor of any shape.
 
     Returns:
-        Hz, of the same type and shape.
+        Hz; the same type and shape.
 
     Example:
         >>> pitch_to_hz(57)
@@ -63,7 +61,7 @@ def hz_to_pitch(frequency: Values) -> Values:
         frequency: Hz, above 0; a number, an array or a tensor of any shape.
 
     Returns:
-        MIDI numbers with fractions, of the same type and shape; NaN where the frequency is, in arrays and tensors.
+        MIDI numbers with fractions; the same type and shape. In arrays and tensors NaN gives NaN.
 
     Example:
         >>> hz_to_pitch(220.0), hz_to_pitch(torch.tensor([440.0, 466.16])).round(decimals=2)
@@ -88,8 +86,8 @@ def note_number(letter: str, accidental: str, octave: int) -> int:
 
     Args:
         letter: ``A`` to ``G``.
-        accidental: None, ``#``, ``♯`` or ``s`` for sharp, ``b`` or ``♭`` for flat.
-        octave: Any.
+        accidental: Empty, ``#``, ``♯`` or ``s`` for sharp, ``b`` or ``♭`` for flat.
+        octave: Any integer.
 
     Example:
         >>> note_number("C", "", 4), note_number("D", "b", 3), note_number("F", "s", 5)
@@ -99,13 +97,14 @@ def note_number(letter: str, accidental: str, octave: int) -> int:
 
 
 def parse_note(text: str) -> float | None:
-    """Return the MIDI number of a note's name, or None where the text is none.
+    """Return the MIDI number of the name of a note.
 
     Args:
-        text: ``C4``, ``f#3``, ``Bb2``, ``♯`` and ``♭`` too, or a number 0…127, fractions allowed. Middle C is C4 = 60.
+        text: ``C4``, ``f#3``, ``Bb2``, also with ``♯`` and ``♭``, or a number 0…127, which may have a fraction. Middle
+            C is C4 = 60.
 
     Returns:
-        MIDI number, 0…127; None too for notes outside of these, such as ``C10``. Nothing is raised.
+        MIDI number, 0…127; None for any other text, also for notes outside this range, such as ``C10``.
 
     Example:
         >>> parse_note("A4"), parse_note("Eb3"), parse_note("60.5"), parse_note("H2")
@@ -123,7 +122,7 @@ def parse_note(text: str) -> float | None:
 
 
 def note_hz(text: str) -> float | None:
-    """Return the frequency of a note's name, Hz, or None where the text is none."""
+    """Return the frequency of the name of a note, Hz, or None where ``parse_note`` returns None."""
     number = parse_note(text)
     return None if number is None else pitch_to_hz(number)
 
@@ -139,7 +138,7 @@ def key_name(pitch: int) -> str:
 
 
 def note_name(pitch: int) -> str:
-    """Return the name of a MIDI number for files, with ``s`` for sharp, since # means something else in SFZ.
+    """Return the name of a MIDI number for file names, with ``s`` for sharp, since ``#`` has a meaning in SFZ.
 
     Example:
         >>> note_name(60), note_name(61), note_name(0)

@@ -1,4 +1,4 @@
-"""The top of a peak between the samples around it."""
+"""Maximum of a sampled peak between the samples, by a parabola."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,15 +7,16 @@ Array = npt.NDArray[np.float64]
 
 
 def parabola_top(before: Array, here: Array, after: Array) -> tuple[Array, Array]:
-    """Return place and height of the top of the parabola through three neighbours.
+    """Return position and height of the maximum of the parabola through three neighbouring samples.
 
     Args:
-        before: Values, any shape.
-        here: Values one place further on, of the same shape.
-        after: Values two places further on.
+        before: First samples, any shape.
+        here: Second samples, of the same shape.
+        after: Third samples, of the same shape.
 
     Returns:
-        Distance of the top from the middle, −1…1 places, and its height; the middle itself where it is no peak.
+        Position of the maximum relative to the second sample, −1…1 samples, and its height; 0 and the value of the
+        second sample where the parabola has no maximum.
 
     Example:
         >>> place, height = parabola_top(*np.array([[0.0], [3.0], [2.0]]))

@@ -1,4 +1,4 @@
-"""The line through the candidates that costs least."""
+"""Pitch tracking: the path through the candidates of all frames that has the smallest cost."""
 
 import math
 from dataclasses import dataclass, replace
@@ -26,52 +26,41 @@ from intertone.pitch.note import A4_HZ
 from intertone.pitch.yin import F_MAX, F_MIN, SILENCE_DB, VOICED
 
 COMB_COST = 0.15
-"""Cost of a candidate between whose partials there is as much as on them."""
-
+"""Cost of a candidate whose spectrum has the same level between the partials as at the partials."""
 JUMP_COST = 8.0
-"""Cost of a jump of an octave from one frame to the next in a steady sound."""
-
+"""Cost of a jump by an octave between two frames of a stationary sound."""
 FREE_STEP = 0.02
-"""Octaves of movement in 10 ms that cost nothing: vibrato and slides."""
-
+"""Change of f0 in 10 ms that costs nothing, octaves, so that vibrato and slides are followed."""
 SWITCH_COST = 2.0
-"""Cost of a voice's beginning or end in a steady sound."""
-
+"""Cost of a change from voiced to unvoiced or back in a stationary sound."""
 CHANGE_SECONDS = 0.03
-"""Time over which it is seen how much the sound changes."""
-
+"""Distance in time of two spectra whose difference is the change of the sound, s."""
 CHANGE_WEIGHT = 2.5
-"""Weight of a change of the sound, which makes jumps and switches cheaper."""
-
+"""Factor by which the change of the sound, 0…1, lowers the cost of jumps and switches."""
 LEAST_PERIODICITY = 0.4
-"""Frames of less are not voiced, wherever the line goes."""
-
+"""Frames with a smaller periodicity are unvoiced, even if the path has a candidate there."""
 RANGE_DB = 60.0
-"""Frames so much quieter than the loudest one are not voiced."""
-
+"""Frames that are further below the loudest frame are unvoiced, dB."""
 LEVEL_WINDOW = 0.02
-"""Seconds over which a frame's level is taken."""
-
+"""Length of the window in which the level of a frame is measured, s."""
 MEDIAN_SECONDS = 0.02
-"""Seconds from one frame to the next where only the median f0 is wanted."""
-
+"""Hop between frames in ``median_f0``, s."""
 FRAME_SECONDS = 0.01
-"""Length of a frame that the costs are meant for; those of shorter frames count less."""
-
+"""Hop for which the costs are given, s; for another hop the costs of candidates are scaled in proportion."""
 F_LIMITS = (10.0, 7000.0)
-"""Range that may be searched, Hz."""
+"""Largest range of f0 that may be searched, Hz."""
 
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class PitchTrack:
-    """The f0 of a sound over time.
+    """f0 of a sound over time.
 
     Attributes:
-        f0: Hz, ``(n_frames,)``, float64. Where any frame is voiced every frame has a positive one: the others lie on
-            straight lines in log frequency between the voiced ones, the ends held. Else all NaN.
-        voiced: ``(n_frames,)``, bool.
+        f0: Hz, ``(n_frames,)``, float64. In unvoiced frames it is interpolated linearly in log frequency between voiced
+            frames, and constant before the first and after the last one. If no frame is voiced, all are NaN.
+        voiced: Whether each frame has a pitch, ``(n_frames,)``, bool.
         periodicity: ``(n_frames,)``, float64, 0…1: the share of the energy that repeats after a period; 0 for silence.
     """
 
@@ -83,33 +72,34 @@ class PitchTrack:
 def follow_pitch(
     audio: Tensor, sample_rate: int, *, hop_length: int, f_min: float = F_MIN, f_max: float = F_MAX
 ) -> PitchTrack:
-    """Follow the f0 of one melodic line through a sound.
+    """Return the f0 of a monophonic sound over time.
 
-    Every frame has some candidates: the lags after which the sound is most similar to itself, in three bands with a
-    window each, shorter for higher notes. Of all lines through them the one of least cost is taken: it should be
-    periodic, have partials and nothing between them, lie high among multiples of one period, and jump, begin and end
-    only where the sound changes.
+    Every frame has several candidates, which are peaks of the autocorrelation in three frequency bands, with shorter
+    windows for higher bands. The path through the candidates with the smallest total cost is taken. The cost of a
+    candidate is small if the frame is periodic, has partials with low levels between them, and its frequency is high
+    among the divisors of one frequency. Jumps and changes between voiced and unvoiced cost less where the sound
+    changes.
 
     Args:
-        audio: ``(samples,)``, or ``(channels, samples)``: then one track for all, from the sum of their spectra, so
-            that polarity does not matter.
+        audio: ``(samples,)``, or ``(channels, samples)``. All channels have one common track, which is computed from
+            the sum of their power spectra, so that their polarity has no effect.
         sample_rate: Hz.
-        hop_length: Samples from one frame to the next; frame ``n`` is centred at ``n · hop_length``. The windows of
-            the first and last frames lie where they still fit into the sound.
+        hop_length: Hop between frames, samples; frame ``n`` is centred at ``n · hop_length``. The windows of the first
+            and last frames are moved inwards until they fit into the sound.
         f_min: Lowest frequency searched, Hz, 10 or more.
-        f_max: Highest frequency searched, Hz, up to 7000; what lies above 0.45 of ``sample_rate`` is not searched.
+        f_max: Highest frequency searched, Hz, at most 7000; it is limited to 0.45 times ``sample_rate``.
 
     Returns:
-        The track, of ``1 + ceil(samples / hop_length)`` frames. The periodicity is that of what lies below 3, 4 or
-        8 kHz, for an f0 below 100, below 400 and above 400 Hz.
+        The track, with ``1 + ceil(samples / hop_length)`` frames. The periodicity is measured below 3 kHz for an f0
+        below 100 Hz, below 4 kHz for an f0 below 400 Hz, and below 8 kHz for a higher f0.
 
     Raises:
-        InputError: If ``audio`` is no sound, is not finite, or a setting is out of range.
+        InputError: If ``audio`` has another shape, no sample or is not finite, or a setting is out of range.
 
     Source:
-        The similarity is that of McLeod and Wyvill (2005), "A smarter way to find pitch", equation 9, with a smooth
-        window; the search for a line is that of Boersma (1993), "Accurate short-term analysis of the fundamental
-        frequency", section 2.4.
+        McLeod and Wyvill (2005), "A smarter way to find pitch", equation 9, for the normalised autocorrelation, here
+        with a smooth window; Boersma (1993), "Accurate short-term analysis of the fundamental frequency", section 2.4,
+        for the search of the path.
 
     Example:
         >>> audio = torch.sin(2 * torch.pi * 440 * torch.arange(8000) / 16000)
@@ -135,7 +125,7 @@ def follow_pitch(
 
 
 def median_f0(audio: Tensor, sample_rate: int) -> float:
-    """Return the median f0 of the voiced frames of a sound, followed every 20 ms; NaN where no frame is voiced.
+    """Return the median f0 of the voiced frames of a sound, with a hop of 20 ms; NaN where no frame is voiced.
 
     Args:
         audio: ``(samples,)`` or ``(channels, samples)``.
@@ -152,7 +142,7 @@ def _check(audio: Tensor, hop_length: int, f_min: float, f_max: float) -> None:
     if audio.ndim not in (1, 2) or not audio.numel():
         raise InputError(f"audio must be (samples,) or (channels, samples) and not empty, got {tuple(audio.shape)}")
     if not audio.isfinite().all():
-        raise InputError("audio must be finite in every sample, got others")
+        raise InputError("every sample must be a finite number, got infinity or NaN in the audio")
     if hop_length < 1:
         raise InputError(f"hop_length must be 1 or more, got {hop_length}")
     if not F_LIMITS[0] <= f_min < f_max <= F_LIMITS[1]:
@@ -170,7 +160,7 @@ def _levels(sound: Frames, n_frames: int, hop_length: int, sample_rate: int) -> 
 
 
 def _stationarity(spectrum: Frames, seconds: float) -> Array:
-    """Return what share of its cost a jump has between each frame and the next."""
+    """Return the factor of the costs of jumps and switches between each frame and the next, 0…1; 1: no change."""
     half = max(1, round(CHANGE_SECONDS / 2 / seconds))
     place = np.arange(len(spectrum) - 1)
     before, after = spectrum[(place + 1 - half).clip(0)], spectrum[(place + half).clip(max=len(spectrum) - 1)]
@@ -180,7 +170,7 @@ def _stationarity(spectrum: Frames, seconds: float) -> Array:
 
 
 def _cheapest_path(found: list[Candidates], quiet: Mask, stationarity: Array, seconds: float) -> npt.NDArray[np.intp]:
-    """Return the candidate of every frame on the line of least cost; the number after the last is "unvoiced"."""
+    """Return the index of the candidate of every frame on the path of least cost; the largest index is "unvoiced"."""
     octave = np.log2(np.concatenate([each.frequency for each in found], axis=1))
     n_frames, unvoiced = octave.shape
     cost = np.full((n_frames, unvoiced + 1), 1 - VOICED)
@@ -206,7 +196,7 @@ def _cheapest_path(found: list[Candidates], quiet: Mask, stationarity: Array, se
 
 
 def _track(found: list[Candidates], bands: list[Band], quiet: Mask, path: npt.NDArray[np.intp]) -> PitchTrack:
-    """Return the track along the path, each frequency refined in its own band."""
+    """Return the track of a path, whose frequencies are refined in the bands of the candidates."""
     rows = np.arange(len(path))
     periodicity = np.where(quiet, 0, np.max([each.similarity.max(1) for each in found], axis=0))
     f0 = np.full(len(path), np.nan)

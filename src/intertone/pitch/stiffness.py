@@ -1,4 +1,4 @@
-"""Partials of stiff strings: where they lie, and what they say together about f0 and inharmonicity."""
+"""Partials of stiff strings: their frequencies, and estimates of f0 and inharmonicity from several partials."""
 
 import torch
 from torch import Tensor
@@ -7,11 +7,11 @@ from torch.nn.functional import conv1d
 from intertone.level import TINY
 
 STIFFEST = 0.01
-"""Largest inharmonicity; the highest strings of a piano have about as much."""
+"""Largest inharmonicity B; the highest strings of a piano have about this value."""
 
 
 def stretch_of(count: int, inharmonicity: float) -> Tensor:
-    """Return how much higher than harmonics the partials of a stiff string lie, ``√(1 + B·k²)``: ``(count,)``, float64.
+    """Return the ratio of the partials of a stiff string to harmonics, ``√(1 + B·k²)``, ``(count,)``, float64.
 
     Example:
         >>> stretch_of(3, 0.01)
@@ -21,10 +21,10 @@ def stretch_of(count: int, inharmonicity: float) -> Tensor:
 
 
 def stretched(count: int, inharmonicity: float) -> Tensor:
-    """Return the frequencies of the partials of a stiff string, ``k·√(1 + B·k²)``, in f0.
+    """Return the frequencies of the partials of a stiff string as multiples of f0, ``k·√(1 + B·k²)``.
 
     Args:
-        count: How many.
+        count: Number of partials.
         inharmonicity: B.
 
     Returns:
@@ -41,21 +41,21 @@ def stretched(count: int, inharmonicity: float) -> Tensor:
 
 
 def partial_orders(count: int) -> Tensor:
-    """Return 1…``count``, float64."""
+    """Return the orders 1…``count``, float64."""
     return torch.arange(1, count + 1, dtype=torch.float64)
 
 
 def common_error(error: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
-    """Return what the partials agree on, averaged over a few frames; 0 where there is no sound.
+    """Return the weighted mean of the errors of all partials, averaged over a few frames; 0 in silence.
 
     Args:
-        error: Share by which f0 is too low, of each partial between each frame and the next,
+        error: Relative error of f0 according to each partial, between each frame and the next,
             ``(n_partials, n_frames - 1)``, float64.
-        weight: How much each counts, of the same shape.
-        kernel: Weights of the average, an odd number, ``(1, 1, n)``, float64.
+        weight: Weights of the errors, of the same shape.
+        kernel: Weights of the moving average, ``(1, 1, n)`` with odd n, float64.
 
     Returns:
-        ``(n_frames - 1,)``.
+        Relative error, ``(n_frames - 1,)``.
 
     Example:
         >>> error, weight = torch.tensor([[0.01], [0.03]]).double(), torch.tensor([[3.0], [1.0]]).double()
@@ -68,7 +68,7 @@ def common_error(error: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
 
 
 def at_frames(between: Tensor) -> Tensor:
-    """Bring what is known half-way between frames to the frames: ``(..., n - 1)`` to ``(..., n)``.
+    """Return values at frames, ``(..., n)``, interpolated from values half-way between frames, ``(..., n - 1)``.
 
     Example:
         >>> at_frames(torch.tensor([1.0, 3.0]))
@@ -78,11 +78,11 @@ def at_frames(between: Tensor) -> Tensor:
 
 
 def fit_inharmonicity(multiples: Tensor, weight: Tensor) -> float:
-    """Return B of ``(f_k / k f0)² = c (1 + B·k²)``, a straight line through squares, 0…0.01.
+    """Return the inharmonicity B, 0…0.01, by a weighted linear fit of ``(f_k / (k·f0))² = c·(1 + B·k²)`` over ``k²``.
 
     Args:
-        multiples: Frequencies of the partials in f0, ``(n_partials,)``, float64.
-        weight: How much each counts, of the same shape.
+        multiples: Frequencies of the partials as multiples of f0, ``(n_partials,)``, float64.
+        weight: Weight of each partial, of the same shape.
 
     Example:
         >>> round(fit_inharmonicity(stretched(8, 0.001), torch.ones(8).double()), 6)

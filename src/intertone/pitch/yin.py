@@ -1,4 +1,4 @@
-"""The fundamental frequency of a sound over time, frame by frame, and of a whole steady note: YIN."""
+"""YIN: the fundamental frequency of each frame of a sound, and of a whole steady note."""
 
 import math
 
@@ -13,28 +13,21 @@ from intertone.pitch.parabola import Array, parabola_top
 from intertone.stft import fast_length
 
 SAMPLES_PER_PERIOD = 12
-"""The sound is upsampled until the shortest period has so many samples, for the dip between them to be a parabola."""
-
+"""Smallest number of samples in the shortest period, to which the sound is upsampled, so that a parabola fits a dip."""
 SHORTEST_WINDOW = 0.02
-"""Seconds; three periods of a high note alone would be too few samples to be robust against noise."""
-
+"""Shortest window, s: three periods of a high note would be too few samples to be robust against noise."""
 SILENCE_DB = -100.0
-"""Frames of less power, relative to full scale, have no pitch."""
-
+"""Level below which a frame has no pitch, dB relative to full scale."""
 VOICED = 0.5
-"""Periodicity from which a frame counts as voiced; in a line through all frames, it is rather voiced than not."""
-
+"""Smallest periodicity of a voiced frame. In ``path.py``, one minus this is the cost of an unvoiced frame."""
 THRESHOLD = 0.1
-"""Difference from the deepest dip at which an earlier one is taken; a larger one prefers the higher octave."""
-
+"""Largest difference to the deepest dip at which an earlier dip is taken; a larger value prefers the higher octave."""
 F_MIN, F_MAX = 25.0, 5000.0
-"""Range that is searched where none is given, Hz: below A0 of a piano, and above its C8."""
-
+"""Default search range, Hz: from below A0, the lowest key of a piano, to above C8, its highest key."""
 HOP_LENGTH = 256
-"""Samples from one frame to the next where nothing else is given."""
-
+"""Default hop between frames, samples."""
 BLOCK_CELLS = 2**22
-"""Samples of all frames that are transformed at a time."""
+"""Largest number of samples of all frames that are transformed at once, which limits the memory."""
 
 
 def track_pitch(
@@ -45,19 +38,19 @@ def track_pitch(
     f_max: float = F_MAX,
     hop_length: int = HOP_LENGTH,
 ) -> tuple[Tensor, Tensor]:
-    """Return the fundamental frequency of every frame, and how periodic the frame is.
+    """Return the fundamental frequency and the periodicity of every frame.
 
-    YIN: the lag at which the sound differs least from itself. Of several such lags, multiples of one another, the
-    first is taken whose dip is within 0.1 of the deepest. The window is three periods of ``f_min`` (at least
-    20 ms): narrow the range around a known pitch to follow fast changes.
+    YIN takes the lag at which the sound differs least from itself. Since the multiples of a period are also dips of the
+    difference, the first dip within 0.1 of the deepest is taken. The window lasts three periods of ``f_min``, at least
+    20 ms; a larger ``f_min`` follows fast changes better.
 
     Args:
         audio: ``(samples,)``.
         sample_rate: Hz.
         f_min: Lowest frequency searched, Hz.
         f_max: Highest frequency searched, Hz, below half of ``sample_rate``.
-        hop_length: Samples from one frame to the next; frame ``n`` is centred at ``n · hop_length``, and the first
-            and last ones at the nearest place where the whole window lies inside the sound.
+        hop_length: Hop between frames, samples; frame ``n`` is centred at ``n · hop_length``. The first and last frames
+            are moved inwards until their windows fit into the sound.
 
     Returns:
         ``(f0, periodicity)``, each ``(n_frames,)`` with ``n_frames = 1 + ceil(samples / hop_length)``. ``f0`` in Hz is
@@ -65,12 +58,13 @@ def track_pitch(
         energy that repeats after one period, 0…1: 1 for a steady tone, about 0.1 for noise, 0 for silence.
 
     Raises:
-        ValueError: If ``audio`` is not one sound, the frequencies are not in order or ``hop_length`` is below 1.
+        ValueError: If ``audio`` is not ``(samples,)`` with at least one sample, ``0 < f_min < f_max < sample_rate / 2``
+            does not hold, or ``hop_length`` is below 1.
 
     Source:
         De Cheveigné and Kawahara (2002), "YIN, a fundamental frequency estimator for speech and music", steps 2-5,
-        with the threshold relative to the deepest dip; periodicity as in McLeod and Wyvill (2005), "A smarter way to
-        find pitch", equation 9.
+        but with a threshold relative to the deepest dip; McLeod and Wyvill (2005), "A smarter way to find pitch",
+        equation 9, for the periodicity.
 
     Example:
         >>> audio = torch.sin(2 * torch.pi * 440 * torch.arange(8000) / 16000)
@@ -90,22 +84,20 @@ def note_pitch(
     f_max: float = F_MAX,
     hop_length: int = HOP_LENGTH,
 ) -> float:
-    """Return the fundamental frequency of a whole steady note.
-
-    The median of the voiced frames, each weighted by its energy.
+    """Return the fundamental frequency of a whole steady note: the median of voiced frames, weighted by their energy.
 
     Args:
         audio: ``(samples,)``.
         sample_rate: Hz.
         f_min: Lowest frequency searched, Hz.
         f_max: Highest frequency searched, Hz.
-        hop_length: Samples from one frame to the next.
+        hop_length: Hop between frames, samples.
 
     Returns:
         Hz; NaN where less than a tenth of the energy lies in voiced frames (periodicity of at least 0.5).
 
     Raises:
-        ValueError: As ``track_pitch``.
+        ValueError: For the same reasons as ``track_pitch``.
 
     Example:
         >>> note_pitch(torch.randn(8000, generator=torch.Generator().manual_seed(0)), 16000)
@@ -160,7 +152,7 @@ def _best_lags(segments: Array, window: int, shortest: float) -> tuple[Array, Ar
     energies = sums[:, window:] - sums[:, : n_lags + 1]
     total = np.maximum(energies[:, :1] + energies, TINY)
     difference = np.maximum(total - 2 * products, 0)
-    # the difference relative to its mean over all shorter lags, so that lags near 0 are no dip
+    # the difference is divided by its mean over all shorter lags, so that lags near 0 are not dips
     running = np.cumsum(difference[:, 1:], axis=1) / np.arange(1, n_lags + 1)
     normalised = np.ones_like(difference)
     normalised[:, 1:] = difference[:, 1:] / np.maximum(running, TINY)

@@ -1,4 +1,4 @@
-"""Sound ⇄ features: the joint between signals and networks, one file per way to show a sound."""
+"""Representations: conversion between audio and the features that networks process, one file for each kind."""
 
 from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.sound import HarmonicContext

@@ -1,4 +1,4 @@
-"""Which representation there is: one line for each kind, and the way from settings to it."""
+"""List of the kinds of representation, and construction of a representation from its settings."""
 
 from typing import Annotated, Any
 
@@ -17,10 +17,9 @@ RepresentationConfig = Annotated[
     DecibelConfig | MelConfig | PitchNormalisedConfig | HarmonicConfig | FramesConfig | WaveformConfig,
     Field(discriminator="kind"),
 ]
-"""Settings of a representation, told apart by ``kind``."""
-
+"""Settings of a representation of any kind; the field ``kind`` identifies it."""
 AnyRepresentation = Representation[Any]
-"""A representation that settings on disk decide on: its contexts are of a kind that only they know."""
+"""Representation with any type of context; the type is not known for settings that were read from disk."""
 
 
 def build_representation(config: RepresentationConfig) -> AnyRepresentation:

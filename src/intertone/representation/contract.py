@@ -1,4 +1,4 @@
-"""The contract of a representation with networks, training and evaluation."""
+"""Interface of a representation, which networks, training and evaluation use."""
 
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
@@ -15,11 +15,11 @@ C = TypeVar("C")
 
 
 class Analysis(NamedTuple, Generic[C]):
-    """Analysed sounds: what a network sees of them, and what goes round it; the two never travel apart.
+    """Analysed sounds: the features, which a network encodes, and the context, which bypasses the network.
 
     Attributes:
         features: ``(batch · channels, n_features, n_frames)``.
-        context: What the way back needs beside the features.
+        context: Data other than the features that ``synthesise`` needs.
     """
 
     features: Tensor
@@ -27,45 +27,45 @@ class Analysis(NamedTuple, Generic[C]):
 
 
 class Context(Protocol):
-    """The part of sounds that the network does not see; each representation has its own kind."""
+    """Data of sounds that bypass the network, such as phase and level; each representation has its own type."""
 
     @property
     def samples(self) -> int:
-        """Length of the sounds."""
+        """Length of the sounds, samples."""
 
     @property
     def edited(self) -> bool:
-        """Whether the code that this goes with is another than the sounds' own."""
+        """Whether the features or the code were changed, so that phase and residual of the sounds do not fit them."""
 
     @property
     def conditions(self) -> Conditions:
         """Conditions of a network, by name, ``(batch · channels, size, 1 or n_frames)``; NaN: unknown."""
 
     def as_edited(self) -> Self:
-        """Return this context for a code that was changed."""
+        """Return this context marked as edited."""
 
     def with_conditions(self, conditions: Conditions) -> Self:
-        """Return this context with further conditions, or others."""
+        """Return this context with ``conditions`` added; they replace existing ones of the same name."""
 
 
 X = TypeVar("X", bound=Context)
 
 
 class Representation(Generic[X]):
-    """A way to show a sound to a network: the base class of all kinds.
+    """Base class of all representations, which convert audio to features and back.
 
-    A kind sets the attributes and defines ``facts``, ``analyse``, ``blank``, ``mix`` and ``_synthesise``, and
-    ``features`` if a gradient passes it.
+    A subclass sets the attributes and defines ``facts``, ``analyse``, ``blank``, ``mix`` and ``_synthesise``, and
+    ``features`` if it is differentiable.
 
     Attributes:
         sample_rate: Hz.
-        hop_length: Samples from one column to the next.
-        n_features: Rows that the network sees; of two channels, such as magnitude and phase, one lies below the other.
-        scales: Meaning of the numbers of each group of rows.
-        rows: Where rows of partials and rows of noise lie, for models that shift them; None: there are none.
-        frequencies: Hz of the centre of each row, ``(n_features,)``; None: they are not fixed.
-        measures: Names of the conditions that ``analyse`` finds itself.
-        no_gradient: Why no gradient passes, for a representation without ``features``.
+        hop_length: Hop between frames, samples.
+        n_features: Number of rows of the features; several quantities, such as magnitude and phase, are stacked.
+        scales: Scale of the values in each group of rows.
+        rows: Positions of the rows of partials and of noise bands, for models that shift them; None: there are none.
+        frequencies: Centre frequency of each row, Hz, ``(n_features,)``; None: they are not fixed.
+        measures: Names of the conditions that ``analyse`` measures.
+        no_gradient: Error message of a representation without ``features``: why it is not differentiable.
     """
 
     sample_rate: int
@@ -75,38 +75,38 @@ class Representation(Generic[X]):
     rows: Rows | None = None
     frequencies: Tensor | None = None
     measures: tuple[str, ...] = ()
-    no_gradient = "no gradient passes this representation"
+    no_gradient = "this representation is not differentiable"
 
     @property
     def frame_seconds(self) -> float:
-        """From one column to the next."""
+        """Hop between frames, s."""
         return self.hop_length / self.sample_rate
 
     def facts(self) -> Facts:
-        """Return what a person would want to know, by name."""
+        """Return the main settings by name, for ``intertone info``."""
         raise NotImplementedError
 
     def n_frames(self, samples: int) -> int:
-        """Return the number of feature columns of a sound of ``samples``."""
+        """Return the number of frames of a sound of ``samples``."""
         return 1 + -(-samples // self.hop_length)
 
     def samples(self, n_frames: int) -> int:
-        """Return the length of the longest sound that has ``n_frames`` columns."""
+        """Return the length of the longest sound that has ``n_frames`` frames, samples."""
         return (n_frames - 1) * self.hop_length
 
     def features(self, audio: Tensor) -> Tensor:
         """Return the features of sounds, ``(batch · channels, n_features, n_frames)``, with gradient.
 
         Args:
-            audio: As for ``analyse``.
+            audio: The same as for ``analyse``.
 
         Raises:
-            NotImplementedError: If no gradient passes this representation; the message says why.
+            NotImplementedError: If this representation is not differentiable; the message says why.
         """
         raise NotImplementedError(self.no_gradient)
 
     def analyse(self, audio: Tensor) -> Analysis[X]:
-        """Turn sounds into what the network sees and what it does not.
+        """Return the features and the context of sounds.
 
         Args:
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
@@ -124,91 +124,93 @@ class Representation(Generic[X]):
         residual: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Turn features back into sounds, the shape of those that were analysed.
+        """Return the sounds of features.
 
         Args:
-            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, columns beyond the sound being padding,
-                and the context from ``analyse``, ``mix`` or ``blank``.
-            phase: How a phase is found, where one must be; default: kept where the code is untouched, else
-                ``pghi-fast``.
-            residual: Whether what the features do not show of an untouched sound is used.
+            analysis: Features, ``(batch · channels, n_features, >= n_frames)``, of which frames after the end of the
+                sound are ignored, and the context from ``analyse``, ``mix`` or ``blank``.
+            phase: How the phase is found, if the representation estimates one. None: ``kept`` if the context is not
+                edited, else ``pghi-fast``.
+            residual: Whether the residual in the context, which the features do not contain, is used; an edited
+                context has none.
             generator: Source of random phase and noise.
 
         Returns:
-            Audio, the shape of the sounds that were analysed.
+            Audio of the shape of the analysed sounds.
 
         Raises:
-            ValueError: If the phase of an edited code shall be kept.
+            ValueError: If ``phase`` is ``kept`` and the context is edited.
         """
         edited = analysis.context.edited
         if phase is None:
             phase = PhaseConfig(method="pghi-fast" if edited else "kept")
         if phase.method == "kept" and edited:
-            raise ValueError("the kept phase goes with an untouched code only, got an edited one")
+            raise ValueError("the phase kept must be used with a context that is not edited, got an edited one")
         return self._synthesise(analysis, phase, residual, generator)
 
     def _synthesise(
         self, analysis: Analysis[X], phase: PhaseConfig, residual: bool, generator: torch.Generator | None
     ) -> Tensor:
-        """Turn features back into sounds; the phase is decided."""
+        """Return the sounds of features with the given phase method; ``synthesise`` has checked the arguments."""
         raise NotImplementedError
 
     def magnitude(self, analysis: Analysis[X]) -> Tensor:
-        """Return the magnitudes that features stand for, for representations whose columns are frames of a spectrum.
+        """Return the magnitude spectrogram of features.
 
         Args:
-            analysis: Features and context, as for ``synthesise``.
+            analysis: Features and context, the same as for ``synthesise``.
 
         Returns:
             Linear, ``(batch · channels, n_bins, n_frames)``, >= 0.
 
         Raises:
-            NotImplementedError: If the features hold no magnitude of each frame.
+            NotImplementedError: If the features of this representation are not magnitudes of frames.
         """
         raise NotImplementedError("the features of this representation are not magnitudes of frames")
 
     def blank(self, samples: int, **conditions: Tensor) -> X:
-        """Return the context of one mono sound that was not analysed, to decode a code that comes from nowhere.
+        """Return a context for one mono sound without an analysis, with which a freely chosen code is decoded.
 
         Args:
-            samples: Length of the sound.
-            conditions: ``(1, size, 1 or n_frames)`` each, such as ``pitch``.
+            samples: Length of the sound, samples.
+            conditions: Conditions such as ``pitch``, ``(1, size, 1 or n_frames)`` each.
         """
         raise NotImplementedError
 
     def mix(self, contexts: Sequence[X], weights: Tensor, *, pitch: Tensor | None = None) -> X:
-        """Return the context of a mixture of codes; it counts as edited.
+        """Return the context of a mixture of codes, marked as edited.
 
         Args:
-            contexts: Of sounds of one shape.
-            weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``; each column sums to 1.
-            pitch: The same for the pitch, where the context holds one; as ``weights`` if not given.
+            contexts: Contexts of sounds of the same shape.
+            weights: ``(n_sounds,)``, or ``(n_sounds, n_frames)`` for weights over time; each column has the sum 1.
+            pitch: Weights of the pitch, if the context has one, of the same shapes; None: ``weights``.
 
         Raises:
-            ValueError: If the shapes differ or the numbers of contexts and weights do.
+            ValueError: If the shapes of the sounds, or the numbers of contexts and weights, are not equal.
         """
         raise NotImplementedError
 
 
 def mean_shares(weights: Tensor) -> list[float]:
-    """Return one share for each sound: weights over time, ``(n_sounds, n_frames)``, count with their mean."""
+    """Return one weight for each sound; weights over time, ``(n_sounds, n_frames)``, are averaged over the frames."""
     shares: list[float] = (weights if weights.ndim == 1 else weights.mean(1)).tolist()
     return shares
 
 
 def mix_conditions(all_conditions: Sequence[Conditions], weights: Tensor) -> dict[str, Tensor]:
-    """Return what a mixture of sounds is conditioned on.
+    """Return the conditions of a mixture of sounds.
 
-    Numbers are interpolated: pitch as MIDI number, so in its logarithm. Of a chroma the strongest class counts, at a
-    tie that of the first sound. What is unknown of one sound that counts is unknown of the mixture.
+    Values are interpolated, pitch as a MIDI number, which is logarithmic in frequency. The chroma of a mixture is
+    one-hot for the class with the largest weight; at a tie that of the first sound. A value that is unknown for one
+    sound with a weight other than 0 is unknown for the mixture.
 
     Args:
-        all_conditions: Of each sound, the same names.
-        weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``; weights over time count with their mean for a condition
-            of the whole sound.
+        all_conditions: Conditions of each sound, with the same names.
+        weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``; for a condition that is constant over time, weights over
+            time are averaged.
 
     Returns:
-        Name → ``(batch, size, 1 or n_frames)``.
+        Conditions by name, ``(batch, size, 1 or n_frames)``.
 
     Example:
         >>> notes = [{"pitch": torch.tensor([[[pitch]]])} for pitch in (60.0, 72.0)]
@@ -223,7 +225,7 @@ def mix_conditions(all_conditions: Sequence[Conditions], weights: Tensor) -> dic
         pairs = zip(factors, all_conditions, shares, strict=True)
         total = torch.stack([factor * own[name] for factor, own, share in pairs if share]).sum(0).to(first)
         if name == "chroma":
-            # a millionth more of the first sound decides a tie
+            # the class of the first sound is favoured by a factor of 1 + 1e-6, which decides a tie
             total = one_hot_classes(total * (1 + 1e-6 * first))
         mixed[name] = total
     return mixed

@@ -1,4 +1,4 @@
-"""Settings of the spectrograms in decibels, and what they do not show of a sound."""
+"""Settings and context of the spectrograms in decibels."""
 
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -13,20 +13,20 @@ from intertone.stft import mel_filterbank
 class DepthConfig(ShortTimeConfig):
     """Settings of all spectrograms in decibels."""
 
-    top_db: float = Field(80.0, gt=0, le=200, description="depth of the floor below the maximum, dB")
+    top_db: float = Field(80.0, gt=0, le=200, description="distance from the maximum to the floor, dB")
 
 
 class DecibelConfig(DepthConfig):
-    """Linear frequency, decibels below the sound's own maximum; the Nyquist row is left out."""
+    """Settings of the spectrogram in decibels relative to the sound's maximum, without the Nyquist bin."""
 
     kind: Literal["decibel"] = "decibel"
 
 
 class MelConfig(DepthConfig):
-    """HTK-mel bands, decibels below the sound's own maximum; the way back is approximate."""
+    """Settings of the HTK-mel spectrogram in decibels relative to the sound's maximum; its inverse is approximate."""
 
     kind: Literal["mel"] = "mel"
-    n_mels: int = Field(128, ge=2, description="bands")
+    n_mels: int = Field(128, ge=2, description="number of bands")
     f_min: float = Field(0.0, ge=0, description="lower edge of the lowest band, Hz")
     f_max: float = Field(8000.0, gt=0, description="upper edge of the highest band, Hz")
 
@@ -39,12 +39,12 @@ class MelConfig(DepthConfig):
 
     @property
     def n_features(self) -> int:
-        """Rows that the network sees."""
+        """Number of rows of the features."""
         return self.n_mels
 
 
 def build_filterbank(config: DecibelConfig | MelConfig) -> Tensor | None:
-    """Return the mel bands of the features, ``(n_mels, n_bins)``, or None where the frequency is linear."""
+    """Return the mel filters of the features, ``(n_mels, n_bins)``, or None for a linear frequency scale."""
     match config:
         case MelConfig():
             return mel_filterbank(config.spectrogram, n_mels=config.n_mels, f_min=config.f_min, f_max=config.f_max)
@@ -54,13 +54,16 @@ def build_filterbank(config: DecibelConfig | MelConfig) -> Tensor | None:
 
 @dataclass(frozen=True)
 class SpectrogramContext(ShortTimeContext):
-    """The part of a batch of sounds that the network does not see, for the way back.
+    """Context of a spectrogram in decibels: reference and energy of a batch of sounds.
 
     Attributes:
         reference: Magnitude of 0 dB, ``(batch,)``: one for all channels of a sound.
-        energy: Mean squared magnitude over channels, bins and frames, ``(batch,)``; NaN: as the features say.
-        least_energy: What the energy may fall to where ``loudest`` asks for it, ``(batch,)``: the quietest sound's.
-        loudest: Mean squared magnitude over channels and bins of the loudest frame, ``(batch,)``.
+        energy: Mean squared magnitude over channels, bins and frames, ``(batch,)``, to which the synthesised sound is
+            scaled; NaN: the sound is not scaled.
+        least_energy: Smallest energy to which the limit ``loudest`` may reduce a sound, ``(batch,)``: that of the
+            quietest sound of a mixture.
+        loudest: Mean squared magnitude over channels and bins of the loudest frame, ``(batch,)``: an upper limit for
+            sounds with an estimated phase.
     """
 
     reference: Tensor

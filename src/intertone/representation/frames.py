@@ -1,4 +1,4 @@
-"""Frames: magnitudes relative to the frame or to the sound; gains and phase go round the network."""
+"""Magnitude frames that are normalised one by one or for the whole sound; gains and phase are in the context."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,41 +24,45 @@ from intertone.stft import SpectrogramConfig, hann_window, istft, stft
 
 
 class FramesConfig(ShortTimeConfig):
-    """Linear frequency; the magnitude relative to the frame's maximum, or to the root mean square of the sound."""
+    """Settings of magnitudes relative to the maximum of the frame, or to the RMS amplitude of the sound."""
 
     later: ClassVar[frozenset[str]] = frozenset({"reference", "scale"})
 
     kind: Literal["frames"] = "frames"
     spectrogram: SpectrogramConfig = SpectrogramConfig(sample_rate=22050, n_fft=2048, hop_length=512)
-    floor: float = Field(1e-9, gt=0, description="what is added to each frame's maximum, or to the RMS amplitude")
-    reference: Literal["frame", "sound"] = Field(
-        "frame", description="what a magnitude is divided by: the frame's maximum, or the RMS amplitude of the channel"
+    floor: float = Field(
+        1e-9, gt=0, description="number that is added to each frame's maximum, or to the RMS amplitude"
     )
-    scale: Literal["linear", "log1p"] = Field("linear", description="log1p: the logarithm of 1 + that")
+    reference: Literal["frame", "sound"] = Field(
+        "frame", description="divisor of the magnitudes: the maximum of the frame, or the RMS amplitude of the channel"
+    )
+    scale: Literal["linear", "log1p"] = Field(
+        "linear", description="linear: the normalised magnitude; log1p: log(1 + that magnitude)"
+    )
 
     @property
     def n_features(self) -> int:
-        """Rows that the network sees: all bins."""
+        """Number of rows of the features: all bins."""
         return self.spectrogram.n_bins
 
 
 @dataclass(frozen=True)
 class FramesContext(ShortTimeContext):
-    """The part of a batch of sounds that the network does not see.
+    """Context of normalised frames: the gains.
 
     Attributes:
-        gains: What the magnitudes of each frame were divided by, ``(batch · channels, 1, n_frames)``.
+        gains: Divisor of the magnitudes of each frame, ``(batch · channels, 1, n_frames)``.
     """
 
     gains: Tensor
 
 
 class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext]):
-    """``analyse`` and ``synthesise`` of frames that are divided by their own maxima, or by the level of the sound.
+    """Magnitude frames divided by their maxima, or by the RMS amplitude of the sound.
 
-    The network sees the shape of each spectrum, or of the whole spectrogram, not its level: the gains pass by it, and
-    so does the phase while the code is untouched. The strongest pitch class of each frame is measured, for networks
-    that are conditioned on it.
+    The features contain the shape of each spectrum, or of the whole spectrogram, but not its level. The gains, and the
+    phase of sounds whose code is not edited, are in the context. The strongest pitch class of each frame is measured
+    for networks that are conditioned on it.
 
     Args:
         config: The settings.
@@ -83,26 +87,26 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
 
         Returns:
-            ``(batch · channels, n_bins, n_frames)``, >= 0; with linear frames <= 1.
+            ``(batch · channels, n_bins, n_frames)``, >= 0; at most 1 with ``reference="frame"`` and a linear scale.
 
         Example:
             >>> config = FramesConfig(reference="sound", scale="log1p")
             >>> audio = torch.sin(0.1 * torch.arange(8192))
             >>> features = FramesRepresentation(config).features(torch.stack([audio, 0.01 * audio]))
-            >>> torch.allclose(features[0], features[1], atol=1e-4)  # at every level the same
+            >>> torch.allclose(features[0], features[1], atol=1e-4)  # independent of the level
             True
         """
         return self._scaled(self._divided(audio)[0])
 
     def analyse(self, audio: Tensor) -> Analysis[FramesContext]:
-        """Turn sounds into what the network sees and what it does not.
+        """Return the features and the context of sounds.
 
         Args:
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
 
         Returns:
-            Features, ``(batch · channels, n_bins, n_frames)``, of linear frames the loudest bin at 1, and context,
-            whose ``chroma`` is one-hot, ``(batch · channels, 12, n_frames)``.
+            Features, ``(batch · channels, n_bins, n_frames)``, and context, whose condition ``chroma`` is one-hot,
+            ``(batch · channels, 12, n_frames)``. With ``reference="frame"`` and a linear scale, the loudest bin is 1.
 
         Raises:
             ValueError: If ``audio`` has more than three axes, or no sample.
@@ -120,10 +124,10 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
     def _synthesise(
         self, analysis: Analysis[FramesContext], phase: PhaseConfig, residual: bool, generator: torch.Generator | None
     ) -> Tensor:
-        """Turn features back into sounds: gains are applied again, then the phase.
+        """Return the sounds of features: magnitudes are multiplied by the gains and combined with a phase.
 
-        The phase of each channel is estimated from the same random numbers, so that equal channels stay equal. There is
-        no residual: the features show all of a sound but gains and phase.
+        The phase estimation of each channel begins with the same random numbers, so that equal channels stay equal.
+        There is no residual, since features, gains and phase are the whole sound.
 
         Example:
             >>> representation = FramesRepresentation(FramesConfig())
@@ -148,16 +152,16 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
         return istft(torch.polar(magnitude, angle), config, length=samples).reshape(context.audio.shape)
 
     def magnitude(self, analysis: Analysis[FramesContext]) -> Tensor:
-        """Return the features with their gains, ``(batch · channels, n_bins, n_frames)``."""
+        """Return the magnitudes of features, multiplied by the gains, ``(batch · channels, n_bins, n_frames)``."""
         features, context = analysis
         shown = features[..., : context.gains.shape[-1]].float().clamp_min(0)
         return (shown.expm1() if self.config.scale == "log1p" else shown) * context.gains
 
     def blank(self, samples: int, **conditions: Tensor) -> FramesContext:
-        """Return the context of one mono sound that was not analysed: of the level of a sinusoid of full scale.
+        """Return a context for one mono sound without an analysis, whose gains are those of a full-scale sinusoid.
 
         Args:
-            samples: Length of the sound.
+            samples: Length of the sound, samples.
             conditions: ``(1, size, 1 or n_frames)`` each.
         """
         full = hann_window(self.config.spectrogram, torch.ones(1)).sum() / 2
@@ -167,20 +171,20 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
         return FramesContext(torch.zeros(samples), gains, edited=True, conditions=conditions)
 
     def mix(self, contexts: Sequence[FramesContext], weights: Tensor, *, pitch: Tensor | None = None) -> FramesContext:
-        """Return the context of a mixture of codes: gains are interpolated linearly, frame by frame.
+        """Return the context of a mixture of codes; the gains are interpolated linearly in each frame.
 
-        A gain that is extrapolated falls to no less than half of the smallest of the sounds'.
+        An extrapolated gain is at least half of the smallest gain of the sounds.
 
         Args:
-            contexts: Of sounds of one shape.
-            weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``.
-            pitch: Of the conditions; the features hold the pitch.
+            contexts: Contexts of sounds of the same shape.
+            weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
+            pitch: Weights of the conditions; None: ``weights``.
 
         Returns:
-            A context that counts as edited.
+            A context, marked as edited.
 
         Raises:
-            ValueError: If the shapes differ or the numbers of contexts and weights do.
+            ValueError: If the shapes of the sounds, or the numbers of contexts and weights, are not equal.
 
         Example:
             >>> representation = FramesRepresentation(FramesConfig())
@@ -200,11 +204,11 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
         )
 
     def _divided(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Return magnitudes relative to each frame's maximum or to the level, and what they were divided by."""
+        """Return the normalised magnitudes, ``(batch · channels, n_bins, n_frames)``, and their divisors."""
         sounds = three_axes(audio).flatten(0, 1)
         magnitude = stft(sounds, self.config.spectrogram).abs()
         if self.config.reference == "sound":
-            # within the root, for it has no gradient at 0
+            # the floor is added inside the root, which has no gradient at 0
             level = (sounds.square().mean(-1) + self.config.floor**2).sqrt()
             gains = level[:, None, None].expand(-1, 1, magnitude.shape[-1])
         else:

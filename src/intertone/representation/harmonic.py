@@ -1,4 +1,4 @@
-"""Harmonic features: how loud each partial and each band of noise is over time; where they lie is in the context."""
+"""Harmonic features: levels of partials and noise bands over time; their frequencies are in the context."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,13 +24,13 @@ from intertone.representation.contract import Analysis, Representation, mix_cond
 
 
 class HarmonicRepresentation(Representation[HarmonicContext]):
-    """``analyse`` and ``synthesise`` of harmonic features.
+    """Representation of sounds by the levels of their partials and noise bands.
 
-    Channels are a batch axis; one f0, one onset and one reference serve all channels of a sound.
+    Each channel is an item of the batch; all channels of a sound have the same f0, onset and reference level.
     """
 
     measures = ("pitch", "f0")
-    no_gradient = "no gradient passes harmonic features: they are measured along the pitch"
+    no_gradient = "harmonic features are not differentiable: they are measured along the pitch"
 
     def __init__(self, config: HarmonicConfig) -> None:
         self.config = config
@@ -45,22 +45,22 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         self.rows = Rows(partials, self.synthesiser.bands.centres.log2(), lowest, config.f_max)
 
     def facts(self) -> Facts:
-        """Return what a person would want to know, by name."""
+        """Return the main settings by name, for ``intertone info``."""
         shown = ("hop_length", "n_harmonics", "n_groups", "n_noise", "top_db")
         settings = {name: getattr(self.config, name) for name in shown}
         return {"representation": self.config.kind, **settings, "n_features": self.n_features}
 
     def analyse(self, audio: Tensor, *, f0: Tensor | None = None) -> Analysis[HarmonicContext]:
-        """Turn sounds into what the network sees and what it does not.
+        """Return the features and the context of sounds.
 
-        The first column is the onset. ``features = 1 + dB / top_db`` of the amplitude of each partial, root mean
-        square where several share a row, and of a sinusoid as loud as each band of noise; 0 dB is a sinusoid as loud as
-        the loudest 20 ms. Rows of partials above
-        ``f_max`` hold the mean of the highest rows that there are.
+        The first frame is at the onset. A feature is ``1 + dB / top_db`` of an amplitude: that of a partial, the RMS of
+        the partials that share a row, or that of a sinusoid with the power of a noise band. 0 dB is the amplitude of a
+        sinusoid with the power of the loudest 20 ms of the sound. Rows of partials above ``f_max`` contain the mean of
+        the highest existing rows.
 
         Args:
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
-            f0: Hz every ``hop_length`` samples from the first sample on, ``(n_frames,)``, > 0; found if not given.
+            f0: Hz, ``(n_frames,)``, > 0, with a hop of ``hop_length`` from the first sample on; None: it is measured.
 
         Returns:
             Features, ``(batch · channels, n_features, n_frames)`` in [0, 1], and context.
@@ -70,7 +70,7 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
 
         Source:
             McAulay and Quatieri (1986), "Speech analysis/synthesis based on a sinusoidal representation", and Serra and
-            Smith (1990), "Spectral modeling synthesis", measured along the pitch.
+            Smith (1990), "Spectral modeling synthesis"; here the partials are measured at multiples of f0.
 
         Example:
             >>> representation = HarmonicRepresentation(HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600))
@@ -95,10 +95,11 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         residual: bool,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """Turn features back into sounds.
+        """Return the sounds of features.
 
-        The phases of partials are always the context's, so that no method estimates one. The residual is the sounds'
-        own noise, as far as the context holds it; other noise is drawn, seeded with 0 if no generator is given.
+        The phases of partials are those of the context, so ``phase`` is not used. Noise is the residual of the sounds
+        where the context has one and ``residual`` is True; other noise is random, from a generator with seed 0 if none
+        is given.
         """
         features, context = analysis
         if not residual:
@@ -110,10 +111,10 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         return torch.stack(sounds).reshape(*context.leading, -1).to(features.device)
 
     def blank(self, samples: int, **conditions: Tensor) -> HarmonicContext:
-        """Return the context of one mono sound that was not analysed: harmonic partials that begin in cosine phase.
+        """Return a context for one mono sound without an analysis, with harmonic partials that begin in cosine phase.
 
         Raises:
-            ValueError: If no pitch is given among the conditions, a MIDI number.
+            ValueError: If ``conditions`` has no ``pitch``, which is a MIDI number.
 
         Example:
             >>> representation = HarmonicRepresentation(HarmonicConfig(sample_rate=16000, hop_length=160, f_max=7600))
@@ -124,7 +125,7 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
             1.0
         """
         if "pitch" not in conditions:
-            raise ValueError("a harmonic sound that was not analysed must be given a pitch, got none")
+            raise ValueError("conditions must have a pitch for a harmonic sound without an analysis, got none")
         n_frames = self.n_frames(samples)
         f0 = torch.tensor([pitch_to_hz(pitch) for pitch in conditions["pitch"][0, 0].tolist()], dtype=torch.float64)
         f0 = f0.expand(n_frames).contiguous()
@@ -136,10 +137,10 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
     def mix(
         self, contexts: Sequence[HarmonicContext], weights: Tensor, *, pitch: Tensor | None = None
     ) -> HarmonicContext:
-        """Return the context of a mixture of sounds with equal batch, channels and frames, that counts as edited.
+        """Return the context, marked as edited, of a mixture of sounds with equal batch, channels and frames.
 
-        Weights are ``(n_sounds,)`` or ``(n_sounds, n_frames)``; those of ``pitch`` interpolate the logarithm of f0, and
-        are ``weights`` if not given.
+        Weights are ``(n_sounds,)`` or ``(n_sounds, n_frames)``. The logarithm of f0 is interpolated with the weights
+        ``pitch``; None: ``weights``.
         """
         n_frames = len(contexts[0].sounds[0].f0)
         full, tuned = (weights_over_time(each, n_frames) for each in (weights, weights if pitch is None else pitch))
@@ -151,7 +152,7 @@ class HarmonicRepresentation(Representation[HarmonicContext]):
         return replace(contexts[0], sounds=tuple(mixed), edited=True, given=given)
 
     def _with_common_onset(self, group: Sequence[HarmonicSound], weights: Tensor) -> list[SeparatedSound]:
-        """Return the sounds of a mixture, without separate modulation, with interpolated onset and ramps."""
+        """Return sounds that are aligned to the interpolated onset and ramps; their modulation is not separated."""
         mean, places = weights.mean(1).tolist(), torch.arange(weights.shape[1], dtype=torch.float64)
         onset = max(0, round(sum(share * sound.onset for share, sound in zip(mean, group, strict=True))))
         ramps = torch.stack([mix_ramps([sound.ramps[end] for sound in group], mean) for end in (0, 1)])

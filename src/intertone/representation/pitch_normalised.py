@@ -1,4 +1,4 @@
-"""The spectrogram at a common pitch: a note is brought to the nearest octave of one frequency before it is shown."""
+"""Pitch-normalised spectrogram: each sound is resampled so that its pitch is an octave of one base frequency."""
 
 import math
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ from intertone.representation.short_time import ShortTimeContext, ShortTimeRepre
 from intertone.representation.spectrogram import SpectrogramRepresentation
 
 RESAMPLING_HZ = 48_000
-"""About what the rates are taken to be in resampling; only their ratio counts."""
+"""Nominal sample rate in resampling by the ratio of two hops, Hz; only the ratio of the rates affects the result."""
 
 
 class PitchNormalisedConfig(DepthConfig):
-    """Linear frequency in decibels, of the sound resampled so that its pitch is an octave of ``base_hz``."""
+    """Settings of the spectrogram in decibels of the resampled sound, whose pitch is an octave of ``base_hz``."""
 
     kind: Literal["snapped"] = "snapped"
-    base_hz: float = Field(15.625, gt=0, description="pitches come to lie on this times 2, 4, 8, …, Hz")
+    base_hz: float = Field(15.625, gt=0, description="base frequency, Hz; pitches are moved to this times 2, 4, 8, …")
 
     @model_validator(mode="after")
     def _check_hop(self) -> Self:
         longest = math.floor(self.spectrogram.n_fft / 2 / math.sqrt(2))
         if self.spectrogram.hop_length > longest:
             raise ValueError(
-                f"hop_length must be in 1..n_fft/√8={longest}, as it is up to √2 times as long, "
+                f"hop_length must be in 1..n_fft/√8={longest}, since resampling lengthens it by up to √2, "
                 f"got {self.spectrogram.hop_length}"
             )
         return self
@@ -42,36 +42,37 @@ class PitchNormalisedConfig(DepthConfig):
 
 @dataclass(frozen=True)
 class PitchNormalisedContext(ShortTimeContext):
-    """The part of a batch of sounds that the network does not see, for the way back.
+    """Context of pitch-normalised spectrograms: the contexts and hops of the resampled sounds.
 
     Attributes:
-        spectrograms: The context of each resampled sound.
-        hops: Samples of each resampled sound from one frame to the next; ``hop_length`` of them were it not resampled.
+        spectrograms: Context of each resampled sound.
+        hops: Hop of each resampled sound, samples; the resampling ratio is this hop divided by ``hop_length``.
     """
 
     spectrograms: tuple[SpectrogramContext, ...]
     hops: tuple[int, ...]
 
     def as_edited(self) -> Self:
-        """Return this context for a code that was changed: its phase is estimated on the way back."""
+        """Return this context marked as edited, so that the phase is estimated in the synthesis."""
         return replace(self, spectrograms=tuple(each.as_edited() for each in self.spectrograms), edited=True)
 
 
 class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfig, PitchNormalisedContext]):
-    """``analyse`` and ``synthesise`` of the spectrogram at a common pitch.
+    """Spectrogram in decibels of sounds that are resampled to a common pitch.
 
-    A sound is resampled so that its median f0 becomes the nearest ``base_hz · 2^k``, at most half an octave away. So
-    the partials of all notes lie on the same rows, up to the octave. The hop is made longer or shorter along with the
-    sound, so that the frames lie where they lay before. As a hop is a whole number of samples, the pitch comes to lie
-    within half a sample of it: 5 cents for a hop of 256. A sound without pitch stays as it is.
+    A sound is resampled so that its median f0 becomes the nearest ``base_hz · 2^k``, at most half an octave away. Thus
+    the partials of all notes lie in the same rows, except for octaves. The hop is changed in the same ratio, so that
+    the times of the frames do not change. Since the hop is rounded to an integer, the pitch deviates by up to half a
+    sample of the hop: at most 5 cents for a ``hop_length`` of 256. A sound without pitch is not resampled.
 
-    What a raised pitch brings above half of the sample rate is lost: at most what lies above 0.7 of it.
+    If the pitch is raised, frequencies that would exceed half of the sample rate are lost: at most those above 0.7 of
+    this limit.
 
     Args:
         config: The settings.
     """
 
-    no_gradient = "no gradient passes a spectrogram at a common pitch: the sound is resampled to it"
+    no_gradient = "a pitch-normalised spectrogram is not differentiable: the sound is resampled by its measured pitch"
 
     def __init__(self, config: PitchNormalisedConfig) -> None:
         super().__init__(config)
@@ -116,9 +117,9 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
         residual: bool,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """Turn features back into sounds, at the pitches of the context.
+        """Return the sounds of features, resampled to the pitches of the context.
 
-        There is no residual: the features show all of a sound but its phase.
+        There is no residual, since the features contain the whole sound except its phase.
 
         Example:
             >>> representation = PitchNormalisedRepresentation(PitchNormalisedConfig())
@@ -138,12 +139,12 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
         return torch.stack(sounds).reshape(context.audio.shape)
 
     def blank(self, samples: int, **conditions: Tensor) -> PitchNormalisedContext:
-        """Return the context of one mono sound that was not analysed.
+        """Return a context for one mono sound without an analysis.
 
         Args:
-            samples: Length of the sound.
-            conditions: ``(1, size, 1 or n_frames)`` each; ``pitch`` says at which pitch the features are played,
-                without it they are played as they are.
+            samples: Length of the sound, samples.
+            conditions: ``(1, size, 1 or n_frames)`` each. The synthesis resamples the sound to ``pitch``, a MIDI
+                number; without it, the sound is not resampled.
         """
         pitch = conditions.get("pitch")
         hop = self.hop_at(math.nan if pitch is None else pitch_to_hz(float(pitch.median())))
@@ -158,19 +159,19 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
     ) -> PitchNormalisedContext:
         """Return the context of a mixture of codes.
 
-        How far the sounds were moved from their pitch is interpolated, so notes that came to lie on one octave give a
-        note between them. Notes of different octaves stay so: the mixture holds both.
+        The logarithm of the resampling ratio is interpolated, so that two notes with the same normalised pitch give a
+        note between them. Notes with normalised pitches in different octaves give a mixture that contains both pitches.
 
         Args:
-            contexts: Of sounds with equal batch, channels and samples.
-            weights: One for each, summing to 1, ``(n_sounds,)``; weights over time count with their mean.
-            pitch: Weights for the pitch; as ``weights`` if not given.
+            contexts: Contexts of sounds with equal batch, channels and samples.
+            weights: Weight of each sound, ``(n_sounds,)``, with the sum 1; weights over time are averaged.
+            pitch: Weights of the pitch; None: ``weights``.
 
         Returns:
-            A context that counts as edited.
+            A context, marked as edited.
 
         Raises:
-            ValueError: If the shapes differ or the numbers of contexts and weights do.
+            ValueError: If the shapes of the sounds, or the numbers of contexts and weights, are not equal.
         """
         tuned = weights if pitch is None else pitch
         shares = mean_shares(tuned)
@@ -192,7 +193,7 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
         return PitchNormalisedContext(audio, tuple(mixed), tuple(hops), edited=True, conditions=conditions)
 
     def hop_at(self, f0: float) -> int:
-        """Return the hop of a sound of ``f0`` Hz once it is resampled; NaN for a sound without pitch.
+        """Return the hop of a resampled sound, samples, whose f0 was ``f0`` Hz; NaN stands for a sound without pitch.
 
         Example:
             >>> representation = PitchNormalisedRepresentation(PitchNormalisedConfig())
@@ -206,12 +207,12 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
         return max(1, round(hop * 2 ** (octaves - round(octaves))))
 
     def _resampled(self, sound: Tensor, hop: int, *, source: int | None = None) -> Tensor:
-        """Return a sound ``source`` samples of which have become ``hop``, ``(1, channels, samples)``."""
+        """Return a sound resampled in the ratio of ``hop`` to ``source``, ``(1, channels, samples)``."""
         source = self.hop_length if source is None else source
         factor = max(1, RESAMPLING_HZ // max(hop, source))
         return resample(sound.reshape(1, -1, sound.shape[-1]), source * factor, hop * factor)
 
     def _at(self, hop: int) -> SpectrogramRepresentation:
-        """Return the representation of sounds that were resampled to this hop."""
+        """Return the spectrogram representation of sounds that are resampled to this hop."""
         spectrogram = self.config.spectrogram.model_copy(update={"hop_length": hop})
         return SpectrogramRepresentation(DecibelConfig(spectrogram=spectrogram, top_db=self.config.top_db))

@@ -1,4 +1,4 @@
-"""The base of representations by short-time Fourier transform."""
+"""Base class of representations whose frames are those of a short-time Fourier transform."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,26 +13,26 @@ from intertone.stft import SpectrogramConfig
 
 
 class ShortTimeConfig(Settings):
-    """Settings that all such representations have."""
+    """Settings that all short-time representations have."""
 
     kind: str
     spectrogram: SpectrogramConfig = SpectrogramConfig()
 
     @property
     def n_features(self) -> int:
-        """Rows that the network sees: all bins but that of Nyquist."""
+        """Number of rows of the features: all bins except the Nyquist bin."""
         return self.spectrogram.n_bins - 1
 
 
 @dataclass(frozen=True)
 class ShortTimeContext:
-    """The part of a batch of sounds that the network does not see.
+    """Context of a short-time representation: the analysed sounds themselves, from which the phase is computed.
 
     Attributes:
-        audio: The sounds that were analysed. They hold the phase: the kept one, and where the phase is estimated the
-            differences between the channels. (Half as large as the phase itself, and exact.)
-        edited: Whether the code that this goes with is another than the sounds' own.
-        conditions: What a network is conditioned on beside the features.
+        audio: The analysed sounds. With the phase method ``kept`` their phase is used; with other methods the phase
+            differences between their channels. (Audio needs half of the memory of its phase, and is exact.)
+        edited: Whether the features or the code were changed.
+        conditions: Conditions of a network, by name.
     """
 
     audio: Tensor
@@ -41,7 +41,7 @@ class ShortTimeContext:
 
     @property
     def samples(self) -> int:
-        """Length of the sounds."""
+        """Length of the sounds, samples."""
         return self.audio.shape[-1]
 
     def as_edited(self) -> Self:
@@ -49,7 +49,7 @@ class ShortTimeContext:
         return replace(self, edited=True)
 
     def with_conditions(self, conditions: Conditions) -> Self:
-        """Return this context with further conditions, or others."""
+        """Return this context with ``conditions`` added; they replace existing ones of the same name."""
         return replace(self, conditions={**self.conditions, **conditions})
 
 
@@ -58,7 +58,7 @@ X = TypeVar("X", bound=ShortTimeContext)
 
 
 class ShortTimeRepresentation(Representation[X], Generic[S, X]):
-    """A representation whose columns are frames of a short-time Fourier transform.
+    """Representation whose frames are those of a short-time Fourier transform.
 
     Args:
         config: The settings.
@@ -81,10 +81,10 @@ class ShortTimeRepresentation(Representation[X], Generic[S, X]):
 
 
 def check_mixture(contexts: Sequence[ShortTimeContext], weights: Tensor) -> None:
-    """Refuse to mix contexts of sounds of several shapes, or with another number of weights.
+    """Refuse contexts of sounds of different shapes, or with another number of weights.
 
     Raises:
-        ValueError: If the shapes differ or the numbers of contexts and weights do.
+        ValueError: If the shapes of the sounds, or the numbers of contexts and weights, are not equal.
     """
     shapes = {tuple(context.audio.shape) for context in contexts}
     if len(shapes) != 1 or len(contexts) != len(weights):

@@ -1,4 +1,4 @@
-"""The spectrogram in decibels, linear or mel: the representation of the 2023 thesis."""
+"""Spectrogram in decibels on a linear or mel frequency scale: the representation of Langer (2023)."""
 
 import math
 from collections.abc import Sequence
@@ -24,17 +24,16 @@ from intertone.stft import (
 )
 
 SILENCE = 1e-10
-"""The least dB reference and energy, so that a silent sound has features too."""
-
+"""Smallest magnitude of 0 dB, and root of the smallest energy: floors that avoid divisions by zero for silence."""
 BEYOND = 4.0
-"""Largest ratio of an extrapolated energy to the largest of the sounds, and of the least one to it: 6 dB."""
+"""Limit of extrapolated energies: at most this factor (6 dB) above the largest and below the smallest of the sounds."""
 
 
 class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfig, SpectrogramContext]):
-    """``analyse`` and ``synthesise`` of the spectrogram in decibels.
+    """Spectrogram in decibels relative to the maximum of the sound.
 
-    Channels are a batch axis; the dB reference and the energy are those of the whole sound, so the balance between
-    the channels stays in the features.
+    Each channel is an item of the batch. The dB reference and the energy are those of all channels together, so the
+    features contain the balance between the channels.
     """
 
     def __init__(self, config: DecibelConfig | MelConfig) -> None:
@@ -65,7 +64,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
             >>> bool(audio.grad.isfinite().all())
             True
         """
-        # a root has no gradient at 0
+        # abs() is a root, which has no gradient at 0
         magnitude = stft(three_axes(audio), self.config.spectrogram).abs().clamp_min(SILENCE)
         shown = self._shown(magnitude)
         reference = shown.amax((-3, -2, -1), keepdim=True).clamp_min(SILENCE)
@@ -75,7 +74,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
     def analyse(self, audio: Tensor) -> Analysis[SpectrogramContext]:
         """Turn sounds into what the network sees and what it does not.
 
-        ``features = 1 + dB / top_db``, with the sound's own largest magnitude at 1 and the floor at 0.
+        ``features = 1 + dB / top_db``: the largest magnitude of the sound is 1, the floor is 0.
 
         Args:
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
@@ -87,7 +86,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
             ValueError: If ``audio`` has more than three axes, or no sample.
 
         Source:
-            Langer (2023), sections 3.3 and 3.6, with the reference made exact.
+            Langer (2023), sections 3.3 and 3.6; here the reference is the exact maximum.
 
         Example:
             >>> features, context = SpectrogramRepresentation(DecibelConfig()).analyse(torch.rand(2, 1, 64000))
@@ -100,7 +99,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         features = audio.new_empty(batch * channels, self.n_features, n_frames)
         reference, energies = audio.new_zeros(batch), audio.new_zeros(batch, n_frames)
         top_db = self.config.top_db
-        # channel by channel, so that a long sound needs one channel's spectrum at a time
+        # one channel after the other, so that only one spectrum of a long sound is in memory
         for channel in range(channels):
             magnitude = stft(sounds[:, channel], self.config.spectrogram).abs()
             energies += magnitude.square().mean(-2) / channels
@@ -121,16 +120,18 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         residual: bool,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """Turn features back into sounds.
+        """Return the sounds of features.
 
-        The sound is scaled to the energy of the context: by its own STFT, not by the magnitudes asked for, since no
-        sound may have those, and what is lost on the way would be missing in loudness. An untouched code uses the
-        sound's own phase, an edited one an estimated one: found on the downmix, to which each channel adds its own
-        phase difference, so that equal channels stay equal. With an estimated phase the loudest frame becomes no
-        louder than the context's, unless the energy would fall below the least one. Where the kept phase says nothing,
-        in frames below the floor, there is silence.
+        With the phase method ``kept``, the phase of the analysed sound is used; frames of this sound that lie below the
+        floor have no meaningful phase and become silent. With other methods, the phase of the mono mix is estimated,
+        and the phase differences between each channel and the mix are added, so that equal channels stay equal.
 
-        There is no residual: the features show all of a sound but its phase.
+        The sound is scaled to the energy of the context. The energy is measured in the STFT of the result, since the
+        requested magnitudes need not be those of any sound. With an estimated phase, the gain is limited so that the
+        loudest frame is at most as loud as ``loudest`` of the context, but not so far that the energy falls below
+        ``least_energy``.
+
+        There is no residual, since the features contain the whole sound except its phase.
 
         Source:
             Langer (2023), sections 3.5 and 3.6.
@@ -160,12 +161,12 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         return audio.reshape(context.audio.shape)
 
     def blank(self, samples: int, **conditions: Tensor) -> SpectrogramContext:
-        """Return the context of one mono sound that was not analysed.
+        """Return a context for one mono sound without an analysis.
 
-        Feature 1 is a sinusoid of full scale, and the sound gets the energy that the features say.
+        Feature 1 is the magnitude of a full-scale sinusoid, and the sound is not scaled to an energy.
 
         Args:
-            samples: Length of the sound.
+            samples: Length of the sound, samples.
             conditions: ``(1, size, 1 or n_frames)`` each.
 
         Example:
@@ -187,21 +188,21 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
     ) -> SpectrogramContext:
         """Return the context of a mixture of codes.
 
-        The reference is interpolated in decibels, the domain of the network, and the energy linearly; the loudest frame
-        may be as loud as that of the loudest sound, and the energy as low as the least one. An energy that is
-        extrapolated stays within ``BEYOND`` of those of the sounds. The phase differences between channels are those of
-        the sound with the largest weight, at a tie of the later one.
+        The reference is interpolated in decibels, like the features, and the energy linearly. ``loudest`` is the
+        largest and ``least_energy`` the smallest value of the sounds. An extrapolated energy is limited by ``BEYOND``.
+        The phase differences between channels are those of the sound with the largest weight; at a tie those of the
+        later one.
 
         Args:
-            contexts: Of sounds with equal batch, channels and samples.
-            weights: One for each, summing to 1, ``(n_sounds,)``; weights over time count with their mean.
-            pitch: Not used: a spectrogram knows no pitch.
+            contexts: Contexts of sounds with equal batch, channels and samples.
+            weights: Weight of each sound, ``(n_sounds,)``, with the sum 1; weights over time are averaged.
+            pitch: Not used, since the context has no pitch.
 
         Returns:
-            A context that counts as edited.
+            A context, marked as edited.
 
         Raises:
-            ValueError: If the shapes differ or the numbers of contexts and weights do.
+            ValueError: If the shapes of the sounds, or the numbers of contexts and weights, are not equal.
 
         Example:
             >>> representation = SpectrogramRepresentation(DecibelConfig())
@@ -234,10 +235,10 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         return magnitude_to_mel(magnitude, self.filterbank.to(magnitude))
 
     def _magnitude(self, features: Tensor, reference: Tensor) -> Tensor:
-        """Return the linear magnitude ``(n_bins, n_frames)`` of one channel, before the energy is scaled.
+        """Return the linear magnitude of one channel, ``(n_bins, n_frames)``, before it is scaled to the energy.
 
-        A cell on the floor becomes 0: all that is known of it is that it is lower, and some hundred cells of
-        noise at the floor would be heard in silence.
+        A cell at the floor becomes 0, since its magnitude may be any value below the floor; hundreds of cells at the
+        floor itself would be audible as noise.
         """
         shown = features.float().clamp(0, 1)
         shown = torch.where(shown > 0, db_to_magnitude((shown - 1) * self.config.top_db, reference), 0)
@@ -248,7 +249,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
     def _synthesise_one(
         self, features: Tensor, context: SpectrogramContext, phase: PhaseConfig, generator: torch.Generator | None
     ) -> Tensor:
-        """Return one sound ``(channels, samples)``, working through its channels one at a time."""
+        """Return one sound, ``(channels, samples)``; its channels are synthesised one after the other."""
         source, reference, config = context.audio, context.reference, self.config.spectrogram
         channels, samples = source.shape
         found = None if phase.method == "kept" else self._downmix_phase(features, source, reference, phase, generator)
@@ -266,7 +267,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
             audio[channel] = istft(torch.polar(magnitude, angle), config, length=samples)
             energies += stft(audio[channel], config).abs().square().mean(-2).double().cpu() / channels
         mean, highest = (max(float(value), SILENCE**2) for value in (energies.mean(), energies.max()))
-        if math.isnan(float(context.energy)):  # nothing was analysed
+        if math.isnan(float(context.energy)):  # the context is from ``blank``
             return audio
         gain = float(context.energy) / mean
         if found is not None:
@@ -281,12 +282,12 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         phase: PhaseConfig,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """Return the estimated phase of a mono sound; of more channels, what to add to each channel's own phase."""
+        """Return the estimated phase of a mono sound; for more channels, the difference to add to the phase of each."""
         config, (channels, samples) = self.config.spectrogram, source.shape
         if channels == 1:
             magnitude = self._magnitude(features[0], reference)
         else:
-            # channels of opposite polarity would cancel: turn them before the sum
+            # channels of opposite polarity would cancel, so they are inverted before the sum
             polarity = torch.where(source @ source[source.square().sum(-1).argmax()] < 0, -1.0, 1.0).to(source)
             spectrum = torch.zeros((), dtype=torch.complex64, device=source.device)
             for channel in range(channels):

@@ -1,4 +1,4 @@
-"""The waveform itself as features: one row, one column a sample; μ-law companded or as it is."""
+"""Waveform as features: one row, and one frame for each sample, with or without μ-law companding."""
 
 import math
 from collections.abc import Sequence
@@ -18,35 +18,37 @@ from intertone.representation.contract import Analysis, Representation, mix_cond
 from intertone.representation.short_time import ShortTimeContext, check_mixture
 
 MU = 255.0
-"""Companding of 8 bits: how much finer soft samples are shown than loud ones."""
+"""Parameter μ of the μ-law for 8 bits; a larger value resolves small samples more finely."""
 
 
 class WaveformConfig(Settings):
-    """Every sample is a feature."""
+    """Settings of the waveform representation."""
 
     kind: Literal["waveform"] = "waveform"
     sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="Hz")
-    scale: Literal["mu_law", "amplitude"] = Field("mu_law", description="companded for 8 bits, or samples as they are")
+    scale: Literal["mu_law", "amplitude"] = Field(
+        "mu_law", description="mu_law: companded samples; amplitude: unchanged samples"
+    )
 
 
 @dataclass(frozen=True)
 class WaveformContext(ShortTimeContext):
-    """The part of a batch of sounds that the network does not see: their shape, and what it is conditioned on."""
+    """Context of a waveform; of its audio only the shape is used, since the features are the whole sound."""
 
 
 class WaveformRepresentation(Representation[WaveformContext]):
-    """``analyse`` and ``synthesise`` of samples.
+    """Representation whose features are the samples.
 
-    The features show all of a sound, level and phase too, so no phase is estimated on the way back and the context
-    holds nothing of the sound. Samples are companded, not rounded to 256 values: what is rounded has no gradient.
-    The network that predicts classes of samples rounds them itself; see ``models/wavenet.py``.
+    The features contain the whole sound with level and phase, so the synthesis estimates no phase. Samples are
+    companded but not rounded to 256 values, since rounding has no gradient; a network that predicts classes of samples
+    rounds them itself (``models/wavenet.py``).
 
     Args:
         config: The settings.
 
     Source:
         ITU-T G.711 for the μ-law; Engel et al. (2017), "Neural audio synthesis of musical notes with WaveNet
-        autoencoders", whose code rounds before the encoder and notes that this loses the gradient.
+        autoencoders"; its code rounds before the encoder, which loses the gradient.
     """
 
     hop_length = 1
@@ -62,11 +64,11 @@ class WaveformRepresentation(Representation[WaveformContext]):
         return {"representation": self.config.kind, "scale": self.config.scale, "n_features": 1}
 
     def n_frames(self, samples: int) -> int:
-        """Return the number of feature columns of a sound of ``samples``: as many."""
+        """Return the number of frames of a sound of ``samples``, which is ``samples``."""
         return samples
 
     def samples(self, n_frames: int) -> int:
-        """Return the length of a sound that has ``n_frames`` columns."""
+        """Return the length of a sound that has ``n_frames`` frames, samples: ``n_frames``."""
         return n_frames
 
     def features(self, audio: Tensor) -> Tensor:
@@ -108,7 +110,7 @@ class WaveformRepresentation(Representation[WaveformContext]):
         residual: bool,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """Turn features back into sounds; samples beyond those that were analysed are padding.
+        """Return the sounds of features; samples after the length of the analysed sound are ignored.
 
         Example:
             >>> representation = WaveformRepresentation(WaveformConfig())
@@ -122,10 +124,10 @@ class WaveformRepresentation(Representation[WaveformContext]):
         return (inverse_mu_law(companded) if self.config.scale == "mu_law" else companded).reshape(shape)
 
     def blank(self, samples: int, **conditions: Tensor) -> WaveformContext:
-        """Return the context of one mono sound that was not analysed.
+        """Return a context for one mono sound without an analysis.
 
         Args:
-            samples: Length of the sound.
+            samples: Length of the sound, samples.
             conditions: ``(1, size, 1 or n_frames)`` each.
         """
         return WaveformContext(torch.zeros(samples), edited=True, conditions=conditions)
@@ -133,15 +135,15 @@ class WaveformRepresentation(Representation[WaveformContext]):
     def mix(
         self, contexts: Sequence[WaveformContext], weights: Tensor, *, pitch: Tensor | None = None
     ) -> WaveformContext:
-        """Return the context of a mixture of codes, which holds conditions and nothing of the sounds.
+        """Return the context of a mixture of codes, marked as edited, with interpolated conditions.
 
         Args:
-            contexts: Of sounds of one shape.
-            weights: ``(n_sounds,)`` or, frame by frame, ``(n_sounds, n_frames)``.
-            pitch: Of the conditions.
+            contexts: Contexts of sounds of the same shape.
+            weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
+            pitch: Weights of the conditions; None: ``weights``.
 
         Raises:
-            ValueError: If the shapes differ or the numbers of contexts and weights do.
+            ValueError: If the shapes of the sounds, or the numbers of contexts and weights, are not equal.
         """
         check_mixture(contexts, weights)
         conditions = mix_conditions([one.conditions for one in contexts], weights if pitch is None else pitch)
@@ -149,10 +151,10 @@ class WaveformRepresentation(Representation[WaveformContext]):
 
 
 def mu_law(audio: Tensor) -> Tensor:
-    """Return companded samples, with gradient everywhere: ``sign(x) · log(1 + 255 |x|) / log 256``.
+    """Return companded samples, ``sign(x) · log(1 + 255 |x|) / log 256``, with a gradient everywhere.
 
     Args:
-        audio: Samples of any shape, −1…1; the slope at 0 is 46.
+        audio: Samples of any shape, −1…1; the slope of the function at 0 is 46.
 
     Returns:
         The same shape, −1…1.
@@ -166,13 +168,13 @@ def mu_law(audio: Tensor) -> Tensor:
         >>> audio.grad
         tensor([45.9859,  0.3579])
     """
-    # of the two halves only the upper one has a slope at 0, so that it counts once
+    # at 0 clamp_min has the slope 1 and relu the slope 0, so that the sum has the right slope
     above, below = audio.clamp_min(0), (-audio).relu()
     return ((MU * above).log1p() - (MU * below).log1p()) / math.log1p(MU)
 
 
 def inverse_mu_law(companded: Tensor) -> Tensor:
-    """Return samples of companded ones: the inverse of ``mu_law``.
+    """Return the samples of companded samples; the inverse of ``mu_law``.
 
     Args:
         companded: Any shape, −1…1.
