@@ -154,7 +154,7 @@ def test_what_nobody_tells_is_refused(
 ) -> None:
     monkeypatch.setattr("intertone.models.conditioned.ConditionedAutoencoder.needs", ("chroma",))
     config = config_of("decibel", "conditioned")
-    with pytest.raises(InputError, match="must tell the chroma that this model needs, got a decibel representation"):
+    with pytest.raises(InputError, match="must provide the chroma that this model needs, got a decibel representation"):
         build_run(config, few, Processes())
     with pytest.raises(InputError, match="a model that needs chroma must be trained on a note set"):
         build_run(config, prepared["decibel"], Processes())

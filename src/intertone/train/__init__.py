@@ -1,4 +1,4 @@
-"""Training: settings and notes in, a codec out."""
+"""Training of codecs and classifiers on a note set or on prepared features."""
 
 from intertone.train.batch import BatchSource, TrainingStoppedError
 from intertone.train.fine_tuning import fine_tuning_settings

@@ -1,4 +1,4 @@
-"""The contract of a batch source, the order of the notes, and reading ahead."""
+"""Interface of a batch source, order of the notes in an epoch, and reading of batches in a second thread."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,53 +17,56 @@ from intertone.train.settings import TrainConfig
 T = TypeVar("T")
 
 LEAST_NOTES = 10
-"""Notes, training and validation together, from which training makes sense: fewer show no instrument."""
+"""Smallest number of notes, training and validation together, for which training is useful."""
 
 VALIDATED, ORDER, SLICES, PAIRS, FITTED, CROPS, DRAWN = range(1, 8)
-"""Purposes of random numbers, so that no two uses share a sequence."""
+"""Numbers in random seeds, one for each use of random numbers, so that no two uses draw the same sequence."""
 
 
 class TrainingStoppedError(RuntimeError):
-    """Training cannot go on; the message says why."""
+    """Error of a training run that cannot continue; the message gives the reason."""
 
 
 class BatchSource(Protocol):
-    """Source of the loop's batches; one that inherits has nothing to validate, to fit to and to hear.
+    """Source of the batches of a training run.
+
+    A subclass must define ``batches``; ``validation``, ``fitting`` and ``examples`` are empty by default.
 
     Attributes:
-        steps_per_epoch: Batches of one pass.
-        n_validation: Batches of one validation.
+        steps_per_epoch: Number of training batches in one epoch.
+        n_validation: Number of batches in one validation.
     """
 
     steps_per_epoch: int
     n_validation: int
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield this process's share of each step from ``start`` on: a pure function of seed, epoch and rank."""
+        """Yield this process's part of each step's batch from ``start`` on; it depends on seed, epoch and rank only."""
 
     def validation(self) -> Iterator[tuple[str, Batch]]:
-        """Yield the batches to validate with, each with the name of its group: an empty one where there is only one."""
+        """Yield ``(group, batch)`` for each validation batch; the group is an empty string if there is only one."""
         yield from ()
 
     def fitting(self) -> Iterator[Batch]:
-        """Yield what a model may be fitted to in closed form: whole notes."""
+        """Yield batches of whole training notes for a fit in closed form."""
         yield from ()
 
     def examples(self) -> Tensor:
-        """Return a few validation notes as they sound, ``(notes, samples)``, for the ear."""
+        """Return the audio of a few validation notes, ``(notes, samples)``, for the sample sounds of the run."""
         return torch.empty(0, 0)
 
 
 class Order:
-    """Which notes each step of an epoch takes: a pure function of seed, epoch and rank.
+    """Assignment of notes to the steps of an epoch; it depends on seed, epoch and rank only.
 
     Args:
-        config: The settings.
+        config: The settings of the run.
         data: The notes.
         workers: The processes that share each step.
 
     Raises:
-        InputError: If there are too few notes, or a step does not divide among the processes.
+        InputError: If the training split has fewer than ``batch_size`` usable notes, the validation split has none, or
+            ``batch_size`` is not a multiple of the number of processes.
     """
 
     def __init__(self, config: TrainConfig, data: NoteData, workers: Processes) -> None:
@@ -80,7 +83,7 @@ class Order:
         self.config, self.workers, self.valid_rows = config, workers, valid_rows[np.sort(chosen)]
 
     def steps(self, epoch: int) -> Rows:
-        """Return the rows of each step of an epoch, ``(steps, processes, rows)``, each process's in rising order."""
+        """Return the row numbers of an epoch, ``(steps, processes, rows)``, sorted along the last axis."""
         generator = np.random.default_rng([self.config.seed, ORDER, epoch])
         per_epoch = self.config.notes_per_epoch or None
         passes = [generator.permutation(self.train_rows)[:per_epoch] for _ in range(self.config.passes)]
@@ -88,7 +91,7 @@ class Order:
         return shared_steps(order, self.steps_per_epoch, self.config.batch_size, self.workers)
 
     def slice_starts(self, step: int, n_frames: int) -> Rows:
-        """Return where the slices of this process's share of a step begin: a pure function of seed, step and rank."""
+        """Return the first frame of each slice of a step for this process, ``(batch_size / processes,)``."""
         generator = np.random.default_rng([self.config.seed, SLICES, step])
         size = self.config.batch_size // self.workers.size
         starts: Rows = generator.integers(n_frames - self.config.slice_frames + 1, size=(self.workers.size, size))
@@ -96,18 +99,18 @@ class Order:
         return own
 
     def validated(self) -> list[Rows]:
-        """Return the validation notes in batches."""
+        """Return the row numbers of the validation notes, split into batches."""
         return np.array_split(self.valid_rows, -(-len(self.valid_rows) // self.config.batch_size))
 
     def fitted(self) -> list[Rows]:
-        """Return the training notes that a model is fitted to in closed form, in batches."""
+        """Return the row numbers of the training notes for a fit in closed form, split into batches."""
         drawn = np.random.default_rng([self.config.seed, FITTED]).permutation(self.train_rows)
         rows = np.sort(drawn[: self.config.fitted_notes])
         return np.array_split(rows, -(-len(rows) // self.config.batch_size))
 
 
 def _too_few(batch_size: int, n_training: int, n_valid: int) -> str:
-    """Return the sentence on notes that are too few for a step, or for a validation, and on what can be done."""
+    """Return the error sentence for too few training or validation notes, with a way to solve it."""
     found = (
         f"the training split must hold at least batch_size={batch_size} of the chosen notes and the validation split "
         f"one, got {n_training} and {n_valid}"
@@ -120,22 +123,27 @@ def _too_few(batch_size: int, n_training: int, n_valid: int) -> str:
 
 
 def shared_steps(order: Rows, steps: int, size: int, workers: Processes) -> Rows:
-    """Return the beginning of an order as ``(steps, processes, size / processes)``, each share in rising order."""
+    """Return the first ``steps · size`` entries of ``order`` as ``(steps, processes, size / processes)``, sorted."""
     return np.sort(order[: steps * size].reshape(steps, workers.size, -1), -1)
 
 
 def check_shares(size: int, workers: Processes, name: str) -> None:
-    """Refuse a step that does not divide among the processes.
+    """Refuse a batch size that the processes cannot share equally.
+
+    Args:
+        size: Notes or frames in one step.
+        workers: The processes that share each step.
+        name: Name of the setting, for the message.
 
     Raises:
-        InputError: If it does not.
+        InputError: If ``size`` is not a multiple of the number of processes.
     """
     if size % workers.size:
         raise InputError(f"{name} must divide among {workers.size} processes, got {size}")
 
 
 def read_ahead(read: Callable[[int], T], start: int, stop: int) -> Iterator[T]:
-    """Yield ``read(start) … read(stop − 1)``; the next one is read while this one is used."""
+    """Yield ``read(start) … read(stop − 1)``; a second thread reads the next value while the caller uses this one."""
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(read, start) if start < stop else None
         for step in range(start, stop):

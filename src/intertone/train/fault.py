@@ -1,4 +1,4 @@
-"""Faults of a codec that training gave: it is no better than at the start, or its output is a constant."""
+"""Faults of a trained codec: it has not improved during training, or its output does not depend on the input."""
 
 from dataclasses import replace
 
@@ -8,19 +8,20 @@ from intertone.models.contract import Batch, Conditions, Trainable
 from intertone.train.run import Progress, Run
 
 LEAST_EFFECT = 0.01
-"""Least relative rise of the loss where every note is encoded from another one; below it the input has no effect."""
+"""Least relative increase of the loss when every input is exchanged for another note; below it the input has no effect.
+"""
 
 
 def find_fault(run: Run, best: Trainable, progress: Progress) -> str:
-    """Return what is wrong with the best state of a run that is finished.
+    """Return the fault of the best weights of a finished run.
 
     Args:
-        run: The run.
-        best: The network with the weights of the best state.
+        run: The finished run.
+        best: The model with the best weights.
         progress: The state of the run.
 
     Returns:
-        A clause with what can be done about it; empty if nothing is wrong.
+        The fault, and a remedy, as a clause without a full stop; an empty string if no fault is found.
     """
     if run.fine_tuned and not progress.best_epoch:
         return "fine-tuning made no validation loss lower, so these are the weights that it began with"
@@ -39,11 +40,14 @@ def find_fault(run: Run, best: Trainable, progress: Progress) -> str:
 
 @torch.inference_mode()
 def is_constant(run: Run, model: Trainable, progress: Progress) -> bool:
-    """Return whether the validation loss hardly rises where every note is encoded from another note of its batch.
+    """Return whether the output hardly depends on the input.
+
+    The test exchanges the inputs of each validation batch and keeps the targets. The output counts as constant if the
+    validation loss rises by less than ``LEAST_EFFECT``, relative to the loss with the right inputs.
 
     Args:
-        run: Gives the validation notes; where no batch holds two of them, nothing is known.
-        model: The network.
+        run: The run, with its validation notes; if no batch has two notes, the result is False.
+        model: The model to test.
         progress: The state of the run.
     """
     model = model.to(run.workers.device).eval()
@@ -61,7 +65,7 @@ def is_constant(run: Run, model: Trainable, progress: Progress) -> bool:
 
 
 def _exchanged(batch: Batch) -> Batch:
-    """Return a batch in which every note is wanted as before, and encoded from the one before it."""
+    """Return a batch with the same targets in which each input is the preceding note of the batch."""
 
     def rolled(conditions: Conditions) -> Conditions:
         return {name: value.roll(1, 0) for name, value in conditions.items()}

@@ -1,27 +1,27 @@
-"""Fine-tuning: a trained codec learns a few sounds more."""
+"""Settings for fine-tuning: further training of a trained codec on a few new sounds."""
 
 from intertone.codec import Codec
 from intertone.train.settings import PairConfig, TrainConfig
 
 BATCH_SIZE = 8
-"""Notes of a step."""
+"""Notes in one step."""
 
 STEPS_PER_EPOCH = 20
-"""Steps before each validation, about; an epoch is whole passes over few notes, or one over many."""
+"""Approximate number of steps between validations; an epoch has one pass over many notes, or several over few notes."""
 
 EPOCHS = 8
-"""Epochs."""
+"""Number of epochs."""
 
 
 def fine_tuning_settings(codec: Codec, n_training: int) -> TrainConfig:
-    """Return the settings of a run that fine-tunes a codec, found by ``benchmarks/fine_tuning.py``.
+    """Return the settings of a run that fine-tunes a codec; ``benchmarks/fine_tuning.py`` measures them.
 
-    The learning rate is low, and each step takes the weights a part of the way back to those that the run began with,
-    so that the codec keeps what it knows of other instruments.
+    The learning rate is low, and each step also moves the weights by a share (``pull``) back towards the initial ones,
+    so that the codec still reconstructs other instruments well.
 
     Args:
-        codec: The codec; its representation and its model are kept.
-        n_training: Notes of the training split.
+        codec: The codec; the settings have its representation and its model.
+        n_training: Number of notes in the training split.
     """
     batch_size = max(2, min(BATCH_SIZE, n_training))
     steps_per_pass = max(1, n_training // batch_size)

@@ -1,4 +1,4 @@
-"""Single frames of many notes, in a new order every epoch."""
+"""Training batches of single frames from all notes, shuffled anew in every epoch."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,25 +21,26 @@ from intertone.train.settings import TrainConfig
 from intertone.train.source import NoteBatches
 
 BYTES_IN_MEMORY = 2_000_000_000
-"""Frames of at most so many bytes are held in memory: a step reads them in any order, one by one."""
+"""Largest size in bytes of the frames that are held in memory; more frames are read from the temporary file."""
 
 
 class FrameBatches(NoteBatches):
     """Batches of single frames, ``(batch, n_features, 1)``, drawn from all training notes; silent frames are left out.
 
-    A frame is silent if all its features are 0. All frames are written once to a temporary file, where each is read
-    in one piece, and held in memory if they are few. Every frame is asked for itself. Validation, fitting and examples
-    are of whole notes.
+    A frame is silent if all its features are 0. All frames are written once to a temporary file, and also held in
+    memory if they are smaller than ``BYTES_IN_MEMORY``. The target of each frame is the frame itself. Validation,
+    fitting and examples use whole notes.
 
     Args:
-        config: The settings.
+        config: The settings of the run.
         data: The notes.
-        representation: What made the features, or makes them.
-        model: What is trained.
+        representation: The representation that the features are in.
+        model: The model that is trained.
         workers: The processes that share each step.
 
     Raises:
-        InputError: If there are fewer frames than a step takes, or they do not divide among the processes.
+        InputError: If there are fewer than ``frames_per_batch`` frames, or ``frames_per_batch`` is not a multiple of
+            the number of processes.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class FrameBatches(NoteBatches):
             )
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield this process's share of each step: a pure function of seed, epoch and rank."""
+        """Yield this process's part of each step's batch from ``start`` on; it depends on seed, epoch and rank only."""
         order: Rows = np.random.default_rng([self.config.seed, ORDER, epoch]).permutation(len(self._frames.note))
         steps = shared_steps(order, self.steps_per_epoch, self.config.frames_per_batch, self.workers)
         return read_ahead(lambda step: self._frame_batch(steps[step, self.workers.rank]), start, len(steps))
@@ -78,13 +79,13 @@ class FrameBatches(NoteBatches):
 
 @dataclass(frozen=True)
 class _Frames:
-    """Frames that are not silent.
+    """Frames of all training notes that are not silent.
 
     Attributes:
-        features: ``(n_frames, n_features)``, on disk.
-        note: Number of the note that each comes from, ``(n_frames,)``.
-        conditions: Name → ``(n_frames, size)``.
-        weight: Which cells of each note count, ``(notes, n_features, 1)``; None: all.
+        features: ``(n_frames, n_features)``, in memory or mapped from the temporary file.
+        note: Index of the note that each frame comes from, ``(n_frames,)``.
+        conditions: Condition name → ``(n_frames, size)``.
+        weight: Weight of each feature in the loss, for each note, ``(notes, n_features, 1)``; None: all count equally.
     """
 
     features: npt.NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""Batches of notes with the class and the key of each, for classifiers."""
+"""Batches for classifiers: notes with their instrument family (class) and their pitch (key) as labels."""
 
 from dataclasses import replace
 
@@ -16,17 +16,17 @@ from intertone.train.source import NoteBatches
 
 
 class LabelledBatches(NoteBatches):
-    """Batches of notes, or of a crop of each, with their classes and keys; notes of no class are left out.
+    """Batches of notes or crops with their classes and keys; notes of a family that is no class are left out.
 
     Args:
-        config: The settings.
-        notes: The note set; its families are the classes, its pitches the keys.
-        representation: Makes the features.
-        model: What is trained; it says which classes and keys there are.
+        config: The settings of the run.
+        notes: The note set; its instrument families are the classes, its pitches the keys.
+        representation: The representation that computes the features.
+        model: The classifier that is trained; its settings list the classes and keys.
         workers: The processes that share each step.
 
     Raises:
-        InputError: If notes and settings do not fit.
+        InputError: If the notes do not fit the settings, see ``SoundNotes`` and ``NoteBatches``.
     """
 
     def __init__(
@@ -46,6 +46,6 @@ class LabelledBatches(NoteBatches):
         super().__init__(config, data, representation, model, workers)
 
     def batch(self, rows: Rows, pairs: Pairs | None = None, starts: Rows | None = None) -> Batch:
-        """Return a batch of notes, their classes and their keys; arguments as of ``NoteBatches``."""
+        """Return a batch of notes with their classes and keys as labels; the arguments are those of ``NoteBatches``."""
         labels = {name: values[rows] for name, values in self.labels.items()}
         return replace(super().batch(rows, pairs, starts), labels=labels)

@@ -1,4 +1,4 @@
-"""The lock on the folder of a run: two runs must not write to one folder."""
+"""File lock on the folder of a run, which keeps two processes from writing to the same folder."""
 
 import os
 import sys
@@ -10,15 +10,15 @@ from intertone.errors import InputError
 from intertone.files import disk_errors
 
 LOCK = ".lock"
-"""Name of the file in the folder that is locked; it is removed with the lock, and a killed process leaves it there."""
+"""Name of the locked file in the folder. It is removed with the lock; a killed process leaves it behind, unlocked."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock a folder for the time of a block; the system removes the lock when the process ends, however it ends.
+    """Hold the lock on a folder during a ``with`` block; the operating system releases it if the process is killed.
 
     Args:
-        folder: Made if it does not exist.
+        folder: The folder; it is created if it does not exist.
 
     Raises:
         InputError: If another process holds the lock, or the folder cannot be written.
@@ -29,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # Windows removes no open file
+        with suppress(OSError):  # Windows cannot remove an open file
             (folder / LOCK).unlink()
         os.close(descriptor)
 
@@ -37,8 +37,8 @@ def locked(folder: Path) -> Iterator[None]:
 def _open_and_lock(folder: Path) -> int:
     """Return the descriptor of the locked file.
 
-    Another process may remove the file between opening and locking it; then the lock is on a file without a name,
-    which keeps nobody out, and the next one is tried.
+    Another process may remove the file between opening and locking it. The lock is then on a file that no other
+    process can open, so it excludes nobody, and the file is created and locked again.
     """
     while True:
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)

@@ -1,4 +1,4 @@
-"""Training: one explicit loop, prepare → loop → validate → save."""
+"""The training loop: prepare, optimise, validate and save, in one function."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from intertone.train.source import NoteBatches
 logger = RemarkLogger(__name__)
 
 OnStep = Callable[[Progress, int, float], None]
-"""Called after every step with the progress, the steps of an epoch and the loss."""
+"""Function that is called after every step with the progress, the number of steps in an epoch and the step's loss."""
 
 
 def train_codec(
@@ -43,24 +43,24 @@ def train_codec(
     """Train a codec or a classifier, or continue a run that was interrupted.
 
     The order of the notes depends on the seed and the epoch only, and everything else that a continuation needs is in
-    ``out/last/state.pt``, which is replaced in one go. So a run that is killed at any moment and started again gives
-    the weights that it would have given. Several processes (``torchrun``) share each step's notes and average
-    gradients, and the statistics of the normalisation after every epoch.
+    ``out/last/state.pt``, which is replaced atomically. A run that is killed at any moment and started again therefore
+    ends with the same weights as an uninterrupted run. Several processes (``torchrun``) share the notes of each step
+    and average their gradients; after every epoch they average the statistics of the normalisation layers.
 
     Args:
-        config: The settings.
-        data: A note set, or prepared features of one; its splits are used as they are.
-        out: Folder of the run; if it holds one with the same settings, that is continued.
+        config: The settings of the run.
+        data: A note set, or prepared features of one, with their training and validation splits.
+        out: Folder of the run; an unfinished run with the same settings in it is continued.
         start: Codec whose weights the run begins with; ``config`` must have its representation and its model.
-        device: Where to train.
-        on_step: Called after every step with the progress, the steps of an epoch and the loss.
+        device: Name of the torch device to train on.
+        on_step: Called after every step with the progress, the number of steps in an epoch and the step's loss.
 
     Returns:
-        The final state; ``finished`` says why it ended, and is empty after an interruption.
+        The final state; ``finished`` gives the reason of the end, and is empty after an interruption.
 
     Raises:
-        InputError: If data and settings do not fit, ``out`` holds another run, or a process is training there.
-        TrainingStoppedError: If the loss is no longer finite, or notes or the output are silent.
+        InputError: If data and settings do not fit, ``out`` holds another run, or another process is training there.
+        TrainingStoppedError: If the loss is not finite, a batch is silent, or the model's output is silent.
     """
     with join_processes(device) as workers, interruptible() as interrupted:
         folder = RunFolder(out, config, data, workers, start=start)
@@ -71,16 +71,16 @@ def train_codec(
 
 
 def build_run(config: TrainConfig, data: Notes | FeatureSet, workers: Processes, *, start: Codec | None = None) -> Run:
-    """Return the run of a network: an autoencoder on notes or prepared features, a classifier on notes.
+    """Return a run with its model and its batches: an autoencoder, or a classifier, which needs a note set.
 
     Args:
-        config: The settings.
-        data: What is trained on.
+        config: The settings of the run.
+        data: The note set or the prepared features to train on.
         workers: The processes that train.
-        start: As for ``train_codec``; None: the network is untrained.
+        start: Codec whose weights the run begins with; None: the weights are initialised from the seed.
 
     Raises:
-        InputError: If data and settings do not fit.
+        InputError: If data and settings do not fit, or ``start`` has another representation or model.
     """
     if start is not None and (config.representation, config.model) != (
         start.config.representation,
@@ -116,26 +116,26 @@ def train_model(
     on_step: OnStep | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Progress:
-    """Train a model, or whatever else has a loss, in place.
+    """Train a model in place.
 
     Args:
         run: The model, its settings and its batches.
-        record: What the run leaves behind; ``Record()``: nothing but the model.
-        on_step: Called after every step with the progress, the steps of an epoch and the loss.
-        interrupted: Whether to stop at the next occasion.
+        record: Writer of checkpoints, losses and samples; ``Record()`` writes nothing.
+        on_step: Called after every step with the progress, the number of steps in an epoch and the step's loss.
+        interrupted: Returns True when training should stop: after the step in one process, after the epoch in several.
 
     Returns:
-        The final state; ``finished`` says why it ended, and is empty after an interruption.
+        The final state; ``finished`` gives the reason of the end, and is empty after an interruption.
 
     Raises:
-        InputError: If the processes do not see the same state.
-        TrainingStoppedError: If the loss is no longer finite, or notes or the output are silent.
+        InputError: If the processes have loaded different states of the run.
+        TrainingStoppedError: If the loss is not finite, a batch is silent, or the model's output is silent.
     """
     config, workers, course, steps = run.config, run.workers, run.course, run.source.steps_per_epoch
     progress = record.restore(run)
     if not workers.agree(progress.step):
         raise InputError("all processes must see the same run, got different states of it")
-    if progress.finished:  # and perhaps killed before its last files were written
+    if progress.finished:  # the process may have been killed before it wrote its last files
         record.save_codec("last", progress, run)
         record.save_samples(progress, run)
         return progress
@@ -188,7 +188,7 @@ def train_model(
         if progress.epoch % config.sample_every == 0 or progress.finished:
             record.save_samples(progress, run)
         if progress.epoch == first + 1 and not progress.finished and workers.rank == 0:
-            # now with validation, saving and samples
+            # unlike the estimate before training, this includes validation, saving and samples
             rest = (time.monotonic() - began) * (course.epochs - progress.epoch)
             logger.info("about %s are left if all %d epochs are needed", duration(rest), course.epochs)
         if workers.any(interrupted()):
@@ -197,7 +197,7 @@ def train_model(
 
 
 def _keep_start(run: Run, record: Record, progress: Progress) -> None:
-    """Keep the codec that a run begins with as its best until training has made a better one."""
+    """Validate the initial weights of a fine-tuning run and save them as ``best``, with epoch 0 in the log."""
     found = run.validate(progress)
     if found is None:
         return

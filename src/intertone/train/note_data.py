@@ -1,4 +1,4 @@
-"""Notes to train with: as they sound, or as features that were prepared."""
+"""Notes to train on, read from a note set (audio) or from prepared features."""
 
 from collections.abc import Iterable
 
@@ -18,31 +18,31 @@ from intertone.train.settings import ChoiceConfig, TrainConfig
 Rows = npt.NDArray[np.int64]
 
 N_EXAMPLES = 4
-"""Notes that are kept as sound, for the ear."""
+"""Largest number of validation notes among the sample sounds of a run."""
 
 STORED_CONDITIONS = {"pitch", "velocity"}
-"""Conditions that a note set can give."""
+"""Conditions that are stored in a note set, so that no representation has to measure them."""
 
 
 class NoteData:
-    """Notes to train with.
+    """Notes to train on; the base class of ``SoundNotes`` and ``PreparedNotes``.
 
     Args:
-        choice: Which of them are used.
-        stored: The notes.
-        known: Conditions that come from the note set: ``pitch``, ``velocity``; a note whose pitch is unknown is not
-            used where it is one of these.
-        f0: Hz that was measured of each, in the place of the note set's pitch; NaN where none was.
+        choice: Selection of the notes that are used.
+        stored: The note set or the prepared features.
+        known: Conditions that are read from ``stored``: ``pitch``, ``velocity``. If they include ``pitch``, notes of
+            unknown pitch are not used.
+        f0: Measured f0 of each note in Hz, which replaces the stored pitch; NaN: not measured. None: no note has one.
 
     Attributes:
-        pitch: MIDI number of each note, fractions allowed; NaN where it is unknown.
-        f0: The same in Hz.
-        velocity: 1…127; −1 where it is unknown.
-        instrument: Names.
-        split: ``train``, ``valid`` or ``test``.
-        usable: Whether the run takes it.
-        n_frames: Columns of the features.
-        room: The last sample where a crop may begin.
+        pitch: MIDI number of each note, with fractions; NaN: unknown.
+        f0: The same pitch in Hz.
+        velocity: 1…127; −1: unknown.
+        instrument: Name of each note's instrument.
+        split: ``train``, ``valid`` or ``test`` for each note.
+        usable: Whether the run may use the note.
+        n_frames: Number of frames of each note or crop.
+        room: The last sample at which a crop may begin.
     """
 
     n_frames: int
@@ -67,23 +67,23 @@ class NoteData:
             self.usable &= np.isfinite(self.pitch)
 
     def read(self, rows: Rows, starts: Rows | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the features of notes and what a model is conditioned on.
+        """Return the features and conditions of notes.
 
         Args:
-            rows: ``(batch,)``.
-            starts: First sample of the crop of each; None: whole notes.
+            rows: Row numbers of the notes, ``(batch,)``.
+            starts: First sample of each note's crop, ``(batch,)``; None: whole notes.
 
         Returns:
-            ``(batch, n_features, n_frames)``, and the conditions that the model needs.
+            The features, ``(batch, n_features, n_frames)``, and the conditions that the model needs, by name.
         """
         raise NotImplementedError
 
     def examples(self, rows: Rows) -> Tensor:
-        """Return a few notes as they sound, ``(notes, samples)``, for the ear; ``rows`` may be validated with."""
+        """Return the audio of a few validation notes, ``(notes, samples)``; ``rows`` are those of all such notes."""
         raise NotImplementedError
 
     def known_conditions(self, rows: Rows) -> dict[str, Tensor]:
-        """Return the conditions that come from the note set, ``(rows, 1, 1)`` each, NaN where unknown."""
+        """Return the conditions that are read from the note set, ``(rows, 1, 1)`` each; NaN: unknown."""
         velocity = self.velocity[rows].astype(np.float64)
         velocity[velocity < 0] = np.nan
         columns = {"pitch": self.pitch[rows], "velocity": velocity}
@@ -91,19 +91,20 @@ class NoteData:
 
 
 class SoundNotes(NoteData):
-    """The notes of a set, shown through a representation.
+    """Notes of a note set, whose features are computed from the audio when they are read.
 
-    What the model needs and the representation measures comes from the sound, everything else from the note set.
+    Conditions that the representation measures come from the audio, all others from the note set.
 
     Args:
-        config: The settings.
+        config: The settings of the run.
         notes: The note set.
-        representation: Makes the features.
-        model: What is trained; it says what it must be conditioned on.
-        device: Where the features are made.
+        representation: The representation that computes the features.
+        model: The model that is trained; its ``needs`` name the conditions.
+        device: The torch device on which the features are computed.
 
     Raises:
-        InputError: If notes and settings do not fit.
+        InputError: If the sample rates of notes and representation differ, a crop is longer than the notes, or neither
+            the note set nor the representation provides a condition that the model needs.
     """
 
     def __init__(
@@ -127,13 +128,13 @@ class SoundNotes(NoteData):
         known = [name for name in model.needs if name not in self.measured]
         if unknown := set(known) - STORED_CONDITIONS:
             raise InputError(
-                f"the representation or the note set must tell the {sorted(unknown)[0]} that this model needs, "
+                f"the representation or the note set must provide the {sorted(unknown)[0]} that this model needs, "
                 f"got a {config.representation.kind} representation"
             )
         super().__init__(config.choice, notes, known)
 
     def read(self, rows: Rows, starts: Rows | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the features of notes or crops, each with its own reference, and what a model is conditioned on."""
+        """Return the features and conditions of notes or crops; each one is normalised by its own reference level."""
         audio = self.notes.audio(rows)
         if starts is not None:
             crops = [sound[start : start + self.samples] for sound, start in zip(audio, starts, strict=True)]
@@ -144,23 +145,24 @@ class SoundNotes(NoteData):
         return features, self.known_conditions(rows) | measured
 
     def examples(self, rows: Rows) -> Tensor:
-        """Return up to four of these notes, ``(notes, samples)``, as long as what the model sees."""
+        """Return the audio of up to four of these notes, ``(notes, samples)``, cut to the length used in training."""
         chosen = rows[np.linspace(0, len(rows) - 1, min(N_EXAMPLES, len(rows))).astype(int)]
         return self.notes.audio(chosen)[:, : self.samples]
 
 
 class PreparedNotes(NoteData):
-    """Notes of a set of prepared features.
+    """Notes whose features were prepared before training.
 
-    The pitch is the one that was measured where the features were made, or the note set's where none was.
+    The pitch is the one that was measured during preparation, or the note set's if none was measured.
 
     Args:
-        config: The settings.
+        config: The settings of the run.
         features: The prepared features.
-        model: What is trained; it says what it must be conditioned on.
+        model: The model that is trained; its ``needs`` name the conditions.
 
     Raises:
-        InputError: If features and settings do not fit.
+        InputError: If the features were made with another representation, the settings ask for crops, or the model
+            needs a condition that is not stored with the features.
     """
 
     def __init__(self, config: TrainConfig, features: FeatureSet, model: Trainable) -> None:
@@ -179,17 +181,17 @@ class PreparedNotes(NoteData):
         self.features, self.n_frames = features, features.n_frames
 
     def read(self, rows: Rows, starts: Rows | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the features of notes, and what a model is conditioned on."""
+        """Return the features and conditions of notes; ``starts`` must be None."""
         assert starts is None, "prepared features are not cropped"
         return self.features.features(rows), self.known_conditions(rows)
 
     def examples(self, rows: Rows) -> Tensor:
-        """Return the notes that are kept as sound beside the features, ``(notes, samples)``."""
+        """Return the audio of the notes that is stored with the features, ``(notes, samples)``."""
         return self.features.examples()
 
 
 def _chosen(choice: ChoiceConfig, stored: Notes | FeatureSet) -> npt.NDArray[np.bool_]:
-    """Tell which notes ``choice`` takes."""
+    """Return whether ``choice`` selects each note, ``(notes,)``."""
     keep = np.ones(len(stored), bool)
     if (choice.pitch_min, choice.pitch_max) != (0, 127):
         keep &= (stored.pitch >= choice.pitch_min) & (stored.pitch <= choice.pitch_max)

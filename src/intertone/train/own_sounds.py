@@ -1,4 +1,4 @@
-"""Own sounds on the way to training: imported as notes, and their features prepared, inside the folder of the run."""
+"""Training data from any folder; sound files are imported, and their features prepared, in the folder of the run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +16,10 @@ OWN_SOUNDS = ("notes", "features")
 """Names of the note set and of the prepared features in the folder of a run."""
 
 SHARES = (0.8, 0.2, 0.0)
-"""Shares of training, validation and test of own sounds; few notes leave none for a test."""
+"""Shares of the training, validation and test split of imported sounds; they are few, so there is no test split."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is done, how many notes are done, and of how many."""
+"""Function that is called with the name of the task (``import``, ``features``), notes done, and notes in all."""
 
 
 def open_sounds(
@@ -31,24 +31,25 @@ def open_sounds(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Notes | FeatureSet:
-    """Open what a run is trained on; a folder of sound files is imported first.
+    """Open the training data of a run; a folder of sound files is imported first.
 
-    The notes of own sounds are split one by one: the validation holds other notes of the instruments.
+    Imported sounds are split note by note, so the validation split holds other notes of the same instruments.
 
     Args:
         data: Prepared features, a note set, or a folder of sound files.
-        out: Folder of the run; what is made goes into ``notes`` and ``features`` in it, and is used again.
-        representation: Gives the sample rate of the notes, and makes the features.
-        prepare: Whether features are prepared; a representation of partials, which is slow, always prepares those of
-            own sounds.
-        workers: Processes that prepare features.
-        progress: Called with what is done, and how far it is.
+        out: Folder of the run; imported notes go to ``notes`` in it, prepared features to ``features``. Both are
+            used again by the next call.
+        representation: Settings of the representation; imported sounds are resampled to its sample rate.
+        prepare: Whether to prepare the features of a note set. Features of imported sounds are always prepared. Only
+            the harmonic representation, whose analysis is slow, prepares features at all.
+        workers: Number of processes that prepare features.
+        progress: Called with the name of the task, notes done, and notes in all.
 
     Returns:
         The notes or their features.
 
     Raises:
-        InputError: If there is no such folder, or it holds too few sounds that can be used.
+        InputError: If the folder does not exist, or holds fewer than ``LEAST_NOTES`` usable sounds.
     """
     if is_feature_set(data):
         return FeatureSet.open(data)
@@ -79,17 +80,17 @@ def open_sounds(
 
 
 def is_sounds(data: Path) -> bool:
-    """Return whether a folder is neither a note set nor prepared features, so that its sounds must be imported."""
+    """Return whether a folder is neither a note set nor prepared features; its sound files must then be imported."""
     return not is_feature_set(data) and not (data / NOTE_SET.header).is_file()
 
 
 def check_enough(count: int, data: Path, *, pitched: bool) -> None:
-    """Refuse own sounds that are too few for training and validation.
+    """Refuse imported sounds that are too few for training and validation.
 
     Args:
-        count: Number of notes that can be used.
-        data: Their folder.
-        pitched: Whether only notes with a pitch can be.
+        count: Number of usable notes.
+        data: Folder of the sound files, for the message.
+        pitched: Whether only notes with a pitch are usable.
 
     Raises:
         InputError: If there are fewer than ``LEAST_NOTES``.

@@ -1,4 +1,4 @@
-"""Pairs of notes: a model is given one note and asked for it, or for another one of the same instrument."""
+"""Pairs of input and target notes; the target is the input note or another note of the same instrument."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from intertone.train.settings import PairConfig
 
 @dataclass(frozen=True)
 class Mixture:
-    """A note of a batch that is mixed with one of a second instrument.
+    """Mixture of a note of a batch with notes of a second instrument.
 
     Attributes:
-        index: Its place in the batch.
-        share: Of the second instrument, 0…1.
-        given: The second instrument's note beside the one that is given.
-        wanted: The same beside the one that is wanted.
+        index: Index of the note in the batch.
+        share: Share of the second instrument, 0…1.
+        given: Row of the second instrument's note that is mixed with the input note.
+        wanted: Row of the second instrument's note that is mixed with the target note.
     """
 
     index: int
@@ -28,13 +28,13 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Draw of a batch of notes.
+    """Random targets for a batch of input notes.
 
     Attributes:
-        wanted: Rows of the notes that are wanted, ``(batch,)``.
-        others: Whether that was drawn, rather than the note itself, ``(batch,)``.
-        hidden: Whether the velocity of the given note is hidden, and that of the wanted one, ``(batch, 2)``.
-        mixtures: Of some notes.
+        wanted: Rows of the target notes, ``(batch,)``.
+        others: Whether the target was drawn among other notes, instead of the input note, ``(batch,)``.
+        hidden: Whether the velocity of the input and that of the target are replaced by unknown, ``(batch, 2)``.
+        mixtures: The notes of the batch that are mixed with a second instrument.
     """
 
     wanted: Rows
@@ -44,7 +44,7 @@ class Pairs:
 
 
 class PairDrawer:
-    """Draws pairs of usable notes of one instrument and split.
+    """Random generator of pairs; both notes of a pair are usable and share instrument and split.
 
     Args:
         data: The notes.
@@ -61,9 +61,10 @@ class PairDrawer:
                 self._choices[split, name] = own[data.instrument[own] == name]
 
     def draw(self, rows: Rows, generator: np.random.Generator, config: PairConfig) -> Pairs:
-        """Draw what is wanted when the notes ``rows`` are given.
+        """Return random targets for the input notes ``rows``.
 
-        A note whose velocity is hidden is wanted as loud as the one that is given: an unknown velocity means no change.
+        If the target's velocity is hidden, the target has the velocity of the input: an unknown velocity means that
+        the velocity does not change.
         """
         hidden = generator.random((len(rows), 2)) < config.hidden_velocity
         others = generator.random(len(rows)) < config.other_share
@@ -76,7 +77,7 @@ class PairDrawer:
         return Pairs(wanted, others, hidden, mixtures)
 
     def choices(self, row: int, reach: int, *, same_velocity: bool) -> Rows:
-        """Return the notes of the same instrument and split within ``reach`` semitones; at least ``row`` itself."""
+        """Return the rows of the same instrument and split within ``reach`` semitones of ``row``, which is included."""
         data = self.data
         rows = self._choices[str(data.split[row]), str(data.instrument[row])]
         keep = np.abs(data.pitch[rows] - data.pitch[row]) <= reach
@@ -88,10 +89,10 @@ class PairDrawer:
     def _mixtures(
         self, rows: Rows, wanted: Rows, generator: np.random.Generator, config: PairConfig
     ) -> tuple[Mixture, ...]:
-        """Draw mixtures of two instruments: there are few instruments, and many between them.
+        """Return random mixtures with a second instrument, which add timbres to a set of few instruments.
 
-        The second instrument, drawn from those of the split, plays, as nearly as it can, the same two notes; the first
-        one itself may be drawn.
+        The second instrument is drawn from those of the split and may be the first one again. Its notes are those
+        nearest in pitch to input and target, at the same velocity; a note without such partners is not mixed.
         """
         names = self._names[str(self.data.split[rows[0]])]
         mixed = generator.random(len(rows)) < config.mixed_share
@@ -105,7 +106,7 @@ class PairDrawer:
         return tuple(mixtures)
 
     def _nearest(self, instrument: str, row: int, reach: float) -> int:
-        """Return an instrument's note of the velocity of ``row`` and the nearest pitch, −1 if it is out of reach."""
+        """Return the row of ``instrument`` with the velocity of ``row`` and the nearest pitch; −1: beyond ``reach``."""
         data = self.data
         rows = self._choices[str(data.split[row]), instrument]
         rows = rows[data.velocity[rows] == data.velocity[row]]

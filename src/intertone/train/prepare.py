@@ -1,4 +1,4 @@
-"""Preparing features: the expensive part of training, done once and kept."""
+"""Computation of the features of a note set before training, so that slow analyses run only once."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -29,21 +29,21 @@ from intertone.representation import AnyRepresentation, RepresentationConfig, bu
 logger = RemarkLogger(__name__)
 
 SHARD_NOTES = 128
-"""Notes of a shard, the work that an interruption loses at most, for each process."""
+"""Notes in one file of features. An interruption loses at most the unfinished file of each process."""
 
 N_EXAMPLES = 4
-"""Notes that are kept as sound, for the ear."""
+"""Number of validation notes whose audio is stored with the features, for the sample sounds of a run."""
 
 
 class FeatureChoiceConfig(Settings):
-    """Which notes of a set are prepared; only notes with a pitch are."""
+    """Selection of the notes whose features are computed; notes without a pitch are never selected."""
 
-    train_notes: int = Field(12_000, ge=1, description="at most so many of the training split, drawn once")
-    valid_notes: int = Field(512, ge=1, description="the same of the validation split")
-    test_notes: int = Field(0, ge=0, description="the same of the test split")
+    train_notes: int = Field(12_000, ge=1, description="largest number of training notes, drawn at random")
+    valid_notes: int = Field(512, ge=1, description="largest number of validation notes, drawn at random")
+    test_notes: int = Field(0, ge=0, description="largest number of test notes, drawn at random")
     pitch_min: int = Field(0, ge=0, le=127, description="lowest MIDI number")
     pitch_max: int = Field(127, ge=0, le=127, description="highest MIDI number")
-    seed: int = Field(0, ge=0, lt=2**32, description="of the draw")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of the random selection")
 
 
 def prepare_features(
@@ -55,24 +55,26 @@ def prepare_features(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> FeatureSet:
-    """Make the features of some notes of a set, or go on where an interrupted call stopped.
+    """Compute and store the features of some notes of a set; repeating an interrupted call resumes it.
 
-    Where the representation measures f0, it is found as in a user's sound, and the pitch that the set gives is not
-    used. A note whose features are not finite is left out.
+    If the representation measures f0, it measures it in the audio and ignores the pitch of the note set. A note whose
+    features are not finite is left out.
 
     Args:
         notes: The note set.
-        config: The representation.
-        out: Where the features go: a new or empty folder, or one begun with the same arguments.
-        choice: Which notes; default: 12,000 to train with and 512 to validate.
-        workers: Processes; 1 stays in this one. From a script, call it under ``if __name__ == "__main__"``.
+        config: The settings of the representation.
+        out: Folder for the features: a new or empty one, or one that a call with the same arguments began.
+        choice: Selection of the notes; None: 12,000 training notes and 512 validation notes.
+        workers: Number of processes; with 1 no process is started. With more, call the function in a script under
+            ``if __name__ == "__main__"``.
         progress: Called with (notes done, notes in all).
 
     Returns:
-        The features.
+        The stored features.
 
     Raises:
-        InputError: If the sample rates differ, a split has no note with a pitch, or the folder holds something else.
+        InputError: If ``workers`` < 1, the sample rates of notes and representation differ, the training or validation
+            split has no note of the chosen pitches, or the folder holds other files.
     """
     choice = choice or FeatureChoiceConfig()
     if workers < 1:
@@ -110,7 +112,7 @@ def prepare_features(
 
 
 def choose_rows(notes: Notes, choice: FeatureChoiceConfig) -> npt.NDArray[np.int64]:
-    """Return the rows of the notes that are prepared, in rising order: a pure function of the set and the choice.
+    """Return the row numbers of the selected notes, sorted; they depend on the note set and ``choice`` only.
 
     Raises:
         InputError: If the training or the validation split has no note of these pitches.
@@ -132,7 +134,7 @@ def _opened(folder: Path, config: RepresentationConfig) -> Iterator[tuple[Notes,
 
 
 def _prepare_shard(out: Path, opened: tuple[Notes, AnyRepresentation], job: tuple[int, npt.NDArray[np.int64]]) -> int:
-    """Make one shard and return of how many notes; a job is its number and the notes' rows."""
+    """Write one file of features and return its number of notes; ``job`` is the file's number and the notes' rows."""
     (notes, representation), (shard, rows) = opened, job
     found, lines = [], []
     for row in rows:
@@ -159,7 +161,7 @@ def _prepare_shard(out: Path, opened: tuple[Notes, AnyRepresentation], job: tupl
 
 @torch.inference_mode()
 def _features(notes: Notes, representation: AnyRepresentation, row: int) -> tuple[torch.Tensor, float]:
-    """Return a note's features ``(n_features, n_frames)`` and its median f0 in Hz, NaN where it is not measured."""
+    """Return a note's features ``(n_features, n_frames)`` and its median f0 in Hz; NaN if f0 is not measured."""
     features, context = representation.analyse(notes.audio([row]).unsqueeze(0))
     measured = "f0" in representation.measures
     return features[0], float(context.conditions["f0"][0].median()) if measured else math.nan

@@ -1,4 +1,4 @@
-"""The processes that train together, and the signals that stop them."""
+"""Distributed training with several processes, and the signals that interrupt a run."""
 
 import os
 import signal
@@ -13,19 +13,19 @@ from torch import Tensor, distributed
 from intertone.errors import InputError
 
 HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)
-"""Signal of a terminal that is closed; Windows has none."""
+"""Signal that a process receives when its terminal is closed; None on Windows, which has no such signal."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together."""
+    """Rank of this process among those that train together, their number, and its device."""
 
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def mean(self, values: list[Tensor]) -> None:
-        """Replace each tensor by its mean over all processes, in one exchange whose order never changes."""
+        """Replace each tensor, in place, by its mean over all processes, with a single all-reduce."""
         if self.size == 1 or not values:
             return
         flat = torch.cat([value.detach().float().flatten() for value in values])
@@ -43,7 +43,7 @@ class Processes:
         return bool(extremes[0] == -extremes[1])
 
     def any(self, flag: bool) -> bool:
-        """Return whether ``flag`` is set in any process, the same answer in all."""
+        """Return whether ``flag`` is True in at least one process; all processes get the same result."""
         if self.size == 1:
             return flag
         flags = torch.tensor(float(flag), device=self.device)
@@ -53,7 +53,7 @@ class Processes:
 
 @contextmanager
 def join_processes(device: str) -> Iterator[Processes]:
-    """Join the processes that ``torchrun`` started, if it did.
+    """Join the process group if ``torchrun`` started several processes; otherwise use this process alone.
 
     Raises:
         InputError: If torch cannot use ``device``.
@@ -71,28 +71,32 @@ def join_processes(device: str) -> Iterator[Processes]:
     distributed.init_process_group("nccl" if here.type == "cuda" else "gloo")
     try:
         yield Processes(distributed.get_rank(), size, here)
-        distributed.barrier()  # the first process may still be writing what the others would tear down
+        distributed.barrier()  # the first process may still be writing files
     finally:
         distributed.destroy_process_group()
 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGTERM, SIGHUP or Ctrl-C into a flag; a second one ends the process as usual."""
+    """Catch the first SIGTERM, SIGHUP or Ctrl-C in a ``with`` block; a second one raises ``KeyboardInterrupt``.
+
+    Yields:
+        A function that returns True once a signal has been received.
+    """
     received: list[int] = []
 
     def receive(number: int, _frame: Any) -> None:
-        # a terminal that is closed may send SIGHUP twice
+        # a closed terminal may send SIGHUP twice
         if received and number != HANG_UP:
             raise KeyboardInterrupt
         received.append(number)
 
     numbers = [signal.SIGTERM, signal.SIGINT]
-    if HANG_UP is not None and signal.getsignal(HANG_UP) is not signal.SIG_IGN:  # nohup ignores it
+    if HANG_UP is not None and signal.getsignal(HANG_UP) is not signal.SIG_IGN:  # under nohup it stays ignored
         numbers.append(HANG_UP)
     try:
         before = {number: signal.signal(number, receive) for number in numbers}
-    except ValueError:  # not in the main thread, where signals are somebody else's
+    except ValueError:  # handlers can only be set in the main thread
         yield lambda: False
         return
     try:

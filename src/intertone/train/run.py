@@ -1,4 +1,4 @@
-"""A run in one process: the model, its optimiser, a step and a validation."""
+"""The part of a run that one process holds: model, optimiser, optimisation step and validation."""
 
 import math
 import time
@@ -23,12 +23,26 @@ from intertone.train.settings import TrainConfig
 logger = RemarkLogger(__name__)
 
 SILENCE_PATIENCE = 500
-"""Steps that a model has to leave silence; the statistics of a young normalisation are far off."""
+"""Steps after which a silent output stops the run; early statistics of batch normalisation can cause silence."""
 
 
 @dataclass
 class Progress:
-    """State of a run: everything beside weights and optimiser that an exact continuation needs."""
+    """State of a run that an exact continuation needs in addition to the weights and the state of the optimiser.
+
+    Attributes:
+        epoch: Number of complete epochs.
+        step_in_epoch: Steps taken in the current epoch.
+        step: Steps taken in all.
+        loss_sum: Sum of the losses of the current epoch's steps.
+        term_sums: The same sum for each loss term.
+        best_loss: Best validation loss of the current phase.
+        best_epoch: Epoch in which it was reached; 0: before the first one.
+        seconds: Time of optimisation and validation, over all continuations.
+        precision: ``float32`` or ``bfloat16``; empty before it is chosen.
+        finished: Reason why the run has ended; empty while it has not.
+        warning: Fault of the best codec of a finished run; empty if there is none.
+    """
 
     epoch: int = 0
     step_in_epoch: int = 0
@@ -43,7 +57,7 @@ class Progress:
     warning: str = ""
 
     def add(self, taken: "MeanLoss") -> None:
-        """Count a step and its loss."""
+        """Add one step and its loss to the counters and sums."""
         self.step += 1
         self.step_in_epoch += 1
         self.loss_sum += taken.loss
@@ -51,17 +65,17 @@ class Progress:
             self.term_sums[name] = self.term_sums.get(name, 0.0) + value
 
     def mean_loss(self) -> "MeanLoss":
-        """Return the loss of the epoch's steps so far."""
+        """Return the mean loss over the steps of the current epoch."""
         steps = max(1, self.step_in_epoch)
         terms = {name: total / steps for name, total in self.term_sums.items()}
         return MeanLoss(self.loss_sum / steps, terms, terms if len(terms) > 1 else {})
 
     def end_epoch(self) -> None:
-        """Begin to count anew."""
+        """Count a complete epoch and set the counters of its steps to 0."""
         self.epoch, self.step_in_epoch, self.loss_sum, self.term_sums = self.epoch + 1, 0, 0.0, {}
 
     def count_seconds(self, since: float) -> float:
-        """Add the time that has passed, and return what the clock says now."""
+        """Add the time since ``since`` (a value of ``time.monotonic``) to ``seconds``, and return the present time."""
         now = time.monotonic()
         self.seconds += now - since
         return now
@@ -69,12 +83,12 @@ class Progress:
 
 @dataclass
 class MeanLoss:
-    """The loss of a step, an epoch or a validation.
+    """Mean loss of a step, an epoch or a validation.
 
     Attributes:
-        loss: Mean over the notes.
-        terms: Its parts by name; their sum is the loss, but for stages that minimise some of them.
-        details: Further numbers for the log.
+        loss: Mean over the notes of the terms that the current stage minimises.
+        terms: All loss terms by name; their sum is ``loss`` unless the stage minimises only some of them.
+        details: Further values by name for ``metrics.jsonl``.
     """
 
     loss: float
@@ -83,15 +97,15 @@ class MeanLoss:
 
 
 class Run:
-    """A run in one process.
+    """Model, optimiser and batches of a run in one process.
 
     Args:
-        config: The settings.
-        model: What is trained, in place.
-        source: Where the batches come from.
+        config: The settings of the run.
+        model: The model; it is trained in place.
+        source: Source of the batches.
         workers: The processes that share each step.
-        scales: Of the features, for the log.
-        start: Weights that the run begins with, in the place of what ``fit`` finds: then the model is fine-tuned.
+        scales: Scales of the features, by which the log converts a loss to a unit such as dB.
+        start: Initial weights by name, for fine-tuning; the fit in closed form is then skipped. None: the model's own.
     """
 
     def __init__(
@@ -117,18 +131,18 @@ class Run:
 
     @property
     def evaluated(self) -> Trainable:
-        """The model that is validated and saved: the trained one, or the moving average of its weights."""
+        """Model that is validated and saved: with averaged weights if ``average_decay`` > 0, else the trained one."""
         return self.model if self.average is None else self.average
 
     @property
     def learning_rate(self) -> float:
-        """Learning rate of the step that was taken last; 0 where nothing is trained step by step."""
+        """Learning rate of the last step; 0 for a model that is only fitted in closed form."""
         return float(self.optimiser.param_groups[0]["lr"]) if self.trained else 0.0
 
     def begin_phase(self) -> None:
-        """Begin with a fresh optimiser, at the learning rate of the start."""
+        """Create a new optimiser and plateau scheduler at the initial learning rate."""
         config = self.config
-        # a model that is fitted in closed form has nothing to step on
+        # an optimiser needs a parameter, and a model that is fitted in closed form has none
         self.optimiser = _build_optimiser(config, self.trained or [nn.Parameter(torch.zeros(()))])
         self.scheduler = ReduceLROnPlateau(
             self.optimiser,
@@ -139,7 +153,7 @@ class Run:
         )
 
     def state(self) -> dict[str, object]:
-        """Return all that a continuation needs beside where the run stands, for ``torch.save``."""
+        """Return the states of model, optimiser, scheduler, average and stages, for ``torch.save``."""
         state: dict[str, object] = {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -152,7 +166,7 @@ class Run:
         return state
 
     def load(self, state: Mapping[str, Any], progress: Progress) -> None:
-        """Take back what ``state`` returned."""
+        """Restore a state that ``state`` returned."""
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scheduler.load_state_dict(state["scheduler"])
@@ -161,14 +175,14 @@ class Run:
         self.course.go_to(state.get("stages"), progress.best_loss, progress.best_epoch)
 
     def fit(self) -> None:
-        """Set what the model finds in closed form; all processes begin with the mean of what each has found."""
+        """Fit the closed-form parts of the model (PCA); several processes then average their parameters."""
         self.model.fit(batch.to(self.workers.device) for batch in self.source.fitting())
         self.workers.mean([parameter.data for parameter in self.model.parameters()])
         if self.average is not None:
             self.average.load_state_dict(self.model.state_dict())
 
     def optimise(self, batch: Batch, progress: Progress) -> MeanLoss:
-        """Take one step and return its loss on this process's share, and all terms of it.
+        """Take one optimisation step and return the loss and its terms on this process's part of the batch.
 
         Raises:
             TrainingStoppedError: If the loss is not finite.
@@ -202,17 +216,17 @@ class Run:
         return [value for name, value in named if value.requires_grad and name.startswith(stage.parameters)]
 
     def terms(self, model: Trainable, batch: Batch, step: int, precision: str, *, rank: int = 0) -> dict[str, Tensor]:
-        """Return the terms of a batch's loss; what is drawn in it depends on seed, step and ``rank`` only."""
+        """Return the loss terms of a batch by name; random numbers in them depend on seed, step and ``rank`` only."""
         device = self.workers.device
         drawn = np.random.SeedSequence([self.config.seed, DRAWN, step, rank]).generate_state(1)[0]
         generator = torch.Generator(device).manual_seed(int(drawn))
-        # validation weighs the terms as the end of the run does, so that its losses can be compared
+        # validation always uses the term weights of the end of the run, so that its losses are comparable
         progress = min(1.0, step / self.course.total_steps) if model.training else 1.0
         with _seeded(int(drawn), device), autocast(device, precision):
             return model.loss(replace(batch.to(device), progress=progress, generator=generator))
 
     def share_statistics(self) -> None:
-        """Average the statistics of the normalisation over the processes; the average of the weights takes them too."""
+        """Average the statistics of normalisation layers over the processes, and copy them to the averaged model."""
         self.workers.mean([buffer for buffer in self.model.buffers() if buffer.is_floating_point()])
         if self.average is not None:
             for average, buffer in zip(self.average.buffers(), self.model.buffers(), strict=True):
@@ -220,12 +234,13 @@ class Run:
 
     @torch.inference_mode()
     def validate(self, progress: Progress) -> MeanLoss | None:
-        """Return how well the model does on the validation notes, the same in every process; None if there are none.
+        """Return the loss on the validation notes, which is the same in every process; None if there are no such notes.
 
-        The loss is the mean over the groups of the validation, each of them a mean over its notes.
+        The loss is the mean over the validation groups; the loss of a group is the mean over its notes.
 
         Raises:
-            TrainingStoppedError: If the loss is not finite, or the model has long been giving silence.
+            TrainingStoppedError: If the loss is not finite, or the output for every validation note is silent after
+                ``SILENCE_PATIENCE`` steps.
         """
         device, model = self.workers.device, self.evaluated.eval()
         totals: dict[str, dict[str, float]] = {}
@@ -264,11 +279,11 @@ class Run:
         return MeanLoss(sum(losses.values()) / len(losses), terms, details)
 
     def reading(self, loss: float) -> Reading:
-        """Return a loss as a person reads it."""
+        """Return a loss converted to a readable quantity with its unit, such as an error in dB."""
         return self.model.reading(loss, self.scales)
 
     def choose_precision(self) -> str:
-        """Time a few steps on a copy of the model, say how long the run may take, and return the faster precision."""
+        """Time a few steps on a copy of the model, log the expected duration, and return the faster precision."""
         config = self.config
         choices = ["float32", "bfloat16"] if config.precision == "auto" else [config.precision]
         if not self.trained:
@@ -288,7 +303,7 @@ class Run:
             chosen = chosen.to(self.workers.device)
             distributed.broadcast(chosen, 0)
         precision = choices[int(chosen)]
-        # the next batch is read while a step is taken; validation is forward only, about a third of a step
+        # the next batch is read during a step; validation has no backward pass and takes about a third of a step
         step_seconds = max(seconds[precision], reading_seconds)
         epoch_seconds = step_seconds * (self.source.steps_per_epoch + self.source.n_validation / 3)
         logger.info(
@@ -303,14 +318,14 @@ class Run:
         return precision
 
     def _try(self, model: Trainable, batch: Batch, precision: str) -> None:
-        """Take the gradient of a batch, and wait until an accelerator has."""
+        """Compute the gradient of a batch, and wait until a GPU has finished, so that the time can be measured."""
         torch.autograd.backward(torch.stack(list(self.terms(model, batch, 0, precision).values())).sum())
         if self.workers.device.type == "cuda":
             torch.cuda.synchronize(self.workers.device)
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it.
+    """Return a time as text in seconds, minutes or hours, by its length.
 
     Example:
         >>> duration(4.2), duration(100), duration(5400)
@@ -322,13 +337,13 @@ def duration(seconds: float) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Return the context in which a model is run in ``precision``."""
+    """Return the context manager in which a model computes in ``precision``, ``float32`` or ``bfloat16``."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
 @contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's own generators, which layers such as dropout draw from, and leave them as they were."""
+    """Seed torch's global generators, which layers such as dropout use, and restore their state afterwards."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""A run on disk: state, codecs, losses, sounds for the ear."""
+"""Folder of a run: checkpoints, codecs, losses and sample sounds."""
 
 import io
 import json
@@ -37,30 +37,30 @@ logger = RemarkLogger(__name__)
 
 
 class Record:
-    """The record of a run that leaves nothing behind: it begins anew, and its model is its only result."""
+    """Record of a run that writes no files; ``RunFolder`` overrides its methods."""
 
     def restore(self, run: Run) -> Progress:
-        """Return where the run stands, and load what belongs to that."""
+        """Load the saved state into ``run`` and return its progress; here the progress of a new run."""
         return Progress()
 
     def save(self, progress: Progress, run: Run) -> None:
-        """Keep all that a continuation needs."""
+        """Save the state that a continuation needs."""
 
     def save_codec(self, name: str, progress: Progress, run: Run) -> None:
-        """Keep the weights as they are, as ``last`` or ``best``."""
+        """Save the current weights as the codec ``name``, ``last`` or ``best``."""
 
     def save_samples(self, progress: Progress, run: Run) -> None:
-        """Keep a few notes as they are and reconstructed."""
+        """Save a few validation notes, original and reconstructed."""
 
     def conclude(self, progress: Progress, run: Run) -> str:
-        """Return what is wrong with the best codec of a run that is finished; empty if nothing is."""
+        """Return the fault of the best codec of a finished run; an empty string if there is none."""
         return ""
 
     def show_course(self, progress: Progress, run: Run) -> None:
-        """Keep a picture of the losses so far."""
+        """Save a plot of the losses over the epochs."""
 
     def log(self, progress: Progress, split: str, found: MeanLoss, run: Run) -> None:
-        """Keep the loss of an epoch, and log it."""
+        """Save and log the loss of an epoch on ``split``, ``train`` or ``valid``."""
         reading = run.reading(found.loss)
         value = f"{reading.value:.2f} {reading.unit}" if reading.unit else f"{reading.value:.4g}"
         where = (progress.epoch + 1, split, value, reading.words, progress.seconds)
@@ -72,10 +72,10 @@ class RunFolder(Record):
 
     Args:
         out: The folder.
-        config: The settings.
-        data: What is trained on.
+        config: The settings of the run.
+        data: The note set or the prepared features to train on.
         workers: The processes that train.
-        start: Codec whose weights the run begins with.
+        start: Codec whose weights the run begins with; None: the weights are initialised from the seed.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class RunFolder(Record):
     ) -> None:
         self.out, self.config, self.workers = out, config, workers
         self.kind, self.n_notes = data.kind, int((data.split == "train").sum())
-        # what a continuation must find as it was
+        # a run is only continued if all of these are unchanged
         self.origin: dict[str, str | int] = {
             "settings": config.digest(), "notes": data.digest(), "processes": workers.size
         }  # fmt: skip
@@ -97,11 +97,11 @@ class RunFolder(Record):
             self.origin["first weights"] = weights_digest(start.model)
 
     def restore(self, run: Run) -> Progress:
-        """Prepare the folder of a new run, or load the state of one that is to be continued.
+        """Prepare the folder of a new run, or load the state of an interrupted one, and return the progress.
 
         Raises:
-            InputError: If the folder holds a run with other settings, notes or number of processes, or a damaged
-                state, or cannot be written.
+            InputError: If the folder holds a run with other settings, notes, initial weights or number of processes,
+                a damaged state or files of another kind, or if it cannot be written.
         """
         progress = Progress()
         state = self.check()
@@ -116,10 +116,10 @@ class RunFolder(Record):
         return progress
 
     def check(self) -> dict[str, Any] | None:
-        """Return the state of the run that is to be continued, None if it is a new one.
+        """Return the saved state of an interrupted run, or None if the run is new.
 
         Raises:
-            InputError: As ``restore``.
+            InputError: For the reasons that ``restore`` gives.
         """
         path = self.out / "last" / "state.pt"
         if not path.is_file():
@@ -153,7 +153,7 @@ class RunFolder(Record):
             temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def save(self, progress: Progress, run: Run) -> None:
-        """Replace ``last/``: first the one file that a continuation reads, then the codec."""
+        """Write ``last/``: first ``state.pt``, the only file that a continuation reads, then the codec."""
         if self.workers.rank != 0:
             return
         folder = self.out / "last"
@@ -166,12 +166,12 @@ class RunFolder(Record):
         self.save_codec("last", progress, run)
 
     def save_codec(self, name: str, progress: Progress, run: Run) -> None:
-        """Write the weights as they are as a codec folder."""
+        """Write the current weights as the codec folder ``name``."""
         if self.workers.rank == 0:
             self._trained(run).save(self.out / name, card=self._card(name, progress, run))
 
     def conclude(self, progress: Progress, run: Run) -> str:
-        """Return what is wrong with the best codec, and write it into its settings and its card."""
+        """Return the fault of the best codec, or an empty string, and write it into its ``config.json`` and card."""
         if self.workers.rank != 0 or not (self.out / "best" / "config.json").is_file():
             return ""
         best = load_trained(self.out / "best")
@@ -196,7 +196,7 @@ class RunFolder(Record):
         )
 
     def show_course(self, progress: Progress, run: Run) -> None:
-        """Draw the losses of ``metrics.jsonl`` over the epochs into ``curves.png``."""
+        """Plot the losses in ``metrics.jsonl`` over the epochs and save the plot as ``curves.png``."""
         if self.workers.rank != 0:
             return
         reading, path = run.reading(progress.best_loss), self.out / "metrics.jsonl"
@@ -212,7 +212,10 @@ class RunFolder(Record):
             temporary.write_bytes(picture)
 
     def save_samples(self, progress: Progress, run: Run) -> None:
-        """Write notes as they are and as the codec gives them back without their own phase; classifiers make none."""
+        """Write a few validation notes and their reconstructions, with estimated phase, as WAV and spectrograms.
+
+        A classifier reconstructs nothing, so its run has no samples.
+        """
         codec = self._trained(run)
         if self.workers.rank != 0 or not isinstance(codec, Codec):
             return
@@ -229,7 +232,7 @@ class RunFolder(Record):
         plot_spectrograms(folder / "spectrograms.png", sounds, sample_rate=codec.sample_rate)
 
     def log(self, progress: Progress, split: str, found: MeanLoss, run: Run) -> None:
-        """Append one line to ``metrics.jsonl``, with the loss as a person reads it, and log it."""
+        """Append the loss, also in its readable unit, as one line to ``metrics.jsonl``, and log it."""
         if self.workers.rank != 0:
             return
         reading = run.reading(found.loss)
@@ -255,10 +258,13 @@ class RunFolder(Record):
 
 
 def check_run_folder(out: Path) -> None:
-    """Refuse a folder that no run began: a run writes its environment first, after own sounds and a lock.
+    """Refuse a folder that holds files of anything but a run.
+
+    A run first writes its lock and its imported sounds, then ``environment.txt``, then its other files; without
+    ``environment.txt`` the other files are therefore not those of a run.
 
     Raises:
-        InputError: If it holds something else.
+        InputError: If the folder holds a file that no run has written.
     """
     known = {LOCK, *OWN_SOUNDS}
     if (out / "environment.txt").exists():
@@ -267,7 +273,7 @@ def check_run_folder(out: Path) -> None:
 
 
 class TrainedConfig(Settings):
-    """Content of the ``config.json`` that a run leaves beside its weights."""
+    """Content of the ``config.json`` in the folders ``last`` and ``best`` of a run."""
 
     later: ClassVar[frozenset[str]] = frozenset({"warning"})
 
@@ -278,13 +284,13 @@ class TrainedConfig(Settings):
 
 
 def load_trained(folder: Path) -> Codec | Recogniser:
-    """Read what a run has trained: a codec, or a classifier with its representation.
+    """Return the trained result of a run: a codec, or a classifier with its representation.
 
     Args:
         folder: ``best`` or ``last`` of the run.
 
     Raises:
-        InputError: If its files are missing or broken, or do not fit each other.
+        InputError: If files of the folder are missing or damaged, or the weights do not fit the settings.
     """
     config = TrainedConfig.read(folder / "config.json")
     trained = _build(config.representation, config.model, config.warning)
@@ -307,7 +313,7 @@ def _environment(workers: Processes) -> str:
 
 
 def _commit() -> str:
-    """Return the commit of the checkout that the package lies in; an installed package has none."""
+    """Return the git commit of the package's source tree; ``none`` for an installed package."""
     checkout = Path(__file__).parents[3]
     if not (checkout / ".git").exists():
         return "none"

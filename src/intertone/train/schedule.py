@@ -1,4 +1,4 @@
-"""The course of a run: its stages one after another or in turn, each with its own patience, and its learning rates."""
+"""Schedule of a run: the order of its stages, their early stopping, and the learning rate of each step."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ logger = RemarkLogger(__name__)
 
 @dataclass
 class Best:
-    """The best validation loss of a stage, and the epoch it came from."""
+    """Best validation loss of a stage, and the epoch in which it was reached."""
 
     loss: float = math.inf
     epoch: int = 0
@@ -24,12 +24,12 @@ class Best:
 
 @dataclass
 class Place:
-    """Place of a run among its phases; a phase is one stage, or several that take turns.
+    """Current phase of a run; a phase is one stage, or several stages that alternate from step to step.
 
     Attributes:
-        phase: Its number.
-        began: The epoch that it began with.
-        best: Of each of its stages.
+        phase: Index of the phase.
+        began: Number of epochs that were complete when the phase began.
+        best: Best validation loss of each stage of the phase.
     """
 
     phase: int = 0
@@ -38,12 +38,12 @@ class Place:
 
 
 class Course:
-    """Which stage a step belongs to, and when the next phase begins.
+    """Schedule of a run: the stage of each step, the end of each phase, and the learning rate.
 
     Args:
-        stages: Of the model.
-        config: The settings.
-        steps_per_epoch: Batches of one pass.
+        stages: The stages of the model.
+        config: The settings of the run.
+        steps_per_epoch: Number of batches in one epoch.
 
     Raises:
         InputError: If there are fewer epochs than phases.
@@ -64,16 +64,16 @@ class Course:
 
     @property
     def phase(self) -> tuple[Stage, ...]:
-        """The stage that the run is in, or those that take turns."""
+        """Stages of the current phase: one, or several that alternate."""
         return self.phases[self.place.phase]
 
     def go_to(self, place: Mapping[str, Any] | None, best_loss: float, best_epoch: int) -> None:
-        """Go on where a run stood.
+        """Restore the phase of an interrupted run.
 
         Args:
-            place: A ``Place`` as a dictionary; None for runs of one stage, which need no more than the others.
+            place: A ``Place`` as a dictionary; None for a run of one stage, which needs the two other values only.
             best_loss: The best validation loss.
-            best_epoch: Where it came from.
+            best_epoch: The epoch in which it was reached.
         """
         if place is None:
             self.place = Place(best=[Best(best_loss, best_epoch)])
@@ -81,29 +81,29 @@ class Course:
             self.place = Place(place["phase"], place["began"], [Best(**each) for each in place["best"]])
 
     def active(self, epoch: int) -> list[Stage]:
-        """Return the stages of the phase whose patience is not over."""
+        """Return the stages of the phase whose validation loss has improved within their patience."""
         pairs = zip(self.phase, self.place.best, strict=True)
         return [stage for stage, best in pairs if epoch - best.epoch < self._patience(stage)]
 
     def stage(self, epoch: int, step: int) -> Stage:
-        """Return the stage of a step: those of a phase take turns."""
+        """Return the stage that a step trains; the active stages of a phase alternate."""
         active = self.active(epoch)
         return active[step % len(active)]
 
     def note(self, epoch: int, terms: Mapping[str, float]) -> None:
-        """Take down the validation losses after an epoch, by term."""
+        """Update the best loss of each stage of the phase with the validation losses of an epoch, by term."""
         for stage, best in zip(self.phase, self.place.best, strict=True):
             loss = sum(terms[name] for name in stage.terms or terms)
             if loss < best.loss:
                 best.loss, best.epoch = loss, epoch
 
     def loss(self, terms: Mapping[str, float]) -> float:
-        """Return the loss by which the phase's best weights are chosen: its stages' terms, or all."""
+        """Return the loss that selects the phase's best weights: the sum of its stages' terms, or of all terms."""
         wanted = [name for stage in self.phase for name in stage.terms or terms]
         return sum(terms[name] for name in dict.fromkeys(wanted))
 
     def ended(self, epoch: int, step: int) -> str:
-        """Return why the phase is over after an epoch; empty if it is not."""
+        """Return the reason why the phase ends after this epoch; an empty string if it continues."""
         if not self.active(epoch):
             patience = max(self._patience(stage) for stage in self.phase)
             return f"no better validation loss for {patience} epochs"
@@ -114,7 +114,7 @@ class Course:
         return ""
 
     def advance(self, epoch: int, step: int) -> bool:
-        """Begin the next phase, if there is one and steps are left."""
+        """Begin the next phase; return False if there is none or all steps are done."""
         number = self.place.phase + 1
         if number == len(self.phases) or step >= self.total_steps:
             return False
@@ -123,7 +123,7 @@ class Course:
         return True
 
     def learning_rate(self, step: int) -> float:
-        """Return the learning rate of a step where the schedule is ``cosine`` or ``table``: of the step alone."""
+        """Return the learning rate of a step for the schedules ``cosine`` and ``table``."""
         config = self.config
         if config.schedule == "table":
             return [rate for first, rate in config.learning_rates if first <= step][-1]
@@ -138,7 +138,7 @@ class Course:
 
 
 def _phases(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
-    """Return neighbours that alternate together, and every other stage alone."""
+    """Return the stages as phases: adjacent alternating stages form one phase, every other stage a phase alone."""
     phases: list[tuple[Stage, ...]] = []
     for alternating, neighbours in groupby(stages, key=lambda stage: stage.alternating):
         group = tuple(neighbours)

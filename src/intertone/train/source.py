@@ -1,4 +1,4 @@
-"""Batches of whole notes, slices, crops and pairs, from any note data."""
+"""Training and validation batches of whole notes, slices, crops or pairs of notes."""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,24 +17,24 @@ from intertone.train.processes import Processes
 from intertone.train.settings import PairConfig, TrainConfig
 
 VALIDATION, FITTING = 2**32, 2**32 + 1
-"""Stand for the epoch where pairs and crops are drawn that no step sees."""
+"""Numbers that replace the epoch in random seeds of validation and of the fit; no training epoch is as large."""
 
 
 class NoteBatches:
-    """Batches of notes, or of a part of each.
+    """Source of batches of whole notes, of slices, or of crops.
 
-    A model that transposes is given pairs: see ``PairConfig``. Validation is on whole notes, also where training
-    is on slices; where it is on crops, validation is on crops that are drawn once.
+    A model that transposes receives pairs of input and target notes, see ``PairConfig``. If training uses slices,
+    validation still uses whole notes; if training uses crops, validation uses one fixed random crop of each note.
 
     Args:
-        config: The settings.
+        config: The settings of the run.
         data: The notes.
-        representation: What made the features, or makes them.
-        model: What is trained.
+        representation: The representation that the features are in.
+        model: The model that is trained.
         workers: The processes that share each step.
 
     Raises:
-        InputError: If data and settings do not fit.
+        InputError: If the notes are too few, or their length does not fit the model or ``slice_frames``.
     """
 
     def __init__(
@@ -56,10 +56,12 @@ class NoteBatches:
         self.n_validation = len(self.order.validated()) * len(self.groups)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield this process's share of each step: a pure function of seed, epoch and rank.
+        """Yield this process's part of each step's batch, from step ``start`` of the epoch on.
+
+        The batches depend on seed, epoch and rank only.
 
         Raises:
-            TrainingStoppedError: If all whole notes of a step are silent.
+            TrainingStoppedError: If every note of a batch is silent; crops are not checked.
         """
         steps = self.order.steps(epoch)
         rank, seed = self.workers.rank, self.config.seed
@@ -69,7 +71,7 @@ class NoteBatches:
             generator = np.random.default_rng([seed, PAIRS, epoch, step, rank])
             pairs = None if self.drawer is None else self.drawer.draw(rows, generator, self.config.pairs)
             batch = self.batch(rows, pairs, self._starts(rows, number, rank))
-            # a crop may lie behind the end of a short sound
+            # a crop may begin after the end of a short sound and then be silent
             if not self.config.crop_samples and not bool(batch.features.any()):
                 raise TrainingStoppedError(
                     "a batch of notes was silent; look at the note set with `intertone data info`"
@@ -79,9 +81,11 @@ class NoteBatches:
         return read_ahead(read, start, len(steps))
 
     def validation(self) -> Iterator[tuple[str, Batch]]:
-        """Yield the validation notes; of pairs twice: ``self`` asks for the note itself, ``other`` for another one.
+        """Yield ``(group, batch)`` for all validation notes.
 
-        Every velocity that is known is given. Where training asks for no other notes, validation does not either.
+        For a model that transposes, every note comes twice: in group ``self`` the target is the note itself, in group
+        ``other`` another note of the instrument (left out if ``other_share`` is 0). No velocity is hidden. For other
+        models the only group is the empty string.
         """
         for number, rows in enumerate(self.order.validated()):
             starts = self._starts(rows, VALIDATION, number)
@@ -94,21 +98,21 @@ class NoteBatches:
                 yield name, self.batch(rows, self.drawer.draw(rows, generator, config), starts)
 
     def fitting(self) -> Iterator[Batch]:
-        """Yield the notes that a model may be fitted to in closed form, each asked for itself."""
+        """Yield the training notes for a fit in closed form; the target of each note is the note itself."""
         for number, rows in enumerate(self.order.fitted()):
             yield self.batch(rows, starts=self._starts(rows, FITTING, number))
 
     def examples(self) -> Tensor:
-        """Return a few validation notes as they sound, ``(notes, samples)``."""
+        """Return the audio of a few validation notes, ``(notes, samples)``."""
         return self.data.examples(self.order.valid_rows)
 
     def batch(self, rows: Rows, pairs: Pairs | None = None, starts: Rows | None = None) -> Batch:
         """Return a batch of notes.
 
         Args:
-            rows: Of the notes that are given, ``(batch,)``.
-            pairs: What is wanted; None: these notes themselves.
-            starts: First sample of the crop of each; None: whole notes.
+            rows: Row numbers of the input notes, ``(batch,)``.
+            pairs: The target of each note, hidden velocities and mixtures; None: the targets are the input notes.
+            starts: First sample of each note's crop, ``(batch,)``; None: whole notes.
         """
         features, conditions = self.data.read(rows, starts)
         f0 = torch.from_numpy(self.data.f0[rows if pairs is None else pairs.wanted])
@@ -118,8 +122,8 @@ class NoteBatches:
         target, wanted = features.clone(), {name: value.clone() for name, value in conditions.items()}
         if pairs.others.any():
             others = torch.from_numpy(pairs.others)
-            target[others], told = self.data.read(pairs.wanted[pairs.others], _of(starts, pairs.others))
-            for name, value in told.items():
+            target[others], others_conditions = self.data.read(pairs.wanted[pairs.others], _of(starts, pairs.others))
+            for name, value in others_conditions.items():
                 wanted[name][others] = value
         if pairs.mixtures:
             self._mix(features, target, rows, pairs, starts)
@@ -129,7 +133,7 @@ class NoteBatches:
         return Batch(features, target, conditions, wanted, weight)
 
     def _mix(self, features: Tensor, target: Tensor, rows: Rows, pairs: Pairs, starts: Rows | None) -> None:
-        """Put mixtures in place of some notes."""
+        """Replace some input and target notes, in place, by mixtures with a note of a second instrument."""
         places = np.array([each.index for each in pairs.mixtures])
         given, aims = (np.array([getattr(each, side) for each in pairs.mixtures]) for side in ("given", "wanted"))
         partners, _ = self.data.read(given, _of(starts, places))
@@ -141,7 +145,7 @@ class NoteBatches:
             target[index] = features[index] if same else torch.lerp(target[index], aim, each.share)
 
     def _starts(self, rows: Rows, *use: int) -> Rows | None:
-        """Return where the crops of some notes begin, or None where notes are whole."""
+        """Return a random first sample for the crop of each row, ``(batch,)``; None if notes are not cropped."""
         if not self.config.crop_samples:
             return None
         generator = np.random.default_rng([self.config.seed, CROPS, *use])
@@ -149,14 +153,14 @@ class NoteBatches:
         return starts
 
     def _sliced(self, batch: Batch, number: int) -> Batch:
-        """Return a slice of each note, at the same place in what is given and what is wanted."""
+        """Return a batch with one random slice of each note, at the same frames of input, target and conditions."""
         length, n_frames = self.config.slice_frames, batch.features.shape[-1]
         if not length:
             return batch
         starts = self.order.slice_starts(number, n_frames)
 
         def cut(value: Tensor) -> Tensor:
-            if value.shape[-1] != n_frames:  # the same over the whole note
+            if value.shape[-1] != n_frames:  # constant over the note
                 return value
             return torch.stack([own[:, start : start + length] for own, start in zip(value, starts, strict=True)])
 
@@ -171,7 +175,7 @@ def _of(starts: Rows | None, places: npt.NDArray[np.bool_ | np.int64]) -> Rows |
 
 
 def _check_length(config: TrainConfig, only: int | None, n_frames: int) -> None:
-    """Refuse notes that are too short for slices, or of another length than the model's only one."""
+    """Refuse notes shorter than a slice, or, for a model of one fixed length (``only``), of another length."""
     if only not in (None, n_frames):
         path = _path("n_frames", config.model.model_dump(), ("model",))
         hint = f"; --set {path}={n_frames}" if path else ""
@@ -184,7 +188,7 @@ def _check_length(config: TrainConfig, only: int | None, n_frames: int) -> None:
 
 
 def _path(name: str, settings: Mapping[str, object], above: tuple[str, ...]) -> str:
-    """Return where a setting lies in nested tables, such as ``model.bottleneck.n_frames``."""
+    """Return the dotted path of a setting in nested tables, ``model.bottleneck.n_frames``; empty if there is none."""
     inner = [(key, value) for key, value in settings.items() if isinstance(value, Mapping)]
     found = [_path(name, value, (*above, key)) for key, value in inner]
     return ".".join((*above, name)) if name in settings else next(filter(None, found), "")
