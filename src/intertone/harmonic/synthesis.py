@@ -15,7 +15,7 @@ from intertone.harmonic.partials import slowest
 from intertone.harmonic.rows import FeatureRows, HarmonicConfig
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
 from intertone.harmonic.warp import BLOCK_SAMPLES, OVERSAMPLING, interpolate_at, oversample, periods_of, play_partials
-from intertone.level import limited_gain
+from intertone.level import TINY, limited_gain
 from intertone.parallel import side_by_side
 
 MOST_GAIN_DB = 12.041199826559248
@@ -29,6 +29,9 @@ STILL = 1e-4
 
 LOUDER = 2.0
 """Largest gain of a residual: where it is weak, it consists of remains of the partials."""
+
+DIPS = 0.99
+"""Ratio of neighbouring amplitudes from which on one counts as the smaller one: rounding decides nothing."""
 
 FADE_PERIODS = 0.1
 """Width, in periods, of the crossfade between the two nearest periods of a residual."""
@@ -61,8 +64,9 @@ class Synthesiser:
         centres = torch.arange(2 + math.floor(float(periods[-1]) / step), dtype=torch.float64) * step
         places = torch.from_numpy(np.interp(centres.numpy(), periods.numpy(), np.arange(samples)) / config.hop_length)
         levels, phase = signed_amplitudes(levels, phase)
-        moving = at_positions(levels, places)
-        angle = 2 * math.pi * at_positions(phase, places)
+        moving, weight = at_positions(levels, places), levels.abs() + TINY
+        # beside a louder frame, the phase of a faint one hardly counts
+        angle = 2 * math.pi * at_positions(phase * weight, places) / at_positions(weight, places)
         return play_partials(torch.polar(moving, angle), multiples, centres, periods, self.sample_rate, slowest(f0))
 
     def sound(self, features: Tensor, sound: HarmonicSound, generator: torch.Generator) -> Tensor:
@@ -158,7 +162,8 @@ def signed_amplitudes(amplitude: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]
         >>> amplitude.tolist(), phase.tolist()
         ([3.0, 1.0, -1.0, -3.0], [0.0, 0.0, 0.0, 0.0])
     """
-    falls = amplitude.diff() < 0
-    dips = pad(falls, (1, 0))[..., :-1] & pad(~falls, (0, 1))[..., 1:]
+    before, after = amplitude[..., :-1], amplitude[..., 1:]
+    falls, rises = after < DIPS * before, before < DIPS * after
+    dips = pad(falls, (1, 0))[..., :-1] & pad(rises, (0, 1))[..., 1:]
     halves = pad(((2 * phase.diff()).round() * dips).cumsum(-1), (1, 0))
     return amplitude * (1 - 2 * (halves % 2)), phase - 0.5 * halves

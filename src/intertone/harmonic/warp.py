@@ -154,7 +154,8 @@ def play_partials(
 ) -> Tensor:
     """Return the sum of partials whose complex amplitudes change from frame to frame, ``(channels, samples)``.
 
-    In every frame each partial has its nominal frequency and the frame's phase; neighbouring frames are crossfaded along straight lines.
+    In every frame each partial has its nominal frequency and the frame's phase; neighbouring frames are crossfaded
+    along straight lines.
 
     Args:
         amplitudes: As ``Warped.measure`` returns them, at frames a constant number of periods apart.

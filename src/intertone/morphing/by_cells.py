@@ -13,7 +13,7 @@ from intertone.curve import weights_over_time
 from intertone.errors import InputError
 from intertone.harmonic.onset import find_onset
 from intertone.harmonic.rows import loudest
-from intertone.level import amplitude_to_db, db_to_amplitude
+from intertone.level import amplitude_to_db, db_to_amplitude, db_to_power, power_to_db
 from intertone.models.contract import Conditions
 from intertone.morphing.contract import MorphMethod, Takes
 from intertone.morphing.settings import MorphConfig
@@ -91,8 +91,9 @@ class CrossContext:
 class ByCells(MorphMethod[CrossContext]):
     """The morph method for sounds without one pitch: cross-synthesis of their spectrograms in decibels, no network.
 
-    A mixture has in every cell the interpolated level, and the phase of the sounds' weighted sum: at weight 1 that is
-    the source sound, between them the phase of the strongest there, so that attacks stay attacks.
+    A mixture has in every cell the interpolated level, raised until all cells of a frame together have the interpolated
+    level too, and the phase of the sounds' weighted sum: at weight 1 that is the source sound, between them the phase of
+    the strongest there, so that attacks stay attacks.
 
     Args:
         sample_rate: Hz.
@@ -219,7 +220,11 @@ class ByCells(MorphMethod[CrossContext]):
         aligned, ends = self.align(analyses, weights.timing, config)
         overall = self._handed_on(aligned, ends, weights.overall)
         context = self._mixed(aligned, overall)
-        return Analysis(self.mix_features([one.features for one in aligned], overall), context)
+        features = [one.features for one in aligned]
+        mixed, levels = self.mix_features(features, overall), [_level(each) for each in features]
+        # cell by cell, sounds whose strong cells are others are fainter half-way than both
+        missing = self.mix_features(levels, overall) - _level(mixed)
+        return Analysis((mixed + missing * (mixed > 0)).clamp(0, LOUDEST), context)
 
     def align(
         self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, config: MorphConfig
@@ -352,6 +357,11 @@ class ByCells(MorphMethod[CrossContext]):
             reference = magnitude.amax((1, 2, 3)).clamp_min(SILENCE)
         decibels = 20 * torch.log10((magnitude / reference[:, None, None, None]).clamp_min(1e-12))
         return (1 + decibels / TOP_DB).clamp(0, 1).flatten(0, 1), reference
+
+
+def _level(features: Tensor) -> Tensor:
+    """Return the level of all cells of each frame together, ``(batch · channels, 1, n_frames)``, in features."""
+    return 1 + power_to_db(db_to_power(TOP_DB * (features - 1)).sum(1, keepdim=True)) / TOP_DB
 
 
 def _moved(sound: Tensor, by: int, samples: int) -> Tensor:

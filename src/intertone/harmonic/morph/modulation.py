@@ -14,6 +14,7 @@ from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import HarmonicSound, SeparatedSound
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.harmonic.warp import window_seconds
+from intertone.level import TINY
 
 LONGER = 2
 """Factor of the hop of the windows that separate noise from modulated partials; the windows are four times as long."""
@@ -67,13 +68,12 @@ def _steady_phase(sound: HarmonicSound, factor: Tensor, tonality: Tensor, frame_
 
     The phase of a partial that has died away is that of noise; beside a sound in which that partial is loud, it would
     be heard as beating. And where voices cancel each other, the phase of a tonal partial moves by half a period at
-    once: the farther its level lies below the envelope, by ``factor``, the more its phase is averaged over time, so that
-    it passes there slowly.
+    once. So phases are averaged over time where partials are weaker than their envelope, by ``factor``.
     """
     n_frames = odd_frames(STEADY_SECONDS, frame_seconds)
-    noisy = averaged(torch.polar(sound.amplitude + 1e-12, 2 * math.pi * sound.phase), n_frames)
+    noisy = averaged(torch.polar(sound.amplitude + TINY, 2 * math.pi * sound.phase), n_frames)
     steady = sound.phase + (1 - factor.square()).clamp_min(0) * (averaged(sound.phase, n_frames) - sound.phase)
-    tonal = torch.polar(sound.amplitude + 1e-12, 2 * math.pi * steady)
+    tonal = torch.polar(sound.amplitude + TINY, 2 * math.pi * steady)
     angle = (noisy + tonality * (tonal - noisy)).angle() / (2 * math.pi)
     return torch.from_numpy(np.unwrap(angle.numpy(), axis=-1, period=1.0))
 

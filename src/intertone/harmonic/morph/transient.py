@@ -71,7 +71,8 @@ def match_transient(
 
     The attacks of aligned sounds are stretched to a common length, which the tick of a hammer is not; and the mean of
     two spectra in dB, partial by partial, is fainter than both where their strong partials are others. The mean of two
-    transients in dB, band by band and frame by frame, is fainter than both too: their energies are interpolated as well.
+    transients in dB, band by band and frame by frame, is fainter than both too, so that their energies are interpolated
+    as well.
 
     Args:
         mixed: The mixture.
