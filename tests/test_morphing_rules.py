@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from intertone.codec import Codec, CodecConfig, as_audio
 from intertone.errors import InputError
+from intertone.harmonic.sound import residual_correlation
 from intertone.loudness import maximum_momentary_loudness
 from intertone.models import ConditionedConfig
 from intertone.morphing import (
@@ -247,12 +248,14 @@ def test_between_a_sound_and_a_softer_copy_lies_one_as_loud_as_both_in_decibels(
 def test_different_noises_are_not_kept_between_them() -> None:
     prepared = [METHOD.prepare(REPRESENTATION.analyse(breathy(57, seed=seed))) for seed in (0, 1)]
     aligned = METHOD.align(prepared, torch.tensor([0.5, 0.5]))
-    shares = [context.sounds[0].residuals[0].share for _, context in aligned]
-    assert not any(bool(share[AFTER_ATTACK:].any()) for share in shares)
-    # in the attack, two different noises of equal power add up to one of that power
-    assert torch.allclose(
-        torch.stack([share[:3] for share in shares]), torch.tensor(math.sqrt(0.5)).double(), atol=0.02
-    )
+    residuals = [context.sounds[0].residuals[0] for _, context in aligned]
+    shares = torch.stack([residual.share for residual in residuals])
+    assert not bool(shares[:, AFTER_ATTACK:].any())
+    # in the attack, two different noises add up to unit power, each by the power that it has there
+    added = (shares * (residual_correlation(residuals) @ shares)).sum(0)
+    assert torch.allclose(added[:3], torch.ones(3).double())
+    powers = [one.context.sounds[0].residuals[0].powers[..., : AFTER_ATTACK - 1].sum() for one in prepared]
+    assert torch.allclose(shares[0, :3] / shares[1, :3], (powers[0] / powers[1]).sqrt().double())
 
 
 # what is not the sound itself

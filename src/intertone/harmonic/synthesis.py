@@ -15,17 +15,23 @@ from intertone.harmonic.partials import slowest
 from intertone.harmonic.rows import FeatureRows, HarmonicConfig
 from intertone.harmonic.sound import HarmonicSound, Residual, residual_correlation
 from intertone.harmonic.warp import BLOCK_SAMPLES, OVERSAMPLING, interpolate_at, oversample, periods_of, play_partials
-from intertone.level import limited_gain
+from intertone.level import TINY, limited_gain
 from intertone.parallel import side_by_side
 
 MOST_GAIN_DB = 12.041199826559248
 """Largest gain that brings a sound to its known level, fourfold: an empty one stays empty."""
+
+FRAMES_A_HOP = 4
+"""Number of frames in a hop in which partials are played: with fewer, a beating partial has images 100 Hz away."""
 
 STILL = 1e-4
 """Phase difference of f0, in periods, below which the residual is not transposed."""
 
 LOUDER = 2.0
 """Largest gain of a residual: where it is weak, it consists of remains of the partials."""
+
+DIPS = 0.99
+"""Ratio of neighbouring amplitudes from which on one counts as the smaller one: rounding decides nothing."""
 
 FADE_PERIODS = 0.1
 """Width, in periods, of the crossfade between the two nearest periods of a residual."""
@@ -54,11 +60,13 @@ class Synthesiser:
         played = sound.multiples.isfinite() if sound.is_bell else sound.multiples * f0.median() <= config.f_max
         multiples, phase = sound.multiples[played], sound.phase[:, played]
         levels = torch.where(multiples[:, None] * f0 <= config.f_max, sound.amplitude[:, played], 0)
-        step = float(f0.max()) * config.hop_length / self.sample_rate
+        step = float(f0.max()) * config.hop_length / self.sample_rate / FRAMES_A_HOP
         centres = torch.arange(2 + math.floor(float(periods[-1]) / step), dtype=torch.float64) * step
         places = torch.from_numpy(np.interp(centres.numpy(), periods.numpy(), np.arange(samples)) / config.hop_length)
-        moving = at_positions(levels, places)
-        angle = 2 * math.pi * at_positions(phase, places)
+        levels, phase = signed_amplitudes(levels, phase)
+        moving, weight = at_positions(levels, places), levels.abs() + TINY
+        # beside a louder frame, the phase of a faint one hardly counts
+        angle = 2 * math.pi * at_positions(phase * weight, places) / at_positions(weight, places)
         return play_partials(torch.polar(moving, angle), multiples, centres, periods, self.sample_rate, slowest(f0))
 
     def sound(self, features: Tensor, sound: HarmonicSound, generator: torch.Generator) -> Tensor:
@@ -133,3 +141,29 @@ class Synthesiser:
             sound[:, faded] += share[faded].float() * (interpolate_at(fine, OVERSAMPLING * nearer) - sound[:, faded])
             parts.append(sound)
         return torch.cat(parts, -1)
+
+
+def signed_amplitudes(amplitude: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
+    """Return amplitudes with a sign, and phases without the half periods that the signs stand for.
+
+    Where the components of a partial cancel each other, its amplitude passes through zero and its phase moves by half a
+    period from one frame to the next. Between these frames, the signed amplitude lies on a straight line through zero,
+    and the phase moves by what remains of the step.
+
+    Args:
+        amplitude: Linear, ≥ 0, ``(..., n_frames)``.
+        phase: In periods, unwrapped, of the same shape.
+
+    Returns:
+        Both of the same shape; in every frame they are the same complex amplitude.
+
+    Example:
+        >>> amplitude, phase = signed_amplitudes(torch.tensor([3.0, 1, 1, 3]), torch.tensor([0.0, 0, 0.5, 0.5]))
+        >>> amplitude.tolist(), phase.tolist()
+        ([3.0, 1.0, -1.0, -3.0], [0.0, 0.0, 0.0, 0.0])
+    """
+    before, after = amplitude[..., :-1], amplitude[..., 1:]
+    falls, rises = after < DIPS * before, before < DIPS * after
+    dips = pad(falls, (1, 0))[..., :-1] & pad(rises, (0, 1))[..., 1:]
+    halves = pad(((2 * phase.diff()).round() * dips).cumsum(-1), (1, 0))
+    return amplitude * (1 - 2 * (halves % 2)), phase - 0.5 * halves

@@ -154,7 +154,8 @@ def play_partials(
 ) -> Tensor:
     """Return the sum of partials whose complex amplitudes change from frame to frame, ``(channels, samples)``.
 
-    In every frame each partial has its nominal frequency and the frame's phase; neighbouring frames are crossfaded.
+    In every frame each partial has its nominal frequency and the frame's phase; neighbouring frames are crossfaded
+    along straight lines.
 
     Args:
         amplitudes: As ``Warped.measure`` returns them, at frames a constant number of periods apart.
@@ -169,7 +170,7 @@ def play_partials(
     hop = max(1, math.ceil(step * OVERSAMPLING * sample_rate / slowest))
     rate = hop / step
     offsets = torch.arange(-hop, hop, dtype=torch.float64)
-    window = 0.5 + 0.5 * torch.cos(math.pi * offsets / hop)
+    window = 1 - offsets.abs() / hop
     sinusoids = _sinusoids(multiples, offsets / rate) * window.float()
     rotated = amplitudes * phasors(multiples[:, None] * centres)
     sound = torch.zeros(channels, n_frames + 1, hop)

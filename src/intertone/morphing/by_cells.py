@@ -13,7 +13,7 @@ from intertone.curve import weights_over_time
 from intertone.errors import InputError
 from intertone.harmonic.onset import find_onset
 from intertone.harmonic.rows import loudest
-from intertone.level import amplitude_to_db, db_to_amplitude
+from intertone.level import amplitude_to_db, db_to_amplitude, db_to_power, power_to_db
 from intertone.models.contract import Conditions
 from intertone.morphing.contract import MorphMethod, Takes
 from intertone.morphing.settings import MorphConfig
@@ -83,8 +83,9 @@ class CrossContext:
 class ByCells(MorphMethod[CrossContext]):
     """Morph method for sounds without a single pitch: cross-synthesis of spectrograms in decibels, without a network.
 
-    Each cell of the mixture has the interpolated level and the phase of the weighted sum of the spectra. At weight 1
-    this gives the source sound; otherwise mainly the phase of the loudest sound in the cell, which preserves attacks.
+    Each cell of the mixture has the interpolated level, raised by one gain for each frame until the level of all cells
+    together is interpolated too, and the phase of the weighted sum of the spectra. At weight 1 this gives the source
+    sound; otherwise mainly the phase of the loudest sound in the cell, which preserves attacks.
 
     Args:
         sample_rate: Hz.
@@ -211,7 +212,11 @@ class ByCells(MorphMethod[CrossContext]):
         aligned, ends = self.align(analyses, weights.timing, config)
         overall = self._passed_on(aligned, ends, weights.overall)
         context = self._mixed(aligned, overall)
-        return Analysis(self.mix_features([one.features for one in aligned], overall), context)
+        features = [one.features for one in aligned]
+        mixed, levels = self.mix_features(features, overall), [_level(each) for each in features]
+        # cell by cell, sounds whose strong cells are others are fainter half-way than both
+        missing = self.mix_features(levels, overall) - _level(mixed)
+        return Analysis((mixed + missing * (mixed > 0)).clamp(0, LOUDEST), context)
 
     def align(
         self, analyses: Sequence[Analysis[CrossContext]], weights: Tensor, config: MorphConfig
@@ -347,6 +352,11 @@ class ByCells(MorphMethod[CrossContext]):
             reference = magnitude.amax((1, 2, 3)).clamp_min(SILENCE)
         decibels = 20 * torch.log10((magnitude / reference[:, None, None, None]).clamp_min(1e-12))
         return (1 + decibels / TOP_DB).clamp(0, 1).flatten(0, 1), reference
+
+
+def _level(features: Tensor) -> Tensor:
+    """Return the level of all cells of each frame together, ``(batch · channels, 1, n_frames)``, in features."""
+    return 1 + power_to_db(db_to_power(TOP_DB * (features - 1)).sum(1, keepdim=True)) / TOP_DB
 
 
 def _moved(sound: Tensor, by: int, samples: int) -> Tensor:

@@ -168,8 +168,7 @@ def mix_sounds(
         regular=modulation,
         residuals=residuals,
     )
-    reference = mix_reference(sounds, given["envelope"])
-    mixed = match_transient(mixed, [sound.transient for sound in sounds], overall, reference, synthesiser)
+    mixed = match_transient(mixed, sounds, overall, synthesiser)
     return _limited(mixed, sounds) if any(bool((each < 0).any()) for each in given.values()) else mixed
 
 

@@ -1,16 +1,19 @@
 """The transient of an attack: levels of bands in the first 80 ms of a sound, interpolated by themselves above 2 kHz."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool1d
 
-from intertone.curve import held, weighted_sum
+from intertone.curve import held, odd_frames, weighted_sum
 from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import HarmonicSound, SeparatedSound, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.level import TINY, db_to_power
+from intertone.loudness import BLOCK_SECONDS
 
 WEAKEST_DB = -50.0
 """Level relative to the reference at which weaker bands count."""
@@ -62,31 +65,43 @@ def transient_shares(sounds: Sequence[SeparatedSound], weights: Tensor, frame_se
 
 
 def match_transient(
-    mixed: SeparatedSound, transients: Sequence[Tensor], weights: Tensor, reference: Tensor, synthesiser: Synthesiser
+    mixed: SeparatedSound, sounds: Sequence[SeparatedSound], weights: Tensor, synthesiser: Synthesiser
 ) -> SeparatedSound:
-    """Return a mixture whose transient has interpolated levels.
+    """Return a mixture whose transient has interpolated levels, relative to the loudest stretch of each sound.
 
     The attacks of aligned sounds are stretched to a common length, which the tick of a hammer is not; and the mean of
-    two spectra in dB, partial by partial, is fainter than both where their strong partials are others.
+    two spectra in dB, partial by partial, is fainter than both where their strong partials are others. The mean of two
+    transients in dB, band by band and frame by frame, is fainter than both too, so that their energies are interpolated
+    as well.
 
     Args:
         mixed: The mixture.
-        transients: From ``transient_levels``, of each sound before it was aligned.
+        sounds: Its sounds; their transients are those that they had before they were aligned.
         weights: ``(n_sounds, n_frames)``.
-        reference: Amplitude that the levels are relative to, ``(n_frames,)``.
         synthesiser: That of the representation.
     """
-    f0 = float(mixed.f0.median())
+    f0, n_frames = float(mixed.f0.median()), weights.shape[1]
     loud = replace(mixed, amplitude=mixed.amplitude * mixed.modulation.abs())
-    now = transient_levels(loud, synthesiser, f0)
-    n_frames = now.shape[-1]
-    wanted = weighted_sum([held(each, n_frames) for each in transients], weights[:, :n_frames])
-    wanted = wanted + 2 * (reference[:n_frames] / mixed.reference).log()
-    share = attack_share(weights.shape[1], synthesiser.config.frame_seconds)
-    change = torch.zeros(*now.shape[:2], weights.shape[1])
-    change[..., :n_frames] = 0.5 * share[:n_frames] * (wanted - now)
-    low = synthesiser.bands.centres < LOWEST_HZ
-    partials, noise = partial_bands(mixed, f0, synthesiser), noise_bands(synthesiser)
-    change[:, torch.cat([noise[low], BANDS + noise[low]])] = 0
+    now = transient_levels(loud, synthesiser, f0) + _over_loudest(mixed, synthesiser)
+    share = attack_share(n_frames, synthesiser.config.frame_seconds)[: now.shape[-1]]
+    noise = noise_bands(synthesiser)
+    high = torch.ones(BANDS, dtype=torch.bool).index_fill(0, noise[synthesiser.bands.centres < LOWEST_HZ], False)
+    high = high.repeat(2)
+    rows = weights[:, : now.shape[-1]]
+    known = [(held(one.transient, len(share)) + _over_loudest(one, synthesiser))[:, high] for one in sounds]
+    wanted = weighted_sum(known, rows)
+    energies = torch.stack([(one.exp() * share).sum().log() for one in (wanted, *known)])
+    wanted = wanted + (rows @ share.double()) @ energies[1:].double() / share.sum() - energies[0]
+    change = torch.zeros(1, 2 * BANDS, n_frames)
+    change[:, high, : len(share)] = 0.5 * share * (wanted - now[:, high])
     gains = change.exp()
+    partials = partial_bands(mixed, f0, synthesiser)
     return replace(mixed, amplitude=mixed.amplitude * gains[:, partials], noise=mixed.noise * gains[:, BANDS + noise])
+
+
+def _over_loudest(sound: SeparatedSound, synthesiser: Synthesiser) -> float:
+    """Return the logarithm of the power of the reference over that of the loudest stretch of a sound."""
+    power = torch.cat([sound.amplitude * sound.modulation.abs(), sound.noise], 1).square().sum((0, 1))
+    length = min(odd_frames(BLOCK_SECONDS, synthesiser.config.frame_seconds), len(power))
+    loudest = float(avg_pool1d(power[None], length, 1).max())
+    return 2 * math.log(sound.reference) - math.log(max(loudest, TINY))
