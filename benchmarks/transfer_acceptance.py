@@ -2,7 +2,8 @@
 
     python benchmarks/transfer_acceptance.py [SYSTEMS…] [--checks equal content style] [--seconds 300] [--strength 1e-4]
 
-Sounds of 1 s at the system's rate: a melody of four notes, and noise with drops as the texture. Three checks:
+Sounds of 1 s at the system's rate: a melody of four notes, and noise with drops as the texture; of 2 s where a kernel
+is wider than the half of that, since it would else have one place only. Three checks:
 
 - equal: the style is the content. A system that starts from noise and has a content term must find the content again
   (error at most 0.05), one that starts at the content must leave it as it is (0.5 dB in the mean over bands and frames,
@@ -25,6 +26,7 @@ from torch import Tensor
 from intertone.metrics import largest_crop_correlation
 from intertone.stft import SpectrogramConfig, magnitude_to_db, magnitude_to_mel, mel_filterbank, stft
 from intertone.transfer import TransferConfig, TransferResult, load_preset, preset_names, transfer
+from intertone.transfer.extractor import RandomConv1dConfig
 from intertone.transfer.objective import TermConfig
 
 CHECKS = ("equal", "content", "style")
@@ -61,6 +63,8 @@ def main() -> None:
 def checked(config: TransferConfig, check: str, seconds: float, small: float) -> list[tuple[str, ...]]:
     """Return the rows of a check, none where it says nothing of the system; the strength of ``content`` is small."""
     content, texture = melody(config.sample_rate), drops(config.sample_rate)
+    if _widest(config) > 0.5:
+        content, texture = content.repeat(1, 2), drops(config.sample_rate, seconds=2)
     bare = not config.has_content_term
     texture_alone = bare and config.init.start == "noise"
     if check == "content" and bare:
@@ -93,6 +97,16 @@ def checked(config: TransferConfig, check: str, seconds: float, small: float) ->
         (*facts, name, f"{limit:g}", f"{best:.2g}", f"{heard:.2g}", "yes" if best <= limit else "no")
         for name, limit, best, heard in found
     ]
+
+
+def _widest(config: TransferConfig) -> float:
+    """Return the seconds of the widest random kernel over time, 0 without one."""
+    widths = [
+        max(term.extractor.widths) * term.front_end.frame_seconds(config.sample_rate)
+        for term in config.terms
+        if isinstance(term.extractor, RandomConv1dConfig)
+    ]
+    return max(widths, default=0.0)
 
 
 def _relative(term: TermConfig) -> TermConfig:
@@ -145,15 +159,17 @@ def melody(sample_rate: int) -> Tensor:
     return 0.2 * torch.cat(notes)[None]
 
 
-def drops(sample_rate: int) -> Tensor:
-    """Return noise whose level falls with frequency, and sixty decaying drops, ``(1, samples)``, 1 s."""
+def drops(sample_rate: int, *, seconds: int = 1) -> Tensor:
+    """Return noise whose level falls with frequency, and sixty decaying drops a second, ``(1, samples)``."""
     generator = torch.Generator().manual_seed(0)
-    spectrum = torch.fft.rfft(torch.randn(sample_rate, generator=generator))
-    noise = torch.fft.irfft(spectrum / (1 + torch.arange(len(spectrum)) / 500), sample_rate)
-    time = torch.arange(sample_rate) / sample_rate
-    for start, level, hz in torch.rand(60, 3, generator=generator).tolist():
-        since = (time - start).clamp_min(0)
-        noise += level * torch.sin(2 * torch.pi * (800 + 4000 * hz) * since) * torch.exp(-150 * since) * (time > start)
+    samples = seconds * sample_rate
+    spectrum = torch.fft.rfft(torch.randn(samples, generator=generator))
+    noise = torch.fft.irfft(spectrum / (1 + torch.arange(len(spectrum)) / (500 * seconds)), samples)
+    time = torch.arange(samples) / sample_rate
+    for start, level, hz in torch.rand(60 * seconds, 3, generator=generator).tolist():
+        since = (time - seconds * start).clamp_min(0)
+        drop = torch.sin(2 * torch.pi * (800 + 4000 * hz) * since) * torch.exp(-150 * since)
+        noise += level * drop * (time > seconds * start)
     return 0.1 * (noise / noise.square().mean().sqrt())[None]
 
 

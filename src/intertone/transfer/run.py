@@ -12,7 +12,7 @@ from intertone.transfer.memory import check_memory
 from intertone.transfer.objective import Objective, TermConfig
 from intertone.transfer.settings import DraftConfig, TransferConfig
 from intertone.transfer.signal import Signal
-from intertone.transfer.solver import Descent, Limits, Step, descend
+from intertone.transfer.solver import Descent, Limits, SolverConfig, Step, descend
 from intertone.transfer.statistic import RawConfig
 from intertone.transfer.variable import MuLawConfig, Variable
 
@@ -21,6 +21,9 @@ Preview = Callable[[Step, Callable[[], Tensor]], None]
 
 HOLD = "content (strength)"
 """Name of the content term that a system without one gets below strength 1."""
+
+FIRST_STRENGTH = 1e-4
+"""Factor of the style terms while the content is sought first: their gradient is then small beside the content's."""
 
 SILENCE = 1e-6
 """RMS below which a sound is silent, −120 dB."""
@@ -127,20 +130,65 @@ def transfer(
             with torch.no_grad():
                 found = float(torch.stack(list(objective(drafted.signal()).values())).sum())
             variable = drafted if found < sum(first.values()) else variable
-        if descent.stop != "interrupted":
+        for stage in _stages(config):
+            if descent.stop == "interrupted":
+                break
             done = descent.steps
-            descent = descend(
-                variable.parameter,
-                lambda: objective(variable.signal()),
-                config.solver,
-                _remaining(limits, done),
-                report=None if report is None else _reporter(report, sound_of(variable), done),
-            )
+            follow = None if report is None else _reporter(report, sound_of(variable), done)
+            descent = stage.descend(variable, objective, _remaining(limits, done), follow)
             descent.steps = [*done, *(_later(step, done) for step in descent.steps)]
         if descent.steps:
             audio = sound_of(variable)()
     seconds = time.monotonic() - start
     return TransferResult(audio, config.sample_rate, first, descent, evaluate(audio), seconds, evaluate)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A part of the optimisation.
+
+    Attributes:
+        solver: The method.
+        factor: Of the weights of style terms.
+        share: Of the remaining time, at most.
+    """
+
+    solver: SolverConfig
+    factor: float = 1.0
+    share: float = 1.0
+
+    def descend(
+        self, variable: Variable, objective: Objective, limits: Limits, report: Callable[[Step], None] | None
+    ) -> Descent:
+        """Move the variable down the objective; all steps show the objective's own weights."""
+        factors = {term.name: self.factor if term.reference == "style" else 1.0 for term in objective.terms}
+        steps: list[Step] = []
+
+        def record(step: Step) -> None:
+            terms = {name: value / factors[name] for name, value in step.terms.items()}
+            loss = sum(terms.values())
+            best = min(steps[-1].best, loss) if steps else loss
+            steps.append(replace(step, terms=terms, loss=loss, best=best))
+            if report is not None:
+                report(steps[-1])
+
+        found = descend(
+            variable.parameter,
+            lambda: {name: factors[name] * value for name, value in objective(variable.signal()).items()},
+            self.solver,
+            limits.model_copy(update={"seconds": limits.seconds and self.share * limits.seconds}),
+            report=record,
+        )
+        return Descent(steps, found.stop)
+
+
+def _stages(config: TransferConfig) -> list[_Stage]:
+    """Return the parts of the optimisation, one after the other: the content first where the system wants it."""
+    first = config.content_first if config.has_content_term else 0
+    rest = _Stage(config.solver.model_copy(update={"iterations": config.solver.iterations - first}))
+    if not first:
+        return [rest]
+    return [_Stage(config.solver.model_copy(update={"iterations": first}), factor=FIRST_STRENGTH, share=0.5), rest]
 
 
 def _later(step: Step, done: Sequence[Step]) -> Step:

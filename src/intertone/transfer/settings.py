@@ -4,7 +4,7 @@ import tomllib
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,8 @@ class DraftConfig(Settings):
 class TransferConfig(Settings):
     """A system of style transfer: what is optimised, from where, against what, and by which method."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"content_first"})
+
     purpose: str = Field("", description="a line: for which sounds the system is good")
     source: str = Field("", description="publication")
     sample_rate: int = Field(16000, ge=4000, le=96000, description="Hz at which the optimisation works")
@@ -47,6 +49,9 @@ class TransferConfig(Settings):
     variable: VariableConfig = Field(default_factory=WaveformConfig)
     init: InitConfig = Field(default_factory=InitConfig)
     draft: DraftConfig | None = Field(None, description="a first optimisation; not set: none")
+    content_first: int = Field(
+        0, ge=0, description="iterations at the beginning in which style terms count a ten-thousandth; 0: none"
+    )
     terms: tuple[TermConfig, ...] = Field(min_length=1)
     solver: SolverConfig = Field(default_factory=TorchConfig)
     limits: Limits = Field(default_factory=Limits)
@@ -60,6 +65,11 @@ class TransferConfig(Settings):
             raise ValueError("draft must have the spectrogram of at least one term, got another")
         if self.draft is not None and self.init.start != "content":
             raise ValueError(f"draft must go with a start from the content, got {self.init.start}")
+        if self.content_first and (self.draft is not None or not self.has_content_term):
+            raise ValueError(f"content_first must go with a content term and no draft, got {self.content_first}")
+        if self.content_first >= self.solver.iterations:
+            most = self.solver.iterations - 1
+            raise ValueError(f"content_first must be in 0..iterations - 1={most}, got {self.content_first}")
         if isinstance(self.variable, MaskConfig) and (self.init.start != "content" or self.init.deviation):
             begun = f"{self.init.start} with a deviation of {self.init.deviation:g}"
             raise ValueError(f"a mask must begin at the content as it is, without init, got init from {begun}")
@@ -71,7 +81,7 @@ class TransferConfig(Settings):
         return any(term.reference == "content" for term in self.terms)
 
     def with_iterations(self, iterations: int) -> Self:
-        """Return the system with so many iterations at most, of which a draft has half at most.
+        """Return the system with so many iterations at most, of which a draft or the content alone has half at most.
 
         Raises:
             InputError: If there is none.
@@ -83,7 +93,8 @@ class TransferConfig(Settings):
             update={"solver": self.draft.solver.model_copy(update={"iterations": drafted})}
         )
         solver = self.solver.model_copy(update={"iterations": iterations - drafted})
-        return self.model_copy(update={"solver": solver, "draft": draft if drafted else None})
+        first = min(self.content_first, iterations // 2)
+        return self.model_copy(update={"solver": solver, "draft": draft if drafted else None, "content_first": first})
 
 
 FOLDER = "presets"

@@ -24,7 +24,11 @@ class ScipyConfig(Settings):
 
 
 class TorchConfig(Settings):
-    """L-BFGS of PyTorch with a line search for the strong Wolfe conditions."""
+    """L-BFGS of PyTorch with a line search for the strong Wolfe conditions.
+
+    Where the line search finds nothing lower, the estimate of the curvature is dropped, and the search goes on along
+    the gradient from the best value; it has converged where nothing lower is found from there either.
+    """
 
     kind: Literal["l-bfgs"] = "l-bfgs"
     iterations: int = Field(300, ge=1, description="at most")
@@ -41,6 +45,10 @@ class AdamConfig(Settings):
 
 SolverConfig = Annotated[ScipyConfig | TorchConfig | AdamConfig, Field(discriminator="kind")]
 
+
+LEAST_FALL = 1e-5
+"""Relative fall of the loss between two failed line searches from which on a third one is worth its evaluations; a
+smaller one is the rounding of a loss in single precision."""
 
 QUICK_SECONDS = 60.0
 """Seconds of optimisation where a result is wanted soon: of ``--budget quick``, and of the bench."""
@@ -202,18 +210,28 @@ def _scipy(parameter: Tensor, tracker: _Tracker, config: ScipyConfig) -> Stop:
 
 
 def _torch(parameter: Tensor, tracker: _Tracker, config: TorchConfig) -> Stop:
-    optimizer = torch.optim.LBFGS(
-        [parameter],
-        max_iter=config.iterations,
-        max_eval=10 * config.iterations,
-        history_size=config.history,
-        tolerance_grad=0.0,
-        tolerance_change=0.0,
-        line_search_fn="strong_wolfe",
-    )
-    optimizer.step(tracker.evaluate)
-    done = optimizer.state[parameter]["n_iter"] >= config.iterations
-    return "iterations" if done else "converged"
+    done = 0
+    while True:
+        begun = len(tracker.steps)
+        left = config.iterations - done
+        optimizer = torch.optim.LBFGS(
+            [parameter],
+            max_iter=left,
+            max_eval=10 * left,
+            history_size=config.history,
+            tolerance_grad=0.0,
+            tolerance_change=0.0,
+            line_search_fn="strong_wolfe",
+        )
+        optimizer.step(tracker.evaluate)
+        done += optimizer.state[parameter]["n_iter"]
+        if done >= config.iterations:
+            return "iterations"
+        first, best = tracker.steps[begun].loss, tracker.steps[-1].best
+        if first - best <= LEAST_FALL * abs(first):
+            return "converged"
+        with torch.no_grad():
+            parameter.copy_(tracker.best)
 
 
 def _adam(parameter: Tensor, tracker: _Tracker, config: AdamConfig) -> Stop:

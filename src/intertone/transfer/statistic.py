@@ -155,11 +155,18 @@ class SortedProjectionsTarget(Target):
         return _resampled(projected, self.quantiles)
 
 
+QUIET_FILTER = 0.01
+"""Power of a filter, over the mean of all filters, at which its autocorrelation counts half: 20 dB below the mean. With
+a larger one, fewer filters are heard; with a smaller one, those that are nearly always 0 become steps."""
+
+
 class AutocorrelationConfig(Settings):
     """Autocorrelation of each filter over time, over its power: rhythm.
 
     The power of a reference includes lag 0, where the autocorrelation is 1: that of a click is 0 at all others, and a
-    relative distance from it would be without bound.
+    relative distance from it would be without bound. A filter far below the mean power of all filters counts less: half
+    of the random filters are 0 nearly always, and the rhythm of the few places where they are not would be a step. A
+    layer of one place has no lag but 0, and a distance of 0.
 
     Source:
         Antognini, Hoffman and Weiss (2018), whose abstract names the term; the formula is this project's choice.
@@ -180,15 +187,16 @@ class AutocorrelationTarget(Target):
 
     def __init__(self, config: AutocorrelationConfig, reference: Tensor, frame_seconds: float) -> None:
         self.first, self.last = (round(seconds / frame_seconds) for seconds in config.seconds)
+        self.floor = QUIET_FILTER * reference.square().mean() + 1e-8
         self.correlation = self._measure(reference)
 
     def differences(self, activations: Tensor) -> list[Difference]:
         """Return the difference over the lags that both sounds have."""
         measured = self._measure(activations)
         n_lags = min(measured.shape[-1], self.correlation.shape[-1])
-        lags = slice(min(self.first, n_lags - 1), n_lags)
+        lags = slice(max(1, min(self.first, n_lags - 1)), n_lags)
         squared, power, size = difference_of(measured[..., lags], self.correlation[..., lags])
-        return [Difference(squared, power + self.correlation[..., 0].square().sum(), size)]
+        return [Difference(squared, power + self.correlation[..., 0].square().sum(), max(1, size))]
 
     def _measure(self, series: Tensor) -> Tensor:
         """Return the mean over channels from lag 0 on, ``(filters, n_lags)``, or of each row of each filter."""
@@ -197,7 +205,7 @@ class AutocorrelationTarget(Target):
         spectrum = torch.fft.rfft(series, n=2 * n_frames)
         correlation = torch.fft.irfft(spectrum.abs().square(), n=2 * n_frames)[..., : last + 1]
         overlap = n_frames / (n_frames - torch.arange(last + 1).to(series))
-        power = correlation[..., :1] + 1e-8
+        power = correlation[..., :1] + n_frames * self.floor
         mean: Tensor = (correlation * overlap / power).mean(0)
         return mean
 

@@ -29,6 +29,11 @@ LOG_RANGE = (-10.0, 16.0)
 the logarithm of a magnitude that was rounded to −1 would be infinite."""
 
 
+ROUNDING = 0.1
+"""Logarithm of 1 + magnitude over which the reflection at 0 is rounded. Many magnitudes belong at 0; at a corner there
+the line search of a solver finds nothing lower. With a much larger one, quiet cells move slowly."""
+
+
 class InitConfig(Settings):
     """First value of the variable."""
 
@@ -202,7 +207,7 @@ class LogMagnitudeConfig(Settings):
     n_fft: int = Field(2048, ge=16, le=65536, multiple_of=2, description="samples of a frame")
     hop_length: int = Field(512, ge=1, description="samples from one frame to the next")
     bounded: bool = Field(
-        True, description="whether a logarithm below 0 stands for the magnitude of its amount, or for one below 0"
+        True, description="whether a parameter below 0 stands for the magnitude of its amount, or for one below 0"
     )
     levelled: bool = Field(False, description="whether the power of all magnitudes is always that of the content's")
     phase: PhaseConfig = Field(default_factory=lambda: PhaseConfig(method="fast-griffin-lim", n_iter=100))
@@ -231,7 +236,7 @@ class MagnitudeVariable(Variable):
         self.samples = content.shape[-1]
         mean = _mean_magnitude(self.spectrum)
         self.level = mean.square().mean().sqrt()
-        self.parameter = init.first(torch.log1p(mean), generator)
+        self.parameter = self._unreflected(init.first(torch.log1p(mean), generator))
 
     def signal(self) -> Signal:
         """Return the magnitudes."""
@@ -254,10 +259,20 @@ class MagnitudeVariable(Variable):
         return istft(spectrum, self.spectrogram, length=self.samples)
 
     def _magnitude(self, logarithm: Tensor) -> Tensor:
-        magnitude = torch.expm1((logarithm.abs() if self.config.bounded else logarithm).clamp(*LOG_RANGE))
+        magnitude = torch.expm1(self._reflected(logarithm).clamp(*LOG_RANGE))
         if not self.config.levelled:
             return magnitude
         return self.level / magnitude.square().mean().sqrt().clamp_min(1e-9) * magnitude
+
+    def _reflected(self, parameter: Tensor) -> Tensor:
+        """Return the logarithms that a parameter stands for."""
+        return (parameter.square() + ROUNDING**2).sqrt() - ROUNDING if self.config.bounded else parameter
+
+    def _unreflected(self, logarithm: Tensor) -> Tensor:
+        """Return the parameter that stands for logarithms."""
+        if not self.config.bounded:
+            return logarithm
+        return logarithm.sign() * (logarithm.abs() * (logarithm.abs() + 2 * ROUNDING)).sqrt()
 
 
 def _mean_magnitude(spectrum: Tensor) -> Tensor:
