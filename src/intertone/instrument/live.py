@@ -30,6 +30,7 @@ from intertone.instrument.playable import (
 )
 from intertone.instrument.register import KEYS, PAD_KEYS, pack_changes, pad_corrections, pad_grid
 from intertone.morphing import MorphConfig
+from intertone.morphing.by_partials import ByPartials
 
 FORMAT, KEY, SUFFIX = 1, "instrument", ".intertone"
 
@@ -106,22 +107,7 @@ class Instrument:
             equal = torch.full((len(analyses),), 1 / len(analyses))
             aligned = method.align([with_channels(one, channels) for one in analyses], equal)
             tensors["pad"] = pack_changes(pad_corrections(codec, aligned, pad_grid(len(sounds), pitched)))
-        config = rows.config
-        header = {
-            "format": FORMAT,
-            "sample_rate": config.sample_rate,
-            "hop_length": config.hop_length,
-            "f_max": config.f_max,
-            "row_edges": list(config.edges),
-            "noise_centres": noise_centres(rows),
-            "noise_widths": noise_widths(method.representation.synthesiser.bands),
-            "keys": list(KEYS),
-            "pad_keys": list(PAD_KEYS),
-            "strength": MorphConfig().strength,
-            "channels": channels,
-            "sounds": facts,
-        }
-        return cls(header, tensors)
+        return cls(header_of(method, channels, facts), tensors)
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
@@ -169,6 +155,32 @@ class Instrument:
             return cls.from_bytes(regular(Path(path)).read_bytes())
         except OSError as error:
             raise InputError(f"an instrument's file must be readable, got {error}") from None
+
+
+def header_of(method: ByPartials, channels: int, facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the header of an instrument: settings of its codec, and facts of each sound.
+
+    Args:
+        method: From ``harmonic_method``.
+        channels: The most that a sound has.
+        facts: Of each sound, as ``docs/instrument-file.md`` lists them.
+    """
+    rows = method.rows
+    config = rows.config
+    return {
+        "format": FORMAT,
+        "sample_rate": config.sample_rate,
+        "hop_length": config.hop_length,
+        "f_max": config.f_max,
+        "row_edges": list(config.edges),
+        "noise_centres": noise_centres(rows),
+        "noise_widths": noise_widths(method.representation.synthesiser.bands),
+        "keys": list(KEYS),
+        "pad_keys": list(PAD_KEYS),
+        "strength": MorphConfig().strength,
+        "channels": channels,
+        "sounds": list(facts),
+    }
 
 
 def _problem(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str | None:

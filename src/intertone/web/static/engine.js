@@ -41,11 +41,21 @@ export class Engine {
 
   // Take an instrument, the content of its file. The promise resolves when it can be played.
   async load(bytes) {
+    await this._take("load", bytes);
+  }
+
+  // Take an instrument of one sound with rows of equal shapes; what sounds glides to it, and no voice ends.
+  async glide(bytes) {
+    await this._take("glide", bytes);
+  }
+
+  async _take(type, bytes) {
     const instrument = unpackInstrument(bytes);
+    instrument.glides = type === "glide";
     instrument.gains = measureGains(instrument, this.context.sampleRate);
     const ticket = ++this.tickets;
     const loaded = new Promise((resolve, reject) => this.waiting.set(ticket, { resolve, reject }));
-    this._send({ type: "load", ticket, instrument });
+    this._send({ type, ticket, instrument });
     // a context that is suspended answers messages too, but some browsers only once it runs
     if (this.context.state === "running") await loaded;
     this.header = instrument.header;

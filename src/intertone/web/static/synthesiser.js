@@ -1,5 +1,6 @@
 // All voices of an instrument, their parameters and the limiter: pure, it runs in a worklet, a worker and node.
 
+import { canGlide, Glide } from "./glide.js";
 import { Limiter } from "./limiter.js";
 import { Mixture } from "./mixture.js";
 import { NoiseShaper } from "./noise.js";
@@ -44,6 +45,7 @@ export class Synthesiser {
     this.volume = 1;
     this.lastKey = null;
     this.instrument = null;
+    this.glide = null;
     this.waiting = null;
     this.sum = [new Float32Array(QUANTUM), new Float32Array(QUANTUM)];
     this.smoothing = 1 - Math.exp(-QUANTUM / sampleRate / SMOOTHED_SECONDS);
@@ -56,6 +58,7 @@ export class Synthesiser {
     const size = 2 * MOST_PARTIALS;
     this.waiting = {
       instrument,
+      glide: instrument.glides ? new Glide(instrument) : null,
       channels,
       mixture: new Mixture(instrument, channels),
       highestHz: Math.min(most, PARTIALS_BELOW * this.sampleRate),
@@ -68,6 +71,14 @@ export class Synthesiser {
     this.pending.length = 0;
     for (const voice of this.voices) if (voice.active) voice.steal();
     this._change();
+  }
+
+  // Move the levels and landmarks of what sounds to those of another instrument of one sound; voices go on.
+  glideTo(instrument) {
+    const shown = this.waiting ? this.waiting.instrument : this.instrument;
+    const { glide } = this.waiting || this;
+    if (glide && canGlide(shown, instrument)) glide.to(instrument);
+    else this.setInstrument(instrument);
   }
 
   // Change to the instrument that waits, once nothing sounds.
@@ -179,6 +190,7 @@ export class Synthesiser {
     sum[0].fill(0);
     sum[1].fill(0);
     if (this.waiting) this._change();
+    if (this.glide && this.time % this.hop === 0) this.glide.advance(this.hop / this.sampleRate);
     for (let at = 0; at < this.voices.length; at++) {
       const voice = this.voices[at];
       if (!voice.active && this.pending.length && !this.waiting) this._next(voice);

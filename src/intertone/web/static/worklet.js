@@ -32,9 +32,10 @@ class EngineProcessor extends AudioWorkletProcessor {
     else if (data.type === "sustain") synthesiser.sustain(data.down);
     else if (data.type === "panic") synthesiser.panic();
     else if (data.type === "status") this.port.postMessage({ type: "status", ...synthesiser.status() });
-    else if (data.type === "load") {
+    else if (data.type === "load" || data.type === "glide") {
       restoreGains(data.instrument);
-      synthesiser.setInstrument(data.instrument);
+      if (data.type === "load") synthesiser.setInstrument(data.instrument);
+      else synthesiser.glideTo(data.instrument);
       this.port.postMessage({ type: "loaded", ticket: data.ticket });
     }
   }
