@@ -20,6 +20,9 @@ from intertone.instrument.playable import PlayableSound, harmonic_method, time_f
 OWN_FAMILY = "your sounds"
 """Family of the user's own sounds."""
 
+SHORTER = {"chromatic-percussion": "mallets", "synth-effects": "effects"}
+"""Families that have a shorter name on a map."""
+
 OTHERS = "other"
 """Family of instruments without the number of a program."""
 
@@ -100,7 +103,8 @@ class CodeMap:
         low, high = places.min(0), places.max(0)
         even = 0.5 * ranks + 0.5 * (places - low) / (high - low)
         families = tuple(_family(name) for name in bank.codes)
-        return cls(tuple(bank.names), families, codes, _pushed(even, len(even)), heard, bank.seconds)
+        names = tuple(name.replace("-", " ") for name in bank.names)
+        return cls(names, families, codes, _pushed(even, len(even)), heard, bank.seconds)
 
     def with_sounds(self, codec: Codec, names: Sequence[str], codes: Sequence[Tensor]) -> Self:
         """Return the map with own sounds behind the instruments, which stay where they are.
@@ -222,7 +226,8 @@ def heard_features(codec: Codec, codes: Tensor, seconds: float) -> Array:
 def _family(name: str) -> str:
     """Return the family of a program of General MIDI: ``056-trumpet`` is brass."""
     program = re.match(r"(\d{3})-", name)
-    return FAMILIES[int(program[1]) // 8] if program and int(program[1]) < 128 else OTHERS
+    family = FAMILIES[int(program[1]) // 8] if program and int(program[1]) < 128 else OTHERS
+    return SHORTER.get(family, family.replace("-", " "))
 
 
 def _plane(points: Array) -> Array:
@@ -237,13 +242,13 @@ def _plane(points: Array) -> Array:
 def _oriented(places: Array, heard: Array, n_rows: int) -> Array:
     """Return places whose axes are swapped or mirrored so that held sounds lie on the right, and bright ones above.
 
-    Held is the difference of the level between the second half and the first; bright that between the partials above
-    the sixteenth and the first eight.
+    Held is the highest row in the second half of the time, relative to the highest of all; bright the mean of the
+    highest levels of the partials 9 to 32.
     """
     levels = heard.reshape(len(heard), n_rows, -1)
     half = levels.shape[-1] // 2
-    held = levels[..., half:].mean((1, 2)) - levels[..., :half].mean((1, 2))
-    dull = levels[:, :8].mean((1, 2)) - levels[:, 16:64].mean((1, 2))
+    held = levels[..., half:].max(1).mean(1) - levels.max((1, 2))
+    dull = -levels[:, 8:32].max(-1).mean(1)
     alike = np.corrcoef(np.stack([*places.T, held, dull]))[:2, 2:]
     if abs(alike[0, 1]) + abs(alike[1, 0]) > abs(alike[0, 0]) + abs(alike[1, 1]):
         places, alike = places[:, ::-1], alike[::-1]

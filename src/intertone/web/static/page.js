@@ -2,6 +2,7 @@
 
 import { Cards } from "./cards.js";
 import { CONTROLS, HIDDEN } from "./controls.js";
+import { Explore, viewButtons } from "./explore.js";
 import { buildFaders } from "./faders.js";
 import { Field } from "./field.js";
 import { headerOf } from "./header.js";
@@ -31,6 +32,13 @@ const field = new Field(find("pad"), find("field"), state, () => sound.wake());
 const scope = new Scope(find("scope").firstElementChild);
 const chooser = find("chooser");
 const cards = new Cards(find("cards"), find("corners"), source.canAdd ? choose : null);
+const explore = new Explore(find("explore"), state, {
+  wake: () => sound.wake(),
+  play: (bytes) => sound.load(bytes, { glides: true }),
+  morph: () => library.made && sound.load(library.made.bytes, { again: true }),
+  say,
+  hint,
+});
 let recorder = null;
 let corner = null;
 
@@ -39,6 +47,7 @@ const playing = {
     sound.wake();
     sound.on(key, velocity, id);
     field.wave(velocity);
+    explore.wave(velocity);
   },
   off: (id) => sound.off(id),
   hold: (on) => hold(on),
@@ -58,7 +67,8 @@ const library = new Library(source, {
   say,
   async instrument(made) {
     const header = headerOf(made.bytes);
-    await sound.load(made.bytes);
+    if (!explore.on) await sound.load(made.bytes);
+    explore.changed(made.job);
     const pitch = header.pitches.find((found) => found !== null);
     if (!sound.engine && pitch !== undefined) keys.centre(Math.round(pitch));
     document.title = `${header.names.join(", ")} · intertone`;
@@ -86,7 +96,12 @@ async function open() {
     return;
   }
   try {
-    if (!(await library.open())) say("Drop one to four sounds on the page: they become the corners of the pad.");
+    const opened = await library.open();
+    if (source.hasMap) {
+      find("views").replaceChildren(...viewButtons(state, hint, () => explore.prepare().catch(() => {})));
+      explore.turn();
+    }
+    if (!opened) say("Drop one to four sounds on the page: they become the corners of the pad.");
   } catch (error) {
     say(error.message);
   }
@@ -162,7 +177,7 @@ async function connect() {
       sound.off(id);
     },
     set(name, value) {
-      if (name.startsWith("pad")) state.set(name, value);
+      if (name.startsWith("pad")) state.set(explore.on ? name.replace("pad", "map") : name, value);
       else sound.set(name, value);
     },
     devices(names) {
@@ -230,6 +245,7 @@ if (source.canAdd) {
 /** Return the corner of the pad that a place is nearest to, or null outside the pad. */
 function cornerAt(event) {
   const box = find("pad").getBoundingClientRect();
+  if (!box.width) return null; // the map is shown
   const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   if (x < 0 || x > 1 || y < 0 || y > 1) return null;
   return (x > 0.5 ? 1 : 0) + (y > 0.5 ? 2 : 0);

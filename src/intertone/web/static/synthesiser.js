@@ -52,8 +52,9 @@ export class Synthesiser {
     this.underruns = 0;
   }
 
-  // Take an unpacked instrument. What sounds fades within a few milliseconds first, and notes wait for that.
-  setInstrument(instrument) {
+  // Take an unpacked instrument. What sounds fades within a few milliseconds first, and notes wait for that. With `again`
+  // notes that are held begin again.
+  setInstrument(instrument, again = false) {
     const { noise_centres: centres, noise_widths: widths, f_max: most, sample_rate: rate, channels } = instrument.header;
     const size = 2 * MOST_PARTIALS;
     this.waiting = {
@@ -68,17 +69,22 @@ export class Synthesiser {
       scratchTurns: new Float64Array(size),
       scratchNoise: new Float64Array(channels * instrument.nNoise),
     };
-    this.pending.length = 0;
-    for (const voice of this.voices) if (voice.active) voice.steal();
+    if (!again) this.pending.length = 0;
+    for (const voice of this.voices) {
+      if (!voice.active) continue;
+      if (again && voice.held && voice.gateStep === 0) this.pending.push({ key: voice.key, velocity: voice.velocity, id: voice.id });
+      voice.steal();
+    }
     this._change();
   }
 
-  // Move the levels and landmarks of what sounds to those of another instrument of one sound; voices go on.
+  // Move the levels and landmarks of what sounds to those of another instrument of one sound; voices go on. Where the
+  // instrument before is of another kind, held notes begin again.
   glideTo(instrument) {
     const shown = this.waiting ? this.waiting.instrument : this.instrument;
     const { glide } = this.waiting || this;
     if (glide && canGlide(shown, instrument)) glide.to(instrument);
-    else this.setInstrument(instrument);
+    else this.setInstrument(instrument, true);
   }
 
   // Change to the instrument that waits, once nothing sounds.

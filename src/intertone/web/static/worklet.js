@@ -32,10 +32,10 @@ class EngineProcessor extends AudioWorkletProcessor {
     else if (data.type === "sustain") synthesiser.sustain(data.down);
     else if (data.type === "panic") synthesiser.panic();
     else if (data.type === "status") this.port.postMessage({ type: "status", ...synthesiser.status() });
-    else if (data.type === "load" || data.type === "glide") {
+    else if (data.type === "load") {
       restoreGains(data.instrument);
-      if (data.type === "load") synthesiser.setInstrument(data.instrument);
-      else synthesiser.glideTo(data.instrument);
+      if (data.instrument.glides) synthesiser.glideTo(data.instrument);
+      else synthesiser.setInstrument(data.instrument, data.again);
       this.port.postMessage({ type: "loaded", ticket: data.ticket });
     }
   }
