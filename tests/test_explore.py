@@ -1,4 +1,4 @@
-"""The map of codes: where instruments lie, what a place sounds like, and the engine's glide from one place to another."""
+"""The map of codes: where instruments lie, what a place sounds like, and the engine's glide from place to place."""
 
 import json
 import os
@@ -88,8 +88,7 @@ def test_a_small_step_is_a_small_change_everywhere(codec: Codec, code_map: CodeM
     angle = generator.uniform(0, 2 * np.pi, 150)
     steps = start + 0.01 * np.stack([np.cos(angle), np.sin(angle)], 1)
     before, after = (
-        heard_features(codec, torch.stack([code_map.code(place) for place in places]), 4.0)
-        for places in (start, steps)
+        heard_features(codec, torch.stack([code_map.code(place) for place in places]), 4.0) for places in (start, steps)
     )
     change = np.abs(before - after).mean(1) * np.sqrt(before.shape[1])
     assert np.median(change) < 0.35

@@ -157,9 +157,9 @@ def _map_workers(codec: str) -> "Callable[[], Workers] | None":
 
     if not any((folder / "instruments.npz").is_file() for folder in (CODECS / codec, Path(codec))):
         return None
-    return partial(
-        Workers, partial(_open_map, codec), _answer, count=1, limits=Limits(waiting=16), task="decoding of a place"
-    )
+    limits = Limits(waiting=16)
+    words = {"task": "decoding of a place", "items": "places"}
+    return partial(Workers, partial(_open_map, codec), _answer, count=1, limits=limits, **words)
 
 
 def _open_map(codec: str) -> "MapBench":

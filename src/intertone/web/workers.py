@@ -107,6 +107,7 @@ class Workers:
         count: Number of processes.
         limits: Limits of time, memory and of the queue.
         task: What the work is, for the sentences about its failures.
+        items: What waits in the queue, in the plural, for the same.
     """
 
     def __init__(
@@ -117,7 +118,9 @@ class Workers:
         count: int = 2,
         limits: Limits | None = None,
         task: str = "analysis of a sound",
+        items: str = "sounds",
     ) -> None:
+        self._items = items
         self.limits = limits or Limits()
         self._jobs: dict[str, Job] = {}
         self._numbers = itertools.count()
@@ -140,7 +143,9 @@ class Workers:
                 self._queue.put_nowait(job)
             except queue.Full:
                 limit = self.limits.waiting
-                raise QueueFullError(f"at most {limit} sounds may wait, got one more; try again in a while") from None
+                raise QueueFullError(
+                    f"at most {limit} {self._items} may wait, got one more; try again in a while"
+                ) from None
             finished = [name for name, other in self._jobs.items() if other.state in ("done", "failed")]
             for name in finished[: max(0, len(finished) - KEPT_JOBS)]:
                 del self._jobs[name]

@@ -6,7 +6,7 @@ import { Sky } from "./sky.js";
 
 const TIMEOUT_MS = 20_000;
 const RATIOS = ["harmonics", "noise", "envelope"]; // between two sounds, of which the map has none
-const LOST = "The map did not answer; the sound stays as it is.";
+const LOST = "the map did not answer.";
 
 /** Return the answer of the server; an error has one sentence. */
 async function ask(address, options = {}) {
@@ -41,7 +41,7 @@ export class Explore {
     this.latest = new Latest(
       (place) => this.fetch(place),
       (bytes) => this.shown && handlers.play(bytes),
-      (error) => this.shown && handlers.say(error.message),
+      (error) => this.shown && handlers.say(`The sound stays as it is: ${error.message}`),
     );
     state.onChange((name) => {
       if (name === "view") this.turn();
@@ -105,7 +105,7 @@ export class Explore {
       await this.prepare();
       this.handlers.say("");
     } catch (error) {
-      this.handlers.say(error.message);
+      this.handlers.say(`There is no map: ${error.message}`);
       return;
     }
     if (this.shown) this.move();
