@@ -101,7 +101,7 @@ def decoded_instrument(codec: Codec, code: Tensor, name: str, *, seconds: float)
         **landmark_facts(sound, level, marks, marks, method.rows.config.frame_seconds),
     }
     gains = _gains(changes, method.rows.view(sound)[0], codec.sample_rate, method.rows)
-    header = header_of(method, 1, [facts]) | {"gains": gains}
+    header = header_of(method.representation.synthesiser, 1, [facts]) | {"gains": gains}
     return Instrument(header, tensors)
 
 

@@ -16,6 +16,7 @@ from intertone.codec import Codec
 from intertone.errors import InputError
 from intertone.files import regular, replacing
 from intertone.harmonic.morph.match import match_partials
+from intertone.harmonic.synthesis import Synthesiser
 from intertone.instrument.adpcm import to_adpcm
 from intertone.instrument.packed import TENSORS, noise_centres, noise_widths, pack_sound
 from intertone.instrument.playable import (
@@ -30,7 +31,6 @@ from intertone.instrument.playable import (
 )
 from intertone.instrument.register import KEYS, PAD_KEYS, pack_changes, pad_corrections, pad_grid
 from intertone.morphing import MorphConfig
-from intertone.morphing.by_partials import ByPartials
 
 FORMAT, KEY, SUFFIX = 1, "instrument", ".intertone"
 
@@ -107,7 +107,7 @@ class Instrument:
             equal = torch.full((len(analyses),), 1 / len(analyses))
             aligned = method.align([with_channels(one, channels) for one in analyses], equal)
             tensors["pad"] = pack_changes(pad_corrections(codec, aligned, pad_grid(len(sounds), pitched)))
-        return cls(header_of(method, channels, facts), tensors)
+        return cls(header_of(method.representation.synthesiser, channels, facts), tensors)
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
@@ -157,15 +157,15 @@ class Instrument:
             raise InputError(f"an instrument's file must be readable, got {error}") from None
 
 
-def header_of(method: ByPartials, channels: int, facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def header_of(synthesiser: Synthesiser, channels: int, facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the header of an instrument: settings of its codec, and facts of each sound.
 
     Args:
-        method: From ``harmonic_method``.
+        synthesiser: Of the representation.
         channels: The most that a sound has.
         facts: Of each sound, as ``docs/instrument-file.md`` lists them.
     """
-    rows = method.rows
+    rows = synthesiser.rows
     config = rows.config
     return {
         "format": FORMAT,
@@ -174,7 +174,7 @@ def header_of(method: ByPartials, channels: int, facts: Sequence[Mapping[str, An
         "f_max": config.f_max,
         "row_edges": list(config.edges),
         "noise_centres": noise_centres(rows),
-        "noise_widths": noise_widths(method.representation.synthesiser.bands),
+        "noise_widths": noise_widths(synthesiser.bands),
         "keys": list(KEYS),
         "pad_keys": list(PAD_KEYS),
         "strength": MorphConfig().strength,
@@ -189,7 +189,8 @@ def _problem(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str | 
         return f"an instrument must have format {FORMAT}, got {header['format']}"
     missing = [name for name in HEADER if name not in header]
     for index, sound in enumerate(header["sounds"]):
-        needed = (*TENSORS, "register", "residual") if sound["pitched"] else ("recording",)
+        recorded = "loop" if "loop_key" in sound else "recording"
+        needed = (*TENSORS, "register", "residual") if sound["pitched"] else (recorded,)
         missing += [f"{index}.{name}" for name in needed if f"{index}.{name}" not in tensors]
     if missing:
         return f"an instrument must hold {', '.join(missing)}, got a file without"

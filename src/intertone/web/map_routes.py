@@ -4,6 +4,7 @@ import json
 import math
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,6 +16,12 @@ from intertone.web.body import TooLargeError, limited
 from intertone.web.guard import refusal
 from intertone.web.uploads import MapRequest, OwnCode
 from intertone.web.workers import START_SECONDS, QueueFullError, Workers
+
+CODECS_WITH_LOOPS = ("canne", "manne")
+"""Codecs of single frames with a few numbers in 0…1 as their code, which the page plays by sliders."""
+
+MOST_VALUES = 16
+"""Largest number of values of a code."""
 
 MAX_ORDER_BYTES = 1024
 """Largest order of a place, bytes of JSON."""
@@ -49,15 +56,30 @@ class MapRoutes:
         found = await self._ask(MapRequest(self._own(request.query_params.get("instrument", ""))))
         return found if isinstance(found, Response) else JSONResponse({"points": found})
 
+    def _order_of(self, body: bytes) -> MapRequest:
+        """Return what an order asks for.
+
+        Raises:
+            InputError: If it is neither a place nor a code.
+        """
+        try:
+            order = json.loads(body)
+        except (ValueError, RecursionError):
+            order = None
+        if isinstance(order, dict) and "codec" in order:
+            return MapRequest(codec=_codec_of(order["codec"]), values=_values_of(order.get("values")))
+        place, job = _place_of(order)
+        return MapRequest(self._own(job), place)
+
     async def sound(self, request: Request) -> Response:
         """Return the bytes of the instrument at a place."""
         try:
-            place, job = _place_of(b"".join([chunk async for chunk in limited(request, MAX_ORDER_BYTES)]))
+            wanted = self._order_of(b"".join([chunk async for chunk in limited(request, MAX_ORDER_BYTES)]))
         except TooLargeError:
             return refusal(f"a place must have at most {MAX_ORDER_BYTES} bytes, got more", 413)
         except InputError as error:
             return refusal(str(error), 400)
-        found = await self._ask(MapRequest(self._own(job), place))
+        found = await self._ask(wanted)
         return found if isinstance(found, Response) else Response(found, media_type="application/octet-stream")
 
     async def _ask(self, wanted: MapRequest) -> object:
@@ -73,7 +95,22 @@ class MapRoutes:
         return job.result if job.state == "done" else refusal(job.error or "the map did not answer; try again", 500)
 
 
-def _place_of(body: bytes) -> tuple[tuple[float, float], str]:
+def _codec_of(name: object) -> str:
+    if name not in CODECS_WITH_LOOPS:
+        raise InputError(f"a code must be of one of the codecs {', '.join(CODECS_WITH_LOOPS)}, got {str(name)[:40]}")
+    return str(name)
+
+
+def _values_of(values: object) -> tuple[float, ...]:
+    wanted = f"a code must be a list of at most {MOST_VALUES} numbers in 0…1"
+    if not isinstance(values, list) or not 1 <= len(values) <= MOST_VALUES:
+        raise InputError(f"{wanted}, got something else")
+    if not all(isinstance(value, int | float) and 0 <= value <= 1 for value in values):
+        raise InputError(f"{wanted}, got others")
+    return tuple(float(value) for value in values)
+
+
+def _place_of(order: Any) -> tuple[tuple[float, float], str]:
     """Return the place and the instrument of an order.
 
     Raises:
@@ -81,7 +118,6 @@ def _place_of(body: bytes) -> tuple[tuple[float, float], str]:
     """
     wanted = 'a place must be {"x": 0…1, "y": 0…1, "instrument": identifier or null}'
     try:
-        order = json.loads(body)
         place = float(order["x"]), float(order["y"])
         job = order.get("instrument") or ""
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):

@@ -11,6 +11,7 @@ from intertone.files import Json
 from intertone.instrument.bank import InstrumentBank
 from intertone.instrument.code_map import OWN_FAMILY, CodeMap
 from intertone.instrument.decoded import decoded_instrument
+from intertone.instrument.looped import looped_instrument
 from intertone.web.uploads import MapRequest, OwnCode
 
 NAMED, LEAST_PART = 3, 0.05
@@ -36,11 +37,18 @@ class MapBench:
             torch.set_num_threads(threads)
         self.codec = Codec.load(codec)
         self.map = CodeMap.of(self.codec, InstrumentBank.read(codec))
+        self._others: dict[str, Codec] = {}
         self._with_own = lru_cache(maxsize=REMEMBERED)(self._add)
         self.instrument(0.5, 0.5, ())  # what the first decoding prepares does not cost the first move its time
 
     def answer(self, request: MapRequest) -> "bytes | list[dict[str, Json]]":
-        """Return the points of the map, or the bytes of the instrument at a place."""
+        """Return the points of the map, or the bytes of the instrument at a place, or of a code.
+
+        Raises:
+            InputError: If the code does not fit its codec.
+        """
+        if request.codec is not None:
+            return self.loop(request.codec, request.values)
         if request.place is None:
             return self.points(request.own)
         return self.instrument(*request.place, request.own)
@@ -62,6 +70,16 @@ class MapBench:
         found = self._with_own(own)
         name = mixture_name(found.weights((x, y)).tolist(), found.names)
         return decoded_instrument(self.codec, found.code((x, y)), name, seconds=found.seconds).to_bytes()
+
+    def loop(self, codec: str, values: tuple[float, ...]) -> bytes:
+        """Return the instrument of a code of a codec of single frames, as ``Instrument.to_bytes``.
+
+        Raises:
+            InputError: If the code does not fit the codec.
+        """
+        if codec not in self._others:
+            self._others[codec] = Codec.load(codec)
+        return looped_instrument(self._others[codec], torch.tensor(values), codec).to_bytes()
 
     def _add(self, own: tuple[OwnCode, ...]) -> CodeMap:
         latent_dim = self.codec.model.latent_dim

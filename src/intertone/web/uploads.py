@@ -41,10 +41,14 @@ class MapRequest:
     Attributes:
         own: Own sounds that lie on the map.
         place: x and y of the sound that is wanted, 0…1; None: the points of the map.
+        codec: Name of a codec of single frames; None: the map's.
+        values: Its code, where there is such a codec.
     """
 
     own: tuple[OwnCode, ...] = ()
     place: tuple[float, float] | None = None
+    codec: str | None = None
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,14 @@
 /** Explore: the map of the codec's space, what lies near the puck, and the sound of the place. */
 
 import { element } from "./cards.js";
-import { Latest } from "./latest.js";
+import { ask, askSound, Latest } from "./latest.js";
 import { Sky } from "./sky.js";
-
-const TIMEOUT_MS = 20_000;
-const RATIOS = ["harmonics", "noise", "envelope"]; // between two sounds, of which the map has none
-const LOST = "the map did not answer.";
-
-/** Return the answer of the server; an error has one sentence. */
-async function ask(address, options = {}) {
-  let answer;
-  try {
-    answer = await fetch(address, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
-  } catch {
-    throw new Error(LOST);
-  }
-  if (answer.ok) return answer;
-  const content = await answer.json().catch(() => ({}));
-  throw new Error(content.error ? `${content.error}.` : LOST);
-}
 
 export class Explore {
   /**
    * @param root Element of the view.
-   * @param state Values; `mapX`, `mapY` and `view` (1: this view) are read and moved.
-   * @param handlers `wake()` in a gesture, `play(bytes)` glides to an instrument, `morph()` plays the pad's again,
-   *   `say(text)`, `hint(text)`.
+   * @param state Values; `mapX` and `mapY` are moved.
+   * @param handlers `wake()` in a gesture, `play(bytes)` glides to an instrument, `say(text)`, `hint(text)`.
    */
   constructor(root, state, handlers) {
     this.root = root;
@@ -39,14 +21,11 @@ export class Explore {
     this.shown = false;
     this.build();
     this.latest = new Latest(
-      (place) => this.fetch(place),
+      (place) => askSound(place),
       (bytes) => this.shown && handlers.play(bytes),
       (error) => this.shown && handlers.say(`The sound stays as it is: ${error.message}`),
     );
-    state.onChange((name) => {
-      if (name === "view") this.turn();
-      else if (name.startsWith("map") && this.shown) this.move();
-    });
+    state.onChange((name) => name.startsWith("map") && this.shown && this.move());
   }
 
   build() {
@@ -74,23 +53,10 @@ export class Explore {
     }
   }
 
-  /** Whether this view is shown. */
-  get on() {
-    return this.state.values.view === 1;
-  }
-
-  /** Show this view or leave it, as the state says. */
-  turn() {
-    if (this.on === this.shown) return;
-    this.shown = this.on;
-    this.root.hidden = !this.on;
-    document.body.dataset.view = this.on ? "explore" : "morph";
-    for (const name of RATIOS) document.getElementById(`control-${name}`).disabled = this.on;
-    if (this.on) this.open();
-    else {
-      this.latest.drop();
-      this.handlers.morph();
-    }
+  /** Leave the view. */
+  close() {
+    this.shown = false;
+    this.latest.drop();
   }
 
   /** The pad has another instrument, made by this job: its sounds are points of the map. */
@@ -99,7 +65,9 @@ export class Explore {
     if (this.shown) this.open();
   }
 
+  /** Show the view. */
   async open() {
+    this.shown = true;
     if (!this.points.length) this.handlers.say("The map is being drawn.");
     try {
       await this.prepare();
@@ -176,38 +144,7 @@ export class Explore {
     this.choice.value = this.sky.parts[0][0];
   }
 
-  async fetch(place) {
-    const answer = await ask("map/sound", { method: "POST", body: JSON.stringify(place) });
-    return answer.arrayBuffer();
-  }
-
   wave(velocity) {
     if (this.shown) this.sky.wave(velocity);
   }
-}
-
-/** Return the two buttons that change between the pad and the map; `prepare` is called when the map is about to be seen. */
-export function viewButtons(state, hint, prepare) {
-  const views = [
-    ["Morph", 0, "The pad between your own sounds."],
-    ["Explore", 1, "The map of the instruments that the network knows: every place has a sound."],
-  ];
-  const buttons = views.map(([name, view, sentence]) => {
-    const button = element("button", "tool", name);
-    button.type = "button";
-    button.title = sentence;
-    button.addEventListener("click", () => state.set("view", view));
-    for (const event of ["pointerenter", "focus"]) {
-      button.addEventListener(event, () => {
-        hint(sentence);
-        if (view) prepare();
-      });
-    }
-    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => hint(""));
-    return button;
-  });
-  const show = () => buttons.forEach((button, at) => button.setAttribute("aria-pressed", state.values.view === at));
-  state.onChange((name) => name === "view" && show());
-  show();
-  return buttons;
 }

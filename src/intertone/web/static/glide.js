@@ -1,20 +1,21 @@
 // From one instrument of one sound to another while notes sound: levels and landmarks move, phases go on.
 
+import { LoopGlide } from "./loop.js";
+
 const GLIDE_SECONDS = 0.1;
 const FLOOR_DB = -110; // a glide from or to silence begins or ends here
 const LEVELS = ["partials", "top", "noise"]; // dB, in which silence is −200
 const ROWS = [...LEVELS, "level", "ramp", "transient", "register"];
 const FACTS = ["attack", "release", "silence", "end", "decay", "referenceDb", "turn"];
 
-// Tell whether what sounds can glide from one instrument to another: all rows have the same shapes.
-export function canGlide(from, to) {
-  if (from.sounds.length !== 1 || to.sounds.length !== 1 || from.pitched.length !== 1 || to.pitched.length !== 1) return false;
-  const [a, b] = [from.pitched[0], to.pitched[0]];
-  const same = ["channels", "count", "nFrames", "slowTimes", "fastTimes", "measured", "bell", "f0", "nStrong", "nFast"];
-  return same.every((name) => a[name] === b[name]) && ROWS.every((name) => a[name].length === b[name].length);
+const SAME = ["channels", "count", "nFrames", "slowTimes", "fastTimes", "measured", "bell", "f0", "nStrong", "nFast"];
+
+// Return what moves an instrument of one sound to others like it.
+export function glideOf(instrument) {
+  return instrument.pitched.length ? new Glide(instrument) : new LoopGlide(instrument);
 }
 
-export class Glide {
+class Glide {
   // `instrument` is what voices read; it is changed in place.
   constructor(instrument) {
     this.instrument = instrument;
@@ -27,7 +28,15 @@ export class Glide {
     this.share = 1;
   }
 
-  // Begin to move to an instrument for which `canGlide` holds, from wherever the sound is now.
+  // Tell whether it can move to an instrument: all rows have the same shapes.
+  takes(instrument) {
+    if (instrument.sounds.length !== 1 || !instrument.pitched.length) return false;
+    const [target] = instrument.pitched;
+    const { sound } = this;
+    return SAME.every((name) => sound[name] === target[name]) && ROWS.every((name) => sound[name].length === target[name].length);
+  }
+
+  // Begin to move to an instrument that it takes, from wherever the sound is now.
   to(instrument) {
     const { sound, from, facts } = this;
     const [target] = instrument.pitched;

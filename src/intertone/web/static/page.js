@@ -2,7 +2,8 @@
 
 import { Cards } from "./cards.js";
 import { CONTROLS, HIDDEN } from "./controls.js";
-import { Explore, viewButtons } from "./explore.js";
+import { NUMBERS } from "./codes.js";
+import { Explore } from "./explore.js";
 import { buildFaders } from "./faders.js";
 import { Field } from "./field.js";
 import { headerOf } from "./header.js";
@@ -16,6 +17,7 @@ import { findSource } from "./source.js";
 import { Scope } from "./spectrogram.js";
 import { State } from "./state.js";
 import { tool } from "./tools.js";
+import { Views } from "./views.js";
 
 const find = (name) => document.getElementById(name);
 const START = "Touch a key or press A: that switches the sound on.";
@@ -24,7 +26,7 @@ const IDLE = matchMedia("(pointer: coarse)").matches
   : "A to L play, Z and X change the octave, the space bar holds, Escape silences, arrows move on the pad.";
 
 const source = findSource();
-const state = new State([...CONTROLS, ...HIDDEN]);
+const state = new State([...CONTROLS, ...HIDDEN, ...NUMBERS]);
 const say = (text) => (find("status").textContent = text);
 const hint = (text) => (find("hint").textContent = text || IDLE);
 const sound = new Sound(source.worklets, state, say);
@@ -32,13 +34,15 @@ const field = new Field(find("pad"), find("field"), state, () => sound.wake());
 const scope = new Scope(find("scope").firstElementChild);
 const chooser = find("chooser");
 const cards = new Cards(find("cards"), find("corners"), source.canAdd ? choose : null);
-const explore = new Explore(find("explore"), state, {
+const exploring = {
   wake: () => sound.wake(),
   play: (bytes) => sound.load(bytes, { glides: true }),
   morph: () => library.made && sound.load(library.made.bytes, { again: true }),
   say,
   hint,
-});
+};
+const explore = new Explore(find("explore"), state, exploring);
+const views = new Views(state, explore, exploring);
 let recorder = null;
 let corner = null;
 
@@ -67,7 +71,7 @@ const library = new Library(source, {
   say,
   async instrument(made) {
     const header = headerOf(made.bytes);
-    if (!explore.on) await sound.load(made.bytes);
+    if (!views.away) await sound.load(made.bytes);
     explore.changed(made.job);
     const pitch = header.pitches.find((found) => found !== null);
     if (!sound.engine && pitch !== undefined) keys.centre(Math.round(pitch));
@@ -97,10 +101,7 @@ async function open() {
   }
   try {
     const opened = await library.open();
-    if (source.hasMap) {
-      find("views").replaceChildren(...viewButtons(state, hint, () => explore.prepare().catch(() => {})));
-      explore.turn();
-    }
+    if (source.hasMap) views.build(find("views"));
     if (!opened) say("Drop one to four sounds on the page: they become the corners of the pad.");
   } catch (error) {
     say(error.message);
@@ -177,7 +178,7 @@ async function connect() {
       sound.off(id);
     },
     set(name, value) {
-      if (name.startsWith("pad")) state.set(explore.on ? name.replace("pad", "map") : name, value);
+      if (name.startsWith("pad")) state.set(views.away ? name.replace("pad", "map") : name, value);
       else sound.set(name, value);
     },
     devices(names) {

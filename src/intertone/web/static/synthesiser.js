@@ -1,6 +1,6 @@
 // All voices of an instrument, their parameters and the limiter: pure, it runs in a worklet, a worker and node.
 
-import { canGlide, Glide } from "./glide.js";
+import { glideOf } from "./glide.js";
 import { Limiter } from "./limiter.js";
 import { Mixture } from "./mixture.js";
 import { NoiseShaper } from "./noise.js";
@@ -59,7 +59,7 @@ export class Synthesiser {
     const size = 2 * MOST_PARTIALS;
     this.waiting = {
       instrument,
-      glide: instrument.glides ? new Glide(instrument) : null,
+      glide: instrument.glides ? glideOf(instrument) : null,
       channels,
       mixture: new Mixture(instrument, channels),
       highestHz: Math.min(most, PARTIALS_BELOW * this.sampleRate),
@@ -81,9 +81,8 @@ export class Synthesiser {
   // Move the levels and landmarks of what sounds to those of another instrument of one sound; voices go on. Where the
   // instrument before is of another kind, held notes begin again.
   glideTo(instrument) {
-    const shown = this.waiting ? this.waiting.instrument : this.instrument;
     const { glide } = this.waiting || this;
-    if (glide && canGlide(shown, instrument)) glide.to(instrument);
+    if (glide?.takes(instrument)) glide.to(instrument);
     else this.setInstrument(instrument, true);
   }
 
