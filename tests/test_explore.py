@@ -12,9 +12,11 @@ import pytest
 import torch
 
 from intertone.codec import Codec
+from intertone.errors import InputError
 from intertone.instrument import Instrument, InstrumentBank, analyse_playable
 from intertone.instrument.code_map import CodeMap, code_of_sound, heard_features
 from intertone.instrument.decoded import PLAYED_LOUDNESS, decode_at_keys, decoded_instrument
+from intertone.instrument.looped import looped_instrument, octaves_of
 from intertone.instrument.register import KEYS
 from intertone.loudness import maximum_momentary_loudness
 from intertone.pitch.note import pitch_to_hz
@@ -308,3 +310,73 @@ def test_page_and_server_give_a_place_the_same_parts(code_map: CodeMap, tmp_path
         for index, part in parts:
             weights[index] = part
         assert np.allclose(weights, code_map.weights(place), atol=1e-9)
+
+
+# loops of codes
+
+
+@pytest.fixture(scope="module")
+def loops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Loops of two codes of canne, and of a tone of 500 Hz with a partial at 9000 Hz."""
+    folder = tmp_path_factory.mktemp("loops")
+    canne = Codec.load("canne")
+    for name, value in (("low", 0.4), ("high", 0.6)):
+        looped_instrument(canne, torch.full((8,), value), name).save(folder / f"{name}.intertone")
+    instrument = Instrument.load(folder / "low.intertone")
+    facts = {**instrument.header["sounds"][0], "samples": 44096, "loop_gain": 0.0}
+    time = torch.arange(44096) / 44096
+    tone = 0.3 * torch.sin(2 * torch.pi * 500 * time) + 0.3 * torch.sin(2 * torch.pi * 9000 * time)
+    tensors = {"0.loop": (32767 * torch.cat(octaves_of(tone))).to(torch.int16)[None]}
+    Instrument({**instrument.header, "sounds": [facts]}, tensors).save(folder / "tone.intertone")
+    return folder
+
+
+def spectrum_of(sound: Array) -> Array:
+    """Power at each Hz of a second of sound, dB relative to the loudest."""
+    power = np.abs(np.fft.rfft(sound[RATE : 2 * RATE] * np.blackman(RATE))) ** 2
+    return 10 * np.log10(power / power.max() + 1e-14)
+
+
+@needs_node
+@pytest.mark.parametrize(("key", "hz"), [(48, 250), (60, 500), (72, 1000), (84, 2000), (96, 4000)])
+def test_a_loop_has_the_pitch_of_its_key_and_nothing_folds(loops: Path, key: int, hz: int) -> None:
+    levels = spectrum_of(play(loops, "tone", [on(key)], seconds=2.2)[0])
+    own = hz * RATE / 44096
+    peaks = [own, 18 * own] if key <= 72 else [own]  # above, the ninth kilohertz would lie beyond hearing
+    assert abs(int(levels.argmax()) - own) < 3 or abs(int(levels.argmax()) - 18 * own) < 3
+    frequencies = np.arange(len(levels))
+    away = np.min([np.abs(frequencies - peak) for peak in peaks], axis=0) > 20
+    assert levels[away].max() < -50
+
+
+@needs_node
+def test_a_loop_goes_on_without_a_seam_and_ends(loops: Path) -> None:
+    sound = play(loops, "low", [on(60), off(3.5)], seconds=5)[0]
+    seconds = [level_db(sound[RATE * at : RATE * (at + 1)]) for at in (1, 2)]
+    assert seconds[0] == pytest.approx(seconds[1], abs=0.2)
+    whole, seam = roughness(sound[RATE // 2 : 3 * RATE]), roughness(sound[: 2 * RATE])[330:360]
+    assert seam.max() < whole.max() + 1
+    assert level_db(sound[-4410:]) < -100
+
+
+@needs_node
+def test_loops_are_crossfaded_without_clicks(loops: Path) -> None:
+    moves = [glide(("high", "low")[at % 2], 0.5 + 0.04 * at) for at in range(50)]
+    still = [play(loops, name, [on(60)], seconds=4)[0] for name in ("low", "high")]
+    moved = play(loops, "low", [on(60), *moves], seconds=4)[0]
+    inside = slice(60, 1300)
+    assert roughness(moved)[inside].max() < max(roughness(sound)[inside].max() for sound in still) + 6
+    assert np.allclose(
+        moved[round(3.5 * RATE) :], still[0][round(3.5 * RATE) :], atol=1e-6
+    )  # 50 moves end where they began
+    assert level_db(moved[RATE : 2 * RATE]) > min(level_db(sound[RATE : 2 * RATE]) for sound in still) - 6
+
+
+def test_a_loop_is_played_as_loud_as_a_place(loops: Path) -> None:
+    canne = Codec.load("canne")
+    with pytest.raises(InputError, match="the latents of this codec must be 8 numbers"):
+        looped_instrument(canne, torch.zeros(3), "few")
+    with pytest.raises(InputError, match="a loop must be made with a codec of single frames"):
+        looped_instrument(Codec.load("harmonic"), torch.zeros(193), "notes")
+    facts = Instrument.load(loops / "low.intertone").header["sounds"][0]
+    assert facts["loop_gain"] == 6.0 and not facts["pitched"]

@@ -11,6 +11,7 @@ from test_web_server import HOME, finished, order, upload
 from web_work import answer_place, nothing, obey
 
 from intertone.cli.play import _map_workers
+from intertone.errors import InputError
 from intertone.instrument import Instrument
 from intertone.web.map_work import MapBench, mixture_name
 from intertone.web.server import Site, make_app
@@ -73,6 +74,30 @@ def test_no_place_is_refused_in_a_sentence(client: TestClient, body: bytes) -> N
     assert answer.json()["error"].startswith('a place must be {"x": 0…1, "y": 0…1, "instrument": identifier or null}')
 
 
+def test_a_code_has_a_sound(client: TestClient) -> None:
+    answer = client.post("/map/sound", json={"codec": "canne", "values": [0, 0.25, 1]})
+    assert answer.status_code == 200 and answer.content == b"canne 0.0 0.25 1.0"
+
+
+@pytest.mark.parametrize(
+    ("order", "sentence"),
+    [
+        ({"codec": "../../etc", "values": [0.5]}, "a code must be of one of the codecs canne, manne, got ../../etc"),
+        ({"codec": ["canne"], "values": [0.5]}, "a code must be of one of the codecs canne, manne, got ['canne']"),
+        ({"codec": "canne"}, "a code must be a list of at most 16 numbers in 0…1, got something else"),
+        (
+            {"codec": "canne", "values": [0.5] * 17},
+            "a code must be a list of at most 16 numbers in 0…1, got something else",
+        ),
+        ({"codec": "canne", "values": [1.5]}, "a code must be a list of at most 16 numbers in 0…1, got others"),
+        ({"codec": "canne", "values": ["a"]}, "a code must be a list of at most 16 numbers in 0…1, got others"),
+    ],
+)
+def test_no_code_is_refused_in_a_sentence(client: TestClient, order: dict, sentence: str) -> None:
+    answer = client.post("/map/sound", json=order)
+    assert answer.status_code == 400 and answer.json()["error"] == sentence
+
+
 def test_a_large_body_is_refused_also_in_chunks(client: TestClient) -> None:
     for content in (b" " * 2000, (b" " * 100 for _ in range(20))):
         answer = client.post("/map/sound", content=content)
@@ -128,8 +153,12 @@ def test_codecs_with_codes_of_instruments_have_a_map() -> None:
     assert _map_workers("harmonic-16k") is None
 
 
-def test_the_process_answers_with_points_and_instruments() -> None:
-    bench = MapBench("harmonic")
+@pytest.fixture(scope="module")
+def bench() -> MapBench:
+    return MapBench("harmonic")
+
+
+def test_the_process_answers_with_points_and_instruments(bench: MapBench) -> None:
     code = bench.map.codes[3].numpy()
     own = (OwnCode("mine", 2, code.tobytes()),)
     points = bench.answer(MapRequest(own))
@@ -148,6 +177,15 @@ def test_the_process_answers_with_points_and_instruments() -> None:
     (sound,) = instrument.header["sounds"]
     assert sound["name"].startswith("mine ") and sound["pitched"] and len(instrument.header["gains"]) == 8
     assert np.isfinite(instrument.header["gains"]).all()
+
+
+def test_the_process_answers_with_loops(bench: MapBench) -> None:
+    found = bench.answer(MapRequest(codec="manne", values=(0.2, 0.4, 0.9)))
+    assert isinstance(found, bytes)
+    (sound,) = Instrument.from_bytes(found).header["sounds"]
+    assert sound["name"] == "manne" and sound["loop_key"] == 60
+    with pytest.raises(InputError, match="the latents of this codec must be 3 numbers"):
+        bench.answer(MapRequest(codec="manne", values=(0.2, 0.4)))
 
 
 def test_a_mixture_is_named_after_its_largest_parts() -> None:

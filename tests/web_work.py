@@ -39,6 +39,8 @@ def obey(_state: None, uploads: tuple[Upload, ...], report: Callable[[str], None
 
 def answer_place(_state: None, request: MapRequest, _report: Callable[[str], None]) -> object:
     """Answer a place as its x asks: 0.1 die, 0.2 never end, 0.3 fail, else its own numbers; without one, the names."""
+    if request.codec is not None:
+        return " ".join([request.codec, *map(str, request.values)]).encode()
     if request.place is None:
         return [{"name": one.name, "corner": one.corner} for one in request.own]
     x, y = request.place

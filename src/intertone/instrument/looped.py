@@ -55,23 +55,20 @@ def looped_instrument(codec: Codec, values: Tensor, name: str) -> Instrument:
 
 
 def octaves_of(loop: Tensor) -> list[Tensor]:
-    """Return a loop at its own rate, and at a half, a quarter, … of it, without what those cannot hold.
+    """Return a loop for its own octave and for those above: each has half the bandwidth of the one before.
+
+    Each has twice the samples that its bandwidth needs, so that reading between samples makes no images.
 
     Args:
         loop: ``(samples,)``, whose end goes on in its beginning; the length must be a multiple of 16.
 
     Example:
         >>> [len(each) for each in octaves_of(torch.zeros(320))]
-        [320, 160, 80, 40, 20]
+        [640, 320, 160, 80, 40]
     """
     spectrum = torch.fft.rfft(loop)
-    found = [loop]
-    for octave in range(1, OCTAVES):
-        size = len(loop) >> octave
-        part = spectrum[: size // 2 + 1].clone()
-        part[-1] = 0
-        found.append(torch.fft.irfft(part, n=size) * size / len(loop))
-    return found
+    sizes = [2 * len(loop) >> octave for octave in range(OCTAVES)]
+    return [torch.fft.irfft(spectrum[: size // 4], n=size) * size / len(loop) for size in sizes]
 
 
 @lru_cache(maxsize=2)

@@ -165,7 +165,7 @@ function decayOf(level, facts) {
 function unpackLoop(stored, facts) {
   const values = scaled(stored.values, 10 ** (facts.loop_gain / 20) / 32767);
   const loops = [];
-  for (let first = 0, size = facts.samples; size && first < values.length; size >>= 1) {
+  for (let first = 0, size = 2 * facts.samples; size && first < values.length; size >>= 1) {
     loops.push(values.subarray(first, first + size));
     first += size;
   }

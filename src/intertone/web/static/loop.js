@@ -2,7 +2,8 @@
 
 const GLIDE_SECONDS = 0.1;
 
-// Return which version of a loop has nothing that would fold when it is read this much faster than it was made.
+// Return which version of a loop has nothing that would fold when it is played this much faster than it was made; the
+// first has all, and each has half the bandwidth of the one before.
 export function versionFor(speed, count) {
   return Math.max(0, Math.min(count - 1, Math.ceil(Math.log2(speed) - 1e-6)));
 }
@@ -11,7 +12,7 @@ export function versionFor(speed, count) {
 // place behind it. `from` and `to` are gains.
 export function addLoop(output, sound, place, step, from, to) {
   const samples = output.length;
-  const version = versionFor(step * sound.loops[0].length, sound.loops.length);
+  const version = versionFor(0.5 * step * sound.loops[0].length, sound.loops.length);
   const now = sound.loops[version];
   const before = sound.before[version];
   const { share } = sound;

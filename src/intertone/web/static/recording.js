@@ -84,7 +84,7 @@ export class Recordings {
       const slope = (this.wanted[i] - this.gains[i]) / voice.hop;
       const from = this.gains[i] + slope * done;
       if (loops) {
-        const step = voice.hz / sounds[i].loopHz / (loops[0].length * this.sampleRate) * voice.instrument.header.sample_rate;
+        const step = ((voice.hz / sounds[i].loopHz) * this.ratio) / sounds[i].samples; // of the loop, a sample
         this.place = addLoop(outputs[0], sounds[i], this.place, step, from, from + slope * samples);
         continue;
       }
