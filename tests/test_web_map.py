@@ -175,7 +175,7 @@ def test_the_process_answers_with_points_and_instruments(bench: MapBench) -> Non
     assert isinstance(found, bytes)
     instrument = Instrument.from_bytes(found)
     (sound,) = instrument.header["sounds"]
-    assert sound["name"].startswith("mine ") and sound["pitched"] and len(instrument.header["gains"]) == 8
+    assert sound["name"].startswith("mine ") and sound["pitched"] and len(instrument.header["gains"]) == 6
     assert np.isfinite(instrument.header["gains"]).all()
 
 

@@ -1,5 +1,6 @@
 """A playable instrument of one code: the codec decodes it at every sixth key, and the engine plays the rows."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,11 +17,15 @@ from intertone.harmonic.sound import HarmonicSound, SeparatedSound
 from intertone.instrument.live import Instrument, header_of
 from intertone.instrument.packed import noise_centres, pack_sound
 from intertone.instrument.playable import harmonic_method, landmark_facts
-from intertone.instrument.register import KEYS, STEP_SECONDS, pack_changes
+from intertone.instrument.register import STEP_SECONDS, pack_changes
 from intertone.level import db_to_power, power_to_db
 from intertone.loudness import BLOCK_SECONDS, LUFS_OFFSET, weighting_at
 from intertone.morphing.by_partials import ByPartials
 from intertone.pitch.note import pitch_to_hz
+
+KEYS = tuple(range(36, 97, 6))
+"""MIDI numbers of the keys at which a code is decoded: below and above, the rows of the last one are played. Fewer keys
+would be decoded sooner; every twelfth is 3 dB off half-way between two, for a trumpet."""
 
 OWN_KEY = 60
 """MIDI number of the key whose rows are stored in full, one of ``KEYS``; at other keys changes are added."""
@@ -38,6 +43,9 @@ HELD_SECONDS = KeyboardConfig().hold_seconds
 EARLY_FRAMES = 2.0
 """Frames before that at which the release counts as begun, so that its knee, which decoding blurs, is in it."""
 
+OCTAVE = 2
+"""Keys of ``KEYS`` from one octave to the next."""
+
 MOST_GAIN_DB = 24.0
 """Largest change of the level of a key, dB."""
 
@@ -46,17 +54,18 @@ UNUSED = ("strong", "phases", "modulation", "magnitudes", "angles")
 
 
 @torch.inference_mode()
-def decode_at_keys(codec: Codec, code: Tensor, n_frames: int) -> Tensor:
-    """Return the features of a code at each of ``KEYS``, 0…1, ``(n_keys, n_features, n_frames)``, on the CPU.
+def decode_at_keys(codec: Codec, code: Tensor, n_frames: int, *, keys: Sequence[int] = KEYS) -> Tensor:
+    """Return the features of a code at some keys, 0…1, ``(n_keys, n_features, n_frames)``, on the CPU.
 
     Args:
         codec: A harmonic codec.
         code: ``(latent_dim, n_latents)``.
         n_frames: Columns.
+        keys: MIDI numbers.
     """
-    pitch = torch.tensor(KEYS, dtype=torch.float32)[:, None, None]
+    pitch = torch.tensor(keys, dtype=torch.float32)[:, None, None]
     conditions = {"pitch": pitch, "velocity": torch.full_like(pitch, torch.nan)}
-    codes = code.to(codec.device).expand(len(KEYS), -1, -1)
+    codes = code.to(codec.device).expand(len(keys), -1, -1)
     return codec.decode_features(codes, conditions, n_frames=n_frames).float().cpu().clamp(0, 1)
 
 
@@ -101,7 +110,7 @@ def decoded_instrument(codec: Codec, code: Tensor, name: str, *, seconds: float)
         **landmark_facts(sound, level, marks, marks, method.rows.config.frame_seconds),
     }
     gains = _gains(changes, method.rows.view(sound)[0], codec.sample_rate, method.rows)
-    header = header_of(method.representation.synthesiser, 1, [facts]) | {"gains": gains}
+    header = header_of(method.representation.synthesiser, 1, [facts]) | {"keys": list(KEYS), "gains": gains}
     return Instrument(header, tensors)
 
 
@@ -169,11 +178,10 @@ def _gains(changes: Tensor, own: Tensor, sample_rate: int, rows: FeatureRows) ->
         sample_rate: Of the codec, Hz.
         rows: Of the representation.
     """
-    octaves = slice(None, None, 2)  # KEYS lie half an octave apart
     places = torch.arange(own.shape[1], dtype=torch.float64) / _step_frames(rows) - 0.5
-    levels = rows.config.top_db * (own - 1) + at_positions(changes[octaves], places.clamp(min=0))
+    levels = rows.config.top_db * (own - 1) + at_positions(changes[::OCTAVE], places.clamp(min=0))
     power = db_to_power(levels) * (own > 0)
-    weighted = (power * _row_weights(sample_rate, rows)[octaves, :, None]).sum(1)
+    weighted = (power * _row_weights(sample_rate, rows)[::OCTAVE, :, None]).sum(1)
     size = min(weighted.shape[1], round(BLOCK_SECONDS / rows.config.frame_seconds))
     loudest = 0.5 * REFERENCE**2 * weighted.unfold(1, size, 1).mean(-1).amax(1)
     found = PLAYED_LOUDNESS - (LUFS_OFFSET + power_to_db(loudest.clamp_min(1e-12)))

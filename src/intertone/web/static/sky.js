@@ -33,6 +33,7 @@ export class Sky {
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.ground = document.createElement("canvas");
     this.ground.width = this.ground.height = GRAIN;
+    this.layer = document.createElement("canvas"); // the ground at the size of the canvas
     this.listen(touched);
     state.onChange((name) => name.startsWith("map") && this.moved());
     onTheme(() => this.show(this.points, this.families));
@@ -164,6 +165,22 @@ export class Sky {
       }
     }
     context.putImageData(image, 0, 0);
+    this.layer.width = 0;
+  }
+
+  /** Draw what does not move once for each size and theme. */
+  layOut(width, height, size) {
+    this.layer.width = width;
+    this.layer.height = height;
+    const context = this.layer.getContext("2d");
+    const style = getComputedStyle(this.canvas);
+    context.fillStyle = style.getPropertyValue("--scope").trim();
+    context.fillRect(0, 0, width, height);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(this.ground, 0, 0, width, height);
+    const scale = width / this.canvas.clientWidth;
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    this.drawWords(context, size, style.getPropertyValue("--soft").trim());
   }
 
   /** Return red, green and blue at a place, and how much there is near it. */
@@ -191,13 +208,11 @@ export class Sky {
     const style = getComputedStyle(canvas);
     const ink = style.getPropertyValue("--ink").trim();
     const size = textSize();
+    if (this.layer.width !== canvas.width || this.layer.height !== canvas.height) this.layOut(canvas.width, canvas.height, size);
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.drawImage(this.layer, 0, 0);
     context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.fillStyle = style.getPropertyValue("--scope").trim();
-    context.fillRect(0, 0, canvas.clientWidth, canvas.clientHeight);
-    context.imageSmoothingQuality = "high";
-    context.drawImage(this.ground, 0, 0, canvas.clientWidth, canvas.clientHeight);
     const at = this.placesOf();
-    this.drawWords(context, size, style.getPropertyValue("--soft").trim());
     this.drawThreads(context, at, ink, size);
     this.drawPoints(context, at, ink, size);
     this.drawNames(context, at, ink, size, style);
