@@ -1,12 +1,17 @@
 // Render jobs for Python: node render.mjs JOBS.json. Each job is {instrument, events, options, out}; out holds left, then
-// right, float32. It prints the processor's seconds that each took.
+// right, float32; an event of type glide names the `instrument` that it glides to. It prints the processor's seconds that each took.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { renderOffline } from "../src/intertone/web/static/offline.js";
 
+function bytesOf(path) {
+  const file = readFileSync(path);
+  return file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
+}
+
 for (const { instrument, events, options, out } of JSON.parse(readFileSync(process.argv[2], "utf8"))) {
-  const file = readFileSync(instrument);
-  const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
+  const bytes = bytesOf(instrument);
+  for (const event of events) if (event.type === "glide") event.bytes = bytesOf(event.instrument);
   const begin = process.cpuUsage();
   const [left, right] = renderOffline(bytes, events, options);
   const { user, system } = process.cpuUsage(begin);

@@ -168,10 +168,10 @@ def test_a_refused_sound_is_named(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"die", "the process that analysed this sound ended; a new one was started, so try again"),
+        (b"die", "the process for the analysis of a sound ended; a new one was started, so try again"),
         (b"fill", "the analysis of a sound must need at most 1024 MiB, and needed more"),
         (b"sleep", "the analysis of a sound must take at most 2 s, and took longer"),
-        (b"fail", "the analysis failed with KeyError, an error of the program"),
+        (b"fail", "the analysis of a sound failed with KeyError, an error of the program"),
     ],
 )
 def test_a_failed_process_is_one_failed_job(client: TestClient, site: Site, content: bytes, sentence: str) -> None:

@@ -14,6 +14,8 @@ from intertone.level import db_to_amplitude, power_to_db
 BLOCK_SECONDS = 0.4
 MOMENTARY_SECONDS = 0.01
 """Hop between the blocks of the momentary loudness, s."""
+LUFS_OFFSET = -0.691
+"""Loudness of a K-weighted power of 1, LUFS: a tone of 997 Hz at full scale then has −3.01."""
 ABSOLUTE_GATE = -70.0
 """Blocks below this loudness, LUFS, are left out as silence."""
 RELATIVE_GATE = -10.0
@@ -120,13 +122,28 @@ def _k_weighted(sound: Tensor, sample_rate: int) -> Array:
 @lru_cache(maxsize=N_RESPONSES)
 def _response(sample_rate: int, size: int) -> Tensor:
     """Return the frequency response of both filters at each bin of an FFT."""
-    turns = torch.arange(size // 2 + 1, dtype=torch.float64) / size
+    return _response_at(torch.arange(size // 2 + 1, dtype=torch.float64) / size, sample_rate)
+
+
+def _response_at(turns: Tensor, sample_rate: int) -> Tensor:
+    """Return the frequency response of both filters at some frequencies, over the sample rate."""
     delay = torch.polar(torch.ones_like(turns), -2 * math.pi * turns)
     response = torch.ones_like(delay)
     for numerator, denominator in k_weighting(sample_rate):
         above, below = (a + delay * (b + delay * c) for a, b, c in (numerator.tolist(), denominator.tolist()))
         response *= above / below
     return response
+
+
+def weighting_at(hz: Tensor, sample_rate: int) -> Tensor:
+    """Return the power gain of K-weighting at some frequencies, Hz; that of 0.49 of the sample rate above it.
+
+    Example:
+        >>> weighting_at(torch.tensor([100.0, 1000.0, 10000.0]), 48000)
+        tensor([0.7703, 1.1743, 2.5362])
+    """
+    turns = (hz.double() / sample_rate).clamp(max=0.49)
+    return _response_at(turns, sample_rate).abs().square().float()
 
 
 def k_weighting(sample_rate: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
@@ -170,4 +187,4 @@ def k_weighting(sample_rate: int) -> tuple[tuple[Array, Array], tuple[Array, Arr
 
 
 def _lufs(power: Array | np.float64) -> Array:
-    return -0.691 + power_to_db(np.maximum(power, 1e-30))
+    return LUFS_OFFSET + power_to_db(np.maximum(power, 1e-30))

@@ -15,7 +15,10 @@ from intertone.cli import options
 from intertone.errors import InputError
 
 if TYPE_CHECKING:
-    from intertone.web.uploads import Made, Upload
+    from collections.abc import Callable
+
+    from intertone.web.map_work import MapBench
+    from intertone.web.uploads import Made, MapRequest, Upload
     from intertone.web.work import Bench
     from intertone.web.workers import Report, Workers
 
@@ -61,7 +64,7 @@ def play_sounds(
 
     with _listen(host, port) as listening:
         address = _address(host, listening.getsockname()[1], token)
-        site = Site(_workers(codec, workers), sources or [])
+        site = Site(_workers(codec, workers), sources or [], _map_workers(codec))
         app = make_app(site, host=host, token=token)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=1
@@ -151,6 +154,28 @@ def _workers(codec: str, count: int) -> "Workers":
 
     threads = max(1, (os.cpu_count() or 1) // count)
     return Workers(partial(_open, codec, threads), _make, count=count)
+
+
+def _map_workers(codec: str) -> "Callable[[], Workers] | None":
+    """Return what starts the process behind the map; None for a codec without codes of instruments."""
+    from intertone.shipped import CODECS
+    from intertone.web.workers import Limits, Workers
+
+    if not any((folder / "instruments.npz").is_file() for folder in (CODECS / codec, Path(codec))):
+        return None
+    limits = Limits(waiting=16)
+    words = {"task": "decoding of a place", "items": "places"}
+    return partial(Workers, partial(_open_map, codec), _answer, count=1, limits=limits, **words)
+
+
+def _open_map(codec: str) -> "MapBench":
+    from intertone.web.map_work import MapBench
+
+    return MapBench(codec, threads=1)
+
+
+def _answer(bench: "MapBench", request: "MapRequest", _report: "Report") -> object:
+    return bench.answer(request)
 
 
 def _open(codec: str, threads: int) -> "Bench":

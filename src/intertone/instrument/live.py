@@ -16,6 +16,7 @@ from intertone.codec import Codec
 from intertone.errors import InputError
 from intertone.files import regular, replacing
 from intertone.harmonic.morph.match import match_partials
+from intertone.harmonic.synthesis import Synthesiser
 from intertone.instrument.adpcm import to_adpcm
 from intertone.instrument.packed import TENSORS, noise_centres, noise_widths, pack_sound
 from intertone.instrument.playable import (
@@ -106,22 +107,7 @@ class Instrument:
             equal = torch.full((len(analyses),), 1 / len(analyses))
             aligned = method.align([with_channels(one, channels) for one in analyses], equal)
             tensors["pad"] = pack_changes(pad_corrections(codec, aligned, pad_grid(len(sounds), pitched)))
-        config = rows.config
-        header = {
-            "format": FORMAT,
-            "sample_rate": config.sample_rate,
-            "hop_length": config.hop_length,
-            "f_max": config.f_max,
-            "row_edges": list(config.edges),
-            "noise_centres": noise_centres(rows),
-            "noise_widths": noise_widths(method.representation.synthesiser.bands),
-            "keys": list(KEYS),
-            "pad_keys": list(PAD_KEYS),
-            "strength": MorphConfig().strength,
-            "channels": channels,
-            "sounds": facts,
-        }
-        return cls(header, tensors)
+        return cls(header_of(method.representation.synthesiser, channels, facts), tensors)
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
@@ -171,13 +157,40 @@ class Instrument:
             raise InputError(f"an instrument's file must be readable, got {error}") from None
 
 
+def header_of(synthesiser: Synthesiser, channels: int, facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the header of an instrument: settings of its codec, and facts of each sound.
+
+    Args:
+        synthesiser: Of the representation.
+        channels: The most that a sound has.
+        facts: Of each sound, as ``docs/instrument-file.md`` lists them.
+    """
+    rows = synthesiser.rows
+    config = rows.config
+    return {
+        "format": FORMAT,
+        "sample_rate": config.sample_rate,
+        "hop_length": config.hop_length,
+        "f_max": config.f_max,
+        "row_edges": list(config.edges),
+        "noise_centres": noise_centres(rows),
+        "noise_widths": noise_widths(synthesiser.bands),
+        "keys": list(KEYS),
+        "pad_keys": list(PAD_KEYS),
+        "strength": MorphConfig().strength,
+        "channels": channels,
+        "sounds": list(facts),
+    }
+
+
 def _problem(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str | None:
     """Return what is wrong with the content of a file, in a sentence."""
     if header["format"] != FORMAT:
         return f"an instrument must have format {FORMAT}, got {header['format']}"
     missing = [name for name in HEADER if name not in header]
     for index, sound in enumerate(header["sounds"]):
-        needed = (*TENSORS, "register", "residual") if sound["pitched"] else ("recording",)
+        recorded = "loop" if "loop_key" in sound else "recording"
+        needed = (*TENSORS, "register", "residual") if sound["pitched"] else (recorded,)
         missing += [f"{index}.{name}" for name in needed if f"{index}.{name}" not in tensors]
     if missing:
         return f"an instrument must hold {', '.join(missing)}, got a file without"

@@ -95,16 +95,20 @@ def pack_differences(values: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     return first.float(), found.to(torch.int8)
 
 
-def pack_sound(sound: SeparatedSound, rows: FeatureRows) -> dict[str, Tensor]:
+def pack_sound(sound: SeparatedSound, rows: FeatureRows, *, count: int | None = None) -> dict[str, Tensor]:
     """Return the tensors of a sound with a pitch, by name; see ``docs/instrument-file.md``.
 
-    Partials are stored up to the last that is audible at any time, at least one.
+    Args:
+        sound: The sound.
+        rows: Of its representation.
+        count: Number of partials that are stored; None: up to the last that is audible at any time, at least one.
     """
     n_frames = sound.amplitude.shape[-1]
     view = rows.view(sound)
     level = rows.config.top_db * (rows.level(view).amax((0, 1)) - 1)
     loud = sound.amplitude.amax((0, 2)) > sound.reference * 10 ** (WEAKEST_DB / 20)
-    count = max(1, int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1)
+    if count is None:
+        count = max(1, int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1)
     slow, fast = stored_frames(n_frames, SLOW_STEP), stored_frames(n_frames, FAST_STEP)
     decibels = _decibels(sound.amplitude[:, :count], sound.reference) - level
     strong = sound.amplitude[:, :count].amax((0, 2)).argsort(descending=True)[:STRONG]

@@ -151,28 +151,38 @@ def time_facts(sounds: Sequence[SeparatedSound], rows: FeatureRows) -> list[dict
     levels = [config.top_db * rows.level(rows.view(sound)).amax((0, 1)) for sound in sounds]
     ends = [(sound.samples - sound.onset) / config.hop_length for sound in sounds]
     own = [find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)]
-    found = []
-    for sound, level, first, mark in zip(sounds, levels, own, complete_releases(own), strict=True):
-        loop = loop_part(level, first, frame_seconds=config.frame_seconds) if first.released else None
-        turn = None if loop is None else _first_turn(loop, first, config.frame_seconds)
-        found.append(
-            {
-                "f0": float(sound.f0.median()),
-                "pitch": hz_to_pitch(float(sound.f0.median())),
-                "reference": sound.reference,
-                "inharmonicity": None if sound.is_bell else sound.inharmonicity,
-                "bell": sound.is_bell,
-                "measured": len(sound.multiples),
-                "attack": mark.attack,
-                "release": mark.release,
-                "end": mark.end,
-                "silence": min(mark.silence, mark.end),
-                "released": mark.released,
-                "loop": loop,
-                "turn": turn,
-            }
-        )
-    return found
+    every = zip(sounds, levels, own, complete_releases(own), strict=True)
+    return [landmark_facts(sound, level, first, mark, config.frame_seconds) for sound, level, first, mark in every]
+
+
+def landmark_facts(
+    sound: SeparatedSound, level: Tensor, own: Landmarks, mark: Landmarks, frame_seconds: float
+) -> dict[str, Any]:
+    """Return what the header holds of a sound with a pitch.
+
+    Args:
+        sound: The sound.
+        level: dB of all its rows together, frame by frame, ``(n_frames,)``.
+        own: Landmarks of the sound, which decide whether it has a loop.
+        mark: The same with a release where it is played beside others that have one.
+        frame_seconds: From one frame to the next.
+    """
+    loop = loop_part(level, own, frame_seconds=frame_seconds) if own.released else None
+    return {
+        "f0": float(sound.f0.median()),
+        "pitch": hz_to_pitch(float(sound.f0.median())),
+        "reference": sound.reference,
+        "inharmonicity": None if sound.is_bell else sound.inharmonicity,
+        "bell": sound.is_bell,
+        "measured": len(sound.multiples),
+        "attack": mark.attack,
+        "release": mark.release,
+        "end": mark.end,
+        "silence": min(mark.silence, mark.end),
+        "released": mark.released,
+        "loop": loop,
+        "turn": None if loop is None else _first_turn(loop, own, frame_seconds),
+    }
 
 
 def _first_turn(loop: tuple[float, float], own: Landmarks, frame_seconds: float) -> float:

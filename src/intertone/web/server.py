@@ -1,7 +1,7 @@
 """The server of the page: static files, uploads, one queue of analyses, and the instruments that come of them."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from starlette.routing import Route
 
 from intertone.errors import InputError
 from intertone.files import Json, mebibytes
+from intertone.web.body import TooLargeError, limited
 from intertone.web.bundle import one_file
 from intertone.web.guard import Guard, refusal
+from intertone.web.map_routes import MapRoutes
 from intertone.web.shelf import MAX_UPLOAD_BYTES, Shelf, readable
-from intertone.web.uploads import Made, Upload
+from intertone.web.uploads import Made, OwnCode, Upload
 from intertone.web.workers import Job, QueueFullError, Workers
 
 MAX_SOUNDS = 4
@@ -33,28 +35,30 @@ TYPES = {
 """Content types of the static files."""
 
 
-class _TooLargeError(Exception):
-    """A body that is larger than it may be."""
-
-
 class Site:
     """The routes, and what they share.
 
     Args:
         workers: Make instruments of ``tuple[Upload, ...]`` and return ``Made``.
         sounds: Files of the command line, which the page opens with; they stay where they are.
+        map_workers: Makes the workers behind the map, as ``MapRoutes`` takes it; None: the page has no map.
     """
 
-    def __init__(self, workers: Workers, sounds: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, workers: Workers, sounds: Sequence[Path] = (), map_workers: Callable[[], Workers] | None = None
+    ) -> None:
         self.workers, self.shelf = workers, Shelf()
         self.static = static_files()
         uploads = [Upload(path, readable(path.name)) for path in sounds]
         self._own = [(self.shelf.add(upload, keep=True), upload.name) for upload in uploads]
+        self._map = None if map_workers is None else MapRoutes(map_workers, self._codes)
         self._first = workers.submit(tuple(uploads)) if uploads else None
 
     def close(self) -> None:
         """End the worker processes and remove the uploads."""
         self.workers.close()
+        if self._map is not None:
+            self._map.close()
         self.shelf.close()
 
     def routes(self) -> list[Route]:
@@ -68,6 +72,7 @@ class Site:
             Route("/instruments/{job}", self.status),
             Route("/instruments/{job}/data", self.data),
             Route("/instruments/{job}/page", self.download),
+            *(self._map.routes() if self._map is not None else ()),
         ]
 
     async def page(self, _request: Request) -> Response:
@@ -79,18 +84,19 @@ class Site:
         return self._static(request.path_params["name"])
 
     async def start(self, _request: Request) -> Response:
-        """Return the sounds of the command line, and the job that makes their instrument."""
+        """Return the sounds of the command line, the job that makes their instrument, and whether there is a map."""
         sounds = [{"id": identifier, "name": name} for identifier, name in self._own]
-        return JSONResponse({"sounds": sounds, "instrument": self._first and self._first.name})
+        instrument = self._first and self._first.name
+        return JSONResponse({"sounds": sounds, "instrument": instrument, "map": self._map is not None})
 
     async def add_sound(self, request: Request) -> Response:
         """Take a sound file as the body of a request; the answer is its identifier."""
         path = self.shelf.new_path()
         try:
             with path.open("wb") as handle:
-                async for chunk in _limited(request, MAX_UPLOAD_BYTES):
+                async for chunk in limited(request, MAX_UPLOAD_BYTES):
                     handle.write(chunk)
-        except _TooLargeError:
+        except TooLargeError:
             path.unlink()
             limit = mebibytes(MAX_UPLOAD_BYTES)
             return refusal(f"a sound must have at most {limit} when it is uploaded, got more", 413)
@@ -103,8 +109,8 @@ class Site:
     async def order(self, request: Request) -> Response:
         """Put an instrument of some sounds into the queue; the answer is the job's identifier."""
         try:
-            names = _order_of(b"".join([chunk async for chunk in _limited(request, MAX_ORDER_BYTES)]))
-        except _TooLargeError:
+            names = _order_of(b"".join([chunk async for chunk in limited(request, MAX_ORDER_BYTES)]))
+        except TooLargeError:
             return refusal(f"an order must have at most {MAX_ORDER_BYTES} bytes, got more", 413)
         except InputError as error:
             return refusal(str(error), 400)
@@ -139,6 +145,11 @@ class Site:
         job = self.workers.find(request.path_params["job"])
         return None if job is None else job.result
 
+    def _codes(self, name: str) -> tuple[OwnCode, ...]:
+        """Return the codes of the sounds of a job; none where the job is unknown or not done."""
+        job = self.workers.find(name)
+        return () if job is None or job.result is None else job.result.codes
+
     def _state(self, job: Job) -> "dict[str, Json]":
         state: dict[str, Json] = {"id": job.name, "state": job.state, "step": job.step}
         if job.state == "waiting":
@@ -171,23 +182,6 @@ def static_files() -> dict[str, bytes]:
     """Return the files of the page by name."""
     folder = resources.files("intertone.web") / "static"
     return {entry.name: entry.read_bytes() for entry in folder.iterdir() if Path(entry.name).suffix in TYPES}
-
-
-async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """Yield the body of a request, whatever its headers claim of its length.
-
-    Raises:
-        _TooLargeError: As soon as it is known that it has more than ``limit`` bytes.
-    """
-    claimed = request.headers.get("content-length", "")
-    if claimed.isdecimal() and int(claimed) > limit:
-        raise _TooLargeError
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _TooLargeError
-        yield chunk
 
 
 def _order_of(body: bytes) -> list[str]:

@@ -20,13 +20,47 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class OwnCode:
+    """The code of an own sound.
+
+    Attributes:
+        name: Of the sound.
+        corner: Its number in the instrument, from 0.
+        code: ``(latent_dim, n_latents)``, float32, as bytes.
+    """
+
+    name: str
+    corner: int
+    code: bytes
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """What the process behind the map is asked for.
+
+    Attributes:
+        own: Own sounds that lie on the map.
+        place: x and y of the sound that is wanted, 0…1; None: the points of the map.
+        codec: Name of a codec of single frames; None: the map's.
+        values: Its code, where there is such a codec.
+    """
+
+    own: tuple[OwnCode, ...] = ()
+    place: tuple[float, float] | None = None
+    codec: str | None = None
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Made:
     """An instrument and what the page shows of its sounds.
 
     Attributes:
         data: The instrument, as ``Instrument.to_bytes``.
         sounds: Overview and remarks of each sound, for JSON.
+        codes: Of the sounds that have one, for the map.
     """
 
     data: bytes
     sounds: "list[dict[str, Json]]"
+    codes: "tuple[OwnCode, ...]" = ()

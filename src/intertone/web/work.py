@@ -10,10 +10,11 @@ from intertone.audio import load_audio
 from intertone.codec import Codec
 from intertone.errors import InputError
 from intertone.files import Json
-from intertone.instrument import Instrument, PlayableSound, analyse_playable
+from intertone.instrument import Instrument, InstrumentBank, PlayableSound, analyse_playable, bank_path
+from intertone.instrument.code_map import code_of_sound
 from intertone.remark import collect_remarks
 from intertone.web.overview import Overview, overview_of
-from intertone.web.uploads import Made, Upload
+from intertone.web.uploads import Made, OwnCode, Upload
 from intertone.web.workers import JobError, Report
 
 SUFFIX = ".intertone"
@@ -28,6 +29,7 @@ class _Analysed:
     playable: PlayableSound
     overview: Overview
     remarks: tuple[str, ...]
+    code: bytes | None
 
 
 class Bench:
@@ -43,6 +45,7 @@ class Bench:
         if threads is not None:
             torch.set_num_threads(threads)
         self.codec = Codec.load(codec, device=device)
+        self.bank = InstrumentBank.read(codec) if bank_path(codec).is_file() else None
         self._analysed: OrderedDict[tuple[Upload, int], _Analysed] = OrderedDict()
 
     def make(self, uploads: tuple[Upload, ...], report: Report) -> Made:
@@ -72,7 +75,9 @@ class Bench:
         shown: list[dict[str, Json]] = [
             {"overview": one.overview.to_json(), "remarks": list(one.remarks)} for one in analysed
         ]
-        return Made(instrument.to_bytes(), shown)
+        named = [(corner, one.playable.name, one.code) for corner, one in enumerate(analysed)]
+        codes = tuple(OwnCode(name, corner, code) for corner, name, code in named if code is not None)
+        return Made(instrument.to_bytes(), shown, codes)
 
     def _analyse(self, upload: Upload) -> _Analysed:
         key = (upload, upload.path.stat().st_mtime_ns if upload.path.exists() else 0)
@@ -83,10 +88,18 @@ class Bench:
             sound = load_audio(upload.path, sample_rate=self.codec.sample_rate)[0]
         texts = tuple(_with_name(remark.text, upload) for remark in remarks)
         playable = analyse_playable(self.codec, sound, Path(upload.name).stem)
-        self._analysed[key] = _Analysed(playable, overview_of(sound, self.codec.sample_rate), texts)
+        overview = overview_of(sound, self.codec.sample_rate)
+        self._analysed[key] = _Analysed(playable, overview, texts, self._code(playable))
         while len(self._analysed) > REMEMBERED:
             self._analysed.popitem(last=False)
         return self._analysed[key]
+
+    def _code(self, playable: PlayableSound) -> bytes | None:
+        """Return the code of a sound for the map, if the codec has a map and the sound one pitch."""
+        if self.bank is None:
+            return None
+        code = code_of_sound(self.codec, playable, self.bank.seconds)
+        return None if code is None else code.numpy().tobytes()
 
 
 def _saved(upload: Upload) -> Made:

@@ -79,6 +79,7 @@ class Job:
         result: What the work returned, when it is done.
         error: One sentence, when it failed.
         index: Number of the input that was refused, from 0, when it is one.
+        finished: Set when the state is ``done`` or ``failed``.
     """
 
     payload: Any
@@ -89,6 +90,7 @@ class Job:
     result: Any = None
     error: str = ""
     index: int | None = None
+    finished: threading.Event = field(default_factory=threading.Event, repr=False)
 
 
 class QueueFullError(InputError):
@@ -104,6 +106,8 @@ class Workers:
         work: Called with that, the payload of a job and a function that takes the present step; returns the result.
         count: Number of processes.
         limits: Limits of time, memory and of the queue.
+        task: What the work is, for the sentences about its failures.
+        items: What waits in the queue, in the plural, for the same.
     """
 
     def __init__(
@@ -113,13 +117,16 @@ class Workers:
         *,
         count: int = 2,
         limits: Limits | None = None,
+        task: str = "analysis of a sound",
+        items: str = "sounds",
     ) -> None:
+        self._items = items
         self.limits = limits or Limits()
         self._jobs: dict[str, Job] = {}
         self._numbers = itertools.count()
         self._queue: queue.Queue[Job | None] = queue.Queue(self.limits.waiting)
         self._lock = threading.Lock()
-        self._threads = [_Keeper(start, work, self.limits, self._queue) for _ in range(count)]
+        self._threads = [_Keeper(start, work, self.limits, self._queue, task) for _ in range(count)]
         for thread in self._threads:
             thread.start()
 
@@ -136,7 +143,9 @@ class Workers:
                 self._queue.put_nowait(job)
             except queue.Full:
                 limit = self.limits.waiting
-                raise QueueFullError(f"at most {limit} sounds may wait, got one more; try again in a while") from None
+                raise QueueFullError(
+                    f"at most {limit} {self._items} may wait, got one more; try again in a while"
+                ) from None
             finished = [name for name, other in self._jobs.items() if other.state in ("done", "failed")]
             for name in finished[: max(0, len(finished) - KEPT_JOBS)]:
                 del self._jobs[name]
@@ -174,10 +183,12 @@ class _Keeper(threading.Thread):
         work: As for ``Workers``.
         limits: As for ``Workers``.
         jobs: Where jobs come from.
+        task: As for ``Workers``.
     """
 
-    def __init__(self, start: Any, work: Any, limits: Limits, jobs: "queue.Queue[Job | None]") -> None:
+    def __init__(self, start: Any, work: Any, limits: Limits, jobs: "queue.Queue[Job | None]", task: str) -> None:
         super().__init__(daemon=True)
+        self._task = task
         self._start, self._work, self._limits, self._jobs = start, work, limits, jobs
         self._stopping = False
         self._begin()
@@ -203,7 +214,7 @@ class _Keeper(threading.Thread):
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(
-            target=_main, args=(theirs, self._start, self._work, self._limits.memory_bytes), daemon=True
+            target=_main, args=(theirs, self._start, self._work, self._limits.memory_bytes, self._task), daemon=True
         )
         self.process.start()
         theirs.close()
@@ -217,12 +228,12 @@ class _Keeper(threading.Thread):
 
     def _do(self, job: Job) -> bool:
         """Do a job; return whether the process can go on."""
-        job.state, job.step = "working", "the analysis begins"
+        job.state, job.step = "working", f"the {self._task} begins"
         try:
             self.pipe.send(job.payload)
             return self._follow(job)
         except (EOFError, OSError):
-            _fail(job, "the process that analysed this sound ended; a new one was started, so try again")
+            _fail(job, f"the process for the {self._task} ended; a new one was started, so try again")
             return False
 
     def _follow(self, job: Job) -> bool:
@@ -240,22 +251,26 @@ class _Keeper(threading.Thread):
                     _finish(job, kind, value, index)
                     return bool(kind != "broken")
             elif time.monotonic() > deadline:
-                _fail(job, f"the analysis of a sound must take at most {limit or START_SECONDS:g} s, and took longer")
+                _fail(job, f"the {self._task} must take at most {limit or START_SECONDS:g} s, and took longer")
                 return False
 
 
 def _finish(job: Job, kind: str, value: Any, index: int | None) -> None:
     if kind == "done":
         job.result, job.step, job.state = value, "", "done"
+        job.finished.set()
     else:
         _fail(job, value, index)
 
 
 def _fail(job: Job, sentence: str, index: int | None = None) -> None:
     job.error, job.index, job.step, job.state = sentence, index, "", "failed"
+    job.finished.set()
 
 
-def _main(pipe: Connection, start: Callable[[], Any], work: Callable[[Any, Any, Report], Any], memory: int) -> None:
+def _main(
+    pipe: Connection, start: Callable[[], Any], work: Callable[[Any, Any, Report], Any], memory: int, task: str
+) -> None:
     """Run a worker process: open what the work needs, then do what comes through the pipe until it is closed."""
     for name in ("SIGINT", "SIGHUP", "SIGTERM"):  # the server ends its processes itself
         if hasattr(signal, name):
@@ -268,8 +283,8 @@ def _main(pipe: Connection, start: Callable[[], Any], work: Callable[[Any, Any, 
     try:
         while True:
             payload = pipe.recv()
-            pipe.send(("step", "the analysis begins", None))
-            message = _done(work, state, payload, lambda step: pipe.send(("step", step, None)), memory)
+            pipe.send(("step", f"the {task} begins", None))
+            message = _done(work, state, payload, lambda step: pipe.send(("step", step, None)), memory, task)
             pipe.send(message)
             if message[0] == "broken":
                 return
@@ -283,7 +298,7 @@ def _refuse(sentence: str, _state: object, _payload: object, _report: Report) ->
 
 
 def _done(
-    work: Callable[[Any, Any, Report], Any], state: Any, payload: Any, report: Report, memory: int
+    work: Callable[[Any, Any, Report], Any], state: Any, payload: Any, report: Report, memory: int, task: str
 ) -> tuple[str, Any, int | None]:
     try:
         return "done", work(state, payload, report), None
@@ -293,16 +308,16 @@ def _done(
         return "refused", str(error), None
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
-            return _fault(error)
-        return "broken", f"the analysis of a sound must need at most {mebibytes(memory)}, and needed more", None
+            return _fault(error, task)
+        return "broken", f"the {task} must need at most {mebibytes(memory)}, and needed more", None
     except Exception as error:
-        return _fault(error)
+        return _fault(error, task)
 
 
-def _fault(error: Exception) -> tuple[str, str, None]:
+def _fault(error: Exception, task: str) -> tuple[str, str, None]:
     """Return the message of an error of the program itself, which is logged with its traceback."""
-    _logger.warning("the analysis failed: %s", "".join(traceback.format_exception(error)))
-    return "broken", f"the analysis failed with {type(error).__name__}, an error of the program", None
+    _logger.warning("the %s failed: %s", task, "".join(traceback.format_exception(error)))
+    return "broken", f"the {task} failed with {type(error).__name__}, an error of the program", None
 
 
 def _limit_memory(extra: int) -> None:

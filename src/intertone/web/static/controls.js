@@ -33,8 +33,11 @@ export const CONTROLS = [
     hint: "Frequency of the key A4, in Hz." },
 ];
 
-/** Values without a fader: the place on the pad, and what MIDI devices move. */
+/** Values without a fader: the places on the pad and on the map, and which view is shown (0: the pad). */
 export const HIDDEN = [
   { name: "padX", min: 0, max: 1, value: 0.5 },
   { name: "padY", min: 0, max: 1, value: 0.5 },
+  { name: "mapX", min: 0, max: 1, value: 0.5 },
+  { name: "mapY", min: 0, max: 1, value: 0.5 },
+  { name: "view", min: 0, max: 3, value: 0, step: 1 },
 ];

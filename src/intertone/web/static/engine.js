@@ -39,13 +39,15 @@ export class Engine {
     node.onprocessorerror = () => this._fail(new Error("the engine must run, but it stopped after an error"));
   }
 
-  // Take an instrument, the content of its file. The promise resolves when it can be played.
-  async load(bytes) {
+  // Take an instrument, the content of its file. The promise resolves when it can be played. With `again` notes that are
+  // held begin again with it. With `glides` what sounds glides to it: it must be of one sound, like the one before.
+  async load(bytes, { again = false, glides = false } = {}) {
     const instrument = unpackInstrument(bytes);
+    instrument.glides = glides;
     instrument.gains = measureGains(instrument, this.context.sampleRate);
     const ticket = ++this.tickets;
     const loaded = new Promise((resolve, reject) => this.waiting.set(ticket, { resolve, reject }));
-    this._send({ type: "load", ticket, instrument });
+    this._send({ type: "load", ticket, instrument, again });
     // a context that is suspended answers messages too, but some browsers only once it runs
     if (this.context.state === "running") await loaded;
     this.header = instrument.header;

@@ -161,6 +161,17 @@ function decayOf(level, facts) {
   return Math.max(0.12, (level[first] - level[last]) / Math.max(1, last - first));
 }
 
+// Return a loop and its versions for higher keys, each with half the samples of the one before.
+function unpackLoop(stored, facts) {
+  const values = scaled(stored.values, 10 ** (facts.loop_gain / 20) / 32767);
+  const loops = [];
+  for (let first = 0, size = 2 * facts.samples; size && first < values.length; size >>= 1) {
+    loops.push(values.subarray(first, first + size));
+    first += size;
+  }
+  return { channels: 1, loops, before: loops, share: 1, loopHz: 440 * 2 ** ((facts.loop_key - 69) / 12) };
+}
+
 const STEP_SIZES = Array.from({ length: 89 }, (_, place) => roundHalfEven(7 * 1.1 ** place));
 const MOVES = [-1, -1, -1, -1, 2, 4, 6, 8];
 
@@ -194,6 +205,7 @@ export function unpackInstrument(buffer) {
   };
   const sounds = header.sounds.map((facts, index) => {
     if (facts.pitched) return unpackPitched(facts, (name) => need(`${index}.${name}`), header);
+    if (facts.loop_key !== undefined) return { ...facts, ...unpackLoop(need(`${index}.loop`), facts) };
     const stored = need(`${index}.recording`);
     const [channels, bytes] = stored.shape;
     const recording = [];

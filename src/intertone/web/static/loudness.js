@@ -70,13 +70,20 @@ function share(place, size, upper) {
   return upper ? away : 1 - away;
 }
 
-// Measure by how much each mixture on a grid of keys and places is louder or softer than between its sounds.
+// Measure by how much each mixture on a grid of keys and places is louder or softer than between its sounds; what the
+// file of a single sound holds of that is taken from it.
 export function measureGains(instrument, sampleRate) {
   const { sounds, pitched, header } = instrument;
   if (!pitched.length || pitched.some((sound) => sound.loudness === null)) return null;
   const { keys } = header;
   const nKeys = 1 + Math.floor((keys[keys.length - 1] - keys[0]) / KEYS_APART);
   const flat = sounds.length < 3;
+  if (header.gains) {
+    const known = new Float64Array(PLACES * header.gains.length);
+    header.gains.forEach((gain, row) => known.fill(gain, PLACES * row, PLACES * (row + 1)));
+    return new Gains(known, keys[0], header.gains.length, true);
+  }
+  const single = sounds.length === 1;
   const places = flat ? PLACES : PLACES * PLACES;
   const decibels = new Float64Array(nKeys * places);
   const voice = new Voice(sampleRate, 4 * QUANTUM);
@@ -84,6 +91,10 @@ export function measureGains(instrument, sampleRate) {
   const highest = Math.min(header.f_max, 0.45 * header.sample_rate);
   for (let row = 0; row < nKeys; row++)
     for (let place = 0; place < places; place++) {
+      if (single && place) {
+        decibels[row * places + place] = decibels[row * places]; // the pad changes nothing
+        continue;
+      }
       const padX = (place % PLACES) / (PLACES - 1);
       const padY = Math.floor(place / PLACES) / (PLACES - 1);
       const controls = { ...STILL, padX, padY };

@@ -10,11 +10,11 @@ import { PARAMETERS, Synthesiser } from "./synthesiser.js";
 // `events` are in the order of their `time`, seconds: {time, type: "noteOn", key, velocity, id},
 // {time, type: "noteOff", id}, {time, type: "sustain", down}, {time, type: "panic"},
 // {time, type: "set", name, value} for a parameter. `pad` is the place at the start, [x, y]; further options are
+// {time, type: "glide", bytes} to another instrument of one sound. `glides` prepares for that,
 // `params` (values at the start), `voices`, and `residual`, `noise` and `limit`, each of which may be switched off.
 export function renderOffline(bytes, events, options = {}) {
-  const { sampleRate = 44100, seconds = 1, pad = [0, 0], params = {}, ...rest } = options;
-  const instrument = unpackInstrument(bytes);
-  instrument.gains = measureGains(instrument, sampleRate);
+  const { sampleRate = 44100, seconds = 1, pad = [0, 0], params = {}, glides = false, ...rest } = options;
+  const instrument = prepared(bytes, glides, sampleRate);
   const synthesiser = new Synthesiser(sampleRate, rest);
   synthesiser.setInstrument(instrument);
   const wanted = Object.fromEntries(PARAMETERS.map(([name, value]) => [name, value]));
@@ -32,6 +32,13 @@ export function renderOffline(bytes, events, options = {}) {
   return found.map((channel) => channel.slice(late, late + samples));
 }
 
+function prepared(bytes, glides, sampleRate) {
+  const instrument = unpackInstrument(bytes);
+  instrument.glides = glides;
+  instrument.gains = measureGains(instrument, sampleRate);
+  return instrument;
+}
+
 // Do what an event asks.
 export function act(synthesiser, wanted, event) {
   if (event.type === "noteOn") synthesiser.noteOn(event.key, event.velocity ?? 1, event.id);
@@ -39,5 +46,6 @@ export function act(synthesiser, wanted, event) {
   else if (event.type === "sustain") synthesiser.sustain(event.down);
   else if (event.type === "panic") synthesiser.panic();
   else if (event.type === "set") wanted[event.name] = event.value;
-  else throw new Error(`an event must be noteOn, noteOff, sustain, panic or set, got ${event.type}`);
+  else if (event.type === "glide") synthesiser.glideTo(prepared(event.bytes, true, synthesiser.sampleRate));
+  else throw new Error(`an event must be noteOn, noteOff, sustain, panic, set or glide, got ${event.type}`);
 }

@@ -2,6 +2,8 @@
 
 import { Cards } from "./cards.js";
 import { CONTROLS, HIDDEN } from "./controls.js";
+import { NUMBERS } from "./codes.js";
+import { Explore } from "./explore.js";
 import { buildFaders } from "./faders.js";
 import { Field } from "./field.js";
 import { headerOf } from "./header.js";
@@ -15,6 +17,7 @@ import { findSource } from "./source.js";
 import { Scope } from "./spectrogram.js";
 import { State } from "./state.js";
 import { tool } from "./tools.js";
+import { Views } from "./views.js";
 
 const find = (name) => document.getElementById(name);
 const START = "Touch a key or press A: that switches the sound on.";
@@ -23,7 +26,7 @@ const IDLE = matchMedia("(pointer: coarse)").matches
   : "A to L play, Z and X change the octave, the space bar holds, Escape silences, arrows move on the pad.";
 
 const source = findSource();
-const state = new State([...CONTROLS, ...HIDDEN]);
+const state = new State([...CONTROLS, ...HIDDEN, ...NUMBERS]);
 const say = (text) => (find("status").textContent = text);
 const hint = (text) => (find("hint").textContent = text || IDLE);
 const sound = new Sound(source.worklets, state, say);
@@ -31,6 +34,15 @@ const field = new Field(find("pad"), find("field"), state, () => sound.wake());
 const scope = new Scope(find("scope").firstElementChild);
 const chooser = find("chooser");
 const cards = new Cards(find("cards"), find("corners"), source.canAdd ? choose : null);
+const exploring = {
+  wake: () => sound.wake(),
+  play: (bytes) => sound.load(bytes, { glides: true }),
+  morph: () => library.made && sound.load(library.made.bytes, { again: true }),
+  say,
+  hint,
+};
+const explore = new Explore(find("explore"), state, exploring);
+const views = new Views(state, explore, exploring);
 let recorder = null;
 let corner = null;
 
@@ -39,6 +51,7 @@ const playing = {
     sound.wake();
     sound.on(key, velocity, id);
     field.wave(velocity);
+    explore.wave(velocity);
   },
   off: (id) => sound.off(id),
   hold: (on) => hold(on),
@@ -58,7 +71,8 @@ const library = new Library(source, {
   say,
   async instrument(made) {
     const header = headerOf(made.bytes);
-    await sound.load(made.bytes);
+    if (!views.away) await sound.load(made.bytes);
+    explore.changed(made.job);
     const pitch = header.pitches.find((found) => found !== null);
     if (!sound.engine && pitch !== undefined) keys.centre(Math.round(pitch));
     document.title = `${header.names.join(", ")} · intertone`;
@@ -86,7 +100,9 @@ async function open() {
     return;
   }
   try {
-    if (!(await library.open())) say("Drop one to four sounds on the page: they become the corners of the pad.");
+    const opened = await library.open();
+    if (source.hasMap) views.build(find("views"));
+    if (!opened) say("Drop one to four sounds on the page: they become the corners of the pad.");
   } catch (error) {
     say(error.message);
   }
@@ -162,7 +178,7 @@ async function connect() {
       sound.off(id);
     },
     set(name, value) {
-      if (name.startsWith("pad")) state.set(name, value);
+      if (name.startsWith("pad")) state.set(views.away ? name.replace("pad", "map") : name, value);
       else sound.set(name, value);
     },
     devices(names) {
@@ -230,6 +246,7 @@ if (source.canAdd) {
 /** Return the corner of the pad that a place is nearest to, or null outside the pad. */
 function cornerAt(event) {
   const box = find("pad").getBoundingClientRect();
+  if (!box.width) return null; // the map is shown
   const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   if (x < 0 || x > 1 || y < 0 || y > 1) return null;
   return (x > 0.5 ? 1 : 0) + (y > 0.5 ? 2 : 0);

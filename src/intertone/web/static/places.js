@@ -8,6 +8,7 @@ export const ATTACK = 0;
 export const SUSTAIN = 1;
 export const RELEASE = 2;
 const DAMPED_DB = -60;
+const RECOVERED_SECONDS = 0.05;
 
 export class Places {
   constructor() {
@@ -17,6 +18,7 @@ export class Places {
     this.turning = new Float64Array(MOST_SOUNDS);
     this.extraDb = new Float64Array(MOST_SOUNDS);
     this.releasedAt = new Float64Array(MOST_SOUNDS);
+    this.hasRelease = new Uint8Array(MOST_SOUNDS); // of the sound, when the key was let go
     this.envelopeWeights = new Float64Array(MOST_SOUNDS);
   }
 
@@ -77,10 +79,13 @@ export class Places {
   }
 
   _sustain(sound, i, frames) {
-    if (this.directions[i]) {
+    // a glide from a sound that decays to one that is held takes back what it had decayed
+    if (sound.loop && this.extraDb[i] < 0) this.extraDb[i] *= Math.exp((-frames * this.frameSeconds) / RECOVERED_SECONDS);
+    if (this.directions[i] && sound.loop) {
       this._loop(sound, i, frames);
       return;
     }
+    this.directions[i] = 0;
     const natural = (sound.release - sound.attack) / this.sustainFrames;
     const last = sound.loop ? sound.turn : sound.release;
     const first = Math.min(frames, Math.max(0, last - this.places[i]) / Math.max(natural, 1e-6));
@@ -117,7 +122,7 @@ export class Places {
   _fade(frames, controls) {
     const { pitched } = this.instrument;
     let own = false;
-    for (let i = 0; i < pitched.length; i++) own = own || (pitched[i].released && this.envelopeWeights[i] > 0);
+    for (let i = 0; i < pitched.length; i++) own = own || (this.hasRelease[i] && this.envelopeWeights[i] > 0);
     const damped = DAMPED_SECONDS / this.frameSeconds;
     const wanted = controls.release > 0 ? controls.release / this.frameSeconds : 0;
     const length = Math.max(own ? this.fadeFrames : damped, wanted);
@@ -126,7 +131,7 @@ export class Places {
     for (let i = 0; i < pitched.length; i++) {
       const sound = pitched[i];
       const span = sound.silence - sound.release;
-      if (sound.released) {
+      if (this.hasRelease[i]) {
         this.speeds[i] = span / length;
         this.places[i] = sound.release + span * Math.min(1, this.releaseShare);
         continue;

@@ -1,5 +1,6 @@
 // What a voice plays as it was recorded: the residual of attacks, and sounds without one pitch.
 
+import { addLoop } from "./loop.js";
 import { MOST_SOUNDS } from "./size.js";
 import { attackShare } from "./transient.js";
 
@@ -13,6 +14,7 @@ export class Recordings {
     this.wanted = new Float64Array(MOST_SOUNDS);
     this.power = 0;
     this.sample = 0;
+    this.place = 0; // in a loop, 0 to 1
   }
 
   // Begin: shares of the residuals follow weight and power, and fade with the distance from each sound's own key.
@@ -34,6 +36,9 @@ export class Recordings {
     }
     this._weigh(voice);
     this.gains.set(this.wanted);
+    this.place = 0;
+    // a loop begins anywhere, so it fades in over the first hop
+    for (let i = 0; i < voice.instrument.sounds.length; i++) if (voice.instrument.sounds[i].loops) this.gains[i] = 0;
   }
 
   // Read the pad: the gains of recordings ramp to their new values.
@@ -74,10 +79,15 @@ export class Recordings {
     }
     for (let i = 0; i < sounds.length; i++) {
       if (sounds[i].pitched || (!this.gains[i] && !this.wanted[i])) continue;
-      const { recording } = sounds[i];
+      const { recording, loops } = sounds[i];
       const done = voice.hop - voice.left;
       const slope = (this.wanted[i] - this.gains[i]) / voice.hop;
       const from = this.gains[i] + slope * done;
+      if (loops) {
+        const step = ((voice.hz / sounds[i].loopHz) * this.ratio) / sounds[i].samples; // of the loop, a sample
+        this.place = addLoop(outputs[0], sounds[i], this.place, step, from, from + slope * samples);
+        continue;
+      }
       for (let channel = 0; channel < channels; channel++) {
         const values = recording[channel < recording.length ? channel : 0];
         this._play(outputs[channel], values, 0, values.length, from, from + slope * samples);
@@ -111,6 +121,8 @@ export class Recordings {
   // Return whether all recordings are over.
   ended(voice) {
     const place = this.sample * this.ratio;
-    return voice.instrument.sounds.every((sound, i) => sound.pitched || place > sound.samples || !this.wanted[i]);
+    return voice.instrument.sounds.every(
+      (sound, i) => sound.pitched || (!sound.loops && place > sound.samples) || !this.wanted[i],
+    );
   }
 }

@@ -28,6 +28,7 @@ export class Sound {
     this.engine = null;
     this.loaded = false;
     this.bytes = null;
+    this.how = {};
     this.started = [];
     state.onChange((name, value) => this.set(name, value));
   }
@@ -54,14 +55,15 @@ export class Sound {
     engine.output.connect(this.context.destination);
     for (const [name, value] of Object.entries(this.state.values)) this.set(name, value);
     for (const handler of this.started) handler(this.context, engine);
-    if (this.bytes) await this.load(this.bytes);
+    if (this.bytes) await this.load(this.bytes, this.how);
   }
 
-  /** Play this instrument from now on. */
-  async load(bytes) {
+  /** Play this instrument from now on; `how` is as for the engine. */
+  async load(bytes, how = {}) {
     this.bytes = bytes;
+    this.how = how;
     if (!this.engine) return;
-    await this.engine.load(bytes.slice(0));
+    await this.engine.load(bytes.slice(0), how);
     this.loaded = true;
     const now = performance.now();
     for (const [id, note] of this.early) {

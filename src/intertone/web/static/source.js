@@ -34,10 +34,13 @@ async function ask(address, options) {
 export class ServerSource {
   worklets = { "worklet.js": "static/worklet.js", "recorder-worklet.js": "static/recorder-worklet.js" };
   canAdd = true;
+  hasMap = false;
 
   /** Return the sounds with which the page opens, and the identifier of their instrument. */
   async start() {
-    return ask("start");
+    const found = await ask("start");
+    this.hasMap = found.map;
+    return found;
   }
 
   /** Decode a file in the browser and upload it as float samples; return its identifier and name. */
@@ -83,6 +86,7 @@ export class ServerSource {
 /** The page itself. */
 export class OwnSource {
   canAdd = false;
+  hasMap = false;
 
   constructor() {
     const content = JSON.parse(document.getElementById("content").textContent);

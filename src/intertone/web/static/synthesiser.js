@@ -1,5 +1,6 @@
 // All voices of an instrument, their parameters and the limiter: pure, it runs in a worklet, a worker and node.
 
+import { glideOf } from "./glide.js";
 import { Limiter } from "./limiter.js";
 import { Mixture } from "./mixture.js";
 import { NoiseShaper } from "./noise.js";
@@ -44,18 +45,21 @@ export class Synthesiser {
     this.volume = 1;
     this.lastKey = null;
     this.instrument = null;
+    this.glide = null;
     this.waiting = null;
     this.sum = [new Float32Array(QUANTUM), new Float32Array(QUANTUM)];
     this.smoothing = 1 - Math.exp(-QUANTUM / sampleRate / SMOOTHED_SECONDS);
     this.underruns = 0;
   }
 
-  // Take an unpacked instrument. What sounds fades within a few milliseconds first, and notes wait for that.
-  setInstrument(instrument) {
+  // Take an unpacked instrument. What sounds fades within a few milliseconds first, and notes wait for that. With `again`
+  // notes that are held begin again.
+  setInstrument(instrument, again = false) {
     const { noise_centres: centres, noise_widths: widths, f_max: most, sample_rate: rate, channels } = instrument.header;
     const size = 2 * MOST_PARTIALS;
     this.waiting = {
       instrument,
+      glide: instrument.glides ? glideOf(instrument) : null,
       channels,
       mixture: new Mixture(instrument, channels),
       highestHz: Math.min(most, PARTIALS_BELOW * this.sampleRate),
@@ -65,9 +69,21 @@ export class Synthesiser {
       scratchTurns: new Float64Array(size),
       scratchNoise: new Float64Array(channels * instrument.nNoise),
     };
-    this.pending.length = 0;
-    for (const voice of this.voices) if (voice.active) voice.steal();
+    if (!again) this.pending.length = 0;
+    for (const voice of this.voices) {
+      if (!voice.active) continue;
+      if (again && voice.held && voice.gateStep === 0) this.pending.push({ key: voice.key, velocity: voice.velocity, id: voice.id });
+      voice.steal();
+    }
     this._change();
+  }
+
+  // Move the levels and landmarks of what sounds to those of another instrument of one sound; voices go on. Where the
+  // instrument before is of another kind, held notes begin again.
+  glideTo(instrument) {
+    const { glide } = this.waiting || this;
+    if (glide?.takes(instrument)) glide.to(instrument);
+    else this.setInstrument(instrument, true);
   }
 
   // Change to the instrument that waits, once nothing sounds.
@@ -179,6 +195,7 @@ export class Synthesiser {
     sum[0].fill(0);
     sum[1].fill(0);
     if (this.waiting) this._change();
+    if (this.glide && this.time % this.hop === 0) this.glide.advance(this.hop / this.sampleRate);
     for (let at = 0; at < this.voices.length; at++) {
       const voice = this.voices[at];
       if (!voice.active && this.pending.length && !this.waiting) this._next(voice);

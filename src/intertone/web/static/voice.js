@@ -97,6 +97,7 @@ export class Voice extends Places {
     for (let i = 0; i < this.instrument.pitched.length; i++) {
       const sound = this.instrument.pitched[i];
       this.releasedAt[i] = this.places[i];
+      this.hasRelease[i] = sound.released ? 1 : 0;
       if (sound.released && Math.abs(this.places[i] - sound.release) > 0.5) this._keepLevels(sound, i);
       if (sound.released) this.places[i] = sound.release;
     }
@@ -348,7 +349,8 @@ export class Voice extends Places {
   _ended() {
     if (this.left > 0) return false;
     if (this.stage === RELEASE && this.releaseShare >= 1 && this.recordings.quiet(this)) return true;
-    const { pitched } = this.instrument;
+    const { pitched, glides } = this.instrument;
+    if (glides && this.held) return false; // a glide may let it sound again
     for (let i = 0; i < pitched.length; i++) {
       const sound = pitched[i];
       const over = sound.released ? this.extraDb[i] < -90 : this.places[i] > sound.nFrames;

@@ -34,7 +34,8 @@ class EngineProcessor extends AudioWorkletProcessor {
     else if (data.type === "status") this.port.postMessage({ type: "status", ...synthesiser.status() });
     else if (data.type === "load") {
       restoreGains(data.instrument);
-      synthesiser.setInstrument(data.instrument);
+      if (data.instrument.glides) synthesiser.glideTo(data.instrument);
+      else synthesiser.setInstrument(data.instrument, data.again);
       this.port.postMessage({ type: "loaded", ticket: data.ticket });
     }
   }

@@ -1,0 +1,150 @@
+/** Explore: the map of the codec's space, what lies near the puck, and the sound of the place. */
+
+import { element } from "./cards.js";
+import { ask, askSound, Latest } from "./latest.js";
+import { Sky } from "./sky.js";
+
+export class Explore {
+  /**
+   * @param root Element of the view.
+   * @param state Values; `mapX` and `mapY` are moved.
+   * @param handlers `wake()` in a gesture, `play(bytes)` glides to an instrument, `say(text)`, `hint(text)`.
+   */
+  constructor(root, state, handlers) {
+    this.root = root;
+    this.state = state;
+    this.handlers = handlers;
+    this.job = null;
+    this.known = null;
+    this.ready = null;
+    this.points = [];
+    this.shown = false;
+    this.build();
+    this.latest = new Latest(
+      (place) => askSound(place),
+      (bytes) => this.shown && handlers.play(bytes),
+      (error) => this.shown && handlers.say(`The sound stays as it is: ${error.message}`),
+    );
+    state.onChange((name) => name.startsWith("map") && this.shown && this.move());
+  }
+
+  build() {
+    const { state, handlers, root } = this;
+    const canvas = element("canvas", "sky");
+    this.sky = new Sky(canvas, state, () => handlers.wake());
+    const panel = element("div", "near");
+    this.list = element("ol", "parts");
+    this.list.setAttribute("aria-label", "What lies near, and its part");
+    this.legend = element("ul", "legend");
+    const label = element("label", "goto", "Go to");
+    this.choice = element("select", "");
+    this.choice.addEventListener("change", () => this.go(this.points[this.choice.value]));
+    label.append(this.choice);
+    panel.append(this.list, label, this.legend);
+    root.append(canvas, panel);
+    const sentences = [
+      [canvas, "Drag on the map: every place has a sound, mixed by the network of the instruments that are near."],
+      [label, "Jump to an instrument that the network was trained on, or to a sound of your own."],
+    ];
+    for (const [one, sentence] of sentences) {
+      one.title = one === label ? sentence : "";
+      for (const event of ["pointerenter", "focusin"]) one.addEventListener(event, () => handlers.hint(sentence));
+      for (const event of ["pointerleave", "focusout"]) one.addEventListener(event, () => handlers.hint(""));
+    }
+  }
+
+  /** Leave the view. */
+  close() {
+    this.shown = false;
+    this.latest.drop();
+  }
+
+  /** The pad has another instrument, made by this job: its sounds are points of the map. */
+  changed(job) {
+    this.job = job;
+    if (this.shown) this.open();
+  }
+
+  /** Show the view. */
+  async open() {
+    this.shown = true;
+    if (!this.points.length) this.handlers.say("The map is being drawn.");
+    try {
+      await this.prepare();
+      this.handlers.say("");
+    } catch (error) {
+      this.handlers.say(`There is no map: ${error.message}`);
+      return;
+    }
+    if (this.shown) this.move();
+  }
+
+  /** Get the points of the map for the present sounds, once. */
+  prepare() {
+    if (this.known !== this.job || !this.ready) {
+      this.known = this.job;
+      this.ready = this.draw(this.job);
+      this.ready.catch(() => (this.ready = null));
+    }
+    return this.ready;
+  }
+
+  async draw(job) {
+    const answer = await ask(`map?instrument=${encodeURIComponent(job ?? "")}`);
+    const { points } = await answer.json();
+    if (job === this.job) this.show(points);
+  }
+
+  show(points) {
+    this.points = points;
+    const families = [...new Set(points.filter(({ own }) => !own).map(({ family }) => family))];
+    const groups = [...families, ...new Set(points.filter(({ own }) => own).map(({ family }) => family))];
+    this.sky.show(points, families);
+    const choices = groups.map((family) => {
+      const group = element("optgroup", "");
+      group.label = family;
+      points.forEach((point, index) => {
+        if (point.family !== family) return;
+        const option = element("option", "", point.name);
+        option.value = index;
+        group.append(option);
+      });
+      return group;
+    });
+    this.choice.replaceChildren(...choices);
+    const items = families.map((family) => {
+      const item = element("li", "", family);
+      item.style.setProperty("--mark", this.sky.colour(family));
+      return item;
+    });
+    this.legend.replaceChildren(...items);
+  }
+
+  go(point) {
+    this.handlers.wake();
+    this.state.begin();
+    this.state.set("mapX", point.x);
+    this.state.set("mapY", point.y);
+  }
+
+  /** Ask for the sound of the present place, and say what is near it. */
+  move() {
+    if (!this.points.length) return;
+    const { mapX, mapY } = this.state.values;
+    this.latest.want({ x: mapX, y: mapY, instrument: this.job });
+    const items = this.sky.parts.slice(0, 3).map(([index, part]) => {
+      const point = this.points[index];
+      const item = element("li", "");
+      item.style.setProperty("--mark", this.sky.colourOf(point));
+      item.style.setProperty("--part", part);
+      item.append(element("span", "name", point.name), element("span", "part", `${Math.round(100 * part)} %`));
+      return item;
+    });
+    this.list.replaceChildren(...items);
+    this.choice.value = this.sky.parts[0][0];
+  }
+
+  wave(velocity) {
+    if (this.shown) this.sky.wave(velocity);
+  }
+}

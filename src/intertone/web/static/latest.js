@@ -1,0 +1,60 @@
+/** What the page asks the process behind the map. */
+
+const TIMEOUT_MS = 20_000;
+const LOST = "the server did not answer.";
+
+/** Return the answer of the server; an error has one sentence. */
+export async function ask(address, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(address, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch {
+    throw new Error(LOST);
+  }
+  if (answer.ok) return answer;
+  const content = await answer.json().catch(() => ({}));
+  throw new Error(content.error ? `${content.error}.` : LOST);
+}
+
+/** Return the bytes of the instrument that is wanted: at a place of the map, or of a code. */
+export async function askSound(wanted) {
+  const answer = await ask("map/sound", { method: "POST", body: JSON.stringify(wanted) });
+  return answer.arrayBuffer();
+}
+
+/** Requests of which only the newest counts: one is under way at a time, and those in between are never sent. */
+export class Latest {
+  /**
+   * @param ask Called with what is wanted; returns a promise of the answer.
+   * @param take Called with an answer and what it answers.
+   * @param fail Called with the error of a request that failed.
+   */
+  constructor(ask, take, fail) {
+    Object.assign(this, { ask, take, fail, next: null, busy: false });
+  }
+
+  /** Ask for something, in place of what still waits. */
+  want(wanted) {
+    this.next = wanted;
+    if (!this.busy) this.run();
+  }
+
+  /** Forget what waits. */
+  drop() {
+    this.next = null;
+  }
+
+  async run() {
+    this.busy = true;
+    while (this.next !== null) {
+      const wanted = this.next;
+      this.next = null;
+      try {
+        await this.take(await this.ask(wanted), wanted);
+      } catch (error) {
+        this.fail(error);
+      }
+    }
+    this.busy = false;
+  }
+}

@@ -1,0 +1,65 @@
+// Loops of steady spectra on every key: the version for the key's height, read at its speed, and crossfades between two.
+
+const GLIDE_SECONDS = 0.1;
+
+// Return which version of a loop has nothing that would fold when it is played this much faster than it was made; the
+// first has all, and each has half the bandwidth of the one before.
+export function versionFor(speed, count) {
+  return Math.max(0, Math.min(count - 1, Math.ceil(Math.log2(speed) - 1e-6)));
+}
+
+// Add a stretch of a loop to an output, from a place on, 0 to 1; `step` is the part of the loop a sample. Return the
+// place behind it. `from` and `to` are gains.
+export function addLoop(output, sound, place, step, from, to) {
+  const samples = output.length;
+  const version = versionFor(0.5 * step * sound.loops[0].length, sound.loops.length);
+  const now = sound.loops[version];
+  const before = sound.before[version];
+  const { share } = sound;
+  const size = now.length;
+  for (let n = 0; n < samples; n++) {
+    const at = place * size;
+    const first = Math.floor(at);
+    let value = share > 0 ? share * cubic(now, first, at - first) : 0;
+    if (share < 1) value += (1 - share) * cubic(before, first, at - first);
+    output[n] += (from + ((to - from) * n) / samples) * value;
+    place += step;
+    if (place >= 1) place -= 1;
+  }
+  return place;
+}
+
+function cubic(values, first, f) {
+  const size = values.length;
+  const a = values[first > 0 ? first - 1 : size - 1];
+  const b = values[first];
+  const c = values[first + 1 < size ? first + 1 : 0];
+  const d = values[first + 2 < size ? first + 2 : first + 2 - size];
+  return b + 0.5 * f * (c - a + f * (2 * a - 5 * b + 4 * c - d + f * (3 * (b - c) + d - a)));
+}
+
+export class LoopGlide {
+  // `instrument` is what voices read; its loop is crossfaded to others.
+  constructor(instrument) {
+    [this.sound] = instrument.sounds;
+  }
+
+  takes(instrument) {
+    const [target] = instrument.sounds;
+    return instrument.sounds.length === 1 && target.loops?.[0].length === this.sound.loops[0].length;
+  }
+
+  // Begin to move to the loop of another instrument, from what is heard now.
+  to(instrument) {
+    const { sound } = this;
+    const { share, loops, before } = sound;
+    sound.before = share === 1 ? loops : loops.map((now, at) => now.map((value, n) => share * value + (1 - share) * before[at][n]));
+    sound.loops = instrument.sounds[0].loops;
+    sound.share = 0;
+  }
+
+  // Move on by a time.
+  advance(seconds) {
+    this.sound.share = Math.min(1, this.sound.share + seconds / GLIDE_SECONDS);
+  }
+}
