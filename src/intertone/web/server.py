@@ -16,11 +16,8 @@ from intertone.files import Json, mebibytes
 from intertone.web.bundle import one_file
 from intertone.web.guard import Guard, refusal
 from intertone.web.shelf import MAX_UPLOAD_BYTES, Shelf, readable
-from intertone.web.uploads import Made, Upload
+from intertone.web.uploads import MAX_SOUNDS, Made, Upload
 from intertone.web.workers import Job, QueueFullError, Workers
-
-MAX_SOUNDS = 4
-"""Sounds of an instrument: one for each corner of the pad."""
 
 MAX_ORDER_BYTES = 4096
 """Largest order of an instrument, bytes of JSON."""
@@ -50,7 +47,7 @@ class Site:
         self.static = static_files()
         uploads = [Upload(path, readable(path.name)) for path in sounds]
         self._own = [(self.shelf.add(upload, keep=True), upload.name) for upload in uploads]
-        self._first = workers.submit(tuple(uploads)) if uploads else None
+        self._first = workers.submit(tuple(uploads), keep=True) if uploads else None
 
     def close(self) -> None:
         """End the worker processes and remove the uploads."""

@@ -33,6 +33,7 @@ const chooser = find("chooser");
 const cards = new Cards(find("cards"), find("corners"), source.canAdd ? choose : null);
 let recorder = null;
 let corner = null;
+let connected = null;
 
 const playing = {
   on(key, velocity, id) {
@@ -145,7 +146,15 @@ async function addMidi(button) {
   if (await isAllowed()) connect();
 }
 
-async function connect() {
+/** Play with MIDI devices; once it does, it goes on. */
+function connect() {
+  connected ??= listenToMidi().catch(() => {
+    connected = null;
+    say("The browser did not allow MIDI devices.");
+  });
+}
+
+async function listenToMidi() {
   const played = new Map();
   const handlers = {
     ...playing,
@@ -170,16 +179,13 @@ async function connect() {
       say(names.length ? `MIDI: ${names.join(", ")}.` : "No MIDI device is connected; one that comes later plays at once.");
     },
   };
-  try {
-    await listen(handlers);
-  } catch {
-    say("The browser did not allow MIDI devices.");
-  }
+  await listen(handlers);
 }
 
 async function record() {
   const button = find("record");
   if (!recorder) await sound.wake();
+  if (!recorder) return; // there is no sound, and the page says why
   if (recorder.recording) {
     const blob = await recorder.stop();
     button.setAttribute("aria-pressed", "false");

@@ -29,6 +29,7 @@ export class Sound {
     this.loaded = false;
     this.bytes = null;
     this.started = [];
+    this.held = false;
     state.onChange((name, value) => this.set(name, value));
   }
 
@@ -63,6 +64,7 @@ export class Sound {
     if (!this.engine) return;
     await this.engine.load(bytes.slice(0));
     this.loaded = true;
+    this.engine.sustain(this.held);
     const now = performance.now();
     for (const [id, note] of this.early) {
       if (note.off && now - note.at > LATE_MS) continue;
@@ -88,6 +90,7 @@ export class Sound {
   }
 
   hold(on) {
+    this.held = on;
     this.engine?.sustain(on);
   }
 

@@ -155,15 +155,16 @@ export class Voice extends Places {
     this.gliding += Math.abs(away) < 0.01 ? away : away * move;
     this.hz = controls.tune * 2 ** ((this.gliding + controls.bend - 69) / 12);
     this._mixTimes();
-    this.wantedGain = this._gain(controls);
+    this.userGain = this._gain(controls);
+    // recordings have their own loudness already: the correction is that of the sounds with a pitch
+    this.wantedGain = this.userGain * (this.instrument.gains ? this.instrument.gains.at(this.key, this.padX, this.padY) : 1);
   }
 
+  // Return the gain of pressure, velocity and the sliders.
   _gain(controls) {
     const pressure = PRESSURE_DB * controls.pressure;
     const velocity = VELOCITY_DB * (this.velocity - 1);
-    let gain = 10 ** ((pressure + velocity) / 20);
-    gain *= this.instrument.gains ? this.instrument.gains.at(this.key, this.padX, this.padY) : 1;
-    return gain * this._userEnvelope(controls);
+    return 10 ** ((pressure + velocity) / 20) * this._userEnvelope(controls);
   }
 
   // Return the gain of the sliders attack, decay, sustain and release.
