@@ -314,6 +314,7 @@ def test_a_page_and_the_worklet_understand_each_other(folder: Path) -> None:
     assert found["names"] == ["0", "1"]
     assert found["first"]["voices"] == 2 and found["first"]["partials"] > 50
     assert found["last"] == {"voices": 0, "partials": 0, "underruns": 0}
+    assert found["single"]["voices"] == 1 and 0 < found["single"]["partials"] <= 40  # of two channels
     assert {"padX", "padY", "bend", "pressure", "volume", "tune", "glide", "register"} <= set(found["params"])
 
 

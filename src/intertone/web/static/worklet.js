@@ -27,10 +27,13 @@ class EngineProcessor extends AudioWorkletProcessor {
 
   answer(data) {
     const { synthesiser } = this;
-    if (data.type === "noteOn") synthesiser.noteOn(data.key, data.velocity, data.id);
+    if (data.type === "noteOn") synthesiser.noteOn(data.key, data.velocity, data.id, data.own);
     else if (data.type === "noteOff") synthesiser.noteOff(data.id);
     else if (data.type === "sustain") synthesiser.sustain(data.down);
     else if (data.type === "panic") synthesiser.panic();
+    else if (data.type === "express") synthesiser.express(data.id, data.name, data.value);
+    else if (data.type === "mono") synthesiser.setMono(data.on);
+    else if (data.type === "limits") synthesiser.setLimits(data.voices, data.partials);
     else if (data.type === "status") this.port.postMessage({ type: "status", ...synthesiser.status() });
     else if (data.type === "load") {
       restoreGains(data.instrument);
