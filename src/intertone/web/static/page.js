@@ -1,14 +1,15 @@
 /** The page: what it is made of, and what follows from what. */
 
 import { Cards } from "./cards.js";
-import { CONTROLS, HIDDEN } from "./controls.js";
+import { CONTROLS, HIDDEN, PLAYING } from "./controls.js";
 import { buildFaders } from "./faders.js";
 import { Field } from "./field.js";
 import { headerOf } from "./header.js";
 import { Keys } from "./keys.js";
 import { Library } from "./library.js";
-import { hasMidi, isAllowed, listen } from "./midi.js";
+import { hasMidi, isAllowed, Midi, MPE } from "./midi.js";
 import { keyName } from "./note.js";
+import { addChannel, addPlayer } from "./player.js";
 import { download, Recorder } from "./recorder.js";
 import { NO_WORKLET, Sound, canSound } from "./sound.js";
 import { findSource } from "./source.js";
@@ -23,7 +24,7 @@ const IDLE = matchMedia("(pointer: coarse)").matches
   : "A to L play, Z and X change the octave, the space bar holds, Escape silences, arrows move on the pad.";
 
 const source = findSource();
-const state = new State([...CONTROLS, ...HIDDEN]);
+const state = new State([...CONTROLS, ...HIDDEN, ...PLAYING]);
 const say = (text) => (find("status").textContent = text);
 const hint = (text) => (find("hint").textContent = text || IDLE);
 const sound = new Sound(source.worklets, state, say);
@@ -123,6 +124,7 @@ function buildTools() {
   const held = add("hold", "Hold", "Let notes sound on after their keys are let go; the space bar does the same.", () =>
     hold(held.getAttribute("aria-pressed") !== "true"));
   held.setAttribute("aria-pressed", "false");
+  addPlayer(add, state, find("pad"), say);
   const version = add("version", "A / B", "Change between two versions of all controls and the place on the pad.", () => {
     state.other();
     showVersion();
@@ -135,7 +137,10 @@ function buildTools() {
   add("undo", "Undo", "Take back the last change of a control or of the place on the pad.", () => state.undo());
   add("panic", "Panic", "Silence everything; the Escape key does the same.", () => playing.panic());
   add("record", "Record", "Record what is heard, and save it as a WAV file when it is pressed again.", record);
-  if (hasMidi()) addMidi(add("midi", "MIDI", "Play with a MIDI keyboard; the browser asks once whether it may.", connect));
+  if (hasMidi()) {
+    addMidi(add("midi", "MIDI", "Play with a MIDI keyboard; the browser asks once whether it may.", connect));
+    addChannel(find("tools"), state, hint);
+  }
   if (source.canAdd) {
     add("save", "Save", "Save this instrument as one HTML file that plays without a network.", savePage);
   }
@@ -158,13 +163,15 @@ async function listenToMidi() {
   const played = new Map();
   const handlers = {
     ...playing,
-    on(key, velocity, id) {
+    on(key, velocity, id, own) {
       if (!sound.context) say("A MIDI key is no gesture for the browser: click once to switch the sound on.");
       keys.light(key, true);
       played.set(id, key);
-      sound.on(key, velocity, id);
+      sound.on(key, velocity, id, own);
       field.wave(velocity);
     },
+    express: (id, name, value) => sound.express(id, name, value),
+    zone: (members) => state.set("channel", members ? MPE : 0),
     off(id) {
       if (played.has(id)) keys.light(played.get(id), false);
       played.delete(id);
@@ -179,7 +186,7 @@ async function listenToMidi() {
       say(names.length ? `MIDI: ${names.join(", ")}.` : "No MIDI device is connected; one that comes later plays at once.");
     },
   };
-  await listen(handlers);
+  await new Midi(handlers, state.values).listen();
 }
 
 async function record() {

@@ -68,20 +68,28 @@ export class Sound {
     const now = performance.now();
     for (const [id, note] of this.early) {
       if (note.off && now - note.at > LATE_MS) continue;
-      this.engine.noteOn(note.key, note.velocity, { id });
+      this.engine.noteOn(note.key, note.velocity, { id, own: note.own });
       if (note.off) this.engine.noteOff(id);
     }
     this.early.clear();
   }
 
   set(name, value) {
+    if (name === "mono") this.engine?.mono(value === 1);
     const parameter = this.engine?.params[name];
     if (parameter) parameter.value = value;
   }
 
-  on(key, velocity, id) {
-    if (this.loaded) this.engine.noteOn(key, velocity, { id });
-    else this.early.set(id, { key, velocity, at: performance.now(), off: false });
+  on(key, velocity, id, own = null) {
+    if (this.loaded) this.engine.noteOn(key, velocity, { id, own });
+    else this.early.set(id, { key, velocity, own, at: performance.now(), off: false });
+  }
+
+  /** Change what a note has of its own: bend, pressure or timbre. */
+  express(id, name, value) {
+    const early = this.early.get(id);
+    if (this.loaded) this.engine.express(id, name, value);
+    else if (early) early.own = { ...early.own, [name]: value };
   }
 
   off(id) {
