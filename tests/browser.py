@@ -30,7 +30,7 @@ SILENT_DB, LOUD_DB = -70, -45
 HEARD = """
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (target, ...rest) {
-  if (target instanceof AudioDestinationNode && !window.heard) {
+  if (target instanceof AudioDestinationNode && this.context instanceof AudioContext && !window.heard) {
     window.heard = new AnalyserNode(this.context, { fftSize: 16384, smoothingTimeConstant: 0 });
     connect.call(this, window.heard);
   }

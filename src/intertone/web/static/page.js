@@ -1,5 +1,6 @@
 /** The page: what it is made of, and what follows from what. */
 
+import { Capacity } from "./capacity.js";
 import { Cards } from "./cards.js";
 import { CONTROLS, HIDDEN, PLAYING } from "./controls.js";
 import { buildFaders } from "./faders.js";
@@ -10,7 +11,9 @@ import { Library } from "./library.js";
 import { hasMidi, isAllowed, Midi, MPE } from "./midi.js";
 import { keyName } from "./note.js";
 import { addChannel, addPlayer } from "./player.js";
+import { measureLoad } from "./probe.js";
 import { download, Recorder } from "./recorder.js";
+import { MOST_PARTIALS } from "./size.js";
 import { NO_WORKLET, Sound, canSound } from "./sound.js";
 import { findSource } from "./source.js";
 import { Scope } from "./spectrogram.js";
@@ -32,6 +35,7 @@ const field = new Field(find("pad"), find("field"), state, () => sound.wake());
 const scope = new Scope(find("scope").firstElementChild);
 const chooser = find("chooser");
 const cards = new Cards(find("cards"), find("corners"), source.canAdd ? choose : null);
+const capacity = new Capacity((voices, partials) => sound.limit(voices, partials));
 let recorder = null;
 let corner = null;
 let connected = null;
@@ -66,6 +70,7 @@ const library = new Library(source, {
     document.title = `${header.names.join(", ")} · intertone`;
     say(sound.engine ? "" : START);
     document.body.dataset.ready = "true";
+    probe(made.bytes);
     return header;
   },
 });
@@ -94,9 +99,18 @@ async function open() {
   }
 }
 
+/** Find out once how many voices this computer can play; where that fails, gaps in the sound decide alone. */
+async function probe(bytes) {
+  if (capacity.probing) return;
+  await capacity.probe((partials) => measureLoad(bytes.slice(0), source.worklets["worklet.js"], partials)).catch(() => {});
+  if (!sound.engine) find("meter").textContent = `up to ${capacity.voices} voices of ${capacity.partials} partials`;
+}
+
 function showStatus({ voices, partials, underruns }) {
+  capacity.watch(underruns, voices, performance.now());
   const latency = Math.round(sound.latency);
-  const parts = [`${voices} ${voices === 1 ? "voice" : "voices"}`, `${partials} partials`];
+  const parts = [`${voices} ${voices === 1 ? "voice" : "voices"} of ${capacity.voices}`, `${partials} partials`];
+  if (capacity.partials < MOST_PARTIALS) parts[1] += `, at most ${capacity.partials} a voice`;
   if (latency) parts.push(`${latency} ms to the ear`);
   if (underruns) parts.push(`${underruns} ${underruns === 1 ? "gap" : "gaps"}`);
   find("meter").textContent = parts.join(" · ");

@@ -30,6 +30,7 @@ export class Sound {
     this.bytes = null;
     this.started = [];
     this.held = false;
+    this.limits = null;
     state.onChange((name, value) => this.set(name, value));
   }
 
@@ -53,6 +54,7 @@ export class Sound {
     const engine = await Engine.create(this.context, { worklet: this.worklets["worklet.js"] });
     this.engine = engine;
     engine.output.connect(this.context.destination);
+    if (this.limits) engine.limit(...this.limits);
     for (const [name, value] of Object.entries(this.state.values)) this.set(name, value);
     for (const handler of this.started) handler(this.context, engine);
     if (this.bytes) await this.load(this.bytes);
@@ -100,6 +102,12 @@ export class Sound {
   hold(on) {
     this.held = on;
     this.engine?.sustain(on);
+  }
+
+  /** Let so many voices sound at once, and so many partials in each. */
+  limit(voices, partials) {
+    this.limits = [voices, partials];
+    this.engine?.limit(voices, partials);
   }
 
   panic() {

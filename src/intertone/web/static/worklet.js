@@ -23,6 +23,14 @@ class EngineProcessor extends AudioWorkletProcessor {
     this.right = new Float32Array(QUANTUM);
     this.expected = -1;
     this.port.onmessage = ({ data }) => this.answer(data);
+    if (processorOptions.probe) this.probe(processorOptions.probe);
+  }
+
+  // Play a chord from the beginning on, so that the time which it takes can be measured.
+  probe({ instrument, keys, partials }) {
+    this.synthesiser.setInstrument(instrument);
+    this.synthesiser.setLimits(keys.length, partials);
+    for (const key of keys) this.synthesiser.noteOn(key, 1, key);
   }
 
   answer(data) {
