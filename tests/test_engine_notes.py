@@ -4,7 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_engine import RATE, Array, Event, bands, buzz, cents_of, level_db, note, off, on, play, pytestmark, roughness
+from test_engine import (
+    RATE,
+    Array,
+    Event,
+    bands,
+    buzz,
+    cents_of,
+    level_db,
+    note,
+    off,
+    on,
+    play,
+    pytestmark,
+    roughness,
+    turn,
+)
 
 from intertone.codec import Codec
 from intertone.instrument import Instrument
@@ -15,12 +30,13 @@ __all__ = ["pytestmark"]
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Instruments: a hundred steady partials in two brightnesses, and a voice with a piano."""
+    """Instruments: steady partials in two brightnesses, these with an organ and a trumpet, and a voice with a piano."""
     folder = tmp_path_factory.mktemp("instruments")
     codec = Codec.load("harmonic")
-    made = {"rich": [buzz(33, 1.0), buzz(45, 0.5)], "pair": [note("voice", 57, 7), note("piano", 62, 8)]}
+    four = [buzz(33, 1.0), buzz(45, 0.5), note("organ", 60, 9), note("trumpet", 62, 10)]
+    made = {"four": four, "rich": [buzz(33, 1.0), buzz(45, 0.5)], "pair": [note("voice", 57, 7), note("piano", 62, 8)]}
     for name, sounds in made.items():
-        Instrument.from_sounds(codec, sounds, ["a", "b"]).save(folder / f"{name}.intertone")
+        Instrument.from_sounds(codec, sounds, list("abcd"[: len(sounds)])).save(folder / f"{name}.intertone")
     return folder
 
 
@@ -88,6 +104,39 @@ def test_after_the_key_is_let_go_nothing_is_changed(shelf: Path) -> None:
         for more in ([], [express("bend", 12, 0.5), express("pressure", 1, 0.6)])
     )
     assert np.array_equal(plain, changed)
+
+
+def second_difference(sound: Array) -> float:
+    """Largest second difference between neighbouring samples: a click is a jump of the level or of its slope."""
+    return float(np.abs(np.diff(sound, 2)).max())
+
+
+def test_the_pad_from_corner_to_corner_ten_times_a_second(shelf: Path) -> None:
+    """Twenty moves a second for ten seconds: no click, and at the end every note of the chord is there."""
+    keys = (45, 52, 57, 61)
+    chord = [on(key, name=key) for key in keys]
+    places = [(0, 0), (0.5, 0.5), (1, 1), (1, 0.5), (1, 0), (0.5, 0.5), (0, 1), (0, 0.5)]
+    moves = []
+    for at in range(200):
+        x, y = places[at % len(places)]
+        moves += [turn("padX", x, 0.5 + 0.05 * at), turn("padY", y, 0.5 + 0.05 * at)]
+    moves += [turn("padX", 0, 10.5), turn("padY", 0, 10.5)]
+    rendered: dict[str, object] = {"noise": False, "limit": False, "seconds": 12, "params": {"volume": 0.2}}
+    moved = play(shelf, "four", [*chord, *moves], pad=[0, 0], **rendered)[0]
+    still = [play(shelf, "four", chord, pad=list(place), **rendered)[0] for place in ((0, 0), (0, 1), (1, 0), (1, 1))]
+    inside = slice(round(0.4 * RATE), None)
+    assert second_difference(moved[inside]) < 1.2 * max(second_difference(one[inside]) for one in still)
+    assert roughness(moved)[140:].max() < max(roughness(one)[140:].max() for one in still) + 3
+    for key in keys:
+        there, back = (level_near(one[-RATE:], key) for one in (still[0], moved))
+        assert back == pytest.approx(there, abs=3), key
+
+
+def level_near(sound: Array, key: float) -> float:
+    """Level of a second of sound within 1 % of the frequency of a key, dB."""
+    power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
+    hz = np.fft.rfftfreq(len(sound), 1 / RATE)
+    return float(10 * np.log10(power[np.abs(hz / pitch_to_hz(key) - 1) < 0.01].max()))
 
 
 # one note at a time

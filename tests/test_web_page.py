@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ from browser import (
 from conftest import SAMPLE_RATE, tone
 
 TYPED = {"KeyA": 60, "KeyS": 62, "KeyD": 64, "KeyF": 65}
+
+VELOCITIES = """
+window.velocities = [];
+const post = MessagePort.prototype.postMessage;
+MessagePort.prototype.postMessage = function (data, ...rest) {
+  if (data?.type === "noteOn") velocities.push(data.velocity);
+  return post.call(this, data, ...rest);
+};
+"""
+"""Script that collects the velocities of the notes that the engine gets."""
 
 pytestmark = pytest.mark.slow
 
@@ -284,11 +295,31 @@ def test_every_control_has_a_name_and_a_size(browser: Any, address: str, size: t
                 "one => one.getAttribute('aria-label') || one.labels?.[0]?.textContent || one.textContent.trim()"
             )
             assert name, control.evaluate("one => one.outerHTML")
-            # a black key lies between two white ones, and cannot be as wide as they are
-            assert box["height"] >= 44 and (black or box["width"] >= 43.9), (name, box)
+            # of many keys the black ones are narrower than the white ones, between which they lie
+            assert box["height"] >= 44 and ((black and size[0] > 500) or box["width"] >= 43.9), (name, box)
         if size[0] > 1000:
             keys = page.locator("#keyboard").bounding_box()
             assert keys["y"] + keys["height"] <= size[1]
+
+
+def test_a_telephone_has_keys_for_fingers(browser: Any, address: str) -> None:
+    """No key covers another one's middle, white keys are soft and loud, and another octave is a button away."""
+    with opened(browser, address, VELOCITIES, has_touch=True, viewport={"width": 390, "height": 844}) as page:
+        to_left(page)
+        wait_for(page, lambda: page.locator("#meter").text_content().startswith("0 voices"))
+        keys = page.locator("#keyboard [data-key]")
+        assert [int(key.get_attribute("data-key")) for key in keys.all()] == list(range(60, 72))
+        boxes = [key.bounding_box() for key in page.locator("#keyboard .black").all()]
+        assert all(a["x"] + a["width"] <= b["x"] + 0.1 for a, b in pairwise(boxes))
+        white = page.locator("#keyboard [data-key='62']").bounding_box()
+        assert white["height"] - boxes[0]["height"] >= 44
+        found = []
+        for share in (0.65, 0.98):
+            page.touchscreen.tap(white["x"] + white["width"] / 2, white["y"] + share * white["height"])
+            found.append(page.evaluate("velocities.at(-1)"))
+        assert found[0] < 0.45 and found[1] > 0.9
+        page.click("#octave-up")
+        assert keys.first.get_attribute("data-key") == "72"
 
 
 def test_a_browser_without_audio_worklets_gets_one_sentence(browser: Any, address: str) -> None:

@@ -100,10 +100,8 @@ async function open() {
 }
 
 /** Find out once how many voices this computer can play; where that fails, gaps in the sound decide alone. */
-async function probe(bytes) {
-  if (capacity.probing) return;
-  await capacity.probe((partials) => measureLoad(bytes.slice(0), source.worklets["worklet.js"], partials)).catch(() => {});
-  if (!sound.engine) find("meter").textContent = `up to ${capacity.voices} voices of ${capacity.partials} partials`;
+function probe(bytes) {
+  capacity.probe((partials) => measureLoad(bytes, source.worklets["worklet.js"], partials)).catch(() => {});
 }
 
 function showStatus({ voices, partials, underruns }) {
