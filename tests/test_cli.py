@@ -422,7 +422,7 @@ def test_a_broken_codec(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["morph", "a.wav", "b.wav", "-o", "out.wav", "--force", "--codec"], ["info"]):
         sentence = refused(here, *words, "codec", capsys=capsys)
         assert sentence.startswith(
-            "the weights must fit config.json, got a broken or foreign codec/model.safetensors: "
+            "the weights must fit config.json, got damaged or other ones in codec/model.safetensors: "
         )
 
 

@@ -364,7 +364,8 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="one weight for each of equally shaped sounds must be given, got 1 for"):
         representation.mix([first, first], torch.tensor([1.0]))
     with pytest.raises(
-        ValueError, match=r"audio must be \(batch, channels, samples\), or the last one or two \(1, 1, 1, 9\)"
+        ValueError,
+        match=r"audio must be \(batch, channels, samples\), or the last one or two of these axes, got \(1, 1, 1, 9\)",
     ):
         representation.analyse(torch.zeros(1, 1, 1, 9))
     for shape in ((0,), (1, 0), (0, 9), (0, 1, 9)):
