@@ -115,7 +115,7 @@ def _measures(codec: Codec, codes: Tensor, conditions: Conditions) -> Tensor:
     """Return log2 centroid, spread and flatness, ``(3, n)``, of the spectra of codes, ``(latent_dim, n)``."""
     frequencies, scale = codec.representation.frequencies, codec.representation.scales[0]
     if frequencies is None:
-        raise ValueError("the rows of the features must lie at fixed frequencies")
+        raise ValueError("the rows of the features must have fixed frequencies")
     frames = codec.decode_features(codes[None], conditions)[0].T.cpu()
     if scale.kind == "decibels":
         magnitude = torch.where(frames > 0, db_to_amplitude((frames.clamp(0, 1) - 1) * scale.range_db), 0)

@@ -69,7 +69,7 @@ def with_sampler(wav: bytes, sampler: Sampler) -> bytes:
     loops = b""
     if (loop := sampler.loop) is not None:
         if not 0 <= loop.start < loop.end <= len(content[b"data"]) // frame_bytes:
-            raise ValueError(f"the loop must lie within the file, got {loop.start} to {loop.end}")
+            raise ValueError(f"the loop must be within the file, got {loop.start} to {loop.end}")
         loops = LOOP.pack(0, 0, loop.start, loop.end - 1, 0, 0)
     fraction = min(SEMITONE - 1, round(sampler.cents / 100 * SEMITONE))
     head = HEADER.pack(0, 0, round(1e9 / rate), sampler.root, fraction, 0, 0, len(loops) // LOOP.size, 0)
