@@ -358,10 +358,10 @@ def test_an_output_that_cannot_be(
         (["--mix", "nan"], r"^--mix: mix must be in -0\.5\.\.1\.5, got nan$"),
         (["--mix", "1.6"], r"mix must be in -0\.5\.\.1\.5, got 1\.6"),
         (["--mix", "-inf"], r"mix must be in -0\.5\.\.1\.5, got -inf"),
-        (["--phase", "kept", "--mix", "0.5"], "the phase kept must be used at mix 0 or 1, got mix 0.5"),
+        (["--phase", "kept", "--mix", "0.5"], "the phase method kept must be used at mix 0 or 1, got mix 0.5"),
         (
             ["--phase", "kept", "--steps", "3", "-o", "sweep"],
-            "the phase kept must be used at mix 0 or 1, got mix 0.",
+            "the phase method kept must be used at mix 0 or 1, got mix 0.",
         ),
         (["--codec", "thesys"], "the codec must be one of .* or a folder with config.json, got thesys"),
         (["--codec", "x" * 300], "the codec must be one of .* or a folder with config.json, got xxx"),
@@ -422,7 +422,7 @@ def test_a_broken_codec(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["morph", "a.wav", "b.wav", "-o", "out.wav", "--force", "--codec"], ["info"]):
         sentence = refused(here, *words, "codec", capsys=capsys)
         assert sentence.startswith(
-            "the weights must fit config.json, got a broken or foreign codec/model.safetensors: "
+            "the weights must fit config.json, got damaged or other ones in codec/model.safetensors: "
         )
 
 

@@ -100,7 +100,7 @@ def test_an_instrument_is_played_at_a_pitch(harmonic: Path, capsys: pytest.Captu
         (["--latents", "1,2,3,4", "--pitch", "H3"], "a pitch must be a note or a MIDI number within 0..127, got H3"),
         (
             ["--latents", "1,2,3,4", "--pitch", "C3"],
-            "the latents of this codec hold the pitch themselves, so none can be given, got 48",
+            "a pitch must be left out with this codec, whose latents contain it, got 48",
         ),
         (["--latents", "1,2,3,4", "--seconds", "301"], "a sound must last 0.02 to 300 s, got 301"),
         (
@@ -150,14 +150,14 @@ def test_instruments_without_a_code(
 
 def test_a_pitch_is_wanted(harmonic: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("synth", "small", "-o", "out.wav", "--instrument", "piano")
-    sentence = "a code of this codec is played at a pitch, which must be given, got none"
+    sentence = "a pitch must be given with this codec, got none"
     assert refused(harmonic.parent, *words, capsys=capsys) == sentence
 
 
 def test_a_code_is_not_played_beyond_its_notes(harmonic: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # its seven latents stand for 0.55 s, the last of them partly for padding
     words = ("synth", "small", "-o", "out.wav", "--instrument", "piano", "--pitch", "60", "--seconds", "0.52")
-    sentence = "the codes of these instruments last 0.5 s at most, got 0.52 s"
+    sentence = "a sound of these instruments must last 0.5 s at most, got 0.52 s"
     assert refused(harmonic.parent, *words, capsys=capsys) == sentence
 
 
@@ -187,7 +187,7 @@ def test_a_bank_of_other_weights_or_a_broken_one_is_refused(harmonic: Path) -> N
     weights = harmonic / "model.safetensors"
     own = weights.read_bytes()
     weights.write_bytes(own[:-1] + bytes([own[-1] ^ 1]))
-    with pytest.raises(InputError, match="must belong to the codec's weights, got those of others: "):
+    with pytest.raises(InputError, match="must belong to the codec's weights, got those of other weights: "):
         InstrumentBank.read(harmonic)
     weights.write_bytes(own)
     table = (harmonic / "instruments.npz").read_bytes()

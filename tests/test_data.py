@@ -286,7 +286,7 @@ def test_a_pipe_in_the_place_of_a_file_is_refused(tmp_path: Path, name: str) -> 
     write_set(tmp_path)
     (tmp_path / name).unlink()
     os.mkfifo(tmp_path / name)
-    with pytest.raises(InputError, match=f"{name} must .*no regular file"):
+    with pytest.raises(InputError, match=f"{name} must .*not a regular file"):
         Notes.open(tmp_path).audio([0])
 
 

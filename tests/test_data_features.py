@@ -66,7 +66,7 @@ def test_an_interrupted_set_goes_on(tmp_path: Path) -> None:
     write_feature_shard(folder, 0, content(0), rows(0))
     (folder / ".intertone-torn.npy").write_bytes(b"torn")
     assert is_feature_set(folder) and shard_done(folder, 0) and not shard_done(folder, 1)
-    with pytest.raises(InputError, match=r"the set of features must be finished, .*; run the command that began it"):
+    with pytest.raises(InputError, match=r"the set of features must be finished, .*; repeat the command that began it"):
         FeatureSet.open(folder)
     with pytest.raises(InputError, match="must hold 2 shards, but shard 1 is missing"):
         finish_features(folder, 2, np.zeros((1, 1)))
@@ -87,7 +87,9 @@ def test_a_shard_without_notes_is_one(tmp_path: Path) -> None:
 
 def test_refusals(tmp_path: Path) -> None:
     images = written(tmp_path / "images")
-    with pytest.raises(InputError, match="begun with the same settings to go on, but seed was 0 there and is 1 now"):
+    with pytest.raises(
+        InputError, match="begun with the same settings to be resumed, but seed was 0 there and is 1 now"
+    ):
         begin_features(tmp_path / "images", SETTINGS | {"seed": 1})
     with pytest.raises(InputError, match="kind was test there and is other now"):
         begin_features(tmp_path / "images", SETTINGS | {"representation": {"kind": "other"}})
@@ -99,7 +101,7 @@ def test_refusals(tmp_path: Path) -> None:
         FeatureSet.open(tmp_path / "mine")
     with pytest.raises(IndexError, match=r"rows must be in 0\.\.6, got 7\.\.7"):
         images.features([7])
-    with pytest.raises(ValueError, match="one row a note, got 4 and 3"):
+    with pytest.raises(ValueError, match="one row for each note, got 3 rows for 4 notes"):
         write_feature_shard(tmp_path, 0, content(0), rows(0, 3))
     np.save(tmp_path / "images" / "shard-00000.npy", np.zeros((4, 3, 6), np.float16))
     with pytest.raises(InputError, match=r"must hold float16 of shape \(4, 3, 5\), got float16 of shape \(4, 3, 6\)"):

@@ -194,7 +194,7 @@ def test_an_import_that_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert files(tmp_path / "out") == files(tmp_path / "whole")
     (source / "Oboe_C5.wav").write_bytes((source / "Flute_C#4.wav").read_bytes())
     with pytest.raises(
-        InputError, match="to go on, but a sound was added, removed or changed since; remove it or name"
+        InputError, match="to be resumed, but a sound was added, removed or changed since; remove it or name"
     ):
         import_folder(source, tmp_path / "out", config=SMALL)
 
@@ -245,8 +245,8 @@ def test_one_group_is_split_note_by_note_and_that_is_said(
     assert notes.group.tolist() == notes.name.tolist()
     assert set(notes.instrument.tolist()) == {stem}
     said = (
-        f"one group only ({stem}): its notes are split one by one, so the validation split holds notes of an "
-        "instrument that was trained on"
+        f"there is only one group ({stem}): its notes are divided one by one, so the validation split holds notes of a "
+        "training instrument"
     )
     assert header["remarks"] == [said]
     assert said in caplog.messages
@@ -288,7 +288,7 @@ def test_split_by_note_at_the_command_line(tmp_path: Path) -> None:
     assert content["counts"]["train"]["groups"] == content["counts"]["train"]["notes"] >= 10
     assert content["counts"]["train"]["instruments"] == 2
     assert content["settings"]["split_by"] == "note"
-    assert content["remarks"][0].startswith("the notes are split one by one")
+    assert content["remarks"][0].startswith("the notes are divided one by one")
     with pytest.raises(InputError, match="split_by was note there and is group now; remove it or name another folder"):
         CliRunner().invoke(app, words, catch_exceptions=False)
     with pytest.raises(InputError, match="split_by must be one of group, note, got take"):
@@ -300,12 +300,12 @@ def test_imports_refuse_what_holds_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the sounds must be in a folder"):
         import_folder(source, tmp_path / "out")
     source.mkdir()
-    with pytest.raises(InputError, match="but there is no file at all"):
+    with pytest.raises(InputError, match="but it has no files"):
         import_folder(source, tmp_path / "out")
     for name in ("a.txt", "b.txt"):
         (source / name).touch()
     (source / "c.wav").write_bytes(b"no sound")
-    expected = r"none of 3 files is: 2 × a sound's name must end in .*; 1 × a sound must be a valid WAV"
+    expected = r"none of 3 files can: 2 × a sound's name must end in .*; 1 × a sound must be a valid WAV"
     with pytest.raises(InputError, match=expected):
         import_folder(source, tmp_path / "out/deep")
     assert not (tmp_path / "out").exists()
@@ -313,7 +313,7 @@ def test_imports_refuse_what_holds_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=expected):
         import_folder(source, tmp_path / "empty")
     assert list((tmp_path / "empty").iterdir()) == []
-    with pytest.raises(InputError, match="must not lie in the folder of the sounds"):
+    with pytest.raises(InputError, match="must not be inside the folder of the sounds"):
         import_folder(source, source / "out")
     with pytest.raises(InputError, match=r"must hold examples\.json"):
         import_nsynth(source, tmp_path / "out3")

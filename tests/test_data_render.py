@@ -63,7 +63,7 @@ def test_nothing_folds_down(tmp_path: Path) -> None:
 def test_what_is_not_heard_is_left_out(tmp_path: Path) -> None:
     needs_library()
     path = make_bank(tmp_path / "x.sf2")
-    with pytest.raises(InputError, match="at least one program must sound, but none of 1 programs did"):
+    with pytest.raises(InputError, match="at least one program must have audible notes, but none of 1 has"):
         render_bank(path, tmp_path / "out", config=SHORT, programs=[5], workers=1)
     line = json.loads((tmp_path / "out/report.jsonl").read_text())
     assert line["skipped"] == {"silent": [f"{pitch:03d}-100" for pitch in range(21, 109, 12)]}

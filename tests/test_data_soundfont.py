@@ -185,11 +185,13 @@ def test_no_other_bank_than_fluid_r3_mono_is_taken_unasked(tmp_path: Path, monke
     first.mkdir()
     monkeypatch.delenv("SOUNDFONT", raising=False)
     monkeypatch.setattr("intertone.data.soundfont._PLACES", (str(first), str(second)))
-    with pytest.raises(InputError, match=r"^FluidR3Mono_GM must be installed or another bank named, got neither; apt"):
+    with pytest.raises(
+        InputError, match=r"^FluidR3Mono_GM must be installed or another SoundFont be given, got neither; apt"
+    ):
         find_soundfont()
     other = make_bank(first / "Another_GM.sf2")
     with pytest.raises(
-        InputError, match=r"another bank named \(here: .*1/Another_GM\.sf2\), got neither; apt-get install"
+        InputError, match=r"another SoundFont be given \(here: .*1/Another_GM\.sf2\), got neither; apt-get install"
     ):
         find_soundfont()
     assert find_soundfont(other) == other

@@ -84,7 +84,7 @@ HOUR = [
     Try("synth small -o x.wav", r"either --latents or --instrument must be given, got neither"),
     Try("synth harmonic --instrument trumpett --pitch C4 -o x.wav", r"trumpett"),
     # notes and training
-    Try("data import old -o notes", r"old must hold sounds that can be used, but none of 1 files is"),
+    Try("data import old -o notes", r"old must hold sounds that can be used, but none of 1 files can"),
     Try("data import sounds -o notes", r"(?s)notes: folder, 16000 Hz, 4 s a note", 0, ("notes", "*")),
     Try("data info old", r"a note set must have a notes\.json, got old"),
     Try("train no.toml --data old -o runs", r"the settings file must exist, got no\.toml"),

@@ -173,7 +173,7 @@ def test_a_given_f0_is_used(representation: HarmonicRepresentation) -> None:
 
 def test_kept_phase_of_an_edited_code_is_refused(representation: HarmonicRepresentation) -> None:
     features, context = representation.analyse(tone(220, [0.0]))
-    with pytest.raises(ValueError, match="the kept phase goes with an untouched code"):
+    with pytest.raises(ValueError, match="the phase method kept must be used with a context that is not edited"):
         representation.synthesise(Analysis(features, context.as_edited()), phase=PhaseConfig(method="kept"))
 
 

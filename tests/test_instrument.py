@@ -429,7 +429,7 @@ def test_problems_are_said(
         (["--range", "C5"], "a range must be two notes or MIDI numbers, .*, got C5"),
         (["--range", "100:130"], r"a range must be .* within 0\.\.127, got 100:130"),
         (["--mix", "0.5"], "--mix must be used with two sounds or more, got one"),
-        (["--mix-noise", "0.5"], "--mix-noise must go with two sounds or more, got one"),
+        (["--mix-noise", "0.5"], "--mix-noise must be used with two sounds or more, got one"),
         (["missing.wav"], "the input must exist, got missing.wav"),
         (["-o", "other"], "the output must be .* an earlier instrument's, got other, which holds notes.txt"),
         (["-o", "a.wav"], "the output must be a folder, got a.wav, which is not one"),

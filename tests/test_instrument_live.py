@@ -106,7 +106,7 @@ def test_sounds_that_make_no_instrument_are_refused(codec: Codec) -> None:
         analyse_playable(codec, sound.expand(3, -1), "a")
     with pytest.raises(InputError, match=r"must last 60 s at most, got 61\.0 s"):
         analyse_playable(codec, torch.zeros(1, 61 * RATE), "a")
-    with pytest.raises(InputError, match="a codec of harmonic sounds, got one of kind decibel"):
+    with pytest.raises(InputError, match="a harmonic codec, got one of kind decibel"):
         analyse_playable(Codec.load("thesis"), tone(60)[None], "a")
 
 

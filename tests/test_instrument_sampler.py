@@ -99,7 +99,7 @@ def test_refused_numbers(sampler: tuple[int, float], message: str) -> None:
 @pytest.mark.parametrize("loop", [Loop(5, 5), Loop(0, 4002), Loop(-1, 9)])
 def test_a_loop_beyond_the_sound(loop: Loop) -> None:
     wav = encode_audio("a.wav", NOISE, sample_rate=16000)
-    with pytest.raises(ValueError, match="the loop must lie within the file"):
+    with pytest.raises(ValueError, match="the loop must be within the file"):
         with_sampler(wav, Sampler(60, loop=loop))
     with pytest.raises(ValueError, match="the file must be a WAV file, got other bytes"):
         with_sampler(b"fLaC" + wav[4:], Sampler(60))

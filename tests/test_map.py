@@ -327,15 +327,15 @@ def test_the_options_reach_the_page(
     assert (here / "page.html").read_text(encoding="utf-8") == str(MapConfig(pitch=57.0, split="test", seed=7))
 
 
-GIVEN = "notes must be given with --data: without them "
-HELD = "the latents of this codec hold the pitch themselves, so none can be given, got 60"
+GIVEN = "notes must be given with --data, "
+HELD = "a pitch must be left out with this codec, whose latents contain it, got 60"
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("eight", GIVEN + "only codes of two or three numbers for each spectrum can be shown, got latent_dim=8"),
-        ("relu", GIVEN + "no range of this codec's code is known"),
+        ("eight", GIVEN + "unless the code of each spectrum has two or three numbers, got latent_dim=8"),
+        ("relu", GIVEN + "since this codec's code has no fixed range, got none"),
         ("two --pitch H4", "a pitch must be a note or a MIDI number within 0..127, got H4"),
         ("two --pitch C4", HELD),
         ("eight --data one", "the train split must hold at least 3 instruments, got 1"),

@@ -259,7 +259,7 @@ def test_a_mix_that_is_no_ratio(codec: Codec, mix: float) -> None:
 
 
 def test_the_kept_phase_between_the_ends(codec: Codec) -> None:
-    with pytest.raises(InputError, match=r"the phase kept must be used at mix 0 or 1, got mix 0\.5"):
+    with pytest.raises(InputError, match=r"the phase method kept must be used at mix 0 or 1, got mix 0\.5"):
         morph(codec, A, B, mix=0.5, phase=PhaseConfig(method="kept"))
 
 

@@ -273,13 +273,13 @@ def test_the_kept_phase_of_a_harmonic_codec(codec: Codec) -> None:
     sources, kept = analyse_sounds(codec, breathy(57), breathy(60)), PhaseConfig(method="kept")
     assert torch.equal(morph_sources(sources, 1.0, phase=kept), morph_sources(sources, 1.0))
     for mix in (0.5, MixCurve((0, 1), (0, 1))):
-        with pytest.raises(InputError, match="the phase kept must be used at mix 0 or 1, got mix"):
+        with pytest.raises(InputError, match="the phase method kept must be used at mix 0 or 1, got mix"):
             morph_sources(sources, mix, phase=kept)
 
 
 def test_the_kept_phase_of_a_spectrogram_between_the_ends(small_codec: Codec) -> None:
     sources = analyse_sounds(small_codec, tone(57, seconds=0.3), tone(60, seconds=0.3))
-    with pytest.raises(InputError, match="the phase kept must be used at mix 0 or 1, got mix 0"):
+    with pytest.raises(InputError, match="the phase method kept must be used at mix 0 or 1, got mix 0"):
         morph_sources(sources, 0.3, phase=PhaseConfig(method="kept"))
 
 

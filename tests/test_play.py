@@ -91,14 +91,14 @@ def test_a_click_is_as_loud_as_its_peak_allows_and_says_so() -> None:
     assert float(sound.abs().max()) == pytest.approx(0.99)
     (remark,) = remarks
     missing = -29 - integrated_loudness(sound, 16000)
-    assert remark.text == f"the sound is {missing:.1f} LU below -29 LUFS, or its peak would exceed 1"
+    assert remark.text == f"the sound is {missing:.1f} LU below -29 LUFS, since its peak would exceed 1"
 
 
 def test_a_code_of_nothing_is_silent_and_says_so() -> None:
     with collect_remarks() as remarks:
         sound = play_code(dense_codec(), torch.zeros(4), seconds=0.5)
     assert sound.shape == (8000,) and not sound.any()
-    assert [remark.text for remark in remarks] == ["the sound is silent: its code decodes to nothing"]
+    assert [remark.text for remark in remarks] == ["the sound is silent, since its code decodes to zeros"]
 
 
 def test_both_ends_are_faded() -> None:
@@ -163,16 +163,20 @@ def test_the_shipped_table_is_small_and_all_of_it_is_heard(shipped: Codec) -> No
         (torch.ones(1, 4, 5), {}, "the latents of this codec must be 4 numbers or 4×n_latents, got 1×4×5"),
         (torch.ones(4, 0), {}, "the latents of this codec must be 4 numbers or 4×n_latents, got 4×0"),
         (torch.tensor([1, 2, math.nan, 0]), {"seconds": 1}, "all latents must be finite, got NaN or infinity"),
-        (torch.ones(4), {}, "one vector of latents lasts as long as is wanted, so the seconds must be given"),
+        (torch.ones(4), {}, "seconds must be given for a single latent vector, got none"),
         (torch.ones(4), {"seconds": 0.01}, "a sound must last 0.02 to 300 s, got 0.01"),
         (torch.ones(4), {"seconds": math.nan}, "a sound must last 0.02 to 300 s, got nan"),
-        (torch.ones(4, 101), {"seconds": 1}, "these latents last 0.80 s at most, got 1 s"),
+        (torch.ones(4, 101), {"seconds": 1}, "seconds must be at most the length of the latents, 0.80 s, got 1 s"),
         (
             torch.ones(4),
             {"seconds": 1, "pitch": 60},
-            "the latents of this codec hold the pitch themselves, so none can be given, got 60",
+            "a pitch must be left out with this codec, whose latents contain it, got 60",
         ),
-        (torch.ones(4), {"seconds": 1, "velocity": 60}, "this codec takes no velocity, got 60"),
+        (
+            torch.ones(4),
+            {"seconds": 1, "velocity": 60},
+            "a velocity must be left out with this codec, which is not conditioned on it, got 60",
+        ),
     ],
 )
 def test_what_cannot_be_played(latents: Tensor, options: dict[str, float], sentence: str) -> None:
@@ -190,7 +194,7 @@ def test_a_code_that_decodes_to_infinity() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({}, "a code of this codec is played at a pitch, which must be given, got none"),
+        ({}, "a pitch must be given with this codec, got none"),
         ({"pitch": 128}, r"a pitch must be a MIDI number in 0..127, got 128"),
         ({"pitch": math.nan}, r"a pitch must be a MIDI number in 0..127, got nan"),
         ({"pitch": 120}, "a pitch must be at most 7600 Hz with this codec, got 8372 Hz"),

@@ -356,7 +356,7 @@ def test_refusals() -> None:
     representation, (first, second) = contexts_of(tone(57), tone(57, seconds=0.5))
     features, _ = representation.analyse(tone(57))
     with pytest.raises(
-        ValueError, match="the phase kept must be used with a context that is not edited, got an edited one"
+        ValueError, match="the phase method kept must be used with a context that is not edited, got an edited one"
     ):
         representation.synthesise(Analysis(features, replace(first, edited=True)), phase=PhaseConfig(method="kept"))
     with pytest.raises(ValueError, match=r"one weight for each of equally shaped sounds .* got 2 for \[\(8000,\)"):
@@ -364,11 +364,12 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="one weight for each of equally shaped sounds must be given, got 1 for"):
         representation.mix([first, first], torch.tensor([1.0]))
     with pytest.raises(
-        ValueError, match=r"audio must be \(batch, channels, samples\), or the last one or two \(1, 1, 1, 9\)"
+        ValueError,
+        match=r"audio must be \(batch, channels, samples\), or the last one or two of these axes, got \(1, 1, 1, 9\)",
     ):
         representation.analyse(torch.zeros(1, 1, 1, 9))
     for shape in ((0,), (1, 0), (0, 9), (0, 1, 9)):
-        with pytest.raises(ValueError, match=r"audio must be .* none 0, got \(.*0"):
+        with pytest.raises(ValueError, match=r"audio must be .* of these axes, got \(.*0"):
             representation.analyse(torch.zeros(shape))
 
 

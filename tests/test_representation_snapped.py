@@ -103,7 +103,7 @@ def test_between_two_notes_of_an_octave_lies_one_note() -> None:
     only = representation.mix([first, second], weights, pitch=torch.tensor([0.0, 1.0]))
     assert only.hops == second.hops
     assert only.edited
-    with pytest.raises(ValueError, match="kept phase goes with an untouched code"):
+    with pytest.raises(ValueError, match="phase method kept must be used with a context that is not edited"):
         representation.synthesise(Analysis(a, mixed), phase=PhaseConfig(method="kept"))
 
 

@@ -214,7 +214,7 @@ def remove_dc(audio: Tensor, sample_rate: int) -> Tensor:
 
     Args:
         audio: ``(..., samples)``, at least one sample.
-        sample_rate: In Hz.
+        sample_rate: Hz.
 
     Returns:
         Audio of the same shape and type; the mean of every channel is 0.

@@ -1,1 +1,1 @@
-"""Notes on disk: import and render them once, read them in batches."""
+"""Note sets on disk: written once by import or rendering, and read in batches for training and evaluation."""

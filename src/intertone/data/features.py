@@ -1,12 +1,12 @@
-"""Prepared features: those of a representation, in 16 bits on disk, so that training need not compute them again.
+"""Prepared features: features of a representation, stored in 16 bits, so that training need not compute them again.
 
-A set of features is a folder; ``images.json`` is an older name::
+A set of features is a folder. The name ``images.json`` of its header is historical::
 
-    images.json        the representation's settings, the choice of notes, counts, whether it is finished
-    index.npz          the columns of all notes, gathered when the set is finished
-    examples.npy       (notes, samples) float32: a few notes of the validation split as they sound
+    images.json        settings of the representation, choice of notes, counts, whether the set is finished
+    index.npz          columns of the index of all notes, written when the set is finished
+    examples.npy       (notes, samples) float32: sounds of a few notes of the validation split
     shard-00000.npy    (notes, n_features, n_frames) float16
-    shard-00000.json   the rows of this shard; its presence says that the shard is complete
+    shard-00000.json   index rows of this shard; if this file exists, the shard is complete
 """
 
 import hashlib
@@ -30,10 +30,10 @@ from intertone.files import Json, regular, replacing, write_json
 
 @dataclass(frozen=True)
 class FeatureRow:
-    """One note's line in the index.
+    """Index row of a note.
 
-    ``note`` is its row in the note set; ``pitch`` (MIDI number) and ``velocity`` are the set's, −1 where unknown;
-    ``f0`` is the median in Hz that the features were made with.
+    ``note`` is its row in the note set. ``pitch`` (MIDI number) and ``velocity`` are those of the note set, −1 for
+    unknown. ``f0`` is the median f0, Hz, that the analysis has used.
     """
 
     note: int
@@ -46,7 +46,7 @@ class FeatureRow:
 
 
 class FeatureHeader(Header):
-    """The content of ``images.json``; counts, notes of each split, only of a finished set."""
+    """Content of ``images.json``; ``counts``, the number of notes of each split, exists only in a finished set."""
 
     representation: dict[str, Json]
     n_features: int
@@ -67,17 +67,17 @@ FEATURE_SET = StoreKind(
 
 
 class FeatureSet(StoredNotes[FeatureHeader, np.float16]):
-    """A finished set of features on disk.
+    """Finished set of features on disk.
 
-    Columns are numpy arrays with one entry a note; see ``FeatureRow``.
+    The columns of the index are numpy arrays with one entry per note; see ``FeatureRow``.
 
     Attributes:
-        folder: Where it lies.
-        header: The content of ``images.json``.
-        representation: The settings of the representation that made the features.
-        n_features: Rows of the features.
-        n_frames: Columns of the features.
-        kind: Kind of the note set that they were made of.
+        folder: Folder of the set.
+        header: Content of ``images.json``.
+        representation: Settings of the representation that computed the features.
+        n_features: Number of rows of the features.
+        n_frames: Number of frames of the features.
+        kind: Kind of the note set from which they were computed.
     """
 
     note: npt.NDArray[np.int64]
@@ -92,25 +92,25 @@ class FeatureSet(StoredNotes[FeatureHeader, np.float16]):
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
-        """Open the set in ``folder``; the features are only mapped, not read.
+        """Return the set in ``folder``; its features are memory-mapped, not read.
 
         Raises:
-            InputError: If it is no set of features, is unfinished, or its index is damaged.
+            InputError: If ``folder`` is not a set of features, or the set is unfinished or its index damaged.
         """
         folder = Path(folder)
         header = FEATURE_SET.read_header(folder, finished=True)
         return cls(folder, header, FEATURE_SET.read_index(folder, header["shards"]))
 
     def digest(self) -> str:
-        """Return a short hash of the index and the representation: equal for the same notes in the same order."""
+        """Return a hash of index and representation, 16 hexadecimal digits; it depends on the order of the notes."""
         text = json.dumps(self.representation, sort_keys=True).encode()
         return hashlib.sha256(text + (self.folder / "index.npz").read_bytes()).hexdigest()[:16]
 
     def features(self, rows: npt.ArrayLike) -> Tensor:
-        """Read the features of the notes in ``rows``, in the order asked; repetitions are allowed.
+        """Return the features of notes in the order of ``rows``, which may contain repetitions.
 
         Args:
-            rows: ``(n,)`` row numbers, 0…len − 1.
+            rows: Row numbers, 0…len − 1, ``(n,)``.
 
         Returns:
             ``(n, n_features, n_frames)`` float32.
@@ -126,7 +126,7 @@ class FeatureSet(StoredNotes[FeatureHeader, np.float16]):
         return torch.from_numpy(features)
 
     def examples(self) -> Tensor:
-        """Return the notes that are kept as sound, ``(notes, samples)``."""
+        """Return the sounds of the stored example notes, ``(notes, samples)``."""
         path = self.folder / "examples.npy"
         try:
             return torch.from_numpy(np.array(np.load(regular(path), mmap_mode="r", allow_pickle=False)))
@@ -135,59 +135,59 @@ class FeatureSet(StoredNotes[FeatureHeader, np.float16]):
 
 
 def is_feature_set(folder: Path | str) -> bool:
-    """Say whether ``folder`` holds prepared features, finished or not."""
+    """Return whether ``folder`` is a set of prepared features, finished or not."""
     return (Path(folder) / FEATURE_SET.header).is_file()
 
 
 def begin_features(folder: Path | str, settings: Mapping[str, Json]) -> FeatureHeader:
-    """Open ``folder`` for writing: make it, or go on with what an interrupted run left there.
+    """Make ``folder`` for writing, or open that of an interrupted run to resume it.
 
     Args:
         folder: A new or empty folder, or a set of features that was begun with the same settings.
-        settings: All that decides the content, for JSON: at least ``representation`` (its settings), ``n_features``,
-            ``n_frames`` and ``kind``.
+        settings: All settings on which the content depends, as JSON content: at least ``representation``,
+            ``n_features``, ``n_frames`` and ``kind``.
 
     Returns:
-        The content of ``images.json``; ``finished`` says whether anything is left to do.
+        Content of ``images.json``; ``finished`` is True if the set is complete.
 
     Raises:
-        InputError: If the folder holds something else, or features made with other settings.
+        InputError: If the folder holds other files, or features with other settings.
     """
     return FEATURE_SET.begin(folder, settings)
 
 
 def write_feature_shard(folder: Path | str, shard: int, features: npt.ArrayLike, rows: Sequence[FeatureRow]) -> None:
-    """Write one shard: the features first, then the index part that makes it count.
+    """Write one shard: the features first, then its index rows, which mark it as complete.
 
     Args:
         folder: A folder that ``begin_features`` opened.
-        shard: Its number.
-        features: ``(notes, n_features, n_frames)``; kept in 16 bits.
-        rows: One for each note.
+        shard: Number of the shard.
+        features: ``(notes, n_features, n_frames)``; they are stored in 16 bits.
+        rows: Index row of each note.
 
     Raises:
-        InputError: If the disk does not take it.
-        ValueError: If features and rows are not equally many.
+        InputError: If the files cannot be written.
+        ValueError: If the numbers of features and rows differ.
     """
     content = np.asarray(features, np.float16)
     if len(content) != len(rows):
-        raise ValueError(f"a shard needs one row a note, got {len(content)} and {len(rows)}")
+        raise ValueError(f"a shard must have one row for each note, got {len(rows)} rows for {len(content)} notes")
     write_shard_files(folder, shard, content, json.dumps([asdict(row) for row in rows]))
 
 
 def finish_features(folder: Path | str, shards: int, examples: npt.ArrayLike) -> FeatureHeader:
-    """Gather the index of shards 0…``shards`` − 1 and mark the set as finished.
+    """Write the index of all shards, and mark the set as finished.
 
     Args:
         folder: A folder that ``begin_features`` opened.
         shards: Number of shards of the set.
-        examples: A few notes as they sound, ``(notes, samples)``.
+        examples: Sounds of a few notes, ``(notes, samples)``.
 
     Returns:
-        The content of ``images.json``, with ``counts``: notes of each split.
+        Content of ``images.json``, with ``counts``, the number of notes of each split.
 
     Raises:
-        InputError: If a shard is missing, or the disk does not take the index.
+        InputError: If a shard is missing, or the files cannot be written.
     """
     folder = Path(folder)
     parts = [json.loads(text) for text in gather_parts(folder, shards)]

@@ -1,4 +1,4 @@
-"""Table of what an import found, changed and skipped: lines of ``report.jsonl``, counted by reason, with examples."""
+"""Summary of an import: the entries of ``report.jsonl`` counted by kind and reason, with examples."""
 
 import json
 from collections.abc import Iterable
@@ -9,20 +9,21 @@ from typing import Literal
 from intertone.data.row import ReportLine
 
 MOST_EXAMPLES = 3
-"""Names of files that are given for each reason; the report has them all."""
+"""Number of file names that are given as examples; the report has all names."""
 
 Kind = Literal["found", "changed", "skipped"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the table that an import prints.
+    """Row of the table that an import prints.
 
     Attributes:
-        kind: ``found``: read from a name or a sound; ``changed``: done to a sound; ``skipped``: left out.
-        what: What was found or done, or why the file was skipped, without particulars.
+        kind: ``found``: a fact read from a name or a sound; ``changed``: a conversion of a sound; ``skipped``: a file
+            that was left out.
+        what: The fact, the conversion, or the reason for skipping without its details.
         count: Number of files.
-        examples: Names of the first of them.
+        examples: Names of the first of these files.
     """
 
     kind: Kind
@@ -32,7 +33,7 @@ class Finding:
 
 
 def read_findings(folder: Path | str) -> list[Finding]:
-    """Read the report of an imported note set; a set of another kind, or without a report, has no findings."""
+    """Return the findings of an imported note set; empty for a set that was not imported or has no report."""
     path = Path(folder) / "report.jsonl"
     if not path.is_file():
         return []
@@ -41,10 +42,10 @@ def read_findings(folder: Path | str) -> list[Finding]:
 
 
 def count_findings(report: Iterable[ReportLine]) -> list[Finding]:
-    """Count what the lines of a report say, by kind, the most frequent first.
+    """Return the findings of the entries of a report, sorted by kind, then the most frequent first.
 
     Args:
-        report: Lines of ``report.jsonl``; those of programs and drawn instruments, which name no file, do not count.
+        report: Entries of ``report.jsonl``; those without a file, of rendered instruments, are ignored.
 
     Example:
         >>> count_findings([
@@ -55,7 +56,7 @@ def count_findings(report: Iterable[ReportLine]) -> list[Finding]:
     """
     files: dict[tuple[Kind, str], list[str]] = {}
     for line in report:
-        for key in _said(line) if "file" in line else ():
+        for key in _facts(line) if "file" in line else ():
             files.setdefault(key, []).append(line["file"])
     order = {"found": 0, "changed": 1, "skipped": 2}
     found = [Finding(kind, what, len(names), tuple(names[:MOST_EXAMPLES])) for (kind, what), names in files.items()]
@@ -63,17 +64,17 @@ def count_findings(report: Iterable[ReportLine]) -> list[Finding]:
 
 
 def reason(text: str) -> str:
-    """Return why a file was skipped, without its particulars."""
+    """Return the reason why a file was skipped, without the details after ``, got``."""
     return text.split(", got")[0]
 
 
-def _said(line: ReportLine) -> list[tuple[Kind, str]]:
+def _facts(line: ReportLine) -> list[tuple[Kind, str]]:
     if isinstance(skipped := line.get("skipped"), str):
         return [("skipped", reason(skipped))]
-    # reports of earlier versions do not say where a pitch comes from; it came from the name
+    # reports of earlier versions have no origin of the pitch, which was always the name
     origin = line.get("pitch_from", "name" if line.get("pitch", -1) >= 0 else "")
     pitch = f"pitch from the {origin}" if origin else "pitch unknown"
-    said: list[tuple[Kind, str]] = [("found", pitch)]
+    facts: list[tuple[Kind, str]] = [("found", pitch)]
     if line.get("velocity", -1) >= 0:
-        said.append(("found", "velocity from the name"))
-    return said + [("changed", done) for done in line.get("done", [])]
+        facts.append(("found", "velocity from the name"))
+    return facts + [("changed", done) for done in line.get("done", [])]

@@ -1,4 +1,4 @@
-"""``notes.json``: what a note set says of itself."""
+"""``notes.json``: the header of a note set."""
 
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -13,7 +13,7 @@ from intertone.errors import InputError
 
 
 class SplitCounts(TypedDict):
-    """Numbers of notes, instruments and groups of a split."""
+    """Numbers of notes, instruments and groups in a split."""
 
     notes: int
     instruments: int
@@ -21,14 +21,14 @@ class SplitCounts(TypedDict):
 
 
 class WriterSettings(TypedDict, total=False):
-    """Settings of the writer that readers ask for; every kind of note set has others beside them."""
+    """Settings of the writer that readers use; each kind of note set has further ones."""
 
     bank: str
     hold_seconds: float
 
 
 class NoteHeader(Header):
-    """The content of ``notes.json``; counts, what was skipped and remarks only of a finished set."""
+    """Content of ``notes.json``; ``counts``, ``skipped`` and ``remarks`` exist only in a finished set."""
 
     sample_rate: int
     samples: int
@@ -56,14 +56,15 @@ def read_header(folder: Path | str, *, finished: bool = False) -> NoteHeader:
     """Read ``notes.json``.
 
     Args:
-        folder: The note set.
-        finished: Refuse a set that is only begun.
+        folder: Folder of the note set.
+        finished: Whether an unfinished set is refused.
 
     Returns:
-        Its content; of a finished set with ``skipped`` and ``remarks``, empty where an older writer gave none.
+        Content of the file. For a finished set of an earlier version, missing ``skipped`` and ``remarks`` are empty.
 
     Raises:
-        InputError: If there is none, it is damaged or of another format, or the set must be finished and is not.
+        InputError: If the file does not exist, is damaged or has another format version, or the set is not finished and
+            ``finished`` is True.
     """
     header = NOTE_SET.read_header(folder, finished=finished)
     rate, samples = header["sample_rate"], header["samples"]

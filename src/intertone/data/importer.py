@@ -1,4 +1,4 @@
-"""Sounds that exist → notes on disk: the NSynth data set, or any folder of sound files."""
+"""Import of sound files into a note set: from the NSynth data set, or from any folder."""
 
 import contextlib
 import hashlib
@@ -29,12 +29,14 @@ from intertone.pitch.note import hz_to_pitch
 from intertone.pitch.path import MEDIAN_SECONDS, follow_pitch
 
 SHARD_NOTES = 512
-SHARD_BYTES = 256 * 2**20  # long notes: fewer in a shard, which is held in memory
-
+"""Largest number of notes in a shard."""
+SHARD_BYTES = 256 * 2**20
+"""Largest size of a shard, bytes, since a shard is in memory while it is made; shards of long notes have fewer
+notes."""
 LEAST_PERIODICITY = 0.8
-"""Median periodicity of the voiced frames from which a sound has a pitch; a larger value leaves more without.
+"""Smallest median periodicity of the voiced frames of a sound with a pitch; a larger value gives more unknown pitches.
 
-Of 60 notes of a bank all that have a pitch reach 0.94; fret noise has 0.69.
+In 60 notes of a SoundFont, all notes with a pitch have at least 0.94; fret noise has 0.69.
 """
 
 _NSYNTH_WORDS = ("instrument_str", "instrument_family_str", "instrument_source_str")
@@ -43,20 +45,23 @@ _NSYNTH_WORDS = ("instrument_str", "instrument_family_str", "instrument_source_s
 class ImportConfig(Settings):
     """Format of imported notes."""
 
-    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="in Hz")
+    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="Hz")
     seconds: float = Field(
-        4.0, ge=MIN_SECONDS, le=60, description="longer sounds are cropped, shorter ones padded with silence"
+        4.0,
+        ge=MIN_SECONDS,
+        le=60,
+        description="length of a note, s; longer sounds are cropped, shorter ones padded with silence",
     )
 
     @property
     def samples(self) -> int:
-        """Length of a note."""
+        """Length of a note, samples."""
         return round(self.seconds * self.sample_rate)
 
 
 @dataclass(frozen=True)
 class _Item:
-    """A sound to import; ``row`` is a sentence where it cannot be used."""
+    """File to import; ``row`` is its index row, or the reason why it is skipped."""
 
     path: Path
     label: str
@@ -74,23 +79,23 @@ def import_nsynth(
     config: ImportConfig | None = None,
     progress: Progress | None = None,
 ) -> NoteHeader:
-    """Import the NSynth data set as it is unpacked from its ``jsonwav`` archives.
+    """Import the NSynth data set, unpacked from its ``jsonwav`` archives.
 
-    The splits are NSynth's own: ``nsynth-train`` shares no instrument with the other two. A folder with
-    ``examples.json`` whose name does not end in a split is split by instrument.
+    The splits are those of NSynth: ``nsynth-train`` shares no instrument with the other two. A folder with
+    ``examples.json`` whose name does not end in the name of a split is divided by instrument.
 
     Args:
-        source: A folder with ``examples.json`` and ``audio/``, or one that holds several of these.
-        folder: Where the set goes: new, empty, or begun with the same arguments.
+        source: A folder with ``examples.json`` and ``audio/``, or a folder of such folders.
+        folder: Folder of the note set: new, empty, or begun with the same arguments.
         config: Format of the notes.
-        progress: Called with (sounds done, sounds in all).
+        progress: Called with (number of finished sounds, number of all sounds).
 
     Returns:
-        The content of ``notes.json``, with the counts of each split.
+        Content of ``notes.json``, with the counts of each split.
 
     Raises:
-        InputError: If there is no ``examples.json``, it is damaged, or no sound can be used. A bad sound alone is
-            skipped, with its reason in ``report.jsonl``.
+        InputError: If ``examples.json`` does not exist or is damaged, or no sound can be used. A single unusable sound
+            is skipped, with the reason in ``report.jsonl``.
 
     Source:
         Engel et al. (2017), "Neural audio synthesis of musical notes with WaveNet autoencoders"; the data set's page.
@@ -112,30 +117,31 @@ def import_folder(
     split_by: str = "group",
     progress: Progress | None = None,
 ) -> NoteHeader:
-    """Import every sound below a folder; pitch and velocity from the names (``naming``).
+    """Import every sound file in a folder and its sub-folders; pitch and velocity are read from the names (``naming``).
 
-    Where a name gives no pitch, it is found in the sound; where that has none, it is unknown, as a velocity is.
+    If a name has no pitch, the pitch is measured in the sound; if the sound has none, it is unknown. A velocity that is
+    not in the name is unknown.
 
-    The instrument, which is also the group that stays in one split, is the sub-folder that a file lies in; for
-    files directly in ``source`` it is the name without pitch, velocity and take numbers, or the folder's name if
-    nothing is left of that. So that training and validation both have notes, few groups are divided by
-    ``split_groups``, and the notes of a single group one by one; ``remarks`` in ``notes.json`` then say so.
+    The instrument, which is also the group whose notes stay in one split, is the sub-folder of a file. For files
+    directly in ``source`` it is the file name without pitch, velocity and take number, or the folder's name if nothing
+    remains. If there are too few groups for all splits, ``split_groups`` divides them, and the notes of a single group
+    are divided one by one, so that training and validation both have notes; ``remarks`` in ``notes.json`` mentions it.
 
     Args:
-        source: The folder; hidden files and folders are passed over.
-        folder: Where the set goes: new, empty, or begun with the same arguments; not inside ``source``.
+        source: The folder; hidden files and folders are ignored.
+        folder: Folder of the note set: new, empty, or begun with the same arguments; not inside ``source``.
         config: Format of the notes.
-        fractions: Shares of train, valid and test; ``(1, 0, 0)`` keeps everything for training.
-        split_by: ``"group"``, or ``"note"``: every note is a group of its own, so that validation and test hold other
-            notes of the instruments that are trained on.
-        progress: Called with (sounds done, sounds in all).
+        fractions: Shares of train, valid and test; ``(1, 0, 0)`` uses all notes for training.
+        split_by: ``"group"``, or ``"note"``: every note is divided separately, so that validation and test contain
+            other notes of the training instruments.
+        progress: Called with (number of finished sounds, number of all sounds).
 
     Returns:
-        The content of ``notes.json``, with the counts of each split.
+        Content of ``notes.json``, with the counts of each split.
 
     Raises:
-        InputError: If ``source`` is no folder or no sound in it can be used. A bad sound alone is skipped, with its
-            reason in ``report.jsonl``.
+        InputError: If ``source`` is not a folder, or no sound in it can be used. A single unusable sound is skipped,
+            with the reason in ``report.jsonl``.
     """
     source = Path(source)
     check_fractions(fractions)
@@ -144,7 +150,7 @@ def import_folder(
     if not source.is_dir():
         raise InputError(f"the sounds must be in a folder, got {source}")
     if Path(folder).resolve().is_relative_to(source.resolve()):
-        raise InputError(f"the output must not lie in the folder of the sounds, got {folder}")
+        raise InputError(f"the output must not be inside the folder of the sounds, got {folder}")
     items = list(_folder_items(source))
     extra: dict[str, Json] = {"fractions": list(fractions), "split_by": split_by}
     divide = partial(divide_notes, fractions=fractions, split_by=split_by)
@@ -155,7 +161,7 @@ def import_folder(
 
 
 def is_nsynth(source: Path | str) -> bool:
-    """Say whether ``import_nsynth`` is meant for this folder: it or a folder in it has an ``examples.json``."""
+    """Return whether a folder is NSynth's: it or one of its sub-folders has an ``examples.json``."""
     return bool(_nsynth_folders(Path(source)))
 
 
@@ -214,7 +220,7 @@ def _import(
     divide: Divide | None = None,
     progress: Progress | None,
 ) -> NoteHeader:
-    """Import ``items`` in shards of equal numbers of sounds, going on after the shards that are there."""
+    """Import ``items`` in shards of equal numbers of sounds; shards that are already complete are kept."""
     settings = config.model_dump(mode="json") | extra | {"files_sha256": _digest(items)}
     folder = Path(folder)
     begun = (folder / "notes.json").exists()
@@ -234,17 +240,17 @@ def _import(
     if not sum(header["shards"]):
         if not begun:
             discard_notes(folder)
-            with contextlib.suppress(OSError):  # something else may have come in meanwhile
+            with contextlib.suppress(OSError):  # it fails if the folder is no longer empty
                 for place in made:
                     place.rmdir()
         reasons = "; ".join(f"{number} × {reason}" for reason, number in header["skipped"].items())
-        why = f"none of {len(items)} files is: {reasons}" if items else "there is no file at all"
+        why = f"none of {len(items)} files can: {reasons}" if items else "it has no files"
         raise InputError(f"{source} must hold sounds that can be used, but {why}")
     return header
 
 
 def _digest(items: Sequence[_Item]) -> str:
-    """Hash the names of all files, and size and time of change of those that are to be read."""
+    """Return a hash of the names of all files, and of size and modification time of those that are imported."""
     facts: list[list[str] | list[int]] = []
     for item in items:
         facts.append([item.label, str(item.row)])
@@ -282,7 +288,7 @@ def _import_shard(items: Sequence[_Item], folder: Path, shard: int, config: Impo
 
 
 def _read_sound(item: _Item, config: ImportConfig, line: ReportLine) -> Tensor:
-    """Read one sound as ``(samples,)`` and note in ``line`` what was found and done."""
+    """Return one sound, ``(samples,)``, and add its facts and conversions to the report entry ``line``."""
     if isinstance(item.row, str):
         raise InputError(item.row)
     audio, sample_rate = load_audio(item.path)
@@ -306,14 +312,14 @@ def _read_sound(item: _Item, config: ImportConfig, line: ReportLine) -> Tensor:
 
 
 def heard_pitch(audio: Tensor, sample_rate: int) -> int | None:
-    """Return the key of a sound: the median of the followed pitch, rounded; None where it has no one pitch.
+    """Return the key of a sound: its median pitch, rounded to a MIDI number.
 
     Args:
         audio: ``(samples,)``.
         sample_rate: Hz.
 
     Returns:
-        MIDI number, or None.
+        MIDI number, or None for a sound without a single pitch.
     """
     track = follow_pitch(audio, sample_rate, hop_length=round(MEDIAN_SECONDS * sample_rate))
     if not bool(track.voiced.any()) or float(track.periodicity[track.voiced].median()) < LEAST_PERIODICITY:

@@ -1,4 +1,4 @@
-"""Keys, velocities and lengths of notes that are played into a note set."""
+"""Settings of rendered note sets: keys, velocities and lengths of the notes."""
 
 from typing import Self
 
@@ -9,19 +9,21 @@ from intertone.config import Settings
 from intertone.container import MIN_SAMPLE_RATE
 
 HIGHEST_RATE = 96000
-"""Highest sample rate at which notes are played, Hz."""
+"""Highest sample rate of rendered notes, Hz."""
 
 
 class KeyboardConfig(Settings):
-    """Notes that are played: each key of a range with each velocity."""
+    """Settings of the rendered notes: each key of a range with each velocity."""
 
-    sample_rate: int = Field(44100, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="in Hz")
-    hold_seconds: float = Field(3.0, gt=0, le=60, description="until the key is let go")
-    release_seconds: float = Field(1.0, ge=0, le=60, description="after that")
-    pitch_min: int = Field(36, ge=0, le=127, description="lowest key")
-    pitch_max: int = Field(84, ge=0, le=127, description="highest key, included")
-    pitch_step: int = Field(1, ge=1, le=127, description="2 takes every second key from pitch_min on")
-    velocities: tuple[int, ...] = Field((75, 127), min_length=1, description="each 1..127")
+    sample_rate: int = Field(44100, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="Hz")
+    hold_seconds: float = Field(
+        3.0, gt=0, le=60, description="time from the start of a note to the release of the key, s"
+    )
+    release_seconds: float = Field(1.0, ge=0, le=60, description="time from the release to the end of the note, s")
+    pitch_min: int = Field(36, ge=0, le=127, description="lowest key, a MIDI number")
+    pitch_max: int = Field(84, ge=0, le=127, description="highest key, a MIDI number")
+    pitch_step: int = Field(1, ge=1, le=127, description="step between keys, semitones")
+    velocities: tuple[int, ...] = Field((75, 127), min_length=1, description="MIDI velocities, 1..127 each")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -35,7 +37,7 @@ class KeyboardConfig(Settings):
 
     @property
     def hold(self) -> int:
-        """Samples until the key is let go."""
+        """Time from the start of a note to the release of the key, samples."""
         return round(self.hold_seconds * self.sample_rate)
 
     @property
@@ -45,5 +47,5 @@ class KeyboardConfig(Settings):
 
     @property
     def pitches(self) -> range:
-        """The keys that are played."""
+        """The rendered keys, MIDI numbers."""
         return range(self.pitch_min, self.pitch_max + 1, self.pitch_step)

@@ -1,6 +1,6 @@
-"""Pitch and velocity from file names: the conventions that are understood, all in one place.
+"""Pitch and velocity from file names.
 
-Middle C is C4 = 60. Words are separated by ``_``, ``-``, ``.``, ``,``, space or brackets:
+Middle C is C4 = 60. Words are separated by ``_``, ``-``, ``.``, ``,``, spaces or brackets. These forms are recognised:
 
 ==============================  =============================================================================
 ``guitar_001-060-100``          three digits each at the end: pitch and velocity, as in NSynth; also ``_060_100``
@@ -9,9 +9,9 @@ Middle C is C4 = 60. Words are separated by ``_``, ``-``, ``.``, ``,``, space or
 ``flute_60``, ``flute_62``      a last word of two or three digits, 21-108, behind ``_``, in a series of at least two
 ==============================  =============================================================================
 
-A last number is no pitch behind words that count or measure, such as ``take``, ``rr``, ``bpm`` or ``vel``, or where
-files of the same name in the same folder have numbers below 21. Where two words say different pitches, the pitch is
-unknown. Small letters are no note names: ``take_b2`` is the second take of b.
+A number at the end is not a pitch after a word such as ``take``, ``rr``, ``bpm`` or ``vel``, or if another file with
+the same name before the number has a number below 21. If a name has two different pitches, the pitch is unknown.
+Lower-case letters are not note names: ``take_b2`` has no pitch.
 """
 
 import re
@@ -35,9 +35,9 @@ _TAKE = re.compile(r"^(?:(?:take|rr|round|v)?\d{1,3}|take|rr|round|robin)$", re.
 
 @dataclass(frozen=True)
 class Naming:
-    """Content of a name: ``pitch`` and ``velocity``, −1 where unknown, and ``instrument``.
+    """Content of a file name: ``pitch`` (MIDI number) and ``velocity``, −1 for unknown, and ``instrument``.
 
-    The instrument is made of the other words, without take numbers at the end, joined by ``-``; empty if none are left.
+    The instrument consists of the other words without take numbers at the end, joined by ``-``; it may be empty.
     """
 
     pitch: int
@@ -46,7 +46,7 @@ class Naming:
 
 
 def pitch_of_name(note: str) -> int:
-    """Turn a note name into its MIDI number; −1 if it is none.
+    """Return the MIDI number of a note name, or −1 for any other text.
 
     Example:
         >>> [pitch_of_name(note) for note in ("C4", "Db3", "A4", "Fs5", "H4", "b2")]
@@ -61,13 +61,13 @@ def pitch_of_name(note: str) -> int:
 
 
 def read_names(stems: Sequence[str]) -> list[Naming]:
-    """Read the names of the files of one folder.
+    """Return the content of the names of all files of one folder.
 
     Args:
-        stems: File names without their endings.
+        stems: File names without suffixes.
 
     Returns:
-        One answer for each.
+        Content of each name.
 
     Example:
         >>> read_names(["Violin_A4_vel80", "take2"])

@@ -1,4 +1,4 @@
-"""Reading note sets: columns to choose by, audio in batches of any order."""
+"""Reading of note sets: selection of notes by the columns of the index, and audio in batches."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -17,17 +17,18 @@ Choice = int | str | Collection[int] | Collection[str] | None
 
 
 class Notes(StoredNotes[NoteHeader, np.int16]):
-    """A finished note set on disk.
+    """Finished note set on disk.
 
-    Columns are numpy arrays with one entry a note: ``name``, ``pitch`` (MIDI number), ``velocity`` (both −1 where
-    unknown), ``instrument``, ``family``, ``source``, ``group`` (what stays in one split), ``split``, ``scale``.
+    The columns of the index are numpy arrays with one entry per note: ``name``, ``pitch`` (MIDI number), ``velocity``
+    (both −1 for unknown), ``instrument``, ``family``, ``source``, ``group`` (its notes are all in one split),
+    ``split``, ``scale``.
 
     Attributes:
-        folder: Where it lies.
-        sample_rate: In Hz.
-        samples: Length of every note.
-        kind: Who wrote it: ``"soundfont"``, ``"nsynth"``, ``"folder"`` or ``"virtual-analogue"``.
-        header: The content of ``notes.json``.
+        folder: Folder of the set.
+        sample_rate: Hz.
+        samples: Length of every note, samples.
+        kind: Kind of the source: ``"soundfont"``, ``"nsynth"``, ``"folder"`` or ``"virtual-analogue"``.
+        header: Content of ``notes.json``.
     """
 
     name: npt.NDArray[np.str_]
@@ -43,10 +44,10 @@ class Notes(StoredNotes[NoteHeader, np.int16]):
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
-        """Open the note set in ``folder``; sound is only mapped, not read.
+        """Return the note set in ``folder``; its audio is memory-mapped, not read.
 
         Raises:
-            InputError: If it is no note set, is unfinished, or its index is damaged.
+            InputError: If ``folder`` is not a note set, or the set is unfinished or its index damaged.
         """
         folder = Path(folder)
         header = read_header(folder, finished=True)
@@ -62,18 +63,20 @@ class Notes(StoredNotes[NoteHeader, np.int16]):
         pitch: Choice = None,
         velocity: Choice = None,
     ) -> npt.NDArray[np.int64]:
-        """Find the rows that fulfil every given condition, in rising order.
+        """Return the rows that have the given values, in rising order.
+
+        Each argument is a value, a collection (list, range, …) of alternative values, or None for any value.
 
         Args:
-            split: ``"train"``, ``"valid"``, ``"test"``; here and below also a collection (list, range, …) of values.
+            split: ``"train"``, ``"valid"`` or ``"test"``.
             instrument: Instrument name.
             family: Family name.
             group: Group name.
             pitch: MIDI number.
-            velocity: Velocity.
+            velocity: MIDI velocity.
 
         Returns:
-            Row numbers, ``(n,)``; none where nothing fits.
+            Row numbers, ``(n,)``; empty if no row fits.
         """
         choices = {"split": split, "instrument": instrument, "family": family, "group": group}
         choices |= {"pitch": pitch, "velocity": velocity}
@@ -85,12 +88,12 @@ class Notes(StoredNotes[NoteHeader, np.int16]):
         return np.flatnonzero(keep).astype(np.int64)
 
     def audio(self, rows: npt.ArrayLike | Tensor) -> Tensor:
-        """Read the notes in ``rows``, in the order asked; repetitions are allowed.
+        """Return the audio of notes in the order of ``rows``, which may contain repetitions.
 
-        The disk is read in rising order whatever the order of ``rows``, so sorting them first gains nothing.
+        The disk is read in the order of the rows on disk for any order of ``rows``.
 
         Args:
-            rows: ``(n,)`` row numbers, 0…len − 1.
+            rows: Row numbers, 0…len − 1, ``(n,)``.
 
         Returns:
             ``(n, samples)`` float32 at ``sample_rate`` Hz.

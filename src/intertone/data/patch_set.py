@@ -1,4 +1,4 @@
-"""Notes of drawn patches of the virtual-analogue synthesizer, as a note set."""
+"""Note sets of random patches of the virtual-analogue synthesizer."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,23 +21,21 @@ from intertone.errors import InputError
 from intertone.parallel import in_processes
 
 Played = tuple[tuple[int, ...], int]
-"""Keys and velocity of one note or chord."""
-
+"""Keys, MIDI numbers, and velocity of one note or chord."""
 SPLIT_OF_TEN = {2: "valid", 5: "test"}
-"""Seeds, of each ten, whose patches are not for training; a patch is in the same split of every set."""
-
+"""Split by the last digit of a patch's seed, ``train`` for all others; a patch is in the same split of every set."""
 SAMPLES_AT_A_TIME = 12_000_000
-"""Samples of all voices that are played together, about 0.5 GB."""
+"""Largest number of samples of all voices that are rendered together; they take about 0.5 GB."""
 
 
 class VirtualAnalogueConfig(KeyboardConfig):
-    """Which patches are drawn and which notes are played on each."""
+    """Settings of a note set of random patches: the patches, and the notes of each."""
 
-    patches: int = Field(64, ge=1, le=100_000, description="instruments")
-    seed: int = Field(0, ge=0, description="of the first patch; the others have the seeds that follow")
-    category: str = Field("", description="bass, lead, pad, pluck, organ or percussion; drawn if empty")
-    pitch_step: int = Field(4, ge=1, le=127, description="2 takes every second key from pitch_min on")
-    polyphony: int = Field(1, ge=1, le=4, description="most keys at a time: each note has one to so many")
+    patches: int = Field(64, ge=1, le=100_000, description="number of patches")
+    seed: int = Field(0, ge=0, description="seed of the first patch; the others have the following seeds")
+    category: str = Field("", description="bass, lead, pad, pluck, organ or percussion; drawn at random if empty")
+    pitch_step: int = Field(4, ge=1, le=127, description="step between keys, semitones")
+    polyphony: int = Field(1, ge=1, le=4, description="largest number of simultaneous keys of a note")
 
 
 def render_patches(
@@ -47,22 +45,23 @@ def render_patches(
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> NoteHeader:
-    """Play drawn patches into a note set, one shard each; a killed run goes on when it is called again.
+    """Render random patches into a note set, one shard each; calling it again resumes an interrupted run.
 
-    A patch is an instrument, a group of its own and one line of ``report.jsonl``, which keeps its knobs. A chord's
-    pitch is −1; its keys stand in its name.
+    Each patch is an instrument and a group, and one entry of ``report.jsonl``, which contains its settings. The pitch
+    of a chord is −1; its keys are in its name.
 
     Args:
-        folder: Where the set goes: new, empty, or begun with the same settings.
-        config: What is drawn and played.
-        workers: Processes; 1 stays in this one. From a script, call it under ``if __name__ == "__main__"``.
-        progress: Called with (patches done, patches in all).
+        folder: Folder of the note set: new, empty, or begun with the same settings.
+        config: Settings of patches and notes.
+        workers: Number of processes; with 1, this process does the work. A script must call this function under
+            ``if __name__ == "__main__"``.
+        progress: Called with (number of finished patches, number of all patches).
 
     Returns:
-        The content of ``notes.json``, with the counts of each split.
+        Content of ``notes.json``, with the counts of each split.
 
     Raises:
-        InputError: If the category is unknown, or the folder holds something else.
+        InputError: If the category is unknown, or the folder holds other files.
     """
     config = config or VirtualAnalogueConfig()
     if workers < 1:
@@ -91,10 +90,10 @@ def render_patches(
 
 
 def read_patches(folder: Path | str) -> dict[str, PatchConfig]:
-    """Return the knobs of each instrument of a note set that ``render_patches`` wrote.
+    """Return the settings of each instrument of a note set by ``render_patches``.
 
     Raises:
-        InputError: If it is none.
+        InputError: If the note set is of another kind.
     """
     path = Path(folder) / "report.jsonl"
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
@@ -137,7 +136,7 @@ def _render_patch(folder: Path, config: VirtualAnalogueConfig, _state: None, num
 
 
 def _chords(config: VirtualAnalogueConfig, patch: PatchConfig) -> list[Played]:
-    """Return keys and velocity of each note; of a chord, the others are within an octave above its lowest key."""
+    """Return keys and velocity of each note; the upper keys of a chord are within an octave above the lowest key."""
     generator = np.random.default_rng([patch.seed, 0xC0D])
     played = []
     for pitch in config.pitches:

@@ -1,6 +1,6 @@
-"""A SoundFont bank → notes on disk, after the protocol of the NSynth data set.
+"""Rendering of a SoundFont into a note set, with the notes of the NSynth data set.
 
-Each program is one shard, rendered alone from a clean state, so the result is the same, bit for bit, with any number of
+Each program is one shard and is rendered separately, so the result is the same, bit for bit, with any number of
 processes and after any interruption.
 """
 
@@ -29,7 +29,8 @@ from intertone.errors import InputError
 from intertone.parallel import in_processes
 from intertone.remark import RemarkLogger
 
-SILENCE = 1e-4  # peak, of full scale 1: -80 dB; below it lies what FluidSynth's interpolation leaves
+SILENCE = 1e-4
+"""Peak below which a note is silent: −80 dB; FluidSynth's interpolation leaves a residue below this level."""
 FAMILIES = (
     "piano", "chromatic-percussion", "organ", "guitar", "bass", "strings", "ensemble", "brass",
     "reed", "pipe", "synth-lead", "synth-pad", "synth-effects", "ethnic", "percussive", "sound-effects",
@@ -38,13 +39,15 @@ _logger = RemarkLogger(__name__)
 
 
 class RenderConfig(KeyboardConfig):
-    """The notes that are played; the defaults are NSynth's."""
+    """Settings of the rendered notes; the defaults are those of NSynth."""
 
-    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="in Hz")
-    pitch_min: int = Field(21, ge=0, le=127, description="lowest key")
-    pitch_max: int = Field(108, ge=0, le=127, description="highest key, included")
-    velocities: tuple[int, ...] = Field((25, 50, 75, 100, 127), min_length=1, description="each 1..127")
-    gain: float = Field(0.8, gt=0, le=10, description="linear; at 0.8 no note of FluidR3Mono reaches full scale")
+    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="Hz")
+    pitch_min: int = Field(21, ge=0, le=127, description="lowest key, a MIDI number")
+    pitch_max: int = Field(108, ge=0, le=127, description="highest key, a MIDI number")
+    velocities: tuple[int, ...] = Field(
+        (25, 50, 75, 100, 127), min_length=1, description="MIDI velocities, 1..127 each"
+    )
+    gain: float = Field(0.8, gt=0, le=10, description="linear gain; at 0.8 no note of FluidR3Mono reaches full scale")
 
 
 def render_bank(
@@ -56,26 +59,28 @@ def render_bank(
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> NoteHeader:
-    """Render the programs of bank 0 into a note set; a killed run goes on when it is called again.
+    """Render programs of bank 0 of a SoundFont into a note set; calling it again resumes an interrupted run.
 
-    A note is left out, with its reason in ``report.jsonl``, where no zone of the program covers the key or nothing is
-    heard. Programs that share a recording are one group and stay in one split, whichever programs are rendered.
-    The pitch is −1 where the bank does not follow the keyboard (effects, drums); the name keeps the key.
+    A note is left out, with the reason in ``report.jsonl``, if no zone of the program covers the key or the note is
+    silent. Programs that share a recording are one group, and all its notes are in one split, even if only some of
+    these programs are rendered. The pitch is −1 if it does not depend on the key (effects, drums); the name contains
+    the key.
 
     Args:
         soundfont: A ``.sf2`` or ``.sf3`` file.
-        folder: Where the set goes: new, empty, or begun with the same arguments.
+        folder: Folder of the note set: new, empty, or begun with the same arguments.
         config: Settings of the notes.
-        programs: Program numbers; all if none are given.
-        workers: Processes; 1 stays in this one. From a script, call it under ``if __name__ == "__main__"``.
-        progress: Called with (programs done, programs in all).
+        programs: Program numbers; None: all.
+        workers: Number of processes; with 1, this process does the work. A script must call this function under
+            ``if __name__ == "__main__"``.
+        progress: Called with (number of finished programs, number of all programs).
 
     Returns:
-        The content of ``notes.json``, with the counts of each split.
+        Content of ``notes.json``, with the counts of each split.
 
     Raises:
-        InputError: If the bank or FluidSynth cannot be used, a program is not in the bank, nothing sounds, or the
-            folder holds something else.
+        InputError: If the SoundFont or FluidSynth cannot be used, a program is not in the bank, all notes are silent,
+            or the folder holds other files.
     """
     config = config or RenderConfig()
     if workers < 1:
@@ -87,7 +92,7 @@ def render_bank(
         raise InputError(f"programs must be some of the bank's {len(bank.programs)}, got {missing or 'none'}")
     _logger.info("the bank is %s, %s", bank.name, bank.path)
     settings = config.model_dump(mode="json") | {"programs": programs, "bank": bank.name, "sha256": _digest(bank.path)}
-    _synth(bank, config).close()  # a missing library is reported before anything is written
+    _synth(bank, config).close()  # a missing library is reported before files are written
     header = begin_notes(
         folder, sample_rate=config.sample_rate, samples=config.samples, kind="soundfont", settings=settings
     )
@@ -103,13 +108,13 @@ def render_bank(
     header = finish_notes(folder, len(programs))
     if not sum(header["shards"]):
         raise InputError(
-            f"at least one program must sound, but none of {len(programs)} programs did; see {folder}/report.jsonl"
+            f"at least one program must have audible notes, but none of {len(programs)} has; see {folder}/report.jsonl"
         )
     return header
 
 
 def instrument_name(program: int, name: str) -> str:
-    """Name a program's instrument.
+    """Return the instrument name of a program.
 
     Example:
         >>> instrument_name(24, "Nylon String Guitar")
@@ -123,7 +128,7 @@ def _synth(bank: Bank, config: RenderConfig) -> Synth:
 
 
 def _render_program(bank: Bank, folder: Path, config: RenderConfig, synth: Synth, job: tuple[int, int]) -> None:
-    """Render one program into its shard; a job is the numbers of both."""
+    """Render one program into its shard; ``job`` is ``(shard, program)``."""
     shard, program = job
     preset = bank.presets[0, program]
     instrument, group = instrument_name(program, preset.name), bank.groups()[program]
@@ -160,7 +165,7 @@ def _render_program(bank: Bank, folder: Path, config: RenderConfig, synth: Synth
 
 
 def _play(synth: Synth, config: RenderConfig, program: int, pitch: int, velocity: int) -> npt.NDArray[np.float32]:
-    """Render one note at a high rate, mix the two sides and bring them to the wanted rate: ``(samples,)``."""
+    """Return one note, ``(samples,)``, rendered at a multiple of the sample rate, mixed to mono and resampled."""
     factor = synthesis_rate(config.sample_rate) // config.sample_rate
     hold, release = config.hold * factor, (config.samples - config.hold) * factor
     audio = torch.from_numpy(synth.note(program, pitch, velocity, hold=hold, release=release).mean(axis=0))

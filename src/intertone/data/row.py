@@ -1,4 +1,4 @@
-"""Index line of one note, and report line of one file or program that notes were made of."""
+"""Index row of a note, and report entry of a file or program from which notes were made."""
 
 from dataclasses import dataclass
 from typing import Literal, TypedDict
@@ -8,10 +8,10 @@ from intertone.files import Json
 
 @dataclass(frozen=True)
 class NoteRow:
-    """One note's line in the index.
+    """Index row of a note.
 
-    ``pitch`` (MIDI number) and ``velocity`` are −1 where they are unknown; ``group`` names what must stay in one
-    split; ``split`` is empty until the set is divided; ``source`` says where the sound comes from.
+    ``pitch`` (MIDI number) and ``velocity`` are −1 for unknown. All notes of a ``group`` are in one split. ``split`` is
+    empty until the set is divided. ``source`` is the origin of the sound, such as the name of a SoundFont.
     """
 
     name: str
@@ -26,17 +26,17 @@ class NoteRow:
 
 @dataclass(frozen=True)
 class StoredNote(NoteRow):
-    """The line with the scale that ``quantise`` gave."""
+    """Index row with the scale from ``quantise``."""
 
     scale: float
 
 
 class ReportLine(TypedDict, total=False):
-    """One line of ``report.jsonl``: a file or a program, what was found, what was done, what was skipped and why.
+    """Entry of ``report.jsonl`` on a file or a program: its facts, the conversions (``done``) and what was skipped.
 
-    ``peak`` is the largest of a program's notes; ``skipped`` is a sentence on a file, or the names of a program's notes
-    by reason; ``pitch_from`` says where a known pitch comes from: the file's name, NSynth's list, or the sound itself;
-    ``patch`` is the knobs of a drawn instrument.
+    ``peak`` is the largest peak of a program's notes. ``skipped`` is the reason why a file was skipped, or the names of
+    a program's skipped notes by reason. ``pitch_from`` is the origin of a known pitch: the file's name, NSynth's list,
+    or the sound. ``patch`` has the settings of a random instrument.
     """
 
     file: str

@@ -1,12 +1,12 @@
-"""Writing note sets: int16 shards, each with its part of the index, so that a killed run goes on where it was.
+"""Writing of note sets in int16 shards, each with its index rows, so that an interrupted run can be resumed.
 
 A note set is a folder::
 
-    notes.json         sample rate, samples a note, kind, the writer's settings, counts, whether it is finished
-    index.npz          the columns of all notes, gathered when the set is finished
-    report.jsonl       one line for each file or program: what was found, what was done, what was skipped and why
-    shard-00000.npy    (notes, samples) int16; audio = int16 / 32767 · scale, the scale is the note's own peak
-    shard-00000.json   the rows and report lines of this shard; its presence says that the shard is complete
+    notes.json         sample rate, samples per note, kind, settings of the writer, counts, whether the set is finished
+    index.npz          columns of the index of all notes, written when the set is finished
+    report.jsonl       one entry for each file or program: facts, conversions, and reasons for skipping
+    shard-00000.npy    (notes, samples) int16; audio = int16 / 32767 · scale, where scale is the peak of the note
+    shard-00000.json   index rows and report entries of this shard; if this file exists, the shard is complete
 """
 
 import json
@@ -30,13 +30,13 @@ FULL_SCALE = 32767
 
 
 def quantise(audio: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int16], float]:
-    """Turn one note into 16 bits that are used in full, and the scale that gives its true level back.
+    """Return a note as 16-bit integers with full-scale peak, and the scale that restores its level.
 
     Args:
-        audio: ``(samples,)``; any level.
+        audio: ``(samples,)``, of any level.
 
     Returns:
-        The ``(samples,)`` int16 and the scale, the note's peak (1 for silence).
+        Integers, ``(samples,)``, and the scale, which is the peak of the note (1 for silence).
 
     Example:
         >>> quantise(np.array([0.0, 0.01, -0.005]))
@@ -51,17 +51,17 @@ def quantise(audio: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int16], fl
 def dequantise(
     pcm: npt.NDArray[np.int16], scale: float, *, out: npt.NDArray[np.float32] | None = None
 ) -> npt.NDArray[np.float32]:
-    """Turn 16 bits back into the audio of one note, at its true level.
+    """Return the audio of a note from its 16-bit integers.
 
-    The inverse of ``quantise`` to half a step of 16 bits of the note's own peak.
+    It inverts ``quantise`` with an error of at most half a quantisation step.
 
     Args:
         pcm: ``(samples,)``.
-        scale: The note's peak, as ``quantise`` gave it.
-        out: ``(samples,)`` to write to, such as a row of a batch; new memory if not given.
+        scale: Scale from ``quantise``.
+        out: Array, ``(samples,)``, for the result, such as a row of a batch; None: a new array.
 
     Returns:
-        ``(samples,)`` float32; ``out`` itself if given.
+        Audio, ``(samples,)`` float32.
 
     Example:
         >>> dequantise(np.array([0, 32767, -16384], np.int16), 0.01).round(4).tolist() == [
@@ -82,16 +82,16 @@ def begin_notes(
 
     Args:
         folder: A new or empty folder, or a note set that was begun with the same arguments.
-        sample_rate: In Hz.
-        samples: Length of every note.
-        kind: Who writes: ``"soundfont"``, ``"nsynth"``, ``"folder"`` or ``"virtual-analogue"``.
-        settings: All that decides the content, for JSON.
+        sample_rate: Hz.
+        samples: Length of every note, samples.
+        kind: Kind of the source: ``"soundfont"``, ``"nsynth"``, ``"folder"`` or ``"virtual-analogue"``.
+        settings: All settings on which the content depends, as JSON content.
 
     Returns:
-        The content of ``notes.json``; ``finished`` says whether anything is left to do.
+        Content of ``notes.json``; ``finished`` is True if the set is complete.
 
     Raises:
-        InputError: If the folder holds something else, or a note set made with other settings.
+        InputError: If the folder holds other files, or a note set with other settings.
     """
     NOTE_SET.begin(folder, {"sample_rate": sample_rate, "samples": samples, "kind": kind, "settings": settings})
     return read_header(folder)
@@ -105,41 +105,40 @@ def write_shard(
     rows: Sequence[NoteRow],
     report: Sequence[ReportLine] = (),
 ) -> None:
-    """Write one shard: the sound first, then the index part that makes it count.
+    """Write one shard: the audio first, then its index rows, which mark it as complete.
 
     Args:
         folder: A folder that ``begin_notes`` opened.
-        shard: Its number.
-        pcm: ``(notes, samples)``; no notes at all is allowed.
-        scales: One for each note, as ``quantise`` gives them.
-        rows: One for each note.
-        report: Lines for ``report.jsonl``.
+        shard: Number of the shard.
+        pcm: Quantised audio, ``(notes, samples)``; there may be no notes.
+        scales: Scale of each note from ``quantise``.
+        rows: Index row of each note.
+        report: Entries for ``report.jsonl``.
 
     Raises:
-        InputError: If the disk does not take it.
-        ValueError: If ``pcm``, ``scales`` and ``rows`` are not equally many.
+        InputError: If the files cannot be written.
+        ValueError: If the numbers of ``pcm``, ``scales`` and ``rows`` differ.
     """
     if not len(pcm) == len(scales) == len(rows):
-        raise ValueError(f"a shard needs one scale and row a note, got {len(pcm)}, {len(scales)}, {len(rows)}")
+        raise ValueError(f"notes, scales and rows must be equally many, got {len(pcm)}, {len(scales)} and {len(rows)}")
     lines = [asdict(row) | {"scale": scale} for row, scale in zip(rows, scales, strict=True)]
     write_shard_files(folder, shard, pcm if len(pcm) else None, json.dumps({"rows": lines, "report": list(report)}))
 
 
 def finish_notes(folder: Path | str, shards: int, *, divide: Divide | None = None) -> NoteHeader:
-    """Gather the index and the report of shards 0…``shards`` − 1 and mark the set as finished.
+    """Write index and report of all shards, and mark the set as finished if it has notes.
 
     Args:
         folder: A folder that ``begin_notes`` opened.
         shards: Number of shards of the set.
-        divide: Returns the rows with their group and split, where these depend on what else is in the set, and remarks;
-            gives the report lines their split, in place.
+        divide: Function for splits that depend on the whole set: it returns the rows with groups and splits, and
+            remarks, and adds the splits to the report entries in place. None: the rows have splits already.
 
     Returns:
-        The content of ``notes.json``, with ``counts``, ``skipped`` and ``remarks`` (sentences on how the set was
-        divided); without a note it is not called finished.
+        Content of ``notes.json``, with ``counts``, ``skipped`` and ``remarks`` (sentences on the division).
 
     Raises:
-        InputError: If a shard is missing, a group is in training and elsewhere, or the disk does not take the index.
+        InputError: If a shard is missing, a group is in train and in another split, or the files cannot be written.
     """
     folder = Path(folder)
     parts = [json.loads(text) for text in gather_parts(folder, shards)]
@@ -163,7 +162,7 @@ def finish_notes(folder: Path | str, shards: int, *, divide: Divide | None = Non
 
 
 def count(rows: Sequence[NoteRow]) -> dict[str, SplitCounts]:
-    """Count notes, instruments and groups of each split."""
+    """Return the numbers of notes, instruments and groups of each split."""
     notes = Counter(row.split for row in rows)
     return {
         split: {
@@ -176,7 +175,7 @@ def count(rows: Sequence[NoteRow]) -> dict[str, SplitCounts]:
 
 
 def skipped(report: Sequence[ReportLine]) -> dict[str, int]:
-    """Count what was left out, by reason without the particulars, the most frequent first.
+    """Return the numbers of skipped files or notes by reason, without details, the most frequent first.
 
     Example:
         >>> skipped([{"skipped": "a sound must be mono, got 2"}, {"done": []}, {"skipped": {"silent": ["060-025"]}}])
@@ -193,13 +192,13 @@ def skipped(report: Sequence[ReportLine]) -> dict[str, int]:
 
 
 def discard_notes(folder: Path | str) -> None:
-    """Remove the files of a note set, finished or not; the folder and what else is in it stay."""
+    """Remove the files of a note set, finished or not; the folder and other files stay."""
     names = ("notes.json", "index.npz", "report.jsonl")
     discard(Path(folder), (*names, "shard-?????.*", ".shard-*"))
 
 
 def _check_leak(folder: Path, rows: Sequence[NoteRow]) -> None:
-    """NSynth's valid and test share instruments; none may also be in train."""
+    """Refuse groups that are in train and in another split; valid and test may share groups, as in NSynth."""
     train = {row.group for row in rows if row.split == "train"}
     if shared := sorted(train & {row.group for row in rows if row.split != "train"}):
         raise InputError(f"no group may be in train and in another split, but {shared[0]} is, in {folder}")

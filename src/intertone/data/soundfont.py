@@ -1,8 +1,8 @@
-"""Content of a SoundFont bank (.sf2, .sf3): programs, their zones, their recordings, and which programs share one.
+"""Tables of a SoundFont (.sf2, .sf3): programs, their zones and recordings, and groups of programs that share one.
 
-Only the tables are read, not the sound. A preset's zones point to instruments, an instrument's zones to samples; the
-ranges of both levels are intersected. The first zone of either level may be global: it has no target, and its values
-are the defaults of the others.
+Only the tables are read, not the audio. The zones of a preset refer to instruments, and the zones of an instrument to
+samples; the ranges of both levels are intersected. The first zone of each level may be global: it refers to nothing,
+and its values are the defaults of the other zones.
 """
 
 import os
@@ -40,15 +40,14 @@ _RECORDS |= {"ibag": _RECORDS["pbag"], "igen": _RECORDS["pgen"]}
 _INSTRUMENT, _KEY_RANGE, _VELOCITY_RANGE, _SAMPLE, _SCALE_TUNING = 41, 43, 44, 53, 56
 _STEREO_HALVES = (2, 4)
 _POINTERS = (("phdr", "bag"), ("inst", "bag"), ("pbag", "generator"), ("ibag", "generator"))
-"""Columns that point into the next table, and never back."""
-
+"""Columns with indices into the next table, which never decrease."""
 MOST_ZONES = 500_000
-"""Most zones of all programs of a bank: FluidR3Mono_GM has 5,000, and a damaged bank names thousands of millions."""
+"""Largest number of zones of all programs: FluidR3Mono_GM has 5,000, a damaged SoundFont may claim billions."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A recording in the bank; ``place`` is where it lies, equal for two names of the same sound."""
+    """Recording in a SoundFont: ``place`` is its ``(start, end)``, ``link`` the index of its other stereo half."""
 
     name: str
     place: tuple[int, int]
@@ -57,9 +56,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Zone:
-    """Keys and velocities (both ends included) on which a program plays ``sample``, an index into ``Bank.samples``.
+    """Range of keys and velocities (ends included) that plays ``sample``, an index into ``Bank.samples``.
 
-    ``scale_tuning`` is in cents a key: 100 as usual, 0 if every key sounds the same pitch.
+    ``scale_tuning`` is the change of pitch per key, cents: usually 100, or 0 if all keys have the same pitch.
     """
 
     key_low: int
@@ -70,13 +69,13 @@ class Zone:
     scale_tuning: int
 
     def sounds(self, pitch: int, velocity: int) -> bool:
-        """Say whether this zone plays at ``pitch`` and ``velocity``."""
+        """Return whether this zone covers ``pitch`` and ``velocity``."""
         return self.key_low <= pitch <= self.key_high and self.velocity_low <= velocity <= self.velocity_high
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A sound that MIDI can choose by ``bank`` and ``program``."""
+    """Preset of a SoundFont, which MIDI selects by ``bank`` and ``program``."""
 
     bank: int
     program: int
@@ -86,7 +85,7 @@ class Preset:
 
 @dataclass(frozen=True)
 class Bank:
-    """The tables of one SoundFont file; ``presets`` by (bank, program)."""
+    """Tables of a SoundFont file; ``presets`` are by (bank, program)."""
 
     path: Path
     name: str
@@ -95,22 +94,22 @@ class Bank:
 
     @property
     def programs(self) -> tuple[int, ...]:
-        """The programs of bank 0, rising."""
+        """Program numbers of bank 0, rising."""
         return tuple(sorted(program for bank, program in self.presets if bank == 0))
 
     def sounding(self, program: int, pitch: int, velocity: int) -> tuple[Sample, ...]:
-        """List the recordings that (``program`` of bank 0, ``pitch``, ``velocity``) plays."""
+        """Return the recordings that ``program`` of bank 0 plays at ``pitch`` and ``velocity``."""
         zones = self.presets[0, program].zones
         return tuple(self.samples[zone.sample] for zone in zones if zone.sounds(pitch, velocity))
 
     def groups(self) -> dict[int, str]:
-        """Group the programs of bank 0 so that programs which share a recording are together.
+        """Return groups of the programs of bank 0, such that programs that share a recording are in one group.
 
-        Sharing is passed on: if A shares with B and B with C, all three are one group. The two halves of a stereo
-        recording count as one.
+        Sharing is transitive: if A shares with B and B with C, all three are in one group. The two halves of a stereo
+        recording are one recording.
 
         Returns:
-            For each program the name of its group: the bank's name and the group's smallest program.
+            Name of the group of each program: the SoundFont's name and the group's smallest program number.
         """
         leader = {program: program for program in self.programs}
 
@@ -132,18 +131,18 @@ class Bank:
 
 
 def find_soundfont(path: Path | str | None = None) -> Path:
-    """Find a bank: ``path`` if given, else the one in the variable ``SOUNDFONT``, else the system's FluidR3Mono_GM.
+    """Return the path of a SoundFont: ``path``, or that in the variable ``SOUNDFONT``, or the system's FluidR3Mono_GM.
 
-    Another bank is never taken unless it is named: its notes would be others.
+    Another installed SoundFont is never taken by default, since its notes would differ.
 
     Args:
-        path: A ``.sf2`` or ``.sf3`` file.
+        path: A ``.sf2`` or ``.sf3`` file, or None.
 
     Returns:
-        The file.
+        Path of the file.
 
     Raises:
-        InputError: If the named file does not exist, or none is named and FluidR3Mono_GM is not installed.
+        InputError: If the given file does not exist, or none is given and FluidR3Mono_GM is not installed.
     """
     named = path or os.environ.get("SOUNDFONT")
     if named:
@@ -155,20 +154,20 @@ def find_soundfont(path: Path | str | None = None) -> Path:
         if file.stem == BANK:
             return file
     others = f" (here: {', '.join(map(str, present))})" if present else ""
-    raise InputError(f"{BANK} must be installed or another bank named{others}, got neither; {INSTALL}")
+    raise InputError(f"{BANK} must be installed or another SoundFont be given{others}, got neither; {INSTALL}")
 
 
 def read_soundfont(path: Path | str) -> Bank:
-    """Read the tables of a bank.
+    """Read the tables of a SoundFont.
 
     Args:
         path: A ``.sf2`` or ``.sf3`` file.
 
     Returns:
-        Its presets and samples. The name is the one the bank gives itself, so that a renamed copy has the same groups.
+        Presets and samples. The name is the one inside the file, so that a renamed copy has the same groups.
 
     Raises:
-        InputError: If it is no SoundFont file or is cut off.
+        InputError: If the file is not a SoundFont, or is truncated or damaged.
 
     Source:
         E-mu Systems (2006), "SoundFont Technical Specification 2.04", sections 4-7 and 9.
@@ -208,7 +207,7 @@ def read_soundfont(path: Path | str) -> Bank:
 
 
 def _read_chunks(path: Path) -> dict[str, bytes]:
-    """Read all chunks but the sound; chunks of odd length are padded in some banks and not in others."""
+    """Return all chunks but the audio; chunks of odd length are padded in some files and not in others."""
     chunks = {}
     with path.open("rb") as handle:
         size = handle.seek(0, os.SEEK_END)
@@ -234,7 +233,7 @@ def _read_chunks(path: Path) -> dict[str, bytes]:
 def _zones(
     bags: npt.NDArray[np.void], generators: npt.NDArray[np.void], start: int, stop: int, target: int
 ) -> Iterator[dict[int, tuple[int, int]]]:
-    """Yield each zone's generators as ``{kind: (low byte, high byte)}``, the global zone's as defaults."""
+    """Yield each zone's generators as ``{kind: (low byte, high byte)}``; the global zone's are the defaults."""
     common: dict[int, tuple[int, int]] = {}
     for bag in range(start, stop):
         first, last = int(bags["generator"][bag]), int(bags["generator"][bag + 1])

@@ -1,4 +1,4 @@
-"""Which notes train, which validate and which test: fixed by a hash, never by chance."""
+"""Division of notes into the splits train, valid and test, by hashes of names and without random numbers."""
 
 import hashlib
 from collections import Counter
@@ -17,20 +17,21 @@ _logger = RemarkLogger(__name__)
 
 
 def split_of(group: str, fractions: Sequence[float] = FRACTIONS) -> str:
-    """Say to which split everything of ``group`` belongs.
+    """Return the split of all notes of ``group``.
 
-    The hash of the name is read as a number in 0…1 and compared with the running sum of ``fractions``, so the answer
-    depends on nothing but the name: not on what else is in the set, not on the order, not on a seed.
+    The hash of the name, as a number in 0…1, is compared with the cumulative sum of ``fractions``. Thus the split
+    depends only on the name, and not on other groups, on their order, or on a seed.
 
     Args:
-        group: Name of what may not be split: an instrument, or the programs of a bank that share a recording.
+        group: Name of notes that must be in one split: an instrument, or programs of a SoundFont that share a
+            recording.
         fractions: Shares of train, valid and test; not negative, with the sum 1.
 
     Returns:
         ``"train"``, ``"valid"`` or ``"test"``.
 
     Raises:
-        InputError: If ``fractions`` are not three shares of one whole.
+        InputError: If ``fractions`` are not three numbers >= 0 with the sum 1.
 
     Example:
         >>> [split_of(name) for name in ("guitar", "flute", "marimba")]
@@ -46,21 +47,21 @@ def split_of(group: str, fractions: Sequence[float] = FRACTIONS) -> str:
 
 
 def split_groups(sizes: Mapping[str, int], fractions: Sequence[float] = FRACTIONS) -> dict[str, str]:
-    """Split few groups so that no split which has a share stays empty.
+    """Return the split of each group such that no split with a share above 0 is empty.
 
-    ``split_of`` decides where it leaves no split empty. Else its two cuts through the groups, in the order of their
-    hashes, are moved by as little as gives each split a group: the highest hash goes to test, the next to valid. Two
-    groups are train and valid. Where train then has less than half of its share of the notes, the largest group trains.
+    The result is that of ``split_of`` if it leaves no split empty. Otherwise the two limits between the splits, in the
+    order of the hashes, are moved as little as necessary for each split to have a group. Two groups become train and
+    valid. If train then has less than half of its share of the notes, the largest group is moved to train.
 
     Args:
-        sizes: Notes in each group.
-        fractions: As for ``split_of``.
+        sizes: Number of notes in each group.
+        fractions: The same as for ``split_of``.
 
     Returns:
         The split of each group.
 
     Raises:
-        InputError: If ``fractions`` are not three shares of one whole.
+        InputError: If ``fractions`` are not three numbers >= 0 with the sum 1.
 
     Example:
         >>> [split_of(name) for name in ("flute", "marimba", "piano")]
@@ -87,17 +88,18 @@ def split_groups(sizes: Mapping[str, int], fractions: Sequence[float] = FRACTION
 
 
 def split_notes(names: Sequence[str], fractions: Sequence[float] = FRACTIONS) -> dict[str, str]:
-    """Split notes one by one in shares that are as exact as whole notes allow, in the order of their hashes.
+    """Return the split of each note, for notes that are divided one by one in the order of their hashes.
 
     Args:
-        names: Of the notes.
-        fractions: As for ``split_of``; a split with a share has at least one note, if there are enough.
+        names: Names of the notes.
+        fractions: The same as for ``split_of``; a split with a share above 0 has at least one note, if there are
+            enough.
 
     Returns:
         The split of each note.
 
     Raises:
-        InputError: If ``fractions`` are not three shares of one whole.
+        InputError: If ``fractions`` are not three numbers >= 0 with the sum 1.
 
     Example:
         >>> list(split_notes([f"take {number}" for number in range(10)], (0.8, 0.2, 0.0)).values()).count("valid")
@@ -118,40 +120,38 @@ def split_notes(names: Sequence[str], fractions: Sequence[float] = FRACTIONS) ->
 def divide_notes(
     rows: Sequence[StoredNote], report: Sequence[ReportLine], *, fractions: Sequence[float], split_by: str
 ) -> tuple[list[StoredNote], list[str]]:
-    """Give the notes of a folder their splits, so that training and validation both have some.
+    """Return the notes of an imported folder with their splits, such that train and valid both have notes.
 
-    Made when all sounds were read, since only then is known which of them can be used. Groups go as ``split_groups``
-    says; the notes of a single group, or of all with ``split_by="note"``, become groups of their own and go as
-    ``split_notes`` says.
+    It is called after all sounds have been read, since only then it is known which of them can be used. Groups are
+    divided by ``split_groups``. With ``split_by="note"``, or if there is only one group, each note becomes a separate
+    group, and ``split_notes`` divides them.
 
     Args:
-        rows: The index.
-        report: Lines of the report; ``split`` is set in place, where ``file`` is the name of a row.
+        rows: Index rows.
+        report: Report entries; ``split`` is set in place for entries whose ``file`` is the name of a row.
         fractions: Shares of train, valid and test.
         split_by: ``"group"`` or ``"note"``.
 
     Returns:
-        The index with ``group`` and ``split``, and sentences that say where the split is not the plain one.
+        Index rows with ``group`` and ``split``, and remarks on divisions that differ from ``split_of``.
     """
     remarks = []
     groups = sorted({row.group for row in rows})
     if len(groups) == 1 < min(len(rows), sum(share > 0 for share in fractions)):
         remarks.append(
-            f"one group only ({groups[0]}): its notes are split one by one, so the validation split holds notes of an "
-            "instrument that was trained on"
+            f"there is only one group ({groups[0]}): its notes are divided one by one, so the validation split holds "
+            "notes of a training instrument"
         )
         split_by = "note"
     elif split_by == "note":
-        remarks.append(
-            "the notes are split one by one, so the validation split holds notes of instruments that were trained on"
-        )
+        remarks.append("the notes are divided one by one, so the validation split holds notes of training instruments")
     if split_by == "note":
         rows = [replace(row, group=row.name) for row in rows]
         splits = split_notes([row.name for row in rows], fractions)
     else:
         splits = split_groups(Counter(row.group for row in rows), fractions)
     if split_by == "group" and any(split != split_of(group, fractions) for group, split in splits.items()):
-        remarks.append(f"the shares of {len(splits)} groups were moved so that training and validation have notes")
+        remarks.append(f"the division of {len(splits)} groups was changed so that training and validation have notes")
     lines = {line["file"]: line for line in report}
     rows = [replace(row, split=splits[row.group]) for row in rows]
     for row in rows:
@@ -162,10 +162,10 @@ def divide_notes(
 
 
 def check_fractions(fractions: Sequence[float]) -> None:
-    """Refuse what are not three shares of one whole.
+    """Refuse shares of the splits that are not three numbers >= 0 with the sum 1.
 
     Raises:
-        InputError: If so.
+        InputError: If ``fractions`` are other numbers.
     """
     if len(fractions) != len(SPLITS) or not min(fractions) >= 0 or not abs(sum(fractions) - 1) <= 1e-9:
         raise InputError(f"fractions must be three shares >= 0 with the sum 1, got {tuple(fractions)}")

@@ -1,4 +1,4 @@
-"""A filter of two poles whose coefficients change over time, exact and without a loop over samples."""
+"""Two-pole filter with coefficients that change over time, vectorised over blocks of samples."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,29 +6,29 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 BLOCK = 32
-"""Samples for which the coefficients hold."""
+"""Number of samples for which the coefficients are constant."""
 
 
 def state_variable_filter(
     audio: Array, cutoff_hz: Array, resonance: Array, *, response: npt.NDArray[np.str_], sample_rate: int
 ) -> Array:
-    """Filter sounds with two poles whose cutoff follows a curve.
+    """Return sounds filtered by a two-pole filter whose cutoff frequency changes over time.
 
-    The trapezoidal state-variable filter: its gain at the cutoff is exact (the frequency axis is warped so that it is),
-    and it stays stable however fast the cutoff moves. Coefficients hold for ``BLOCK`` samples. Within a block the
-    filter is linear and constant, so all blocks run at the same time from state 0, the states at the blocks' borders
-    follow by a recursion over blocks, and a second run starts from these.
+    It is the trapezoidal state-variable filter. Its gain at the cutoff is exact, since the frequency axis is
+    pre-warped, and it is stable for any change of the cutoff. The coefficients are constant in blocks of ``BLOCK``
+    samples. All blocks are filtered in parallel with initial state 0; a recursion over the blocks then gives their true
+    initial states, with which they are filtered again.
 
     Args:
         audio: ``(n, samples)``.
-        cutoff_hz: ``(n, ceil(samples / BLOCK))``; frequencies from 0.49 · sample_rate on are taken as that.
-        resonance: ``(n,)``, gain at the cutoff of low-pass and high-pass, linear, > 0; of the band-pass, whose gain
-            there is 1, cutoff / bandwidth.
-        response: ``(n,)`` of ``low-pass``, ``band-pass``, ``high-pass``.
+        cutoff_hz: Cutoff frequency of each block, Hz, ``(n, ceil(samples / BLOCK))``, limited to 0.49 · sample_rate.
+        resonance: ``(n,)``, > 0: for low-pass and high-pass the linear gain at the cutoff; for band-pass, whose gain at
+            the cutoff is 1, cutoff / bandwidth.
+        response: ``low-pass``, ``band-pass`` or ``high-pass`` for each sound, ``(n,)``.
         sample_rate: Hz.
 
     Returns:
-        ``(n, samples)``.
+        Filtered sounds, ``(n, samples)``.
 
     Source:
         Zavalishin (2018), "The Art of VA Filter Design", chapter 4.
@@ -44,7 +44,9 @@ def state_variable_filter(
     n_blocks = cutoff_hz.shape[1]
     padded = np.zeros((n, n_blocks * BLOCK))
     padded[:, :samples] = audio
-    steps = np.ascontiguousarray(padded.reshape(n, n_blocks, BLOCK).transpose(2, 0, 1))  # sample in the block first
+    steps = np.ascontiguousarray(
+        padded.reshape(n, n_blocks, BLOCK).transpose(2, 0, 1)
+    )  # (sample in the block, n, block)
     g = np.tan(np.pi * np.minimum(cutoff_hz / sample_rate, 0.49))
     damping = 1 / resonance[:, None]
     a1 = 1 / (1 + g * (g + damping))
@@ -70,10 +72,13 @@ def state_variable_filter(
 def _run(
     steps: Array, first: Array, second: Array, a1: Array, a2: Array, a3: Array, *, keep: bool
 ) -> tuple[tuple[Array, Array], Array, Array]:
-    """Run all blocks from their states; return band and low of each sample, and the states at the blocks' ends."""
+    """Return band-pass and low-pass output of each sample, and the states at the ends of the blocks.
+
+    ``first`` and ``second`` are the initial states of all blocks; without ``keep`` the outputs are empty.
+    """
     band, low = (np.empty_like(steps) if keep else steps[:0] for _ in range(2))
     first, second = first.copy(), second.copy()
-    # in memory that is used again: fresh arrays of this size would cost as much as the arithmetic
+    # results are written into existing arrays, since allocation would take as long as the arithmetic
     difference, v1, v2, term = (np.empty_like(a1) for _ in range(4))
     for number, sample in enumerate(steps):
         np.subtract(sample, second, out=difference)
@@ -90,7 +95,7 @@ def _run(
 
 
 def _power(matrix: Array, exponent: int) -> Array:
-    """Return a power, a power of two, of the 2 × 2 matrices ``(4, n, n_blocks)``."""
+    """Return 2 × 2 matrices, ``(4, n, n_blocks)``, to the power ``exponent``, which is a power of two."""
     while exponent > 1:
         a, b, c, d = matrix
         matrix = np.stack([a * a + b * c, b * (a + d), c * (a + d), d * d + b * c])
@@ -99,7 +104,7 @@ def _power(matrix: Array, exponent: int) -> Array:
 
 
 def _states_at_borders(transition: Array, first: Array, second: Array) -> tuple[Array, Array]:
-    """Return the state at the start of each block from what each block adds to a state that it multiplies."""
+    """Return the initial states of all blocks: a block maps a state s to ``transition · s + (first, second)``."""
     a, b, c, d = (np.ascontiguousarray(part.T) for part in transition)  # (n_blocks, n)
     first, second = np.ascontiguousarray(first.T), np.ascontiguousarray(second.T)
     starts = np.zeros((2, *first.shape))

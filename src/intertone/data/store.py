@@ -1,11 +1,11 @@
-"""Stores on disk: shards, each with its part of the index, so that a killed run goes on where it was.
+"""Store on disk, which note sets (``shards``) and prepared features (``features``) share.
 
-Storage that note sets (``shards``) and prepared features (``features``) share. A store is a folder::
+Content is written in shards, each with its index rows, so that an interrupted run can be resumed. A store is a folder::
 
-    <header>.json      the settings that decide the content, counts, whether it is finished
-    index.npz          the columns of all items, gathered when the store is finished
-    shard-00000.npy    the content of some items, one a row
-    shard-00000.json   their lines of the index; its presence says that the shard is complete
+    <header>.json      settings on which the content depends, counts, whether the store is finished
+    index.npz          columns of the index of all items, written when the store is finished
+    shard-00000.npy    content of some items, one per row
+    shard-00000.json   their index rows; if this file exists, the shard is complete
 """
 
 import hashlib
@@ -25,21 +25,20 @@ from intertone.files import Json, regular, replacing, write_json
 
 FORMAT = 1
 MOST_ITEMS = 2**31 - 1
-"""Most items of a shard."""
+"""Largest number of items in a shard."""
 
 _DIGESTS = {
     "files_sha256": "a sound was added, removed or changed since",
-    "sha256": "the bank is another one",
+    "sha256": "the SoundFont is another one",
 }
 _TEMPORARY = (".intertone-*", ".shard-*")
-"""Files that a killed run leaves; the second were those of earlier versions."""
-
+"""Patterns of temporary files of a killed run; the second pattern is that of earlier versions."""
 UNMEASURED = ("f0",)
-"""Numbers of an index that are NaN where nothing was measured."""
+"""Columns of an index that may contain NaN, for values that were not measured."""
 
 
 class Header(TypedDict):
-    """Content of the header of any store; ``shards``, the items of each, only when it is finished."""
+    """Content of the header of any store; ``shards``, the number of items of each, exists only in a finished store."""
 
     format: int
     finished: bool
@@ -52,17 +51,17 @@ Value = TypeVar("Value", bound=np.generic)
 
 @dataclass(frozen=True)
 class StoreKind(Generic[Head]):
-    """A kind of store.
+    """Description of a kind of store.
 
     Attributes:
-        header: Name of the file that says what the store is.
-        layout: Makes its content of names and values.
-        name: Name of such a folder in errors: ``note set``.
-        items: Name of its items: ``notes``.
-        fields: What the header must give beside ``format``, ``finished`` and, when finished, ``shards`` and ``counts``.
-        text: Columns of the index that are text.
-        numbers: Its other columns, with their types.
-        later: What headers of finished stores by earlier versions may lack, with what is meant then.
+        header: File name of the header.
+        layout: Type of the header's content, called with its entries.
+        name: Name of the store in error sentences, such as ``note set``.
+        items: Name of the items in error sentences, such as ``notes``.
+        fields: Required entries of the header with their types, other than those that all stores have.
+        text: Names of the text columns of the index.
+        numbers: Names and types of the numerical columns of the index.
+        later: Entries that headers of earlier versions may lack, with their default values.
     """
 
     header: str
@@ -78,18 +77,19 @@ class StoreKind(Generic[Head]):
         """Read the header.
 
         Args:
-            folder: The store.
-            finished: Refuse a store that is only begun.
+            folder: Folder of the store.
+            finished: Whether an unfinished store is refused.
 
         Returns:
-            Its content.
+            Content of the header.
 
         Raises:
-            InputError: If there is none, it is damaged or of another format, or the store must be finished and is not.
+            InputError: If the header does not exist, is damaged or has another format version, or the store is
+                unfinished and ``finished`` is True.
         """
         header = self._read_header(folder)
         if finished and not header["finished"]:
-            raise InputError(f"the {self.name} must be finished, got {folder}; run the command that began it again")
+            raise InputError(f"the {self.name} must be finished, got {folder}; repeat the command that began it")
         return self.layout(**header)
 
     def _read_header(self, folder: Path | str) -> dict[str, Json]:
@@ -116,17 +116,17 @@ class StoreKind(Generic[Head]):
         return header
 
     def begin(self, folder: Path | str, settings: Mapping[str, Json]) -> Head:
-        """Open ``folder`` for writing: make it, or go on with what an interrupted run left there.
+        """Make ``folder`` for writing, or open that of an interrupted run to resume it.
 
         Args:
             folder: A new or empty folder, or a store that was begun with the same settings.
-            settings: All that decides the content, for JSON.
+            settings: All settings on which the content depends, as JSON content.
 
         Returns:
-            The header; ``finished`` says whether anything is left to do.
+            Content of the header; ``finished`` is True if the store is complete.
 
         Raises:
-            InputError: If the folder holds something else, or a store made with other settings.
+            InputError: If the folder holds other files, or a store with other settings.
         """
         folder = Path(folder)
         wanted = json.loads(json.dumps({"format": FORMAT, **settings}))
@@ -141,7 +141,7 @@ class StoreKind(Generic[Head]):
             found = self._read_header(folder)
             if change := _first_difference(found, wanted):
                 raise InputError(
-                    f"{folder} must have been begun with the same settings to go on, but {change}; "
+                    f"{folder} must have been begun with the same settings to be resumed, but {change}; "
                     "remove it or name another folder"
                 )
             discard(folder, _TEMPORARY)
@@ -155,12 +155,12 @@ class StoreKind(Generic[Head]):
         return header
 
     def write_index(self, folder: Path, rows: Sequence[Mapping[str, str | float]], sizes: Sequence[int]) -> None:
-        """Write the columns of all items, and where each lies.
+        """Write the columns of the index, with shard and row of each item.
 
         Args:
-            folder: The store.
-            rows: One line for each item.
-            sizes: Items of each shard.
+            folder: Folder of the store.
+            rows: Index row of each item.
+            sizes: Number of items of each shard.
         """
         columns: dict[str, npt.NDArray[np.generic]] = {
             name: np.array([str(row[name]).encode() for row in rows], dtype=np.bytes_) for name in self.text
@@ -172,10 +172,10 @@ class StoreKind(Generic[Head]):
             np.savez(handle, allow_pickle=False, **columns)
 
     def read_index(self, folder: Path, sizes: Sequence[int]) -> dict[str, npt.NDArray[np.generic]]:
-        """Read what ``write_index`` wrote, the text as text.
+        """Return the columns of the index by name.
 
         Raises:
-            InputError: If it is damaged, or of other sizes.
+            InputError: If the index is damaged, or does not fit ``sizes``.
         """
         try:
             names = (*self.text, *self.numbers, "shard", "row")
@@ -196,11 +196,11 @@ class StoreKind(Generic[Head]):
             raise InputError(f"{folder / 'index.npz'} must be the index of a {self.name}, got {error}") from None
 
     def _read_column(self, archive: zipfile.ZipFile, name: str, length: int) -> npt.NDArray[np.generic]:
-        """Read a column of the index after its header has been compared with the size of the file.
+        """Return a column of the index; its array header is compared with the size of the file before it is read.
 
         Raises:
-            ValueError: If it is another array than ``write_index`` writes.
-            KeyError: If there is none of this name.
+            ValueError: If the array has another length, type or storage than ``write_index`` writes.
+            KeyError: If there is no column of this name.
         """
         member = archive.getinfo(f"{name}.npy")
         with archive.open(member) as handle:
@@ -220,13 +220,13 @@ class StoreKind(Generic[Head]):
 
 
 class Shards(Generic[Value]):
-    """The content of a finished store; shards are mapped when they are first read.
+    """Content of a finished store; a shard is memory-mapped when it is first read.
 
     Args:
         kind: Kind of the store.
-        folder: Where it lies.
-        sizes: Items of each shard.
-        columns: From ``StoreKind.read_index``.
+        folder: Folder of the store.
+        sizes: Number of items of each shard.
+        columns: Columns from ``StoreKind.read_index``.
         shape: Shape of one item.
         dtype: Type of its values.
     """
@@ -246,7 +246,7 @@ class Shards(Generic[Value]):
         self._open: dict[int, npt.NDArray[Value]] = {}
 
     def read(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[Value]]]:
-        """Yield each place of ``rows`` with the data of that row; the disk is read in rising order.
+        """Yield each index into ``rows`` with the content of that row, in the order of the rows on disk.
 
         Raises:
             IndexError: If a row does not exist.
@@ -277,14 +277,14 @@ class Shards(Generic[Value]):
 
 
 class StoredNotes(Generic[Head, Value]):
-    """Stored notes, as sound or as features: columns, with one entry a note, and the content of shards.
+    """Base class of note sets and sets of features: columns with one entry per note, and the content of shards.
 
     Args:
-        store: Which of the two it is; each of its columns becomes an attribute.
-        folder: Where it lies.
-        header: The content of its header.
-        columns: From ``StoreKind.read_index``.
-        shape: Shape of what is stored of one note.
+        store: Kind of the store; each of its columns becomes an attribute.
+        folder: Folder of the store.
+        header: Content of its header.
+        columns: Columns from ``StoreKind.read_index``.
+        shape: Shape of the stored content of one note.
         dtype: Type of its values.
     """
 
@@ -313,33 +313,33 @@ class StoredNotes(Generic[Head, Value]):
         return len(self.pitch)
 
     def digest(self) -> str:
-        """Return a short hash of the index: equal for the same notes in the same order."""
+        """Return a hash of the index, 16 hexadecimal digits; it depends on the order of the notes."""
         return hashlib.sha256((self.folder / "index.npz").read_bytes()).hexdigest()[:16]
 
 
 def write_shard_files(folder: Path | str, shard: int, content: npt.NDArray[np.generic] | None, part: str) -> None:
-    """Write one shard: the content first, then the index part that makes it count.
+    """Write one shard: the content first, then its index rows, which mark it as complete.
 
     Args:
         folder: A store that was begun.
-        shard: Its number.
-        content: One item a row; None writes no such file.
-        part: JSON of its lines of the index and what else ``gather_parts`` shall return.
+        shard: Number of the shard.
+        content: One item per row; None: the shard has no items and no file for them.
+        part: JSON text of its index rows and of further data that ``gather_parts`` returns.
 
     Raises:
-        InputError: If the disk does not take it.
+        InputError: If the files cannot be written.
     """
     if content is not None:
         with replacing(shard_path(folder, shard)) as temporary, temporary.open("wb") as handle:
             content = np.ascontiguousarray(content)
             np.lib.format.write_array_header_1_0(handle, np.lib.format.header_data_from_array_1_0(content))
-            handle.write(content.data)  # unlike numpy.save, it says why a disk does not take it
+            handle.write(content.data)  # unlike numpy.save, it raises an error with the reason of a failure
     with replacing(_part_path(folder, shard)) as temporary:
         temporary.write_text(part, encoding="utf-8")
 
 
 def gather_parts(folder: Path, shards: int) -> list[str]:
-    """Read the index parts of shards 0…``shards`` − 1, as JSON.
+    """Return the JSON texts with the index rows of shards 0…``shards`` − 1.
 
     Raises:
         InputError: If a shard is missing.
@@ -351,23 +351,23 @@ def gather_parts(folder: Path, shards: int) -> list[str]:
 
 
 def shard_done(folder: Path | str, shard: int) -> bool:
-    """Say whether shard number ``shard`` is complete."""
+    """Return whether shard number ``shard`` is complete."""
     return _part_path(folder, shard).is_file()
 
 
 def shard_path(folder: Path | str, shard: int) -> Path:
-    """Name the file with the content of shard number ``shard``."""
+    """Return the path of the content of shard number ``shard``."""
     return Path(folder) / f"shard-{shard:05d}.npy"
 
 
 def discard(folder: Path, patterns: Sequence[str]) -> None:
-    """Remove the files of a folder whose names fit one of some patterns."""
+    """Remove the files of a folder whose names match one of the patterns."""
     for path in [path for pattern in patterns for path in folder.glob(pattern)]:
         path.unlink(missing_ok=True)
 
 
 def as_rows(rows: npt.ArrayLike | Tensor) -> npt.NDArray[np.int64]:
-    """Return row numbers as ``(n,)``, int64."""
+    """Return row numbers as an int64 array, ``(n,)``."""
     return np.asarray(rows, np.int64).reshape(-1)
 
 
@@ -376,7 +376,7 @@ def _part_path(folder: Path | str, shard: int) -> Path:
 
 
 def _first_difference(found: Mapping[str, Json], wanted: Mapping[str, Json]) -> str:
-    """Say in words where the settings of a store differ from those that are wanted; empty if nowhere."""
+    """Return a sentence on the first setting of a store that differs from the wanted one; empty if none differs."""
     for name, value in wanted.items():
         was = found.get(name)
         if was != value and isinstance(was, dict) and isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""FluidSynth as a function: one note in, its sound out, whatever was played before.
+"""FluidSynth as a function that renders single notes, independently of previous notes.
 
-Only the library is used, never an audio driver. pyfluidsynth finds it; the few functions needed here are called
-directly, since pyfluidsynth offers no float output.
+Only the library is used, without an audio driver. pyfluidsynth finds the library; its functions are called directly,
+since pyfluidsynth has no floating-point output.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ _LOG_LEVELS = 5
 
 
 def synthesis_rate(sample_rate: int) -> int:
-    """Choose the rate to play at when ``sample_rate`` is wanted: its largest multiple that FluidSynth can play.
+    """Return the rate at which notes are rendered, Hz: the largest multiple of ``sample_rate`` up to 96,000 Hz.
 
-    FluidSynth filters nothing: what its output rate cannot hold folds down, from recordings of a higher rate as from
-    those it plays above their own pitch. The more room above what is kept, the less of it arrives there.
+    FluidSynth has no anti-aliasing filter: frequencies above half of its output rate, from recordings with a higher
+    rate or from transposed recordings, are aliased. A higher rate, followed by resampling, reduces the aliasing.
 
     Raises:
         InputError: If ``sample_rate`` is not in 4,000…96,000 Hz.
@@ -47,19 +47,19 @@ def synthesis_rate(sample_rate: int) -> int:
 
 
 class Synth:
-    """A FluidSynth with one bank loaded, reverb and chorus off; use it as a context manager.
+    """FluidSynth with one SoundFont, without reverb and chorus; it is used as a context manager.
 
-    A synthesizer that has played keeps traces of it, even after a reset: the same note then differs by up to half of
-    its peak. So every note has a new one (0.1 ms), which borrows the bank; a keeper holds the program's recordings in
-    memory.
+    A synthesizer keeps internal state of previous notes even after a reset; the same note then differs by up to half of
+    its peak. Therefore each note is rendered by a new synthesizer (0.1 ms), to which the SoundFont is lent. A permanent
+    synthesizer (``_keeper``) keeps the recordings of the program in memory.
 
     Args:
-        soundfont: The bank.
-        sample_rate: In Hz, 8,000…96,000; see ``synthesis_rate``.
-        gain: Linear factor; 1 is the bank's own level.
+        soundfont: Path of the SoundFont.
+        sample_rate: Hz, 8,000…96,000; see ``synthesis_rate``.
+        gain: Linear factor; 1 is the SoundFont's level.
 
     Raises:
-        InputError: If the library or pyfluidsynth is missing, or the library cannot read the bank.
+        InputError: If the library or pyfluidsynth is missing, or the library cannot read the SoundFont.
     """
 
     def __init__(self, soundfont: Path | str, *, sample_rate: int, gain: float) -> None:
@@ -83,21 +83,21 @@ class Synth:
     def note(
         self, program: int, pitch: int, velocity: int, *, hold: int, release: int, bank: int = 0
     ) -> npt.NDArray[np.float32]:
-        """Play one note from silence.
+        """Return the sound of one note.
 
         Args:
-            program: Program of the bank.
+            program: Program number.
             pitch: Key, 0…127.
             velocity: 1…127.
-            hold: Samples until the key is let go; FluidSynth acts on the next multiple of 64.
-            release: Samples after that.
+            hold: Time from the start to the release of the key, samples, which is rounded up to a multiple of 64.
+            release: Time from the release to the end, samples.
             bank: 0 for melodic programs, 128 for drum kits.
 
         Returns:
-            Left and right, ``(2, hold + release)``; the key is struck at sample 0.
+            Left and right channel, ``(2, hold + release)``; the note begins at sample 0.
 
         Raises:
-            InputError: If the bank has no such program.
+            InputError: If the bank does not have the program.
         """
         if (bank, program) != self._kept:
             self._select(self._keeper, self._bank, bank, program)
@@ -134,7 +134,7 @@ class Synth:
         self._library.fluid_synth_write_float(synth, audio.shape[1], left, 0, 1, right, 0, 1)
 
     def close(self) -> None:
-        """Free the library's memory; the object cannot play any more."""
+        """Free the library's memory; afterwards no notes can be rendered."""
         if self._keeper is not None:
             self._library.delete_fluid_synth(self._keeper)
             self._library.delete_fluid_settings(self._settings)
@@ -148,7 +148,7 @@ class Synth:
 
 
 def _load_library() -> ctypes.CDLL:
-    """Load libfluidsynth with typed functions, its log messages switched off."""
+    """Return libfluidsynth with typed functions and without log messages."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             import fluidsynth

@@ -1,4 +1,4 @@
-"""A virtual-analogue synthesizer: band-limited oscillators, resonant filters, envelopes, LFO, overdrive and echo."""
+"""Virtual-analogue synthesizer: band-limited oscillators, resonant filters, envelopes, LFO, overdrive and echo."""
 
 import math
 from collections.abc import Sequence
@@ -14,25 +14,19 @@ from intertone.data.state_variable import BLOCK, state_variable_filter
 Array = npt.NDArray[np.float64]
 
 Period = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
-"""Samples of one period of a waveform, and what each is to the next."""
-
+"""Samples of one period of a waveform, and their differences to the next sample."""
 LEVEL = 0.2
-"""Factor of the sum of a note's voices; a plain saw at full velocity then peaks at about −14 dB."""
-
+"""Gain of the sum of a note's voices; a saw at full velocity then has a peak of about −14 dB."""
 DECAY = 5.0
-"""Exponent that decay and release have reached in the time given: e⁻⁵ is 0.7 %."""
-
+"""Exponent that decay and release reach in the given time: e⁻⁵ is 0.7 %."""
 HIGHEST_PARTIAL = 0.48
-"""Frequency that no partial exceeds, of the sample rate."""
-
+"""Highest frequency of a partial, as a fraction of the sample rate."""
 OVERSAMPLING = 4
-"""Factor of the sample rate at which overdrive is computed, so that little of what tanh makes folds back."""
-
+"""Oversampling factor of the overdrive, which reduces the aliasing of tanh."""
 SQUARE_SECONDS = 0.005
-"""From one level of the LFO's square to the other: a step would click."""
-
+"""Length of the transition between the two levels of the LFO's square wave, s, since a step would click."""
 FADE_SECONDS = 0.005
-"""At a note's end, so that a release that is longer than the sound does not click."""
+"""Length of the fade-out at the end of a note, s, since a release longer than the sound would click."""
 
 
 def play_patch(
@@ -44,18 +38,18 @@ def play_patch(
     hold_seconds: float,
     release_seconds: float,
 ) -> npt.NDArray[np.float32]:
-    """Play notes or chords on one patch; equal arguments give equal samples.
+    """Return the sounds of notes or chords of one patch; equal arguments give equal samples.
 
     Args:
-        patch: The knobs.
-        chords: Keys of each note, MIDI numbers, one to as many as there shall be voices.
-        velocities: 1…127, of each note.
+        patch: Settings of the instrument.
+        chords: Keys of each note, MIDI numbers; a note with several keys is a chord.
+        velocities: Velocity of each note, 1…127.
         sample_rate: Hz.
-        hold_seconds: Until the keys are let go.
-        release_seconds: After that; the sound ends with it.
+        hold_seconds: Time from the start to the release of the keys, s.
+        release_seconds: Time from the release to the end, s.
 
     Returns:
-        ``(n_notes, samples)``; full scale is 1, which a resonant patch may exceed.
+        Sounds, ``(n_notes, samples)``; full scale is 1, which a resonant patch may exceed.
 
     Example:
         >>> play_patch(PatchConfig(), [[60], [60, 64, 67]], [100, 100],
@@ -83,15 +77,15 @@ def play_patch(
 
 
 def envelope(config: EnvelopeConfig, time: Array, *, hold_seconds: float) -> Array:
-    """Return an envelope's values.
+    """Return the values of an envelope.
 
     Args:
-        config: Attack, decay, sustain, release.
-        time: Seconds since the key was struck.
-        hold_seconds: When the key is let go.
+        config: Settings of the envelope.
+        time: Times since the start of the note, s, ``(n,)``.
+        hold_seconds: Time of the release of the key, s.
 
     Returns:
-        As many values, in 0…1.
+        Values, 0…1, ``(n,)``.
 
     Example:
         >>> config = EnvelopeConfig(attack_seconds=1, decay_seconds=0.005, sustain=0.5, release_seconds=0.005)
@@ -108,7 +102,7 @@ def envelope(config: EnvelopeConfig, time: Array, *, hold_seconds: float) -> Arr
 
 
 def _voice(patch: PatchConfig, key: float, lfo: Array, time: Array, sample_rate: int) -> Array:
-    """Return oscillators, their product and noise of one key, before the filter."""
+    """Return the sum of oscillators, ring modulation and noise of one key, before the filter, ``(samples,)``."""
     generator = np.random.default_rng([patch.seed, round(100 * key)])
     oscillators = patch.oscillators
     starts = generator.random(len(oscillators))
@@ -117,7 +111,7 @@ def _voice(patch: PatchConfig, key: float, lfo: Array, time: Array, sample_rate:
         for one, start in zip(oscillators, starts, strict=True)
     )
     if patch.ring and len(oscillators) > 1:
-        # each has half of the partials, so that no sum of two frequencies lies above half of the sample rate
+        # each has partials up to a quarter of the sample rate, so that no sum of two frequencies is aliased
         first, second = (
             oscillator(one, patch.modulation, key, lfo, time, start=start, sample_rate=sample_rate, share=0.5)
             for one, start in zip(oscillators[:2], starts, strict=False)
@@ -139,20 +133,20 @@ def oscillator(
     sample_rate: int,
     share: float = 1.0,
 ) -> npt.NDArray[np.float32]:
-    """Return one oscillator: a period with all partials below half of the sample rate, read at the wanted speed.
+    """Return the output of an oscillator, which reads a stored period of a band-limited waveform.
 
     Args:
-        config: Waveform, width, detune.
-        modulation: Depths of vibrato and of the pulse width's modulation.
-        key: MIDI number, a fraction too.
-        lfo: −1…1 at each sample.
-        time: Seconds of each sample.
-        start: Phase at the start, in periods.
+        config: Settings of the oscillator.
+        modulation: Settings of vibrato and of the modulation of the pulse width.
+        key: MIDI number, which may have a fraction.
+        lfo: Value of the LFO at each sample, −1…1, ``(samples,)``.
+        time: Time of each sample, s, ``(samples,)``.
+        start: Initial phase, periods.
         sample_rate: Hz.
-        share: Of half of the sample rate that partials may fill.
+        share: Highest frequency of a partial as a fraction of ``HIGHEST_PARTIAL``.
 
     Returns:
-        As many samples, about −1…1.
+        Samples, about −1…1, ``(samples,)``; zeros if even the fundamental is too high.
     """
     f0 = 440 * 2 ** ((key + config.semitones - 69 + config.cents / 100) / 12)
     highest = f0 * 2 ** (modulation.pitch_cents / 1200)
@@ -166,7 +160,7 @@ def oscillator(
         phase = start + f0 * time
     if config.waveform != "pulse" or not modulation.pulse_width:
         return _read(_period(config.waveform, n_partials, config.pulse_width), phase)
-    # a pulse is the difference of two saws that lie its width apart
+    # a pulse is the difference of two saws whose phases differ by its width
     width = np.clip(config.pulse_width + modulation.pulse_width * lfo, 0.05, 0.95)
     saw = _period("saw", n_partials, 0.5)
     return _read(saw, phase) - _read(saw, phase + width)
@@ -174,10 +168,10 @@ def oscillator(
 
 @lru_cache(maxsize=256)
 def _period(waveform: str, n_partials: int, width: float) -> Period:
-    """Return one period of a waveform with so many partials, its first sample again at the end, and its slopes.
+    """Return one period of a waveform with ``n_partials`` partials; its first sample is repeated at the end.
 
-    It has at least 64 samples in a period of the highest partial, so that reading between two samples along a straight
-    line adds less than −72 dB of that partial.
+    It has at least 64 samples for each period of the highest partial, so that the error of linear interpolation is
+    below −72 dB of that partial.
     """
     order = np.arange(1, n_partials + 1)
     level: npt.NDArray[np.complexfloating | np.floating]
@@ -199,7 +193,7 @@ def _period(waveform: str, n_partials: int, width: float) -> Period:
 
 
 def _read(period: Period, phase: Array) -> npt.NDArray[np.float32]:
-    """Return a period's values at phases given in periods."""
+    """Return the values of a period at phases, which are in periods."""
     values, slopes = period
     position = (phase - np.floor(phase)) * (len(values) - 1)
     index = position.astype(np.int32)
@@ -228,7 +222,7 @@ def _filtered(
     hold_seconds: float,
     sample_rate: int,
 ) -> Array:
-    """Filter voices ``(n_voices, samples)``; the cutoff follows key, velocity, envelope and LFO."""
+    """Return filtered voices, ``(n_voices, samples)``; the cutoff depends on key, velocity, envelope and LFO."""
     config = patch.filter
     time = np.arange(0, sound.shape[1], BLOCK) / sample_rate
     moved = config.envelope_octaves * envelope(config.envelope, time, hold_seconds=hold_seconds)
@@ -245,7 +239,7 @@ def _filtered(
 
 
 def _overdriven(notes: Array, gain: float) -> Array:
-    """Drive notes ``(n, samples)`` through tanh at a higher sample rate."""
+    """Return ``tanh(gain · notes)``, ``(n, samples)``, computed with oversampling."""
     samples = notes.shape[1]
     length = next_fast_len(samples + BLOCK, real=True)
     driven = np.empty_like(notes)

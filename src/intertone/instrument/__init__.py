@@ -1,4 +1,4 @@
-"""A playable result: the keys of an instrument, each checked, and the file that maps them."""
+"""Instruments: sounds for all keys with sampler maps, sounds of latent codes, and playable instruments as data."""
 
 from intertone.instrument.bank import InstrumentBank, bank_path
 from intertone.instrument.check import find_problems

@@ -1,32 +1,33 @@
-"""Recordings in 4 bits a sample: adaptive differential pulse-code modulation."""
+"""Compression of recordings to 4 bits per sample: adaptive differential pulse-code modulation (ADPCM)."""
 
 import torch
 from torch import Tensor
 
 STEPS = tuple(round(7 * 1.1**place) for place in range(89))
-"""Sizes of a quantisation step, of 16-bit samples."""
+"""Possible sizes of the quantisation step, in units of 16-bit samples."""
 
 MOVES = (-1, -1, -1, -1, 2, 4, 6, 8)
-"""Number of places in ``STEPS`` that the size moves, for each magnitude of the code: loud changes make it larger."""
+"""Change of the index into ``STEPS`` for each magnitude of the code: large differences enlarge the step."""
 
 
 def to_adpcm(sound: Tensor) -> Tensor:
-    """Return a recording in 4 bits a sample, two samples a byte, the first in the low bits.
+    """Return a recording with 4 bits per sample; a byte holds two samples, the first one in the low bits.
 
-    A code is a sign and three bits of the difference from the decoded sample before, in steps whose size adapts.
+    A code has a sign bit and three bits for the magnitude of the difference to the previous decoded sample, in units of
+    a step whose size adapts.
 
     Args:
         sound: ``(channels, samples)``, −1…1.
 
     Returns:
-        ``(channels, ceil(samples / 2))``, uint8.
+        Codes, ``(channels, ceil(samples / 2))``, uint8.
     """
     wanted = (32767 * sound.double()).round().clamp(-32768, 32767).to(torch.int64).tolist()
     return torch.tensor([_encode(row) for row in wanted], dtype=torch.uint8)
 
 
 def from_adpcm(stored: Tensor, samples: int) -> Tensor:
-    """Return the recording: the way back from ``to_adpcm``.
+    """Return the first ``samples`` samples of a recording, ``(channels, samples)``; the inverse of ``to_adpcm``.
 
     Example:
         >>> from_adpcm(to_adpcm(torch.zeros(1, 3)), 3).abs().max() < 1e-3
@@ -56,7 +57,7 @@ def _decode(stored: list[int], samples: int) -> list[float]:
 
 
 def _next(value: int, place: int, code: int) -> tuple[int, int]:
-    """Return the sample and the place in ``STEPS`` behind a code."""
+    """Return the sample and the index into ``STEPS`` after a code."""
     change = (2 * (code & 7) + 1) * STEPS[place] // 8
     value = max(-32768, min(32767, value - change if code & 8 else value + change))
     return value, max(0, min(len(STEPS) - 1, place + MOVES[code & 7]))

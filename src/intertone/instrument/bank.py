@@ -1,4 +1,4 @@
-"""The codes of the instruments that a codec was trained on, so that they are played without a recording."""
+"""Bank of latent codes of the instruments that a codec was trained on, which can be played without a recording."""
 
 import difflib
 import hashlib
@@ -21,27 +21,26 @@ from intertone.files import replacing
 from intertone.shipped import CODECS
 
 FILE = "instruments.npz"
-"""Name of the table in a codec's folder."""
-
+"""Name of the file of the bank in a codec's folder."""
 NEAR = 5
-"""Names that are suggested at most."""
+"""Largest number of names that an error sentence suggests."""
 
 REASONS = {
     "valid": "which is held out from training to validate the codec",
     "test": "which is held out from training to test the codec",
     "unpitched": "whose notes have no pitch",
 }
-"""Why an instrument has no code, by the word in the table."""
+"""Reason why an instrument has no code, by the keyword in the file."""
 
 
 @dataclass(frozen=True)
 class InstrumentBank:
-    """One code for each of some instruments.
+    """Latent codes of instruments.
 
     Attributes:
-        codes: Name → ``(latent_dim, n_latents)``, float32.
-        refused: Name of each instrument that has no code → a key of ``REASONS``.
-        seconds: Length of the notes that were encoded; what the last latents stand for beyond it is padding.
+        codes: Code of each instrument by name, ``(latent_dim, n_latents)``, float32.
+        refused: For each instrument without a code, a key of ``REASONS``.
+        seconds: Length of the encoded notes, s; frames of the last latents after it are padding.
     """
 
     codes: Mapping[str, Tensor]
@@ -50,7 +49,9 @@ class InstrumentBank:
 
     @classmethod
     def make(cls, codec: Codec, notes: Notes, *, pitches: Sequence[int]) -> Self:
-        """Encode the training instruments of a note set, their velocity unknown: the code is the mean over the notes.
+        """Return the bank of the training instruments of a note set; each code is the mean over the instrument's notes.
+
+        The velocity is unknown (NaN) to the encoder.
 
         Args:
             codec: The codec, trained on the training split of these instruments.
@@ -58,13 +59,15 @@ class InstrumentBank:
             pitches: MIDI numbers of the notes that are encoded.
 
         Returns:
-            The codes, in the order of the names.
+            The bank, in the order of the names.
 
         Raises:
-            InputError: If the sample rate is another, or no training instrument has a note at one of the pitches.
+            InputError: If the sample rates differ, or no training instrument has a note at one of the pitches.
         """
         if notes.sample_rate != codec.sample_rate:
-            raise InputError(f"the notes must have {codec.sample_rate} Hz, as the codec, got {notes.sample_rate}")
+            raise InputError(
+                f"the notes must have the codec's sample rate, {codec.sample_rate} Hz, got {notes.sample_rate}"
+            )
         names = sorted(set(notes.instrument.tolist()))
         codes, refused = {}, {}
         for name in names:
@@ -83,13 +86,13 @@ class InstrumentBank:
 
     @classmethod
     def read(cls, codec: str | Path) -> Self:
-        """Read the table of a codec.
+        """Read the bank of a codec.
 
         Args:
-            codec: As for ``Codec.load``.
+            codec: The same as for ``Codec.load``.
 
         Raises:
-            InputError: If there is none, it is damaged, or belongs to other weights.
+            InputError: If the codec has no bank, or the file is damaged or belongs to other weights.
         """
         path = bank_path(codec)
         try:
@@ -105,18 +108,18 @@ class InstrumentBank:
             raise InputError(f"{path} must be a table of codes, got {error}") from None
         if weights != _digest(path.parent):
             raise InputError(
-                f"the codes of instruments must belong to the codec's weights, got those of others: {path}"
+                f"the codes of instruments must belong to the codec's weights, got those of other weights: {path}"
             )
         return cls(codes, refused, seconds)
 
     def write(self, codec: str | Path) -> None:
-        """Write the table, in 16 bits, beside the weights that made the codes.
+        """Write the bank into the folder of the codec, with codes in 16 bits and a hash of the codec's weights.
 
         Args:
-            codec: As for ``Codec.load``.
+            codec: The same as for ``Codec.load``.
 
         Raises:
-            InputError: If it cannot be written.
+            InputError: If the file cannot be written.
         """
         path = bank_path(codec)
         table = {
@@ -132,30 +135,30 @@ class InstrumentBank:
 
     @property
     def names(self) -> list[str]:
-        """Names of the instruments that have a code, as a person writes them."""
+        """Names of the instruments that have a code, without program numbers."""
         return [_plain(name) for name in self.codes]
 
     def check_length(self, seconds: float) -> None:
-        """Refuse to play a code for longer than the notes lasted.
+        """Refuse a length in seconds that exceeds that of the encoded notes.
 
         Raises:
-            InputError: If so.
+            InputError: If ``seconds`` is too long.
         """
         if seconds > self.seconds:
-            raise InputError(f"the codes of these instruments last {self.seconds:g} s at most, got {seconds:g} s")
+            raise InputError(f"a sound of these instruments must last {self.seconds:g} s at most, got {seconds:g} s")
 
     def mixture(self, text: str) -> Tensor:
-        """Return the code of an instrument, or between several.
+        """Return the code of an instrument, or the weighted mean of the codes of several instruments.
 
         Args:
-            text: A name, ``trumpet``, or several with their shares, ``trumpet:0.4,glockenspiel:0.6``; shares are
-                divided by their sum, and are 1 where none is given. The number of a program may stand before its name.
+            text: A name, ``trumpet``, or several with their weights, ``trumpet:0.4,glockenspiel:0.6``. Weights are
+                divided by their sum; a missing one is 1. The program number may precede the name.
 
         Returns:
-            ``(latent_dim, n_latents)``.
+            Code, ``(latent_dim, n_latents)``.
 
         Raises:
-            InputError: If a name has no code, or shares are none.
+            InputError: If a name has no code, or a weight is not a number, negative, or all are 0.
 
         Example:
             >>> bank = InstrumentBank({"056-trumpet": torch.zeros(1, 1), "073-flute": torch.ones(1, 1)}, {}, 4.0)
@@ -191,15 +194,15 @@ class InstrumentBank:
 
 
 def bank_path(codec: str | Path) -> Path:
-    """Return where the table of a codec lies, if it has one: the name of a shipped codec, or a codec's folder."""
+    """Return the path of a codec's bank, which need not exist, for a shipped codec's name or a folder."""
     return (CODECS / codec if codec in shipped_codecs() else Path(codec)) / FILE
 
 
 def _plain(name: str) -> str:
-    """Return a name without the number of its program."""
+    """Return the name of an instrument without its program number."""
     return re.sub(r"^\d+-", "", name)
 
 
 def _digest(folder: Path) -> str:
-    """Return a hash of the weights of a codec's folder."""
+    """Return the SHA-256 hash of the weights file in a codec's folder."""
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Problems of a sound file: silence, clipping, dropouts, clicks."""
+"""Detection of faults in a sound file: silence, clipping, dropouts, clicks."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,46 +7,40 @@ from torch import Tensor
 from intertone.level import TINY, db_to_power
 
 SILENT = 1e-4
-"""Peak below which nothing is heard: −80 dB."""
-
+"""Peak below which a sound is silent: −80 dB."""
 FLAT_SAMPLES, FLAT_STEP = 3, 1e-6
-"""Samples in a row that are equal, relative to the peak, above half of it: a wave that is heard has none."""
-
+"""Number of consecutive equal samples that is clipping, and largest difference between them relative to the peak. Only
+samples above half of the peak are compared."""
 CELL_SECONDS = 0.001
-"""A stretch so short that it holds one click, or that is a hole where it is silent."""
-
+"""Length of the stretches in which clicks and dropouts are searched, s."""
 DROPOUT_DB, SIDE_SECONDS = -60.0, 0.01
-"""A stretch so quiet, relative to so much of both of its sides, is a hole."""
-
+"""Level of a dropout relative to the quieter one of its two sides, dB, and length of each side, s."""
 ORDER, BLOCK_SECONDS = 32, 0.04
-"""Order and block length of the linear prediction, whose error shows clicks."""
-
+"""Order of the linear prediction, whose errors show clicks, and length of the block of its coefficients, s."""
 NEAR_SECONDS, FAR_SECONDS = 0.004, 0.08
-"""A jump is compared with the signal at these distances before and after it: two periods of the lowest note."""
-
+"""Smallest and largest distance of the prediction errors with which a jump is compared, s: the largest distance is two
+periods of the lowest note."""
 CLICK_RATIO = 6.0
-"""Least ratio of a click to every other unpredicted jump around it."""
-
+"""Smallest ratio of a click's prediction error to all other errors around it."""
 ONSET_RATIO = 1.6
-"""Ratio of levels that marks an onset, which may begin with a jump."""
+"""Ratio of the levels after and before a jump from which on the jump is an onset and not a click."""
 
 Array = npt.NDArray[np.float64]
 
 
 def find_problems(audio: Tensor, sample_rate: int) -> list[str]:
-    """Return what would be heard as a fault, in words; nothing for a sound that is whole.
+    """Return descriptions of the audible faults of a sound; empty for a sound without faults.
 
-    A click is a jump from one sample to the next that linear prediction from the samples before it does not explain,
-    several times larger than all others around it, where nothing begins. In a bright low tone, which jumps at every
-    turn, only a larger one is found.
+    A click is an error of linear prediction that is several times larger than all others around it and not an onset. In
+    a bright low tone, which has large prediction errors in every period, only larger clicks are found.
 
     Args:
         audio: ``(samples,)`` or ``(channels, samples)``.
         sample_rate: Hz.
 
     Returns:
-        ``silence``, or ``clipping at 0.31 s``, ``a dropout at 0.31 s``, ``a click at 0.31 s``, each kind once a channel
-        at most, where it is first.
+        ``silence``, or ``clipping at 0.31 s``, ``a dropout at 0.31 s``, ``a click at 0.31 s``: for each channel, at
+        most the first fault of each kind.
 
     Source:
         Godsill and Rayner (1998), "Digital audio restoration", chapter 5, for clicks as errors of a linear prediction.
@@ -74,7 +68,7 @@ def find_problems(audio: Tensor, sample_rate: int) -> list[str]:
 
 
 def _clipping(sound: Array) -> int | None:
-    """Return where the first top is flat."""
+    """Return the first sample of the first clipped peak, or None."""
     peak = float(np.abs(sound).max())
     if peak < SILENT:
         return None
@@ -83,7 +77,7 @@ def _clipping(sound: Array) -> int | None:
 
 
 def _dropout(sound: Array, sample_rate: int) -> int | None:
-    """Return the first sample of the first gap, a quiet cell between louder ones, or None."""
+    """Return the first sample of the first dropout, or None."""
     length = max(2, round(CELL_SECONDS * sample_rate))
     power = _means(sound**2, length)
     side = round(SIDE_SECONDS * sample_rate)
@@ -96,8 +90,8 @@ def _dropout(sound: Array, sample_rate: int) -> int | None:
 
 
 def _click(sound: Array, sample_rate: int) -> int | None:
-    """Return where the first jump is that nothing explains."""
-    jumps = np.abs(_unexplained(sound, round(BLOCK_SECONDS * sample_rate)))
+    """Return the sample of the first click, or None."""
+    jumps = np.abs(_prediction_error(sound, round(BLOCK_SECONDS * sample_rate)))
     cell = max(1, round(CELL_SECONDS * sample_rate))
     count = len(sound) // cell
     if not count:
@@ -114,8 +108,8 @@ def _click(sound: Array, sample_rate: int) -> int | None:
     return int(places[0] * cell + jumps[places[0] * cell :][:cell].argmax()) if len(places) else None
 
 
-def _unexplained(sound: Array, block: int) -> Array:
-    """Return the error of a linear prediction whose coefficients are those of the block around, ``(samples,)``."""
+def _prediction_error(sound: Array, block: int) -> Array:
+    """Return the error of a linear prediction with coefficients of the surrounding block, ``(samples,)``."""
     count = -(-len(sound) // block)
     padded = np.pad(sound, (block, (count + 1) * block - len(sound)))
     wide = np.lib.stride_tricks.sliding_window_view(padded, 2 * block)[block // 2 :: block][:count]
@@ -132,21 +126,21 @@ def _unexplained(sound: Array, block: int) -> Array:
 
 
 def _largest(tops: Array, near: int, far: int) -> Array:
-    """Return, for each cell, the largest of the cells ``near`` to ``far`` places before it, or infinity."""
+    """Return for each cell the largest value ``near`` to ``far`` cells before it; infinity at the beginning."""
     largest = _before(tops, near, far).max(1)
     largest[: near + 1] = np.inf
     return largest
 
 
 def _before(values: Array, near: int, far: int) -> Array:
-    """Return the cells ``near`` to ``far`` before each, ``(n, far - near + 1)``; 0 where there are none."""
+    """Return the values ``near`` to ``far`` cells before each cell, ``(n, far - near + 1)``, padded with 0."""
     padded = np.pad(values, (far, 0))
     windows: Array = np.lib.stride_tricks.sliding_window_view(padded, far - near + 1)[: len(values)]
     return windows
 
 
 def _means(values: Array, length: int) -> Array:
-    """Return the mean of every stretch of ``length``, by its first sample."""
+    """Return the moving mean of ``length`` values; entry ``i`` begins at value ``i``."""
     sums = np.cumsum(np.pad(values, (1, 0)))
     return np.maximum(sums[length:] - sums[:-length], 0) / length
 

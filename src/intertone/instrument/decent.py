@@ -1,4 +1,4 @@
-"""A preset of Decent Sampler: the same files as in the SFZ, and a knob between two sounds."""
+"""Preset for Decent Sampler: the same files as in the SFZ, and a knob that crossfades between two sounds."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,25 +11,26 @@ if TYPE_CHECKING:
     from intertone.instrument.keys import Region
 
 SIZE = ("812", "375")
-"""Width and height of the preset's window, pixels: those of the format's own example."""
+"""Width and height of the preset's window, pixels, as in the example of the format's documentation."""
 
 Element = ElementTree.Element
 
 
 def decent_text(regions: "Sequence[Region]", *, release_seconds: float) -> str:
-    """Return an instrument's preset for Decent Sampler: one group for each place between two sounds.
+    """Return an instrument's preset for Decent Sampler, with one group for each morph layer.
 
-    A knob, which controller 1 turns too, sets the volumes of the groups: two neighbours are crossfaded linearly.
+    A knob, which MIDI controller 1 moves too, sets the volumes of the groups, so that two neighbouring layers are
+    crossfaded linearly.
 
     Args:
-        regions: The files, and the keys that each is played on.
-        release_seconds: In which a key fades when it is let go.
+        regions: The files and their keys.
+        release_seconds: Release time, s.
 
     Returns:
         The text of the file, XML.
 
     Source:
-        The format's guide for developers of sample libraries, by its maker.
+        The developer guide of the format by its maker.
     """
     root = Element("DecentSampler", minVersion="1.0.0")
     tab = _under(_under(root, "ui", width=SIZE[0], height=SIZE[1]), "tab", name="main")
@@ -72,7 +73,7 @@ def _bind(control: Element, **attributes: str) -> None:
 
 
 def _table(layer: Layer) -> str:
-    """Return the volume of a layer over the place of the knob, as pairs of both with straight lines between."""
+    """Return the volume of a layer as a function of the knob, as ``knob,volume`` points of a piecewise linear curve."""
     before, here, after = (None if value is None else value / LARGEST for value in layer.fades)
     points = {0.0: 0.0, 1.0: 0.0}
     points |= {value: 0.0 for value in (before, after) if value is not None}

@@ -1,4 +1,4 @@
-"""Detuning of the held part of a note from its key."""
+"""Detuning of a note: the deviation of its mean pitch from a key."""
 
 import torch
 from torch import Tensor
@@ -11,20 +11,19 @@ from intertone.pitch.note import CENTS, SEMITONES, hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import VOICED, track_pitch
 
 REACH = 1.0
-"""Semitones around the key within which the pitch is looked for."""
-
+"""Largest deviation from the key that is searched, semitones."""
 OVERSAMPLING, HOP_SECONDS = 4, 0.01
-"""Factor of the sample rate, and time from frame to frame: at 36 samples a period the tracker is 1 cent off."""
+"""Oversampling factor, and hop between frames, s; with 36 samples per period the error of the tracker is 1 cent."""
 
 
 def find_detuning(audio: Tensor, sample_rate: int, pitch: int) -> float | None:
-    """Return the cents by which a note lies above a key: the mean over time, weighted by energy.
+    """Return the deviation of a note from a key, cents: the mean over time, weighted by energy.
 
-    A vibrato is averaged out. The median pitch, which brings a note to its key, counts the sharp attack of a short note
-    and the silence after it as much as the part that is held.
+    The mean is independent of vibrato. The median pitch, which is used to transpose a note to its key, gives the attack
+    of a short note and the silence after it the same weight as the sustain.
 
     Args:
-        audio: ``(channels, samples)``; the loudest channel counts.
+        audio: ``(channels, samples)``, of which the loudest channel is used.
         sample_rate: Hz.
         pitch: The key, a MIDI number.
 

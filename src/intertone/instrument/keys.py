@@ -1,4 +1,4 @@
-"""The keys of an instrument: which there are, and the sound of each."""
+"""Keys of an instrument: their choice within a range, and the sound of each."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,29 +19,26 @@ from intertone.morphing import Mix, MorphConfig, Sources, morph_sources, parse_n
 from intertone.pitch.note import CENTS, HIGHEST_NUMBER, SEMITONES, note_name
 
 FADE_SECONDS = 0.005
-"""At the end of a file, so that it does not end with a jump."""
-
+"""Length of the fade-out at the end of a file, which avoids a click, s."""
 LEAD_SECONDS = 0.003
-"""Time before the onset that a file keeps, faded in: more would be heard as latency."""
-
+"""Time before the onset that a file keeps, with a fade-in, s; a longer time would be heard as latency."""
 CHECKED_SECONDS = 0.3
-"""Before and after the turn of a loop."""
-
+"""Length of sound before and after the jump of a loop that is checked for faults, s."""
 COMMON_MIX = 0.5
-"""Mix of the length, the pitch curve and the phases that layers between two sounds share."""
+"""Mix for the length, the pitch curve and the phases that all morph layers share."""
 
 FILE_NAME = re.compile(r"note-\d{3}-[A-G]s?-?\d+(-v\d)?(-m\d+)?\.(wav|flac)")
-"""Names of the files of keys."""
+"""Pattern of the file names of keys."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key that has a file, and the keys around it that are played with it.
+    """Key that has a file, and the range of keys that play this file.
 
     Attributes:
-        pitch: MIDI number.
-        lowest: First key that is played with it.
-        highest: Last one.
+        pitch: MIDI number of the key.
+        lowest: Lowest key that plays the file, a MIDI number.
+        highest: Highest key that plays the file, a MIDI number.
     """
 
     pitch: int
@@ -50,22 +47,22 @@ class Key:
 
     @property
     def name(self) -> str:
-        """Beginning of the names of its files, such as ``note-060-C4``."""
+        """Beginning of the names of the key's files, such as ``note-060-C4``."""
         return f"note-{self.pitch:03d}-{note_name(self.pitch)}"
 
 
 @dataclass(frozen=True)
 class Region:
-    """A file of a key.
+    """File of a key.
 
     Attributes:
         key: The key.
-        samples: Its length.
-        loop: Samples that are repeated while the key is held, if any are.
-        problems: Problems of the file; see ``find_problems``.
-        layer: Which of the key's files it is.
-        detuning: Cents above the key that were found and removed; None where none were looked for or found.
-        container: Suffix of the file.
+        samples: Length of the file, samples.
+        loop: Samples that are repeated while the key is held; None: there is no loop.
+        problems: Faults of the file; see ``find_problems``.
+        layer: Layer of the key that the file is.
+        detuning: Deviation from the key that was measured and corrected, cents; None: not measured, or without result.
+        container: Suffix of the file, with the dot.
     """
 
     key: Key
@@ -88,16 +85,16 @@ class Region:
 
 
 def parse_range(text: str) -> tuple[int, int]:
-    """Read a range of keys.
+    """Return the lowest and the highest key of a range.
 
     Args:
-        text: Two notes or MIDI numbers, lowest and highest: ``C2:C7``, ``36:96``.
+        text: Two notes or MIDI numbers, the lower one first: ``C2:C7``, ``36:96``.
 
     Returns:
         MIDI numbers.
 
     Raises:
-        InputError: If it is none, or the first is above the second.
+        InputError: If ``text`` has another form, a number is not an integer, or the first note is above the second.
 
     Example:
         >>> parse_range("C2:C7"), parse_range("36:f#3")
@@ -113,18 +110,18 @@ def parse_range(text: str) -> tuple[int, int]:
 
 
 def choose_keys(lowest: int, highest: int, *, every: int = 1) -> list[Key]:
-    """Return the keys that get a file; the others go to the nearest of them.
+    """Return the keys that get a file; each other key plays the file of the nearest of them.
 
     Args:
-        lowest: MIDI number.
-        highest: MIDI number.
-        every: Distance of two keys, semitones.
+        lowest: Lowest key, a MIDI number.
+        highest: Highest key, a MIDI number.
+        every: Distance between two keys with a file, semitones.
 
     Returns:
         The keys, rising.
 
     Raises:
-        InputError: If a number is out of range.
+        InputError: If a key is outside 0…127, ``lowest`` is above ``highest``, or ``every`` is below 1.
 
     Example:
         >>> [(key.lowest, key.pitch, key.highest) for key in choose_keys(60, 67, every=3)]
@@ -135,7 +132,7 @@ def choose_keys(lowest: int, highest: int, *, every: int = 1) -> list[Key]:
     if every < 1:
         raise InputError(f"every must be 1 or more, got {every}")
     pitches = list(range(lowest, highest + 1, every))
-    # a key half-way between two goes to the upper one: what is played lower sounds less strained
+    # a key half-way between two files plays the upper one: transposing down sounds more natural than transposing up
     edges = [lowest, *(pitch - every // 2 for pitch in pitches[1:]), highest + 1]
     return [Key(pitch, edges[index], edges[index + 1] - 1) for index, pitch in enumerate(pitches)]
 
@@ -150,7 +147,7 @@ def render_key(
     sample_rate: int | None = None,
     seed: int = 0,
 ) -> tuple[Tensor, Region]:
-    """Return the sound of a key that has one layer; see ``render_layers``."""
+    """Return the sound, ``(channels, samples)``, and the region of a key with one layer; see ``render_layers``."""
     ((audio, region),) = render_layers(
         sources, key, [WHOLE], mix=mix, config=config, ratios=ratios, sample_rate=sample_rate, seed=seed
     )
@@ -170,31 +167,30 @@ def render_layers(
     tune: bool = False,
     container: str = ".wav",
 ) -> list[tuple[Tensor, Region]]:
-    """Return the sounds of a key: morphs at its pitch, from their onset on, looped if they are held, and checked.
+    """Return the sounds of all layers of a key: morphs at the key's pitch, cut at their onset, looped and checked.
 
-    All layers have one length, onset and loop, and their partials one phase, so that they can be faded into each other.
-    They are equally loud, but for what lies between the loudness of two sounds: the player softens what is played
-    softly. The sounds count as played at the loudest velocity.
+    All layers have the same length, onset, loop and phases of partials, so that they can be crossfaded. Velocity layers
+    have the same loudness, since the sampler applies a gain for the velocity; the source sounds are the layer of the
+    loudest velocity. The loudness of morph layers is interpolated between the sounds.
 
     Args:
-        sources: Of one sound or more, from ``analyse_sounds``; no batches.
+        sources: One or more sounds from ``analyse_sounds``, without batches.
         key: The key.
-        layers: From ``layers_of``.
-        mix: As for ``morph_sources``; where layers lie between two sounds, their own ratios count.
-        config: As for ``morph_sources``; its pitch is the key's.
-        ratios: As for ``morph_sources``.
-        sample_rate: Sample rate of the result, Hz; the codec's if not given.
-        seed: Seed of the noise, and of all that is random.
-        tune: Whether the mean pitch of what is held, and not its median, is brought to the key.
-        container: Suffix of the files.
+        layers: Layers from ``layers_of``.
+        mix: The same as for ``morph_sources``; morph layers use their own ratios instead.
+        config: The same as for ``morph_sources``, but its pitch is replaced by the key's.
+        ratios: The same as for ``morph_sources``.
+        sample_rate: Sample rate of the result, Hz; None: the codec's.
+        seed: Seed of the noise and of all other random numbers.
+        tune: Whether the mean pitch of the sustain is tuned to the key; otherwise the median pitch of the note is.
+        container: Suffix of the files, with the dot.
 
     Returns:
-        ``(audio, region)`` of each layer; audio ``(channels, samples)``, whose note begins within 3 ms however late
-        those of the sounds do. There is no loop where ``config.hold_seconds`` is None, a sound fades, or its timbre
-        only moves on.
+        ``(audio, region)`` of each layer; audio is ``(channels, samples)`` and begins at most 3 ms before the onset.
+        There is no loop if ``config.hold_seconds`` is None or ``find_loop`` finds none.
 
     Raises:
-        InputError: If the sources are batches, or as ``morph_sources``.
+        InputError: If the sources are batches, or for the same reasons as ``morph_sources``.
     """
     if len(sources.leading) > 1:
         raise InputError(f"a key must be made of single sounds, got batches of {sources.leading[0]}")
@@ -227,7 +223,7 @@ def render_layers(
     def loop_of(whole: Tensor, chosen: Sequence[Layer]) -> Loop | None:
         if config.hold_seconds is None:
             return None
-        # sounds between them are like them
+        # the loop is searched in the layers of the source sounds alone, since the morphs resemble them
         ends = [index for index, layer in enumerate(chosen) if layer.ratio in (0, 1)]
         return find_loop(whole[ends], rate, config.hold_seconds)
 
@@ -247,7 +243,7 @@ def render_layers(
 
 
 def _finish(audio: Tensor, loop: Loop | None, sample_rate: int) -> tuple[Tensor, tuple[str, ...]]:
-    """Return a file with its loop closed, and its problems."""
+    """Return the sound of a file with a crossfade at its loop, and the faults of the file and of its loop."""
     if loop is None:
         return audio, tuple(find_problems(audio, sample_rate))
     audio = close_loop(audio, loop, sample_rate)
@@ -258,7 +254,7 @@ def _finish(audio: Tensor, loop: Loop | None, sample_rate: int) -> tuple[Tensor,
 
 
 def from_onset(sound: Tensor, sample_rate: int, onset: int | None = None) -> Tensor:
-    """Return a sound, ``(channels, samples)``, without all that is more than 3 ms before its onset, found or given."""
+    """Return a sound, ``(channels, samples)``, cut 3 ms before its onset; ``onset=None``: the onset is detected."""
     lead = round(LEAD_SECONDS * sample_rate)
     start = (find_onset(sound, sample_rate) if onset is None else onset) - lead
     return sound if start <= 0 else sound[:, start:] * (torch.arange(sound.shape[-1] - start) / lead).clamp(max=1)

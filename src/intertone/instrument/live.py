@@ -1,4 +1,4 @@
-"""A playable instrument as data: one to four sounds, and what the network says of them, in one small file."""
+"""Playable instrument as data: one to four analysed sounds and the network's corrections between them, in one file."""
 
 import json
 import struct
@@ -40,16 +40,16 @@ HEADER = (
     "format", "sample_rate", "hop_length", "f_max", "row_edges", "noise_centres", "noise_widths", "keys", "pad_keys",
     "strength", "channels", "sounds",
 )  # fmt: skip
-"""Names of what the header holds."""
+"""Names of the entries of the header."""
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """One to four sounds that are played between each other, as a page and Python read them.
+    """Content of an instrument's file, which the browser plays.
 
     Attributes:
-        header: What ``docs/instrument-file.md`` lists: settings, and facts of each sound.
-        tensors: Name → quantised values; those of sound 0 begin with ``0.``.
+        header: Settings, and facts about each sound, as ``docs/instrument-file.md`` lists them.
+        tensors: Quantised values by name; the names of the values of sound 0 begin with ``0.``.
     """
 
     header: Mapping[str, Any]
@@ -57,15 +57,16 @@ class Instrument:
 
     @classmethod
     def from_sounds(cls, codec: Codec, sounds: Sequence[Tensor], names: Sequence[str]) -> Self:
-        """Analyse sounds and make an instrument of them.
+        """Analyse sounds and return their instrument.
 
         Args:
             codec: A harmonic codec.
-            sounds: One to four, ``(channels, samples)`` each, at ``codec.sample_rate`` Hz.
-            names: What the page calls them, as many.
+            sounds: One to four sounds, ``(channels, samples)`` each, at ``codec.sample_rate`` Hz.
+            names: Name of each sound on the page.
 
         Raises:
-            InputError: As ``analyse_playable``, or if there are more sounds, or another number of names.
+            InputError: For the same reasons as ``analyse_playable``, or if there are more than four sounds or another
+                number of names.
         """
         if len(names) != len(sounds):
             raise InputError(f"an instrument must have as many names as sounds, got {len(names)} and {len(sounds)}")
@@ -79,7 +80,7 @@ class Instrument:
         """Return the instrument of sounds that were analysed with the same codec.
 
         Raises:
-            InputError: If there are none, or more than four.
+            InputError: If there is no sound, or there are more than four.
         """
         _check_count(len(sounds))
         method = harmonic_method(codec)
@@ -111,10 +112,10 @@ class Instrument:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read the content of a file.
+        """Return the instrument in the content of a file.
 
         Raises:
-            InputError: If it is no instrument, or one of another format.
+            InputError: If the content is not an instrument, or has another format version.
         """
         try:
             tensors = load(data)
@@ -128,10 +129,10 @@ class Instrument:
         return cls(header, tensors)
 
     def save(self, path: str | Path) -> None:
-        """Write the instrument, in a file with the suffix ``.intertone``.
+        """Write the instrument to a file with the suffix ``.intertone``.
 
         Raises:
-            InputError: If the suffix is another, or the file cannot be written.
+            InputError: If ``path`` has another suffix, or the file cannot be written.
         """
         if Path(path).suffix != SUFFIX:
             raise InputError(f"an instrument's file must end in {SUFFIX}, got {path}")
@@ -141,10 +142,10 @@ class Instrument:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read an instrument.
+        """Read an instrument from a file.
 
         Raises:
-            InputError: If the file cannot be read, or is no instrument.
+            InputError: If the file cannot be read, or is not an instrument.
         """
         try:
             return cls.from_bytes(regular(Path(path)).read_bytes())
@@ -179,7 +180,7 @@ def header_of(synthesiser: Synthesiser, channels: int, facts: Sequence[Mapping[s
 
 
 def _problem(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str | None:
-    """Return what is wrong with the content of a file, in a sentence."""
+    """Return the error sentence for the content of a file, or None if the content is valid."""
     if header["format"] != FORMAT:
         return f"an instrument must have format {FORMAT}, got {header['format']}"
     missing = [name for name in HEADER if name not in header]
@@ -188,7 +189,7 @@ def _problem(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str | 
         needed = (*TENSORS, "register", "residual") if sound["pitched"] else (recorded,)
         missing += [f"{index}.{name}" for name in needed if f"{index}.{name}" not in tensors]
     if missing:
-        return f"an instrument must hold {', '.join(missing)}, got a file without"
+        return f"an instrument must hold {', '.join(missing)}, got a file without them"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Loop points that are not heard, in a sound that is held."""
+"""Search for inaudible loop points in a sustained sound."""
 
 from dataclasses import dataclass
 
@@ -10,64 +10,55 @@ from torch import Tensor
 from intertone.level import TINY, db_to_power, power_to_db
 
 FIRST, LAST = 0.35, 0.9
-"""Limits of a loop, as shares of the time from onset to release."""
-
+"""Earliest start and latest end of a loop, as fractions of the time from onset to release."""
 SHORTEST_SECONDS = 0.2
-"""Shortest loop."""
-
+"""Shortest loop, s."""
 WINDOW_SECONDS = 0.04
-"""Length of the waveform that is compared at both ends."""
-
+"""Length of the waveform that is compared before and after each end of the loop, s."""
 FADE_SECONDS = 0.05
-"""Length of the crossfade from the end of the loop to its start, seconds."""
-
+"""Length of the crossfade before and after the end of the loop, s."""
 FADES_DB = 12.0
-"""A sound that is softer by more at the end of its loop than it was is not looped: it would ring on for ever."""
-
+"""Largest decrease in level up to the latest end of a loop, dB: a sound that decays more would ring for ever if
+looped."""
 FALLS_DB = 3.0
-"""Largest fall within the limits of a loop, of a sound that is softer by half of that at the end."""
-
+"""Largest decrease in level within the limits of a loop, dB, for a sound that decreases by more than half of
+``FADES_DB``."""
 LEVEL_SECONDS = 0.2
-"""Time over which a level is averaged, so that a tremolo is no fall."""
-
+"""Length of the average of the level, s, so that a tremolo is not taken for a decay."""
 TIMBRE_DB = 3.0
-"""Largest difference of the level of an octave between the ends."""
-
+"""Largest difference in the level of an octave band between the ends of a loop, dB."""
 TIMBRE_SECONDS, TIMBRE_HOP_SECONDS = 0.16, 0.01
-"""Window and hop of the spectra around an end."""
-
+"""Window and hop of the spectra from which the octave bands are measured, s."""
 LOWEST_OCTAVE, FLOOR_DB = 125.0, -40.0
-"""Hz; and level below the loudest octave at which one is inaudible; each is raised by 6 dB against the one below."""
-
+"""Centre of the lowest octave band, Hz, and level relative to the loudest band below which a band is ignored, dB; the
+spectrum is raised by 6 dB per octave before."""
 N_ENDS = 12
-"""Places that are tried for the end."""
-
+"""Number of end points that are tried."""
 NEARLY = 0.05
-"""Largest loss of correlation of a longer loop that is preferred."""
+"""Largest loss of correlation, compared with the best loop, at which a longer loop is preferred."""
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Loop:
-    """Samples that are repeated while a key is held: from ``start`` up to, not including, ``end``."""
+    """Samples that are repeated while a key is held: from ``start``, included, to ``end``, excluded."""
 
     start: int
     end: int
 
 
 def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | None:
-    """Return the longest loop of those whose ends match best: in wave and in every octave.
+    """Return the longest of the loops whose two ends are most similar in waveform and in the level of every octave.
 
     Args:
-        audio: ``(channels, samples)``; or of several sounds that shall have one loop, ``(sounds, channels, samples)``.
-            Then that sound counts whose ends match worst.
+        audio: ``(channels, samples)``, or ``(sounds, channels, samples)`` for several sounds with a common loop; its
+            quality is that of the sound whose ends are least similar.
         sample_rate: Hz.
-        held_seconds: Until the release begins.
+        held_seconds: Time from the start to the release, s.
 
     Returns:
-        The loop, or None for sounds of which one is held too shortly, fades, or moves on in timbre without coming
-        back.
+        The loop. None if the sustain of a sound is too short, a sound decays, or its timbre has no two similar places.
 
     Example:
         >>> tone = torch.sin(2 * torch.pi * 220 * torch.arange(48000) / 16000)[None]
@@ -90,27 +81,27 @@ def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | No
         for end in ends
     ]
     best = max(float(values.max()) for values in alike)
-    # of loops that are as good the longest: a short one is heard as one
+    # the longest of the good loops, since the repetition of a short loop is audible
     good = [values > best - NEARLY for values in alike]
     found = [Loop(first + int(fit.argmax()), int(end)) for fit, end in zip(good, ends, strict=True) if fit.any()]
     return max(found, key=lambda loop: loop.end - loop.start, default=None)
 
 
 def _fades(sound: Array, sample_rate: int, first: int, last: int) -> bool:
-    """Return whether the level falls far until the last place of a loop, or goes on falling where a loop may lie."""
+    """Return whether the level decreases too much up to ``last``, or between ``first`` and ``last``, samples."""
     length = round(LEVEL_SECONDS * sample_rate)
     sums = np.cumsum(np.pad((sound[:, :last] ** 2).sum(0), (1, 0)))
     level = power_to_db(np.maximum(sums[length:] - sums[:-length], TINY))
     fallen = float(level[: first + 1].max() - level[-1])
     inner = level[first:]
-    # the medians of the halves lie half of the part apart
+    # the medians of the two halves are half of the stretch apart, hence the factor of 2
     half = -(-len(inner) // 2)
     falls = 2 * float(np.median(inner[:half]) - np.median(inner[-half:]))
     return fallen > FADES_DB or (fallen > FADES_DB / 2 and falls > FALLS_DB)
 
 
 def _octaves(sound: Array, sample_rate: int, first: int, last: int) -> Array:
-    """Return how loud each octave is around each place from ``first`` to ``last``, dB, ``(octaves, places)``."""
+    """Return the level of each octave band between ``first`` and ``last``, samples, as dB, ``(octaves, places)``."""
     length, hop = round(TIMBRE_SECONDS * sample_rate), round(TIMBRE_HOP_SECONDS * sample_rate)
     padded = np.pad(sound, ((0, 0), (length, length)))
     hz = np.fft.rfftfreq(length, 1 / sample_rate)
@@ -119,14 +110,14 @@ def _octaves(sound: Array, sample_rate: int, first: int, last: int) -> Array:
     near = hz**2 * np.cos(0.5 * np.pi * np.clip(height - numbers[:, None], -1, 1)) ** 2
     window = np.hanning(length)
     starts = range(first + length - length // 2, last + length - length // 2 + 1, hop)
-    # one by one: together they would fill the memory
+    # one spectrum after the other, since all of them could exceed the memory
     spectra = (np.fft.rfft(padded[:, start : start + length] * window) for start in starts)
     octaves = np.stack([near @ (np.abs(spectrum) ** 2).sum(0) for spectrum in spectra], 1)
     return power_to_db(octaves + max(TINY, db_to_power(FLOOR_DB) * float(octaves.max())))
 
 
 def _compare(mono: Array, octaves: Array, first: int, end: int, sample_rate: int) -> Array:
-    """Return the correlation of each place from ``first`` on with the end, −∞ where the timbre is another one."""
+    """Return the correlation of each start from ``first`` on with the end; −∞ where the timbre differs too much."""
     window, shortest = (round(seconds * sample_rate) for seconds in (WINDOW_SECONDS, SHORTEST_SECONDS))
     wanted = mono[end - window : end + window]
     starts = mono[first - window : end - shortest + window]
@@ -145,18 +136,19 @@ def _compare(mono: Array, octaves: Array, first: int, end: int, sample_rate: int
 
 
 def close_loop(audio: Tensor, loop: Loop, sample_rate: int) -> Tensor:
-    """Return the sound with both ends of its loop blended into each other.
+    """Return a sound with a crossfade at the end of its loop.
 
-    Before the end it goes over into what leads to the start, and after the end back from what follows the start. So
-    it is continuous when the loop is repeated and when it is left. As much power is kept as the two are unlike.
+    Before the end, the sound is crossfaded into the sound before the loop's start, and after the end back from the
+    sound after the start. Thus it is continuous both when the loop is repeated and when it is left. The gain keeps the
+    power constant according to the correlation of the two stretches.
 
     Args:
         audio: ``(channels, samples)``.
-        loop: From ``find_loop``.
+        loop: Loop from ``find_loop``.
         sample_rate: Hz.
 
     Returns:
-        Of the same shape.
+        Sound of the same shape.
 
     Example:
         >>> noise = torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))

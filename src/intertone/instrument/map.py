@@ -1,4 +1,4 @@
-"""A page that shows what sounds where in the space of a codec's code, with a sound for each place."""
+"""HTML page with a map of a codec's latent space; a click on a place plays the sound of its code."""
 
 from collections.abc import Callable, Sequence
 from contextvars import Context
@@ -27,37 +27,30 @@ from intertone.pitch.note import key_name
 from intertone.remark import RemarkLogger
 
 logger = RemarkLogger(__name__)
-
 Progress = Callable[[str, int, int], None]
-"""Called with (what is done, how many of them, of how many)."""
-
+"""Function that is called with (name of the items, number of finished items, number of all items)."""
 CLIP_SECONDS = 1.0
-"""Length of each sound on the page."""
-
+"""Length of each sound on the page, s."""
 CELLS = {2: 8, 3: 5}
-"""Cells with a sound in each direction of a plane, by ``latent_dim``: 64 or 125 sounds, at most about 12 MB."""
-
+"""Number of cells with a sound along each side of a plane, by ``latent_dim``: 64 or 125 sounds, at most about 12 MB."""
 NOTE_CELLS = 6
-"""Cells in each direction of a plane of notes."""
-
+"""Number of cells with a sound along each side of a plane of notes."""
 PLAYED_NOTES = 60
-"""Notes with a sound, one an instrument."""
-
+"""Largest number of notes with a sound, one of each instrument."""
 DRAWN_NOTES = 256
-"""Number of notes that are drawn in planes of codes, without a sound to click on."""
-
+"""Largest number of notes that are drawn as points without a sound."""
 DEFAULT_PITCH = 60.0
-"""Middle C."""
+"""Pitch of the sounds where none is given, a MIDI number: middle C."""
 
 
 @dataclass(frozen=True)
 class MapConfig:
-    """Content of a map.
+    """Settings of a map.
 
     Attributes:
-        pitch: MIDI number of all sounds, for codecs that take one, and that notes with a sound are chosen nearest to;
-            None: C4.
-        split: Split of the note set.
+        pitch: MIDI number of all sounds, for codecs that are conditioned on pitch; notes with a sound are chosen near
+            this pitch. None: C4.
+        split: Split of the note set whose notes are drawn.
         seed: Seed of random phase and noise.
     """
 
@@ -75,32 +68,32 @@ def map_page(
     config: MapConfig | None = None,
     progress: Progress = lambda *_: None,
 ) -> str:
-    """Return a page that shows what sounds where in the space of a codec's code.
+    """Return an HTML page with a map of a codec's latent space.
 
-    Where the code is two or three numbers for each frame, a mesh of codes is measured, in one plane or in five; of any
-    other code, the codes of notes are shown in the plane of their two principal components.
+    If each frame has a latent vector of two or three numbers, the spectra of a mesh of codes are measured, in one plane
+    or in five planes. For any other codec, the codes of notes are drawn in the plane of their first two principal
+    components.
 
     Args:
         codec: The codec.
-        notes: Notes whose codes are shown. They must be given unless the code is two or three numbers for each frame in
-            a range that the codec knows, which is shown as a whole without them; with them, the range of their codes
-            is shown.
+        notes: Notes whose codes are drawn; the map covers the range of these codes. None is allowed only if each frame
+            has two or three bounded numbers; the map then covers their whole range.
         title: Name of the codec.
-        command: Command that makes the page, for the page.
-        config: What is shown.
-        progress: Called as the work goes on.
+        command: Command that makes the page, which the page shows.
+        config: Settings of the map.
+        progress: Called during the work.
 
     Returns:
-        The text of an ``.html`` file that needs no other.
+        The text of a self-contained ``.html`` file.
 
     Raises:
-        InputError: If notes must be given and are not, do not fit the codec or are too few, or the pitch does not fit.
+        InputError: If notes are needed and not given, do not fit the codec or are too few, or the pitch does not fit.
     """
     config = config or MapConfig()
     if not can_mesh(codec) and notes is None:
         raise InputError(
-            "notes must be given with --data: without them only codes of two or three numbers for each spectrum can be "
-            f"shown, got latent_dim={codec.model.latent_dim}"
+            "notes must be given with --data, unless the code of each spectrum has two or three numbers, "
+            f"got latent_dim={codec.model.latent_dim}"
         )
     show = _show_mesh if can_mesh(codec) else _show_notes
     lead, sections = show(codec, notes, config, progress)
@@ -110,7 +103,7 @@ def map_page(
 def _show_mesh(
     codec: Codec, notes: Notes | None, config: MapConfig, progress: Progress
 ) -> tuple[list[Block], list[Section]]:
-    """Return lead and sections for a code of two or three numbers for each frame."""
+    """Return introduction and sections of the page for a code of two or three numbers per frame."""
     pitch = config.pitch
     if pitch is None and takes_pitch(codec):
         pitch = DEFAULT_PITCH
@@ -149,10 +142,10 @@ def _show_mesh(
 
 
 def _ranges(codec: Codec, codes: NoteCodes | None) -> tuple[Range, ...]:
-    """Return the range of each number: that of the codes of notes, or without them all that a code can hold."""
+    """Return the range of each latent dimension: that of the codes of notes, or without notes that of the model."""
     if codes is None:
         if codec.model.latent_range is None:
-            raise InputError("notes must be given with --data: without them no range of this codec's code is known")
+            raise InputError("notes must be given with --data, since this codec's code has no fixed range, got none")
         return (codec.model.latent_range,) * codec.model.latent_dim
     loud = codes.levels > 0.01 * codes.levels.amax()  # 40 dB below the loudest
     heard = codes.latents.movedim(1, -1)[loud].double()
@@ -161,7 +154,7 @@ def _ranges(codec: Codec, codes: NoteCodes | None) -> tuple[Range, ...]:
 
 
 def _cell_codes(plane: Plane, ranges: Sequence[Range], n_cells: int) -> Tensor:
-    """Return the codes at the centres of a plane's cells, ``(n_cells², latent_dim)``, row by row from the lowest."""
+    """Return the codes at the centres of a plane's cells, ``(n_cells², latent_dim)``, in rows from the bottom up."""
     third = [] if plane.third is None else [plane.third]
     return torch.tensor([[x, y, *third] for y in centres(ranges[1], n_cells) for x in centres(ranges[0], n_cells)])
 
@@ -178,7 +171,7 @@ def _plane_picture(png: bytes, plane: Plane, *, n_notes: int) -> Picture:
 
 
 def _members(codes: NoteCodes, planes: Sequence[Plane]) -> list[list[int]]:
-    """Return which notes lie nearest to each plane."""
+    """Return for each plane the indices of the notes that are nearest to it."""
     thirds = [plane.third for plane in planes if plane.third is not None]
     if not thirds:
         return [[*range(len(codes.names))]]
@@ -203,7 +196,7 @@ def _notes_picture(
 def _show_notes(
     codec: Codec, notes: Notes | None, config: MapConfig, progress: Progress
 ) -> tuple[list[Block], list[Section]]:
-    """Return lead and section for a code that is shown by those of notes."""
+    """Return introduction and section of the page for a map of the codes of notes."""
     if notes is None:
         raise ValueError("notes must be given")
     key = DEFAULT_PITCH if config.pitch is None else config.pitch
@@ -215,7 +208,7 @@ def _show_notes(
     shares = [float(points[:, side].double().var()) / total for side in (0, 1)]
     labels = (f"first component, {percent(shares[0])} of the variance", f"second component, {percent(shares[1])}")
     png, area, places, ranges = notes_png(points, codes.names, codes.families, labels=labels, n_cells=NOTE_CELLS)
-    # frames have no course in time that a picture of their mean would show
+    # codecs of single frames play the mean code, others the whole code
     played = codes.means if codec.model.frames_per_latent == 1 and codec.model.n_frames is None else codes.latents
     weights = [
         near_weights(points, torch.tensor([x, y]))
@@ -248,13 +241,13 @@ def _show_notes(
 
 
 def _note_title(notes: Notes, row: int) -> str:
-    """Return the instrument of a note, and its key if that is known."""
+    """Return the name of a note's instrument, with its key if that is known."""
     key = f" ({key_name(int(notes.pitch[row]))})" if notes.pitch[row] >= 0 else ""
     return f"{notes.instrument[row]}{key}"
 
 
 def _mixture_title(weights: Tensor, names: Sequence[str]) -> str:
-    """Return the names of a mixture with their shares, the largest first."""
+    """Return the names of the instruments of a mixture with their weights, the largest first."""
     order = [place for place in weights.argsort(descending=True).tolist() if weights[place] > 0]
     return "between: " + ", ".join(f"{names[place]} {percent(float(weights[place]))}" for place in order)
 
@@ -262,7 +255,7 @@ def _mixture_title(weights: Tensor, names: Sequence[str]) -> str:
 def _play_all(
     codec: Codec, codes: Sequence[Tensor], pitch: float | None, seed: int, progress: Callable[[int, int], None]
 ) -> list[Tensor]:
-    """Return the sound of each code; how many are silent is remarked on, what else is of single ones is not."""
+    """Return the sound of each code; only one remark is made, on the number of silent sounds."""
 
     def played(code: Tensor) -> Tensor:
         longest = None
@@ -270,7 +263,7 @@ def _play_all(
             n_frames = codec.model.n_frames or code.shape[1] * codec.model.frames_per_latent
             longest = codec.representation.samples(n_frames) / codec.sample_rate
         generator = torch.Generator().manual_seed(seed)
-        # an empty context collects no remarks
+        # remarks on single sounds are dropped by running in an empty context
         return Context().run(
             lambda: play_code(
                 codec,
@@ -291,7 +284,7 @@ def _play_all(
 
 
 def _level() -> str:
-    return f"The sounds are −{-LOUDNESS:g} LUFS loud."
+    return f"The loudness of the sounds is −{-LOUDNESS:g} LUFS."
 
 
 def _named(progress: Progress, name: str) -> Callable[[int, int], None]:

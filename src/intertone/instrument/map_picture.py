@@ -1,4 +1,4 @@
-"""Pictures of what sounds where: planes of measures, the codes of notes on them, and notes by their names."""
+"""Pictures of the maps: measured planes of codes, codes of notes in these planes, and labelled notes."""
 
 import math
 from collections.abc import Sequence
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 Area = tuple[float, float, float, float]
-"""Left, top, width and height, of the picture's own width and height."""
-
+"""Left, top, width and height, as fractions of the picture's width and height."""
 POINT_INCHES = 0.17
-"""Diameter of the place around a note's point that can be clicked."""
+"""Diameter of the clickable area around the point of a note, inches."""
 
 _TICKS_HZ = [digit * 10**power for power in (1, 2, 3, 4) for digit in (1, 2, 5)]
 _PLANE_INCHES = (9.3, 5.25)
@@ -27,7 +26,7 @@ _NOTES_INCHES = (9.3, 6.0)
 
 
 def shared_limits(planes: Sequence[Plane]) -> list[Range]:
-    """Return the ends of the colour scales of all planes: 1st and 99th percentile of each of the three measures."""
+    """Return the limits of the colour scale of each measure: its 1st and 99th percentile in all planes."""
     limits = []
     for name in ("centroid", "spread", "flatness"):
         values = np.concatenate([getattr(plane, name).numpy().ravel() for plane in planes])
@@ -40,17 +39,17 @@ def shared_limits(planes: Sequence[Plane]) -> list[Range]:
 def plane_png(
     plane: Plane, ranges: Sequence[Range], limits: Sequence[Range], codes: Tensor, *, n_cells: int
 ) -> tuple[bytes, Area]:
-    """Return a picture of a plane: the centroid, large and divided into cells, beside it spread and flatness.
+    """Return a picture of a plane: a large map of the centroid with cells, and small maps of spread and flatness.
 
     Args:
         plane: The plane.
-        ranges: Of the first and the second number, and more.
-        limits: From ``shared_limits``.
-        codes: Codes of notes, ``(n, >= 2)``, that are drawn as dots.
-        n_cells: Cells in each direction.
+        ranges: Ranges of the latent dimensions, of which the first two are used.
+        limits: Limits from ``shared_limits``.
+        codes: Codes of notes that are drawn as dots, ``(n, >= 2)``.
+        n_cells: Number of cells along each side.
 
     Returns:
-        A PNG on transparent ground, and where in it the centroid lies.
+        A PNG with transparent background, and the area of the map of the centroid in it.
     """
     figure = new_figure(*_PLANE_INCHES, layout=None)
     main = (0.65, 0.6, 4.3, 4.3)
@@ -76,16 +75,16 @@ def plane_png(
 def plane_notes_png(
     planes: Sequence[Plane], ranges: Sequence[Range], codes: Sequence[Tensor], families: Sequence[Sequence[str]]
 ) -> bytes:
-    """Return a picture of notes in the planes of codes, by family, over lines of equal centroid an octave apart.
+    """Return a picture of notes in the planes of codes, marked by family, with contours of the centroid per octave.
 
     Args:
         planes: The planes.
-        ranges: Of each number.
-        codes: Codes of the notes that lie nearest to each plane, ``(n, latent_dim)``.
-        families: Their families.
+        ranges: Range of each latent dimension.
+        codes: For each plane, the codes of the notes nearest to it, ``(n, latent_dim)``.
+        families: Families of these notes.
 
     Returns:
-        A PNG on transparent ground.
+        A PNG with transparent background.
     """
     one = len(planes) == 1
     figure = new_figure(6.4 if one else 9.3, 4.9 if one else 5.6)
@@ -93,7 +92,7 @@ def plane_notes_png(
     everyone = [family for group in families for family in group]
     for axes, plane, points, group in zip(rows.flat, planes, codes, families, strict=False):
         _contours(axes, plane, ranges)
-        # the signs are those of all notes, so points that are not shown name them
+        # markers are assigned by all families, so invisible points of all notes are added in every plane
         hidden = [math.nan] * len(everyone)
         x, y = ([*points[:, side].tolist(), *hidden] for side in (0, 1))
         draw_points(axes, x, y, [*group, *everyone])
@@ -104,7 +103,7 @@ def plane_notes_png(
         draw_on_any_ground(axes)
     if one:
         draw_legend(rows.flat[0])
-    else:  # the sixth of six
+    else:  # the sixth of the six axes has no plane
         free = rows.flat[-1]
         draw_points(free, [math.nan] * len(everyone), [math.nan] * len(everyone), everyone)
         draw_legend(free, left=0.0)
@@ -122,17 +121,18 @@ def notes_png(
     labels: tuple[str, str],
     n_cells: int,
 ) -> tuple[bytes, Area, list[Area], tuple[Range, Range]]:
-    """Return a picture of notes in a plane, coloured by family, with the names that find room.
+    """Return a picture of notes in a plane, marked by family, with the names for which there is space.
 
     Args:
-        points: ``(n, 2)``.
-        names: Labels of the points.
-        families: Their families.
-        labels: Of the two axes.
-        n_cells: Cells in each direction; their centres are marked.
+        points: Coordinates of the notes, ``(n, 2)``.
+        names: Names of the notes.
+        families: Families of the notes.
+        labels: Labels of the two axes.
+        n_cells: Number of cells along each side, whose centres are marked.
 
     Returns:
-        A PNG on transparent ground, where in it the plane lies, where each point does, and the ranges of the plane.
+        A PNG with transparent background, the area of the plane in it, the area of each point, and the ranges of the
+        plane's axes.
     """
     figure = new_figure(*_NOTES_INCHES, layout=None)
     main = (0.65, 0.6, 6.6, 5.2)
@@ -161,7 +161,7 @@ def notes_png(
 
 
 def cell_areas(area: Area, n_cells: int) -> list[Area]:
-    """Return the cells of an area, row by row from the lowest one, each from left to right.
+    """Return the areas of the cells of an area, in rows from the bottom up, each from left to right.
 
     Example:
         >>> cell_areas((0.0, 0.0, 1.0, 1.0), 2)[:2]
@@ -185,7 +185,7 @@ def _measure(
     *,
     hz: bool = False,
 ) -> "Axes":
-    """Draw a measure over the plane, with its colour bar; ``hz``: the values are its logarithm to base 2."""
+    """Draw a map of a measure with its colour bar; with ``hz`` the values are log2 of Hz, and the bar shows Hz."""
     size = figure.get_figwidth(), figure.get_figheight()
     axes = figure.add_axes(_shares(inches, size))
     extent = (*ranges[0], *ranges[1])
@@ -208,7 +208,7 @@ def _measure(
 
 
 def _contours(axes: "Axes", plane: Plane, ranges: Sequence[Range]) -> None:
-    """Draw lines of equal centroid, one an octave, where there are any."""
+    """Draw contours of the centroid, one for each octave."""
     values = plane.centroid.numpy()
     finite = values[np.isfinite(values)]
     levels = np.arange(math.ceil(finite.min()), finite.max()) if len(finite) else np.empty(0)
@@ -219,7 +219,7 @@ def _contours(axes: "Axes", plane: Plane, ranges: Sequence[Range]) -> None:
 
 
 def _write_names(figure: "Figure", axes: "Axes", points: Sequence[Sequence[float]], names: Sequence[str]) -> None:
-    """Write each name beside its point, on a side where it covers no point and no other name, if any."""
+    """Write each name at a side of its point where it covers no other point or name; omit it if there is no space."""
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # of the Agg canvas
     dots = [tuple(axes.transData.transform(point)) for point in points]
     radius = POINT_INCHES / 4 * figure.dpi
@@ -252,12 +252,12 @@ def _write_names(figure: "Figure", axes: "Axes", points: Sequence[Sequence[float
 
 
 def _shares(inches: Area, size: tuple[float, float]) -> Area:
-    """Return left, bottom, width and height of axes as shares of a figure."""
+    """Return left, bottom, width and height in inches as fractions of the figure's size."""
     left, bottom, width, height = inches
     return (left / size[0], bottom / size[1], width / size[0], height / size[1])
 
 
 def _area(inches: Area, size: tuple[float, float]) -> Area:
-    """Return axes of left, bottom, width and height in inches as an area of the picture."""
+    """Return left, bottom, width and height in inches as an ``Area``, which is measured from the top."""
     left, bottom, width, height = _shares(inches, size)
     return (left, 1 - bottom - height, width, height)

@@ -1,4 +1,4 @@
-"""A mesh of codes of two or three numbers: each is decoded to one spectrum, and measured."""
+"""Mesh of codes of two or three numbers, each of which is decoded to a spectrum and measured."""
 
 import math
 from collections.abc import Callable
@@ -13,28 +13,25 @@ from intertone.metrics.descriptor import centroid_and_spread, flatness_db
 from intertone.models.contract import NO_CONDITIONS, Conditions
 
 Range = tuple[float, float]
-"""Least and largest value."""
-
+"""Smallest and largest value."""
 MESH_POINTS = 350**2
-"""Codes of a mesh, in all planes together; the mesh of Colonel and Keene (2020)."""
-
+"""Number of codes of a mesh in all planes together, as in Colonel and Keene (2020)."""
 N_PLANES = 5
-"""Planes that are shown of a space of three numbers, evenly through the range of the third."""
-
+"""Number of planes for three latent dimensions, equally spaced in the third dimension."""
 CODES_AT_ONCE = 2048
-"""Codes that are decoded together: their spectra take some 20 MB."""
+"""Number of codes that are decoded together; their spectra take about 20 MB."""
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A plane through the space of codes, as a square mesh.
+    """Plane through the latent space, measured on a square mesh.
 
     Attributes:
-        third: The third number of all codes of the plane; None: codes have only two.
-        centroid: Log2 of the spectral centroid in Hz, ``(n, n)``: the second number rises from row to row, the first
-            from column to column; NaN where the spectrum is empty.
-        spread: Standard deviation of log2 frequency, octaves.
-        flatness: Spectral flatness, dB.
+        third: Value of the third latent dimension in this plane; None: there are only two dimensions.
+        centroid: Log2 of the spectral centroid in Hz, ``(n, n)``: rows are values of the second latent dimension,
+            columns of the first; NaN where the spectrum is empty.
+        spread: Standard deviation of log2 frequency, octaves, ``(n, n)``.
+        flatness: Spectral flatness, dB, ``(n, n)``.
     """
 
     third: float | None
@@ -44,7 +41,7 @@ class Plane:
 
 
 def can_mesh(codec: Codec) -> bool:
-    """Tell whether a codec's code is two or three numbers for each frame, and the frame a spectrum."""
+    """Return whether each frame of a codec is a spectrum with a latent vector of two or three numbers."""
     model, representation = codec.model, codec.representation
     single = model.frames_per_latent == 1 and model.decode_reach == 0
     spectrum = representation.frequencies is not None and representation.scales[0].kind in ("linear", "decibels")
@@ -59,21 +56,21 @@ def sample_mesh(
     n_points: int = MESH_POINTS,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Plane]:
-    """Return what a codec makes of a mesh of codes: one plane of a code of two numbers, five of one of three.
+    """Return the measures of a mesh of codes: one plane for two latent dimensions, five planes for three.
 
     Args:
-        codec: One that ``can_mesh``.
-        ranges: Range of each number of the code.
-        conditions: What the model needs, ``(1, size, 1)`` each.
-        n_points: Codes in all planes together, about.
-        progress: Called with (codes done, of how many).
+        codec: A codec for which ``can_mesh`` is True.
+        ranges: Range of each latent dimension.
+        conditions: Conditions that the model needs, ``(1, size, 1)`` each.
+        n_points: Approximate number of codes in all planes together.
+        progress: Called with (number of finished codes, number of all codes).
 
     Returns:
-        The planes, the third number rising.
+        The planes, in rising order of the third dimension.
 
     Source:
         Colonel and Keene (2020), "Conditioning Autoencoder Latent Spaces for Real-Time Timbre Interpolation and
-        Synthesis", for the mesh; the measures are ours.
+        Synthesis", for the mesh; the measures are different ones.
     """
     thirds = plane_values(ranges)
     side = max(2, math.isqrt(n_points // len(thirds)))
@@ -94,7 +91,7 @@ def sample_mesh(
 
 
 def plane_values(ranges: tuple[Range, ...]) -> list[float | None]:
-    """Return the third number of each plane: the centres of equal parts of its range.
+    """Return the value of the third dimension in each plane: the centres of equal parts of its range, or ``[None]``.
 
     Example:
         >>> plane_values(((0, 1), (0, 1))), plane_values(((0, 1), (0, 1), (0, 1)))
@@ -115,10 +112,10 @@ def centres(ends: Range, count: int) -> list[float]:
 
 
 def _measures(codec: Codec, codes: Tensor, conditions: Conditions) -> Tensor:
-    """Return log2 centroid, spread and flatness of codes ``(latent_dim, n)``, as ``(3, n)``."""
+    """Return log2 centroid, spread and flatness, ``(3, n)``, of the spectra of codes, ``(latent_dim, n)``."""
     frequencies, scale = codec.representation.frequencies, codec.representation.scales[0]
     if frequencies is None:
-        raise ValueError("the rows of the features must lie at fixed frequencies")
+        raise ValueError("the rows of the features must have fixed frequencies")
     frames = codec.decode_features(codes[None], conditions)[0].T.cpu()
     if scale.kind == "decibels":
         magnitude = torch.where(frames > 0, db_to_amplitude((frames.clamp(0, 1) - 1) * scale.range_db), 0)

@@ -1,4 +1,4 @@
-"""Codes of the notes of a set: which notes are shown, their codes, and a mixture of those that lie near a place."""
+"""Latent codes of notes for maps: choice of the notes, encoding, and mixtures of the nearest codes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,24 +15,22 @@ from intertone.metrics.envelope import rms_envelope
 from intertone.parallel import side_by_side
 
 BATCH = 8
-"""Notes that are encoded together."""
-
+"""Number of notes that are encoded together."""
 N_NEAR = 3
-"""Codes that are mixed at a place between notes: the corners of a triangle."""
-
+"""Number of codes that are mixed at a place between notes."""
 LEAST = 3
-"""Fewer codes have no plane."""
+"""Smallest number of codes, since fewer do not define a plane."""
 
 
 @dataclass(frozen=True)
 class NoteCodes:
-    """Codes of notes, one entry a note.
+    """Latent codes of notes.
 
     Attributes:
-        latents: ``(n, latent_dim, n_latents)``.
-        levels: Root mean square of the sound at each latent vector, ``(n, n_latents)``.
-        names: Instruments.
-        families: Their families.
+        latents: Codes, ``(n, latent_dim, n_latents)``.
+        levels: RMS amplitude of the sound at each latent vector, ``(n, n_latents)``.
+        names: Instrument of each note.
+        families: Instrument family of each note.
     """
 
     latents: Tensor
@@ -42,21 +40,21 @@ class NoteCodes:
 
     @property
     def means(self) -> Tensor:
-        """Mean over time of each code, ``(n, latent_dim)``, weighted by the level: silence says nothing of a sound."""
+        """Mean over time of each code, ``(n, latent_dim)``, weighted by the level so that silence has no effect."""
         weights = self.levels.clamp_min(1e-9)
         return (self.latents * weights[:, None]).sum(-1) / weights.sum(-1, keepdim=True)
 
 
 def draw_notes(notes: Notes, count: int, *, split: str) -> npt.NDArray[np.int64]:
-    """Return notes of a split, drawn in a fixed random order.
+    """Return randomly drawn notes of a split; the same notes in every call.
 
     Args:
         notes: The note set.
-        count: At most so many.
+        count: Largest number of notes.
         split: ``"train"``, ``"valid"`` or ``"test"``.
 
     Returns:
-        Row numbers, ``(<= count,)``.
+        Row numbers in the note set, ``(<= count,)``.
 
     Raises:
         InputError: If the split holds fewer than three notes.
@@ -67,16 +65,16 @@ def draw_notes(notes: Notes, count: int, *, split: str) -> npt.NDArray[np.int64]
 
 
 def note_of_each(notes: Notes, count: int, *, split: str, pitch: float) -> npt.NDArray[np.int64]:
-    """Return the note of each instrument of a split that is nearest to a pitch.
+    """Return for each instrument of a split the note that is nearest to a pitch.
 
     Args:
         notes: The note set.
-        count: At most so many instruments: of more, every n-th in the order of their names.
+        count: Largest number of instruments; of more instruments, equally spaced ones in the order of names are taken.
         split: ``"train"``, ``"valid"`` or ``"test"``.
         pitch: MIDI number.
 
     Returns:
-        Row numbers, ``(<= count,)``.
+        Row numbers in the note set, ``(<= count,)``.
 
     Raises:
         InputError: If the split holds fewer than three instruments.
@@ -107,11 +105,11 @@ def encode_notes(
     Args:
         codec: The codec.
         notes: The note set.
-        rows: Row numbers.
-        progress: Called with (notes done, of how many).
+        rows: Row numbers in the note set.
+        progress: Called with (number of finished notes, number of all notes).
 
     Raises:
-        InputError: If the rates differ, or the codec does not take notes of this length.
+        InputError: If the sample rates differ, or the codec does not accept notes of this length.
     """
     if notes.sample_rate != codec.sample_rate:
         raise InputError(f"the notes must have the codec's sample_rate={codec.sample_rate}, got {notes.sample_rate}")
@@ -135,14 +133,14 @@ def encode_notes(
 
 
 def near_weights(points: Tensor, place: Tensor) -> Tensor:
-    """Return the share of each note in the mixture at a place: the three nearest, by 1 / distance.
+    """Return the weight of each note in the mixture at a place: 1 / distance for the three nearest notes, normalised.
 
     Args:
-        points: Where the notes lie, ``(n, 2)``.
-        place: ``(2,)``.
+        points: Coordinates of the notes, ``(n, 2)``.
+        place: Coordinates of the place, ``(2,)``.
 
     Returns:
-        ``(n,)``, the sum is 1; at most three are not 0.
+        Weights, ``(n,)``, with the sum 1; at most three are not 0.
 
     Example:
         >>> near_weights(torch.tensor([[0.0, 0.0], [3.0, 0.0], [9.0, 9.0], [0.0, 90.0]]), torch.tensor([1.0, 0.0]))

@@ -1,4 +1,4 @@
-"""One sound of a playable instrument as small tensors: levels in half decibels, phases in 64ths of a period."""
+"""Quantised tensors of one sound of a playable instrument: levels in half decibels, phases in 64ths of a period."""
 
 import math
 
@@ -13,45 +13,36 @@ from intertone.harmonic.rows import FeatureRows
 from intertone.level import TINY, amplitude_to_db
 
 FINE_FRAMES = 16
-"""Number of frames from the onset on that are all stored: the attack."""
-
+"""Number of frames from the onset on that are all stored, so that the attack is exact."""
 SLOW_STEP, FAST_STEP = 6, 2
-"""Frames from one stored value to the next after that: of slow levels and phases, and of modulation and noise."""
-
+"""Step between stored frames after the attack: for slow levels and phases, and for modulation and noise."""
 LEVELS_A_DB = 2
-"""Steps of a stored level."""
-
+"""Number of quantisation steps of a level per dB."""
 ZERO_DB = 220
-"""Stored level of 0 dB; 0 is silence, 1 is −109.5 dB."""
-
+"""Stored value of 0 dB; 0 is silence, 1 is −109.5 dB."""
 STEPS_A_PERIOD = 64
-"""Steps of a stored phase; a difference of more than two periods between two stored phases is cut."""
-
+"""Number of quantisation steps of a phase per period. Differences between stored phases are limited to two periods."""
 STEPS_OF_FACTOR = 100
-"""Steps of a stored factor of modulation between 0 and 1; the largest factor is 2.55."""
-
+"""Stored value of a modulation factor of 1; the largest factor is 2.55."""
 WEAKEST_DB = -80.0
-"""Level of a partial relative to the sound's reference up to which it is left out."""
-
+"""Level relative to the sound's reference up to which partials at the end of the series are left out, dB."""
 STRONG, STRONGEST = 96, 48
-"""Number of partials, the strongest, whose phases and regular modulation are stored, and of those whose fast modulation
-is stored too; that of the others is drawn."""
-
+"""Number of strongest partials whose phases and regular modulation are stored, and number of strongest partials whose
+fast modulation is stored too. The player draws random modulation for the others."""
 FAST_A_DB, FAST_ZERO = 4, 200
-"""Steps of the stored magnitude of fast modulation in 1 dB, and the one of 0 dB."""
-
+"""Number of quantisation steps per dB of the magnitude of fast modulation, and stored value of 0 dB."""
 STEPS_A_TURN = 256
-"""Steps of the stored angle of fast modulation."""
+"""Number of quantisation steps of the angle of fast modulation per 2π."""
 
 TENSORS = (
     "level", "partials", "top", "start", "phases", "modulation", "random", "strong", "magnitudes", "angles", "noise",
     "f0", "multiples", "ramp", "transient",
 )  # fmt: skip
-"""Names of the tensors of a packed sound with a pitch."""
+"""Names of the tensors of a sound with a pitch."""
 
 
 def stored_frames(n_frames: int, step: int) -> Tensor:
-    """Return the frames that are stored of a sound: all of the attack, then one in ``step``, and the last one.
+    """Return the indices of the stored frames of a sound: all of the attack, then every ``step``-th, and the last one.
 
     Example:
         >>> stored_frames(23, 4).tolist()[13:], stored_frames(3, 4).tolist()
@@ -62,7 +53,7 @@ def stored_frames(n_frames: int, step: int) -> Tensor:
 
 
 def pack_levels(decibels: Tensor) -> Tensor:
-    """Return levels, dB, as bytes of half decibels, −109.5…17.5 dB; what is weaker is silence.
+    """Return levels, dB, as bytes in steps of 0.5 dB, −109.5…17.5 dB; lower levels become 0, silence.
 
     Example:
         >>> pack_levels(torch.tensor([0.0, -20.3, -300.0])).tolist()
@@ -72,11 +63,11 @@ def pack_levels(decibels: Tensor) -> Tensor:
 
 
 def pack_differences(values: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Return a curve's first value and its differences as bytes; rounding errors do not add up.
+    """Return the first value of a curve and its differences as bytes; rounding errors do not accumulate.
 
     Args:
         values: ``(..., n)``.
-        steps: Steps of 1.
+        steps: Number of quantisation steps per unit.
 
     Returns:
         Rounded first values, ``(...)``, and differences in steps, ``(..., n − 1)``, int8.
@@ -101,7 +92,8 @@ def pack_sound(sound: SeparatedSound, rows: FeatureRows, *, count: int | None = 
     Args:
         sound: The sound.
         rows: Of its representation.
-        count: Number of partials that are stored; None: up to the last that is audible at any time, at least one.
+        count: Number of partials that are stored; None: up to the highest one that is ever above ``WEAKEST_DB``, but
+            at least one.
     """
     n_frames = sound.amplitude.shape[-1]
     view = rows.view(sound)
@@ -142,12 +134,12 @@ def pack_sound(sound: SeparatedSound, rows: FeatureRows, *, count: int | None = 
 
 
 def unpack_levels(stored: Tensor) -> Tensor:
-    """Return stored levels in dB; minus infinity for silence: the way back from ``pack_levels``."""
+    """Return stored levels in dB, minus infinity for silence; the inverse of ``pack_levels``."""
     return torch.where(stored > 0, (stored.float() - ZERO_DB) / LEVELS_A_DB, -math.inf)
 
 
 def unpack_partials(packed: dict[str, Tensor], n_frames: int) -> Tensor:
-    """Return slow levels of the partials relative to the reference in every frame, dB, ``(channels, n, n_frames)``."""
+    """Return the slow level of each partial in all frames, dB above the reference, ``(channels, n, n_frames)``."""
     places = np.interp(
         np.arange(n_frames), stored_frames(n_frames, SLOW_STEP).numpy(), np.arange(packed["partials"].shape[-1])
     )
@@ -156,14 +148,14 @@ def unpack_partials(packed: dict[str, Tensor], n_frames: int) -> Tensor:
 
 
 def noise_centres(rows: FeatureRows) -> list[float]:
-    """Return the frequency at which each noise band is strongest, Hz."""
+    """Return the centre frequency of each noise band, Hz."""
     highest = 2595 * math.log10(1 + rows.config.f_max / 700)
     mels = torch.linspace(0, highest, rows.config.n_noise + 2, dtype=torch.float64)[1:-1]
     return [float(hz) for hz in 700 * (10 ** (mels / 2595) - 1)]
 
 
 def noise_widths(bands: NoiseBands) -> list[float]:
-    """Return the width of each noise band, Hz: its mean square over its mean square a Hz."""
+    """Return the equivalent bandwidth of each noise band, Hz: its power divided by its power per Hz."""
     bin_hz = bands.config.sample_rate / bands.config.n_fft
     return [float(bins) * bin_hz for bins in bands.widths[:, 0]]
 

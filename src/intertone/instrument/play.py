@@ -1,4 +1,4 @@
-"""The sound of a code that comes from no sound: numbers are chosen, the codec decodes them, and a level is given."""
+"""Sounds of chosen latent codes, which are decoded without a source sound and scaled to a fixed loudness."""
 
 import math
 
@@ -20,17 +20,15 @@ from intertone.representation import Analysis
 from intertone.stft import SpectrogramConfig
 
 LOUDNESS = -29.0
-"""Loudness of a played code, LUFS.
+"""Loudness of the sound of a code, LUFS.
 
-At −29 the peaks of 282 notes from the codes of ``harmonic``, and of 382 of 383 notes of a sound bank, stay below 1; at
-−23, the loudness of broadcasts, 35 and 13 would exceed it.
+At −29 the peaks of all 282 notes from the codes of ``harmonic``, and of 382 of 383 notes of a SoundFont, are below 1;
+at −23, the loudness of broadcasts, 35 and 13 of them would exceed 1.
 """
-
 PEAK = 0.99
-"""Largest peak; a sound that would exceed it at ``LOUDNESS`` stays quieter."""
-
+"""Largest peak; a sound that would exceed it at ``LOUDNESS`` is made quieter."""
 LARGEST = 1e15
-"""Decoded numbers stay below this: the squares of larger ones, times the window's gain, leave float32."""
+"""Limit of decoded values: the squares of larger ones, multiplied by the window's gain, exceed the range of float32."""
 
 logger = RemarkLogger(__name__)
 
@@ -46,29 +44,29 @@ def play_code(
     phase: PhaseConfig | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return the sound of a code alone.
+    """Return the sound of a latent code.
 
-    Its two ends are faded over 5 ms, and it is brought to −29 LUFS, as far as its peak allows: a code says nothing
-    about the level, and sounds of different codes shall be compared.
+    The sound is faded in and out over 5 ms. It is scaled to −29 LUFS, or less if its peak would exceed 0.99: a code
+    contains no level, and equal loudness makes the sounds of different codes comparable.
 
     Args:
         codec: The codec.
-        latents: ``(latent_dim,)``: one vector for the whole sound; or ``(latent_dim, n_latents)``, as ``Codec.encode``
-            gives them for one channel.
-        seconds: Length. Default: all that the latents stand for, of which the last may be padding, where what sounds is
-            arbitrary; a single vector needs it, unless the codec has only one length.
-        pitch: MIDI number, for codecs that take a pitch: those must be given one.
-        velocity: 1…127, for codecs that take one; unknown if not given.
-        phase: How a phase is found, where one must be.
+        latents: ``(latent_dim,)``, one vector for the whole sound, or ``(latent_dim, n_latents)``, as from
+            ``Codec.encode`` for one channel.
+        seconds: Length, s. None: the whole length of the latents, in which the last frames may be padding with
+            arbitrary sound. It must be given for a single vector, unless the codec has only one length.
+        pitch: MIDI number; required by codecs that are conditioned on pitch, and refused by others.
+        velocity: 1…127, for codecs that are conditioned on velocity; None: unknown.
+        phase: How the phase is found, for codecs that estimate one; None: ``pghi-fast``.
         generator: Source of random phase and noise.
 
     Returns:
-        Mono sound at ``codec.sample_rate`` Hz, ``(samples,)``, peak below 1, on the CPU.
+        Mono sound at ``codec.sample_rate`` Hz, ``(samples,)``, with a peak below 1, on the CPU.
 
     Raises:
-        InputError: If the latents do not fit the codec or are not finite, last shorter than ``seconds``, or decode to
-            nothing finite; or pitch or velocity are missing, out of range, or not taken.
-        ValueError: If the phase shall be kept: a code alone has none.
+        InputError: If the latents do not fit the codec, are not finite, are shorter than ``seconds``, or decode to
+            values that are not finite; or if pitch or velocity are missing, out of range, or refused by the codec.
+        ValueError: If ``phase`` is ``kept``, since there is no sound whose phase could be kept.
 
     Source:
         Colonel, Curro and Keene (2018), "Autoencoding Neural Networks as Musical Audio Synthesizers", for the latents
@@ -91,7 +89,7 @@ def play_code(
     context = codec.representation.blank(samples, **conditions)
     features = codec.decode_features(latents[None].float(), context.conditions, n_frames=n_frames, generator=generator)
     _check_decoded(features, latents)
-    # on the CPU, where the context is
+    # on the CPU, since the context is there
     sound = codec.representation.synthesise(Analysis(features.cpu(), context), phase=phase, generator=generator)
     _check_decoded(sound, latents)
     return to_loudness(_faded(sound, codec.sample_rate), codec.sample_rate)
@@ -108,30 +106,34 @@ def play_loop(
     white_noise: bool = False,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return a loop of the spectrum that one vector of latents decodes to: its end goes on in its beginning.
+    """Return a seamless loop of the spectrum of one latent vector.
 
     Args:
         codec: A codec of single frames, whose features are magnitudes.
         latents: ``(latent_dim,)``.
-        seconds: Length; the nearest whole number of hops is made, and peaks move to multiples of 1 / length.
-        pitch, velocity: As for ``play_code``.
-        white_noise: Whether the phases are those of white noise, as in the player of manne.
-        generator: Source of the phases at the start, or of the noise.
+        seconds: Length, s, which is rounded to an integer number of hops. The frequencies of peaks are rounded to
+            multiples of 1 / length.
+        pitch, velocity: The same as for ``play_code``.
+        white_noise: Whether the phases are those of white noise, as in the player of Colonel and Keene (2020);
+            otherwise they are integrated in real time (RTPGHI).
+        generator: Source of the initial phases, or of the noise.
 
     Returns:
-        Mono sound at ``codec.sample_rate`` Hz, ``(samples,)``, not faded, at the level of ``play_code``.
+        Mono sound at ``codec.sample_rate`` Hz, ``(samples,)``, without fades, with the loudness of ``play_code``.
 
     Raises:
-        InputError: As ``play_code``, or if the codec is none of single frames.
+        InputError: For the same reasons as ``play_code``, or if the codec does not encode single frames.
     """
     _check_latents(codec, latents)
     rate = codec.sample_rate
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         raise InputError(f"a sound must last {MIN_SECONDS:g} to {MAX_SECONDS:g} s, got {seconds:g}")
     if codec.model.frames_per_latent > 1 or codec.fixed_length is not None:
-        raise InputError("a loop must be made with a codec of single frames, got one whose latents stand for more")
+        raise InputError(
+            "a loop must be made with a codec of single frames, got one whose latents cover several frames"
+        )
     if latents.ndim != 1:
-        raise InputError(f"a loop is made of one vector of latents, got {latents.shape[1]}")
+        raise InputError(f"a loop must be made of one latent vector, got {latents.shape[1]}")
     context = codec.representation.blank(1, **played_conditions(codec, pitch, velocity))
     features = codec.decode_features(latents[None, :, None].float(), context.conditions, n_frames=1).cpu()
     try:
@@ -148,14 +150,14 @@ def play_loop(
 
 
 def to_loudness(sound: Tensor, sample_rate: int) -> Tensor:
-    """Return a sound at −29 LUFS, or as near to it as a peak of 0.99 allows.
+    """Return a sound scaled to −29 LUFS, or less if its peak would exceed 0.99.
 
     Args:
         sound: Mono, ``(samples,)``, of any level.
         sample_rate: Hz.
 
     Returns:
-        The same shape; silence stays silent. Both exceptions are remarked on.
+        Sound of the same shape. Silence stays silent. Silence and a lower loudness are logged.
 
     Example:
         >>> tone = torch.sin(2 * torch.pi * 440 * torch.arange(16000) / 16000)
@@ -164,19 +166,19 @@ def to_loudness(sound: Tensor, sample_rate: int) -> Tensor:
     """
     peak = float(sound.abs().max())
     if not peak:
-        logger.warning("the sound is silent: its code decodes to nothing")
+        logger.warning("the sound is silent, since its code decodes to zeros")
         return sound
     sound = sound / peak
     short = integrated_loudness(sound, sample_rate) - LOUDNESS
     if (gain := db_to_amplitude(-short)) <= PEAK:
         return gain * sound
     quieter = -short - amplitude_to_db(PEAK)
-    logger.info("the sound is %.1f LU below %g LUFS, or its peak would exceed 1", quieter, LOUDNESS)
+    logger.info("the sound is %.1f LU below %g LUFS, since its peak would exceed 1", quieter, LOUDNESS)
     return PEAK * sound
 
 
 def takes_pitch(codec: Codec) -> bool:
-    """Tell whether a code is played at a pitch: the network is conditioned on it, or the features follow it."""
+    """Return whether decoding needs a pitch: the decoder is conditioned on it, or the features are relative to it."""
     return "pitch" in codec.representation.measures or bool({"pitch", "chroma"} & {*codec.model.decoder_needs})
 
 
@@ -192,14 +194,14 @@ def _check_latents(codec: Codec, latents: Tensor) -> None:
 
 
 def _check_decoded(values: Tensor, latents: Tensor) -> None:
-    """Refuse latents so large that the powers of what is decoded are not finite."""
+    """Refuse latents that decode to values at or above ``LARGEST``."""
     if not bool((values.abs() < LARGEST).all()):
         largest = float(latents.abs().max())
         raise InputError(f"the latents must decode to finite numbers, got latents up to {largest:.3g}")
 
 
 def _length(codec: Codec, latents: Tensor, seconds: float | None) -> int:
-    """Return the samples of a sound that latents can be decoded to."""
+    """Return the length of the sound of latents, samples."""
     model, representation, rate = codec.model, codec.representation, codec.sample_rate
     n_frames = model.n_frames
     if n_frames is None and latents.ndim == 2:
@@ -207,26 +209,28 @@ def _length(codec: Codec, latents: Tensor, seconds: float | None) -> int:
     longest = None if n_frames is None else representation.samples(n_frames)
     if seconds is None:
         if longest is None:
-            raise InputError("one vector of latents lasts as long as is wanted, so the seconds must be given")
+            raise InputError("seconds must be given for a single latent vector, got none")
         return longest
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         raise InputError(f"a sound must last {MIN_SECONDS:g} to {MAX_SECONDS:g} s, got {seconds:g}")
     samples = round(seconds * rate)
     if longest is not None and samples > longest:
-        raise InputError(f"these latents last {longest / rate:.2f} s at most, got {seconds:g} s")
+        raise InputError(
+            f"seconds must be at most the length of the latents, {longest / rate:.2f} s, got {seconds:g} s"
+        )
     return samples
 
 
 def played_conditions(codec: Codec, pitch: float | None, velocity: float | None) -> dict[str, Tensor]:
-    """Return what a codec is conditioned on when a code is played, ``(1, size, 1)`` each; NaN where it is unknown.
+    """Return the conditions for decoding a chosen code, ``(1, size, 1)`` each; NaN: unknown.
 
     Raises:
-        InputError: If pitch or velocity are missing, out of range, or not taken.
+        InputError: If pitch or velocity are missing, out of range, or refused by the codec.
     """
     needs, rows = codec.model.decoder_needs, codec.representation.rows
     if takes_pitch(codec):
         if pitch is None:
-            raise InputError("a code of this codec is played at a pitch, which must be given, got none")
+            raise InputError("a pitch must be given with this codec, got none")
         if not 0 <= pitch <= 127:
             raise InputError(f"a pitch must be a MIDI number in 0..127, got {pitch:g}")
         if rows is not None and pitch_to_hz(pitch) > rows.f_max:
@@ -234,9 +238,11 @@ def played_conditions(codec: Codec, pitch: float | None, velocity: float | None)
                 f"a pitch must be at most {rows.f_max:g} Hz with this codec, got {pitch_to_hz(pitch):.0f} Hz"
             )
     elif pitch is not None:
-        raise InputError(f"the latents of this codec hold the pitch themselves, so none can be given, got {pitch:g}")
+        raise InputError(f"a pitch must be left out with this codec, whose latents contain it, got {pitch:g}")
     if velocity is not None and "velocity" not in needs:
-        raise InputError(f"this codec takes no velocity, got {velocity:g}")
+        raise InputError(
+            f"a velocity must be left out with this codec, which is not conditioned on it, got {velocity:g}"
+        )
     if velocity is not None and not 1 <= velocity <= 127:
         raise InputError(f"a velocity must be in 1..127, got {velocity:g}")
     found = {name: torch.full((1, 1, 1), math.nan) for name in needs}
@@ -250,6 +256,6 @@ def played_conditions(codec: Codec, pitch: float | None, velocity: float | None)
 
 
 def _faded(sound: Tensor, sample_rate: int) -> Tensor:
-    """Return a sound faded in and out over 5 ms: latents that are held begin and end with a step."""
+    """Return a sound with a fade-in and a fade-out of 5 ms, since a constant code begins and ends abruptly."""
     ramp = (torch.arange(sound.shape[-1]) / round(FADE_SECONDS * sample_rate)).clamp(max=1)
     return sound * ramp * ramp.flip(0)

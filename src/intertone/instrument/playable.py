@@ -1,4 +1,4 @@
-"""A sound that was analysed for a playable instrument, and its facts."""
+"""Analysis of a sound for a playable instrument, and the entries of the sound in the instrument's header."""
 
 import math
 from collections.abc import Sequence
@@ -27,27 +27,25 @@ from intertone.representation import Analysis
 MOST_CHANNELS = 2
 
 MOST_SECONDS = 60.0
-"""Longest sound of an instrument: all of it is held in memory, and sent to the page."""
-
+"""Longest sound of an instrument, s, since the whole sound is in memory and sent to the page."""
 RESIDUAL_SECONDS = 0.09
-"""Length of the residual that is stored: it is heard in the attack, which has faded after 80 ms."""
-
+"""Length of the stored residual, s: it is played only in the attack, with a fade that ends after 80 ms."""
 WHOLE = 0.5
-"""Share of the sustain from which on its loop counts as all of it."""
+"""Fraction of the sustain: a longer loop is played to near the release before it is repeated."""
 
 
 @dataclass(frozen=True)
 class PlayableSound:
-    """One sound that was analysed for an instrument: what takes long is done.
+    """Sound that was analysed for an instrument.
 
     Attributes:
-        name: What the page calls it.
+        name: Name of the sound on the page.
         audio: ``(channels, samples)``.
         loudness: Maximum momentary loudness, LUFS.
-        analysis: From ``ByPartials.prepare``; None for a sound without one pitch.
-        register: From ``register_changes``; empty for a sound without one pitch.
-        reason: Why it has no one pitch.
-        notes: What was done to it, in sentences.
+        analysis: Analysis from ``ByPartials.prepare``; None for a sound without a single pitch.
+        register: Changes from ``register_changes``; empty for a sound without a single pitch.
+        reason: Why the sound has no single pitch; None if it has one.
+        notes: Remarks of the analysis, one sentence each.
     """
 
     name: str
@@ -66,10 +64,10 @@ def analyse_playable(codec: Codec, sound: Tensor, name: str) -> PlayableSound:
     Args:
         codec: A harmonic codec.
         sound: ``(samples,)`` or ``(channels, samples)``, one or two channels, at ``codec.sample_rate`` Hz.
-        name: What the page calls it.
+        name: Name of the sound on the page.
 
     Raises:
-        InputError: If the codec is none of harmonic sounds, or the sound is no audio, too long, or has more channels.
+        InputError: If the codec is not harmonic, or the sound is not valid audio, too long, or has more channels.
     """
     method, sound = harmonic_method(codec), torch.atleast_2d(as_audio(sound))
     if sound.ndim > 2 or len(sound) > MOST_CHANNELS:
@@ -94,12 +92,12 @@ def harmonic_method(codec: Codec) -> ByPartials:
     """Return the morph method of a harmonic codec.
 
     Raises:
-        InputError: If the codec is another.
+        InputError: If the codec is not harmonic.
     """
     method = choose_method(codec)
     if not method.takes.sustain:
         kind = codec.config.representation.kind
-        raise InputError(f"an instrument must be made with a codec of harmonic sounds, got one of kind {kind}")
+        raise InputError(f"an instrument must be made with a harmonic codec, got one of kind {kind}")
     return cast(ByPartials, method)
 
 
@@ -109,7 +107,7 @@ def track_of(analysis: Analysis[HarmonicContext]) -> SeparatedSound:
 
 
 def with_channels(analysis: Analysis[HarmonicContext], channels: int) -> Analysis[HarmonicContext]:
-    """Return the analysis of a sound with so many channels; a mono sound is the same in each."""
+    """Return an analysis with ``channels`` channels; a mono sound is repeated in each channel."""
     sound = track_of(analysis)
     if len(sound.amplitude) == channels:
         return analysis
@@ -131,7 +129,7 @@ def with_channels(analysis: Analysis[HarmonicContext], channels: int) -> Analysi
 
 
 def sound_facts(sound: PlayableSound, sample_rate: int, channels: int) -> dict[str, Any]:
-    """Return what the header holds of every sound; a mono sound is as loud as it is in so many channels."""
+    """Return the header entries of any sound; the loudness of a mono sound is that of its copies in all channels."""
     loudness = sound.loudness + power_to_db(channels / len(sound.audio))
     return {
         "name": sound.name,
@@ -146,7 +144,7 @@ def sound_facts(sound: PlayableSound, sample_rate: int, channels: int) -> dict[s
 
 
 def time_facts(sounds: Sequence[SeparatedSound], rows: FeatureRows) -> list[dict[str, Any]]:
-    """Return what the header holds of each sound with a pitch: pitch, partials, and landmarks in frames."""
+    """Return the header entries of each sound with a pitch: pitch, partials, and landmarks in frames."""
     config = rows.config
     levels = [config.top_db * rows.level(rows.view(sound)).amax((0, 1)) for sound in sounds]
     ends = [(sound.samples - sound.onset) / config.hop_length for sound in sounds]
@@ -186,7 +184,7 @@ def landmark_facts(
 
 
 def _first_turn(loop: tuple[float, float], own: Landmarks, frame_seconds: float) -> float:
-    """Return the frame at which a sustain goes back for the first time: near the release where all of it is level."""
+    """Return the frame at which the loop is repeated for the first time: near the release if the loop is long."""
     low, high = loop
     late = own.release - 0.5 * TURN_SECONDS / frame_seconds
     whole = high - low > WHOLE * (own.release - own.attack)
@@ -194,7 +192,7 @@ def _first_turn(loop: tuple[float, float], own: Landmarks, frame_seconds: float)
 
 
 def attack_residual(sound: SeparatedSound, sample_rate: int) -> Tensor:
-    """Return the residual of the attack, ``(channels, samples)``, 16-bit integers, full scale at 32767."""
+    """Return the residual of the attack, ``(channels, samples)``, as 16-bit integers with full scale at 32767."""
     (residual,) = sound.residuals
     some = residual.sound[:, : round(RESIDUAL_SECONDS * sample_rate)]
     return (32767 * some).round().clamp(-32768, 32767).to(torch.int16)

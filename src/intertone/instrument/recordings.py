@@ -1,4 +1,4 @@
-"""Several recordings of one instrument, each of a key: which of them another key is made of."""
+"""Several recordings of one instrument at different keys: choice of the recordings from which a key is morphed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,16 +9,16 @@ from intertone.morphing import Sources, parse_note
 
 
 def parse_recording(text: str) -> tuple[int, Path]:
-    """Read a recording and its key.
+    """Return key and file of a recording.
 
     Args:
         text: A note or MIDI number, and a file: ``C3=a.wav``, ``48=a.wav``.
 
     Returns:
-        MIDI number and file.
+        MIDI number and path.
 
     Raises:
-        InputError: If it is none.
+        InputError: If ``text`` has another form, or the key is not an integer.
 
     Example:
         >>> parse_recording("C3=low.wav")[0]
@@ -32,15 +32,15 @@ def parse_recording(text: str) -> tuple[int, Path]:
 
 
 def nearest_recordings(recorded: Sequence[int], pitch: int) -> dict[int, float]:
-    """Return which recordings a key is made of, and how much of each.
+    """Return the recordings from which a key is morphed, with their weights.
 
     Args:
-        recorded: Keys of the recordings, MIDI numbers, no two alike.
-        pitch: The key.
+        recorded: Keys of the recordings, different MIDI numbers.
+        pitch: The key, a MIDI number.
 
     Returns:
-        Index → weight: of a recorded key that recording alone, between two recordings both by their distance in
-        semitones, beyond all of them the nearest.
+        Weights by the index of the recording. A recorded key uses its recording alone; a key between two recordings
+        uses both, weighted linearly by distance; a key outside the recorded range uses the nearest recording.
 
     Example:
         >>> nearest_recordings([72, 48, 60], 51), nearest_recordings([72, 48, 60], 60), nearest_recordings([72, 48], 90)
@@ -55,7 +55,7 @@ def nearest_recordings(recorded: Sequence[int], pitch: int) -> dict[int, float]:
 
 
 def some_of(sources: Sources, indices: Sequence[int]) -> Sources:
-    """Return some of the sounds that were analysed, in the order of their indices."""
+    """Return the analysed sounds with the given indices, in this order."""
     chosen = [(sources.sounds[index], sources.analyses[index], sources.loudness[index]) for index in indices]
     sounds, analyses, loudness = zip(*chosen, strict=True)
     return replace(sources, sounds=sounds, analyses=analyses, loudness=loudness)

@@ -1,4 +1,4 @@
-"""Changes by the network in a playable instrument: each sound's rows from key to key, and rows between sounds."""
+"""The network's changes of timbre in a playable instrument: from key to key for each sound, and between sounds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,28 +16,24 @@ from intertone.pitch.note import pitch_to_hz
 from intertone.representation import Analysis
 
 KEYS = tuple(range(24, 109, 6))
-"""MIDI numbers of the keys at which the change of each sound's rows is stored."""
-
+"""Keys at which the network's change of each sound is stored, MIDI numbers."""
 PAD_KEYS = tuple(range(36, 85, 6))
-"""MIDI numbers of the keys at which the correction between sounds is stored."""
-
+"""Keys at which the network's correction between sounds is stored, MIDI numbers."""
 PAD_STEPS = 5
-"""Places of the grid along each side of the pad."""
-
+"""Number of grid points along each side of the morph pad."""
 STEP_SECONDS = 0.32
-"""Time over which stored changes are averaged."""
-
+"""Length of the stretches over which the change of a sound is averaged, s."""
 CHANGES_A_DB = 3
-"""Steps of a stored change in 1 dB; the largest is 42.3 dB."""
-
+"""Number of quantisation steps of a stored change per dB; the largest change is 42.3 dB."""
 PAD_COLUMNS = 4
-"""Columns of the correction between sounds, over the whole common time: it depends on the key more than on time."""
+"""Number of stretches of time over which the correction between sounds is averaged; it varies little over time."""
 
 
 def pad_weights(x: float, y: float, count: int) -> list[float]:
-    """Return the weights of 1 to 4 sounds at a place of the pad: bilinear, sound 0 at (0, 0), 1 at (1, 0), 2 at (0, 1).
+    """Return the weights of 1 to 4 sounds at the position ``x``, ``y`` of the pad, 0…1 each.
 
-    Two sounds follow ``x`` alone. Of three sounds the weight of the missing corner is shared equally.
+    The weights are bilinear: sound 0 is at (0, 0), 1 at (1, 0), 2 at (0, 1), 3 at (1, 1). For two sounds only ``x`` is
+    used. For three sounds, the weight of the missing corner is divided equally.
 
     Example:
         >>> pad_weights(0.25, 0.5, 2), pad_weights(1.0, 1.0, 3)
@@ -52,14 +48,14 @@ def pad_weights(x: float, y: float, count: int) -> list[float]:
 
 
 def pad_grid(count: int, used: Sequence[int]) -> Tensor:
-    """Return the weights of some of ``count`` sounds at the places of the pad's grid, row by row, summing to 1.
+    """Return the weights of the used sounds at the grid points of the pad, normalised to a sum of 1, row by row.
 
     Args:
-        count: Sounds of the instrument; the grid of two has one row.
-        used: Which of them.
+        count: Number of sounds of the instrument; for two sounds the grid has one row.
+        used: Indices of the sounds whose weights are returned.
 
     Returns:
-        ``(5 or 25, n_used)``; equal weights where all others have the whole weight.
+        Weights, ``(5 or 25, n_used)``; equal weights where those of all used sounds are 0.
 
     Example:
         >>> pad_grid(2, [0, 1])[1].tolist(), pad_grid(3, [0, 1])[20].tolist()
@@ -73,15 +69,15 @@ def pad_grid(count: int, used: Sequence[int]) -> Tensor:
 
 
 def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: FeatureRows) -> Tensor:
-    """Return by how many dB the rows of a sound change when it is transposed to each of ``KEYS``.
+    """Return the change of the harmonic features of a sound when it is transposed to each of ``KEYS``, dB.
 
     Args:
         codec: A harmonic codec.
-        analysis: Of one sound, from ``ByPartials.prepare``.
-        rows: Of the representation.
+        analysis: Analysis of one sound from ``ByPartials.prepare``.
+        rows: Rows of the representation.
 
     Returns:
-        ``(n_keys, n_features, n_steps)``, averaged over the channels and over ``STEP_SECONDS``.
+        Changes, ``(n_keys, n_features, n_steps)``, averaged over the channels and over ``STEP_SECONDS``.
     """
     (sound,) = analysis.context.sounds
     assert isinstance(sound, SeparatedSound)
@@ -96,17 +92,17 @@ def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: Fe
 
 
 def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]], grid: Tensor) -> Tensor:
-    """Return the network's correction between sounds at the places of the pad's grid, dB.
+    """Return the network's correction of interpolated features at the grid points of the pad, dB.
 
     It is ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)`` at each of ``PAD_KEYS``, averaged over the channels and over quarters of the time.
 
     Args:
         codec: A harmonic codec.
-        aligned: Of two to four sounds, brought to one time.
-        grid: Weights of these sounds at each place, from ``pad_grid``.
+        aligned: Analyses of two to four aligned sounds.
+        grid: Weights of these sounds at each grid point, from ``pad_grid``.
 
     Returns:
-        ``(n_pad_keys, n_places, n_features, 4)``.
+        Corrections, ``(n_pad_keys, n_places, n_features, 4)``.
     """
     config = codec.config.representation
     codes = torch.stack([codec.encode_features(one.features, one.context.conditions) for one in aligned])
@@ -128,12 +124,12 @@ def pad_corrections(codec: Codec, aligned: Sequence[Analysis[HarmonicContext]], 
 
 
 def pack_changes(decibels: Tensor) -> Tensor:
-    """Return changes of levels, dB, as bytes of thirds of a decibel."""
+    """Return changes of levels, dB, as bytes in steps of 1/3 dB."""
     return (CHANGES_A_DB * decibels).round().clamp(-127, 127).to(torch.int8)
 
 
 def _decoded(codec: Codec, analysis: Analysis[HarmonicContext], targets: Sequence[Tensor]) -> list[Tensor]:
-    """Return the features of a sound, decoded at each of some f0, averaged over ``CALM_SECONDS``."""
+    """Return the features of a sound decoded at each target f0 (Hz per frame), averaged over ``CALM_SECONDS``."""
     code = codec.encode_features(analysis.features, analysis.context.conditions)
     return [_decode(codec, code, analysis, target, analysis.features.shape[-1]) for target in targets]
 

@@ -1,4 +1,4 @@
-"""The ``smpl`` chunk of a WAV file: what a sampler reads when the file is dropped onto it."""
+"""The ``smpl`` chunk of a WAV file, from which samplers read root key, tuning and loop."""
 
 import io
 import struct
@@ -15,20 +15,19 @@ from intertone.files import check_output, replacing
 from intertone.instrument.looping import Loop
 
 HEADER, LOOP = struct.Struct("<9I"), struct.Struct("<6I")
-"""The fields of the chunk before its loops, and those of one loop."""
-
+"""Binary layouts of the chunk's fields before its loops, and of one loop."""
 SEMITONE = 2**32
-"""Unit of the chunk's pitch fraction: parts of a semitone."""
+"""Value of the chunk's pitch fraction for one semitone."""
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """Facts of a file that a sampler needs.
+    """Content of a ``smpl`` chunk.
 
     Attributes:
-        root: Key at which the file is played at its own speed, a MIDI number.
-        cents: Distance of the file's pitch above that key, 0 to 100.
-        loop: Samples that are repeated while a key is held, if any are.
+        root: Key at which the file is played without transposition, a MIDI number.
+        cents: Distance of the file's pitch above that key, 0 to 100 (excluded).
+        loop: Samples that are repeated while a key is held; None: no loop.
     """
 
     root: int
@@ -41,21 +40,22 @@ class Sampler:
 
 
 def with_sampler(wav: bytes, sampler: Sampler) -> bytes:
-    """Return a WAV file with a ``smpl`` chunk at its end, in place of one that it has.
+    """Return a WAV file with a ``smpl`` chunk at its end; an existing one is removed.
 
     Args:
-        wav: A whole WAV file.
+        wav: Content of a WAV file.
         sampler: Content of the chunk.
 
     Returns:
-        The file; its sound and all other chunks are unchanged.
+        Content of the new file; its sound and all other chunks are unchanged.
 
     Raises:
-        ValueError: If ``wav`` is no whole WAV file, or the loop does not lie in it.
+        InputError: If ``wav`` is not a WAV file, or its last chunk is truncated.
+        ValueError: If ``wav`` has no sound, or the loop is outside of it.
 
     Source:
-        Microsoft and IBM (1994), "New multimedia data types and data techniques", for the chunk. The end of its loop is
-        the last sample that is played.
+        Microsoft and IBM (1994), "New multimedia data types and data techniques", for the chunk. The stored end of a
+        loop is the last sample that is played.
     """
     found = list(_chunks(io.BytesIO(wav), "other bytes"))
     name, start, size = found[-1] if found else (b"", 0, 0)
@@ -69,7 +69,7 @@ def with_sampler(wav: bytes, sampler: Sampler) -> bytes:
     loops = b""
     if (loop := sampler.loop) is not None:
         if not 0 <= loop.start < loop.end <= len(content[b"data"]) // frame_bytes:
-            raise ValueError(f"the loop must lie within the file, got {loop.start} to {loop.end}")
+            raise ValueError(f"the loop must be within the file, got {loop.start} to {loop.end}")
         loops = LOOP.pack(0, 0, loop.start, loop.end - 1, 0, 0)
     fraction = min(SEMITONE - 1, round(sampler.cents / 100 * SEMITONE))
     head = HEADER.pack(0, 0, round(1e9 / rate), sampler.root, fraction, 0, 0, len(loops) // LOOP.size, 0)
@@ -83,18 +83,18 @@ def with_sampler(wav: bytes, sampler: Sampler) -> bytes:
 def save_sample(
     path: Path | str, audio: Tensor, sampler: Sampler, *, sample_rate: int, format: str | None = None
 ) -> None:
-    """Write a sound file as ``save_audio`` does, with a ``smpl`` chunk where it is a WAV file.
+    """Write a sound file like ``save_audio``, with a ``smpl`` chunk if it is a WAV file.
 
     Args:
-        path: As for ``save_audio``; other files than WAV hold no such chunk.
-        audio: As for ``save_audio``.
+        path: The same as for ``save_audio``; files of other types get no chunk.
+        audio: The same as for ``save_audio``.
         sampler: Content of the chunk.
-        sample_rate: In Hz.
-        format: As for ``save_audio``.
+        sample_rate: Hz.
+        format: The same as for ``save_audio``.
 
     Raises:
-        InputError: As ``save_audio``.
-        ValueError: As ``save_audio``, or if the loop does not lie in the sound.
+        InputError: For the same reasons as ``save_audio``.
+        ValueError: For the same reasons as ``save_audio``, or if the loop is outside the sound.
 
     Example:
         >>> import tempfile, torch
@@ -111,16 +111,16 @@ def save_sample(
 
 
 def read_sampler(path: Path | str) -> Sampler | None:
-    """Return what the ``smpl`` chunk of a WAV file says, or None where the file has none.
+    """Return the content of the ``smpl`` chunk of a WAV file, or None if the file has none.
 
     Args:
         path: The file.
 
     Returns:
-        Its root key, cents and first loop, if that goes forward.
+        Root key, cents, and the first loop if it is a forward loop.
 
     Raises:
-        InputError: If the file cannot be read, is no WAV file, or its chunk is damaged.
+        InputError: If the file cannot be read, is not a WAV file, or its chunk is damaged.
     """
     try:
         with Path(path).open("rb") as handle:

@@ -1,4 +1,4 @@
-"""SFZ: which file is played on which keys, at which velocities, and where between two sounds."""
+"""SFZ map of an instrument: keys, velocities and morph position of each file."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,28 +7,27 @@ if TYPE_CHECKING:
     from intertone.instrument.keys import Region
 
 SHORTEST_RELEASE = 0.05
-"""Seconds of a fade: two periods of 40 Hz. A low note that stops faster is heard to click."""
-
+"""Shortest release time, s: two periods of 40 Hz, since a faster end of a low note clicks."""
 MORPH_CONTROLLER = 1
-"""MIDI controller that goes from A to B: the modulation wheel."""
+"""Number of the MIDI controller that crossfades from A to B: the modulation wheel."""
 
 
 def sfz_text(regions: "Sequence[Region]", *, release_seconds: float) -> str:
-    """Return an instrument's SFZ: one region for each file.
+    """Return the text of an instrument's SFZ map, with one region for each file.
 
-    Layers between two sounds are crossfaded linearly by controller 1: partials in phase add up to their mean amplitude,
-    and a crossfade of equal power would be 3 dB louder between them. Of velocities each plays one layer; how much
-    softer it is, is the player's default, a gain of (velocity / 127)².
+    Controller 1 crossfades morph layers linearly: their partials are in phase, so their amplitudes add, and a crossfade
+    of equal power would be 3 dB louder in the middle. A velocity plays one velocity layer; the gain is the default of
+    SFZ players, (velocity / 127)².
 
     Args:
-        regions: The files, and the keys that each is played on.
-        release_seconds: In which a key fades when it is let go.
+        regions: The files and their keys.
+        release_seconds: Release time, s.
 
     Returns:
         The text of the file.
 
     Source:
-        The SFZ format, versions 1 and 2; ``loop_end`` is the last sample that is played.
+        SFZ format, versions 1 and 2; ``loop_end`` is the last sample that is played.
     """
     several = any(region.layer.n_steps > 1 for region in regions)
     lines = ["// one file for each region; their names are relative to this file"]
@@ -50,7 +49,7 @@ def sfz_text(regions: "Sequence[Region]", *, release_seconds: float) -> str:
 
 
 def _conditions(region: "Region") -> list[str]:
-    """Return at which velocities a file is played, and at which values of the controller."""
+    """Return the SFZ opcodes for the velocities of a file and for its crossfades by the controller."""
     lines, layer = [], region.layer
     if layer.n_velocities > 1:
         lowest, highest = layer.velocities

@@ -1,4 +1,4 @@
-"""Loops of a steady spectrum: sounds that go on without a seam when they are repeated."""
+"""Seamless loops of a constant magnitude spectrum."""
 
 import math
 
@@ -18,29 +18,29 @@ def loop_of_magnitude(
     white_noise: bool = False,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return a sound that has one magnitude throughout and whose end goes on in its beginning.
+    """Return a seamless loop with a constant magnitude spectrum.
 
-    Under a steady magnitude, phase gradient heap integration in real time turns all bins around a peak alike, by the
-    same angle each hop. The angles are rounded so that every phase comes back after ``n_frames`` hops, and the frames
-    overlap round the loop, so that its first sample follows its last as any sample follows another.
+    With a constant magnitude, real-time phase gradient heap integration (RTPGHI) advances the phases of all bins around
+    a peak by the same angle in each hop. These angles are rounded so that every phase returns to its initial value
+    after ``n_frames`` hops, and the frames are overlapped circularly.
 
     Args:
         magnitude: Linear, ``(n_bins,)``, >= 0.
         config: The analysis settings of the magnitude.
-        n_frames: Length of the loop, in hops. The frequency of each peak moves to a multiple of
-            ``sample_rate / (n_frames · hop_length)`` Hz, so by half of that at most.
-        white_noise: Take the phases from white noise of the length of the loop instead, which leaves no peak steady.
-        generator: Source of the peaks' phases at the start, or of the noise; without it, torch's own.
+        n_frames: Length of the loop, hops. The frequency of each peak is rounded to a multiple of
+            ``sample_rate / (n_frames · hop_length)`` Hz.
+        white_noise: Whether the phases are those of white noise of the same length; peaks then fluctuate.
+        generator: Source of the initial phases, or of the noise; None: torch's global generator.
 
     Returns:
         Audio at ``config.sample_rate`` Hz, ``(n_frames · hop_length,)``.
 
     Raises:
-        ValueError: If ``magnitude`` does not have ``config.n_bins`` bins alone, or ``n_frames`` is less than 1.
+        ValueError: If ``magnitude`` is not ``(config.n_bins,)``, or ``n_frames`` is less than 1.
 
     Source:
         Průša and Søndergaard (2016), "Real-time spectrogram inversion using phase gradient heap integration", for the
-        phase; the player of Colonel and Keene (2020), "Conditioning Autoencoder Latent Spaces", for that of noise.
+        phase; the player of Colonel and Keene (2020), "Conditioning Autoencoder Latent Spaces", for the phase of noise.
 
     Example:
         >>> config = SpectrogramConfig(n_fft=256, hop_length=64)
@@ -63,7 +63,7 @@ def loop_of_magnitude(
 def _closed_phase(
     magnitude: Tensor, config: SpectrogramConfig, n_frames: int, generator: torch.Generator | None
 ) -> Tensor:
-    """Return phases ``(n_frames, n_bins)`` of the transform that the first frame follows on from the last."""
+    """Return phases of the transform, ``(n_frames, n_bins)``, which continue from the last frame to the first."""
     device = magnitude.device if generator is None else generator.device
     drawn = 2 * math.pi * torch.rand(config.n_bins, generator=generator, device=device).double().cpu().numpy()
     steady = magnitude.double().cpu().numpy()
@@ -73,18 +73,18 @@ def _closed_phase(
         return integrate_frame(steady, config, before=steady, known=phase, slope=level, fallback=drawn)
 
     first = after(drawn)
-    turns = np.round((after(first) - first) * (n_frames / (2 * math.pi)))  # of the whole loop
+    turns = np.round((after(first) - first) * (n_frames / (2 * math.pi)))  # number of periods in the whole loop
     hops = np.arange(n_frames)[:, None]
     return torch.from_numpy(transform_phase(first + turns * hops * (2 * math.pi / n_frames))).to(magnitude)
 
 
 def _circular_stft(audio: Tensor, config: SpectrogramConfig) -> Tensor:
-    """Return the transform ``(n_frames, n_bins)`` of a sound that follows itself and is a number of hops long."""
+    """Return the circular transform, ``(n_frames, n_bins)``, of a loop whose length is a multiple of the hop."""
     return torch.fft.rfft(audio[_places(len(audio), config, audio)] * hann_window(config, audio))
 
 
 def _circular_istft(spectrum: Tensor, config: SpectrogramConfig) -> Tensor:
-    """Return the sound that follows itself and whose transform is closest to ``spectrum``, ``(n_frames, n_bins)``."""
+    """Return the loop, ``(samples,)``, whose circular transform is closest to ``spectrum``, ``(n_frames, n_bins)``."""
     samples = len(spectrum) * config.hop_length
     window = hann_window(config, spectrum.real)
     places = _places(samples, config, spectrum).flatten()
@@ -95,6 +95,6 @@ def _circular_istft(spectrum: Tensor, config: SpectrogramConfig) -> Tensor:
 
 
 def _places(samples: int, config: SpectrogramConfig, like: Tensor) -> Tensor:
-    """Return which sample of a loop each sample of each frame is, ``(n_frames, n_fft)``."""
+    """Return the index in the loop of each sample of each frame, ``(n_frames, n_fft)``."""
     centres = torch.arange(0, samples, config.hop_length, device=like.device)[:, None]
     return (centres + torch.arange(-config.n_fft // 2, config.n_fft // 2, device=like.device)) % samples

@@ -1,4 +1,4 @@
-"""Autoencoders over features: one file per family, all speaking ``(batch, latent_dim, n_latents)``."""
+"""Networks: autoencoders of features with latents ``(batch, latent_dim, n_latents)``, and a classifier."""
 
 from itertools import pairwise
 from typing import Annotated, Any
@@ -27,11 +27,9 @@ ModelConfig = Annotated[
     | Annotated[WaveNetConfig, Tag("wavenet")],
     Discriminator(_kind),
 ]
-"""Which model, by ``kind``; without one, ``conv``."""
-
-
+"""Settings of an autoencoder of any kind; the field ``kind`` identifies it, and its default is ``conv``."""
 MOST_WEIGHTS = 500_000_000
-"""Largest number of weights of a model; in 32 bits that are 2 GB."""
+"""Largest number of weights of a model: 2 GB in 32 bits."""
 
 
 def _role(value: Any) -> str:
@@ -41,7 +39,7 @@ def _role(value: Any) -> str:
 NetworkConfig = Annotated[
     Annotated[ModelConfig, Tag("autoencoder")] | Annotated[AlexNetConfig, Tag("classifier")], Discriminator(_role)
 ]
-"""Which network that can be trained: an autoencoder, or a classifier."""
+"""Settings of a network that can be trained: an autoencoder or a classifier."""
 
 
 def build_model(
@@ -56,17 +54,17 @@ def build_model(
 
     Args:
         config: The layers.
-        n_features: Rows of the features.
-        rows: Where rows of partials and rows of noise lie, if the features have such; see ``RowShift``.
-        frequencies: Hz of each row, ``(n_features,)``, if the rows lie at fixed ones.
-        seed: Of the first weights; torch's global generator is left as it was.
+        n_features: Number of rows of the features.
+        rows: Positions of the rows of partials and noise bands, for harmonic features; see ``RowShift``.
+        frequencies: Frequency of each row, Hz, ``(n_features,)``; None: the rows have no fixed frequencies.
+        seed: Seed of the initial weights; torch's global generator stays unchanged.
 
     Returns:
         The model, on the CPU, in training mode.
 
     Raises:
-        InputError: If the model needs the frequencies of the rows, and there are none, or would have more than
-            ``MOST_WEIGHTS`` weights.
+        InputError: If the model needs ``frequencies`` and they are None, or it would have more than ``MOST_WEIGHTS``
+            weights.
 
     Example:
         >>> config = ConvConfig(channels=(4,), strides=((2, 2),))
@@ -75,11 +73,13 @@ def build_model(
         True
     """
     with torch.random.fork_rng(devices=[]):
-        if isinstance(config, DenseConfig):  # it measures the frequencies while it is built
+        if isinstance(
+            config, DenseConfig
+        ):  # building it computes with the frequencies, which is impossible on the meta device
             sizes = (n_features, *config.widths, *(config.decoder_widths or config.widths[::-1]), n_features)
             weights = sum(before * after for before, after in pairwise(sizes))
         else:
-            with torch.device("meta"):  # only shapes
+            with torch.device("meta"):  # builds shapes without values
                 weights = sum(weight.numel() for weight in _build(config, n_features, rows, frequencies).parameters())
         if weights > MOST_WEIGHTS:
             raise InputError(

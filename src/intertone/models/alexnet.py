@@ -1,4 +1,4 @@
-"""The classifier of Verma and Smith: an AlexNet with small receptive fields over spectrograms."""
+"""Classifier of Verma and Smith (2018): an AlexNet with small receptive fields for spectrograms."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, ClassVar, Literal, Self
@@ -11,32 +11,32 @@ from intertone.config import Settings
 from intertone.models.contract import Batch, Facts, Reading, Scale, Trainable
 
 CLASS, KEY = "class", "key"
-"""Names of the labels in a batch, of the scores and of the loss terms. Labels are indices of ``classes`` and ``keys``,
-−1 where a note has none of them."""
+"""Names of the labels of a batch, of the scores and of the loss terms. Labels are indices into ``classes`` and
+``keys``; −1 means that the label of a note is unknown."""
 
 
 class AlexNetConfig(Settings):
-    """Layers of the classifier, and what it tells apart."""
+    """Settings of the classifier: its layers, and the classes and keys that it recognises."""
 
     later: ClassVar[frozenset[str]] = frozenset({"keys"})
 
     kind: Literal["alexnet"] = "alexnet"
-    classes: tuple[str, ...] = Field(description="families of instruments, as the note set names them; at least two")
+    classes: tuple[str, ...] = Field(description="instrument families of the note set; at least two")
     channels: tuple[Annotated[int, Field(ge=1, le=2_048)], ...] = Field(
         (64, 192, 384, 256, 256),
         min_length=1,
         max_length=12,
-        description="maps after each convolution, AlexNet's numbers",
+        description="channels after each convolution; by default those of AlexNet",
     )
     pooled: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (1, 2, 3, 5), description="convolutions, counted from 1, after which rows and columns are halved"
+        (1, 2, 3, 5), description="convolutions, counted from 1, after which 2 × 2 pooling follows"
     )
     normalised: bool = Field(
-        False, description="batch normalisation before each ReLU; becomes a part of the convolutions when it is packed"
+        False, description="batch normalisation before each ReLU; packing merges it into the convolutions"
     )
 
     keys: tuple[Annotated[int, Field(ge=0, le=127)], ...] = Field(
-        (), description="MIDI numbers that a second linear layer tells apart; none: there is no such layer"
+        (), description="MIDI numbers that a second linear layer recognises; empty: no such layer"
     )
 
     @model_validator(mode="after")
@@ -51,19 +51,20 @@ class AlexNetConfig(Settings):
 
 
 class AlexNet(Trainable):
-    """Convolutions of 3 × 3 over a spectrogram as a picture, mean over all positions, a linear layer for each fact.
+    """Convolutions of 3 × 3 over a spectrogram, the mean over all positions, and a linear layer for classes and keys.
 
-    Small receptive fields keep what is found at its place in time and frequency. Spectrograms may have any number of
-    frames. Pooling halves rows and columns, rounded up: a row that no deep layer saw could be moved at no cost.
+    Small receptive fields localise activations in time and frequency. Spectrograms may have any number of frames.
+    Pooling halves rows and columns and rounds up, so that every row affects the deep layers.
 
     Args:
-        config: The layers.
-        n_features: Rows of the spectrograms.
+        config: Settings of the layers.
+        n_features: Number of rows of the spectrograms.
 
     Source:
-        Verma and Smith (2018), "Neural style transfer for audio spectrograms": a "standard AlexNet" with fields of
-        3 × 3, pooling of 2 × 2 and six layers. The numbers of maps are those of Krizhevsky, Sutskever and Hinton
-        (2012); the mean in place of AlexNet's large linear layers, and where it pools, are our choices.
+        Verma and Smith (2018), "Neural style transfer for audio spectrograms": a "standard AlexNet" with fields of 3 ×
+        3, pooling of 2 × 2 and six layers. The numbers of channels are those of Krizhevsky, Sutskever and Hinton
+        (2012). The positions of the pooling, and the mean instead of AlexNet's large linear layers, are choices of this
+        package.
 
     Example:
         >>> model = AlexNet(AlexNetConfig(classes=("flute", "organ"), channels=(4, 6), pooled=(1,)), n_features=33)
@@ -90,26 +91,26 @@ class AlexNet(Trainable):
         self.key_head = nn.Linear(config.channels[-1], len(config.keys)) if config.keys else None
 
     def activations(self, features: Tensor, layers: Collection[str] = ()) -> dict[str, Tensor]:
-        """Return the maps after each convolution and its ReLU, before pooling, by name, with gradient.
+        """Return the activations after each convolution and its ReLU, before pooling, by name, with gradient.
 
         Args:
             features: ``(batch, n_features, n_frames)``: log(1 + magnitude) at equal level; see ``FramesConfig``.
-            layers: Names that are needed, none: all; deeper ones are left out.
+            layers: Names of the needed layers, empty: all; layers deeper than these are not computed.
 
         Returns:
             ``conv1``, ``conv2``, …: ``(batch, channels, rows, columns)``, rows and columns halved by each pooling,
             rounded up.
 
         Raises:
-            ValueError: If the rows are not ``n_features``.
+            ValueError: If the features do not have ``n_features`` rows.
         """
         return self._forward(features, layers)[0]
 
     def scores(self, features: Tensor) -> dict[str, Tensor]:
-        """Return the logits.
+        """Return the logits of classes and keys.
 
         Args:
-            features: As for ``activations``.
+            features: The same as for ``activations``.
 
         Returns:
             ``class``: ``(batch, n_classes)``; with ``keys`` also ``key``: ``(batch, n_keys)``.
@@ -121,7 +122,7 @@ class AlexNet(Trainable):
         return found
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the cross-entropy of each fact, over the notes whose label is known."""
+        """Return the cross-entropy of the classes, and of the keys if any, over the notes with a known label."""
         return {
             name: nn.functional.cross_entropy(scores.float(), labels, ignore_index=-1, reduction="sum")
             / (labels >= 0).sum().clamp_min(1)
@@ -130,12 +131,12 @@ class AlexNet(Trainable):
         }
 
     def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
-        """Return the cross-entropy in nats, of all facts together."""
+        """Return the cross-entropy, nats: the sum over classes and keys."""
         return Reading("cross_entropy", loss, "nats", "cross-entropy")
 
     @torch.no_grad()
     def compact(self) -> tuple[AlexNetConfig, "AlexNet"] | None:
-        """Return settings and a network without normalisation that gives the same; None where there is none."""
+        """Return settings and weights of an equivalent network without normalisation; None if this one has none."""
         if not self.config.normalised:
             return None
         config = self.config.model_copy(update={"normalised": False})
@@ -153,11 +154,11 @@ class AlexNet(Trainable):
         return config, plain
 
     def facts(self) -> Facts:
-        """Return what a person would want to know of the layers, by name."""
+        """Return the main settings of the layers, by name."""
         return {"layers": len(self.config.channels) + 1, "channels": list(self.config.channels)}
 
     def _forward(self, features: Tensor, layers: Collection[str] = ()) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the maps after each convolution, until all ``layers`` are known, and those after the last pooling."""
+        """Return the activations by name, up to the deepest of ``layers``, and the output of the last layer."""
         if features.shape[-2] != self.n_features:
             raise ValueError(f"features must have n_features={self.n_features} rows, got {features.shape[-2]}")
         hidden = features.unsqueeze(1).contiguous(memory_format=self.memory_format)
@@ -170,12 +171,12 @@ class AlexNet(Trainable):
                 hidden = self.norms[number - 1](hidden)
             hidden = found[f"conv{number}"] = hidden.relu()
             if number in self.config.pooled:
-                hidden = nn.functional.max_pool2d(hidden, 2, ceil_mode=True)  # the last row and column count too
+                hidden = nn.functional.max_pool2d(hidden, 2, ceil_mode=True)  # an odd last row or column is pooled too
         return found, hidden
 
 
 def indices(names: Sequence[str] | Sequence[int], values: Iterable[str | int]) -> Tensor:
-    """Return the place of each value among names, −1 where it is none of them, ``(n,)``.
+    """Return the index of each value in ``names``, ``(n,)``; −1 for values that are not in it.
 
     Example:
         >>> indices(("flute", "organ"), ["organ", "voice", "flute"])

@@ -1,4 +1,4 @@
-"""Input augmentation: what is appended to a frame on its way into an encoder; the target stays the frame."""
+"""Input augmentation: quantities computed from a frame that are appended to the encoder's input, not to its target."""
 
 import math
 from typing import Literal
@@ -11,22 +11,22 @@ from intertone.stft import mel_triangles
 
 AugmentationKind = Literal["none", "first-difference", "second-difference", "mel", "mfcc"]
 
+"""Kind of the appended quantities; ``none``: nothing is appended."""
 FEWEST_BINS = 9
-"""Bins of the smallest spectrum, of 16 samples."""
-
+"""Smallest number of bins of a spectrum: that of 16 samples."""
 QUIETEST = 1e-4
-"""Mel magnitude below which the logarithm of a cepstrum does not go: 80 dB under the loudest bin of a frame."""
+"""Floor of the mel magnitudes of a cepstrum: 80 dB below the loudest bin of a frame."""
 
 
 class Differences(nn.Module):
-    """Differences of neighbouring bins, or differences of these.
+    """First or second differences of neighbouring bins.
 
     Args:
-        n_features: Bins of a frame.
+        n_features: Number of bins of a frame.
         order: 1 or 2.
 
     Attributes:
-        size: Numbers that are appended.
+        size: Number of appended values.
     """
 
     def __init__(self, n_features: int, order: int) -> None:
@@ -34,21 +34,21 @@ class Differences(nn.Module):
         self.order, self.size = order, n_features - order
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Return the differences of frames ``(..., n_features)``: ``(..., size)``."""
+        """Return the differences, ``(..., size)``, of frames, ``(..., n_features)``."""
         return frames.diff(n=self.order)
 
 
 class MelBands(nn.Module):
-    """Mel bands of a frame of magnitudes, or their cepstrum.
+    """Mel bands of a magnitude frame, or their cepstrum.
 
     Args:
-        frequencies: Hz of each bin of a frame, rising, ``(n_features,)``; the bands lie between 0 Hz and the last.
-        n_mels: Bands.
-        cepstrum: First coefficient and the one after the last, of the orthonormal cosine transform of the bands'
-            natural logarithms; none: the bands themselves.
+        frequencies: Frequency of each bin, Hz, rising, ``(n_features,)``; the bands reach from 0 Hz to the last one.
+        n_mels: Number of bands.
+        cepstrum: First coefficient and the one after the last of the orthonormal cosine transform of the bands' natural
+            logarithms; None: the bands themselves are appended.
 
     Attributes:
-        size: Numbers that are appended.
+        size: Number of appended values.
     """
 
     bank: Tensor
@@ -56,7 +56,7 @@ class MelBands(nn.Module):
 
     def __init__(self, frequencies: Tensor, *, n_mels: int, cepstrum: tuple[int, int] | None = None) -> None:
         super().__init__()
-        # made anew from the settings, so that the weights on disk are the network's alone
+        # not saved with the weights, since it is computed from the settings
         bank = mel_triangles(frequencies, n_mels=n_mels, f_min=0, f_max=float(frequencies[-1]))
         self.register_buffer("bank", bank, persistent=False)
         cosines = None if cepstrum is None else cosine_transform(n_mels)[slice(*cepstrum)]
@@ -64,7 +64,7 @@ class MelBands(nn.Module):
         self.size = n_mels if cosines is None else len(cosines)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Return the bands or coefficients of frames ``(..., n_features)``: ``(..., size)``."""
+        """Return the bands or coefficients, ``(..., size)``, of frames, ``(..., n_features)``."""
         bands = (frames.square() @ self.bank.T).clamp_min(QUIETEST**2).sqrt()
         return bands if self.cosines is None else bands.log() @ self.cosines.T
 
@@ -86,18 +86,17 @@ def cosine_transform(size: int) -> Tensor:
 def build_augmentation(
     kind: AugmentationKind, n_features: int, *, frequencies: Tensor | None, n_mels: int, cepstrum: tuple[int, int]
 ) -> Differences | MelBands | None:
-    """Return what is appended to frames, or None.
+    """Return the module that computes the appended values, or None for ``none``.
 
     Args:
-        kind: Which.
-        n_features: Bins of a frame.
-        frequencies: Hz of each bin, ``(n_features,)``, for ``mel`` and ``mfcc``; None: they are not fixed.
-        n_mels: Bands of these.
+        kind: Kind of the augmentation.
+        n_features: Number of bins of a frame.
+        frequencies: Frequency of each bin, Hz, ``(n_features,)``, for ``mel`` and ``mfcc``; None: they are not fixed.
+        n_mels: Number of mel bands, for ``mel`` and ``mfcc``.
         cepstrum: First coefficient of ``mfcc`` and the one after the last.
 
     Raises:
-        InputError: If the features are too few rows to be a spectrum, or mel bands are asked for and the bins lie at
-            no fixed frequencies.
+        InputError: If there are too few features for a spectrum, or ``kind`` needs frequencies and they are None.
 
     Source:
         Colonel, Curro and Keene (2018), "Autoencoding Neural Networks as Musical Audio Synthesizers".
@@ -111,5 +110,7 @@ def build_augmentation(
             return Differences(n_features, 1 if kind == "first-difference" else 2)
         case "mel" | "mfcc":
             if frequencies is None:
-                raise InputError(f"augmentation must be none or of differences without fixed frequencies, got {kind}")
+                raise InputError(
+                    f"augmentation must be none or a difference for features without fixed frequencies, got {kind}"
+                )
             return MelBands(frequencies, n_mels=n_mels, cepstrum=cepstrum if kind == "mfcc" else None)

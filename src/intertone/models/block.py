@@ -1,4 +1,4 @@
-"""Long sounds through a network: block by block, each with as much around it as the model reaches."""
+"""Encoding and decoding of long sounds in blocks that overlap by the receptive field of the model."""
 
 from collections.abc import Iterator
 
@@ -8,22 +8,20 @@ from torch import Tensor
 from intertone.models.contract import NO_CONDITIONS, Conditions, Model
 
 BLOCK_FRAMES = 2048
-"""Frames that go through the network at a time; a longer sound goes in blocks that overlap by the model's reach."""
-
+"""Number of frames that a network processes at once; longer sounds are divided into blocks."""
 BLOCK_REACHES = 4
-"""Least length of such a block in reaches of the model: then a third of the work is on what lies around blocks."""
-
+"""Smallest length of a block as a multiple of the model's reach; then a third of the computation is for the overlap."""
 BLOCK_ROWS = 8
-"""Channels and sounds that go through the network at a time."""
+"""Number of items of the batch (sounds and channels) that a network processes at once."""
 
 
 def encode_in_blocks(model: Model, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
-    """Return ``model.encode`` of features of any length.
+    """Return ``model.encode`` of features, computed in blocks if the sound is long and the model's reach is finite.
 
     Args:
         model: The model.
         features: ``(batch, n_features, n_frames)``.
-        conditions: What the model needs, ``(batch, size, 1 or n_frames)`` each.
+        conditions: Conditions that the model needs, ``(batch, size, 1 or n_frames)`` each.
 
     Returns:
         Latents ``(batch, latent_dim, n_latents)``.
@@ -47,14 +45,14 @@ def decode_in_blocks(
     n_frames: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return ``model.decode`` of a code of any length.
+    """Return ``model.decode`` of latents, computed in blocks if the sound is long and the model's reach is finite.
 
     Args:
         model: The model.
         latents: ``(batch, latent_dim, n_latents)``.
-        conditions: Of what is wanted, as the model needs, ``(batch, size, 1 or n_frames)`` each.
-        n_frames: Columns of the result; default: all that the latents stand for.
-        generator: Source of what is drawn, for models that sample.
+        conditions: Conditions of the output that the model needs, ``(batch, size, 1 or n_frames)`` each.
+        n_frames: Number of frames of the result; None: that of all latents.
+        generator: Source of randomness, for models that draw samples.
 
     Returns:
         Features ``(batch, n_features, n_frames)``.
@@ -87,7 +85,7 @@ def _decode(
 
 
 def _in_rows(conditions: Conditions, n_rows: int) -> list[dict[str, Tensor]]:
-    """Return the conditions of each ``BLOCK_ROWS`` rows."""
+    """Return the conditions of each group of ``BLOCK_ROWS`` items."""
     return [
         {name: value[start : start + BLOCK_ROWS] for name, value in conditions.items()}
         for start in range(0, n_rows, BLOCK_ROWS)
@@ -95,12 +93,12 @@ def _in_rows(conditions: Conditions, n_rows: int) -> list[dict[str, Tensor]]:
 
 
 def _over_time(conditions: Conditions, first: int, last: int) -> dict[str, Tensor]:
-    """Return the conditions of some columns; those that do not change in time stay."""
+    """Return the conditions of frames ``first`` to ``last`` (excluded); constant conditions are unchanged."""
     return {name: value if value.shape[-1] == 1 else value[..., first:last] for name, value in conditions.items()}
 
 
 def _blocks(total: int, size: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield ``(start, stop, first, last)``: a block and what must be seen for it."""
+    """Yield ``(start, stop, first, last)``: the limits of a block, and those of the block with its margins."""
     for start in range(0, total, size):
         stop = min(start + size, total)
         yield start, stop, max(0, start - margin), min(total, stop + margin)

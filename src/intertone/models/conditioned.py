@@ -1,4 +1,4 @@
-"""An autoencoder that is told pitch and velocity, so that its code need not hold them."""
+"""Autoencoder that is conditioned on pitch and velocity, so that its code need not contain them."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,25 +26,21 @@ from intertone.models.linear import PrincipalComponents
 from intertone.models.row_shift import RowShift
 
 PITCH_RANGE = 128.0
-"""MIDI numbers: what a pitch is divided by."""
-
+"""Divisor of a pitch, MIDI numbers."""
 VELOCITY_RANGE = 127.0
 """Divisor of a velocity."""
-
 MIDDLE = 60.0
-"""MIDI number that stands at 0 in a code."""
-
+"""Pitch that is 0 in the code, a MIDI number: middle C."""
 PITCH_WAVES = 6
-"""Waves that show the pitch to the network: periods of 256 MIDI numbers, 128, … 8."""
-
+"""Number of sine and cosine pairs that encode the pitch, with periods of 256, 128, …, 8 semitones."""
 VELOCITY_WAVES = 3
-"""The same for the velocity: periods of 254, 127 and 63.5."""
+"""Number of sine and cosine pairs that encode the velocity, with periods of 254, 127 and 63.5."""
 
 
 class ConditionedConfig(Settings):
-    """Stages of the encoder, from the outside in; the decoder mirrors them.
+    """Settings of the stages of the encoder, from the input to the code; the decoder mirrors them.
 
-    ``channels`` and ``strides`` have one entry for each stage; the first stride takes so many whole frames at once.
+    ``channels`` and ``strides`` have one entry for each stage.
     """
 
     kind: Literal["conditioned"] = "conditioned"
@@ -52,13 +48,13 @@ class ConditionedConfig(Settings):
     strides: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (4, 4, 2)
     encoder_blocks: int = Field(1, ge=0, le=64, description="residual blocks of each stage of the encoder")
     decoder_blocks: int = Field(2, ge=0, le=64, description="residual blocks of each stage of the decoder")
-    kernel_size: int = Field(3, ge=1, le=31, description="of the blocks, in steps of their stage; odd")
-    condition_channels: int = Field(
-        64, ge=1, le=65536, description="numbers that tell a block the pitch and the velocity"
+    kernel_size: int = Field(3, ge=1, le=31, description="kernel size of the blocks in frames of their stage, odd")
+    condition_channels: int = Field(64, ge=1, le=65536, description="size of the embedding of pitch and velocity")
+    note_dim: int = Field(64, ge=1, le=65536, description="latent dimensions that are constant over a note")
+    local_dim: int = Field(16, ge=0, le=65536, description="latent dimensions that change over time")
+    linear: bool = Field(
+        True, description="whether the output of the convolutions is added to that of principal components"
     )
-    note_dim: int = Field(64, ge=1, le=65536, description="numbers of the code for the whole note")
-    local_dim: int = Field(16, ge=0, le=65536, description="numbers of the code for each of its vectors in time")
-    linear: bool = Field(True, description="principal components beside the convolutions, which then add to them")
 
     @model_validator(mode="after")
     def _check_stages(self) -> Self:
@@ -73,26 +69,26 @@ class ConditionedConfig(Settings):
 
 
 class ConditionedAutoencoder(Model):
-    """Residual convolutions over time, each told the pitch and the velocity of the note.
+    """Residual convolutions over time, each conditioned on the pitch and the velocity of the note.
 
-    The rows of the features are channels: row by row they mean the same in every note. A code is the same few
-    numbers in all its vectors, for the whole note (``note_dim``), and a few that change (``local_dim``). The numbers
-    for the whole note are means over its time, weighted by what the encoder finds worth looking at. The decoder may be
-    told another pitch and velocity than the encoder: it then gives another note of the same instrument.
+    The rows of the features are the channels of the convolutions. A latent vector has ``note_dim`` numbers that are
+    constant over the note and ``local_dim`` numbers that change over time. The constant ones are weighted means over
+    time; the encoder computes the weights. If the decoder is conditioned on another pitch or velocity than the encoder,
+    it gives another note of the same instrument.
 
-    With ``linear`` the convolutions add to what ``PrincipalComponents`` give, in the code and in the features, and a
-    young model adds nothing. Where it is known where the ``rows`` lie, the code has one more number, its
-    pitch in octaves above middle C, and the decoder begins with features whose rows are moved by a part of the interval
-    from there to the wanted pitch: which part, row by row, is learnt from the two pitches.
+    With ``linear``, code and features are sums of the outputs of ``PrincipalComponents`` and of the convolutions; the
+    latter are 0 in an untrained model. If ``rows`` is given too, the code has one more dimension, the pitch in octaves
+    above middle C, and the decoder shifts the rows of the linear features by a part of the interval to the wanted
+    pitch. A layer computes this part for each row from the two pitches.
 
     Args:
-        config: The stages.
-        n_features: Rows of the features.
-        rows: Where rows of partials and rows of noise lie; see ``RowShift``.
+        config: Settings of the stages.
+        n_features: Number of rows of the features.
+        rows: Positions of the rows of partials and noise bands, see ``RowShift``; None: rows are not shifted.
 
     Source:
-        Perez et al. (2018), "FiLM: visual reasoning with a general conditioning layer", for the way in of pitch and
-        velocity.
+        Perez et al. (2018), "FiLM: visual reasoning with a general conditioning layer", for the conditioning on pitch
+        and velocity.
 
     Example:
         >>> from intertone.models.contract import note_conditions
@@ -128,7 +124,7 @@ class ConditionedAutoencoder(Model):
             sizes_of_code = {"note_dim": config.note_dim, "local_dim": config.local_dim}
             self.linear = PrincipalComponents(n_features, **sizes_of_code, block=self.frames_per_latent)
         self.mover = None if rows is None or self.linear is None else RowShift(rows)
-        # first the numbers of the whole note, last its pitch if rows are moved
+        # order of the dimensions: constant ones, those over time, and the pitch if rows are shifted
         self.latent_dim = config.note_dim + config.local_dim + (self.mover is not None)
         self.constant_dim = config.note_dim + (self.mover is not None)
         if self.mover is not None:
@@ -147,21 +143,22 @@ class ConditionedAutoencoder(Model):
 
         Args:
             features: ``(batch, n_features, n_frames)`` in [0, 1].
-            conditions: ``pitch`` of each note, a MIDI number, fractions allowed, and its ``velocity``, 1…127, or NaN
-                where it is unknown; ``(batch, 1, 1)`` each.
+            conditions: ``pitch`` of each note, a MIDI number that may have a fraction, and its ``velocity``, 1…127, or
+                NaN for unknown; ``(batch, 1, 1)`` each.
 
         Returns:
-            Latents ``(batch, latent_dim, n_latents)``; the first ``note_dim`` rows and a pitch do not change in time.
+            Latents ``(batch, latent_dim, n_latents)``; the first ``note_dim`` rows and the pitch are constant over
+            time.
 
         Raises:
-            ValueError: If the rows are not ``n_features``, or a condition is missing.
+            ValueError: If the features do not have ``n_features`` rows, or a condition is missing.
         """
         self.check_features(features)
         played = _note(conditions, len(features))
-        told = self.conditions(played)
+        embedding = self.conditions(played)
         hidden = nn.functional.pad(features, (0, -features.shape[-1] % self.frames_per_latent))
         for stage in self.encoder:
-            hidden = stage(hidden, told)
+            hidden = stage(hidden, embedding)
         note, score = self.to_note(hidden).split((self.config.note_dim, 1), 1)
         note = (note * score.float().softmax(-1)).sum(-1, keepdim=True).expand(-1, -1, hidden.shape[-1])
         local = None if self.to_local is None else self.to_local(hidden)
@@ -175,40 +172,40 @@ class ConditionedAutoencoder(Model):
         return torch.cat(parts, 1)
 
     def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
-        """Return features at the pitch and velocity of ``conditions``; a code's note may change in time as well."""
+        """Return features at the pitch and velocity of ``conditions``; all latent dimensions may change over time."""
         wanted = _note(conditions, len(latents))
-        told = self.conditions(wanted)
+        embedding = self.conditions(wanted)
         start: Tensor | float = 0.0
         if self.linear is not None:
             note_dim, local_dim = self.config.note_dim, self.config.local_dim
             local = latents[:, note_dim : note_dim + local_dim] if local_dim else None
             start = self.linear.decode(latents[:, :note_dim], local)
             if self.mover is not None:
-                start, latents = self._move(start, latents, wanted, told)
+                start, latents = self._move(start, latents, wanted, embedding)
         hidden = self.from_latents(latents)
         for stage in self.decoder:
-            hidden = stage(hidden, told)
+            hidden = stage(hidden, embedding)
         features: Tensor = hidden + start
         return features
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the error of the note that is wanted, audible cells above all; ``weight`` says which rows exist."""
+        """Return ``image_error`` of the wanted note; ``batch.weight`` marks the rows that exist at its pitch."""
         estimate = self(batch.features, batch.conditions, batch.wanted).float()
         exists = torch.ones(estimate.shape[:2], dtype=torch.bool) if batch.weight is None else batch.weight[..., 0]
         return {"error": image_error(estimate, batch.target, exists.to(estimate.device))}
 
     @torch.no_grad()
     def fit(self, batches: Iterable[Batch]) -> None:
-        """Set the linear part, if there is one, to the principal components of some notes."""
+        """Set the linear part, if there is one, to the principal components of the notes in ``batches``."""
         if self.linear is not None:
             self.linear.fit(torch.cat([batch.features for batch in batches]))
 
     def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
-        """Return the mean error in the unit of the features."""
+        """Return the loss as a mean error in the unit of the features."""
         return mean_error_reading(loss, scales)
 
     def facts(self) -> Facts:
-        """Return what a person would want to know of the layers, by name."""
+        """Return the main settings of the layers, by name."""
         config = self.config
         return {
             "layers": len(config.channels),
@@ -216,12 +213,12 @@ class ConditionedAutoencoder(Model):
             "strides": list(config.strides),
         }
 
-    def _move(self, features: Tensor, latents: Tensor, wanted: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features at the wanted pitch, and the latents with what would change if everything moved."""
+    def _move(self, features: Tensor, latents: Tensor, wanted: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features shifted to the wanted pitch, and latents with the change of a full shift appended."""
         assert self.mover is not None
         own = latents[:, -1].float().mean(-1)
         known = torch.stack([12 * own + MIDDLE, torch.full_like(own, math.nan)], 1)
-        part = self.part(torch.cat([told, self.conditions(known)], 1)).sigmoid()
+        part = self.part(torch.cat([embedding, self.conditions(known)], 1)).sigmoid()
         difference = self.mover(features, _octave(wanted) - own) - features
         change = difference.unflatten(-1, (-1, self.frames_per_latent)).mean(-1)
         return features + part[:, :, None] * difference, torch.cat([latents, change.to(latents.dtype)], 1)
@@ -235,7 +232,7 @@ def _silence(*layers: nn.Conv1d | nn.ConvTranspose1d) -> None:
 
 
 def _note(conditions: Conditions, n_rows: int) -> Tensor:
-    """Return pitch and velocity, ``(batch, 2)``: those of the middle of a note where they change in time."""
+    """Return pitch and velocity of each note, ``(batch, 2)``: the values in its middle if they change over time."""
     rows = [condition(conditions, name) for name in ConditionedAutoencoder.needs]
     if any(len(row) != n_rows for row in rows):
         raise ValueError(f"every row must have its pitch and velocity, got {len(rows[0])} for {n_rows} rows")
@@ -243,12 +240,12 @@ def _note(conditions: Conditions, n_rows: int) -> Tensor:
 
 
 def _octave(conditions: Tensor) -> Tensor:
-    """Return pitches as octaves above middle C: numbers of the size of the others in a code."""
+    """Return pitches in octaves above middle C, ``(batch,)``, which have the magnitude of other latent values."""
     return (conditions[:, 0] - MIDDLE) / 12
 
 
 class _Conditions(nn.Module):
-    """Pitch and velocity as numbers that a linear layer can use: waves of several lengths, then two layers."""
+    """Embedding of pitch and velocity: sines and cosines of several periods, then two fully connected layers."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -271,48 +268,48 @@ def _waves(value: Tensor, count: int) -> Iterator[Tensor]:
 
 
 class _Inward(nn.Module):
-    """``stride`` columns become one; then the blocks."""
+    """Stage of the encoder: a convolution that reduces ``stride`` frames to one, then residual blocks."""
 
     def __init__(self, config: ConditionedConfig, outer: int, inner: int, stride: int) -> None:
         super().__init__()
         self.change = nn.Conv1d(outer, inner, stride, stride)
         self.blocks = nn.ModuleList(_Block(config, inner) for _ in range(config.encoder_blocks))
 
-    def forward(self, hidden: Tensor, told: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
         hidden = self.change(hidden)
         for block in self.blocks:
-            hidden = block(hidden, told)
+            hidden = block(hidden, embedding)
         return hidden
 
 
 class _Outward(nn.Module):
-    """The blocks; then one column becomes ``stride``."""
+    """Stage of the decoder: residual blocks, then a convolution that expands one frame to ``stride`` frames."""
 
     def __init__(self, config: ConditionedConfig, inner: int, outer: int, stride: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(_Block(config, inner) for _ in range(config.decoder_blocks))
         self.change = nn.ConvTranspose1d(inner, outer, stride, stride)
 
-    def forward(self, hidden: Tensor, told: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
         for block in self.blocks:
-            hidden = block(hidden, told)
+            hidden = block(hidden, embedding)
         columns: Tensor = self.change(hidden)
         return columns
 
 
 class _Block(nn.Module):
-    """Normalise each column, scale and shift it by the conditions, convolve over time, mix the channels, add."""
+    """Residual block: normalisation of each frame, FiLM conditioning, convolution over time, mixing of the channels."""
 
     def __init__(self, config: ConditionedConfig, channels: int) -> None:
         super().__init__()
         self.film = nn.Linear(config.condition_channels, 2 * channels)
         self.convolve = nn.Conv1d(channels, channels, config.kernel_size, padding=config.kernel_size // 2)
         self.mix = nn.Conv1d(channels, channels, 1)
-        nn.init.zeros_(self.mix.weight)  # a young block changes nothing
+        nn.init.zeros_(self.mix.weight)  # an untrained block is the identity
         self.mix.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, hidden: Tensor, told: Tensor) -> Tensor:
-        scale, shift = self.film(told).unsqueeze(-1).chunk(2, 1)
+    def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
+        scale, shift = self.film(embedding).unsqueeze(-1).chunk(2, 1)
         level = torch.linalg.vector_norm(hidden, dim=1, keepdim=True, dtype=torch.float32) / math.sqrt(hidden.shape[1])
         inner = hidden * ((1 + scale) / (level + 1e-4)).to(hidden.dtype) + shift
         mixed: Tensor = self.mix(nn.functional.silu(self.convolve(inner)))

@@ -1,4 +1,4 @@
-"""The contracts of a network: with training, a loss; with codecs, the way to a code and back."""
+"""Interfaces of networks: ``Trainable`` for training, and ``Model`` for codecs, with the types that they use."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,29 +13,27 @@ from intertone.config import Settings
 from intertone.losses import existing_rows, mean_squared_error
 
 Conditions = Mapping[str, Tensor]
-"""Name → ``(batch, size, 1 or n_frames)``: pitch (MIDI number), velocity (1…127), chroma, …; NaN where unknown."""
-
+"""Conditions by name, ``(batch, size, 1 or n_frames)``: pitch (MIDI number), velocity (1…127), …; NaN: unknown."""
 CONDITION_SIZES: Mapping[str, int] = MappingProxyType({"chroma": 12})
-"""Numbers of a condition; 1 for those that are not named."""
+"""Number of values of a condition; 1 for conditions that are not listed."""
 
 NO_CONDITIONS: Conditions = MappingProxyType({})
 
 Facts = Mapping[str, str | int | float | Sequence[int] | Sequence[Sequence[int]]]
-"""Facts that a person would want to know, by name."""
-
+"""Main settings of a model or representation by name, for ``intertone info``."""
 SILENT_SHARE = 0.05
-"""A model whose output stays below this share of the loudest feature wanted is silent (76 dB down where 1 is 80 dB)."""
+"""Share of the largest target feature below which all output features are silence: −76 dB with ``top_db=80``."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Meaning of the numbers of a group of feature rows.
+    """Scale of the values in a group of feature rows.
 
     Attributes:
-        kind: ``decibels``: 0 and 1 lie ``range_db`` apart; ``log1p``: logarithm of 1 + magnitude; ``linear``:
-            magnitude; ``amplitude``: sample of a waveform; ``mu_law``: the same companded, −1…1; ``cycles``: phase.
-        n_rows: Rows of the group; groups lie one below the other.
-        range_db: Decibels between features 0 and 1, of ``decibels``.
+        kind: ``decibels``: linear in dB; ``log1p``: log(1 + magnitude); ``linear``: magnitude; ``amplitude``: sample of
+            a waveform; ``mu_law``: companded sample, −1…1; ``cycles``: phase in periods.
+        n_rows: Number of rows of the group; the groups are stacked.
+        range_db: For ``decibels``: difference between features 0 and 1, dB.
     """
 
     kind: Literal["decibels", "log1p", "linear", "amplitude", "mu_law", "cycles"]
@@ -44,24 +42,24 @@ class Scale:
 
     @property
     def unit(self) -> str:
-        """Unit of a difference of features times ``per_feature``; empty where it has no unit."""
+        """Unit of a difference of features multiplied by ``per_feature``; empty: no unit."""
         return {"decibels": "dB", "cycles": "cycles"}.get(self.kind, "")
 
     @property
     def per_feature(self) -> float:
-        """Units in a difference of 1 between two features."""
+        """Number of units in a difference of 1 between two features."""
         return self.range_db if self.kind == "decibels" else 1.0
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Positions of feature rows, for models that shift them with the pitch.
+    """Positions of harmonic feature rows, for models that shift them with the pitch.
 
     Attributes:
         partials: log2 of the order of each row of partials, rising.
-        noise: log2 of Hz of each row of noise, rising; these rows lie below those of partials.
-        lowest: Order of the lowest partial of each row of partials; none: rows exist for every pitch.
-        f_max: Hz; no partial above is measured.
+        noise: log2 of the centre frequency, Hz, of each noise band, rising; these rows follow those of partials.
+        lowest: Order of the lowest partial of each row of partials; empty: rows exist for every pitch.
+        f_max: Highest frequency of a partial, Hz.
     """
 
     partials: Tensor
@@ -70,10 +68,10 @@ class Rows:
     f_max: float = math.inf
 
     def exist(self, f0: Tensor) -> Tensor:
-        """Return which rows hold something in sounds of these pitches.
+        """Return which rows exist in sounds of these pitches.
 
         Args:
-            f0: Hz, ``(batch,)``; NaN where it is unknown, where all rows exist.
+            f0: Hz, ``(batch,)``; NaN: unknown, so that all rows exist.
 
         Returns:
             Bool, ``(batch, n_features)``.
@@ -84,17 +82,17 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """The notes of one training step: whole notes, slices, crops or single frames.
+    """Data of one training step: whole notes, slices, crops or single frames.
 
     Attributes:
-        features: The input, ``(batch, n_features, n_frames)``.
-        target: The output that is wanted; the features themselves for most.
-        conditions: What the input is conditioned on.
-        wanted: What the output is conditioned on.
-        weight: Which cells count, broadcastable to the target; None: all alike.
-        labels: Classes by name, ``(batch,)``, for classifiers.
-        progress: Where the run stands, 0…1.
-        generator: Source of what is drawn in the loss, on the device of the features: dropout, sampling, augmentation.
+        features: Input, ``(batch, n_features, n_frames)``.
+        target: Wanted output; for most models the features themselves.
+        conditions: Conditions of the input.
+        wanted: Conditions of the output.
+        weight: Weights of the cells in the loss, broadcastable to the target; None: all are 1.
+        labels: Class indices by name, ``(batch,)``, for classifiers.
+        progress: Finished share of the run, 0…1.
+        generator: Source of randomness in the loss (dropout, sampling, augmentation), on the device of the features.
     """
 
     features: Tensor
@@ -107,7 +105,7 @@ class Batch:
     generator: torch.Generator | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """Return the same batch on a device; the generator stays where it is."""
+        """Return the same batch on a device; the generator is not moved."""
         return Batch(
             self.features.to(device),
             self.target.to(device),
@@ -122,15 +120,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a run that trains some of a model's parameters.
+    """Part of a training run that trains some of a model's parameters.
 
     Attributes:
-        name: In the log.
-        parameters: Beginnings of the names of the parameters that are trained; ``("",)``: all.
-        terms: Names of the loss terms that are minimised; none: all.
-        share: Of the run's epochs, relative to the other stages.
-        patience: Epochs without a better validation loss after which the next stage begins; None: the run's.
-        alternating: Whether it takes turns, step by step, with the stages beside it that alternate too.
+        name: Name in the log.
+        parameters: Prefixes of the names of the trained parameters; ``("",)``: all.
+        terms: Names of the minimised loss terms; empty: all.
+        share: Share of the run's epochs, relative to the other stages.
+        patience: Number of epochs without a better validation loss after which the stage ends; None: that of the run.
+        alternating: Whether it alternates, step by step, with neighbouring stages that are alternating too.
     """
 
     name: str
@@ -143,13 +141,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Reading:
-    """A loss as a person reads it.
+    """Value of a loss in a familiar unit, for logs.
 
     Attributes:
-        name: In ``metrics.jsonl``.
-        value: The number.
-        unit: Behind it: ``dB``, or nothing.
-        words: What it is, in the log.
+        name: Name in ``metrics.jsonl``.
+        value: The value.
+        unit: Unit of the value, such as ``dB``, or empty.
+        words: Name of the quantity in the log.
     """
 
     name: str
@@ -159,7 +157,7 @@ class Reading:
 
 
 def common_scale(scales: Sequence[Scale]) -> Scale | None:
-    """Return the scale that all rows share, or None where groups of rows have different ones.
+    """Return the scale that all groups of rows have, or None if they have different ones.
 
     Example:
         >>> common_scale([Scale("decibels", 512, 80.0)]).unit
@@ -175,11 +173,11 @@ def root_mean_square_reading(loss: float, scales: Sequence[Scale]) -> Reading:
     """Return the root of a mean squared error in the unit of the features.
 
     Args:
-        loss: In squared units of the features.
-        scales: Of the representation.
+        loss: Mean squared error in squared units of the features.
+        scales: Scales of the representation.
 
     Returns:
-        ``rmse_db`` for decibels, ``rmse`` for features without a unit or of several.
+        ``rmse_db`` for decibels, ``rmse`` for features without a unit or with several.
 
     Example:
         >>> root_mean_square_reading(0.0025, [Scale("decibels", 512, 80.0)])
@@ -208,13 +206,13 @@ def _reading(name: str, value: float, scales: Sequence[Scale], words: str) -> Re
 
 
 class Trainable(nn.Module):
-    """Whatever can be trained: autoencoders, classifiers, generators.
+    """Base class of networks that can be trained: autoencoders, classifiers, generators.
 
     Attributes:
-        memory_format: Layout of the weights in memory with which the model is fastest.
-        needs: Names of the conditions that it must be given.
-        transposes: Whether it is trained to make another note of an instrument than the one that it is given.
-        n_frames: The only number of columns that it takes; None: any.
+        memory_format: Memory layout of the weights with which the model is fastest.
+        needs: Names of the conditions that the model must be given.
+        transposes: Whether its training target is another note of the instrument than its input.
+        n_frames: The only number of frames that it accepts; None: any number.
     """
 
     memory_format: torch.memory_format = torch.contiguous_format
@@ -227,35 +225,35 @@ class Trainable(nn.Module):
         raise NotImplementedError
 
     def fit(self, batches: Iterable[Batch]) -> None:
-        """Set what is found in closed form, before the first step; most models have nothing of the kind."""
+        """Set parameters that have a closed-form solution, before the first step; most models have none."""
 
     def stages(self) -> Sequence[Stage]:
-        """Return the parts of a run: most models are trained as a whole."""
+        """Return the stages of a run; most models are trained in a single stage."""
         return (Stage("whole"),)
 
     def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
-        """Return a loss as a person reads it."""
+        """Return a loss in a familiar unit, for logs."""
         return Reading("loss", loss, "", "loss")
 
     def is_silent(self, batch: Batch) -> bool:
-        """Tell whether all that the model makes of a batch is silence; what makes no sound never is."""
+        """Return whether the output for a batch is silence; always False for networks without audio output."""
         return False
 
 
 class Model(Trainable):
-    """An autoencoder over features that speaks ``(batch, latent_dim, n_latents)``.
+    """Base class of autoencoders of features, whose latents are ``(batch, latent_dim, n_latents)``.
 
-    A family sets the attributes and defines ``encode`` and ``_decode``; it minimises the mean squared error of the
+    A subclass sets the attributes and defines ``encode`` and ``_decode``. Its loss is the mean squared error of the
     features unless it defines ``loss`` and ``reading``.
 
     Attributes:
-        frames_per_latent: Columns that one latent vector stands for: 1 for models of single frames.
-        n_features: Rows of the features.
-        latent_dim: Numbers of one latent vector.
-        constant_dim: How many of these are the same in all vectors of a sound.
-        latent_range: Least and largest number that a latent vector can hold; None: they are not bounded on both sides.
-        encode_reach: Columns on either side that can change a latent vector; None: all, so it sees a sound as a whole.
-        decode_reach: Columns on either side, in whole latents, that a decoded column depends on; None: all.
+        frames_per_latent: Number of frames that one latent vector represents: 1 for models of single frames.
+        n_features: Number of rows of the features.
+        latent_dim: Number of dimensions of a latent vector.
+        constant_dim: Number of these dimensions that are constant over a sound.
+        latent_range: Smallest and largest value of a latent dimension; None: they are not bounded on both sides.
+        encode_reach: Number of frames on each side on which a latent vector depends; None: all frames of the sound.
+        decode_reach: Number of frames on each side, in whole latents, on which a decoded frame depends; None: all.
     """
 
     n_features: int
@@ -268,15 +266,15 @@ class Model(Trainable):
 
     @property
     def decoder_needs(self) -> tuple[str, ...]:
-        """Names of the conditions without which a code cannot be decoded: of most models all that they need."""
+        """Names of the conditions that decoding needs; for most models the same as ``needs``."""
         return self.needs
 
     def n_latents(self, n_frames: int) -> int:
-        """Return the number of latent vectors of ``n_frames`` columns."""
+        """Return the number of latent vectors of a sound of ``n_frames`` frames."""
         return 1 if self.n_frames is not None else -(-n_frames // self.frames_per_latent)
 
     def code_size(self, n_frames: int) -> int:
-        """Return the numbers of the code of ``n_frames`` columns; those that are the same all over count once."""
+        """Return the number of values in the code of ``n_frames`` frames; constant dimensions are counted once."""
         return self.constant_dim + (self.latent_dim - self.constant_dim) * self.n_latents(n_frames)
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
@@ -284,7 +282,7 @@ class Model(Trainable):
 
         Args:
             features: ``(batch, n_features, n_frames)``.
-            conditions: Of these, as the model ``needs``.
+            conditions: Conditions of the features, as the model ``needs`` them.
 
         Returns:
             Latents ``(batch, latent_dim, n_latents)``.
@@ -302,13 +300,13 @@ class Model(Trainable):
         n_frames: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return the features of a code: not clamped, so that a gradient flows everywhere.
+        """Return the features of a code; they are not clamped, so that they have a gradient everywhere.
 
         Args:
             latents: ``(batch, latent_dim, n_latents)``.
-            conditions: Of what is wanted, as the model ``needs``.
-            n_frames: Columns of the result; default: all that the latents stand for, of which the last may be padding.
-            generator: Source of what is drawn, for models that sample.
+            conditions: Conditions of the output, as the model ``needs`` them.
+            n_frames: Number of frames of the result; None: that of all latents, of which the last may be padding.
+            generator: Source of randomness, for models that draw samples.
 
         Returns:
             Features ``(batch, n_features, n_frames)``.
@@ -323,35 +321,35 @@ class Model(Trainable):
         return self._decode(latents, conditions, generator)[..., :n_frames]
 
     def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
-        """Return all columns that latents of the right shape stand for."""
+        """Return the features of all frames of latents, whose shape is already checked."""
         raise NotImplementedError
 
     def forward(
         self, features: Tensor, conditions: Conditions = NO_CONDITIONS, wanted: Conditions | None = None
     ) -> Tensor:
-        """Return the reconstruction of features, cut to their columns, or what ``wanted`` describes, if it is given."""
+        """Return the reconstruction of features with their number of frames, decoded with ``wanted`` if given."""
         latents = self.encode(features, conditions)
         return self.decode(latents, wanted or conditions, n_frames=features.shape[-1])
 
     def activations(
         self, features: Tensor, conditions: Conditions = NO_CONDITIONS, *, layers: Collection[str] = ()
     ) -> dict[str, Tensor]:
-        """Return what layers of the encoder find, by name, with gradient, the last the code; all, or those needed."""
+        """Return activations of the encoder by name, with gradient, and the code; ``layers`` empty: all layers."""
         return {"latents": self.encode(features, conditions)}
 
     def facts(self) -> Facts:
-        """Return what a person would want to know of the layers, by name."""
+        """Return the main settings of the layers, by name."""
         return {}
 
     def compact(self) -> tuple[Settings, "Model"] | None:
-        """Return settings and a model that gives the same with fewer numbers, to be shared; None: this one is it."""
+        """Return settings and weights of an equivalent model with fewer parameters; None: there is none."""
         return None
 
     def check_features(self, features: Tensor) -> None:
-        """Refuse features that the model does not take.
+        """Refuse features whose shape does not fit the model.
 
         Raises:
-            ValueError: If they have another number of rows, or of columns where the model takes only one.
+            ValueError: If the number of rows is not ``n_features``, or that of frames not ``n_frames`` unless None.
         """
         n_rows, n_frames = features.shape[-2:]
         if n_rows != self.n_features:
@@ -360,25 +358,25 @@ class Model(Trainable):
             raise ValueError(f"features must have n_frames={self.n_frames} columns, got {n_frames}")
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the mean squared error of the features that are wanted."""
+        """Return the mean squared error between output and target."""
         estimate = self(batch.features, batch.conditions, batch.wanted)
         return {"squared_error": mean_squared_error(estimate.float(), batch.target)}
 
     def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
-        """Return the root mean squared error in the unit of the features."""
+        """Return the root of the loss in the unit of the features."""
         return root_mean_square_reading(loss, scales)
 
     def is_silent(self, batch: Batch) -> bool:
-        """Tell whether the loudest feature that the model gives is far below the loudest that is wanted."""
+        """Return whether the largest output feature is below ``SILENT_SHARE`` of the largest target feature."""
         estimate = self(batch.features, batch.conditions, batch.wanted)
         return bool(estimate.max() < SILENT_SHARE * batch.target.max())
 
 
 def condition(conditions: Conditions, name: str, n_frames: int = 1) -> Tensor:
-    """Return a condition that a model needs, ``(batch, size, n_frames)``.
+    """Return a condition, ``(batch, size, n_frames)``; a constant one is repeated.
 
     Raises:
-        ValueError: If it was not given.
+        ValueError: If ``conditions`` does not have it.
     """
     if name not in conditions:
         raise ValueError(f"this model must be conditioned on {name}, got conditions: {', '.join(conditions) or 'none'}")
@@ -390,7 +388,7 @@ def note_conditions(rows: Tensor) -> Conditions:
     """Return pitch and velocity of notes as conditions.
 
     Args:
-        rows: ``(batch, 2)``: MIDI number, and velocity 1…127 or NaN.
+        rows: MIDI number, and velocity 1…127 or NaN, ``(batch, 2)``.
 
     Returns:
         ``pitch`` and ``velocity``, ``(batch, 1, 1)`` each.

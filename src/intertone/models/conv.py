@@ -1,4 +1,4 @@
-"""The convolutional autoencoder of the 2023 thesis: strided convolutions and their mirror image."""
+"""Convolutional autoencoder of Langer (2023): strided convolutions, and a decoder that mirrors them."""
 
 from collections.abc import Collection
 from typing import Annotated, ClassVar, Literal, Self
@@ -11,36 +11,36 @@ from intertone.config import Settings
 from intertone.models.contract import NO_CONDITIONS, Conditions, Facts, Model
 
 Pair = tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]]
-"""Frequency, time."""
+"""Sizes along frequency and time."""
 
 
 class ConvBottleneckConfig(Settings):
-    """A code that keeps the axes: one vector per cell of the smallest map."""
+    """Settings of a bottleneck that keeps both axes: one vector for each position of the deepest layer."""
 
     kind: Literal["conv"] = "conv"
-    channels: int = Field(16, ge=1, le=1000000, description="numbers per cell of the smallest map")
+    channels: int = Field(16, ge=1, le=1000000, description="channels at each position of the deepest layer")
     n_frames: ClassVar[None] = None
-    """It takes any number of frames."""
+    """The number of frames is not fixed."""
 
     def latent_dim(self, rows: int) -> int:
-        """Return the numbers of one latent vector, where the smallest map has so many rows."""
+        """Return the number of latent dimensions for ``rows`` rows of the deepest layer."""
         return self.channels * rows
 
 
 class DenseBottleneckConfig(Settings):
-    """A code of one vector for the whole note, which fixes the note's length."""
+    """Settings of a bottleneck with one vector for the whole note, whose length is fixed."""
 
     kind: Literal["dense"] = "dense"
-    size: int = Field(512, ge=1, le=1000000, description="numbers of the code")
+    size: int = Field(512, ge=1, le=1000000, description="latent dimensions")
     n_frames: int = Field(251, ge=1, description="frames of every note; other lengths are refused")
 
     def latent_dim(self, rows: int) -> int:
-        """Return the numbers of one latent vector, where the smallest map has so many rows."""
+        """Return the number of latent dimensions for ``rows`` rows of the deepest layer."""
         return self.size
 
 
 class ConvConfig(Settings):
-    """Layers of the encoder, from the outside in; the decoder mirrors them.
+    """Settings of the layers of the encoder, from the input to the code; the decoder mirrors them.
 
     ``channels`` and ``strides`` have one entry for each layer.
     """
@@ -50,7 +50,7 @@ class ConvConfig(Settings):
     strides: tuple[Pair, ...] = ((2, 2), (2, 2), (2, 2), (2, 2), (2, 2))
     kernel_size: Pair = (3, 3)
     activation: Literal["leaky-relu", "relu"] = "leaky-relu"
-    negative_slope: float = Field(0.1, gt=0, lt=1, description="of leaky-relu below 0")
+    negative_slope: float = Field(0.1, gt=0, lt=1, description="slope of leaky-relu for negative inputs")
     order: Literal["conv-norm-activation", "conv-activation-norm"] = "conv-norm-activation"
     bottleneck: Annotated[ConvBottleneckConfig | DenseBottleneckConfig, Field(discriminator="kind")] = (
         ConvBottleneckConfig()
@@ -75,7 +75,7 @@ class ConvConfig(Settings):
 
     @property
     def reduction(self) -> tuple[int, int]:
-        """Rows and columns of the features that one cell of the smallest map stands for."""
+        """Numbers of rows and frames of the features for one position of the deepest layer: the products of strides."""
         rows = columns = 1
         for row_stride, column_stride in self.strides:
             rows, columns = rows * row_stride, columns * column_stride
@@ -83,18 +83,18 @@ class ConvConfig(Settings):
 
 
 class ConvAutoencoder(Model):
-    """Strided convolutions down to a code, and transposed convolutions back.
+    """Encoder of strided convolutions and decoder of transposed convolutions.
 
-    Every layer but the outermost of the decoder has a normalisation and an activation; the code and the output have
-    neither. Features are padded with zeros, the floor of the spectrogram, to whole strides.
+    Every layer except the last one of the decoder has a normalisation and an activation; code and output have neither.
+    Features are padded with zeros, the floor of the spectrogram, to multiples of the strides.
 
     Args:
-        config: The layers.
-        n_features: Rows of the features.
+        config: Settings of the layers.
+        n_features: Number of rows of the features.
 
     Source:
-        Langer (2023), section 3.4; the order of the three steps of a layer follows NSynth's published baseline unless
-        ``config.order`` says otherwise. The loss, a mean squared error, is that of section 3.4.4.
+        Langer (2023), section 3.4, and section 3.4.4 for the mean squared error as loss. The default order of
+        convolution, normalisation and activation is that of NSynth's published baseline.
 
     Example:
         >>> model = ConvAutoencoder(ConvConfig(channels=(4, 8), strides=((2, 2), (2, 2))), n_features=64)
@@ -119,11 +119,11 @@ class ConvAutoencoder(Model):
         for outer, inner, stride in reversed(sizes[1:]):
             self.decoder.append(_layer(config, _up(config, inner, outer, stride), outer))
         self.decoder.append(_up(config, config.channels[0], 1, config.strides[0], bias=True))
-        # the names of these two layers are keys of saved weights
+        # the names of these layers are keys of saved weights and must not change
         self.to_latents, self.from_latents, self.columns = build_bottleneck(config, self.rows)
         self.latent_dim = config.bottleneck.latent_dim(self.rows)
         self.n_frames = config.bottleneck.n_frames
-        if self.n_frames is None:  # encoder and decoder mirror each other
+        if self.n_frames is None:  # the decoder mirrors the encoder
             self.encode_reach = self.decode_reach = _reach(config)
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
@@ -137,15 +137,15 @@ class ConvAutoencoder(Model):
             Latents ``(batch, latent_dim, n_latents)``.
 
         Raises:
-            ValueError: If the rows are not ``n_features``, or the bottleneck is dense and the frames are not the
-                number that it was made for.
+            ValueError: If the features do not have ``n_features`` rows, or the bottleneck is dense and they do not have
+                its ``n_frames``.
         """
         hidden = self.encoder(self._image(features))
         latents: Tensor = self.to_latents(hidden if self.columns is None else hidden.flatten(1))
         return latents.flatten(1, 2) if self.columns is None else latents.unsqueeze(-1)
 
     def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
-        """Return features through the mirrored layers, of which the rows and columns of padding are cut off."""
+        """Return the decoded features, without the padded rows."""
         if self.columns is not None:
             deepest = self.config.channels[-1]
             hidden = self.from_latents(latents.squeeze(-1)).unflatten(1, (deepest, self.rows, self.columns))
@@ -158,14 +158,14 @@ class ConvAutoencoder(Model):
     def activations(
         self, features: Tensor, conditions: Conditions = NO_CONDITIONS, *, layers: Collection[str] = ()
     ) -> dict[str, Tensor]:
-        """Return the map after each layer of the encoder, ``(batch, channels, rows, columns)``, and the code."""
+        """Return the activations of each layer of the encoder, ``(batch, channels, rows, columns)``, and the code."""
         hidden, found = self._image(features), {}
         for number, layer in enumerate(self.encoder):
             hidden = found[f"encoder.{number}"] = layer(hidden)
         return {**found, "latents": self.encode(features)}
 
     def facts(self) -> Facts:
-        """Return what a person would want to know of the layers, by name."""
+        """Return the main settings of the layers, by name."""
         config = self.config
         return {
             "layers": len(config.channels),
@@ -174,7 +174,7 @@ class ConvAutoencoder(Model):
         }
 
     def _image(self, features: Tensor) -> Tensor:
-        """Return features as a picture of whole strides, ``(batch, 1, rows, columns)``."""
+        """Return features as one channel, padded to multiples of the strides, ``(batch, 1, rows, columns)``."""
         self.check_features(features)
         rows, columns = self.config.reduction
         image = nn.functional.pad(features, (0, -features.shape[-1] % columns, 0, -self.n_features % rows)).unsqueeze(1)
@@ -182,11 +182,11 @@ class ConvAutoencoder(Model):
 
 
 def build_bottleneck(config: ConvConfig, rows: int) -> tuple[nn.Module, nn.Module, int | None]:
-    """Return the layers to the code and from it, and the columns of the smallest map, where their number is fixed.
+    """Return the layers to the code and from it, and the fixed number of columns of the deepest layer, or None.
 
     Args:
-        config: The layers.
-        rows: Of the smallest map.
+        config: Settings of the layers.
+        rows: Number of rows of the deepest layer.
     """
     deepest = config.channels[-1]
     match config.bottleneck:
@@ -200,8 +200,8 @@ def build_bottleneck(config: ConvConfig, rows: int) -> tuple[nn.Module, nn.Modul
 
 
 def _reach(config: ConvConfig) -> int:
-    """Return the frames on either side that can change one frame of the output, in whole latents."""
-    # half of the encoder's reach on either side, and as much of the decoder's
+    """Return the number of frames on each side on which one output depends, rounded up to whole latents."""
+    # the sum is the reach of encoder and decoder together: half of each kernel, twice
     reach, step = 0, 1
     for _, stride in config.strides:
         reach += (config.kernel_size[1] - 1) * step
@@ -210,7 +210,7 @@ def _reach(config: ConvConfig) -> int:
 
 
 def _padding(config: ConvConfig) -> tuple[int, int]:
-    """Padding under which a convolution divides, and its transpose multiplies, a whole number of strides exactly."""
+    """Return the padding with which a strided convolution divides the size exactly by the stride."""
     return (config.kernel_size[0] - 1) // 2, (config.kernel_size[1] - 1) // 2
 
 

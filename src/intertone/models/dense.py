@@ -1,4 +1,4 @@
-"""The dense autoencoder of single frames: fully connected layers, frame by frame."""
+"""Dense autoencoder of single frames: fully connected layers that process each frame separately."""
 
 from collections.abc import Collection, Sequence
 from itertools import pairwise
@@ -39,11 +39,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 COSTS = {"squared": mean_squared_error, "absolute": mean_absolute_error, "convergence": squared_convergence}
 
 BOUNDED: dict[Activation, tuple[float, float]] = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
-"""Range of the activations that are bounded on both sides."""
+"""Output ranges of the bounded activations."""
 
 
 class DenseConfig(Settings):
-    """Layers of the encoder, from the frame to the code; the decoder mirrors them."""
+    """Settings of the layers of the encoder, from the frame to the code; the decoder mirrors them."""
 
     later: ClassVar[frozenset[str]] = frozenset(
         {"decoder_widths", "n_mels", "cepstrum", "chroma", "cost", "variational", "kl_weights", "smoothness"}
@@ -52,41 +52,45 @@ class DenseConfig(Settings):
 
     kind: Literal["dense"] = "dense"
     widths: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] = Field(
-        (512, 256, 128, 64), description="numbers after each layer of the encoder; the last is the code"
+        (512, 256, 128, 64), description="width of each layer of the encoder; the last is latent_dim"
     )
     decoder_widths: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] = Field(
-        (), description="numbers after each layer of the decoder but the last; none: as the encoder's"
+        (), description="width of each layer of the decoder but the last; empty: those of the encoder, reversed"
     )
-    activation: Activation = Field("relu", description="after every layer but the code's and the last")
-    code_activation: Activation = Field("sigmoid", description="after the code's layer")
-    output_activation: Activation = Field("sigmoid", description="after the last layer of the decoder")
-    negative_slope: float = Field(0.1, ge=0, lt=1, description="of leaky-relu below 0")
-    bias: bool = Field(False, description="whether layers add a bias; with gains per frame it makes a noise floor")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of each hidden layer that is left out in training")
+    activation: Activation = Field(
+        "relu", description="activation of every layer but the last ones of encoder and decoder"
+    )
+    code_activation: Activation = Field("sigmoid", description="activation of the last layer of the encoder")
+    output_activation: Activation = Field("sigmoid", description="activation of the last layer of the decoder")
+    negative_slope: float = Field(0.1, ge=0, lt=1, description="slope of leaky-relu for negative inputs")
+    bias: bool = Field(False, description="whether layers have a bias; with normalised frames it adds a noise floor")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of each hidden layer that is set to 0 in training")
     augmentation: AugmentationKind = Field(
-        "none", description="what is appended to the input, computed from the frame; the target stays the frame"
+        "none", description="quantities of the frame that are appended to the input, but not to the target"
     )
-    n_mels: int = Field(512, ge=1, description="bands of mel, from which mfcc is made")
+    n_mels: int = Field(512, ge=1, description="number of mel bands of the augmentations mel and mfcc")
     cepstrum: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]] = Field(
         (26, 256), description="first coefficient of mfcc and the one after the last"
     )
     chroma: Literal["none", "input", "skip"] = Field(
-        "none", description="strongest pitch class, one-hot: appended to the input, and with skip to the code too"
+        "none", description="one-hot strongest pitch class: appended to the input, and with skip also to the code"
     )
     cost: Literal["squared", "absolute", "convergence"] = Field(
-        "squared", description="mean squared or absolute error, or squared error over the power of the target"
+        "squared", description="mean squared or absolute error, or squared error relative to the power of the target"
     )
     variational: bool = Field(False, description="whether the code is drawn from a normal distribution in training")
     kl_weights: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] = Field(
-        (3e-7, 1e-4), description="of the divergence of a variational code, at the run's start and at its end"
+        (3e-7, 1e-4), description="weight of the divergence of a variational code at the start and at the end of a run"
     )
     smoothness: float = Field(
-        0.0, ge=0, description="weight of the mean squared change, dB², that a step of 1 % of a number's range makes"
+        0.0,
+        ge=0,
+        description="weight of the mean squared change, dB², of spectra for a step of 1 % in a latent dimension",
     )
     initial_deviation: float = Field(
         0.0,
         ge=0,
-        description="of the first weights, normal, cut off at twice that; 0: He's, by the width before a layer",
+        description="standard deviation of initial weights, truncated normal; 0: He initialisation",
     )
 
     @model_validator(mode="after")
@@ -95,23 +99,24 @@ class DenseConfig(Settings):
             raise ValueError("widths must name at least one layer, got none")
         first, end = self.cepstrum
         if not first < end <= self.n_mels:
-            raise ValueError(f"cepstrum must rise and end at most at n_mels={self.n_mels}, got {first}, {end}")
+            raise ValueError(f"cepstrum must be two rising numbers up to n_mels={self.n_mels}, got {first}, {end}")
         return self
 
 
 class DenseAutoencoder(Model):
-    """Fully connected layers down to a code for each frame, and back.
+    """Fully connected layers that encode each frame to a latent vector and decode it.
 
-    Every frame is encoded and decoded alone, so sounds of any length are. A model with chroma is conditioned on the
-    strongest pitch class of each frame: with ``skip`` the decoder is told it, so that a code can be played as any note.
+    Frames are independent of one another, so sounds may have any length. A model with chroma is conditioned on the
+    strongest pitch class of each frame; with ``skip`` the decoder is conditioned on it too, so that a code can be
+    decoded at any pitch class.
 
     Args:
-        config: The layers.
-        n_features: Rows of the features.
-        frequencies: Hz of each row, ``(n_features,)``, for the augmentations mel and mfcc.
+        config: Settings of the layers.
+        n_features: Number of rows of the features.
+        frequencies: Frequency of each row, Hz, ``(n_features,)``, for the augmentations mel and mfcc; None: not fixed.
 
     Raises:
-        InputError: If these are asked for, and the rows lie at no fixed frequencies.
+        InputError: If ``config.augmentation`` is mel or mfcc and ``frequencies`` is None.
 
     Source:
         Colonel, Curro and Keene (2017), "Improving Neural Net Auto Encoders for Music Synthesis", and (2018)
@@ -126,7 +131,7 @@ class DenseAutoencoder(Model):
     """
 
     encode_reach = decode_reach = 0
-    """Each frame depends on its own code alone, and its code on it."""
+    """Each latent vector depends only on its own frame, and each decoded frame only on its own latent vector."""
 
     def __init__(self, config: DenseConfig, n_features: int, frequencies: Tensor | None = None) -> None:
         super().__init__()
@@ -153,21 +158,21 @@ class DenseAutoencoder(Model):
 
     @property
     def decoder_needs(self) -> tuple[str, ...]:
-        """Chroma, where it skips to the decoder."""
+        """``chroma`` if the decoder is conditioned on it, otherwise nothing."""
         return self.needs if self.config.chroma == "skip" else ()
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
-        """Return the code of each frame; of a variational one the mean.
+        """Return the latent vector of each frame; for a variational model its mean.
 
         Args:
             features: ``(batch, n_features, n_frames)``.
-            conditions: ``chroma``, where the model needs it: one-hot, ``(batch, 12, 1 or n_frames)``.
+            conditions: ``chroma`` if the model needs it: one-hot, ``(batch, 12, 1 or n_frames)``.
 
         Returns:
             Latents ``(batch, latent_dim, n_frames)``.
 
         Raises:
-            ValueError: If the rows are not ``n_features``, or a condition is missing.
+            ValueError: If the features do not have ``n_features`` rows, or a condition is missing.
         """
         latents: Tensor = self.encoder(self._input(features, conditions))
         if self.distribution is not None:
@@ -175,15 +180,16 @@ class DenseAutoencoder(Model):
         return latents.mT
 
     def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
-        """Return one frame for each latent vector."""
+        """Return the decoded frame of each latent vector."""
         features: Tensor = self.decoder(self._code(latents.mT, conditions)).mT
         return features
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the cost of the frames; in training, hidden numbers are left out as ``dropout`` says.
+        """Return the cost of the frames, with dropout in training, and further terms that the settings ask for.
 
-        A variational code is drawn in training, and its divergence from the standard normal distribution is a second
-        term, whose weight changes in equal steps from the run's start to its end.
+        A variational code is sampled in training; its divergence from the standard normal distribution is a second
+        term, whose weight changes linearly over the run. With ``smoothness``, ``roughness`` is a further term in
+        training.
         """
         code = self._through(self.encoder, self._input(batch.features, batch.conditions), batch.generator)
         terms = {}
@@ -203,7 +209,7 @@ class DenseAutoencoder(Model):
         return {f"{self.config.cost}_error": cost, **terms}
 
     def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
-        """Return the loss in the unit of the features; of spectral convergence the ratio, not its square."""
+        """Return the loss in the unit of the features; for ``convergence`` the spectral convergence, not its square."""
         if self.distribution is not None:
             return Reading("loss", loss, "", "loss")
         match self.config.cost:
@@ -217,7 +223,7 @@ class DenseAutoencoder(Model):
     def activations(
         self, features: Tensor, conditions: Conditions = NO_CONDITIONS, *, layers: Collection[str] = ()
     ) -> dict[str, Tensor]:
-        """Return the numbers after each layer of the encoder, ``(batch, width, n_frames)``, and the code."""
+        """Return the activations of each layer of the encoder, ``(batch, width, n_frames)``, and the code."""
         hidden, found = self._input(features, conditions), {}
         for number, layer in enumerate(self.encoder):
             hidden = layer(hidden)
@@ -225,7 +231,7 @@ class DenseAutoencoder(Model):
         return {**found, "latents": self.encode(features, conditions) if self.distribution is not None else hidden.mT}
 
     def compact(self) -> tuple[DenseConfig, "DenseAutoencoder"] | None:
-        """Return the model without the appended differences, which are linear: its first layer takes them itself."""
+        """Return an equivalent model without appended differences, which its first layer includes; else None."""
         if not isinstance(self.augmentation, Differences):
             return None
         config = self.config.model_copy(update={"augmentation": "none"})
@@ -240,11 +246,11 @@ class DenseAutoencoder(Model):
         return config, model
 
     def facts(self) -> Facts:
-        """Return what a person would want to know of the layers, by name."""
+        """Return the main settings of the layers, by name."""
         return {"layers": len(self.config.widths), "widths": list(self.config.widths)}
 
     def _through(self, layers: nn.Sequential, hidden: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Return what layers make of rows; of what hidden layers give, a share is left out and the rest made louder."""
+        """Return the output of layers, with dropout after each hidden layer in training."""
         *inner, last = layers
         for layer in inner:
             hidden = layer(hidden)
@@ -255,10 +261,11 @@ class DenseAutoencoder(Model):
         return result
 
     def _roughness(self, code: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
-        """Return the mean squared change of spectra, dB², for a step of 1 % in one number of a code.
+        """Return the mean squared change of the decoded spectra, dB², for a step of 1 % in one latent dimension.
 
-        The codes are those of the batch with each number shuffled by itself, since that is how a person moves them; a
-        range is four standard deviations. Spectra have one power and are floored 60 dB below their maximum.
+        The codes are those of the batch with each dimension shuffled separately, since a player moves single
+        dimensions. The step is 1 % of four standard deviations of the dimension. Spectra are normalised to equal power
+        and floored 60 dB below their maximum.
         """
         rows = code.detach().reshape(-1, code.shape[-1])
         shuffled = torch.rand(rows.shape, generator=generator, device=rows.device).argsort(0)
@@ -272,7 +279,7 @@ class DenseAutoencoder(Model):
         return (decibels[1] - decibels[0]).square().mean()
 
     def _input(self, features: Tensor, conditions: Conditions) -> Tensor:
-        """Return frames as rows, with what is appended to them, ``(batch, n_frames, n_inputs)``."""
+        """Return the input of the encoder, ``(batch, n_frames, n_inputs)``: frames, augmentation and chroma."""
         self.check_features(features)
         parts = [features.mT]
         if self.augmentation is not None:
@@ -282,17 +289,17 @@ class DenseAutoencoder(Model):
         return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
 
     def _code(self, rows: Tensor, conditions: Conditions) -> Tensor:
-        """Return what the decoder sees of codes ``(batch, n_frames, latent_dim)``: the chroma too where it skips."""
+        """Return the input of the decoder: codes, ``(batch, n_frames, latent_dim)``, with ``skip`` also chroma."""
         return torch.cat([rows, _chroma(conditions, rows.shape[-2])], -1) if self.config.chroma == "skip" else rows
 
 
 def _chroma(conditions: Conditions, n_frames: int) -> Tensor:
-    """Return the chroma as rows, ``(batch, n_frames, 12)``; an unknown one is all 0."""
+    """Return the chroma, ``(batch, n_frames, 12)``; an unknown chroma becomes all 0."""
     return condition(conditions, "chroma", n_frames).nan_to_num(0.0).mT
 
 
 def _layers(config: DenseConfig, widths: Sequence[int], last: Activation) -> nn.Sequential:
-    """Return fully connected layers from each width to the next; the last one has its own activation."""
+    """Return fully connected layers from each width to the next; ``last`` is the activation of the last layer."""
     layers = nn.Sequential()
     for place, (before, after) in enumerate(pairwise(widths)):
         is_last = place == len(widths) - 2
@@ -300,7 +307,7 @@ def _layers(config: DenseConfig, widths: Sequence[int], last: Activation) -> nn.
         if config.initial_deviation:
             deviation = config.initial_deviation
             nn.init.trunc_normal_(linear.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
-        else:  # torch's own would make a signal fainter from layer to layer: deep networks then say the same to all
+        else:  # torch's default attenuates the signal in each layer; the output of deep networks would be constant
             nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
         if config.bias:
             nn.init.zeros_(linear.bias)

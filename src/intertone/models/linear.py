@@ -1,32 +1,29 @@
-"""The linear part of an autoencoder: principal components of whole notes and of what they do in time."""
+"""Linear part of an autoencoder: principal components of the means of notes and of their changes over time."""
 
 import torch
 from torch import Tensor, nn
 
 LOUD = 0.6
-"""Loudest feature of a column from which it counts in full for the mean of a note."""
-
+"""Largest feature of a frame from which on the frame has weight 1 in the mean of a note."""
 FAINT = 1e-3
-"""Weight of a silent column, against 1."""
-
-
+"""Weight of a silent frame in the mean of a note."""
 MORE = 8
-"""Number of further components that the randomised SVD computes, so that the last wanted ones are accurate."""
+"""Number of additional components that the randomised SVD computes, so that the wanted ones are accurate."""
 
 
 class PrincipalComponents(nn.Module):
-    """A mean column for the whole note, and the rest in blocks of columns: both as few numbers, linearly.
+    """Linear autoencoder of the mean of a note and of the deviations from it.
 
-    The mean over time is weighted by how loud each column is. It becomes ``note_dim`` numbers; the difference of the
-    features from what these reconstruct becomes ``local_dim`` numbers for each block. The weights are few, and ``fit``
-    sets them to the principal components of many notes, so single notes cannot be learnt by heart. Training goes on
-    from there.
+    The mean over time, weighted by the level of each frame, is projected to ``note_dim`` numbers. The difference
+    between the features and the reconstruction of the mean is projected to ``local_dim`` numbers for each block of
+    frames. ``fit`` sets the weights to principal components of many notes; training continues from there. There are too
+    few weights to memorise single notes.
 
     Args:
-        n_features: Rows of the features.
-        note_dim: Numbers of the whole note.
-        local_dim: Numbers of each block; 0: none.
-        block: Columns of a block.
+        n_features: Number of rows of the features.
+        note_dim: Number of values for the mean of a note.
+        local_dim: Number of values for each block; 0: deviations are not encoded.
+        block: Number of frames of a block.
 
     Source:
         Pearson (1901), "On lines and planes of closest fit to systems of points in space".
@@ -49,10 +46,10 @@ class PrincipalComponents(nn.Module):
         self.local_out = nn.ConvTranspose1d(local_dim, n_features, block, block) if local_dim else None
 
     def encode(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the numbers of the note, ``(batch, note_dim, 1)``, and of its blocks, ``(…, local_dim, n_blocks)``.
+        """Return the values of the note, ``(batch, note_dim, 1)``, and of its blocks, ``(batch, local_dim, n_blocks)``.
 
         Args:
-            features: ``(batch, n_features, n_frames)``, 1 the loudest cell; the last block is completed.
+            features: ``(batch, n_features, n_frames)``; 1 is the loudest cell. The last block is padded.
         """
         note = self.note_in(_mean(features))
         if self.local_in is None:
@@ -60,12 +57,11 @@ class PrincipalComponents(nn.Module):
         return note, self.local_in(self._rest(features, note))
 
     def decode(self, note: Tensor, local: Tensor | None) -> Tensor:
-        """Return features of whole blocks, ``(batch, n_features, n_blocks · block)``.
+        """Return the features of whole blocks, ``(batch, n_features, n_blocks · block)``.
 
         Args:
-            note: ``(batch, note_dim, n_blocks)``: where it changes in time, it does so without steps; one column where
-                it does not.
-            local: ``(batch, local_dim, n_blocks)``, or None.
+            note: ``(batch, note_dim, 1 or n_blocks)``; several columns are interpolated linearly over time.
+            local: ``(batch, local_dim, n_blocks)``; None: no deviations.
         """
         n_blocks = note.shape[-1] if local is None else local.shape[-1]
         mean = self.note_out(note)
@@ -78,10 +74,10 @@ class PrincipalComponents(nn.Module):
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Set the weights to the principal components of some notes; the numbers of a code have a mean square of 1.
+        """Set the weights to the principal components of notes, scaled so that codes have a mean square of 1.
 
         Args:
-            features: ``(notes, n_features, n_frames)``.
+            features: Features of the notes, ``(notes, n_features, n_frames)``.
         """
         weight, shift, scale = _components(_mean(features)[..., 0], self.note_in.out_channels)
         _set(self.note_in, weight[:, :, None] / scale, -(weight @ shift) / scale)
@@ -112,7 +108,7 @@ def _set(layer: nn.Conv1d | nn.ConvTranspose1d, weight: Tensor, bias: Tensor) ->
 
 
 def _components(rows: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the first principal components, ``(count, size)``, the mean, and what scales the numbers to 1."""
+    """Return the first principal components, ``(count, size)``, the mean, and the RMS of the projected values."""
     shift = rows.mean(0)
     size = min(count, *rows.shape)
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""Change of features of partials and noise when the note is transposed and its formants are not, or only half."""
+"""Shift of the rows of harmonic features for a transposed note, whose formants may stay at their frequencies."""
 
 import torch
 from torch import Tensor, nn
@@ -6,18 +6,20 @@ from torch import Tensor, nn
 from intertone.models.contract import Rows
 
 PARTIALS_STAY, NOISE_MOVES = 0.4, 0.5
-"""Shares by which an untrained model leaves partials where they were and moves noise: near the best in training."""
+"""Initial share with which the levels of partials stay at their frequencies, and with which noise follows the pitch:
+values near those that training finds."""
 
 
 class RowShift(nn.Module):
-    """Moves the rows of features by the interval between two pitches.
+    """Shift of harmonic features by the interval between two pitches.
 
-    The rows of partials follow the pitch: left as they are, formants move with it. Read at other rows, they stay
-    where they were. Rows of noise lie at frequencies: left as they are, noise stays; read at other rows, it moves.
-    Most instruments lie between: ``part`` says how much of this difference is a good beginning, row by row.
+    Rows of partials follow the pitch: with unchanged features the formants are transposed too; with shifted features
+    they stay at their frequencies. Noise bands have fixed frequencies: with unchanged features the noise stays; with
+    shifted features it is transposed. Most instruments are between these cases; ``part`` is the initial share of the
+    shift for each row.
 
     Args:
-        rows: Where the rows of partials and those of noise lie.
+        rows: Positions of the rows of partials and of noise bands.
 
     Example:
         >>> mover = RowShift(Rows(torch.tensor([1.0, 2.0, 4.0, 8.0]).log2(), torch.tensor([500.0, 1000.0]).log2()))
@@ -33,20 +35,22 @@ class RowShift(nn.Module):
         self.register_buffer("octaves", torch.cat(octaves).float(), persistent=False)
         self.octaves: Tensor
         shares = [
-            torch.full((len(places),), share, device="cpu")  # on "meta", PyTorch would import its compiler, for seconds
+            torch.full(
+                (len(places),), share, device="cpu"
+            )  # on the meta device, PyTorch would import its compiler, which takes seconds
             for places, share in zip(octaves, (PARTIALS_STAY, NOISE_MOVES), strict=True)
         ]
         self.part = torch.cat(shares)
 
     def forward(self, features: Tensor, interval: Tensor) -> Tensor:
-        """Return features whose partials stay at their frequencies and whose noise does not.
+        """Return fully shifted features: formants stay at their frequencies, and noise is transposed.
 
         Args:
             features: ``(batch, n_features, n_frames)``.
-            interval: Octaves from their pitch to the wanted one, ``(batch,)``.
+            interval: Interval from their pitch to the wanted one, octaves, ``(batch,)``.
 
         Returns:
-            Of the same shape; rows beyond the outermost are as these.
+            Features of the same shape; positions outside the rows get the value of the outermost row.
         """
         partials, noise = self.octaves.split((self.n_partials, len(self.octaves) - self.n_partials))
         pieces = [
@@ -57,7 +61,7 @@ class RowShift(nn.Module):
 
 
 def _read(rows: Tensor, octaves: Tensor, shift: Tensor) -> Tensor:
-    """Return rows read at ``octaves + shift``, between two linearly."""
+    """Return rows interpolated linearly at the positions ``octaves + shift``."""
     wanted = (octaves + shift[:, None]).clamp(float(octaves[0]), float(octaves[-1]))
     after = torch.searchsorted(octaves, wanted.contiguous()).clamp(1, len(octaves) - 1)
     share = ((wanted - octaves[after - 1]) / (octaves[after] - octaves[after - 1])).to(rows.dtype)

@@ -1,4 +1,4 @@
-"""The WaveNet autoencoder of NSynth: a wide encoder of the waveform, and a narrow decoder that samples one by one."""
+"""WaveNet autoencoder of NSynth: a wide encoder of the waveform, and a narrow decoder that draws sample by sample."""
 
 import math
 from collections.abc import Collection, Iterator, Sequence
@@ -16,35 +16,33 @@ from intertone.models.contract import NO_CONDITIONS, Batch, Conditions, Facts, M
 from intertone.models.wavenet_block import WaveNetBlock
 
 LEVELS = 256
-"""Values that a sample can have for the decoder."""
-
+"""Number of quantised values of a sample in the decoder."""
 KERNEL = 3
-"""Samples that each dilated convolution sees."""
-
+"""Kernel size of the dilated convolutions."""
 FIRST_RATE = 20.0
-"""Nats that a young decoder takes off a value for each 1.0 between it and the sample before: half go in 9 classes."""
-
+"""Initial decrease of a logit per unit of distance from the previous sample, nats: half of the probability is then
+within 9 classes."""
 LARGEST_LOG_RATE = 7.0
-"""Logarithm of the largest such rate, at which 8 nats lie between two neighbouring values."""
+"""Largest logarithm of this rate; the logits of two neighbouring values then differ by 8 nats."""
 
 Array = npt.NDArray[np.float32]
 
 
 class WaveNetConfig(Settings):
-    """Layers of encoder and decoder; the encoder's defaults are NSynth's, its decoder is 150 times as large."""
+    """Settings of encoder and decoder. The encoder's defaults are NSynth's; NSynth's decoder is 150 times as large."""
 
     kind: Literal["wavenet"] = "wavenet"
-    channels: int = Field(128, ge=1, le=65536, description="maps of the encoder")
+    channels: int = Field(128, ge=1, le=65536, description="channels of the encoder")
     blocks: int = Field(30, ge=1, le=256, description="residual blocks of the encoder")
-    cycle: int = Field(10, ge=1, le=14, description="blocks after which the dilation, 1, 2, 4, …, is 1 again")
-    latent_dim: int = Field(16, ge=1, le=65536, description="numbers of a latent vector")
-    frames_per_latent: int = Field(512, ge=1, description="samples whose mean a latent vector is")
-    decoder_channels: int = Field(40, ge=1, le=65536, description="maps of the decoder")
-    decoder_blocks: int = Field(20, ge=1, le=256, description="residual blocks of the decoder, of the same cycle")
-    skip_channels: int = Field(128, ge=1, le=65536, description="maps that the blocks of the decoder add to")
+    cycle: int = Field(10, ge=1, le=14, description="number of blocks after which the dilations 1, 2, 4, … begin again")
+    latent_dim: int = Field(16, ge=1, le=65536, description="dimensions of a latent vector")
+    frames_per_latent: int = Field(512, ge=1, description="number of samples over which a latent vector is averaged")
+    decoder_channels: int = Field(40, ge=1, le=65536, description="channels of the decoder")
+    decoder_blocks: int = Field(20, ge=1, le=256, description="residual blocks of the decoder, with the same cycle")
+    skip_channels: int = Field(128, ge=1, le=65536, description="channels of the decoder's skip connections")
 
     def dilations(self, blocks: int) -> list[int]:
-        """Return the samples between what each block sees.
+        """Return the dilation of each block, samples.
 
         Example:
             >>> WaveNetConfig(cycle=3).dilations(5)
@@ -54,30 +52,31 @@ class WaveNetConfig(Settings):
 
 
 class WaveNetAutoencoder(Model):
-    """A waveform as a few numbers for each 512 samples, and back sample by sample.
+    """Autoencoder with one latent vector for each 512 samples of a waveform, and an autoregressive decoder.
 
-    The encoder sees as far ahead as back; its code is a mean over time. The decoder predicts the class of each sample,
-    one of 256, from the samples before it and the code. In training these are the samples that are wanted. When it
-    decodes it draws each sample and goes on from there: the same random number for all rows of a batch, so that equal
-    rows stay equal; without a generator it takes the median of each distribution. No gradient passes ``decode``.
+    The encoder is not causal; its output is averaged over time. The decoder predicts the class of each sample, one of
+    256, from the previous samples and the code. In training the previous samples are those of the target. In decoding
+    each sample is drawn and becomes an input of the next prediction. All rows of a batch use the same random numbers,
+    so that equal rows stay equal; without a generator, the median of each distribution is taken. ``decode`` has no
+    gradient.
 
-    The logit of a value is what the last layer gives for it, minus its distance from a centre times a rate, both of
-    which the last layer gives too, the centre as a difference from the sample before. So even a young decoder knows
-    that neighbouring samples are alike.
+    The logit of a value is an output of the last layer, minus a rate times the distance of the value from a centre.
+    Rate and centre are outputs of the last layer too; the centre is relative to the previous sample. Thus even an
+    untrained decoder predicts samples near the previous one.
 
-    Features are −1…1; the decoder rounds them to 256 values, 1/128 apart, of which one is 0. The encoder sees them as
-    they are, so that a gradient reaches them.
+    Features are −1…1. The decoder rounds them to 256 values with a step of 1/128, including 0; the encoder does not
+    round them, so that they get a gradient.
 
     Args:
-        config: The layers.
-        n_features: Rows of the features: 1.
+        config: Settings of the layers.
+        n_features: Number of rows of the features, which must be 1.
 
     Raises:
-        InputError: If there are more rows.
+        InputError: If ``n_features`` is not 1.
 
     Source:
-        Engel et al. (2017), "Neural audio synthesis of musical notes with WaveNet autoencoders", and its published
-        code for the encoder's layers. The decoder has the same parts and far fewer maps; the centre is our own.
+        Engel et al. (2017), "Neural audio synthesis of musical notes with WaveNet autoencoders", and its published code
+        for the encoder's layers. The decoder has the same parts with far fewer channels; the centre is an addition.
 
     Example:
         >>> model = WaveNetAutoencoder(WaveNetConfig(channels=4, blocks=2, decoder_blocks=2, frames_per_latent=8), 1)
@@ -87,7 +86,7 @@ class WaveNetAutoencoder(Model):
     """
 
     decode_reach = None
-    """Every sample depends on all before it."""
+    """A decoded sample depends on all previous ones."""
 
     def __init__(self, config: WaveNetConfig, n_features: int) -> None:
         super().__init__()
@@ -105,7 +104,7 @@ class WaveNetAutoencoder(Model):
         self.decoder = _Decoder(config)
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
-        """Return the code of a waveform; the mean of the last vector is over the samples that there are.
+        """Return the code of a waveform; the last vector is the mean over the remaining samples.
 
         Args:
             features: ``(batch, 1, n_frames)``, −1…1.
@@ -115,7 +114,7 @@ class WaveNetAutoencoder(Model):
             Latents ``(batch, latent_dim, n_latents)``.
 
         Raises:
-            ValueError: If there is more than one row.
+            ValueError: If the features have more than one row.
         """
         self.check_features(features)
         trunk = self._first(features)
@@ -126,23 +125,23 @@ class WaveNetAutoencoder(Model):
     def activations(
         self, features: Tensor, conditions: Conditions = NO_CONDITIONS, *, layers: Collection[str] = ()
     ) -> dict[str, Tensor]:
-        """Return what the encoder finds, with gradient: of block ``n`` from 1 on, and last the code.
+        """Return the activations of the encoder by name, with gradient: three of each block, and ``latents``.
 
-        ``block.n.a`` is what its dilated convolution sees, ``block.n.b`` what that gives, both after their ReLU, and
-        ``block.n.c`` the sum of its input and output; ``(batch, channels, n_frames)`` each.
-        Where ``layers`` are named, nothing behind the deepest of them is computed.
+        For block ``n``, counted from 1, ``block.n.a`` is the input of its dilated convolution and ``block.n.b`` the
+        output, both after a ReLU; ``block.n.c`` is the sum of the block's input and output. Each is
+        ``(batch, channels, n_frames)``. If ``layers`` is given, blocks after the deepest of them are not computed.
         """
         self.check_features(features)
         found: dict[str, Tensor] = {}
-        for name, value in self._inside(features):
+        for name, value in self._activations(features):
             if not layers or name in layers or name == "latents":
                 found[name] = value
             if layers and found.keys() >= set(layers):
                 break
         return found
 
-    def _inside(self, features: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Yield the names and values of ``activations``, each when it is asked for."""
+    def _activations(self, features: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield names and values of ``activations``, computing each value only when it is requested."""
         trunk = self._first(features)
         for number, block in enumerate(self.blocks, 1):
             assert isinstance(block, WaveNetBlock)
@@ -155,38 +154,38 @@ class WaveNetAutoencoder(Model):
         yield "latents", self._pooled(trunk)
 
     def _first(self, features: Tensor) -> Tensor:
-        """Return what the first block sees, as the blocks want it, ``(batch, channels, 1, n_frames)``."""
+        """Return the input of the first block in the blocks' layout, ``(batch, channels, 1, n_frames)``."""
         maps: Tensor = self.start(features).unsqueeze(2)
         return maps.contiguous(memory_format=torch.channels_last)
 
     def logits(self, latents: Tensor, features: Tensor) -> Tensor:
-        """Return the logits of the class of each sample, given the code and the samples before it.
+        """Return the logits of the class of each sample, given the code and the previous samples.
 
         Args:
             latents: ``(batch, latent_dim, n_latents)``.
-            features: The samples, ``(batch, 1, n_frames)``, at most as many as the latents stand for.
+            features: The samples, ``(batch, 1, n_frames)``, at most ``n_latents · frames_per_latent``.
 
         Returns:
-            ``(batch, 256, n_frames)``.
+            Logits, ``(batch, 256, n_frames)``.
         """
         return self.decoder(latents, values(classes(features)))  # type: ignore[no-any-return]
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the cross-entropy of the class of each sample in bits, given the true samples before it."""
+        """Return the cross-entropy of the class of each sample, bits, given the previous samples of the target."""
         logits = self.logits(self.encode(batch.features, batch.conditions), batch.target)
         nats = nn.functional.cross_entropy(logits.float(), classes(batch.target).squeeze(1))
         return {"cross_entropy": nats / math.log(2)}
 
     def reading(self, loss: float, scales: Sequence[Scale]) -> Reading:
-        """Return the bits that a sample needs; 8 without any knowledge."""
+        """Return the cross-entropy, bits per sample; it is 8 for equal probabilities."""
         return Reading("bits", loss, "bits", "cross-entropy")
 
     def is_silent(self, batch: Batch) -> bool:
-        """Tell that it never is: a decoder that knows nothing draws noise."""
+        """Return False, since an untrained decoder draws noise and never silence."""
         return False
 
     def facts(self) -> Facts:
-        """Return what a person would want to know of the layers, by name."""
+        """Return the main settings of the layers, by name."""
         config = self.config
         return {
             "layers": config.blocks,
@@ -197,11 +196,11 @@ class WaveNetAutoencoder(Model):
         }
 
     def _pooled(self, trunk: Tensor) -> Tensor:
-        """Return the code of the sum that the last block gives."""
+        """Return the code: the output of the last block, projected and averaged over time."""
         return nn.functional.avg_pool1d(self.to_latents(trunk.squeeze(2)), self.frames_per_latent, ceil_mode=True)
 
     def _decode(self, latents: Tensor, conditions: Conditions, generator: torch.Generator | None) -> Tensor:
-        """Return samples that are drawn one after another."""
+        """Return samples that are drawn one after the other."""
         n_frames = latents.shape[-1] * self.frames_per_latent
         if generator is None:
             drawn = torch.full((n_frames,), 0.5)
@@ -216,9 +215,10 @@ class WaveNetAutoencoder(Model):
 
 
 class WaveNetSampler:
-    """The decoder one sample at a time: every layer keeps what it will see again.
+    """Decoder that computes one sample at a time; every layer stores its recent inputs.
 
-    Works in numpy: a step is a few dozen products of small matrices, and numpy begins each in a fraction of the time.
+    It uses numpy, since a step consists of a few dozen products of small matrices, for which torch's overhead is
+    larger.
 
     Args:
         model: The autoencoder.
@@ -256,10 +256,10 @@ class WaveNetSampler:
         """Return the logits of the next sample.
 
         Args:
-            before: The sample before it, ``(batch,)``; 0 before the first.
+            before: The previous sample, ``(batch,)``; 0 for the first.
 
         Returns:
-            ``(batch, 256)``.
+            Logits, ``(batch, 256)``.
         """
         width, seen, vector = self.width, self.seen, self.time // self.frames_per_latent
         self.recent[:, :-1] = self.recent[:, 1:]
@@ -285,7 +285,7 @@ class WaveNetSampler:
 
 
 class _Decoder(nn.Module):
-    """Causal dilated convolutions with gates, conditioned on the code, whose last layer names classes."""
+    """Causal gated dilated convolutions, conditioned on the code, that give the logits of the classes."""
 
     def __init__(self, config: WaveNetConfig) -> None:
         super().__init__()
@@ -296,6 +296,7 @@ class _Decoder(nn.Module):
         dilations = config.dilations(blocks)
         self.gates = nn.ModuleList(nn.Conv1d(width, 2 * width, KERNEL, dilation=dilation) for dilation in dilations)
         self.mixes = nn.ModuleList(nn.Conv1d(width, width + skip, 1) for _ in dilations)
+        # the name of this layer, which conditions the blocks on the code, is a key of saved weights
         self.told = nn.Conv1d(config.latent_dim, 2 * width * blocks + skip, 1, bias=False)
         self.hidden = nn.Conv1d(skip, skip, 1)
         self.last = nn.Conv1d(skip, LEVELS + 2, 1)
@@ -303,9 +304,9 @@ class _Decoder(nn.Module):
         nn.init.constant_(self.last.bias[-1], math.log(FIRST_RATE))
 
     def forward(self, latents: Tensor, samples: Tensor) -> Tensor:
-        """Return the logits of each sample; it sees those before it, and the code held for as long as it stands."""
+        """Return the logits of each sample; each latent vector is repeated for its ``frames_per_latent`` samples."""
         width, skip, n_frames = self.config.decoder_channels, self.config.skip_channels, samples.shape[-1]
-        # as many zeros more in front as the first convolution is wide: it ends with the sample before
+        # padded so that the first convolution sees only previous samples
         trunk = self.start(nn.functional.pad(samples, (KERNEL, -1)))
         total = self.first_skip(trunk)
         *told, told_last = self.told(latents).split([2 * width] * self.config.decoder_blocks + [skip], 1)
@@ -327,7 +328,7 @@ class _Decoder(nn.Module):
 
 
 def classes(features: Tensor) -> Tensor:
-    """Return the class of each sample, 0…255, the nearest of 256 values.
+    """Return the class of each sample, 0…255: that of the nearest of the 256 values.
 
     Args:
         features: Any shape, −1…1.
@@ -344,7 +345,7 @@ def classes(features: Tensor) -> Tensor:
 
 
 def values(indices: Tensor) -> Tensor:
-    """Return the sample that each class stands for.
+    """Return the value of each class, −1…127/128.
 
     Example:
         >>> values(torch.tensor([0, 128, 255]))
@@ -355,7 +356,7 @@ def values(indices: Tensor) -> Tensor:
 
 
 def _draw(logits: Array, place: float) -> Array:
-    """Return the samples up to which the distributions hold the share ``place``, ``(batch,)``."""
+    """Return the quantile ``place`` (0…1) of each distribution, ``(batch,)``."""
     shares = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
     indices = (shares < place * shares[:, -1:]).sum(1)
     half = LEVELS // 2
@@ -364,13 +365,13 @@ def _draw(logits: Array, place: float) -> Array:
 
 
 def _matrix(layer: nn.Conv1d) -> tuple[Array, Array]:
-    """Return a convolution's weights as a matrix from all that it sees, oldest first, and its bias."""
+    """Return a convolution's weights as a matrix over its inputs, the oldest first, and its bias."""
     assert layer.bias is not None
     weight = layer.weight.detach().float().cpu().permute(2, 1, 0).flatten(0, 1)
     return weight.contiguous().numpy(), layer.bias.detach().float().cpu().numpy()
 
 
 def _columns(vectors: Tensor) -> Array:
-    """Return vectors in time as ``(n_latents, batch, size)``."""
+    """Return ``(batch, size, n_latents)`` as an array ``(n_latents, batch, size)``."""
     columns: Array = vectors.detach().float().cpu().permute(2, 0, 1).contiguous().numpy()
     return columns

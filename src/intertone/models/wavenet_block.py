@@ -1,16 +1,16 @@
-"""The residual block of the WaveNet encoder, whose maps lie side by side in memory."""
+"""Residual block of the WaveNet encoder, in a memory layout with the channels last."""
 
 import torch
 from torch import Tensor, nn
 
 
 class WaveNetBlock(nn.Module):
-    """A residual block: ReLU, dilated convolution, ReLU, convolution of width 1, sum.
+    """Residual block: ReLU, dilated convolution, ReLU, convolution of width 1, sum with the input.
 
     Args:
-        channels: Maps.
-        dilation: Samples between those that the dilated convolution sees.
-        width: Samples that it sees.
+        channels: Number of channels.
+        dilation: Dilation of the convolution, samples.
+        width: Kernel size of the convolution.
     """
 
     def __init__(self, channels: int, dilation: int, *, width: int) -> None:
@@ -19,17 +19,17 @@ class WaveNetBlock(nn.Module):
         self.mix = _Convolution(channels, channels, 1)
 
     def forward(self, trunk: Tensor) -> Tensor:
-        """Return the sum of what comes in and what is found, ``(batch, channels, 1, n_frames)`` as it."""
+        """Return the sum of input and residual, both ``(batch, channels, 1, n_frames)``."""
         mixed: Tensor = self.mix(self.dilated(trunk.relu()).relu_()).add_(trunk)
         return mixed
 
 
 class _Convolution(nn.Conv1d):
-    """A convolution over time of ``(batch, channels, 1, n_frames)``, whose maps lie side by side in memory.
+    """Convolution over time of ``(batch, channels, 1, n_frames)`` in a memory layout with the channels last.
 
-    The result is that of a plain one but for rounding, and its gradient takes a third of the time. With one thread
-    PyTorch computes a plain convolution of width 1 by another library, whose products are slower; a dilation, which
-    means nothing at this width, keeps it with the one that computes the others.
+    The result equals that of ``Conv1d`` except for rounding, and its gradient takes a third of the time. With one
+    thread, PyTorch would compute a convolution of width 1 with another, slower library; a dilation, which has no effect
+    at this width, prevents this.
     """
 
     def forward(self, maps: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Weights of networks on disk: the folder that is saved and shared."""
+"""Saving and loading of networks: the folder with settings, weights and model card."""
 
 import hashlib
 from pathlib import Path
@@ -18,11 +18,11 @@ def save_network(folder: Path | str, config: Settings, model: nn.Module, *, card
     """Write ``config.json``, ``model.safetensors`` and the model card ``README.md``.
 
     Args:
-        folder: Made if it does not exist; what is in it of this kind is replaced file by file.
-        config: The settings that the network is built from.
+        folder: It is made if it does not exist; existing files of these names are replaced one by one.
+        config: Settings of the network.
         model: The network.
         card: Text of the model card.
-        half: Store the weights in 16 bits.
+        half: Whether the weights are stored in 16 bits.
 
     Raises:
         InputError: If the folder cannot be written.
@@ -43,7 +43,7 @@ def save_network(folder: Path | str, config: Settings, model: nn.Module, *, card
 
 
 def weights_digest(model: nn.Module) -> str:
-    """Return a short hash that is equal exactly when all weights of two networks are."""
+    """Return a hash of 16 hexadecimal digits of all weights."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
@@ -54,12 +54,13 @@ def load_weights(folder: Path, model: nn.Module, *, device: str = "cpu") -> None
     """Read ``model.safetensors`` into a network and move it to a device.
 
     Args:
-        folder: Where ``save_network`` wrote.
-        model: The network that ``config.json`` there describes.
+        folder: Folder that ``save_network`` has written.
+        model: The network, built from the ``config.json`` in this folder.
         device: ``cpu``, ``cuda``, …
 
     Raises:
-        InputError: If the weights are missing, broken, of another network or not finite, or torch has no such device.
+        InputError: If the weights are missing, damaged, those of another network or not finite, or torch cannot use the
+            device.
     """
     weights = folder / "model.safetensors"
     if not weights.is_file():
@@ -70,14 +71,16 @@ def load_weights(folder: Path, model: nn.Module, *, device: str = "cpu") -> None
         }
         model.load_state_dict(state)
     except (SafetensorError, RuntimeError, OSError) as error:
-        *_, reason = ("", *str(error).splitlines()[:2])  # torch's first line only says that there are more
+        *_, reason = ("", *str(error).splitlines()[:2])  # the first line of torch's message has no content
         reason = shorten(reason, 200, placeholder=" …")
-        raise InputError(f"the weights must fit config.json, got a broken or foreign {weights}: {reason}") from None
+        raise InputError(
+            f"the weights must fit config.json, got damaged or other ones in {weights}: {reason}"
+        ) from None
     if not all(value.isfinite().all() for value in model.state_dict().values()):
         raise InputError(f"the weights must be finite, got NaN or infinity in {weights}")
     try:
         model.to(torch.device(device))
-        torch.zeros(1, device=torch.device(device)).sum().item()  # a device that takes values may not give them back
+        torch.zeros(1, device=torch.device(device)).sum().item()  # some devices accept values but cannot return them
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"the device must be one that torch can use, got {device}: {reason}") from None

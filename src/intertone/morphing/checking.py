@@ -78,7 +78,7 @@ def check_phase(phase: PhaseConfig | None, mix: Mix, weights: Tensor) -> None:
         InputError: If the method is ``kept`` and no weight is 1, or the mix is a curve.
     """
     if phase is not None and phase.method == "kept" and (isinstance(mix, MixCurve) or not at_end(weights)):
-        raise InputError(f"the phase kept must be used at mix 0 or 1, got mix {mix}")
+        raise InputError(f"the phase method kept must be used at mix 0 or 1, got mix {mix}")
 
 
 def check_even(n_sounds: int, mixes: Sequence[Mix]) -> None:

@@ -1,4 +1,4 @@
-"""Magnitude to phase: Griffin-Lim, phase gradient heap integration (PGHI) of a whole sound and in real time."""
+"""Phase retrieval: Griffin-Lim, and phase gradient heap integration (PGHI) of a whole sound or in real time."""
 
 from intertone.phase.forest import integrate_phase
 from intertone.phase.gradient import phase_gradient

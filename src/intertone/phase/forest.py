@@ -8,7 +8,7 @@ from intertone.phase.gradient import phase_gradient
 from intertone.stft import SpectrogramConfig
 
 TOLERANCE = 1e-7
-"""Cells below this share of the maximum are too quiet for a phase to be integrated over them."""
+"""Magnitude relative to the maximum below which a cell gets the fallback phase instead of an integrated one."""
 
 
 def integrate_phase(
@@ -18,23 +18,24 @@ def integrate_phase(
     fallback: np.ndarray,
     known: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Integrate the phase gradient of ``magnitude`` along its ridges (PGHI).
+    """Return a phase by integrating the phase gradient of ``magnitude`` along its ridges (PGHI).
 
-    The heap of the original visits the loudest reachable cell next; the paths that it takes are close to a maximum
-    spanning forest of the grid, each edge as good as its two ends are loud. Here the forest is built outright and
-    the phase summed along it from the loudest cell of each tree.
+    The original algorithm visits the loudest reachable cell next, by means of a heap. Its paths are close to a maximum
+    spanning forest of the grid in which the weight of an edge is the sum of the magnitudes at its ends. Here this
+    forest is computed directly, and the gradient is summed along its trees, each from a local maximum.
 
     Args:
         magnitude: ``(n_frames, n_bins)``, >= 0.
         config: The analysis settings that made it.
-        fallback: Phase of the cells that are too quiet, radians, the shape of ``magnitude``.
-        known: Phase of the first frames, ``(n_known, n_bins)``, to integrate from.
+        fallback: Phase of cells below the tolerance, radians, of the shape of ``magnitude``.
+        known: Given phase of the first frames, radians, ``(n_known, n_bins)``, from which the integration begins; None:
+            no phase is given.
 
     Returns:
-        Phase of the transform, radians, the shape of ``magnitude``.
+        Phase of the transform, radians, of the shape of ``magnitude``.
 
     Source:
-        Průša, Balazs and Søndergaard (2017), algorithm 1; the spanning forest is our formulation.
+        Průša, Balazs and Søndergaard (2017), algorithm 1, reformulated with a spanning forest.
 
     Example:
         >>> config = SpectrogramConfig(n_fft=16, hop_length=4)
@@ -51,7 +52,7 @@ def integrate_phase(
     index = np.arange(cells)
     inside = (parents >= 0) & (parents < cells)
     step = parents[inside] - index[inside]
-    # trapezoid: mean of the gradients at both ends, towards the child
+    # trapezoidal rule: the mean of the gradients at parent and child
     gradient = np.where(np.abs(step) == 1, over_frequency.ravel()[inside], over_time.ravel()[inside])
     ends = parents[inside]
     gradient = gradient + np.where(np.abs(step) == 1, over_frequency.ravel()[ends], over_time.ravel()[ends])
@@ -70,7 +71,7 @@ def integrate_phase(
 
 
 def _spanning_forest(magnitude: np.ndarray, n_known: int, threshold: float) -> np.ndarray:
-    """Return each cell's parent: a cell, ``cells`` for a root, -1 where the magnitude is below ``threshold``."""
+    """Return the index of each cell's parent; ``cells`` for a root, -1 where the magnitude is below ``threshold``."""
     n_frames, n_bins = magnitude.shape
     cells = magnitude.size
     flat = magnitude.ravel()
@@ -82,7 +83,7 @@ def _spanning_forest(magnitude: np.ndarray, n_known: int, threshold: float) -> n
         starts.append(index[first][both])
         ends.append(index[second][both])
     start, end = np.concatenate(starts), np.concatenate(ends)
-    # csgraph minimises and takes 0 for "no edge": small positive weights are good
+    # csgraph finds the minimum forest and takes weight 0 for "no edge", so loud edges get small positive weights
     peak = float(flat.max())
     weight = 2 - (flat[start] + flat[end]) / (2 * peak)
     roots = np.flatnonzero(_local_maxima(magnitude, loud))
@@ -95,7 +96,7 @@ def _spanning_forest(magnitude: np.ndarray, n_known: int, threshold: float) -> n
     start = np.concatenate([start, np.full(len(roots), cells)])
     end = np.concatenate([end, roots])
     weight = np.concatenate([weight, root_weight])
-    from scipy import sparse  # here, since harmonic codecs estimate no phase and would wait for the import
+    from scipy import sparse  # a slow import, which harmonic codecs do not need
     from scipy.sparse import csgraph
 
     graph = sparse.csr_array((weight, (start, end)), shape=(cells + 1, cells + 1))
@@ -106,7 +107,7 @@ def _spanning_forest(magnitude: np.ndarray, n_known: int, threshold: float) -> n
 
 
 def _local_maxima(magnitude: np.ndarray, loud: np.ndarray) -> np.ndarray:
-    """Return where a loud cell is at least as large as its four neighbours; every connected region has one."""
+    """Return a mask of the loud cells that are at least as large as their four neighbours; each region has one."""
     padded = np.pad(magnitude, 1, constant_values=-1)
     centre = padded[1:-1, 1:-1]
     neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])

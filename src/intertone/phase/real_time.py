@@ -1,4 +1,4 @@
-"""Phase gradient heap integration in real time (RTPGHI): frame by frame, from at most one frame ahead."""
+"""Real-time phase gradient heap integration (RTPGHI): frame by frame, with a look-ahead of at most one frame."""
 
 import math
 from heapq import heappop, heappush
@@ -11,20 +11,20 @@ from intertone.phase.gradient import gradient_over_time, gradient_scale, log_mag
 from intertone.stft import SpectrogramConfig
 
 LookAhead = Literal[0, 1]
-"""Frames that must have come after one before its phase is found."""
+"""Number of later frames that are needed for the phase of a frame."""
 
 TOLERANCE = 1e-6
-"""Bins below this share of the maximum of their frame and the one before get random phase."""
+"""Magnitude relative to the maximum of the frame and the previous one below which a bin gets random phase."""
 
 
 class RealTimePhase:
-    """A stream of magnitude frames whose phases are found one at a time.
+    """Phase estimator for a stream of magnitude frames.
 
     Args:
         config: The analysis settings of the frames.
-        look_ahead: 1 takes the slope of a frame over time from both its neighbours, so that its phase is known when the
-            next frame has come; 0 takes it from the two frames before.
-        generator: Source of random phase; without it, torch's own.
+        look_ahead: With 1, the change of a frame's magnitude over time is measured with both its neighbours, so that
+            its phase is known after the next frame; with 0, it is measured with the two previous frames.
+        generator: Source of random phase; None: torch's global generator.
 
     Source:
         Průša and Søndergaard (2016), "Real-time spectrogram inversion using phase gradient heap integration".
@@ -43,18 +43,18 @@ class RealTimePhase:
         self.config = config
         self.look_ahead = look_ahead
         self._generator = generator
-        self._frames: list[np.ndarray] = []  # as many of the last as a slope is taken from
-        self._phase = np.zeros(config.n_bins)  # of the last frame that has one, measured from its centre
+        self._frames: list[np.ndarray] = []  # the last frames that are needed for the slope
+        self._phase = np.zeros(config.n_bins)  # of the last estimated frame, relative to its centre
 
     def push(self, magnitude: np.ndarray) -> np.ndarray | None:
-        """Take the next frame and return the phase that can now be found.
+        """Take the next frame and return the phase that is known now.
 
         Args:
             magnitude: ``(n_bins,)``, >= 0.
 
         Returns:
-            Phase of the transform, radians, ``(n_bins,)``: of this frame, or with look-ahead of the one before it; None
-            if there is none before it.
+            Phase of the transform, radians, ``(n_bins,)``: that of this frame, or with look-ahead that of the previous
+            frame; None if there is no previous frame.
 
         Raises:
             ValueError: If ``magnitude`` does not have ``config.n_bins`` bins.
@@ -68,7 +68,7 @@ class RealTimePhase:
         return None if count == 1 else self._next(count - 2, ((-1.0, 1.0), (-0.5, 0.0, 0.5))[count - 2])
 
     def finish(self) -> np.ndarray | None:
-        """Return the phase of the last frame, which waits for no other; None if there is nothing to wait for."""
+        """Return the phase of the last frame at the end of the stream; None without look-ahead or without frames."""
         if self.look_ahead == 0 or not self._frames:
             return None
         self._frames = self._frames[-2:]
@@ -76,7 +76,7 @@ class RealTimePhase:
         return self._next(count - 1, ((0.0,), (-1.0, 1.0))[count - 1])
 
     def _next(self, place: int, weights: tuple[float, ...]) -> np.ndarray:
-        """Return the phase of the frame at a place of those that are kept; ``weights`` of these give its slope."""
+        """Return the phase of a stored frame; its slope is the sum of the stored log magnitudes times ``weights``."""
         n_bins, generator = self.config.n_bins, self._generator
         device = "cpu" if generator is None else generator.device
         frames = np.stack(self._frames)
@@ -103,8 +103,8 @@ def integrate_in_real_time(
     Args:
         magnitude: ``(n_frames, n_bins)``, >= 0, at least one frame.
         config: The analysis settings that made it.
-        look_ahead: Frames that each phase waits for.
-        generator: Source of random phase; without it, torch's own.
+        look_ahead: Number of later frames that each phase needs.
+        generator: Source of random phase; None: torch's global generator.
 
     Returns:
         Phase of the transform, radians, the shape of ``magnitude``.
@@ -123,7 +123,7 @@ def integrate_in_real_time(
 
 
 def transform_phase(phase: np.ndarray) -> np.ndarray:
-    """Return the phase of the transform, ``(..., n_bins)`` float32, of one that is measured from a frame's centre."""
+    """Return the phase of the transform, ``(..., n_bins)`` float32, from a phase relative to the frame's centre."""
     return (phase + math.pi * (np.arange(phase.shape[-1]) % 2)).astype(np.float32)
 
 
@@ -136,21 +136,21 @@ def integrate_frame(
     slope: np.ndarray,
     fallback: np.ndarray,
 ) -> np.ndarray:
-    """Return the phase of one frame from that of the frame before.
+    """Return the phase of one frame, integrated from that of the previous frame.
 
-    The loudest bin that can be reached is next: a bin of the frame before leads to the same bin of this one, a bin of
-    this frame to both its neighbours.
+    The integration always continues at the loudest bin that has been reached: a bin of the previous frame leads to the
+    same bin of this frame, a bin of this frame to its two neighbours.
 
     Args:
         magnitude: ``(n_bins,)``, >= 0.
         config: The analysis settings that made it.
-        before: Magnitude of the frame before.
-        known: Its phase, measured from the centre of the frame.
-        slope: Derivative of this frame's log magnitude, a hop.
-        fallback: Phase of bins that are too quiet, radians.
+        before: Magnitude of the previous frame, ``(n_bins,)``.
+        known: Phase of the previous frame relative to its centre, radians, ``(n_bins,)``.
+        slope: Derivative over time of this frame's log magnitude, per hop, ``(n_bins,)``.
+        fallback: Phase of bins below the tolerance, radians, ``(n_bins,)``.
 
     Returns:
-        Phase measured from the centre of the frame, radians in [−pi, pi).
+        Phase relative to the centre of the frame, radians in [−pi, pi), ``(n_bins,)``.
 
     Source:
         Průša and Søndergaard (2016), algorithm 1.
@@ -159,7 +159,7 @@ def integrate_frame(
     both = np.stack([before, magnitude])
     over_time = gradient_over_time(log_magnitude(both), config).mean(0)
     over_frequency = slope / -gradient_scale(config)
-    # whole numbers are quicker to compare than magnitudes: of the bins of both frames, the loudest has rank 0
+    # the heap holds ranks, since integers are faster to compare; the loudest bin of both frames has rank 0
     bins = np.argsort(-both.ravel(), kind="stable")
     ranks = np.empty_like(bins)
     ranks[bins] = np.arange(len(bins))
@@ -186,19 +186,19 @@ def _integrate(
     entries: list[int],
     ranks: list[int],
 ) -> list[float]:
-    """Fill in ``phase`` where it is missing.
+    """Return ``phase`` with its missing values integrated.
 
     Args:
-        advanced: Phase of the frame before, a hop later, by bin.
-        steps: Advance from each bin to the next above.
-        phase: By bin; changed.
-        missing: Bins that are to be reached; changed.
+        advanced: Phase of each bin of the previous frame plus its advance in one hop.
+        steps: Phase advance from each bin to the next higher one.
+        phase: Phase of each bin; it is changed in place.
+        missing: Whether the phase of each bin is missing; it is changed in place.
         bins: Bin of each rank.
-        entries: Ranks, rising, of the bins of the frame before that lead to a missing one.
+        entries: Rising ranks of the bins of the previous frame whose bins in this frame are missing.
         ranks: Rank of each bin of this frame.
     """
     last, left = len(phase) - 1, sum(missing)
-    heap: list[int] = []  # of bins of this frame; those of the frame before are in order already
+    heap: list[int] = []  # ranks of bins of this frame; those of the previous frame are already sorted
     coming = iter([*entries, len(bins)])
     entry = next(coming)
     while left:

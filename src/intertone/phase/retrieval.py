@@ -1,4 +1,4 @@
-"""Phase retrieval: the methods that find a phase for the magnitudes of a sound, and their settings."""
+"""Phase retrieval from the magnitude spectrogram of a sound, and its settings."""
 
 import math
 from collections.abc import Mapping
@@ -14,14 +14,12 @@ from intertone.phase.real_time import LookAhead, integrate_in_real_time
 from intertone.stft import SpectrogramConfig, frames_to_spectrum, istft, spectrum_to_audio
 
 PhaseMethod = Literal["pghi-fast", "pghi", "rtpghi", "rtpghi-causal", "fast-griffin-lim", "griffin-lim", "white-noise"]
-"""Method of finding a phase: PGHI and then fast Griffin-Lim, PGHI alone, PGHI in real time with a frame of look-ahead
-or none, iterations from random phase, or the phase of white noise."""
-
+"""Method of phase retrieval: PGHI followed by fast Griffin-Lim, PGHI alone, real-time PGHI with one frame of look-ahead
+or with none, fast or plain Griffin-Lim from random phase, or the phase of white noise."""
 LOOK_AHEAD: Mapping[PhaseMethod, LookAhead] = {"rtpghi": 1, "rtpghi-causal": 0}
-"""Methods that work in real time, and how many frames each waits."""
-
+"""Number of frames of look-ahead of each real-time method."""
 MOMENTUM = 0.99
-"""Acceleration of fast Griffin-Lim, as in librosa and the paper."""
+"""Acceleration of fast Griffin-Lim, 0…1, as in librosa and the paper."""
 
 
 def griffin_lim(
@@ -33,18 +31,18 @@ def griffin_lim(
     length: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Estimate the audio whose spectrogram is closest to ``magnitude``.
+    """Return audio whose spectrogram is close to ``magnitude``, by the Griffin-Lim algorithm.
 
-    Starts from random phase and alternates between the signals that have this magnitude and the spectrograms that
-    some signal really has.
+    It begins with random phase and alternates between two projections: onto the spectra with this magnitude, and onto
+    the spectra of signals.
 
     Args:
         magnitude: Linear (not dB, not mel) magnitude, ``(..., n_bins, n_frames)``, >= 0.
         config: The analysis settings that made ``magnitude``.
-        n_iter: Iterations; the error falls fast, then slowly.
-        momentum: 0 is the 1984 method; 0.99 is the accelerated one.
-        length: Samples to return; without it, the longest sound with this number of frames.
-        generator: Source of the starting phase; fix its seed to repeat a result.
+        n_iter: Number of iterations; the error decreases fast at first, then slowly.
+        momentum: 0 is the algorithm of 1984; 0.99 the accelerated one.
+        length: Number of samples of the result; None: that of the longest sound with this number of frames.
+        generator: Source of the initial phase; None: torch's global generator.
 
     Returns:
         Audio at ``config.sample_rate`` Hz, ``(..., length)``.
@@ -78,36 +76,36 @@ def estimate_phase(
     generator: torch.Generator | None = None,
     block_frames: int = 4096,
 ) -> Tensor:
-    """Find a phase under which ``magnitude`` is close to the spectrogram of a sound.
+    """Return a phase with which ``magnitude`` is close to the spectrum of a sound.
 
-    PGHI and Griffin-Lim work through a long sound in blocks of ``block_frames`` that overlap; the frames that a block
-    shares with the one before keep their phase, and the new ones are integrated from them, so that the blocks join. The
-    last few frames of a block, which its end cuts through, are found anew in the next.
+    PGHI and Griffin-Lim process a long sound in overlapping blocks of ``block_frames``. The frames that a block shares
+    with the previous one keep their phase, and the integration continues from them. The last few frames of a block,
+    whose windows extend beyond it, are estimated again in the next block.
 
     Args:
         magnitude: Linear, ``(..., n_bins, n_frames)``, >= 0.
-        config: The analysis settings that made ``magnitude``; ``n_fft / hop_length`` of 4 or more works far better
-            than 2.
-        method: ``pghi-fast`` integrates the phase gradient and then iterates; ``pghi`` only integrates; so do
-            ``rtpghi``, which sees no frame but the next, and ``rtpghi-causal``, which sees none to come;
-            ``fast-griffin-lim`` and ``griffin-lim`` iterate from random phase; ``white-noise`` takes the phase of the
-            transform of white noise, whatever the magnitude.
-        n_iter: Iterations of Griffin-Lim; only ``pghi-fast`` and the two that bear its name have any.
-        momentum: Acceleration of the two fast methods; ``griffin-lim`` has none.
-        length: Samples of the sound, if it is known to end within the last hop.
-        generator: Source of random phase; without it, torch's own.
-        block_frames: Frames held in memory at a time.
+        config: The analysis settings that made ``magnitude``. ``n_fft / hop_length`` should be 4 or more; with 2 the
+            result is much worse.
+        method: ``pghi-fast`` integrates the phase gradient and then iterates with fast Griffin-Lim. ``pghi``,
+            ``rtpghi`` (one frame of look-ahead) and ``rtpghi-causal`` (none) only integrate. ``fast-griffin-lim`` and
+            ``griffin-lim`` iterate from random phase. ``white-noise`` gives the phase of white noise and ignores the
+            magnitude.
+        n_iter: Number of iterations of Griffin-Lim, for ``pghi-fast``, ``fast-griffin-lim`` and ``griffin-lim``.
+        momentum: Acceleration of ``pghi-fast`` and ``fast-griffin-lim``, 0…1.
+        length: Number of samples of the sound; None: that of the longest sound with this number of frames.
+        generator: Source of random phase; None: torch's global generator.
+        block_frames: Number of frames of a block, which limits the memory.
 
     Returns:
-        Phase in radians, the shape of ``magnitude``.
+        Phase in radians, of the shape of ``magnitude``.
 
     Raises:
-        ValueError: If ``magnitude`` has not ``config.n_bins`` bins, ``momentum`` is not in [0, 1) or ``n_iter`` is
-            negative.
+        ValueError: If ``magnitude`` does not have ``config.n_bins`` bins, ``momentum`` is not in [0, 1), or ``n_iter``
+            is negative.
 
     Source:
         Griffin and Lim (1984); Perraudin et al. (2013); Průša, Balazs and Søndergaard (2017), "A noniterative method
-        for reconstruction of phase from STFT magnitude"; Průša and Søndergaard (2016) for the two in real time;
+        for reconstruction of phase from STFT magnitude"; Průša and Søndergaard (2016) for the real-time methods;
         the player of Colonel and Keene (2020), "Conditioning Autoencoder Latent Spaces", for the phase of white noise.
 
     Example:
@@ -166,7 +164,7 @@ def _in_blocks(
         last = length if stop == n_frames and length is not None else (stop - 1) * config.hop_length
         samples = last - start * config.hop_length
         spectrum = _start(block, config, method, known, generator)
-        if method != "pghi" and samples > 0:  # a lone frame at the end spans none
+        if method != "pghi" and samples > 0:  # a single last frame has no samples to iterate on
             spectrum = _iterate(spectrum, block, config, n_iter, momentum, samples, known)
         phase[start:stop] = spectrum.angle()
         known = spectrum[len(spectrum) - overlap :][:n_known].angle()
@@ -180,7 +178,7 @@ def _start(
     known: Tensor | None,
     generator: torch.Generator | None,
 ) -> Tensor:
-    """Return the first complex estimate ``(n_frames, n_bins)``: PGHI's, or one of uniformly random phase."""
+    """Return the initial complex spectrum, ``(n_frames, n_bins)``: with the phase of PGHI, or with random phase."""
     device = generator.device if generator is not None else magnitude.device
     phase = (2 * math.pi * torch.rand(magnitude.shape, generator=generator, device=device)).to(magnitude.device)
     if method in ("pghi-fast", "pghi"):
@@ -205,7 +203,7 @@ def _iterate(
     length: int,
     known: Tensor | None,
 ) -> Tensor:
-    """Run (fast) Griffin-Lim on one sound; all arrays ``(n_frames, n_bins)``, frames of ``known`` phase held."""
+    """Return the spectrum after (fast) Griffin-Lim, ``(n_frames, n_bins)``; frames with ``known`` phase keep it."""
     held = None if known is None else torch.polar(magnitude[: len(known)], known)
     previous: Tensor | None = None
     for _ in range(n_iter):
@@ -229,9 +227,9 @@ def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
 
 
 class PhaseConfig(Settings):
-    """Settings of the phase on the way back.
+    """Settings of the phase in synthesis.
 
-    ``kept`` reuses the sound's own phase and is refused for an edited code.
+    ``kept`` uses the phase of the analysed sound; it is refused for an edited context.
     """
 
     method: PhaseMethod | Literal["kept"] = "pghi-fast"
@@ -241,7 +239,7 @@ class PhaseConfig(Settings):
     def estimate(
         self, magnitude: Tensor, config: SpectrogramConfig, *, length: int, generator: torch.Generator | None
     ) -> Tensor:
-        """Return ``estimate_phase`` of a magnitude; the kept phase is not estimated."""
+        """Return ``estimate_phase`` of a magnitude with these settings; ``method`` must not be ``kept``."""
         assert self.method != "kept"
         return estimate_phase(
             magnitude,

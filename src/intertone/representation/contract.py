@@ -145,7 +145,7 @@ class Representation(Generic[X]):
         if phase is None:
             phase = PhaseConfig(method="pghi-fast" if edited else "kept")
         if phase.method == "kept" and edited:
-            raise ValueError("the phase kept must be used with a context that is not edited, got an edited one")
+            raise ValueError("the phase method kept must be used with a context that is not edited, got an edited one")
         return self._synthesise(analysis, phase, residual, generator)
 
     def _synthesise(

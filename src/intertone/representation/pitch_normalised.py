@@ -79,11 +79,11 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
         self.scales = self._at(self.hop_length).scales
 
     def facts(self) -> Facts:
-        """Return what a person would want to know, by name."""
+        """Return the main settings by name, for ``intertone info``."""
         return {**super().facts(), "top_db": self.config.top_db, "base_hz": self.config.base_hz}
 
     def analyse(self, audio: Tensor) -> Analysis[PitchNormalisedContext]:
-        """Turn sounds into what the network sees and what it does not.
+        """Return the features and the context of sounds.
 
         Args:
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.

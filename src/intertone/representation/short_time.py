@@ -45,7 +45,7 @@ class ShortTimeContext:
         return self.audio.shape[-1]
 
     def as_edited(self) -> Self:
-        """Return this context for a code that was changed: its phase is estimated on the way back."""
+        """Return this context marked as edited, so that the phase is estimated in the synthesis."""
         return replace(self, edited=True)
 
     def with_conditions(self, conditions: Conditions) -> Self:
@@ -71,7 +71,7 @@ class ShortTimeRepresentation(Representation[X], Generic[S, X]):
         self.n_features = config.n_features
 
     def facts(self) -> Facts:
-        """Return what a person would want to know, by name."""
+        """Return the main settings by name, for ``intertone info``."""
         return {
             "representation": self.config.kind,
             "n_fft": self.config.spectrogram.n_fft,

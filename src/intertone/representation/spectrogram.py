@@ -46,7 +46,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
             self.frequencies = self.filterbank @ bins / self.filterbank.sum(1)
 
     def facts(self) -> Facts:
-        """Return what a person would want to know, by name."""
+        """Return the main settings by name, for ``intertone info``."""
         return {**super().facts(), "top_db": self.config.top_db}
 
     def features(self, audio: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         return (1 + magnitude_to_db(shown, reference, top_db=top_db) / top_db).flatten(0, 1)
 
     def analyse(self, audio: Tensor) -> Analysis[SpectrogramContext]:
-        """Turn sounds into what the network sees and what it does not.
+        """Return the features and the context of sounds.
 
         ``features = 1 + dB / top_db``: the largest magnitude of the sound is 1, the floor is 0.
 

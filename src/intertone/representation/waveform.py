@@ -60,7 +60,7 @@ class WaveformRepresentation(Representation[WaveformContext]):
         self.scales = (Scale(config.scale, 1),)
 
     def facts(self) -> Facts:
-        """Return what a person would want to know, by name."""
+        """Return the main settings by name, for ``intertone info``."""
         return {"representation": self.config.kind, "scale": self.config.scale, "n_features": 1}
 
     def n_frames(self, samples: int) -> int:
@@ -84,7 +84,7 @@ class WaveformRepresentation(Representation[WaveformContext]):
         return mu_law(sounds) if self.config.scale == "mu_law" else sounds
 
     def analyse(self, audio: Tensor) -> Analysis[WaveformContext]:
-        """Turn sounds into what the network sees and what it does not.
+        """Return the features and the context of sounds.
 
         Args:
             audio: ``(batch, channels, samples)``, or ``(channels, samples)`` or ``(samples,)`` of one sound.
