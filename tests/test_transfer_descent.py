@@ -1,12 +1,14 @@
 """How a style transfer finds its way down: the reflection of magnitudes, the content first, the rhythm of filters."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from intertone.errors import InputError
+from intertone.models.alexnet import AlexNet, AlexNetConfig, Pooling
 from intertone.transfer import Limits, Step, TransferConfig, load_preset, transfer
 from intertone.transfer.signal import Waveform
 from intertone.transfer.solver import TorchConfig, descend
@@ -150,6 +152,44 @@ def test_the_systems_with_a_classifier_seek_the_content_first() -> None:
     firsts = {name: load_preset(name).content_first for name in ("verma", "gatys_spectrogram", "ulyanov", "house")}
     assert firsts["verma"] > 0 and firsts["gatys_spectrogram"] > 0
     assert firsts["ulyanov"] == firsts["house"] == 0
+
+
+# pooling
+
+
+def test_average_pooling_gives_a_gradient_to_each_place_and_max_pooling_to_the_largest() -> None:
+    model = AlexNet(AlexNetConfig(classes=("flute", "organ"), channels=(3, 2), pooled=(1,)), n_features=5)
+    with torch.no_grad():
+        for layer in model.convolutions:
+            layer.weight.fill_(0.0)
+            layer.weight[..., 1, 1] = 1.0
+    reached = {}
+    for pooling in get_args(Pooling):
+        features = torch.rand(1, 5, 7, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+        found = model.activations(features, ["conv2"], pooling=pooling)["conv2"]
+        assert found.shape == (1, 2, 3, 4)
+        found.sum().backward()
+        assert features.grad is not None
+        reached[pooling] = int((features.grad != 0).sum())
+    assert reached == {"max": 12, "average": 35}
+    first = model.activations(features, ["conv2"], pooling="average")["conv2"][0, 0, 0, 0]
+    assert float(first.detach()) == pytest.approx(3 * float(features.detach()[0, :2, :2].mean()))
+
+
+def test_the_content_is_found_through_average_pooling() -> None:
+    system = load_preset("gatys_spectrogram").with_iterations(40)
+    content = melody()[:, :2000]
+
+    def missed(pooling: str) -> float:
+        terms = [
+            {**term.model_dump(mode="json"), "extractor": {"kind": "recogniser", "pooling": pooling}}
+            for term in system.terms
+            if term.reference == "content"
+        ]
+        config = TransferConfig.parse({**system.model_dump(mode="json"), "terms": terms, "content_first": 0})
+        return transfer(content, content, config).descent.steps[-1].best
+
+    assert missed("average") < 0.2 * missed("max")  # measured: 0.0024 and 0.021
 
 
 # rhythm
