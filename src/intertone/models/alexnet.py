@@ -15,6 +15,10 @@ CLASS, KEY = "class", "key"
 ``keys``; −1 means that the label of a note is unknown."""
 
 
+Pooling = Literal["max", "average"]
+"""What is kept of 2 × 2 places of a map: the largest value, or the mean."""
+
+
 class AlexNetConfig(Settings):
     """Settings of the classifier: its layers, and the classes and keys that it recognises."""
 
@@ -90,12 +94,16 @@ class AlexNet(Trainable):
             nn.init.zeros_(layer.bias)
         self.key_head = nn.Linear(config.channels[-1], len(config.keys)) if config.keys else None
 
-    def activations(self, features: Tensor, layers: Collection[str] = ()) -> dict[str, Tensor]:
+    def activations(
+        self, features: Tensor, layers: Collection[str] = (), *, pooling: Pooling = "max"
+    ) -> dict[str, Tensor]:
         """Return the activations after each convolution and its ReLU, before pooling, by name, with gradient.
 
         Args:
             features: ``(batch, n_features, n_frames)``: log(1 + magnitude) at equal level; see ``FramesConfig``.
             layers: Names of the needed layers, empty: all; layers deeper than these are not computed.
+            pooling: What is kept of 2 × 2 places: the largest, as in training, or their mean, whose gradient reaches
+                all four.
 
         Returns:
             ``conv1``, ``conv2``, …: ``(batch, channels, rows, columns)``, rows and columns halved by each pooling,
@@ -104,7 +112,7 @@ class AlexNet(Trainable):
         Raises:
             ValueError: If the features do not have ``n_features`` rows.
         """
-        return self._forward(features, layers)[0]
+        return self._forward(features, layers, pooling)[0]
 
     def scores(self, features: Tensor) -> dict[str, Tensor]:
         """Return the logits of classes and keys.
@@ -157,7 +165,9 @@ class AlexNet(Trainable):
         """Return the main settings of the layers, by name."""
         return {"layers": len(self.config.channels) + 1, "channels": list(self.config.channels)}
 
-    def _forward(self, features: Tensor, layers: Collection[str] = ()) -> tuple[dict[str, Tensor], Tensor]:
+    def _forward(
+        self, features: Tensor, layers: Collection[str] = (), pooling: Pooling = "max"
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the activations by name, up to the deepest of ``layers``, and the output of the last layer."""
         if features.shape[-2] != self.n_features:
             raise ValueError(f"features must have n_features={self.n_features} rows, got {features.shape[-2]}")
@@ -171,8 +181,15 @@ class AlexNet(Trainable):
                 hidden = self.norms[number - 1](hidden)
             hidden = found[f"conv{number}"] = hidden.relu()
             if number in self.config.pooled:
-                hidden = nn.functional.max_pool2d(hidden, 2, ceil_mode=True)  # an odd last row or column is pooled too
+                hidden = _halved(hidden, pooling)
         return found, hidden
+
+
+def _halved(maps: Tensor, pooling: Pooling) -> Tensor:
+    """Return maps with half of the rows and columns; the last ones count too."""
+    if pooling == "average":
+        return nn.functional.avg_pool2d(maps, 2, ceil_mode=True)
+    return nn.functional.max_pool2d(maps, 2, ceil_mode=True)
 
 
 def indices(names: Sequence[str] | Sequence[int], values: Iterable[str | int]) -> Tensor:

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -12,6 +12,7 @@ from torch import Tensor
 from intertone.codec import Codec
 from intertone.config import Settings
 from intertone.errors import InputError
+from intertone.models.alexnet import Pooling
 from intertone.recogniser import Recogniser
 from intertone.representation.frames import FramesConfig
 from intertone.transfer.convolution import TimeConvolution
@@ -216,9 +217,14 @@ class RecogniserExtractorConfig(Settings):
     A recogniser divides a sound by its RMS, so the system must bring sounds to the level 1 (``rms``).
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"pooling"})
+
     kind: Literal["recogniser"] = "recogniser"
     recogniser: str = Field("families", description="name of a shipped recogniser, or a folder")
     weights: Literal["trained", "random"] = "trained"
+    pooling: Pooling = Field(
+        "max", description="of 2 × 2 places the largest, as in training, or their mean, whose gradient reaches all four"
+    )
     seed: int = Field(0, ge=0, description="of shuffled weights")
 
     def build(self, features: Tensor, sample_rate: int, front_end: FrontEnd) -> "RecogniserExtractor":
@@ -232,7 +238,7 @@ class RecogniserExtractorConfig(Settings):
         recogniser.model.requires_grad_(False)
         if self.weights == "random":
             shuffle_weights(recogniser.model, self.seed)
-        return RecogniserExtractor(recogniser)
+        return RecogniserExtractor(recogniser, self.pooling)
 
     def _check(self, recogniser: Recogniser, front_end: FrontEnd, sample_rate: int) -> None:
         """Refuse features that are not those that the recogniser was trained on."""
@@ -260,12 +266,13 @@ def _written(settings: Mapping[str, object]) -> str:
 class RecogniserExtractor(Extractor):
     """The layers of a classifier."""
 
-    def __init__(self, recogniser: Recogniser) -> None:
+    def __init__(self, recogniser: Recogniser, pooling: Pooling) -> None:
         self.recogniser = recogniser
+        self.pooling = pooling
 
     def __call__(self, features: Tensor, layers: Collection[str] = ()) -> Activations:
         """Return the maps of features ``(channels, n_bins, n_frames)`` by layer."""
-        return self.recogniser.model.activations(features, layers)
+        return self.recogniser.model.activations(features, layers, pooling=self.pooling)
 
 
 ExtractorConfig = Annotated[
