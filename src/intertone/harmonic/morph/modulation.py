@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +13,6 @@ from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import HarmonicSound, SeparatedSound
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.harmonic.warp import window_seconds
-from intertone.level import TINY
 
 LONGER = 2
 """Factor of the hop of the windows that separate noise from modulated partials; the windows are four times as long."""
@@ -53,7 +51,7 @@ def separate_modulation(sound: HarmonicSound, synthesiser: Synthesiser) -> Separ
     frame_seconds = synthesiser.config.frame_seconds
     amplitude, tonality = _separate_envelope(sound, synthesiser)
     factor = torch.where(amplitude > 0, sound.amplitude / amplitude, 0)
-    phase = _steady_phase(sound, factor, tonality, frame_seconds)
+    phase = _steady_phase(sound, tonality * factor.clamp(max=1).square(), frame_seconds)
     modulation = torch.polar(factor, 2 * math.pi * (sound.phase - phase))
     regular = 1 + tonality * (averaged(modulation, odd_frames(MODULATION_SECONDS, frame_seconds)) - 1)
     noise = _separate_noise(sound, synthesiser)
@@ -63,19 +61,14 @@ def separate_modulation(sound: HarmonicSound, synthesiser: Synthesiser) -> Separ
     return SeparatedSound(**slow, modulation=modulation, regular=regular, transient=transient)
 
 
-def _steady_phase(sound: HarmonicSound, factor: Tensor, tonality: Tensor, frame_seconds: float) -> Tensor:
-    """Return the phase of partials in periods: of tonal ones their own, of others that of averaged complex amplitudes.
+def _steady_phase(sound: HarmonicSound, own: Tensor, frame_seconds: float) -> Tensor:
+    """Return the phase of partials in periods: by a share of ``own`` their own, for the rest averaged over time.
 
-    The phase of a partial that has died away is that of noise; beside a sound in which that partial is loud, it would
-    be heard as beating. And where voices cancel each other, the phase of a tonal partial moves by half a period at
-    once. So phases are averaged over time where partials are weaker than their envelope, by ``factor``.
+    Where voices cancel each other, the phase of a partial moves by half a period at once, and the phase of a partial
+    that has died away is that of noise; beside a sound in which that partial is loud, both would be heard.
     """
-    n_frames = odd_frames(STEADY_SECONDS, frame_seconds)
-    noisy = averaged(torch.polar(sound.amplitude + TINY, 2 * math.pi * sound.phase), n_frames)
-    steady = sound.phase + (1 - factor.square()).clamp_min(0) * (averaged(sound.phase, n_frames) - sound.phase)
-    tonal = torch.polar(sound.amplitude + TINY, 2 * math.pi * steady)
-    angle = (noisy + tonality * (tonal - noisy)).angle() / (2 * math.pi)
-    return torch.from_numpy(np.unwrap(angle.numpy(), axis=-1, period=1.0))
+    steady = averaged(sound.phase, odd_frames(STEADY_SECONDS, frame_seconds))
+    return steady + own * (sound.phase - steady)
 
 
 def _separate_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
