@@ -29,8 +29,8 @@ from intertone.instrument.steady import loop_of_magnitude
 from intertone.pitch.note import note_name
 
 __all__ = [
-    "FILE_NAME",
     "CodeMap",
+    "FILE_NAME",
     "Instrument",
     "InstrumentBank",
     "Key",
