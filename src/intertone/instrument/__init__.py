@@ -2,7 +2,7 @@
 
 from intertone.instrument.bank import InstrumentBank, bank_path
 from intertone.instrument.check import find_problems
-from intertone.instrument.code_map import CodeMap, code_of_sound
+from intertone.instrument.code_map import code_of_sound
 from intertone.instrument.decent import decent_text
 from intertone.instrument.decoded import decoded_instrument
 from intertone.instrument.detuning import find_detuning
@@ -29,7 +29,6 @@ from intertone.instrument.steady import loop_of_magnitude
 from intertone.pitch.note import note_name
 
 __all__ = [
-    "CodeMap",
     "FILE_NAME",
     "Instrument",
     "InstrumentBank",
