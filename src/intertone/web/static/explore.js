@@ -39,6 +39,11 @@ export class Explore {
     const label = element("label", "goto", "Go to");
     this.choice = element("select", "");
     this.choice.addEventListener("change", () => this.go(this.points[this.choice.value]));
+    this.choice.addEventListener("keydown", (event) => {
+      // letters play notes, and the space bar opens the list
+      if (event.code === "Space") event.stopPropagation();
+      else if (event.key.length === 1) event.preventDefault();
+    });
     label.append(this.choice);
     panel.append(this.list, label, this.legend);
     root.append(canvas, panel);
