@@ -79,8 +79,7 @@ def draw(page: Page, folder: Path, name: str, sizes: tuple[tuple[int, int], ...]
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme=theme)
             play(page)
-            picture = Image.open(io.BytesIO(page.screenshot(full_page=width < 760)))
-            picture.save(folder / f"{name}-{width}-{theme}.webp", quality=82, method=6)
+            save(page, folder / f"{name}-{width}-{theme}.webp", whole=width < 760)
             for code in ("KeyA", "KeyD", "KeyG"):
                 page.keyboard.up(code)
 
@@ -128,6 +127,38 @@ def key_times(page: Page, count: int = 200) -> dict[str, float]:
     return {"key to message, median, ms": round(waited[count // 2], 2), "largest, ms": round(waited[-1], 2)}
 
 
+def draw_views(page: Page, folder: Path) -> None:
+    """Save the map at all sizes, and the codes at one, in both themes, while a note is held."""
+    for width, height in SIZES:
+        for theme in ("light", "dark"):
+            page.set_viewport_size({"width": width, "height": height})
+            page.emulate_media(color_scheme=theme)
+            page.get_by_role("button", name="Explore").click()
+            page.locator(".parts li").first.wait_for()
+            page.keyboard.down("KeyA")
+            page.wait_for_timeout(700)
+            box = page.locator(".sky").bounding_box()
+            assert box is not None
+            page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.7 * box["height"])
+            page.mouse.down()
+            page.mouse.move(box["x"] + 0.62 * box["width"], box["y"] + 0.45 * box["height"], steps=25)
+            page.mouse.up()
+            page.wait_for_timeout(1500)
+            save(page, folder / f"explore-{width}-{theme}.webp", whole=width < 760)
+            if width == SIZES[1][0]:
+                page.get_by_role("button", name="Codes").click()
+                for number, value in enumerate((0.6, 0.3, 0.8, 0.45, 0.2, 0.7, 0.55, 0.9), 1):
+                    page.locator(f"#control-canne{number}").fill(str(round(1000 * value)))
+                page.wait_for_timeout(2500)
+                save(page, folder / f"codes-{width}-{theme}.webp")
+            page.keyboard.up("KeyA")
+
+
+def save(page: Page, path: Path, *, whole: bool = False) -> None:
+    """Save what is seen, or the whole page."""
+    Image.open(io.BytesIO(page.screenshot(full_page=whole))).save(path, quality=82, method=6)
+
+
 def main() -> None:
     """Measure, and draw pictures into the folder that is given."""
     folder = None if sys.argv[1] == "--times" else Path(sys.argv[1])
@@ -147,6 +178,7 @@ def main() -> None:
                 page.reload()
                 page.wait_for_selector("body[data-ready]")
                 draw(page, folder, "two", SIZES[1:2])
+                draw_views(page, folder)
             files = {path.name: base64.b64encode(path.read_bytes()).decode() for path in FOUR}
             if folder is not None:
                 page = opened(browser, address)

@@ -152,6 +152,29 @@ def test_the_map_is_reached_without_a_mouse(browser: Any, address: str) -> None:
         assert page.get_by_role("slider", name=re.compile("Place on the map")).get_attribute("aria-valuenow") == "20"
 
 
+def test_a_held_note_follows_the_numbers_of_a_code(browser: Any, address: str) -> None:
+    with opened(browser, address) as page:
+        page.get_by_role("button", name="Codes").click()
+        page.keyboard.down("KeyA")
+        sounds(page)
+        first = mean_spectrum(page)
+        for number in ("1", "4"):
+            page.get_by_role("slider", name=number, exact=True).fill("900")
+        second = mean_spectrum(page)
+        assert np.abs(first - second).mean() > 4
+        assert re.match(r"1 voice\b", page.locator("#meter").text_content())
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("button", name="Undo").click()
+        assert np.abs(mean_spectrum(page) - first).mean() < 2
+        page.get_by_role("button", name="manne").click()
+        visible = page.locator(".codes:visible input")
+        assert visible.count() == 3
+        page.get_by_role("button", name="Surprise me").locator("visible=true").click()
+        assert len({visible.nth(index).input_value() for index in range(3)} - {"500"}) == 3
+        page.wait_for_timeout(400)
+        assert "view=3" in page.evaluate("location.hash") and "manne2" in page.evaluate("location.hash")
+
+
 @pytest.mark.parametrize(("width", "theme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")])
 def test_what_stands_on_the_map_can_be_read_and_touched(browser: Any, address: str, width: int, theme: str) -> None:
     settings = {"viewport": {"width": width, "height": 844}, "color_scheme": theme}

@@ -2,7 +2,9 @@
 
 from intertone.instrument.bank import InstrumentBank, bank_path
 from intertone.instrument.check import find_problems
+from intertone.instrument.code_map import code_of_sound
 from intertone.instrument.decent import decent_text
+from intertone.instrument.decoded import decoded_instrument
 from intertone.instrument.detuning import find_detuning
 from intertone.instrument.keys import (
     FILE_NAME,
@@ -16,6 +18,7 @@ from intertone.instrument.keys import (
 )
 from intertone.instrument.layer import Layer, layers_of
 from intertone.instrument.live import Instrument
+from intertone.instrument.looped import looped_instrument
 from intertone.instrument.looping import Loop, close_loop, find_loop
 from intertone.instrument.play import play_code, play_loop, takes_pitch, to_loudness
 from intertone.instrument.playable import PlayableSound, analyse_playable
@@ -39,13 +42,16 @@ __all__ = [
     "bank_path",
     "choose_keys",
     "close_loop",
+    "code_of_sound",
     "decent_text",
+    "decoded_instrument",
     "find_detuning",
     "find_loop",
     "find_problems",
     "from_onset",
     "layers_of",
     "loop_of_magnitude",
+    "looped_instrument",
     "nearest_recordings",
     "note_name",
     "parse_range",

@@ -1,6 +1,7 @@
 /** Explore: the map of the codec's space, what lies near the puck, and the sound of the place. */
 
 import { element } from "./cards.js";
+import { onTheme } from "./colour.js";
 import { ask, askSound, Latest } from "./latest.js";
 import { Sky } from "./sky.js";
 
@@ -25,6 +26,10 @@ export class Explore {
       (bytes) => this.shown && handlers.play(bytes),
       (error) => this.shown && handlers.say(`The sound stays as it is: ${error.message}`),
     );
+    onTheme(() => {
+      this.colourLegend();
+      this.listParts();
+    });
     state.onChange((name) => name.startsWith("map") && this.shown && this.move());
   }
 
@@ -39,6 +44,11 @@ export class Explore {
     const label = element("label", "goto", "Go to");
     this.choice = element("select", "");
     this.choice.addEventListener("change", () => this.go(this.points[this.choice.value]));
+    this.choice.addEventListener("keydown", (event) => {
+      // letters play notes, and the space bar opens the list
+      if (event.code === "Space") event.stopPropagation();
+      else if (event.key.length === 1) event.preventDefault();
+    });
     label.append(this.choice);
     panel.append(this.list, label, this.legend);
     root.append(canvas, panel);
@@ -112,12 +122,12 @@ export class Explore {
       return group;
     });
     this.choice.replaceChildren(...choices);
-    const items = families.map((family) => {
-      const item = element("li", "", family);
-      item.style.setProperty("--mark", this.sky.colour(family));
-      return item;
-    });
-    this.legend.replaceChildren(...items);
+    this.legend.replaceChildren(...families.map((family) => element("li", "", family)));
+    this.colourLegend();
+  }
+
+  colourLegend() {
+    for (const item of this.legend.children) item.style.setProperty("--mark", this.sky.colour(item.textContent));
   }
 
   go(point) {
@@ -132,6 +142,12 @@ export class Explore {
     if (!this.points.length) return;
     const { mapX, mapY } = this.state.values;
     this.latest.want({ x: mapX, y: mapY, instrument: this.job });
+    this.listParts();
+    this.choice.value = this.sky.parts[0][0];
+  }
+
+  /** Name the three points that have the largest parts. */
+  listParts() {
     const items = this.sky.parts.slice(0, 3).map(([index, part]) => {
       const point = this.points[index];
       const item = element("li", "");
@@ -141,7 +157,6 @@ export class Explore {
       return item;
     });
     this.list.replaceChildren(...items);
-    this.choice.value = this.sky.parts[0][0];
   }
 
   wave(velocity) {

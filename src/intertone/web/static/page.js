@@ -77,7 +77,7 @@ const library = new Library(source, {
   say,
   async instrument(made) {
     const header = headerOf(made.bytes);
-    if (!views.away) await sound.load(made.bytes);
+    if (!views.away || !sound.bytes) await sound.load(made.bytes);
     explore.changed(made.job);
     const pitch = header.pitches.find((found) => found !== null);
     if (!sound.engine && pitch !== undefined) keys.centre(Math.round(pitch));
