@@ -194,6 +194,10 @@ def test_the_channel_and_the_touch_are_chosen_on_the_page(browser: Any, address:
     with opened(browser, address, FAKE_MIDI) as page:
         to_left(page)
         connect(page)
+        page.focus("#channel")
+        page.keyboard.press("Space")  # opens the list, and holds no notes
+        assert page.locator("#hold").get_attribute("aria-pressed") == "false"
+        page.keyboard.press("Escape")
         page.select_option("#channel", "3")
         send(page, (ON, 60, 100))
         page.wait_for_timeout(300)

@@ -7,7 +7,7 @@ const MOST_SECONDS = 30;
 const MOST_POINTS = 100; // 600 letters
 const TOLERANCE = 0.01; // of the pad's width, by which a simplified movement may differ
 const RETURN_SECONDS = 0.2; // back to the beginning, over the whole width of the pad; a circle takes none
-const STILL_SECONDS = 0.05; // without a change, after which the pad stood still
+const STILL_SECONDS = 0.2; // without a change, after which the pad stood still
 const RENEW_MS = 16;
 
 /** Return points {x, y, seconds} as text, six letters each; `seconds` lead to the next point, of the last to the first. */
@@ -129,7 +129,7 @@ export class Gesture {
     const last = this.places.at(-1);
     if (last && time - last.time < 0.004) Object.assign(last, { x, y }); // x and y of one movement
     else if (!last || time - this.places[0].time < MOST_SECONDS) {
-      if (last && time - last.time > STILL_SECONDS) this.places.push({ ...last, time: time - 0.5 * STILL_SECONDS });
+      if (last && time - last.time > STILL_SECONDS) this.places.push({ ...last, time: time - 0.1 * STILL_SECONDS });
       this.places.push({ x, y, time });
     }
   }

@@ -156,7 +156,7 @@ export class Keys {
       else if (event.code === "KeyZ") this.shift(-1);
       else if (event.code === "KeyX") this.shift(1);
       else if (event.code === "Escape") this.handlers.panic();
-      else if (event.code === "Space" && !["BUTTON", "SUMMARY"].includes(document.activeElement?.tagName)) {
+      else if (event.code === "Space" && !["BUTTON", "SELECT", "SUMMARY"].includes(document.activeElement?.tagName)) {
         event.preventDefault();
         this.holding = true;
         this.handlers.hold(true);
