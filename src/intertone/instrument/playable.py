@@ -152,7 +152,7 @@ def time_facts(sounds: Sequence[SeparatedSound], rows: FeatureRows) -> list[dict
     found = []
     for sound, level, first, mark in zip(sounds, levels, own, complete_releases(own), strict=True):
         loop = loop_part(level, first, frame_seconds=config.frame_seconds) if first.released else None
-        turn = None if loop is None else _first_turn(loop, first, config.frame_seconds)
+        turn = None if loop is None else _first_repetition(loop, first, config.frame_seconds)
         found.append(
             {
                 "f0": float(sound.f0.median()),
@@ -173,7 +173,7 @@ def time_facts(sounds: Sequence[SeparatedSound], rows: FeatureRows) -> list[dict
     return found
 
 
-def _first_turn(loop: tuple[float, float], own: Landmarks, frame_seconds: float) -> float:
+def _first_repetition(loop: tuple[float, float], own: Landmarks, frame_seconds: float) -> float:
     """Return the frame at which the loop is repeated for the first time: near the release if the loop is long."""
     low, high = loop
     late = own.release - 0.5 * TURN_SECONDS / frame_seconds
