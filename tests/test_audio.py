@@ -441,7 +441,7 @@ def test_load_refuses_a_file_that_the_system_does_not_open(tmp_path: Path, monke
 
 def test_load_refuses_other_containers_and_raw_samples(tmp_path: Path) -> None:
     write(tmp_path / "a.wav", stereo().T.numpy(), subtype="PCM_16", format="AU")
-    with pytest.raises(InputError, match=r"must be a valid WAV, .* got .*a.wav, which is none"):
+    with pytest.raises(InputError, match=r"must be a valid WAV, .* got .*a.wav, which is not one"):
         load_audio(tmp_path / "a.wav")
     (tmp_path / "a.raw").write_bytes(wav())
     with pytest.raises(InputError, match=r"must be a valid WAV, .* got .*a.raw \(decoder: no header\)"):

@@ -266,7 +266,7 @@ def test_several_processes_import_nothing(
     monkeypatch.setenv("WORLD_SIZE", "2")
     words = ("train", "--from", "harmonic", "--data", sounds(tmp_path / "mine", 1), "-o", tmp_path / "run")
     code, _, err = run(*words, capsys=capsys)
-    assert code == 2 and "several processes must be given a note set" in err
+    assert code == 2 and "several processes must have a note set" in err
     assert not (tmp_path / "run").exists()
 
 

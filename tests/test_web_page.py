@@ -226,7 +226,7 @@ def test_a_bad_file_of_the_command_line_leaves_the_other(browser: Any, tmp_path:
     bad.write_text("these are words")
     with served(bad, SOUNDS[1]) as address, opened(browser, address) as page:
         assert page.locator(".card .name").all_text_contents()[0] == "sitar"
-        assert page.locator(".card .error").text_content().endswith("got words.wav, which is none")
+        assert page.locator(".card .error").text_content().endswith("got words.wav, which is not one")
         page.keyboard.down("KeyA")
         sounds(page)
 

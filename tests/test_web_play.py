@@ -63,7 +63,7 @@ def test_an_instrument_is_exported_and_taken_again(desk: Path, capsys: pytest.Ca
         (["export", "words.intertone", "-o", "x.html"], "an instrument must be a file that intertone wrote, got"),
         (["export", "a.wav", "words.intertone", "-o", "x.html"], "a saved instrument must be given alone, got"),
         (["export", *["a.wav"] * 5, "-o", "x.html"], "an instrument must have at most 4 sounds, got 5"),
-        (["export", "a.wav", "-o", "x.html", "--codec", "thesis"], "an instrument must be made with a codec of harm"),
+        (["export", "a.wav", "-o", "x.html", "--codec", "thesis"], "an instrument must be made with a harmonic codec"),
         (["play", *["a.wav"] * 5], "an instrument must have at most 4 sounds, got 5"),
         (
             ["play", "a.wav", "--host", "0.0.0.0"],
@@ -166,7 +166,7 @@ def test_a_bomb_is_refused_in_a_sentence(bench: Bench, tmp_path: Path) -> None:
 
 def test_the_second_of_two_sounds_is_named(bench: Bench, desk: Path) -> None:
     (desk / "1b2c").write_text("these are words")
-    with pytest.raises(JobError, match=r"got horn\.wav, which is none") as refusal:
+    with pytest.raises(JobError, match=r"got horn\.wav, which is not one") as refusal:
         bench.make((Upload(desk / "a.wav", "a.wav"), Upload(desk / "1b2c", "horn.wav")), lambda _step: None)
     assert refusal.value.index == 1
 

@@ -27,13 +27,13 @@ _outcome = 1
 def program() -> None:
     """Run the command line and end the process, even while threads of native libraries exist.
 
-    ``_end`` is registered first, so it is called last, after all Python threads and other exit functions have ended. It
-    ends the process without finalising the interpreter: a thread that returned from native code during the finalisation
-    would be ended inside a C++ function, which aborts the process.
+    ``_exit`` is registered first, so it is called last, after all Python threads and other exit functions have ended.
+    It ends the process without finalising the interpreter: a thread that returned from native code during the
+    finalisation would be ended inside a C++ function, which aborts the process.
     """
     global _outcome
     began = time.monotonic()
-    atexit.register(_end)
+    atexit.register(_exit)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell ignores it for processes in the background
         signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -62,7 +62,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if importing and not getattr(sys.modules.get("intertone.files"), "UNFINISHED", None):
         _outcome = 128 + number  # imports take seconds, and there are no temporary files to remove yet
         sys.stderr.write(_stopped())
-        _end()
+        _exit()
     if hasattr(signal, "setitimer") and (importing or any(map(_loses_exceptions, frames))):
         signal.signal(signal.SIGALRM, lambda _number, _frame: signal.raise_signal(number))
         signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
@@ -100,7 +100,7 @@ def _ignore_interruptions() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _end() -> NoReturn:
+def _exit() -> NoReturn:
     code = _outcome
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -167,7 +167,7 @@ class Codec:
         Raises:
             InputError: For the same reasons as ``encode``.
         """
-        audio = self._fitting(audio)
+        audio = self._checked_audio(audio)
         analysis: Analysis[Context] = self.representation.analyse(audio)
         missing = [name for name in self.model.needs if name not in analysis.context.conditions]
         if not missing:
@@ -205,12 +205,12 @@ class Codec:
             >>> bool(audio.grad.abs().sum() > 0)
             True
         """
-        features = self.representation.features(self._fitting(audio))
+        features = self.representation.features(self._checked_audio(audio))
         # conditions are measured without gradient
         conditions = self.analyse(audio.detach()).context.conditions if self.model.needs else NO_CONDITIONS
         return self.model.encode(features, self._on_device(conditions))
 
-    def _fitting(self, audio: Tensor) -> Tensor:
+    def _checked_audio(self, audio: Tensor) -> Tensor:
         """Return audio as float32 on the model's device; refuse a length other than ``fixed_length``."""
         audio = as_audio(audio).to(self.device)
         count, length, rate = self.representation.n_frames, self.fixed_length, self.sample_rate

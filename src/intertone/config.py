@@ -86,7 +86,7 @@ class Settings(BaseModel):
 
     def counted(self) -> dict[str, Json]:
         """Return the settings as JSON content without those of ``later`` that have their default value."""
-        return _counted(self, self.model_dump(mode="json"))
+        return _without_later_defaults(self, self.model_dump(mode="json"))
 
     def digest(self) -> str:
         """Return a hash of 16 hexadecimal digits of all settings.
@@ -97,14 +97,16 @@ class Settings(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _counted(settings: Settings, dumped: dict[str, Json]) -> dict[str, Json]:
+def _without_later_defaults(settings: Settings, dumped: dict[str, Json]) -> dict[str, Json]:
     """Return ``dumped`` without settings of ``later`` that have their default value; nested settings likewise."""
     counted = {}
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         if name not in settings.later or value != field.default:
             part = dumped[name]
-            counted[name] = _counted(value, part) if isinstance(value, Settings) and isinstance(part, dict) else part
+            counted[name] = (
+                _without_later_defaults(value, part) if isinstance(value, Settings) and isinstance(part, dict) else part
+            )
     return counted
 
 

@@ -136,10 +136,10 @@ def check_signature(head: bytes, path: Path) -> None:
         >>> check_signature(b"text", Path("a"))
         Traceback (most recent call last):
         ...
-        intertone.errors.InputError: a sound must be a valid WAV, FLAC, OGG, MP3 or AIFF file, got a, which is none
+        intertone.errors.InputError: a sound must be a valid WAV, FLAC, OGG, MP3 or AIFF file, got a, which is not one
     """
     if not head.startswith(_SIGNATURES) and int.from_bytes(head[:2]) & _MPEG_SYNC != _MPEG_SYNC:
-        raise InputError(f"a sound must be a valid {READABLE} file, got {path}, which is none")
+        raise InputError(f"a sound must be a valid {READABLE} file, got {path}, which is not one")
 
 
 def claimed_bytes(log: str) -> tuple[int, int] | None:

@@ -117,7 +117,7 @@ def in_processes(
     others = set(active_children())
     pool = ProcessPoolExecutor(min(workers, len(items)), get_context("spawn"), _begin, (work, start, threads))
     try:
-        waiting = {pool.submit(_called, item): item for item in items}
+        waiting = {pool.submit(_call_work, item): item for item in items}
         for future in as_completed(waiting):
             yield waiting[future], future.result()
         pool.shutdown()
@@ -157,6 +157,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _called(item: Item) -> Any:
+def _call_work(item: Item) -> Any:
     call, _ = _process[0]
     return call(item)

@@ -20,9 +20,9 @@ class SpectrogramConfig(Settings):
     ``hop_length`` is at most half of ``n_fft``, so that every sample can be reconstructed.
     """
 
-    sample_rate: int = Field(16000, ge=4000, le=384000, description="Hz")
-    n_fft: int = Field(1024, ge=16, le=65536, multiple_of=2, description="samples of a frame and of its window")
-    hop_length: int = Field(256, ge=1, description="samples from one frame to the next")
+    sample_rate: int = Field(16000, ge=4000, le=384000, description="sample rate, Hz")
+    n_fft: int = Field(1024, ge=16, le=65536, multiple_of=2, description="length of a frame and of its window, samples")
+    hop_length: int = Field(256, ge=1, description="hop between frames, samples")
 
     @model_validator(mode="after")
     def _check_hop(self) -> Self:

@@ -68,9 +68,9 @@ app.command()(train)
 app.command()(pack)
 app.command()(evaluate)
 app.add_typer(bench_app, name="bench", help="Evaluate methods of morphing side by side.")
-app.add_typer(paper_app, name="paper", help="Do the experiments of a paper.")
+app.add_typer(paper_app, name="paper", help="Run the experiments of a paper.")
 data_app.command()(prepare)
-app.add_typer(data_app, name="data", help="Make and look at note sets for training.")
+app.add_typer(data_app, name="data", help="Make and describe note sets for training.")
 
 
 def _show_version(wanted: bool) -> None:

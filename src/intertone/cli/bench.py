@@ -50,10 +50,13 @@ def bench_morph(
         bool, typer.Option("--hard", help="Evaluate pairs of bells, plucks, ensembles, drums, chords and melodies.")
     ] = False,
     per_kind: Annotated[
-        int | None, typer.Option("--per-kind", min=1, max=100, help="With --hard: pairs of each kind. (default: 4)")
+        int | None,
+        typer.Option("--per-kind", min=1, max=100, help="With --hard: number of pairs of each kind. (default: 4)"),
     ] = None,
     seed: SeedOption = 0,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="Number of seeds, from --seed on.")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, max=100, help="Number of consecutive seeds, beginning with --seed.")
+    ] = 1,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -115,7 +118,7 @@ def bench_morph(
             force=force,
         )
         return
-    codec = _only_codec(methods or [], per_kind)
+    codec = _codec_without_hard(methods or [], per_kind)
     if codec is not None and sample_rate is not None:
         raise InputError(f"--sample-rate must be used without a codec, whose rate is fixed, got {sample_rate} with one")
     if codec is None and device != "cpu":
@@ -127,10 +130,10 @@ def bench_morph(
         check_own_output(out, KNOWN, "a bench's", force=force)
     loaded = Codec.load(codec, device=device) if codec is not None else None
     rate = loaded.sample_rate if loaded else SAMPLE_RATE if sample_rate is None else sample_rate
-    material, skipped = _material(rate, synthetic, seed, seeds, only or [], data, pairs)
-    everything = [pair for part in material.values() for pair in part]
+    selected, skipped = _selected_pairs(rate, synthetic, seed, seeds, only or [], data, pairs)
+    everything = [pair for part in selected.values() for pair in part]
     with progress_bar("pairs", total=len(everything)) as progress:
-        judged = run_bench(
+        scored = run_bench(
             everything,
             loaded,
             decoys=decoys,
@@ -138,12 +141,12 @@ def bench_morph(
             workers=workers or os.cpu_count() or 1,
             progress=progress,
         )
-    parts = _parts(judged, {title: [pair.name for pair in part] for title, part in material.items()})
+    parts = _parts(scored, {title: [pair.name for pair in part] for title, part in selected.items()})
     result: BenchResult = {
         "codec": codec,
-        "bench_version": judged["bench_version"],
-        "sample_rate": judged["sample_rate"],
-        "ratios": judged["ratios"],
+        "bench_version": scored["bench_version"],
+        "sample_rate": scored["sample_rate"],
+        "ratios": scored["ratios"],
         "parts": parts,
         "skipped": skipped,
     }
@@ -151,14 +154,14 @@ def bench_morph(
         from intertone.bench.report import write_bench
 
         write_bench(out, result, everything, loaded, command=command_line())
-    _finish(report, result, "codec" if loaded else None, out, json)
+    _print_result(report, result, "codec" if loaded else None, out, json)
     if any(part["self_test"] for part in parts.values()):
         typer.echo(
             "intertone: the scores do not rank the baselines as expected, so they are not reliable",
             err=True,
         )
         raise typer.Exit(1)
-    _end(skipped)
+    _exit_if_skipped(skipped)
 
 
 @app.command("transfer")
@@ -206,7 +209,7 @@ def bench_transfer(
     result = transfer_result(run, seed=seed)
     write_transfer_bench(out, result, drawn, command=command_line())
     if not json:
-        _show(transfer_tables(result))
+        _print_tables(transfer_tables(result))
     lines = transfer_verdict(result)
     report.finish({**result, "verdict": lines}, "\n".join([*lines, f"wrote {out}"]))
 
@@ -254,19 +257,19 @@ def bench_score(
     from intertone.bench.exchange import SUBMISSION, score_folder
 
     with progress_bar("pairs") as progress:
-        judged = score_folder(folder, sample_rate=sample_rate, progress=progress)
+        scored = score_folder(folder, sample_rate=sample_rate, progress=progress)
     result: BenchResult = {
-        "bench_version": judged["bench_version"],
-        "sample_rate": judged["sample_rate"],
-        "ratios": judged["ratios"],
-        "skipped": judged["skipped"],
-        "parts": _parts(judged, {"Submission": list(judged["pairs"])}),
+        "bench_version": scored["bench_version"],
+        "sample_rate": scored["sample_rate"],
+        "ratios": scored["ratios"],
+        "skipped": scored["skipped"],
+        "parts": _parts(scored, {"Submission": list(scored["pairs"])}),
     }
-    _finish(report, result, SUBMISSION, None, json)
-    _end(judged["skipped"])
+    _print_result(report, result, SUBMISSION, None, json)
+    _exit_if_skipped(scored["skipped"])
 
 
-def _only_codec(methods: list[str], per_kind: int | None) -> str | None:
+def _codec_without_hard(methods: list[str], per_kind: int | None) -> str | None:
     """Return the codec of a bench without --hard, or None; refuse a second codec and --per-kind."""
     from intertone.errors import InputError
 
@@ -277,7 +280,7 @@ def _only_codec(methods: list[str], per_kind: int | None) -> str | None:
     return methods[0] if methods else None
 
 
-def _end(skipped: dict[str, str]) -> None:
+def _exit_if_skipped(skipped: dict[str, str]) -> None:
     """Exit with code 1 if pairs were skipped. ``skipped`` maps the name of a pair to the reason."""
     if skipped:
         typer.echo(f"intertone: not evaluated, for the reasons above: {', '.join(skipped)}", err=True)
@@ -298,7 +301,7 @@ def _check_parts(synthetic: bool, only: list[str], data: Path | None, folder: Pa
         find_files(folder)
 
 
-def _material(
+def _selected_pairs(
     rate: int, synthetic: bool, seed: int, seeds: int, only: list[str], data: Path | None, folder: Path | None
 ) -> "tuple[dict[str, list[Pair]], dict[str, str]]":
     """Return the pairs of each part of the bench by its title, and the skipped pairs of the user with the reason."""
@@ -329,28 +332,28 @@ def _renamed(pair: "Pair", part: str) -> "Pair":
     return replace(pair, name=f"{part}/{pair.name}")
 
 
-def _parts(judged: "BenchRun", parts: dict[str, list[str]]) -> "dict[str, Part]":
+def _parts(scored: "BenchRun", parts: dict[str, list[str]]) -> "dict[str, Part]":
     """Return the results of a run, sorted into parts, each with its summary."""
     from intertone.bench.summary import self_test, summarise
 
     found: dict[str, Part] = {}
     for title, names in parts.items():
-        pairs = {name: judged["pairs"][name] for name in names}
+        pairs = {name: scored["pairs"][name] for name in names}
         summary = summarise(pairs)
         found[title] = {"summary": summary, "self_test": self_test(summary, names), "pairs": pairs}
     return found
 
 
-def _finish(report: Report, result: "BenchResult", judged: str | None, out: Path | None, as_json: bool) -> None:
+def _print_result(report: Report, result: "BenchResult", method: str | None, out: Path | None, as_json: bool) -> None:
     from intertone.bench.report import tables, verdict
 
-    lines = verdict(result, judged) if judged else []
+    lines = verdict(result, method) if method else []
     if not as_json:
-        _show(tables(result))
+        _print_tables(tables(result))
     report.finish({**result, "verdict": lines}, "\n".join([*lines, *([f"wrote {out}"] if out else [])]))
 
 
-def _show(found: "list[Table]") -> None:
+def _print_tables(found: "list[Table]") -> None:
     from rich.console import Console
 
     from intertone.cli.evaluation import show_table

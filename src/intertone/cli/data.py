@@ -23,7 +23,7 @@ app = typer.Typer(help="Make and describe note sets, which training reads.", no_
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="Folder for the note set; repeat an interrupted command to resume it.")
 ]
-SampleRate = Annotated[int | None, typer.Option(help="In Hz; 16000 if not given.")]
+SampleRate = Annotated[int | None, typer.Option(help="Sample rate, Hz; 16000 if not given.")]
 _SHARES = ",".join(map(str, FRACTIONS))
 
 
@@ -46,8 +46,8 @@ def render(
     programs: Annotated[
         str | None, typer.Option(help="General MIDI programs, for example 0-7,24; all if not given.")
     ] = None,
-    pitch_min: Annotated[int | None, typer.Option(help="Lowest key; 21 if not given.")] = None,
-    pitch_max: Annotated[int | None, typer.Option(help="Highest key; 108 if not given.")] = None,
+    pitch_min: Annotated[int | None, typer.Option(help="Lowest key, a MIDI number; 21 if not given.")] = None,
+    pitch_max: Annotated[int | None, typer.Option(help="Highest key, a MIDI number; 108 if not given.")] = None,
     pitch_step: Annotated[int | None, typer.Option(help="Step between keys, semitones; 1 if not given.")] = None,
     velocities: Annotated[
         str | None, typer.Option(help="MIDI velocities, for example 25,127; 25,50,75,100,127 if not given.")
@@ -76,15 +76,15 @@ def render(
 def virtual_analogue(
     context: typer.Context,
     out: Out,
-    sample_rate: Annotated[int | None, typer.Option(help="In Hz; 44100 if not given.")] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="Sample rate, Hz; 44100 if not given.")] = None,
     patches: Annotated[int | None, typer.Option(help="Number of instruments to draw; 64 if not given.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the first patch; 0 if not given.")] = None,
     category: Annotated[
         str | None, typer.Option(help="bass, lead, pad, pluck, organ or percussion; drawn at random if not given.")
     ] = None,
-    pitch_min: Annotated[int | None, typer.Option(help="Lowest key; 36 if not given.")] = None,
-    pitch_max: Annotated[int | None, typer.Option(help="Highest key; 84 if not given.")] = None,
-    pitch_step: Annotated[int | None, typer.Option(help="2 takes every second key; 4 if not given.")] = None,
+    pitch_min: Annotated[int | None, typer.Option(help="Lowest key, a MIDI number; 36 if not given.")] = None,
+    pitch_max: Annotated[int | None, typer.Option(help="Highest key, a MIDI number; 84 if not given.")] = None,
+    pitch_step: Annotated[int | None, typer.Option(help="Step between keys, semitones; 4 if not given.")] = None,
     velocities: Annotated[
         str | None, typer.Option(help="MIDI velocities, for example 25,127; 75,127 if not given.")
     ] = None,
@@ -153,7 +153,7 @@ def import_sounds(
 
 @app.command()
 def info(
-    folder: Annotated[Path, typer.Argument(help="A note set.", callback=check_notes)],
+    folder: Annotated[Path, typer.Argument(help="Folder of a note set.", callback=check_notes)],
     as_json: JsonOption = False,
 ) -> None:
     """Describe a note set: the counts of each split, and the sounds that were left out with the reason."""

@@ -132,7 +132,7 @@ def _show_columns(console: "Console", columns: "list[tuple[str, ...]]") -> None:
     from intertone.page import is_number
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    widths = _widths(columns, _available(columns, console.width))
+    widths = _widths(columns, _text_width(columns, console.width))
     for index, ((name, *cells), width) in enumerate(zip(columns, widths, strict=True)):
         right = index > 0 and all(map(is_number, cells))
         table.add_column(name, justify="right" if right else "left", width=width, overflow="fold")
@@ -147,12 +147,12 @@ def _groups(columns: "list[tuple[str, ...]]", width: int) -> "list[list[tuple[st
     for count in range(1, len(others) + 1):
         edges = [len(others) * number // count for number in range(count + 1)]
         groups = [[first, *others[low:high]] for low, high in pairwise(edges)]
-        if all(sum(_least(group)) <= _available(group, width) for group in groups):
+        if all(sum(_least_widths(group)) <= _text_width(group, width) for group in groups):
             return groups
     return [columns]
 
 
-def _available(columns: "list[tuple[str, ...]]", width: int) -> int:
+def _text_width(columns: "list[tuple[str, ...]]", width: int) -> int:
     """Return the number of characters of a line that are left for text: each column takes two for its margins."""
     return width - 2 * len(columns)
 
@@ -163,14 +163,14 @@ def _widths(columns: "list[tuple[str, ...]]", available: int) -> list[int]:
     Column titles and the cells of the first column may be broken between words, other cells may not. No column
     becomes narrower than its longest unbreakable text.
     """
-    widths, least = [max(map(len, column)) for column in columns], _least(columns)
+    widths, least = [max(map(len, column)) for column in columns], _least_widths(columns)
     while sum(widths) > available and widths != least:
         slack = [width - limit for width, limit in zip(widths, least, strict=True)]
         widths[slack.index(max(slack))] -= 1
     return widths
 
 
-def _least(columns: "list[tuple[str, ...]]") -> list[int]:
+def _least_widths(columns: "list[tuple[str, ...]]") -> list[int]:
     """Return the length of the longest unbreakable text of each column: a word, or a cell after the first column."""
     least = []
     for index, (name, *cells) in enumerate(columns):

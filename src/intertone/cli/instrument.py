@@ -131,7 +131,7 @@ def keys(
     """Make an instrument: a sound, or a morph of several, on every key, with maps for SFZ and Decent Sampler."""
     report = options.Report(context, as_json=json)
     given = {"--mix": mix, "--mix-harmonics": mix_harmonics, "--mix-noise": mix_noise, "--mix-envelope": mix_envelope}
-    _check_words(sources or [], sample or [], given, morph_layers, velocities, network)
+    _check_options(sources or [], sample or [], given, morph_layers, velocities, network)
     recorded, sources = _recordings(sample or [], sources or [])
     options.check_inputs(sources)
     options.check_kind(Path(f"key{format.container}"), sample_rate, format.samples)
@@ -219,7 +219,7 @@ def keys(
         "seconds": round(took, 3),
         **content,
     }
-    report.finish(result, "\n".join([*lines, *_found(made, tune=tune), f"{text} ({took:.1f} s)"]))
+    report.finish(result, "\n".join([*lines, *_summary(made, tune=tune), f"{text} ({took:.1f} s)"]))
 
 
 @dataclass
@@ -263,7 +263,7 @@ def _render(
             yield region.file_name, sound
 
 
-def _found(made: _Made, *, tune: bool) -> list[str]:
+def _summary(made: _Made, *, tune: bool) -> list[str]:
     """Return lines on the tuning and the velocity layers; log files without a pitch and layers that sound alike."""
     lines = []
     if tune:
@@ -306,7 +306,7 @@ def _content(region: "Region", rate: int) -> "dict[str, Json]":
     return content
 
 
-def _check_words(
+def _check_options(
     sources: list[Path],
     recordings: list[str],
     mixes: dict[str, str | None],

@@ -85,7 +85,7 @@ class Order:
         """Return the analysed sounds, from which ``morphs`` makes the results."""
         return morph_ready(self.codec, *sounds, config=self.config, ratios=self.ratios)
 
-    def bent(self, sources: Sources) -> "Order":
+    def with_even_mixes(self, sources: Sources) -> "Order":
         """Return the order with its mixes changed to perceptually uniform steps; unchanged without ``--even``."""
         if not self.config.even:
             return self
@@ -94,10 +94,10 @@ class Order:
 
     def morphs(self, sources: Sources) -> Iterator[Tensor]:
         """Yield the morph of each mix; at the end, warn of mix curves with points after the longest morph."""
-        longest, bent = 0, self.bent(sources)
+        longest, order = 0, self.with_even_mixes(sources)
         generator = torch.Generator().manual_seed(self.seed)
         rendered = each_mix(
-            sources, bent.mixes, config=bent.config, ratios=self.ratios, phase=self.phase, generator=generator
+            sources, order.mixes, config=order.config, ratios=self.ratios, phase=self.phase, generator=generator
         )
         for sound in rendered:
             longest = max(longest, sound.shape[-1])
@@ -113,11 +113,11 @@ def morph_one(order: Order, sources: Sequence[Path], out: Path, plot: Path | Non
     """
     sounds = order.read(sources, out)
     analysed = order.analysed(sounds)
-    played = order.bent(analysed)
+    played = order.with_even_mixes(analysed)
     (sound,) = played.morphs(analysed)
     name = f"mix {morph_options.mix_name(order.mixes[0])}"
     middle = {name: sound / max(1.0, float(sound.abs().max()))}
-    with options.drawing(plot, _between(_named(sources, sounds), middle), order.codec.sample_rate):
+    with options.drawing(plot, _in_picture_order(_named(sources, sounds), middle), order.codec.sample_rate):
         content, line, (sampler,) = _pitches(played, analysed)
         written = options.save_result(out, sound, order.codec.sample_rate, order.rate, order.form, sampler=sampler)
     lines = [*line, f"wrote {written}, {name}", *([] if plot is None else [f"wrote {plot}"])]
@@ -150,7 +150,7 @@ def morph_row(
     names = [f"morph-{round(100 * step / (steps - 1)):03d}.wav" for step in range(steps)]
     sounds = order.read(sources, out / names[0])
     analysed = order.analysed(sounds)
-    played = order.bent(analysed)
+    played = order.with_even_mixes(analysed)
     ends_are_sources = (
         analysed.method.takes.exact and played.config.network != "full"
     )  # at weight 1; they are drawn anyway
@@ -166,7 +166,7 @@ def morph_row(
         titles = {name: morph_options.mix_name(mix) for name, mix in zip(names, order.mixes, strict=True)}
         middle = {f"mix {titles[name]}": written[name] for name in drawn}
         # the picture is drawn here and moved to its place when the folder of sounds is complete
-        last.enter_context(options.drawing(plot, _between(_named(sources, sounds), middle), own_rate))
+        last.enter_context(options.drawing(plot, _in_picture_order(_named(sources, sounds), middle), own_rate))
     lines = [*line, f"wrote {steps} sounds to {out}: {names[0]} … {names[-1]}"]
     lines += [] if plot is None else [f"wrote {plot}"]
     return {"outputs": [str(out / name) for name in names], **content}, "\n".join(lines)
@@ -242,7 +242,7 @@ def _named(sources: Sequence[Path], sounds: Sequence[Tensor]) -> dict[str, Tenso
     }
 
 
-def _between(sources: dict[str, Tensor], middle: dict[str, Tensor]) -> dict[str, Tensor]:
+def _in_picture_order(sources: dict[str, Tensor], middle: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return all sounds in the order of the picture: morphs between two sources, or after three sources and more."""
     if len(sources) > 2:
         return {**sources, **middle}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def morph(
     context: typer.Context,
     out: Annotated[Path, typer.Option("-o", "--out", help="File of the new sound; with --steps or --pairs, a folder.")],
-    sources: Annotated[list[Path] | None, typer.Argument(metavar="A B [C …]", help="The sounds.")] = None,
+    sources: Annotated[list[Path] | None, typer.Argument(metavar="A B [C …]", help="Files of the sounds.")] = None,
     mix: morph_options.MixOption = None,
     steps: Annotated[
         int | None,
@@ -61,7 +61,7 @@ def morph(
     """Make a new sound between two, or several."""
     report = options.Report(context, as_json=json)
     sources = sources or []
-    n_sounds = _check_words(sources, mix, steps, pairs, plot)
+    n_sounds = _check_options(sources, mix, steps, pairs, plot)
     older: list[str] = []
     if pairs is not None:
         check_output_folder(out)
@@ -70,13 +70,13 @@ def morph(
     elif steps is None:
         options.check_sound_files(sources, out, plot, force=force)
     else:
-        older = _check_row(sources, out, plot, force=force)
+        older = _check_series(sources, out, plot, force=force)
     example = out if steps is None and pairs is None else out / "morph.wav"
     options.check_kind(example, sample_rate, format)
     ratios = morph_options.read_ratios(
         n_sounds, harmonics=mix_harmonics, noise=mix_noise, envelope=mix_envelope, pitch=mix_pitch
     )
-    mixes = [morph_options.read_mix(mix, n_sounds)] if steps is None else _row(steps, n_sounds)
+    mixes = [morph_options.read_mix(mix, n_sounds)] if steps is None else _spaced_mixes(steps, n_sounds)
 
     from intertone.cli.morph_files import Order, morph_one, morph_row
     from intertone.cli.morph_pairs import morph_pairs
@@ -116,7 +116,9 @@ def morph(
         raise typer.Exit(2)
 
 
-def _check_words(sources: list[Path], mix: str | None, steps: int | None, pairs: Path | None, plot: Path | None) -> int:
+def _check_options(
+    sources: list[Path], mix: str | None, steps: int | None, pairs: Path | None, plot: Path | None
+) -> int:
     """Refuse options that contradict one another; return the number of sounds of one morph."""
     if pairs is not None:
         others = {"A B": sources, "--steps": steps, "--plot": plot}
@@ -130,7 +132,7 @@ def _check_words(sources: list[Path], mix: str | None, steps: int | None, pairs:
     return len(sources)
 
 
-def _row(steps: int, n_sounds: int) -> "list[Mix]":
+def _spaced_mixes(steps: int, n_sounds: int) -> "list[Mix]":
     """Return equally spaced mixes from the first sound through all others to the last."""
     if n_sounds == 2:
         return [step / (steps - 1) for step in range(steps)]
@@ -141,7 +143,7 @@ def _row(steps: int, n_sounds: int) -> "list[Mix]":
     return mixes
 
 
-def _check_row(sources: list[Path], out: Path, plot: Path | None, *, force: bool) -> list[str]:
+def _check_series(sources: list[Path], out: Path, plot: Path | None, *, force: bool) -> list[str]:
     """Refuse inputs that do not exist and a folder that cannot be used; return names of an earlier run's sounds."""
     from intertone.cli.morph_files import STEP
     from intertone.container import SUFFIXES

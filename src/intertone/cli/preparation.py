@@ -11,7 +11,7 @@ from intertone.cli.progress import progress_bar
 
 def prepare(
     context: typer.Context,
-    notes: Annotated[Path, typer.Argument(metavar="NOTES", help="A note set.", callback=check_notes)],
+    notes: Annotated[Path, typer.Argument(metavar="NOTES", help="Folder of a note set.", callback=check_notes)],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the features; repeat an interrupted command to resume it.")
     ],

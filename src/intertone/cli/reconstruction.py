@@ -29,7 +29,7 @@ KeptPhaseOption = Annotated[
 
 def reconstruct(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The sound.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="File of the sound.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="File of the reconstructed sound.")],
     phase: KeptPhaseOption = options.Phase.kept,
     iterations: options.IterationsOption = None,
@@ -54,7 +54,7 @@ def reconstruct(
 
 def gains(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The sound.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="File of the sound.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="File of the changed sound.")],
     gain: Annotated[
         list[str] | None,

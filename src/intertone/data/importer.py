@@ -45,7 +45,7 @@ _NSYNTH_WORDS = ("instrument_str", "instrument_family_str", "instrument_source_s
 class ImportConfig(Settings):
     """Format of imported notes."""
 
-    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="Hz")
+    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="sample rate, Hz")
     seconds: float = Field(
         4.0,
         ge=MIN_SECONDS,

@@ -15,7 +15,7 @@ HIGHEST_RATE = 96000
 class KeyboardConfig(Settings):
     """Settings of the rendered notes: each key of a range with each velocity."""
 
-    sample_rate: int = Field(44100, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="Hz")
+    sample_rate: int = Field(44100, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="sample rate, Hz")
     hold_seconds: float = Field(
         3.0, gt=0, le=60, description="time from the start of a note to the release of the key, s"
     )

@@ -41,7 +41,7 @@ _logger = RemarkLogger(__name__)
 class RenderConfig(KeyboardConfig):
     """Settings of the rendered notes; the defaults are those of NSynth."""
 
-    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="Hz")
+    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=HIGHEST_RATE, description="sample rate, Hz")
     pitch_min: int = Field(21, ge=0, le=127, description="lowest key, a MIDI number")
     pitch_max: int = Field(108, ge=0, le=127, description="highest key, a MIDI number")
     velocities: tuple[int, ...] = Field(
@@ -144,7 +144,7 @@ def _render_program(bank: Bank, folder: Path, config: RenderConfig, synth: Synth
             if not zones:
                 skipped.setdefault("no zone covers the key", []).append(name[-7:])
                 continue
-            audio = _play(synth, config, program, pitch, velocity)
+            audio = _render_note(synth, config, program, pitch, velocity)
             if np.abs(audio).max() < SILENCE:
                 skipped.setdefault("silent", []).append(name[-7:])
                 continue
@@ -164,7 +164,9 @@ def _render_program(bank: Bank, folder: Path, config: RenderConfig, synth: Synth
     write_shard(folder, shard, pcm[: len(rows)], scales, rows, [line])
 
 
-def _play(synth: Synth, config: RenderConfig, program: int, pitch: int, velocity: int) -> npt.NDArray[np.float32]:
+def _render_note(
+    synth: Synth, config: RenderConfig, program: int, pitch: int, velocity: int
+) -> npt.NDArray[np.float32]:
     """Return one note, ``(samples,)``, rendered at a multiple of the sample rate, mixed to mono and resampled."""
     factor = synthesis_rate(config.sample_rate) // config.sample_rate
     hold, release = config.hold * factor, (config.samples - config.hold) * factor

@@ -40,7 +40,7 @@ def split_of(group: str, fractions: Sequence[float] = FRACTIONS) -> str:
         'test'
     """
     check_fractions(fractions)
-    place = _place(group)
+    place = _hash_fraction(group)
     if place < fractions[0]:
         return "train"
     return "valid" if place < fractions[0] + fractions[1] else "test"
@@ -72,7 +72,7 @@ def split_groups(sizes: Mapping[str, int], fractions: Sequence[float] = FRACTION
         {'flute': 'train', 'piano': 'valid'}
     """
     check_fractions(fractions)
-    order = sorted(sizes, key=lambda group: (_place(group), group))
+    order = sorted(sizes, key=lambda group: (_hash_fraction(group), group))
     splits = [split_of(group, fractions) for group in order]
     wanted = [split for split, share in zip(SPLITS, fractions, strict=True) if share > 0][: len(order)]
     need_train, need_valid, need_test = (int(split in wanted) for split in SPLITS)
@@ -106,7 +106,7 @@ def split_notes(names: Sequence[str], fractions: Sequence[float] = FRACTIONS) ->
         2
     """
     check_fractions(fractions)
-    order = sorted(names, key=lambda name: (_place(name), name))
+    order = sorted(names, key=lambda name: (_hash_fraction(name), name))
     wanted = [split for split, share in zip(SPLITS, fractions, strict=True) if share > 0][: len(order)]
     n_valid, n_test = (
         max(round(share * len(order)), int(split in wanted))
@@ -171,5 +171,5 @@ def check_fractions(fractions: Sequence[float]) -> None:
         raise InputError(f"fractions must be three shares >= 0 with the sum 1, got {tuple(fractions)}")
 
 
-def _place(group: str) -> float:
+def _hash_fraction(group: str) -> float:
     return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64

@@ -72,7 +72,7 @@ def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | No
     if last + window > audio.shape[-1] or last - first < shortest or first < window:
         return None
     sounds = audio.double().numpy().reshape(-1, *audio.shape[-2:])
-    if any(_fades(sound, sample_rate, first, last) for sound in sounds):
+    if any(_decays(sound, sample_rate, first, last) for sound in sounds):
         return None
     compared = [(sound[(sound**2).sum(-1).argmax()], _octaves(sound, sample_rate, first, last)) for sound in sounds]
     ends = np.linspace(last, first + shortest, N_ENDS).round().astype(int)
@@ -87,7 +87,7 @@ def find_loop(audio: Tensor, sample_rate: int, held_seconds: float) -> Loop | No
     return max(found, key=lambda loop: loop.end - loop.start, default=None)
 
 
-def _fades(sound: Array, sample_rate: int, first: int, last: int) -> bool:
+def _decays(sound: Array, sample_rate: int, first: int, last: int) -> bool:
     """Return whether the level decreases too much up to ``last``, or between ``first`` and ``last``, samples."""
     length = round(LEVEL_SECONDS * sample_rate)
     sums = np.cumsum(np.pad((sound[:, :last] ** 2).sum(0), (1, 0)))

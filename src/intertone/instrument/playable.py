@@ -179,11 +179,11 @@ def landmark_facts(
         "silence": min(mark.silence, mark.end),
         "released": mark.released,
         "loop": loop,
-        "turn": None if loop is None else _first_turn(loop, own, frame_seconds),
+        "turn": None if loop is None else _first_repetition(loop, own, frame_seconds),
     }
 
 
-def _first_turn(loop: tuple[float, float], own: Landmarks, frame_seconds: float) -> float:
+def _first_repetition(loop: tuple[float, float], own: Landmarks, frame_seconds: float) -> float:
     """Return the frame at which the loop is repeated for the first time: near the release if the loop is long."""
     low, high = loop
     late = own.release - 0.5 * TURN_SECONDS / frame_seconds

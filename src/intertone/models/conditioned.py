@@ -112,11 +112,11 @@ class ConditionedAutoencoder(Model):
         self.encoder = nn.ModuleList()
         self.decoder = nn.ModuleList()
         for outer, inner, stride in sizes:
-            self.encoder.append(_Inward(config, outer, inner, stride))
+            self.encoder.append(_EncoderStage(config, outer, inner, stride))
         for outer, inner, stride in reversed(sizes):
-            self.decoder.append(_Outward(config, inner, outer, stride))
+            self.decoder.append(_DecoderStage(config, inner, outer, stride))
         deepest = config.channels[-1]
-        self.conditions = _Conditions(config.condition_channels)
+        self.conditions = _Embedding(config.condition_channels)
         self.to_note = nn.Conv1d(deepest, config.note_dim + 1, 1)
         self.to_local = nn.Conv1d(deepest, config.local_dim, 1) if config.local_dim else None
         self.linear = None
@@ -135,8 +135,8 @@ class ConditionedAutoencoder(Model):
         self.from_latents = nn.Conv1d(self.latent_dim + (n_features if self.mover else 0), deepest, 1)
         if self.linear is not None:
             outermost = self.decoder[-1]
-            assert isinstance(outermost, _Outward)
-            _silence(self.to_note, outermost.change, *([self.to_local] if self.to_local else []))
+            assert isinstance(outermost, _DecoderStage)
+            _set_to_zero(self.to_note, outermost.change, *([self.to_local] if self.to_local else []))
 
     def encode(self, features: Tensor, conditions: Conditions = NO_CONDITIONS) -> Tensor:
         """Return the code of ``features``.
@@ -181,7 +181,7 @@ class ConditionedAutoencoder(Model):
             local = latents[:, note_dim : note_dim + local_dim] if local_dim else None
             start = self.linear.decode(latents[:, :note_dim], local)
             if self.mover is not None:
-                start, latents = self._move(start, latents, wanted, embedding)
+                start, latents = self._shift_rows(start, latents, wanted, embedding)
         hidden = self.from_latents(latents)
         for stage in self.decoder:
             hidden = stage(hidden, embedding)
@@ -213,7 +213,9 @@ class ConditionedAutoencoder(Model):
             "strides": list(config.strides),
         }
 
-    def _move(self, features: Tensor, latents: Tensor, wanted: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
+    def _shift_rows(
+        self, features: Tensor, latents: Tensor, wanted: Tensor, embedding: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return features shifted to the wanted pitch, and latents with the change of a full shift appended."""
         assert self.mover is not None
         own = latents[:, -1].float().mean(-1)
@@ -224,7 +226,7 @@ class ConditionedAutoencoder(Model):
         return features + part[:, :, None] * difference, torch.cat([latents, change.to(latents.dtype)], 1)
 
 
-def _silence(*layers: nn.Conv1d | nn.ConvTranspose1d) -> None:
+def _set_to_zero(*layers: nn.Conv1d | nn.ConvTranspose1d) -> None:
     for layer in layers:
         nn.init.zeros_(layer.weight)
         assert layer.bias is not None
@@ -244,7 +246,7 @@ def _octave(conditions: Tensor) -> Tensor:
     return (conditions[:, 0] - MIDDLE) / 12
 
 
-class _Conditions(nn.Module):
+class _Embedding(nn.Module):
     """Embedding of pitch and velocity: sines and cosines of several periods, then two fully connected layers."""
 
     def __init__(self, channels: int) -> None:
@@ -267,7 +269,7 @@ def _waves(value: Tensor, count: int) -> Iterator[Tensor]:
         yield (math.pi * 2**octave * value).cos()
 
 
-class _Inward(nn.Module):
+class _EncoderStage(nn.Module):
     """Stage of the encoder: a convolution that reduces ``stride`` frames to one, then residual blocks."""
 
     def __init__(self, config: ConditionedConfig, outer: int, inner: int, stride: int) -> None:
@@ -282,7 +284,7 @@ class _Inward(nn.Module):
         return hidden
 
 
-class _Outward(nn.Module):
+class _DecoderStage(nn.Module):
     """Stage of the decoder: residual blocks, then a convolution that expands one frame to ``stride`` frames."""
 
     def __init__(self, config: ConditionedConfig, inner: int, outer: int, stride: int) -> None:

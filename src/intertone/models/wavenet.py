@@ -210,7 +210,7 @@ class WaveNetAutoencoder(Model):
         samples = np.zeros((n_frames, len(latents)), np.float32)
         before = np.zeros(len(latents), np.float32)
         for number, place in enumerate(drawn.tolist()):
-            before = samples[number] = _draw(sampler.step(before), place)
+            before = samples[number] = _quantile(sampler.step(before), place)
         return torch.from_numpy(samples.T.copy()).to(latents.device).unsqueeze(1)
 
 
@@ -313,17 +313,17 @@ class _Decoder(nn.Module):
         for gate, mix, own in zip(self.gates, self.mixes, told, strict=True):
             assert isinstance(gate, nn.Conv1d)
             seen = nn.functional.pad(trunk, ((KERNEL - 1) * gate.dilation[0], 0))
-            opened, wave = (gate(seen) + self._held(own, n_frames)).chunk(2, 1)
+            opened, wave = (gate(seen) + self._repeated(own, n_frames)).chunk(2, 1)
             deeper, shown = mix(opened.sigmoid() * wave.tanh()).split((width, skip), 1)
             trunk, total = trunk + deeper, total + shown
-        hidden = self.hidden(total.relu()) + self._held(told_last, n_frames)
+        hidden = self.hidden(total.relu()) + self._repeated(told_last, n_frames)
         free, offset, log_rate = self.last(hidden.relu()).float().split((LEVELS, 1, 1), 1)
         centre = nn.functional.pad(samples, (1, -1)) + offset
         distance = (values(torch.arange(LEVELS, device=centre.device))[:, None] - centre).abs()
         logits: Tensor = free - log_rate.clamp_max(LARGEST_LOG_RATE).exp() * distance
         return logits
 
-    def _held(self, vectors: Tensor, n_frames: int) -> Tensor:
+    def _repeated(self, vectors: Tensor, n_frames: int) -> Tensor:
         return vectors.repeat_interleave(self.config.frames_per_latent, -1)[..., :n_frames]
 
 
@@ -355,7 +355,7 @@ def values(indices: Tensor) -> Tensor:
     return (indices - half) / half
 
 
-def _draw(logits: Array, place: float) -> Array:
+def _quantile(logits: Array, place: float) -> Array:
     """Return the quantile ``place`` (0…1) of each distribution, ``(batch,)``."""
     shares = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
     indices = (shares < place * shares[:, -1:]).sum(1)

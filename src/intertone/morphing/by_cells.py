@@ -126,7 +126,7 @@ class ByCells(MorphMethod[CrossContext]):
         """
         sounds = three_axes(audio.detach().cpu().float())
         onsets = tuple(find_onset(sound, self.sample_rate) for sound in sounds)
-        features, reference = self._show(sounds)
+        features, reference = self._features_of(sounds)
         context = CrossContext((sounds,), (reference,), (onsets,), torch.ones(1, 1), tuple(audio.shape[:-1]))
         return Analysis(features, context)
 
@@ -211,7 +211,7 @@ class ByCells(MorphMethod[CrossContext]):
             raise InputError(f"every sound must have one pitch to be transposed to {median_hz:.1f} Hz, got one without")
         aligned, ends = self.align(analyses, weights.timing, config)
         overall = self._passed_on(aligned, ends, weights.overall)
-        context = self._mixed(aligned, overall)
+        context = self._mixed_context(aligned, overall)
         features = [one.features for one in aligned]
         mixed, levels = self.mix_features(features, overall), [_level(each) for each in features]
         # cell by cell, sounds whose strong cells are others are fainter half-way than both
@@ -241,7 +241,7 @@ class ByCells(MorphMethod[CrossContext]):
                 sound = torch.stack([_moved(one, by, samples) for one, by in zip(sound, move, strict=True)])
                 fade = min(end - samples, round(FADE_SECONDS * self.sample_rate), samples)
                 sound = _faded(sound, fade, self.sample_rate)
-                features, _ = self._show(sound, context.references[0])
+                features, _ = self._features_of(sound, context.references[0])
             aligned.append(Analysis(features, replace(context, sounds=(sound,), edited=True)))
         return aligned, ends
 
@@ -276,7 +276,7 @@ class ByCells(MorphMethod[CrossContext]):
             mixed = mixed - row.to(gap) * gap.clamp_max(reach) - late.to(gap) * (gap - reach).clamp_min(0)
         return mixed.clamp(0, LOUDEST)
 
-    def _mixed(self, aligned: Sequence[Analysis[CrossContext]], weights: Tensor) -> CrossContext:
+    def _mixed_context(self, aligned: Sequence[Analysis[CrossContext]], weights: Tensor) -> CrossContext:
         """Return the context of a mixture of aligned sounds, marked as edited."""
         contexts = [one.context for one in aligned]
         return replace(
@@ -345,7 +345,7 @@ class ByCells(MorphMethod[CrossContext]):
             return moves, ends, min(max(mean, min(ends) // 10, 1), max(ends))
         return moves, ends, ends[ord(config.length) - ord("a")]
 
-    def _show(self, sounds: Tensor, reference: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _features_of(self, sounds: Tensor, reference: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the features of sounds, ``(batch, channels, samples)``, and the reference magnitude of each sound."""
         magnitude = stft(sounds, self.config).abs()
         if reference is None:

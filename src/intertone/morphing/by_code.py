@@ -90,7 +90,7 @@ def decode_mixture(
     """
     codes = [codec.encode_features(features, context.conditions) for features, context in analyses]
     n_frames = analyses[0].features.shape[-1]
-    return codec.decode_features(_blend(codes, weights, codec), wanted, n_frames=n_frames, generator=generator)
+    return codec.decode_features(_mixed_codes(codes, weights, codec), wanted, n_frames=n_frames, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,11 @@ def decode_sounds(
     n_frames = analyses[0].features.shape[-1]
     own = [one.context.conditions for one in analyses]
     features = torch.cat([one.features for one in analyses])
-    codes = codec.encode_features(features, _together(own, codec.model.needs, n_frames)).chunk(len(own))
+    codes = codec.encode_features(features, _stacked_conditions(own, codec.model.needs, n_frames)).chunk(len(own))
     asked = [*own, *([wanted] * (len(own) + 1))]
     decoded = codec.decode_features(
-        torch.cat([*codes, *codes, _blend(codes, weights, codec)]),
-        _together(asked, codec.model.needs, n_frames),
+        torch.cat([*codes, *codes, _mixed_codes(codes, weights, codec)]),
+        _stacked_conditions(asked, codec.model.needs, n_frames),
         n_frames=n_frames,
         generator=generator,
     )
@@ -150,7 +150,7 @@ def decode_sounds(
     return Decoded(at_mixture, at_own, between * _correction_share(over_time).to(between))
 
 
-def _together(conditions: Sequence[Conditions], needed: Sequence[str], n_frames: int) -> Conditions:
+def _stacked_conditions(conditions: Sequence[Conditions], needed: Sequence[str], n_frames: int) -> Conditions:
     """Return the needed conditions of several batches, concatenated; one value per frame if any changes over time."""
     found = {}
     for name in needed:
@@ -188,7 +188,7 @@ def decode_velocity(
     """
     n_frames = analyses[0].features.shape[-1]
     codes = [codec.encode_features(features, context.conditions) for features, context in analyses]
-    mixture = _blend(codes, weights, codec)
+    mixture = _mixed_codes(codes, weights, codec)
     soft, loud = (
         codec.decode_features(
             mixture,
@@ -215,7 +215,7 @@ def _correction_share(weights: Tensor) -> Tensor:
     return ((1 - weights.square().sum(0)).abs() / overall).clamp(max=1)
 
 
-def _blend(codes: Sequence[Tensor], weights: Tensor, codec: Codec) -> Tensor:
+def _mixed_codes(codes: Sequence[Tensor], weights: Tensor, codec: Codec) -> Tensor:
     """Return the weighted sum of codes; weights over time are averaged over the frames of each latent vector."""
     if weights.ndim == 2:
         step, n_latents = codec.model.frames_per_latent, codes[0].shape[-1]

@@ -121,7 +121,7 @@ class ByNotes(MorphMethod[PhraseContext]):
     ) -> tuple[float, float]:
         """Return the times of the first frame of a mixture, 0, and of its end, s."""
         lengths = [context.samples for _, context in analyses]
-        return 0.0, _between(lengths, _shares(weights)) / self.by_partials.representation.sample_rate
+        return 0.0, _weighted_mean(lengths, _mean_shares(weights)) / self.by_partials.representation.sample_rate
 
     def between(
         self,
@@ -144,12 +144,12 @@ class ByNotes(MorphMethod[PhraseContext]):
             generator: Source of randomness, for models that draw samples.
         """
         phrases, contexts = [_split(one) for one in analyses], [one.context for one in analyses]
-        shares = _shares(weights.timing)
+        shares = _mean_shares(weights.timing)
         rows = pair_notes([[onset / one.samples for onset in one.onsets] for one in contexts])
-        times = _times(rows, contexts)
+        times = _onset_times(rows, contexts)
         notes, onsets, gains = [], [], []
         for row, time in zip(rows, times, strict=True):
-            onset = round(_between(time, shares))
+            onset = round(_weighted_mean(time, shares))
             held = [index for index, note in enumerate(row) if note is not None]
             chosen = [phrases[index][note] for index, note in enumerate(row) if note is not None]
             length = (
@@ -162,10 +162,10 @@ class ByNotes(MorphMethod[PhraseContext]):
             gain = float(own.timing[held].clamp(0, 1).sum(0).clamp_max(1).mean()) if len(held) < len(row) else 1.0
             if gain <= SUM_TOLERANCE:
                 continue
-            notes.append(self.by_partials.between(chosen, _weights_of(own, held), config, generator=generator))
+            notes.append(self.by_partials.between(chosen, _weights_among(own, held), config, generator=generator))
             onsets.append(onset)
             gains.append(gain)
-        return _join(notes, onsets, gains, round(_between([one.samples for one in contexts], shares)))
+        return _join(notes, onsets, gains, round(_weighted_mean([one.samples for one in contexts], shares)))
 
     def synthesise(
         self,
@@ -206,7 +206,7 @@ def _split(phrase: Analysis[PhraseContext]) -> list[Analysis[HarmonicContext]]:
     return [Analysis(piece, note) for piece, note in zip(pieces, phrase.context.notes, strict=True)]
 
 
-def _times(rows: Sequence[tuple[int | None, ...]], contexts: Sequence[PhraseContext]) -> list[list[float]]:
+def _onset_times(rows: Sequence[tuple[int | None, ...]], contexts: Sequence[PhraseContext]) -> list[list[float]]:
     """Return the onset of each note of a mixture in each phrase, samples.
 
     For a note that a phrase does not have, the onset is interpolated between those of the paired notes, in proportion
@@ -222,13 +222,13 @@ def _times(rows: Sequence[tuple[int | None, ...]], contexts: Sequence[PhraseCont
     return [list(times) for times in zip(*columns, strict=True)]
 
 
-def _shares(weights: Tensor) -> list[float]:
+def _mean_shares(weights: Tensor) -> list[float]:
     """Return the weight of each phrase averaged over time, without negative weights, normalised to a sum of 1."""
     shares = weights.reshape(len(weights), -1).mean(1).clamp_min(0)
     return [float(share) for share in shares / shares.sum()]
 
 
-def _between(values: Sequence[float], shares: Sequence[float]) -> float:
+def _weighted_mean(values: Sequence[float], shares: Sequence[float]) -> float:
     return sum(share * value for share, value in zip(shares, values, strict=True))
 
 
@@ -244,7 +244,7 @@ def _cut_weights(weights: Weights, first: int, n_frames: int) -> Weights:
     return Weights(cut(weights.overall), {name: cut(each) for name, each in weights.own.items()}, cut(weights.pitch))
 
 
-def _weights_of(weights: Weights, held: Sequence[int]) -> Weights:
+def _weights_among(weights: Weights, held: Sequence[int]) -> Weights:
     """Return the weights of the sounds ``held``, normalised to a sum of 1; equal weights where their sum is 0."""
     if len(held) == len(weights.overall):
         return weights

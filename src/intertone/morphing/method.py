@@ -70,7 +70,7 @@ def method_of_phrases(codec: Codec, sounds: Sequence[Tensor], *, single_for: str
     starts = list(side_by_side(lambda sound: find_notes(sound[0], codec.sample_rate), sounds))
     if not any(starts):
         return None
-    found = _counted([1 + len(some) for some in starts])
+    found = _note_counts([1 + len(some) for some in starts])
     analyses = tuple(side_by_side(lambda pair: method.analyse(*pair), list(zip(sounds, starts, strict=True))))
     reasons = [f"{_letter(i)} has {reason}" for i, one in enumerate(analyses) if (reason := method.unpitched(one))]
     if reasons:
@@ -120,7 +120,7 @@ def _letter(index: int) -> str:
     return chr(ord("A") + index)
 
 
-def _counted(counts: Sequence[int]) -> str:
+def _note_counts(counts: Sequence[int]) -> str:
     """Return the note counts of sounds as text: ``A holds 7 notes, B 6``."""
     first = f"A holds {counts[0]} note{'s' * (counts[0] > 1)}"
     return ", ".join([first, *(f"{_letter(index)} {count}" for index, count in enumerate(counts) if index)])

@@ -97,7 +97,7 @@ def find_notes(sound: Tensor, sample_rate: int) -> list[int]:
         phrase |= changed and _steady(last) and _steady(first) and _jump(last, first) >= LEAST_SEMITONES
         if changed or _rise_db(level, onset) >= LEAST_RISE_DB:
             starts.append(onset)
-    return [round(time * sample_rate) for time in _place(mono, starts)] if phrase else []
+    return [round(time * sample_rate) for time in _refined_times(mono, starts)] if phrase else []
 
 
 def cut_notes(sound: Tensor, starts: Sequence[int], sample_rate: int) -> list[tuple[int, Tensor]]:
@@ -224,7 +224,7 @@ def _rise_db(level: Array, onset: float) -> float:
     return float(level[frame + 2 : frame + 9].max(initial=-200) - level[max(0, frame - 6) : frame].min(initial=200))
 
 
-def _place(sound: Tensor, times: Sequence[float]) -> list[float]:
+def _refined_times(sound: Tensor, times: Sequence[float]) -> list[float]:
     """Return the time of the steepest rise in level near each of the given times, s."""
     step = FINE_MEL.stft.hop_length / FINE_MEL.stft.sample_rate
     bands = log_mel(sound, FINE_MEL)

@@ -36,13 +36,13 @@ class MorphConfig(Settings):
         "none: no network; not set: the default of the morph method",
     )
     strength: float = Field(
-        0.5, ge=0, le=4, description="factor of the network's correction between timbres, with residual"
+        0.5, ge=0, le=4, description="factor of the network's correction between timbres, for network residual"
     )
     register_strength: float = Field(
         1.0,
         ge=0,
         le=4,
-        description="factor of the network's change of timbre when a sound is transposed, with residual",
+        description="factor of the network's change of timbre for a transposed sound, for network residual",
     )
     hold_seconds: float | None = Field(
         None, gt=0, le=120, description="time from onset to release, seconds; not set: interpolated between the sounds"

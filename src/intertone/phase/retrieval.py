@@ -233,8 +233,8 @@ class PhaseConfig(Settings):
     """
 
     method: PhaseMethod | Literal["kept"] = "pghi-fast"
-    n_iter: int = Field(32, ge=0, le=100_000, description="iterations of Griffin-Lim")
-    momentum: float = Field(MOMENTUM, ge=0, lt=1, description="acceleration of the fast methods")
+    n_iter: int = Field(32, ge=0, le=100_000, description="number of iterations of Griffin-Lim")
+    momentum: float = Field(MOMENTUM, ge=0, lt=1, description="acceleration of pghi-fast and fast-griffin-lim")
 
     def estimate(
         self, magnitude: Tensor, config: SpectrogramConfig, *, length: int, generator: torch.Generator | None

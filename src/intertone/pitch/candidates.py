@@ -106,7 +106,7 @@ def find_candidates(sound: Frames, centres: Array, band: Band) -> Candidates:
     first = math.floor(band.oversampling * rate / band.high) - 1
     last = math.ceil(band.oversampling * rate / band.low) + 1
     similarity, power = _similarity(sound, centres * rate, band, first, last)
-    frequency, height = _tops(similarity, first)
+    frequency, height = _peaks(similarity, first)
     frequency *= band.oversampling * rate
     spectrum = _spectrum(sound, centres * rate, round(rate * max(COMB_PERIODS / band.low, SHORTEST_WINDOW)))
     return Candidates(frequency, height, _comb(spectrum, frequency / rate), power, spectrum)
@@ -137,8 +137,8 @@ def refine(power: Frames, band: Band, frequency: Array) -> Array:
         angle = turn * lag[:, None].astype(np.float32)
         cosine = weights * np.cos(angle)
         height = np.maximum(cosine.sum(1, dtype=np.float64), TINY)
-        slope = -_times(weights * np.sin(angle), turn) / height
-        bend = np.minimum(-_times(cosine, turn**2) / height - slope**2, -TINY)
+        slope = -_product(weights * np.sin(angle), turn) / height
+        bend = np.minimum(-_product(cosine, turn**2) / height - slope**2, -TINY)
         step = (_window_slope(lag / length) / length - slope) / bend
         lag = (lag + step.clip(-0.03 * lag, 0.03 * lag)).clip(0.94 / frequency, 1.06 / frequency)
     octaves = -np.log2(lag * frequency)
@@ -153,7 +153,7 @@ def _window_slope(lag: Array) -> Array:
     return np.asarray((2 * (np.cos(angle) - 1) / 3 - (1 - lag) * 2 * math.pi * np.sin(angle) / 3) / height)
 
 
-def _tops(similarity: Frames, first: int) -> tuple[Array, Array]:
+def _peaks(similarity: Frames, first: int) -> tuple[Array, Array]:
     """Return 1 / lag and height of the best peaks of each frame, ``(n_frames, 5)``; NaN and 0 for missing peaks."""
     here = similarity[:, 1:-1]
     bias = (-OCTAVE_BIAS * np.log2(np.arange(first + 1, first + 1 + here.shape[1]))).astype(np.float32)
@@ -174,7 +174,7 @@ def _similarity(sound: Frames, centres: Array, band: Band, first: int, last: int
     n_window, oversampling = band.n_window, band.oversampling
     frames = _frames(sound, centres, n_window)
     weights = np.hanning(n_window + 2)[1:-1].astype(np.float32)
-    frames = frames - (_times(frames, weights) / weights.sum())[..., None]
+    frames = frames - (_product(frames, weights) / weights.sum())[..., None]
     power = _power(frames * weights, fast_length(n_window + last // oversampling + 1))
     products = torch.from_numpy(power) @ _cosines(power.shape[1], oversampling, first, last)
     # energies of four neighbouring samples are added, since the weights are smooth
@@ -233,7 +233,7 @@ def _power(frames: Frames, size: int) -> Frames:
     return np.asarray((spectrum[..., 0] ** 2 + spectrum[..., 1] ** 2).sum(0))
 
 
-def _times(rows: Frames, weights: Frames) -> Frames:
+def _product(rows: Frames, weights: Frames) -> Frames:
     """Return ``rows @ weights``, computed by PyTorch, since NumPy would start additional threads in every thread."""
     return np.asarray((torch.from_numpy(rows) @ torch.from_numpy(weights)).numpy())
 

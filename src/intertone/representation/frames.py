@@ -96,7 +96,7 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
             >>> torch.allclose(features[0], features[1], atol=1e-4)  # independent of the level
             True
         """
-        return self._scaled(self._divided(audio)[0])
+        return self._scaled(self._normalised(audio)[0])
 
     def analyse(self, audio: Tensor) -> Analysis[FramesContext]:
         """Return the features and the context of sounds.
@@ -117,7 +117,7 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
             >>> features.shape, features.amax(1).min() > 0.99
             (torch.Size([2, 1025, 17]), tensor(True))
         """
-        divided, gains = self._divided(audio)
+        divided, gains = self._normalised(audio)
         chroma = strongest_class(divided, self._classes.to(divided.device))
         return Analysis(self._scaled(divided), FramesContext(audio, gains, conditions={"chroma": chroma}))
 
@@ -203,7 +203,7 @@ class FramesRepresentation(ShortTimeRepresentation[FramesConfig, FramesContext])
             contexts[0].audio, torch.maximum(gains, 0.5 * own.amin(0)), edited=True, conditions=conditions
         )
 
-    def _divided(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+    def _normalised(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Return the normalised magnitudes, ``(batch · channels, n_bins, n_frames)``, and their divisors."""
         sounds = three_axes(audio).flatten(0, 1)
         magnitude = stft(sounds, self.config.spectrogram).abs()

@@ -76,7 +76,7 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
 
     def __init__(self, config: PitchNormalisedConfig) -> None:
         super().__init__(config)
-        self.scales = self._at(self.hop_length).scales
+        self.scales = self._representation_at(self.hop_length).scales
 
     def facts(self) -> Facts:
         """Return the main settings by name, for ``intertone info``."""
@@ -104,7 +104,7 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
         rows, contexts, hops = [], [], []
         for sound in three_axes(audio):
             hop = self.hop_at(median_f0(sound, self.sample_rate))
-            features, context = self._at(hop).analyse(self._resampled(sound, hop))
+            features, context = self._representation_at(hop).analyse(self._resampled(sound, hop))
             rows.append(features)
             contexts.append(context)
             hops.append(hop)
@@ -134,7 +134,7 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
         for rows, own, hop in zip(
             features.split(len(features) // len(context.hops)), context.spectrograms, context.hops, strict=True
         ):
-            sound = self._at(hop).synthesise(Analysis(rows, own), phase=phase, generator=generator)
+            sound = self._representation_at(hop).synthesise(Analysis(rows, own), phase=phase, generator=generator)
             sounds.append(self._resampled(sound, self.hop_length, source=hop)[..., :samples])
         return torch.stack(sounds).reshape(context.audio.shape)
 
@@ -149,7 +149,7 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
         pitch = conditions.get("pitch")
         hop = self.hop_at(math.nan if pitch is None else pitch_to_hz(float(pitch.median())))
         length = math.ceil(samples * hop / self.hop_length)
-        spectrogram = self._at(hop).blank(length)
+        spectrogram = self._representation_at(hop).blank(length)
         spectrogram = replace(spectrogram, audio=spectrogram.audio.reshape(1, 1, -1))
         silence = torch.zeros(samples)
         return PitchNormalisedContext(silence, (spectrogram,), (hop,), edited=True, conditions=conditions)
@@ -186,7 +186,7 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
                 )
                 for each in contexts
             ]
-            mixed.append(self._at(hop).mix(moved_contexts, weights))
+            mixed.append(self._representation_at(hop).mix(moved_contexts, weights))
             hops.append(hop)
         conditions = mix_conditions([each.conditions for each in contexts], tuned)
         audio = contexts[0].audio
@@ -212,7 +212,7 @@ class PitchNormalisedRepresentation(ShortTimeRepresentation[PitchNormalisedConfi
         factor = max(1, RESAMPLING_HZ // max(hop, source))
         return resample(sound.reshape(1, -1, sound.shape[-1]), source * factor, hop * factor)
 
-    def _at(self, hop: int) -> SpectrogramRepresentation:
+    def _representation_at(self, hop: int) -> SpectrogramRepresentation:
         """Return the spectrogram representation of sounds that are resampled to this hop."""
         spectrogram = self.config.spectrogram.model_copy(update={"hop_length": hop})
         return SpectrogramRepresentation(DecibelConfig(spectrogram=spectrogram, top_db=self.config.top_db))

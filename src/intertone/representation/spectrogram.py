@@ -66,7 +66,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         """
         # abs() is a root, which has no gradient at 0
         magnitude = stft(three_axes(audio), self.config.spectrogram).abs().clamp_min(SILENCE)
-        shown = self._shown(magnitude)
+        shown = self._bands(magnitude)
         reference = shown.amax((-3, -2, -1), keepdim=True).clamp_min(SILENCE)
         top_db = self.config.top_db
         return (1 + magnitude_to_db(shown, reference, top_db=top_db) / top_db).flatten(0, 1)
@@ -103,7 +103,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
         for channel in range(channels):
             magnitude = stft(sounds[:, channel], self.config.spectrogram).abs()
             energies += magnitude.square().mean(-2) / channels
-            shown = self._shown(magnitude)
+            shown = self._bands(magnitude)
             reference = torch.maximum(reference, shown.amax((-2, -1)))
             features[channel::channels] = shown
         reference, energies = reference.clamp_min(SILENCE), energies.clamp_min(SILENCE**2)
@@ -229,7 +229,7 @@ class SpectrogramRepresentation(ShortTimeRepresentation[DecibelConfig | MelConfi
             conditions=mix_conditions([context.conditions for context in contexts], weights),
         )
 
-    def _shown(self, magnitude: Tensor) -> Tensor:
+    def _bands(self, magnitude: Tensor) -> Tensor:
         if self.filterbank is None:
             return magnitude[..., :-1, :]
         return magnitude_to_mel(magnitude, self.filterbank.to(magnitude))

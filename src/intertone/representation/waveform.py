@@ -25,7 +25,7 @@ class WaveformConfig(Settings):
     """Settings of the waveform representation."""
 
     kind: Literal["waveform"] = "waveform"
-    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="Hz")
+    sample_rate: int = Field(16000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE, description="sample rate, Hz")
     scale: Literal["mu_law", "amplitude"] = Field(
         "mu_law", description="mu_law: companded samples; amplitude: unchanged samples"
     )
