@@ -307,7 +307,7 @@ def test_several_processes_give_the_same_rows(small_codec: Codec) -> None:
 
 def test_two_pairs_of_one_name_are_refused() -> None:
     pair = synthetic_pair("S1", seed=0, sample_rate=RATE)
-    with pytest.raises(ValueError, match="every pair must have a name of its own"):
+    with pytest.raises(ValueError, match="every pair must have a unique name"):
         run_bench([pair, pair], None)
 
 
@@ -403,7 +403,7 @@ def test_own_pairs_begin_with_their_notes(tmp_path: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.INFO, logger="intertone"):
         found, wide = folder_pairs(tmp_path, sample_rate=RATE).pairs
     (said,) = [line for line in caplog.messages if "mono" in line]
-    assert said == "the bench judges mono: the channels of wide-a.wav and 1 more were mixed to one"
+    assert said == "the bench evaluates mono: the channels of wide-a.wav and 1 more were mixed to one"
     assert any("silence of 0.50 and 0.00 s in front left out" in line for line in caplog.messages)
     assert torch.allclose(wide.a, found.a, atol=1e-4)
     for sound in (found.a, found.b):
@@ -540,7 +540,7 @@ def test_the_command_judges_a_codec_and_leaves_a_page(codec_folder: Path, tmp_pa
     assert list(part["summary"]) == ["codec", "oracle", *METHODS]
     assert part["summary"]["codec"]["n"] == n_pairs and part["self_test"] is None
     assert result["verdict"][0].startswith("Synthetic notes: codec scores ")
-    assert "Its weakest part by class – same:" in result["verdict"][0]
+    assert "The lowest part of its score by kind of pairs – same:" in result["verdict"][0]
     assert json.loads((out / "bench.json").read_text())["parts"] == result["parts"]
     page = (out / "bench.html").read_text()
     assert page.count("<audio") == n_pairs * (2 + 1 + 1 + len(METHODS))  # A, B, codec, oracle, methods
@@ -663,7 +663,7 @@ def test_tables_have_a_cell_for_every_column(crossfades: dict, tmp_path: Path) -
         assert all(len(line) == len(table.columns) for line in table.rows)
     assert verdict(result, "nobody") == []
     (words,) = verdict(result, "crossfade")
-    assert "being one sound (fusion)" in words
+    assert "fusion into one sound" in words
     write_bench(tmp_path / "out", result, [], None, command="x")
     assert (tmp_path / "out" / "bench.md").read_text().startswith("`x`, bench version 1")
 

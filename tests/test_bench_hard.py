@@ -343,7 +343,7 @@ def test_rows_are_kept_and_found_again(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.undo()
     run_hard_pairs([replace(pair, b=0.5 * pair.b)], [CROSSFADE], {}, cache=tmp_path)
     assert len([*tmp_path.iterdir()]) == 2
-    with pytest.raises(ValueError, match="a name of its own"):
+    with pytest.raises(ValueError, match="a unique name"):
         run_hard_pairs([pair, pair], [CROSSFADE], {})
 
 

@@ -128,7 +128,7 @@ def no_steps(_: int) -> None:
 def error_table(codec: Codec, notes: Notes, rows: Any, linear: LinearCode, *, n_estimated: int) -> tuple[Line, ...]:
     collected, draw = Collected(), draw_all(codec, notes, SMOKE)
     for batch in resynthesise_notes(codec, notes, rows, linear=linear, n_estimated=n_estimated, seed=0):
-        collected.add(ReconstructionStudy().hear(codec, notes, draw, batch))
+        collected.add(ReconstructionStudy().measure_batch(codec, notes, draw, batch))
     return collected.table()
 
 
@@ -313,8 +313,8 @@ def test_a_morph_without_pitch_counts_as_out_of_tune() -> None:
         ([(71, 900), (72, 14), (84, -16)], "reached, 15.0 is 5.0 below (2 pairs)."),
         ([(71, 0), (72, 20)], "reached, 20.0 is 0.0 below (1 pair)."),
         ([(71, 0), (72, 20), (72, 25), (95, 40)], "not reached, 25.0 is 5.0 above (3 pairs)."),
-        ([(72, 0), (72, math.nan)], "not reached, half of the morphs or more have no pitch (2 pairs)."),
-        ([(71, 0)], "not evaluated, no pair there has both ends in tune."),
+        ([(72, 0), (72, math.nan)], "not reached, because no f0 is found in at least half of the morphs (2 pairs)."),
+        ([(71, 0)], "not evaluated, because no such pair has two source notes that are in tune."),
     ],
 )
 def test_the_gate_of_the_pitch_from_c5_up(figures: list[tuple[int, float]], verdict: str) -> None:
@@ -391,7 +391,7 @@ def test_an_evaluation_is_complete_repeatable_and_json(pairable: Notes, small_co
         "Half-way morphs of two notes of equal pitch and velocity",
         *(["From A to B"] if figures["path"]["n_pairs"] else []),
         "The code",
-        "The network is in the path",
+        "Morphs depend on the network",
         "Speed",
         "Left out",
     ]
@@ -424,7 +424,7 @@ def test_fewer_notes_than_wanted_are_said(notes: Notes, small_codec: Codec, capl
         check_notes(small_codec, notes, rows, EvaluateConfig(n_notes=8))
         assert caplog.messages == []
         check_notes(small_codec, notes, rows, EvaluateConfig(n_notes=9))
-    sentence = "the test split holds 8 notes that can be evaluated: all of them are, not the 9 that are wanted"
+    sentence = "the test split has 8 usable notes; all of them are evaluated, instead of the 9 of the settings"
     assert caplog.messages == [sentence]
 
 
@@ -664,7 +664,7 @@ def test_the_other_measures_are_perfect_for_the_note_itself_and_say_nothing_of_w
     audio = pairable.audio(rows)
     batch = as_reconstructions(pairable, rows, {("codec", "kept"): 0.5 * audio, ("codec", "estimated"): -audio})
     draw, study = draw_all(small_codec, pairable, SMOKE), MeasuresStudy()
-    figures = study.hear(small_codec, pairable, draw, batch)
+    figures = study.measure_batch(small_codec, pairable, draw, batch)
     kept, estimated = figures["codec", "kept"], figures["codec", "estimated"]
     assert set(kept) == set(MEASURES) and set(MEASURES) - set(estimated) == {"sdr"}
     assert kept["db_rmse"].max() < 1e-3 and kept["peak_f1"].min() == kept["similarity"].min() == 1
@@ -673,9 +673,9 @@ def test_the_other_measures_are_perfect_for_the_note_itself_and_say_nothing_of_w
     assert kept["own_convergence"] == pytest.approx([-6.02, -6.02], abs=0.01)  # half of it is missing
     assert estimated["second_convergence"].max() < -100
     short = Resynthesis(0, rows, audio[:, :2000], SAMPLE_RATE, batch.latents, {("codec", "kept"): audio[:, :2000]})
-    missing = set(MEASURES) - set(study.hear(small_codec, pairable, draw, short)["codec", "kept"])
+    missing = set(MEASURES) - set(study.measure_batch(small_codec, pairable, draw, short)["codec", "kept"])
     assert (
-        study.hear(small_codec, pairable, draw, replace(batch, start=16)) == {}
+        study.measure_batch(small_codec, pairable, draw, replace(batch, start=16)) == {}
     )  # two are looked at, in whole batches
     assert missing == {"similarity", "multi_resolution"}
 
@@ -703,7 +703,7 @@ def test_the_findings_follow_the_numbers(codec: float, pca: float, outcome: str)
     first, second = ReconstructionStudy().show(with_errors(codec, pca)).sentences
     assert f"is {codec:.2f} dB of log-mel error off" in first
     assert f"{pca:.2f} dB: {outcome}." in first
-    assert "the phase is where most is lost" in second  # 9 dB by itself
+    assert "The phase causes most of it" in second  # 9 dB by itself
 
 
 def test_a_classifier_that_guesses_is_said_to_guess() -> None:
@@ -712,7 +712,7 @@ def test_a_classifier_that_guesses_is_said_to_guess() -> None:
     classes = {"pitch": 6, "family": 2, "velocity": 1}
     (sentence,) = RecognitionStudy().show(Recognition(lines, (), classes, 12, False)).sentences
     assert sentence.startswith("The classifier names the right family of 60 % of the notes")
-    assert sentence.endswith("Guessing gives 50 %, so this says little.")
+    assert sentence.endswith("Guessing gives 50 %, so this figure is not reliable.")
 
 
 def shown(table: Table, width: int) -> list[str]:
@@ -789,7 +789,9 @@ def test_features_that_are_no_decibels_are_taken_for_what_they_are(pairable: Not
     linear = evaluate_codec(codec, pairable, config=SMOKE)
     check_studies(linear)
     (table,) = linear["morphs"].shown.tables
-    assert "Magnitude: the features of both interpolated" in table.note and {row[1] for row in table.rows} == {
+    assert "Magnitude: the features of both notes are interpolated" in table.note and {
+        row[1] for row in table.rows
+    } == {
         "codec",
         "magnitude",
     }

@@ -85,7 +85,7 @@ def test_an_image_with_its_own_noise_is_the_note_and_the_network_is_not(rendered
     rows = pitched_rows(rendered, split="test")[:3]
     collected, draw = Collected(), draw_all(harmonic_codec, rendered, SMOKE)
     for batch in resynthesise_notes(harmonic_codec, rendered, rows, linear=None, n_estimated=3, seed=0):
-        collected.add(ReconstructionStudy().hear(harmonic_codec, rendered, draw, batch))
+        collected.add(ReconstructionStudy().measure_batch(harmonic_codec, rendered, draw, batch))
     lines = {line.way: line for line in collected.table()}
     assert list(lines) == [
         ("original", "own"), ("true magnitude", "kept"), ("true magnitude", "estimated"),
@@ -206,13 +206,13 @@ def test_an_evaluation_is_complete_and_json(result: Evaluation, tmp_path: Path) 
         "Reconstruction",
         "A note transposed to another key",
         "Nearer than the resampled note, by interval",
-        "The tracker of f0",
+        "The f0 tracker",
         "The code",
         "Speed",
         "Left out",
     ]
     check_studies(result)
-    assert "Of 27 such pairs of keys 17 (63 %)" in found[1].note and "of 6 octaves 2 (33 %)" in found[1].note
+    assert "Of 27 possible pairs of keys 17 (63 %)" in found[1].note and "of 6 octaves 2 (33 %)" in found[1].note
     assert len(result.sentences) == 7 and result.sentences[1].startswith(
         "Where everything is decoded (full), from 18 numbers, it is "
     )
@@ -229,10 +229,10 @@ def test_a_study_applies_or_says_why_not(notes: Notes, harmonic_codec: Codec, sm
     reasons = [study.applies(harmonic_codec, notes) or "" for study in spectrograms]
     assert [reason.partition(":")[0] for reason in reasons] == [
         "Other measures of reconstructions",
-        "The phase",
+        "Phase estimation",
         "Other weights and another code",
         "The classifier of families and velocities",
-        "The families heard from A to B",
+        "The families from A to B",
     ]
     assert ReconstructionStudy().applies(harmonic_codec, notes) is None
 
@@ -243,8 +243,8 @@ def test_what_cannot_be_judged_is_left_out_with_a_reason(notes: Notes, harmonic_
     assert figures["transposition"] is None and figures["f0_tracker"] is None and figures["recognition"] is None
     reasons = [line.partition(", got")[0] for line in result.left_out]
     assert "Transposed notes: the notes must be those of a soundfont" in reasons
-    assert "The tracker of f0: the tracker must be evaluated on notes of a soundfont" in reasons
-    assert "The phase: the codec must show sounds as spectrograms" in reasons
+    assert "The f0 tracker: the tracker must be evaluated on notes of a soundfont" in reasons
+    assert "Phase estimation: the codec must show sounds as spectrograms" in reasons
     assert len(result.left_out) == 9 and [row[0] for row in result.tables[-1].rows] == list(result.left_out)
     assert len(result.tables) == 4 and len(result.sentences) == 5
     with pytest.raises(InputError, match="must hold at least three notes, got 0"):

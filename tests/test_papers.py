@@ -464,7 +464,9 @@ def test_a_damaged_result_is_named(tmp_path: Path, content: bytes) -> None:
         lambda path: remembered(path, {}, dict[str, int], dict),
         lambda path: write_result(path, {"a": 1}, dict[str, int]),
     ):
-        with pytest.raises(InputError, match=r"a result must be whole, got a damaged one in .*sum\.json; without it"):
+        with pytest.raises(
+            InputError, match=r"a result must be complete, got a damaged one in .*sum\.json; delete the file"
+        ):
             read(path)
     assert path.read_bytes() == content
     path.write_text('{"step": 1}\n{"step": 2}\n')

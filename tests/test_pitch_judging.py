@@ -10,7 +10,7 @@ from intertone.data.notes import Notes
 from intertone.data.shards import NoteRow, begin_notes, finish_notes, quantise, write_shard
 from intertone.errors import InputError
 from intertone.evaluate.draw import EXCLUDED_PROGRAMS
-from intertone.evaluate.studies.f0_tracker import judge_sounds, judge_tracker, lowest_partial
+from intertone.evaluate.studies.f0_tracker import evaluate_sounds, evaluate_tracker, lowest_partial
 from intertone.pitch.note import pitch_to_hz
 
 
@@ -41,7 +41,7 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Notes:
 
 
 def test_notes_that_sound_an_octave_away_are_right_there_but_not_at_their_label(bank: Notes) -> None:
-    score, instruments = judge_tracker(bank, split="test", limit=2)
+    score, instruments = evaluate_tracker(bank, split="test", limit=2)
     assert {each.name for each in instruments} == {"000-piano", "016-organ", "080-lead"}  # no shot, no drums
     assert [each.n_notes for each in instruments] == [2, 2, 2]
     assert {each.name: each.gross_label for each in instruments} == {"000-piano": 0, "016-organ": 1, "080-lead": 1}
@@ -51,17 +51,17 @@ def test_notes_that_sound_an_octave_away_are_right_there_but_not_at_their_label(
 
 
 def test_the_draw_is_that_of_the_seed(bank: Notes) -> None:
-    first, again = (judge_tracker(bank, split="test", limit=1, seed=0) for _ in range(2))
+    first, again = (evaluate_tracker(bank, split="test", limit=1, seed=0) for _ in range(2))
     assert first == again
-    assert len({judge_tracker(bank, split="test", limit=1, seed=seed)[0] for seed in range(4)}) > 1
-    assert judge_tracker(bank, split="train")[0].n_notes == 3
+    assert len({evaluate_tracker(bank, split="test", limit=1, seed=seed)[0] for seed in range(4)}) > 1
+    assert evaluate_tracker(bank, split="train")[0].n_notes == 3
 
 
 def test_a_wrong_line_is_counted() -> None:
     # 440 and 660 Hz have a period of 1/220 s in common, at which neither the label nor a partial lies
     time = torch.arange(8000) / SAMPLE_RATE
     fifth = torch.sin(2 * torch.pi * 440 * time) + torch.sin(2 * torch.pi * 660 * time)
-    score, (worst, best) = judge_sounds(
+    score, (worst, best) = evaluate_sounds(
         [("tone", tone(69, seconds=0.5), 440.0), ("fifth", fifth, 440.0)], sample_rate=SAMPLE_RATE
     )
     assert (worst.name, worst.gross, best.name, best.gross) == ("fifth", 1, "tone", 0)
@@ -71,7 +71,7 @@ def test_a_wrong_line_is_counted() -> None:
 def test_flips_are_counted_across_short_gaps() -> None:
     quiet = torch.zeros(320)
     sound = torch.cat([tone(60, seconds=0.3, decay=0), quiet, tone(67, seconds=0.3, decay=0)])
-    score, _ = judge_sounds([("two", sound, pitch_to_hz(60))], sample_rate=SAMPLE_RATE)
+    score, _ = evaluate_sounds([("two", sound, pitch_to_hz(60))], sample_rate=SAMPLE_RATE)
     assert score.n_flips == 1
     assert 0.4 < score.gross_label < 0.6
 
@@ -90,7 +90,7 @@ def test_the_notes_of_the_bench_are_followed() -> None:
         pair = synthetic_pair(name, seed=1, sample_rate=SAMPLE_RATE)
         one, two = pair.title.split(", ")
         sounds += [(one, pair.a, pair.f0_a), (two, pair.b, pair.f0_b)]
-    score, _ = judge_sounds(sounds, sample_rate=SAMPLE_RATE)
+    score, _ = evaluate_sounds(sounds, sample_rate=SAMPLE_RATE)
     assert score.n_notes == 26 and score.n_frames > 4000
     assert score.gross_label < 0.001 and score.voiced > 0.99 and score.n_flips == 0
     assert score.jitter < 1.5  # vibrato moves too
@@ -103,10 +103,10 @@ def test_every_exclusion_has_a_reason() -> None:
 
 def test_what_cannot_be_judged_is_refused(bank: Notes, notes: Notes, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="notes of a soundfont, got those of kind 'synthetic'"):
-        judge_tracker(notes, split="test")
+        evaluate_tracker(notes, split="test")
     with pytest.raises(InputError, match="limit must be 1 or more, got 0"):
-        judge_tracker(bank, split="test", limit=0)
+        evaluate_tracker(bank, split="test", limit=0)
     with pytest.raises(InputError, match="must be notes with a key in the split, got none of 18 in 'valid'"):
-        judge_tracker(bank, split="valid")
+        evaluate_tracker(bank, split="valid")
     with pytest.raises(ValueError, match="at least one sound, got none"):
-        judge_sounds([], sample_rate=SAMPLE_RATE)
+        evaluate_sounds([], sample_rate=SAMPLE_RATE)

@@ -1,1 +1,1 @@
-"""The morph bench: material, methods, score."""
+"""The morph bench: test signals, morph methods, and the score of their morphs."""

@@ -1,4 +1,4 @@
-"""Baselines of a learned morph: mixing waveforms, and interpolating spectrograms without learning."""
+"""Baselines of a learned morph: mixtures of waveforms, and interpolated spectrograms."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,18 +12,18 @@ from intertone.phase import griffin_lim
 from intertone.stft import SpectrogramConfig, db_to_magnitude, hann_window, magnitude_to_db, stft
 
 TOP_DB = 80.0
-"""Depth of the floor below a sound's own largest magnitude, as in the representations."""
+"""Range of the spectrograms in dB: magnitudes further below the sound's largest one are set to this floor."""
 
 N_ITER = 48
-"""Iterations of fast Griffin-Lim."""
+"""Number of iterations of fast Griffin-Lim."""
 
 SILENCE = 1e-10
 
 
 def crossfade(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Mix the waveforms: ``(1 − ratio) · A + ratio · B``.
+    """Return the mixtures ``(1 − ratio) · A + ratio · B`` of the waveforms.
 
-    Two sounds at once, not one between them.
+    A listener hears both sounds at once, not one sound between them.
 
     Args:
         pair: The notes.
@@ -41,7 +41,7 @@ def crossfade(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def linear_magnitude(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Interpolate the magnitudes of the two spectrograms, cell by cell, and estimate a phase.
+    """Return morphs by linear interpolation of the two magnitude spectrograms, with an estimated phase.
 
     Args:
         pair: The notes.
@@ -55,7 +55,7 @@ def linear_magnitude(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def log_magnitude(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Interpolate the two spectrograms in decibels, cell by cell, and estimate a phase.
+    """Return morphs by interpolation of the two spectrograms in decibels, with an estimated phase.
 
     Args:
         pair: The notes.
@@ -69,13 +69,13 @@ def log_magnitude(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def aligned_log_magnitude(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Bring both notes to the pitch between them, then interpolate their spectrograms in decibels.
+    """Return morphs of both notes transposed to the interpolated pitch, by interpolation of spectrograms in decibels.
 
-    A note that is resampled to another pitch is shorter or longer; its frames are taken at the places where the
-    original's were, so that each stays at its time. Formants move with the pitch.
+    Transposition by resampling changes the length of a note. The analysis frames are placed so that every frame keeps
+    its time in the original. Formants move with the pitch.
 
     Args:
-        pair: The notes; the pitch glides geometrically from ``f0_a`` to ``f0_b``.
+        pair: The notes; the f0 of a morph is ``f0_a^(1 − ratio) · f0_b^ratio``.
         ratios: Each in 0…1.
 
     Returns:
@@ -92,7 +92,7 @@ def aligned_log_magnitude(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def spectrogram_config(sample_rate: int) -> SpectrogramConfig:
-    """Return the analysis of the baselines: frames of about 64 ms, a quarter of that from one to the next.
+    """Return the STFT settings of the baselines: frames of about 64 ms, with a hop of a quarter frame.
 
     Example:
         >>> spectrogram_config(16000).n_fft, spectrogram_config(44100).n_fft
@@ -109,15 +109,15 @@ def magnitudes(pair: Pair) -> tuple[Tensor, Tensor]:
 
 
 def mix_log(a: Tensor, b: Tensor, ratio: float) -> Tensor:
-    """Interpolate two magnitudes in decibels below their own maxima, and the maxima in decibels too.
+    """Return the interpolation of two magnitudes in decibels relative to their maxima, and of the maxima in decibels.
 
     Args:
-        a: Linear, at ratio 0, any shape.
-        b: Linear, at ratio 1, the same shape.
+        a: Linear magnitude at ratio 0, any shape.
+        b: Linear magnitude at ratio 1, the same shape.
         ratio: 0…1.
 
     Returns:
-        Linear magnitude of the same shape; 0 where it would lie on the floor.
+        Linear magnitude of the same shape; values on the floor of −80 dB are 0.
 
     Example:
         >>> mix_log(torch.tensor([1.0, 0.1, 0.0]), torch.tensor([4.0, 0.4, 0.0]), 0.5)
@@ -130,10 +130,10 @@ def mix_log(a: Tensor, b: Tensor, ratio: float) -> Tensor:
 
 
 def transposed_magnitude(audio: Tensor, factor: float, config: SpectrogramConfig) -> Tensor:
-    """Return the spectrogram of a note whose frequencies are multiplied by ``factor`` and whose timing stays.
+    """Return the spectrogram of a note whose frequencies are multiplied by ``factor``, with the timing unchanged.
 
-    The sound is resampled through its Fourier transform, so that the factor is exact to one sample in its whole length
-    and nothing folds down; frame ``n`` of the result is centred where sample ``n · hop_length`` went.
+    The sound is resampled through its Fourier transform, which causes no aliasing; the factor is exact to one sample
+    over the whole length. Frame ``n`` is centred at the resampled position of sample ``n · hop_length``.
 
     Args:
         audio: ``(samples,)``.
@@ -141,7 +141,7 @@ def transposed_magnitude(audio: Tensor, factor: float, config: SpectrogramConfig
         config: The analysis settings.
 
     Returns:
-        Linear magnitude ``(n_bins, n_frames)``, as many frames as the sound's own spectrogram has.
+        Linear magnitude ``(n_bins, n_frames)``, with as many frames as the spectrogram of ``audio``.
 
     Example:
         >>> tone = torch.sin(2 * torch.pi * 1000 * torch.arange(8000) / 16000)
@@ -149,7 +149,7 @@ def transposed_magnitude(audio: Tensor, factor: float, config: SpectrogramConfig
         >>> magnitude.shape, magnitude[:, 16].argmax().item()
         (torch.Size([513, 33]), 96)
     """
-    half, length = config.n_fft // 2, len(audio) + config.n_fft  # zeros, so that the end does not ring into the start
+    half, length = config.n_fft // 2, len(audio) + config.n_fft  # zero padding keeps the end from wrapping around
     target = max(2, round(length / factor))
     spectrum = torch.fft.rfft(torch.nn.functional.pad(audio, (0, config.n_fft)))
     spectrum = spectrum[: target // 2 + 1] * (target / length)
@@ -161,15 +161,15 @@ def transposed_magnitude(audio: Tensor, factor: float, config: SpectrogramConfig
 
 
 def to_sounds(images: Iterable[Tensor], pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Give every magnitude a phase by fast Griffin-Lim, and every sound the level between those of the notes.
+    """Return audio from magnitudes by fast Griffin-Lim, at the level interpolated between the two notes.
 
     Args:
-        images: Linear magnitudes, ``(n_bins, n_frames)``, one for each ratio, on ``spectrogram_config``.
+        images: Linear magnitudes, ``(n_bins, n_frames)``, one for each ratio, with the settings ``spectrogram_config``.
         pair: The notes.
-        ratios: Ratio of each magnitude; the level is interpolated in decibels.
+        ratios: Ratio of each magnitude; the RMS level is interpolated in decibels.
 
     Returns:
-        ``(n_ratios, samples)``. Every sound starts from the same random phase, whatever stands beside it.
+        ``(n_ratios, samples)``. Every sound starts from the same random phase.
     """
     config, samples = spectrogram_config(pair.sample_rate), len(pair.a)
     sounds = []
@@ -181,10 +181,10 @@ def to_sounds(images: Iterable[Tensor], pair: Pair, ratios: Sequence[float]) -> 
 
 
 def level_between(pair: Pair, ratio: float) -> Tensor:
-    """Return the RMS level at a ratio, interpolated in decibels."""
+    """Return the RMS amplitude at a ratio, interpolated in decibels between the two notes."""
     return lerp(rms(pair.a).log(), rms(pair.b).log(), ratio).exp()
 
 
 def rms(audio: Tensor) -> Tensor:
-    """Return the root of the mean square over the last axis, at least ``SILENCE``."""
+    """Return the RMS amplitude over the last axis, at least ``SILENCE``."""
     return audio.square().mean(-1).sqrt().clamp_min(SILENCE)

@@ -1,4 +1,4 @@
-"""Rows that are already known: a file for each pair, found again by its sounds and by the code that evaluated them."""
+"""Cache of bench results on disk: one file for each pair, named by a hash of the sounds and of the evaluating code."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from intertone.remark import RemarkLogger
 logger = RemarkLogger(__name__)
 
 AROUND = ("__init__", "cache", "exchange", "real_pairs", "report", "result", "run", "summary", "user_pairs")
-"""Files of this folder that change no row."""
+"""Modules of this folder that do not affect results, so that changing them keeps the cache valid."""
 
 OF_CODECS = (
     "codec.py",
@@ -32,20 +32,20 @@ OF_CODECS = (
     "morphing/*.py",
     "representation/*.py",
 )
-"""Further files that decide the rows of a codec."""
+"""Further files that affect the results of a codec."""
 
 NEEDED = ("metrics/*.py", "phase/*.py", "pitch/*.py", "audio.py", "latent.py", "level.py", "loudness.py", "stft.py")
 FIGURES = {*METRICS, *PARTS, "morph_score", "seconds"}
 
 
 def default_cache() -> Path:
-    """Return the folder where this user's rows lie: below ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    """Return the user's cache folder of the bench, below ``$XDG_CACHE_HOME`` or ``~/.cache``."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "intertone" / "bench"
 
 
 def codec_mark(codec: Codec | None) -> str:
-    """Return a text that is another one as soon as a codec's settings, weights, device or code are; empty for none."""
+    """Return a hash of a codec's settings, weights, device type and code; an empty string for None."""
     if codec is None:
         return ""
     digest = hashlib.sha256(f"{codec.config.model_dump_json()} {codec.device.type} {_source(OF_CODECS)}".encode())
@@ -56,15 +56,14 @@ def codec_mark(codec: Codec | None) -> str:
 
 
 def read_rows(folder: Path | None, pair: Pair, mark: str = "") -> Rows:
-    """Return what is known of a pair: whole rows only, none where there is no file or a damaged one.
+    """Return the cached results of a pair by method.
+
+    Incomplete results are left out; a missing or damaged file gives no results.
 
     Args:
-        folder: Where the rows are kept, or None.
+        folder: Folder of the cache; None: there is no cache, and the result is empty.
         pair: The pair.
-        mark: From ``codec_mark`` for the rows of a codec; empty for those of everything else.
-
-    Returns:
-        The rows.
+        mark: Hash of ``codec_mark`` for the results of a codec; empty for those of all other methods.
     """
     if folder is None:
         return {}
@@ -77,12 +76,12 @@ def read_rows(folder: Path | None, pair: Pair, mark: str = "") -> Rows:
 
 
 def write_rows(folder: Path, pair: Pair, rows: Rows, mark: str = "") -> None:
-    """Keep the rows of a pair; where that is not possible, say so and go on."""
+    """Write the results of a pair to the cache; if that fails, log a warning."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / _name(pair, mark), rows)
     except (InputError, OSError) as error:
-        logger.warning("the rows of %s could not be cached: %s", pair.name, error)
+        logger.warning("the results of %s could not be cached: %s", pair.name, error)
 
 
 def _is_whole(row: Row) -> bool:
@@ -93,7 +92,7 @@ def _is_whole(row: Row) -> bool:
 
 
 def _name(pair: Pair, mark: str) -> str:
-    """Return a name that is another one as soon as the sounds, the version or the evaluating code are."""
+    """Return the file name: a hash of the sounds, the bench version and the evaluating code."""
     text = f"{BENCH_VERSION} {_source()} {pair.kind} {pair.f0_a!r} {pair.f0_b!r} {pair.sample_rate} {type(pair)}"
     digest = hashlib.sha256(" ".join([text, *mark.split()]).encode())
     for sound in (pair.a, pair.b):
@@ -107,11 +106,13 @@ def _source(more: tuple[str, ...] = ()) -> str:
 
 @once
 def source_digest(patterns: tuple[str, ...], without: tuple[str, ...] = ()) -> str:
-    """Return a hash of files of the package, and of the libraries' versions, when it was first asked for.
+    """Return a hash of files of the package and of the versions of torch, numpy and scipy.
+
+    The files are read at the first call with the same arguments; later calls return that hash.
 
     Args:
-        patterns: Of the files, from the package's folder.
-        without: Files that do not count.
+        patterns: Glob patterns of the files, relative to the package's folder.
+        without: Files that are excluded.
 
     Returns:
         16 hexadecimal digits.

@@ -1,4 +1,4 @@
-"""Morphs made to deceive the score: the bench tests itself by what it thinks of them."""
+"""Decoys: bad morphs that a weak score would accept. The bench checks that its score rejects them."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,23 +14,24 @@ from intertone.metrics.spectral import LOG_MEL_STFT, log_mel
 
 BISECTIONS = 16
 BLUR = (0.8, 1.5)
-"""Standard deviations, in bins and frames, of the blur of a bad autoencoder."""
+"""Standard deviations of the Gaussian blur, in bins and frames, which imitates a bad autoencoder."""
 
 
 def warped_crossfade(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Mix the waveforms by gains under which the mixture lies where it should between the log-mel spectrograms.
+    """Return mixtures of the waveforms whose log-mel spectrograms are at the given ratios on the line from A to B.
 
-    The gain is found by bisection. Perfect by every distance of spectrograms, and yet two sounds at once.
+    The gain of each mixture is found by bisection on ``progress``. Distances of spectrograms rate this decoy as
+    perfect, although both sounds are heard at once.
 
     Args:
-        pair: The notes; copies of them at 0 and 1.
+        pair: The notes; the results at 0 and 1 are copies of them.
         ratios: Each in 0…1.
 
     Returns:
         ``(n_ratios, samples)``.
 
     Source:
-        The search of SoundMorpher (2024), on a mixture.
+        The search of SoundMorpher (2024), applied to mixtures.
     """
     a, b = (resample(sound, pair.sample_rate, LOG_MEL_STFT.sample_rate) for sound in (pair.a, pair.b))
     wanted = torch.tensor(ratios, dtype=a.dtype)[:, None]
@@ -44,15 +45,15 @@ def warped_crossfade(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def progress(sounds: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return how far sounds have come on the straight line from one log-mel spectrogram to another.
+    """Return the projection of sounds on the straight line between two log-mel spectrograms.
 
     Args:
-        sounds: 16 kHz, ``(n_sounds, samples)``.
-        a: Where the line starts, ``(samples,)``.
-        b: Where it ends, ``(samples,)``.
+        sounds: Sounds at 16 kHz, ``(n_sounds, samples)``.
+        a: Sound at the start of the line, ``(samples,)``.
+        b: Sound at the end of the line, ``(samples,)``.
 
     Returns:
-        0 at ``a``, 1 at ``b``, ``(n_sounds,)``.
+        Position on the line, ``(n_sounds,)``: 0 at ``a``, 1 at ``b``.
 
     Example:
         >>> a, b = torch.randn(2, 4000)
@@ -65,7 +66,7 @@ def progress(sounds: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def switch(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Return A below the ratio 0.5, and B from there on.
+    """Return A at ratios below 0.5, and B at all others.
 
     Args:
         pair: The notes.
@@ -78,10 +79,10 @@ def switch(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def constant_mix(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Return the mean of the waveforms wherever the ratio is neither 0 nor 1.
+    """Return the mean of the waveforms at all ratios but 0 and 1.
 
     Args:
-        pair: The notes; copies of them at 0 and 1.
+        pair: The notes; the results at 0 and 1 are copies of them.
         ratios: Each in 0…1.
 
     Returns:
@@ -91,13 +92,10 @@ def constant_mix(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def third_instrument(third: Callable[[Pair], Tensor]) -> Method:
-    """Return a method that plays another note wherever the ratio is neither 0 nor 1.
+    """Return a method that plays a third note at all ratios but 0 and 1, where it plays the pair's notes.
 
     Args:
-        third: Gives the note for a pair, ``(samples,)``, as long as the pair's.
-
-    Returns:
-        The method; copies of the pair's notes at 0 and 1.
+        third: Returns the third note for a pair, ``(samples,)``, as long as the notes of the pair.
     """
 
     def method(pair: Pair, ratios: Sequence[float]) -> Tensor:
@@ -107,13 +105,10 @@ def third_instrument(third: Callable[[Pair], Tensor]) -> Method:
 
 
 def one_sound(sound: Callable[[Pair], Tensor]) -> Method:
-    """Return a method that plays one sound at every ratio, 0 and 1 included: nothing moves.
+    """Return a method that plays the same sound at every ratio, 0 and 1 included.
 
     Args:
-        sound: Gives the sound for a pair, ``(samples,)``.
-
-    Returns:
-        The method.
+        sound: Returns the sound for a pair, ``(samples,)``.
     """
 
     def method(pair: Pair, ratios: Sequence[float]) -> Tensor:
@@ -123,7 +118,7 @@ def one_sound(sound: Callable[[Pair], Tensor]) -> Method:
 
 
 def blurred(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Interpolate the two spectrograms in decibels, and blur the result as a bad autoencoder would.
+    """Return morphs by interpolation of spectrograms in decibels, blurred as by a bad autoencoder.
 
     Args:
         pair: The notes.
@@ -137,7 +132,7 @@ def blurred(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def blur(magnitude: Tensor) -> Tensor:
-    """Smooth the logarithm of a magnitude ``(n_bins, n_frames)`` by a Gaussian of ``BLUR``, above a floor."""
+    """Return a magnitude ``(n_bins, n_frames)`` whose logarithm is smoothed by a Gaussian of width ``BLUR``."""
     log = magnitude.clamp_min(db_to_amplitude(-TOP_DB) * magnitude.amax().clamp_min(SILENCE)).log()
     return torch.from_numpy(gaussian_filter(log.numpy(), BLUR)).exp()
 
@@ -152,4 +147,4 @@ DECOYS: dict[str, Method] = {
     "constant mix": constant_mix,
     "blurred": blurred,
 }
-"""Decoys by name. ``third_instrument`` is another, which needs a third note."""
+"""Decoys by name; ``third_instrument`` and ``one_sound`` are not among them because they need a further sound."""

@@ -1,4 +1,4 @@
-"""The bench for other people's systems: pairs as files, and a score for the files that come back."""
+"""Evaluation of other systems: export of the pairs as files, and scores of morphs that are read from files."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ SUBMISSION = "submission"
 
 @dataclass(frozen=True)
 class _Manifest:
-    """Settings that an export was made with."""
+    """Seed, sample rate and pair names of an export."""
 
     seed: int
     sample_rate: int
@@ -36,23 +36,24 @@ class _Manifest:
 
 
 def export_pairs(folder: Path, *, seed: int, sample_rate: int, force: bool = False) -> list[str]:
-    """Write the synthetic pairs as WAV files, with a manifest that says what to make of them.
+    """Write the synthetic pairs as WAV files, with a manifest that lists the morphs to make.
 
-    ``S1-a.wav`` and ``S1-b.wav`` are the notes; the morphs go beside them as ``S1-0.00.wav``, ``S1-0.02.wav``, … one
-    for each ratio of the manifest, at any sample rate. The bench asks that f0 glides: ``f0_a^(1−ratio)·f0_b^ratio``.
+    ``S1-a.wav`` and ``S1-b.wav`` are the notes of a pair. Its morphs are expected in the same folder as
+    ``S1-0.00.wav``, ``S1-0.02.wav``, …, one for each ratio of the manifest, at any sample rate, with the f0
+    ``f0_a^(1−ratio)·f0_b^ratio``.
 
     Args:
-        folder: New, empty, or an export's.
+        folder: A new or empty folder, or one with an earlier export.
         seed: Seed of the pairs.
         sample_rate: Hz, 8,000…48,000.
-        force: Whether an export of another seed or rate is replaced; morphs that were made of it would not fit.
+        force: Whether an earlier export of another seed or rate is replaced; morphs of that export then do not fit.
 
     Returns:
         The names of the pairs.
 
     Raises:
-        InputError: If the folder cannot be written or holds something else, without ``force`` another export or files
-            of one that were changed since, or as ``synthetic_pair``.
+        InputError: If the folder cannot be written or holds files of another kind; without ``force``, if it holds
+            another export, or an export whose files were changed; or if seed or sample rate are out of range.
     """
     pairs = [synthetic_pair(name, seed=seed, sample_rate=sample_rate) for name in PAIRS]
     known = [f"{name}-{end}.wav" for name in PAIRS for end in "ab"] + [MANIFEST]
@@ -75,7 +76,7 @@ def export_pairs(folder: Path, *, seed: int, sample_rate: int, force: bool = Fal
 
 
 def _check_unchanged(staged: Path, folder: Path) -> None:
-    """Refuse to replace files of the same names whose content is another."""
+    """Refuse to replace files whose content differs from that of the new export."""
     for file in sorted(staged.iterdir()):
         old = folder / file.name
         if old.is_file() and old.read_bytes() != file.read_bytes():
@@ -83,7 +84,7 @@ def _check_unchanged(staged: Path, folder: Path) -> None:
 
 
 def _check_same(path: Path, seed: int, sample_rate: int) -> None:
-    """Refuse another export than this one."""
+    """Refuse a folder with an export of another seed or sample rate."""
     manifest = _read_manifest(path)
     for name, value, found in (("seed", seed, manifest.seed), ("sample_rate", sample_rate, manifest.sample_rate)):
         if found != value:
@@ -94,7 +95,7 @@ def _check_same(path: Path, seed: int, sample_rate: int) -> None:
 
 
 def morph_name(pair: str, ratio: float) -> str:
-    """Return the name of a morph's file.
+    """Return the file name of a morph.
 
     Example:
         >>> morph_name("D2", 0.3)
@@ -106,24 +107,25 @@ def morph_name(pair: str, ratio: float) -> str:
 def score_folder(
     folder: Path, *, sample_rate: int = SAMPLE_RATE, progress: Callable[[int, int], None] | None = None
 ) -> BenchRun:
-    """Evaluate morphs of another system: of exported pairs, or of pairs of its own.
+    """Evaluate morphs of another system that are stored in a folder.
 
-    With a manifest, the notes are drawn again from its seed, with their oracle; without one, the pairs are those of
-    ``folder_pairs``, as they are, without an oracle. A morph that is longer than its pair is cut, a shorter one is
-    completed with silence, stereo is mixed to mono; what was done is logged.
+    If the folder has a manifest, the notes of the pairs are drawn again from its seed, and the oracle is evaluated
+    too. Otherwise the pairs are read from the folder by ``folder_pairs``, with the silence before their onsets, and
+    there is no oracle. A morph that is longer than its pair is cut, a shorter one is padded with silence, stereo is
+    mixed to mono; each change is logged.
 
     Args:
-        folder: Of ``export_pairs``, with the morphs added; or with ``NAME-a``, ``NAME-b`` and ``NAME-0.00``, ….
-        sample_rate: At which pairs without a manifest are read, Hz.
-        progress: Called with (pairs done, of how many).
+        folder: Folder of ``export_pairs`` with the morphs added, or one with ``NAME-a``, ``NAME-b``, ``NAME-0.00``, ….
+        sample_rate: Sample rate to which pairs without a manifest are resampled, Hz.
+        progress: Called with (pairs done, pairs in all).
 
     Returns:
-        As ``run_bench``, with the methods ``submission`` and, where there is one, ``oracle``; and ``skipped`` of
-        ``folder_pairs``.
+        The result in the form of ``run_bench``, with the methods ``submission`` and, for exported pairs, ``oracle``;
+        and the pairs that were skipped, with reasons.
 
     Raises:
-        InputError: If the manifest is broken or of another version, or a morph is missing, cannot be read or is
-            shorter than 1.3 s.
+        InputError: If the folder does not exist, the manifest is damaged or of another bench version, or a morph is
+            missing, unreadable or shorter than 1.3 s.
     """
     if not folder.is_dir():
         raise InputError(f"the morphs must lie in a folder, got {folder}")
@@ -150,10 +152,10 @@ def score_folder(
 
 
 def _pairs(folder: Path, sample_rate: int) -> tuple[list[Pair], dict[str, str]]:
-    """Return the pairs, and those that were skipped."""
+    """Return the pairs of a folder, and the reasons why others were skipped, by name."""
     path = folder / MANIFEST
     if not path.exists():
-        # as they are, silence in front too: the morphs were made of them so
+        # the silence before the onset stays, because the morphs were made from the unchanged files
         own = folder_pairs(folder, sample_rate=sample_rate, from_onset=False)
         return [*own.pairs], own.skipped
     manifest = _read_manifest(path)
@@ -162,7 +164,7 @@ def _pairs(folder: Path, sample_rate: int) -> tuple[list[Pair], dict[str, str]]:
 
 
 def _read_manifest(path: Path) -> _Manifest:
-    """Return a manifest that is whole and of this version."""
+    """Return the content of a manifest; a damaged one, or one of another bench version, is refused."""
     foreign = InputError(f"the manifest must be one of `intertone bench export`, got a broken or changed {path}")
     try:
         manifest = json.loads(regular(path).read_text(encoding="utf-8"))
@@ -181,7 +183,7 @@ def _read_manifest(path: Path) -> _Manifest:
 
 
 def _check_morphs(folder: Path, pairs: Sequence[Pair]) -> None:
-    """Refuse morphs that are missing, unreadable or too short, before any is evaluated."""
+    """Refuse missing, unreadable or too short morphs before the first one is evaluated."""
     found = [(name, path) for pair in pairs for name, path in _morph_files(folder, pair).items()]
     missing = [name for name, path in found if path is None]
     if missing:
@@ -198,7 +200,7 @@ def _check_morphs(folder: Path, pairs: Sequence[Pair]) -> None:
 
 
 def _morph_files(folder: Path, pair: Pair) -> dict[str, Path | None]:
-    """Return the file of each ratio, whatever its suffix."""
+    """Return the file of each ratio, with any known suffix, by the name that it would have as WAV; None: missing."""
     files: dict[str, Path | None] = {}
     for ratio in ALL_RATIOS:
         name = morph_name(pair.name.rpartition("/")[2], ratio)
@@ -217,6 +219,6 @@ def _read_morphs(folder: Path, pair: Pair) -> Tensor:
         if len(sound) > length:
             logger.info("%s was cut from %d to %d samples", path.name, len(sound), length)
         elif len(sound) < length:
-            logger.info("%s was completed with silence from %d to %d samples", path.name, len(sound), length)
+            logger.info("%s was padded with silence from %d to %d samples", path.name, len(sound), length)
         sounds.append(torch.nn.functional.pad(sound[:length], (0, max(0, length - len(sound)))))
     return torch.stack(sounds)

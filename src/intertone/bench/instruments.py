@@ -1,4 +1,4 @@
-"""Synthetic notes whose every parameter is known: nine instruments, and the interpolation of two notes."""
+"""Synthetic notes of nine instruments, with known parameters, and the interpolation of two notes."""
 
 import math
 from dataclasses import dataclass, fields
@@ -16,10 +16,10 @@ ONSET_SECONDS = 0.02
 RELEASE_SECONDS = 0.08
 N_HARMONICS = 64
 LEVEL = 0.1
-"""RMS of every note."""
+"""RMS amplitude of every note."""
 
 NOISE_BINS = 48_000
-"""Bins of 0.5 Hz that a note's noise is drawn for, so that it is the same noise at every sample rate up to 48 kHz."""
+"""Number of random noise bins, 0.5 Hz each; the noise of a note is thus the same at every sample rate up to 48 kHz."""
 
 Array = npt.NDArray[np.float64]
 Range = tuple[float, float]
@@ -27,23 +27,23 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class InstrumentConfig:
-    """The ranges that one instrument's notes are drawn from, uniformly.
+    """Ranges of the parameters of one instrument's notes; values are drawn uniformly.
 
     Attributes:
-        tilt: Fall of the partials, dB an octave of their number.
-        even: How much lower the even partials lie, dB, halved every octave up.
-        formants: Centre in Hz and height in dB of each; centres are drawn within ±8 %, heights within ±2 dB.
+        tilt: Decrease of the partials' level, dB per octave of their order.
+        even: Attenuation of the even partials, dB; it halves with every octave of the order.
+        formants: Centre in Hz and height in dB of each formant; centres vary by ±8 %, heights by ±2 dB.
         width: Width of the formants, octaves.
-        attack: Seconds from silence to full level, drawn evenly in its logarithm.
-        attack_spread: The k-th partial takes ``k^spread`` times as long.
-        decay: Fall of the first partial, dB/s.
-        decay_slope: What every further partial falls faster, dB/s.
+        attack: Attack time from silence to full level, seconds, drawn uniformly in its logarithm.
+        attack_spread: Exponent of the attack time over the order: the k-th partial takes ``k^spread`` times as long.
+        decay: Decay of the first partial, dB/s.
+        decay_slope: Increase of the decay from each partial to the next, dB/s.
         inharmonicity: B of ``f_k = k·f0·√(1 + B·k²)``.
-        vibrato_cents: Depth.
-        vibrato_hz: Rate.
-        noise: Level below the partials, dB.
-        noise_tilt: Tilt of the noise, dB an octave above 1 kHz.
-        only: Numbers of the partials that it has; empty for all. The others lie 50 dB lower.
+        vibrato_cents: Depth of the vibrato.
+        vibrato_hz: Rate of the vibrato.
+        noise: Level of the noise relative to the partials, dB.
+        noise_tilt: Slope of the noise spectrum above 1 kHz, dB per octave.
+        only: Orders of the audible partials, the others are 50 dB lower; empty: all are audible.
     """
 
     tilt: Range
@@ -115,27 +115,27 @@ INSTRUMENTS = {
         tilt=(8, 11), attack=(0.002, 0.004), noise=(-50, -44), decay=(40, 60), decay_slope=(2, 4), only=(1, 4, 10)
     ),
 }
-"""Nine instruments; a seed redraws every parameter of every note."""
+"""Parameter ranges of the nine instruments by name."""
 
 
 @dataclass(frozen=True)
 class NoteParameters:
-    """Everything that a synthetic note is made of.
+    """Parameters of one synthetic note.
 
     Attributes:
-        f0: Hz.
-        level: Of each partial, dB, ``(64,)``.
-        phase: Starting phase of each partial, radians, ``(64,)``.
-        attack: Seconds from silence to full level.
-        attack_spread: The k-th partial takes ``k^spread`` times as long.
-        decay: Of each partial, dB/s, ``(64,)``.
+        f0: Fundamental frequency, Hz.
+        level: Level of each partial, dB, ``(64,)``.
+        phase: Initial phase of each partial, radians, ``(64,)``.
+        attack: Attack time of the first partial, seconds.
+        attack_spread: Exponent of the attack time over the order: the k-th partial takes ``k^spread`` times as long.
+        decay: Decay of each partial, dB/s, ``(64,)``.
         inharmonicity: B of ``f_k = k·f0·√(1 + B·k²)``.
-        vibrato_cents: Depth.
-        vibrato_hz: Rate.
-        vibrato_phase: At the start, radians.
-        noise: Level below the partials, dB.
-        noise_tilt: dB an octave above 1 kHz.
-        noise_spectrum: Random complex numbers, one each 0.5 Hz.
+        vibrato_cents: Depth of the vibrato.
+        vibrato_hz: Rate of the vibrato.
+        vibrato_phase: Initial phase of the vibrato, radians.
+        noise: Level of the noise relative to the partials, dB.
+        noise_tilt: Slope of the noise spectrum above 1 kHz, dB per octave.
+        noise_spectrum: Random complex spectrum of the noise, one value for each 0.5 Hz.
     """
 
     f0: float
@@ -154,15 +154,12 @@ class NoteParameters:
 
 
 def draw_note(config: InstrumentConfig, pitch: float, generator: np.random.Generator) -> NoteParameters:
-    """Draw a note.
+    """Return the parameters of a random note.
 
     Args:
-        config: The instrument.
-        pitch: MIDI number; fractions are welcome.
-        generator: Source of every parameter.
-
-    Returns:
-        Its parameters.
+        config: The parameter ranges of the instrument.
+        pitch: MIDI number, with fractions.
+        generator: Source of the random parameters.
 
     Example:
         >>> note = draw_note(INSTRUMENTS["organ"], 69, np.random.default_rng(0))
@@ -200,19 +197,16 @@ def draw_note(config: InstrumentConfig, pitch: float, generator: np.random.Gener
 
 
 def interpolate_notes(a: NoteParameters, b: NoteParameters, ratio: float) -> NoteParameters:
-    """Return the note between two: the oracle of a morph.
+    """Return the interpolated parameters of two notes, which define the ideal morph (the oracle).
 
-    f0, attack and inharmonicity are interpolated in their logarithm (inharmonicity linearly where one has none), levels
-    and decays in dB, angles the shorter way round, vibrato and spreads linearly. Noises of equal power are turned into
-    one another at equal power.
+    f0, attack and inharmonicity are interpolated in their logarithm (inharmonicity linearly if one note has none),
+    levels and decays in dB, phases along the shorter arc, vibrato and spreads linearly. The noise is a crossfade of
+    constant power.
 
     Args:
         a: Note at ratio 0.
         b: Note at ratio 1.
         ratio: 0…1.
-
-    Returns:
-        The parameters; those of ``a`` at 0, of ``b`` at 1.
 
     Example:
         >>> generator = np.random.default_rng(0)
@@ -237,17 +231,17 @@ def interpolate_notes(a: NoteParameters, b: NoteParameters, ratio: float) -> Not
 
 
 def render_note(note: NoteParameters, sample_rate: int) -> Tensor:
-    """Return the sound of a note of two seconds.
+    """Return the audio of a note of two seconds.
 
-    Partials of at most 0.48 of the sample rate, each rising as ``sin²`` from 0.02 s on and falling in dB; vibrato sets
-    in over 0.3 s; noise is shaped by its tilt and rises and falls with the first partial.
+    Partials up to 0.48 of the sample rate begin at 0.02 s with a ``sin²`` attack and decay linearly in dB. The depth of
+    the vibrato increases over 0.3 s. The noise has the envelope of the first partial.
 
     Args:
-        note: Its parameters.
+        note: The parameters of the note.
         sample_rate: Hz, at most 48,000.
 
     Returns:
-        ``(samples,)``, float32, of RMS 0.1 and at most ±1.
+        ``(samples,)``, float32, with an RMS amplitude of 0.1, or less if the peak would exceed ±1.
 
     Raises:
         ValueError: If the sample rate is above 48 kHz.
@@ -288,7 +282,7 @@ def _rise(note: NoteParameters, order: int, since: Array) -> Array:
 
 
 def _noise(note: NoteParameters, samples: int) -> Array:
-    """Return noise of two seconds, from its bins of 0.5 Hz."""
+    """Return two seconds of noise, ``(samples,)``, from the random spectrum and its tilt."""
     spectrum = note.noise_spectrum[: samples // 2 + 1].copy()
     frequency = np.arange(len(spectrum)) / SECONDS
     octave = np.log2(np.maximum(frequency, 50) / 1000)

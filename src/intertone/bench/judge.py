@@ -1,4 +1,4 @@
-"""Methods by name, and one pair through some of them."""
+"""Evaluation of one pair: morphs by several methods, and the measurements of each."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from intertone.codec import Codec
 ORACLE = "oracle"
 
 Rows = dict[str, Row]
-"""Method → measurements on one pair; ``seconds`` is the time of one morph."""
+"""Method → figures on one pair; the figure ``seconds`` is the computation time of one morph."""
 
 
 def _half_way(pair: Pair) -> Tensor:
@@ -28,11 +28,11 @@ DECOY_METHODS: dict[str, Method] = {
     "third instrument": third_instrument(third_sound),
     "one sound": one_sound(_half_way),
 }
-"""All decoys; the last two only for pairs whose parameters are known."""
+"""All decoys; the last two need a pair with known parameters."""
 
 
 def names_for(pair: Pair, methods: Sequence[str], *, decoys: bool) -> list[str]:
-    """Return the methods that are evaluated on a pair beside the codec: oracle and decoys of synthetic pairs only."""
+    """Return the methods to evaluate on a pair besides the codec; synthetic pairs add the oracle and the decoys."""
     if not isinstance(pair, SyntheticPair):
         return list(methods)
     return [ORACLE, *methods, *(DECOY_METHODS if decoys else ())]
@@ -42,7 +42,7 @@ def method_of(name: str, codec: Codec | None) -> Method:
     """Return a method by its name in the results.
 
     Raises:
-        ValueError: If there is none, or it is the codec and there is none.
+        ValueError: If the name is unknown, or it is ``codec`` and ``codec`` is None.
     """
     if name == CODEC and codec is None:
         raise ValueError("the codec must be given, got None")
@@ -53,18 +53,18 @@ def method_of(name: str, codec: Codec | None) -> Method:
 
 
 def morph_and_judge(pair: Pair, names: Sequence[str], codec: Codec | None) -> Rows:
-    """Morph a pair by some methods and evaluate each row.
+    """Morph a pair by several methods and measure the morphs of each.
 
     Args:
         pair: The pair.
-        names: Methods, as ``method_of`` takes them.
-        codec: For its own methods.
+        names: Names of methods, see ``method_of``.
+        codec: The codec of the methods that need one; None: there are no such methods.
 
     Returns:
-        A row for each name.
+        Method → figures.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(1)  # the same sums in the same order, whatever the machine
+    torch.set_num_threads(1)  # one thread sums in the same order on every machine
     try:
         ends = judge_ends(pair, oracle(pair, ALL_RATIOS) if isinstance(pair, SyntheticPair) else None)
         rows = {}

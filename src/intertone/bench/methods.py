@@ -1,4 +1,4 @@
-"""The methods that the bench compares, by name."""
+"""Morph methods of the bench by name: baselines without a network, and variants of a codec."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,25 +20,26 @@ METHODS: dict[str, Method] = {
     "optimal transport": optimal_transport,
     "harmonic": harmonic_morph,
 }
-"""Baselines of a codec, the simplest first. Aligned and harmonic are given the pitches."""
+"""Baselines without a network, the simplest first. ``aligned log magnitude`` and ``harmonic`` use the pairs' f0."""
 
 
 CODEC, FULL, NO_NETWORK = "codec", "codec, full", "codec, no network"
 CODEC_METHODS = (CODEC, FULL, NO_NETWORK)
-"""Morphs of a codec as it is shipped; and, of a codec of harmonic features, with everything decoded, and with nothing
-decoded."""
+"""Variants of a codec's morph: with default settings, with all features decoded, and without the network."""
 
 
 def codec_methods(codec: Codec | None) -> dict[str, Method]:
-    """Return the morphs that a codec is evaluated by.
+    """Return the morph methods of a codec by name.
+
+    Both sounds of a pair are analysed once, and every ratio uses the same random seed.
 
     Args:
-        codec: The codec, or None. Both sounds are analysed once, and every ratio starts from the same random numbers.
+        codec: The codec; None: there are no methods.
 
     Returns:
-        ``codec``: its morph as it is shipped. Of a codec of harmonic features also ``codec, full``, where everything is
-        decoded and no residual is used, and ``codec, no network``: harmonic features interpolated without the network.
-        Each raises ``ValueError`` for a pair that is not at the codec's sample rate. Empty where there is no codec.
+        ``codec``: the morph with default settings. A harmonic codec also has ``codec, full``, where all features are
+        decoded and the residual is left out, and ``codec, no network``, which interpolates harmonic features only.
+        Each raises ``ValueError`` for a pair that is not at the codec's sample rate.
     """
     if codec is None:
         return {}
@@ -72,5 +73,5 @@ def _without_residual(codec: Codec, pair: Pair, ratios: Sequence[float], config:
 
 
 def _as_long(sound: Tensor, samples: int) -> Tensor:
-    """Complete morphs with silence to the length of the pair: the length is interpolated too."""
+    """Return a morph padded with silence, or cut, to the length of the pair; morphs interpolate the length too."""
     return torch.nn.functional.pad(sound, (0, max(0, samples - len(sound))))[:samples]

@@ -1,4 +1,4 @@
-"""Input of every method of the bench, and what it must return."""
+"""Pair of notes, the input of every morph method of the bench, and the type of such a method."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from torch import Tensor
 
 Kind = Literal["same", "different", "percussive"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""Two sustained or two plucked notes of one pitch; of different pitches; a percussive and a sustained one."""
+"""Kinds of pairs: two notes of equal pitch, both sustained or both percussive; two of different pitch; one percussive
+and one sustained note."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,10 @@ class Pair:
 
     Attributes:
         name: Short and unique within a set of pairs: ``S1``, ``D3``, …
-        kind: Which tests apply to it.
-        title: Which notes these are, for people.
+        kind: Kind of the pair, which decides the tests that apply.
+        title: Description of the two notes for tables.
         a: Sound at ratio 0, mono, ``(samples,)``.
-        b: Sound at ratio 1, as long.
+        b: Sound at ratio 1, of the same length.
         f0_a: Fundamental frequency of ``a``, Hz.
         f0_b: Fundamental frequency of ``b``, Hz.
         sample_rate: Sample rate of both, Hz.
@@ -37,4 +38,4 @@ class Pair:
 
 
 Method = Callable[[Pair, Sequence[float]], Tensor]
-"""Pair and ratios, each in 0…1 → one sound a ratio, ``(n_ratios, samples)``, as long as the pair's and at its rate."""
+"""Function that returns morphs of a pair at ratios in 0…1, ``(n_ratios, samples)``, with the pair's length and rate."""

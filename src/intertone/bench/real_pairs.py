@@ -1,4 +1,4 @@
-"""Pairs of real notes, drawn from a note set. Nobody knows what they should become."""
+"""Pairs of real notes, drawn at random from a note set; their ideal morph is not known."""
 
 import math
 from collections import Counter
@@ -18,28 +18,28 @@ from intertone.pitch.note import hz_to_cents, key_name, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 
 SUSTAINED, PERCUSSIVE = -4.0, -10.0
-"""dB/s: a note that falls less is sustained, one that falls more is percussive; a note between the two is neither."""
+"""Slopes of the level in dB/s: a note above the first is sustained, one below the second percussive, others neither."""
 
 ONE_PITCH = 0.75
-"""Share of a note's peaks that one comb has to explain for its pitch to be known."""
+"""Least share of a note's spectral peaks that one harmonic comb must explain, so that the note has one clear pitch."""
 
 SECOND_OPINION_CENTS = 50.0
-"""Largest distance of the pitch of a note, by its period, from its key."""
+"""Largest deviation, in cents, of a note's f0 as found by YIN from the f0 of its key."""
 
 OFTEN = 3
-"""Most pairs of one kind that one instrument may stand in; two instruments meet once in a kind."""
+"""Largest number of pairs of one kind with the same instrument; two instruments form at most one pair of a kind."""
 
 PITCHES = (40, 84)
-"""MIDI numbers that pairs are drawn from: E2 to C6."""
+"""Lowest and highest MIDI number of the notes: E2 and C6."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts of a note.
+    """Measured f0 and envelope type of a note.
 
     Attributes:
-        f0: Hz.
-        percussive: Whether it dies away; None where that is not clear.
+        f0: Fundamental frequency, Hz.
+        percussive: Whether the note decays (True) or is sustained (False); None: neither is clear.
     """
 
     f0: float
@@ -47,24 +47,24 @@ class Facts:
 
 
 def drawn_pairs(notes: Notes, *, n_per_kind: int = 4, split: str = "test", seed: int = 0) -> list[Pair]:
-    """Draw pairs of real notes from a note set.
+    """Return random pairs of real notes from a note set.
 
-    All of the velocity that most notes have (of several, the highest), of different instruments and groups, between E2
-    and C6, of one clear pitch within 30 cents of their key, and not of a period octaves away from it. ``same``: two
-    sustained notes of one pitch. ``different``: two sustained notes one to twelve semitones apart. ``percussive``: a
-    percussive and a sustained note of one pitch.
+    The notes have the most frequent velocity (the highest of equally frequent ones), keys from E2 to C6, and one clear
+    pitch: the harmonic comb is within 30 cents and the f0 of YIN within 50 cents of the key. The two notes of a pair
+    are from different instruments and groups. ``same``: two sustained notes of equal pitch. ``different``: two
+    sustained notes one to twelve semitones apart. ``percussive``: a percussive and a sustained note of equal pitch.
 
     Args:
-        notes: The note set; notes of unknown pitch are passed over.
-        n_per_kind: At most so many of each kind.
+        notes: The note set; notes of unknown pitch are left out.
+        n_per_kind: Largest number of pairs of each kind.
         split: Split of the notes.
-        seed: Seed of the draw.
+        seed: Seed of the random selection.
 
     Returns:
-        The pairs, as long as the notes; fewer where there are not enough.
+        The pairs, with the length of the notes; fewer than asked for if too few notes fit.
 
     Raises:
-        InputError: If not one pair is found.
+        InputError: If no pair is found.
     """
     generator = np.random.default_rng([seed, 6])
     rows = notes.select(split=split)
@@ -98,7 +98,7 @@ def drawn_pairs(notes: Notes, *, n_per_kind: int = 4, split: str = "test", seed:
 
 
 def find_facts(sound: Tensor, sample_rate: int, f0: float, explained: float = ONE_PITCH) -> Facts | None:
-    """Return pitch and course of a note near ``f0``, or None where one comb does not explain it."""
+    """Return f0 and envelope type of a note near ``f0``; None: it is silent, or no comb explains enough peaks."""
     judged = at_bench_rate(sound, sample_rate)
     if float(judged.abs().max()) < 1e-3:
         return None
@@ -117,7 +117,7 @@ def _fits(notes: Notes, row: int, known: dict[int, Facts | None], *, percussive:
         found = find_facts(sound, notes.sample_rate, nominal)
         close = found is not None and abs(float(hz_to_cents(found.f0, nominal))) <= 30
         if close:
-            # a second opinion, by periods: where it lies octaves away, nobody knows what f0 is
+            # YIN, which measures the period, must agree with the comb; octave errors make the f0 ambiguous
             second = note_pitch(at_bench_rate(sound, notes.sample_rate), SAMPLE_RATE)
             close = abs(float(hz_to_cents(second, nominal))) <= SECOND_OPINION_CENTS
         known[row] = found if close else None

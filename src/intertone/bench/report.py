@@ -1,4 +1,4 @@
-"""The bench's result as tables, a plain verdict, and a page to look at and listen to."""
+"""Presentation of the bench's result: tables, sentences, and an HTML page with sounds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,11 +29,11 @@ from intertone.page import (
 from intertone.plot import bars_png, spectrogram_png
 
 PART_NAMES = {
-    "end": "the ends (endpoint error)",
-    "between": "lying between (descriptors and projection)",
-    "smooth": "even steps (step variation and path efficiency)",
-    "fusion": "being one sound (fusion)",
-    "pitch": "the pitch (cents)",
+    "end": "the sounds at ratio 0 and 1 (endpoint error)",
+    "between": "position between the two notes (descriptors and projection)",
+    "smooth": "equal steps (step variation and path efficiency)",
+    "fusion": "fusion into one sound",
+    "pitch": "pitch (cents)",
 }
 SYMBOLS = {
     "endpoint_error": "END",
@@ -71,19 +71,22 @@ OTHERS = {
     "loudness LU": "loudness_error",
 }
 SOUND_PAIRS = 2
-"""Pairs of each part and class that can be listened to on the page; of synthetic ones, those of the first seed."""
+"""Number of pairs of each part and kind with sounds on the page; synthetic pairs are taken from the first seed."""
 
 SCORE_NOTE = (
-    "100 times the harmonic mean of five parts, so that one failed part sinks it; then of pairs of the same pitch, of "
-    "different pitches, and of a percussive and a sustained note. 95 %: bootstrap over the pairs. Gates: share of the "
-    "pairs that pass every gate that counts. Wins: share of the pairs with a higher score than "
-    f"{RIVAL}. ODr: distance from the oracle relative to the crossfade's. s: seconds a morph, of cached rows "
-    "when they were made."
+    "100 times the harmonic mean of five parts, which is low as soon as one part is low; mean over all pairs, then "
+    "over pairs of the same pitch, of different pitches, and of a percussive and a sustained note. 95 %: bootstrap "
+    "interval over the pairs. Fused: fusion, 0 to 1. Gates: share of the pairs that pass every gate that applies. "
+    f"Wins: share of the pairs with a higher score than {RIVAL}. ODr: distance from the oracle relative to the "
+    "crossfade's distance. "
+    "s: seconds of computation for one morph; cached figures have the time at which they were computed."
 )
 METRIC_NOTE = (
-    "Means over the pairs. END: log-mel error of the ends. PI: error of the projection on the line between the ends. "
-    "DNL, DPE: descriptors' non-linearity and path efficiency. CV: variation of the steps. CR, BD, TP, KN: comb "
-    "residual, beating, two-pitch presence, envelope knee, above the ends'. c50, c90: cents. OD: from the oracle."
+    "Means over the pairs. END: log-mel error of the morphs at ratio 0 and 1 against the two notes. PI: error of the "
+    "projection on the line between the notes. DNL, DPE: non-linearity and path efficiency of the descriptors. CV: "
+    "variation of the step sizes. CR, BD, TP, KN: comb residual, beating, two-pitch presence and envelope knee, above "
+    "those of the notes. c50, c90: median and 90th percentile of the pitch error, cents. OD: log-mel distance from the "
+    "oracle."
 )
 
 
@@ -91,10 +94,10 @@ def tables(result: BenchResult) -> list[Table]:
     """Return the tables of a bench.
 
     Args:
-        result: ``{"parts": {title: {"summary": …, "self_test": …}}}``, as the command line makes it.
+        result: The result of the bench, ``{"parts": {title: {"summary": …, "self_test": …}}}``.
 
     Returns:
-        For each part: scores, metrics, failed gates.
+        Four tables for each part: scores, metrics, other figures and failed gates.
     """
     found = []
     for title, part in result["parts"].items():
@@ -108,14 +111,14 @@ def tables(result: BenchResult) -> list[Table]:
 
 
 def verdict(result: BenchResult, name: str) -> list[str]:
-    """Return in plain words how one method stands, and by what it fails.
+    """Return sentences on the score, the rank and the most frequent failures of one method.
 
     Args:
-        result: As for ``tables``.
-        name: The method.
+        result: The result of the bench, see ``tables``.
+        name: Name of the method.
 
     Returns:
-        A sentence or two a part; none for parts without the method.
+        One text for each part that includes the method.
     """
     lines = []
     for title, part in result["parts"].items():
@@ -134,38 +137,38 @@ def verdict(result: BenchResult, name: str) -> list[str]:
         gates = ", ".join(f"{_limit(gate)} ({failed[gate]['failed']} of {failed[gate]['of']})" for gate in worst)
         words = ", ".join(word for word in (f"{score['mean']:.1f} ({kinds})", place) if word)
         lines.append(
-            f"{title}: {name} scores {words}. Its weakest part by class – {weak}. "
-            + (f"It fails most often {gates}." if gates else "It passes every gate that counts.")
+            f"{title}: {name} scores {words}. The lowest part of its score by kind of pairs – {weak}. "
+            + (f"The gates that it fails most often: {gates}." if gates else "It passes every gate that applies.")
             + (_beside(part["summary"]) if name == CODEC else "")
         )
     return lines
 
 
 def _beside(summary: Mapping[str, Summary]) -> str:
-    """Return a sentence that compares a codec with itself without the network, fully decoded, and with the baseline."""
+    """Return a sentence that compares a codec with its variants and with the harmonic baseline."""
     mean = {name: line["morph_score"]["mean"] for name, line in summary.items()}
     if NO_NETWORK not in mean:
         return ""
     wins = summary[CODEC]["aligned_win_rate"]
-    words = f" Without its network it scores {mean[NO_NETWORK]:.1f}, with everything decoded {mean[FULL]:.1f}"
+    words = f" Without its network it scores {mean[NO_NETWORK]:.1f}, with all features decoded {mean[FULL]:.1f}"
     words += f", the harmonic baseline {mean['harmonic']:.1f}" if "harmonic" in mean else ""
     return words + (f". It beats {ALIGNED} on {percent(wins)} of the pairs." if wins is not None else ".")
 
 
 def to_markdown(result: BenchResult, *, command: str) -> str:
-    """Return the tables as Markdown, with the command that made them."""
+    """Return all tables as Markdown, with the command that made the result."""
     found = [markdown_table(table, heading="###") for table in tables(result)]
     return "\n\n".join([f"`{command}`, bench version {result['bench_version']}", *found]) + "\n"
 
 
 def write_bench(folder: Path, result: BenchResult, pairs: Sequence[Pair], codec: Codec | None, *, command: str) -> None:
-    """Write ``bench.json``, ``bench.md`` and ``bench.html``, one page with tables, pictures and half-way morphs.
+    """Write ``bench.json``, ``bench.md`` and ``bench.html``, a page with tables, pictures and half-way morphs.
 
     Args:
-        folder: Made if it does not exist; its parent must.
-        result: As for ``tables``.
-        pairs: The pairs that were evaluated.
-        codec: The codec that was evaluated on them.
+        folder: The folder; it is created if it does not exist, but its parent folder must exist.
+        result: The result of the bench, see ``tables``.
+        pairs: The evaluated pairs.
+        codec: The evaluated codec; None: baselines only.
         command: Command that made the result.
 
     Raises:
@@ -180,8 +183,9 @@ def write_bench(folder: Path, result: BenchResult, pairs: Sequence[Pair], codec:
 
 def _page(result: BenchResult, pairs: Sequence[Pair], codec: Codec | None, command: str) -> str:
     lead: list[Block] = [
-        "Rows of morphs between two notes, evaluated: are the ends right, does every morph lie between them, are the "
-        "steps even, is it one sound, is it in tune? Beside every obvious way to do the same without a network.",
+        "Series of morphs between two notes are evaluated by five questions. Do the morphs at ratio 0 and 1 equal the "
+        "notes? Does every other morph lie between them? Are the steps equal? Is each morph one sound? Is it in tune? "
+        "Methods without a network are evaluated for comparison.",
         Command(command),
     ]
     if codec is not None:
@@ -200,16 +204,16 @@ def _page(result: BenchResult, pairs: Sequence[Pair], codec: Codec | None, comma
         picture = Picture(
             bars_png(groups, y_label="MorphScore", decimals=0),
             f"MorphScores: {words}.",
-            "By class, without the decoys.",
+            "MorphScore by kind of pairs, without the decoys.",
         )
         sections.append(Section(title, [picture, *found[index * per_part : (index + 1) * per_part]]))
     listening = [_listen(pair, result, codec) for pair in _audible(pairs)]
-    note = "A, the morphs half-way by each method, B. Decoys are left out."
+    note = "For each pair: note A, the half-way morph of each method, note B. Decoys are left out."
     return render_page("Morph bench", [*sections, Section("Listen", [note, *listening])], lead=lead)
 
 
 def _audible(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs to listen to."""
+    """Return the pairs whose sounds are on the page, see ``SOUND_PAIRS``."""
     chosen: dict[tuple[type, str], list[Pair]] = {}
     for pair in pairs:
         chosen.setdefault((type(pair), f"{pair.name.partition('/')[0]} {pair.kind}"), []).append(pair)
@@ -258,12 +262,12 @@ def _scores(title: str, summary: Mapping[str, Summary], broken: Sequence[str] | 
         )
     word = ""
     if broken is not None:
-        word = "Self-test: " + ("the known order holds." if not broken else "; ".join(broken) + ".")
+        word = "Self-test: " + ("passed." if not broken else "; ".join(broken) + ".")
     ranges = [
         f"{name} {min(d):.1f} to {max(d):.1f}" for name in summary if len(d := summary[name]["draws"].values()) > 1
     ]
     if ranges:
-        word += f" Means of single seeds: {', '.join(ranges)}."
+        word += f" Range of the mean scores of single seeds: {', '.join(ranges)}."
     columns = ("method", "score", "95 %", *(KIND_NAMES[kind] for kind in kinds), "fused", "gates", "wins", "ODr", "s")
     n = max(line["n"] for line in summary.values())
     return Table(f"{title}: MorphScore, {n} pair{'s' * (n != 1)}", SCORE_NOTE, columns, rows, word)
@@ -271,10 +275,10 @@ def _scores(title: str, summary: Mapping[str, Summary], broken: Sequence[str] | 
 
 def _others(title: str, summary: Mapping[str, Summary]) -> Table:
     note = (
-        "Reported, not scored. Off axis: distance from the line between the ends. End jump: the steps from 0 to 0.02 "
-        "and from 0.98 to 1 over the median step, each for its size: more than 2 says that the ends are copies. "
-        "Midpoint: SoundMorpher's measure, on log-mel. Loudness: from moving evenly. Wins aligned: as wins, over "
-        f"{ALIGNED}."
+        "These figures are not part of the score. Off axis: distance from the line between the two notes. End jump: "
+        "slope of the path from 0 to 0.02 or from 0.98 to 1, relative to its median slope; above 2, the morphs at 0 "
+        "and 1 are probably copies of the notes. Midpoint: SoundMorpher's measure, on log-mel. Loudness: mean "
+        f"deviation from a linear change, LU. Wins aligned: share of the pairs with a higher score than {ALIGNED}."
     )
     table = _figures(f"{title}: other figures", note, OTHERS, summary)
     wins = [percent(line["aligned_win_rate"]) for line in summary.values()]
@@ -297,7 +301,7 @@ def _gates(title: str, summary: Mapping[str, Summary]) -> Table:
         counts = [line["gate_failures"].get(name) for name in names]
         rows.append((_called(method), *("–" if c is None else f"{c['failed']}/{c['of']}" for c in counts)))
     limits = ", ".join(map(_limit, names))
-    note = f"Pairs that fail each gate, of those for which it counts: a gate that the oracle fails does not. {limits}."
+    note = f"Pairs that fail each gate, of those to which it applies (not to pairs whose oracle fails it). {limits}."
     return Table(f"{title}: failed gates", note, ("method", *(SYMBOLS[name] for name in names)), rows)
 
 

@@ -1,4 +1,4 @@
-"""Results of the bench, as ``bench.json`` holds them."""
+"""Types of the bench's result, in the form of ``bench.json``."""
 
 from typing import NotRequired, TypedDict
 
@@ -7,11 +7,11 @@ from intertone.bench.pair import Pair
 from intertone.bench.score import gates
 
 JudgedRow = dict[str, float | dict[str, bool] | None]
-"""Measures of one method on one pair, and ``gates``: gate → whether it is passed."""
+"""Figures of one method on one pair by name; ``gates`` is a dictionary from gate to whether it is passed."""
 
 
 class JudgedPair(TypedDict):
-    """A pair with its rows by method."""
+    """Kind and title of a pair, and its figures by method."""
 
     kind: str
     title: str
@@ -19,7 +19,7 @@ class JudgedPair(TypedDict):
 
 
 class GateFailures(TypedDict):
-    """Number of pairs that fail a gate, and of those for which it counts."""
+    """Number of pairs that fail a gate (``failed``), and of those to which it applies (``of``)."""
 
     failed: int
     of: int
@@ -42,7 +42,7 @@ class Summary(TypedDict):
 
 
 class Part(TypedDict):
-    """Pairs of one source: summaries by method, what the self-test found (None where it says nothing), the pairs."""
+    """Pairs of one source: summaries by method, result of ``self_test``, and figures by pair."""
 
     summary: dict[str, Summary]
     self_test: list[str] | None
@@ -50,7 +50,7 @@ class Part(TypedDict):
 
 
 class BenchFacts(TypedDict):
-    """Settings of a bench; ``skipped``, where folders are evaluated, has the reasons why pairs were left out."""
+    """Settings of a bench; for pairs from a folder, ``skipped`` gives the reason for each pair that was left out."""
 
     bench_version: int
     sample_rate: int
@@ -59,19 +59,19 @@ class BenchFacts(TypedDict):
 
 
 class BenchRun(BenchFacts):
-    """All pairs by name."""
+    """Settings of a bench, and the figures of all pairs by name."""
 
     pairs: dict[str, JudgedPair]
 
 
 class BenchResult(BenchFacts):
-    """A run with its pairs sorted into parts by title, as the command line prints and writes it."""
+    """Settings of a bench, and its pairs in parts by title, such as synthetic and real notes."""
 
     codec: NotRequired[str | None]
     parts: dict[str, Part]
 
 
 def judged_pair(pair: Pair, rows: Rows) -> JudgedPair:
-    """Return a pair with its rows in their order, each with the gates that it passes."""
+    """Return kind, title and figures of a pair, with the result of each gate added to every method's figures."""
     judged: dict[str, JudgedRow] = {name: {**row, "gates": gates(row, rows.get(ORACLE))} for name, row in rows.items()}
     return {"kind": pair.kind, "title": pair.title, "rows": judged}

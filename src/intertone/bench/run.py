@@ -1,4 +1,4 @@
-"""Every method on every pair."""
+"""Evaluation of every method on every pair, in several processes and with a cache."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -18,19 +18,19 @@ from intertone.parallel import in_processes
 
 
 def synthetic_pairs(*, seed: int, n_seeds: int, sample_rate: int, names: Sequence[str] = ()) -> list[SyntheticPair]:
-    """Draw the synthetic part of the bench.
+    """Return the synthetic pairs of the bench for several seeds.
 
     Args:
         seed: The first seed.
-        n_seeds: So many seeds, one after the other.
+        n_seeds: Number of consecutive seeds.
         sample_rate: Hz.
-        names: Only these of ``PAIRS``; none: all.
+        names: Names of pairs in ``PAIRS``; empty: all.
 
     Returns:
-        ``n_seeds`` times the pairs; the seed is part of each name: ``0/S1``.
+        The pairs of each seed; their names begin with the seed: ``0/S1``.
 
     Raises:
-        InputError: As ``synthetic_pair``.
+        InputError: If a seed is negative or the sample rate is out of range.
 
     Example:
         >>> [pair.name for pair in synthetic_pairs(seed=3, n_seeds=2, sample_rate=16000, names=["S1"])]
@@ -57,27 +57,29 @@ def run_bench(
     """Morph and evaluate all pairs.
 
     Args:
-        pairs: All at one sample rate, which is the codec's if there is one; names are unique.
-        codec: A codec that is evaluated beside the baselines, or None; of harmonic features also without its network.
-        methods: Names of the baselines; default all.
-        decoys: Whether synthetic pairs are given to the decoys too.
-        cache: Folder where rows are kept, or None.
-        workers: Processes; with more than one, a script that calls this must be guarded by ``__name__``.
-        progress: Called with (pairs done, of how many).
+        pairs: Pairs with unique names and equal sample rates; with a codec, at the codec's sample rate.
+        codec: A codec that is evaluated in addition to the baselines, in all variants of ``codec_methods``; None: none.
+        methods: Names of the baselines; None: all.
+        decoys: Whether the decoys are evaluated on synthetic pairs.
+        cache: Folder of cached results; None: no cache.
+        workers: Number of processes; with more than one, a script must call the function under
+            ``if __name__ == "__main__"``.
+        progress: Called with (pairs done, pairs in all).
 
     Returns:
         ``bench_version``, ``sample_rate``, ``ratios`` and ``pairs``: name → ``kind``, ``title`` and ``rows``: method →
-        metrics, parts, ``morph_score``, ``gates`` and ``seconds``. Equal for equal arguments, but for ``seconds``.
+        metrics, parts, ``morph_score``, ``gates`` and ``seconds``. Equal arguments give equal results, except for
+        ``seconds``.
 
     Raises:
-        InputError: If a process was killed.
-        ValueError: If the sample rates differ, or two pairs have one name.
+        InputError: If a worker process was killed.
+        ValueError: If the sample rates differ, or two pairs have the same name.
     """
     rates = {pair.sample_rate for pair in pairs} | ({codec.sample_rate} if codec else set())
     if len(rates) != 1:
         raise ValueError(f"pairs and codec must have one sample rate, got {sorted(rates)}")
     if len({pair.name for pair in pairs}) < len(pairs):
-        raise ValueError("every pair must have a name of its own, got one twice")
+        raise ValueError("every pair must have a unique name, got one twice")
     wanted = [name for name in METHODS if methods is None or name in methods]
     found: dict[str, Rows] = {}
     jobs = []
@@ -107,7 +109,7 @@ def _judge(codec: Codec | None, job: tuple[Pair, list[str]]) -> Rows:
 
 
 def _keep(cache: Path, pair: Pair, rows: Rows, own: Sequence[str], mark: str) -> None:
-    """Keep new rows beside those that are known: the codec's in a file of their own."""
+    """Add new results to the cache; those of the codec are in a separate file."""
     for place, new in (
         ("", {name: row for name, row in rows.items() if name not in own}),
         (mark, {name: row for name, row in rows.items() if name in own}),

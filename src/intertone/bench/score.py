@@ -1,6 +1,6 @@
-"""One row of morphs, evaluated: the bench's metrics, gates and score.
+"""Metrics, gates and score of a series of morphs from A to B.
 
-Constants and formulas are those of ``BENCH_VERSION``; whoever changes one raises it.
+A change of a constant or a formula must increase ``BENCH_VERSION``.
 """
 
 import math
@@ -26,19 +26,19 @@ BENCH_VERSION = 1
 
 SAMPLE_RATE = LOG_MEL_STFT.sample_rate
 FUSED = (0.3, 0.7)
-"""Ratios between which one source or two is asked for."""
+"""Range of ratios at which fusion into one sound is measured."""
 
 BETWEEN = (0.2, 0.8)
-"""Ratios between which a row is compared with the oracle's."""
+"""Range of ratios at which morphs are compared with the oracle."""
 
 NO_PITCH_CENTS = 1200.0
 WORST_JUMP = 99.0
 STANDING = 0.1
-"""A row whose ends are less of A's distance from B apart than this does not move: its step variation is that of one
-step among ten, 3."""
+"""Least distance between the morphs at 0 and 1, as a share of the distance between A and B. A series below it counts as
+constant, and its step variation is set to 3, the value of a single jump among ten steps."""
 
 FLOOR = 0.02
-"""The least that one of the five parts of the score can be."""
+"""Smallest value of each of the five parts of the score."""
 
 GATES: dict[str, tuple[str, float]] = {
     "endpoint_error": ("max", 2.0),
@@ -53,25 +53,26 @@ GATES: dict[str, tuple[str, float]] = {
     "cents_p90": ("max", 25.0),
     "oracle_ratio": ("max", 0.60),
 }
-"""Limits of the metrics: at most, or at least. A metric that a pair has not is not asked for."""
+"""Upper (``max``) or lower (``min``) limit of each metric; metrics that do not apply to a pair are not tested."""
 
 Row = dict[str, float | None]
-"""Figures of one method on one pair; None where a metric does not apply."""
+"""Figures of one method on one pair by name; None: the metric does not apply."""
 
 
 @dataclass(frozen=True)
 class Ends:
-    """Measurements of a pair before anything is morphed.
+    """Measurements of the two notes of a pair, with which all morphs of the pair are compared.
 
     Attributes:
+        pair: The pair.
         mel: Log-mel spectrograms of A and B, ``(2, 64, n_frames)``.
         described: Descriptors of A and B.
-        combs: Combs of A and B.
+        combs: Harmonic combs that fit the spectral peaks of A and B.
         comb: Comb residuals of A and B.
-        beating: Of A and B, dB.
-        knee: Of A and B, dB.
-        oracle_mel: Log-mel spectrograms of the oracle at all ratios, or None.
-        crossfade_distance: Of the waveform crossfade from the oracle, dB, or None.
+        beating: Beating of A and B, dB.
+        knee: Envelope knee of A and B, dB.
+        oracle_mel: Log-mel spectrograms of the oracle at all ratios; None: there is no oracle.
+        crossfade_distance: Log-mel distance of the waveform crossfade from the oracle, dB; None: there is no oracle.
     """
 
     pair: Pair
@@ -86,14 +87,11 @@ class Ends:
 
 
 def judge_ends(pair: Pair, oracle: Tensor | None = None) -> Ends:
-    """Measure what every method's row of morphs of a pair is compared with.
+    """Return the measurements of a pair's two notes, which are the reference of all methods.
 
     Args:
         pair: The pair.
-        oracle: What the morphs should be at ``ALL_RATIOS``, ``(13, samples)`` at the pair's rate, if that is known.
-
-    Returns:
-        The measures; compute them once a pair.
+        oracle: The ideal morphs at ``ALL_RATIOS``, ``(13, samples)``, at the pair's sample rate; None: not known.
     """
     sounds = [at_bench_rate(sound, pair.sample_rate) for sound in (pair.a, pair.b)]
     low, high = sorted((pair.f0_a, pair.f0_b))
@@ -118,19 +116,18 @@ def judge_ends(pair: Pair, oracle: Tensor | None = None) -> Ends:
 
 
 def judge_row(ends: Ends, sounds: Tensor) -> Row:
-    """Evaluate one method's morphs of one pair.
+    """Return the metrics and the score of one method's morphs of one pair.
 
     Args:
-        ends: From ``judge_ends``.
-        sounds: At ``ALL_RATIOS``, ``(13, samples)`` at the pair's rate.
+        ends: Measurements of ``judge_ends``.
+        sounds: Morphs at ``ALL_RATIOS``, ``(13, samples)``, at the pair's sample rate.
 
     Returns:
-        The metrics, rounded, and the score; see ``docs/bench.md`` for what each one is. None where a metric does not
-        apply: ``presence`` to other than different pitches, ``knee_excess`` to other than percussive pairs,
-        ``oracle_…`` where there is no oracle.
+        The rounded metrics, defined in ``docs/bench.md``, and the score. ``presence`` is None for all kinds but
+        ``different``, ``knee_excess`` for all kinds but ``percussive``; without an oracle there is no ``oracle_…``.
 
     Raises:
-        ValueError: If there is not one sound for each ratio.
+        ValueError: If ``sounds`` does not have one sound for each ratio.
     """
     if sounds.ndim != 2 or len(sounds) != len(ALL_RATIOS):
         raise ValueError(f"sounds must be ({len(ALL_RATIOS)}, samples), got {tuple(sounds.shape)}")
@@ -147,16 +144,16 @@ def judge_row(ends: Ends, sounds: Tensor) -> Row:
 
 
 def score(row: Mapping[str, float | None]) -> dict[str, float]:
-    """Return the five parts of the score of a row, each 0…1, and ``morph_score``, 100 times their harmonic mean.
+    """Return the five parts of the score, each 0.02…1, and ``morph_score``, 100 times their harmonic mean.
 
     ``end = exp(−END/6)``, ``between = exp(−PI/0.5 − DNL/0.5)``, ``smooth = √(exp(−CV)·DPE)``, ``fusion``,
-    ``pitch = exp(−c90/60)``; none counts less than 0.02.
+    ``pitch = exp(−c90/60)``. Parts below 0.02 are set to 0.02.
 
     Args:
-        row: From ``judge_row``.
+        row: Metrics of ``judge_row``.
 
     Returns:
-        ``part_…`` and ``morph_score``.
+        ``part_end``, ``part_between``, ``part_smooth``, ``part_fusion``, ``part_pitch`` and ``morph_score``.
 
     Example:
         >>> perfect = {"endpoint_error": 0, "projection_error": 0, "descriptor_non_linearity": 0, "step_variation": 0}
@@ -177,13 +174,13 @@ def score(row: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def gates(row: Mapping[str, float | None], oracle_row: Mapping[str, float | None] | None) -> dict[str, bool]:
-    """Return which gates a row passes, of those that count.
+    """Return whether each gate is passed, for the gates that apply to a pair.
 
-    A gate that the oracle itself does not pass for this pair does not count: there the yardstick is at its limit.
+    A gate that the oracle of the pair does not pass does not apply, because the metric is not reliable there.
 
     Args:
-        row: From ``judge_row``.
-        oracle_row: The oracle's of the same pair, or None where there is none: then all gates count.
+        row: Metrics of ``judge_row``.
+        oracle_row: Metrics of the oracle of the same pair; None: there is no oracle, and all gates apply.
 
     Returns:
         Gate → whether it is passed.
@@ -202,7 +199,7 @@ def gates(row: Mapping[str, float | None], oracle_row: Mapping[str, float | None
 
 
 def at_bench_rate(audio: Tensor, sample_rate: int) -> Tensor:
-    """Return sounds at 16 kHz, where everything is scored."""
+    """Return sounds resampled to 16 kHz, the sample rate of all metrics of the bench."""
     return audio if sample_rate == SAMPLE_RATE else resample(audio, sample_rate, SAMPLE_RATE)
 
 
@@ -211,7 +208,7 @@ def _passes(measured: float | None, side: str, limit: float) -> bool:
 
 
 def _path(ends: Ends, everywhere: Tensor, mel: Tensor) -> dict[str, float]:
-    """Return measurements of the path of log-mel spectrograms from A to B; ``mel`` is at ``RATIOS``."""
+    """Return metrics of the log-mel spectrograms' path; ``everywhere`` is at ``ALL_RATIOS``, ``mel`` at ``RATIOS``."""
     a, b = ends.mel
     projection = path_projection(mel, torch.tensor(RATIOS), ends=(a, b))
     variation = step_variation(mel)
@@ -231,13 +228,13 @@ def _path(ends: Ends, everywhere: Tensor, mel: Tensor) -> dict[str, float]:
 
 
 def _loudness(sounds: Tensor) -> float:
-    """Return how far the integrated loudness is from moving evenly between the row's own ends, mean LU."""
+    """Return the mean deviation, in LU, of the integrated loudness from the line between the first and last sound."""
     levels = np.maximum([integrated_loudness(sound, SAMPLE_RATE) for sound in sounds], ABSOLUTE_GATE)
     return float(np.abs(levels - np.interp(RATIOS, (0, 1), levels[[0, -1]])).mean())
 
 
 def _midpoint(middle: Tensor, a: Tensor, b: Tensor) -> float:
-    """Return how unequally far from both ends the middle is, 0…0.5: SoundMorpher's measure, on log-mel."""
+    """Return the asymmetry of the half-way morph, 0…0.5: |d(A) / (d(A) + d(B)) − 0.5| of its log-mel distances d."""
     first, second = (float((middle - end).norm(dim=0).mean()) for end in (a, b))
     return abs(first / max(first + second, 1e-9) - 0.5)
 
@@ -251,7 +248,7 @@ def _descriptors(ends: Ends, sounds: Tensor) -> dict[str, float]:
 
 
 def _one_source(ends: Ends, sounds: Tensor) -> dict[str, float | None]:
-    """Return the tests of fusion, means over the ratios in ``FUSED``, and the cents over all."""
+    """Return the metrics of fusion, as means over the ratios in ``FUSED``, and the pitch errors over all ratios."""
     pair = ends.pair
     low, high = sorted((pair.f0_a, pair.f0_b))
     found: dict[str, list[float]] = {name: [] for name in ("comb", "beating", "presence", "knee", "fusion", "cents")}
@@ -287,6 +284,6 @@ def _between(ends: Sequence[float], ratio: float) -> float:
 
 
 def _distance(mel: Tensor, oracle_mel: Tensor) -> float:
-    """Return the mean absolute dB from the oracle over the ratios in ``BETWEEN``."""
+    """Return the mean absolute log-mel difference from the oracle, dB, over the ratios in ``BETWEEN``."""
     chosen = [index for index, ratio in enumerate(ALL_RATIOS) if BETWEEN[0] - 1e-9 <= ratio <= BETWEEN[1] + 1e-9]
     return float((mel[chosen] - oracle_mel[chosen]).abs().mean())

@@ -1,4 +1,4 @@
-"""A morph without learning that is given the pitches: partials and noise, measured, interpolated and synthesised."""
+"""A baseline morph by a sinusoidal model: partials and noise are analysed at known f0, interpolated and synthesised."""
 
 import math
 from collections.abc import Sequence
@@ -28,24 +28,24 @@ from intertone.stft import SpectrogramConfig, istft, mel_filterbank, stft
 
 N_PARTIALS = 64
 TUNING_FRAMES = 21
-"""Width over which the deviation of a single partial is averaged."""
+"""Number of frames over which the frequency deviation of a partial is averaged."""
 
 FLOOR_DB = -100.0
-"""Floor of partials and noise, below the note's largest partial."""
+"""Lowest level of partials and noise, dB relative to the note's largest partial."""
 
 NOISE_SECONDS, NOISE_BANDS = 0.032, 40
 
 
 @dataclass(frozen=True)
 class HarmonicNote:
-    """A note as partials of the frequencies ``k · f0 · tuning``, and noise.
+    """A note as partials with the frequencies ``k · f0 · tuning``, and noise bands.
 
     Attributes:
-        f0: Hz, ``(n_frames,)``.
-        tuning: Tuning of each partial, 1 for a harmonic one, ``(n_partials, n_frames)``.
+        f0: Fundamental frequency, Hz, ``(n_frames,)``.
+        tuning: Factor of each partial's frequency, 1 for a harmonic one, ``(n_partials, n_frames)``.
         level: Amplitude of each partial, dB, ``(n_partials, n_frames)``.
-        phase: Phase of each partial at the start, periods, ``(n_partials,)``.
-        noise: Mean power of the cells of each band, dB, ``(n_bands, n_noise_frames)``.
+        phase: Initial phase of each partial in periods, ``(n_partials,)``.
+        noise: Mean STFT power of each noise band, dB, ``(n_bands, n_noise_frames)``.
     """
 
     f0: Tensor
@@ -56,14 +56,14 @@ class HarmonicNote:
 
 
 def harmonic_morph(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Interpolate two notes partial by partial and frame by frame, and the noise beside the partials.
+    """Return morphs by interpolating the partials and the noise bands of two notes, frame by frame.
 
     Args:
-        pair: The notes; each is measured around the f0 that is given.
+        pair: The notes, with their f0.
         ratios: Each in 0…1.
 
     Returns:
-        ``(n_ratios, samples)``, their levels interpolated in dB; everything is played anew, at the ends too.
+        ``(n_ratios, samples)``; all sounds, also those at 0 and 1, are synthesised, at the interpolated RMS level.
     """
     a = analyse_note(pair.a, pair.f0_a, pair.sample_rate)
     b = analyse_note(pair.b, pair.f0_b, pair.sample_rate)
@@ -73,15 +73,14 @@ def harmonic_morph(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def mix_notes(a: HarmonicNote, b: HarmonicNote, ratio: float) -> HarmonicNote:
-    """Return the note between two.
+    """Return the interpolation of two notes of equal length.
+
+    Levels are interpolated in dB, f0 and tuning in their logarithm, phases along the shorter arc.
 
     Args:
         a: Note at ratio 0.
-        b: Note at ratio 1, as long.
+        b: Note at ratio 1.
         ratio: 0…1.
-
-    Returns:
-        Levels interpolated in dB, f0 and tuning in their logarithms, phases the shorter way round.
     """
     return HarmonicNote(
         f0=lerp(a.f0.log(), b.f0.log(), ratio).exp(),
@@ -93,19 +92,16 @@ def mix_notes(a: HarmonicNote, b: HarmonicNote, ratio: float) -> HarmonicNote:
 
 
 def analyse_note(audio: Tensor, f0: float, sample_rate: int) -> HarmonicNote:
-    """Measure the partials and the noise of a note.
+    """Return the partials and the noise bands of a note.
 
-    Every partial is turned down to 0 Hz along its track and averaged over a few periods. What the partials do not
-    explain is noise. A partial too high to be measured is as loud as the highest ones that are, since it may come into
-    reach at another pitch.
+    Every partial is demodulated to 0 Hz by its frequency track and averaged over a few periods. The noise is the sound
+    minus the partials. Partials above the measurable range get the mean level of the four highest measured ones,
+    because a morph to a lower pitch may need them.
 
     Args:
         audio: ``(samples,)``.
-        f0: Hz; the note may deviate from it by a semitone.
+        f0: Approximate f0, Hz; the note may deviate from it by a semitone.
         sample_rate: Hz.
-
-    Returns:
-        The note.
 
     Example:
         >>> time = torch.arange(16000) / 16000
@@ -138,12 +134,12 @@ def analyse_note(audio: Tensor, f0: float, sample_rate: int) -> HarmonicNote:
 
 
 def play_note(note: HarmonicNote, sample_rate: int, samples: int) -> Tensor:
-    """Return the sound of a note, with noise that is the same in every note.
+    """Return the audio of a note; the random numbers of the noise are the same for every note.
 
     Args:
-        note: Its partials and its noise.
+        note: The partials and noise bands of the note.
         sample_rate: Hz.
-        samples: As many as the analysed sound had.
+        samples: Number of samples of the analysed sound.
 
     Returns:
         ``(samples,)``.
@@ -159,9 +155,9 @@ def play_note(note: HarmonicNote, sample_rate: int, samples: int) -> Tensor:
 
 
 def _own_errors(steps: Tensor) -> Tensor:
-    """Return how much too slowly each partial was turned, radians a frame, ``(n_partials, n_frames)``.
+    """Return the frequency error of each partial's demodulation, radians per frame, ``(n_partials, n_frames)``.
 
-    Less of it the weaker a partial is, by half 40 dB below the loudest: what stands there may be noise.
+    The error of a weak partial is reduced, by half at 40 dB below the loudest one, since it may come from noise.
     """
     parts = torch.cat([steps.real, steps.imag])[:, None]
     real, imaginary = conv1d(parts, hann_kernel(TUNING_FRAMES).double(), padding=TUNING_FRAMES // 2)[:, 0].chunk(2)

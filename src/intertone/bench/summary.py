@@ -1,4 +1,4 @@
-"""Summary of all pairs: means with intervals, classes, gates, wins, and where a method fails."""
+"""Summary over all pairs: mean scores with intervals, gates, comparisons with baselines, and the self-test."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -12,13 +12,13 @@ from intertone.bench.score import GATES
 from intertone.bench.synthetic_pairs import PAIRS
 
 RANKING = ("oracle", "harmonic", "log magnitude", "crossfade", "warped crossfade")
-"""The order that is known."""
+"""Methods in the order of the scores that a valid bench must give, the best first; ``self_test`` checks it."""
 
 RIVAL = RANKING[2]
-"""Method that another one has to beat pair by pair."""
+"""Method with which the win rate compares every other method, pair by pair."""
 
 ALIGNED = "aligned log magnitude"
-"""A rival that is given the pitches."""
+"""Second method of comparison, which uses the known pitches."""
 
 N_RESAMPLES = 2000
 METRICS = (
@@ -45,34 +45,35 @@ PARTS = ("part_end", "part_between", "part_smooth", "part_fusion", "part_pitch")
 
 
 def summarise(pairs: Mapping[str, JudgedPair], *, seed: int = 0) -> dict[str, Summary]:
-    """Return one summary a method.
+    """Return a summary for each method.
 
     Args:
         pairs: ``pairs`` of ``run_bench``, or some of them.
         seed: Seed of the bootstrap.
 
     Returns:
-        Method → ``n``; ``draws``: mean score of the pairs of each seed, by what stands before the slash of their names;
-        ``morph_score``: ``mean``, ``low`` and ``high`` (95 % of bootstrap means over the pairs) and the
-        mean of each kind that there is; ``gate_pass_rate``, the share of pairs that pass every gate that counts;
-        ``gate_failures``: gate → how many pairs fail it, of how many; ``win_rate`` over log-magnitude interpolation
-        and ``aligned_win_rate`` over that of aligned pitches, None for themselves and where there is no such row;
-        ``metrics`` and ``parts``: means over the pairs that have them; ``weakest``: kind → the part
-        of the score that is lowest on average; ``seconds`` of one morph. In the order of the rows.
+        Method → summary, in the order of the methods. ``n``: number of pairs. ``draws``: mean score of the pairs of
+        each seed (the part of a pair's name before the slash). ``morph_score``: ``mean``, ``low`` and ``high`` (95 %
+        bootstrap interval over the pairs), and the mean of each kind of pairs. ``gate_pass_rate``: share of the pairs
+        that pass every gate that applies. ``gate_failures``: gate → number of pairs that fail it, and to which it
+        applies. ``win_rate`` and ``aligned_win_rate``: share of the pairs with a higher score than ``RIVAL`` and
+        ``ALIGNED``; None for these methods themselves, and if they were not evaluated. ``metrics`` and ``parts``: means
+        over the pairs that have them. ``weakest``: kind of pairs → part of the score with the lowest mean.
+        ``seconds``: computation time of one morph.
     """
     names = list(dict.fromkeys(name for pair in pairs.values() for name in pair["rows"]))
     return {name: _summary(pairs, name, seed) for name in names}
 
 
 def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float]:
-    """Return the interval that holds 95 % of the means of resamples.
+    """Return the 95 % bootstrap interval of a mean.
 
     Args:
-        values: At least one.
+        values: At least one value.
         seed: Seed of the resampling.
 
     Returns:
-        The 2.5th and the 97.5th percentile of the means of 2,000 draws with replacement.
+        The 2.5th and the 97.5th percentile of the means of 2,000 resamples with replacement.
 
     Raises:
         ValueError: If there is no value.
@@ -93,17 +94,18 @@ def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float
 
 
 def self_test(summary: Mapping[str, Summary], pairs: Iterable[str]) -> list[str] | None:
-    """Return what the bench's own rows break: the order of methods that are known, and decoys that pass.
+    """Return the failures of the bench's self-test.
 
-    Oracle over harmonic over log-magnitude over crossfade over warped crossfade, and every decoy below 50; decoys that
-    were left out are not asked for.
+    The scores must have the order of ``RANKING``, and every decoy must score below 50. Decoys that were not evaluated
+    are ignored.
 
     Args:
-        summary: Of synthetic pairs, from ``summarise``.
-        pairs: Their names; of only some of the bench's pairs the order is not known.
+        summary: Summary of synthetic pairs, from ``summarise``.
+        pairs: Names of these pairs.
 
     Returns:
-        Sentences, none if the bench holds; or None where this is unknown.
+        A sentence for each failure, an empty list if there is none; None: not all synthetic pairs and methods were
+        evaluated, so that the test is not possible.
     """
     score = {name: line["morph_score"]["mean"] for name, line in summary.items()}
     if {name.rpartition("/")[2] for name in pairs} != set(PAIRS) or not set(RANKING[:-1]) <= set(score):
@@ -168,7 +170,7 @@ def _win_rate(pairs: Mapping[str, JudgedPair], name: str, rival: str) -> float |
 
 
 def _figures(pair: JudgedPair, name: str) -> dict[str, float]:
-    """Return the figures that a method has on a pair."""
+    """Return the numeric figures of a method on a pair; gates and missing figures are left out."""
     return {figure: value for figure, value in pair["rows"][name].items() if isinstance(value, int | float)}
 
 

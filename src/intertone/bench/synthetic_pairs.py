@@ -1,4 +1,4 @@
-"""The pairs of synthetic notes that every method morphs, and what they should become."""
+"""Pairs of synthetic notes, and their ideal morphs (the oracle)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from intertone.errors import InputError
 from intertone.pitch.note import key_name
 
 RATIOS = tuple(step / 10 for step in range(11))
-"""Ratios at which a row of morphs is evaluated."""
+"""Ratios of the morphs that are scored."""
 
 NEAR_ENDS = (0.02, 0.98)
-"""Ratios at which it is seen whether the ends are copies of the inputs while the rest is poor."""
+"""Further ratios, which reveal a jump if the morphs at 0 and 1 are copies of the notes and the others are not."""
 
 ALL_RATIOS = (0.0, 0.02, *RATIOS[1:-1], 0.98, 1.0)
 
 DETUNE = 0.3
-"""Semitones that the notes of a pair may lie off the keys of the piano."""
+"""Largest random deviation of a note's pitch from its key, in semitones."""
 
 PAIRS: dict[str, tuple[Kind, tuple[str, int], tuple[str, int]]] = {
     "S1": ("same", ("flute", 69), ("trumpet", 69)),
@@ -38,17 +38,17 @@ PAIRS: dict[str, tuple[Kind, tuple[str, int], tuple[str, int]]] = {
     "P2": ("percussive", ("piano", 60), ("string", 60)),
     "P3": ("percussive", ("marimba", 60), ("clarinet", 60)),
 }
-"""Name → kind, and instrument and key of both notes. A fourth, a fifth, a semitone and an octave are among them."""
+"""Name → kind, and instrument and MIDI number of both notes."""
 
 
 @dataclass(frozen=True)
 class SyntheticPair(Pair):
-    """A pair whose notes' parameters are known.
+    """Pair of synthetic notes with known parameters.
 
     Attributes:
-        note_a: Of ``a``.
-        note_b: Of ``b``.
-        third: Of a note of another instrument half-way in pitch, for a decoy.
+        note_a: Parameters of ``a``.
+        note_b: Parameters of ``b``.
+        third: Parameters of a third note, of another instrument and half-way in pitch, for a decoy.
     """
 
     note_a: NoteParameters
@@ -57,11 +57,10 @@ class SyntheticPair(Pair):
 
 
 def synthetic_pair(name: str, *, seed: int, sample_rate: int) -> SyntheticPair:
-    """Draw one of the 13 pairs.
+    """Return one of the 13 pairs with random parameters.
 
-    Every parameter of both notes is drawn anew for each seed, phases included, and the pitch within 30 cents of its
-    key: one draw for both notes where they have the same pitch, one for each where they have not. What is drawn does
-    not depend on the other pairs.
+    The seed determines all parameters of both notes, phases included, independently of the other pairs. The pitch
+    deviates from the key by up to 30 cents; notes of equal key have the same deviation.
 
     Args:
         name: ``"S1"``…``"P3"``.
@@ -69,11 +68,11 @@ def synthetic_pair(name: str, *, seed: int, sample_rate: int) -> SyntheticPair:
         sample_rate: Hz, 8,000…48,000.
 
     Returns:
-        The pair, of two seconds.
+        The pair, two seconds long.
 
     Raises:
         InputError: If the seed or the sample rate is out of range.
-        KeyError: If there is no such pair.
+        KeyError: If ``name`` is not in ``PAIRS``.
 
     Example:
         >>> pair = synthetic_pair("D3", seed=0, sample_rate=16000)
@@ -112,17 +111,17 @@ def synthetic_pair(name: str, *, seed: int, sample_rate: int) -> SyntheticPair:
 
 
 def oracle(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Return what a pair of synthetic notes should become: the notes of the interpolated parameters.
+    """Return the ideal morphs of a pair of synthetic notes: notes with interpolated parameters.
 
     Args:
         pair: A ``SyntheticPair``.
         ratios: Each in 0…1.
 
     Returns:
-        ``(n_ratios, samples)``; the pair's own sounds at 0 and 1.
+        ``(n_ratios, samples)``; the results at 0 and 1 are the pair's notes.
 
     Raises:
-        ValueError: If the pair's parameters are not known.
+        ValueError: If the pair is not synthetic.
     """
     if not isinstance(pair, SyntheticPair):
         raise ValueError(f"an oracle must know the notes' parameters, got a {type(pair).__name__}")
@@ -131,7 +130,7 @@ def oracle(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 
 def third_sound(pair: Pair) -> Tensor:
-    """Return the note of another instrument that belongs to a pair of synthetic notes, ``(samples,)``.
+    """Return the audio of the third note of a synthetic pair, ``(samples,)``, for the decoy ``third instrument``.
 
     Raises:
         ValueError: If the pair is not synthetic.

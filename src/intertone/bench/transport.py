@@ -1,4 +1,4 @@
-"""Spectral optimal transport: the energy of one spectrum moved along the frequency axis to where the other's is."""
+"""Spectral optimal transport: the energy of one spectrum is moved along the frequency axis to form the other one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from intertone.bench.pair import Pair
 
 
 def optimal_transport(pair: Pair, ratios: Sequence[float]) -> Tensor:
-    """Move the peaks of one spectrum to those of the other, frame by frame, and estimate a phase.
+    """Return morphs by moving the spectral peaks of A to those of B, frame by frame, with an estimated phase.
 
-    A peak at 440 Hz that becomes one at 660 Hz is at 550 Hz half-way. The way costs least when what is lower stays
-    lower, so peaks are matched by the mass below them and not by their number among the harmonics: between two notes
-    of one pitch most partials leave the harmonic series.
+    A peak that moves from 440 Hz to 660 Hz is at 550 Hz half-way. The optimal transport keeps the order of
+    frequencies, so peaks are matched by the cumulated magnitude below them and not by their harmonic order. Even
+    between two notes of equal pitch most partials therefore leave the harmonic series.
 
     Args:
         pair: The notes.
@@ -25,8 +25,8 @@ def optimal_transport(pair: Pair, ratios: Sequence[float]) -> Tensor:
         ``(n_ratios, samples)``.
 
     Source:
-        Henderson and Solomon (2019), "Audio transport: a generalized portamento via optimal transport", with lobes cut
-        at the minima of the magnitude, and with phases estimated by fast Griffin-Lim.
+        Henderson and Solomon (2019), "Audio transport: a generalized portamento via optimal transport"; here spectra
+        are split at the minima of the magnitude, and phases are estimated by fast Griffin-Lim.
     """
     a, b = (magnitude.T.contiguous() for magnitude in magnitudes(pair))
     path = find_path(a, b)
@@ -35,16 +35,16 @@ def optimal_transport(pair: Pair, ratios: Sequence[float]) -> Tensor:
 
 @dataclass(frozen=True)
 class Lobes:
-    """Spectra cut into one piece a peak; the pieces of all frames are numbered together.
+    """Spectra that are split into lobes, one for each peak; the lobes of all frames are numbered in one sequence.
 
     Attributes:
-        magnitude: ``(n_frames, n_bins)``, its sum 1 in every frame.
-        start: First bin of each lobe, counted through all frames, ``(n_lobes,)``.
-        size: Bins of each, ``(n_lobes,)``.
-        mass: Sum of the magnitude of each, ``(n_lobes,)``.
-        mark: Mass below the end of each, and 1 for every frame before its own, ``(n_lobes,)``.
-        centre: Mean place of each, weighted by power, in bins of its frame, ``(n_lobes,)``.
-        frame: Number of the frame that each is in, ``(n_lobes,)``.
+        magnitude: Magnitudes, normalised to the sum 1 in every frame, ``(n_frames, n_bins)``.
+        start: Index of each lobe's first bin in the flattened ``magnitude``, ``(n_lobes,)``.
+        size: Number of bins of each lobe, ``(n_lobes,)``.
+        mass: Sum of each lobe's magnitude, ``(n_lobes,)``.
+        mark: Cumulated mass of the frame up to each lobe's end, plus the index of the frame, ``(n_lobes,)``.
+        centre: Centroid of each lobe, weighted by power, in bins, ``(n_lobes,)``.
+        frame: Index of each lobe's frame, ``(n_lobes,)``.
     """
 
     magnitude: Tensor
@@ -58,13 +58,13 @@ class Lobes:
 
 @dataclass(frozen=True)
 class TransportPath:
-    """Parcels of energy that move between two rows of spectra.
+    """Optimal transport between two sequences of spectra, as parcels of mass that move from a lobe to a lobe.
 
     Attributes:
-        ends: The lobes at ratio 0 and 1.
-        lobes: Which lobe of each end every parcel belongs to, ``(2, n_parcels)``.
-        mass: Mass of each parcel, ``(n_parcels,)``; 1 in every frame.
-        totals: Sum of the magnitude of each end's frames, ``(2, n_frames)``.
+        ends: The lobes at ratio 0 and at ratio 1.
+        lobes: Indices of each parcel's lobe at ratio 0 and at ratio 1, ``(2, n_parcels)``.
+        mass: Mass of each parcel, ``(n_parcels,)``; the sum over a frame is 1.
+        totals: Sums of the magnitude of each frame at ratio 0 and at ratio 1, ``(2, n_frames)``.
     """
 
     ends: tuple[Lobes, Lobes]
@@ -73,9 +73,9 @@ class TransportPath:
     totals: Tensor
 
     def at(self, ratio: float) -> Tensor:
-        """Return the spectra on the way, ``(n_frames, n_bins)``; those of the ends at 0 and 1.
+        """Return the interpolated magnitude spectra, ``(n_frames, n_bins)``.
 
-        Every parcel goes in a straight line; on the way the shape of one lobe fades into that of the other.
+        Every parcel moves linearly in frequency, while the shape of one lobe is crossfaded to that of the other.
         """
         first, second = (end.centre[lobe] for end, lobe in zip(self.ends, self.lobes, strict=True))
         place = (1 - ratio) * first + ratio * second
@@ -87,14 +87,11 @@ class TransportPath:
 
 
 def find_path(a: Tensor, b: Tensor) -> TransportPath:
-    """Match two rows of spectra, lobe by lobe, in the order of frequency.
+    """Return the optimal transport between two sequences of spectra.
 
     Args:
         a: Linear magnitudes at ratio 0, ``(n_frames, n_bins)``.
-        b: At ratio 1, the same shape. A silent frame is matched as if it were the other's.
-
-    Returns:
-        The path.
+        b: Linear magnitudes at ratio 1, the same shape. A silent frame takes the spectrum of the other sequence.
 
     Example:
         >>> bins = torch.arange(40.0)
@@ -105,7 +102,7 @@ def find_path(a: Tensor, b: Tensor) -> TransportPath:
     totals = torch.stack([a.sum(1), b.sum(1)])
     silent = totals <= 1e-6 * totals.amax(1, keepdim=True).clamp_min(SILENCE)
     ends = _cut(torch.where(silent[0, :, None], b, a)), _cut(torch.where(silent[1, :, None], a, b))
-    # between any two neighbours of all ends of lobes, counted in mass, lies a parcel
+    # the cumulated masses of all lobes, sorted, delimit the parcels
     marks = [lobes.mark for lobes in ends]
     edges = torch.cat([marks[0].new_zeros(1), *marks]).sort().values
     mass, middle = edges.diff(), 0.5 * (edges[1:] + edges[:-1])
@@ -117,7 +114,7 @@ def find_path(a: Tensor, b: Tensor) -> TransportPath:
 
 
 def _cut(spectra: Tensor) -> Lobes:
-    """Cut ``(n_frames, n_bins)`` at the minima of each frame."""
+    """Return the lobes of spectra ``(n_frames, n_bins)``, which are split at the minima of each frame."""
     n_frames, n_bins = spectra.shape
     magnitude = spectra / spectra.sum(1, keepdim=True).clamp_min(SILENCE)
     starts = torch.zeros_like(spectra, dtype=torch.bool)
@@ -141,7 +138,7 @@ def _cut(spectra: Tensor) -> Lobes:
 
 
 def _add_lobes(spectra: Tensor, lobes: Lobes, which: Tensor, mass: Tensor, shift: Tensor) -> None:
-    """Add lobes of a given mass, moved by ``shift`` bins, to ``spectra``; what falls between bins is shared."""
+    """Add lobes of a given mass, moved by ``shift`` bins, to ``spectra``, with linear interpolation between bins."""
     n_bins, flat = spectra.shape[1], spectra.view(-1)
     size = lobes.size[which]
     parcel = torch.arange(len(which)).repeat_interleave(size)

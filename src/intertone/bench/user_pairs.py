@@ -1,4 +1,4 @@
-"""Anybody's pairs of sounds, read from a folder. Nobody knows what they should become."""
+"""Pairs of sounds of a user, read from a folder; their ideal morph is not known."""
 
 import re
 from collections.abc import Collection
@@ -23,24 +23,24 @@ from intertone.remark import RemarkLogger
 logger = RemarkLogger(__name__)
 
 ANY_PITCH = 0.3
-"""``ONE_PITCH`` for sounds that a user chose; vibrato alone can take it down to 0.45."""
+"""Value of ``ONE_PITCH`` for the sounds of a user; it is lower because vibrato alone can reduce the share to 0.45."""
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.3, 10.0
-"""Shortest and longest sound, from its onset on."""
+"""Shortest and longest duration of a sound, measured from its onset."""
 
 LITTLE_SECONDS = 0.01
-"""Seconds that a sound may begin later than the bench's own notes."""
+"""Time in seconds by which an onset may be later than ``ONSET_SECONDS`` before the silence is cut."""
 
 _NAME = re.compile(r"^(.+)-([ab])$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class OwnPairs:
-    """Pairs of a folder.
+    """Pairs that were read from a folder.
 
     Attributes:
-        pairs: Those that can be evaluated, by name.
-        skipped: The others: name → why not.
+        pairs: Pairs that can be evaluated.
+        skipped: Name of each other pair → reason why it was skipped.
     """
 
     pairs: list[Pair]
@@ -50,21 +50,21 @@ class OwnPairs:
 def folder_pairs(folder: Path, *, sample_rate: int, from_onset: bool = True) -> OwnPairs:
     """Read pairs of sounds: ``NAME-a.wav`` and ``NAME-b.wav``, or FLAC, AIFF, OGG, MP3.
 
-    The kind of a pair follows from the sounds: of different pitch if they are more than 40 cents apart, percussive if
-    one dies away and the other does not. Stereo is mixed to mono, and the shorter sound is completed with silence; what
-    was done is logged, and which pairs were skipped.
+    The kind of a pair is determined by measurement: ``different`` if the f0 differ by more than 40 cents,
+    ``percussive`` if exactly one sound decays, otherwise ``same``. Stereo is mixed to mono, and the shorter sound is
+    padded with silence. Changes and skipped pairs are logged.
 
     Args:
-        folder: Where they lie.
+        folder: Folder of the files.
         sample_rate: Sample rate of the pairs, Hz.
-        from_onset: Whether of silence in front only 20 ms are left, as there are in the bench's own notes.
+        from_onset: Whether silence before the onset is cut to 20 ms, as in the synthetic notes.
 
     Returns:
-        The pairs, and why others were skipped: a partner is missing, or a sound cannot be read, has no pitch, or does
-        not last 1.3 to 10 seconds.
+        The pairs, and the reasons why others were skipped: one sound is missing, or a sound cannot be read, has no
+        clear pitch, or does not last 1.3 to 10 seconds.
 
     Raises:
-        InputError: If not one pair is left.
+        InputError: If the folder does not exist or no pair can be used.
     """
     files = find_files(folder)
     pairs, skipped, mixed = [], {}, list[str]()
@@ -88,10 +88,10 @@ def read_mono(path: Path, *, sample_rate: int, mixed: list[str]) -> Tensor:
     Args:
         path: The file.
         sample_rate: Sample rate of the result, Hz.
-        mixed: Gets the names of files that had several channels.
+        mixed: List to which the file's name is appended if it has several channels.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If the file cannot be read.
     """
     sound = load_audio(path, sample_rate=sample_rate)[0]
     if len(sound) > 1:
@@ -103,20 +103,20 @@ def say_mixed(names: Collection[str]) -> None:
     """Log that these files were mixed to mono."""
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        logger.info("the bench judges mono: the channels of %s%s were mixed to one", next(iter(names)), more)
+        logger.info("the bench evaluates mono: the channels of %s%s were mixed to one", next(iter(names)), more)
 
 
 def find_files(folder: Path) -> dict[str, list[tuple[str, Path]]]:
-    """Find the files of pairs by their names.
+    """Return the files of pairs in a folder, by their names.
 
     Args:
-        folder: Where they lie.
+        folder: Folder of the files.
 
     Returns:
-        Name of the pair → the end, ``a`` or ``b``, and the path of each file.
+        Name of the pair → ``a`` or ``b``, and the path, of each file.
 
     Raises:
-        InputError: If there is no folder, or none of a pair in it.
+        InputError: If the folder does not exist or has no file of a pair.
     """
     if not folder.is_dir():
         raise InputError(f"the pairs must lie in a folder, got {folder}")
@@ -152,7 +152,7 @@ def _read_pair(name: str, files: list[tuple[str, Path]], sample_rate: int, from_
 
 
 def _read_sound(path: Path, sample_rate: int, from_onset: bool, mixed: list[str]) -> tuple[Tensor, Facts, float]:
-    """Return a sound, what is known of it, and how many seconds of silence were taken off."""
+    """Return a sound, its f0 and envelope type, and the seconds of silence that were cut before the onset."""
     sound, start = read_mono(path, sample_rate=sample_rate, mixed=mixed), 0
     if from_onset:
         late = find_onset(sound[None], sample_rate) - round(ONSET_SECONDS * sample_rate)

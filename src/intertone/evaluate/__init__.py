@@ -1,4 +1,4 @@
-"""Codec and held-out notes → figures, tables, a page, sounds."""
+"""Evaluation of a codec on held-out notes; the result is a page with figures, tables and sounds."""
 
 from intertone.evaluate.page import write_evaluation
 from intertone.evaluate.report import Evaluation

@@ -1,7 +1,7 @@
-"""Baselines of a codec: linear codes, and features of rank one.
+"""Baselines of a codec: a linear code (PCA) of the features, and a rank-one approximation of the magnitudes.
 
-The linear codes take features as they come. Features of rank one are a product of linear magnitudes: the scales of a
-representation say how features become magnitudes.
+The linear code uses the features unchanged. The rank-one approximation converts features to linear magnitudes first,
+by the scales of the representation.
 """
 
 import math
@@ -18,14 +18,14 @@ from intertone.stft import db_to_magnitude, magnitude_to_db
 
 @dataclass(frozen=True)
 class LinearCode:
-    """A principal component analysis of features, kept as the features that it was fitted to.
+    """Principal component analysis of features, stored in its dual form: as the features that it was fitted to.
 
     Attributes:
-        mean: Mean features, ``(n_features · n_frames,)``.
-        images: Features less their mean, ``(n_images, n_features · n_frames)``.
-        projector: ``(n_images, n_images)``; ``projector @ images`` is the projection on the components, seen from the
-            products with ``images``.
-        n_components: Numbers of the code.
+        mean: Mean of the features over the notes, ``(n_features · n_frames,)``.
+        images: Features minus their mean, ``(n_images, n_features · n_frames)``.
+        projector: ``V Λ⁻¹ Vᵀ`` of the kept eigenvectors of the Gram matrix, ``(n_images, n_images)``;
+            ``images.T @ projector @ images`` is the projection on the principal components.
+        n_components: Number of principal components.
     """
 
     mean: Tensor
@@ -34,7 +34,7 @@ class LinearCode:
     n_components: int
 
     def reconstruct(self, features: Tensor) -> Tensor:
-        """Return what the code keeps of ``(batch, n_features, n_frames)``."""
+        """Return the features ``(batch, n_features, n_frames)`` projected on the principal components."""
         flat = features.flatten(1).to(self.mean) - self.mean
         kept = (flat @ self.images.T) @ self.projector @ self.images + self.mean
         return kept.view_as(features).to(features)
@@ -43,25 +43,25 @@ class LinearCode:
 def fit_linear_code(
     read: Callable[[slice], Tensor], n_images: int, n_components: int, *, batch_size: int = 32
 ) -> LinearCode:
-    """Fit a principal component analysis by the Gram matrix of features.
+    """Return a principal component analysis that is fitted through the Gram matrix of the features.
 
     Args:
-        read: Gives the features of a slice of 0…``n_images`` notes, ``(batch, n_features, n_frames)``.
-        n_images: Notes to fit to; the features of all are held in memory, in 32 bits.
-        n_components: Numbers of the code wanted; there are at most ``n_images − 1``.
-        batch_size: Notes read at a time.
+        read: Returns the features of a slice of the notes 0…``n_images``, ``(batch, n_features, n_frames)``.
+        n_images: Number of notes; the features of all are held in memory as 32-bit floats.
+        n_components: Desired number of components; ``n_images − 1`` is the largest possible one.
+        batch_size: Number of notes that are read at a time.
 
     Returns:
-        The code.
+        The fitted code.
 
     Raises:
-        ValueError: If there are fewer than two notes.
+        ValueError: If ``n_images`` < 2.
 
     Source:
         Turk and Pentland (1991), "Eigenfaces for recognition": the eigenvectors of the small matrix of products.
 
     Example:
-        >>> images = torch.randn(6, 2, 1) @ torch.randn(1, 5)  # each a column of its own times one row
+        >>> images = torch.randn(6, 2, 1) @ torch.randn(1, 5)  # six columns, all times the same row
         >>> code = fit_linear_code(lambda rows: images[rows], 6, 2)
         >>> torch.allclose(code.reconstruct(images), images, atol=1e-4)
         True
@@ -77,7 +77,7 @@ def fit_linear_code(
     assert images is not None
     mean = images.mean(0)
     images -= mean
-    # numpy computes half of a product of a matrix with its own transpose
+    # numpy computes only half of a product of a matrix and its transpose, which is symmetric
     values, vectors = np.linalg.eigh((images.numpy() @ images.numpy().T).astype(np.float64))
     n_components = min(n_components, n_images - 1)
     kept = values > max(values[-1], 0) * 1e-9
@@ -88,7 +88,9 @@ def fit_linear_code(
 
 
 def images_that_fit(n_bytes: float, *, cells: int, n_components: int, available: int) -> int:
-    """Return how many training notes to fit to: as many as ``n_bytes`` hold, but at least 1.5 per component.
+    """Return the number of training notes for the PCA: as many as fit into ``n_bytes``, at least 1.5 per component.
+
+    ``cells`` is the number of feature values of a note; the result is never larger than ``available``.
 
     Example:
         >>> images_that_fit(2e9, cells=512 * 251, n_components=2048, available=40000)
@@ -98,25 +100,25 @@ def images_that_fit(n_bytes: float, *, cells: int, n_components: int, available:
 
 
 def shows_magnitudes(scales: Sequence[Scale]) -> bool:
-    """Return whether features can be turned into magnitudes."""
+    """Return whether all scales can be converted to linear magnitudes."""
     return all(scale.kind in FROM_MAGNITUDE for scale in scales)
 
 
 def rank_one(features: Tensor, scales: Sequence[Scale]) -> Tensor:
-    """Return features of a mean spectrum times an envelope: a sound whose timbre never changes.
+    """Return the features of mean spectrum × mean envelope: a sound whose timbre does not change over time.
 
-    On linear magnitudes: the mean over time times the mean over the rows. The peak is that of the features, of decibels
-    0 dB; the energy is that of the context, as for all features.
+    On linear magnitudes, the mean over time is multiplied by the mean over the rows. The result has the peak of the
+    input (decibel features: 0 dB).
 
     Args:
         features: ``(batch, n_features, n_frames)``.
-        scales: Their scales.
+        scales: The scales of the features.
 
     Returns:
         Features of the same shape.
 
     Raises:
-        ValueError: If the features are no magnitudes.
+        ValueError: If a scale cannot be converted to magnitudes.
 
     Example:
         >>> decibels = torch.tensor([[[0.0, -20.0], [-20.0, -40.0]]])
@@ -145,11 +147,11 @@ TO_MAGNITUDE: Mapping[str, Callable[[Tensor, Scale], Tensor]] = {
     "log1p": lambda features, _: features.expm1(),
     "linear": lambda features, _: features,
 }
-"""Kind of a scale → magnitudes of features; kinds that are missing show no magnitudes."""
+"""Kind of a scale → function that converts features to linear magnitudes; other kinds are no magnitudes."""
 
 FROM_MAGNITUDE: Mapping[str, Callable[[Tensor, Tensor, Scale], Tensor]] = {
     "decibels": lambda image, _, scale: 1 + magnitude_to_db(image, 1.0, top_db=scale.range_db) / scale.range_db,
     "log1p": lambda image, peak, _: (image * peak).log1p(),
     "linear": lambda image, peak, _: image * peak,
 }
-"""Kind of a scale → features of magnitudes whose peak is 1, brought to a peak."""
+"""Kind of a scale → function that scales magnitudes of peak 1 to a given peak and converts them to features."""

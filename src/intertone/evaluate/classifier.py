@@ -1,7 +1,7 @@
-"""An own listener: a small network that names the pitch, the family and the velocity of a note.
+"""A small classifier of the pitch, the instrument family and the velocity of a note.
 
-It is trained on the training split only, so that the held-out notes and what a codec makes of them are equally new to
-it. What it names wrong of the originals is its own fault; what it names wrong beyond that is the codec's.
+It is trained on the training split only, so that held-out notes and their reconstructions are equally new to it. Its
+error rate on the original held-out notes is the reference; additional errors on reconstructions are due to the codec.
 """
 
 import math
@@ -34,21 +34,21 @@ LEVEL_WEIGHT = 10.0
 BATCH = 64
 TRAINED_AT_A_TIME = 128
 MOST_TRANSPOSED = 2
-"""Semitones of random transposition in training, so that a pitch is learnt from its neighbours too."""
+"""Largest random transposition of a training batch, in semitones; it augments the examples of every pitch."""
 
 
 class Classifier(Trainable):
-    """A network with two hidden layers that names the classes of notes.
+    """Network with two hidden layers that classifies pitch, family and velocity of notes.
 
     Attributes:
-        families: Names, in the order of the scores.
-        velocities: The same.
-        n_notes: Notes that it was trained on.
-        n_pitches: Different pitches of these.
+        families: Names of the families, in the order of the scores.
+        velocities: MIDI velocities, in the order of the scores.
+        n_notes: Number of training notes.
+        n_pitches: Number of distinct pitches among them.
 
     Args:
         notes: The note set.
-        rows: The notes that it is to be trained on, whose classes are those that it knows.
+        rows: Row numbers of the training notes, whose families and velocities are the classes.
     """
 
     def __init__(self, notes: Notes, rows: Rows) -> None:
@@ -70,15 +70,15 @@ class Classifier(Trainable):
         """Return the logits of the classes.
 
         Args:
-            images: From ``note_images``, ``(n, n_inputs)``.
+            images: Output of ``note_images``, ``(n, n_inputs)``.
 
         Returns:
-            Head → ``(n, n_classes)``.
+            Head → logits, ``(n, n_classes)``.
         """
         return dict(zip(HEADS, self.layers(images).split(self.sizes, 1), strict=True))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the cross-entropy of each head that has a label in the batch, transposed by some semitones."""
+        """Return the cross-entropy of each head that has a label in the batch; the batch is transposed at random."""
         semitones = int(torch.randint(-MOST_TRANSPOSED, MOST_TRANSPOSED + 1, (), generator=batch.generator))
         images, pitch = _transpose(batch.features[..., 0], batch.labels["pitch"], semitones)
         labels = {**batch.labels, "pitch": pitch}
@@ -90,26 +90,26 @@ class Classifier(Trainable):
 
     @torch.inference_mode()
     def probabilities(self, audio: Tensor, sample_rate: int) -> dict[str, Tensor]:
-        """Return how likely it finds each class.
+        """Return the probability of each class.
 
         Args:
-            audio: ``(n, samples)``, as long as the notes that it was trained on.
+            audio: ``(n, samples)``, as long as the training notes.
             sample_rate: Hz.
 
         Returns:
-            Head → ``(n, n_classes)``, rows that add up to 1.
+            Head → probabilities, ``(n, n_classes)``; each row has the sum 1.
         """
         return {head: scores.softmax(1) for head, scores in self.scores(note_images(audio, sample_rate)).items()}
 
     def labels(self, notes: Notes, rows: Rows) -> dict[str, Tensor]:
-        """Return the right class of each note, −1 where it is unknown or no class.
+        """Return the true class of each note.
 
         Args:
             notes: The note set.
-            rows: ``(n,)``.
+            rows: Row numbers of the notes, ``(n,)``.
 
         Returns:
-            Head → ``(n,)``.
+            Head → index of the class, ``(n,)``; −1: unknown, or not among the classes.
         """
         family = {name: index for index, name in enumerate(self.families)}
         velocity = {value: index for index, value in enumerate(self.velocities)}
@@ -121,11 +121,11 @@ class Classifier(Trainable):
 
 
 class LabelledImages(BatchSource):
-    """Training batches of labelled notes; there is nothing to validate with.
+    """Training batches of labelled notes, without validation batches.
 
     Args:
-        images: From ``note_images``, ``(n, n_inputs)``.
-        labels: Head → ``(n,)``, −1 where it is unknown.
+        images: Output of ``note_images``, ``(n, n_inputs)``.
+        labels: Head → index of the class, ``(n,)``; −1: unknown.
         seed: Seed of the order of the notes.
     """
 
@@ -134,7 +134,7 @@ class LabelledImages(BatchSource):
         self.steps_per_epoch, self.n_validation = -(-len(images) // TRAINED_AT_A_TIME), 0
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield all notes in an order of their own in each epoch."""
+        """Yield all notes, in another random order in each epoch."""
         order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(len(self.images)))
         for chosen in order.tensor_split(self.steps_per_epoch)[start:]:
             images = self.images[chosen, :, None]
@@ -142,10 +142,10 @@ class LabelledImages(BatchSource):
 
 
 class SilentRecord(Record):
-    """Nothing is left behind or logged, and the precision is not chosen by a probe."""
+    """Record that writes and logs nothing, and sets the precision to ``float32`` so that no test measures it."""
 
     def restore(self, run: Run) -> Progress:
-        """Return the start of a run in single precision."""
+        """Return the progress of a new run in single precision."""
         return Progress(precision="float32")
 
     def log(self, progress: Progress, split: str, found: MeanLoss, run: Run) -> None:
@@ -153,17 +153,18 @@ class SilentRecord(Record):
 
 
 def note_images(audio: Tensor, sample_rate: int) -> Tensor:
-    """Return the input of the classifier: a log-frequency spectrogram of each sound, and its level.
+    """Return the input of the classifier: a log-frequency spectrogram of each sound, and its peak level.
 
-    Bands of a third of a semitone, triangles on the power of a spectrogram with windows of half a second; the time in
-    eight equal parts; dB below its own maximum, which is the last number, ten times as heavy, being one only.
+    The power spectrogram (windows of 0.5 s) is averaged over triangular bands a third of a semitone apart and over
+    eight equal parts of the time, and converted to dB below its maximum. That maximum, the peak level, is the last
+    input; it is scaled by 10 because it is a single value beside many.
 
     Args:
         audio: ``(n, samples)``.
         sample_rate: Hz.
 
     Returns:
-        ``(n, n_bands · 8 + 1)``, the spectrogram band by band, 0…1, and the level, 0…10.
+        ``(n, n_bands · 8 + 1)``: the spectrogram band by band, 0…1 for −70…0 dB, and the level, 0…10 for −100…0 dB.
 
     Example:
         >>> images = note_images(torch.randn(2, 16000), 16000)[:, :-1].reshape(2, -1, 8)
@@ -174,28 +175,28 @@ def note_images(audio: Tensor, sample_rate: int) -> Tensor:
     parts = nn.functional.adaptive_avg_pool1d(_bank() @ power, N_SEGMENTS)
     peak = parts.amax((-2, -1)).sqrt().clamp_min(1e-10)
     image = 1 + magnitude_to_db(parts.sqrt(), peak[:, None, None], top_db=RANGE_DB) / RANGE_DB
-    full_scale = STFT.n_fft / 4  # what a sine of amplitude 1 has
+    full_scale = STFT.n_fft / 4  # magnitude of a sine of amplitude 1
     level = LEVEL_WEIGHT * (1 + magnitude_to_db(peak[:, None], full_scale, top_db=LEVEL_RANGE_DB) / LEVEL_RANGE_DB)
     return torch.cat([image.flatten(1), level], 1)
 
 
 def train_classifier(notes: Notes, rows: Rows, *, n_steps: int, seed: int, step: Step) -> Classifier:
-    """Train on notes of the training split.
+    """Train a classifier on notes of the training split.
 
     Args:
         notes: The note set.
-        rows: The notes.
-        n_steps: Steps of training, 128 of the notes each, or all where there are fewer.
-        seed: Seed of the first weights and the order; torch's global generator is left as it was.
-        step: Called with the number of notes that were looked at; the training follows.
+        rows: Row numbers of the notes.
+        n_steps: Number of training steps of 128 notes, or of all notes if there are fewer.
+        seed: Seed of the initial weights and the order of the notes; torch's global generator keeps its state.
+        step: Called with the number of notes of each batch whose inputs were computed, before the training begins.
 
     Returns:
         The classifier, on the CPU.
 
     Source:
-        After Engel et al. (2017), "Neural audio synthesis of musical notes with WaveNet autoencoders", where a network
-        with a head for the pitch and one for the qualities of a note judges reconstructions. Inputs, layers and heads
-        are our own; note sets tell no qualities.
+        After Engel et al. (2017), "Neural audio synthesis of musical notes with WaveNet autoencoders", where a
+        classifier with a head for the pitch and one for the qualities of a note evaluates reconstructions. Inputs,
+        layers and heads are this project's; its note sets do not store qualities.
     """
     images = []
     for start in range(0, len(rows), BATCH):
@@ -221,7 +222,7 @@ def train_classifier(notes: Notes, rows: Rows, *, n_steps: int, seed: int, step:
 
 
 def _transpose(images: Tensor, pitch: Tensor, semitones: int) -> tuple[Tensor, Tensor]:
-    """Transpose inputs, and their pitches as far."""
+    """Return inputs and pitches transposed by some semitones; a pitch beyond the MIDI range becomes −1 (unknown)."""
     shift = semitones * BANDS_PER_OCTAVE // 12
     bands = images[:, :-1].unflatten(1, (-1, N_SEGMENTS))
     bands = nn.functional.pad(bands, (0, 0, shift, -shift)).flatten(1)
@@ -231,7 +232,7 @@ def _transpose(images: Tensor, pitch: Tensor, semitones: int) -> tuple[Tensor, T
 
 @cache
 def _bank() -> Tensor:
-    """Return triangles from one band's centre to the next ones', at least two bins wide, ``(n_bands, n_bins)``."""
+    """Return triangular weights that reach to the next bands' centres, at least one bin, ``(n_bands, n_bins)``."""
     centre = LOWEST_HZ * 2 ** (torch.arange(N_BANDS, dtype=torch.float64)[:, None] / BANDS_PER_OCTAVE)
     bin_width = STFT.sample_rate / STFT.n_fft
     hz = torch.arange(STFT.n_bins, dtype=torch.float64) * bin_width

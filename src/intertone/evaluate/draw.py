@@ -1,4 +1,4 @@
-"""Which notes and which pairs of notes are evaluated: a pure function of note set and seed."""
+"""Random selection of the notes and pairs that are evaluated; it depends on the note set and the seed only."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from intertone.errors import InputError
 Rows = npt.NDArray[np.int64]
 
 FARTHEST = 12
-"""Semitones that a note is moved at most."""
+"""Largest interval of a transposition, in semitones."""
 
 EXCLUDED_PROGRAMS: Mapping[int, str] = {
     112: "a bell tree: many small bells in a row",
     113: "an agogô: two bells, whose partials are not harmonic",
-    114: "a steel drum in the group of percussion: the key is only where the sample lies",
+    114: "a steel drum, a percussion program: its key does not determine its pitch",
     115: "a wood block: a click",
     116: "a taiko drum: a skin, whose partials are not harmonic",
     117: "a tom: a skin, whose pitch falls and whose partials are not harmonic",
@@ -27,17 +27,18 @@ EXCLUDED_PROGRAMS: Mapping[int, str] = {
     120: "fret noise: a scratch",
     121: "breath noise: noise",
     122: "sea shore: noise",
-    123: "bird tweets: whistles that glide, at no key",
-    124: "a telephone: two tones and pauses, at no key",
-    125: "a helicopter: noise in beats",
+    123: "bird tweets: gliding whistles without a key",
+    124: "a telephone: two tones and pauses without a key",
+    125: "a helicopter: periodic bursts of noise",
     126: "applause: noise",
     127: "a gun shot: noise",
 }
-"""General MIDI programs, from 0 on, that are not evaluated, and why. Drum kits have no key and are left out too."""
+"""General MIDI programs, counted from 0, that are not evaluated, each with the reason. Drum kits have no pitch at all.
+"""
 
 
 def pitched_rows(notes: Notes, *, split: str) -> Rows:
-    """Return the notes of a split that have a pitch, of a soundfont only programs that can be evaluated."""
+    """Return the rows of a split's notes with a pitch; those of a soundfont's ``EXCLUDED_PROGRAMS`` are left out."""
     rows = notes.select(split=split)
     rows = rows[notes.pitch[rows] >= 0]
     if notes.kind != "soundfont":
@@ -51,17 +52,19 @@ def program_of(notes: Notes, row: int) -> int:
 
 
 def draw_notes(notes: Notes, n_notes: int, *, split: str, seed: int, among: Rows | None = None) -> Rows:
-    """Draw notes of a split, the instruments in turn, so that the first ones are as varied as all.
+    """Return random notes of a split in an order that alternates between the instruments.
+
+    Each round takes one note of every instrument, so that the first notes already cover all instruments.
 
     Args:
         notes: The note set.
-        n_notes: At most so many.
+        n_notes: Largest number of notes.
         split: ``"train"``, ``"valid"`` or ``"test"``.
-        seed: Seed of the order of the instruments, and of each one's notes.
-        among: Rows of the split that are drawn from; all if not given.
+        seed: Seed of the order of the instruments and of their notes.
+        among: Rows to select from; None: all rows of the split.
 
     Returns:
-        Different row numbers, ``(<= n_notes,)``.
+        Distinct row numbers, ``(<= n_notes,)``.
     """
     generator = np.random.default_rng([seed, 3])
     rows = generator.permutation(notes.select(split=split) if among is None else among)
@@ -73,16 +76,18 @@ def draw_notes(notes: Notes, n_notes: int, *, split: str, seed: int, among: Rows
 
 
 def draw_pairs(notes: Notes, n_pairs: int, *, split: str, seed: int) -> Rows:
-    """Draw pairs of notes of equal pitch and velocity from different instruments and groups, the octaves in turn.
+    """Return random pairs of notes of equal pitch and velocity from different instruments and groups.
+
+    Successive pairs alternate between the octaves.
 
     Args:
-        notes: The note set; notes of unknown pitch are passed over.
-        n_pairs: At most so many.
+        notes: The note set; notes of unknown pitch are left out.
+        n_pairs: Largest number of pairs.
         split: ``"train"``, ``"valid"`` or ``"test"``.
-        seed: Seed of the draw.
+        seed: Seed of the random selection.
 
     Returns:
-        Different pairs of row numbers, ``(<= n_pairs, 2)``.
+        Pairs of row numbers, ``(<= n_pairs, 2)``; each note is in at most one pair.
     """
     generator = np.random.default_rng([seed, 4])
     rows = notes.select(split=split)
@@ -101,16 +106,16 @@ def draw_pairs(notes: Notes, n_pairs: int, *, split: str, seed: int) -> Rows:
 
 
 def draw_others(notes: Notes, pairs: Rows, *, split: str, seed: int) -> Rows:
-    """Draw one more note for every pair: any of the split, of whatever pitch, velocity and instrument.
+    """Return a random third note for every pair, of any pitch, velocity and instrument.
 
     Args:
         notes: The note set.
         pairs: Rows of A and B, ``(n, 2)``.
-        split: ``"train"``, ``"valid"`` or ``"test"``; at least three notes of it, if there is a pair.
-        seed: Seed of the draw.
+        split: ``"train"``, ``"valid"`` or ``"test"``; if there is a pair, the split must have at least three notes.
+        seed: Seed of the random selection.
 
     Returns:
-        Row numbers, ``(n,)``; none is in its own pair.
+        Row numbers, ``(n,)``; the third note differs from both notes of its pair.
     """
     generator = np.random.default_rng([seed, 5])
     rows = notes.select(split=split)
@@ -118,7 +123,7 @@ def draw_others(notes: Notes, pairs: Rows, *, split: str, seed: int) -> Rows:
 
 
 def _octave_pairs(notes: Notes, rows: Rows, generator: np.random.Generator) -> Iterator[tuple[int, int]]:
-    """Yield pairs, each note at most once, in random order."""
+    """Yield the pairs of one octave in random order; each note is in at most one pair."""
     left = list(generator.permutation(rows))
     while left:
         first = left.pop(0)
@@ -136,15 +141,15 @@ def _octave_pairs(notes: Notes, rows: Rows, generator: np.random.Generator) -> I
 
 @dataclass(frozen=True)
 class Moves:
-    """Which notes are moved, and how many could be.
+    """Notes to transpose, each with the real note at the target key, and counts of all possible pairs.
 
     Attributes:
-        rows: Source and target, ``(n, 2)``: of one instrument and velocity, up to an octave apart, from different
-            recordings.
-        n_pairs: Pairs of keys of one instrument and velocity so far apart.
-        n_same: Of them, those that the bank plays from one recording.
-        n_octaves: Of all, those an octave apart.
-        n_same_octaves: Of these, those from one recording.
+        rows: Rows of source and target, ``(n, 2)``: same instrument and velocity, 1 to 12 semitones apart, played
+            from different recordings of the bank.
+        n_pairs: Number of all pairs of keys of one instrument and velocity, 1 to 12 semitones apart.
+        n_same: Number of these pairs that the bank plays from one recording.
+        n_octaves: Number of all pairs that are 12 semitones apart.
+        n_same_octaves: Number of these that the bank plays from one recording.
     """
 
     rows: Rows
@@ -155,10 +160,10 @@ class Moves:
 
 
 def bank_of(notes: Notes) -> Bank:
-    """Return the tables of the bank that notes were rendered from.
+    """Return the zone tables of the soundfont that the notes were rendered from.
 
     Raises:
-        InputError: If they were not, or that bank is not installed.
+        InputError: If the notes were not rendered from a soundfont, or another soundfont is installed.
     """
     if notes.kind != "soundfont":
         raise InputError(f"the notes must be those of a soundfont, got those of kind {notes.kind!r}")
@@ -169,17 +174,17 @@ def bank_of(notes: Notes) -> Bank:
 
 
 def draw_moves(notes: Notes, bank: Bank, n_moves: int, *, split: str, seed: int) -> Moves:
-    """Draw notes to move, the instruments in turn.
+    """Return random notes to transpose, in an order that alternates between the instruments.
 
     Args:
         notes: A note set rendered from ``bank``.
-        bank: Says which recordings each key plays.
-        n_moves: At most so many.
+        bank: The soundfont, which gives the recordings that each key plays.
+        n_moves: Largest number of notes.
         split: ``"train"``, ``"valid"`` or ``"test"``.
-        seed: Seed of the draw.
+        seed: Seed of the random selection.
 
     Returns:
-        The notes, and the counts of all of the split.
+        The selected notes, and the counts of the whole split.
     """
     generator = np.random.default_rng([seed, 7])
     rows = pitched_rows(notes, split=split)
@@ -196,7 +201,7 @@ def draw_moves(notes: Notes, bank: Bank, n_moves: int, *, split: str, seed: int)
 
 
 def _pairs(notes: Notes, bank: Bank, rows: Rows) -> tuple[list[tuple[int, int]], tuple[int, int, int, int]]:
-    """Return the pairs of an instrument from different recordings, both ways, and the counts of ``Moves``."""
+    """Return an instrument's pairs from different recordings, in both directions, and the four counts of ``Moves``."""
     place = {(int(notes.pitch[row]), int(notes.velocity[row])): int(row) for row in rows}
     recordings = {
         key: {sample.place for sample in bank.sounding(program_of(notes, row), *key)} for key, row in place.items()

@@ -1,4 +1,4 @@
-"""Figures of many notes: one number for each note, collected by how the sound was made, and summarised."""
+"""Figures of many notes: one value for each note, grouped by method and phase, and summarised."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,21 +13,21 @@ from intertone.metrics import LOG_MEL_44K, log_mel_error
 from intertone.metrics.spectral import LOG_MEL_STFT
 
 BATCH = 16
-"""Notes that are worked on at a time; more need more memory."""
+"""Notes that are processed at a time; a larger number needs more memory."""
 
 Step = Callable[[int], None]
-"""Called with the number of notes or pairs that were done."""
+"""Function that is called with the number of notes or pairs that were just processed."""
 
 Way = tuple[str, str]
-"""Origin of a sound: the method, and ``kept`` or ``estimated``; of notes themselves ``("original", "own")``."""
+"""Method and phase (``kept`` or ``estimated``) by which a sound was made; original notes: ``("original", "own")``."""
 
 Figures = dict[Way, dict[str, Tensor]]
-"""Way → name of a figure → one number a note, ``(n,)``; NaN where it is unknown."""
+"""Method and phase → name of a figure → one value for each note, ``(n,)``; NaN: unknown."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Count, mean, median, 10th and 90th percentile."""
+    """Count, mean, median, 10th and 90th percentile of a figure over notes."""
 
     n: int
     mean: float
@@ -50,12 +50,12 @@ def summary(values: Sequence[float] | np.ndarray) -> Summary:
 
 @dataclass(frozen=True)
 class Line:
-    """Figures of all notes that were made in one way.
+    """Figures of all sounds of one method and phase.
 
     Attributes:
-        method: Method that made the sounds.
-        phase: ``kept``, ``estimated`` or, of the notes themselves, ``own``.
-        figures: Name → summary of the notes that have this figure, or None where none has.
+        method: Method by which the sounds were made.
+        phase: ``kept`` or ``estimated``; ``own`` for the original notes.
+        figures: Name of a figure → its summary over the notes that have it; None: no note has it.
     """
 
     method: str
@@ -68,30 +68,30 @@ class Line:
         return self.method, self.phase
 
     def __getitem__(self, name: str) -> Summary:
-        """Return a figure that there is."""
+        """Return the summary of a figure that at least one note has."""
         figure = self.figures[name]
         assert figure is not None, name
         return figure
 
     def get(self, name: str) -> Summary | None:
-        """Return a figure, or None where it was not measured or no note has it."""
+        """Return the summary of a figure; None: it was not measured, or no note has it."""
         return self.figures.get(name)
 
 
 class Collected:
-    """Figures of one batch after the other, as a table of summaries."""
+    """Collector of the figures of successive batches, which summarises them as a table."""
 
     def __init__(self) -> None:
         self._parts: dict[Way, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
 
     def add(self, figures: Figures) -> None:
-        """Take the figures of a batch."""
+        """Add the figures of a batch."""
         for way, columns in figures.items():
             for name, values in columns.items():
                 self._parts[way][name].append(values)
 
     def table(self) -> tuple[Line, ...]:
-        """Return one line for each way, with the ``summary`` of each figure, NaN left out."""
+        """Return one line for each method and phase, with the ``summary`` of each figure over the values but NaN."""
         return tuple(
             Line(*way, {name: _known(parts) for name, parts in columns.items()}) for way, columns in self._parts.items()
         )
@@ -104,12 +104,12 @@ def _known(parts: list[Tensor]) -> Summary | None:
 
 
 def at_16_khz(audio: Tensor, sample_rate: int) -> Tensor:
-    """Return ``audio`` at the rate that the metrics are defined for."""
+    """Return ``audio`` resampled to 16 kHz, the rate that the metrics are defined for."""
     return resample(audio, sample_rate, LOG_MEL_STFT.sample_rate)
 
 
 def log_mel_errors(estimate: Tensor, reference: Tensor, sample_rate: int) -> dict[str, Tensor]:
-    """Return ``log_mel_error`` at the rates that it is defined for.
+    """Return ``log_mel_error`` at 16 kHz and, for sounds at 44.1 kHz, at that rate too.
 
     Args:
         estimate: ``(..., samples)``.
@@ -117,7 +117,8 @@ def log_mel_errors(estimate: Tensor, reference: Tensor, sample_rate: int) -> dic
         sample_rate: Sample rate of both, Hz.
 
     Returns:
-        ``log_mel_16k``, dB, of the sounds at 16 kHz; and ``log_mel_44k``, up to 20 kHz, if they are at 44.1 kHz.
+        ``log_mel_16k``, dB, of the sounds resampled to 16 kHz; and, if ``sample_rate`` is 44,100, ``log_mel_44k``, dB,
+        up to 20 kHz.
 
     Example:
         >>> {name: float(error) for name, error in log_mel_errors(torch.ones(9000), torch.ones(9000), 44100).items()}
@@ -130,12 +131,12 @@ def log_mel_errors(estimate: Tensor, reference: Tensor, sample_rate: int) -> dic
 
 
 def seeded(seed: int) -> torch.Generator:
-    """Return a new generator with ``seed``, so that no result depends on what was evaluated before."""
+    """Return a new random generator with ``seed``, so that no result depends on the order of the studies."""
     return torch.Generator().manual_seed(seed)
 
 
 def spread(figure: Summary | None, *names: str, decimals: int = 2) -> tuple[str, ...]:
-    """Return parts of a summary as cells of a table; dashes where there is none.
+    """Return the fields ``names`` of a summary as cells of a table; without a summary, dashes.
 
     Example:
         >>> spread(summary([1.0, 2.0]), "mean", "p90"), spread(None, "mean")
@@ -146,7 +147,7 @@ def spread(figure: Summary | None, *names: str, decimals: int = 2) -> tuple[str,
 
 
 def listed(values: Mapping[str, float], decimals: int = 0) -> str:
-    """Return named numbers in words.
+    """Return named numbers as one text.
 
     Example:
         >>> listed({"PCA": 1.25, "codec": 1.0}, 2)

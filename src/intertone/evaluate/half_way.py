@@ -1,4 +1,4 @@
-"""Half-way morphs of pairs of notes, the codec's and those without a network, and their pitch and loudness."""
+"""Half-way morphs of pairs of notes, with and without the network, and their pitch and loudness."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,20 +20,20 @@ from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 
 BETWEEN = 0.5
-"""dB that a morph may be louder than the louder end or quieter than the quieter one."""
+"""Tolerance, in dB or LU, within which a morph's level counts as lying between those of its two source notes."""
 
 
 @dataclass(frozen=True)
 class PairFigures:
-    """Measurements of one pair; by method where they are of the morph.
+    """Measurements of one pair of source notes and its half-way morphs; dictionaries are by method.
 
     Attributes:
-        pitch: The nominal one, a MIDI number.
-        measured: Whether both ends were found within 50 cents of their key.
-        cents: Of the half-way morph against the geometric mean of the ends' pitches; NaN where none is heard.
-        between_loudness: Whether its integrated loudness lies between the ends'.
-        between_level: Whether its RMS level, which is its energy in dB, lies between the ends'.
-        loudness: Its integrated loudness above the mean of the ends', LU.
+        pitch: Pitch of both notes in the note set, a MIDI number.
+        measured: Whether the f0 measured in each source note is within 50 cents of that pitch.
+        cents: Deviation of the morph's f0 from the geometric mean of the source notes' f0, in cents; NaN: no f0 found.
+        between_loudness: Whether the morph's integrated loudness lies between those of the source notes.
+        between_level: Whether the morph's RMS level lies between those of the source notes.
+        loudness: Integrated loudness of the morph minus the mean of the source notes' loudness, LU.
     """
 
     pitch: int
@@ -46,14 +46,14 @@ class PairFigures:
 
 @torch.inference_mode()
 def half_way_morphs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int, step: Step) -> dict[str, Tensor]:
-    """Return the half-way morph of every pair, the codec's and the one without a network.
+    """Return two half-way morphs of every pair: the codec's, and the interpolation of features without a network.
 
     Args:
         codec: The codec.
-        notes: The note set, at the codec's rate.
+        notes: The note set, at the codec's sample rate.
         pairs: Rows of A and B, ``(n, 2)``.
         seed: Seed of random phase.
-        step: Called after every batch with the number of pairs.
+        step: Called after every batch with its number of pairs.
 
     Returns:
         Method → ``(n, samples)``.
@@ -73,11 +73,11 @@ def measure_pairs(notes: Notes, pairs: Rows, half_way: Mapping[str, Tensor]) -> 
 
     Args:
         notes: The note set.
-        pairs: Rows of A and B, ``(n, 2)``, the two of one known pitch.
+        pairs: Rows of A and B, ``(n, 2)``; the notes of a pair have the same known pitch.
         half_way: Method → morphs, ``(n, samples)``.
 
     Returns:
-        One entry for each pair, in their order.
+        One entry for each pair, in the order of ``pairs``.
     """
     figures = []
     for item, (row_a, row_b) in enumerate(pairs):
@@ -107,7 +107,7 @@ def _measure(pitch: int, a: Tensor, b: Tensor, sounds: dict[str, Tensor], sample
 
 
 def _rms_level(sound: Tensor) -> float:
-    """Level in dB; −200 for silence."""
+    """Return the RMS level in dB; −200 for silence."""
     return 10 * math.log10(max(float(sound.double().square().mean()), 1e-20))
 
 
@@ -116,7 +116,9 @@ def _between(value: float, ends: list[float]) -> bool:
 
 
 def tuned_share(cents: Sequence[float]) -> tuple[float | None, float | None]:
-    """Return the share of morphs in tune and the median of their |cents|, NaN being out of tune.
+    """Return the share of morphs in tune and the median of |cents|, where NaN counts as infinitely far out of tune.
+
+    Both are None without morphs; the median is None if at least half of the values are NaN.
 
     Example:
         >>> tuned_share([10.0, -30.0, 60.0, math.nan])

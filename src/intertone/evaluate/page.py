@@ -1,4 +1,4 @@
-"""An evaluation as a folder: one HTML page, Markdown, figures, and the sounds to listen through."""
+"""Writing of an evaluation to a folder: HTML page, Markdown, JSON figures, sounds and spectrograms."""
 
 import platform
 from pathlib import Path
@@ -15,17 +15,17 @@ from intertone.plot import plot_spectrograms, spectrogram_png
 
 
 def write_evaluation(folder: Path | str, result: Evaluation, *, command: str) -> list[Path]:
-    """Write ``evaluation.html``, ``.json`` and ``.md``, and sounds with pictures of notes and half-way morphs.
+    """Write ``evaluation.html``, ``.json`` and ``.md``, and sounds with spectrograms of notes and half-way morphs.
 
-    The page holds everything that a person needs to check the figures, the sounds too, and needs nothing else.
+    The page is self-contained: it includes the figures, the pictures and the sounds.
 
     Args:
-        folder: Made if it does not exist; its parent must.
-        result: From ``evaluate_codec``.
+        folder: The folder; it is created if it does not exist, but its parent folder must exist.
+        result: Result of ``evaluate_codec``.
         command: Command that made the result, for the page.
 
     Returns:
-        The files, the page first.
+        Paths of the files, the page first.
 
     Raises:
         InputError: If the folder cannot be written.
@@ -46,14 +46,14 @@ def write_evaluation(folder: Path | str, result: Evaluation, *, command: str) ->
 
 
 def evaluation_page(result: Evaluation, *, command: str) -> str:
-    """Return an HTML file that needs no other: sentences, a section for each study, sounds, settings.
+    """Return a self-contained HTML page with the findings, a section for each study, sounds and settings.
 
     Args:
-        result: From ``evaluate_codec``.
+        result: Result of ``evaluate_codec``.
         command: Command that made the result.
 
     Returns:
-        The text.
+        The text of the page.
     """
     n_sounds = sum(len(example.sounds) for sounds in _sounds(result) for example in sounds.examples)
     lead: list[Block] = [facts(result), Command(command), Points(result.sentences)]
@@ -73,7 +73,7 @@ def evaluation_page(result: Evaluation, *, command: str) -> str:
 
 
 def _sounds(result: Evaluation) -> list[Sounds]:
-    """Return what there is for the ear."""
+    """Return the examples of all studies that have some."""
     return [sounds for part in result.parts if (sounds := part.shown.sounds) and sounds.examples]
 
 
@@ -92,5 +92,8 @@ def _settings(result: Evaluation) -> Table:
     versions = {"intertone": __version__, "Python": platform.python_version(), "PyTorch": torch.__version__}
     rows += list(versions.items())
     return Table(
-        "Settings and versions", "The same ones give the same figures, but for the speed.", ("name", "value"), rows
+        "Settings and versions",
+        "Equal settings and versions give equal figures, except for the speed.",
+        ("name", "value"),
+        rows,
     )

@@ -1,4 +1,4 @@
-"""An evaluation as figures for programs, and as tables and sentences for people: terminal and Markdown."""
+"""Result of an evaluation: figures as JSON, and tables and sentences for the terminal and for Markdown."""
 
 from dataclasses import asdict, dataclass
 
@@ -15,7 +15,7 @@ from intertone.page import Table, markdown_table
 
 @dataclass(frozen=True)
 class CodecFacts:
-    """Facts of a codec, and of its code of a note."""
+    """Properties of a codec, and size of its latent code of one note."""
 
     representation: str
     sample_rate: int
@@ -26,7 +26,7 @@ class CodecFacts:
 
     @classmethod
     def of(cls, codec: Codec, notes: Notes) -> "CodecFacts":
-        """Return the facts of a codec for notes of this length."""
+        """Return the properties of a codec for notes of the note set's length."""
         n_frames = codec.representation.n_frames(notes.samples)
         return cls(
             codec.config.representation.kind,
@@ -40,7 +40,7 @@ class CodecFacts:
 
 @dataclass(frozen=True)
 class NoteFacts:
-    """Facts of the notes and pairs that are evaluated."""
+    """Origin, length and number of the notes and pairs that are evaluated."""
 
     kind: str
     digest: str
@@ -52,7 +52,7 @@ class NoteFacts:
 
     @classmethod
     def of(cls, notes: Notes, rows: Rows, pairs: Rows) -> "NoteFacts":
-        """Return the facts of the notes ``rows`` and of ``pairs``."""
+        """Return origin, length and number of the notes ``rows`` and of ``pairs``."""
         n_instruments, n_groups = (len(np.unique(column[rows])) for column in (notes.instrument, notes.group))
         seconds = notes.samples / notes.sample_rate
         return cls(notes.kind, notes.digest(), seconds, len(rows), n_instruments, n_groups, len(pairs))
@@ -63,9 +63,9 @@ class Part:
     """Result of one study.
 
     Attributes:
-        name: Of the study.
-        figures: As JSON holds them; None where the study does not apply.
-        shown: How it is shown.
+        name: Name of the study.
+        figures: Result as JSON data; None: the study does not apply.
+        shown: Presentation of the result.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Facts of what was evaluated, and the result of each study."""
+    """Settings, properties of codec and notes, and the result of each study."""
 
     settings: EvaluateConfig
     codec: CodecFacts
@@ -83,12 +83,12 @@ class Evaluation:
     parts: tuple[Part, ...]
 
     def __getitem__(self, name: str) -> Part:
-        """Return what the study of a name found."""
+        """Return the result of the study ``name``."""
         return next(part for part in self.parts if part.name == name)
 
     @property
     def figures(self) -> dict[str, Json]:
-        """All figures by the name of the study, beside settings and facts, as JSON holds them."""
+        """Settings, properties of codec and notes, and all figures by the name of the study, as JSON data."""
         about: dict[str, Json] = {
             "settings": self.settings.model_dump(mode="json"),
             "codec": asdict(self.codec),
@@ -98,24 +98,24 @@ class Evaluation:
 
     @property
     def tables(self) -> list[Table]:
-        """The tables of all studies, and what was left out."""
+        """The tables of all studies, and one of the measurements that were left out."""
         found = [table for part in self.parts for table in part.shown.tables]
         rows = [(line,) for line in self.left_out]
-        return [*found, *([Table("Left out", "Not evaluated here.", ("what, and why",), rows)] if rows else [])]
+        return [*found, *([Table("Left out", "Studies that were not run.", ("study: reason",), rows)] if rows else [])]
 
     @property
     def sentences(self) -> list[str]:
-        """Sentences that a reader should know first."""
+        """The main findings of all studies."""
         return [line for part in self.parts for line in part.shown.sentences]
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Measurements that were left out, and why."""
+        """Sentences on measurements that were left out, each with the reason."""
         return tuple(line for part in self.parts for line in part.shown.left_out)
 
 
 def facts(result: Evaluation) -> str:
-    """Return in words what was evaluated, on what."""
+    """Return a paragraph on the size of the codec and on the notes that were evaluated."""
     codec, notes, settings = result.codec, result.notes, result.settings
     return (
         f"{codec.parameters:,} parameters; {codec.code_size:,} numbers for {notes.seconds:g} s of sound at "
@@ -126,6 +126,6 @@ def facts(result: Evaluation) -> str:
 
 
 def to_markdown(result: Evaluation, *, command: str) -> str:
-    """Return the tables as a Markdown page that says which command made it."""
+    """Return all tables as a Markdown page, with the command that made them."""
     tables = [markdown_table(table, heading="##") for table in result.tables]
     return "\n\n".join(["# Evaluation", f"`{command}`", facts(result), *tables]) + "\n"

@@ -1,4 +1,4 @@
-"""Notes analysed, encoded, decoded and synthesised: by the codec and by baselines, all through one way back."""
+"""Reconstruction of notes by the codec and by baselines, all with the same synthesis."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ SPECTROGRAM_WAYS: tuple[Way, ...] = (
     (TRUE, "estimated"),
     *((method, phase) for method in BASELINES for phase in ("kept", "estimated")),
 )
-"""Methods and phases of reconstructions where a phase must be found; estimating that of baselines is slow."""
+"""Methods and phases of reconstructions by codecs that must estimate a phase."""
 
 PARTIAL_WAYS: tuple[Way, ...] = (
     (TRUE, "kept"),
@@ -42,14 +42,14 @@ PARTIAL_WAYS: tuple[Way, ...] = (
     (CODEC, "estimated"),
     ("rank one", "estimated"),
 )
-"""Methods and phases where partials have phases: ``kept`` with the residual, ``estimated`` without."""
+"""Methods and phases of harmonic codecs, whose partials have phases: ``kept`` adds the residual, ``estimated`` not."""
 
 Images = Callable[[Tensor], Mapping[str, Tensor]]
-"""Features → further features by the name of the method."""
+"""Function that returns the features of further methods, by the name of the method, for given features."""
 
 
 def has_partials(codec: Codec) -> bool:
-    """Return whether features are levels of partials, whose pitch and phases are followed, and of noise."""
+    """Return whether the codec's features are levels of partials and noise bands (harmonic representation)."""
     return codec.representation.rows is not None
 
 
@@ -57,7 +57,7 @@ def spectrogram_of(codec: Codec) -> SpectrogramConfig:
     """Return the settings of a codec's spectrogram.
 
     Raises:
-        InputError: If it shows sounds in another way.
+        InputError: If the codec's representation is no spectrogram.
     """
     config = codec.config.representation
     if (settings := config.model_dump().get("spectrogram")) is None:
@@ -67,15 +67,15 @@ def spectrogram_of(codec: Codec) -> SpectrogramConfig:
 
 @dataclass(frozen=True)
 class Resynthesis:
-    """Some notes, and their reconstructions by the codec and the baselines.
+    """A batch of notes and their reconstructions by the codec and the baselines.
 
     Attributes:
-        start: Number of notes before these.
-        rows: Of the notes, ``(n,)``.
+        start: Index of the first note of the batch among all evaluated notes.
+        rows: Row numbers of the notes, ``(n,)``.
         audio: The notes, ``(n, samples)``.
         sample_rate: Sample rate of all sounds, Hz.
-        latents: Their code, ``(n, latent_dim, n_latents)``.
-        sounds: (method, ``"kept"`` or ``"estimated"``) → ``(n, samples)``.
+        latents: Latent codes of the notes, ``(n, latent_dim, n_latents)``.
+        sounds: (method, ``"kept"`` or ``"estimated"``) → reconstructions, ``(n, samples)``.
     """
 
     start: int
@@ -92,19 +92,19 @@ def resynthesise(
 ) -> tuple[Tensor, dict[Way, Tensor]]:
     """Analyse sounds, encode and decode them, and synthesise the features of each method.
 
-    The pitch that a network is conditioned on is the one found in the sound, the velocity unknown, as with any sound.
+    The network is conditioned on the pitch that is found in the sound; the velocity is unknown.
 
     Args:
         codec: The codec.
         audio: ``(n, samples)``.
-        ways: Method and phase; those of methods that there are not are passed over. There are ``codec``, ``true
-            magnitude``, the features themselves, and those of ``images``. Phases are ``kept``: the sounds' own phase
-            and residual; ``estimated``: neither.
+        ways: Pairs of method and phase. Methods: ``codec`` (decoded features), ``true magnitude`` (the analysed
+            features without the network) and those of ``images``; others are ignored. Phases: ``kept`` uses phase and
+            residual of the sound, ``estimated`` neither.
         seed: Seed of random phase and noise.
-        images: Features of further methods from features.
+        images: Returns the features of further methods; None: there are no further methods.
 
     Returns:
-        Latents of the codec, and the sounds of each way, ``(n, samples)``, on the CPU.
+        The latents, and the audio of each pair of ``ways``, ``(n, samples)``, on the CPU.
     """
     features, context = codec.analyse(audio.unsqueeze(1))
     latents = codec.encode_features(features, context.conditions)
@@ -123,18 +123,16 @@ def resynthesise(
 def resynthesise_notes(
     codec: Codec, notes: Notes, rows: Rows, *, linear: LinearCode | None, n_estimated: int, seed: int
 ) -> Iterator[Resynthesis]:
-    """Yield reconstructions of ``rows`` by the codec and the baselines, batch by batch.
+    """Yield reconstructions of notes by the codec and the baselines, batch by batch in the order of ``rows``.
 
     Args:
         codec: The codec.
         notes: The note set.
-        rows: The notes.
-        linear: A linear code of the same size; none where features are partials.
-        n_estimated: The baselines get an estimated phase for the first so many notes only: it is slow.
+        rows: Row numbers of the notes.
+        linear: PCA baseline; None for a harmonic codec, which has none.
+        n_estimated: Number of notes whose baselines are also synthesised with an estimated phase, which is slow; it is
+            rounded up to whole batches.
         seed: Seed of random phase and noise.
-
-    Returns:
-        An iterator over batches, in the order of ``rows``.
     """
 
     def baselines(features: Tensor) -> Mapping[str, Tensor]:
@@ -164,10 +162,10 @@ def interpolation_name(codec: Codec) -> str:
 
 
 def interpolate_features(codec: Codec, a: Tensor, b: Tensor, *, mix: float, seed: int = 0) -> Tensor:
-    """Return a morph without a network: the features of both sounds interpolated, and the same way back as ``morph``.
+    """Return a morph without a network: the features of both sounds, interpolated and synthesised as in ``morph``.
 
     Args:
-        codec: Only its representation is used.
+        codec: The codec, of which only the representation is used.
         a: ``(batch, 1, samples)`` at the codec's rate.
         b: The same shape.
         mix: 0 is A, 1 is B.
@@ -185,17 +183,17 @@ def interpolate_features(codec: Codec, a: Tensor, b: Tensor, *, mix: float, seed
 
 
 def fit_baseline(codec: Codec, notes: Notes, *, n_components: int, n_bytes: float, seed: int) -> LinearCode:
-    """Fit a linear code to the features of training notes.
+    """Return a linear code (PCA) that is fitted to the features of training notes.
 
     Args:
-        codec: Only its representation is used.
-        notes: The note set, at the codec's rate, with at least two training notes.
-        n_components: Numbers of the code wanted; fewer, and that is logged, where there are too few notes.
-        n_bytes: Memory for the features that are fitted to; 1.5 notes a component are read even where it is not enough.
-        seed: Seed of the draw of the notes.
+        codec: The codec, of which only the representation is used.
+        notes: The note set, at the codec's sample rate, with at least two training notes.
+        n_components: Desired number of components; too few training notes give fewer, and a warning is logged.
+        n_bytes: Memory for the features, in bytes; at least 1.5 notes per component are read even if it is exceeded.
+        seed: Seed of the selection of the notes.
 
     Returns:
-        The code, of features ``(n_features, n_frames)``.
+        The linear code of features ``(n_features, n_frames)``.
 
     Raises:
         ValueError: If there are fewer than two training notes.

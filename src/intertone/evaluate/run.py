@@ -1,4 +1,4 @@
-"""The whole evaluation of a codec on notes that it has not seen: one study after the other."""
+"""Evaluation of a codec on held-out notes by all studies, one after another."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -30,35 +30,35 @@ from intertone.evaluate.studies.recognition import RecognitionStudy
 from intertone.evaluate.studies.reconstruction import ReconstructionStudy
 from intertone.evaluate.studies.speed import SpeedStudy
 from intertone.evaluate.studies.transposition import TranspositionStudy
-from intertone.evaluate.study import Draw, Heard, KnownSound, Progress, R, Shown, Steps, Study
+from intertone.evaluate.study import Draw, KnownSound, Progress, R, Reconstructions, Shown, Steps, Study
 from intertone.remark import RemarkLogger
 
 logger = RemarkLogger(__name__)
 
 Conducted = Callable[[Codec, Notes, Draw], Part]
-"""A study, whatever its result is."""
+"""Function that runs a study on a codec and notes, and returns its figures and presentation."""
 
 
-class Listener(Protocol):
-    """A study of reconstructions."""
+class BatchStudy(Protocol):
+    """Study that measures every batch of reconstructions."""
 
     @property
     def name(self) -> str:
-        """Key of its figures."""
+        """Key of the study's figures."""
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None, or why not."""
+        """Return None if the study can measure this codec on these notes, otherwise a sentence with the reason."""
 
-    def hear(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
-        """Return the measures of a batch of reconstructions, one number for each note."""
+    def measure_batch(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
+        """Return the figures of a batch of reconstructions, one value for each note."""
 
 
-LISTENERS: tuple[Listener, ...] = (ReconstructionStudy(), MeasuresStudy(), RecognitionStudy())
-"""Studies that look at reconstructions, which are made once for all of them, batch by batch."""
+BATCH_STUDIES: tuple[BatchStudy, ...] = (ReconstructionStudy(), MeasuresStudy(), RecognitionStudy())
+"""Studies of reconstructions; each batch is reconstructed once and passed to all of them."""
 
 
 def conducted(study: Study[R]) -> Conducted:
-    """Return a study as a function that says what it found, or why it does not apply."""
+    """Return a function that runs ``study``, or returns the reason why it does not apply."""
 
     def conduct(codec: Codec, notes: Notes, draw: Draw) -> Part:
         if reason := study.applies(codec, notes):
@@ -82,7 +82,7 @@ STUDIES: tuple[Conducted, ...] = (
     conducted(NetworkStudy()),
     conducted(SpeedStudy()),
 )
-"""Measurements, in the order in which they are shown."""
+"""All studies, in the order of the page."""
 
 
 def evaluate_codec(
@@ -93,21 +93,21 @@ def evaluate_codec(
     known_sounds: Iterable[KnownSound] = (),
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a codec on held-out notes by all studies that apply.
+    """Evaluate a codec on held-out notes with all studies that apply.
 
     Args:
         codec: The codec.
-        notes: The note set; ``config.split`` of it is evaluated, and baselines and classifier are fitted to ``train``.
-        config: Size of the evaluation; default ``BUDGETS["full"]``.
-        known_sounds: For a codec that follows f0: name, ``(samples,)`` and f0 in Hz of sounds that it is tried on too.
-        progress: Called with (what is done, notes or pairs done, of how many).
+        notes: The note set; its split ``config.split`` is evaluated, baselines and classifier are fitted to ``train``.
+        config: Settings of the evaluation; None: ``BUDGETS["full"]``.
+        known_sounds: Further sounds for the f0 tracker of a harmonic codec: name, audio ``(samples,)`` and f0 in Hz.
+        progress: Called with (name of the task, notes or pairs done, notes or pairs in all).
 
     Returns:
-        The result of each study, and its page. Equal for equal arguments, but for the speed.
+        The result and the presentation of each study; equal arguments give equal results, except for the speed.
 
     Raises:
-        InputError: If the rates differ, the codec does not take notes of this length, the split that is evaluated holds
-            fewer than three notes that can be, or the training split too few for the baselines.
+        InputError: If the sample rates of codec and notes differ, the codec does not accept notes of this length, the
+            evaluated split has fewer than three usable notes, or the training split fewer than two for the PCA.
     """
     config = config or EvaluateConfig()
     draw = draw_all(codec, notes, config, known_sounds=known_sounds, progress=progress)
@@ -120,20 +120,21 @@ def evaluate_codec(
 
 
 def check_notes(codec: Codec, notes: Notes, rows: Rows, config: EvaluateConfig) -> None:
-    """Refuse notes that cannot be evaluated; that there are fewer than wanted is logged.
+    """Refuse notes that cannot be evaluated, and log if there are fewer than ``config.n_notes``.
 
     Args:
         codec: The codec.
         notes: The note set.
-        rows: Those of the split that may be evaluated.
-        config: Which split.
+        rows: Row numbers of the usable notes of the split.
+        config: Settings of the evaluation.
 
     Raises:
-        InputError: If the rates differ, there are fewer than three notes, or the codec does not take their length.
+        InputError: If the sample rates of codec and notes differ, there are fewer than three usable notes, or the codec
+            does not accept their length.
     """
     if notes.sample_rate != codec.sample_rate:
         raise InputError(f"the notes must have the codec's sample_rate={codec.sample_rate}, got {notes.sample_rate}")
-    if len(rows) < 3:  # two ends of a pair, and another note
+    if len(rows) < 3:  # the study of the network needs a pair and a third note
         counts = {name: int((notes.split == name).sum()) for name in SPLITS}
         other = max(counts, key=lambda name: (name != "train", counts[name]))
         hint = f"; --split {other} has {counts[other]}"
@@ -141,9 +142,9 @@ def check_notes(codec: Codec, notes: Notes, rows: Rows, config: EvaluateConfig) 
             hint = "; import more sounds, or divide them otherwise (intertone data import --fractions)"
         raise InputError(f"the {config.split} split must hold at least three notes, got {len(rows)}{hint}")
     if len(rows) < config.n_notes:
-        text = "the %s split holds %d notes that can be evaluated: all of them are, not the %d that are wanted"
+        text = "the %s split has %d usable notes; all of them are evaluated, instead of the %d of the settings"
         logger.info(text, config.split, len(rows), config.n_notes)
-    codec.encode(notes.audio(rows[:1]))  # refuses notes of a length that it does not take
+    codec.encode(notes.audio(rows[:1]))  # raises an error if the codec does not accept this length
 
 
 def draw_all(
@@ -154,10 +155,10 @@ def draw_all(
     known_sounds: Iterable[KnownSound] = (),
     progress: Progress | None = None,
 ) -> Draw:
-    """Draw notes and pairs; what several studies share is made when the first of them asks.
+    """Return the notes and pairs to evaluate, and functions that compute the shared results once.
 
     Raises:
-        InputError: As ``evaluate_codec``.
+        InputError: For the reasons that ``evaluate_codec`` gives.
     """
     among = pitched_rows(notes, split=config.split) if has_partials(codec) else notes.select(split=config.split)
     check_notes(codec, notes, among, config)
@@ -175,32 +176,32 @@ def draw_all(
     def half_way() -> dict[str, Tensor]:
         return half_way_morphs(codec, notes, pairs, seed=seed, step=steps.begin("morphs", len(pairs)))
 
-    shared = cache(classifier), cache(lambda: hear(codec, notes, draw)), cache(half_way)
+    shared = cache(classifier), cache(lambda: reconstruct_notes(codec, notes, draw)), cache(half_way)
     draw = Draw(config, rows, pairs, known_sounds, steps, CodecFacts.of(codec, notes).code_size, *shared)
     return draw
 
 
-def hear(codec: Codec, notes: Notes, draw: Draw) -> Heard:
-    """Make all reconstructions, batch by batch, and let every study that applies look at them."""
-    config, listeners = draw.config, [study for study in LISTENERS if study.applies(codec, notes) is None]
+def reconstruct_notes(codec: Codec, notes: Notes, draw: Draw) -> Reconstructions:
+    """Reconstruct all notes, batch by batch, and return the figures of every ``BatchStudy`` that applies."""
+    config, studies = draw.config, [study for study in BATCH_STUDIES if study.applies(codec, notes) is None]
     linear = None
     if not has_partials(codec):
-        draw.classifier()  # before the PCA, which needs much memory
+        draw.classifier()  # trained now, before the PCA takes much memory
         draw.steps.begin("fitting the PCA", 1)
         n_components = config.n_components or draw.code_size
         linear = fit_baseline(codec, notes, n_components=n_components, n_bytes=config.baseline_bytes, seed=config.seed)
     step = draw.steps.begin("reconstruction", len(draw.rows))
-    collected, latents, first = {study.name: Collected() for study in listeners}, [], []
+    collected, latents, first = {study.name: Collected() for study in studies}, [], []
     for batch in resynthesise_notes(
         codec, notes, draw.rows, linear=linear, n_estimated=config.n_estimated, seed=config.seed
     ):
-        for study in listeners:
-            collected[study.name].add(study.hear(codec, notes, draw, batch))
+        for study in studies:
+            collected[study.name].add(study.measure_batch(codec, notes, draw, batch))
         latents.append(batch.latents)
         if batch.start < config.n_note_sounds:
             first.append(batch)
         step(len(batch.rows))
-    return Heard(
+    return Reconstructions(
         {name: figures.table() for name, figures in collected.items()},
         torch.cat(latents),
         tuple(first),

@@ -1,4 +1,4 @@
-"""Contract of a measurement of ``evaluate``: whether it applies, what it finds, and how that is shown."""
+"""Interface of a study, one measurement of ``evaluate``: whether it applies, its result, and its presentation."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ from intertone.evaluate.settings import EvaluateConfig
 from intertone.page import Picture, Table
 
 NAME_BYTES = 80
-"""Most bytes of a note's name in a file's name: two of them must fit into the 255 bytes that systems allow."""
+"""Largest number of bytes of a note's name in a file name; two names must fit into the 255 bytes of a file name."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with (what is done, notes or pairs done, of how many)."""
+"""Function that is called with (name of the task, notes or pairs done, notes or pairs in all)."""
 
 KnownSound = tuple[str, Tensor, float]
-"""Name, ``(samples,)`` and f0 in Hz."""
+"""Instrument name, audio ``(samples,)`` and f0 in Hz of a sound whose f0 is known."""
 
 
 class Steps:
-    """Adds up the progress of one stage after the other."""
+    """Counter of the progress of one task after another, which reports it to a function."""
 
     def __init__(self, progress: Progress | None) -> None:
         self.progress, self.name, self.done, self.total = progress, "", 0, 0
 
     def begin(self, name: str, total: int) -> "Steps":
-        """Go on to a stage of ``total`` notes or pairs."""
+        """Begin the task ``name`` with ``total`` notes or pairs."""
         self.name, self.done, self.total = name, 0, total
         self(0)
         return self
@@ -45,15 +45,15 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """Results of one way through the notes that several studies share: reconstructions are slow, and need much memory.
+class Reconstructions:
+    """Results of reconstructing all notes once, shared by several studies because it is slow.
 
     Attributes:
-        figures: Name of a study → figures of the reconstructions.
-        latents: Code of all notes, ``(n, latent_dim, n_latents)``.
-        first: Reconstructions that are kept as sounds.
-        n_components: Components of the PCA; None: it was not fitted.
-        n_training_notes: That it was fitted to.
+        figures: Name of a study → its figures of the reconstructions.
+        latents: Latent codes of all notes, ``(n, latent_dim, n_latents)``.
+        first: The first batches, whose audio is kept for the examples.
+        n_components: Components of the PCA baseline; None: no PCA was fitted.
+        n_training_notes: Number of notes that the PCA was fitted to.
     """
 
     figures: Mapping[str, tuple[Line, ...]]
@@ -65,18 +65,20 @@ class Heard:
 
 @dataclass(frozen=True)
 class Draw:
-    """Notes and pairs that are evaluated, and what several studies share, made when the first of them asks.
+    """Notes and pairs that are evaluated, and results that several studies share.
+
+    The shared results are functions: the first call computes the result, later calls return the same one.
 
     Attributes:
-        config: Size of the evaluation.
-        rows: Of notes, ``(n,)``.
+        config: Settings of the evaluation.
+        rows: Row numbers of the notes, ``(n,)``.
         pairs: Rows of A and B, ``(n, 2)``: notes of equal pitch and velocity from different groups.
-        known_sounds: That the tracker of f0 is evaluated on too; read at most once.
-        steps: Takes the progress.
-        code_size: Numbers of the code of a note.
-        classifier: Gives the trained classifier.
-        heard: Gives the reconstructions' figures.
-        half_way: Gives the half-way morphs of ``pairs``: method → ``(n, samples)``.
+        known_sounds: Further sounds of known f0 for the f0 tracker; they are iterated over at most once.
+        steps: Counter of the progress.
+        code_size: Number of values in the latent code of a note.
+        classifier: Returns the trained classifier.
+        reconstructions: Returns the reconstructions' figures.
+        half_way: Returns the half-way morphs of ``pairs``: method → ``(n, samples)``.
     """
 
     config: EvaluateConfig
@@ -86,25 +88,25 @@ class Draw:
     steps: Steps
     code_size: int
     classifier: Callable[[], Classifier]
-    heard: Callable[[], Heard]
+    reconstructions: Callable[[], Reconstructions]
     half_way: Callable[[], Mapping[str, Tensor]]
 
     @property
     def any_pairs(self) -> Rows:
-        """The pairs; where there are none, or only one, of any two notes."""
+        """The pairs; if there are fewer than two, pairs of successive notes of any pitch."""
         return self.pairs if len(self.pairs) > 1 else np.stack([self.rows, np.roll(self.rows, 1)], 1)
 
 
 @dataclass(frozen=True)
 class Example:
-    """Sounds that belong together.
+    """Sounds that are shown side by side, such as a note and its reconstructions.
 
     Attributes:
-        file: What its files' names begin with.
-        title: For people.
+        file: First part of the names of the sound files.
+        title: Title on the page.
         note: Description of the sounds.
         sounds: Short name → audio, ``(samples,)``.
-        words: Short name → what the sound is called for people.
+        words: Short name → label of the sound on the page.
     """
 
     file: str
@@ -116,7 +118,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Sounds:
-    """Examples under a heading, with a sentence on what they are."""
+    """Examples under one heading, with a sentence that describes them."""
 
     title: str
     note: str
@@ -125,15 +127,15 @@ class Sounds:
 
 @dataclass(frozen=True)
 class Shown:
-    """Presentation of a result: page, terminal and Markdown are made of this and of nothing else.
+    """Presentation of a study's result, from which the page, the terminal output and the Markdown file are made.
 
     Attributes:
-        title: Title of its section.
-        tables: In their order.
-        sentences: What a reader should know first, good and bad alike.
-        pictures: In their order.
-        sounds: For the ear.
-        left_out: Sentences on what was not measured, and why.
+        title: Title of the section.
+        tables: Tables in the order of the page.
+        sentences: The main findings, good and bad.
+        pictures: Pictures in the order of the page.
+        sounds: Examples to listen to; None: there are none.
+        left_out: Sentences on measurements that were left out, each with the reason.
     """
 
     title: str
@@ -148,9 +150,9 @@ R = TypeVar("R")
 
 
 class Study(Protocol[R]):
-    """One measurement: a file of ``studies``, of every codec unless ``applies`` says otherwise.
+    """One measurement of a codec, implemented in a file of ``studies``.
 
-    Its result is a frozen dataclass of numbers and words, and a field ``examples`` of sounds, if it leaves some.
+    The result is a frozen dataclass of numbers and words; a field ``examples``, if there is one, holds sounds.
     """
 
     @property
@@ -158,24 +160,24 @@ class Study(Protocol[R]):
         """Key of its result in ``evaluation.json``."""
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None, or a sentence on why this codec and these notes are not measured."""
+        """Return None if the study can measure this codec on these notes, otherwise a sentence with the reason."""
         return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> R:
-        """Return what is found: equal for equal arguments, but for times."""
+        """Return the result; equal arguments give equal results, except for measured times."""
 
     def show(self, result: R) -> Shown:
-        """Return the tables, sentences, pictures and sounds of a result."""
+        """Return the presentation of a result: tables, sentences, pictures and sounds."""
 
 
 def note_words(notes: Notes, row: int) -> str:
-    """Return instrument, family, pitch and velocity of a note for people."""
+    """Return instrument, family, pitch and velocity of a note as text; unknown values are left out."""
     columns = (("pitch", notes.pitch), ("velocity", notes.velocity))
     known = [f"{name} {column[row]}" for name, column in columns if column[row] >= 0]
     return ", ".join([str(notes.instrument[row]), str(notes.family[row]), *known])
 
 
 def file_part(notes: Notes, row: int) -> str:
-    """Return row and name of a note as a part of a file's name; a long name is cut."""
+    """Return row and name of a note as a part of a file name; other characters become ``-``, a long name is cut."""
     name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in str(notes.name[row]))
     return f"{row}-{name.encode()[:NAME_BYTES].decode(errors='ignore')}"

@@ -1,1 +1,1 @@
-"""Experiments of any paper: a plan, a store of results, figures and a write-up."""
+"""Tools that all papers share: training and evaluation of experiments, a store of results, figures and a write-up."""

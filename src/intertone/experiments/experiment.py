@@ -1,4 +1,4 @@
-"""One experiment: train it, or go on, evaluate it, and remember what came out."""
+"""Training and evaluation of experiments; results are stored, and an interrupted experiment is resumed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -28,19 +28,19 @@ from intertone.train import Progress, TrainConfig, TrainingStoppedError, train_c
 logger = RemarkLogger(__name__)
 
 OnStep = Callable[[str, Progress, int], None]
-"""Called after every training step with the experiment's title, the progress and the steps of an epoch."""
+"""Function that is called after every training step with the title, the progress, and the steps of an epoch."""
 
 
 class EvaluationBudget(Settings):
-    """Amount of evaluation, the same for every experiment; a paper adds how much is trained."""
+    """Amount of evaluation of every experiment; the budget of a paper extends it by the amount of training."""
 
-    names: tuple[str, ...] = Field((), description="of the experiments; none: all")
+    names: tuple[str, ...] = Field((), description="names of the experiments to run; empty: all")
     n_notes: int = Field(64, ge=1, description="held-out notes that are reconstructed and evaluated")
     n_pairs: int = Field(24, ge=0, description="held-out pairs whose half-way morphs are evaluated")
-    seed: int = Field(0, ge=0, lt=2**32, description="of what is evaluated, and of random phase")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of the selection of notes and pairs, and of random phase")
 
     def evaluation(self) -> dict[str, int]:
-        """Return what an evaluation depends on beside codec and notes."""
+        """Return the settings that an evaluation depends on, besides codec and notes."""
         return {"n_notes": self.n_notes, "n_pairs": self.n_pairs, "seed": self.seed}
 
 
@@ -49,7 +49,7 @@ B = TypeVar("B", bound=EvaluationBudget)
 
 @dataclass(frozen=True)
 class Point:
-    """The loss after so many steps."""
+    """Loss after a number of steps."""
 
     step: int
     loss: float
@@ -57,7 +57,7 @@ class Point:
 
 @dataclass(frozen=True)
 class LogLine(Point):
-    """A line of a run's log; ``split`` is ``train`` or ``valid``."""
+    """Line of a run's log: step, loss, and the split, ``train`` or ``valid``."""
 
     split: str
 
@@ -67,23 +67,23 @@ class RunResult:
     """Result of an experiment.
 
     Attributes:
-        settings: Of the run.
+        settings: Settings of the run.
         notes: Digest of the note set.
-        stopped: Why training could not go on, or empty.
-        seconds: Of training; None where it was stopped.
-        name: Of the experiment, as are the next three.
-        factor: What is varied.
-        title: For tables and pictures.
+        stopped: Reason why training stopped with an error; empty: it did not.
+        seconds: Time of training; None: training stopped with an error.
+        name: Name of the experiment.
+        factor: The factor that the experiment varies.
+        title: Title of the experiment in tables and pictures.
         changes: Overrides of the settings.
         training: Mean training loss of every epoch.
         curve: Validation loss after every epoch.
-        weights: Numbers of the model; None where it was stopped.
-        code: Numbers of a note's code; None where it was stopped.
-        judging: What the evaluation depended on; None before it.
-        figures: Of each held-out note; None where nothing was evaluated, as in the next three.
-        morphs: Of half-way morphs.
-        own: Figures of the held-out notes of the experiment's own part of the note set.
-        own_default: The same notes, reconstructed by the experiment that it stands ``beside``.
+        weights: Number of weights of the model; None: training stopped with an error.
+        code: Number of values of a note's latent code; None: training stopped with an error.
+        judging: Settings of the evaluation; None: not evaluated yet.
+        figures: Figures of each held-out note; None, as in the next three: not evaluated.
+        morphs: Figures of half-way morphs.
+        own: Figures of the held-out notes of the experiment's ``part`` of the note set.
+        own_default: Figures of the same notes, reconstructed by the experiment ``beside``.
     """
 
     settings: TrainConfig
@@ -106,27 +106,27 @@ class RunResult:
 
     @property
     def final_loss(self) -> float:
-        """The validation loss at the end; infinite if training was stopped."""
+        """The last validation loss; infinite if training stopped with an error."""
         return float("inf") if self.stopped or not self.curve else self.curve[-1].loss
 
 
 Results = Mapping[str, RunResult]
-"""Name of the experiment → what came out."""
+"""Name of the experiment → its result."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One run: what differs from a paper's default, as ``--set`` lines.
+    """One run, defined by its differences from the default settings of a paper.
 
     Attributes:
-        name: Of the run's folder.
-        factor: What is varied.
-        title: For tables and pictures.
-        changes: Overrides of the settings.
-        complete: Returns further overrides, which follow from the note set and from the experiments before this one.
-        part: Returns the part of the note set that it is trained on, which has splits of its own; default: all of it.
-            Where it is given, the part's held-out notes are evaluated too.
-        beside: Name of an earlier experiment that reconstructs the part's held-out notes too.
+        name: Name of the run's folder.
+        factor: The factor that the experiment varies.
+        title: Title in tables and pictures.
+        changes: Overrides of the settings, in the form of ``--set`` lines.
+        complete: Returns further overrides from the note set and the results of the preceding experiments; None: none.
+        part: Returns the part of the note set to train on, with its own splits, whose held-out notes are evaluated in
+            addition; None: the whole note set.
+        beside: Name of an earlier experiment that is also evaluated on the part's held-out notes; empty: none.
         evaluated: Whether notes and morphs are evaluated.
     """
 
@@ -141,7 +141,7 @@ class Experiment:
 
 
 Configure = Callable[[Experiment], TrainConfig]
-"""Experiment, complete → the settings of its run."""
+"""Function that returns the settings of a run for an experiment with all of its overrides."""
 
 
 @dataclass
@@ -150,10 +150,10 @@ class Laboratory(Generic[B]):
 
     Attributes:
         notes: The note set.
-        folder: Where runs and results lie.
-        budget: How much is done.
-        device: Where to train.
-        on_step: Called after every training step.
+        folder: Folder of the runs and results.
+        budget: Amount of training and evaluation.
+        device: Torch device for training.
+        on_step: Called after every training step; None: not called.
     """
 
     notes: Notes
@@ -164,23 +164,23 @@ class Laboratory(Generic[B]):
     _tuned: dict[str, tuple[bool, ...]] = field(default_factory=dict)
 
     def rows(self, notes: Notes) -> Rows:
-        """Return the held-out notes that are evaluated."""
+        """Return the row numbers of the held-out notes that are evaluated."""
         return draw_notes(notes, self.budget.n_notes, split="test", seed=self.budget.seed)
 
     def pairs(self) -> Rows:
-        """Return the held-out pairs whose morphs are evaluated."""
+        """Return the row numbers of the held-out pairs whose morphs are evaluated, ``(n, 2)``."""
         return draw_pairs(self.notes, self.budget.n_pairs, split="test", seed=self.budget.seed)
 
     def codec(self, name: str) -> Codec:
-        """Return what an experiment trained: the weights of the best validation."""
+        """Return the codec that an experiment trained, with the weights of the best validation loss."""
         return Codec.load(self.folder / "runs" / name / "best", device=self.device)
 
     def train(self, title: str, settings: TrainConfig, data: Notes | FeatureSet, out: Path) -> Progress:
-        """Train a codec, or go on.
+        """Train a codec, or resume an interrupted run.
 
         Args:
-            title: For ``on_step``.
-            settings: Of the run.
+            title: Title that is passed to ``on_step``.
+            settings: Settings of the run.
             data: A note set, or prepared features.
             out: Folder of the run.
 
@@ -188,8 +188,8 @@ class Laboratory(Generic[B]):
             The final state.
 
         Raises:
-            TrainingStoppedError: If training cannot go on.
-            KeyboardInterrupt: If the process was told to end; the run can go on.
+            TrainingStoppedError: If the loss is not finite, or notes or output are silent.
+            KeyboardInterrupt: If the process received an interrupt; repeating the call resumes the run.
         """
 
         def show(progress: Progress, steps: int, _loss: float) -> None:
@@ -202,12 +202,12 @@ class Laboratory(Generic[B]):
         return progress
 
     def evaluate(self, codec: Codec, notes: Notes) -> NoteFigures:
-        """Return the figures of the held-out notes that a codec reconstructs."""
+        """Return the figures of a codec's reconstructions of the held-out notes."""
         rows = self.rows(notes)
         return evaluate_notes(by_codec(codec, seed=self.budget.seed), notes, rows, self.tuned(notes))
 
     def tuned(self, notes: Notes) -> tuple[bool, ...]:
-        """Return which of the held-out notes are in tune themselves, measured once."""
+        """Return whether each held-out note is in tune; repeated calls return the first result."""
         rows = self.rows(notes)
         key = ",".join(map(str, rows))
         if key not in self._tuned:
@@ -216,19 +216,19 @@ class Laboratory(Generic[B]):
 
 
 def run_all(laboratory: Laboratory[B], experiments: Iterable[Experiment], configure: Configure) -> dict[str, RunResult]:
-    """Train and evaluate every experiment that is not done yet.
+    """Train and evaluate all experiments one after another; stored results are used if they are valid.
 
     Args:
         laboratory: Notes, folder and budget.
-        experiments: In the order in which they are done.
+        experiments: The experiments, in the order of their execution.
         configure: Returns the settings of a run.
 
     Returns:
         Name → result, in the order of the experiments.
 
     Raises:
-        InputError: If the notes do not fit, or the folder holds runs of other settings or notes.
-        KeyboardInterrupt: If the process was told to end; the run that it was in can go on.
+        InputError: If the notes do not fit the settings, or the folder has runs of other settings or notes.
+        KeyboardInterrupt: If the process received an interrupt; repeating the call resumes the experiment.
     """
     results: dict[str, RunResult] = {}
     for experiment in experiments:
@@ -240,15 +240,12 @@ def run_all(laboratory: Laboratory[B], experiments: Iterable[Experiment], config
 
 
 def run_one(laboratory: Laboratory[B], experiment: Experiment, configure: Configure) -> RunResult:
-    """Train and evaluate one experiment, or read what came out when that was done.
+    """Train and evaluate one experiment, or return its stored result if notes and settings are unchanged.
 
     Args:
         laboratory: Notes, folder and budget.
-        experiment: The experiment, complete.
-        configure: Returns the settings of its run.
-
-    Returns:
-        What came out.
+        experiment: The experiment, with all of its overrides.
+        configure: Returns the settings of the run.
     """
     settings = configure(experiment)
     path = laboratory.folder / "results" / f"{experiment.name}.json"
@@ -286,13 +283,13 @@ def _train(laboratory: Laboratory[B], experiment: Experiment, settings: TrainCon
 
 
 def code_counts(codec: Codec, n_frames: int) -> tuple[int, int]:
-    """Return the numbers of a codec's model, and of the code of a sound of so many frames."""
+    """Return the number of a codec's weights, and of the values of its latent code for ``n_frames`` frames."""
     model = codec.model
     return sum(value.numel() for value in model.parameters()), model.code_size(n_frames)
 
 
 def _evaluate(laboratory: Laboratory[B], experiment: Experiment, known: RunResult) -> RunResult:
-    """Evaluate the weights of the best validation."""
+    """Return the result of an experiment with the figures of its best weights added."""
     notes, codec = laboratory.notes, laboratory.codec(experiment.name)
     figures = laboratory.evaluate(codec, notes)
     morphs = evaluate_pairs(codec, notes, laboratory.pairs(), seed=laboratory.budget.seed)

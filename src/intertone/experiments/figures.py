@@ -1,4 +1,4 @@
-"""Figures of reconstructed sounds and half-way morphs, the same for every experiment."""
+"""Figures of reconstructed notes and of half-way morphs, which all experiments share."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,29 +17,29 @@ from intertone.evaluate.resynthesis import CODEC, resynthesise
 from intertone.metrics import db_rmse, in_tune, log_mel_error, loud_cell_error
 
 Column = tuple[float | None, ...]
-"""One number for each note; None where it cannot be told."""
+"""One value for each note; None: not measurable."""
 
 Reconstruct = Callable[[Tensor], Mapping[str, Tensor]]
-"""Sounds ``(notes, samples)`` → reconstructions by name, of the same shape."""
+"""Function that returns reconstructions of sounds ``(notes, samples)`` by name, each of the same shape."""
 
 ERRORS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "log_mel": log_mel_error,
     "loud_cells": loud_cell_error,
     "above_floor": lambda estimate, reference: db_rmse(estimate, reference, loud_only=True),
 }
-"""Name of a figure → what measures it, in dB, on sounds at 16 kHz."""
+"""Name of an error → function of (estimate, reference) at 16 kHz that measures it in dB."""
 
 
 @dataclass(frozen=True)
 class NoteFigures:
-    """Distance of reconstructions from their notes.
+    """Errors of the reconstruction of each note.
 
     Attributes:
-        log_mel_kept: Log-mel error with the notes' own phase, dB.
-        log_mel_estimated: The same with an estimated phase.
-        loud_cells: ``loud_cell_error`` with the notes' own phase, dB.
-        above_floor: RMSE of the cells above the floor with the notes' own phase, dB.
-        in_tune: 0 or 1, with an estimated phase; None where the note itself is not.
+        log_mel_kept: Log-mel error with the phase of the note, dB.
+        log_mel_estimated: Log-mel error with an estimated phase, dB.
+        loud_cells: ``loud_cell_error`` with the phase of the note, dB.
+        above_floor: ``db_rmse`` over the cells above the floor, with the phase of the note, dB.
+        in_tune: Whether the reconstruction with an estimated phase is in tune, 0 or 1; None: the note itself is not.
     """
 
     log_mel_kept: Column
@@ -51,7 +51,7 @@ class NoteFigures:
 
 @dataclass(frozen=True)
 class TunedShare:
-    """Share of morphs in tune and the median of their |cents|; None where there is nothing to be said."""
+    """Share of morphs in tune and the median of their |cents|; None: see ``tuned_share``."""
 
     in_tune: float | None
     median_cents: float | None
@@ -59,13 +59,14 @@ class TunedShare:
 
 @dataclass(frozen=True)
 class PairFigures:
-    """Tuning of half-way morphs of notes of one pitch.
+    """Intonation of half-way morphs of notes of equal pitch.
 
     Attributes:
-        n: Pairs.
-        n_measured: Pairs whose two notes are in tune; the shares are of these.
-        codec: The codec's morphs.
-        interpolated: Those of features interpolated without a network; on disk by what was interpolated first.
+        n: Number of pairs.
+        n_measured: Number of pairs whose two notes are in tune; the shares are those of these pairs.
+        codec: Figures of the codec's morphs.
+        interpolated: Figures of morphs that interpolate features without a network; the key in stored results is
+            ``log magnitude``.
     """
 
     n: int
@@ -75,12 +76,12 @@ class PairFigures:
 
 
 def by_codec(codec: Codec, *, seed: int, image: Callable[[Tensor], Tensor] | None = None) -> Reconstruct:
-    """Return how a codec reconstructs sounds, with ``kept`` and with ``estimated`` phase.
+    """Return a function that reconstructs sounds by a codec, with ``kept`` and with ``estimated`` phase.
 
     Args:
         codec: The codec.
-        seed: Of random phase.
-        image: A map of features to features that takes the place of the network.
+        seed: Seed of random phase.
+        image: Function of the features that replaces the network; None: the network is used.
     """
     method = "image" if image else CODEC
     ways = {phase: (method, phase) for phase in ("kept", "estimated")}
@@ -90,13 +91,13 @@ def by_codec(codec: Codec, *, seed: int, image: Callable[[Tensor], Tensor] | Non
 def by_ways(
     codec: Codec, ways: Mapping[str, Way], *, seed: int, images: Mapping[str, Callable[[Tensor], Tensor]] | None = None
 ) -> Reconstruct:
-    """Return how a codec reconstructs sounds in several ways.
+    """Return a function that reconstructs sounds by a codec, with several methods and phases.
 
     Args:
         codec: The codec.
-        ways: Name of the reconstruction → method and phase, as ``resynthesise`` takes them.
-        seed: Of random phase.
-        images: Further methods: maps of features to features.
+        ways: Name of the reconstruction → method and phase, see ``resynthesise``.
+        seed: Seed of random phase.
+        images: Name of a further method → function of the features that replaces the network; None: no such methods.
     """
 
     def apply(features: Tensor) -> dict[str, Tensor]:
@@ -110,7 +111,7 @@ def by_ways(
 
 
 def rows_in_tune(notes: Notes, rows: Rows) -> tuple[bool, ...]:
-    """Return for each note whether its own sound is within 50 cents of its key."""
+    """Return whether the f0 of each note is within 50 cents of its key; False for notes of unknown pitch."""
     return tuple(bool(notes.pitch[row] >= 0) and _is_in_tune(notes, int(row), notes.audio([row])[0]) for row in rows)
 
 
@@ -122,17 +123,17 @@ def _is_in_tune(notes: Notes, row: int, sound: Tensor) -> bool:
 def measure_notes(
     reconstruct: Reconstruct, notes: Notes, rows: Rows, tuned: Sequence[bool], wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], Column]:
-    """Reconstruct notes and measure them.
+    """Reconstruct notes and measure the reconstructions.
 
     Args:
-        reconstruct: What reconstructs them, at the notes' rate.
+        reconstruct: Function that reconstructs sounds at the sample rate of the notes.
         notes: The note set.
-        rows: The notes.
-        tuned: From ``rows_in_tune``.
-        wanted: Name of the reconstruction, and ``in_tune`` or one of ``ERRORS``.
+        rows: Row numbers of the notes.
+        tuned: Output of ``rows_in_tune`` for these notes.
+        wanted: Pairs of the name of a reconstruction and a figure: ``in_tune``, or one of ``ERRORS``.
 
     Returns:
-        What is wanted → the figure of each note; ``in_tune`` is 0 or 1, None where the note itself is not.
+        Pair of ``wanted`` → the figure of each note; ``in_tune`` is 0 or 1, or None if the note itself is not in tune.
     """
     found: dict[tuple[str, str], list[float | None]] = {want: [] for want in wanted}
     for start in range(0, len(rows), BATCH):
@@ -155,10 +156,10 @@ def evaluate_notes(reconstruct: Reconstruct, notes: Notes, rows: Rows, tuned: Se
     """Return the figures of notes that are reconstructed with ``kept`` and with ``estimated`` phase.
 
     Args:
-        reconstruct: What reconstructs them: ``by_codec``.
+        reconstruct: Function that reconstructs sounds, from ``by_codec``.
         notes: The note set.
-        rows: The notes.
-        tuned: From ``rows_in_tune``.
+        rows: Row numbers of the notes.
+        tuned: Output of ``rows_in_tune`` for these notes.
     """
     both = [("kept", "log_mel"), ("estimated", "log_mel")]
     wanted = [*both, ("kept", "loud_cells"), ("kept", "above_floor"), ("estimated", "in_tune")]
@@ -167,13 +168,13 @@ def evaluate_notes(reconstruct: Reconstruct, notes: Notes, rows: Rows, tuned: Se
 
 
 def evaluate_pairs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int) -> PairFigures:
-    """Return how well half-way morphs are in tune, the codec's and those of features without a network.
+    """Return the intonation of half-way morphs by the codec, and by interpolation without a network.
 
     Args:
         codec: The codec.
-        notes: The note set, at its rate.
-        pairs: Rows of A and B, ``(n, 2)``, the two of one pitch.
-        seed: Of random phase.
+        notes: The note set, at the codec's sample rate.
+        pairs: Rows of A and B, ``(n, 2)``; the notes of a pair have equal pitch.
+        seed: Seed of random phase.
     """
     half_way = half_way_morphs(codec, notes, pairs, seed=seed, step=lambda _: None)
     measured = [figure for figure in measure_pairs(notes, pairs, half_way) if figure.measured]
@@ -184,7 +185,7 @@ def evaluate_pairs(codec: Codec, notes: Notes, pairs: Rows, *, seed: int) -> Pai
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean of what there is.
+    """Return the mean of the values that are not None; None if there is no such value.
 
     Example:
         >>> mean([1.0, None, 2.0])

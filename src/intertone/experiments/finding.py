@@ -1,4 +1,4 @@
-"""A paper's finding beside our figures: an order that holds, fails, or is undecided."""
+"""Test of a paper's finding, such as an order of networks by their errors: it holds, fails, or is undecided."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Verdict = Literal["holds", "fails", "undecided"]
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence of a paper, whether it holds here, and our figures."""
+    """A finding of a paper, whether it holds in the replay, and the figures of the replay."""
 
     sentence: str
     verdict: Verdict
@@ -23,11 +23,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Order:
-    """Networks in the order of their errors, as a paper reports it.
+    """Order of networks by increasing error, as a paper reports it, with the errors of the replay.
 
     Attributes:
-        title: For tables.
-        runs: Errors of all seeds of each network, the one that shall be lowest first.
+        title: Title in tables.
+        runs: Errors of all seeds of each network, in the order of the paper.
     """
 
     title: str
@@ -35,17 +35,15 @@ class Order:
 
 
 def order_verdict(runs: Sequence[Sequence[float]]) -> Verdict:
-    """Return whether the means of neighbours stand in their order, farther apart than the seeds of either spread.
+    """Return whether the mean errors of networks increase in the given order by more than the spread of the seeds.
 
-    An order *holds* if all neighbours do, *fails* if two of them stand the other way by more than the spread, and is
-    *undecided* otherwise. The spread is the difference of the highest and the lowest seed; with one seed it is 0. An
-    infinite error is that of a network whose training was stopped.
+    Each network is compared with the next one. The spread is the difference of the highest and the lowest error over
+    the seeds, the larger one of the two networks; with one seed it is 0. An order *holds* if every mean is larger than
+    the preceding one by more than the spread, *fails* if one is smaller by more than the spread, and is *undecided*
+    otherwise. An error is infinite if training stopped with an error.
 
     Args:
-        runs: Errors of all seeds of each network, the one that shall be lowest first.
-
-    Returns:
-        The verdict.
+        runs: Errors of all seeds of each network, the network with the expected lowest error first.
 
     Example:
         >>> [order_verdict(runs) for runs in ([[1, 1.2], [2, 2.1]], [[2, 2.1], [1, 1.2]], [[1, 3], [2, 2]])]
@@ -55,7 +53,7 @@ def order_verdict(runs: Sequence[Sequence[float]]) -> Verdict:
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the verdict on several orders together: one that fails makes all fail, all must hold.
+    """Return the common verdict on several orders: ``fails`` if one fails, ``holds`` if all hold, else ``undecided``.
 
     Example:
         >>> overall(["holds", "undecided"]), overall(["undecided", "fails"]), overall(["holds"])
@@ -67,12 +65,12 @@ def overall(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def judge(sentence: str, orders: Sequence[Order], *, digits: int = 2) -> Finding:
-    """Return whether all orders hold that a sentence of a paper speaks of.
+    """Return the verdict on a finding of a paper that consists of one or more orders.
 
     Args:
-        sentence: What the paper finds.
-        orders: The orders in question; one with a network that was not trained leaves the finding undecided.
-        digits: Behind the point of the figures.
+        sentence: The finding.
+        orders: The orders; if a network of one of them was not trained, the finding is undecided.
+        digits: Number of decimals of the figures.
 
     Example:
         >>> judge("wide is better", [Order("", ([0.1, 0.12], [0.3, 0.31]))])
@@ -96,14 +94,14 @@ def judge(sentence: str, orders: Sequence[Order], *, digits: int = 2) -> Finding
 
 
 def findings_table(findings: Sequence[Finding]) -> str:
-    """Return findings beside our verdicts and figures."""
+    """Return a Markdown table of findings with verdicts and figures."""
     lines = [(finding.sentence, finding.verdict, finding.figures) for finding in findings]
     return markdown_rows(("the paper finds", "here", "figures"), lines)
 
 
 def _compare(low: Sequence[float], high: Sequence[float]) -> Verdict:
     stopped = [all(isinf(value) for value in runs) for runs in (low, high)]
-    if any(stopped):  # a network that cannot be trained has lost; one of its seeds alone decides nothing
+    if any(stopped):  # a network is worse if all of its seeds stopped with an error; a single seed is not enough
         return "undecided" if all(stopped) else "fails" if stopped[0] else "holds"
     if any(isinf(value) for value in (*low, *high)):
         return "undecided"

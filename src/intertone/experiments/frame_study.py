@@ -1,4 +1,4 @@
-"""Networks of single frames: trained with several first weights, compared by the frames of held-out notes."""
+"""Training of networks of single frames with several seeds, and their errors on the frames of held-out notes."""
 
 import copy
 import math
@@ -24,7 +24,7 @@ from intertone.stft import SpectrogramConfig
 from intertone.train import TrainConfig
 
 NOTES_AT_ONCE = 16
-"""Held-out notes that are analysed together."""
+"""Number of held-out notes that are analysed at a time."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,12 @@ class FrameErrors:
     """Errors of a network over the held-out frames that are not silent, in the scale of the features.
 
     Attributes:
-        squared: Mean of ``(estimate − reference)²`` over all bins.
-        absolute: Mean of ``|estimate − reference|``.
-        convergence: Spectral convergence: root of the summed squared errors over the summed squares of the reference.
-        power_db: Mean over the frames of how far the power of the estimate is from the reference's, dB; an estimate
-            counts as at most 100 dB too quiet.
+        squared: Mean of ``(estimate − reference)²`` over frames and bins.
+        absolute: Mean of ``|estimate − reference|`` over frames and bins.
+        convergence: Spectral convergence: square root of the sum of squared errors over the sum of squares of the
+            reference.
+        power_db: Mean over the frames of the absolute difference of the power in dB; an estimate more than 100 dB too
+            quiet is set to 100 dB.
     """
 
     squared: float
@@ -46,24 +47,25 @@ class FrameErrors:
 
     @classmethod
     def infinite(cls) -> "FrameErrors":
-        """Return the errors of a network whose training was stopped."""
+        """Return infinite errors, for a network whose training stopped with an error."""
         return cls(*[math.inf] * len(fields(cls)))
 
 
 Errors = Mapping[str, FrameErrors]
-"""Name of a run → errors of the held-out frames; infinite where training was stopped."""
+"""Name of a run → errors of the held-out frames; infinite: training stopped with an error."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network that a paper trains: a line of its tables.
+    """A network that a paper trains, which is a line of one of its tables.
 
     Attributes:
-        table: Where it stands.
-        title: In the table.
+        table: Name of the table.
+        title: Title in the table.
         changes: Overrides of the common settings.
-        corpus: Name of the part of the notes that it is trained on; empty: all.
-        all_seeds: Whether it stands in an order that the paper reports, so that it is trained with every seed.
+        corpus: Name of the part of the notes that it is trained on; empty: all notes.
+        all_seeds: Whether it is trained with every seed, because it is part of an order that the paper reports; if
+            not, with the first seed only.
     """
 
     table: str
@@ -73,17 +75,17 @@ class Network:
     all_seeds: bool = True
 
     def name(self, seed: int) -> str:
-        """Return the name of a run's folder."""
+        """Return the folder name of the run with a seed."""
         words = " ".join(filter(None, (self.corpus, self.title))).replace(",", "").replace(" ", "-")
         return f"{words}-seed-{seed}"
 
     def runs(self, errors: Errors) -> list[FrameErrors]:
-        """Return the errors of its runs, seed by seed."""
+        """Return the errors of the network's runs, in the order of the seeds."""
         found = (errors.get(self.name(seed)) for seed in range(len(errors)))
         return [each for each in found if each is not None]
 
     def finished(self, errors: Errors) -> bool:
-        """Tell whether it was trained, and none of its runs was stopped."""
+        """Return whether the network was trained, and no run stopped with an error."""
         runs = self.runs(errors)
         return bool(runs) and all(math.isfinite(each.squared) for each in runs)
 
@@ -93,7 +95,7 @@ class FrameBudget(EvaluationBudget):
 
     epochs: int = 300
     seeds: int = 3
-    training_notes: int = Field(0, ge=0, description="notes that are trained with, and two of each other split; 0: all")
+    training_notes: int = Field(0, ge=0, description="training notes, with two notes of each other split; 0: all notes")
 
 
 F = TypeVar("F", bound=FrameBudget)
@@ -102,12 +104,12 @@ F = TypeVar("F", bound=FrameBudget)
 def experiments_of(
     networks: Iterable[Network], budget: FrameBudget, parts: Mapping[str, Callable[[Notes], Notes]] | None = None
 ) -> tuple[Experiment, ...]:
-    """Return the runs of a budget.
+    """Return the experiments of a budget: the chosen networks with every seed.
 
     Args:
-        networks: All of the paper's.
-        budget: How many seeds, which networks, by title, and how many notes of a corpus.
-        parts: Corpus → what takes its notes from the note set.
+        networks: All networks of the paper.
+        budget: The seeds, the titles of the networks, and the number of notes.
+        parts: Name of a corpus → function that selects its notes from the note set; None: there are no corpora.
     """
     fewer = {name: _fewer_of(take, budget) for name, take in (parts or {}).items()}
     return tuple(
@@ -130,7 +132,7 @@ def _fewer_of(take: Callable[[Notes], Notes], budget: FrameBudget) -> Callable[[
 
 
 def fewer_notes(notes: Notes, budget: FrameBudget) -> Notes:
-    """Return a note set of which as many notes are used as a budget says, evenly spaced in each split."""
+    """Return a note set restricted to the number of notes of a budget, equally spaced in each split."""
     if not budget.training_notes:
         return notes
     part = copy.copy(notes)
@@ -146,15 +148,15 @@ def fewer_notes(notes: Notes, budget: FrameBudget) -> Notes:
 def frame_config(paper: TrainConfig, experiment: Experiment, budget: FrameBudget) -> TrainConfig:
     """Return the settings of a run: those of the paper, the epochs of the budget, and the experiment's changes.
 
-    No run ends early, and each is in full precision.
+    There is no early stopping, and the precision is ``float32``.
 
     Args:
-        paper: What all runs of the paper have in common.
-        experiment: The run.
-        budget: How long it trains.
+        paper: Settings that all runs of the paper share.
+        experiment: The experiment.
+        budget: The budget, with the number of epochs.
 
     Raises:
-        InputError: If a change names no setting, or a value is not allowed.
+        InputError: If a change names an unknown setting, or a value is not allowed.
     """
     course = dict.fromkeys(("epochs", "stop_patience", "plateau_patience", "sample_every"), budget.epochs)
     common = paper.model_copy(update={**course, "batch_size": 8, "precision": "float32"})
@@ -165,7 +167,7 @@ def frame_config(paper: TrainConfig, experiment: Experiment, budget: FrameBudget
 def train_networks(
     laboratory: Laboratory[F], experiments: Sequence[Experiment], configure: Configure
 ) -> dict[str, FrameErrors]:
-    """Train every network that is not trained yet, and return the errors of each run on its held-out frames."""
+    """Train all networks, unless their results are stored, and return the errors of each run on held-out frames."""
     results = run_all(laboratory, experiments, configure)
     errors = {}
     for experiment in experiments:
@@ -186,7 +188,7 @@ def train_networks(
 
 @torch.inference_mode()
 def held_out_errors(codec: Codec, notes: Notes, *, split: str = "test") -> FrameErrors:
-    """Return the errors of the frames of a split that are not silent."""
+    """Return the errors of a codec on the frames of a split that are not silent."""
     rows = notes.select(split=split)
     squared = absolute = power = decibels = 0.0
     count = 0
@@ -194,26 +196,26 @@ def held_out_errors(codec: Codec, notes: Notes, *, split: str = "test") -> Frame
         features, context = codec.analyse(notes.audio(part)[:, None])
         latents = codec.encode_features(features, context.conditions)
         estimate = codec.decode_features(latents, context.conditions)
-        heard = (features != 0).any(1)
+        sounding = (features != 0).any(1)
         difference = estimate - features
-        squared += float(difference.square().mean(1)[heard].double().sum())
-        absolute += float(difference.abs().mean(1)[heard].double().sum())
-        own, made = (values.square().mean(1)[heard].double() for values in (features, estimate))
+        squared += float(difference.square().mean(1)[sounding].double().sum())
+        absolute += float(difference.abs().mean(1)[sounding].double().sum())
+        own, made = (values.square().mean(1)[sounding].double() for values in (features, estimate))
         power += float(own.sum())
         decibels += float(power_to_db((made / own).clamp_min(1e-10)).abs().sum())
-        count += int(heard.sum())
+        count += int(sounding.sum())
     if not count:
         return FrameErrors(math.nan, math.nan, math.nan, math.nan)
     return FrameErrors(squared / count, absolute / count, (squared / power) ** 0.5, decibels / count)
 
 
 def check_rate(notes: Notes, sample_rate: int, command: str) -> None:
-    """Refuse notes of another sample rate than a paper's.
+    """Refuse notes whose sample rate is not that of a paper.
 
     Args:
         notes: The note set.
-        sample_rate: Hz.
-        command: Makes notes that fit.
+        sample_rate: Sample rate of the paper, Hz.
+        command: Command that makes notes with this rate, for the message.
 
     Raises:
         InputError: If the rates differ.
@@ -227,12 +229,12 @@ def check_rate(notes: Notes, sample_rate: int, command: str) -> None:
 def frame_rows(
     notes: Notes, spectrogram: SpectrogramConfig, published: tuple[str, str, str]
 ) -> list[tuple[str, str, str]]:
-    """Return lines of a table: the frames of each split, published and here.
+    """Return table rows with the number of frames of each split: published, and in the replay.
 
     Args:
         notes: The note set.
-        spectrogram: Of the paper.
-        published: Of training, validation and test.
+        spectrogram: Settings of the paper's spectrogram.
+        published: Published numbers of training, validation and test frames.
     """
     rows = []
     words = {"train": "training", "valid": "validation", "test": "test"}
@@ -243,19 +245,19 @@ def frame_rows(
 
 
 def order(title: str, networks: Sequence[Network], errors: Errors, what: str = "squared") -> Order:
-    """Return networks in the order that a paper reports, the one with the lowest error first.
+    """Return the errors of networks in the order that a paper reports.
 
     Args:
-        title: For tables.
-        networks: The order.
-        errors: Of all runs.
-        what: Which error, a field of ``FrameErrors``.
+        title: Title in tables.
+        networks: The networks, the one with the lowest reported error first.
+        errors: Errors of all runs.
+        what: Kind of error, a field of ``FrameErrors``.
     """
     return Order(title, tuple([asdict(each)[what] for each in network.runs(errors)] for network in networks))
 
 
 def error_table(networks: Iterable[Network], errors: Errors, *, corpus: bool = False) -> str:
-    """Return the mean errors of every network that was trained, and the range of the spectral convergence."""
+    """Return a Markdown table of each trained network's mean errors, and the range of its spectral convergence."""
     lines = []
     for network in networks:
         runs = network.runs(errors)

@@ -1,4 +1,4 @@
-"""Linear probes: what of pitch, family and velocity a straight line reads from a code."""
+"""Linear probes: linear classifiers that predict pitch, family or velocity from a latent code."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 PENALTIES = tuple(10.0**power for power in range(-4, 5))
-"""Ridge penalties tried, in units of the number of notes."""
+"""Ridge penalties to choose from, as multiples of the number of notes."""
 
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """A linear classifier: the class whose straight line is highest.
+    """Linear classifier that predicts the class with the highest linear score.
 
     Attributes:
-        classes: ``(n_classes,)``, in rising order.
+        classes: The classes, sorted, ``(n_classes,)``.
         centre: Mean of each feature, ``(n_features,)``.
-        scale: Spread of each feature, ``(n_features,)``.
-        weights: ``(n_features, n_classes)``.
-        offset: ``(n_classes,)``.
-        penalty: The ridge penalty that was chosen.
+        scale: Standard deviation of each feature, ``(n_features,)``.
+        weights: Weights of the standardised features, ``(n_features, n_classes)``.
+        offset: Offset of each class's score, ``(n_classes,)``.
+        penalty: The ridge penalty that was selected.
     """
 
     classes: npt.NDArray[np.generic]
@@ -33,16 +33,16 @@ class LinearProbe:
     penalty: float
 
     def predict(self, features: npt.ArrayLike) -> npt.NDArray[np.generic]:
-        """Return the class of each of ``(n, n_features)``."""
+        """Return the predicted class of each row of ``(n, n_features)``, ``(n,)``."""
         scores = (np.asarray(features, np.float64) - self.centre) / self.scale @ self.weights + self.offset
         return self.classes[scores.argmax(1)]
 
 
 def fit_probe(features: npt.ArrayLike, labels: Sequence[int] | Sequence[str] | npt.NDArray[np.generic]) -> LinearProbe:
-    """Fit a ridge regression of the classes' indicators to standardised features.
+    """Return a linear classifier: a ridge regression of one-hot classes on standardised features.
 
-    The penalty is the one of ``PENALTIES`` with the smallest squared error when each note is left out in turn, as the
-    singular values tell it; no note beside the given ones is looked at.
+    The penalty is the one of ``PENALTIES`` with the smallest leave-one-out squared error, which is computed in closed
+    form from the singular values.
 
     Args:
         features: ``(n, n_features)``.
@@ -55,8 +55,8 @@ def fit_probe(features: npt.ArrayLike, labels: Sequence[int] | Sequence[str] | n
         ValueError: If there are fewer than two classes.
 
     Source:
-        Alain and Bengio (2017), "Understanding intermediate layers using linear classifier probes"; the errors of
-        leaving one out are Allen's (1974) PRESS.
+        Alain and Bengio (2017), "Understanding intermediate layers using linear classifier probes"; the leave-one-out
+        error is Allen's (1974) PRESS.
 
     Example:
         >>> probe = fit_probe([[0.0, 1.0], [0.1, 5.0], [1.0, 2.0], [1.1, 4.0]], ["low", "low", "high", "high"])
@@ -86,12 +86,12 @@ def fit_probe(features: npt.ArrayLike, labels: Sequence[int] | Sequence[str] | n
 
 
 def accuracy(probe: LinearProbe, features: npt.ArrayLike, labels: npt.NDArray[np.generic]) -> float:
-    """Return the share of ``(n, n_features)`` whose class is found."""
+    """Return the share of the rows of ``(n, n_features)`` whose class is predicted correctly."""
     return float((probe.predict(features) == labels).mean())
 
 
 def best_constant(labels: npt.NDArray[np.generic]) -> float:
-    """Return the share that a guess has which never changes, if it knows the most frequent class of those judged.
+    """Return the accuracy of always predicting the most frequent class of ``labels``.
 
     Example:
         >>> best_constant(np.array(["a", "b", "a", "c"]))

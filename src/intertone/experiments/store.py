@@ -1,4 +1,4 @@
-"""Results on disk: what was found once, with what it depends on."""
+"""Results on disk, each stored with a key of everything that it depends on."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,33 +13,33 @@ from intertone.files import disk_errors, write_json
 R = TypeVar("R")
 
 Key = Mapping[str, JsonValue]
-"""All that a result depends on, as JSON can hold it."""
+"""Everything that a result depends on, as JSON data."""
 
 
 def as_json(result: R, kind: type[R]) -> JsonValue:
-    """Return a result as JSON can hold it."""
+    """Return a result of type ``kind`` as JSON data."""
     found: JsonValue = TypeAdapter(kind).dump_python(result, mode="json", by_alias=True)
     return found
 
 
 def read_result(path: Path, kind: type[R]) -> R | None:
-    """Return the result in ``path``, or None where there is no such file.
+    """Return the result in the file ``path``, or None if the file does not exist.
 
     Args:
         path: The file.
-        kind: What it holds: a dataclass, or anything else that pydantic can check.
+        kind: Type of the result: a dataclass, or any other type that pydantic can validate.
 
     Raises:
-        InputError: If it is damaged.
+        InputError: If the file cannot be read, or its content is no result of this type.
     """
     return read_lines(path, kind, whole=True)[0] if path.is_file() else None
 
 
 def read_lines(path: Path, kind: type[R], *, whole: bool = False) -> list[R]:
-    """Return the objects of a file that has one in each line, or is one as a whole.
+    """Return the objects of a file with one JSON object per line or, if ``whole``, one object in the whole file.
 
     Raises:
-        InputError: If it is damaged.
+        InputError: If the file cannot be read, or an object is not of type ``kind``.
     """
     adapter = TypeAdapter(kind)
     try:
@@ -52,11 +52,11 @@ def read_lines(path: Path, kind: type[R], *, whole: bool = False) -> list[R]:
 
 
 def _damaged(path: Path) -> InputError:
-    return InputError(f"a result must be whole, got a damaged one in {path}; without it, it is found anew")
+    return InputError(f"a result must be complete, got a damaged one in {path}; delete the file to compute it again")
 
 
 def write_result(path: Path, result: R, kind: type[R]) -> None:
-    """Write ``result`` to ``path``, making its folder; a file that holds just that is left alone."""
+    """Write ``result`` to ``path`` and create the folder; a file with the same content is not written again."""
     if read_result(path, kind) == result:
         return
     with disk_errors(path):
@@ -65,16 +65,13 @@ def write_result(path: Path, result: R, kind: type[R]) -> None:
 
 
 def remembered(path: Path, key: Key, kind: type[R], make: Callable[[], R]) -> R:
-    """Return what ``make`` gives, or gave when it was asked with an equal ``key``.
+    """Return the stored result if its key equals ``key``; otherwise compute and store it.
 
     Args:
-        path: Where it is remembered.
-        key: All that the result depends on.
-        kind: What the result is.
-        make: Makes the result.
-
-    Returns:
-        The result.
+        path: File of the stored result.
+        key: Everything that the result depends on.
+        kind: Type of the result.
+        make: Computes the result.
 
     Raises:
         InputError: If the file is damaged.

@@ -1,4 +1,4 @@
-"""Style transfers as experiments: sounds rendered from a bank, each transfer once, its losses and sounds on disk."""
+"""Style transfers as experiments: rendered sounds, transfers whose losses and sounds are stored, and their figures."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -37,10 +37,10 @@ from intertone.transfer.objective import TermConfig
 logger = RemarkLogger(__name__)
 
 OnCount = Callable[[str, int, int], None]
-"""Called after each evaluation with the experiment's title, the evaluations so far, and the solver's iterations."""
+"""Function that is called after each evaluation of the loss with title, evaluations done, and iterations in all."""
 
 RESULT = "result"
-"""Name of the sound at the end of a transfer: the one with the smallest loss."""
+"""Name of the final sound of a transfer, the one with the smallest loss."""
 
 VELOCITY = 90
 """Velocity of all rendered notes; the shipped networks are trained on notes of 60 and 110."""
@@ -48,11 +48,11 @@ VELOCITY = 90
 
 @dataclass(frozen=True)
 class Score:
-    """Notes of one program of a bank.
+    """Notes of one program of a soundfont.
 
     Attributes:
-        program: Program of bank 0.
-        notes: MIDI pitch, start and duration of each; times as shares of the sound.
+        program: MIDI program in bank 0.
+        notes: MIDI pitch, start and duration of each note; times are shares of the sound's length.
     """
 
     program: int
@@ -64,12 +64,12 @@ class TransferExperiment:
     """One transfer.
 
     Attributes:
-        name: Of its files.
-        title: For tables and pages.
-        content: Name of a sound.
-        style: Name of a sound.
-        config: The system.
-        heard: Name of a sound that is kept on the way → the iteration after which it is taken, 0: the first sound.
+        name: Name of the transfer's files.
+        title: Title in tables and pages.
+        content: Name of the content sound.
+        style: Name of the style sound.
+        config: Settings of the transfer system.
+        heard: Name of an intermediate sound that is stored → iteration after which it is taken; 0: the initial sound.
     """
 
     name: str
@@ -82,31 +82,31 @@ class TransferExperiment:
 
 @dataclass(frozen=True)
 class TransferRecord:
-    """Result of a transfer of a paper.
+    """Losses and time of a transfer.
 
     Attributes:
-        losses: Of every evaluation; with Adam, evaluation n follows n iterations.
-        seconds: Of the whole transfer.
+        losses: Loss of every evaluation; with Adam, evaluation n follows n iterations.
+        seconds: Time of the whole transfer.
     """
 
     losses: tuple[float, ...]
     seconds: float
 
     def ratio(self, iteration: int) -> float:
-        """Return the loss after so many iterations over the first one."""
+        """Return the loss after a number of iterations, divided by the initial loss."""
         return self.losses[iteration] / self.losses[0]
 
 
 @dataclass(frozen=True, eq=False)
 class Transferred:
-    """A transfer with its sounds.
+    """A finished transfer with its sounds, all at 16 kHz.
 
     Attributes:
         experiment: The transfer.
-        record: What it did.
-        content: ``(samples,)``, as the other sounds at 16 kHz.
-        style: ``(samples,)``.
-        sounds: Name → ``(samples,)``: those on the way, and ``result``.
+        record: Losses and time.
+        content: Content sound, ``(samples,)``.
+        style: Style sound, ``(samples,)``.
+        sounds: Name → sound, ``(samples,)``: the intermediate sounds, and ``result``.
     """
 
     experiment: TransferExperiment
@@ -117,15 +117,15 @@ class Transferred:
 
 
 def render_scores(scores: Mapping[str, Score], *, seconds: float, soundfont: Path | None) -> dict[str, Tensor]:
-    """Return sounds by name, ``(samples,)`` at 16 kHz and RMS 0.1; every note has the same velocity.
+    """Return rendered sounds by name, ``(samples,)`` at 16 kHz and RMS 0.1; all notes have the same velocity.
 
     Args:
         scores: Name → notes.
         seconds: Length of each sound.
-        soundfont: The bank; None: the system's FluidR3Mono_GM.
+        soundfont: Path of the soundfont; None: the system's FluidR3Mono_GM.
 
     Raises:
-        InputError: If there is no bank or no FluidSynth, or the bank lacks a program.
+        InputError: If the soundfont or FluidSynth is not installed, or the soundfont lacks a program.
     """
     with Synth(find_soundfont(soundfont), sample_rate=synthesis_rate(SAMPLE_RATE), gain=1.0) as synth:
         return {
@@ -135,7 +135,7 @@ def render_scores(scores: Mapping[str, Score], *, seconds: float, soundfont: Pat
 
 
 def played(score: Score, seconds: float) -> tuple[MelodyNote, ...]:
-    """Return the notes of a score in a sound of this length.
+    """Return the notes of a score with times in seconds, for a sound of the given length.
 
     Example:
         >>> played(Score(40, ((60, 0.0, 0.5),)), 3.0)
@@ -147,12 +147,12 @@ def played(score: Score, seconds: float) -> tuple[MelodyNote, ...]:
 
 
 def sines(parts: Sequence[tuple[float, float, float]], *, seconds: float, decay_seconds: float | None = None) -> Tensor:
-    """Return sines at RMS 0.1, ``(samples,)`` at 16 kHz, faded in and out over 5 ms.
+    """Return a sound of sines at RMS 0.1, ``(samples,)`` at 16 kHz, with fades of 5 ms.
 
     Args:
-        parts: Hz, start and duration of each; times as shares of the sound.
+        parts: Frequency in Hz, start and duration of each sine; times are shares of the sound's length.
         seconds: Length of the sound.
-        decay_seconds: Time in which the amplitude falls to 1/e; None: it stays.
+        decay_seconds: Time in which the amplitude decays to 1/e; None: the amplitude is constant.
 
     Example:
         >>> tone = sines([(1000, 0.0, 0.5)], seconds=1.0)
@@ -170,12 +170,12 @@ def sines(parts: Sequence[tuple[float, float, float]], *, seconds: float, decay_
 
 
 def with_network(config: TransferConfig, network: str, *, random: bool = False) -> TransferConfig:
-    """Return a system whose terms look through another network, or through one with shuffled weights.
+    """Return the settings of a transfer with another network in all terms that use one.
 
     Args:
-        config: The system; terms without a trained network stay as they are.
+        config: Settings of the transfer; terms without a trained network are not changed.
         network: Name of a shipped codec or recogniser, or a folder.
-        random: Whether its weights are shuffled within each layer.
+        random: Whether the network's weights are shuffled within each layer.
     """
     weights = {"weights": "random" if random else "trained"}
 
@@ -200,21 +200,21 @@ def run_transfers(
     weights: str,
     on_count: OnCount | None = None,
 ) -> dict[str, Transferred]:
-    """Do every transfer that is not done yet, or was done with other sounds, settings, weights or code.
+    """Run all transfers, except those whose stored result has the same sounds, settings, weights and code.
 
     Args:
         experiments: The transfers.
-        sounds: Name → ``(samples,)`` at 16 kHz.
-        folder: Gets ``results/`` with a file for each transfer, and ``sounds/``.
-        weights: Digest of the network's weights; with others, a transfer is done again.
-        on_count: Called after each evaluation.
+        sounds: Name → sound, ``(samples,)`` at 16 kHz.
+        folder: Folder for ``results/``, with a file for each transfer, and ``sounds/``.
+        weights: Digest of the network's weights, part of the key of the stored results.
+        on_count: Called after each evaluation of the loss; None: not called.
 
     Returns:
-        Name → the transfer with its sounds, in the order of ``experiments``.
+        Name → finished transfer, in the order of ``experiments``.
 
     Raises:
-        InputError: If a result is damaged.
-        KeyboardInterrupt: If the process was interrupted; the same call goes on with the transfers that are not done.
+        InputError: If a stored result is damaged.
+        KeyboardInterrupt: If the process received an interrupt; repeating the call runs the remaining transfers.
     """
     make_folders(folder / "results", folder / "sounds")
     found = {}
@@ -241,8 +241,8 @@ def run_transfers(
             return _transfer(experiment, *pair, files, on_count)
 
         record = remembered(path, key, TransferRecord, make)
-        heard = {name: load_audio(file)[0][0] for name, file in files.items()}
-        found[experiment.name] = Transferred(experiment, record, content, style, heard)
+        stored = {name: load_audio(file)[0][0] for name, file in files.items()}
+        found[experiment.name] = Transferred(experiment, record, content, style, stored)
     return found
 
 
@@ -253,7 +253,7 @@ def _transfer(
     files: Mapping[str, Path],
     on_count: OnCount | None,
 ) -> TransferRecord:
-    """Do a transfer, and write its sounds."""
+    """Run a transfer, and write its sounds."""
     taken: dict[str, Tensor] = {}
 
     def report(step: Step, heard: Callable[[], Tensor]) -> None:
@@ -278,18 +278,18 @@ def _transfer(
 
 @dataclass(frozen=True)
 class TransferFigures:
-    """Figures of a sound of a transfer.
+    """Figures of a sound of a transfer, compared with content and style.
 
     Attributes:
-        onsets: F-measure of the onsets within 50 ms of the content's.
-        content_energy: Correlation of the frame energies with the content's.
-        style_energy: The same with the style's.
-        content_chroma: Cosine of the aligned chroma with the content's.
-        style_chroma: The same with the style's.
-        mfcc: Cosine distance of mean and deviation of MFCC 2–13 from the style's.
-        flatness: Spectral flatness; about 0.56 for white noise.
-        flatness_ratio: Over that of the flatter one of content and style.
-        floor_db: Lift of the noise floor above that of content and style.
+        onsets: ``onset_f1`` with the content: F-measure of onsets within 50 ms.
+        content_energy: ``envelope_correlation`` with the content.
+        style_energy: ``envelope_correlation`` with the style.
+        content_chroma: ``chroma_similarity`` with the content.
+        style_chroma: ``chroma_similarity`` with the style.
+        mfcc: ``mfcc_distance`` from the style.
+        flatness: ``mean_flatness``; about 0.56 for white noise.
+        flatness_ratio: Flatness over the larger flatness of content and style.
+        floor_db: ``noise_floor_lift`` above content and style, dB.
     """
 
     onsets: float
@@ -320,12 +320,12 @@ def figures_of(done: Transferred, name: str) -> TransferFigures:
 
 
 def limit_verdict(value: float, *, holds: float, fails: float) -> Verdict:
-    """Return whether a figure lies beyond the limit from which on a finding holds, or beyond that where it fails.
+    """Return the verdict on a finding that depends on a figure with two limits; between them it is undecided.
 
     Args:
         value: The figure.
-        holds: From here on, away from ``fails``, it holds.
-        fails: From here on, away from ``holds``, it fails.
+        holds: Limit at which the finding holds, and beyond it in the direction away from ``fails``.
+        fails: Limit at which the finding fails, and beyond it in the direction away from ``holds``.
 
     Example:
         >>> [limit_verdict(value, holds=2, fails=1) for value in (3, 1.5, 0.5)]
@@ -338,7 +338,7 @@ def limit_verdict(value: float, *, holds: float, fails: float) -> Verdict:
 
 
 def listening(done: Transferred, note: str = "") -> Listening:
-    """Return content, style and the sounds of a transfer as players of a page."""
+    """Return audio players of content, style and the sounds of a transfer, for a page."""
     clips = {f"content: {done.experiment.content}": done.content, f"style: {done.experiment.style}": done.style}
     clips |= {name if name == RESULT else f"iteration {name}": sound for name, sound in done.sounds.items()}
     players = [_clip(title, sound) for title, sound in clips.items()]

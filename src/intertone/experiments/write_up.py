@@ -1,4 +1,4 @@
-"""The page of a paper: hand-written text, tables that the command puts between marks, and pictures."""
+"""The Markdown page of a paper: hand-written text with generated tables between marks, and pictures."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ from intertone.files import disk_errors, replacing
 MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 TRIAL = "*Of `--budget smoke`, a trial of the command: these figures say nothing.*"
-"""Line above a table that is no result."""
+"""Line above a table of a trial, whose figures are not results."""
 
 
 def fill(text: str, tables: Mapping[str, str], *, others: Collection[str] = ()) -> str:
@@ -19,14 +19,14 @@ def fill(text: str, tables: Mapping[str, str], *, others: Collection[str] = ()) 
 
     Args:
         text: Markdown with ``<!-- table: name -->`` … ``<!-- end -->`` around each table.
-        tables: Name → Markdown.
-        others: Names of tables that are left as they are.
+        tables: Name → Markdown of the table.
+        others: Names of tables that may be on the page and are not changed.
 
     Returns:
-        The page; what stands outside of the marks is left as it is.
+        The page; text outside the marks is not changed.
 
     Raises:
-        InputError: If the page has no mark, or one of a table that there is not.
+        InputError: If the page has no mark, or a mark with an unknown name.
 
     Example:
         >>> fill("Ours:\\n<!-- table: ours -->\\nold\\n<!-- end -->\\n", {"ours": "| new |"})
@@ -46,7 +46,7 @@ def read_page(page: Path, tables: Mapping[str, str], *, others: Collection[str] 
     """Return a page from disk with its tables replaced.
 
     Raises:
-        InputError: If it cannot be read, or as ``fill``.
+        InputError: If the page cannot be read, has no mark, or has a mark with an unknown name.
     """
     try:
         text = page.read_text(encoding="utf-8")
@@ -56,19 +56,19 @@ def read_page(page: Path, tables: Mapping[str, str], *, others: Collection[str] 
 
 
 def mark_trial(tables: Mapping[str, str]) -> dict[str, str]:
-    """Return tables that say of themselves that they are no result."""
+    """Return tables with the line ``TRIAL`` above each."""
     return {name: f"{TRIAL}\n\n{table}" for name, table in tables.items()}
 
 
 def check_trial(text: str, names: Collection[str]) -> None:
-    """Refuse a page whose tables hold results, which a trial would replace.
+    """Refuse a page with results in the tables that a trial would replace.
 
     Args:
         text: The page.
-        names: Of the tables that would be replaced.
+        names: Names of the tables that would be replaced.
 
     Raises:
-        InputError: If one does.
+        InputError: If one of these tables has content that is not from a trial.
 
     Example:
         >>> check_trial("<!-- table: ours -->\\n<!-- end -->\\n", ["ours"])
@@ -84,16 +84,16 @@ def check_trial(text: str, names: Collection[str]) -> None:
 
 
 def write_page(page: Path, tables: Mapping[str, str], pictures: Path, *, others: Collection[str] = ()) -> None:
-    """Replace the tables of a page, and put copies of the pictures into ``images/`` beside it.
+    """Replace the tables of a page, and copy the pictures to ``images/`` in the folder of the page.
 
     Args:
         page: The page.
-        tables: Name → Markdown.
-        pictures: Folder of the ``.png`` files; a copy is named after page and picture.
-        others: Names of tables that are left as they are.
+        tables: Name → Markdown of the table.
+        pictures: Folder of the ``.png`` files; the name of a copy consists of those of the page and the picture.
+        others: Names of tables that may be on the page and are not changed.
 
     Raises:
-        InputError: As ``read_page``, or if the page's folder cannot be written.
+        InputError: If the page cannot be read or its marks do not fit, or its folder cannot be written.
     """
     text = read_page(page, tables, others=others)
     images = page.parent / "images"
@@ -106,12 +106,12 @@ def write_page(page: Path, tables: Mapping[str, str], pictures: Path, *, others:
 
 
 def whole_page(title: str, tables: Mapping[str, str], *, command: str) -> str:
-    """Return all tables as one page, for the folder of the experiments.
+    """Return all tables as one Markdown page, for the folder of the experiments.
 
     Args:
-        title: Of the page.
-        tables: Name → Markdown.
-        command: What made the tables.
+        title: Title of the page.
+        tables: Name → Markdown of the table.
+        command: Command that made the tables.
 
     Example:
         >>> whole_page("A paper", {"our-results": "| 3 dB |"}, command="replay")
@@ -124,12 +124,12 @@ def whole_page(title: str, tables: Mapping[str, str], *, command: str) -> str:
 
 
 def number(value: float | None, decimals: int) -> str:
-    """Return a number with so many decimals, with a minus sign; a dash for none."""
+    """Return a number as text with ``decimals`` decimals and a typographic minus sign; a dash for None."""
     return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
 
 
 def make_folders(*folders: Path) -> None:
-    """Make folders and their parents; existing ones are left as they are."""
+    """Create folders and their parents, unless they exist."""
     for folder in folders:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)

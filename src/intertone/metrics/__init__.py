@@ -1,4 +1,4 @@
-"""Numbers from ``(estimate, reference)``: pure functions, each with its unit and source."""
+"""Metrics: pure functions of ``(estimate, reference)``, each with its unit and source."""
 
 from intertone.metrics.bandwidth import spectral_roll_off, spectral_spread
 from intertone.metrics.crop import crop_distance, largest_crop_correlation

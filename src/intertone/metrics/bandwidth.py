@@ -1,4 +1,4 @@
-"""Bandwidth of a sound: how far its power spreads in frequency, and where nearly all of it ends."""
+"""Bandwidth of a sound: standard deviation of its spectrum, and the frequency below which 95 % of its power lies."""
 
 import torch
 from torch import Tensor
@@ -17,13 +17,13 @@ def spectral_spread(audio: Tensor) -> Tensor:
         audio: 16 kHz mono, ``(samples,)``; its level does not matter.
 
     Returns:
-        Hz, ``()``: about 2309 for white noise, some 15 for a steady tone; NaN for silence.
+        Hz, ``()``: about 2309 for white noise, about 15 for a steady tone; NaN for silence.
 
     Raises:
-        ValueError: If ``audio`` is not one sound.
+        ValueError: If ``audio`` is not one-dimensional.
 
     Source:
-        Peeters et al. (2011), "The Timbre Toolbox", with the mean over time before the moments.
+        Peeters et al. (2011), "The Timbre Toolbox"; here the power is summed over time before the moments are taken.
 
     Example:
         >>> tone = torch.sin(torch.arange(16000) * 0.5)
@@ -43,13 +43,13 @@ def spectral_roll_off(audio: Tensor) -> Tensor:
         audio: 16 kHz mono, ``(samples,)``; its level does not matter.
 
     Returns:
-        Hz, ``()``, the centre of a bin of 2048/256; NaN for silence.
+        Hz, ``()``, the centre of an STFT bin (window 2048, hop 256); NaN for silence.
 
     Raises:
-        ValueError: If ``audio`` is not one sound.
+        ValueError: If ``audio`` is not one-dimensional.
 
     Source:
-        Peeters et al. (2011), "The Timbre Toolbox", with the sum over time before the share.
+        Peeters et al. (2011), "The Timbre Toolbox"; here the power is summed over time first.
 
     Example:
         >>> float(spectral_roll_off(torch.sin(torch.arange(16000) * torch.pi / 8)))  # 1000 Hz
@@ -63,7 +63,7 @@ def spectral_roll_off(audio: Tensor) -> Tensor:
 
 
 def _power(audio: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the power of each bin, summed over time, and the Hz of the bins, ``(n_bins,)`` each."""
+    """Return the power of each bin, summed over time, and the frequencies of the bins in Hz, ``(n_bins,)`` each."""
     if audio.ndim != 1:
         raise ValueError(f"audio must be (samples,), got {tuple(audio.shape)}")
     power = stft(audio.double(), SECOND_STFT).abs().square().sum(-1)

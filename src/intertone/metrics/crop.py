@@ -1,4 +1,4 @@
-"""Crops of two sounds against each other: is the texture the same, and is one cut out of the other?"""
+"""Comparison of short crops of two sounds: difference of their textures, and detection of copied passages."""
 
 import math
 
@@ -9,31 +9,31 @@ from intertone.metrics.spectral import LOG_MEL_16K, log_mel
 
 CROP_SECONDS = 0.5
 STEP_FRAMES = 2
-"""Frames of 16 ms from one crop to the next of ``crop_distance``; every second one halves the work."""
+"""Hop between the crops of ``crop_distance``, in frames of 16 ms; 2 instead of 1 halves the computation."""
 
 COPY_OVERLAP = 4
-"""Crops of ``largest_crop_correlation`` that begin within the length of one."""
+"""Overlap of the crops of ``largest_crop_correlation``: their hop is the length of a crop divided by this number."""
 
 AUDIBLE_DB = 40.0
-"""A crop is compared if its level is at most so far below that of the loudest crop."""
+"""Range below the loudest crop, in dB, within which crops are compared."""
 
 
 def crop_distance(estimate: Tensor, reference: Tensor) -> float:
-    """Return the energy distance between the crops of two sounds, each described by its log-mel statistics.
+    """Return the energy distance between the crops of two sounds, which are represented by log-mel statistics.
 
-    Each crop of 0.5 s, begun every 32 ms, is the mean and the standard deviation over its frames of the 64 bands of
-    ``log_mel``. With ``d`` the root-mean-square difference of two crops, ``2·mean d(x, y) − mean d(x, x′) − mean
-    d(y, y′)``: a maximum mean discrepancy (MMD) with the kernel −d, which needs no bandwidth.
+    Crops of 0.5 s begin every 32 ms. Each is represented by the mean and the standard deviation over its frames of the
+    64 bands of ``log_mel``. With ``d`` the root-mean-square difference of two crops, the distance is
+    ``2·mean d(x, y) − mean d(x, x′) − mean d(y, y′)``: a maximum mean discrepancy (MMD) with the kernel −d.
 
     Args:
         estimate: 16 kHz mono, ``(samples,)``, at least 0.5 s; its level does not matter.
         reference: The same, of any length.
 
     Returns:
-        dB, >= 0; 0 for equal sets of crops, so for sounds that differ in gain or polarity only.
+        dB, >= 0; 0 for equal sets of crops, such as those of sounds that differ in gain or polarity only.
 
     Raises:
-        ValueError: If a sound is shorter than a crop, or not one sound.
+        ValueError: If a sound is shorter than a crop or not one-dimensional.
 
     Source:
         Székely and Rizzo (2013), "Energy statistics: A class of statistics based on distances"; Sejdinovic et al.
@@ -50,12 +50,12 @@ def crop_distance(estimate: Tensor, reference: Tensor) -> float:
 
 
 def largest_crop_correlation(estimate: Tensor, reference: Tensor, *, sample_rate: int) -> float:
-    """Return the largest normalised cross-correlation of a crop of one sound with any place of another.
+    """Return the largest normalised cross-correlation between a crop of one sound and another sound.
 
-    Crops of 0.5 s of the estimate, begun every 125 ms; each is compared with the reference at every delay. Crops more
-    than 40 dB below the loudest one are left out, and so are such places of the reference. Two notes of nearly
-    sinusoidal instruments at one pitch come close to 1 without being copies: read it beside the value of the ground
-    truth.
+    Crops of 0.5 s of the estimate begin every 125 ms; each is compared with the reference at every delay. Crops more
+    than 40 dB below the loudest one are left out, and so are equally quiet passages of the reference. Two notes of
+    nearly sinusoidal instruments at equal pitch have a value near 1 without being copies, so the value must be compared
+    with that of the ground truth.
 
     Args:
         estimate: Mono, ``(samples,)``, at least 0.5 s; level and polarity do not matter.
@@ -63,10 +63,10 @@ def largest_crop_correlation(estimate: Tensor, reference: Tensor, *, sample_rate
         sample_rate: Hz, of both.
 
     Returns:
-        0…1; 1 where a crop is a piece of the reference, 0 where one of the two is silent.
+        0…1; 1 if a crop is a copied passage of the reference, 0 if one of the two sounds is silent.
 
     Raises:
-        ValueError: If a sound is shorter than a crop, or not one sound.
+        ValueError: If a sound is shorter than a crop or not one-dimensional.
 
     Example:
         >>> noise = torch.randn(32000, generator=torch.Generator().manual_seed(0))
@@ -99,7 +99,7 @@ def _checked(audio: Tensor, length: int) -> Tensor:
 
 
 def _crop_statistics(audio: Tensor) -> Tensor:
-    """Return mean and deviation of each band in each crop: ``(n_crops, 2 * n_mels)``."""
+    """Return mean and standard deviation of each band over each crop, ``(n_crops, 2 * n_mels)``."""
     config = LOG_MEL_16K.stft
     length = round(CROP_SECONDS * config.sample_rate)
     frames = log_mel(_checked(audio, length).float()).double().unfold(-1, length // config.hop_length, STEP_FRAMES)

@@ -1,4 +1,4 @@
-"""Distances of one sound's spectrogram in dB from another's, cell by cell."""
+"""Distances between two dB spectrograms."""
 
 from torch import Tensor
 
@@ -7,23 +7,23 @@ from intertone.metrics.spectral import LOG_MEL_STFT
 from intertone.stft import magnitude_to_db, stft
 
 FLOOR_DB = 60.0
-"""Depth of the floor below the loudest cell of the reference; without one, silence would decide the error."""
+"""Floor in dB below the loudest cell of the reference; without a floor, silent cells would dominate the error."""
 
 
 def decibel_images(estimate: Tensor, reference: Tensor, *, floor_db: float = FLOOR_DB) -> tuple[Tensor, Tensor]:
     """Return both spectrograms in dB relative to the loudest cell of the reference.
 
-    Both sounds at RMS 1, ``|STFT|`` with Hann 1024/256, ``D = 20·log10(max(S, eps) / max S_ref)`` with ``eps``
-    ``floor_db`` below ``max S_ref``.
+    Both sounds are scaled to RMS 1. With ``S`` the magnitude STFT (Hann window 1024, hop 256), the result is
+    ``D = 20·log10(max(S, eps) / max S_ref)``, where ``eps`` is ``floor_db`` below ``max S_ref``.
 
     Args:
         estimate: 16 kHz mono, ``(..., samples)``; its level does not matter.
         reference: The same shape.
-        floor_db: Depth of the floor of both.
+        floor_db: Floor of both spectrograms, dB below the loudest cell of the reference.
 
     Returns:
-        dB, each ``(..., 513, n_frames)``, none below ``-floor_db``; the reference's maximum is 0. A silent sound lies
-        on the floor, and any other one far above a silent reference, by up to some 300 dB.
+        dB, each ``(..., 513, n_frames)``, at least ``-floor_db``; the maximum of the reference is 0. A silent sound is
+        at the floor everywhere. Against a silent reference, any other sound has values of up to 300 dB.
 
     Raises:
         ValueError: If the shapes differ.
@@ -40,20 +40,20 @@ def decibel_images(estimate: Tensor, reference: Tensor, *, floor_db: float = FLO
 
 
 def db_rmse(estimate: Tensor, reference: Tensor, *, floor_db: float = FLOOR_DB, loud_only: bool = False) -> Tensor:
-    """Return the root of the mean squared difference of two spectrograms in dB.
+    """Return the root mean squared difference of two spectrograms in dB.
 
-    ``sqrt(mean (D_estimate − D_reference)²)`` of ``decibel_images``, over all cells or over those that the reference
-    fills.
+    ``sqrt(mean (D_estimate − D_reference)²)`` of ``decibel_images``, over all cells or over those where the reference
+    is above the floor.
 
     Args:
         estimate: 16 kHz mono, ``(..., samples)``.
         reference: The same shape.
-        floor_db: Depth of the floor below the reference's loudest cell; state it beside the number.
-        loud_only: Only the cells where the reference is above its floor; all of them where it is silent.
+        floor_db: Floor in dB below the reference's loudest cell; results with different floors are not comparable.
+        loud_only: Whether only cells are used where the reference is above the floor; a silent reference uses all.
 
     Returns:
-        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only. A delay of 5 ms costs a note about
-        0.5 dB, or 1 dB of its loud cells, and noise 3 dB.
+        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only. A delay of 5 ms gives about 0.5 dB for a
+        note (1 dB with ``loud_only``), and 3 dB for noise.
 
     Raises:
         ValueError: If the shapes differ.
@@ -78,18 +78,19 @@ def db_rmse(estimate: Tensor, reference: Tensor, *, floor_db: float = FLOOR_DB, 
 
 
 def log_spectral_distance(estimate: Tensor, reference: Tensor, *, floor_db: float = FLOOR_DB) -> Tensor:
-    """Return the mean over the frames of the root of the mean squared difference in dB (LSD).
+    """Return the log-spectral distance (LSD): the mean over the frames of the root mean squared difference in dB.
 
-    ``mean_t sqrt(mean_f (D_estimate − D_reference)²)`` of ``decibel_images``: a bad frame counts less than in
-    ``db_rmse``, which is never smaller.
+    ``mean_t sqrt(mean_f (D_estimate − D_reference)²)`` of ``decibel_images``. A single bad frame has less weight than
+    in ``db_rmse``, which is never smaller than this distance.
 
     Args:
         estimate: 16 kHz mono, ``(..., samples)``.
         reference: The same shape.
-        floor_db: Depth of the floor below the reference's loudest cell; 60 is known as LSD60.
+        floor_db: Floor in dB below the reference's loudest cell; the result for 60 is known as LSD60.
 
     Returns:
-        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only. A delay of 5 ms costs a note about 0.5 dB.
+        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only. A delay of 5 ms gives about 0.5 dB for a
+        note.
 
     Raises:
         ValueError: If the shapes differ.

@@ -1,4 +1,4 @@
-"""Descriptors of sounds: attack, course, brightness; and how evenly a row of sounds moves through them."""
+"""Descriptors of sounds (attack, envelope, brightness), and the linearity of their change over a series of morphs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,11 @@ JND = {
     "spread": 0.06,
     "flux": 0.15,
 }
-"""Difference of two sounds from which on a descriptor counts: log10 s, s, log10, octaves, octaves, log10."""
+"""Just noticeable difference of each descriptor; one that differs less between two sounds is ignored. The units are
+log10 s, s, log10 (dB/s), octaves, octaves, and log10."""
 
 WORST = 1.5
-"""No single descriptor counts for more."""
+"""Largest contribution of a single descriptor to ``descriptor_non_linearity``."""
 
 Array = npt.NDArray[np.float64]
 
@@ -38,10 +39,11 @@ def describe(audio: Tensor) -> dict[str, float]:
     """Return the six descriptors of a note.
 
     ``attack``: log10 of the seconds from 20 to 90 % of the envelope's maximum. ``temporal centroid``: mean time
-    weighted by the envelope, s. ``decay``: sign·log10(1 + |slope|), the slope in dB/s of the level from its peak down
+    weighted by the envelope, s. ``decay``: sign·log10(1 + |slope|), with the slope in dB/s of the level from its peak
     to −45 dB (at most 1.1 s). ``centroid`` and ``spread``: mean and standard deviation of log2 frequency, weighted by
-    the mean amplitude over time, octaves. ``flux``: log10 of the mean change from frame to frame, relative to the
-    frames. Spectra are of 1024/256, floored 60 dB below their maximum. None depends on gain or polarity.
+    the mean amplitude over time, octaves. ``flux``: log10 of the norm of the change from frame to frame, relative to
+    the norm of the frames. The STFT has a window of 1024 and a hop of 256; magnitudes more than 60 dB below the maximum
+    are set to 0. No descriptor depends on gain or polarity.
 
     Args:
         audio: 16 kHz, ``(samples,)``.
@@ -50,10 +52,10 @@ def describe(audio: Tensor) -> dict[str, float]:
         Name → value; all 0 for silence.
 
     Raises:
-        ValueError: If ``audio`` is not one sound.
+        ValueError: If ``audio`` is not one-dimensional.
 
     Source:
-        Peeters et al. (2011), "The Timbre Toolbox", for the kinds of descriptor; the definitions are ours.
+        Peeters et al. (2011), "The Timbre Toolbox", for the choice of descriptors; the definitions are this project's.
 
     Example:
         >>> tone = torch.sin(2 * torch.pi * 1024 * torch.arange(32000) / 16000)
@@ -87,10 +89,10 @@ def centroid_and_spread(magnitude: Tensor, frequencies: Tensor) -> tuple[Tensor,
 
     Args:
         magnitude: Linear, >= 0, ``(..., n_bins)``.
-        frequencies: Hz of each bin, ``(n_bins,)``; what lies below 20 Hz does not count.
+        frequencies: Frequency of each bin in Hz, ``(n_bins,)``; bins below 20 Hz are ignored.
 
     Returns:
-        Log2 of Hz, and octaves, ``(...,)`` each; NaN for silence.
+        The mean as log2 of Hz, and the standard deviation in octaves, ``(...,)`` each; NaN for silence.
 
     Example:
         >>> frequencies = torch.tensor([0.0, 256.0, 1024.0])
@@ -107,7 +109,7 @@ def centroid_and_spread(magnitude: Tensor, frequencies: Tensor) -> tuple[Tensor,
 def flatness_db(magnitude: Tensor) -> Tensor:
     """Return the spectral flatness: geometric over arithmetic mean of the power, in dB.
 
-    Bins more than 60 dB below the largest count as 60 dB below it.
+    Bins more than 60 dB below the largest one are raised to 60 dB below it.
 
     Args:
         magnitude: Linear, >= 0, ``(..., n_bins)``.
@@ -129,24 +131,25 @@ def flatness_db(magnitude: Tensor) -> Tensor:
 
 
 def descriptor_non_linearity(described: Sequence[Mapping[str, float]], ratios: Sequence[float]) -> float:
-    """Return how far the descriptors of a row of sounds are from moving in proportion to the ratio.
+    """Return the mean deviation of the descriptors of a series of sounds from a linear change between A and B.
 
-    For each descriptor in which A and B differ by more than ``JND``: the RMS distance to the straight line between
-    them, relative to their difference, at most 1.5; the mean over those.
+    For each descriptor in which A and B differ by more than ``JND``, the RMS deviation from the straight line between
+    their values is divided by the difference of A and B and limited to 1.5. The result is the mean over these
+    descriptors.
 
     Args:
-        described: From ``describe``: A, B, and then one for each ratio.
-        ratios: 0…1, rising.
+        described: Descriptors from ``describe``: those of A, of B, and then of the sound at each ratio.
+        ratios: Increasing ratios in 0…1.
 
     Returns:
-        0 for a straight line, and where no descriptor tells the ends apart.
+        >= 0; 0 for a linear change, and if A and B differ in no descriptor.
 
     Raises:
-        ValueError: If there are not two more descriptions than ratios.
+        ValueError: If ``described`` does not have two more entries than ``ratios``.
 
     Source:
         Caetano and Rodet (2013), "Musical instrument sound morphing guided by perceptually motivated features", for
-        the aim that features vary linearly; the formula is the bench's own.
+        the aim that features vary linearly; the formula is this project's.
 
     Example:
         >>> ends = [dict.fromkeys(JND, 0.0), dict.fromkeys(JND, 1.0)]
@@ -162,20 +165,21 @@ def descriptor_non_linearity(described: Sequence[Mapping[str, float]], ratios: S
 
 
 def descriptor_path_efficiency(described: Sequence[Mapping[str, float]], ratios: Sequence[float]) -> float:
-    """Return how directly the descriptors of a row of sounds move from the first to the last.
+    """Return the path efficiency of the descriptors of a series of sounds, as a mean over the descriptors.
 
-    The same descriptors as for ``descriptor_non_linearity``: the difference of A and B over the sum of all steps of the
-    row, or its inverse where that is larger than 1, so that a row that does not move gets 0; the mean over those.
+    For each descriptor in which A and B differ by more than ``JND``, the efficiency is the difference of A and B
+    divided by the sum of all absolute steps of the series. If that is larger than 1, its inverse is taken, so that a
+    constant series has the efficiency 0.
 
     Args:
-        described: A, B, and then one for each ratio.
-        ratios: 0…1, rising.
+        described: Descriptors from ``describe``: those of A, of B, and then of the sound at each ratio.
+        ratios: Increasing ratios in 0…1.
 
     Returns:
-        1 where every descriptor moves one way; also where none tells the ends apart.
+        0…1; 1 if every descriptor changes monotonically from A to B, and if A and B differ in no descriptor.
 
     Raises:
-        ValueError: If there are not two more descriptions than ratios.
+        ValueError: If ``described`` does not have two more entries than ``ratios``.
 
     Example:
         >>> ends = [dict.fromkeys(JND, 0.0), dict.fromkeys(JND, 1.0)]
@@ -191,7 +195,7 @@ def descriptor_path_efficiency(described: Sequence[Mapping[str, float]], ratios:
 
 
 def _moving(described: Sequence[Mapping[str, float]], ratios: Sequence[float]) -> list[tuple[float, float, Array]]:
-    """Return, of each descriptor that differs between A and B, both values and those of the sounds between."""
+    """Return the values of A, of B and of the series, for each descriptor that differs by more than ``JND``."""
     if len(described) != len(ratios) + 2:
         raise ValueError(f"A, B and one sound a ratio must be described, got {len(described)} for {len(ratios)} ratios")
     a, b, *row = described

@@ -10,29 +10,28 @@ from intertone.metrics.pair import same_shape
 WINDOW_SECONDS = 0.01
 STEP_SECONDS = 0.001
 ATTACK_SHARES = (0.2, 0.9)
-"""Shares of the largest value of the envelope: where the attack begins and where it ends."""
+"""Shares of the envelope's maximum at which the attack begins and ends."""
 
 
 def rms_envelope(
     audio: Tensor, sample_rate: int, *, window_seconds: float = WINDOW_SECONDS, step_seconds: float = STEP_SECONDS
 ) -> Tensor:
-    """Return the RMS of the last ``window_seconds`` at every step.
+    """Return the RMS amplitude over the preceding ``window_seconds`` at every step.
 
-    Value ``n`` covers the samples of the window that ends at ``n`` steps, with zeros before the sound, so that a note
-    that begins at once has the same rise as a late one.
+    Value ``n`` covers the window that ends at step ``n``, with zeros before the sound. A note at the beginning of the
+    sound therefore has the same envelope as a later one.
 
     Args:
         audio: ``(..., samples)``, at least one sample.
         sample_rate: Hz.
         window_seconds: Length of the window; rounded to whole samples, at least one.
-        step_seconds: From one value to the next; rounded to whole samples, at least one.
+        step_seconds: Time between values; rounded to whole samples, at least one.
 
     Returns:
-        Linear RMS, ``(..., 1 + ceil(samples / step))``, >= 0, float64 since it comes from a running sum; the first is
-        0.
+        Linear RMS amplitude, ``(..., 1 + ceil(samples / step))``, >= 0, float64; the first value is 0.
 
     Raises:
-        ValueError: If ``audio`` holds no sample.
+        ValueError: If ``audio`` is empty.
 
     Example:
         >>> rms_envelope(torch.ones(40), 1000, window_seconds=0.01, step_seconds=0.005)[:4]
@@ -48,20 +47,21 @@ def rms_envelope(
 
 
 def attack_time(audio: Tensor, sample_rate: int) -> Tensor:
-    """Return how long the sound takes from 20 % to 90 % of its largest level.
+    """Return the attack time: the time in which the envelope rises from 20 % to 90 % of its maximum.
 
-    Between the first crossings of the two by the 10-ms RMS envelope, in steps of 1 ms with straight lines between. The
-    window alone makes the rise of a sudden tone 7.7 ms; at pitches below 100 Hz single periods show in the envelope.
+    It is measured between the first crossings of these levels by the RMS envelope of 10 ms, in steps of 1 ms with
+    linear interpolation. The window alone gives 7.7 ms for an abrupt tone; below 100 Hz the envelope follows single
+    periods.
 
     Args:
         audio: ``(..., samples)``; level, polarity and delay do not matter.
         sample_rate: Hz.
 
     Returns:
-        Seconds, ``(...,)``, at least 0.001: also for silence.
+        Seconds, ``(...,)``, at least 0.001; 0.001 for silence.
 
     Raises:
-        ValueError: If ``audio`` holds no sample.
+        ValueError: If ``audio`` is empty.
 
     Source:
         Peeters (2004), "A large set of audio features for sound description", log-attack time by fixed thresholds.
@@ -79,7 +79,7 @@ def attack_time(audio: Tensor, sample_rate: int) -> Tensor:
 
 
 def attack_time_error(estimate: Tensor, reference: Tensor, *, sample_rate: int = 16000) -> Tensor:
-    """Return how far apart two attack times are on a logarithmic scale.
+    """Return the absolute difference of two attack times on a logarithmic scale.
 
     ``|log10(attack_time(estimate) / attack_time(reference))|``.
 
@@ -89,7 +89,7 @@ def attack_time_error(estimate: Tensor, reference: Tensor, *, sample_rate: int =
         sample_rate: Hz.
 
     Returns:
-        Decades, ``(...,)``: 0.3 is a factor of 2. Silence has an attack of 1 ms.
+        Decades, ``(...,)``: 0.3 is a factor of 2. Silence has an attack time of 1 ms.
 
     Raises:
         ValueError: If the shapes differ.
@@ -104,7 +104,7 @@ def attack_time_error(estimate: Tensor, reference: Tensor, *, sample_rate: int =
 
 
 def _first_crossing(envelope: Tensor, level: Tensor) -> Tensor:
-    """Return where, in steps, the envelope first reaches the level."""
+    """Return the time in steps, with linear interpolation, at which the envelope first reaches the level."""
     after = (envelope >= level).to(torch.int8).argmax(-1, keepdim=True)
     before = (after - 1).clamp_min(0)
     low, high = envelope.gather(-1, before), envelope.gather(-1, after)

@@ -1,4 +1,4 @@
-"""Is it one source or two? Tests that tell a new sound from a mixture of two."""
+"""Fusion: tests whether a morph is one sound or a mixture of two."""
 
 import math
 
@@ -21,33 +21,36 @@ Array = npt.NDArray[np.float64]
 
 
 def comb_residual(peaks: Peaks, f_low: float, f_high: float) -> float:
-    """Return the share of the peaks' weight that no one comb explains: 0 for one pitch, more for two.
+    """Return the share of the peaks' weight that the best harmonic comb does not explain.
+
+    It is near 0 for a sound of one pitch and larger for two pitches. Since the notes themselves do not have exactly 0,
+    the excess over their values is evaluated.
 
     Args:
-        peaks: From ``spectral_peaks``.
-        f_low: The lower of the two notes' f0, Hz.
-        f_high: The higher one, Hz.
+        peaks: Peaks of ``spectral_peaks``.
+        f_low: Lower f0 of the two notes, Hz.
+        f_high: Higher f0 of the two notes, Hz.
 
     Returns:
-        0…1; 1 where there are no peaks. What is judged is the excess over the two notes' own values.
+        0…1; 1 without peaks.
     """
     return 1 - fit_comb(peaks, f_low, f_high).explained
 
 
 def two_pitch_presence(peaks: Peaks, a: Comb, b: Comb) -> float:
-    """Return how much of both of two notes' own partials is present.
+    """Return the degree to which exclusive partials of both notes are present in a morph.
 
-    Partials of A that have none of B within 45 cents are A's alone, and the reverse. Each note's presence is the share
-    of the peaks' weight within 20 cents of its own ones; the result is twice the smaller presence. It is blind where
-    one comb contains the other, as at an octave.
+    A partial of one note is exclusive if the other note has no partial within 45 cents. The presence of a note is the
+    share of the peaks' weight within 20 cents of its exclusive partials. The result is twice the smaller presence. It
+    is 0 if one comb contains the other, as for an octave.
 
     Args:
-        peaks: Of the morph.
-        a: The comb of one note.
-        b: The comb of the other one.
+        peaks: Peaks of the morph.
+        a: Harmonic comb of the first note.
+        b: Harmonic comb of the second note.
 
     Returns:
-        0…1.
+        0…1; 1 if the peaks are divided equally among exclusive partials of both notes.
 
     Example:
         >>> both = Peaks(np.array([200.0, 300.0]), np.ones(2))
@@ -67,19 +70,22 @@ def two_pitch_presence(peaks: Peaks, a: Comb, b: Comb) -> float:
 
 
 def beating(audio: Tensor, sample_rate: int, comb: Comb) -> float:
-    """Return the depth of the amplitude modulation of the partials, which two copies of a note a few cents apart have.
+    """Return the depth of the partials' amplitude modulation, which is large for two notes a few cents apart.
 
-    For each of the first 12 partials, the standard deviation of its level (64-ms Hann, 10-ms hop, energy within 35
-    cents but at least 1.5 bins) between 0.25 and 1.2 s about a parabola; the median over the partials within 40 dB of
-    the strongest.
+    For each of the first 12 partials, the level (Hann window of 64 ms, hop of 10 ms, energy within 35 cents, at least
+    1.5 bins) between 0.25 and 1.2 s is compared with a fitted parabola. The result is the median, over the partials
+    within 40 dB of the strongest one, of the standard deviation from the parabola.
 
     Args:
         audio: ``(samples,)``, at least half a second.
         sample_rate: Hz.
-        comb: Where the partials are.
+        comb: Harmonic comb of the partials.
 
     Returns:
-        dB; 0 where there is nothing to hear.
+        dB; 0 for silence and for a sound without f0.
+
+    Raises:
+        ValueError: If the sound is shorter than half a second.
 
     Example:
         >>> import torch
@@ -118,10 +124,10 @@ def beating(audio: Tensor, sample_rate: int, comb: Comb) -> float:
 
 
 def envelope_knee(audio: Tensor, sample_rate: int) -> float:
-    """Return how far the decay is from one straight line in dB: a fast drop and then a shelf is two sounds.
+    """Return the RMS deviation of the decay from a straight line in dB.
 
-    The level in steps of 10 ms, from its peak until it is 45 dB lower, the sound ends or 1.1 s have passed; the RMS
-    distance to the line that fits best.
+    A fast decay that turns into a slow one, as in a mixture of a percussive and a sustained note, has a large value.
+    The line is fitted to the level of ``decay_db``.
 
     Args:
         audio: ``(samples,)``.
@@ -145,7 +151,7 @@ def envelope_knee(audio: Tensor, sample_rate: int) -> float:
 
 
 def decay_db(audio: Tensor, sample_rate: int) -> Array:
-    """Return the level from the peak on, in steps of 10 ms, until it is 45 dB lower or 1.1 s have passed.
+    """Return the level in steps of 10 ms, from its peak until it is 45 dB lower, the sound ends, or 1.1 s have passed.
 
     Args:
         audio: ``(samples,)``.
@@ -168,15 +174,16 @@ def decay_db(audio: Tensor, sample_rate: int) -> Array:
 def fusion(
     *, comb_excess: float, beating_excess: float, presence: float | None = None, knee_excess: float | None = None
 ) -> float:
-    """Return how much one sound a morph is: 1 one, 0 plainly two.
+    """Return the degree of fusion of a morph: 1 for one sound, 0 for clearly two sounds.
 
-    ``1 − min(1, max(CR/0.25, BD/1 dB, (TP − 0.1)/0.4, KN/1.5 dB))``, each counted from 0 up.
+    ``1 − min(1, max(0, CR/0.25, BD/1 dB, (TP − 0.1)/0.4, KN/1.5 dB))`` with the four arguments in this order.
 
     Args:
-        comb_excess: ``comb_residual`` above the mixture of the two notes' own values.
-        beating_excess: ``beating`` above that, dB.
-        presence: ``two_pitch_presence``, for notes of different pitch.
-        knee_excess: ``envelope_knee`` above the larger of the two notes', dB, for a percussive and a sustained note.
+        comb_excess: ``comb_residual`` minus the interpolated value of the two notes.
+        beating_excess: ``beating`` minus the interpolated value of the two notes, dB.
+        presence: ``two_pitch_presence``; None for notes of equal pitch.
+        knee_excess: ``envelope_knee`` minus the larger value of the two notes, dB; None unless exactly one note is
+            percussive.
 
     Returns:
         0…1.

@@ -1,4 +1,4 @@
-"""Style as neural style transfer measures it: the Gram matrix of random filters on a spectrogram."""
+"""Style distance as in neural style transfer: Gram matrices of random filters on a spectrogram."""
 
 import math
 from functools import lru_cache
@@ -10,34 +10,34 @@ from intertone.metrics.pair import unit_rms
 from intertone.stft import SpectrogramConfig, stft
 
 GRAM_STFT = SpectrogramConfig(sample_rate=16000, n_fft=2048, hop_length=512)
-"""Frame and hop of the original in samples; it has them at 22,050 Hz."""
+"""STFT with window and hop of the source in samples; the source uses 22,050 Hz."""
 
 N_FILTERS, WIDTH = 4096, 11
 GRAM_RMS = 0.1
-"""RMS level at which sounds are compared, −20 dB of full scale: the logarithm of 1 + magnitude depends on the level."""
+"""RMS amplitude to which sounds are scaled (−20 dBFS), because log(1 + magnitude) depends on the level."""
 
 EVALUATION_SEED = 2016_0913
-"""Seed of the filters that evaluate, which no method of style transfer here uses."""
+"""Seed of the filters for evaluation; no method of style transfer in this package uses the same filters."""
 
 
 def gram_distance(estimate: Tensor, reference: Tensor, *, n_filters: int = N_FILTERS, seed: int | None = None) -> float:
-    """Return how far the Gram matrices of two sounds are apart, relative to the reference's.
+    """Return the squared distance of the Gram matrices of two sounds, relative to the squared norm of the reference's.
 
-    ``‖G − G_ref‖² / ‖G_ref‖²`` with ``G = F·Fᵀ / n`` and ``F = ReLU(W * log(1 + |STFT|))``: random filters of 11 frames
-    over all bins, without padding, ``n`` frames. The matrices are never formed: ``‖F·Fᵀ‖ = ‖Fᵀ·F‖``, and the frames are
-    far fewer than the filters.
+    ``‖G − G_ref‖² / ‖G_ref‖²`` with ``G = F·Fᵀ / n`` and ``F = ReLU(W * log(1 + |STFT|))``, where ``W`` are random
+    filters of 11 frames over all bins and ``n`` is the number of frames. The computation uses ``‖F·Fᵀ‖ = ‖Fᵀ·F‖``,
+    since there are far fewer frames than filters.
 
     Args:
         estimate: 16 kHz mono, ``(samples,)``, at least 0.32 s; its level does not matter.
         reference: The same, of any length; not silent.
-        n_filters: Filters; 4,096 are the original's.
-        seed: Seed of the filters; None is the one kept for evaluation.
+        n_filters: Number of filters; the source has 4,096.
+        seed: Seed of the filters; None: ``EVALUATION_SEED``.
 
     Returns:
         0 for equal matrices, 1 for a silent estimate; no upper bound.
 
     Raises:
-        ValueError: If a sound has fewer frames than a filter, or is not one sound, or the reference is silent.
+        ValueError: If a sound has fewer frames than a filter or is not one-dimensional, or the reference is silent.
 
     Source:
         Ulyanov and Lebedev (2016), "Audio texture synthesis and style transfer", for filters and transform; Gatys et
@@ -62,14 +62,15 @@ def gram_distance(estimate: Tensor, reference: Tensor, *, n_filters: int = N_FIL
 def random_filters(n_filters: int, seed: int) -> Tensor:
     """Return the weights of random filters over all bins and 11 frames.
 
-    Normal with the deviation ``√2·√(2 / ((n_bins + n_filters)·11))``; the last set is remembered (185 MB for 4,096).
+    The weights are normally distributed with the standard deviation ``√2·√(2 / ((n_bins + n_filters)·11))``. The last
+    set of filters stays in memory (185 MB for 4,096).
 
     Args:
-        n_filters: Filters.
-        seed: Of the draw.
+        n_filters: Number of filters.
+        seed: Seed of the random weights.
 
     Returns:
-        ``(n_filters, n_bins * 11)``, float32; time runs fastest.
+        ``(n_filters, n_bins * 11)``, float32; time is the fastest index.
     """
     n_bins = GRAM_STFT.n_bins
     deviation = math.sqrt(2) * math.sqrt(2 / ((n_bins + n_filters) * WIDTH))
@@ -78,7 +79,7 @@ def random_filters(n_filters: int, seed: int) -> Tensor:
 
 
 def _activations(audio: Tensor, filters: Tensor) -> Tensor:
-    """Return the filters' outputs over the root of their number of frames, ``(n_filters, n)``, float64."""
+    """Return the filters' outputs, divided by the square root of the number of frames n, ``(n_filters, n)``."""
     if audio.ndim != 1:
         raise ValueError(f"audio must be (samples,), got {tuple(audio.shape)}")
     image = stft(GRAM_RMS * unit_rms(audio.float()), GRAM_STFT).abs().log1p()

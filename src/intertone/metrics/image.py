@@ -1,4 +1,4 @@
-"""Structural similarity of spectrograms seen as images."""
+"""Structural similarity (SSIM) of spectrograms."""
 
 import torch
 from torch import Tensor
@@ -9,29 +9,29 @@ from intertone.metrics.pair import same_shape
 WINDOW_SIZE = 11
 WINDOW_SIGMA = 1.5
 STABILISERS = (0.01**2, 0.03**2)
-"""(K1·L)² and (K2·L)² for values of range L = 1."""
+"""Constants C₁ = (K1·L)² and C₂ = (K2·L)² of SSIM for values of range L = 1."""
 
 
 def structural_similarity(estimate: Tensor, reference: Tensor, *, floor_db: float = FLOOR_DB) -> Tensor:
     """Return the structural similarity of two sounds' dB spectrograms (SSIM).
 
-    ``image_similarity`` of ``1 + D / floor_db``, ``D`` from ``decibel_images``: 1 is the reference's loudest cell and
-    0 the floor. Equal floors are alike, so that much silence makes the number high.
+    It is the ``image_similarity`` of ``1 + D / floor_db`` with ``D`` from ``decibel_images``; 1 is the loudest cell of
+    the reference and 0 the floor. Cells at the floor in both sounds are similar, so long silence increases the value.
 
     Args:
         estimate: 16 kHz mono, ``(..., samples)``; its level does not matter.
         reference: The same shape, at least 2305 samples (11 frames).
-        floor_db: Depth of the floor below the reference's loudest cell.
+        floor_db: Floor in dB below the reference's loudest cell.
 
     Returns:
         -1…1, ``(...,)``; 1 for sounds that differ in gain or polarity only, above 0.995 for a note delayed by 5 ms.
 
     Raises:
-        ValueError: If the shapes differ, or the sounds are too short.
+        ValueError: If the shapes differ, or the sounds have fewer than 2305 samples.
 
     Source:
-        As ``image_similarity``; Natsiou, Longo and O'Leary (2023), arXiv 2301.07665, use it on spectrograms and find
-        that it does not tell quality.
+        That of ``image_similarity``. Natsiou, Longo and O'Leary (2023), arXiv 2301.07665, use it on spectrograms and
+        find that it does not reflect the quality.
 
     Example:
         >>> sound = torch.randn(1, 16000)
@@ -45,9 +45,9 @@ def structural_similarity(estimate: Tensor, reference: Tensor, *, floor_db: floa
 def image_similarity(estimate: Tensor, reference: Tensor) -> Tensor:
     """Return the structural similarity of two images (SSIM).
 
-    Local means μ, variances σ² and covariance under a Gaussian window of 11×11 with σ = 1.5:
-    ``(2·μ₁·μ₂ + C₁)·(2·σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)·(σ₁² + σ₂² + C₂))``, ``C₁ = 0.01²``, ``C₂ = 0.03²``, in the mean
-    over all places where the window lies inside the image.
+    ``(2·μ₁·μ₂ + C₁)·(2·σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)·(σ₁² + σ₂² + C₂))`` with ``C₁ = 0.01²`` and ``C₂ = 0.03²``, where
+    means μ, variances σ² and the covariance σ₁₂ are local, under a Gaussian window of 11×11 with σ = 1.5. The result is
+    the mean over all positions at which the window is inside the image.
 
     Args:
         estimate: ``(..., height, width)``, values of 0…1, at least 11 × 11.
@@ -84,7 +84,7 @@ def image_similarity(estimate: Tensor, reference: Tensor) -> Tensor:
 
 
 def _blur(image: Tensor) -> Tensor:
-    """Return the weighted local means, where the window fits: 10 rows and columns fewer."""
+    """Return the local means under the Gaussian window, with 10 rows and columns fewer than ``image``."""
     place = torch.arange(WINDOW_SIZE, dtype=image.dtype, device=image.device) - WINDOW_SIZE // 2
     window = torch.exp(-0.5 * (place / WINDOW_SIGMA) ** 2)
     window = window / window.sum()

@@ -1,4 +1,4 @@
-"""Noise that a sound has beyond that of two others."""
+"""Additional noise of a sound, relative to the two sounds that it was made of."""
 
 import torch
 from torch import Tensor
@@ -10,20 +10,20 @@ from intertone.metrics.spectral import SECOND_STFT
 from intertone.stft import magnitude_to_db, stft
 
 FLOOR_SHARE = 0.1
-"""Share of the frames that lie below a bin's noise floor."""
+"""Share of the frames whose level in a bin is below the bin's noise floor."""
 
 FLOOR_DB = 80.0
-"""Depth below the loudest cell of a sound at which its floor is no longer told apart: rests are digital silence."""
+"""Lowest noise floor, dB below the loudest cell of a sound; rests of digital silence would otherwise have none."""
 
 SOUNDING_DB = 60.0
-"""A frame has a flatness if its loudest bin is at most so far below the sound's loudest."""
+"""Range in dB below the sound's loudest bin; frames whose loudest bin is below it are left out of the flatness."""
 
 
 def mean_flatness(audio: Tensor) -> Tensor:
-    """Return the mean over the frames of the spectral flatness, a ratio of powers.
+    """Return the mean spectral flatness, a power ratio, over the frames that are not silent.
 
-    Geometric over arithmetic mean of the power in each frame that sounds, 2048/256; bins more than 60 dB below the
-    frame's largest count as 60 dB below it.
+    The flatness of a frame is the geometric over the arithmetic mean of its power spectrum (window 2048, hop 256).
+    Bins more than 60 dB below the frame's largest one are raised to 60 dB below it.
 
     Args:
         audio: 16 kHz mono, ``(samples,)``; its level does not matter.
@@ -47,15 +47,15 @@ def mean_flatness(audio: Tensor) -> Tensor:
 
 
 def flatness_ratio(estimate: Tensor, first: Tensor, second: Tensor) -> float:
-    """Return the flatness of a sound relative to the flatter one of two others.
+    """Return the flatness of a sound relative to the larger flatness of the two sounds that it was made of.
 
     Args:
         estimate: 16 kHz mono, ``(samples,)``; its level does not matter.
-        first: One of the two that it was made of.
-        second: The other one.
+        first: First source sound.
+        second: Second source sound.
 
     Returns:
-        Ratio of the ``mean_flatness``: at most 1 for a sound that is no noisier than one of the two.
+        Ratio of ``mean_flatness``; at most 1 if the sound is not noisier than the noisier source.
 
     Example:
         >>> noise, tone = torch.randn(16000), torch.sin(torch.arange(16000) * 0.2)
@@ -66,19 +66,19 @@ def flatness_ratio(estimate: Tensor, first: Tensor, second: Tensor) -> float:
 
 
 def noise_floor_lift(estimate: Tensor, first: Tensor, second: Tensor) -> float:
-    """Return how far the noise floor of a sound lies above that of two others, in the mean over the bins.
+    """Return the mean increase of a sound's noise floor over those of the two sounds that it was made of.
 
-    The floor of a bin is the 10th percentile of its level over time, 2048/256, of the sound at RMS 1. The lift is how
-    much it exceeds the higher of the two others' floors, 0 where it does not. A floor more than 80 dB below the loudest
-    cell of its sound counts as 80 dB below it.
+    The noise floor of a bin is the 10th percentile of its level over time (window 2048, hop 256), with the sound at RMS
+    1, and at least 80 dB below the loudest cell of the sound. The increase is the floor minus the higher floor of the
+    two sources, or 0 if that is negative. The result is the mean over the bins.
 
     Args:
         estimate: 16 kHz mono, ``(samples,)``; its level does not matter.
-        first: One of the two that it was made of.
-        second: The other one.
+        first: First source sound.
+        second: Second source sound.
 
     Returns:
-        dB, >= 0; 0 for each of the two, with any gain or polarity.
+        dB, >= 0; 0 if ``estimate`` is one of the sources, with any gain or polarity.
 
     Example:
         >>> tone = torch.sin(torch.arange(32000) * 0.2)

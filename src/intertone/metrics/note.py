@@ -11,17 +11,17 @@ from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 
 IN_TUNE_CENTS = 50.0
-"""Half of a semitone; a note further from its key is another note."""
+"""Largest deviation of a note that is in tune: half a semitone."""
 
 SEARCH_OCTAVES = 1.3
-"""Distance from a note's key in which its pitch is searched, octaves: an octave error shall be seen as one."""
+"""Range of the f0 search on either side of a note's key, in octaves; it includes octave errors, so that they count."""
 
 
 def loudness_error(estimate: Tensor, reference: Tensor, *, sample_rate: int = 16000) -> Tensor:
-    """Return how much too loud the estimate is.
+    """Return the loudness of the estimate minus that of the reference.
 
-    The difference of the integrated loudnesses, ``LUFS(estimate) − LUFS(reference)``. The other metrics here take the
-    level out; this one is where it shows.
+    It is the difference of the integrated loudness, ``LUFS(estimate) − LUFS(reference)``. Most other metrics of this
+    package do not depend on the level.
 
     Args:
         estimate: Mono, ``(..., samples)``; polarity does not matter.
@@ -29,7 +29,7 @@ def loudness_error(estimate: Tensor, reference: Tensor, *, sample_rate: int = 16
         sample_rate: Hz.
 
     Returns:
-        LU, ``(...,)``, negative where the estimate is too quiet; what is quieter than -70 LUFS counts as -70.
+        LU, ``(...,)``; negative: the estimate is too quiet. A loudness below -70 LUFS is set to -70.
 
     Raises:
         ValueError: If the shapes differ.
@@ -58,22 +58,22 @@ def pitch_error_cents(
     f_min: float = 25.0,
     f_max: float = 5000.0,
 ) -> Tensor:
-    """Return how far above its label a note sounds.
+    """Return the deviation of a note's f0 from its label, in cents; positive is too high.
 
     ``hz_to_cents(note_pitch(estimate), pitch_to_hz(pitch))``.
 
     Args:
         estimate: Mono, ``(..., samples)``; level, polarity and delay do not matter.
-        pitch: The label, a MIDI number, ``(...,)`` or one for all; may lie between the keys.
+        pitch: The label, a MIDI number with fractions, ``(...,)`` or one for all.
         sample_rate: Hz.
         f_min: Lowest frequency searched, Hz.
         f_max: Highest frequency searched, Hz, below half of ``sample_rate``.
 
     Returns:
-        Cents, ``(...,)``; NaN where no pitch is found, as in silence.
+        Cents, ``(...,)``; NaN: no f0 is found, as in silence.
 
     Raises:
-        ValueError: If the shapes do not fit, or as ``note_pitch``.
+        ValueError: If the shapes do not fit, or ``f_min`` and ``f_max`` are out of range.
 
     Example:
         >>> time = torch.arange(8000) / 16000
@@ -90,10 +90,10 @@ def pitch_error_cents(
 
 
 def search_range(pitch: float, sample_rate: int) -> tuple[float, float]:
-    """Return between which frequencies the pitch of a note is searched, Hz.
+    """Return the lowest and highest frequency at which the f0 of a note is searched, Hz.
 
     Args:
-        pitch: Of its key, a MIDI number.
+        pitch: MIDI number of the note's key.
         sample_rate: Hz.
 
     Returns:
@@ -109,7 +109,7 @@ def search_range(pitch: float, sample_rate: int) -> tuple[float, float]:
 
 
 def in_tune(estimate: Tensor, pitch: Tensor | float, *, sample_rate: int = 16000) -> Tensor:
-    """Return whether notes sound at their key: the f0 that is found in ``search_range`` is within 50 cents of it.
+    """Return whether the f0 of each note, searched in ``search_range``, is within 50 cents of its key.
 
     Args:
         estimate: Mono, ``(..., samples)``.
@@ -117,7 +117,7 @@ def in_tune(estimate: Tensor, pitch: Tensor | float, *, sample_rate: int = 16000
         sample_rate: Hz.
 
     Returns:
-        Truth values, ``(...,)``; a note without a pitch is not in tune, nor is one an octave away.
+        Booleans, ``(...,)``; False also for a note without f0.
 
     Example:
         >>> sound = torch.sin(2 * torch.pi * 440 * torch.arange(8000) / 16000)
@@ -135,17 +135,17 @@ def in_tune(estimate: Tensor, pitch: Tensor | float, *, sample_rate: int = 16000
 
 
 def pitch_accuracy(errors_cents: Tensor, *, tolerance_cents: float = IN_TUNE_CENTS) -> Tensor:
-    """Return the share of the notes that sound at their label.
+    """Return the share of the notes whose f0 is within a tolerance of the label.
 
     Args:
-        errors_cents: From ``pitch_error_cents``, any shape; NaN, a note without a pitch, is wrong.
-        tolerance_cents: An error below it is right; 50 is half of a semitone.
+        errors_cents: Errors of ``pitch_error_cents``, any shape; NaN (no f0) counts as wrong.
+        tolerance_cents: An absolute error below this value is right; 50 is half a semitone.
 
     Returns:
         0…1, ``()``.
 
     Raises:
-        ValueError: If there is no error.
+        ValueError: If ``errors_cents`` is empty.
 
     Example:
         >>> pitch_accuracy(torch.tensor([3.0, -49.0, 1200.0, float("nan")]))
@@ -157,6 +157,6 @@ def pitch_accuracy(errors_cents: Tensor, *, tolerance_cents: float = IN_TUNE_CEN
 
 
 def _for_each(measure: Callable[[Tensor], float], sounds: Tensor) -> Tensor:
-    """Return the measure of every row ``(samples,)``, float64 ``(...,)``."""
+    """Return ``measure`` of every sound in ``(..., samples)``, float64, ``(...,)``."""
     rows = sounds.reshape(-1, sounds.shape[-1])
     return torch.tensor([measure(row) for row in rows], dtype=torch.float64).reshape(sounds.shape[:-1])

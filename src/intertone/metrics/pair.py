@@ -1,10 +1,10 @@
-"""Preparation of a comparison: equal shapes and equal levels."""
+"""Preparation of two sounds for a comparison: check of the shapes, and normalisation of the level."""
 
 from torch import Tensor
 
 
 def same_shape(estimate: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both, after checking that they can be compared.
+    """Return both tensors after a check that their shapes are equal.
 
     Args:
         estimate: Any shape.
@@ -29,10 +29,10 @@ def same_shape(estimate: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def unit_rms(audio: Tensor) -> Tensor:
-    """Return the sound at RMS 1.
+    """Return sounds scaled to an RMS amplitude of 1.
 
     Args:
-        audio: ``(..., samples)``; each row is scaled by itself.
+        audio: ``(..., samples)``; each sound is scaled separately.
 
     Returns:
         The same shape; silence stays silent.

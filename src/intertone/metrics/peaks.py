@@ -12,18 +12,18 @@ from intertone.metrics.spectral import LOG_MEL_STFT
 from intertone.stft import stft
 
 PEAK_RANGE_DB = 45.0
-"""A peak counts down to so far below the maximum of its frame."""
+"""Range below the maximum of a frame, in dB, within which local maxima are peaks."""
 
 FRAME_RANGE_DB = 40.0
-"""A frame counts down to so far below the loudest frame of the reference."""
+"""Range below the loudest frame of the reference, in dB, within which frames are compared."""
 
 TOLERANCE_CENTS = 35.0
 MEL_RANGE_DB = 40.0
-"""A mel cell counts down to so far below the maximum of its image."""
+"""Range below the maximum of a mel spectrogram, in dB, within which cells are loud."""
 
 
 class PeakAgreement(NamedTuple):
-    """Three shares of 0…1, each ``(...,)``; all are 1 where there is nothing to find and nothing was found."""
+    """Precision, recall and F1, 0…1, each ``(...,)``; all are 1 if neither sound has a peak."""
 
     precision: Tensor
     recall: Tensor
@@ -31,28 +31,28 @@ class PeakAgreement(NamedTuple):
 
 
 def peak_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
-    """Return how many spectral peaks of the estimate are right, and how many of the reference were found.
+    """Return precision, recall and F1 of the spectral peaks of the estimate.
 
-    Peaks are the local maxima of ``|STFT|``, Hann 1024/256, less than 45 dB below the maximum of their frame, at the
-    top of the parabola through the dB of three bins. A peak is right if the other sound has one in the same frame
-    within 35 cents or one bin (15.6 Hz), whichever is wider: below 770 Hz the bin is. Counted over all frames of the
-    sound together whose energy in the reference is less than 40 dB below its loudest frame.
+    Peaks are the local maxima of the magnitude STFT (Hann window 1024, hop 256) less than 45 dB below the maximum of
+    their frame; their frequency is that of a parabola through three bins in dB. Two peaks match if they are in the same
+    frame and within 35 cents or one bin (15.6 Hz), whichever is wider (below 770 Hz the bin). Peaks are counted over
+    all frames whose energy in the reference is less than 40 dB below its loudest frame.
 
     Args:
         estimate: 16 kHz mono, ``(..., samples)``; its level does not matter.
         reference: The same shape.
 
     Returns:
-        Precision is right peaks per peak of the estimate, recall is found peaks per peak of the reference, F1 is
-        their harmonic mean. 1 for sounds that differ in gain or polarity only; close to 1 after a delay of 5 ms. 0
-        where one of the two has no peak, as in silence.
+        Precision is the share of the estimate's peaks that match, recall the share of the reference's peaks that
+        match, F1 their harmonic mean. 1 for sounds that differ in gain or polarity only; close to 1 after a delay of
+        5 ms; 0 if exactly one of the two has no peak, as in silence.
 
     Raises:
         ValueError: If the shapes differ.
 
     Source:
-        After Natsiou, Longo and O'Leary (2023), arXiv 2301.07665, who judge the accuracy of the generated frequencies;
-        all thresholds are our own.
+        After Natsiou, Longo and O'Leary (2023), arXiv 2301.07665, who evaluate the accuracy of the generated
+        frequencies; all thresholds are this project's.
 
     Example:
         >>> time = torch.arange(16000) / 16000
@@ -70,18 +70,18 @@ def peak_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
 
 
 def mel_peak_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
-    """Return precision, recall and F1 of the peaks of two mel images: only to reproduce Natsiou et al. (2023).
+    """Return precision, recall and F1 of the peaks of two mel spectrograms, to reproduce Natsiou et al. (2023).
 
-    The paper's thresholds are not known; these are guesses. Peaks are local maxima along frequency less than 40 dB
-    below the maximum of their image. A peak of the estimate is right if it lies within one band of a peak of the
-    reference in the same frame that no other has taken. To judge a sound, take ``peak_agreement``.
+    The thresholds of the paper are not known; these are assumptions. Peaks are local maxima along frequency less than
+    40 dB below the maximum of their spectrogram. Two peaks match if they are in the same frame at most one band apart;
+    each peak matches at most one other. For the evaluation of sounds, ``peak_agreement`` is the better measure.
 
     Args:
         estimate: Mel bands in dB, ``(..., n_mels, n_frames)``; a constant added to it does not matter.
         reference: The same shape.
 
     Returns:
-        The three shares, each ``(...,)``.
+        Precision, recall and F1, each ``(...,)``.
 
     Raises:
         ValueError: If the shapes differ.
@@ -97,9 +97,9 @@ def mel_peak_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
     """
     first, second = (_mel_peaks(image) for image in same_shape(estimate, reference))
     n_mels = first.shape[-2]
-    free = torch.nn.functional.pad(second, (0, 0, 1, 1))  # one band more at either end, where no peak is
+    free = torch.nn.functional.pad(second, (0, 0, 1, 1))  # one additional band without peaks on either side
     right = torch.zeros_like(first[..., 0, :], dtype=torch.long)
-    # upwards, each peak takes the lowest one that it can: no other choice makes more pairs
+    # from low to high, each peak takes the lowest free one; no other choice gives more pairs
     for band in range(n_mels):
         wanting = first[..., band, :].clone()
         for neighbour in (band, band + 1, band + 2):
@@ -112,23 +112,23 @@ def mel_peak_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
 
 
 def mel_mask_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
-    """Return precision, recall and F1 of the loud cells of two mel images: only to reproduce Natsiou et al. (2023).
+    """Return precision, recall and F1 of the loud cells of two mel spectrograms, to reproduce Natsiou et al. (2023).
 
-    The other reading of the paper, whose definition is not known: a cell is loud if it is less than 40 dB below the
-    maximum of its image, and right if it is loud in both.
+    This is another possible reading of the paper, which gives no definition. A cell is loud if it is less than 40 dB
+    below the maximum of its spectrogram, and matches if it is loud in both.
 
     Args:
         estimate: Mel bands in dB, ``(..., n_mels, n_frames)``; a constant added to it does not matter.
         reference: The same shape.
 
     Returns:
-        The three shares, each ``(...,)``.
+        Precision, recall and F1, each ``(...,)``.
 
     Raises:
         ValueError: If the shapes differ.
 
     Source:
-        As ``mel_peak_agreement``.
+        That of ``mel_peak_agreement``.
 
     Example:
         >>> image = torch.tensor([[0.0, -39.0], [-41.0, -60.0]])
@@ -141,7 +141,7 @@ def mel_mask_agreement(estimate: Tensor, reference: Tensor) -> PeakAgreement:
 
 
 def _peaks(magnitude: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where the peaks are, and the place of each in bins; no peak is at 0 Hz or at the highest bin."""
+    """Return a mask of the peaks, and the frequency of each in bins; the lowest and highest bin are never peaks."""
     here, below, above = magnitude[..., 1:-1, :], magnitude[..., :-2, :], magnitude[..., 2:, :]
     threshold = magnitude.amax(-2, keepdim=True) * db_to_amplitude(-PEAK_RANGE_DB)
     mask = (here > below) & (here >= above) & (here > threshold)
@@ -154,7 +154,7 @@ def _peaks(magnitude: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _partners(first: Tensor, place_1: Tensor, second: Tensor, place_2: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which peaks of the first and of the second sound have one of the other within the tolerance."""
+    """Return masks of the peaks of the first and of the second sound that match a peak of the other one."""
     n_bins = first.shape[-2]
     widest = 2 ** (TOLERANCE_CENTS / 1200) - 1
     right, found = torch.zeros_like(first), torch.zeros_like(second)

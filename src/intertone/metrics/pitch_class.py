@@ -1,4 +1,4 @@
-"""Melody of a sound against another's: which pitch classes sound, whatever plays them."""
+"""Similarity of the melodies of two sounds by their chroma (pitch classes), independent of the instrument."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,20 +12,20 @@ from intertone.stft import SpectrogramConfig, stft
 
 CHROMA_STFT = SpectrogramConfig(sample_rate=16000, n_fft=2048, hop_length=512)
 MAX_SHIFT_SECONDS = 0.25
-"""Largest delay between aligned frames; without a limit, other notes in another order are aligned with each other."""
+"""Largest delay between aligned frames; without a limit, the alignment could match different sequences of notes."""
 
 SOUNDING_DB = 40.0
-"""A frame sounds if its level is at most so far below the loudest's."""
+"""Range below the loudest frame, in dB; frames below it count as silent."""
 
 Array = npt.NDArray[np.float64]
 
 
 def chroma_similarity(estimate: Tensor, reference: Tensor) -> float:
-    """Return the mean cosine of the chroma of two sounds along their best alignment.
+    """Return the mean cosine similarity of the chroma vectors of two sounds along their best alignment.
 
-    The power in the twelve pitch classes of each frame, 2048/512; dynamic time warping with the steps (1, 1), (1, 0)
-    and (0, 1), and a delay of at most 0.25 s. A frame that sounds in one of the two only counts as 0, one that sounds
-    in neither as 1.
+    A chroma vector is the power of a frame (window 2048, hop 512) in the twelve pitch classes. The alignment is found
+    by dynamic time warping with the steps (1, 1), (1, 0) and (0, 1) and a delay of at most 0.25 s. If only one of two
+    aligned frames is silent, their similarity is 0; if both are, it is 1.
 
     Args:
         estimate: 16 kHz mono, ``(samples,)``; its level does not matter.
@@ -35,7 +35,7 @@ def chroma_similarity(estimate: Tensor, reference: Tensor) -> float:
         0…1; 1 for sounds that differ in gain or polarity only.
 
     Raises:
-        ValueError: If one is not one sound, or their lengths differ by more than the delay.
+        ValueError: If a sound is not one-dimensional, or the lengths differ by more than 0.25 s.
 
     Source:
         Müller (2007), "Information retrieval for music and motion", chapters 3 and 4.
@@ -54,7 +54,7 @@ def chroma_similarity(estimate: Tensor, reference: Tensor) -> float:
 
 
 def _chroma(audio: Tensor) -> Array:
-    """Return unit vectors of pitch classes, ``(12, n_frames)``; zeros where it is silent."""
+    """Return the chroma of each frame, normalised to length 1, ``(12, n_frames)``; 0 for silent frames."""
     if audio.ndim != 1:
         raise ValueError(f"audio must be (samples,), got {tuple(audio.shape)}")
     magnitude = stft(unit_rms(audio.float()), CHROMA_STFT).abs()
@@ -65,7 +65,7 @@ def _chroma(audio: Tensor) -> Array:
 
 
 def _best_path(similarity: Array, shift: int) -> float:
-    """Return the mean similarity along the path of least summed dissimilarity near the diagonal."""
+    """Return the mean similarity along the path of least total dissimilarity, at most ``shift`` off the diagonal."""
     rows, columns = similarity.shape
     cost = np.full((rows + 1, columns + 1), np.inf)
     length = np.zeros((rows + 1, columns + 1), np.int64)

@@ -1,4 +1,4 @@
-"""Distances of one sound's spectrum from another's."""
+"""Spectral distances between two sounds."""
 
 import torch
 from pydantic import Field
@@ -11,13 +11,13 @@ from intertone.stft import SpectrogramConfig, magnitude_to_db, magnitude_to_mel,
 
 
 class LogMelConfig(Settings):
-    """Settings of a log-mel image: HTK-mel triangles without area normalisation on the power spectrum."""
+    """Settings of a log-mel spectrogram: triangular HTK-mel filters, without area normalisation, of the power."""
 
-    stft: SpectrogramConfig = Field(description="the analysis; its sample rate is the sound's")
-    n_mels: int = Field(ge=1, description="bands")
-    f_min: float = Field(ge=0, description="Hz, lower edge of the lowest band")
-    f_max: float = Field(gt=0, description="Hz, upper edge of the highest band")
-    floor_db: float = Field(gt=0, description="depth of the floor below the image's own maximum")
+    stft: SpectrogramConfig = Field(description="settings of the STFT, with the sample rate of the sound")
+    n_mels: int = Field(ge=1, description="number of mel bands")
+    f_min: float = Field(ge=0, description="lower edge of the lowest band, Hz")
+    f_max: float = Field(gt=0, description="upper edge of the highest band, Hz")
+    floor_db: float = Field(gt=0, description="floor in dB below the maximum of the spectrogram")
 
 
 LOG_MEL_STFT = SpectrogramConfig(sample_rate=16000, n_fft=1024, hop_length=256)
@@ -25,28 +25,28 @@ LOG_MEL_16K = LogMelConfig(stft=LOG_MEL_STFT, n_mels=64, f_min=40, f_max=7600, f
 LOG_MEL_44K = LogMelConfig(
     stft=SpectrogramConfig(sample_rate=44100, n_fft=2048, hop_length=512), n_mels=96, f_min=40, f_max=20000, floor_db=60
 )
-"""For sounds at 44.1 kHz: the same lowest edge and floor, bands up to 20 kHz; its numbers are not those at 16 kHz."""
+"""Settings for 44.1 kHz, with bands up to 20 kHz; results cannot be compared with those of ``LOG_MEL_16K``."""
 
 SECOND_STFT = SpectrogramConfig(sample_rate=16000, n_fft=2048, hop_length=256)
-"""An analysis that no codec here is fitted to, for judging phase."""
+"""STFT for the evaluation of estimated phase; no codec of this package uses the same settings."""
 
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
 """``n_fft``, hop and window of ``multi_resolution_stft_distance``, samples."""
 
 
 def log_mel(audio: Tensor, config: LogMelConfig = LOG_MEL_16K) -> Tensor:
-    """Return HTK-mel bands in dB of the sound at RMS 1, floored 60 dB below its own maximum.
+    """Return the log-mel spectrogram of a sound at RMS 1, in dB, with a floor of 60 dB below its maximum.
 
-    Triangles without area normalisation on the power spectrum of a Hann window: at 16 kHz 64 from 40 to 7600 Hz,
-    1024/256; at 44.1 kHz 96 from 40 to 20000 Hz, 2048/512. The images of two sounds are on one scale, so that their
-    difference is what sets the sounds apart beside their levels.
+    The filters are triangular in HTK-mel, without area normalisation, on the power spectrum. At 16 kHz there are 64
+    from 40 to 7600 Hz (window 1024, hop 256), at 44.1 kHz 96 from 40 to 20000 Hz (window 2048, hop 512). Since the
+    sounds are scaled to RMS 1, the spectrograms of two sounds are comparable.
 
     Args:
         audio: Mono at ``config.stft.sample_rate``, ``(..., samples)``; its level does not matter.
         config: ``LOG_MEL_16K`` or ``LOG_MEL_44K``.
 
     Returns:
-        dB, ``(..., n_mels, n_frames)``; none lies more than 60 below the largest of its image.
+        dB, ``(..., n_mels, n_frames)``; no value is more than 60 dB below the maximum of its spectrogram.
 
     Example:
         >>> log_mel(torch.randn(2, 16000)).shape
@@ -59,17 +59,18 @@ def log_mel(audio: Tensor, config: LogMelConfig = LOG_MEL_16K) -> Tensor:
 
 
 def log_mel_error(estimate: Tensor, reference: Tensor, config: LogMelConfig = LOG_MEL_16K) -> Tensor:
-    """Return the mean absolute difference of two log-mel images after matching their RMS levels.
+    """Return the mean absolute difference of two log-mel spectrograms at equal RMS level.
 
-    Both sounds are scaled to the same RMS; each is floored 60 dB below its own maximum.
+    Each spectrogram has a floor of 60 dB below its own maximum.
 
     Args:
         estimate: Mono at ``config.stft.sample_rate``, ``(..., samples)``.
         reference: The same shape.
-        config: ``LOG_MEL_16K`` or ``LOG_MEL_44K``; their numbers are not to be compared with each other.
+        config: ``LOG_MEL_16K`` or ``LOG_MEL_44K``; results of the two cannot be compared with each other.
 
     Returns:
-        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only. A silent sound is some 200 dB from any other.
+        dB, ``(...,)``; 0 for sounds that differ in gain or polarity only, about 200 between silence and any other
+        sound.
 
     Raises:
         ValueError: If the shapes differ.
@@ -84,18 +85,18 @@ def log_mel_error(estimate: Tensor, reference: Tensor, config: LogMelConfig = LO
 
 
 def loud_cell_error(estimate: Tensor, reference: Tensor, *, range_db: float = 20.0) -> Tensor:
-    """Return how much too loud the estimate is, in the mean over the reference's loudest cells.
+    """Return the mean level error of the estimate over the reference's loudest time-frequency cells.
 
-    The cells of a 1024/256 spectrogram within ``range_db`` of the reference's peak; both sounds at the same RMS. A
-    network that blurs partials spreads their energy, and these cells come out far too low.
+    These are the STFT cells (window 1024, hop 256) within ``range_db`` of the reference's peak, with both sounds at
+    equal RMS. A network that blurs partials spreads their energy, so that its error is far below 0.
 
     Args:
         estimate: 16 kHz mono, ``(..., samples)``.
         reference: The same shape.
-        range_db: How far below the peak a cell still counts.
+        range_db: Range below the peak within which cells are loud, dB.
 
     Returns:
-        dB, ``(...,)``, negative where the estimate is too low; its cells are floored 80 dB below its own peak.
+        dB, ``(...,)``; negative: the estimate is too quiet. The estimate has a floor of 80 dB below its own peak.
 
     Raises:
         ValueError: If the shapes differ.
@@ -117,22 +118,23 @@ def loud_cell_error(estimate: Tensor, reference: Tensor, *, range_db: float = 20
 def spectral_convergence(estimate: Tensor, reference: Tensor, config: SpectrogramConfig = SECOND_STFT) -> Tensor:
     """Return the distance of two magnitude spectrograms relative to the reference, in dB.
 
-    ``20·log10(‖|STFT(estimate)| − |STFT(reference)|‖ / ‖|STFT(reference)|‖)``. The level counts; the polarity does not.
+    ``20·log10(‖|STFT(estimate)| − |STFT(reference)|‖ / ‖|STFT(reference)|‖)``. It depends on the level, but not on the
+    polarity.
 
     Args:
         estimate: ``(..., samples)``.
         reference: The same shape.
-        config: The analysis. The default judges a phase, being another than the estimate was fitted to; give the
-            representation's own to judge a magnitude.
+        config: Settings of the STFT. To evaluate an estimated phase, use the default, which differs from the STFT whose
+            error the estimation minimises; to evaluate magnitudes, use the settings of the representation.
 
     Returns:
-        dB, ``(...,)``; more negative is better, 0 is the error of silence.
+        dB, ``(...,)``; lower is better, 0 is the value of a silent estimate.
 
     Raises:
         ValueError: If the shapes differ.
 
     Source:
-        Sturmel and Daudet (2011); the form of phaseret's ``magnitudeerrdb``.
+        Sturmel and Daudet (2011); the formula of phaseret's ``magnitudeerrdb``.
 
     Example:
         >>> sound = torch.randn(16000)
@@ -145,23 +147,23 @@ def spectral_convergence(estimate: Tensor, reference: Tensor, config: Spectrogra
 
 
 def multi_resolution_stft_distance(estimate: Tensor, reference: Tensor) -> Tensor:
-    """Return the distance of two sounds' magnitude spectra at three resolutions, in the mean of the three.
+    """Return the mean distance of two sounds' magnitude spectrograms over three time-frequency resolutions.
 
-    Per resolution ``‖S − Ŝ‖ / ‖S‖ + mean |ln S − ln Ŝ|``; ``n_fft`` 1024, 2048, 512, hop 120, 240, 50, Hann windows
-    of 600, 1200, 240, reflected ends. The magnitude floor ``sqrt(1e-8)`` is absolute, so both sounds are first brought
-    to RMS 1.
+    The distance at each resolution is ``‖S − Ŝ‖ / ‖S‖ + mean |ln S − ln Ŝ|``. The resolutions have ``n_fft`` 1024, 2048
+    and 512, hops of 120, 240 and 50 samples, and Hann windows of 600, 1200 and 240 samples. Both sounds are scaled to
+    RMS 1, because the floor of the magnitudes, ``sqrt(1e-8)``, is absolute.
 
     Args:
         estimate: Mono, ``(..., samples)``, at least 1025 samples; its level does not matter.
         reference: The same shape.
 
     Returns:
-        Without unit, ``(...,)``; 0 for sounds that differ in gain or polarity only; about 0.5 for a note delayed by
-        5 ms, whose faint cells between the partials change. A silent estimate is about
-        10 from any other sound; against a silent reference the distance is finite, but of the order of 10⁵.
+        Distance without unit, ``(...,)``; 0 for sounds that differ in gain or polarity only; about 0.5 for a note
+        delayed by 5 ms, whose weak cells between the partials change; about 10 for a silent estimate, and of the order
+        of 10⁵ for a silent reference.
 
     Raises:
-        ValueError: If the shapes differ, or the sounds are too short for their ends to be reflected.
+        ValueError: If the shapes differ, or the sounds have fewer than 1025 samples (they are padded by reflection).
 
     Source:
         Yamamoto, Song and Kim (2020), "Parallel WaveGAN", with the defaults of auraloss 0.4.0's

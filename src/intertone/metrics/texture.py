@@ -1,4 +1,4 @@
-"""Statistics of a sound's texture, after McDermott and Simoncelli, and how closely another sound has them."""
+"""Texture statistics of a sound, after McDermott and Simoncelli, and their agreement between two sounds."""
 
 import math
 from itertools import pairwise
@@ -11,44 +11,45 @@ from intertone.metrics.pair import unit_rms
 
 RATE = 16000
 N_BANDS = 24
-"""Cochlear bands, equally wide on the ERB scale; 30 up to 10 kHz in the source, so about these up to 7.6 kHz."""
+"""Number of cochlear bands of equal ERB width; the source has 30 up to 10 kHz, about 24 of them up to 7.6 kHz."""
 
 F_MIN, F_MAX = 40.0, 7600.0
-"""Hz, outer edges of the lowest and the highest band."""
+"""Lower edge of the lowest band and upper edge of the highest band, Hz."""
 
 COMPRESSION = 0.3
 """Exponent of the envelopes, as in the source."""
 
 ENVELOPE_RATE = 400
-"""Hz, of the envelopes, as in the source."""
+"""Sample rate of the envelopes in Hz, as in the source."""
 
 MODULATION_HZ = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
-"""Edges of the modulation bands."""
+"""Edges of the modulation bands, Hz."""
 
 LIMIT_DB = 60.0
-"""Largest signal-to-noise ratio of a class of statistics; the source ends its synthesis at 30."""
+"""Largest signal-to-noise ratio of a class of statistics, dB; the source ends its synthesis at 30 dB."""
 
 
 def texture_statistics(audio: Tensor) -> dict[str, Tensor]:
     """Return the statistics of the compressed envelopes of a sound in 24 cochlear bands.
 
-    ``mean``, ``variation`` (deviation over mean), ``skewness`` and ``kurtosis`` of each band's envelope;
-    ``correlation`` of each two; ``modulation``: the share of each one's variance in eight octaves from 0.5 to 128 Hz.
-    Bands are half cosines in frequency, each overlapping its neighbours by half; envelopes are magnitudes of the
-    analytic signal, to the power of 0.3, at 400 Hz.
+    ``mean``, ``variation`` (standard deviation over mean), ``skewness`` and ``kurtosis`` are those of each band's
+    envelope; ``correlation`` is that of each pair of bands; ``modulation`` is the share of each band's variance in
+    eight octaves from 0.5 to 128 Hz. The bands are half cosines in frequency that overlap their neighbours by half.
+    The envelopes are magnitudes of the analytic signal, to the power of 0.3, at 400 Hz.
 
     Args:
         audio: 16 kHz mono, ``(samples,)``, at least 0.1 s; its level does not matter.
 
     Returns:
-        Class → values: four times ``(24,)``, ``(276,)``, ``(192,)``; float64. All finite, for silence too.
+        Name of a class of statistics → values, float64: ``(24,)`` for the first four, ``(276,)`` correlations,
+        ``(192,)`` modulations. All are finite, also for silence.
 
     Raises:
-        ValueError: If ``audio`` is shorter, or not one sound.
+        ValueError: If ``audio`` is shorter than 0.1 s or not one-dimensional.
 
     Source:
-        McDermott and Simoncelli (2011), "Sound texture perception via statistics of the auditory periphery"; fewer
-        bands of modulation, without the correlations of modulation.
+        McDermott and Simoncelli (2011), "Sound texture perception via statistics of the auditory periphery"; here with
+        fewer modulation bands and without the correlations of modulation.
 
     Example:
         >>> {name: len(values) for name, values in texture_statistics(torch.randn(16000)).items()}
@@ -77,19 +78,20 @@ def texture_statistics(audio: Tensor) -> dict[str, Tensor]:
 
 
 def texture_snr(estimate: Tensor, reference: Tensor) -> float:
-    """Return how closely a sound has the texture statistics of another, in the mean over the six classes.
+    """Return the signal-to-noise ratio of a sound's texture statistics, as a mean over their six classes.
 
-    For each class of ``texture_statistics`` the signal-to-noise ratio ``10·log10(Σ t² / Σ (t̂ − t)²)``, at most 60 dB.
+    The ratio of a class of ``texture_statistics`` is ``10·log10(Σ t² / Σ (t̂ − t)²)``, at most 60 dB, for the values
+    ``t`` of the reference and ``t̂`` of the estimate.
 
     Args:
         estimate: 16 kHz mono, ``(samples,)``; its level does not matter.
         reference: The same, of any length.
 
     Returns:
-        dB, larger is better, at most 60: the value of sounds that differ in gain or polarity only.
+        dB, higher is better; 60 for sounds that differ in gain or polarity only.
 
     Raises:
-        ValueError: As ``texture_statistics``.
+        ValueError: If a sound is shorter than 0.1 s or not one-dimensional.
 
     Source:
         McDermott and Simoncelli (2011), whose synthesis ends when each class reaches 30 dB.
@@ -108,13 +110,13 @@ def texture_snr(estimate: Tensor, reference: Tensor) -> float:
 
 
 def _envelopes(audio: Tensor) -> Tensor:
-    """Return the compressed envelopes, ``(24, n)`` at 400 Hz."""
+    """Return the compressed envelopes of the bands, ``(24, n)``, at 400 Hz."""
     factor = RATE // ENVELOPE_RATE
     audio = audio[: len(audio) // factor * factor]
     spectrum = torch.fft.fft(audio)[: len(audio) // 2 + 1]
     hz = torch.fft.rfftfreq(len(audio), 1 / RATE, dtype=torch.float64)
     lowest, highest = (_erb_number(torch.tensor(edge, dtype=torch.float64)) for edge in (F_MIN, F_MAX))
-    width = (highest - lowest) / (N_BANDS + 1)  # half of a band, and from one centre to the next
+    width = (highest - lowest) / (N_BANDS + 1)  # half the width of a band, which is the distance of two centres
     centres = lowest + width * torch.arange(1, N_BANDS + 1, dtype=torch.float64)
     distance = (_erb_number(hz) - centres[:, None]) / width
     weights = torch.where(distance.abs() < 1, torch.cos(0.5 * math.pi * distance), 0.0)

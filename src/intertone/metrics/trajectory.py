@@ -1,6 +1,6 @@
-"""Measures of whether a path lies evenly on the straight line between its ends, and paths that only seem to.
+"""Measures of the linearity of a path from A to B, and counterfeit paths that weaker measures rate as perfect.
 
-A path is a tensor ``(n_points, ...)``: one embedding, image or descriptor per ratio.
+A path is a tensor ``(n_points, ...)`` with one embedding, spectrogram or descriptor for each ratio.
 """
 
 import math
@@ -11,39 +11,39 @@ from torch import Tensor
 
 
 class PathProjection(NamedTuple):
-    """Errors of the points along and beside the line from A to B, as shares of its length, each ``()``."""
+    """Mean errors of the points along the line from A to B and perpendicular to it, relative to its length, ``()``."""
 
     projection_error: Tensor
     off_axis: Tensor
 
 
 class StepVariation(NamedTuple):
-    """Inequality of the steps of a path, each ``()``; 0 and 1 for equal steps."""
+    """Standard deviation and maximum of a path's steps relative to their mean, ``()``; 0 and 1 for equal steps."""
 
     deviation: Tensor
     largest: Tensor
 
 
 def path_projection(path: Tensor, ratios: Tensor, *, ends: tuple[Tensor, Tensor] | None = None) -> PathProjection:
-    """Return how far the points are from where they should be, along the line between the ends and beside it.
+    """Return the mean deviation of the points from ``A + ratio·(B − A)``, along the line and perpendicular to it.
 
-    ``t = ⟨x − A, B − A⟩ / ‖B − A‖²`` for each point ``x``. The projection error (PI) is the mean of ``|t − ratio|``,
-    the off-axis share the mean of ``‖x − A − t·(B − A)‖ / ‖B − A‖``. A mixture can have a perfect PI: it says nothing
-    about whether one sound or two are heard.
+    The projection of a point ``x`` on the line is ``t = ⟨x − A, B − A⟩ / ‖B − A‖²``. The projection error (PI) is the
+    mean of ``|t − ratio|``, the off-axis error the mean of ``‖x − A − t·(B − A)‖ / ‖B − A‖``. The PI cannot distinguish
+    one sound from two: a mixture can have a perfect PI.
 
     Args:
         path: ``(n_points, ...)``.
         ratios: ``(n_points,)``, 0 at A and 1 at B.
-        ends: A and B, each one point; default the first and the last point of the path.
+        ends: A and B, one point each; None: the first and the last point of the path.
 
     Returns:
-        The two shares; 0 is perfect. Where A equals B, ``t`` is 0 and the share is of a length of 1.
+        The two errors; 0 is perfect. If A equals B, ``t`` is 0 and the length of the line is replaced by 1.
 
     Raises:
-        ValueError: If there are fewer than two points, or not one ratio for each.
+        ValueError: If there are fewer than two points, or another number of ratios.
 
     Source:
-        SoundMorpher (2024), arXiv 2410.02144, for the proportions along the line, on other features.
+        SoundMorpher (2024), arXiv 2410.02144, for the projection on the line, with other features.
 
     Example:
         >>> path = torch.tensor([[0.0, 0.0], [0.25, 0.5], [1.0, 0.0]])
@@ -59,26 +59,28 @@ def path_projection(path: Tensor, ratios: Tensor, *, ends: tuple[Tensor, Tensor]
 
 
 def sobolev_distance(path: Tensor, ratios: Tensor, *, ends: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """Return how far a path is from the straight line at even speed, in its places and in its velocities.
+    """Return the Sobolev distance of a path from the straight line at constant speed, in position and in velocity.
 
-    ``W = ‖f − g‖ + ‖f′ − g′‖`` with ``g(a) = A + a·(B − A)``, in units of ``‖B − A‖``. Both norms are over the ratio:
+    ``W = ‖f − g‖ + ‖f′ − g′‖`` with ``g(a) = A + a·(B − A)``, in units of ``‖B − A‖``. Both norms integrate over the
+    ratio:
     ``‖f − g‖² = Σ (a₂ − a₁)·(e₁² + e₂²)/2`` over neighbouring points with ``e = |f − g|`` (trapezoids), and
     ``‖f′ − g′‖² = Σ (a₂ − a₁)·|(f₂ − f₁)/(a₂ − a₁) − (B − A)|²``.
 
     Args:
         path: ``(n_points, ...)``.
-        ratios: ``(n_points,)``, rising, 0 at A and 1 at B.
-        ends: A and B, each one point; default the first and the last point of the path.
+        ratios: ``(n_points,)``, increasing, 0 at A and 1 at B.
+        ends: A and B, one point each; None: the first and the last point of the path.
 
     Returns:
-        Without unit, ``()``; 0 is perfect. Random deviations of fixed size count more the closer the points are.
+        Distance without unit, ``()``; 0 is perfect. Random deviations of a given size have the more weight the denser
+        the points are.
 
     Raises:
-        ValueError: If there are fewer than two points, not one ratio for each, or the ratios do not rise.
+        ValueError: If there are fewer than two points, another number of ratios, or the ratios do not increase.
 
     Source:
-        The form ``‖f − g‖₂ + ‖f′ − g′‖₂`` was proposed against the counterfeits below; the sums and the division by
-        ``‖B − A‖`` are our own.
+        The form ``‖f − g‖₂ + ‖f′ − g′‖₂`` was proposed to detect the counterfeits below; the discretisation and the
+        division by ``‖B − A‖`` are this project's.
 
     Example:
         >>> path = torch.tensor([[0.0, 0.0], [0.5, 1.0], [1.0, 0.0]])
@@ -96,13 +98,13 @@ def sobolev_distance(path: Tensor, ratios: Tensor, *, ends: tuple[Tensor, Tensor
 
 
 def path_efficiency(path: Tensor) -> Tensor:
-    """Return the length of the straight line between the ends of a path as a share of the length of the path.
+    """Return the distance between the first and last point of a path, divided by the length of the path.
 
     Args:
         path: ``(n_points, ...)``; for one descriptor, ``(n_points,)``.
 
     Returns:
-        0…1, ``()``: 1 if the path is straight (one descriptor: monotone) or does not move.
+        0…1, ``()``; 1 for a straight path (of one descriptor: a monotone one) and for a constant one.
 
     Raises:
         ValueError: If there are fewer than two points.
@@ -118,14 +120,13 @@ def path_efficiency(path: Tensor) -> Tensor:
 
 
 def step_variation(path: Tensor) -> StepVariation:
-    """Return how unequal the steps of a path are.
+    """Return the standard deviation and the maximum of the steps of a path, relative to their mean.
 
     Args:
         path: ``(n_points, ...)`` at equally spaced ratios.
 
     Returns:
-        Standard deviation (of the whole population) and maximum of the step lengths, relative to their mean; 0 and 1
-        if the path does not move.
+        Population standard deviation and maximum of the step lengths over their mean; 0 and 1 for a constant path.
 
     Raises:
         ValueError: If there are fewer than two points.
@@ -142,10 +143,10 @@ def step_variation(path: Tensor) -> StepVariation:
 
 
 def equidistant_counterfeit(start: Tensor, end: Tensor, ratios: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Return a path whose distance from A grows evenly while its points lie in random directions (EQC).
+    """Return a counterfeit path whose distance from A grows linearly while its points are in random directions (EQC).
 
-    The point at ratio ``a`` is at ``a·‖B − A‖`` from A, wherever that is; the point at ratio 1 is B. The correlation
-    of ratio and distance is perfect.
+    The point at ratio ``a`` is at the distance ``a·‖B − A‖`` from A in a random direction; the point at ratio 1 is B.
+    The correlation of ratio and distance is perfect.
 
     Args:
         start: A, any shape of two or more numbers.
@@ -174,15 +175,15 @@ def equidistant_counterfeit(start: Tensor, end: Tensor, ratios: Tensor, *, gener
 
 
 def bunched_counterfeit(start: Tensor, end: Tensor, ratios: Tensor, *, power: float = 4.0) -> Tensor:
-    """Return a straight path whose points are bunched near A (NUC): ``A + ratio^power · (B − A)``.
+    """Return a straight counterfeit path whose points are concentrated near A (NUC): ``A + ratio^power · (B − A)``.
 
-    The sum of its steps is that of the perfect path.
+    It has the same length as the perfect path.
 
     Args:
         start: A, any shape of two or more numbers.
         end: B, the same shape.
         ratios: ``(n_points,)`` in 0…1.
-        power: How strongly bunched; 1 is the perfect path.
+        power: Degree of the concentration; 1 gives the perfect path.
 
     Returns:
         ``(n_points, ...)``.
@@ -201,16 +202,16 @@ def bunched_counterfeit(start: Tensor, end: Tensor, ratios: Tensor, *, power: fl
 def detour_counterfeit(
     start: Tensor, end: Tensor, ratios: Tensor, *, generator: torch.Generator, distance: float = 2.0
 ) -> Tensor:
-    """Return a path that goes to a far point C, which is as near to A as to B, and from there to B (TC).
+    """Return a counterfeit path from A to a distant point C at equal distances from A and B, and from C to B (TC).
 
-    Its steps are equal and its midpoint is equally like both ends, and like neither.
+    Its steps are equal, and its midpoint is equally similar to A and B, but far from both.
 
     Args:
         start: A, any shape of two or more numbers.
         end: B, the same shape.
         ratios: ``(n_points,)`` in 0…1; C is at 0.5.
         generator: Source of the direction of C.
-        distance: How far C is from the middle of A and B, in units of ``‖B − A‖``.
+        distance: Distance of C from the midpoint of A and B, in units of ``‖B − A‖``.
 
     Returns:
         ``(n_points, ...)``.
@@ -235,14 +236,14 @@ def detour_counterfeit(
 
 
 def _points(path: Tensor) -> Tensor:
-    """Return the path as ``(n_points, numbers)`` in float64."""
+    """Return the path with flattened points, ``(n_points, n)``, in float64."""
     if path.ndim < 1 or len(path) < 2:
         raise ValueError(f"path must be (n_points, ...) with at least two points, got {tuple(path.shape)}")
     return path.double().reshape(len(path), -1)
 
 
 def _prepare(path: Tensor, ratios: Tensor, ends: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return points, ratios, A and B − A, in float64 and flat."""
+    """Return points, ratios, A and B − A in float64, with flattened points."""
     points = _points(path)
     if ratios.shape != (len(points),):
         raise ValueError(f"ratios must be ({len(points)},), one for each point, got {tuple(ratios.shape)}")

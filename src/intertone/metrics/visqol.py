@@ -1,4 +1,4 @@
-"""ViSQOL's estimate of what listeners would say, through the optional package ``visqol-python``."""
+"""ViSQOL, a model of the mean opinion score of listeners, through the optional package ``visqol-python``."""
 
 from typing import TYPE_CHECKING
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 INSTALL = "pip install intertone[visqol]"
 VISQOL_RATE = 48000
-"""Hz, the rate of ViSQOL's audio mode."""
+"""Sample rate of ViSQOL's audio mode, Hz."""
 
 SHORTEST_SECONDS = 0.96
-"""One patch of 45 frames, each 80 ms long and 20 ms after the one before."""
+"""Shortest duration of a sound: one patch of 45 frames of 80 ms with a hop of 20 ms."""
 
 MOS_RANGE = (1.0, 4.732)
-"""The worst, and what equal sounds get."""
+"""Lowest score, and the score of equal sounds."""
 
 
 def visqol_mos(estimate: Tensor, reference: Tensor, sample_rate: int) -> Tensor:
-    """Return ViSQOL's estimate of the mean opinion of listeners, in audio mode (MOS-LQO).
+    """Return ViSQOL's estimate of the mean opinion score of listeners, in audio mode (MOS-LQO).
 
-    A trained mapping of the similarity of two gammatone spectrograms; both sounds are resampled to 48 kHz, and ViSQOL
-    itself aligns them in time and level. The first call takes seconds. It is lenient with single notes: an estimated
-    phase, however bad, and even the neighbouring key get more than 4.
+    ViSQOL maps the similarity of two gammatone spectrograms to a score by a trained model. Both sounds are resampled to
+    48 kHz; ViSQOL aligns them in time and level. The first call takes seconds. The score hardly distinguishes single
+    notes: a badly estimated phase, and even a note of the neighbouring key, have more than 4.
 
     Args:
         estimate: Mono, ``(..., samples)``, at least 0.96 s; level, polarity and a delay of 5 ms do not matter.
@@ -36,7 +36,7 @@ def visqol_mos(estimate: Tensor, reference: Tensor, sample_rate: int) -> Tensor:
         sample_rate: Hz.
 
     Returns:
-        1…4.73, larger is better, ``(...,)``; 4.73 for equal sounds, 1 where one of the two is silent.
+        1…4.73, higher is better, ``(...,)``; 4.73 for equal sounds, 1 if exactly one sound is silent.
 
     Raises:
         ValueError: If the shapes differ.

@@ -1,4 +1,4 @@
-"""Distance of one waveform from another: only for sounds that have the same phase."""
+"""Waveform distance, which is meaningful only for sounds with the same phase."""
 
 import torch
 from torch import Tensor
@@ -7,23 +7,25 @@ from intertone.level import db_to_power, power_to_db
 from intertone.metrics.pair import same_shape
 
 SDR_LIMIT_DB = 120.0
-"""Largest absolute SI-SDR that is returned, dB: rounding of float32 samples allows no more."""
+"""Largest absolute SI-SDR in dB; the rounding of float32 samples does not allow more."""
 
 
 def scale_invariant_sdr(estimate: Tensor, reference: Tensor, *, phase: str) -> Tensor:
     """Return the scale-invariant signal-to-distortion ratio (SI-SDR).
 
     ``10·log10(‖a·x‖² / ‖a·x − y‖²)`` with ``a = ⟨y, x⟩ / ‖x‖²`` for the estimate ``y`` and the reference ``x``. It
-    follows the waveform, so an estimated phase scores as noise however good it sounds: such sounds are refused.
+    compares waveforms, so a sound with an estimated phase has the score of noise even if it sounds good; such sounds
+    are refused.
 
     Args:
         estimate: ``(..., samples)``; its level does not matter.
         reference: The same shape.
-        phase: How the phase of the estimate was found, as in ``PhaseConfig.method``; only ``"kept"`` is judged.
+        phase: Method by which the phase of the estimate was found, as in ``PhaseConfig.method``; only ``"kept"`` is
+            accepted.
 
     Returns:
-        dB, ``(...,)``, larger is better, within ±120; the same for any gain and either polarity, but not after a
-        delay. -120 where one of the two is silent, 120 where both are.
+        dB, ``(...,)``, within ±120, higher is better. It does not depend on gain and polarity, but on delay. -120 if
+        exactly one sound is silent, 120 if both are.
 
     Raises:
         ValueError: If the shapes differ, or ``phase`` is not ``"kept"``.

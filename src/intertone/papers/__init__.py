@@ -1,7 +1,7 @@
-"""Papers, each replayed with this project's own code: settings in, tables and pictures out.
+"""Replays of papers with the code of this project; each gives tables, pictures and pages.
 
-A paper is a folder with its settings and study, its published table and its page, and a ``PAPER`` in its
-``__init__`` that imports nothing heavy; here it has one line.
+A paper has a folder with its settings, experiments and published figures. The ``PAPER`` in the folder's ``__init__``
+imports nothing heavy and is listed in ``PAPERS``.
 """
 
 from intertone.papers import boemer2018, colonel2017, colonel2018, colonel2020, thesis, verma2018

@@ -1,4 +1,4 @@
-"""Contract of a paper's folder with the command line: words that cost nothing to read, and a replay."""
+"""Interface between a paper's folder and the command line: a description, which imports nothing heavy, and a replay."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from intertone.experiments.transfer_study import OnCount
 
 TRIAL = "smoke"
-"""The budget that every paper has: a trial of the command, whose figures are no results."""
+"""Name of the budget that every paper has: a trial of the command, whose figures are not results."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Request:
     Attributes:
         out: Folder of the experiments.
         budget: Name of one of the paper's budgets.
-        only: Name of one of the paper's parts, or None: everything.
-        page: A Markdown page whose marked tables are replaced, and that gets copies of the pictures.
-        device: Where to train.
-        command: What is typed, for the pages.
-        on_step: Called after every training step.
-        network: Name or folder of the trained network that a paper without notes works with; empty: the paper's own.
-        soundfont: Bank that such a paper renders its sounds from; None: the installed one.
-        on_count: Called after every evaluation of a transfer.
+        only: Name of one of the paper's parts; None: everything is replayed.
+        page: Markdown page whose marked tables are replaced, and to whose folder the pictures are copied; None: none.
+        device: Torch device for training.
+        command: The command line, for the pages.
+        on_step: Called after every training step; None: not called.
+        network: Name or folder of the network, for papers on style transfer, which train none.
+        soundfont: Soundfont from which such papers render their sounds; None: the installed one.
+        on_count: Called after every evaluation of a transfer's loss; None: not called.
     """
 
     out: Path
@@ -46,13 +46,13 @@ class Request:
 
     @property
     def trial(self) -> bool:
-        """Whether the page says of each table that it is no result."""
+        """Whether the budget is a trial, so that the page marks its tables as no results."""
         return self.budget == TRIAL
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The tables, name → Markdown, and the file to look at."""
+    """Result of a replay: the tables, name → Markdown, and the path of the file that shows them."""
 
     tables: Mapping[str, str]
     file: Path
@@ -60,18 +60,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper, as the command line knows it before anything heavy is imported.
+    """Description of a paper for the command line, which imports nothing heavy.
 
-    Its folder has a module ``replay`` with two functions: ``check_page(request)`` and ``replay(notes, request)``, or
-    ``replay(request)`` if it works with a trained network and renders its own sounds.
+    The folder of the paper has a module ``replay`` with the functions ``check_page(request)`` and
+    ``replay(notes, request)``; a paper on style transfer, which renders its sounds, has ``replay(request)``.
 
     Attributes:
-        name: Of its folder and its verb.
-        words: What the verb does.
-        budgets: Name → how long it takes; ``smoke`` is one of them.
-        files: What the folder of its experiments may hold.
-        parts: What can be done without the rest: name → what that is.
-        network: Shipped network that it works with; empty: it trains its own, and takes notes.
+        name: Name of the folder and of the command.
+        words: Help text of the command.
+        budgets: Name of a budget → duration; ``smoke`` is one of them.
+        files: Names of the files and folders that the output folder may contain.
+        parts: Name of a part that can be replayed separately → description.
+        network: Shipped network that a paper on style transfer uses; empty: the paper trains networks on a note set.
     """
 
     name: str
@@ -82,23 +82,23 @@ class Paper:
     network: str = ""
 
     def check(self, request: Request) -> None:
-        """Refuse a request's page before any work is done.
+        """Refuse an unsuitable page of a request before any computation.
 
         Raises:
-            InputError: If the page cannot be read, its marks do not fit, or it holds results that must stay.
+            InputError: If the page cannot be read, its marks do not fit, or a trial would replace its results.
         """
         self._module().check_page(request)
 
     def replay(self, notes: "Notes | None", request: Request) -> Outcome:
-        """Do every experiment that is not done yet, and write what came out.
+        """Run all experiments that have no stored result, and write tables, pictures and pages.
 
         Args:
-            notes: The note set; None for a paper that renders its own sounds.
-            request: What is asked.
+            notes: The note set; None for a paper that renders its sounds.
+            request: The request of the command line.
 
         Raises:
             InputError: If notes, network, folder or page do not fit.
-            KeyboardInterrupt: If the process was told to end; the same call goes on.
+            KeyboardInterrupt: If the process received an interrupt; repeating the call resumes the experiments.
         """
         arguments = (request,) if notes is None else (notes, request)
         outcome: Outcome = self._module().replay(*arguments)

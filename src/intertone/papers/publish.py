@@ -1,4 +1,4 @@
-"""Output of a paper: tables, pictures and a page to listen to; and the replay of one that trains networks of frames."""
+"""Output of a paper's replay (tables, pictures, listening page), and the replay of papers with networks of frames."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from intertone.plot import spectrogram_png
 from intertone.train import TrainConfig
 
 HEARD_NOTES = 3
-"""Held-out notes on a listening page."""
+"""Number of held-out notes on a listening page."""
 
 
 TABLES = ("corpus", "errors", "findings")
-"""Names of the tables, and names that a page's marks may have."""
+"""Names of the tables, which the marks of a page may name."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Results:
     """Tables, findings and pictures of one run of a paper's experiments.
 
     Attributes:
-        title: Of the pages.
-        corpus: A Markdown table: how much was trained on.
-        errors: A Markdown table: every network.
-        findings: What the paper reports, with our verdicts.
+        title: Title of the pages.
+        corpus: Markdown table of the training data.
+        errors: Markdown table of all networks.
+        findings: Findings of the paper with verdicts.
         pictures: Name → PNG.
-        codecs: Title → networks to listen to.
-        heard: Held-out notes to listen to; None: of the notes that all networks share.
+        codecs: Title → codec on the listening page.
+        heard: Notes whose test split is on the listening page; None: the note set of all networks.
     """
 
     title: str
@@ -57,11 +57,11 @@ class Output:
     """Tables, pictures and figures of a paper's experiments.
 
     Attributes:
-        title: Of the pages.
+        title: Title of the pages.
         tables: Name → Markdown.
         pictures: Name → PNG.
-        found: Content of ``results.json`` beside the command.
-        sections: Of the page to listen to.
+        found: Content of ``results.json``, without the command.
+        sections: Sections of the listening page.
     """
 
     title: str
@@ -72,17 +72,17 @@ class Output:
 
 
 def check_page(request: Request, tables: Sequence[str] = TABLES) -> None:
-    """Refuse a page without the marks that the tables replace, before any work is done.
+    """Refuse a page whose marks do not fit the tables, before any computation.
 
     Raises:
-        InputError: If the page cannot be read, its marks do not fit, or it holds results that must stay.
+        InputError: If the page cannot be read, its marks do not fit, or a trial would replace its results.
     """
     if request.page is not None:
         check_trial(read_page(request.page, {}, others=tables), tables if request.trial else ())
 
 
 def write_output(request: Request, output: Output) -> Outcome:
-    """Write ``results.json``, ``tables.md``, ``pictures/``, ``listen.html``, and the tables of the request's page.
+    """Write ``results.json``, ``tables.md``, ``pictures/`` and ``listen.html``, and replace the tables of the page.
 
     Raises:
         InputError: If the folder or the page cannot be written.
@@ -111,22 +111,22 @@ def replay_frames(
     configure: Callable[[Experiment, F], TrainConfig],
     evaluate: Callable[[Laboratory[F], Errors], Results],
 ) -> Outcome:
-    """Train every network that is not trained yet, and write tables, pictures and a listening page.
+    """Train all networks that have no stored result, and write tables, pictures and a listening page.
 
     Args:
         notes: The note set.
-        request: What is asked.
-        budget: How much is trained.
-        experiments: The runs.
+        request: The request of the command line.
+        budget: Amount of training.
+        experiments: The experiments.
         configure: Returns the settings of a run.
-        evaluate: Returns what the paper makes of the errors of all runs.
+        evaluate: Returns tables, findings and pictures from the errors of all runs.
 
     Returns:
-        The tables, and the file to look at.
+        The tables, and the path of the written tables.
 
     Raises:
         InputError: If notes, folder or page do not fit.
-        KeyboardInterrupt: If the process was told to end; the same call goes on.
+        KeyboardInterrupt: If the process received an interrupt; repeating the call resumes the experiments.
     """
     laboratory = Laboratory(notes, request.out, budget, request.device, request.on_step)
     errors = train_networks(laboratory, experiments, lambda experiment: configure(experiment, budget))
@@ -134,7 +134,7 @@ def replay_frames(
 
 
 def _publish(request: Request, results: Results, errors: Errors, laboratory: Laboratory[F]) -> Outcome:
-    """Write what came out."""
+    """Write tables, pictures, ``results.json`` and the listening page."""
     made = (results.corpus, results.errors, findings_table(results.findings))
     tables = dict(zip(TABLES, made, strict=True))
     found = {
@@ -142,13 +142,13 @@ def _publish(request: Request, results: Results, errors: Errors, laboratory: Lab
         "errors": as_json(dict(errors), dict[str, FrameErrors]),
         "findings": as_json(results.findings, tuple[Finding, ...]),
     }
-    heard = laboratory.notes if results.heard is None else results.heard
-    section = _listening_section(request, results, heard)
+    notes = laboratory.notes if results.heard is None else results.heard
+    section = _listening_section(request, results, notes)
     return write_output(request, Output(results.title, tables, results.pictures, found, [section]))
 
 
 def _listening_section(request: Request, results: Results, notes: Notes) -> Section:
-    """Return held-out notes, what each network makes of them, and half-way morphs to the next note."""
+    """Return players of held-out notes, of each network's reconstructions, and of half-way morphs to the next note."""
     rows = notes.select(split="test")
     rows = rows[np.linspace(0, len(rows) - 1, min(HEARD_NOTES, len(rows))).astype(int)]
     groups = []
@@ -160,7 +160,9 @@ def _listening_section(request: Request, results: Results, notes: Notes) -> Sect
             clips.append(_clip(title, codec.reconstruct(sound), notes.sample_rate))
             half = morph(codec, sound, other, mix=0.5)
             clips.append(_clip(f"{title}, half-way to the next note", half, notes.sample_rate))
-        groups.append(Listening(str(notes.name[rows[place]]), "Through the network, with the note's own phase.", clips))
+        groups.append(
+            Listening(str(notes.name[rows[place]]), "Reconstructions with the phase of the note, and morphs.", clips)
+        )
     return Section("Held-out notes", [Command(request.command), *groups])
 
 

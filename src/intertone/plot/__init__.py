@@ -1,4 +1,4 @@
-"""Pictures: spectrograms, curves, bars, maps of points."""
+"""Plots: spectrograms, curves, bar charts and scatter plots."""
 
 from intertone.plot.chart import bars_png, changes_png, curves_png, draw_legend, draw_points, map_png
 from intertone.plot.figure import INK, draw_decibels, draw_on_any_ground, figure_png, new_figure, save_figure

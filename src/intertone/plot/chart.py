@@ -1,4 +1,4 @@
-"""Charts: curves, bars, changes, maps of points."""
+"""Charts: curves, bars, signed heat maps and scatter plots."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = "o^sD"
-"""Shapes of points in a plane, each in all colours."""
+"""Marker shapes of scatter plots; each is used with all colours."""
 
 
 def curves_png(
     curves: Mapping[str, Sequence[float]], x: Sequence[float], *, x_label: str, y_label: str, log_x: bool = False
 ) -> bytes:
-    """Return a picture of curves over one common axis.
+    """Return a line chart of curves over a common x axis.
 
     Args:
         curves: Name → values, as many as ``x``; NaN leaves a gap.
-        x: Where they are.
-        x_label: Name of the axis, with its unit.
-        y_label: Name of the values, with their unit.
-        log_x: Whether the axis is logarithmic, marked at each of ``x``.
+        x: Positions of the values on the x axis.
+        x_label: Label of the x axis, with its unit.
+        y_label: Label of the y axis, with its unit.
+        log_x: Whether the x axis is logarithmic, with a tick at each value of ``x``.
 
     Returns:
-        A PNG on transparent ground.
+        A PNG with a transparent background.
 
     Example:
         >>> curves_png({"rising": [0, 1]}, [0, 1], x_label="mix", y_label="share")[1:4]
@@ -46,15 +46,15 @@ def curves_png(
 
 
 def bars_png(groups: Mapping[str, Mapping[str, float]], *, y_label: str, decimals: int = 1) -> bytes:
-    """Return a picture of bars: a group for each kind of thing, a colour for each name in it.
+    """Return a bar chart with grouped bars; bars of the same name have the same colour in all groups.
 
     Args:
-        groups: Title of a group → name → value; a name may miss in some groups.
-        y_label: Name of the values, with their unit.
-        decimals: Of the value that is written at each bar.
+        groups: Title of a group → name of a bar → value; a name may be missing in some groups.
+        y_label: Label of the y axis, with its unit.
+        decimals: Number of decimals of the value at each bar.
 
     Returns:
-        A PNG on transparent ground.
+        A PNG with a transparent background.
 
     Example:
         >>> bars_png({"codec": {"kept": 2.9, "estimated": 3.0}, "PCA": {"kept": 3.1}}, y_label="dB")[1:4]
@@ -81,16 +81,16 @@ def bars_png(groups: Mapping[str, Mapping[str, float]], *, y_label: str, decimal
 
 
 def changes_png(images: Mapping[str, Tensor], *, rows: str, columns: str, label: str) -> bytes:
-    """Return a picture of changes up and down from 0, side by side with one scale of colours.
+    """Return heat maps of signed values, side by side, with a common colour scale that is symmetric around 0.
 
     Args:
-        images: Title → ``(n_rows, n_columns)``, the same shape for all.
-        rows: Name of the rows, which are numbered from 1 downwards.
-        columns: Name of the columns.
-        label: Name of the values, with their unit.
+        images: Title → values, ``(n_rows, n_columns)``, the same shape for all.
+        rows: Label of the rows, which are numbered from 1 at the top.
+        columns: Label of the columns.
+        label: Label of the colour scale, with its unit.
 
     Returns:
-        A PNG on transparent ground.
+        A PNG with a transparent background.
 
     Example:
         >>> import torch
@@ -121,17 +121,17 @@ def changes_png(images: Mapping[str, Tensor], *, rows: str, columns: str, label:
 
 
 def map_png(x: Sequence[float], y: Sequence[float], labels: Sequence[str], *, x_label: str, y_label: str) -> bytes:
-    """Return a picture of points in a plane, each with the sign of its label.
+    """Return a scatter plot in which colour and shape of a point show its label.
 
     Args:
-        x: Across.
-        y: Up.
-        labels: What each point is; the twenty most frequent ones get a sign of their own, the others a common one.
-        x_label: Name of the axis.
-        y_label: Name of the axis.
+        x: Horizontal coordinates.
+        y: Vertical coordinates.
+        labels: Label of each point; the twenty most frequent labels have different markers, all others a common one.
+        x_label: Label of the x axis.
+        y_label: Label of the y axis.
 
     Returns:
-        A PNG on transparent ground.
+        A PNG with a transparent background.
 
     Example:
         >>> map_png([0, 1, 2], [0, 1, 0], ["bass", "flute", "bass"], x_label="first", y_label="second")[1:4]
@@ -145,13 +145,13 @@ def map_png(x: Sequence[float], y: Sequence[float], labels: Sequence[str], *, x_
 
 
 def draw_points(axes: "Axes", x: Sequence[float], y: Sequence[float], labels: Sequence[str]) -> None:
-    """Draw points, each with the sign of its label, and name the signs for a legend.
+    """Draw points with colour and shape by their label, and name the markers for a legend.
 
     Args:
-        axes: Where.
-        x: Across.
-        y: Up.
-        labels: What each point is; the twenty most frequent ones get a sign of their own, the others a common one.
+        axes: The axes to draw on.
+        x: Horizontal coordinates.
+        y: Vertical coordinates.
+        labels: Label of each point; the twenty most frequent labels have different markers, all others a common one.
     """
     found = sorted(set(labels), key=lambda name: (-list(labels).count(name), name))
     own_signs = found[: len(COLOURS) * len(MARKERS)]
@@ -165,11 +165,11 @@ def draw_points(axes: "Axes", x: Sequence[float], y: Sequence[float], labels: Se
 
 
 def draw_legend(axes: "Axes", *, left: float = 1.01) -> None:
-    """Draw the legend of an axes' named signs, each name once.
+    """Draw the legend of all named markers and curves of ``axes``, each name once.
 
     Args:
-        axes: Where.
-        left: Left edge of the legend, of the width of the axes: to their right, if not given.
+        axes: The axes to draw on.
+        left: Left edge of the legend as a share of the axes' width; above 1, the legend is to the right of the axes.
     """
     handles, names = axes.get_legend_handles_labels()
     signs = dict(zip(names, handles, strict=True))

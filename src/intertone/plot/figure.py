@@ -1,4 +1,4 @@
-"""Figures: made without a window, written as files or as PNGs for pages."""
+"""Creation of matplotlib figures without a window, and their output as files or PNG bytes."""
 
 import io
 from pathlib import Path
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 INK = "#757a80"
-"""Colour of letters and axes: legible on white and on near-black, for pictures with a transparent ground."""
+"""Colour of text and axes, legible on white and on dark backgrounds, since pictures are transparent."""
 
 
 COLOURS = ("#2f7fc1", "#d9822b", "#3f9b6d", "#b45fb0", "#8a8f98")
-"""Colours of curves and bars, told apart by colour-blind eyes too, and at home on both grounds."""
+"""Colours of curves and bars, distinguishable by colour-blind readers and visible on light and dark backgrounds."""
 
 
 def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":
-    """Return an empty figure of so many inches, which no window shows."""
+    """Return an empty figure of ``width`` × ``height`` inches that opens no window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -33,11 +33,11 @@ def new_figure(width: float, height: float, *, layout: Literal["constrained"] | 
 
 
 def save_figure(figure: "Figure", path: Path | str) -> None:
-    """Write a figure; the suffix of the path chooses the format.
+    """Write a figure to a file; the suffix of the path determines the format.
 
     Raises:
         InputError: If the file cannot be written.
-        ValueError: If matplotlib has no format of this suffix.
+        ValueError: If matplotlib does not know the suffix.
     """
     with disk_errors(path), replacing(path) as temporary:
         figure.savefig(temporary, dpi=130, metadata={"Software": None} if temporary.suffix == ".png" else None)
@@ -46,14 +46,14 @@ def save_figure(figure: "Figure", path: Path | str) -> None:
 def draw_decibels(
     axes: "Axes", db: npt.NDArray[np.floating], *, seconds: float, top: float, top_db: float
 ) -> "AxesImage":
-    """Draw an image in dB.
+    """Draw a spectrogram in dB.
 
     Args:
-        axes: Where.
-        db: ``(n_rows, n_frames)``, the lowest row first.
+        axes: The axes to draw on.
+        db: Levels, ``(n_rows, n_frames)``, the lowest row first.
         seconds: Right end of the time axis.
-        top: Upper end of the other axis: kHz, or rows.
-        top_db: Depth of the colour scale below 0 dB.
+        top: Upper end of the vertical axis, in kHz or rows.
+        top_db: Range of the colour scale below 0 dB.
 
     Returns:
         The image, for a colour bar.
@@ -63,7 +63,7 @@ def draw_decibels(
 
 
 def draw_on_any_ground(axes: "Axes") -> None:
-    """Draw all letters and lines so that they are seen on white and on black."""
+    """Make the axes' background transparent, and colour text and lines so that they are visible on white and black."""
     axes.patch.set_alpha(0)
     axes.tick_params(colors=INK)
     axes.xaxis.label.set_color(INK)
@@ -74,7 +74,7 @@ def draw_on_any_ground(axes: "Axes") -> None:
 
 
 def figure_png(figure: "Figure", *, dpi: float = 144) -> bytes:
-    """Return a figure as a PNG on transparent ground."""
+    """Return a figure as PNG bytes with a transparent background."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=dpi, transparent=True, metadata={"Software": None})
     return stream.getvalue()

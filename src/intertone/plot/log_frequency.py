@@ -1,4 +1,4 @@
-"""Spectrograms on a logarithmic frequency axis, marked with note names."""
+"""Spectrograms on a logarithmic frequency axis with note names."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,27 +20,28 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 WINDOWS = ((0.0, 0.186), (200.0, 0.093), (800.0, 0.046))
-"""Lowest frequency, Hz, and length, seconds, of each window: long ones separate low partials, short
-ones show attacks."""
+"""Lowest frequency in Hz and length in seconds of each STFT window. Long windows separate low partials, short ones
+resolve attacks."""
 
 CROSSFADE_SEMITONES = 12.0
-"""Range around each of those frequencies over which one window passes into the next."""
+"""Range around each of these frequencies over which two windows are crossfaded."""
 
 ROWS_A_SEMITONE = 4
-"""Rows of a picture for each semitone."""
+"""Number of rows of a spectrogram per semitone."""
 
 MOST_COLUMNS = 1200
-"""Columns of a picture; of a longer sound the loudest of several frames is drawn."""
+"""Largest number of columns of a spectrogram; a column of a longer sound shows the loudest of several frames."""
 
 AUDIBLE_DB, RUMBLE_DB = 65.0, 40.0
-"""Levels below the loudest row: rows above the highest within the first and below the lowest within the second are cut
-off, since rumble below a note's fundamental would else fill a third of its picture."""
+"""Limits below the loudest row, in dB, that determine the displayed range: its top is the highest row within the first
+limit, its bottom the lowest row within the second. The second is smaller so that rumble below a note's fundamental is
+not displayed."""
 
 MARGIN, LEAST_RANGE = 2.0, 36.0
-"""Semitones of silence that are left below and above the sound, and least height of a picture, semitones."""
+"""Margin below and above the sound, and smallest displayed range, in semitones."""
 
 LOWEST_PITCH = 21.0
-"""MIDI number of the lowest row, A0, unless the sound lies lower than its half of a picture."""
+"""MIDI number of the lowest row, A0."""
 
 Array = npt.NDArray[np.floating]
 
@@ -49,12 +50,12 @@ def log_spectrogram(audio: Tensor, sample_rate: int) -> tuple[Array, Array]:
     """Return the level of a sound over pitch and time.
 
     Args:
-        audio: ``(samples,)`` or ``(channels, samples)``, whose mean is analysed.
+        audio: ``(samples,)`` or ``(channels, samples)``; the mean of the channels is analysed.
         sample_rate: Hz.
 
     Returns:
-        dB below the loudest cell, ``(n_rows, n_columns)``, at least −200, and the pitch of each row, MIDI numbers,
-        ``(n_rows,)``, from A0 to half of the sample rate. Silence is −200 dB everywhere.
+        Levels in dB relative to the loudest cell, ``(n_rows, n_columns)``, at least −200, and the pitch of each row as
+        a MIDI number, ``(n_rows,)``, from A0 to half the sample rate. Silence is −200 dB everywhere.
 
     Example:
         >>> import torch
@@ -78,14 +79,14 @@ def log_spectrogram(audio: Tensor, sample_rate: int) -> tuple[Array, Array]:
 
 
 def pitch_range(sounds: Sequence[Tensor], sample_rate: int) -> tuple[float, float]:
-    """Return the lowest and the highest pitch that a picture of some sounds must show, MIDI numbers.
+    """Return the lowest and the highest pitch that a spectrogram of some sounds must display, as MIDI numbers.
 
     Args:
-        sounds: As for ``log_spectrogram``.
+        sounds: Sounds, each ``(samples,)`` or ``(channels, samples)``.
         sample_rate: Hz.
 
     Returns:
-        Both ends; the whole range for silence.
+        Both limits; the whole range for silence.
     """
     low, high = math.inf, -math.inf
     for sound in sounds:
@@ -104,14 +105,14 @@ def pitch_range(sounds: Sequence[Tensor], sample_rate: int) -> tuple[float, floa
 def draw_spectrogram(
     axes: "Axes", audio: Tensor, sample_rate: int, *, pitches: tuple[float, float], top_db: float = 80
 ) -> "AxesImage":
-    """Draw the spectrogram of a sound on a logarithmic frequency axis, whose marks are the notes C.
+    """Draw the spectrogram of a sound on a logarithmic frequency axis with a tick at every C.
 
     Args:
-        axes: Where.
-        audio: ``(samples,)`` or ``(channels, samples)``, whose mean is shown.
+        axes: The axes to draw on.
+        audio: ``(samples,)`` or ``(channels, samples)``; the mean of the channels is displayed.
         sample_rate: Hz.
-        pitches: Lower and upper end of the axis, MIDI numbers; see ``pitch_range``.
-        top_db: Depth of the colour scale below the sound's own maximum, dB.
+        pitches: Lower and upper end of the frequency axis as MIDI numbers, see ``pitch_range``.
+        top_db: Range of the colour scale below the maximum of the sound, dB.
 
     Returns:
         The image, for a colour bar.
@@ -127,19 +128,19 @@ def draw_spectrogram(
 
 
 def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_rate: int, top_db: float = 80) -> None:
-    """Write a PNG (or PDF, SVG) with the spectrogram and the waveform of each sound, side by side.
+    """Write a PNG, PDF or SVG file with the spectrogram and the waveform of each sound, side by side.
 
-    All have the same frequency axis, which ends where nothing is to be seen in any.
+    All spectrograms have the same frequency axis, which covers the range of ``pitch_range``.
 
     Args:
-        path: The picture; its suffix chooses the format.
-        sounds: Title → audio ``(samples,)`` or ``(channels, samples)`` (the mean is shown), at ``sample_rate``.
+        path: Path of the file; its suffix determines the format.
+        sounds: Title → audio, ``(samples,)`` or ``(channels, samples)``; the mean of the channels is displayed.
         sample_rate: Hz.
-        top_db: Depth of the colour scale below each sound's own maximum, dB.
+        top_db: Range of the colour scale below the maximum of each sound, dB.
 
     Raises:
         InputError: If the file cannot be written.
-        ValueError: If matplotlib has no format of this suffix.
+        ValueError: If matplotlib does not know the suffix.
     """
     figure = new_figure(3.4 * len(sounds) + 1, 5.6)
     axes = figure.subplots(2, len(sounds), squeeze=False, height_ratios=(5, 1), sharex=True, sharey="row")
@@ -159,7 +160,7 @@ def plot_spectrograms(path: Path | str, sounds: Mapping[str, Tensor], *, sample_
 
 
 def draw_hertz(axes: "Axes") -> None:
-    """Draw a second axis in Hz to the right of one in MIDI numbers."""
+    """Add an axis in Hz on the right side of axes whose vertical axis is in MIDI numbers."""
     right = axes.secondary_yaxis("right")
     low, high = (pitch_to_hz(pitch) for pitch in axes.get_ylim())
     marks = [hz for hz in (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000) if low <= hz <= high]
@@ -168,24 +169,24 @@ def draw_hertz(axes: "Axes") -> None:
 
 
 def spectrogram_png(audio: Tensor, sample_rate: int, *, top_db: float = 80) -> bytes:
-    """Return a small picture of one sound, to stand above its player: pitch over seconds.
+    """Return a small spectrogram of one sound, pitch over seconds, for a page with audio players.
 
     Args:
-        audio: ``(samples,)`` or ``(channels, samples)`` (the mean is shown).
+        audio: ``(samples,)`` or ``(channels, samples)``; the mean of the channels is displayed.
         sample_rate: Hz.
-        top_db: Depth of the colour scale below the sound's own maximum, dB.
+        top_db: Range of the colour scale below the maximum of the sound, dB.
 
     Returns:
-        A PNG on transparent ground.
+        A PNG with a transparent background.
 
     Example:
         >>> import torch
         >>> spectrogram_png(torch.randn(8000), 16000)[1:4]
         b'PNG'
     """
-    figure = new_figure(2.9, 2.0, layout=None)  # the same place for the axes in all of them
+    figure = new_figure(2.9, 2.0, layout=None)  # without a layout, the axes have the same position in all pictures
     axes = figure.add_axes((0.1, 0.14, 0.87, 0.82))
-    whole = LOWEST_PITCH, hz_to_pitch(sample_rate / 2)  # the same for all, which are compared with each other
+    whole = LOWEST_PITCH, hz_to_pitch(sample_rate / 2)  # the same range for all pictures makes them comparable
     draw_spectrogram(axes, audio, sample_rate, pitches=whole, top_db=top_db)
     axes.set_xlabel("s", fontsize=7, labelpad=0)
     axes.tick_params(labelsize=7, length=2, pad=2)
@@ -198,7 +199,7 @@ def _hertz(hz: float) -> str:
 
 
 def _draw_wave(axes: "Axes", audio: Tensor, sample_rate: int) -> None:
-    """Draw the lowest and the highest sample of each of many short pieces of a sound."""
+    """Draw the waveform of a sound as the range from the lowest to the highest sample of many short segments."""
     mono = audio.reshape(-1, audio.shape[-1]).mean(0).detach().cpu()
     step = max(1, len(mono) // MOST_COLUMNS)
     pieces = mono[: len(mono) // step * step].reshape(-1, step)
@@ -207,13 +208,13 @@ def _draw_wave(axes: "Axes", audio: Tensor, sample_rate: int) -> None:
 
 
 def _columns(level: Array) -> Array:
-    """Return at most ``MOST_COLUMNS`` columns: the loudest of several in each."""
+    """Return the levels in at most ``MOST_COLUMNS`` columns, each the maximum of several."""
     step = -(-level.shape[1] // MOST_COLUMNS)
     return level if step == 1 else np.maximum.reduceat(level, np.arange(0, level.shape[1], step), axis=1)
 
 
 def _window_shares(pitches: Array) -> Array:
-    """Return the share of each window in each row, ``(n_windows, n_rows)``; each column adds up to 1."""
+    """Return the weight of each window in each row, ``(n_windows, n_rows)``; the weights of a row have the sum 1."""
     reached = [
         np.clip((pitches - hz_to_pitch(hz)) / CROSSFADE_SEMITONES + 0.5, 0, 1) if hz else np.ones(len(pitches))
         for hz, _ in WINDOWS
@@ -222,12 +223,14 @@ def _window_shares(pitches: Array) -> Array:
 
 
 def _rows(level: Array, pitches: Array, seconds: float) -> Array:
-    """Return the level of each row from that of the bins: interpolated, and the loudest bin where a row holds several.
+    """Return the level of each row from that of the STFT bins.
+
+    The levels of bins are interpolated linearly; a row that covers several bins has the level of the loudest one.
 
     Args:
-        level: dB, ``(n_bins, n_columns)``.
+        level: Levels of the bins, dB, ``(n_bins, n_columns)``.
         pitches: MIDI numbers of the rows.
-        seconds: Length of the window; bins lie at multiples of its inverse.
+        seconds: Length of the window; the bins are at multiples of its inverse in Hz.
     """
     edges = np.concatenate([pitches, pitches[-1:] + 1 / ROWS_A_SEMITONE]) - 0.5 / ROWS_A_SEMITONE
     places, first = pitch_to_hz(pitches) * seconds, np.ceil(pitch_to_hz(edges) * seconds).astype(int)

@@ -1,1 +1,1 @@
-"""The hard part of the morph bench: pairs of sounds that people have, and measures of the faults heard on them."""
+"""The hard part of the morph bench: bells, drums, chords and other difficult sounds, and measures of audible faults."""

@@ -1,4 +1,4 @@
-"""Attack of a sound above 3 kHz: the tick of a pluck or a hammer."""
+"""Level and time of the attack transient above 3 kHz, such as the click of a pluck or a hammer."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,32 +11,32 @@ from intertone.pitch.comb import as_array
 
 CUTOFF_HZ = 3000.0
 BEFORE_SECONDS, AFTER_SECONDS = 0.02, 0.05
-"""Time before and after the stroke of the key that is the attack. A tick that is later than that is none."""
+"""Time before and after the key onset that counts as the attack."""
 
 STEP_SECONDS = 0.002
 FLOOR_DB = -45.0
-"""Level of a step of the attack, below the loudest 400 ms, that counts as silent: the sound masks it."""
+"""Lowest level of the attack, dB relative to the loudest 400 ms; the sound masks anything below."""
 
 NEAR_MAXIMUM_DB = 6.0
-"""An attack lies where it first comes so near to its maximum: what rises further on is the note."""
+"""Distance below the maximum, in dB, at which the attack's time is taken; a later rise belongs to the note."""
 
 Array = npt.NDArray[np.float64]
 
 
 def attack_course(sound: Tensor, struck_seconds: float, sample_rate: int) -> Array:
-    """Return the course of the attack above 3 kHz.
+    """Return the level above 3 kHz over the time of the attack.
 
     Args:
-        sound: ``(samples,)``, at least to the end of the attack.
-        struck_seconds: Time at which the key is struck, at least 0.02.
+        sound: ``(samples,)``, at least up to the end of the attack.
+        struck_seconds: Time of the key onset, at least 0.02.
         sample_rate: Hz, above 6000.
 
     Returns:
-        Power above 3 kHz in steps of 2 ms from 20 ms before the stroke to 50 ms after it, dB relative to the loudest
-        400 ms of the sound in LUFS, at least −45, ``(35,)``; the gain of a sound changes nothing.
+        Level above 3 kHz in steps of 2 ms, from 20 ms before the onset to 50 ms after it, dB relative to the loudness
+        of the loudest 400 ms, at least −45, ``(35,)``. It does not depend on the gain of the sound.
 
     Raises:
-        ValueError: If the sound does not hold the attack.
+        ValueError: If the sound ends before the attack does, or the attack begins before the sound.
 
     Example:
         >>> import torch
@@ -47,7 +47,7 @@ def attack_course(sound: Tensor, struck_seconds: float, sample_rate: int) -> Arr
     first, last = (round((struck_seconds + offset) * sample_rate) for offset in (-BEFORE_SECONDS, AFTER_SECONDS))
     if first < 0 or last > len(sound):
         raise ValueError(f"a sound must hold its attack, {first}..{last}, got {len(sound)} samples")
-    # both ways through the filter, so that nothing is delayed
+    # forward and backward filtering has no delay
     filtered = signal.sosfiltfilt(signal.butter(4, CUTOFF_HZ, "high", fs=sample_rate, output="sos"), as_array(sound))
     step = round(STEP_SECONDS * sample_rate)
     n_steps = (last - first) // step
@@ -58,7 +58,7 @@ def attack_course(sound: Tensor, struck_seconds: float, sample_rate: int) -> Arr
 
 
 def attack_level_db(course: Array) -> float:
-    """Return the mean power of a course of ``attack_course``, dB.
+    """Return the mean power, in dB, of an attack of ``attack_course``.
 
     Example:
         >>> round(attack_level_db(np.full(35, -20.0)), 6)
@@ -68,10 +68,10 @@ def attack_level_db(course: Array) -> float:
 
 
 def attack_place_ms(course: Array) -> float | None:
-    """Return the time after the stroke at which a course of ``attack_course`` first comes within 6 dB of its maximum.
+    """Return the time after the key onset at which an attack first reaches 6 dB below its maximum.
 
     Returns:
-        Milliseconds, −20 to 50; None where nothing of the attack is heard.
+        Milliseconds, −20 to 50; None: the attack is never above the floor of −45 dB.
 
     Example:
         >>> attack_place_ms(np.array([-45.0] * 15 + [0.0] + [-45.0] * 19)), attack_place_ms(np.full(35, -45.0))
@@ -84,13 +84,13 @@ def attack_place_ms(course: Array) -> float | None:
 
 
 def attack_error_db(course: Array, a: Array, b: Array, mix: float) -> float:
-    """Return how far the level of an attack is from the one that is interpolated in dB between two sounds.
+    """Return the level of a morph's attack minus the level interpolated in dB between the two sounds' attacks.
 
     Args:
-        course: Of the morph, from ``attack_course``.
-        a: Of the first sound.
-        b: Of the second one.
-        mix: Weight of the second one, 0…1.
+        course: Attack of the morph, from ``attack_course``.
+        a: Attack of the first sound.
+        b: Attack of the second sound.
+        mix: Weight of the second sound, 0…1.
 
     Returns:
         dB, positive where the attack is too strong.
@@ -104,15 +104,16 @@ def attack_error_db(course: Array, a: Array, b: Array, mix: float) -> float:
 
 
 def attack_error_ms(course: Array, a: Array, b: Array) -> float:
-    """Return how far an attack lies outside the places of the attacks of two sounds.
+    """Return by how much a morph's attack is earlier or later than the attacks of both sounds.
 
     Args:
-        course: Of the morph, from ``attack_course``.
-        a: Of the first sound.
-        b: Of the second one.
+        course: Attack of the morph, from ``attack_course``.
+        a: Attack of the first sound.
+        b: Attack of the second sound.
 
     Returns:
-        Milliseconds, negative where the attack comes before both, 0 between them and where there is none.
+        Milliseconds: negative before the earlier attack, positive after the later one, 0 between them. 0 also if the
+        morph or both sounds have no attack.
 
     Example:
         >>> early, late = (np.array([-45.0] * n + [0.0] + [-45.0] * (34 - n)) for n in (13, 20))

@@ -1,4 +1,4 @@
-"""Course of the level: falls, the pulse of held keys, and what comes before a note."""
+"""Faults of the level over time: sudden drops, pulsation of sustained keys, and sound before the onset of a note."""
 
 from collections.abc import Sequence
 
@@ -12,25 +12,25 @@ from intertone.pitch.comb import as_array
 
 STEP_SECONDS = 0.01
 FALL_SECONDS = 0.05
-"""Time within which a fall is a cliff."""
+"""Time over which a drop of the level is measured."""
 
 NEAR_SECONDS = 0.1
-"""Time between two falls that are the same one."""
+"""Largest time between a drop in the morph and one in a source that explains it."""
 
 FLOOR_DB = -60.0
-"""Level below the loudest 10 ms at which a sound counts as silent."""
+"""Lowest level, dB relative to the loudest 10 ms; anything below counts as silence."""
 
 PULSE_SECONDS = 0.1
-"""Time over which the level of a held key is a mean: the beats of one partial are shorter."""
+"""Time over which the level of a sustained key is averaged, so that the beating of single partials is not measured."""
 
 PULSE_SHARES = (5.0, 95.0)
-"""Percentiles of the level between which a held key pulses: single noise peaks do not count."""
+"""Percentiles of the level whose distance is the pulsation; single noise peaks are outside."""
 
 GHOST_SECONDS = 0.3
-"""Time before an onset in which nothing of the next note may sound."""
+"""Time before an onset in which the next note must not be audible."""
 
 GUARD_SECONDS = 0.02
-"""Time just before an onset that belongs to the attack."""
+"""Time just before an onset that is left out because it belongs to the attack."""
 
 GHOST_FLOOR_DB = -80.0
 
@@ -38,20 +38,20 @@ Array = npt.NDArray[np.float64]
 
 
 def cliff_db(sound: Tensor, sources: Sequence[Tensor], sample_rate: int) -> float:
-    """Return by how much the level falls at most within 50 ms where no source falls so.
+    """Return the largest drop of the morph's level within 50 ms that no drop of a source explains.
 
-    A fall of a source counts within 100 ms of the same time. Since a morph may be longer or shorter than its sources,
-    the same is done with the same share of the sound, and the smaller result is taken. That a source ends is no fall of
-    it: it is no reason for a cliff.
+    The drop of a source within 100 ms of the same time is subtracted. Since a morph may be longer or shorter than its
+    sources, the comparison is repeated at the same relative time, and the smaller result is returned. The end of a
+    sound is no drop.
 
     Args:
-        sound: The morph, ``(samples,)``; what comes after its end is no fall.
-        sources: The sounds that are morphed, each of its own length.
+        sound: The morph, ``(samples,)``.
+        sources: The source sounds, ``(samples,)``, of any lengths.
         sample_rate: Hz.
 
     Returns:
-        The largest fall less the larger one of the sources around it, dB, at least 0; the level of 10 ms is not
-        followed further than 60 dB below the loudest.
+        The largest drop minus the largest drop of the sources near it, dB, at least 0. Levels are those of 10 ms,
+        limited to 60 dB below the loudest.
 
     Example:
         >>> import torch
@@ -79,19 +79,19 @@ def cliff_db(sound: Tensor, sources: Sequence[Tensor], sample_rate: int) -> floa
 
 
 def pulse_range_db(sound: Tensor, first_seconds: float, last_seconds: float, sample_rate: int) -> float:
-    """Return how much the level of a held sound moves.
+    """Return the pulsation of a sustained sound: the range of its level around a linear trend.
 
     Args:
         sound: ``(samples,)``.
-        first_seconds: Where the part that is held begins.
-        last_seconds: Where it ends, at least 0.3 s later.
+        first_seconds: Start of the sustained part.
+        last_seconds: End of the sustained part, at least 0.3 s later.
         sample_rate: Hz.
 
     Returns:
-        dB from the 5th to the 95th percentile of the level of 100 ms, beside its straight line.
+        Distance in dB from the 5th to the 95th percentile of the level of 100 ms, minus its linear trend.
 
     Raises:
-        ValueError: If the part is too short.
+        ValueError: If the part is shorter than 0.3 s.
 
     Example:
         >>> import torch
@@ -112,16 +112,16 @@ def pulse_range_db(sound: Tensor, first_seconds: float, last_seconds: float, sam
 
 
 def ghost_ratio(sound: Tensor, onsets: Sequence[float], sample_rate: int) -> Array:
-    """Return the power before each onset, relative to the note after it.
+    """Return the power before each onset, relative to the power of the note after it.
 
     Args:
         sound: ``(samples,)``.
-        onsets: Seconds, at least 0.3.
+        onsets: Times of the onsets in seconds, at least 0.3.
         sample_rate: Hz.
 
     Returns:
-        Loudest 10 ms from 300 to 20 ms before each onset over the loudest of the 300 ms after it, ``(n_onsets,)``; 0
-        where nothing comes after it.
+        Power of the loudest 10 ms from 300 to 20 ms before each onset, divided by that of the loudest 10 ms in the
+        300 ms after it, ``(n_onsets,)``; 0 if the sound is silent after the onset.
 
     Example:
         >>> import torch
@@ -136,22 +136,23 @@ def ghost_ratio(sound: Tensor, onsets: Sequence[float], sample_rate: int) -> Arr
         now = round(onset / STEP_SECONDS)
         before = power[now - round(GHOST_SECONDS / STEP_SECONDS) : now - round(GUARD_SECONDS / STEP_SECONDS)]
         after = power[now : now + round(GHOST_SECONDS / STEP_SECONDS)]
-        heard = len(before) and len(after) and after.max() > 0
-        ratios.append(float(before.max() / after.max()) if heard else 0.0)
+        audible = len(before) and len(after) and after.max() > 0
+        ratios.append(float(before.max() / after.max()) if audible else 0.0)
     return np.array(ratios)
 
 
 def ghost_db(sound: Tensor, sources: Sequence[Tensor], onsets: Sequence[float], sample_rate: int) -> float:
-    """Return what sounds before notes and does not so in the sources.
+    """Return the level of sound before the onsets of a morph that is not in the sources either (ghost notes).
 
     Args:
         sound: The morph, ``(samples,)``.
-        sources: The sounds that are morphed; their notes begin at the same times.
-        onsets: Seconds, at least 0.3; before each, the sources rest.
+        sources: The source sounds; their notes begin at the same times.
+        onsets: Times of the onsets in seconds, at least 0.3; the sources have a rest before each.
         sample_rate: Hz.
 
     Returns:
-        The largest over the onsets: ``ghost_ratio`` less that of the source in which it is larger, in dB; at least −80.
+        ``ghost_ratio`` of the morph minus the larger one of the sources, at the onset where this is largest, in dB; at
+        least −80.
 
     Example:
         >>> import torch
@@ -167,14 +168,14 @@ def ghost_db(sound: Tensor, sources: Sequence[Tensor], onsets: Sequence[float], 
 
 
 def _falls(sound: Tensor, sample_rate: int) -> Array:
-    """Return the fall of the level within 50 ms from each step of 10 ms on, dB, at least 0."""
+    """Return the drop of the level within the 50 ms after each step of 10 ms, dB, at least 0."""
     level = np.maximum(_level(sound, sample_rate, STEP_SECONDS), FLOOR_DB)
     lag = round(FALL_SECONDS / STEP_SECONDS)
     return np.maximum(level[:-lag] - level[lag:], 0.0) if len(level) > lag else np.zeros(0)
 
 
 def _level(sound: Tensor, sample_rate: int, step_seconds: float) -> Array:
-    """Return the level in steps, dB relative to the loudest."""
+    """Return the level of each step, dB relative to the loudest step."""
     power = _power(as_array(sound), sample_rate, step_seconds)
     loudest = float(power.max()) if len(power) else 0.0
     level: Array = power_to_db(np.maximum(power / max(loudest, 1e-30), 1e-12))

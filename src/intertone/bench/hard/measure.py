@@ -1,4 +1,4 @@
-"""Measures of the hard pairs: which there are, their limits, and the kinds of pairs that they apply to."""
+"""Measures of the hard pairs: their names, limits, and the kinds of pairs that they apply to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,40 +17,40 @@ from intertone.errors import InputError
 from intertone.pitch.note import hz_to_pitch
 
 HARD_VERSION = 1
-"""Raised by whoever changes a measure, a limit or the pairs."""
+"""Version of the hard pairs; it must be increased when a measure, a limit or the pairs change."""
 
 NEEDED = ("bench/hard/*.py", "bench/transfer/pairs.py", "pitch/comb.py", "level.py", "loudness.py")
 AROUND = ("bench/hard/report.py", "bench/hard/run.py", "bench/hard/summary.py")
-"""Files that decide the figures, and files of this folder that do not."""
+"""Files that affect the figures, and exceptions that do not; cached figures are valid while the files are unchanged."""
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Mixes of each pair; all but the loudness are measured at the three in the middle."""
+"""Mixes of each pair. The loudness is measured at all five, everything else at the three in the middle."""
 
 KEY_STEPS, KEY_MIXES = (-7, -3, -1, 0, 1, 3, 7), (0.0, 0.5)
 """Semitones from the recorded key, and mixes, at which the loudness of keys is measured."""
 
 KEY_SECONDS, SETTLED_SECONDS = 8.0, 0.5
-"""For how long a key is held, and after which time of it the level is measured."""
+"""Duration of a sustained key, and the time after its onset from which on the level is measured."""
 
 Figures = dict[str, list[float]]
-"""Measure → its values: one for each mix in the middle, or one for the pair."""
+"""Name of a measure → its values: one for each mix in the middle, or one for the pair."""
 
 MakeKey = Callable[[float, float, float | None], Tensor]
-"""``(pitch, mix, held_seconds)`` → the sound of a key, ``(samples,)`` at the pair's rate; MIDI number, weight of the
-second sound, seconds for which the key is held or None for as long as the morph lasts."""
+"""``(pitch, mix, held_seconds)`` → sound of a key, ``(samples,)``, at the pair's sample rate. The arguments are the
+MIDI number, the weight of the second sound, and the duration of the key (None: the length of the morph)."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measured fault.
+    """Definition of a measure of one fault.
 
     Attributes:
         title: Short name, with its unit.
-        limit: Largest value, or of a signed measure largest magnitude, that is good.
-        kinds: Kinds of pairs that it applies to.
-        meaning: A clause for people.
-        signed: Whether a value has a direction.
-        of_keys: Whether it is measured on keys, which only some methods make.
+        limit: Largest acceptable value; for a signed measure, the largest acceptable absolute value.
+        kinds: Kinds of pairs that the measure applies to.
+        meaning: Description of the measure for tables.
+        signed: Whether values may be negative, with errors in both directions.
+        of_keys: Whether it is measured on single keys, which only some methods can render, instead of morphs.
     """
 
     title: str
@@ -76,26 +76,28 @@ MEASURES: dict[str, Measure] = {
         "third pitch dB",
         -30.0,
         ("bell", "pluck", "ensemble", "chord"),
-        "strongest partial that is neither sound's nor on the way between them, over the loudest",
+        "level of the strongest partial that belongs to neither sound nor to their interpolation, below the loudest "
+        "partial",
     ),
     "two_keys_db": Measure(
         "two keys dB",
         -30.0,
         ("chord",),
-        "strongest low harmonic that only one sound has, over the loudest; of the two sounds the weaker one",
+        "level, below the loudest partial, at which both keys are present: of the strongest low harmonics that only "
+        "one sound has, the weaker one",
     ),
     "loudness_bend_lu": Measure(
         "bend LU",
         1.5,
         HARD_KINDS,
-        "distance of the loudest 400 ms from the straight line over five mixes",
+        "largest deviation of the loudest 400 ms from a linear change over five mixes",
         signed=True,
     ),
     "key_bend_lu": Measure(
         "keys LU",
         1.5,
         ("pluck",),
-        "distance of the loudest 400 ms from the straight line over seven keys within a fifth of the recorded one",
+        "largest deviation of the loudest 400 ms from a line over seven keys within a fifth of the recorded one",
         signed=True,
         of_keys=True,
     ),
@@ -103,39 +105,39 @@ MEASURES: dict[str, Measure] = {
         "attack dB",
         3.0,
         ("bell", "pluck"),
-        "level of the attack above 3 kHz, less the interpolated one",
+        "level of the attack above 3 kHz, minus the interpolated level",
         signed=True,
     ),
     "attack_ms": Measure(
         "attack ms",
         5.0,
         ("bell", "pluck"),
-        "place of the attack above 3 kHz, outside those of the two sounds",
+        "time of the attack above 3 kHz before the earlier or after the later one of the two sounds",
         signed=True,
     ),
     "cliff_db": Measure(
         "cliff dB",
         12.0,
         ("bell", "pluck", "drums", "chord"),
-        "largest fall of the level in 50 ms, less that of the sounds at the same time",
+        "largest drop of the level in 50 ms, minus that of the sounds at the same time",
     ),
     "ghost_db": Measure(
         "ghost dB",
         -50.0,
         ("melody",),
-        "loudest 10 ms in the 300 ms before a note, over the note, beyond those of the sounds",
+        "loudest 10 ms in the 300 ms before a note relative to the note, minus the same in the sounds",
     ),
     "phase_jumps": Measure(
         "jumps 1/s",
         0.0,
         ("ensemble",),
-        "jumps of the phase of partials by 60° in 8 ms without a dip of their level, less those of the rougher sound",
+        "phase jumps of partials by 60° in 8 ms without a dip of their level, minus those of the sound that has more",
     ),
     "pulse_db": Measure(
         "pulse dB",
         0.0,
         ("ensemble",),
-        "range of the level of a key that is held for 8 s, less that of the less steady sound",
+        "range of the level of a key that is held for 8 s, minus that of the sound with the larger range",
         of_keys=True,
     ),
 }
@@ -146,8 +148,8 @@ def measures_of(kind: HardKind, *, of_keys: bool) -> list[str]:
     """Return the names of the measures that apply to a kind of pairs.
 
     Args:
-        kind: The kind.
-        of_keys: Those that are measured on keys, or those on morphs.
+        kind: The kind of pairs.
+        of_keys: True: measures on keys; False: measures on morphs.
 
     Example:
         >>> measures_of("melody", of_keys=False), measures_of("ensemble", of_keys=True)
@@ -157,17 +159,17 @@ def measures_of(kind: HardKind, *, of_keys: bool) -> list[str]:
 
 
 def measure_morphs(pair: HardPair, sounds: Sequence[Tensor]) -> Figures:
-    """Return the measures of the morphs of a pair.
+    """Return the figures of the morphs of a pair.
 
     Args:
         pair: The pair.
-        sounds: At ``MIXES``, ``(samples,)`` each, at the pair's rate.
+        sounds: The morphs at ``MIXES``, ``(samples,)`` each, at the pair's sample rate.
 
     Returns:
-        Those of ``measures_of`` its kind that are not measured on keys.
+        Values of the measures that apply to the pair's kind and are not measured on keys.
 
     Raises:
-        InputError: If there is not one sound for each mix, or one is not finite or silent.
+        InputError: If ``sounds`` does not have one sound for each mix, or a sound is silent or not finite.
     """
     if len(sounds) != len(MIXES):
         raise InputError(f"a method must return {len(MIXES)} sounds, got {len(sounds)}")
@@ -213,17 +215,17 @@ def measure_morphs(pair: HardPair, sounds: Sequence[Tensor]) -> Figures:
 
 
 def measure_keys(pair: HardPair, make_key: MakeKey) -> Figures:
-    """Return the measures of the keys that a method makes of a pair.
+    """Return the figures of keys that a method renders from a pair.
 
     Args:
-        pair: The pair, whose sounds have one pitch.
-        make_key: The method.
+        pair: The pair.
+        make_key: Function that renders a key.
 
     Returns:
-        Those of ``measures_of`` its kind that are measured on keys.
+        Values of the measures that apply to the pair's kind and are measured on keys.
 
     Raises:
-        InputError: If the method refuses.
+        InputError: If the method cannot render a key.
     """
     names = measures_of(pair.kind, of_keys=True)
     recorded = round(float(hz_to_pitch(pair.f0_a[0]))) if pair.f0_a else 0
@@ -244,7 +246,7 @@ def measure_keys(pair: HardPair, make_key: MakeKey) -> Figures:
 
 
 def measure_mark() -> str:
-    """Return a text that is another one as soon as the code that measures, or a library, is."""
+    """Return a hash of the measuring code and the libraries' versions, which identifies cached figures."""
     return f"v{HARD_VERSION}-{source_digest(NEEDED, AROUND)}"
 
 

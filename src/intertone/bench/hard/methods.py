@@ -1,4 +1,4 @@
-"""Methods of morphing by name, as the hard pairs need them: each sound has its own length, some have no pitch."""
+"""Morph methods for the hard pairs, by name; the sounds of a pair differ in length, and some have no pitch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from intertone.instrument.keys import Key, render_key
 from intertone.morphing import MorphConfig, analyse_sounds, choose_method, morph_steps
 
 CROSSFADE = "crossfade"
-"""The method that every other one is compared with."""
+"""The method with which all others are compared."""
 
 BASELINES = {("harmonic model" if name == "harmonic" else name): method for name, method in METHODS.items()}
-"""Methods without a codec by name; ``harmonic`` is the name of a codec."""
+"""Methods without a codec by name; ``harmonic`` is renamed because a codec has that name."""
 
 GIVEN_PITCH = ("aligned log magnitude", "harmonic model")
-"""Baselines that are given the pitch of both sounds, and refuse where one has none or several."""
+"""Baselines that need exactly one known pitch of each sound, and refuse other pairs."""
 
 NO_NETWORK = ", no network"
-"""End of the name of a codec's morph without its network."""
+"""Suffix of the name of a codec's morph without its network."""
 
 LOOPED_SECONDS = 6.0
-"""Time for which a key is held before it is looped, as of ``intertone keys --seconds 6``."""
+"""Longest rendered duration of a key; a longer key repeats its loop, as in ``intertone keys --seconds 6``."""
 
 CODE = ("bench/*.py", "harmonic/**/*.py", "phase/*.py", "latent.py", "level.py", "stft.py")
 KEY_CODE = ("instrument/keys.py", "instrument/looping.py", "recogniser.py", "data/*.py")
@@ -41,11 +41,11 @@ class HardMethod:
     """A morph method that the hard bench compares.
 
     Attributes:
-        name: On the command line and in tables.
+        name: Name on the command line and in tables.
         morph: ``(pair, mixes)`` → a sound for each mix, ``(samples,)`` of any length; raises ``InputError`` for a pair
-            that it refuses.
-        mark: A text that is another one as soon as the method gives something else: cached rows are found by it.
-        keys: Makes the keys of a pair, or None where the method makes none.
+            that the method refuses.
+        mark: Hash of the method's code, settings and weights, which identifies cached results.
+        keys: Returns a function that renders keys of a pair; None: the method renders no keys.
     """
 
     name: str
@@ -55,14 +55,11 @@ class HardMethod:
 
 
 def load_codecs(names: Sequence[str], *, device: str = "cpu") -> dict[str, Codec]:
-    """Load the codecs among some names of methods.
+    """Return the codecs among some methods, loaded, by name.
 
     Args:
-        names: Baselines, shipped codecs or folders of codecs.
-        device: Of the codecs.
-
-    Returns:
-        Name → codec, without the baselines.
+        names: Names of baselines and shipped codecs, or folders of codecs.
+        device: Torch device of the codecs.
 
     Raises:
         InputError: If a name is neither a baseline nor a codec.
@@ -82,14 +79,14 @@ def load_codecs(names: Sequence[str], *, device: str = "cpu") -> dict[str, Codec
 
 
 def method_names(names: Sequence[str], codecs: Mapping[str, Codec]) -> list[str]:
-    """Return the rows of a run: codecs with and without their network, then baselines, the crossfade always.
+    """Return the methods of a run: codecs with and without their network, then baselines, and always the crossfade.
 
     Args:
-        names: As they were asked for.
-        codecs: From ``load_codecs``.
+        names: Names of baselines and codecs.
+        codecs: Codecs of ``load_codecs``.
 
     Returns:
-        Names for ``hard_method``, each once.
+        Unique names for ``hard_method``.
     """
     rows = []
     for name in names:
@@ -104,14 +101,14 @@ def hard_method(name: str, codecs: Mapping[str, Codec]) -> HardMethod:
     """Return a method by its name.
 
     Args:
-        name: From ``method_names``.
-        codecs: From ``load_codecs``.
+        name: Name from ``method_names``.
+        codecs: Codecs of ``load_codecs``.
 
     Returns:
-        The method; every mix starts from the same random numbers.
+        The method; every mix uses the same random seed.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If the name is unknown.
     """
     if name in BASELINES:
         return HardMethod(name, _baseline(name), f"{name} {source_digest(CODE)}")
@@ -165,9 +162,9 @@ def _keys(codec: Codec, config: MorphConfig) -> Callable[[HardPair], MakeKey]:
             length = round(held_seconds * codec.sample_rate)
             if region.loop is None:
                 return sound[: round(LOOPED_SECONDS * codec.sample_rate)]
-            turn = sound[region.loop.start : region.loop.end]
-            n_turns = max(0, -(-(length - region.loop.end) // len(turn)))
-            return torch.cat([sound[: region.loop.end], turn.repeat(n_turns)])[:length]
+            loop = sound[region.loop.start : region.loop.end]
+            n_repeats = max(0, -(-(length - region.loop.end) // len(loop)))
+            return torch.cat([sound[: region.loop.end], loop.repeat(n_repeats)])[:length]
 
         return make
 

@@ -1,4 +1,4 @@
-"""Momentary loudness, and how far it is from a straight line."""
+"""Deviation of the loudness from a linear change over mixes, and over keys."""
 
 from collections.abc import Sequence
 
@@ -10,18 +10,18 @@ from intertone.loudness import ABSOLUTE_GATE, maximum_momentary_loudness
 
 
 def loudness_bend_lu(sounds: Sequence[Tensor], mixes: Sequence[float], sample_rate: int) -> float:
-    """Return the largest distance of the loudness along a sweep of mixes from the straight line between its ends.
+    """Return the largest deviation of the loudness over mixes from the line between the first and the last one.
 
     Args:
         sounds: A sound for each mix, ``(samples,)``.
-        mixes: Rising, the first 0 and the last 1.
+        mixes: Increasing mixes, from 0 to 1.
         sample_rate: Hz.
 
     Returns:
-        LU of the loudest 400 ms, with the sign of the distance: positive where a sound is too loud.
+        Deviation of the loudest 400 ms, LU; positive: a sound is too loud.
 
     Raises:
-        ValueError: If there is not one sound for each of three mixes or more.
+        ValueError: If there are fewer than three mixes, or another number of sounds.
 
     Example:
         >>> import torch
@@ -36,18 +36,18 @@ def loudness_bend_lu(sounds: Sequence[Tensor], mixes: Sequence[float], sample_ra
 
 
 def key_bend_lu(sounds: Sequence[Tensor], pitches: Sequence[float], sample_rate: int) -> float:
-    """Return the largest distance of the loudness of keys from the straight line that fits them best.
+    """Return the largest deviation of the loudness of keys from a line that is fitted by least squares.
 
     Args:
         sounds: A sound for each key, ``(samples,)``.
-        pitches: MIDI numbers.
+        pitches: MIDI numbers of the keys.
         sample_rate: Hz.
 
     Returns:
-        LU of the loudest 400 ms, with the sign of the distance: positive where a key is too loud.
+        Deviation of the loudest 400 ms, LU; positive: a key is too loud.
 
     Raises:
-        ValueError: If there is not one sound for each of three keys or more.
+        ValueError: If there are fewer than three keys, or another number of sounds.
 
     Example:
         >>> import torch

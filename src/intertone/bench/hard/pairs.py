@@ -1,4 +1,4 @@
-"""Pairs of sounds that people have: bells, plucks, ensembles, drums, chords and melodies, drawn from a seed."""
+"""Pairs of sounds that are difficult to morph: bells, plucks, ensembles, drums, chords and melodies, from a seed."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,53 +21,53 @@ from intertone.pitch.note import key_name, pitch_to_hz
 
 HardKind = Literal["bell", "pluck", "ensemble", "drums", "chord", "melody"]
 HARD_KINDS: tuple[HardKind, ...] = get_args(HardKind)
-"""Bell or mallet with choir or strings; pluck or hammer with a held sound; two ensembles or detuned unisons; a drum
-pattern or one drum with a held sound; a chord with a note of another key; two melodies of one rhythm."""
+"""Bell or mallet with choir or strings; pluck or hammer with a sustained sound; two ensembles or detuned unisons; a
+drum pattern or one drum with a sustained sound; a chord with a note outside its key; two melodies of equal rhythm."""
 
 SECONDS, HELD_SECONDS = 4.0, 3.2
-"""Length of a sound, and for how long its key is held."""
+"""Length of a sound, and duration of its key."""
 
 LEAD_SECONDS = 0.05
-"""Silence before the key is struck."""
+"""Silence before the onset of the key."""
 
 LOUDNESS, PEAK = -20.0, 0.9
-"""LUFS of the loudest 400 ms of each sound, and the peak that it does not exceed."""
+"""Loudness of the loudest 400 ms of each sound, LUFS, and its largest peak."""
 
 FADE_SECONDS = 0.005
-"""At the end of a sound: a loop ends while it sounds."""
+"""Fade-out at the end of a sound, which may otherwise end abruptly."""
 
 VELOCITY = 100
 KIT_BANK = 128
-"""Bank of the drum kits, program 0 of which is the standard kit."""
+"""MIDI bank of the drum kits; its program 0 is the standard kit."""
 
 BELLS, MALLETS = (11, 14, 114), (8, 10, 12, 13, 98)
-"""Programs of General MIDI with strong inharmonic partials: vibraphone, tubular bells, steel drums; and others:
-celesta, music box, marimba, xylophone, crystal. Glockenspiel and tinker bell sound at other pitches than their keys in
-FluidR3Mono."""
+"""General MIDI programs with strong inharmonic partials (vibraphone, tubular bells, steel drums), and other mallets
+(celesta, music box, marimba, xylophone, crystal). Glockenspiel and tinker bell are left out because their pitches in
+FluidR3Mono differ from their keys."""
 
 VOICES = (44, 48, 49, 52, 53)
 STRUCK = (5, 7, 104, 105)
 HELD = (42, 48, 64, 66, 67, 69, 79, 80)
-"""Sustained programs; the saw wave of FluidR3Mono leaves an offset behind its end."""
+"""Sustained programs; the saw wave is left out because FluidR3Mono leaves a DC offset after its end."""
 
 ENSEMBLES = (44, 48, 49, 50, 52, 53, 61)
 POLYPHONIC = (5, 7, 48)
 MELODIC = (64, 66, 67, 69, 79, 80)
-"""Instruments whose notes are over 0.25 s after their keys are let go: of others, the tails would hide ghosts."""
+"""Programs whose notes end within 0.25 s after the key is released; longer tails would mask ghost notes."""
 
 
 LEAST_GROUPS = 2
-"""A role is played by held-out programs if they belong to so many groups; else by all of its programs."""
+"""Least number of groups of held-out programs; kinds of programs with fewer use training programs too."""
 
 KICK, SNARE, HAT, OPEN_HAT, DRUMS = 36, 38, 42, 46, (36, 38, 45, 50)
-"""Keys of the kit; the last are those that are played alone. An open hat sounds where the pattern ends."""
+"""Keys of the drum kit; ``DRUMS`` are those that are also played alone. The pattern ends with an open hat."""
 
 TRIADS = ((0, 4, 7), (0, 3, 7))
 FOREIGN = (1, 6, 8, 13)
-"""Semitones of a note above the root of a chord to whose key it does not belong."""
+"""Intervals in semitones above the root of a chord of notes that do not belong to its key."""
 
 REST_SECONDS = 0.6
-"""Rest before each note of a melody: 300 ms in which the last note ends, and 300 in which ghosts are looked for."""
+"""Rest before each note of a melody: 300 ms for the end of the last note, and 300 ms where ghost notes are measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +76,14 @@ class HardPair:
 
     Attributes:
         name: Seed, kind and number: ``0/bell-1``.
-        kind: Which measures apply.
-        title: Which sounds these are; a star marks programs whose notes codecs were trained on.
+        kind: Kind of the pair, which decides the measures that apply.
+        title: Description of the two sounds; a star marks programs of the training split.
         a: Sound at mix 0, mono, ``(samples,)``.
-        b: Sound at mix 1, of its own length.
-        f0_a: Fundamental frequencies of the notes of ``a``, Hz; none for drums and melodies.
-        f0_b: Those of ``b``.
-        onsets: Seconds at which keys are struck, in both sounds; of drums the first one.
-        sample_rate: Hz, of both.
+        b: Sound at mix 1, mono, of any length.
+        f0_a: Fundamental frequencies of the notes of ``a``, Hz; empty for drums and melodies.
+        f0_b: Fundamental frequencies of the notes of ``b``, Hz.
+        onsets: Onset times of the notes in both sounds, seconds; for drums the first onset only.
+        sample_rate: Sample rate of both sounds, Hz.
     """
 
     name: str
@@ -99,7 +99,7 @@ class HardPair:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A sound, what it is, its f0 in Hz, and when its keys are struck, in seconds."""
+    """A sound, its description, the f0 of its notes in Hz, and their onset times in seconds."""
 
     sound: Tensor
     title: str
@@ -115,26 +115,26 @@ def draw_hard_pairs(
     kinds: Sequence[HardKind] = HARD_KINDS,
     soundfont: Path | str | None = None,
 ) -> list[HardPair]:
-    """Draw pairs of each kind and play them.
+    """Return random pairs of each kind, played from a soundfont.
 
-    Programs are those of the splits ``valid`` and ``test``, except in roles that these lack: bells, and choirs beside
-    one group of strings. Drum kits train nothing. Bells and mallets take turns, and so do two ensembles and two detuned
-    unisons of sawtooths, and a drum pattern and a single drum. A smaller number of pairs is the beginning of a larger
-    one.
+    Programs are taken from the splits ``valid`` and ``test``, except for bells and choirs, of which these splits have
+    too few. Drum kits are never used in training. Successive pairs of a kind alternate between bells and mallets,
+    between ensembles and detuned unisons of sawtooths, and between drum patterns and single drums. The first pairs are
+    the same for every ``per_kind``.
 
     Args:
-        per_kind: Pairs of each kind.
+        per_kind: Number of pairs of each kind.
         seed: Seed of programs, keys, rhythms and melodies.
         sample_rate: Hz.
-        kinds: Only these.
-        soundfont: The bank; default the system's FluidR3Mono_GM.
+        kinds: Kinds of the pairs.
+        soundfont: Path of the soundfont; None: the system's FluidR3Mono_GM.
 
     Returns:
-        The pairs, kind by kind: 4 s, drums 1.2 to 2.7 s; 5 ms faded out at the end, the loudest 400 ms at −20 LUFS or,
-        if that is less, with a peak of 0.9.
+        The pairs, kind by kind. Sounds are 4 s long, drums 1.2 to 2.7 s, with a fade-out of 5 ms. Their loudest 400 ms
+        are at −20 LUFS, or lower if the peak would exceed 0.9.
 
     Raises:
-        InputError: If there is no bank or no FluidSynth, or the bank lacks a program.
+        InputError: If the soundfont or FluidSynth is not installed, or the soundfont lacks a program.
     """
     bank = read_soundfont(find_soundfont(soundfont))
     with Synth(bank.path, sample_rate=synthesis_rate(sample_rate), gain=1.0) as synth:
@@ -151,14 +151,14 @@ def _pair(player: "_Player", kind: HardKind, number: int, seed: int) -> HardPair
 
 
 class _Player:
-    """Plays programs of a bank by role."""
+    """Renderer of notes of a soundfont."""
 
     def __init__(self, bank: Bank, synth: Synth, sample_rate: int) -> None:
         self.bank, self.synth, self.sample_rate = bank, synth, sample_rate
         self.groups = bank.groups()
 
     def choose(self, programs: Iterable[int], generator: np.random.Generator, *, count: int = 1) -> list[int]:
-        """Return different programs of a role, held-out ones where their groups are enough."""
+        """Return ``count`` different programs: held-out ones if they have ``LEAST_GROUPS`` groups, else any."""
         present = [program for program in programs if program in self.groups]
         out = [program for program in present if split_of(self.groups[program]) != "train"]
         enough = len({self.groups[program] for program in out}) >= LEAST_GROUPS
@@ -169,7 +169,7 @@ class _Player:
         return f"{self.bank.presets[0, program].name}{star}"
 
     def keys(self, program: int, *pitches: int) -> _Drawn:
-        """Return keys that are struck together and held."""
+        """Return a chord of keys with a common onset, held for ``HELD_SECONDS``."""
         notes = [MelodyNote(pitch, LEAD_SECONDS, HELD_SECONDS, VELOCITY) for pitch in pitches]
         title = f"{self.title(program)} {' '.join(key_name(pitch) for pitch in pitches)}"
         f0 = tuple(float(pitch_to_hz(pitch)) for pitch in pitches)
@@ -267,4 +267,4 @@ DRAW: dict[HardKind, Callable[[_Player, np.random.Generator, int], tuple[_Drawn,
     "chord": _chord,
     "melody": _melody,
 }
-"""Draws a pair of a kind from player, generator, and the number of the pair."""
+"""Kind → function that returns the two sounds of a pair from the renderer, a generator, and the number of the pair."""

@@ -1,4 +1,4 @@
-"""Grain: jumps of the phase of partials that no dip of their level explains."""
+"""Phase jumps of partials, which sound grainy if the level of the partial does not dip at the same time."""
 
 import math
 from collections.abc import Sequence
@@ -12,50 +12,50 @@ from intertone.level import db_to_amplitude
 from intertone.pitch.comb import as_array
 
 JUMP_DEGREES, JUMP_SECONDS = 60.0, 0.008
-"""A jump is a change of phase by more than this within so much time, beside that of the frequency around it."""
+"""Least change of phase, in addition to that of the partial's frequency, within this time that counts as a jump."""
 
 AROUND_SECONDS = 0.1
-"""Time over which the frequency and the level around a jump are medians."""
+"""Length of the median filters that give the usual frequency and level of a partial."""
 
 DIP_DB = -4.0
-"""A partial dips where its level is so far below that around it: two components that beat turn the phase there, and
-nothing is heard of it."""
+"""Level relative to the median below which a partial dips. Beating of two components causes inaudible phase changes at
+its dips, so these are not counted."""
 
 WIDEST_HZ = 150.0
-"""Largest width of the band of a partial: a wider one lets in noise, a narrower one rounds jumps off."""
+"""Largest bandwidth of the filter of a partial; a wider band passes more noise, a narrower one smooths jumps."""
 
 HIGHEST_HZ = 1200.0
-"""Highest partial. The voices of an ensemble are so many hertz apart above it that its phase jumps by itself: up to the
-6th partial of 400 Hz, a clean unison of ±25 cents has 49 jumps a second, and up to 1200 Hz none."""
+"""Highest frequency of the partials. The detuning of an ensemble in Hz grows with the frequency and causes phase jumps
+in clean sounds: a unison of ±25 cents at 400 Hz has 49 jumps per second up to its 6th partial, and none up to 1200 Hz.
+"""
 
 RANGE_DB = 40.0
-"""Partials, and times, so far below the loudest do not count."""
+"""Range below the loudest partial, in dB; jumps of partials, and at times, below it are not counted."""
 
 FRAME_RATE = 1000
-"""Values a second of the level and phase of a partial."""
+"""Frames per second of the level and phase of a partial."""
 
 Signal = npt.NDArray[np.complex128]
 
 
 def phase_jumps(sound: Tensor, f0: Sequence[float], sample_rate: int) -> float:
-    """Return how often the phase of a partial jumps without a dip of its level.
+    """Return the number of phase jumps per second of a sound's partials, without those at dips of the level.
 
-    Each harmonic of each note up to 1200 Hz is cut out by a band of Hann shape, f0 but at most 150 Hz wide at half
-    its height. The
-    phase jumps where it moves in 8 ms by more than 60° other than the median movement of the 100 ms around it, and the
-    level of the partial in these 8 ms is nowhere more than 4 dB below the median of the 100 ms. Jumps within 8 ms are
-    one.
+    Each harmonic of each note up to 1200 Hz is filtered by a Hann-shaped band whose width at half height is f0, but at
+    most 150 Hz. A jump is a change of phase within 8 ms that deviates by more than 60° from the median change in the
+    100 ms around it, while the level stays above 4 dB below the median of these 100 ms. Jumps within 8 ms of each
+    other are counted once.
 
     Args:
-        sound: ``(samples,)``, longer than 0.2 s.
-        f0: Fundamental frequencies of its notes, Hz.
+        sound: ``(samples,)``, at least 0.2 s long.
+        f0: Fundamental frequencies of the notes, Hz.
         sample_rate: Hz.
 
     Returns:
-        Jumps a second, summed over the harmonics; those in the first and last 50 ms do not count.
+        Jumps per second, summed over the harmonics; the first and last 50 ms are left out.
 
     Raises:
-        ValueError: If the sound is too short.
+        ValueError: If the sound is shorter than 0.2 s.
 
     Example:
         >>> import torch
@@ -87,15 +87,15 @@ def phase_jumps(sound: Tensor, f0: Sequence[float], sample_rate: int) -> float:
 
 
 def _band(spectrum: Signal, centre: float, width: float, bin_hz: float, n_frames: int) -> Signal:
-    """Return a band of a spectrum as a complex signal around 0 Hz, at ``FRAME_RATE``."""
+    """Return a Hann-shaped band of a spectrum, demodulated to 0 Hz, as a complex signal at ``FRAME_RATE``."""
     frequency = np.arange(len(spectrum)) * bin_hz
     inside = np.abs(frequency - centre) < width
     shape = np.zeros_like(spectrum)
     shape[inside] = spectrum[inside] * (0.5 + 0.5 * np.cos(np.pi * (frequency[inside] - centre) / width))
     places = np.arange(len(spectrum)) - round(centre / bin_hz)
-    turned = np.zeros(n_frames, np.complex128)
-    np.add.at(turned, places[inside] % n_frames, shape[inside])
-    band: Signal = fft.ifft(turned)
+    shifted = np.zeros(n_frames, np.complex128)
+    np.add.at(shifted, places[inside] % n_frames, shape[inside])
+    band: Signal = fft.ifft(shifted)
     return band
 
 
@@ -106,8 +106,8 @@ def _jumps(partial: Signal, loudest: float) -> int:
     extra = np.abs(moved - ndimage.median_filter(moved, around, mode="nearest"))
     usual = ndimage.median_filter(level, around, mode="nearest")
     lowest = np.lib.stride_tricks.sliding_window_view(level, step + 1).min(1)
-    heard = usual[: len(moved)] > loudest * db_to_amplitude(-RANGE_DB)
-    jump = (extra > math.radians(JUMP_DEGREES)) & heard & (lowest > usual[: len(moved)] * db_to_amplitude(DIP_DB))
-    # at both ends, the band is mixed with what lies at the other one
+    loud = usual[: len(moved)] > loudest * db_to_amplitude(-RANGE_DB)
+    jump = (extra > math.radians(JUMP_DEGREES)) & loud & (lowest > usual[: len(moved)] * db_to_amplitude(DIP_DB))
+    # the filter is circular, so that start and end of the sound affect each other
     places = np.flatnonzero(jump[around // 2 : -(around // 2)])
     return int(len(places) > 0) + int((np.diff(places) > step).sum())

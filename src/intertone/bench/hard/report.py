@@ -1,4 +1,4 @@
-"""The result of the hard pairs as tables, sentences, and a page to look at and listen to."""
+"""Presentation of the result on the hard pairs: tables, sentences, and an HTML page with sounds."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,24 +15,24 @@ from intertone.page import Block, Clip, Command, Listening, Points, Section, Tab
 from intertone.plot import spectrogram_png
 
 WRITTEN = ("hard.json", "hard.md", "hard.html")
-"""Files of a result."""
+"""Names of the written files."""
 
 TITLES: dict[HardKind, str] = {
     "bell": "Bell or mallet with choir or strings",
-    "pluck": "Pluck or hammer with a held sound",
+    "pluck": "Pluck or hammer with a sustained sound",
     "ensemble": "Two ensembles or detuned unisons",
-    "drums": "Drum pattern or drum with a held sound",
+    "drums": "Drum pattern or drum with a sustained sound",
     "chord": "Chord with a note of another key",
-    "melody": "Two melodies of one rhythm",
+    "melody": "Two melodies of equal rhythm",
 }
 RULE = (
-    "Better and worse: pairs on which a method is better or worse than the crossfade. Of each measure that both have, "
-    "the mean excess over the limit is compared, and the measures vote."
+    "Better and worse: number of pairs on which a method is better or worse than the crossfade. For each measure that "
+    "both have, the method with the smaller mean excess over the limit gets one vote; more votes win."
 )
 
 
 class HardResult(TypedDict):
-    """A run, as ``hard.json`` holds it."""
+    """Result of a run, in the form of ``hard.json``."""
 
     hard_version: int
     sample_rate: int
@@ -50,13 +50,13 @@ def hard_result(
     """Return the result of a run.
 
     Args:
-        entries: From ``run_hard_pairs``; at least one.
-        seeds: Of the pairs.
-        per_kind: Pairs of each kind and seed.
-        sample_rate: Of the pairs, Hz.
+        entries: Output of ``run_hard_pairs`` for at least one pair.
+        seeds: Seeds of the pairs.
+        per_kind: Number of pairs of each kind and seed.
+        sample_rate: Sample rate of the pairs, Hz.
 
     Returns:
-        What the tables, the page and the JSON are made from.
+        The data of the tables, the page and the JSON file.
     """
     return {
         "hard_version": HARD_VERSION,
@@ -71,13 +71,10 @@ def hard_result(
 
 
 def hard_tables(result: HardResult) -> list[Table]:
-    """Return the tables: one for each kind, then all pairs against the crossfade.
+    """Return one table for each kind of pairs, and one for all pairs with the comparison to the crossfade.
 
     Args:
-        result: From ``hard_result``.
-
-    Returns:
-        One table more than there are kinds.
+        result: Result of ``hard_result``.
     """
     summary = result["summary"]
     found = [_kind_table(kind, summary[kind]) for kind in HARD_KINDS if kind in summary]
@@ -85,13 +82,10 @@ def hard_tables(result: HardResult) -> list[Table]:
 
 
 def hard_verdict(result: HardResult) -> list[str]:
-    """Return a sentence on each method beside the crossfade: on how many pairs it is better, and what it fails.
+    """Return a sentence on each method but the crossfade: comparison with the crossfade, and exceeded limits.
 
     Args:
-        result: From ``hard_result``.
-
-    Returns:
-        A sentence a method.
+        result: Result of ``hard_result``.
     """
     lines = []
     for name, line in result["summary"][ALL].items():
@@ -107,7 +101,7 @@ def hard_verdict(result: HardResult) -> list[str]:
 
 
 def hard_markdown(result: HardResult, *, command: str) -> str:
-    """Return the tables as Markdown, with the command that made them."""
+    """Return sentences and tables as Markdown, with the command that made the result."""
     found = [markdown_table(table, heading="###") for table in hard_tables(result)]
     points = "\n".join(f"- {line}" for line in hard_verdict(result))
     return "\n\n".join([f"`{command}`, version {result['hard_version']} of the pairs:", points, *found]) + "\n"
@@ -116,13 +110,13 @@ def hard_markdown(result: HardResult, *, command: str) -> str:
 def write_hard_bench(
     folder: Path, result: HardResult, pairs: Sequence[HardPair], codecs: Mapping[str, Codec], *, command: str
 ) -> None:
-    """Write ``hard.json``, ``hard.md`` and ``hard.html``, one page with tables, and sounds of one pair of each kind.
+    """Write ``hard.json``, ``hard.md`` and ``hard.html``, a page with tables, and sounds of one pair of each kind.
 
     Args:
-        folder: Made if it does not exist; its parent must.
-        result: From ``hard_result``.
-        pairs: The pairs that were measured.
-        codecs: From ``load_codecs``; the sounds are made anew.
+        folder: The folder; it is created if it does not exist, but its parent folder must exist.
+        result: Result of ``hard_result``.
+        pairs: The measured pairs.
+        codecs: Codecs of ``load_codecs``, with which the sounds of the page are computed again.
         command: Command that made the result.
 
     Raises:
@@ -136,8 +130,8 @@ def write_hard_bench(
 
 def _page(result: HardResult, pairs: Sequence[HardPair], codecs: Mapping[str, Codec], command: str) -> str:
     lead: list[Block] = [
-        "Morphs between sounds that people have, and measures of the faults that were heard on such. A star marks "
-        "programs whose notes the codecs were trained on: the held-out ones have no such sound.",
+        "Morphs between sounds that are difficult to morph, and measures of audible faults. A star marks programs "
+        "whose notes the codecs were trained on; there are no held-out programs of this kind.",
         Command(command),
         Points(hard_verdict(result)),
     ]
@@ -158,7 +152,7 @@ def _listen(pair: HardPair, result: HardResult, codecs: Mapping[str, Codec]) -> 
     for name, sound in sounds.items():
         loud = sound / sound.abs().max().clamp_min(1e-6) * 0.7
         clips.append(Clip(name, loud, pair.sample_rate, spectrogram_png(loud, pair.sample_rate)))
-    return Listening(f"{pair.name}: {pair.title}", "A, the morphs half-way by each method, B.", clips)
+    return Listening(f"{pair.name}: {pair.title}", "Sound A, the half-way morph of each method, sound B.", clips)
 
 
 def _kind_table(kind: HardKind, summary: Mapping[str, HardSummary]) -> Table:
@@ -185,7 +179,10 @@ def _overall(summary: Mapping[str, HardSummary]) -> Table:
         rows.append((method, *_votes(line), _refusals(line), *failed, f"{line['seconds']:.2f}"))
     titles = (MEASURES[name].title.rpartition(" ")[0] for name in names)
     columns = ("method", "better", "worse", "refused", *titles, "s")
-    note = f"{RULE} Under the measures: pairs over the limit, of those that have the measure. s: seconds a morph."
+    note = (
+        f"{RULE} Columns of measures: pairs over the limit / pairs with this measure. s: seconds of computation for "
+        "one morph."
+    )
     return Table(f"All pairs, against the {CROSSFADE}", note, columns, rows)
 
 

@@ -1,4 +1,4 @@
-"""Every method on every hard pair, with the rows that are known from before."""
+"""Evaluation of every method on every hard pair, in several processes and with a cache."""
 
 import hashlib
 import json
@@ -23,14 +23,14 @@ from intertone.remark import RemarkLogger
 logger = RemarkLogger(__name__)
 
 MORPHS, KEYS = "morphs", "keys"
-"""Parts of a pair that a method may refuse."""
+"""The two outputs of a method, each of which it may refuse for a pair."""
 
 
 class HardRow(TypedDict):
-    """One method on one pair.
+    """Result of one method on one pair.
 
-    ``figures``: measure → values. ``refused``: ``morphs`` or ``keys`` → the method's sentence. ``seconds``: of one
-    morph.
+    ``figures``: measure → values. ``refused``: ``morphs`` or ``keys`` → error sentence of the method. ``seconds``:
+    computation time of one morph.
     """
 
     figures: Figures
@@ -39,7 +39,7 @@ class HardRow(TypedDict):
 
 
 class HardEntry(TypedDict):
-    """A pair with its rows by method."""
+    """Kind and title of a pair, and its results by method."""
 
     kind: HardKind
     title: str
@@ -58,26 +58,27 @@ def run_hard_pairs(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, HardEntry]:
-    """Morph and measure: every method on every pair.
+    """Morph every pair by every method, and measure the morphs.
 
     Args:
-        pairs: At the codecs' sample rate; names are unique.
-        names: From ``method_names``.
-        codecs: From ``load_codecs``.
-        cache: Folder where rows are kept, or None. A row is taken from there if sounds, method and measures are the
-            same.
-        workers: Processes; more than one take one thread each.
-        progress: Called with (rows done, of how many).
+        pairs: Pairs with unique names, at the codecs' sample rate.
+        names: Names of methods, from ``method_names``.
+        codecs: Codecs of ``load_codecs``.
+        cache: Folder of cached results; None: no cache. A cached result is used if sounds, method and measures are
+            unchanged.
+        workers: Number of processes; if more than one, each uses one thread.
+        progress: Called with (results done, results in all).
 
     Returns:
-        Name of the pair → its rows, in the order of ``names``. Equal for equal arguments, but for ``seconds``.
+        Name of the pair → its results, in the order of ``names``. Equal arguments give equal results, except for
+        ``seconds``.
 
     Raises:
-        InputError: If a process was killed.
-        ValueError: If two pairs have one name, or a method is unknown.
+        InputError: If a worker process was killed.
+        ValueError: If two pairs have the same name, or a method is unknown.
     """
     if len({pair.name for pair in pairs}) < len(pairs):
-        raise ValueError("every pair must have a name of its own, got one twice")
+        raise ValueError("every pair must have a unique name, got one twice")
     marks = {name: hard_method(name, codecs).mark for name in names}
     found: dict[tuple[str, str], HardRow] = {}
     jobs: list[Job] = []
@@ -109,17 +110,17 @@ def run_hard_pairs(
 
 
 def measure_method(pair: HardPair, method: HardMethod) -> HardRow:
-    """Return the row of a method on a pair.
+    """Return the result of a method on a pair.
 
     Args:
         pair: The pair.
-        method: The method; where it raises ``InputError``, it refuses.
+        method: The method; an ``InputError`` that it raises is recorded as a refusal.
 
     Returns:
-        The measures that apply to the kind of the pair; without those of keys where the method makes none.
+        The figures that apply to the pair's kind; those of keys only if the method renders keys.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(1)  # the same sums in the same order, whatever the machine
+    torch.set_num_threads(1)  # one thread sums in the same order on every machine
     row: HardRow = {"figures": {}, "refused": {}, "seconds": 0.0}
     try:
         began = time.monotonic()
@@ -154,7 +155,7 @@ def _work(codecs: Mapping[str, Codec], job: Job) -> HardRow:
 
 
 def _file(pair: HardPair, mark: str) -> str:
-    """Return a name that is another one as soon as the sounds, the method or the measuring code are."""
+    """Return the file name of a cached result: a hash of the sounds, the method and the measuring code."""
     facts = f"{measure_mark()} {mark} {pair.kind} {pair.f0_a} {pair.f0_b} {pair.onsets} {pair.sample_rate}"
     digest = hashlib.sha256(facts.encode())
     for sound in (pair.a, pair.b):
@@ -163,7 +164,7 @@ def _file(pair: HardPair, mark: str) -> str:
 
 
 def _read_row(path: Path) -> HardRow | None:
-    """Return a row that was kept, or None where there is none or a damaged one."""
+    """Return a cached result; None: the file is missing or damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         figures = {name: [float(value) for value in values] for name, values in content["figures"].items()}
@@ -178,4 +179,4 @@ def _write_row(path: Path, row: HardRow, pair: HardPair) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, row)
     except (InputError, OSError) as error:
-        logger.warning("the row of %s could not be cached: %s", pair.name, error)
+        logger.warning("the result of %s could not be cached: %s", pair.name, error)

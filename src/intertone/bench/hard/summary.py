@@ -1,4 +1,4 @@
-"""Summary of the hard pairs: mean and worst of each measure by kind, and on how many pairs a crossfade is better."""
+"""Summary over the hard pairs: mean and worst value of each measure by kind, and comparison with the crossfade."""
 
 from collections.abc import Mapping
 from typing import TypedDict
@@ -12,10 +12,11 @@ from intertone.bench.hard.run import MORPHS, HardEntry
 
 
 class MeasureSummary(TypedDict):
-    """A measure over the pairs of a kind.
+    """Summary of a measure over the pairs of a kind.
 
-    ``mean``: of all values, of a signed measure of their magnitudes. ``worst``: the value furthest over the limit, or
-    nearest to it. ``failed``: pairs with a value over the limit, ``of`` so many that have the measure.
+    ``mean``: mean of all values, for a signed measure of their absolute values. ``worst``: the largest value, for a
+    signed measure the value of largest magnitude. ``failed``: number of pairs with a value over the limit. ``of``:
+    number of pairs with this measure.
     """
 
     mean: float
@@ -25,10 +26,11 @@ class MeasureSummary(TypedDict):
 
 
 class HardSummary(TypedDict):
-    """A method over the pairs of a kind, or over all.
+    """Summary of a method over the pairs of a kind, or over all pairs.
 
-    ``better`` and ``worse``: pairs on which it is better or worse than a crossfade; None for the crossfade. ``refused``
-    and ``no_keys``: pairs that it refuses to morph, and of which it refuses to make keys.
+    ``n``: number of pairs. ``better`` and ``worse``: number of pairs on which the method is better or worse than the
+    crossfade; None for the crossfade itself. ``refused`` and ``no_keys``: number of pairs that it refuses to morph, and
+    for which it refuses to render keys. ``seconds``: mean computation time of a morph.
     """
 
     n: int
@@ -41,17 +43,17 @@ class HardSummary(TypedDict):
 
 
 ALL = "all"
-"""Name of all kinds together."""
+"""Key of the summary over all kinds."""
 
 
 def summarise_hard(entries: Mapping[str, HardEntry]) -> dict[str, dict[str, HardSummary]]:
     """Return the summary of a run.
 
     Args:
-        entries: From ``run_hard_pairs``; at least one.
+        entries: Output of ``run_hard_pairs`` for at least one pair.
 
     Returns:
-        Kind, then ``all`` → method → summary, in the order of the kinds and of the rows.
+        Kind, or ``all`` → method → summary, in the order of ``HARD_KINDS`` and of the methods.
     """
     kinds = [kind for kind in HARD_KINDS if any(entry["kind"] == kind for entry in entries.values())]
     parts = {str(kind): [entry for entry in entries.values() if entry["kind"] == kind] for kind in kinds}
@@ -61,17 +63,17 @@ def summarise_hard(entries: Mapping[str, HardEntry]) -> dict[str, dict[str, Hard
 
 
 def compare_figures(figures: Figures, others: Figures) -> int:
-    """Return which of two rows of one pair is better.
+    """Return which of two methods is better on a pair.
 
-    Of each measure that both have, the mean of the values' excess over the limit counts, 0 for those within it; a row
-    is better whose excess is smaller in more measures than it is larger.
+    The methods are compared by each measure that both have, by the mean excess of its values over the limit (0 for
+    values within the limit). The method with the smaller excess in more measures is better.
 
     Args:
-        figures: Of one method.
-        others: Of the other one.
+        figures: Figures of the first method.
+        others: Figures of the second method.
 
     Returns:
-        1 if the first is better, −1 if the second is, 0 if neither.
+        1: the first is better; −1: the second is better; 0: neither is.
 
     Example:
         >>> compare_figures({"loudness_bend_lu": [1.0], "cliff_db": [20.0]}, {"loudness_bend_lu": [-4.0]})

@@ -1,4 +1,4 @@
-"""Pitches that do not belong into a morph: partials of neither sound, and those of both keys at once."""
+"""Wrong pitches in a morph: partials that belong to neither sound, and the keys of both sounds at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,26 +11,26 @@ from intertone.level import amplitude_to_db
 from intertone.pitch.comb import PEAK_RANGE_DB, Peaks, spectral_peaks
 
 NEAR_CENTS, NEAR_HZ = 60.0, 8.0
-"""A partial is where another one is within 60 cents or 8 Hz, whichever is more: vibrato and chorus spread the partials
-of choirs by so much. With wider limits, a wrong partial among high harmonics is not seen."""
+"""Tolerance within which two partials count as equal: 60 cents or 8 Hz, whichever is more. Vibrato and chorus spread
+the partials of choirs by as much; with a larger tolerance, wrong partials between high harmonics are not detected."""
 
 MATCH_SEMITONES = 2.0
-"""Partials of two sounds are matched if their ratios to their f0 are no further apart: a way from one to the other that
-is longer sounds a pitch of its own half-way."""
+"""Largest distance, in semitones, between the frequency ratios to f0 of two partials that are matched. Partials that
+are further apart would be audible as a separate pitch half-way."""
 
 KEY_HARMONICS = 3
-"""Harmonics of a note by which its key is recognised: among higher ones, those of any two notes meet."""
+"""Number of harmonics by which a note is recognised; higher harmonics of different notes often coincide."""
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A sound by its partials.
+    """Spectral peaks of a sound, and the f0 of its notes.
 
     Attributes:
-        peaks: Peaks of its spectrum.
-        f0: Fundamental frequencies of its notes, Hz.
+        peaks: Peaks of the spectrum.
+        f0: Fundamental frequencies of the notes, Hz.
     """
 
     peaks: Peaks
@@ -38,29 +38,29 @@ class Voice:
 
 
 def voice_of(sound: Tensor, f0: Sequence[float], sample_rate: int) -> Voice:
-    """Return the partials of a sound, ``(samples,)``, between 0.08 and 1.10 s, with the f0 of its notes in Hz."""
+    """Return the spectral peaks of a sound, ``(samples,)``, between 0.08 and 1.10 s, with the f0 of its notes in Hz."""
     return Voice(spectral_peaks(sound, sample_rate), tuple(f0))
 
 
 def third_pitch_db(sound: Tensor, a: Voice, b: Voice, mix: float, sample_rate: int) -> float:
-    """Return the level of the strongest partial that belongs to neither sound nor to the way between them.
+    """Return the level of the strongest partial that belongs to neither sound nor to their interpolation.
 
-    To a sound belong its own partials, harmonic or not, and the harmonics of its f0. The way between the sounds has the
-    harmonics of the f0 that are interpolated in their logarithm, and, of two single notes, the inharmonic partials that
-    are nearest to each other in their ratio to f0, at most 2 semitones apart, interpolated likewise.
+    The partials of a sound are its spectral peaks and the harmonics of its f0. Their interpolation consists of the
+    harmonics of the logarithmically interpolated f0. For two single notes, it also includes interpolated partials:
+    those that are mutually nearest in their ratio to f0, at most 2 semitones apart.
 
     Args:
-        sound: The morph, ``(samples,)``, more than 0.08 s of it.
-        a: From ``voice_of``.
-        b: From ``voice_of``.
+        sound: The morph, ``(samples,)``, longer than 0.08 s.
+        a: First sound, from ``voice_of``.
+        b: Second sound, from ``voice_of``.
         mix: Weight of ``b``, 0…1.
         sample_rate: Hz.
 
     Returns:
-        dB relative to the loudest partial; −55, the depth to which partials are looked for, where there is none.
+        dB relative to the loudest partial; −55, the lowest level of a partial, if there is no wrong partial.
 
     Raises:
-        ValueError: If the sound is too short.
+        ValueError: If the sound is not longer than 0.08 s.
 
     Example:
         >>> import torch
@@ -74,26 +74,27 @@ def third_pitch_db(sound: Tensor, a: Voice, b: Voice, mix: float, sample_rate: i
     if not len(found.frequency):
         return -PEAK_RANGE_DB
     known = [a.peaks.frequency, b.peaks.frequency, _matched(a, b, mix)]
-    known += [_harmonics(f0, sample_rate) for f0 in (*a.f0, *b.f0, *_ways(a, b, mix))]
+    known += [_harmonics(f0, sample_rate) for f0 in (*a.f0, *b.f0, *_interpolated_f0(a, b, mix))]
     return _loudest(found, ~_near(found.frequency, np.concatenate(known)))
 
 
 def two_keys_db(sound: Tensor, a: Voice, b: Voice, sample_rate: int) -> float:
-    """Return the level at which a morph keeps the keys of both sounds.
+    """Return the level at which the notes of both sounds are present in a morph at once.
+
+    For each sound, the strongest partial of the morph is found at those of the first three harmonics of its notes where
+    the other sound has no harmonic. The result is the lower one of the two levels.
 
     Args:
-        sound: The morph, ``(samples,)``, more than 0.08 s of it.
-        a: From ``voice_of``; its notes are others than those of ``b``.
-        b: From ``voice_of``.
+        sound: The morph, ``(samples,)``, longer than 0.08 s.
+        a: First sound, from ``voice_of``; its notes differ from those of ``b``.
+        b: Second sound, from ``voice_of``.
         sample_rate: Hz.
 
     Returns:
-        Level in dB, relative to the loudest partial, of the strongest partial at one of the first three harmonics of a
-        note where the other sound has no harmonic: of the two sounds, that of the weaker one. −55 where one of them has
-        none.
+        dB relative to the loudest partial; −55 if the morph has no such partial of one of the sounds.
 
     Raises:
-        ValueError: If the sound is too short.
+        ValueError: If the sound is not longer than 0.08 s.
 
     Example:
         >>> import torch
@@ -115,12 +116,12 @@ def two_keys_db(sound: Tensor, a: Voice, b: Voice, sample_rate: int) -> float:
 
 
 def _loudest(found: Peaks, chosen: npt.NDArray[np.bool_]) -> float:
-    """Return the level of the strongest of some peaks; their weight is the root of their amplitude."""
+    """Return the level of the strongest chosen peak, dB; a peak's weight is the square root of its amplitude."""
     return 2 * float(amplitude_to_db(found.weight[chosen].max())) if chosen.any() else -PEAK_RANGE_DB
 
 
-def _ways(a: Voice, b: Voice, mix: float) -> list[float]:
-    """Return the f0 between each note of one sound and each of the other, Hz."""
+def _interpolated_f0(a: Voice, b: Voice, mix: float) -> list[float]:
+    """Return the interpolated f0 of each pair of a note of ``a`` and a note of ``b``, Hz."""
     return [float(first ** (1 - mix) * second**mix) for first in a.f0 for second in b.f0]
 
 
@@ -130,7 +131,7 @@ def _harmonics(f0: float, sample_rate: int) -> Array:
 
 
 def _matched(a: Voice, b: Voice, mix: float) -> Array:
-    """Return where the matched partials of two notes are at a mix, Hz."""
+    """Return the interpolated frequencies of the matched partials of two single notes, Hz."""
     if len(a.f0) != 1 or len(b.f0) != 1 or not len(a.peaks.frequency) or not len(b.peaks.frequency):
         return np.zeros(0)
     apart = np.log2(a.peaks.frequency / a.f0[0])[:, None] - np.log2(b.peaks.frequency / b.f0[0])
@@ -144,7 +145,7 @@ def _matched(a: Voice, b: Voice, mix: float) -> Array:
 
 
 def _near(frequency: Array, others: Array) -> npt.NDArray[np.bool_]:
-    """Return which frequencies lie at one of others."""
+    """Return whether each frequency equals one of ``others`` within the tolerance."""
     if not len(others):
         return np.zeros(len(frequency), bool)
     reach = np.maximum(NEAR_HZ, frequency * (2 ** (NEAR_CENTS / 1200) - 1))

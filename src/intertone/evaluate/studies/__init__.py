@@ -1,1 +1,1 @@
-"""Measurements of a codec, one file for each."""
+"""Studies of a codec, one module for each."""

@@ -1,4 +1,4 @@
-"""Statistics of a code: how many of its dimensions are active, and how much they correlate."""
+"""Statistics of the latent code: how many of its dimensions are active, and how much they correlate."""
 
 import math
 from dataclasses import dataclass
@@ -14,29 +14,30 @@ from intertone.page import Picture, Table, percent
 from intertone.plot import curves_png, map_png
 
 ACTIVE_SHARE = 0.01
-"""Share of the largest variance of a dimension; a dimension with less counts as inactive."""
+"""Least variance of an active dimension, as a share of the largest variance of a dimension."""
 
 
 MOST_ON_MAP = 256
-"""Notes whose codes are drawn in the plane."""
+"""Largest number of notes on the map of latent codes."""
 
 
 @dataclass(frozen=True)
 class CodeStatistics:
-    """Statistics of the code of many notes.
+    """Statistics of the latent codes of many notes.
 
     Attributes:
         n_dimensions: Dimensions of a latent vector.
-        n_vectors: Latent vectors.
-        mean_correlation: Mean of |Pearson's r| over all pairs of different dimensions; None where fewer than two move.
-        active: Dimensions whose variance is at least 1 % of the largest.
-        participation: ``(Σλ)² / Σλ²`` of the eigenvalues λ of the covariance: dimensions of an even code of this
-            spread.
-        n_for_95: Principal components that hold 95 % of the variance.
-        variance_share: ``(n, share)`` of the variance in the first n of them, n = 1, 2, 4….
-        mean: Mean of all numbers.
-        std: Standard deviation of all numbers.
-        over_time: Share of the variance that is within notes; None where a note has one vector only.
+        n_vectors: Number of latent vectors.
+        mean_correlation: Mean of |Pearson's r| over all pairs of different dimensions; None if fewer than two
+            dimensions vary.
+        active: Number of dimensions whose variance is at least 1 % of the largest.
+        participation: Participation ratio ``(Σλ)² / Σλ²`` of the eigenvalues λ of the covariance: the effective number
+            of dimensions, from 1 to ``n_dimensions`` (all of equal variance).
+        n_for_95: Number of principal components that hold 95 % of the variance.
+        variance_share: Pairs ``(n, share)`` of the variance in the first n principal components, n = 1, 2, 4….
+        mean: Mean of all values.
+        std: Standard deviation of all values.
+        over_time: Share of the variance that is within notes, over time; None: a note has one latent vector only.
     """
 
     n_dimensions: int
@@ -53,7 +54,7 @@ class CodeStatistics:
 
 @dataclass(frozen=True)
 class Place:
-    """Place of a note in the plane of the two largest components, and its family."""
+    """Coordinates of a note on the two largest principal components, and its instrument family."""
 
     x: float
     y: float
@@ -62,20 +63,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Code:
-    """The code of the notes: statistics, and where the first notes lie; nowhere where it has one dimension."""
+    """Statistics of the latent codes, and a map of the first notes; a code of one dimension has no map."""
 
     statistics: CodeStatistics
     plane: tuple[Place, ...]
 
 
 class CodeStudy(Study[Code]):
-    """Statistics and a map of the code of the notes."""
+    """Study of the latent codes: statistics and a map."""
 
     name = "code"
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Code:
-        """Return the statistics of the code of all notes."""
-        latents = draw.heard().latents
+        """Return the statistics of the latent codes of all notes, and the map."""
+        latents = draw.reconstructions().latents
         drawn = latents[:MOST_ON_MAP] if latents.shape[1] > 1 else latents[:0]
         families = [str(name) for name in notes.family[draw.rows[: len(drawn)]]]
         points = latent_plane(drawn).tolist() if len(drawn) else []
@@ -89,13 +90,13 @@ class CodeStudy(Study[Code]):
 
 
 def latent_statistics(latents: Tensor) -> CodeStatistics:
-    """Return statistics of the code of many notes.
+    """Return statistics of the latent codes of many notes.
 
-    Every latent vector, one a note and place in time, is an observation; a dimension that never moves correlates with
-    nothing and is left out of the correlations.
+    Every latent vector, at any time of any note, is one observation. A constant dimension has no correlation and is
+    left out of the mean correlation.
 
     Args:
-        latents: ``(n, latent_dim, n_latents)``; at least two latent vectors.
+        latents: ``(n, latent_dim, n_latents)``, with at least two latent vectors in all.
 
     Returns:
         The statistics.
@@ -169,8 +170,8 @@ def _table(found: CodeStatistics) -> Table:
     return Table(
         "The code",
         f"Of {found.n_vectors:,} latent vectors of the evaluated notes. Active: a variance of at least "
-        f"{100 * ACTIVE_SHARE:g} % of the largest one. Participation ratio: how many dimensions an even code of the "
-        "same spread would have.",
+        f"{100 * ACTIVE_SHARE:g} % of the largest one. Participation ratio: the effective number of dimensions, "
+        "(Σλ)² / Σλ² of the eigenvalues of the covariance.",
         ("statistic", "value"),
         rows,
     )
@@ -193,8 +194,8 @@ def _map(plane: tuple[Place, ...]) -> Picture:
 
 
 def _sentence(found: CodeStatistics) -> str:
-    text = f"The code has {found.n_dimensions:,} dimensions, {found.active:,} of them active, and spreads like an even "
-    text += f"one of {found.participation:.0f}"
+    text = f"The code has {found.n_dimensions:,} dimensions, {found.active:,} of them active; its effective number of "
+    text += f"dimensions (participation ratio) is {found.participation:.0f}"
     if found.mean_correlation is not None:
-        text += f"; two of them correlate by {found.mean_correlation:.2f} in the mean"
+        text += f"; the mean absolute correlation of two dimensions is {found.mean_correlation:.2f}"
     return text + "."

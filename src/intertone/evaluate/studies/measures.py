@@ -1,4 +1,4 @@
-"""Further measures of a reconstruction: those of the field, each with its unit and which way is better."""
+"""Further error measures of reconstructions, each with its unit and with the direction that is better."""
 
 from dataclasses import dataclass
 
@@ -24,18 +24,18 @@ from intertone.metrics import (
 from intertone.page import Table
 
 SHORTEST_SAMPLES = 2305
-"""At 16 kHz: eleven frames, for structural similarity; what needs so much is left out for shorter notes."""
+"""Samples at 16 kHz that structural similarity needs (eleven frames); two measures are left out for shorter notes."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Presentation of a figure.
+    """Presentation of a figure in the table.
 
     Attributes:
-        words: Its name, with its unit.
-        better: ``"lower"``, ``"higher"`` or ``"zero"``.
-        decimals: That are shown.
-        factor: It is multiplied by this before it is shown.
+        words: Name with unit.
+        better: Which values are better: ``"lower"``, ``"higher"``, or ``"zero"`` for values near 0.
+        decimals: Number of decimals.
+        factor: Factor on the value, such as 100 for percent.
     """
 
     words: str
@@ -56,8 +56,8 @@ MEASURES = {
     "peak_recall": Measure("peaks: recall, %", "higher", 1, 100),
     "peak_f1": Measure("peaks: F1, %", "higher", 1, 100),
     "sdr": Measure("SI-SDR, dB", "higher", 1),
-    "attack": Measure("attack time, decades off", "lower", 3),
-    "loudness": Measure("loudness, LU too loud", "zero"),
+    "attack": Measure("attack time error, decades", "lower", 3),
+    "loudness": Measure("loudness error, LU", "zero"),
 }
 
 
@@ -66,29 +66,29 @@ ARROWS = {"lower": " ↓", "higher": " ↑", "zero": ""}
 
 @dataclass(frozen=True)
 class Measures:
-    """Figures of ``MEASURES`` of the first notes, for each way."""
+    """Figures of ``MEASURES`` on the first notes, for each method and phase."""
 
     lines: tuple[Line, ...]
 
 
 class MeasuresStudy(Study[Measures]):
-    """The other numbers of the field."""
+    """Study of reconstructions by further error measures."""
 
     name = "measures"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None for codecs that show sounds as spectrograms."""
+        """Return None for codecs with a spectrogram representation, otherwise the reason."""
         try:
             spectrogram_of(codec)
         except InputError as error:
             return f"Other measures of reconstructions: {error}."
         return None
 
-    def hear(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
-        """Return the figures of ``MEASURES`` of every reconstruction of a batch, if it is one of the first.
+    def measure_batch(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
+        """Return the figures of ``MEASURES`` of a batch, or none for batches after the first ``n_estimated`` notes.
 
-        ``sdr`` is of sounds that have kept their phase only, and ``multi_resolution`` and ``similarity`` of notes of at
-        least 0.15 s.
+        ``sdr`` is measured with the kept phase only, ``multi_resolution`` and ``similarity`` on notes of at least
+        0.15 s only.
         """
         if batch.start >= draw.config.n_estimated:
             return {}
@@ -104,10 +104,10 @@ class MeasuresStudy(Study[Measures]):
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Measures:
         """Return the figures of the first notes."""
-        return Measures(draw.heard().figures[self.name])
+        return Measures(draw.reconstructions().figures[self.name])
 
     def show(self, result: Measures) -> Shown:
-        """Return a table for each way to the phase, with a column for each method."""
+        """Return a table for each kind of phase, with a column for each method."""
         titles = {"kept": "the note's own phase", "estimated": "an estimated phase"}
         return Shown("Other measures", tuple(_table(result, phase, title) for phase, title in titles.items()))
 
@@ -124,13 +124,13 @@ def _table(result: Measures, phase: str, title: str) -> Table:
             rows.append((measure.words + ARROWS[measure.better], *cells))
     n_notes = max((line["db_rmse"].n for line in lines.values()), default=0)
     note = (
-        f"Means over the first {n_notes} notes; ↓ lower is better, ↑ higher is. At equal RMS and 16 kHz, but for "
-        "spectral convergence, where the level counts, and loudness. dB RMSE, log-spectral distance and "
-        "similarity: 1024/256, floor −60 dB. Peaks: within 35 cents or a bin in the same frame. Attack: 20 to 90 % "
-        "of the envelope; 0.3 decades are a factor of 2."
+        f"Means over the first {n_notes} notes; ↓: lower is better, ↑: higher is better. All at 16 kHz, and at equal "
+        "RMS except spectral convergence and loudness. dB RMSE, log-spectral distance and similarity: STFT 1024/256, "
+        "floor −60 dB. Peaks agree if they are in the same frame and within 35 cents or one bin. Attack time: from 20 "
+        "to 90 % of the envelope; 0.3 decades are a factor of 2."
     )
     if phase == "estimated":
-        note += " SI-SDR is left out: it follows the waveform, which an estimated phase does not keep."
+        note += " SI-SDR is left out: it compares waveforms, which an estimated phase changes."
     return Table(f"Reconstruction with {title}: other measures", note, ("measure", *lines), rows)
 
 

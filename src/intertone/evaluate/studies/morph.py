@@ -1,4 +1,4 @@
-"""Half-way morphs of notes of equal pitch: do they keep the pitch, and do they lie between in loudness?"""
+"""Half-way morphs of two notes of equal pitch: do they keep the pitch, and is their loudness between the two?"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from intertone.page import Picture, Table, percent
 from intertone.plot import bars_png
 
 HIGH = 72
-"""C5; from here on the partials lie so far apart that a blurred spectrogram puts the pitch out."""
+"""MIDI number of C5, from which on the partials are so far apart that a blurred spectrogram changes the pitch."""
 
 GATE_CENTS = 20.0
 """Largest median error of the codec's morphs from C5 up, cents."""
@@ -30,14 +30,15 @@ class MorphLine:
 
     Attributes:
         pitches: ``all``, ``from C5 up``, or an octave.
-        method: ``codec``, or what is interpolated without a network.
-        n: Pairs.
-        n_measured: Pairs both of whose ends are in tune themselves.
-        median_cents: Median of |cents| of these; None where half of the morphs have no pitch at all, or there are none.
-        in_tune: Share of these within 50 cents; no pitch counts as out of tune.
-        between_loudness: Share of all pairs.
-        between_level: Share of all pairs.
-        loudness: Of those that are heard, LU above the mean of the ends.
+        method: ``codec``, or the quantity that is interpolated without a network (``log magnitude``).
+        n: Number of pairs.
+        n_measured: Number of pairs whose two source notes are both in tune.
+        median_cents: Median over these pairs of the morph's |deviation| in cents; None: there are no such pairs, or no
+            f0 is found in half of the morphs.
+        in_tune: Share of these pairs whose morph is within 50 cents; a morph without f0 counts as out of tune.
+        between_loudness: Share of all pairs whose morph lies between the source notes in integrated loudness.
+        between_level: The same share for the RMS level.
+        loudness: Loudness of the morph above the mean of the source notes, LU, over morphs that are not silent.
     """
 
     pitches: str
@@ -53,13 +54,13 @@ class MorphLine:
 
 @dataclass(frozen=True)
 class PitchGate:
-    """Pitch errors of the codec's morphs from C5 up, and whether their median is within a limit.
+    """Median pitch error of the codec's morphs from C5 up, and whether it is within a limit.
 
     Attributes:
-        n_measured: Pairs.
-        median_cents: None where half of the morphs have no pitch, or nothing was measured.
-        reached: Whether it is at most ``limit_cents``; None where nothing was measured.
-        limit_cents: The limit.
+        n_measured: Number of pairs whose two source notes are both in tune.
+        median_cents: Median of |cents|; None: no f0 is found in half of the morphs, or nothing was measured.
+        reached: Whether the median is at most ``limit_cents``; None: nothing was measured.
+        limit_cents: Largest median that passes, cents.
     """
 
     n_measured: int
@@ -70,13 +71,14 @@ class PitchGate:
 
 @dataclass(frozen=True)
 class Morphs:
-    """Half-way morphs.
+    """Result of the study of half-way morphs.
 
     Attributes:
-        lines: For each range of pitches, the codec's and those without a network; none where there are no two pairs.
-        gate: Of the pitch.
-        measured: Whether morphs are measured here.
-        examples: Some of the pairs.
+        lines: For each range of pitches, one line of the codec and one without a network; empty if there are fewer
+            than two pairs.
+        gate: Check of the pitch from C5 up.
+        measured: Whether the morphs are measured; those of harmonic codecs are only played.
+        examples: Sounds of some pairs.
     """
 
     lines: tuple[MorphLine, ...]
@@ -86,22 +88,22 @@ class Morphs:
 
 
 class MorphStudy(Study[Morphs]):
-    """Pitch and loudness of half-way morphs, the codec's and those without a network."""
+    """Study of the pitch and loudness of half-way morphs, with and without the network."""
 
     name = "morphs"
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Morphs:
-        """Return the figures of all pairs, and the first of them for the ear."""
-        heard = draw.pairs[: draw.config.n_morph_sounds]
+        """Return the figures of all pairs, and the sounds of the first ones."""
+        played = draw.pairs[: draw.config.n_morph_sounds]
         if not choose_method(codec).takes.phase:
-            examples = [_partials_example(codec, notes, int(a), int(b)) for a, b in heard]
+            examples = [_partials_example(codec, notes, int(a), int(b)) for a, b in played]
             return Morphs((), pitch_gate(()), False, tuple(examples))
         half_way = draw.half_way()
         figures = measure_pairs(notes, draw.pairs, half_way)
         lines = morph_lines(figures) if len(draw.pairs) > 1 else ()
         examples = [
             _example(notes, int(a), int(b), {method: sounds[item].clone() for method, sounds in half_way.items()})
-            for item, (a, b) in enumerate(heard)
+            for item, (a, b) in enumerate(played)
         ]
         return Morphs(lines, pitch_gate(lines), True, tuple(examples))
 
@@ -110,31 +112,31 @@ class MorphStudy(Study[Morphs]):
         sounds = Sounds("Listen: half-way morphs", NOTE if result.measured else PARTIALS_NOTE, result.examples)
         if not result.measured:
             text = (
-                "Half-way morphs: `intertone bench morph` evaluates them, with and without the network, on real notes "
+                "Half-way morphs: `intertone bench morph` evaluates those of this codec, with and without the network."
             )
-            return Shown("Half-way morphs", sounds=sounds, left_out=(text + "too.",))
+            return Shown("Half-way morphs", sounds=sounds, left_out=(text,))
         if not result.lines:
-            text = "Half-way morphs: no two pairs of notes have one pitch and velocity and come from different groups."
+            text = "Half-way morphs: there are fewer than two pairs of equal pitch and velocity from different groups."
             return Shown("Half-way morphs", sounds=sounds, left_out=(text,))
         pictures = _bars(result.lines)
         return Shown("Half-way morphs", (_table(result),), _sentences(result), pictures, sounds)
 
 
 NOTE = (
-    "Two notes of one pitch and velocity; between them the codec's half-way morph, and the features of both "
-    "interpolated without a network."
+    "Two notes of equal pitch and velocity; between them the codec's half-way morph, and a morph that interpolates "
+    "the features of both without a network."
 )
-PARTIALS_NOTE = "Two notes of one pitch and velocity, and the morphs half-way."
+PARTIALS_NOTE = "Two notes of equal pitch and velocity, and their half-way morphs with and without the network."
 
 
 def morph_lines(figures: Sequence[PairFigures]) -> tuple[MorphLine, ...]:
     """Return one line for each range of pitches and method.
 
     Args:
-        figures: From ``measure_pairs``.
+        figures: Output of ``measure_pairs``.
 
     Returns:
-        Lines of all pitches, of those from C5 up, and of each octave; ranges without a pair are left out.
+        Lines for all pitches, for those from C5 up, and for each octave; ranges without a pair are left out.
     """
     octaves = sorted({figure.pitch // 12 for figure in figures})
     ranges = {"all": range(128), "from C5 up": range(HIGH, 128)}
@@ -164,7 +166,7 @@ def _line(pitches: str, method: str, figures: Sequence[PairFigures]) -> MorphLin
 
 
 def pitch_gate(lines: Sequence[MorphLine]) -> PitchGate:
-    """Say whether the codec's morphs from C5 up keep the pitch: median |cents| of at most 20."""
+    """Return whether the median |cents| of the codec's morphs from C5 up is at most 20."""
     found = [line for line in lines if (line.pitches, line.method) == ("from C5 up", CODEC)]
     if not found or not found[0].n_measured:
         return PitchGate(0, None, None)
@@ -173,14 +175,14 @@ def pitch_gate(lines: Sequence[MorphLine]) -> PitchGate:
 
 
 def verdict(gate: PitchGate) -> str:
-    """Return in words whether the codec's morphs keep the pitch in the high octaves."""
+    """Return a sentence on whether the codec's morphs keep the pitch from C5 up."""
     limit, median = gate.limit_cents, gate.median_cents
     title = f"Gate: median |cents| of the codec <= {limit:g} from C5 up"
     if gate.reached is None:
-        return f"{title}: not evaluated, no pair there has both ends in tune."
+        return f"{title}: not evaluated, because no such pair has two source notes that are in tune."
     pairs = f"({gate.n_measured} pair{'s' * (gate.n_measured != 1)})"
     if median is None:
-        return f"{title}: not reached, half of the morphs or more have no pitch {pairs}."
+        return f"{title}: not reached, because no f0 is found in at least half of the morphs {pairs}."
     word, side = ("reached", "below") if gate.reached else ("not reached", "above")
     return f"{title}: {word}, {median:.1f} is {abs(limit - median):.1f} {side} {pairs}."
 
@@ -194,13 +196,14 @@ def _table(result: Morphs) -> Table:
         rows.append((line.pitches, line.method, str(line.n), str(line.n_measured), median, *shares, loudness))
     return Table(
         "Half-way morphs of two notes of equal pitch and velocity",
-        "Cents against the geometric mean of the pitches measured of the two ends, for the pairs both of whose ends "
-        "are in tune themselves, within 50 cents of their key. In tune: within 50 cents; no pitch counts as out of "
-        "tune. Between: integrated loudness (BS.1770), and RMS level (energy), lie between those of the ends, ±0.5 dB. "
-        f"LU above: the loudness above the mean of the ends. {_without(result).capitalize()}: the features of both "
-        "interpolated without a network, and the same way back.",
+        "Median cents: deviation of the morph's f0 from the geometric mean of the source notes' f0, over the pairs "
+        "whose two source notes are within 50 cents of their key. In tune: the morph is within 50 cents; a morph "
+        "without f0 counts as out of tune. LUFS between, RMS between: integrated loudness (BS.1770) and RMS level of "
+        "the morph lie between those of the source notes, ±0.5 dB. LU above: loudness above the mean of the source "
+        f"notes. {_without(result).capitalize()}: the features of both notes are interpolated without a network and "
+        "synthesised as in the codec.",
         (
-            *("pitches", "method", "pairs", "ends in tune", "median cents", "in tune"),
+            *("pitches", "method", "pairs", "sources in tune", "median cents", "in tune"),
             *("LUFS between", "RMS between", "LU above"),
         ),
         rows,
@@ -220,8 +223,8 @@ def _bars(lines: Sequence[MorphLine]) -> tuple[Picture, ...]:
     if not groups:
         return ()
     alt = "; ".join(f"{name} {listed(values)} %" for name, values in groups.items())
-    caption = "Half-way morphs within 50 cents of the pitch of their ends, by octave; octaves where no pair has both "
-    caption += "ends in tune are left out."
+    caption = "Half-way morphs within 50 cents of the pitch of their source notes, by octave; octaves without a pair "
+    caption += "of source notes in tune are left out."
     png = bars_png(groups, y_label="in tune, %", decimals=0)
     return (Picture(png, f"Bars of the share of half-way morphs in tune: {alt}", caption),)
 
@@ -230,9 +233,9 @@ def _sentences(result: Morphs) -> tuple[str, ...]:
     codec, without = (line for line in result.lines if line.pitches == "all")
     return (
         verdict(result.gate),
-        f"Of {codec.n} half-way morphs {percent(codec.between_loudness)} lie between their ends in loudness "
-        f"(without a network {percent(without.between_loudness)}); {percent(codec.in_tune)} of those whose ends are in "
-        f"tune are in tune themselves ({percent(without.in_tune)}).",
+        f"Of {codec.n} half-way morphs {percent(codec.between_loudness)} lie between their source notes in loudness "
+        f"(without a network {percent(without.between_loudness)}); {percent(codec.in_tune)} of those whose source "
+        f"notes are in tune are in tune themselves ({percent(without.in_tune)}).",
     )
 
 

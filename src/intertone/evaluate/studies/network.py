@@ -1,4 +1,4 @@
-"""Is the network in the path? What changes in a morph with other weights, or with another note's code."""
+"""Check that a morph depends on the network: its change with random weights, and with another note's code."""
 
 from dataclasses import dataclass
 
@@ -20,12 +20,12 @@ from intertone.morphing import choose_method, morph
 from intertone.page import Table, percent
 
 AUDIBLE = 6.0
-"""dB of log-mel error from which on a pair counts as plainly changed."""
+"""Log-mel error in dB above which a morph counts as clearly changed."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """Distance of morphs with a change from those without: log-mel error, dB, and the share of more than 6 dB."""
+    """Effect of a change on morphs: log-mel error against the unchanged morphs, dB, and the share above 6 dB."""
 
     error: Summary
     above_6_db: float
@@ -33,13 +33,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Network:
-    """Influence of weights and code on a morph.
+    """Effect of the weights and of the latent codes on half-way morphs.
 
     Attributes:
-        mean_code_difference: Largest difference of a sample between ``morph`` at 0.5 and the decoded mean of the two
-            codes, which should be 0.
-        random_weights: The codec with random weights.
-        exchanged_code: Another note's code in the place of B's, the context staying that of A and B.
+        mean_code_difference: Largest absolute sample difference between ``morph`` at mix 0.5 and the decoded mean of
+            the two latent codes; it should be 0.
+        random_weights: Effect of random weights.
+        exchanged_code: Effect of replacing B's code by that of another note, with the unchanged context of A and B.
     """
 
     mean_code_difference: float
@@ -48,18 +48,18 @@ class Network:
 
 
 class NetworkStudy(Study[Network]):
-    """Other weights, and another code."""
+    """Study of morphs with random weights, and with another note's code."""
 
     name = "network"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None where all of a morph is decoded."""
+        """Return None for codecs whose morphs are decoded entirely from the interpolated code, else the reason."""
         if not choose_method(codec).takes.phase:
             return "Other weights and another code: a morph of partials is not the decoded mean of two codes."
         return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Network:
-        """Return what changes in the morphs of the first pairs; the other notes are any of the split."""
+        """Return the changes of the first pairs' morphs; the other note is drawn at random from the split."""
         config = draw.config
         pairs = draw.any_pairs[: config.n_network_pairs]
         others = draw_others(notes, pairs, split=config.split, seed=config.seed)
@@ -70,9 +70,9 @@ class NetworkStudy(Study[Network]):
         """Return the changes as a table and a sentence."""
         changes = {"random weights": result.random_weights, "another note's code for B's": result.exchanged_code}
         table = Table(
-            "The network is in the path",
-            "Log-mel error of the half-way morph that has the change against the one that has not; the other note is "
-            "any of the split. Largest sample difference of mix 0.5 and the decoded mean code: "
+            "Morphs depend on the network",
+            "Log-mel error of the changed half-way morph against the unchanged one; the other note is drawn at random "
+            "from the split. Largest sample difference between the morph at mix 0.5 and the decoded mean code: "
             f"{result.mean_code_difference:g}.",
             ("change", "pairs", "mean dB", "median dB", "above 6 dB"),
             [
@@ -94,13 +94,13 @@ class NetworkStudy(Study[Network]):
 
 
 class RescaledCodec(Codec):
-    """A codec whose decoded features are brought to another mean and spread; its code is that of the model.
+    """Codec that applies a gain and an offset to the decoded features.
 
     Args:
         config: Settings of the codec.
         model: The network.
-        gain: Factor of the decoded features.
-        offset: Added after that.
+        gain: Factor on the decoded features.
+        offset: Value that is added to the decoded features after the gain.
     """
 
     def __init__(self, config: CodecConfig, model: Model, gain: float, offset: float) -> None:
@@ -115,26 +115,23 @@ class RescaledCodec(Codec):
         n_frames: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return the features that the model decodes, rescaled."""
+        """Return the decoded features after gain and offset."""
         decoded = super().decode_features(latents, conditions, n_frames=n_frames, generator=generator)
         return self.gain * decoded + self.offset
 
 
 @torch.no_grad()
 def random_codec(codec: Codec, sounds: Tensor, *, seed: int) -> RescaledCodec:
-    """Return a codec of the same settings with random weights that is not silent.
+    """Return a codec of the same settings with random weights whose output is not silent.
 
-    Untrained layers put out next to nothing, and clamped to the floor that is silence. So the statistics of the
-    normalisation are fitted to ``sounds``, and the output is brought to a mean of 0.5 and a spread of 0.2 of the
-    largest feature.
+    The output of untrained layers is near 0, which the scale of the features maps to silence. The statistics of the
+    normalisation layers are therefore fitted to ``sounds``, and the output is rescaled to a mean of 0.5 and a
+    standard deviation of 0.2 of the largest feature.
 
     Args:
-        codec: Gives settings and device.
-        sounds: ``(batch, channels, samples)``, what the statistics are taken of.
-        seed: Seed of the weights, and of what the layers draw.
-
-    Returns:
-        The codec; the other one is left as it is.
+        codec: The codec whose settings and device are used; it is not changed.
+        sounds: Sounds for the statistics, ``(batch, channels, samples)``.
+        seed: Seed of the weights, and of random numbers in the layers.
     """
     features, context = codec.analyse(sounds)
     representation = codec.representation
@@ -158,25 +155,22 @@ def random_codec(codec: Codec, sounds: Tensor, *, seed: int) -> RescaledCodec:
 
 @torch.inference_mode()
 def exchange_codes(codec: Codec, notes: Notes, pairs: Rows, others: Rows, *, seed: int, step: Step) -> Network:
-    """Show that the morph depends on the network and on both codes.
+    """Return how much half-way morphs change with random weights, and with another note's code in place of B's.
 
     Args:
         codec: The codec.
-        notes: The note set, at the codec's rate.
+        notes: The note set, at the codec's sample rate.
         pairs: Rows of A and B, ``(n, 2)``.
-        others: Rows of the notes whose code is exchanged for B's, ``(n,)``, the context staying that of A and B.
-        seed: Seed of random phase; the random weights have the next one.
-        step: Called after every pair.
-
-    Returns:
-        The changes.
+        others: Rows of the notes whose latent code replaces that of B, ``(n,)``; the context stays that of A and B.
+        seed: Seed of random phase; the random weights have ``seed + 1``.
+        step: Called with 1 after every pair.
     """
     untrained = random_codec(codec, notes.audio(pairs[:2].reshape(-1)).unsqueeze(1), seed=seed + 1)
     differences, random_weights, exchanged = [], [], []
     for (row_a, row_b), row_c in zip(pairs, others, strict=True):
         sounds = notes.audio([row_a, row_b, row_c])
         whole = morph(codec, sounds[0], sounds[1], phase=ESTIMATED, generator=seeded(seed))
-        # a codec of one length has completed them with silence
+        # a codec that accepts only one length has padded the notes with silence
         a, b, c = torch.nn.functional.pad(sounds, (0, whole.shape[-1] - notes.samples))
         (code_a, context_a), (code_b, context_b) = codec.encode(a), codec.encode(b)
         context = codec.representation.mix([context_a, context_b], torch.tensor([0.5, 0.5]))

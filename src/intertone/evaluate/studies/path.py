@@ -1,4 +1,4 @@
-"""From one sound to another: does a classifier hear the first fade and the second come at every step?"""
+"""Morphs from A to B at five mixes: do a classifier's probabilities of the two families change monotonically?"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class PathFigures:
-    """From A to B, for one method.
+    """Probabilities along the mixes from A to B, for one method.
 
     Attributes:
-        a: Mean probability, at each mix, of the family that A is given.
-        b: Of the one that B is given.
-        monotone: Share of pairs whose A falls and whose B rises at every step, within 0.01.
+        a: Mean probability, at each mix, of the family that the classifier assigns to A.
+        b: Mean probability, at each mix, of the family that it assigns to B.
+        monotone: Share of pairs for which the first falls and the second rises at every step, within 0.01.
     """
 
     a: tuple[float, ...]
@@ -40,12 +40,12 @@ class PathFigures:
 
 @dataclass(frozen=True)
 class Path:
-    """Probabilities that the classifier gives the families of A and of B on the way from one to the other.
+    """Result of the study of morphs from A to B.
 
     Attributes:
-        mixes: 0 is A, 1 is B.
-        n_pairs: Whose ends are given two different families.
-        methods: The codec, and what has no network; none where there are no pairs.
+        mixes: The mixes of the morphs; 0 is A, 1 is B.
+        n_pairs: Number of pairs; the classifier assigns different families to A and B.
+        methods: Figures of the codec and of the interpolation without a network; empty if there are no pairs.
     """
 
     mixes: tuple[float, ...]
@@ -54,18 +54,18 @@ class Path:
 
 
 class PathStudy(Study[Path]):
-    """The families that are heard from A to B."""
+    """Study of the families that a classifier assigns to morphs from A to B."""
 
     name = "path"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None where features are not partials."""
+        """Return None for codecs that are not harmonic, otherwise the reason."""
         if has_partials(codec):
-            return "The families heard from A to B: the classifier knows notes at 16 kHz."
+            return "The families from A to B: the classifier is used for spectrogram codecs only."
         return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Path:
-        """Return the probabilities over the mix of the first pairs."""
+        """Return the probabilities at each mix for the first pairs."""
         n_pairs, seed = draw.config.n_path_pairs, draw.config.seed
         step = draw.steps.begin("from A to B", n_pairs)
         return follow_path(codec, notes, draw.pairs, draw.classifier(), n_pairs=n_pairs, seed=seed, step=step)
@@ -73,7 +73,7 @@ class PathStudy(Study[Path]):
     def show(self, result: Path) -> Shown:
         """Return the probabilities as a table, curves and a sentence."""
         if not result.methods:
-            text = "The families heard from A to B: no pair has two ends that the classifier tells apart."
+            text = "The families from A to B: the classifier assigns the same family to both notes of every pair."
             return Shown("From A to B", left_out=(text,))
         codec, without = (percent(figures.monotone) for figures in result.methods.values())
         sentence = (
@@ -87,23 +87,24 @@ class PathStudy(Study[Path]):
 def follow_path(
     codec: Codec, notes: Notes, pairs: Rows, classifier: Classifier, *, n_pairs: int, seed: int, step: Step
 ) -> Path:
-    """Follow, from A to B, how likely the classifier finds the family that it gives A, and that it gives B.
+    """Return the classifier's probabilities of A's family and of B's family at each mix from A to B.
 
-    A morph that lies between loses the one and gains the other at every step.
+    In a good morph the first falls and the second rises at every step. The families are those that the classifier
+    assigns to A and B, right or wrong.
 
     Args:
         codec: The codec.
         notes: The note set.
         pairs: Rows of A and B, ``(n, 2)``.
         classifier: The classifier.
-        n_pairs: At most so many; those whose ends are given one and the same family are passed over.
+        n_pairs: Largest number of pairs; pairs of equal families are left out.
         seed: Seed of random phase.
-        step: Called after every batch with the number of pairs.
+        step: Called after every batch with its number of pairs.
 
     Returns:
         The figures of the codec and of the interpolation without a network.
     """
-    chosen, families = _telling_pairs(notes, pairs, classifier, n_pairs)
+    chosen, families = _pairs_of_two_families(notes, pairs, classifier, n_pairs)
     found: dict[str, list[Tensor]] = {CODEC: [], interpolation_name(codec): []}
     for start in range(0, len(chosen), BATCH):
         batch = chosen[start : start + BATCH]
@@ -128,8 +129,8 @@ def _path(codec: Codec, a: Tensor, b: Tensor, method: str, seed: int) -> Iterato
         yield interpolate_features(codec, a, b, mix=mix, seed=seed)
 
 
-def _telling_pairs(notes: Notes, pairs: Rows, classifier: Classifier, n_pairs: int) -> tuple[Rows, Tensor]:
-    """Return the first pairs whose ends are given two families, and these, ``(n, 2)``."""
+def _pairs_of_two_families(notes: Notes, pairs: Rows, classifier: Classifier, n_pairs: int) -> tuple[Rows, Tensor]:
+    """Return the first pairs whose notes are assigned different families, and the families' indices, ``(n, 2)``."""
     parts = []
     for start in range(0, len(pairs), BATCH):
         batch = pairs[start : start + BATCH]
@@ -141,7 +142,7 @@ def _telling_pairs(notes: Notes, pairs: Rows, classifier: Classifier, n_pairs: i
 
 
 def _path_figures(probabilities: Tensor) -> PathFigures:
-    """From ``(n, n_mixes, 2)``."""
+    """Return the figures of the probabilities ``(n, n_mixes, 2)`` of A's and of B's family."""
     steps = probabilities.diff(dim=1)
     monotone = (steps[..., 0] <= TOLERANCE).all(1) & (steps[..., 1] >= -TOLERANCE).all(1)
     a, b = (_rounded(probabilities[..., end].mean(0).tolist()) for end in (0, 1))
@@ -159,9 +160,9 @@ def _path_table(path: Path) -> Table:
         rows.append((f"{method}: as B", *(f"{value:.2f}" for value in figures.b), ""))
     return Table(
         "From A to B",
-        f"Mean probability, over {path.n_pairs} pairs whose ends the classifier gives two different families, of "
-        "the family that it gives A and of that it gives B, at five ratios. Falls and rises: the share of pairs whose "
-        "A falls and whose B rises at every step, within 0.01.",
+        f"Mean probabilities of two families in morphs at five mixes: of the family that the classifier assigns to A, "
+        f"and of that it assigns to B; over {path.n_pairs} pairs where the two differ. Falls and rises: the share of "
+        "pairs for which the first falls and the second rises at every step, within 0.01.",
         ("family", *(f"{mix:g}" for mix in path.mixes), "falls and rises"),
         rows,
     )
@@ -170,7 +171,7 @@ def _path_table(path: Path) -> Table:
 def _path_picture(path: Path) -> Picture:
     curves: dict[str, Sequence[float]] = {}
     for method, figures in path.methods.items():
-        curves |= {f"{method}: heard as A": figures.a, f"{method}: heard as B": figures.b}
+        curves |= {f"{method}: as A": figures.a, f"{method}: as B": figures.b}
     ends = "; ".join(f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in curves.items())
     png = curves_png(curves, path.mixes, x_label="mix, 0 is A and 1 is B", y_label="mean probability")
     return Picture(png, f"Curves of probabilities over the mix: {ends}", "Probabilities of the classifier from A to B.")

@@ -1,6 +1,6 @@
-"""Error of an estimated phase on true magnitudes.
+"""Error of phase estimation on true magnitudes.
 
-This is measured on spectrograms, that being what ``phase`` and librosa make sounds from: the settings of one are read.
+Only codecs with a spectrogram representation are measured; of the codec only the settings of the spectrogram are used.
 """
 
 import importlib.util
@@ -27,11 +27,11 @@ class Phase:
     """Spectral convergence of true magnitudes with an estimated phase, dB.
 
     Attributes:
-        iterations: Iterations of both methods.
-        pghi_fast: Ours.
-        librosa: Its fast Griffin-Lim; None where it is not installed, as the next two.
-        difference: Ours less librosa's of the same note.
-        share_better: Share of notes where ours is lower.
+        iterations: Number of Griffin-Lim iterations of both methods.
+        pghi_fast: Result of this package's ``pghi-fast``.
+        librosa: Result of librosa's fast Griffin-Lim; this and the next two are None if librosa is not installed.
+        difference: ``pghi_fast`` minus ``librosa``, note by note.
+        share_better: Share of the notes for which ``pghi-fast`` has the lower value.
     """
 
     iterations: int
@@ -42,25 +42,25 @@ class Phase:
 
 
 class PhaseStudy(Study[Phase]):
-    """The estimated phase on true magnitudes, beside librosa's fast Griffin-Lim if that is installed.
+    """Study of phase estimation on true magnitudes, compared with librosa's fast Griffin-Lim if it is installed.
 
-    Both get the same magnitudes, iterations and momentum, and are measured on a second analysis, which neither is
-    fitted to.
+    Both methods get the same magnitudes, iterations and momentum. They are measured with another STFT than the one
+    whose error they minimise.
     """
 
     name = "phase"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None for codecs that show sounds as spectrograms."""
+        """Return None for codecs with a spectrogram representation, otherwise the reason."""
         try:
             spectrogram_of(codec)
         except InputError as error:
-            return f"The phase: {error}, so that there is none to estimate."
+            return f"Phase estimation: {error}."
         return None
 
     @torch.inference_mode()
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Phase:
-        """Return the convergence of the first notes; only the settings of the codec's spectrogram are used."""
+        """Return the spectral convergence on the first notes."""
         with_librosa = importlib.util.find_spec("librosa") is not None
         config, seed = spectrogram_of(codec), draw.config.seed
         rows = draw.rows[: draw.config.n_estimated]
@@ -93,12 +93,12 @@ class PhaseStudy(Study[Phase]):
     def show(self, result: Phase) -> Shown:
         """Return the convergence as a table."""
         found = {"pghi-fast": result.pghi_fast, "librosa griffinlim": result.librosa, "difference": result.difference}
-        note = "Spectral convergence of true magnitudes with an estimated phase, on an analysis that neither was "
-        note += "fitted to. "
+        note = "Spectral convergence of true magnitudes with an estimated phase, measured with another STFT than the "
+        note += "one whose error is minimised. "
         note += (
             "librosa is not installed, so its Griffin-Lim is left out."
             if result.librosa is None
-            else f"Ours is better for {percent(result.share_better)} of the notes."
+            else f"pghi-fast is better for {percent(result.share_better)} of the notes."
         )
         rows = [
             (name, str(figure.n), *spread(figure, "mean", "median", "p90", decimals=1))

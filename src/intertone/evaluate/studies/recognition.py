@@ -1,4 +1,4 @@
-"""Recognition of notes, reconstructions and morphs by a classifier, beside a plain search for the pitch."""
+"""Recognition of notes, reconstructions and morphs by a classifier, and by an f0 estimate."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from intertone.page import Picture, Table, percent
 from intertone.plot import bars_png
 
 DRAWN = (("original", "own"), (CODEC, "kept"), (CODEC, "estimated"), ("PCA", "kept"), ("PCA", "estimated"))
-"""Ways that are drawn as bars."""
+"""Methods and phases in the bar chart."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Recognition:
     """Shares of notes that are recognised.
 
     Attributes:
-        lines: Of notes, ``("original", "own")``, and of reconstructions: ``pitch``, ``family`` and ``velocity``, 1
-            where the classifier names the right one, and ``in_tune``, 1 where the f0 is within 50 cents of the key.
-        morphs: Of half-way morphs and their ends the same, and ``perceived``; none where there are no two pairs.
-        n_classes: Classes of each head of the classifier.
-        n_training_notes: That it was trained on.
-        on_training_notes: Whether these are also the notes that are evaluated.
+        lines: Figures of the original notes and of the reconstructions, see ``recognise_reconstructions``.
+        morphs: Figures of the half-way morphs and their source notes, see ``recognise_morphs``; empty if there are
+            fewer than two pairs.
+        n_classes: Number of classes of each head of the classifier.
+        n_training_notes: Number of notes that the classifier was trained on.
+        on_training_notes: Whether the evaluated notes are those of the training split.
     """
 
     lines: tuple[Line, ...]
@@ -42,25 +42,25 @@ class Recognition:
 
 
 class RecognitionStudy(Study[Recognition]):
-    """Pitch, family and velocity, as a classifier and a search for the pitch find them."""
+    """Study of pitch, family and velocity as a classifier and an f0 estimate find them."""
 
     name = "recognition"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None where features are not partials."""
+        """Return None for codecs that are not harmonic, otherwise the reason."""
         if has_partials(codec):
-            text = "The classifier of families and velocities: it knows notes at 16 kHz; the pitch is looked for "
-            return text + "instead."
+            text = "The classifier of families and velocities: it is used for spectrogram codecs only; for this codec "
+            return text + "the f0 is compared with the key."
         return None
 
-    def hear(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
-        """Return what is right of every note and reconstruction of a batch."""
+    def measure_batch(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
+        """Return, for every note and reconstruction of a batch, which labels are recognised."""
         return recognise_reconstructions(draw.classifier(), notes, batch)
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Recognition:
-        """Return what is recognised of reconstructions and of half-way morphs."""
+        """Return the shares of reconstructions and of half-way morphs that are recognised."""
         classifier = draw.classifier()
-        lines = draw.heard().figures[self.name]
+        lines = draw.reconstructions().figures[self.name]
         collected, sounds = Collected(), draw.half_way()
         for start in range(0, len(draw.pairs) if len(draw.pairs) > 1 else 0, BATCH):
             part = slice(start, start + BATCH)
@@ -71,13 +71,13 @@ class RecognitionStudy(Study[Recognition]):
         return Recognition(lines, collected.table(), classes, classifier.n_notes, draw.config.split == "train")
 
     def show(self, result: Recognition) -> Shown:
-        """Return what is recognised as tables, pictures and sentences."""
+        """Return the shares as tables, a bar chart and sentences."""
         tables = (_table(result), *([_morph_table(result.morphs)] if result.morphs else []))
         return Shown("Recognition", tables, tuple(_sentences(result)), (_bars(result.lines),))
 
 
 def recognise_reconstructions(classifier: Classifier, notes: Notes, batch: Resynthesis) -> Figures:
-    """Tell for every note of a batch, the original too, what is right.
+    """Return, for every original note and reconstruction of a batch, which labels are recognised.
 
     Args:
         classifier: The classifier.
@@ -85,9 +85,9 @@ def recognise_reconstructions(classifier: Classifier, notes: Notes, batch: Resyn
         batch: The reconstructions.
 
     Returns:
-        Figures of (method, phase), the originals being ``("original", "own")``: ``pitch``, ``family`` and
-        ``velocity``, 1 where the classifier names the right one, and ``in_tune``, 1 where the f0 is within 50 cents
-        of the key; NaN where the note set does not tell.
+        Figures for each method and phase, with the originals under ``("original", "own")``. ``pitch``, ``family`` and
+        ``velocity`` are 1 if the classifier is right, else 0; ``in_tune`` is 1 if the f0 is within 50 cents of the
+        key, else 0; NaN: the true label is unknown.
     """
     labels = classifier.labels(notes, batch.rows)
     sounds = {("original", "own"): batch.audio, **batch.sounds}
@@ -95,18 +95,19 @@ def recognise_reconstructions(classifier: Classifier, notes: Notes, batch: Resyn
 
 
 def recognise_morphs(classifier: Classifier, notes: Notes, pairs: Rows, sounds: dict[str, Tensor]) -> Figures:
-    """Tell for every half-way morph what is right.
+    """Return, for every half-way morph and its source notes, which labels are recognised.
 
     Args:
         classifier: The classifier.
         notes: The note set.
-        pairs: Rows of A and B, ``(n, 2)``, the two of one pitch and velocity.
+        pairs: Rows of A and B, ``(n, 2)``; the notes of a pair have equal pitch and velocity.
         sounds: Method → half-way morphs, ``(n, samples)``.
 
     Returns:
-        Figures of ``("end A", "own")``, ``("end B", "own")`` and of each (method, ``"estimated"``): those of
-        ``recognise_reconstructions``, ``family`` being right at a morph if it is that of A or of B, and
-        ``perceived``, 1 where the morph is given one of the two families that its ends are given.
+        The figures of ``recognise_reconstructions`` for the source notes, ``("end A", "own")`` and
+        ``("end B", "own")``, and for each (method, ``"estimated"``). For a morph, ``family`` is 1 if the classifier
+        names the true family of A or of B, and ``perceived`` is 1 if it names one of the families that it assigns to
+        A and B themselves.
     """
     ends = [classifier.labels(notes, rows) for rows in pairs.T]
     originals = [notes.audio(rows) for rows in pairs.T]
@@ -131,7 +132,7 @@ def _right(classifier: Classifier, sounds: Tensor, sample_rate: int, labels: dic
     for head in HEADS:
         known = labels[head] >= 0
         columns[head] = torch.full((len(sounds),), torch.nan, dtype=torch.float64)
-        if known.any():  # else there may be no class at all
+        if known.any():  # otherwise the head may have no class at all
             columns[head][known] = (probabilities[head].argmax(1) == labels[head])[known].double()
     known = labels["pitch"] >= 0
     columns["in_tune"] = torch.full((len(sounds),), torch.nan, dtype=torch.float64)
@@ -146,15 +147,15 @@ def _table(result: Recognition) -> Table:
         rows.append((line.method + phase, _count(line), *_shares(line, (*HEADS, "in_tune"))))
     counts = [result.n_classes[head] for head in HEADS]
     rows.append(("guessing", "", *(f"{100 / count:.1f} %" if count else "–" for count in counts), ""))
-    seen = " They are also the notes that are evaluated here." if result.on_training_notes else ""
+    seen = " These notes are also the evaluated ones." if result.on_training_notes else ""
     return Table(
         "What a classifier recognises",
-        f"Share named right by a small network trained on {result.n_training_notes:,} notes of the training split."
-        f"{seen} Note sets tell no qualities of a note, so velocity stands for NSynth's third question; it is mostly a "
-        "matter of level, which a codec's context carries. The row of the originals is the classifier's own limit: "
-        "notes that sound an octave off their key, or have no pitch, count as wrong in it too. A kept phase brings "
-        "something of the note by itself: compare the mean image, whose magnitudes know nothing of it. f0 in tune: a "
-        "plain search finds the f0 within 50 cents of the key.",
+        "Share of the notes that a small classifier names right. It is trained on "
+        f"{result.n_training_notes:,} notes of the training split.{seen} Velocity is mostly a matter of level, which "
+        "the codec stores outside the code. The row of the original notes is the upper limit; notes that sound an "
+        "octave off their key, or have no pitch, count as wrong there too. A kept phase alone contains information on "
+        "the note: see the mean image, whose magnitudes are the same for all notes. f0 in tune: the estimated f0 is "
+        "within 50 cents of the key.",
         ("sound", "notes", *HEADS, "f0 in tune"),
         rows,
     )
@@ -164,9 +165,9 @@ def _morph_table(lines: Sequence[Line]) -> Table:
     names = ("pitch", "in_tune", "velocity", "family", "perceived")
     return Table(
         "What the classifier recognises of half-way morphs",
-        "The two ends are the original notes. Family: that of A or of B. Heard at an end: the morph is given one of "
-        "the two families that the classifier gives its ends, right or wrong.",
-        ("sound", "pairs", "pitch", "f0 in tune", "velocity", "family", "heard at an end"),
+        "Ends A and B are the original notes. Family: the classifier names the true family of A or of B. As an end: "
+        "it names one of the two families that it assigns to A and B themselves, right or wrong.",
+        ("sound", "pairs", "pitch", "f0 in tune", "velocity", "family", "as an end"),
         [
             (line.method + ("" if line.phase == "own" else ", half-way"), _count(line), *_shares(line, names))
             for line in lines
@@ -184,7 +185,8 @@ def _bars(lines: Sequence[Line]) -> Picture:
                 groups.setdefault(head, {})[name] = 100 * figure.mean
     alt = "; ".join(f"{name} {listed(values)} %" for name, values in groups.items())
     png = bars_png(groups, y_label="named right, %", decimals=0)
-    return Picture(png, f"Bars of what is named right: {alt}", "What the classifier names right; higher is better.")
+    caption = "Share of the notes that the classifier names right; higher is better."
+    return Picture(png, f"Bars of the share that is named right: {alt}", caption)
 
 
 def _sentences(result: Recognition) -> Iterator[str]:
@@ -201,7 +203,7 @@ def _sentences(result: Recognition) -> Iterator[str]:
             codec, without = (percent(figure.mean) for figure in halves.values())
             text += f"; of half-way morphs {codec}, without a network {without}"
         if original.mean < 2 * guess:
-            text += f". Guessing gives {percent(guess)}, so this says little"
+            text += f". Guessing gives {percent(guess)}, so this figure is not reliable"
         yield text + "."
 
 

@@ -1,4 +1,4 @@
-"""Errors of reconstructed notes: the codec beside the baselines, all through one way back."""
+"""Errors of reconstructed notes, by the codec and by baselines, all with the same synthesis."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from intertone.page import Picture, Table, percent
 from intertone.plot import bars_png
 
 CLOSE = 0.05
-"""dB; nearer than this, two errors count as equal."""
+"""Difference in dB below which two errors count as equal."""
 
 SAME_DB = -200.0
 """Lowest level difference that is reported, dB."""
 
 TUNED: tuple[Way, ...] = ((TRUE, "estimated"), (CODEC, "estimated"))
-"""Ways whose pitch is looked at where partials are followed; the others' is the same."""
+"""Methods and phases of harmonic codecs whose f0 is measured; the others have the same f0."""
 
 PARTIAL_WORDS: Mapping[Way, str] = {
     ("original", "own"): "the notes themselves",
@@ -47,18 +47,18 @@ PARTIAL_EXAMPLES: Mapping[Way, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Distance of reconstructions from their notes.
+    """Errors of the reconstructions of all notes.
 
     Attributes:
-        lines: For each way ``log_mel_16k`` and, at 44.1 kHz, ``log_mel_44k``, dB; ``loud_cells``, dB;
-            ``difference``, the energy of the difference over that of the note, dB; and, where features are partials,
-            ``in_tune``, 1 where the f0 is within 50 cents of the key.
-        partials: Whether features are partials.
-        code_size: Numbers of the codec's code.
-        n_components: Numbers of the linear code; None: it was not fitted.
-        n_wanted: Numbers that it should have had.
-        n_training_notes: That it was fitted to.
-        examples: Some of the notes.
+        lines: Figures for each method and phase: ``log_mel_16k`` and, for codecs at 44.1 kHz, ``log_mel_44k``, dB;
+            ``loud_cells``, dB; ``difference``, the energy of the difference over that of the note, dB; and, for
+            harmonic codecs, ``in_tune``, the share whose f0 is within 50 cents of the key.
+        partials: Whether the codec is harmonic.
+        code_size: Number of values of the codec's latent code.
+        n_components: Number of components of the PCA; None: no PCA was fitted.
+        n_wanted: Number of components that the settings asked for.
+        n_training_notes: Number of notes that the PCA was fitted to.
+        examples: Sounds of some notes.
     """
 
     lines: tuple[Line, ...]
@@ -71,12 +71,12 @@ class Reconstruction:
 
 
 class ReconstructionStudy(Study[Reconstruction]):
-    """Log-mel errors of reconstructed notes."""
+    """Study of the errors of reconstructed notes."""
 
     name = "reconstruction"
 
-    def hear(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
-        """Return the figures of ``Reconstruction.lines`` of a batch."""
+    def measure_batch(self, codec: Codec, notes: Notes, draw: Draw, batch: Resynthesis) -> Figures:
+        """Return the figures of ``Reconstruction.lines`` for a batch."""
         tuned = has_partials(codec) and batch.start < draw.config.n_estimated
         figures: Figures = {}
         if tuned:
@@ -94,18 +94,18 @@ class ReconstructionStudy(Study[Reconstruction]):
         return figures
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Reconstruction:
-        """Return the figures of all notes, and the first of them for the ear."""
-        heard = draw.heard()
+        """Return the figures of all notes, and the sounds of the first ones."""
+        made = draw.reconstructions()
         kinds = PARTIAL_EXAMPLES if has_partials(codec) else EXAMPLES
         count = draw.config.n_note_sounds
-        found = [_example(notes, batch, item, kinds) for batch in heard.first for item in range(len(batch.rows))]
+        found = [_example(notes, batch, item, kinds) for batch in made.first for item in range(len(batch.rows))]
         return Reconstruction(
-            heard.figures[self.name],
+            made.figures[self.name],
             has_partials(codec),
             draw.code_size,
-            heard.n_components,
+            made.n_components,
             draw.config.n_components or draw.code_size,
-            heard.n_training_notes,
+            made.n_training_notes,
             tuple(found[:count]),
         )
 
@@ -114,14 +114,14 @@ class ReconstructionStudy(Study[Reconstruction]):
         lines = {line.way: line for line in result.lines}
         errors = {way: error for way, line in lines.items() if (error := line.get("log_mel_16k"))}
         if result.partials:
-            left_out = "The linear code (PCA): fitting one takes the features of a thousand training notes, minutes of "
+            left_out = "The linear code (PCA): it needs the features of a thousand training notes, which take minutes "
             return Shown(
                 "Reconstruction",
                 (_partials_table(lines),),
                 _partials_sentences(result, lines),
                 (_partials_bars({way: error.median for way, error in errors.items()}),),
                 Sounds("Listen: notes", PARTIAL_NOTE, result.examples),
-                (left_out + "analysis.",),
+                (left_out + "to analyse.",),
             )
         return Shown(
             "Reconstruction",
@@ -133,14 +133,14 @@ class ReconstructionStudy(Study[Reconstruction]):
 
 
 NOTE = (
-    "Each note beside what the codec makes of it, with the note's own phase, which leaves the network's errors "
-    "alone, and with the estimated phase that every morph has. dB off: log-mel error. Spectrograms: kHz over "
-    "seconds, 80 dB below the sound's own maximum."
+    "Each note and its reconstructions: with the phase of the note, so that only the network causes errors, and with "
+    "an estimated phase, as in every morph. dB off: log-mel error. Spectrograms: kHz over seconds, from the maximum "
+    "of each sound down to −80 dB."
 )
 PARTIAL_NOTE = (
     "Each note, synthesised from its harmonic features, and synthesised from the features that the network decodes "
     "(full), with and without the note's residual. dB off: log-mel error at 16 kHz. Spectrograms: kHz over seconds, "
-    "80 dB below the sound's own maximum."
+    "from the maximum of each sound down to −80 dB."
 )
 
 
@@ -163,7 +163,7 @@ def _example(notes: Notes, batch: Resynthesis, item: int, kinds: Mapping[Way, tu
 def _table(result: Reconstruction) -> Table:
     fitted = f"PCA: {result.n_components:,} components of {result.n_training_notes:,} training notes"
     if (result.n_components or 0) < result.n_wanted:
-        fitted += f" ({result.n_wanted:,} were wanted, but there are too few notes)"
+        fitted += f" ({result.n_wanted:,} are set, but there are too few training notes)"
     rows = []
     for line in result.lines:
         cells = spread(line["log_mel_16k"], "mean", "median", "p90") + spread(
@@ -172,9 +172,10 @@ def _table(result: Reconstruction) -> Table:
         rows.append((line.method, line.phase, str(line["log_mel_16k"].n), *cells))
     return Table(
         "Reconstruction",
-        "Log-mel error: mean absolute dB over 64 bands, floor −60 dB, at equal RMS. Loud cells: how much too loud the "
-        f"cells within 20 dB of the peak are, dB. {fitted}. Rank one: mean spectrum × envelope. All through the same "
-        "way back, with the note's own energy.",
+        "Log-mel error: mean absolute difference in dB over 64 bands, floor −60 dB, at equal RMS. Loud cells: mean "
+        "signed error, dB, of the time-frequency cells within 20 dB of the peak; positive is too loud. "
+        f"{fitted}. Rank one: mean spectrum × envelope. All methods use the same synthesis, with the energy of the "
+        "note.",
         ("method", "phase", "notes", "log-mel mean", "median", "90 %", "loud cells mean", "median", "10 %"),
         rows,
     )
@@ -198,11 +199,12 @@ def _partials_table(lines: Mapping[Way, Line]) -> Table:
     heads = ("median", "mean", "90 %")
     return Table(
         "Reconstruction",
-        "Log-mel error, dB, at 16 kHz and at 44.1 kHz up to 20 kHz: two scales, not to be compared. Harmonic features: "
-        "the note synthesised from them, without the network. Full: everything is decoded from the code but f0, phases "
-        "and level. Residual: with the residual of the note where it fits. Rank one: mean row × envelope. The network "
-        "is conditioned on the pitch that was found; the velocity is unknown. Diff.: energy of the difference, dB, "
-        "median. In tune: f0 within 50 cents of the key; rel.: over that of the notes themselves.",
+        "Log-mel error, dB, at 16 kHz, and at 44.1 kHz up to 20 kHz; the two cannot be compared with each other. "
+        "Harmonic features: the note is synthesised from them without the network. Full: everything but f0, phases "
+        "and level is decoded from the code. Residual: the residual of the note is added. Rank one: mean spectrum × "
+        "envelope. The network is conditioned on the measured pitch; the velocity is unknown. Diff.: median energy of "
+        "the difference relative to the note, dB. In tune: share of the notes with an f0 within 50 cents of the key; "
+        "rel.: that share over the share of the original notes.",
         ("synthesised from", *heads, *(f"44.1 kHz {head}" for head in heads), "diff.", "in tune", "rel."),
         rows,
     )
@@ -245,8 +247,8 @@ def _sentences(result: Reconstruction, lines: Mapping[Way, Line]) -> tuple[str, 
     return (
         f"With the note's own phase, a reconstruction is {codec:.2f} dB of log-mel error off, and a linear code (PCA) "
         f"of {numbers} {pca:.2f} dB: {outcome}. {others}The mean image is {error['mean image', 'kept']:.2f} dB off.",
-        f"Finding the phase of the true magnitudes costs {alone:.2f} dB by itself; with it the reconstruction is "
-        f"{whole:.2f} dB off, so that {'the code' if codec > alone else 'the phase'} is where most is lost.",
+        f"Phase estimation on the true magnitudes alone causes an error of {alone:.2f} dB; the reconstruction with an "
+        f"estimated phase is {whole:.2f} dB off. {'The code' if codec > alone else 'The phase'} causes most of it.",
     )
 
 

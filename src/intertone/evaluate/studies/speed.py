@@ -17,21 +17,21 @@ from intertone.morphing import morph, morph_steps
 from intertone.page import Table
 
 SWEEP = 11
-"""Steps from one sound to the other."""
+"""Number of morphs in a series from A to B."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of sound made in one second of work.
+    """Speed of morphing, in seconds of audio per second of computation.
 
     Attributes:
-        one_pair: Of a morph of two sounds, both analyses included.
-        several: Of several morphs at once.
-        several_words: What these are.
-        sound: ``sound``, or ``stereo``.
-        device: That the work was done on.
-        threads: Threads of PyTorch.
-        cpus: Processors of the machine.
+        one_pair: Speed of one morph of two sounds, both analyses included.
+        several: Speed of several morphs in one call.
+        several_words: Description of the several morphs, such as ``batch of 32``.
+        sound: ``sound`` (one channel) or ``stereo``.
+        device: Device of the computation.
+        threads: Number of PyTorch threads.
+        cpus: Number of processors of the machine.
     """
 
     one_pair: float
@@ -44,7 +44,7 @@ class Speed:
 
 
 class SpeedStudy(Study[Speed]):
-    """The speed of morphs: in batches, or, where sounds are analysed at length, from A to B after one analysis."""
+    """Study of the speed of morphs: of a batch or, for harmonic codecs, of a series from A to B with one analysis."""
 
     name = "speed"
 
@@ -61,15 +61,15 @@ class SpeedStudy(Study[Speed]):
         threads = f"{result.threads} thread{'s' * (result.threads != 1)}"
         rows = [("one pair", f"{result.one_pair:g}"), (result.several_words, f"{result.several:g}")]
         sentence = (
-            f"One second of work makes {result.one_pair:g} s of a morph of two sounds ({result.sound}), analysis "
-            f"included; {result.several_words}: {result.several:g} s; on {result.device} with {threads}."
+            f"One second of computation makes {result.one_pair:g} s of a morph of two sounds ({result.sound}), "
+            f"analysis included; {result.several_words}: {result.several:g} s; on {result.device} with {threads}."
         )
-        note = f"Seconds of {result.sound} per second of work, analysis included, warm; {device}."
+        note = f"Seconds of {result.sound} per second of computation, analysis included, after a warm-up; {device}."
         return Shown("Speed", (Table("Speed", note, ("morph", "s/s"), rows),), (sentence,))
 
 
 def median_seconds(work: Callable[[], object], *, n_rounds: int = 3) -> float:
-    """Return the median time of ``work``, after one round to warm up."""
+    """Return the median duration of ``work`` in seconds, after one call that is not timed."""
     work()
     times = []
     for _ in range(n_rounds):
@@ -85,11 +85,8 @@ def measure_speed(codec: Codec, notes: Notes, pairs: Rows, *, batch_size: int) -
     Args:
         codec: The codec.
         notes: The note set.
-        pairs: Rows of A and B, ``(n, 2)``; repeated until there are enough.
-        batch_size: Pairs of the batch.
-
-    Returns:
-        The speed of both.
+        pairs: Rows of A and B, ``(n, 2)``; they are repeated to fill the batch.
+        batch_size: Number of pairs in the batch.
     """
     rows = np.resize(pairs, (batch_size, 2))
     a, b = (notes.audio(column).unsqueeze(1) for column in rows.T)
@@ -100,15 +97,14 @@ def measure_speed(codec: Codec, notes: Notes, pairs: Rows, *, batch_size: int) -
 
 
 def measure_stereo_speed(codec: Codec, notes: Notes, pair: Rows) -> Speed:
-    """Time morphs of two notes in stereo, the right channel being the left one with a faint echo.
+    """Time stereo morphs of two notes: one morph, and eleven morphs from A to B that share one analysis.
+
+    The right channel is the left one with a faint echo. The analysis is part of both times.
 
     Args:
         codec: The codec.
         notes: The note set.
         pair: Rows of A and B, ``(2,)``.
-
-    Returns:
-        The speed of one morph, and of eleven morphs from A to B after one analysis of each, included too.
     """
     sounds = notes.audio(pair)
     a, b = torch.stack([sounds, sounds + 0.1 * sounds.roll(notes.sample_rate // 100, -1)], 1)

@@ -1,7 +1,7 @@
-"""A note transposed to another key, beside the instrument's real note there: is it nearer than the note resampled?
+"""Transposed notes compared with the instrument's real notes at the target key, and with resampling.
 
-A soundfont often plays neighbouring keys from one recording, resampled. There the resampled note is the real one, so
-only keys that the bank plays from different recordings are evaluated; the others are counted.
+A soundfont often plays neighbouring keys by resampling one recording. For those keys the resampled note is the real
+note, so only pairs of keys with different recordings are evaluated; the others are counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,26 +27,26 @@ MOVED = ("network correction", "without network", "full")
 
 RESAMPLED = "resampled"
 GOAL = 0.75
-"""Share of transposed notes that is to be nearer to the real one than the resampled note."""
+"""Target: share of the notes for which transposition is nearer to the real note than resampling."""
 
 DISTANCES = {"1 to 4": range(1, 5), "5 to 8": range(5, 9), "9 to 12": range(9, 13)}
 
 
 @torch.inference_mode()
 def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -> dict[str, Tensor]:
-    """Return a note transposed to another pitch in every way that is evaluated.
+    """Return a note transposed by four methods.
 
     Args:
-        codec: A codec whose features are harmonic features.
-        sound: ``(samples,)`` at the codec's rate.
-        semitones: Interval, upwards, from the pitch that is found in the sound.
+        codec: A harmonic codec.
+        sound: ``(samples,)`` at the codec's sample rate.
+        semitones: Interval from the pitch that is found in the sound; positive is upwards.
         seed: Seed of noise.
 
     Returns:
         ``network correction``: the transposed harmonic features, corrected by the decoder's difference between the two
         pitches; ``without network``: the transposed features alone; ``full``: everything is decoded, without the
-        residual; and ``resampled``: the sound played faster or slower. Each as long as the sound, the last one
-        completed with silence.
+        residual; and ``resampled``: the sound played faster or slower. Each has the length of ``sound``; a shorter
+        result is padded with silence.
     """
     sources = analyse_sounds(codec, sound, recognise=False)
     pitch = sources.analyses[0].context.sounds[0].pitch + semitones
@@ -65,12 +65,12 @@ def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -
 
 @dataclass(frozen=True)
 class MoveFigures:
-    """Measurements of one note.
+    """Errors of one transposed note.
 
     Attributes:
-        semitones: From the source up to the target.
-        errors: Method → figures of ``log_mel_errors`` against the real note, dB, while the resampled one holds; and
-            ``whole``, at 16 kHz over the whole note.
+        semitones: Interval from source to target; positive is upwards.
+        errors: Method → figures of ``log_mel_errors`` against the real note, dB, over the time during which both the
+            real and the resampled note are sustained; and ``whole``, at 16 kHz over the whole note.
     """
 
     semitones: int
@@ -79,12 +79,13 @@ class MoveFigures:
 
 @dataclass(frozen=True)
 class MoveLine:
-    """Measurements of all notes that were transposed in one way.
+    """Errors of all notes that were transposed by one method.
 
     Attributes:
         errors: Summary of each error of ``MoveFigures``.
-        wins: Share of notes nearer to the real one than the resampled note, by each error, and by the first of them
-            ``up``, ``down`` and for each of ``DISTANCES``; None where there is no such note.
+        wins: Share of the notes with a smaller error than the resampled note: by each kind of error, and by
+            ``log_mel_16k`` for the notes transposed ``up``, ``down``, and by each of ``DISTANCES``; None: no such
+            note.
     """
 
     errors: Mapping[str, Summary]
@@ -93,12 +94,12 @@ class MoveLine:
 
 @dataclass(frozen=True)
 class Transposition:
-    """Notes transposed to another key; the counts are those of ``Moves``.
+    """Result of the study of transposed notes; the counts of pairs are those of ``Moves``.
 
     Attributes:
-        n: Notes.
-        methods: Ways they were transposed; none where there is no note.
-        examples: Some of the notes.
+        n: Number of transposed notes.
+        methods: Errors by method; empty if there is no note.
+        examples: Sounds of some notes.
     """
 
     n: int
@@ -111,14 +112,14 @@ class Transposition:
 
 
 class TranspositionStudy(Study[Transposition]):
-    """Notes of a soundfont transposed to another key."""
+    """Study of notes of a soundfont that are transposed to another key."""
 
     name = "transposition"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None for a codec whose features are partials and notes of the installed soundfont."""
+        """Return None for a harmonic codec and notes of the installed soundfont, otherwise the reason."""
         if not has_partials(codec):
-            return "Transposed notes: this codec does not follow partials."
+            return "Transposed notes: this codec has no harmonic representation."
         try:
             bank_of(notes)
         except InputError as error:
@@ -126,7 +127,7 @@ class TranspositionStudy(Study[Transposition]):
         return None
 
     def measure(self, codec: Codec, notes: Notes, draw: Draw) -> Transposition:
-        """Return the errors of transposed notes, and the first of them as sounds."""
+        """Return the errors of all transposed notes, and the sounds of the first ones."""
         config = draw.config
         moves = draw_moves(notes, bank_of(notes), config.n_moves, split=config.split, seed=config.seed)
         step = draw.steps.begin("notes transposed", len(moves.rows))
@@ -144,8 +145,10 @@ class TranspositionStudy(Study[Transposition]):
     def show(self, result: Transposition) -> Shown:
         """Return the errors as tables and a sentence."""
         if not result.methods:
-            return Shown("Transposition", left_out=("Transposed notes: no two keys have two recordings.",))
-        note = "A note, the real note of the same instrument at another key, and the first one transposed to that key. "
+            return Shown("Transposition", left_out=("Transposed notes: no two keys have different recordings.",))
+        note = (
+            "A note, the real note of the same instrument at another key, and the first note transposed to that key. "
+        )
         note += "dB off: log-mel error over the whole note."
         sounds = Sounds("Listen: transposed notes", note, result.examples)
         return Shown("Transposition", (_table(result), _wins_table(result)), (_sentence(result),), sounds=sounds)
@@ -154,16 +157,17 @@ class TranspositionStudy(Study[Transposition]):
 def measure_move(
     codec: Codec, notes: Notes, source: int, target: int, *, seed: int
 ) -> tuple[MoveFigures, dict[str, Tensor]]:
-    """Transpose a note to the pitch of another one and compare with that.
+    """Transpose a note to the pitch of another note, and compare it with that note.
 
-    Resampled upwards, a note ends sooner. So that this does not count, all are compared only as long as both the
-    resampled and the real note hold; of notes of unknown hold, as long as the resampled one sounds.
+    A note that is resampled upwards becomes shorter. So that the length does not decide, all methods are compared over
+    the time during which both the resampled and the real note are sustained; if that time is unknown, over the length
+    of the resampled note.
 
     Args:
-        codec: A codec whose features are partials.
+        codec: A harmonic codec.
         notes: The note set.
         source: Row of the note that is transposed.
-        target: Row of the real note there.
+        target: Row of the real note at the target key.
         seed: Seed of noise.
 
     Returns:
@@ -182,10 +186,10 @@ def measure_move(
 
 
 def collect_moves(figures: Sequence[MoveFigures]) -> dict[str, MoveLine]:
-    """Return the measurements of all transposed notes by method; an empty dictionary where there are none.
+    """Return the errors of all transposed notes by method; an empty dictionary without notes.
 
     Args:
-        figures: From ``measure_move``.
+        figures: Output of ``measure_move`` for each note.
     """
     kinds = list(figures[0].errors[RESAMPLED]) if figures else []
     ranges = {"up": range(1, 13), "down": range(-12, 0)}
@@ -210,9 +214,9 @@ def _example(notes: Notes, source: int, target: int, found: MoveFigures, sounds:
     audio, wanted = notes.audio([source, target])
     words = {"source": "the note that is transposed", "target": f"the real note, {found.semitones:+d} semitones"}
     words |= {name.replace(" ", "-"): f"{name}: {found.errors[name]['whole']:.1f} dB off" for name in sounds}
-    heard = {"source": audio, "target": wanted} | {name.replace(" ", "-"): sound for name, sound in sounds.items()}
+    played = {"source": audio, "target": wanted} | {name.replace(" ", "-"): sound for name, sound in sounds.items()}
     file = f"move-{file_part(notes, source)}-{file_part(notes, target)}"
-    return Example(file, f"{notes.name[source]} to {notes.name[target]}", note_words(notes, source), heard, words)
+    return Example(file, f"{notes.name[source]} to {notes.name[target]}", note_words(notes, source), played, words)
 
 
 def _table(result: Transposition) -> Table:
@@ -227,12 +231,12 @@ def _table(result: Transposition) -> Table:
     octaves = percent(result.n_same_octaves / result.n_octaves if result.n_octaves else None)
     note = (
         f"{result.n} notes, each transposed to the key of another note of its instrument and velocity, up to 12 "
-        "semitones away, that the bank plays from another recording; log-mel error against that note, dB, while both "
-        f"are sustained. Of {result.n_pairs:,} such pairs of keys {result.n_same:,} ({same}) are played from one "
-        f"recording and left out; of {result.n_octaves:,} octaves {result.n_same_octaves:,} ({octaves}). Network "
-        "correction: the network corrects the transposed harmonic features; full: everything is decoded; resampled: "
-        "played faster or slower. Nearer: share of notes nearer to the real one than the resampled note. Whole: over "
-        "the whole note, where the resampled one may end too soon."
+        "semitones away, that the bank plays from another recording. Errors: log-mel error against that real note, "
+        f"dB, while both are sustained. Of {result.n_pairs:,} possible pairs of keys {result.n_same:,} ({same}) are "
+        f"played from one recording and left out; of {result.n_octaves:,} octaves {result.n_same_octaves:,} "
+        f"({octaves}). Network correction: the network corrects the transposed harmonic features; full: everything "
+        "is decoded; resampled: played faster or slower. Nearer: share of the notes that are nearer to the real note "
+        "than the resampled note is. Whole: over the whole note; the resampled note may end too early there."
     )
     heads = ("median", "mean", "44.1 kHz median", "whole median", "nearer", "44.1 kHz nearer", "whole nearer")
     wins = result.methods[MOVED[0]].wins
@@ -249,7 +253,7 @@ def _wins_table(result: Transposition) -> Table:
     heads = ("up", "down", *DISTANCES)
     return Table(
         "Nearer than the resampled note, by interval",
-        "Share of notes, log-mel at 16 kHz; up and down, and by semitones.",
+        "Share of the notes, by log-mel error at 16 kHz: upwards, downwards, and by the number of semitones.",
         ("way", *heads),
         [
             (method, *(percent(line.wins[name]) for name in heads))

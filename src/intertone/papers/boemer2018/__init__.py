@@ -4,7 +4,7 @@ from intertone.papers.contract import Paper
 
 PAPER = Paper(
     name="boemer2018",
-    words="Transfer pitches, chords and a voice as Boemer, Gong and Homma (2018) do, and evaluate what they find.",
+    words="Transfer pitches, chords and a voice as Boemer, Gong and Homma (2018) do, and test their findings.",
     budgets={
         "smoke": "a trial, 20 seconds",
         "cpu": "three quarters of an hour on two cores",

@@ -1,4 +1,4 @@
-"""Findings of Boemer, Gong and Homma (2018), with verdicts and figures of our transfers."""
+"""Findings of Boemer, Gong and Homma (2018), with verdicts and figures of the replay."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -15,22 +15,23 @@ Done = Mapping[str, Transferred]
 Figures = Mapping[str, Mapping[str, TransferFigures]]
 
 WHITE = 0.28
-"""Flatness from which a sound is white noise: half of that of white noise, 0.56."""
+"""Least flatness of a sound that counts as white noise: half the flatness of white noise, 0.56."""
 
 LEAST_SHARE = 0.99
-"""Share of the fall of the loss that is done by iteration 50: the published 99.7 %, with three times the rest."""
+"""Least share of the total decrease of the loss at iteration 50. Published is 99.7 %; the limit allows three times the
+remaining 0.3 %."""
 
 CENTS = 50.0
-"""Largest distance from a pitch that is found again."""
+"""Largest deviation of an f0 that counts as the style's pitch, in cents."""
 
 
 def findings(done: Done, figures: Figures, budget: Budget) -> tuple[Finding, ...]:
-    """Return what the paper finds, each with a verdict and our figures.
+    """Return the findings of the paper, each with a verdict and the figures of the replay.
 
     Args:
-        done: Transfers by name, all of the budget.
+        done: All transfers of the budget by name.
         figures: Figures of their sounds.
-        budget: What was done.
+        budget: The budget.
     """
     low_high, high_low, to_chord, to_pitch = DIRECTIONS
     pitches = [*_names(low_high, budget), *_names(high_low, budget)]
@@ -56,7 +57,7 @@ def _names(direction: Direction, budget: Budget) -> list[str]:
 
 
 def _ratio(direction: Direction, done: Done, budget: Budget) -> Finding:
-    """Return whether the last loss over the first is the published one."""
+    """Return whether the ratio of the last to the first loss is the published one, within ``TOLERANCE``."""
     published = direction.published(2)
     ours = [done[name].record.ratio(budget.after(99)) for name in _names(direction, budget)]
     near = [abs(value - published) <= TOLERANCE for value in ours]
@@ -66,7 +67,7 @@ def _ratio(direction: Direction, done: Done, budget: Budget) -> Finding:
 
 
 def _monotonic(done: Done, budget: Budget) -> Finding:
-    """Return whether no step makes a loss larger."""
+    """Return whether the loss decreases in every step."""
     rows = {direction.title: _names(direction, budget) for direction in DIRECTIONS}
     risen = {
         title: sum(b > a for name in names for a, b in pairwise(done[name].record.losses))
@@ -79,7 +80,7 @@ def _monotonic(done: Done, budget: Budget) -> Finding:
 
 
 def _early(done: Done, budget: Budget) -> Finding:
-    """Return whether the loss of pitches has nearly fallen as far as it will by iteration 50."""
+    """Return whether, for single pitches, nearly the whole decrease of the loss is reached at iteration 50."""
     names = [name for direction in DIRECTIONS[:2] for name in _names(direction, budget)]
     records = [done[name].record for name in names]
     shares = [(1 - one.ratio(budget.after(50))) / (1 - one.ratio(budget.after(99))) for one in records]
@@ -88,7 +89,10 @@ def _early(done: Done, budget: Budget) -> Finding:
 
 
 def _overlay(done: Done, figures: Figures, names: Sequence[str]) -> Finding:
-    """Return whether both pitches sound half-way: the chroma is nearer to both than these are to each other."""
+    """Return whether both pitches are present at iteration 50.
+
+    They are if the chroma is more similar to both sounds than the two sounds are to each other.
+    """
     verdicts, texts = [], []
     for name in names:
         apart = chroma_similarity(done[name].content, done[name].style)
@@ -100,12 +104,12 @@ def _overlay(done: Done, figures: Figures, names: Sequence[str]) -> Finding:
 
 
 def _pitch(done: Done, names: Sequence[str]) -> Finding:
-    """Return whether the style's pitch is found in the last sound."""
+    """Return whether the last sound has the f0 of the style."""
     cents = []
     for name in names:
         found, wanted = (note_pitch(sound, SAMPLE_RATE) for sound in (done[name].sounds["99"], done[name].style))
         cents.append(abs(float(hz_to_cents(found, wanted))))
-    reached = [value <= CENTS for value in cents]  # no pitch is no number, and not reached
+    reached = [value <= CENTS for value in cents]  # False also for NaN, if no f0 is found
     verdict = _verdict(all(reached), fails=not any(reached))
     return Finding("at iteration 99 the pitch is the style's", verdict, f"cents off: {_list(cents, 0)}")
 
@@ -139,7 +143,7 @@ def _white(sentence: str, figures: Figures, names: Sequence[str]) -> Finding:
 
 
 def _voice(figures: Figures, budget: Budget) -> tuple[Finding, ...]:
-    """Return what becomes of the voice, at the alpha in the middle."""
+    """Return the findings on the voice, at the alpha in the middle of the budget's alphas."""
     one, first = (figures[f"voice-{budget.main_alpha:g}"][iteration] for iteration in ("75", "0"))
     kept = overall(
         [limit_verdict(one.onsets, holds=0.8, fails=0.5), limit_verdict(one.content_energy, holds=0.9, fails=0.7)]

@@ -1,4 +1,4 @@
-"""The experiments of Boemer, Gong and Homma (2018): transfers, losses as ratios, verdicts on what the paper finds."""
+"""Replay of Boemer, Gong and Homma (2018): transfers, tables of losses and figures, verdicts on the findings."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -28,7 +28,7 @@ from intertone.plot import curves_png
 __all__ = ["TABLES", "check_page", "replay"]
 
 TABLES = ("losses", "course", "voice", "weights", "findings")
-"""Names of the tables, and names that a page's marks may have."""
+"""Names of the tables, which the marks of a page may name."""
 
 Done = Mapping[str, Transferred]
 Figures = Mapping[str, Mapping[str, TransferFigures]]
@@ -36,22 +36,23 @@ Figures = Mapping[str, Mapping[str, TransferFigures]]
 
 
 def check_page(request: Request) -> None:
-    """Refuse a page that the tables could not be put into; as ``publish.check_page``."""
+    """Refuse a page whose marks do not fit the tables, see ``publish.check_page``."""
     publish.check_page(request, TABLES)
 
 
 def replay(request: Request) -> Outcome:
-    """Do every transfer that is not done yet, and write what came out.
+    """Run all transfers that have no stored result, and write tables, pictures and pages.
 
     Args:
-        request: What is asked.
+        request: The request of the command line.
 
     Returns:
-        The tables, and the file to look at.
+        The tables, and the path of the written tables.
 
     Raises:
-        InputError: If there is no such network or no bank, or folder or page do not fit.
-        KeyboardInterrupt: If the process was interrupted; the same call goes on.
+        InputError: If the network does not exist or is no WaveNet codec, the soundfont is not installed, or folder or
+            page do not fit.
+        KeyboardInterrupt: If the process received an interrupt; repeating the call runs the remaining transfers.
     """
     budget, codec = BUDGETS[request.budget], Codec.load(request.network)
     if codec.config.model.kind != "wavenet":
@@ -90,7 +91,7 @@ def replay(request: Request) -> Outcome:
 
 
 def loss_table(done: Done, budget: Budget) -> str:
-    """Return the losses of notes over the first one, beside the published ones."""
+    """Return a table of the losses of notes relative to the first loss, published and in the replay."""
     rows = []
     for direction in DIRECTIONS:
         records = [done[f"{direction.name}-{pair}"].record for pair in range(1, budget.pairs + 1)]
@@ -112,7 +113,7 @@ def loss_table(done: Done, budget: Budget) -> str:
 
 
 def course_table(figures: Figures, budget: Budget) -> str:
-    """Return how noisy the sounds of notes are on the way, and which of the two sounds their pitch classes resemble."""
+    """Return a table of the notes' intermediate sounds: flatness, noise floor, and chroma similarity to both sounds."""
     rows = []
     for direction in DIRECTIONS:
         for iteration in HEARD:
@@ -131,7 +132,7 @@ def course_table(figures: Figures, budget: Budget) -> str:
 
 
 def voice_table(done: Done, figures: Figures) -> str:
-    """Return what stays of the voice on the way."""
+    """Return a table of the voice's intermediate sounds: similarity to the voice, distance from the style, noise."""
     rows = []
     for name, each in done.items():
         if each.experiment.content != "voice":
@@ -145,7 +146,7 @@ def voice_table(done: Done, figures: Figures) -> str:
 
 
 def weights_table(done: Done, figures: Figures, budget: Budget) -> str:
-    """Return the transfers that were done with trained and with shuffled weights, one below the other."""
+    """Return a table that compares transfers with trained and with shuffled weights."""
     pairs = [(f"{name}-1", f"{name}-1-random") for name in budget.random]
     pairs.append((f"voice-{budget.main_alpha:g}", "voice-random"))
     rows = []
@@ -168,7 +169,7 @@ def weights_table(done: Done, figures: Figures, budget: Budget) -> str:
 
 
 def _pictures(done: Done, figures: Figures, budget: Budget) -> dict[str, bytes]:
-    """Return the losses of notes over the iterations, and the chroma of the voice."""
+    """Return line charts of the losses of notes, and of the chroma similarity of the voice, over the iterations."""
     losses = {
         direction.title: np.array(done[f"{direction.name}-1"].record.losses)
         / done[f"{direction.name}-1"].record.losses[0]
@@ -192,6 +193,6 @@ def _pictures(done: Done, figures: Figures, budget: Budget) -> dict[str, bytes]:
 
 
 def _span(values: Sequence[float], *, percent: bool = False) -> str:
-    """Return a figure, or the lowest and the highest of several."""
+    """Return a single figure, or the lowest and the highest of several, as text."""
     texts = [f"{value:.1%}" if percent else f"{value:.3f}" for value in sorted(values)]
     return texts[0] if len(texts) == 1 else f"{texts[0]} to {texts[-1]}"

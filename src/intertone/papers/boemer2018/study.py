@@ -1,4 +1,4 @@
-"""The transfers of Boemer, Gong and Homma (2018): sounds, systems, and how much a budget does."""
+"""The transfers of Boemer, Gong and Homma (2018): sounds, systems and budgets."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,10 @@ from intertone.experiments.transfer_study import Score, TransferExperiment, rend
 from intertone.transfer import TransferConfig, load_preset
 
 ITERATIONS = 100
-"""Steps of the paper's Adam; iterations below are of these, and fewer steps have them at the same share."""
+"""Number of Adam steps in the paper. Iterations below refer to these; with fewer steps they are scaled."""
 
 HEARD, SUNG = (0, 30, 50, 99), (0, 25, 50, 75, 100)
-"""Iterations whose sound is kept: of notes, the paper's pictures and table; of the voice, at equal steps."""
+"""Iterations whose sounds are stored: for notes those of the paper's figures and table, for the voice equal steps."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Direction:
     """A row of the paper's table of losses.
 
     Attributes:
-        name: Of its files.
-        title: For tables.
-        content: Name of a sound.
-        style: Name of a sound.
-        losses: At iteration 0, 50 and 99, as published.
+        name: Name of the transfers' files.
+        title: Title in tables.
+        content: Name of the content sound.
+        style: Name of the style sound.
+        losses: Published losses at iteration 0, 50 and 99.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Direction:
     losses: tuple[float, float, float]
 
     def published(self, place: int) -> float:
-        """Return the published loss at 0, 50 or 99, by its place, over the first."""
+        """Return the published loss with the index ``place`` in ``losses``, divided by the first one."""
         return self.losses[place] / self.losses[0]
 
 
@@ -49,49 +49,49 @@ DIRECTIONS = (
 """The paper's Table 1."""
 
 TOLERANCE = abs(DIRECTIONS[0].published(2) - DIRECTIONS[1].published(2))
-"""Largest difference of a ratio from the published one, 0.111: the same task with the two sounds exchanged gives ratios
-that far apart in the paper, and we have other sounds than the paper."""
+"""Largest accepted difference of a ratio from the published one, 0.111. In the paper, the ratios of the same task with
+exchanged sounds differ by as much, and the sounds of the replay are not those of the paper."""
 
 LOW, HIGH = ((52, 52), (53, 55), (52, 56)), ((52, 64), (53, 65), (52, 61))
-"""Program and key of the low and high voice, one pair after another: choirs singing Ahh and Ohh, on keys that the
-shipped network has not heard."""
+"""MIDI program and key of the low and of the high sound of each pair: choirs singing Ahh and Ohh, on keys that are not
+in the training data of the shipped network."""
 
 CHORD = (60, 64, 67)
-"""C, E and G."""
+"""MIDI numbers of the chord: C4, E4 and G4."""
 
 CHORD_PROGRAMS = (73, 74, 75)
-"""Flute, recorder and pan flute."""
+"""MIDI programs of the chord, one for each pair: flute, recorder and pan flute."""
 
 SINE_HZ = ((1000.0, 2000.0), (500.0, 1000.0), (440.0, 660.0))
-"""The low and the high sine, with silence between."""
+"""Frequencies of the two sines of each pair's pitch sound, which follow each other with silence between."""
 
 PHRASE = Score(52, ((64, 0.03, 0.22), (67, 0.27, 0.18), (65, 0.47, 0.13), (62, 0.62, 0.3)))
-"""A sung phrase of four notes."""
+"""The voice: a sung phrase of four notes."""
 
 FLUTE = Score(73, ((67, 0.0, 0.95),))
-"""A note of the flute."""
+"""The style of the voice: one note of a flute."""
 
 
 class Budget(Settings):
-    """Amount of work."""
+    """Amount of computation of the replay."""
 
-    iterations: int = Field(ITERATIONS, ge=1, description="steps of Adam")
-    seconds: float = Field(3.0, gt=0, description="length of pitches and chords")
-    sung_seconds: float = Field(3.0, gt=0, description="length of the voice; thirty blocks are ten times the work")
-    pairs: int = Field(3, ge=1, le=3, description="pairs of sounds of each row of the table")
+    iterations: int = Field(ITERATIONS, ge=1, description="Adam steps of each transfer")
+    seconds: float = Field(3.0, gt=0, description="length of the pitches and chords, seconds")
+    sung_seconds: float = Field(3.0, gt=0, description="length of the voice, seconds; it is slow (30 blocks)")
+    pairs: int = Field(3, ge=1, le=3, description="pairs of sounds for each row of the table")
     random: tuple[str, ...] = Field(
-        tuple(direction.name for direction in DIRECTIONS), description="rows that are done with shuffled weights too"
+        tuple(direction.name for direction in DIRECTIONS), description="rows that also run with shuffled weights"
     )
-    alphas: tuple[float, ...] = Field((0.1, 1.0, 10.0), min_length=1, description="weights of the voice's content")
-    variants: bool = Field(True, description="the code as the content's layer, and a chord with Gram matrices")
+    alphas: tuple[float, ...] = Field((0.1, 1.0, 10.0), min_length=1, description="weights of the voice's content term")
+    variants: bool = Field(True, description="whether to run a content term on the code, and a chord by Gram matrices")
 
     def after(self, iteration: int) -> int:
-        """Return the step here of an iteration of the paper."""
+        """Return the step of the replay that corresponds to an iteration of the paper."""
         return round(iteration * self.iterations / ITERATIONS)
 
     @property
     def main_alpha(self) -> float:
-        """The alpha of the variants and of shuffled weights: the one in the middle."""
+        """The median of ``alphas``, used for the variants and for shuffled weights."""
         return sorted(self.alphas)[len(self.alphas) // 2]
 
 
@@ -111,10 +111,10 @@ BUDGETS: dict[str, Budget] = {
 
 
 def sounds_of(budget: Budget, soundfont: Path | None) -> dict[str, Tensor]:
-    """Return all sounds by name; those of pairs end with the pair's number, from 1 on.
+    """Return all sounds by name; names of the pairs' sounds end with the number of the pair, counted from 1.
 
     Raises:
-        InputError: If there is no bank or no FluidSynth.
+        InputError: If the soundfont or FluidSynth is not installed.
     """
     whole = (0.0, 0.95)
     scores = {}
@@ -134,7 +134,7 @@ def experiments_of(budget: Budget, network: str) -> list[TransferExperiment]:
     """Return the transfers: every row of the table for each pair of sounds, then the voice for each alpha.
 
     Args:
-        budget: How much is done.
+        budget: The budget.
         network: Name or folder of the autoencoder.
     """
     notes = with_network(load_preset("boemer_l2"), network).with_iterations(budget.iterations)
@@ -181,7 +181,7 @@ def _sung(name: str, title: str, config: TransferConfig, alpha: float, budget: B
 
 
 def _weighted(config: TransferConfig, alpha: float) -> TransferConfig:
-    """Return the system with alpha as the weight of the content."""
+    """Return the settings with alpha as the weight of the content terms."""
     terms = [
         term.model_copy(update={"weight": alpha}) if term.reference == "content" else term for term in config.terms
     ]
@@ -189,7 +189,7 @@ def _weighted(config: TransferConfig, alpha: float) -> TransferConfig:
 
 
 def _by_code(config: TransferConfig) -> TransferConfig:
-    """Return the system with the code as the content's layer."""
+    """Return the settings with the latent code as the layer of the content terms."""
     terms = [
         term.model_copy(update={"layers": ("latents",)}) if term.reference == "content" else term
         for term in config.terms

@@ -1,4 +1,4 @@
-"""The tables of Colonel, Curro and Keene (2017): runs, errors of held-out frames, and what holds of the findings."""
+"""Replay of Colonel, Curro and Keene (2017): runs, errors of held-out frames, and verdicts on the findings."""
 
 import math
 from collections.abc import Mapping
@@ -24,24 +24,21 @@ from intertone.stft import SpectrogramConfig, magnitude_to_mel, mel_filterbank, 
 __all__ = ["check_page", "replay"]
 
 SquaredErrors = Mapping[str, float]
-"""Name of a run → mean squared error of the held-out frames; infinite where training was stopped."""
+"""Name of a run → mean squared error of the held-out frames; infinite: training stopped with an error."""
 
 HYBRID = "hybrid-adam-seed-0"
-"""Run whose numbers are turned, one by one, for the picture, and that is listened to."""
+"""Run whose code values are varied one by one for the picture, and whose sounds are on the listening page."""
 
 MEL_BANDS = 64
-"""Bands of that picture."""
+"""Number of mel bands in the picture."""
 
 
 def replay(notes: Notes, request: Request) -> Outcome:
-    """Train every network that is not trained yet, and write what came out; as ``replay_frames``.
+    """Train all networks that have no stored result, and write tables, pictures and pages; see ``replay_frames``.
 
     Args:
-        notes: At 22.05 kHz.
-        request: What is asked.
-
-    Returns:
-        The tables, and the file to look at.
+        notes: The note set, at 22.05 kHz.
+        request: The request of the command line.
     """
     check_notes(notes)
     budget = BUDGETS[request.budget]
@@ -50,7 +47,7 @@ def replay(notes: Notes, request: Request) -> Outcome:
 
 
 def evaluate(laboratory: Laboratory[Budget], errors: Errors) -> Results:
-    """Return what the paper makes of the errors of all runs."""
+    """Return tables, findings and pictures from the errors of all runs."""
     squared = {name: each.squared for name, each in errors.items()}
     hybrid = laboratory.codec(HYBRID)
     return Results(
@@ -64,7 +61,7 @@ def evaluate(laboratory: Laboratory[Budget], errors: Errors) -> Results:
 
 
 def corpus_table(notes: Notes, budget: Budget) -> str:
-    """Return how much was trained on, and for how long, beside the paper's."""
+    """Return a table of the amount of training data and epochs, of the paper and of the replay."""
     rows = [
         *frame_rows(notes, STFT, ("70,000", "10,000", "10,000")),
         ("epochs", "not stated", str(budget.epochs)),
@@ -74,7 +71,7 @@ def corpus_table(notes: Notes, budget: Budget) -> str:
 
 
 def error_table(errors: SquaredErrors) -> str:
-    """Return every network's error beside the published one."""
+    """Return a table of every network's error, published and in the replay."""
     lines = []
     for row in ROWS:
         for method, published in row.published.items():
@@ -90,13 +87,13 @@ def error_table(errors: SquaredErrors) -> str:
 
 
 def runs_of(row: Row, method: str, errors: SquaredErrors) -> list[float]:
-    """Return the errors of all seeds of a network that were trained."""
+    """Return the errors of a network for all seeds that were trained."""
     prefix = row.name(method, 0).removesuffix("0")  # type: ignore[arg-type]
     return [error for name, error in errors.items() if name.startswith(prefix)]
 
 
 def findings(errors: SquaredErrors) -> tuple[Finding, ...]:
-    """Return the paper's findings as sentences, each with a verdict and our figures."""
+    """Return the findings of the paper, each with a verdict and the figures of the replay."""
     pairs = [
         (row, runs_of(row, "Adam", errors), runs_of(row, "momentum", errors)) for row in ROWS if row.table in (1, 2)
     ]
@@ -121,14 +118,14 @@ def findings(errors: SquaredErrors) -> tuple[Finding, ...]:
 
 @torch.inference_mode()
 def units_png(codec: Codec, notes: Notes) -> bytes:
-    """Return a picture of what gain 0 and gain 2 of each number of the code do to the log-mel image of a held-out note.
+    """Return a heat map of the change of a note's log-mel spectrogram when a code value is set to 0 or doubled.
 
     Args:
-        codec: The network.
-        notes: The first of their test split is taken.
+        codec: The codec.
+        notes: The note set; the first note of its test split is used.
 
     Returns:
-        A PNG: a row for each number, a column for each mel band, mean change over the note in dB.
+        A PNG with a row for each value of the code, a column for each mel band, and the mean change over time in dB.
     """
     sound = notes.audio(notes.select(split="test")[:1])[0]
     own = codec.reconstruct(sound)
@@ -145,7 +142,7 @@ def units_png(codec: Codec, notes: Notes) -> bytes:
 
 
 def mel_change(estimate: Tensor, reference: Tensor, sample_rate: int) -> Tensor:
-    """Return the mean change of each band of a log-mel image over time, dB, down to 60 dB below the loudest cell.
+    """Return the mean difference over time of each log-mel band, dB, with a floor 60 dB below the loudest cell.
 
     Args:
         estimate: ``(samples,)``.

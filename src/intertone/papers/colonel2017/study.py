@@ -1,4 +1,4 @@
-"""The networks of Colonel, Curro and Keene (2017), the errors that the paper reports, and how long a budget trains."""
+"""The networks of Colonel, Curro and Keene (2017), their published errors, and the budgets."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ from intertone.stft import SpectrogramConfig
 from intertone.train import TrainConfig
 
 STFT = SpectrogramConfig(sample_rate=22050, n_fft=2048, hop_length=512)
-"""As published, but for the hop: the paper's 0 is not possible, and the authors' code has 512."""
+"""STFT of the paper. The paper gives the impossible hop 0; 512 is the hop of the authors' code."""
 
 Method = Literal["momentum", "Adam"]
 
@@ -24,10 +24,10 @@ class Row:
     """A network of one of the paper's tables.
 
     Attributes:
-        table: 1 to 3; 0: a network that the text speaks of, without a figure.
-        title: As in the table.
+        table: Number of the table, 1 to 3; 0: the text mentions the network without an error.
+        title: Title in the table.
         changes: Overrides of the common settings.
-        published: Mean squared error by method, as the paper prints it.
+        published: Published mean squared error by optimiser; NaN: none is published.
     """
 
     table: int
@@ -36,7 +36,7 @@ class Row:
     published: dict[Method, float]
 
     def name(self, method: Method, seed: int) -> str:
-        """Return the name of a run's folder."""
+        """Return the folder name of the run with an optimiser and a seed."""
         title = self.title.replace(", ", "-").replace(" ", "-")
         return f"{title}-{method.lower()}-seed-{seed}"
 
@@ -73,14 +73,14 @@ ROWS = (
     Row(0, "hybrid, bias", (_DEPTH_4, *_HYBRID, "model.bias=true"), {"Adam": float("nan")}),
     Row(0, "hybrid, dropout", (_DEPTH_4, *_HYBRID, "model.dropout=0.2"), {"Adam": float("nan")}),
 )
-"""Colonel, Curro and Keene (2017), Tables 1 to 3, and what the text says of bias and dropout."""
+"""Networks of Tables 1 to 3 of Colonel, Curro and Keene (2017), and the two that the text mentions (bias, dropout)."""
 
 
 class Budget(FrameBudget):
     """Amount of training."""
 
-    epochs: int = Field(300, ge=1, description="of every run; 300 as published")
-    seeds: int = Field(3, ge=1, le=10, description="runs of each network of Tables 1 to 3")
+    epochs: int = Field(300, ge=1, description="epochs of every run; 300 are published")
+    seeds: int = Field(3, ge=1, le=10, description="number of seeds of each network of Tables 1 to 3")
 
 
 BUDGETS = {
@@ -91,7 +91,7 @@ BUDGETS = {
 
 
 def experiments(budget: Budget) -> tuple[Experiment, ...]:
-    """Return the runs of a budget: every network, method and seed."""
+    """Return the experiments of a budget: every network, optimiser and seed."""
     return tuple(
         Experiment(
             row.name(method, seed),
@@ -108,16 +108,16 @@ def experiments(budget: Budget) -> tuple[Experiment, ...]:
 
 
 def _method(method: Method) -> tuple[str, ...]:
-    """Return the optimiser: momentum as in the baseline that the paper names, Adam from 1e-3 to 1e-4."""
+    """Return the optimiser settings: momentum as in the baseline that the paper names, or Adam from 1e-3 to 1e-4."""
     if method == "momentum":
         return ("optimiser=sgd", "learning_rate=5e-3", "momentum=0.5", "schedule=plateau")
     return ("optimiser=adam", "learning_rate=1e-3", "schedule=cosine", "min_learning_rate=1e-4")
 
 
 def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
-    """Return the settings of a run: frames in batches of 100, no bias, weights normal with 0.15, L2.
+    """Return the settings of a run: batches of 100 frames, no bias, initial weights with standard deviation 0.15, L2.
 
-    The paper's weight of the L2 penalty is not stated; 1e-7 of the squared weights is used.
+    The paper does not give the weight of the L2 penalty; the replay uses 1e-7.
 
     Example:
         >>> config = train_config(experiments(BUDGETS["gpu"])[0], BUDGETS["gpu"])
@@ -134,9 +134,9 @@ def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
 
 
 def check_notes(notes: Notes) -> None:
-    """Refuse notes of another sample rate.
+    """Refuse notes that are not at the sample rate of the paper.
 
     Raises:
-        InputError: If the notes are not sampled at the paper's rate.
+        InputError: If the sample rate is not 22,050 Hz.
     """
     check_rate(notes, STFT.sample_rate, "intertone data virtual-analogue --sample-rate 22050 --polyphony 4")

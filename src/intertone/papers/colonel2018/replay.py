@@ -1,4 +1,4 @@
-"""The experiments of Colonel, Curro and Keene (2018): runs, errors of held-out frames, verdicts on its findings."""
+"""Replay of Colonel, Curro and Keene (2018): runs, errors of held-out frames, and verdicts on the findings."""
 
 from statistics import mean
 
@@ -33,14 +33,11 @@ __all__ = ["check_page", "replay"]
 
 
 def replay(notes: Notes, request: Request) -> Outcome:
-    """Train every network that is not trained yet, and write what came out; as ``replay_frames``.
+    """Train all networks that have no stored result, and write tables, pictures and pages; see ``replay_frames``.
 
     Args:
-        notes: At 44.1 kHz.
-        request: What is asked.
-
-    Returns:
-        The tables, and the file to look at.
+        notes: The note set, at 44.1 kHz.
+        request: The request of the command line.
     """
     check_notes(notes)
     budget = BUDGETS[request.budget]
@@ -49,7 +46,7 @@ def replay(notes: Notes, request: Request) -> Outcome:
 
 
 def evaluate(laboratory: Laboratory[Budget], errors: Errors) -> Results:
-    """Return what the paper makes of the errors of all runs."""
+    """Return tables, findings and pictures from the errors of all runs."""
     trained = [network for network in NETWORKS if network.finished(errors)]
     heights = {
         network.title: {"spectral convergence": mean(each.convergence for each in network.runs(errors))}
@@ -66,7 +63,7 @@ def evaluate(laboratory: Laboratory[Budget], errors: Errors) -> Results:
 
 
 def findings(errors: Errors) -> tuple[Finding, ...]:
-    """Return what the paper finds, with a verdict and our figures."""
+    """Return the findings of the paper, each with a verdict and the figures of the replay."""
     alone, first, *others = AUGMENTED
     squared, absolute = COSTED
     inputs = [order(other.title, (first, other), errors, "convergence") for other in (alone, *others)]
@@ -78,7 +75,7 @@ def findings(errors: Errors) -> tuple[Finding, ...]:
 
 
 def corpus_table(notes: Notes, budget: Budget) -> str:
-    """Return how much was trained on, and for how long, beside the authors' code."""
+    """Return a table of the amount of training data, widths and epochs, of the authors' code and of the replay."""
     rows = [
         *frame_rows(notes, STFT, ("78,991 (five octaves)", "5,721", "10,731")),
         *training_rows(budget, widths="1000 to 16", epochs="50"),

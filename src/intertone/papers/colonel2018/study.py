@@ -1,4 +1,4 @@
-"""The networks of Colonel, Curro and Keene (2018), CANNe, and how long a budget trains."""
+"""The networks of Colonel, Curro and Keene (2018), CANNe, and the budgets."""
 
 from typing import Literal
 
@@ -13,13 +13,13 @@ from intertone.stft import SpectrogramConfig
 from intertone.train import TrainConfig
 
 STFT = SpectrogramConfig(sample_rate=44100, n_fft=4096, hop_length=1024)
-"""As in the authors' code: a Hann window of 4096 samples at 44.1 kHz, a quarter of it from frame to frame."""
+"""STFT of the authors' code: a Hann window of 4096 samples at 44.1 kHz, with a hop of a quarter window."""
 
 ENCODER, DECODER, CODE = (1000, 512, 256, 128, 64, 32, 16), (16, 32, 64, 128, 256, 512, 1024), 8
-"""Widths of the layers, as in the authors' code: the first of the encoder has 1000, the last of the decoder 1024."""
+"""Widths of the hidden layers and of the latent code in the authors' code, whose widest layers are 1000 and 1024."""
 
 NARROWEST = 16
-"""No hidden layer of a narrower network has fewer numbers: the published ones end there too."""
+"""Smallest width of a hidden layer in networks with reduced widths; it is the smallest published width too."""
 
 INPUTS = {
     "the frame alone": "none",
@@ -28,20 +28,20 @@ INPUTS = {
     "MFCC": "mfcc",
     "mel": "mel",
 }
-"""Title → ``model.augmentation``."""
+"""Title of an input → value of the setting ``model.augmentation``."""
 
 COSTS = {"squared error": "squared", "absolute error": "absolute", "spectral convergence": "convergence"}
-"""Title → ``model.cost``."""
+"""Title of a cost function → value of the setting ``model.cost``."""
 
 AUGMENTED = tuple(
     Network("inputs", title, (f"model.augmentation={kind}", "model.cost=convergence")) for title, kind in INPUTS.items()
 )
-"""The five inputs, with the cost that the paper chose."""
+"""Networks with the five inputs, trained with the cost function that the paper selects."""
 
 COSTED = tuple(
     Network("costs", title, (f"model.cost={kind}",)) for title, kind in COSTS.items() if kind != "convergence"
 )
-"""The other two costs, with the frame alone; spectral convergence stands among the inputs."""
+"""Networks with the two other cost functions and the frame alone as input; the third one is among ``AUGMENTED``."""
 
 NETWORKS = (*AUGMENTED, *COSTED)
 
@@ -49,9 +49,9 @@ NETWORKS = (*AUGMENTED, *COSTED)
 class Budget(FrameBudget):
     """Amount of training."""
 
-    epochs: int = Field(50, ge=1, description="of every run; 50 as in the authors' code")
-    seeds: int = Field(3, ge=1, le=10, description="runs of each network")
-    narrower: Literal[1, 2, 4] = Field(1, description="what the widths of hidden layers are divided by")
+    epochs: int = Field(50, ge=1, description="epochs of every run; the authors' code has 50")
+    seeds: int = Field(3, ge=1, le=10, description="number of seeds of each network")
+    narrower: Literal[1, 2, 4] = Field(1, description="divisor of the widths of hidden layers")
 
 
 BUDGETS = {
@@ -62,7 +62,7 @@ BUDGETS = {
 
 
 def hidden(widths: tuple[int, ...], narrower: int) -> tuple[int, ...]:
-    """Return the widths of hidden layers divided by a number.
+    """Return the widths of hidden layers divided by ``narrower``, at least ``NARROWEST``.
 
     Example:
         >>> hidden((1000, 512, 64, 16), 4)
@@ -72,9 +72,10 @@ def hidden(widths: tuple[int, ...], narrower: int) -> tuple[int, ...]:
 
 
 def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
-    """Return the settings of a run: ReLU in all layers, no bias, Adam, batches of 100 frames, weights normal with 0.15.
+    """Return the settings of a run: ReLU, no bias, Adam, batches of 100 frames, initial weights with deviation 0.15.
 
-    The authors' L2 penalty has no gradient; here 1e-8 of the squared weights acts, the middle of 1e-10 to 1e-7.
+    The L2 penalty of the authors' code has no gradient; the replay has an effective one of 1e-8, which is between the
+    published 1e-10 and 1e-7.
 
     Example:
         >>> config = train_config(Experiment("mel", "inputs", "mel", ("model.augmentation=mel",)), BUDGETS["gpu"])
@@ -101,15 +102,15 @@ def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
 
 
 def training_rows(budget: Budget, *, widths: str, epochs: str) -> list[tuple[str, str, str]]:
-    """Return lines of a table: widths, epochs and seeds of the authors' code, and here."""
+    """Return table rows of widths, epochs and seeds, of the authors' code and of the replay."""
     here = "the same" if budget.narrower == 1 else f"divided by {budget.narrower}, {NARROWEST} at least"
     return [("widths", widths, here), ("epochs", epochs, str(budget.epochs)), ("seeds", "1", str(budget.seeds))]
 
 
 def check_notes(notes: Notes) -> None:
-    """Refuse notes of another sample rate.
+    """Refuse notes that are not at the sample rate of the paper.
 
     Raises:
-        InputError: If the notes are not sampled at the paper's rate.
+        InputError: If the sample rate is not 44,100 Hz.
     """
     check_rate(notes, STFT.sample_rate, "intertone data virtual-analogue --sample-rate 44100")

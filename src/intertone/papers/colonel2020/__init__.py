@@ -4,7 +4,7 @@ from intertone.papers.contract import Paper
 
 PAPER = Paper(
     name="colonel2020",
-    words="Train the networks of Colonel and Keene (2020), manne, and judge what it finds.",
+    words="Train the networks of Colonel and Keene (2020), manne, and test its findings.",
     budgets={
         "smoke": "a trial, 20 seconds",
         "cpu": "about an hour on one core",

@@ -1,4 +1,4 @@
-"""The experiments of Colonel and Keene (2020): runs, errors of held-out frames, verdicts on its findings."""
+"""Replay of Colonel and Keene (2020): runs, errors of held-out frames, and verdicts on the findings."""
 
 from statistics import mean
 
@@ -30,18 +30,15 @@ BEST = {
     ("one octave", 3): "3, sigmoid, skip",
     ("violin", 3): "3, sigmoid, skip",
 }
-"""Corpus, numbers → the network that the paper finds best."""
+"""Corpus and code size → title of the network that is best in the paper."""
 
 
 def replay(notes: Notes, request: Request) -> Outcome:
-    """Train every network that is not trained yet, and write what came out; as ``replay_frames``.
+    """Train all networks that have no stored result, and write tables, pictures and pages; see ``replay_frames``.
 
     Args:
-        notes: At 44.1 kHz, with the instruments of all corpora.
-        request: What is asked.
-
-    Returns:
-        The tables, and the file to look at.
+        notes: The note set, at 44.1 kHz, with the instruments of all corpora.
+        request: The request of the command line.
     """
     check_notes(notes)
     budget = BUDGETS[request.budget]
@@ -50,7 +47,7 @@ def replay(notes: Notes, request: Request) -> Outcome:
 
 
 def evaluate(laboratory: Laboratory[Budget], errors: Errors) -> Results:
-    """Return what the paper makes of the errors of all runs."""
+    """Return tables, findings and pictures from the errors of all runs."""
     trained = [network for network in NETWORKS if network.finished(errors)]
     heights: dict[str, dict[str, float]] = {}
     for network in trained:
@@ -58,20 +55,20 @@ def evaluate(laboratory: Laboratory[Budget], errors: Errors) -> Results:
             _, title = network.title.split(", ", 1)
             convergence = mean(each.convergence for each in network.runs(errors))
             heights.setdefault(f"{network.table},\n{network.corpus}", {})[title] = convergence
-    heard = [network for network in trained if network in (EIGHT[0], *INTERPOLATION)]
+    played = [network for network in trained if network in (EIGHT[0], *INTERPOLATION)]
     return Results(
         title="Colonel and Keene 2020 (manne)",
         corpus=corpus_table(laboratory.notes, laboratory.budget),
         errors=error_table(NETWORKS, errors, corpus=True),
         findings=findings(errors),
         pictures={"errors": bars_png(heights, y_label="spectral convergence", decimals=2)},
-        codecs={network.title: laboratory.codec(network.name(0)) for network in heard},
+        codecs={network.title: laboratory.codec(network.name(0)) for network in played},
         heard=fewer_notes(PARTS["five octaves"](laboratory.notes), laboratory.budget),
     )
 
 
 def findings(errors: Errors) -> tuple[Finding, ...]:
-    """Return what the paper finds, with a verdict and our figures."""
+    """Return the findings of the paper, each with a verdict and the figures of the replay."""
     chroma, *others = EIGHT
     eight = [order(other.title, (chroma, other), errors) for other in others]
     found = [judge("of codes of eight numbers, those with chroma in the input are best", eight)]
@@ -89,7 +86,7 @@ def _words(network: Network) -> str:
 
 
 def corpus_table(notes: Notes, budget: Budget) -> str:
-    """Return how much was trained on, and for how long, beside the authors' code."""
+    """Return a table of the amount of training data, widths and epochs, of the authors' code and of the replay."""
     published = {"one octave": "16,685", "five octaves": "78,991", "violin": "90,571", "guitar": "62,018"}
     rows = []
     for name, take in PARTS.items():

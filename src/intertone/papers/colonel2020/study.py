@@ -1,4 +1,4 @@
-"""The networks of Colonel and Keene (2020), manne, their corpora, and how long a budget trains."""
+"""The networks of Colonel and Keene (2020), manne, their corpora, and the budgets."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from intertone.representation.frames import FramesConfig
 from intertone.train import TrainConfig
 
 ENCODER = (1024, 512, 256, 128, 64, 32, 16)
-"""Widths of the hidden layers; the decoder mirrors them."""
+"""Widths of the encoder's hidden layers; the decoder has the same widths in reverse order."""
 
 CORPORA: Mapping[str, tuple[str, int, int]] = {
     "one octave": ("synth-lead", 60, 71),
@@ -24,7 +24,7 @@ CORPORA: Mapping[str, tuple[str, int, int]] = {
     "violin": ("violin", 0, 127),
     "guitar": ("guitar", 0, 127),
 }
-"""Name → end of the instruments' or families' names, lowest and highest MIDI number."""
+"""Name of a corpus → suffix of the instruments' names, or name of the family; lowest and highest MIDI number."""
 
 
 def _network(
@@ -43,21 +43,21 @@ FOUR = (
     ("leaky ReLU", (LEAKY, CHROMA)),
     ("leaky ReLU, skip", (LEAKY, SKIP)),
 )
-"""Activation of the code, and whether the decoder is told the chroma; all have it in the input."""
+"""Activation of the code, and whether the decoder is conditioned on the chroma (skip); the input always includes it."""
 
 EIGHT = (
     *_network("five octaves", 8, "chroma", SIGMOID, CHROMA),
     *_network("five octaves", 8, "frame alone", SIGMOID),
     *_network("five octaves", 8, "first difference", SIGMOID, "model.augmentation=first-difference"),
 )
-"""Codes of eight numbers with three inputs; the one with chroma stands first."""
+"""Networks with a code size of eight and three different inputs, the one with chroma first."""
 
 SMALL: Mapping[tuple[str, int], tuple[Network, ...]] = {
     (corpus, size): tuple(network for title, changes in FOUR for network in _network(corpus, size, title, *changes))
     for corpus in ("one octave", "violin")
     for size in (2, 3)
 }
-"""Codes of two and three numbers: corpus, size → the four networks."""
+"""Corpus and code size (2 or 3) → the four networks of ``FOUR``."""
 
 VARIATIONAL = _network(
     "one octave", 3, "variational", SIGMOID, SKIP, "model.variational=true", "weight_decay=0", all_seeds=False
@@ -73,7 +73,7 @@ INTERPOLATION = (
         all_seeds=False,
     ),
 )
-"""The network of the follow-up timbre-interp, whose codes are interpolated."""
+"""The network of the authors' later work timbre-interp, which interpolates codes."""
 
 NETWORKS = (*EIGHT, *(network for four in SMALL.values() for network in four), *VARIATIONAL, *GUITAR, *INTERPOLATION)
 
@@ -92,10 +92,9 @@ BUDGETS = {
 
 
 def corpus_of(name: str) -> Callable[[Notes], Notes]:
-    """Return what takes the notes of a corpus from a note set, and splits them note by note.
+    """Return a function that selects the notes of a corpus from a note set, and splits them note by note.
 
-    Raises:
-        InputError: From what is returned, if the note set has fewer than three notes of the corpus.
+    The returned function raises ``InputError`` if the note set has fewer than three notes of the corpus.
     """
     ending, lowest, highest = CORPORA[name]
 
@@ -117,11 +116,11 @@ def corpus_of(name: str) -> Callable[[Notes], Notes]:
 
 
 PARTS = {name: corpus_of(name) for name in CORPORA}
-"""Corpus → what takes its notes from a note set."""
+"""Name of a corpus → function that selects its notes from a note set."""
 
 
 def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
-    """Return the settings of a run: leaky ReLU with biases, output ReLU, squared error, Adam, batches of 200 frames.
+    """Return the settings of a run: leaky ReLU, biases, ReLU at the output, squared error, Adam, batches of 200 frames.
 
     Example:
         >>> config = train_config(Experiment("a", "8", "a", ("model.widths=[1024,16,3]",)), BUDGETS["gpu"])
@@ -144,9 +143,9 @@ def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
 
 
 def check_notes(notes: Notes) -> None:
-    """Refuse notes of another sample rate.
+    """Refuse notes that are not at the sample rate of the paper.
 
     Raises:
-        InputError: If the notes are not sampled at the paper's rate.
+        InputError: If the sample rate is not 44,100 Hz.
     """
     check_rate(notes, STFT.sample_rate, "intertone data render --sample-rate 44100")

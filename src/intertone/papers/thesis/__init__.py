@@ -4,8 +4,8 @@ from intertone.papers.contract import Paper
 
 PAPER = Paper(
     name="thesis",
-    words="Do the experiments of the 2023 thesis's chapter 4; stop at any time and run the same command to go on.",
+    words="Run the experiments of chapter 4 of the 2023 thesis; the same command resumes an interrupted replay.",
     budgets={"smoke": "a trial, minutes", "cpu": "an hour or two", "gpu": "64 times the steps"},
     files=("runs", "results", "results.json", "tables.md", "representations.html", "pictures", "sounds"),
-    parts={"representations": "the comparison of three, without the rest"},
+    parts={"representations": "only the comparison of three representations"},
 )

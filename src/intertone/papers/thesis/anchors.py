@@ -1,4 +1,4 @@
-"""Anchors for the figures of the experiments: no network at all, and the fully trained one."""
+"""Reference figures for the experiments: baselines without a network, and the fully trained codec."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from intertone.remark import RemarkLogger
 logger = RemarkLogger(__name__)
 
 MOST_BYTES = 2e9
-"""Memory for the images that the linear code is fitted to."""
+"""Largest memory for the features that the linear code is fitted to, bytes."""
 
 Image = Callable[[Tensor], Tensor]
-"""Features → features."""
+"""Function of features that replaces the network."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Figures of each note, and of half-way morphs if there are any."""
+    """Figures of each note, and of half-way morphs; ``morphs`` is None if they are not evaluated."""
 
     figures: NoteFigures
     morphs: PairFigures | None = None
@@ -34,19 +34,19 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Anchor(Evaluated):
-    """The same with a title, for tables and pictures."""
+    """Reference figures with a title for tables and pictures."""
 
     title: str = ""
 
 
 def evaluate_anchors(laboratory: Thesis) -> dict[str, Anchor]:
-    """Evaluate the shipped codec, a linear code and a rank-one image on the notes of the experiments.
+    """Evaluate the shipped codec, a linear code (PCA) and rank-one features on the notes of the experiments.
 
     Args:
         laboratory: Notes, folder and budget.
 
     Returns:
-        Name → figures; ``morphs`` of the shipped codec.
+        Name → figures; only the shipped codec has ``morphs``.
     """
     codec = Codec.load("thesis")
     scales = codec.representation.scales
@@ -63,13 +63,13 @@ def evaluate_anchors(laboratory: Thesis) -> dict[str, Anchor]:
 
 
 def evaluate_representations(laboratory: Thesis) -> dict[str, Anchor]:
-    """Evaluate what each representation alone costs: true features, and the way back.
+    """Measure the error of each representation without a network: sounds are synthesised from the analysed features.
 
     Args:
         laboratory: Notes, folder and budget.
 
     Returns:
-        Name of the first experiment that has the representation → figures.
+        Name of the first experiment with the representation → figures.
     """
     found: dict[str, Anchor] = {}
     seen = []
@@ -78,7 +78,7 @@ def evaluate_representations(laboratory: Thesis) -> dict[str, Anchor]:
         if representation in seen:
             continue
         seen.append(representation)
-        # the network is not used, so any will do
+        # a codec needs a network, but this one is not used
         network = ConvConfig(channels=(1,), strides=((1, 1),))
         codec = Codec(CodecConfig(representation=representation, model=network))
         name = f"true-{experiment.name}"
@@ -109,13 +109,13 @@ def _evaluate(laboratory: Thesis, name: str, codec: Codec, title: str, image: Ca
 
 
 def codec_digest(codec: Codec) -> str:
-    """Return a short text that is equal for codecs of equal settings and weights."""
+    """Return a digest of a codec's settings and of the sum of its absolute weights."""
     weights = sum(float(value.double().abs().sum()) for value in codec.model.state_dict().values())
     return f"{codec.config.digest()}-{weights:.6g}"
 
 
 def _linear(laboratory: Thesis, codec: Codec) -> Image:
-    """Fit a linear code to as many notes as a run has examples, if they fit into the memory for it."""
+    """Return a linear code that is fitted to as many notes as a run has examples, limited by ``MOST_BYTES``."""
     budget, notes = laboratory.budget, laboratory.notes
     cells = codec.representation.n_features * codec.representation.n_frames(notes.samples)
     n_bytes = min(MOST_BYTES, 4.0 * cells * budget.examples)

@@ -1,4 +1,4 @@
-"""Contents of a code: linear probes on it, a map of it, and what its numbers do to the spectrum."""
+"""Analysis of latent codes: linear probes, a map, and the effect of single values on the spectrum."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ logger = RemarkLogger(__name__)
 SHIPPED, DEFAULT = "the shipped codec", "the default run"
 SPECTRUM = "mean spectrum, no network"
 N_MOVED_NOTES = 32
-"""Notes over which the effect is averaged."""
+"""Number of notes over which the effect of a value is averaged."""
 
 HELD_OUT = 5
-"""One in so many pitches is kept from the probes for family and velocity."""
+"""Every fifth pitch is held out from the training of the probes for family and velocity."""
 
 
 @dataclass(frozen=True)
 class Coded:
-    """Notes as numbers, each pooled over time.
+    """Codes and spectra of notes, averaged over time.
 
     Attributes:
-        rows: Which notes, ``(n,)``.
-        views: What the numbers are of → ``(n, numbers)``.
+        rows: Row numbers of the notes, ``(n,)``.
+        views: Name of a codec or spectrum → values, ``(n, n_values)``.
     """
 
     rows: Rows
@@ -47,7 +47,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class Shares:
-    """Accuracy of probes on ``n`` notes: the best constant guess, and the share found by view."""
+    """Accuracy on ``n`` notes: of the best constant prediction, and of the probe of each view."""
 
     n: int
     constant: float
@@ -59,11 +59,11 @@ class Probing:
     """Accuracy of linear probes of one property.
 
     Attributes:
-        task: The property.
-        classes: Its values.
-        fitted: Notes that the probes were fitted to.
-        known: On other notes of these instruments; None without such notes, as in the next one.
-        foreign: On other instruments.
+        task: The property: ``pitch``, ``velocity`` or ``family``.
+        classes: Number of classes.
+        fitted: Number of notes that the probes are fitted to.
+        known: Accuracy on other notes of the same instruments; None: there are no such notes.
+        foreign: Accuracy on other instruments; None: there are no such notes.
     """
 
     task: str
@@ -78,10 +78,10 @@ class CodeMap:
     """Codes in the plane of their two largest principal components.
 
     Attributes:
-        share: Of the variance, of each axis.
-        pitch: Correlation of each axis with the pitch over ``points``; None where one never changes.
-        velocity: The same with the velocity.
-        points: Across, up, family and pitch of each note.
+        share: Share of the variance on each axis.
+        pitch: Correlation of each axis with the pitch over ``points``; None: one of them is constant.
+        velocity: Correlation of each axis with the velocity; None: one of them is constant.
+        points: Horizontal and vertical coordinate, family and pitch of each note.
     """
 
     share: tuple[float, ...]
@@ -92,7 +92,7 @@ class CodeMap:
 
 @dataclass(frozen=True)
 class Codes:
-    """Probes, and by codec maps of the held-out notes and moves."""
+    """Accuracies of the probes, and for each codec a map of the held-out notes and the effect of single values."""
 
     probes: tuple[Probing, ...]
     map: Mapping[str, CodeMap]
@@ -100,13 +100,10 @@ class Codes:
 
 
 def study_codes(laboratory: Thesis) -> Codes:
-    """Probe, map and move the codes of the shipped codec and of the default run.
+    """Analyse the codes of the shipped codec and of the default run by probes, maps and changes of single values.
 
     Args:
-        laboratory: Notes, folder and budget; the default experiment is done.
-
-    Returns:
-        What was found.
+        laboratory: Notes, folder and budget; the default experiment must be finished.
     """
     codecs = {
         SHIPPED: Codec.load("thesis"),
@@ -141,15 +138,16 @@ def study_codes(laboratory: Thesis) -> Codes:
 
 @torch.inference_mode()
 def encode_notes(codecs: dict[str, Codec], notes: Notes, rows: Rows) -> Coded:
-    """Return the codes of notes, averaged over the latent vectors, beside their mean spectra.
+    """Return the codes of notes, averaged over the latent vectors, and the mean spectra of the notes.
 
     Args:
-        codecs: Name → codec, all of one representation.
+        codecs: Name → codec, all with the same representation.
         notes: The note set.
-        rows: The notes.
+        rows: Row numbers of the notes.
 
     Returns:
-        ``views`` of every codec, ``(n, latent_dim)``; of the features, ``(n, n_features)``; and of 64 mel bands in dB.
+        Views of every codec, ``(n, latent_dim)``, of the mean features, ``(n, n_features)``, and of the mean of 64 mel
+        bands in dB.
     """
     representation = next(iter(codecs.values())).representation
     parts: dict[str, list[Tensor]] = {}
@@ -164,11 +162,11 @@ def encode_notes(codecs: dict[str, Codec], notes: Notes, rows: Rows) -> Coded:
 
 
 def probe_codes(notes: Notes, known: Coded, foreign: Coded) -> tuple[Probing, ...]:
-    """Read pitch, velocity and family from every view by a linear probe.
+    """Return the accuracy of linear probes that predict pitch, velocity and family from every view.
 
-    A probe is fitted to notes of known instruments and evaluated twice: on other notes of those instruments (for pitch
-    one of the velocities, for velocity and family one in five pitches, which it has not seen), and on instruments that
-    it has not seen, of families that it has.
+    A probe is fitted to notes of known instruments and evaluated twice: on held-out notes of the same instruments (for
+    pitch, all notes of one velocity; for velocity and family, every fifth pitch), and on notes of other instruments
+    whose class occurs in the training of the probe.
 
     Args:
         notes: The note set.
@@ -176,7 +174,7 @@ def probe_codes(notes: Notes, known: Coded, foreign: Coded) -> tuple[Probing, ..
         foreign: Notes of instruments of another split.
 
     Returns:
-        One entry for each property that has two values.
+        One entry for each property with at least two classes.
     """
     velocities, pitches = (np.unique(column[known.rows]) for column in (notes.velocity, notes.pitch))
     middle = notes.velocity == velocities[len(velocities) // 2]
@@ -184,7 +182,7 @@ def probe_codes(notes: Notes, known: Coded, foreign: Coded) -> tuple[Probing, ..
     tasks = {"pitch": (notes.pitch, middle), "velocity": (notes.velocity, some), "family": (notes.family, some)}
     table = []
     for task, (labels, held_out) in tasks.items():
-        here = held_out[known.rows] & ~held_out[known.rows].all()  # of one velocity alone none is held out
+        here = held_out[known.rows] & ~held_out[known.rows].all()  # if all notes were held out, none is
         given = ~here & _has(notes, known, task)
         classes = np.unique(labels[known.rows[given]])
         if len(classes) < 2:
@@ -209,21 +207,18 @@ def _shares(
 
 
 def _has(notes: Notes, coded: Coded, task: str) -> npt.NDArray[np.bool_]:
-    """Return which notes have what a task asks for: a drum has no pitch."""
+    """Return whether each note has the property of a task; a drum has no pitch."""
     return notes.pitch[coded.rows] >= 0 if task == "pitch" else np.ones(len(coded.rows), bool)
 
 
 def map_codes(notes: Notes, known: Coded, foreign: Coded, name: str) -> CodeMap:
-    """Put codes into the plane of their two largest principal components.
+    """Return the projection of codes on two principal components.
 
     Args:
         notes: The note set.
-        known: Notes that the components are of.
-        foreign: Notes that are put onto the plane.
-        name: Of the view.
-
-    Returns:
-        Where the notes of ``foreign`` lie.
+        known: Notes whose codes define the principal components.
+        foreign: Notes whose codes are projected.
+        name: Name of the view.
     """
     centre = known.views[name].mean(0)
     _, values, right = np.linalg.svd(known.views[name] - centre, full_matrices=False)
@@ -243,7 +238,7 @@ def map_codes(notes: Notes, known: Coded, foreign: Coded, name: str) -> CodeMap:
 
 
 def _correlation(first: Array, second: npt.NDArray[np.int16]) -> float | None:
-    """Return Pearson's coefficient; None where one of them never changes."""
+    """Return Pearson's correlation; None: there are fewer than two values, or one of the variables is constant."""
     if len(first) < 2 or not first.std() or not second.std():
         return None
     return float(np.corrcoef(first, second)[0, 1])

@@ -1,4 +1,4 @@
-"""Effect of one number of a code on the spectrum."""
+"""Effect of a single value of the latent code on the decoded spectrum."""
 
 import math
 from dataclasses import dataclass
@@ -19,26 +19,26 @@ from intertone.models import Model
 Array = npt.NDArray[np.float64]
 
 N_MOVED = 3
-"""Numbers of the code that are moved."""
+"""Number of code values that are varied, one at a time."""
 
 SPREADS = 2.0
-"""Distance that they are moved to either side, in standard deviations."""
+"""Change of a value in either direction, in standard deviations."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """Effect of moving a number of the code on the mean spectrum.
+    """Effect of changing one value of the code on the mean spectrum.
 
     Attributes:
-        number: Of the code.
-        channel: That it belongs to.
-        deviation: Its standard deviation.
-        bin_hz: Hz of a row.
-        hz: Lowest and highest of the rows that it stands for.
-        up: Change of each row where it is raised, dB.
-        down: The same where it is lowered.
-        inside: Share of the squared change that lies in its own rows.
-        width: Hz of the narrowest band with nine tenths of it.
+        number: Index of the value in a latent vector.
+        channel: Channel of the value.
+        deviation: Standard deviation of the value over notes.
+        bin_hz: Width of a feature row, Hz.
+        hz: Lower and upper edge of the feature rows at the position of the value in the code, Hz.
+        up: Change of each feature row when the value is increased, dB.
+        down: Change of each feature row when the value is decreased, dB.
+        inside: Share of the squared change that is within ``hz``.
+        width: Width of the narrowest band that contains 90 % of the squared change, Hz.
     """
 
     number: int
@@ -54,22 +54,23 @@ class Move:
 
 @torch.inference_mode()
 def move_numbers(codec: Codec, notes: Notes, pooled: Array, rows: Rows) -> tuple[Move, ...]:
-    """Move single numbers of the code and see what that does to the mean spectrum.
+    """Return the change of the mean spectrum when single values of the code are changed.
 
-    The numbers that vary most over ``pooled``, one of each channel at most; moved at all times by two of their standard
-    deviations to either side. The spectrum is the mean over notes and frames of the decoded features, in dB.
+    The values with the largest standard deviation over ``pooled`` are chosen, at most one of each channel. Each is
+    changed by two standard deviations in either direction, in all latent vectors. The spectrum is the mean over notes
+    and frames of the decoded features, in dB.
 
     Args:
-        codec: The codec, with a code that keeps the axes.
+        codec: A codec whose code keeps the frequency and time axes (convolutional).
         notes: The note set.
-        pooled: Codes over which the deviations are taken, ``(n, latent_dim)``.
-        rows: Notes whose codes are moved.
+        pooled: Codes for the standard deviations, averaged over time, ``(n, latent_dim)``.
+        rows: Row numbers of the notes whose codes are changed.
 
     Returns:
-        One entry for each number.
+        One entry for each value.
 
     Raises:
-        InputError: If the codec is none of spectrograms, or the code does not keep the axes.
+        InputError: If the codec's representation is no spectrogram, or its code does not keep the axes.
     """
     representation = codec.representation
     range_db = representation.scales[0].range_db
@@ -110,14 +111,14 @@ def move_numbers(codec: Codec, notes: Notes, pooled: Array, rows: Rows) -> tuple
 
 
 def rows_of_code(model: Model, features: Tensor) -> tuple[int, int]:
-    """Return the rows of a code that keeps the axes, and how many feature rows each of them stands for.
+    """Return the number of frequency rows of a code that keeps the axes, and the feature rows per code row.
 
     Args:
         model: The model.
-        features: Some, ``(batch, n_features, n_frames)``.
+        features: Any features, ``(batch, n_features, n_frames)``.
 
     Raises:
-        InputError: If the code has no rows.
+        InputError: If the code does not keep the frequency axis.
     """
     maps = [model.n_features, *(found.shape[2] for found in model.activations(features).values() if found.ndim == 4)]
     if model.n_frames is not None or len(maps) == 1:
@@ -131,7 +132,7 @@ def _mean_spectrum(codec: Codec, latents: Tensor) -> Array:
 
 
 def _narrowest(squares: Array, share: float) -> int:
-    """Return the length of the shortest run of rows that holds ``share`` of the sum; 0 where there is nothing."""
+    """Return the length of the shortest range of rows with at least ``share`` of the sum; 0 if the sum is 0."""
     if not squares.any():
         return 0
     total = np.concatenate([[0.0], np.cumsum(squares)])

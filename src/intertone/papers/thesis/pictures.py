@@ -1,4 +1,4 @@
-"""The pictures of the thesis's page, from results."""
+"""Pictures and sounds of the thesis's page."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 LEFT = ("default", "seed-1", "seed-2", "sgd", "rate-1e-5", "rate-1e-6", "rate-1e-7")
 RIGHT = ("default", "depth-3", "depth-5", "depth-8", "square-strides", "code-256", "code-8192", "relu", "slices")
 HEARD = {"default": "default, {steps} steps", "log-mel": "log-mel", "slices": "slices"}
-"""Experiments of which a note is kept for eye and ear."""
+"""Experiment → title; a note reconstructed by each of them is shown as a spectrogram and written as a sound."""
 
 MIDDLE = 60
-"""The note and the pair nearest to this MIDI number are kept."""
+"""MIDI number; the note and the pair with the nearest pitch are shown and written as sounds."""
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def draw_all(folder: Path, results: Results, anchors: Mapping[str, Anchor], codes: Codes) -> None:
-    """Write all pictures that need results alone: curves, figures, map, moves.
+    """Write the pictures of learning curves, reconstruction errors, code maps and code changes.
 
     Args:
-        folder: Where they go; it exists.
-        results: From ``run_thesis``.
-        anchors: From ``evaluate_anchors``.
-        codes: From ``study_codes``.
+        folder: Folder of the pictures; it must exist.
+        results: Output of ``run_thesis``.
+        anchors: Output of ``evaluate_anchors``.
+        codes: Output of ``study_codes``.
     """
     save_figure(_learning(results), folder / "learning.png")
     save_figure(_comparison(results, anchors), folder / "reconstruction.png")
@@ -52,26 +52,26 @@ def draw_all(folder: Path, results: Results, anchors: Mapping[str, Anchor], code
 
 
 def save_sounds(laboratory: Thesis, results: Results, sounds: Path, pictures: Path) -> None:
-    """Write a held-out note as some experiments reconstruct it, and a row of morphs, with their spectrograms.
+    """Write reconstructions of a held-out note by some experiments, and a series of morphs, with spectrograms.
 
     Args:
         laboratory: Notes, folder and budget.
-        results: From ``run_thesis``.
-        sounds: Folder for the sounds; it exists.
-        pictures: Folder for the pictures; it exists.
+        results: Output of ``run_thesis``.
+        sounds: Folder of the sounds; it must exist.
+        pictures: Folder of the pictures; it must exist.
     """
     notes, seed = laboratory.notes, laboratory.budget.seed
     row = min(laboratory.rows(notes), key=lambda row: abs(int(notes.pitch[row]) - MIDDLE))
     audio = notes.audio([row])
-    heard = {"the note": audio[0]}
+    versions = {"the note": audio[0]}
     for name, title in HEARD.items():
         if name in results and not results[name].stopped:
             codec = Codec.load(laboratory.folder / "runs" / name / "best")
-            heard[title.format(steps=results[name].curve[-1].step)] = _reconstruct(codec, audio, seed)
+            versions[title.format(steps=results[name].curve[-1].step)] = _reconstruct(codec, audio, seed)
     shipped = Codec.load("thesis")
-    heard["shipped codec"] = _reconstruct(shipped, audio, seed)
-    write_sounds(heard, sounds, "note", notes.sample_rate)
-    save_figure(_spectrograms(heard, shipped), pictures / "note.png")
+    versions["shipped codec"] = _reconstruct(shipped, audio, seed)
+    write_sounds(versions, sounds, "note", notes.sample_rate)
+    save_figure(_spectrograms(versions, shipped), pictures / "note.png")
     pairs = laboratory.pairs()
     if len(pairs):
         a, b = notes.audio(min(pairs, key=lambda pair: abs(int(notes.pitch[pair[0]]) - MIDDLE)))
@@ -86,7 +86,7 @@ def _reconstruct(codec: Codec, audio: Tensor, seed: int) -> Tensor:
 
 
 def write_sounds(given: Mapping[str, Tensor], folder: Path, kind: str, sample_rate: int) -> None:
-    """Write sounds as ``<kind>-<title>.wav``, louder ones than full scale scaled down to it."""
+    """Write sounds as ``<kind>-<title>.wav``; sounds above full scale are scaled down to it."""
     for title, audio in given.items():
         name = "".join(letter if letter.isalnum() else "-" for letter in title)
         loudest = float(audio.abs().max().clamp_min(1))
@@ -94,7 +94,7 @@ def write_sounds(given: Mapping[str, Tensor], folder: Path, kind: str, sample_ra
 
 
 def _spectrograms(sounds: Mapping[str, Tensor], codec: Codec) -> "Figure":
-    """Draw sounds as a codec's network sees them, side by side."""
+    """Return a figure of the codec's features of each sound, side by side."""
     representation, range_db = codec.representation, codec.representation.scales[0].range_db
     figure = new_figure(2.1 * len(sounds) + 0.6, 2.6)
     panels = figure.subplots(1, len(sounds), squeeze=False, sharey=True)[0]

@@ -1,4 +1,4 @@
-"""The thesis's chapter 4 from start to end: runs, figures, tables, pictures, sounds."""
+"""Replay of chapter 4 of the thesis: runs, figures, tables, pictures and sounds."""
 
 from intertone.data.notes import Notes
 from intertone.experiments.experiment import Laboratory, RunResult
@@ -24,23 +24,23 @@ from intertone.papers.thesis.tables import make_tables
 TITLE = "The experiments of the thesis's chapter 4"
 
 COMPARED = ("three-representations", "three-settings")
-"""Names of the tables of the fifth question."""
+"""Names of the tables of the fifth question, the comparison of representations."""
 
 TABLES = (
     *("settings", "reconstruction", "morphs", "learning", "one-instrument"),
     *("representations", "probes", "map", "moves", *COMPARED),
 )
-"""Names that a page's marks may have."""
+"""Names of all tables, which the marks of a page may name."""
 
 
 def check_page(request: Request) -> None:
-    """Refuse a page that the tables could not be put into, before any work is done.
+    """Refuse a page whose marks do not fit the tables, before any computation.
 
     Args:
-        request: What is asked; of a trial, the page's tables must hold no results.
+        request: The request of the command line.
 
     Raises:
-        InputError: If the page cannot be read, its marks do not fit, or it holds results that must stay.
+        InputError: If the page cannot be read, its marks do not fit, or a trial would replace its results.
     """
     if request.page is None:
         return
@@ -49,21 +49,21 @@ def check_page(request: Request) -> None:
 
 
 def replay(notes: Notes, request: Request) -> Outcome:
-    """Do every experiment that is not done yet, or the comparison of representations alone, and write what came out.
+    """Run all experiments that have no stored result, or only the comparison of representations, and write the results.
 
-    Into the folder of the experiments: ``results.json``, ``tables.md``, ``representations.html``, ``pictures/`` and
-    ``sounds/``; of the comparison alone the last three.
+    The output folder gets ``results.json``, ``tables.md``, ``representations.html``, ``pictures/`` and ``sounds/``; the
+    comparison of representations writes the last three only.
 
     Args:
         notes: The note set.
-        request: What is asked.
+        request: The request of the command line.
 
     Returns:
-        The tables, and the file to look at.
+        The tables, and the path of the file that shows them.
 
     Raises:
         InputError: If notes, folder or page do not fit.
-        KeyboardInterrupt: If the process was told to end; the same call goes on.
+        KeyboardInterrupt: If the process received an interrupt; repeating the call resumes the experiments.
     """
     laboratory = Laboratory(notes, request.out, BUDGETS[request.budget], request.device, request.on_step)
     work = replay_thesis if request.only is None else replay_representations
@@ -75,7 +75,7 @@ def replay(notes: Notes, request: Request) -> Outcome:
 
 
 def replay_thesis(laboratory: Thesis, *, command: str) -> Outcome:
-    """Do everything; ``command`` is what the pages say made them."""
+    """Run all experiments and write all results; ``command`` is the command line that the pages show."""
     results = run_thesis(laboratory)
     anchors, representations = evaluate_anchors(laboratory), evaluate_representations(laboratory)
     codes = study_codes(laboratory)
@@ -103,7 +103,7 @@ def replay_thesis(laboratory: Thesis, *, command: str) -> Outcome:
 
 
 def replay_representations(laboratory: Thesis, *, command: str) -> Outcome:
-    """Compare representations, the fifth question alone; ``command`` is what the page says made it."""
+    """Run only the comparison of representations; ``command`` is the command line that the page shows."""
     compared = compare_representations(laboratory)
     make_folders(laboratory.folder / "pictures", laboratory.folder / "sounds")
     page = write_representation_page(laboratory, compared, command=command)

@@ -1,4 +1,4 @@
-"""The comparison of representations for people: tables, a picture, and a page to listen to."""
+"""Presentation of the comparison of representations: tables, a picture, and a page with sounds."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_HEARD = 6
-"""Notes of the page, spread over the pitches."""
+"""Number of notes on the page, spread over the pitches."""
 
 COLUMNS = ("representation", "through", "log-mel, median", "mean", "loud cells", "in tune")
 SETTINGS = ("representation", "rows × frames", "strides", "weights", "code", "notes", "steps", "CPU s a note, analysis")
@@ -35,10 +35,10 @@ def representation_tables(results: Mapping[str, Compared]) -> dict[str, str]:
     """Return the tables of the comparison by name, as Markdown.
 
     Args:
-        results: From ``compare_representations``.
+        results: Output of ``compare_representations``.
 
     Returns:
-        ``three-representations`` and ``three-settings``.
+        The tables ``three-representations`` and ``three-settings``.
     """
     return {
         "three-representations": markdown_rows(COLUMNS, _figure_rows(results)),
@@ -50,12 +50,12 @@ def write_representation_page(laboratory: Thesis, results: Mapping[str, Compared
     """Write ``representations.html``, the sounds on it, and ``pictures/representations.png``.
 
     Args:
-        laboratory: Notes, folder and budget; the folders ``sounds`` and ``pictures`` exist.
-        results: From ``compare_representations``.
-        command: What made the results.
+        laboratory: Notes, folder and budget; the folders ``sounds`` and ``pictures`` must exist.
+        results: Output of ``compare_representations``.
+        command: Command that made the results.
 
     Returns:
-        The page.
+        The path of the page.
     """
     folder, notes = laboratory.folder, laboratory.notes
     codecs = {view.title: trained_codec(laboratory, view) for view in VIEWS}
@@ -82,7 +82,7 @@ def write_representation_page(laboratory: Thesis, results: Mapping[str, Compared
 
 
 def heard_rows(laboratory: Thesis) -> Rows:
-    """Return some of the held-out notes, spread over the pitches."""
+    """Return the row numbers of some held-out notes, spread over the pitches."""
     rows = held_out_rows(laboratory)
     rising = rows[laboratory.notes.pitch[rows].argsort(kind="stable")]
     count = min(N_HEARD, len(rising))
@@ -121,7 +121,7 @@ def _setting_rows(results: Mapping[str, Compared]) -> Iterator[tuple[str, ...]]:
 
 @torch.inference_mode()
 def _picture(codecs: Mapping[str, Codec], audio: Tensor) -> "Figure":
-    """Draw what each network sees of a note, above what it reconstructs."""
+    """Return a figure with the features of a note in each representation, above those that the network decodes."""
     figure = new_figure(3.2 * len(codecs), 4.6)
     grid = figure.subplots(2, len(codecs), squeeze=False, sharex=True)
     for (above, below), (title, codec) in zip(grid.T, codecs.items(), strict=True):

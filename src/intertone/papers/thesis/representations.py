@@ -1,4 +1,4 @@
-"""The thesis's fifth question: one network behind three representations, trained and evaluated alike."""
+"""The fifth question of the thesis: the same network with three representations, trained and evaluated equally."""
 
 import shutil
 import time
@@ -29,19 +29,19 @@ from intertone.train import FeatureChoiceConfig, Progress, prepare_features
 logger = RemarkLogger(__name__)
 
 N_TIMED = 16
-"""Notes over which the time of an analysis is averaged."""
+"""Number of notes over which the time of an analysis is averaged."""
 
 WAYS: dict[str, Way] = {"network": (CODEC, "estimated"), "alone": (TRUE, "estimated")}
-"""Ways of a reconstruction: representation and network, or the representation alone.
+"""Reconstructions: by representation and network, or by the representation alone.
 
-Phase and noise are never the note's own. What else the context holds is: level, how far a spectrum was transposed, and
-of harmonic features the course of the pitch and the phases of the partials.
+Phase and noise of the note are not used. Other parts of the context are: the level, the transposition of a
+pitch-normalised spectrum, and the f0 track and the partials' phases of harmonic features.
 """
 
 
 @dataclass(frozen=True)
 class ViewFigures:
-    """Figures of each note in one of ``WAYS``: log-mel error, ``loud_cell_error``, dB; whether in tune, 0 or 1."""
+    """Figures of each note for one of ``WAYS``: log-mel error and ``loud_cell_error`` in dB; in tune, 0 or 1."""
 
     log_mel: Column
     loud_cells: Column
@@ -50,23 +50,23 @@ class ViewFigures:
 
 @dataclass(frozen=True)
 class Compared:
-    """Result of one view.
+    """Result of one representation.
 
     Attributes:
-        title: For tables and pictures.
-        rows: Of the features.
-        frames: Of a note's features.
-        strides: Of the network's layers.
-        weights: Numbers of the network.
-        code: Numbers of a note's code.
-        notes: Different notes that were trained with.
-        steps: Of the training.
-        training: RMSE of the features of each pass, dB.
-        valid: Of the validation after it, dB.
-        analysis_seconds: Of a note, on one core.
-        training_seconds: Of all steps and validations.
-        network: Notes reconstructed by representation and network.
-        alone: Notes reconstructed by the representation alone.
+        title: Title in tables and pictures.
+        rows: Number of feature rows.
+        frames: Number of frames of a note.
+        strides: Strides of the network's layers.
+        weights: Number of weights of the network.
+        code: Number of values of a note's latent code.
+        notes: Number of different training notes.
+        steps: Number of training steps.
+        training: Training RMSE of the features in each pass, dB.
+        valid: Validation RMSE of the features after each pass, dB.
+        analysis_seconds: Time of the analysis of a note on one core.
+        training_seconds: Time of all training steps and validations.
+        network: Figures of notes reconstructed by representation and network.
+        alone: Figures of notes reconstructed by the representation alone.
     """
 
     title: str
@@ -86,20 +86,20 @@ class Compared:
 
 
 def compare_representations(laboratory: Thesis) -> dict[str, Compared]:
-    """Train and evaluate the network behind every representation that is not done yet.
+    """Train and evaluate the network with every representation that has no stored result.
 
-    All views see the same notes in the same order and the same number of steps; all are evaluated on the sound of the
-    same held-out notes, with nothing of a note's own phase or noise.
+    All representations are trained on the same notes in the same order and for the same number of steps. They are
+    evaluated on the audio of the same held-out notes, without phase and noise of the notes.
 
     Args:
         laboratory: Notes, folder and budget.
 
     Returns:
-        Name of the view → what came out.
+        Name of the representation → result.
 
     Raises:
-        InputError: If the notes have another sample rate than the representations, or there are too few.
-        KeyboardInterrupt: If the process was told to end; the run that it was in can go on.
+        InputError: If the sample rate of the notes is not that of the representations, or there are too few notes.
+        KeyboardInterrupt: If the process received an interrupt; repeating the call resumes the run.
     """
     notes, comparison = laboratory.notes, laboratory.budget.comparison
     for view in VIEWS:
@@ -127,13 +127,13 @@ def compare_representations(laboratory: Thesis) -> dict[str, Compared]:
 
 
 def held_out_rows(laboratory: Thesis) -> Rows:
-    """Return the held-out notes of the comparison."""
+    """Return the row numbers of the held-out notes of the comparison."""
     comparison = laboratory.budget.comparison
     return draw_notes(laboratory.notes, comparison.n_notes, split="test", seed=comparison.seed)
 
 
 def trained_codec(laboratory: Thesis, view: View) -> Codec:
-    """Return the codec that was trained."""
+    """Return the codec that was trained with a representation."""
     return Codec.load(laboratory.folder / "runs" / f"representation-{view.name}", device=laboratory.device)
 
 
@@ -154,7 +154,7 @@ def _train_and_evaluate(laboratory: Thesis, view: View, rows: Rows, tuned: Seque
     n_frames = codec.representation.n_frames(laboratory.notes.samples)
     weights, code = code_counts(codec, n_frames)
     found = evaluate_view(codec, laboratory.notes, rows, tuned, seed=comparison.seed)
-    shutil.rmtree(runs / f"features-{view.name}")  # hundreds of megabytes that nothing needs any more
+    shutil.rmtree(runs / f"features-{view.name}")  # hundreds of megabytes that are no longer needed
     return Compared(
         view.title,
         codec.representation.n_features,
@@ -173,18 +173,18 @@ def _train_and_evaluate(laboratory: Thesis, view: View, rows: Rows, tuned: Seque
 
 
 def train_view(laboratory: Thesis, view: View) -> tuple[Progress, int]:
-    """Prepare the features of a view and train its network on them, or go on.
+    """Prepare the features of a representation and train its network on them, or resume an interrupted run.
 
     Args:
         laboratory: Notes, folder and budget.
         view: The representation and the strides.
 
     Returns:
-        The final state, and how many different notes were trained with.
+        The final state, and the number of different training notes.
 
     Raises:
         InputError: If there are too few notes.
-        KeyboardInterrupt: If the process was told to end.
+        KeyboardInterrupt: If the process received an interrupt; repeating the call resumes the run.
     """
     comparison, runs = laboratory.budget.comparison, laboratory.folder / "runs"
     config = view_config(view, comparison)
@@ -201,7 +201,7 @@ def train_view(laboratory: Thesis, view: View) -> tuple[Progress, int]:
 
 @torch.inference_mode()
 def analysis_seconds(codec: Codec, notes: Notes, rows: Rows) -> float:
-    """Return the mean time that one core takes to analyse one of the given notes."""
+    """Return the mean processor time of the analysis of a note, seconds."""
     started = time.process_time()
     for row in rows:
         codec.representation.analyse(notes.audio([row]).unsqueeze(0))
@@ -216,9 +216,9 @@ def evaluate_view(
     Args:
         codec: The codec.
         notes: The note set.
-        rows: The notes.
-        tuned: From ``rows_in_tune``.
-        seed: Of phase and noise.
+        rows: Row numbers of the notes.
+        tuned: Output of ``rows_in_tune`` for these notes.
+        seed: Seed of phase and noise.
     """
     columns = ("log_mel", "loud_cells", "in_tune")
     wanted = [(way, column) for way in WAYS for column in columns]
@@ -227,5 +227,5 @@ def evaluate_view(
 
 
 def reconstruct(codec: Codec, audio: Tensor, *, seed: int) -> Tensor:
-    """Return notes ``(notes, samples)`` as representation and network reconstruct them."""
+    """Return the reconstructions of notes ``(notes, samples)`` by representation and network."""
     return by_ways(codec, WAYS, seed=seed)(audio)["network"]

@@ -1,4 +1,4 @@
-"""The experiments of the 2023 thesis's chapter 4: what each changes, and how much of it a budget pays for."""
+"""The experiments of chapter 4 of the 2023 thesis, and the budgets."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ from intertone.shipped import CODECS
 from intertone.train import TrainConfig
 
 CODE_SIZE = 2048
-"""Numbers of four seconds, in every experiment whose factor is another one."""
+"""Code size for four seconds of sound, in all experiments that do not vary it."""
 
 
 def _network(channels: str, strides: str, *others: str) -> tuple[str, ...]:
@@ -40,29 +40,30 @@ _MEL = ("representation.kind=mel", "representation.n_mels=128", "model.strides=[
 _SQUARE = ("[32,64,128,256,256]", "[[2,2],[2,2],[2,2],[2,2],[2,2]]")
 
 PROBED = "learning rate of SGD"
-"""Factor that the short runs before ``sgd`` vary."""
+"""Factor of the short runs that select the learning rate of the experiment ``sgd``."""
 
 
 def best_rate(_notes: Notes, results: Results) -> tuple[str, ...]:
-    """Return the learning rate of the short run whose loss was lowest at its end, as an override."""
+    """Return the learning rate of the short run with the lowest final validation loss, as an override."""
     best = min((run for run in results.values() if run.factor == PROBED), key=lambda run: run.final_loss)
     return tuple(line for line in best.changes if line.startswith("learning_rate"))
 
 
 def one_instrument(notes: Notes) -> tuple[Notes, str]:
-    """Return the notes of one instrument, split by pitch, and its name.
+    """Return the notes of one instrument, split by pitch, and the name of the instrument.
 
-    The first of the training split that has most notes. Of its pitches, in rising order, every eighth is for validation
-    and every eighth for the test, so that none is heard in two splits; no other instrument is in any.
+    It is the instrument with the most notes in the training split, the first one if several have. In the order of the
+    pitches, every eighth pitch is in the validation split and another eighth in the test split, so that no pitch is in
+    two splits. Notes of other instruments are in no split.
 
     Args:
-        notes: The note set.
+        notes: The note set; it is not changed.
 
     Returns:
-        ``(notes, instrument)``; the given notes are left as they are.
+        The notes with the new splits, and the name of the instrument.
 
     Raises:
-        InputError: If that instrument has fewer than three pitches.
+        InputError: If the instrument has fewer than three pitches.
 
     Example:
         >>> Notes.open("nowhere")
@@ -129,45 +130,45 @@ EXPERIMENTS = (
         ("model.activation=relu", "model.order=conv-activation-norm"),
     ),
 )
-"""The default and what differs from it in one factor; ``sgd`` gets the best of the budget's rates."""
+"""The default, and experiments that differ from it in one factor; ``sgd`` uses the best of the budget's rates."""
 
 
 class Comparison(Settings):
-    """Budget of the comparison of representations, the same for each of them."""
+    """Budget of the comparison of representations, the same for all of them."""
 
-    train_notes: int = Field(1280, ge=2, description="different notes that are trained with")
-    passes: int = Field(4, ge=1, description="over these notes; each ends with a validation")
-    batch_size: int = Field(16, ge=2, description="notes of a step")
-    valid_notes: int = Field(64, ge=1, description="notes of a validation")
+    train_notes: int = Field(1280, ge=2, description="different training notes")
+    passes: int = Field(4, ge=1, description="passes over the training notes, each followed by a validation")
+    batch_size: int = Field(16, ge=2, description="notes in one step")
+    valid_notes: int = Field(64, ge=1, description="validation notes")
     n_notes: int = Field(64, ge=1, description="held-out notes that are reconstructed and evaluated")
-    channel_divisor: int = Field(1, ge=1, description="what the channels of every layer are divided by")
-    seed: int = Field(0, ge=0, lt=2**32, description="of the notes, their order, random phase and noise")
+    channel_divisor: int = Field(1, ge=1, description="divisor of the channels of every layer")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of the notes, their order, random phase and noise")
 
 
 class Budget(EvaluationBudget):
-    """Budget of the experiments, the same for each of them."""
+    """Budget of the experiments, the same for all of them."""
 
-    epochs: int = Field(12, ge=1, description="each ends with a validation: a point of the curve")
-    notes_per_epoch: int = Field(320, ge=2, description="examples of an epoch")
-    batch_size: int = Field(16, ge=2, description="examples of a step")
-    valid_notes: int = Field(64, ge=1, description="notes of a validation")
-    sgd_rates: tuple[float, ...] = Field((0.03, 0.3, 3.0), description="learning rates that SGD is tried with")
-    probe_epochs: int = Field(3, ge=1, description="of that trial")
-    channel_divisor: int = Field(1, ge=1, description="what the channels of every layer are divided by")
-    longest_slice: int = Field(64, ge=1, description="frames; where an experiment trains on slices")
-    n_components: int = Field(CODE_SIZE, ge=1, description="of the linear code")
-    n_probe_notes: int = Field(3000, ge=10, description="training notes whose codes are read by linear probes")
-    n_foreign_notes: int = Field(640, ge=2, description="held-out notes whose codes are read by linear probes")
+    epochs: int = Field(12, ge=1, description="epochs, each followed by a validation")
+    notes_per_epoch: int = Field(320, ge=2, description="notes in one epoch")
+    batch_size: int = Field(16, ge=2, description="notes in one step")
+    valid_notes: int = Field(64, ge=1, description="validation notes")
+    sgd_rates: tuple[float, ...] = Field((0.03, 0.3, 3.0), description="learning rates of SGD to select from")
+    probe_epochs: int = Field(3, ge=1, description="epochs of the runs that select the learning rate of SGD")
+    channel_divisor: int = Field(1, ge=1, description="divisor of the channels of every layer")
+    longest_slice: int = Field(64, ge=1, description="largest length of slices in frames, if an experiment uses slices")
+    n_components: int = Field(CODE_SIZE, ge=1, description="components of the linear code (PCA)")
+    n_probe_notes: int = Field(3000, ge=10, description="training notes for linear probes of the code")
+    n_foreign_notes: int = Field(640, ge=2, description="held-out notes for linear probes of the code")
     comparison: Comparison = Comparison()
 
     @property
     def examples(self) -> int:
-        """Notes that a run trains on, repetitions counted."""
+        """Number of notes of all steps of a run, with repetitions."""
         return self.epochs * self.notes_per_epoch
 
 
 Thesis = Laboratory[Budget]
-"""Notes, folder and budget that the experiments of one folder share."""
+"""Laboratory with the budget of the thesis."""
 
 BUDGETS = {
     "smoke": Budget(
@@ -198,7 +199,8 @@ BUDGETS = {
         comparison=Comparison(train_notes=12_000, passes=40, valid_notes=512, n_notes=512),
     ),
 }
-"""Seconds to see that everything works; about 80 minutes on one core of a CPU; 64 times as many steps."""
+"""Budgets: ``smoke`` (seconds) only checks that everything runs, ``cpu`` takes about 80 minutes on one core, ``gpu``
+has 64 times as many steps."""
 
 
 def chosen(budget: Budget) -> list[Experiment]:
@@ -207,7 +209,7 @@ def chosen(budget: Budget) -> list[Experiment]:
 
 
 def sgd_probes(budget: Budget) -> list[Experiment]:
-    """Return the short runs that look for a learning rate of SGD."""
+    """Return the short runs that select the learning rate of SGD."""
     return [
         Experiment(
             f"sgd-probe-{rate:g}",
@@ -221,7 +223,7 @@ def sgd_probes(budget: Budget) -> list[Experiment]:
 
 
 def run_thesis(laboratory: Thesis) -> dict[str, RunResult]:
-    """Do every experiment of the laboratory's budget; the probes for SGD's learning rate stand before it."""
+    """Run every experiment of the laboratory's budget, with the runs that select SGD's learning rate before ``sgd``."""
     budget = laboratory.budget
     plan: list[Experiment] = []
     for experiment in chosen(budget):
@@ -230,14 +232,14 @@ def run_thesis(laboratory: Thesis) -> dict[str, RunResult]:
 
 
 def run_settings(budget: Budget | Comparison, changes: Iterable[str], *, epochs: int) -> dict[str, Json]:
-    """Return the settings that the runs of all experiments share, with some changes.
+    """Return the settings that the runs of all experiments share, with some overrides.
 
-    Network and representation are those of the shipped codec ``thesis``, with the budget's share of the channels.
+    Network and representation are those of the shipped codec ``thesis``, with the channels divided as the budget says.
 
     Args:
-        budget: How much is trained.
-        changes: Overrides.
-        epochs: Of the run.
+        budget: Amount of training.
+        changes: Overrides of the settings.
+        epochs: Number of epochs.
     """
     shipped = CodecConfig.read(CODECS / "thesis" / "config.json").model_dump(mode="json")
     content = {
@@ -260,14 +262,11 @@ def run_settings(budget: Budget | Comparison, changes: Iterable[str], *, epochs:
 def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
     """Return the settings of an experiment's run.
 
-    The learning rate stays as it is, since no plateau can be told in so few steps.
+    The learning rate is constant, because a run is too short to detect a plateau.
 
     Args:
-        experiment: What differs.
-        budget: What all have in common.
-
-    Returns:
-        The completed settings.
+        experiment: The experiment.
+        budget: The budget, which all experiments share.
 
     Example:
         >>> train_config(EXPERIMENTS[2], BUDGETS["cpu"]).seed
@@ -280,7 +279,7 @@ def train_config(experiment: Experiment, budget: Budget) -> TrainConfig:
 
 
 def divided(channels: Sequence[int], divisor: int) -> list[int]:
-    """Return the channels of a smaller network.
+    """Return the channels of a network divided by ``divisor``, at least 2.
 
     Example:
         >>> divided([4, 256], 8)

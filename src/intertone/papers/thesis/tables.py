@@ -1,4 +1,4 @@
-"""The tables of the thesis's page, as Markdown, from results."""
+"""The tables of the thesis's page as Markdown."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,22 +13,22 @@ from intertone.papers.thesis.moves import Move
 from intertone.representation import build_representation
 
 NONE = "none"
-"""Word for a difference that is no larger than the spread of the default's seeds."""
+"""Entry for a difference that is not larger than the spread of the default's seeds."""
 
 STILL_FALLING = 0.01
-"""A run is unfinished whose training loss fell by more than this share from the last but one to the last quarter."""
+"""Relative decrease of the training loss from the third to the last quarter of a run, above which it is unfinished."""
 
 
 def make_tables(
     results: Results, anchors: Mapping[str, Anchor], representations: Mapping[str, Anchor], codes: Codes
 ) -> dict[str, str]:
-    """Return every table by name.
+    """Return all tables by name.
 
     Args:
-        results: From ``run_thesis``.
-        anchors: From ``evaluate_anchors``.
-        representations: From ``evaluate_representations``.
-        codes: From ``study_codes``.
+        results: Output of ``run_thesis``.
+        anchors: Output of ``evaluate_anchors``.
+        representations: Output of ``evaluate_representations``.
+        codes: Output of ``study_codes``.
 
     Returns:
         Name → Markdown, without a title.
@@ -47,15 +47,15 @@ def make_tables(
 
 
 def against_default(values: Mapping[str, float], name: str) -> str:
-    """Return how far a value is from the mean of the default's seeds, or that this is no difference.
+    """Return the difference of a value from the mean over the default's seeds, as text.
 
     Args:
-        values: Name of the experiment → value; ``default`` and ``seed-…`` are the default's.
-        name: Of the experiment.
+        values: Name of the experiment → value; ``default`` and ``seed-…`` are the default with different seeds.
+        name: Name of the experiment.
 
     Returns:
-        The signed difference; ``none`` where it is no larger than the spread of the seeds; empty for the seeds, and
-        where there are not two.
+        The signed difference; ``none`` if it is not larger than the spread of the seeds; empty for the default itself,
+        and if there are fewer than two seeds.
 
     Example:
         >>> found = {"default": 5.0, "seed-1": 6.0, "relu": 6.4, "depth-3": 4.0}
@@ -75,7 +75,7 @@ def is_default(name: str) -> bool:
 
 
 def is_unfinished(training: Sequence[Point]) -> bool:
-    """Return whether the training loss still fell by more than 1 % from the last but one quarter to the last.
+    """Return whether the mean training loss decreased by more than 1 % from the third to the last quarter of the run.
 
     Example:
         >>> [is_unfinished([Point(1, loss) for loss in losses]) for losses in ([9, 5, 4, 4], [9, 5, 4, 3])]
@@ -130,7 +130,7 @@ def _morphs(results: Results, anchors: Mapping[str, Anchor]) -> str:
 
 
 def errors(result: RunResult, points: Sequence[Point]) -> list[float]:
-    """Return losses as root mean squared errors in the unit of the features: dB in all of these experiments."""
+    """Return losses as root mean squared errors in the unit of the features, which is dB in all experiments."""
     scales = build_representation(result.settings.representation).scales
     return [root_mean_square_reading(point.loss, scales).value for point in points]
 
@@ -218,7 +218,7 @@ def _moves(moves: Mapping[str, Sequence[Move]]) -> str:
 
 
 def _figures(figures: NoteFigures) -> list[str]:
-    """Return log-mel (kept, estimated), dB RMSE, loud cells, share in tune."""
+    """Return table cells: log-mel error (kept, estimated phase), dB RMSE, loud cells, share in tune."""
     columns = (figures.log_mel_kept, figures.log_mel_estimated, figures.above_floor, figures.loud_cells)
     return [*(number(mean(column), 2) for column in columns), percent(mean(figures.in_tune))]
 

@@ -1,4 +1,4 @@
-"""The representations that the thesis's fifth question compares, and the settings of their runs."""
+"""The representations that the fifth question of the thesis compares, and the settings of their runs."""
 
 import json
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class View:
     """One of the representations that are compared.
 
     Attributes:
-        name: Of files.
-        title: For tables and pictures.
-        representation: Its settings.
-        strides: Of the network's layers, so that the code has as many numbers in every view.
+        name: Name in file names.
+        title: Title in tables and pictures.
+        representation: Settings of the representation.
+        strides: Strides of the network's layers, chosen so that the code size is the same for all representations.
     """
 
     name: str
@@ -46,16 +46,14 @@ VIEWS = (
 
 
 def view_config(view: View, comparison: Comparison) -> TrainConfig:
-    """Return the settings of a view's run: the network of the shipped codec ``thesis`` but for its strides.
+    """Return the settings of a representation's run: the network of the shipped codec ``thesis`` with other strides.
 
-    The learning rate falls to nothing along half a cosine, and the last weights are evaluated.
+    The learning rate decreases to 0 along half a cosine, and the last weights are evaluated. The seed is the same for
+    all representations.
 
     Args:
         view: The representation and the strides.
-        comparison: How much is trained.
-
-    Returns:
-        The settings; the first weights are the same in every view.
+        comparison: Amount of training.
     """
     changes = (f"seed={comparison.seed}", "schedule=cosine", "min_learning_rate=0.0")
     strides = f"model.strides={json.dumps(view.strides)}"
@@ -65,14 +63,11 @@ def view_config(view: View, comparison: Comparison) -> TrainConfig:
 
 
 def view_codec(view: View, comparison: Comparison) -> Codec:
-    """Return an untrained codec of a view.
+    """Return the untrained codec of a representation, with the initial weights of its run.
 
     Args:
         view: The representation and the strides.
-        comparison: Whose seed and channels are taken.
-
-    Returns:
-        The codec, with the first weights of its run.
+        comparison: The budget, with the seed and the divisor of the channels.
 
     Example:
         >>> codecs = [view_codec(view, Comparison()) for view in VIEWS]

@@ -1,4 +1,4 @@
-"""The experiments of Verma and Smith (2018): transfers, bandwidths, verdicts on what the paper finds."""
+"""Replay of Verma and Smith (2018): transfers, bandwidths, and verdicts on the findings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,15 +29,16 @@ from intertone.recogniser import Recogniser
 __all__ = ["TABLES", "check_page", "replay"]
 
 TABLES = ("bandwidth", "quality", "findings")
-"""Names of the tables, and names that a page's marks may have."""
+"""Names of the tables, which the marks of a page may name."""
 
 TOWARDS = 0.5
-"""Share of the way from the content's bandwidth to the style's, of the logarithm, from which on it has changed."""
+"""Least change of the logarithm of the bandwidth for a finding to hold, as a share of the difference of style and
+content."""
 
 
 @dataclass(frozen=True)
 class Bandwidth:
-    """Bandwidth of a sound: the spread of its power and the frequency below which 95 % of it lies, Hz."""
+    """Bandwidth of a sound by two measures, ``spectral_spread`` and ``spectral_roll_off``, Hz."""
 
     spread: float
     roll_off: float
@@ -52,7 +53,9 @@ class Bandwidths:
     result: Bandwidth
 
     def way(self) -> tuple[float, float]:
-        """Return which share of the way from the content to the style was gone, of the logarithms: spread, roll-off.
+        """Return the change of the logarithmic bandwidth from content to result, as a share of that to the style.
+
+        The two values are those of the spread and of the roll-off; 0 is the content's bandwidth, 1 the style's.
 
         Example:
             >>> dull, bright = Bandwidth(100, 400), Bandwidth(1000, 1600)
@@ -65,27 +68,27 @@ class Bandwidths:
 
 
 def _share(content: float, style: float, result: float) -> float:
-    """Return the share of the way that was gone; NaN where content and style are equal."""
+    """Return log(result / content) / log(style / content); NaN if content and style are equal."""
     return log(result / content) / log(style / content) if content != style else nan
 
 
 def check_page(request: Request) -> None:
-    """Refuse a page that the tables could not be put into; as ``publish.check_page``."""
+    """Refuse a page whose marks do not fit the tables, see ``publish.check_page``."""
     publish.check_page(request, TABLES)
 
 
 def replay(request: Request) -> Outcome:
-    """Do every transfer that is not done yet, and write what came out.
+    """Run all transfers that have no stored result, and write tables, pictures and pages.
 
     Args:
-        request: What is asked.
+        request: The request of the command line.
 
     Returns:
-        The tables, and the file to look at.
+        The tables, and the path of the written tables.
 
     Raises:
-        InputError: If there is no such network or no bank, or folder or page do not fit.
-        KeyboardInterrupt: If the process was interrupted; the same call goes on.
+        InputError: If the network does not exist, the soundfont is not installed, or folder or page do not fit.
+        KeyboardInterrupt: If the process received an interrupt; repeating the call runs the remaining transfers.
     """
     budget, recogniser = BUDGETS[request.budget], Recogniser.load(request.network)
     done = run_transfers(
@@ -128,11 +131,11 @@ def bandwidth(sound: Tensor) -> Bandwidth:
 
 
 def findings(widths: Mapping[str, Bandwidths], figures: Mapping[str, TransferFigures]) -> tuple[Finding, ...]:
-    """Return what the paper finds, each with a verdict and our figures.
+    """Return the findings of the paper, each with a verdict and the figures of the replay.
 
     Args:
         widths: Bandwidths of all transfers by name.
-        figures: Figures of their results.
+        figures: Figures of the transfers' results by name.
     """
     fork, violin = TASKS
     follows = [
@@ -156,7 +159,7 @@ def findings(widths: Mapping[str, Bandwidths], figures: Mapping[str, TransferFig
 
 
 def _changed(task: Task, widths: Mapping[str, Bandwidths]) -> Finding:
-    """Return whether the bandwidth has gone half of the way to the style's, by both measures."""
+    """Return whether the bandwidth has changed at least half-way towards the style's, by both measures."""
     spread, roll_off = widths[f"{task.name}-all"].way()
     verdict = overall([limit_verdict(share, holds=TOWARDS, fails=0.1) for share in (spread, roll_off)])
     figures = f"share of the way to the style: spread {spread:.2f}, roll-off {roll_off:.2f}"
@@ -164,7 +167,7 @@ def _changed(task: Task, widths: Mapping[str, Bandwidths]) -> Finding:
 
 
 def bandwidth_table(widths: Mapping[str, Bandwidths]) -> str:
-    """Return spread and roll-off of contents, styles and results."""
+    """Return a table of spread and roll-off of the contents, styles and results."""
     rows = []
     for task in TASKS:
         for variant in VARIANTS:
@@ -180,7 +183,7 @@ def bandwidth_table(widths: Mapping[str, Bandwidths]) -> str:
 
 
 def quality_table(done: Mapping[str, Transferred], figures: Mapping[str, TransferFigures]) -> str:
-    """Return how near the results are to style and content, and how noisy."""
+    """Return a table of the results' distances from style and content, and of their noise."""
     rows = []
     for task in TASKS:
         for variant in VARIANTS:
@@ -195,7 +198,7 @@ def quality_table(done: Mapping[str, Transferred], figures: Mapping[str, Transfe
 
 
 def _bars(widths: Mapping[str, Bandwidths]) -> dict[str, dict[str, float]]:
-    """Return the roll-off of each task's sounds."""
+    """Return the roll-off of each task's sounds, for the bar chart."""
     bars = {}
     for task in TASKS:
         full = widths[f"{task.name}-all"]

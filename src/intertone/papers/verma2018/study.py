@@ -1,4 +1,4 @@
-"""The transfers of Verma and Smith (2018): sounds, systems, and how much a budget does."""
+"""The transfers of Verma and Smith (2018): sounds, systems and budgets."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,11 @@ class Task:
     """One of the paper's two experiments.
 
     Attributes:
-        name: Of its files.
-        title: For tables.
-        content: Name of a sound.
-        style: Name of a sound.
-        change: What the paper reports of the content's bandwidth.
+        name: Name of the transfers' files.
+        title: Title in tables.
+        content: Name of the content sound.
+        style: Name of the style sound.
+        change: Change of the content's bandwidth that the paper reports.
     """
 
     name: str
@@ -35,30 +35,30 @@ TASKS = (
     Task("fork-harp", "tuning fork on harp", "harp", "tuning fork", "compression"),
     Task("violin-voice", "violin on singing", "voice", "violin", "expansion"),
 )
-"""The paper's two experiments: style on content."""
+"""The two experiments of the paper; titles name the style first, then the content."""
 
 SCORES = {
     "harp": Score(46, ((43, 0.02, 0.3), (47, 0.2, 0.3), (50, 0.38, 0.3), (55, 0.56, 0.35))),
     "voice": Score(53, ((61, 0.02, 0.28), (64, 0.32, 0.2), (62, 0.54, 0.36))),
     "violin": Score(40, ((67, 0.0, 0.95),)),
 }
-"""Harp, a choir singing Ohh, and a note of the violin, on keys that the shipped network has not heard."""
+"""A harp, a choir singing Ohh, and one violin note, on keys that are not in the shipped network's training data."""
 
 FORK_HZ, FORK_SECONDS = 440.0, 1.5
-"""The tuning fork: a sine whose amplitude falls to 1/e in that time."""
+"""Frequency of the tuning fork, a sine, and the time in which its amplitude decays to 1/e."""
 
 SECONDS = 2.57
-"""Length of the paper's sounds."""
+"""Length of the paper's sounds, seconds."""
 
 ENVELOPES = ("energy over time", "energy over frequency")
-"""Terms of the preset that compare envelopes."""
+"""Names of the preset's terms that compare energy envelopes."""
 
 
 class Budget(Settings):
-    """Amount of work."""
+    """Amount of computation of the replay."""
 
-    iterations: int = Field(500, ge=1, description="of L-BFGS")
-    seconds: float = Field(SECONDS, gt=0, description="length of the sounds")
+    iterations: int = Field(500, ge=1, description="L-BFGS iterations of each transfer")
+    seconds: float = Field(SECONDS, gt=0, description="length of the sounds, seconds")
 
 
 BUDGETS: dict[str, Budget] = {
@@ -70,12 +70,12 @@ BUDGETS: dict[str, Budget] = {
 
 @dataclass(frozen=True)
 class Variant:
-    """A difference from the paper's system.
+    """The paper's system, or a modification of it.
 
     Attributes:
-        name: Of its files.
-        title: For tables.
-        envelopes: Whether the terms of the envelopes count.
+        name: Name in file names.
+        title: Title in tables.
+        envelopes: Whether the objective includes the terms of ``ENVELOPES``.
         random: Whether the classifier's weights are shuffled.
     """
 
@@ -91,24 +91,24 @@ VARIANTS = (
     Variant("all-random", "with the envelope terms", envelopes=True, random=True),
     Variant("bare-random", "without them", envelopes=False, random=True),
 )
-"""The paper's system first."""
+"""All variants; the first is the paper's system."""
 
 
 def sounds_of(budget: Budget, soundfont: Path | None) -> dict[str, Tensor]:
     """Return all sounds by name.
 
     Raises:
-        InputError: If there is no bank or no FluidSynth.
+        InputError: If the soundfont or FluidSynth is not installed.
     """
     fork = sines([(FORK_HZ, 0.0, 1.0)], seconds=budget.seconds, decay_seconds=FORK_SECONDS)
     return {"tuning fork": fork, **render_scores(SCORES, seconds=budget.seconds, soundfont=soundfont)}
 
 
 def experiments_of(budget: Budget, network: str) -> list[TransferExperiment]:
-    """Return every variant of both tasks.
+    """Return the transfers: every variant of both tasks.
 
     Args:
-        budget: How much is done.
+        budget: The budget.
         network: Name or folder of the classifier.
     """
     return [
@@ -126,7 +126,7 @@ def experiments_of(budget: Budget, network: str) -> list[TransferExperiment]:
 
 
 def system(variant: Variant, budget: Budget, network: str) -> TransferConfig:
-    """Return the settings of a variant.
+    """Return the settings of a variant's transfer.
 
     Example:
         >>> [term.name for term in system(VARIANTS[1], BUDGETS["cpu"], "families").terms]
