@@ -72,7 +72,8 @@ export class Synthesiser {
     if (!again) this.pending.length = 0;
     for (const voice of this.voices) {
       if (!voice.active) continue;
-      if (again && voice.held && voice.gateStep === 0) this.pending.push({ key: voice.key, velocity: voice.velocity, id: voice.id });
+      const { key, velocity, id, keyDown } = voice;
+      if (again && voice.held && voice.gateStep === 0) this.pending.push({ key, velocity, id, keyDown });
       voice.steal();
     }
     this._change();
@@ -159,6 +160,7 @@ export class Synthesiser {
   sustain(down) {
     this.pedal = down;
     if (down) return;
+    this.pending = this.pending.filter(({ keyDown = true }) => keyDown);
     for (const voice of this.voices) if (voice.active && !voice.keyDown) voice.release();
   }
 
@@ -211,8 +213,9 @@ export class Synthesiser {
   }
 
   _next(voice) {
-    const { key, velocity, id } = this.pending.shift();
+    const { key, velocity, id, keyDown = true } = this.pending.shift();
     this._begin(voice, key, velocity, id);
+    voice.keyDown = keyDown;
   }
 
   _volume(volume) {
