@@ -288,6 +288,11 @@ def test_another_kind_of_instrument_begins_held_notes_again(codec: Codec, folder
     Instrument.from_sounds(codec, [torch.from_numpy(_horn())], ["horn"]).save(folder / "horn.intertone")
     sound = play(folder, "horn", [on(60), glide("flute", 0.5)], seconds=2, glides=False)[0]
     assert level_db(sound[RATE:]) > -45
+    down, up = ({"time": time, "type": "sustain", "down": time < 1} for time in (0.1, 2.0))
+    held = [on(60), down, off(0.3), glide("flute", 0.5), up]  # the pedal alone holds it
+    sound = play(folder, "horn", held, seconds=4, glides=False)[0]
+    assert level_db(sound[RATE : 2 * RATE]) > -45
+    assert level_db(sound[-4410:]) < -100
 
 
 @needs_node

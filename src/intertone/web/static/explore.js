@@ -2,7 +2,7 @@
 
 import { element } from "./cards.js";
 import { onTheme } from "./colour.js";
-import { ask, askSound, Latest } from "./latest.js";
+import { askPoints, askSound, Latest } from "./latest.js";
 import { Sky } from "./sky.js";
 
 export class Explore {
@@ -100,8 +100,7 @@ export class Explore {
   }
 
   async draw(job) {
-    const answer = await ask(`map?instrument=${encodeURIComponent(job ?? "")}`);
-    const { points } = await answer.json();
+    const points = await askPoints(job);
     if (job === this.job) this.show(points);
   }
 

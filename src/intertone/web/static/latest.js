@@ -1,13 +1,20 @@
 /** What the page asks the process behind the map. */
 
 const TIMEOUT_MS = 20_000;
+const START_MS = 150_000; // longer than the process behind the map may take until it answers for the first time
 const LOST = "the server did not answer.";
 
+/** Return the points of the map with the sounds of an instrument. */
+export async function askPoints(job) {
+  const answer = await ask(`map?instrument=${encodeURIComponent(job ?? "")}`, {}, START_MS);
+  return (await answer.json()).points;
+}
+
 /** Return the answer of the server; an error has one sentence. */
-export async function ask(address, options = {}) {
+async function ask(address, options, timeout) {
   let answer;
   try {
-    answer = await fetch(address, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    answer = await fetch(address, { ...options, signal: AbortSignal.timeout(timeout) });
   } catch {
     throw new Error(LOST);
   }
@@ -18,7 +25,7 @@ export async function ask(address, options = {}) {
 
 /** Return the bytes of the instrument that is wanted: at a place of the map, or of a code. */
 export async function askSound(wanted) {
-  const answer = await ask("map/sound", { method: "POST", body: JSON.stringify(wanted) });
+  const answer = await ask("map/sound", { method: "POST", body: JSON.stringify(wanted) }, TIMEOUT_MS);
   return answer.arrayBuffer();
 }
 

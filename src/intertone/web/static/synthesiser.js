@@ -77,7 +77,8 @@ export class Synthesiser {
     if (!again) this.pending.length = 0;
     for (const voice of this.voices) {
       if (!voice.active) continue;
-      if (again && voice.held && voice.gateStep === 0) this.pending.push({ key: voice.key, velocity: voice.velocity, id: voice.id });
+      const { key, velocity, id, keyDown } = voice;
+      if (again && voice.held && voice.gateStep === 0) this.pending.push({ key, velocity, id, keyDown });
       voice.steal();
     }
     this._change();
@@ -201,6 +202,7 @@ export class Synthesiser {
   sustain(down) {
     this.pedal = down;
     if (down) return;
+    this.pending = this.pending.filter(({ keyDown = true }) => keyDown);
     for (const voice of this.voices) if (voice.active && !voice.keyDown) voice.release();
   }
 
@@ -254,8 +256,9 @@ export class Synthesiser {
   }
 
   _next(voice) {
-    const { key, velocity, id, own } = this.pending.shift();
+    const { key, velocity, id, own, keyDown = true } = this.pending.shift();
     this._begin(voice, key, velocity, id, own);
+    voice.keyDown = keyDown;
   }
 
   _volume(volume) {
