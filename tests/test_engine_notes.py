@@ -86,6 +86,14 @@ def test_timbre_moves_the_note_from_the_pad_to_its_ends(shelf: Path, timbre: flo
     assert np.abs(bands(moved) - bands(there)).mean() < 0.25 * np.abs(bands(away) - bands(there)).mean()
 
 
+def test_timbre_of_four_sounds_goes_from_top_to_bottom(shelf: Path) -> None:
+    moved, there = (
+        play(shelf, "four", [{**on(57), "own": own}], seconds=0.5, noise=False, pad=[0, y])[0]
+        for y, own in ((0.5, {"timbre": 1}), (1, None))
+    )
+    assert np.array_equal(moved, there)
+
+
 def test_expression_changes_without_clicks(shelf: Path) -> None:
     ends = [{"bend": -12, "timbre": -1, "pressure": 0}, {"bend": 12, "timbre": 1, "pressure": 1}]
     changes = [express(what, ends[at % 2][what], 0.3 + 0.1 * at) for at in range(18) for what in ends[0]]

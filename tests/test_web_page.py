@@ -287,7 +287,9 @@ def test_every_control_has_a_name_and_a_size(browser: Any, address: str, size: t
     settings = {"viewport": {"width": size[0], "height": size[1]}, "color_scheme": theme}
     with opened(browser, address, **settings) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == size[0]
-        controls = page.locator("button:visible, input:visible, [role=slider]:visible, summary:visible").all()
+        controls = page.locator(
+            "button:visible, input:visible, select:visible, [role=slider]:visible, summary:visible"
+        ).all()
         assert len(controls) > 30
         for control in controls:
             box, black = control.bounding_box(), "black" in (control.get_attribute("class") or "")
