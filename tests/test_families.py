@@ -190,7 +190,7 @@ def test_a_sound_without_pitch_is_told_when_the_network_needs_one() -> None:
     noise = torch.randn(8000, generator=torch.Generator().manual_seed(0))
     with collect_remarks() as remarks:
         conditioned_codec().encode(noise)
-    assert [one.text for one in remarks] == ["a sound has no pitch, so the network is conditioned on that of A4"]
+    assert [one.text for one in remarks] == ["a sound has no pitch, so the network is conditioned on the pitch A4"]
 
 
 # training

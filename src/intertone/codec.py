@@ -178,7 +178,7 @@ class Codec:
             sounds = three_axes(audio)
             pitches = torch.tensor([hz_to_pitch(median_f0(sound, self.sample_rate)) for sound in sounds])
             if bool(pitches.isnan().any()):
-                logger.warning("a sound has no pitch, so the network is conditioned on that of A4")
+                logger.warning("a sound has no pitch, so the network is conditioned on the pitch A4")
             pitches = pitches.nan_to_num(PITCH_OF_NONE)
             found["pitch"] = pitches.repeat_interleave(n_rows // len(sounds))[:, None, None]
         return Analysis(analysis.features, analysis.context.with_conditions(found))

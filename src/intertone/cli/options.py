@@ -101,9 +101,7 @@ def check_notes(folder: Path | None) -> Path | None:
 CodecArgument = Annotated[
     str, typer.Argument(help="A shipped codec's name, or a folder with config.json.", callback=check_codec)
 ]
-NotesOption = Annotated[
-    Path, typer.Option("--data", help="Folder of a note set, from `intertone data`.", callback=check_notes)
-]
+NotesOption = Annotated[Path, typer.Option("--data", help="Note set, from `intertone data`.", callback=check_notes)]
 CodecOption = Annotated[
     str, typer.Option("--codec", help="A shipped codec's name, or a folder with config.json.", callback=check_codec)
 ]

@@ -54,32 +54,32 @@ def even_mixes(
         Niu et al. (2024), "SoundMorpher", for steps of equal perceptual size.
     """
     check_even(len(sources.analyses), mixes)
-    places = np.linspace(0, 1, EVEN_STEPS)
+    ratios_measured = np.linspace(0, 1, EVEN_STEPS)
 
-    def heard(place: float) -> Tensor:
-        return _downmix(morph_sources(sources, place, config=config, ratios=ratios, phase=phase), sources)
+    def rendered(ratio: float) -> Tensor:
+        return _downmix(morph_sources(sources, ratio, config=config, ratios=ratios, phase=phase), sources)
 
-    sounds = list(each_morph(sources, heard, places.tolist()))
+    sounds = list(each_morph(sources, rendered, ratios_measured.tolist()))
     samples = max(sound.shape[-1] for sound in sounds)
     mels = log_mel(torch.stack([torch.nn.functional.pad(sound, (0, samples - len(sound))) for sound in sounds]))
     steps = (mels[1:] - mels[:-1]).abs().mean((1, 2)).double().numpy()
-    way = np.concatenate([[0], np.cumsum(steps + 1e-9)])
+    change = np.concatenate([[0], np.cumsum(steps + 1e-9)])
 
-    def bent(ratio: float) -> float:
-        return float(np.interp(ratio * way[-1], way, places))
+    def warped(ratio: float) -> float:
+        return float(np.interp(ratio * change[-1], change, ratios_measured))
 
-    logger.info("even steps: %s", ", ".join(f"{asked:g} is {bent(asked):.3f}" for asked in _logged_ratios(mixes)))
-    return [_bend_curve(mix, bent) if isinstance(mix, MixCurve) else bent(float(mix)) for mix in mixes]  # type: ignore[arg-type]
+    logger.info("even steps: %s", ", ".join(f"{ratio:g} is {warped(ratio):.3f}" for ratio in _logged_ratios(mixes)))
+    return [_warped_curve(mix, warped) if isinstance(mix, MixCurve) else warped(float(mix)) for mix in mixes]  # type: ignore[arg-type]
 
 
-def _bend_curve(curve: MixCurve, bent: Callable[[float], float]) -> MixCurve:
+def _warped_curve(curve: MixCurve, warped: Callable[[float], float]) -> MixCurve:
     """Return a warped curve, with ``EVEN_STEPS`` points for each line of the curve along which the ratio changes."""
     seconds, ratios = [curve.seconds[0]], [curve.ratios[0]]
     for (start, ratio), (end, last) in pairwise(zip(curve.seconds, curve.ratios, strict=True)):
         n_points = EVEN_STEPS if ratio != last else 2
         seconds += np.linspace(start, end, n_points)[1:].tolist()
         ratios += np.linspace(ratio, last, n_points)[1:].tolist()
-    return MixCurve(tuple(seconds), tuple(map(bent, ratios)))
+    return MixCurve(tuple(seconds), tuple(map(warped, ratios)))
 
 
 def _logged_ratios(mixes: Sequence[Mix]) -> list[float]:

@@ -51,16 +51,22 @@ def bring_to_level(
     timing = weights.timing
     if not (changing := weights.changing):
         return sound * _gain(_missing_db(sound, sources, timing))[:, None, None]
-    moved = torch.stack([0.5 * each.diff().abs().sum(0) for each in changing]).amax(0)
-    way = pad(moved.cumsum(0), (1, 0))
-    n_steps = min(MOST_STEPS, math.ceil(float(way[-1]) / FARTHEST_STEP))
-    columns = torch.searchsorted(way, torch.linspace(0, float(way[-1]), n_steps + 1, dtype=way.dtype)).unique().tolist()
+    change = torch.stack([0.5 * each.diff().abs().sum(0) for each in changing]).amax(0)
+    total_change = pad(change.cumsum(0), (1, 0))
+    n_steps = min(MOST_STEPS, math.ceil(float(total_change[-1]) / FARTHEST_STEP))
+    columns = (
+        torch.searchsorted(
+            total_change, torch.linspace(0, float(total_change[-1]), n_steps + 1, dtype=total_change.dtype)
+        )
+        .unique()
+        .tolist()
+    )
 
     def missing(column: int) -> Tensor:
         return _missing_db(render(column), sources, timing if timing.ndim == 1 else timing[:, column])
 
     known = torch.stack(list(side_by_side(missing, columns)), 1).numpy()
-    found = np.stack([np.interp(way.numpy(), way[columns].numpy(), row) for row in known])
+    found = np.stack([np.interp(total_change.numpy(), total_change[columns].numpy(), row) for row in known])
     seconds = torch.arange(sound.shape[-1], dtype=torch.float64) / sources.codec.sample_rate
     gains = at_positions(torch.from_numpy(found), (seconds - weights.first_seconds) * sources.method.frames_per_second)
     return sound * _gain(gains)[:, None]
