@@ -51,7 +51,10 @@ def measure(codec: Codec, bank: InstrumentBank, notes: Notes, count: int) -> str
             real = real[0, find_onset(real, codec.sample_rate) :]
             found.append([notes.pitch[row], *(distance(codec, code, pitch, real) for code in pair)])
     errors = np.array(found)
-    lines = ["| key | notes | own code, dB | nearest other code, dB | own is nearer |", "|---|---|---|---|---|"]
+    lines = [
+        "| key | notes | instrument's code, dB | most similar other code, dB | instrument's code is better |",
+        "|---|---|---|---|---|",
+    ]
     for keys, label in [*(([key], key_name(key)) for key in MEASURED), (MEASURED, "all")]:
         _, own, other = errors[np.isin(errors[:, 0], keys)].T
         lines.append(f"| {label} | {len(own)} | {own.mean():.2f} | {other.mean():.2f} | {np.mean(own < other):.0%} |")

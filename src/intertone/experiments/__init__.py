@@ -1,1 +1,1 @@
-"""Tools that all papers share: training and evaluation of experiments, a store of results, figures and a write-up."""
+"""Tools for the replay of any paper: experiments, a store of results, figures and a write-up."""

@@ -76,15 +76,15 @@ MEASURES: dict[str, Measure] = {
         "third pitch dB",
         -30.0,
         ("bell", "pluck", "ensemble", "chord"),
-        "level of the strongest partial that belongs to neither sound nor to their interpolation, below the loudest "
-        "partial",
+        "level of the strongest partial that belongs to neither sound nor to their interpolation, relative to the "
+        "loudest partial",
     ),
     "two_keys_db": Measure(
         "two keys dB",
         -30.0,
         ("chord",),
-        "level, below the loudest partial, at which both keys are present: of the strongest low harmonics that only "
-        "one sound has, the weaker one",
+        "level, relative to the loudest partial, at which both keys are present: of the strongest low harmonics that "
+        "only one sound has, the weaker one",
     ),
     "loudness_bend_lu": Measure(
         "bend LU",
