@@ -29,11 +29,6 @@ LOG_RANGE = (-10.0, 16.0)
 the logarithm of a magnitude that was rounded to −1 would be infinite."""
 
 
-ROUNDING = 0.1
-"""Logarithm of 1 + magnitude over which the reflection at 0 is rounded. Many magnitudes belong at 0; at a corner there
-the line search of a solver finds nothing lower. With a much larger one, quiet cells move slowly."""
-
-
 class InitConfig(Settings):
     """First value of the variable."""
 
@@ -201,13 +196,16 @@ class LogMagnitudeConfig(Settings):
     against that, and its phase against that of the loudest one, are those of the content.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"levelled"})
+    later: ClassVar[frozenset[str]] = frozenset({"levelled", "rounding"})
 
     kind: Literal["log-magnitude"] = "log-magnitude"
     n_fft: int = Field(2048, ge=16, le=65536, multiple_of=2, description="samples of a frame")
     hop_length: int = Field(512, ge=1, description="samples from one frame to the next")
     bounded: bool = Field(
         True, description="whether a parameter below 0 stands for the magnitude of its amount, or for one below 0"
+    )
+    rounding: float = Field(
+        0.0, ge=0, description="logarithm over which the reflection of bounded magnitudes at 0 is rounded; 0: a corner"
     )
     levelled: bool = Field(False, description="whether the power of all magnitudes is always that of the content's")
     phase: PhaseConfig = Field(default_factory=lambda: PhaseConfig(method="fast-griffin-lim", n_iter=100))
@@ -266,13 +264,16 @@ class MagnitudeVariable(Variable):
 
     def _reflected(self, parameter: Tensor) -> Tensor:
         """Return the logarithms that a parameter stands for."""
-        return (parameter.square() + ROUNDING**2).sqrt() - ROUNDING if self.config.bounded else parameter
+        if not self.config.bounded:
+            return parameter
+        rounding = self.config.rounding
+        return (parameter.square() + rounding**2).sqrt() - rounding if rounding else parameter.abs()
 
     def _unreflected(self, logarithm: Tensor) -> Tensor:
         """Return the parameter that stands for logarithms."""
-        if not self.config.bounded:
+        if not self.config.bounded or not self.config.rounding:
             return logarithm
-        return logarithm.sign() * (logarithm.abs() * (logarithm.abs() + 2 * ROUNDING)).sqrt()
+        return logarithm.sign() * (logarithm.abs() * (logarithm.abs() + 2 * self.config.rounding)).sqrt()
 
 
 def _mean_magnitude(spectrum: Tensor) -> Tensor:
