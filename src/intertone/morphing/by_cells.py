@@ -91,9 +91,9 @@ class CrossContext:
 class ByCells(MorphMethod[CrossContext]):
     """The morph method for sounds without one pitch: cross-synthesis of their spectrograms in decibels, no network.
 
-    A mixture has in every cell the interpolated level, raised until all cells of a frame together have the interpolated
-    level too, and the phase of the sounds' weighted sum: at weight 1 that is the source sound, between them the phase of
-    the strongest there, so that attacks stay attacks.
+    A mixture has in every cell the interpolated level, raised until all cells of a frame together have theirs too, and
+    the phase of the sounds' weighted sum: at weight 1 that is the source sound, between them the phase of the strongest
+    there, so that attacks stay attacks.
 
     Args:
         sample_rate: Hz.
