@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from intertone.curve import at_positions, weighted_sum
+from intertone.curve import at_positions, odd_frames, weighted_sum
 from intertone.harmonic.morph.landmark import AUDIBLE_DB
+from intertone.harmonic.morph.modulation import STEADY_SECONDS
 from intertone.harmonic.morph.phase import mix_phases, transposed
 from intertone.harmonic.morph.transient import match_transient
 from intertone.harmonic.rows import FeatureRows, HarmonicConfig
@@ -157,7 +158,7 @@ def mix_sounds(
         f0=f0,
         multiples=_mix_multiples(sounds, (tuned.mean(1).tolist(), given["harmonics"].mean(1).tolist()), count),
         amplitude=amplitude,
-        phase=_mix_phases(sounds, f0, tuned, count),
+        phase=_mix_phases(sounds, f0, tuned, count, synthesiser.config.frame_seconds),
         noise=noise,
         modulation=modulation,
         regular=modulation,
@@ -223,12 +224,14 @@ def _total(sound: SeparatedSound, rows: FeatureRows) -> Tensor:
     return (level - 1) * (rows.config.top_db * math.log(10) / 20) + math.log(sound.reference)
 
 
-def _mix_phases(sounds: Sequence[HarmonicSound], f0: Tensor, weights: Tensor, count: int) -> Tensor:
+def _mix_phases(
+    sounds: Sequence[HarmonicSound], f0: Tensor, weights: Tensor, count: int, frame_seconds: float
+) -> Tensor:
     """Return the phases of the partials between sounds that are transposed to ``f0``."""
     phases = [transposed(completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
     powers = [completed(sound.amplitude, count).square().mean(-1) for sound in sounds]
     heard = [(power / power.amax(0).clamp_min(TINY)).sqrt() for power in powers]
-    return mix_phases(phases, heard, weights.float())
+    return mix_phases(phases, heard, weights.float(), odd_frames(STEADY_SECONDS, frame_seconds))
 
 
 def _mix_multiples(sounds: Sequence[HarmonicSound], weights: Sequence[Sequence[float]], count: int) -> Tensor:
