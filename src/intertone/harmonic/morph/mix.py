@@ -158,7 +158,7 @@ def mix_sounds(
         f0=f0,
         multiples=_mix_multiples(sounds, (tuned.mean(1).tolist(), given["harmonics"].mean(1).tolist()), count),
         amplitude=amplitude,
-        phase=_mix_phases(sounds, f0, tuned, count, synthesiser.config.frame_seconds),
+        phase=_mix_phases(sounds, f0, tuned, count, odd_frames(STEADY_SECONDS, synthesiser.config.frame_seconds)),
         noise=noise,
         modulation=modulation,
         regular=modulation,
@@ -224,14 +224,12 @@ def _total(sound: SeparatedSound, rows: FeatureRows) -> Tensor:
     return (level - 1) * (rows.config.top_db * math.log(10) / 20) + math.log(sound.reference)
 
 
-def _mix_phases(
-    sounds: Sequence[HarmonicSound], f0: Tensor, weights: Tensor, count: int, frame_seconds: float
-) -> Tensor:
+def _mix_phases(sounds: Sequence[HarmonicSound], f0: Tensor, weights: Tensor, count: int, n_averaged: int) -> Tensor:
     """Return the phases of the partials between sounds that are transposed to ``f0``."""
     phases = [transposed(completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
     powers = [completed(sound.amplitude, count).square().mean(-1) for sound in sounds]
     heard = [(power / power.amax(0).clamp_min(TINY)).sqrt() for power in powers]
-    return mix_phases(phases, heard, weights.float(), odd_frames(STEADY_SECONDS, frame_seconds))
+    return mix_phases(phases, heard, weights.float(), n_averaged)
 
 
 def _mix_multiples(sounds: Sequence[HarmonicSound], weights: Sequence[Sequence[float]], count: int) -> Tensor:

@@ -36,9 +36,8 @@ WINDOW_BINS = 1.5
 def unmodulated(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
     """Return a sound of which all modulation counts as slow."""
     still = torch.ones_like(sound.amplitude, dtype=torch.complex64)
-    return SeparatedSound(
-        **vars(sound), modulation=still, regular=still, transient=transient_levels(sound, synthesiser)
-    )
+    transient = transient_levels(sound, synthesiser)
+    return SeparatedSound(**vars(sound), modulation=still, regular=still, transient=transient)
 
 
 def separate_modulation(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
