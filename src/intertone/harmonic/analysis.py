@@ -51,9 +51,8 @@ def _describe_freely(sound: Tensor, analysed: HarmonicSound, synthesiser: Synthe
     """Return a harmonic sound with inharmonic partials, or None where none explain the sound."""
     body = sound[:, analysed.onset :]
     n_frames = synthesiser.n_frames(body.shape[-1])
-    found = find_inharmonic_partials(
-        body, float(analysed.f0[:n_frames].median()), analysed.inharmonicity, synthesiser.config
-    )
+    median = float(analysed.f0[:n_frames].median())
+    found = find_inharmonic_partials(body, median, analysed.inharmonicity, synthesiser.config)
     if found is None:
         return None
     f0 = torch.full((n_frames,), found[0], dtype=torch.float64)
@@ -79,12 +78,8 @@ def _describe(
         noise=torch.zeros(len(sound), synthesiser.config.n_noise, n_frames),
     )
     played = synthesiser.partials(analysed)
-    ramps = torch.stack(
-        [
-            find_ramp(*pair, synthesiser.sample_rate, window_seconds(float(f0.median())))
-            for pair in ((body, played), (body.flip(-1), played.flip(-1)))
-        ]
-    )
+    both, longest = ((body, played), (body.flip(-1), played.flip(-1))), window_seconds(float(f0.median()))
+    ramps = torch.stack([find_ramp(*each, synthesiser.sample_rate, longest) for each in both])
     rest = body - played * play_ramps(ramps, body.shape[-1], synthesiser.sample_rate)
     between = synthesiser.bands.between(f0, multiples[multiples.isfinite()].sort().values)
     powers = held(synthesiser.bands.powers(synthesiser.bands.spectrum(rest), between), n_frames) * inside

@@ -1,7 +1,5 @@
 """The partials of one note, measured at its refined pitch."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -9,9 +7,6 @@ from intertone.harmonic.rows import HarmonicConfig
 from intertone.harmonic.tuning import refine_tuning
 from intertone.harmonic.warp import Warped, oversample, periods_of, window_seconds
 from intertone.pitch.stiffness import stretched
-
-NEAR_ENOUGH = 0.1
-"""Error of the highest partial, in periods per period of f0, up to which it is not measured again."""
 
 
 def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[Tensor, Tensor, Tensor]:
@@ -29,22 +24,12 @@ def measure_partials(body: Tensor, f0: Tensor, config: HarmonicConfig) -> tuple[
     fine = oversample(body, rate)
     warped = Warped(fine, periods, rate, slowest(f0))
     correction, inharmonicity = refine_tuning(
-        warped,
-        f0,
-        periods[places],
-        length=length,
-        n_partials=count_partials(f0, 0, config),
-        frame_rate=rate / hop,
+        warped, f0, periods[places], length=length, n_partials=count_partials(f0, 0, config), frame_rate=rate / hop
     )
     f0 = f0 * (1 + correction)
     multiples = stretched(count_partials(f0, inharmonicity, config), inharmonicity)
-    better = periods_of(f0, hop, rate, body.shape[-1])
-    if float(correction.abs().max()) * float(multiples[-1]) > NEAR_ENOUGH:
-        warped = Warped(fine, better, rate, slowest(f0))
-        return f0, multiples, warped.measure(multiples, better[places], length)
-    found = warped.measure(multiples, periods[places], length)
-    away = (multiples[:, None] * (periods - better)[places]) % 1
-    return f0, multiples, found * torch.polar(torch.ones_like(away), 2 * math.pi * away).to(torch.complex64)
+    periods = periods_of(f0, hop, rate, body.shape[-1])
+    return f0, multiples, Warped(fine, periods, rate, slowest(f0)).measure(multiples, periods[places], length)
 
 
 def count_partials(f0: Tensor, inharmonicity: float, config: HarmonicConfig) -> int:

@@ -103,6 +103,11 @@ class SeparatedSound(HarmonicSound):
     regular: Tensor
     transient: Tensor
 
+    @property
+    def strength(self) -> Tensor:
+        """Amplitude of a sinusoid as loud as all partials and noise together, ``(n_frames,)``."""
+        return torch.cat([self.amplitude * self.modulation.abs(), self.noise], 1).square().sum((0, 1)).sqrt()
+
     def joined(self) -> HarmonicSound:
         """Return the sound with its modulation."""
         sound = HarmonicSound(**{each.name: getattr(self, each.name) for each in fields(HarmonicSound)})

@@ -144,18 +144,10 @@ class Synthesiser:
 
 
 def signed_amplitudes(amplitude: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
-    """Return amplitudes with a sign, and phases without the half periods that the signs stand for.
+    """Return amplitudes with a sign, and phases in periods without the half periods that the signs stand for.
 
-    Where the components of a partial cancel each other, its amplitude passes through zero and its phase moves by half a
-    period from one frame to the next. Between these frames, the signed amplitude lies on a straight line through zero,
-    and the phase moves by what remains of the step.
-
-    Args:
-        amplitude: Linear, ≥ 0, ``(..., n_frames)``.
-        phase: In periods, unwrapped, of the same shape.
-
-    Returns:
-        Both of the same shape; in every frame they are the same complex amplitude.
+    Where the components of a partial cancel each other, its amplitude passes through zero, and its phase moves by half
+    a period from one frame to the next. Both are ``(..., n_frames)``; the complex amplitude of each frame is the same.
 
     Example:
         >>> amplitude, phase = signed_amplitudes(torch.tensor([3.0, 1, 1, 3]), torch.tensor([0.0, 0, 0.5, 0.5]))

@@ -106,14 +106,11 @@ class ByPartials(CodecMethod[HarmonicContext]):
                 the sounds' own is kept.
         """
         config = config or MorphConfig()
+        mixtures, synthesiser = list(zip(*map(_sounds, analyses), strict=True)), self.representation.synthesiser
         aligned = align_sounds(
-            list(zip(*(_sounds(one) for one in analyses), strict=True)),
-            weights,
-            self.representation.synthesiser,
-            ratios=ratios or {},
-            alignment=config.alignment,
-            hold_seconds=config.hold_seconds,
-        )
+            mixtures, weights, synthesiser,
+            ratios=ratios or {}, alignment=config.alignment, hold_seconds=config.hold_seconds,
+        )  # fmt: skip
         return [self._analysis(sounds, one) for sounds, one in zip(zip(*aligned, strict=True), analyses, strict=True)]
 
     def _audible(self, analysis: Analysis[HarmonicContext]) -> Analysis[HarmonicContext]:

@@ -37,18 +37,12 @@ def align_sounds(
         alignment: Parts that coincide.
         hold_seconds: Time from onset to release.
     """
-    hop = synthesiser.config.hop_length
     timing = ratios.get("envelope", weights).double().reshape(len(mixtures[0]), -1)
+    mean, first = timing.mean(1).tolist(), timing[:, 0].tolist()
+    hold_frames = hold_seconds and hold_seconds * synthesiser.sample_rate / synthesiser.config.hop_length
     matched = [match_partials(sounds, synthesiser.rows) for sounds in mixtures]
     plans = [
-        plan_time(
-            sounds,
-            timing.mean(1).tolist(),
-            alignment,
-            synthesiser.rows,
-            at_start=timing[:, 0].tolist(),
-            hold_frames=hold_seconds and hold_seconds * synthesiser.sample_rate / hop,
-        )
+        plan_time(sounds, mean, alignment, synthesiser.rows, at_start=first, hold_frames=hold_frames)
         for sounds in matched
     ]
     longest = max(plan.samples for plan in plans)

@@ -61,7 +61,8 @@ def plan_time(
     if alignment != "envelope":
         late = [(sound.onset - onset) / hop_length * (alignment == "none") for sound in sounds]
         samples = _longest(sounds, weights, alignment, onset)
-        return Plan(samples, onset, [partial(_shifted, frames) for frames in late], ends)
+        shifted = [lambda n_frames, by=by: torch.arange(n_frames, dtype=torch.float64) - by for by in late]
+        return Plan(samples, onset, shifted, ends)
     levels = [rows.level(rows.view(sound)).amax((0, 1)) * rows.config.top_db for sound in sounds]
     marks = complete_releases([find_landmarks(level, end) for level, end in zip(levels, ends, strict=True)])
     common = mix_landmarks(marks, weights)
@@ -104,7 +105,3 @@ def _longest(sounds: Sequence[HarmonicSound], weights: Sequence[float], alignmen
     """Return the length of what is not bent, samples: of the longest sound that counts."""
     heard = [sound for weight, sound in zip(weights, sounds, strict=True) if weight]
     return max(sound.samples if alignment == "none" else onset + sound.samples - sound.onset for sound in heard)
-
-
-def _shifted(shift: float, n_frames: int) -> Tensor:
-    return torch.arange(n_frames, dtype=torch.float64) - shift

@@ -1,7 +1,7 @@
 """Interpolation of harmonic sounds: pitch, levels, phases and residuals."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from intertone.curve import at_positions, weighted_sum
+from intertone.curve import at_positions, odd_frames, weighted_sum
 from intertone.harmonic.morph.landmark import AUDIBLE_DB
+from intertone.harmonic.morph.modulation import STEADY_SECONDS
 from intertone.harmonic.morph.phase import mix_phases, transposed
 from intertone.harmonic.morph.transient import match_transient
 from intertone.harmonic.rows import FeatureRows, HarmonicConfig
@@ -135,57 +136,47 @@ def mix_sounds(
 ) -> SeparatedSound:
     """Interpolate harmonic sounds that are aligned.
 
-    Slow levels are interpolated in dB; phases start from the interpolation over the shorter arc and advance at
-    interpolated speeds. The factors of modulation are interpolated: between a choir and a flute the choir's beating is
-    half as deep.
+    Levels are interpolated in dB, frequencies in their logarithms, and the factors of modulation linearly.
 
     Args:
         sounds: From ``align_sounds``, of one length, with the same ramps.
         weights: ``(n_sounds, n_frames)``, each column summing to 1.
         f0: Of the mixture, from ``mix_f0``.
         synthesiser: That of the representation.
-        own: Weights of ``harmonics``, ``noise``, or ``envelope``, the level over time of all partials and noise
-            together; where nothing is given, ``weights``.
-        common: Weights of frequencies and phases of the partials, of the same shape; ``weights`` if not given.
+        own: Weights of ``harmonics``, ``noise``, or ``envelope``, the level of all together over time, instead.
+        common: Weights of frequencies and phases of the partials instead.
     """
-    residuals = _transposed_residuals(sounds, f0)
     tuned = weights if common is None else common
     used = [index for index, row in enumerate(torch.cat([weights, tuned], 1)) if own or bool(row.any())]
     sounds, overall, tuned = [sounds[index] for index in used], weights[used], tuned[used]
     given = {name: (own or {}).get(name, weights)[used] for name in ("harmonics", "noise", "envelope")}
     count, mean = max(len(sound.multiples) for sound in sounds), overall.mean(1).tolist()
     amplitude, noise, modulation = _mix_levels(sounds, given, count, synthesiser.rows)
-    phases = [transposed(completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
     mixed = replace(
         sounds[0],
         reference=math.exp(sum(share * math.log(sound.reference) for share, sound in zip(mean, sounds, strict=True))),
         f0=f0,
         multiples=_mix_multiples(sounds, (tuned.mean(1).tolist(), given["harmonics"].mean(1).tolist()), count),
         amplitude=amplitude,
-        phase=mix_phases(phases, [_heard(sound, count) for sound in sounds], tuned.float()),
+        phase=_mix_phases(sounds, f0, tuned, count, odd_frames(STEADY_SECONDS, synthesiser.config.frame_seconds)),
         noise=noise,
         modulation=modulation,
         regular=modulation,
-        residuals=residuals,
+        residuals=_transposed_residuals(sounds, f0),
     )
-    mixed = match_transient(mixed, sounds, overall, synthesiser)
-    return _limited(mixed, sounds) if any(bool((each < 0).any()) for each in given.values()) else mixed
+    return _limited(match_transient(mixed, sounds, overall, synthesiser), sounds, given.values())
 
 
-def _limited(mixed: SeparatedSound, sounds: Sequence[SeparatedSound]) -> SeparatedSound:
+def _limited(mixed: SeparatedSound, sounds: Sequence[SeparatedSound], weights: Iterable[Tensor]) -> SeparatedSound:
     """Return an extrapolated mixture that is nowhere stronger than the strongest of its sounds by more than ``BEYOND``.
 
     Away from a sound that is silent for a while, levels in dB would explode.
     """
-    most = BEYOND * torch.stack([_strength(sound) for sound in sounds]).amax(0)
-    gain = (most / _strength(mixed).clamp_min(TINY)).clamp(max=1)
+    if not any(bool((each < 0).any()) for each in weights):
+        return mixed
+    most = BEYOND * torch.stack([sound.strength for sound in sounds]).amax(0)
+    gain = (most / mixed.strength.clamp_min(TINY)).clamp(max=1)
     return replace(mixed, amplitude=mixed.amplitude * gain, noise=mixed.noise * gain)
-
-
-def _strength(sound: SeparatedSound) -> Tensor:
-    """Return the amplitude of a sinusoid as loud as all partials and noise together, ``(n_frames,)``."""
-    partials = sound.amplitude * sound.modulation.abs()
-    return torch.cat([partials, sound.noise], 1).square().sum((0, 1)).sqrt()
 
 
 def _mix_levels(
@@ -233,10 +224,12 @@ def _total(sound: SeparatedSound, rows: FeatureRows) -> Tensor:
     return (level - 1) * (rows.config.top_db * math.log(10) / 20) + math.log(sound.reference)
 
 
-def _heard(sound: HarmonicSound, count: int) -> Tensor:
-    """Return the level of each partial in each channel relative to the loudest channel, 0…1, ``(channels, count)``."""
-    power = completed(sound.amplitude, count).square().mean(-1)
-    return (power / power.amax(0).clamp_min(TINY)).sqrt()
+def _mix_phases(sounds: Sequence[HarmonicSound], f0: Tensor, weights: Tensor, count: int, n_averaged: int) -> Tensor:
+    """Return the phases of the partials between sounds that are transposed to ``f0``."""
+    phases = [transposed(completed(sound.phase, count), f0 / sound.f0) for sound in sounds]
+    powers = [completed(sound.amplitude, count).square().mean(-1) for sound in sounds]
+    heard = [(power / power.amax(0).clamp_min(TINY)).sqrt() for power in powers]
+    return mix_phases(phases, heard, weights.float(), n_averaged)
 
 
 def _mix_multiples(sounds: Sequence[HarmonicSound], weights: Sequence[Sequence[float]], count: int) -> Tensor:

@@ -23,8 +23,8 @@ LEAST_FEATURE = 1e-3
 MODULATION_SECONDS = 0.07
 """Window over which modulation is averaged in a mixture: beating is kept, noise is not."""
 
-STEADY_SECONDS, WEAK_SECONDS = 0.21, 0.61
-"""Windows over which a partial is averaged; the second for its level where it is hardly louder than noise."""
+STEADY_SECONDS = 0.21
+"""Window over which the level of a partial is averaged, and its phase where it is faint."""
 
 CLEAR_DB = 15.0
 """A partial this much above the noise under its window is clear of it."""
@@ -36,9 +36,8 @@ WINDOW_BINS = 1.5
 def unmodulated(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
     """Return a sound of which all modulation counts as slow."""
     still = torch.ones_like(sound.amplitude, dtype=torch.complex64)
-    return SeparatedSound(
-        **vars(sound), modulation=still, regular=still, transient=transient_levels(sound, synthesiser)
-    )
+    transient = transient_levels(sound, synthesiser)
+    return SeparatedSound(**vars(sound), modulation=still, regular=still, transient=transient)
 
 
 def separate_modulation(sound: HarmonicSound, synthesiser: Synthesiser) -> SeparatedSound:
@@ -95,12 +94,10 @@ def _separate_envelope(sound: HarmonicSound, synthesiser: Synthesiser) -> tuple[
     rows = synthesiser.rows
     partials = rows.to_features(sound.amplitude, sound.reference)
     level = rows.level(rows.view(sound))
-    own = partials - level
-    steady, weak = (odd_frames(seconds, synthesiser.config.frame_seconds) for seconds in (STEADY_SECONDS, WEAK_SECONDS))
-    slow, slower = averaged_from_onset(own, steady), averaged_from_onset(own, weak)
-    above = averaged(partials - _level_of_noise(sound, synthesiser), weak)
+    n_frames = odd_frames(STEADY_SECONDS, synthesiser.config.frame_seconds)
+    envelope = (averaged_from_onset(partials - level, n_frames) + level).clamp_min(LEAST_FEATURE)
+    above = averaged(partials - _level_of_noise(sound, synthesiser), n_frames)
     tonality = (above * rows.config.top_db / CLEAR_DB).clamp(0, 1)
-    envelope = (slower + tonality * (slow - slower) + level).clamp_min(LEAST_FEATURE)
     return torch.where(sound.amplitude > 0, rows.to_amplitudes(envelope, sound.reference), 0), tonality
 
 

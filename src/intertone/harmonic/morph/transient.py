@@ -25,11 +25,10 @@ BANDS = 8
 """Number of bands of partials, and as many of noise, over the whole range, equally wide in mel."""
 
 
-def transient_levels(sound: HarmonicSound, synthesiser: Synthesiser, f0: float | None = None) -> Tensor:
+def transient_levels(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
     """Return the logarithms of the powers of partials and of noise, in wide bands, in the first frames of a sound.
 
-    They are the mean over the channels, relative to the reference, ``(1, 2 · BANDS, frames of the attack)``. Partials
-    are in the bands in which they lie at ``f0``, Hz; at the median f0 of the sound if it is not given.
+    They are the mean over the channels, relative to the reference, ``(1, 2 · BANDS, frames of the attack)``.
     """
     n_frames = int((attack_share(sound.amplitude.shape[-1], synthesiser.config.frame_seconds) > 0).sum())
     partials, noise = (
@@ -37,13 +36,13 @@ def transient_levels(sound: HarmonicSound, synthesiser: Synthesiser, f0: float |
         for each in (sound.amplitude, sound.noise)
     )
     power = torch.full((1, 2 * BANDS, n_frames), db_to_power(WEAKEST_DB))
-    power.index_add_(1, partial_bands(sound, f0 or float(sound.f0.median()), synthesiser), partials)
+    power.index_add_(1, partial_bands(sound, synthesiser), partials)
     return power.index_add_(1, BANDS + noise_bands(synthesiser), noise).log()
 
 
-def partial_bands(sound: HarmonicSound, f0: float, synthesiser: Synthesiser) -> Tensor:
-    """Return the band of each partial, played at ``f0``."""
-    return noise_bands(synthesiser)[synthesiser.bands.band_of(sound.multiples * f0)]
+def partial_bands(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
+    """Return the wide band of each partial, at the median f0."""
+    return noise_bands(synthesiser)[synthesiser.bands.band_of(sound.multiples * float(sound.f0.median()))]
 
 
 def noise_bands(synthesiser: Synthesiser) -> Tensor:
@@ -70,9 +69,8 @@ def match_transient(
     """Return a mixture whose transient has interpolated levels, relative to the loudest stretch of each sound.
 
     The attacks of aligned sounds are stretched to a common length, which the tick of a hammer is not; and the mean of
-    two spectra in dB, partial by partial, is fainter than both where their strong partials are others. The mean of two
-    transients in dB, band by band and frame by frame, is fainter than both too, so that their energies are interpolated
-    as well.
+    two spectra in dB, partial by partial, is fainter than both where their strong partials are others. So is that of
+    two transients, band by band and frame by frame; their energies are interpolated as well.
 
     Args:
         mixed: The mixture.
@@ -80,10 +78,9 @@ def match_transient(
         weights: ``(n_sounds, n_frames)``.
         synthesiser: That of the representation.
     """
-    f0, n_frames = float(mixed.f0.median()), weights.shape[1]
     loud = replace(mixed, amplitude=mixed.amplitude * mixed.modulation.abs())
-    now = transient_levels(loud, synthesiser, f0) + _over_loudest(mixed, synthesiser)
-    share = attack_share(n_frames, synthesiser.config.frame_seconds)[: now.shape[-1]]
+    now = transient_levels(loud, synthesiser) + _over_loudest(mixed, synthesiser)
+    share = attack_share(weights.shape[1], synthesiser.config.frame_seconds)[: now.shape[-1]]
     noise = noise_bands(synthesiser)
     high = torch.ones(BANDS, dtype=torch.bool).index_fill(0, noise[synthesiser.bands.centres < LOWEST_HZ], False)
     high = high.repeat(2)
@@ -92,16 +89,15 @@ def match_transient(
     wanted = weighted_sum(known, rows)
     energies = torch.stack([(one.exp() * share).sum().log() for one in (wanted, *known)])
     wanted = wanted + (rows @ share.double()) @ energies[1:].double() / share.sum() - energies[0]
-    change = torch.zeros(1, 2 * BANDS, n_frames)
+    change = torch.zeros(1, 2 * BANDS, weights.shape[1])
     change[:, high, : len(share)] = 0.5 * share * (wanted - now[:, high])
-    gains = change.exp()
-    partials = partial_bands(mixed, f0, synthesiser)
+    gains, partials = change.exp(), partial_bands(mixed, synthesiser)
     return replace(mixed, amplitude=mixed.amplitude * gains[:, partials], noise=mixed.noise * gains[:, BANDS + noise])
 
 
 def _over_loudest(sound: SeparatedSound, synthesiser: Synthesiser) -> float:
     """Return the logarithm of the power of the reference over that of the loudest stretch of a sound."""
-    power = torch.cat([sound.amplitude * sound.modulation.abs(), sound.noise], 1).square().sum((0, 1))
+    power = sound.strength.square()
     length = min(odd_frames(BLOCK_SECONDS, synthesiser.config.frame_seconds), len(power))
     loudest = float(avg_pool1d(power[None], length, 1).max())
     return 2 * math.log(sound.reference) - math.log(max(loudest, TINY))

@@ -36,20 +36,15 @@ def transpose_sound(
 ) -> SeparatedSound:
     """Transpose one aligned sound to the pitch of its mixture: change its levels and add further partials.
 
-    Its levels are replaced by those decoded at the new pitch, with the sound's own level over time. The error of the
-    decoded features at the sound's own pitch is added, with a weight that decreases with the interval: a half for an
-    octave.
-
-    At a lower pitch there are partials that were too high to be measured. Their levels are decoded, shifted
-    to continue the highest measured rows; without a network they continue the slope of the top measured octave, and
-    never rise. Their phases are constant. A bell has no further partials.
+    Its levels are replaced by those decoded at the new pitch; see ``_corrected``. At a lower pitch there are partials
+    that were too high to be measured. Their levels are decoded, shifted to continue the highest measured rows; without
+    a network they continue the slope of the top measured octave, and never rise. A bell has no further partials.
 
     Args:
         sound: The harmonic sound; it is returned as it is at its own pitch.
         target: f0 of the mixture, Hz, ``(n_frames,)``.
         rows: Of the representation.
-        decoded: Features of the sound decoded at the pitch of the mixture and at its own,
-            ``(channels, n_features, n_frames)`` each.
+        decoded: Features decoded at the pitch of the mixture and at the sound's own, ``(channels, n_features, n)``.
         share: Factor of the network's change.
     """
     own, n_rows = len(sound.multiples), rows.n_partial_rows
@@ -78,7 +73,8 @@ def _corrected(
 ) -> tuple[Tensor, Tensor]:
     """Return the change of features to those decoded at another pitch, and the level to be added to further rows.
 
-    The level over time of the ``measured`` rows is the sound's own; ``carried`` is the weight of the decoding error.
+    The level over time of the ``measured`` rows is the sound's own; ``carried`` is the weight of the decoding error at
+    the sound's own pitch, which is added: a half for an octave.
     """
     level = rows.level(heard[:, measured])
     over_time = level - rows.level(there[:, measured])
