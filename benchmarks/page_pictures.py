@@ -1,13 +1,17 @@
-"""Pictures of the page in both themes and three sizes, and the times from the command and from a drop to playable keys.
+"""Pictures of the page in both themes and three sizes, and times: from the command, a drop and a key.
 
     python benchmarks/page_pictures.py docs/images/play
+    python benchmarks/page_pictures.py --times
 
+The second only measures: from the command and from a drop to playable keys, and from the event of a key to the message
+that begins the note; it also prints the machine's mean load over the last minute.
 It needs Chromium (apt-get install chromium) and the sounds of examples/.
 """
 
 import base64
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +20,7 @@ import time
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 SOUNDS = [ROOT / "examples" / name for name in ("english-horn.wav", "sitar.wav")]
@@ -29,6 +33,17 @@ DROP = """(contents) => {
     data.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name));
   document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
 }"""
+
+
+KEY_MESSAGES = """
+window.waited = [];
+const post = MessagePort.prototype.postMessage;
+MessagePort.prototype.postMessage = function (data, ...rest) {
+  post.call(this, data, ...rest);
+  if (data?.type === "noteOn" && window.event) waited.push(performance.now() - window.event.timeStamp);
+};
+"""
+"""Script that measures the milliseconds from the event of a key to the message that begins its note."""
 
 
 def serve(sounds: list[Path]) -> tuple[subprocess.Popen[str], str]:
@@ -101,10 +116,54 @@ def save(page: Page, path: Path, *, whole: bool = False) -> None:
     Image.open(io.BytesIO(page.screenshot(full_page=whole))).save(path, quality=82, method=6)
 
 
+def opened(browser: Browser, address: str) -> Page:
+    """Open the page, and wait until it can be played."""
+    page = browser.new_page()
+    page.add_init_script(KEY_MESSAGES)
+    page.goto(address)
+    page.wait_for_selector("body[data-ready]")
+    return page
+
+
+def drop_times(browser: Browser) -> dict[str, float]:
+    """Return the seconds from the drop of four sounds on an empty page until the first and until all can be played."""
+    server, address = serve([])
+    try:
+        page = browser.new_page()
+        page.goto(address)
+        page.wait_for_selector(".add")
+        page.wait_for_timeout(5000)  # somebody looks for the sounds, and the processes of the server are ready
+        files = {path.name: base64.b64encode(path.read_bytes()).decode() for path in FOUR}
+        began = time.monotonic()
+        page.evaluate(DROP, files)
+        page.wait_for_selector("body[data-ready]")
+        first = time.monotonic() - began
+        while page.locator(".card canvas").count() < 4 or page.locator(".working").count():
+            page.wait_for_timeout(20)
+        return {"first of four dropped, s": round(first, 2), "all four, s": round(time.monotonic() - began, 2)}
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+def key_times(page: Page, count: int = 200) -> dict[str, float]:
+    """Return the milliseconds from the event of a key to the message that begins its note."""
+    for at in range(count + 1):
+        page.keyboard.press(f"Key{'ASDFGHJK'[at % 8]}")
+        page.wait_for_timeout(25)
+        if at == 0:
+            page.wait_for_timeout(1000)
+            page.evaluate("waited.length = 0")  # the first key switches the sound on
+    waited = sorted(page.evaluate("waited"))
+    assert len(waited) == count
+    return {"key to message, median, ms": round(waited[count // 2], 2), "largest, ms": round(waited[-1], 2)}
+
+
 def main() -> None:
     """Measure, and draw pictures into the folder that is given."""
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = None if sys.argv[1] == "--times" else Path(sys.argv[1])
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     times = {}
     with sync_playwright() as driver:
         arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
@@ -112,27 +171,27 @@ def main() -> None:
         began = time.monotonic()
         server, address = serve(SOUNDS)
         try:
-            page = browser.new_page()
-            page.goto(address)
-            page.wait_for_selector("body[data-ready]")
+            page = opened(browser, address)
             times["command to playable, s"] = round(time.monotonic() - began, 2)
-            draw(page, folder, "two", SIZES[1:2])
-            draw_views(page, folder)
+            times |= key_times(page)
+            if folder is not None:
+                page.reload()
+                page.wait_for_selector("body[data-ready]")
+                draw(page, folder, "two", SIZES[1:2])
+                draw_views(page, folder)
             files = {path.name: base64.b64encode(path.read_bytes()).decode() for path in FOUR}
-            page = browser.new_page()
-            page.goto(address)
-            page.wait_for_selector("body[data-ready]")
-            page.evaluate("delete document.body.dataset.ready")
-            began = time.monotonic()
-            page.evaluate(DROP, files)
-            while page.locator(".card canvas").count() < 4 or page.locator(".working").count():
-                page.wait_for_timeout(20)
-            times["four dropped to playable, s"] = round(time.monotonic() - began, 2)
-            draw(page, folder, "four", SIZES)
+            if folder is not None:
+                page = opened(browser, address)
+                page.evaluate(DROP, files)
+                while page.locator(".card canvas").count() < 4 or page.locator(".working").count():
+                    page.wait_for_timeout(20)
+                draw(page, folder, "four", SIZES)
         finally:
             server.terminate()
             server.communicate()
+        times |= drop_times(browser)
         browser.close()
+    times["load of the machine"] = round(os.getloadavg()[0], 1)
     sys.stdout.write(json.dumps(times, indent=2) + "\n")
 
 

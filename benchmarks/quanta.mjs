@@ -1,9 +1,11 @@
 // Time and memory of the engine, quantum by quantum: node --expose-gc quanta.mjs INSTRUMENT SECONDS VOICES
 //
-// Notes begin and end at random, the pad wanders. It prints the median, the 99.9 % and the largest milliseconds of the
-// processor's time of a quantum, and by how many KiB the heap grew, as JSON.
+// Notes begin and end at random, with pedal, bend, pressure and timbre of their own, the pad wanders. It prints the median,
+// the 99.9 % and the largest milliseconds of the processor's time of a quantum, by how many KiB the heap grew, and the
+// machine's mean load over the last minute, as JSON.
 
 import { readFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import { unpackInstrument } from "../src/intertone/web/static/instrument.js";
 import { measureGains } from "../src/intertone/web/static/loudness.js";
 import { PARAMETERS, Synthesiser } from "../src/intertone/web/static/synthesiser.js";
@@ -34,6 +36,10 @@ for (let at = 0; at < quanta; at++) {
     const key = 36 + Math.floor(49 * random());
     if (random() < 0.7) synthesiser.noteOn(key, random(), key);
     else synthesiser.noteOff(key);
+    for (const [name, value] of [["bend", 4 * random() - 2], ["pressure", random()], ["timbre", 2 * random() - 1]]) {
+      synthesiser.express(key, name, value);
+    }
+    if (at % 4000 === 0) synthesiser.sustain(at % 8000 === 0);
     wanted.padX = random();
     wanted.padY = random();
   }
@@ -46,4 +52,4 @@ globalThis.gc();
 const growth = (process.memoryUsage().heapUsed - heap) / 1024;
 const some = times.subarray(warm).sort();
 const quantile = (share) => some[Math.min(some.length - 1, Math.floor(share * some.length))];
-console.log(JSON.stringify({ median: quantile(0.5), most: quantile(0.999), largest: quantile(1), heap: growth }));
+console.log(JSON.stringify({ median: quantile(0.5), most: quantile(0.999), largest: quantile(1), heap: growth, load: loadavg()[0] }));

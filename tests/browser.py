@@ -1,10 +1,15 @@
 """A browser for tests of the page, and what is heard in it."""
 
+import base64
 import math
 import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +18,19 @@ import pytest
 INSTALL = "apt-get install chromium"
 """Command that installs the browser."""
 
+SOUNDS = [Path(__file__).parents[1] / "examples" / name for name in ("english-horn.wav", "sitar.wav")]
+"""Sounds with which the page is served: two at C4, the first of which is held."""
+
+FURTHER = [SOUNDS[0].with_name(name) for name in ("slow-strings.wav", "celesta.wav")]
+"""Sounds that tests drop on the page."""
+
+SILENT_DB, LOUD_DB = -70, -45
+"""Levels below and above which a page is silent and sounds, dB re full scale."""
+
 HEARD = """
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (target, ...rest) {
-  if (target instanceof AudioDestinationNode && !window.heard) {
+  if (target instanceof AudioDestinationNode && this.context instanceof AudioContext && !window.heard) {
     window.heard = new AnalyserNode(this.context, { fftSize: 16384, smoothingTimeConstant: 0 });
     connect.call(this, window.heard);
   }
@@ -24,6 +38,13 @@ AudioNode.prototype.connect = function (target, ...rest) {
 };
 """
 """Script that lets a test listen to what a page sends to the loudspeaker."""
+
+FAKE_MIDI = """
+window.midi = { id: "fake", name: "Fake keys", state: "connected", onmidimessage: null };
+navigator.requestMIDIAccess = async () => ({ inputs: new Map([["fake", window.midi]]), onstatechange: null });
+window.send = (...bytes) => window.midi.onmidimessage({ data: new Uint8Array(bytes) });
+"""
+"""Script that gives a page a MIDI device, whose messages a test sends."""
 
 
 def find_chromium() -> str:
@@ -129,3 +150,58 @@ def spectrum_db(page: Any, pitch: float, count: int = 20) -> np.ndarray:
         found.append(power[int(centre * 0.985) : int(centre * 1.015) + 2].max())
     levels = 10 * np.log10(np.array(found) + 1e-20)
     return levels - levels.max()
+
+
+@contextmanager
+def served(*sounds: Path, options: tuple[str, ...] = ()) -> Iterator[str]:
+    """Serve the page with some sounds, and give its address."""
+    words = [sys.executable, "-m", "intertone", "play", *map(str, sounds), "--no-browser", *options]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+/\S*", server.stdout.readline())
+        assert found is not None
+        yield found[0]
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+def sounds(page: Any) -> None:
+    """Wait until a page sounds."""
+    wait_for(page, lambda: level_db(page) > LOUD_DB)
+
+
+def is_silent(page: Any) -> None:
+    """Wait until a page is silent."""
+    wait_for(page, lambda: level_db(page) < SILENT_DB)
+
+
+def played_pitch(page: Any) -> float:
+    """Return the pitch of what is held, 0.6 s after it is heard."""
+    sounds(page)
+    page.wait_for_timeout(600)
+    return pitch_of(*heard(page))
+
+
+def to_left(page: Any) -> None:
+    """Move the pad to the horn, which sounds as long as its key is held."""
+    box = page.locator("#pad").bounding_box()
+    page.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
+
+
+def drop(page: Any, files: dict[str, bytes], where: str = "#pad") -> None:
+    """Drop files, name and content, on an element; on the pad at its lower left."""
+    contents = {name: base64.b64encode(content).decode() for name, content in files.items()}
+    page.evaluate(
+        """([contents, where]) => {
+          const data = new DataTransfer();
+          for (const [name, text] of Object.entries(contents))
+            data.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name));
+          const box = document.querySelector(where).getBoundingClientRect();
+          const at = { clientX: box.left + box.width / 4, clientY: box.bottom - box.height / 4 };
+          document.querySelector(where).dispatchEvent(
+            new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true, ...at }));
+        }""",
+        [contents, where],
+    )

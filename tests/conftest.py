@@ -4,10 +4,12 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from browser import SOUNDS, chromium, playwright, served
 
 from intertone.codec import Codec, CodecConfig
 from intertone.data.notes import Notes
@@ -133,3 +135,24 @@ def harmonic_codec() -> Codec:
             if name.endswith("mix.weight"):
                 weight += 0.1 * torch.randn(weight.shape, generator=generator)
     return codec
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    """What drives browsers."""
+    with playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(driver: Any) -> Iterator[Any]:
+    """Chromium."""
+    with chromium(driver) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Address of the page with two sounds."""
+    with served(*SOUNDS) as found:
+        yield found

@@ -143,6 +143,15 @@ def test_a_recording_is_faded_by_the_pad(folder: Path) -> None:
     assert levels[2] < levels[0] - 10
 
 
+def test_a_recording_is_as_loud_beside_other_sounds_as_alone(folder: Path) -> None:
+    """The correction of loudness is that of the sounds with a pitch."""
+    for key in (33, 57, 84):
+        alone, beside = (
+            play(folder, name, [on(key)], seconds=1, pad=[0, 0], limit=False)[0] for name in ("drum", "drum-voice")
+        )
+        assert level_db(beside) == pytest.approx(level_db(alone), abs=0.3)
+
+
 # physics
 
 
@@ -305,6 +314,7 @@ def test_a_page_and_the_worklet_understand_each_other(folder: Path) -> None:
     assert found["names"] == ["0", "1"]
     assert found["first"]["voices"] == 2 and found["first"]["partials"] > 50
     assert found["last"] == {"voices": 0, "partials": 0, "underruns": 0}
+    assert found["single"]["voices"] == 1 and 0 < found["single"]["partials"] <= 40  # of two channels
     assert {"padX", "padY", "bend", "pressure", "volume", "tune", "glide", "register"} <= set(found["params"])
 
 

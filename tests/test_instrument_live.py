@@ -64,7 +64,7 @@ def test_four_seconds_are_small(codec: Codec, key: int, channels: int, most: int
     orders = torch.arange(1, int(18000 / f0) + 1, dtype=torch.float64)[:, None]
     sound = (torch.sin(2 * torch.pi * f0 * orders * time + orders**2) / orders).sum(0).float()
     noise = 0.01 * torch.randn(channels, 4 * RATE, generator=torch.Generator().manual_seed(0))
-    instrument = Instrument.single(codec, analyse_playable(codec, 0.1 * sound + noise, "saw"))
+    instrument = Instrument.of(codec, [analyse_playable(codec, 0.1 * sound + noise, "saw")])
     assert instrument.header["sounds"][0]["measured"] >= min(76, len(orders))
     assert len(instrument.to_bytes()) <= most
 
@@ -125,7 +125,7 @@ def test_facts_of_a_sound(pair: Instrument) -> None:
 def test_levels_come_back_within_half_a_step(codec: Codec) -> None:
     sound = note("clarinet", 58, 3)
     playable = analyse_playable(codec, sound, "clarinet")
-    instrument = Instrument.single(codec, playable)
+    instrument = Instrument.of(codec, [playable])
     packed = {name.removeprefix("0."): value for name, value in instrument.tensors.items()}
     assert playable.analysis is not None
     track = track_of(playable.analysis)

@@ -1,66 +1,49 @@
 """The page in a browser: it is played by keys, MIDI and the pad, takes sounds, records, and lives on as one file."""
 
-import base64
 import io
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from browser import chromium, heard, level_db, opened, pitch_of, playwright, spectrum_db, wait_for
+from browser import (
+    FAKE_MIDI,
+    LOUD_DB,
+    SOUNDS,
+    chromium,
+    drop,
+    heard,
+    is_silent,
+    level_db,
+    opened,
+    pitch_of,
+    played_pitch,
+    served,
+    sounds,
+    spectrum_db,
+    to_left,
+    wait_for,
+)
 from conftest import SAMPLE_RATE, tone
 
-ROOT = Path(__file__).parent.parent
-SOUNDS = [ROOT / "examples" / name for name in ("english-horn.wav", "sitar.wav")]
 TYPED = {"KeyA": 60, "KeyS": 62, "KeyD": 64, "KeyF": 65}
-SILENT_DB, LOUD_DB = -70, -45
 
-FAKE_MIDI = """
-window.midi = { id: "fake", name: "Fake keys", state: "connected", onmidimessage: null };
-navigator.requestMIDIAccess = async () => ({ inputs: new Map([["fake", window.midi]]), onstatechange: null });
-window.send = (...bytes) => window.midi.onmidimessage({ data: new Uint8Array(bytes) });
+VELOCITIES = """
+window.velocities = [];
+const post = MessagePort.prototype.postMessage;
+MessagePort.prototype.postMessage = function (data, ...rest) {
+  if (data?.type === "noteOn") velocities.push(data.velocity);
+  return post.call(this, data, ...rest);
+};
 """
+"""Script that collects the velocities of the notes that the engine gets."""
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    with playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(driver: Any) -> Iterator[Any]:
-    with chromium(driver) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served(*SOUNDS) as found:
-        yield found
-
-
-@contextmanager
-def served(*sounds: Path) -> Iterator[str]:
-    """Serve the page with some sounds, and give its address."""
-    words = [sys.executable, "-m", "intertone", "play", *map(str, sounds), "--no-browser"]
-    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())
-        assert found is not None
-        yield found[0]
-    finally:
-        server.terminate()
-        server.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -69,26 +52,6 @@ def one_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     words = [sys.executable, "-m", "intertone", "export", *map(str, SOUNDS), "-o", str(path)]
     subprocess.run(words, check=True, capture_output=True)
     return path.as_uri()
-
-
-def sounds(page: Any) -> None:
-    wait_for(page, lambda: level_db(page) > LOUD_DB)
-
-
-def is_silent(page: Any) -> None:
-    wait_for(page, lambda: level_db(page) < SILENT_DB)
-
-
-def played_pitch(page: Any) -> float:
-    sounds(page)
-    page.wait_for_timeout(600)
-    return pitch_of(*heard(page))
-
-
-def to_left(page: Any) -> None:
-    """Move the pad to the horn, which sounds as long as its key is held."""
-    box = page.locator("#pad").bounding_box()
-    page.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
 
 
 def play_melody(page: Any) -> None:
@@ -107,22 +70,6 @@ def mean_spectrum(page: Any) -> np.ndarray:
         page.wait_for_timeout(120)
         found.append(spectrum_db(page, 60))
     return np.mean(found, axis=0)
-
-
-def drop(page: Any, files: dict[str, bytes], where: str = "#pad") -> None:
-    contents = {name: base64.b64encode(content).decode() for name, content in files.items()}
-    page.evaluate(
-        """([contents, where]) => {
-          const data = new DataTransfer();
-          for (const [name, text] of Object.entries(contents))
-            data.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name));
-          const box = document.querySelector(where).getBoundingClientRect();
-          const at = { clientX: box.left + box.width / 4, clientY: box.bottom - box.height / 4 };
-          document.querySelector(where).dispatchEvent(
-            new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true, ...at }));
-        }""",
-        [contents, where],
-    )
 
 
 def wav(pitch: float) -> bytes:
@@ -348,11 +295,31 @@ def test_every_control_has_a_name_and_a_size(browser: Any, address: str, size: t
                 "one => one.getAttribute('aria-label') || one.labels?.[0]?.textContent || one.textContent.trim()"
             )
             assert name, control.evaluate("one => one.outerHTML")
-            # a black key lies between two white ones, and cannot be as wide as they are
-            assert box["height"] >= 44 and (black or box["width"] >= 43.9), (name, box)
+            # of many keys the black ones are narrower than the white ones, between which they lie
+            assert box["height"] >= 44 and ((black and size[0] > 500) or box["width"] >= 43.9), (name, box)
         if size[0] > 1000:
             keys = page.locator("#keyboard").bounding_box()
             assert keys["y"] + keys["height"] <= size[1]
+
+
+def test_a_telephone_has_keys_for_fingers(browser: Any, address: str) -> None:
+    """No key covers another one's middle, white keys are soft and loud, and another octave is a button away."""
+    with opened(browser, address, VELOCITIES, has_touch=True, viewport={"width": 390, "height": 844}) as page:
+        to_left(page)
+        wait_for(page, lambda: page.locator("#meter").text_content().startswith("0 voices"))
+        keys = page.locator("#keyboard [data-key]")
+        assert [int(key.get_attribute("data-key")) for key in keys.all()] == list(range(60, 72))
+        boxes = [key.bounding_box() for key in page.locator("#keyboard .black").all()]
+        assert all(a["x"] + a["width"] <= b["x"] + 0.1 for a, b in pairwise(boxes))
+        white = page.locator("#keyboard [data-key='62']").bounding_box()
+        assert white["height"] - boxes[0]["height"] >= 44
+        found = []
+        for share in (0.65, 0.98):
+            page.touchscreen.tap(white["x"] + white["width"] / 2, white["y"] + share * white["height"])
+            found.append(page.evaluate("velocities.at(-1)"))
+        assert found[0] < 0.45 and found[1] > 0.9
+        page.click("#octave-up")
+        assert keys.first.get_attribute("data-key") == "72"
 
 
 def test_a_browser_without_audio_worklets_gets_one_sentence(browser: Any, address: str) -> None:

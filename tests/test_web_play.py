@@ -18,8 +18,10 @@ from commands import refused, run
 from conftest import SAMPLE_RATE, tone
 
 from intertone.audio import save_audio
+from intertone.cli.play import _listen
 from intertone.instrument import Instrument
 from intertone.web.overview import COLUMNS, LOWEST_HZ, ROWS, overview_of
+from intertone.web.shelf import readable
 from intertone.web.uploads import Upload
 from intertone.web.work import Bench
 from intertone.web.workers import JobError
@@ -80,6 +82,14 @@ def test_a_port_that_is_taken_is_refused(desk: Path, capsys: pytest.CaptureFixtu
         assert f"got 127.0.0.1:{port}" in refused(desk, "play", "a.wav", "--port", str(port), capsys=capsys)
 
 
+def test_a_port_is_claimed_alone_where_reuse_would_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows, where SO_REUSEADDR lets two programs listen on one port; another option stands for its own here."""
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
+    with _listen("127.0.0.1", None) as listening:
+        options = [listening.getsockopt(socket.SOL_SOCKET, one) for one in (socket.SO_REUSEADDR, socket.SO_KEEPALIVE)]
+        assert options == [0, 1]
+
+
 def test_the_page_is_served_until_it_is_interrupted(desk: Path) -> None:
     words = [sys.executable, "-m", "intertone", "play", "a.wav", "b.wav", "--no-browser"]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -127,6 +137,16 @@ def test_sounds_are_remembered(bench: Bench, desk: Path, monkeypatch: pytest.Mon
     both = bench.make((a, b), steps.append)
     assert analysed == ["b"] and len(both.sounds) == 2
     assert bench.make((a, b), steps.append) == both and analysed == ["b"]
+
+
+def test_a_saved_instrument_with_a_long_name_is_one(bench: Bench, desk: Path) -> None:
+    a = Upload(desk / "a.wav", "a.wav")
+    made = bench.make((a,), lambda _step: None)
+    path = desk / "0c1d"
+    path.write_bytes(made.data)
+    name = readable(200 * "x" + ".intertone")
+    assert len(name) == 120
+    assert bench.make((Upload(path, name),), lambda _step: None).data == made.data
 
 
 def test_a_bomb_is_refused_in_a_sentence(bench: Bench, tmp_path: Path) -> None:

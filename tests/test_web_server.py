@@ -1,5 +1,7 @@
 """The server of the page: what it refuses, and that nothing that happens to a worker process ends it."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +10,10 @@ import pytest
 from starlette.testclient import TestClient
 from web_work import no_codec, nothing, obey
 
-from intertone.web.server import MAX_SOUNDS, Site, make_app
+from intertone.instrument.live import MOST_SOUNDS
+from intertone.web.server import Site, make_app, static_files
 from intertone.web.shelf import MAX_UPLOAD_BYTES
+from intertone.web.uploads import MAX_SOUNDS
 from intertone.web.workers import Limits, Workers
 
 HOME = "http://127.0.0.1:8642"
@@ -57,6 +61,11 @@ def test_sounds_become_an_instrument(client: TestClient) -> None:
     job = order(client, upload(client, b"one"), upload(client, b"two"))
     assert finished(client, job)["sounds"] == [{"remarks": []}] * 2
     assert client.get(f"/instruments/{job}/data").content == b"onetwo"
+
+
+def test_the_page_the_server_and_an_instrument_have_the_same_number_of_sounds() -> None:
+    assert f"export const MOST_SOUNDS = {MAX_SOUNDS};" in static_files()["size.js"].decode()
+    assert MOST_SOUNDS == MAX_SOUNDS
 
 
 def test_the_page_and_its_modules_are_served(client: TestClient) -> None:
@@ -130,7 +139,7 @@ def test_a_public_address_needs_the_token(site: Site) -> None:
     entered = client.get("/?token=abcdefghijkl")
     assert entered.url.path == "/" and not entered.url.query and entered.status_code == 200
     cookie = entered.history[0].headers["set-cookie"].lower()
-    assert "httponly" in cookie and "samesite=strict" in cookie
+    assert "httponly" in cookie and "samesite=lax" in cookie
     assert client.get("/start").status_code == 200
     stranger = served(site, host="0.0.0.0", token="abcdefghijkl")  # with cookies of other programs of the same host
     for others in ("a/b=1", 'x={"a":1}', "a[b]=1"):
@@ -225,6 +234,49 @@ def test_the_oldest_uploads_make_room(client: TestClient, site: Site, monkeypatc
     monkeypatch.setattr("intertone.web.shelf.MAX_SOUNDS", 3)
     names = [upload(client, bytes([index])) for index in range(5)]
     assert [site.shelf.find(name) is not None for name in names] == [False, False, True, True, True]
+
+
+def test_the_oldest_results_make_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("intertone.web.workers.KEPT_BYTES", 10_000)
+    path = tmp_path / "horn.wav"
+    path.write_bytes(b"own")
+    site = Site(Workers(nothing, obey, count=1), [path])
+    try:
+        client = served(site)
+        own = client.get("/start").json()["instrument"]
+        jobs = [order(client, upload(client, 4000 * bytes([index]))) for index in range(4)]
+        finished(client, jobs[-1])
+        deadline = time.monotonic() + 20
+        while site.workers.find(jobs[1]) is not None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        found = [client.get(f"/instruments/{job}/data").status_code for job in (own, *jobs)]
+        assert found == [200, 404, 404, 200, 200]
+        large = order(client, upload(client, b"x" * 20_000))
+        finished(client, large)
+        assert client.get(f"/instruments/{large}/data").status_code == 200
+    finally:
+        site.close()
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(
+    client: TestClient, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_process: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("multiprocessing.context.SpawnProcess.start", refuse)
+        for number in site.workers.processes():
+            os.kill(number, signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while site.workers.processes() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        states = [finished(client, order(client, upload(client)))["error"] for _ in range(4)]
+        assert states[-1] == "no process could be started for the analysis of a sound; try again in a while"
+    deadline = time.monotonic() + 20
+    while len(site.workers.processes()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert finished(client, order(client, upload(client)))["state"] == "done"
 
 
 def test_files_of_the_command_line_stay_where_they_are(tmp_path: Path) -> None:

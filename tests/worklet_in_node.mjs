@@ -88,6 +88,18 @@ for (let at = 0; at < 8; at++) {
   }
 }
 const changed = peak(100);
+engine.panic();
+peak(20);
+engine.mono(true);
+engine.limit(2, 20);
+const single = [];
+const over = engine.on("status", (status) => single.push(status));
+engine.noteOn(60, 0.9, { id: "d" });
+engine.noteOn(64, 0.9, { id: "e", own: { bend: 1 } });
+engine.express("e", "pressure", 1);
+peak(50);
+await new Promise((resolve) => setTimeout(resolve, 250));
+over();
 const names = engine.header.sounds.map(({ name }) => name);
 const result = { before, sounding, silent, again, step, changed, refusal, names, params: Object.keys(engine.params) };
-console.log(JSON.stringify({ ...result, first: statuses[0], last: statuses.at(-1) }));
+console.log(JSON.stringify({ ...result, first: statuses[0], last: statuses.at(-1), single: single.at(-1) }));

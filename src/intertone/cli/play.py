@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 PORT = 8642
 """Port of the page where none is given; if it is taken, the system chooses another."""
 
-MOST_SOUNDS = 4
-"""Sounds of an instrument: one for each corner of the pad."""
-
 LEAST_TOKEN = 12
 """Characters that a token must have."""
 
@@ -84,8 +81,10 @@ def check_sounds(sources: list[Path]) -> None:
     Raises:
         InputError: If there are too many, one does not exist, or a saved instrument is not alone.
     """
-    if len(sources) > MOST_SOUNDS:
-        raise InputError(f"an instrument must have at most {MOST_SOUNDS} sounds, got {len(sources)}")
+    from intertone.web.uploads import MAX_SOUNDS
+
+    if len(sources) > MAX_SOUNDS:
+        raise InputError(f"an instrument must have at most {MAX_SOUNDS} sounds, got {len(sources)}")
     options.check_inputs(sources)
     for source in sources:
         if not source.is_file():
@@ -124,7 +123,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
     problem: OSError | None = None
     for wanted in [PORT, 0] if port is None else [port]:
         listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, _address_option(), 1)
         try:
             listening.bind((host, wanted))
             listening.listen()  # from now on a browser that comes early waits
@@ -135,6 +134,15 @@ def _listen(host: str, port: int | None) -> socket.socket:
             return listening
     where = f"{host}:{port}" if port else host
     raise InputError(f"the address must be free and of this computer, got {where} ({problem and problem.strerror})")
+
+
+def _address_option() -> int:
+    """Return the option of a socket with which a port that another program listens on is refused.
+
+    On Unix, ``SO_REUSEADDR`` admits only a port whose last program has ended. On Windows it would admit one that is in
+    use, and requests would reach either program; ``SO_EXCLUSIVEADDRUSE``, which exists only there, refuses that.
+    """
+    return int(getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR))
 
 
 def _address(host: str, port: int, token: str | None) -> str:

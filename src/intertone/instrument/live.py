@@ -74,11 +74,6 @@ class Instrument:
         return cls.of(codec, [analyse_playable(codec, sound, name) for sound, name in pairs])
 
     @classmethod
-    def single(cls, codec: Codec, sound: PlayableSound) -> Self:
-        """Return the instrument of one sound."""
-        return cls.of(codec, [sound])
-
-    @classmethod
     @torch.inference_mode()
     def of(cls, codec: Codec, sounds: Sequence[PlayableSound]) -> Self:
         """Return the instrument of sounds that were analysed with the same codec.

@@ -83,7 +83,8 @@ class Guard:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if given and _equal(given, token):
             answer = RedirectResponse(scope["path"], status_code=303)
-            answer.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+            # lax: with strict, a visit by a link of another site, such as a mail, would come without the cookie
+            answer.set_cookie(COOKIE, token, httponly=True, samesite="lax")
             return answer
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
         bearer = headers.get("authorization", "").removeprefix("Bearer ")

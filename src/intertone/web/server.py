@@ -18,11 +18,8 @@ from intertone.web.bundle import one_file
 from intertone.web.guard import Guard, refusal
 from intertone.web.map_routes import MapRoutes
 from intertone.web.shelf import MAX_UPLOAD_BYTES, Shelf, readable
-from intertone.web.uploads import Made, OwnCode, Upload
+from intertone.web.uploads import MAX_SOUNDS, Made, OwnCode, Upload
 from intertone.web.workers import Job, QueueFullError, Workers
-
-MAX_SOUNDS = 4
-"""Sounds of an instrument: one for each corner of the pad."""
 
 MAX_ORDER_BYTES = 4096
 """Largest order of an instrument, bytes of JSON."""
@@ -52,7 +49,7 @@ class Site:
         uploads = [Upload(path, readable(path.name)) for path in sounds]
         self._own = [(self.shelf.add(upload, keep=True), upload.name) for upload in uploads]
         self._map = None if map_workers is None else MapRoutes(map_workers, self._codes)
-        self._first = workers.submit(tuple(uploads)) if uploads else None
+        self._first = workers.submit(tuple(uploads), keep=True) if uploads else None
 
     def close(self) -> None:
         """End the worker processes and remove the uploads."""

@@ -3,7 +3,7 @@
 import secrets
 import tempfile
 import threading
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from intertone.web.uploads import Upload
 
@@ -14,7 +14,10 @@ MAX_SOUNDS, MAX_SHELF_BYTES = 64, 2**30
 """Largest number of sounds that are kept, and of their bytes."""
 
 NAME_LENGTH = 120
-"""Characters of a name that are kept."""
+"""Characters of a name that are kept, its suffix among them."""
+
+SUFFIX_LENGTH = 16
+"""Characters of the longest suffix: what is longer is no kind of file."""
 
 
 class Shelf:
@@ -60,11 +63,17 @@ class Shelf:
 
 
 def readable(name: str) -> str:
-    r"""Return the name of an upload for people: without folders and control characters.
+    r"""Return the name of an upload for people: without folders and control characters, its suffix kept.
 
     Example:
         >>> readable("../../etc/horn\n.wav"), readable("C:\\sounds\\horn.wav"), readable("/")
         ('horn.wav', 'horn.wav', 'sound')
+        >>> readable(200 * "x" + ".intertone") == 110 * "x" + ".intertone"
+        True
     """
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(letter for letter in last if letter.isprintable()).strip(". ")[:NAME_LENGTH] or "sound"
+    whole = "".join(letter for letter in last if letter.isprintable()).strip(". ")
+    suffix = PurePath(whole).suffix
+    if len(suffix) > SUFFIX_LENGTH:
+        suffix = ""
+    return whole.removesuffix(suffix)[: NAME_LENGTH - len(suffix)] + suffix or "sound"

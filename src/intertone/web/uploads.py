@@ -5,6 +5,9 @@ from pathlib import Path
 
 from intertone.files import Json
 
+MAX_SOUNDS = 4
+"""Sounds of an instrument: one for each corner of the pad; ``MOST_SOUNDS`` of the page and of the engine equal it."""
+
 
 @dataclass(frozen=True)
 class Upload:

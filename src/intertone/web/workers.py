@@ -4,6 +4,7 @@ This module imports nothing heavy: the server listens before PyTorch is imported
 """
 
 import itertools
+import pickle
 import queue
 import secrets
 import signal
@@ -26,8 +27,8 @@ from intertone.remark import RemarkLogger
 Report = Callable[[str], None]
 """Function that a job calls with what it does now, in a few words."""
 
-KEPT_JOBS = 256
-"""Finished jobs whose result can still be fetched; the oldest are forgotten first."""
+KEPT_JOBS, KEPT_BYTES = 256, 256 * 2**20
+"""Finished jobs whose result can still be fetched, and the bytes of their results; the oldest are forgotten first."""
 
 START_SECONDS = 120.0
 """Seconds that a process may take until it does its first job: imports and the network."""
@@ -77,6 +78,8 @@ class Job:
         state: Where it stands.
         step: What is being done, in a few words.
         result: What the work returned, when it is done.
+        result_bytes: Bytes of the result as it was sent.
+        keep: Whether the result is kept until the server ends.
         error: One sentence, when it failed.
         index: Number of the input that was refused, from 0, when it is one.
         finished: Set when the state is ``done`` or ``failed``.
@@ -88,6 +91,8 @@ class Job:
     state: Literal["waiting", "working", "done", "failed"] = "waiting"
     step: str = ""
     result: Any = None
+    result_bytes: int = 0
+    keep: bool = False
     error: str = ""
     index: int | None = None
     finished: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -126,17 +131,21 @@ class Workers:
         self._numbers = itertools.count()
         self._queue: queue.Queue[Job | None] = queue.Queue(self.limits.waiting)
         self._lock = threading.Lock()
-        self._threads = [_Keeper(start, work, self.limits, self._queue, task) for _ in range(count)]
+        self._threads = [_Keeper(start, work, self.limits, self._queue, self._forget, task) for _ in range(count)]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, payload: Any) -> Job:
+    def submit(self, payload: Any, *, keep: bool = False) -> Job:
         """Put a job into the queue and return it.
+
+        Args:
+            payload: What the work is called with.
+            keep: Whether its result is kept until the server ends, whatever comes after it.
 
         Raises:
             QueueFullError: If too many jobs wait.
         """
-        job = Job(payload)
+        job = Job(payload, keep=keep)
         with self._lock:
             job.order = next(self._numbers)
             try:
@@ -146,11 +155,19 @@ class Workers:
                 raise QueueFullError(
                     f"at most {limit} {self._items} may wait, got one more; try again in a while"
                 ) from None
-            finished = [name for name, other in self._jobs.items() if other.state in ("done", "failed")]
-            for name in finished[: max(0, len(finished) - KEPT_JOBS)]:
-                del self._jobs[name]
             self._jobs[job.name] = job
         return job
+
+    def _forget(self) -> None:
+        """Forget the oldest results beyond the limits; the newest stays however large it is."""
+        with self._lock:
+            finished = [job for job in self._jobs.values() if job.state in ("done", "failed") and not job.keep]
+            total = sum(job.result_bytes for job in finished)
+            for number, job in enumerate(finished[:-1]):
+                if len(finished) - number <= KEPT_JOBS and total <= KEPT_BYTES:
+                    break
+                total -= job.result_bytes
+                del self._jobs[job.name]
 
     def find(self, name: str) -> Job | None:
         """Return the job of this identifier, or None."""
@@ -183,13 +200,22 @@ class _Keeper(threading.Thread):
         work: As for ``Workers``.
         limits: As for ``Workers``.
         jobs: Where jobs come from.
+        finished: Called after each job.
         task: As for ``Workers``.
     """
 
-    def __init__(self, start: Any, work: Any, limits: Limits, jobs: "queue.Queue[Job | None]", task: str) -> None:
+    def __init__(
+        self,
+        start: Any,
+        work: Any,
+        limits: Limits,
+        jobs: "queue.Queue[Job | None]",
+        finished: Callable[[], None],
+        task: str,
+    ) -> None:
         super().__init__(daemon=True)
         self._task = task
-        self._start, self._work, self._limits, self._jobs = start, work, limits, jobs
+        self._start, self._work, self._limits, self._jobs, self._finished = start, work, limits, jobs, finished
         self._stopping = False
         self._begin()
 
@@ -202,7 +228,11 @@ class _Keeper(threading.Thread):
                 if not self._stopping and not self.process.is_alive():
                     self._replace()
                 continue
-            if job is not None and not self._do(job) and not self._stopping:
+            if job is None:
+                continue
+            usable = self._do(job)
+            self._finished()
+            if not usable and not self._stopping:
                 self._replace()
 
     def stop(self) -> None:
@@ -211,24 +241,44 @@ class _Keeper(threading.Thread):
         self.process.kill()
 
     def _begin(self) -> None:
+        """Start a process.
+
+        Raises:
+            OSError: If the system gives no process or no pipe; what there was before stays.
+        """
         context = get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(
-            target=_main, args=(theirs, self._start, self._work, self._limits.memory_bytes, self._task), daemon=True
-        )
-        self.process.start()
-        theirs.close()
+        ours, theirs = context.Pipe()
+        arguments = (theirs, self._start, self._work, self._limits.memory_bytes, self._task)
+        process = context.Process(target=_main, args=arguments, daemon=True)
+        try:
+            process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.pipe: Connection = ours
+        self.process: SpawnProcess = process
 
     def _replace(self) -> None:
+        """Start another process; where the system gives none, the thread goes on and tries it again later."""
         self.process.kill()
         self.process.join()
+        again = self.pipe.closed
         self.pipe.close()
         time.sleep(POLL_SECONDS)  # a process that can never start is not started without pause
-        self._begin()
+        try:
+            self._begin()
+        except OSError as error:
+            if not again:
+                _logger.warning("no process could be started for the %s (%s); it is tried again", self._task, error)
 
     def _do(self, job: Job) -> bool:
         """Do a job; return whether the process can go on."""
         job.state, job.step = "working", f"the {self._task} begins"
+        if self.pipe.closed:
+            _fail(job, f"no process could be started for the {self._task}; try again in a while")
+            return False
         try:
             self.pipe.send(job.payload)
             return self._follow(job)
@@ -241,13 +291,15 @@ class _Keeper(threading.Thread):
         deadline, limit = time.monotonic() + START_SECONDS, None
         while True:
             if self.pipe.poll(POLL_SECONDS):
-                kind, value, index = self.pipe.recv()
+                message = self.pipe.recv_bytes()
+                kind, value, index = pickle.loads(message)  # as ``recv`` does; the length is that of the result
                 if limit is None:
                     limit = self._limits.seconds
                     deadline = time.monotonic() + limit
                 if kind == "step":
                     job.step = value
                 else:
+                    job.result_bytes = len(message)
                     _finish(job, kind, value, index)
                     return bool(kind != "broken")
             elif time.monotonic() > deadline:

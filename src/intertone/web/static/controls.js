@@ -1,8 +1,11 @@
 /** The controls: range, value at the start, how a value reads, and one sentence on each. */
 
+import { isGesture } from "./gesture.js";
+
 const percent = (value) => `${Math.round(100 * value)} %`;
 const seconds = (value) => (value < 0.0995 ? `${Math.round(1000 * value)} ms` : `${value.toFixed(value < 9.95 ? 2 : 1)} s`);
 const own = (value) => (value > 0 ? seconds(value) : "own");
+const touch = (value) => (value ? `${value < 0 ? "soft" : "hard"} ${percent(Math.abs(value))}` : "linear");
 const ratio = (value) => (value < 0 ? "pad" : percent(value));
 
 /** A ratio of its own begins at 0; anything below follows the pad. */
@@ -29,8 +32,17 @@ export const CONTROLS = [
     hint: "How much the network changes the timbre from low keys to high ones, as instruments do." },
   { name: "glide", label: "Glide", min: 0, max: 2, value: 0, curve: 3, read: seconds,
     hint: "Time in which the pitch moves from one key to the next." },
+  { name: "touch", label: "Touch", min: -1, max: 1, value: 0, step: 0.02, read: touch,
+    hint: "How hard a MIDI key is struck for a loud note: in the middle as it comes, below with less force, above with more." },
   { name: "tune", label: "Tuning", min: 415, max: 466, value: 440, step: 0.5, read: (value) => `A ${value.toFixed(1)}`,
     hint: "Frequency of the key A4, in Hz." },
+];
+
+/** What follows a MIDI keyboard, one note at a time, and the gesture that moves the pad. */
+export const PLAYING = [
+  { name: "mono", min: 0, max: 1, step: 1, value: 0 },
+  { name: "channel", min: 0, max: 17, step: 1, value: 0 },
+  { name: "gesture", value: "", admits: isGesture },
 ];
 
 /** Values without a fader: the places on the pad and on the map, and which view is shown (0: the pad). */

@@ -53,9 +53,25 @@ export class Engine {
     this.header = instrument.header;
   }
 
-  // Begin a note: a MIDI number with fractions, and a velocity, 0 to 1. A note with the same id ends.
-  noteOn(key, velocity = 1, { id = key } = {}) {
-    this._send({ type: "noteOn", key, velocity, id });
+  // Begin a note: a MIDI number with fractions, and a velocity, 0 to 1. A note with the same id ends. `own` holds the
+  // note's own bend, pressure and timbre at its start, as for `express`.
+  noteOn(key, velocity = 1, { id = key, own = null } = {}) {
+    this._send({ type: "noteOn", key, velocity, id, own });
+  }
+
+  // Change what a note has of its own: bend (semitones), pressure (0 to 1) or timbre (-1 to 1; 0: where the pad is).
+  express(id, name, value) {
+    this._send({ type: "express", id, name, value });
+  }
+
+  // Play one note at a time: the last key, gliding from key to key where they overlap; or all notes.
+  mono(on) {
+    this._send({ type: "mono", on });
+  }
+
+  // Let so many voices sound at once, and so many partials in each.
+  limit(voices, partials) {
+    this._send({ type: "limits", voices, partials });
   }
 
   noteOff(id) {

@@ -8,6 +8,8 @@ const PLACES = {
   KeyK: 12, KeyO: 13, KeyL: 14, KeyP: 15, Semicolon: 16, Quote: 17,
 };
 const TYPED_VELOCITY = 0.75;
+const NARROW = 520; // pixels, below which one octave is shown, with black keys as wide as a finger
+const BLACK_HEIGHT = 0.61; // of a white key; style.css has the same
 const LOWEST = 24;
 const HIGHEST = 108;
 
@@ -61,7 +63,9 @@ export class Keys {
 
   build() {
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    const count = Math.max(8, Math.min(50, Math.floor(this.root.clientWidth / Math.max(44, 2.9 * rem))));
+    this.narrow = this.root.clientWidth < NARROW;
+    this.root.classList.toggle("narrow", this.narrow);
+    const count = this.narrow ? 7 : Math.min(50, Math.floor(this.root.clientWidth / Math.max(44, 2.9 * rem)));
     const octaves = Math.max(1, Math.floor((count - 1) / 7));
     const first = Math.max(LOWEST, Math.min(this.base - 12 * Math.floor((octaves - 1) / 2), HIGHEST - 12 * octaves));
     const names = Object.fromEntries(Object.entries(PLACES).map(([code, place]) => [this.base + place, code]));
@@ -118,7 +122,9 @@ export class Keys {
   touch(event, button) {
     const key = Number(button.dataset.key);
     const box = button.getBoundingClientRect();
-    const depth = (event.clientY - box.top) / box.height;
+    // where black keys are wide, the upper part of the white ones lies below them
+    const covered = this.narrow && !isBlack(key) ? BLACK_HEIGHT : 0;
+    const depth = ((event.clientY - box.top) / box.height - covered) / (1 - covered);
     this.pointers.set(event.pointerId, key);
     this.focus(key, false);
     this.press(key, 0.3 + 0.7 * Math.min(1, Math.max(0, depth)), `pointer ${event.pointerId}`);
@@ -150,7 +156,7 @@ export class Keys {
       else if (event.code === "KeyZ") this.shift(-1);
       else if (event.code === "KeyX") this.shift(1);
       else if (event.code === "Escape") this.handlers.panic();
-      else if (event.code === "Space" && !["BUTTON", "SUMMARY"].includes(document.activeElement?.tagName)) {
+      else if (event.code === "Space" && !["BUTTON", "SELECT", "SUMMARY"].includes(document.activeElement?.tagName)) {
         event.preventDefault();
         this.holding = true;
         this.handlers.hold(true);

@@ -1,8 +1,7 @@
 /** The sounds in the four corners, and how dropped files become their instrument. */
 
+import { MOST_SOUNDS } from "./size.js";
 import { Refusal } from "./source.js";
-
-const CORNERS = 4;
 
 export class Library {
   /**
@@ -12,7 +11,9 @@ export class Library {
   constructor(source, handlers) {
     this.source = source;
     this.handlers = handlers;
-    this.sounds = [];
+    this.sounds = []; // of the instrument that plays
+    this.ordered = []; // of the one that was ordered last
+    this.adding = Promise.resolve();
     this.slots = [];
     this.wanted = 0;
     this.played = 0;
@@ -29,16 +30,25 @@ export class Library {
   }
 
   show() {
-    this.handlers.slots(Array.from({ length: CORNERS }, (_, index) => this.slots[index] || null));
+    this.handlers.slots(Array.from({ length: MOST_SOUNDS }, (_, index) => this.slots[index] || null));
   }
 
-  /** Put files into the corners from one on; null: those that are empty, or all from the first on. */
-  async add(files, corner) {
-    const free = this.sounds.length + files.length <= CORNERS ? this.sounds.length : 0;
-    const first = Math.min(corner ?? free, this.sounds.length);
-    const places = files.slice(0, CORNERS).map((file, index) => ({ file, at: (first + index) % CORNERS }));
-    if (files.length > CORNERS) this.handlers.say(`The pad has four corners, got ${files.length} sounds; the first four are taken.`);
-    const wanted = [...this.sounds];
+  /**
+   * Put files into the corners from one on; null: those that are empty, or all from the first on.
+   * Files that come while others are uploaded wait for these, so that both find their corners.
+   */
+  add(files, corner) {
+    const added = this.adding.then(() => this.addNow(files, corner));
+    this.adding = added.catch(() => {});
+    return added;
+  }
+
+  async addNow(files, corner) {
+    const free = this.ordered.length + files.length <= MOST_SOUNDS ? this.ordered.length : 0;
+    const first = Math.min(corner ?? free, this.ordered.length);
+    const places = files.slice(0, MOST_SOUNDS).map((file, index) => ({ file, at: (first + index) % MOST_SOUNDS }));
+    if (files.length > MOST_SOUNDS) this.handlers.say(`The pad has four corners, got ${files.length} sounds; the first four are taken.`);
+    const wanted = [...this.ordered];
     const before = this.slots.slice();
     let failed = 0;
     for (const { file, at } of places) {
@@ -57,7 +67,8 @@ export class Library {
       // the first plays before the others
       if (places.length > 1 && !this.made && !this.wanted) this.order([...wanted]).catch(() => {});
     }
-    if (failed < places.length) await this.order(wanted, before);
+    // the instrument is made while the next files are uploaded
+    if (failed < places.length) this.order(wanted, before).catch((error) => this.stop(error));
   }
 
   /** Ask for the instrument of these sounds. */
@@ -68,6 +79,7 @@ export class Library {
   /** Play what a job makes of these sounds; one that is refused is left out, and the others play. */
   async attempt(begin, sounds, before) {
     const mine = ++this.wanted;
+    this.ordered = sounds;
     try {
       await this.take(await begin(), sounds, mine);
     } catch (error) {
@@ -81,6 +93,7 @@ export class Library {
   /** Say what went wrong; what played before goes on. */
   stop(error) {
     this.handlers.say(error.message);
+    this.ordered = this.sounds;
     this.slots = this.slots.map((slot) => slot && { ...slot, working: "" });
     this.show();
   }
@@ -91,6 +104,7 @@ export class Library {
     const others = kept ? sounds.with(bad, kept) : sounds.filter((_, index) => index !== bad);
     const changed = others.length !== this.sounds.length || others.some(({ id }, at) => id !== this.sounds[at].id);
     if (changed && others.length) await this.order(others, before);
+    else this.ordered = this.sounds;
   }
 
   refuse(at, before, error) {
@@ -115,7 +129,7 @@ export class Library {
       notes: [...(made.sounds[index]?.remarks || []), ...header.notes[index]],
       overview: made.sounds[index]?.overview,
     }));
-    for (let at = 0; at < CORNERS; at += 1) {
+    for (let at = 0; at < MOST_SOUNDS; at += 1) {
       const pending = old[at] && (mine < this.wanted || old[at].error);
       if (pending && !this.slots[at]) this.slots[at] = old[at];
       else if (old[at]?.error && this.slots[at]) this.slots[at].error = old[at].error;
@@ -125,7 +139,7 @@ export class Library {
 
   progress(step) {
     let changed = false;
-    for (let at = 0; at < CORNERS; at += 1) {
+    for (let at = 0; at < MOST_SOUNDS; at += 1) {
       const slot = this.slots[at];
       if (slot?.working !== undefined && slot.working && slot.working !== step) {
         this.slots[at] = { ...slot, working: step };

@@ -2,7 +2,7 @@
 
 import { Mixture } from "./mixture.js";
 import { padWeights } from "./pad.js";
-import { QUANTUM } from "./size.js";
+import { MOST_SOUNDS, QUANTUM } from "./size.js";
 import { Voice } from "./voice.js";
 
 const BLOCK_SECONDS = 0.4;
@@ -113,7 +113,7 @@ const STILL = {
 
 // Return the interpolated loudness of the sounds with a pitch, LUFS.
 function target(instrument, padX, padY) {
-  const weights = new Float64Array(4);
+  const weights = new Float64Array(MOST_SOUNDS);
   padWeights(padX, padY, instrument.sounds.length, weights);
   let sum = 0;
   let total = 0;

@@ -1,10 +1,29 @@
-/** Web MIDI: every input of every device plays. */
+/** Web MIDI: messages of all inputs become notes, what single notes have of their own, and controllers. */
 
-export const BEND_SEMITONES = 2;
+/** Choices of channels besides 1 to 16: all of them, and one channel for each note (MPE, lower zone). */
+export const ALL_CHANNELS = 0;
+export const MPE = 17;
+
+const BEND_SEMITONES = 2;
+const MEMBER_BEND_SEMITONES = 48;
+const MOST_MEMBERS = 15; // channels of notes in the lower zone: 2 to 16
 
 const MODULATION = 1;
+const DATA = 6;
+const DATA_FINE = 38;
 const PEDAL = 64;
 const TIMBRE = 74;
+const UNREGISTERED = [98, 99];
+const REGISTERED_FINE = 100;
+const REGISTERED = 101;
+const ALL_SOUND_OFF = 120;
+const RESET = 121;
+const ALL_NOTES_OFF = 123;
+
+/** Registered parameters: the range of bends, and how many channels a zone has (MPE configuration message). */
+const BEND_RANGE = 0;
+const ZONE = 6;
+const NONE = [127, 127];
 
 /** Return whether this browser can have MIDI devices. */
 export function hasMidi() {
@@ -21,36 +40,170 @@ export async function isAllowed() {
 }
 
 /**
- * Listen to all inputs, also to those that come later.
- * @param handlers `on(key, velocity, id)`, `off(id)`, `hold(boolean)`, `panic()`, `set(name, value)`,
- *   `devices(names)`.
+ * Return the velocity that is played, 0 to 1: the struck one to the power of 3 to the touch.
+ * @param touch -1 is soft (a light touch is loud), 0 is linear, 1 is hard.
  */
-export async function listen(handlers) {
-  const access = await navigator.requestMIDIAccess();
-  const attach = () => {
-    const inputs = [...access.inputs.values()].filter((input) => input.state !== "disconnected");
-    for (const input of inputs) input.onmidimessage = (event) => receive(event.data, `${input.id}`, handlers);
-    handlers.devices(inputs.map((input) => input.name || "a device"));
-  };
-  access.onstatechange = attach;
-  attach();
+export function played(velocity, touch) {
+  return velocity ** (3 ** touch);
 }
 
-/** Do what a message of one to three bytes asks for. */
-export function receive([status, first, second], source, handlers) {
-  const channel = status & 15;
-  const id = `midi ${source} ${channel} ${first}`;
-  const kind = status & 0xf0;
-  if (kind === 0x90 && second > 0) handlers.on(first, second / 127, id);
-  else if (kind === 0x80 || kind === 0x90) handlers.off(id);
-  else if (kind === 0xb0) control(first, second, handlers);
-  else if (kind === 0xd0) handlers.set("pressure", first / 127);
-  else if (kind === 0xe0) handlers.set("bend", (BEND_SEMITONES * (first + 128 * second - 8192)) / 8192);
+export class Midi {
+  /**
+   * @param handlers `on(key, velocity, id, own)`, `off(id)`, `express(id, name, value)`, `hold(boolean)`, `panic()`,
+   *   `set(name, value)`, `devices(names)`, and `zone(members)` when a device says which channels its notes have.
+   * @param settings Has `channel` (0: all, 1 to 16, 17: MPE) and `touch`.
+   */
+  constructor(handlers, settings) {
+    this.handlers = handlers;
+    this.settings = settings;
+    this.members = MOST_MEMBERS;
+    this.memberRange = MEMBER_BEND_SEMITONES;
+    this.channels = new Map();
+  }
+
+  /** Listen to all inputs, also to those that come later. */
+  async listen() {
+    const access = await navigator.requestMIDIAccess();
+    const attach = () => {
+      const inputs = [...access.inputs.values()].filter((input) => input.state !== "disconnected");
+      for (const input of inputs) input.onmidimessage = (event) => this.receive(event.data, input.id);
+      this.release((source) => !inputs.some(({ id }) => id === source));
+      this.handlers.devices(inputs.map((input) => input.name || "a device"));
+    };
+    access.onstatechange = attach;
+    attach();
+  }
+
+  /** Let the notes of some sources go. */
+  release(chosen) {
+    for (const channel of this.channels.values()) {
+      if (!chosen(channel.source)) continue;
+      for (const id of channel.notes.values()) this.handlers.off(id);
+      channel.notes.clear();
+    }
+  }
+
+  /** Do what a message of one to three bytes asks for. */
+  receive([status, first, second], source) {
+    const kind = status & 0xf0;
+    if (kind < 0x80 || kind === 0xf0) return;
+    const number = status & 15;
+    const channel = this.channelOf(source, number);
+    // a key that goes up ends its note, whichever channel was chosen meanwhile
+    if (kind === 0x80 || (kind === 0x90 && !second)) this.off(channel, first);
+    else if (![ALL_CHANNELS, MPE, number + 1].includes(this.settings.channel)) return;
+    else if (kind === 0x90) this.on(channel, first, second / 127);
+    else if (kind === 0xa0) this.express(channel, "pressure", second / 127, first);
+    else if (kind === 0xb0) this.control(channel, first, second);
+    else if (kind === 0xd0) this.press(channel, first / 127);
+    else if (kind === 0xe0) this.bend(channel, first + 128 * second - 8192);
+  }
+
+  channelOf(source, number) {
+    const name = `${source} ${number}`;
+    if (!this.channels.has(name)) {
+      const neutral = { bend: 0, pressure: 0, timbre: 0, range: BEND_SEMITONES, parameter: [...NONE], notes: new Map() };
+      this.channels.set(name, { name, source, number, ...neutral });
+    }
+    return this.channels.get(name);
+  }
+
+  /** Return whether a channel's messages are about its own notes only. */
+  isMember({ number }) {
+    return this.settings.channel === MPE && number >= 1 && number <= this.members;
+  }
+
+  on(channel, key, velocity) {
+    const id = `midi ${channel.name} ${key}`;
+    const { bend, pressure, timbre } = channel;
+    const own = this.isMember(channel) ? { bend: bend * this.memberRange, pressure, timbre } : null;
+    channel.notes.set(key, id);
+    this.handlers.on(key, played(velocity, this.settings.touch), id, own);
+  }
+
+  off(channel, key) {
+    const id = channel.notes.get(key);
+    channel.notes.delete(key);
+    if (id) this.handlers.off(id);
+  }
+
+  /** Change what the notes of a channel have of their own, or one of them. */
+  express(channel, name, value, key = null) {
+    for (const [held, id] of channel.notes) {
+      if (key === null || held === key) this.handlers.express(id, name, value);
+    }
+  }
+
+  press(channel, value) {
+    channel.pressure = value;
+    if (this.isMember(channel)) this.express(channel, "pressure", value);
+    else this.handlers.set("pressure", value);
+  }
+
+  /** Bend by -8192 to 8191 steps of the range. */
+  bend(channel, steps) {
+    channel.bend = steps < 0 ? steps / 8192 : steps / 8191;
+    if (this.isMember(channel)) this.express(channel, "bend", channel.bend * this.rangeOf(channel));
+    else this.handlers.set("bend", channel.bend * this.rangeOf(channel));
+  }
+
+  control(channel, number, value) {
+    if (number === MODULATION) this.handlers.set("padX", value / 127);
+    else if (number === TIMBRE) this.timbre(channel, value);
+    else if (number === PEDAL) this.handlers.hold(value >= 64);
+    else if (number === ALL_SOUND_OFF || number === ALL_NOTES_OFF) this.silence();
+    else if (number === RESET) this.reset(channel);
+    else if (number === REGISTERED) channel.parameter[0] = value;
+    else if (number === REGISTERED_FINE) channel.parameter[1] = value;
+    else if (UNREGISTERED.includes(number)) channel.parameter = [...NONE];
+    else if (number === DATA) this.data(channel, value);
+    else if (number === DATA_FINE && chosen(channel, BEND_RANGE)) {
+      this.setRange(channel, Math.floor(this.rangeOf(channel)) + value / 100);
+    }
+  }
+
+  timbre(channel, value) {
+    channel.timbre = value < 64 ? (value - 64) / 64 : (value - 64) / 63;
+    if (this.isMember(channel)) this.express(channel, "timbre", channel.timbre);
+    else this.handlers.set("padY", value / 127);
+  }
+
+  silence() {
+    for (const channel of this.channels.values()) channel.notes.clear();
+    this.handlers.panic();
+  }
+
+  /** Bend, pressure and pedal go back to where they are at the start. */
+  reset(channel) {
+    this.bend(channel, 0);
+    this.press(channel, 0);
+    if (this.isMember(channel)) this.timbre(channel, 64);
+    else this.handlers.hold(false);
+    channel.parameter = [...NONE];
+  }
+
+  data(channel, value) {
+    if (chosen(channel, BEND_RANGE)) this.setRange(channel, value);
+    else if (chosen(channel, ZONE) && channel.number === 0) {
+      this.members = Math.min(value, MOST_MEMBERS) || MOST_MEMBERS;
+      this.memberRange = MEMBER_BEND_SEMITONES;
+      channel.range = BEND_SEMITONES;
+      this.handlers.zone(value);
+    }
+  }
+
+  /** Return the range of bends in semitones; the channels of single notes share theirs. */
+  rangeOf(channel) {
+    return this.isMember(channel) ? this.memberRange : channel.range;
+  }
+
+  setRange(channel, semitones) {
+    if (this.isMember(channel)) this.memberRange = semitones;
+    else channel.range = semitones;
+  }
 }
 
-function control(number, value, handlers) {
-  if (number === MODULATION) handlers.set("padX", value / 127);
-  else if (number === TIMBRE) handlers.set("padY", value / 127);
-  else if (number === PEDAL) handlers.hold(value >= 64);
-  else if (number === 120 || number === 123) handlers.panic();
+/** Return whether a registered parameter is the one that data of a channel are about. */
+function chosen({ parameter }, number) {
+  return parameter[0] === 0 && parameter[1] === number;
 }

@@ -2,6 +2,7 @@
 
 import { gaussianTable } from "./gaussian.js";
 import { SILENT_DB } from "./instrument.js";
+import { lerp } from "./lookup.js";
 import { padCorrection, registerAt } from "./network.js";
 import { MOST_PARTIALS, MOST_SOUNDS, TO_NEPER } from "./size.js";
 import { Transient, TRANSIENT_SECONDS } from "./transient.js";
@@ -18,13 +19,6 @@ const KEPT_REACH = 0.4; // distance from weight 1 up to which a sound's own rand
 function ownShare(weight) {
   const away = (1 - weight) / KEPT_REACH;
   return away < 1 ? Math.cos(0.5 * Math.PI * away) : 0;
-}
-
-function lerp(values, place) {
-  const last = values.length - 1;
-  const at = Math.max(0, Math.min(last, place));
-  const first = Math.min(Math.floor(at), Math.max(0, last - 1));
-  return values[first] + (at - first) * (values[Math.min(last, first + 1)] - values[first]);
 }
 
 export class Mixture {
@@ -49,6 +43,7 @@ export class Mixture {
     this.transient = new Transient(instrument);
     this.f0 = 0;
     this.count = 0;
+    this.mostPartials = MOST_PARTIALS; // that sound: fewer where the computer is slow
     this.gaussian = gaussianTable(DRAWN);
     this.draw = 0;
     this.anyBell = instrument.pitched.some((sound) => sound.bell);
@@ -105,7 +100,7 @@ export class Mixture {
         count = k;
       }
     }
-    this.count = Math.min(count, this.instrument.rowOf.length);
+    this.count = Math.min(count, this.instrument.rowOf.length, this.mostPartials);
   }
 
   // Interpolate the ratios of partials in their logarithms over the sounds that have them; 0 where none has.

@@ -7,8 +7,9 @@ import { PARAMETERS, Synthesiser } from "./synthesiser.js";
 
 // Return left and right of a performance.
 //
-// `events` are in the order of their `time`, seconds: {time, type: "noteOn", key, velocity, id},
-// {time, type: "noteOff", id}, {time, type: "sustain", down}, {time, type: "panic"},
+// `events` are in the order of their `time`, seconds: {time, type: "noteOn", key, velocity, id, own},
+// {time, type: "noteOff", id}, {time, type: "sustain", down}, {time, type: "panic"}, {time, type: "mono", on},
+// {time, type: "express", id, name, value}, {time, type: "limits", voices, partials},
 // {time, type: "set", name, value} for a parameter. `pad` is the place at the start, [x, y]; further options are
 // {time, type: "glide", bytes} to another instrument of one sound. `glides` prepares for that,
 // `params` (values at the start), `voices`, and `residual`, `noise` and `limit`, each of which may be switched off.
@@ -41,11 +42,14 @@ function prepared(bytes, glides, sampleRate) {
 
 // Do what an event asks.
 export function act(synthesiser, wanted, event) {
-  if (event.type === "noteOn") synthesiser.noteOn(event.key, event.velocity ?? 1, event.id);
+  if (event.type === "noteOn") synthesiser.noteOn(event.key, event.velocity ?? 1, event.id, event.own);
   else if (event.type === "noteOff") synthesiser.noteOff(event.id);
   else if (event.type === "sustain") synthesiser.sustain(event.down);
   else if (event.type === "panic") synthesiser.panic();
+  else if (event.type === "mono") synthesiser.setMono(event.on);
+  else if (event.type === "express") synthesiser.express(event.id, event.name, event.value);
+  else if (event.type === "limits") synthesiser.setLimits(event.voices, event.partials);
   else if (event.type === "set") wanted[event.name] = event.value;
   else if (event.type === "glide") synthesiser.glideTo(prepared(event.bytes, true, synthesiser.sampleRate));
-  else throw new Error(`an event must be noteOn, noteOff, sustain, panic, set or glide, got ${event.type}`);
+  else throw new Error(`an event must be noteOn, noteOff, sustain, panic, mono, express, limits, set or glide, got ${event.type}`);
 }

@@ -1,17 +1,21 @@
 /** The page: what it is made of, and what follows from what. */
 
+import { Capacity } from "./capacity.js";
 import { Cards } from "./cards.js";
-import { CONTROLS, HIDDEN } from "./controls.js";
 import { NUMBERS } from "./codes.js";
+import { CONTROLS, HIDDEN, PLAYING } from "./controls.js";
 import { Explore } from "./explore.js";
 import { buildFaders } from "./faders.js";
 import { Field } from "./field.js";
 import { headerOf } from "./header.js";
 import { Keys } from "./keys.js";
 import { Library } from "./library.js";
-import { hasMidi, isAllowed, listen } from "./midi.js";
+import { hasMidi, isAllowed, Midi, MPE } from "./midi.js";
 import { keyName } from "./note.js";
+import { addChannel, addPlayer } from "./player.js";
+import { measureLoad } from "./probe.js";
 import { download, Recorder } from "./recorder.js";
+import { MOST_PARTIALS } from "./size.js";
 import { NO_WORKLET, Sound, canSound } from "./sound.js";
 import { findSource } from "./source.js";
 import { Scope } from "./spectrogram.js";
@@ -26,7 +30,7 @@ const IDLE = matchMedia("(pointer: coarse)").matches
   : "A to L play, Z and X change the octave, the space bar holds, Escape silences, arrows move on the pad.";
 
 const source = findSource();
-const state = new State([...CONTROLS, ...HIDDEN, ...NUMBERS]);
+const state = new State([...CONTROLS, ...HIDDEN, ...PLAYING, ...NUMBERS]);
 const say = (text) => (find("status").textContent = text);
 const hint = (text) => (find("hint").textContent = text || IDLE);
 const sound = new Sound(source.worklets, state, say);
@@ -43,8 +47,10 @@ const exploring = {
 };
 const explore = new Explore(find("explore"), state, exploring);
 const views = new Views(state, explore, exploring);
+const capacity = new Capacity((voices, partials) => sound.limit(voices, partials));
 let recorder = null;
 let corner = null;
+let connected = null;
 
 const playing = {
   on(key, velocity, id) {
@@ -78,6 +84,7 @@ const library = new Library(source, {
     document.title = `${header.names.join(", ")} · intertone`;
     say(sound.engine ? "" : START);
     document.body.dataset.ready = "true";
+    probe(made.bytes);
     return header;
   },
 });
@@ -108,9 +115,16 @@ async function open() {
   }
 }
 
+/** Find out once how many voices this computer can play; where that fails, gaps in the sound decide alone. */
+function probe(bytes) {
+  capacity.probe((partials) => measureLoad(bytes, source.worklets["worklet.js"], partials)).catch(() => {});
+}
+
 function showStatus({ voices, partials, underruns }) {
+  capacity.watch(underruns, voices, performance.now());
   const latency = Math.round(sound.latency);
-  const parts = [`${voices} ${voices === 1 ? "voice" : "voices"}`, `${partials} partials`];
+  const parts = [`${voices} ${voices === 1 ? "voice" : "voices"} of ${capacity.voices}`, `${partials} partials`];
+  if (capacity.partials < MOST_PARTIALS) parts[1] += `, at most ${capacity.partials} a voice`;
   if (latency) parts.push(`${latency} ms to the ear`);
   if (underruns) parts.push(`${underruns} ${underruns === 1 ? "gap" : "gaps"}`);
   find("meter").textContent = parts.join(" · ");
@@ -138,6 +152,7 @@ function buildTools() {
   const held = add("hold", "Hold", "Let notes sound on after their keys are let go; the space bar does the same.", () =>
     hold(held.getAttribute("aria-pressed") !== "true"));
   held.setAttribute("aria-pressed", "false");
+  addPlayer(add, state, find("pad"), say);
   const version = add("version", "A / B", "Change between two versions of all controls and the place on the pad.", () => {
     state.other();
     showVersion();
@@ -150,7 +165,10 @@ function buildTools() {
   add("undo", "Undo", "Take back the last change of a control or of the place on the pad.", () => state.undo());
   add("panic", "Panic", "Silence everything; the Escape key does the same.", () => playing.panic());
   add("record", "Record", "Record what is heard, and save it as a WAV file when it is pressed again.", record);
-  if (hasMidi()) addMidi(add("midi", "MIDI", "Play with a MIDI keyboard; the browser asks once whether it may.", connect));
+  if (hasMidi()) {
+    addMidi(add("midi", "MIDI", "Play with a MIDI keyboard; the browser asks once whether it may.", connect));
+    addChannel(find("tools"), state, hint);
+  }
   if (source.canAdd) {
     add("save", "Save", "Save this instrument as one HTML file that plays without a network.", savePage);
   }
@@ -161,17 +179,27 @@ async function addMidi(button) {
   if (await isAllowed()) connect();
 }
 
-async function connect() {
+/** Play with MIDI devices; once it does, it goes on. */
+function connect() {
+  connected ??= listenToMidi().catch(() => {
+    connected = null;
+    say("The browser did not allow MIDI devices.");
+  });
+}
+
+async function listenToMidi() {
   const played = new Map();
   const handlers = {
     ...playing,
-    on(key, velocity, id) {
+    on(key, velocity, id, own) {
       if (!sound.context) say("A MIDI key is no gesture for the browser: click once to switch the sound on.");
       keys.light(key, true);
       played.set(id, key);
-      sound.on(key, velocity, id);
+      sound.on(key, velocity, id, own);
       field.wave(velocity);
     },
+    express: (id, name, value) => sound.express(id, name, value),
+    zone: (members) => state.set("channel", members ? MPE : 0),
     off(id) {
       if (played.has(id)) keys.light(played.get(id), false);
       played.delete(id);
@@ -186,16 +214,13 @@ async function connect() {
       say(names.length ? `MIDI: ${names.join(", ")}.` : "No MIDI device is connected; one that comes later plays at once.");
     },
   };
-  try {
-    await listen(handlers);
-  } catch {
-    say("The browser did not allow MIDI devices.");
-  }
+  await new Midi(handlers, state.values).listen();
 }
 
 async function record() {
   const button = find("record");
   if (!recorder) await sound.wake();
+  if (!recorder) return; // there is no sound, and the page says why
   if (recorder.recording) {
     const blob = await recorder.stop();
     button.setAttribute("aria-pressed", "false");

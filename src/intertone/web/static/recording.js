@@ -50,7 +50,7 @@ export class Recordings {
   _weigh(voice) {
     const { sounds } = voice.instrument;
     for (let i = 0; i < sounds.length; i++) {
-      this.wanted[i] = sounds[i].pitched ? 0 : Math.sqrt(voice.allWeights[i]) * voice.wantedGain;
+      this.wanted[i] = sounds[i].pitched ? 0 : Math.sqrt(voice.allWeights[i]) * voice.userGain;
       const released = voice.releasedSeconds;
       if (!sounds[i].pitched && released > 0) this.wanted[i] *= 10 ** (-3 * (released / 0.3));
     }

@@ -30,6 +30,8 @@ export class Sound {
     this.bytes = null;
     this.how = {};
     this.started = [];
+    this.held = false;
+    this.limits = null;
     state.onChange((name, value) => this.set(name, value));
   }
 
@@ -53,6 +55,7 @@ export class Sound {
     const engine = await Engine.create(this.context, { worklet: this.worklets["worklet.js"] });
     this.engine = engine;
     engine.output.connect(this.context.destination);
+    if (this.limits) engine.limit(...this.limits);
     for (const [name, value] of Object.entries(this.state.values)) this.set(name, value);
     for (const handler of this.started) handler(this.context, engine);
     if (this.bytes) await this.load(this.bytes, this.how);
@@ -65,23 +68,32 @@ export class Sound {
     if (!this.engine) return;
     await this.engine.load(bytes.slice(0), how);
     this.loaded = true;
+    this.engine.sustain(this.held);
     const now = performance.now();
     for (const [id, note] of this.early) {
       if (note.off && now - note.at > LATE_MS) continue;
-      this.engine.noteOn(note.key, note.velocity, { id });
+      this.engine.noteOn(note.key, note.velocity, { id, own: note.own });
       if (note.off) this.engine.noteOff(id);
     }
     this.early.clear();
   }
 
   set(name, value) {
+    if (name === "mono") this.engine?.mono(value === 1);
     const parameter = this.engine?.params[name];
     if (parameter) parameter.value = value;
   }
 
-  on(key, velocity, id) {
-    if (this.loaded) this.engine.noteOn(key, velocity, { id });
-    else this.early.set(id, { key, velocity, at: performance.now(), off: false });
+  on(key, velocity, id, own = null) {
+    if (this.loaded) this.engine.noteOn(key, velocity, { id, own });
+    else this.early.set(id, { key, velocity, own, at: performance.now(), off: false });
+  }
+
+  /** Change what a note has of its own: bend, pressure or timbre. */
+  express(id, name, value) {
+    const early = this.early.get(id);
+    if (this.loaded) this.engine.express(id, name, value);
+    else if (early) early.own = { ...early.own, [name]: value };
   }
 
   off(id) {
@@ -90,7 +102,14 @@ export class Sound {
   }
 
   hold(on) {
+    this.held = on;
     this.engine?.sustain(on);
+  }
+
+  /** Let so many voices sound at once, and so many partials in each. */
+  limit(voices, partials) {
+    this.limits = [voices, partials];
+    this.engine?.limit(voices, partials);
   }
 
   panic() {

@@ -3,7 +3,10 @@
 const DEPTH = 100;
 
 export class State {
-  /** @param controls Each with `name`, `min`, `max` and `value`, its value at the start. */
+  /**
+   * @param controls Each with `name` and `value`, its value at the start; numbers with `min`, `max` and possibly `step`,
+   *   texts with `admits`, which returns whether a text can be their value.
+   */
   constructor(controls) {
     this.controls = new Map(controls.map((control) => [control.name, control]));
     this.values = Object.fromEntries(controls.map((control) => [control.name, control.value]));
@@ -30,12 +33,18 @@ export class State {
   }
 
   set(name, value) {
-    const control = this.controls.get(name);
-    const bounded = Math.min(control.max, Math.max(control.min, value));
-    if (!Number.isFinite(bounded) || bounded === this.values[name]) return;
-    this.values[name] = bounded;
+    const found = admitted(this.controls.get(name), value);
+    if (found === null || found === this.values[name]) return;
+    this.values[name] = found;
     this.tell([name]);
     this.write();
+  }
+
+  /** Set values that move all the time; the address keeps those at which it was last written. */
+  move(values) {
+    const changed = Object.keys(values).filter((name) => values[name] !== this.values[name]);
+    Object.assign(this.values, values);
+    this.tell(changed);
   }
 
   undo() {
@@ -65,10 +74,8 @@ export class State {
   read() {
     for (const [name, text] of new URLSearchParams(location.hash.slice(1))) {
       const control = this.controls.get(name);
-      const value = Number(text);
-      if (control && text !== "" && Number.isFinite(value)) {
-        this.values[name] = Math.min(control.max, Math.max(control.min, value));
-      }
+      const found = control && text !== "" ? admitted(control, control.admits ? text : Number(text)) : null;
+      if (found !== null) this.values[name] = found;
     }
   }
 
@@ -78,9 +85,17 @@ export class State {
       const words = new URLSearchParams();
       for (const [name, control] of this.controls) {
         const value = this.values[name];
-        if (value !== control.value) words.set(name, String(Math.round(value * 1e4) / 1e4));
+        if (value === control.value) continue;
+        words.set(name, control.admits ? value : String(Math.round(value * 1e4) / 1e4));
       }
       history.replaceState(null, "", `#${words}`);
     }, 200);
   }
+}
+
+/** Return a value as a control can have it, or null where it cannot. */
+function admitted({ min, max, step, admits }, value) {
+  if (admits) return admits(value) ? value : null;
+  const rounded = step ? Math.round(value / step) * step : value;
+  return Number.isFinite(rounded) ? Math.min(max, Math.max(min, rounded)) : null;
 }

@@ -3,6 +3,7 @@
 import { glideOf } from "./glide.js";
 import { Limiter } from "./limiter.js";
 import { Mixture } from "./mixture.js";
+import { Monophony } from "./monophony.js";
 import { NoiseShaper } from "./noise.js";
 import { MOST_PARTIALS, QUANTUM } from "./size.js";
 import { Voice } from "./voice.js";
@@ -37,6 +38,8 @@ export class Synthesiser {
     this.options = { residual, noise, limit };
     this.voices = Array.from({ length: voices + SPARE }, () => new Voice(sampleRate, this.hop));
     this.mostVoices = voices;
+    this.mostPartials = MOST_PARTIALS;
+    this.monophony = new Monophony();
     this.controls = Object.fromEntries(PARAMETERS.map(([name, value]) => [name, value]));
     this.limiter = new Limiter(sampleRate);
     this.pending = [];
@@ -57,11 +60,13 @@ export class Synthesiser {
   setInstrument(instrument, again = false) {
     const { noise_centres: centres, noise_widths: widths, f_max: most, sample_rate: rate, channels } = instrument.header;
     const size = 2 * MOST_PARTIALS;
+    const mixture = new Mixture(instrument, channels);
+    mixture.mostPartials = this.mostPartials;
     this.waiting = {
       instrument,
       glide: instrument.glides ? glideOf(instrument) : null,
       channels,
-      mixture: new Mixture(instrument, channels),
+      mixture,
       highestHz: Math.min(most, PARTIALS_BELOW * this.sampleRate),
       noiseShaper: new NoiseShaper(centres, widths, this.sampleRate, this.hop, rate / 2),
       scratchAmplitudes: new Float64Array(size),
@@ -101,33 +106,69 @@ export class Synthesiser {
     this.volume = this.controls.volume;
   }
 
-  noteOn(key, velocity, id) {
-    if (!this.instrument) return;
-    this.noteOff(id);
-    if (this.waiting) {
-      this.pending.push({ key, velocity, id });
-      return;
-    }
-    let sounding = 0;
-    let oldest = null;
-    let free = null;
-    for (const voice of this.voices) {
-      if (!voice.active) free = free || voice;
-      else if (voice.gateStep === 0) {
-        sounding++;
-        if (!oldest || rank(voice) < rank(oldest)) oldest = voice;
-      }
-    }
-    if (sounding >= this.mostVoices && oldest) oldest.steal();
-    if (free) this._begin(free, key, velocity, id);
-    else this.pending.push({ key, velocity, id });
+  // Let so many voices sound at once, and so many partials in each; what is too much fades.
+  setLimits(voices, partials) {
+    this.mostVoices = Math.max(1, Math.min(this.voices.length - SPARE, voices));
+    this.mostPartials = Math.max(1, Math.min(MOST_PARTIALS, partials));
+    if (this.mixture) this.mixture.mostPartials = this.mostPartials;
+    if (this.waiting) this.waiting.mixture.mostPartials = this.mostPartials;
+    while (this._sounding() > this.mostVoices) this._oldest().steal();
   }
 
-  _begin(voice, key, velocity, id) {
+  // Begin a note. `own` holds its own bend (semitones), pressure (0 to 1) and timbre (-1 to 1) where it has them.
+  noteOn(key, velocity, id, own = null) {
+    if (!this.instrument) return;
+    this.noteOff(id);
+    const { monophony } = this;
+    if (monophony.on) this.pending.length = 0;
+    if (this.waiting) {
+      this.pending.push({ key, velocity, id, own });
+      return;
+    }
+    if (monophony.on) {
+      const voice = monophony.press(this.voices, key, id);
+      for (const name in voice && own) voice.own.set(name, own[name]);
+      if (voice) return;
+      this.lastKey = null; // only keys that overlap glide
+    }
+    if (this._sounding() >= this.mostVoices) this._oldest().steal();
+    const free = this.voices.find((voice) => !voice.active);
+    if (free) this._begin(free, key, velocity, id, own);
+    else this.pending.push({ key, velocity, id, own });
+  }
+
+  _begin(voice, key, velocity, id, own) {
     voice.started = this.time;
     this.noiseShaper.seed(this.noiseShaper.state + 2654435761);
-    voice.start(this, key, velocity, id, this.controls);
+    voice.start(this, key, velocity, id, own, this.controls);
     this.lastKey = key;
+  }
+
+  // Return how many voices sound and do not fade for others.
+  _sounding() {
+    let count = 0;
+    for (const voice of this.voices) if (voice.active && voice.gateStep === 0) count++;
+    return count;
+  }
+
+  // Return the voice that is missed least.
+  _oldest() {
+    let found = null;
+    for (const voice of this.voices) {
+      if (voice.active && voice.gateStep === 0 && (!found || rank(voice) < rank(found))) found = voice;
+    }
+    return found;
+  }
+
+  // Play one note at a time, the last one; or all.
+  setMono(on) {
+    this.monophony.switch(on);
+  }
+
+  // Change what a note has of its own, until its key is let go: bend, pressure or timbre.
+  express(id, name, value) {
+    for (const one of this.pending) if (one.id === id) one.own = { ...one.own, [name]: value };
+    for (const voice of this.voices) if (voice.active && voice.id === id && voice.keyDown) voice.own.set(name, value);
   }
 
   // Return after how many samples a new voice renews for the first time: soon, and when the fewest others do.
@@ -149,6 +190,7 @@ export class Synthesiser {
   }
 
   noteOff(id) {
+    if (this.monophony.on && this.monophony.lift(this.voices, id)) return;
     for (let at = this.pending.length - 1; at >= 0; at--) if (this.pending[at].id === id) this.pending.splice(at, 1);
     for (const voice of this.voices) {
       if (!voice.active || voice.id !== id || !voice.keyDown) continue;
@@ -166,6 +208,7 @@ export class Synthesiser {
 
   panic() {
     this.pending.length = 0;
+    this.monophony.switch(this.monophony.on);
     this.pedal = false;
     for (const voice of this.voices) if (voice.active) voice.steal();
   }
@@ -213,8 +256,8 @@ export class Synthesiser {
   }
 
   _next(voice) {
-    const { key, velocity, id, keyDown = true } = this.pending.shift();
-    this._begin(voice, key, velocity, id);
+    const { key, velocity, id, own, keyDown = true } = this.pending.shift();
+    this._begin(voice, key, velocity, id, own);
     voice.keyDown = keyDown;
   }
 

@@ -1,5 +1,7 @@
 // One voice: a key that is held or released, its place in each sound, its oscillators and its noise.
 
+import { Expression } from "./expression.js";
+import { lerp, phaseOf, rowAt } from "./lookup.js";
 import { Oscillators } from "./oscillators.js";
 import { ATTACK, Places, RELEASE } from "./places.js";
 import { padWeights, sliderWeights } from "./pad.js";
@@ -24,7 +26,9 @@ export class Voice extends Places {
     this.keyDown = false;
     this.id = null;
     this.velocity = 1;
-    this.gliding = 0;
+    this.key = 0; // that sounds now, without bends
+    this.target = 0; // key to which it glides
+    this.own = new Expression();
     this.residual = true;
     this.started = 0;
     this.weights = new Float64Array(MOST_SOUNDS);
@@ -50,7 +54,7 @@ export class Voice extends Places {
   // Be at the beginning of a note, in silence. `controls` are the smoothed values of the parameters.
   prepare(instrument, key, controls) {
     this.instrument = instrument;
-    this.key = key;
+    this.target = key;
     this.begin();
     this.frameSeconds = instrument.header.hop_length / instrument.header.sample_rate;
     this.framesAStep = Math.max(1, Math.round(0.32 / this.frameSeconds));
@@ -60,14 +64,15 @@ export class Voice extends Places {
     this._follow(controls);
   }
 
-  // Begin a note.
-  start(synthesiser, key, velocity, id, controls) {
+  // Begin a note; `own` are the values of its expression at the start, or null.
+  start(synthesiser, key, velocity, id, own, controls) {
     this.active = true;
     this.held = true;
     this.keyDown = true;
     this.id = id;
     this.velocity = velocity;
-    this.gliding = synthesiser.lastKey ?? key;
+    this.key = synthesiser.lastKey ?? key;
+    this.own.begin(own);
     this.gate = 1;
     this.gateStep = 0;
     for (const values of this.tail) values.fill(0);
@@ -105,10 +110,10 @@ export class Voice extends Places {
 
   // Keep by how much each row is louder here than where the sound's own release begins.
   _keepLevels(sound, i) {
-    const level = at(sound.level, this.places[i]) - at(sound.level, sound.release);
+    const level = lerp(sound.level, this.places[i]) - lerp(sound.level, sound.release);
     const rows = (values, positions, times, count, found, stride) => {
-      const here = at(positions, this.places[i]);
-      const there = at(positions, sound.release);
+      const here = lerp(positions, this.places[i]);
+      const there = lerp(positions, sound.release);
       for (let channel = 0; channel < sound.channels; channel++)
         for (let k = 0; k < count; k++) {
           const first = channel * times * count + k;
@@ -130,9 +135,10 @@ export class Voice extends Places {
   // Read the pad, the sliders and the pitch.
   _follow(controls) {
     const { sounds, pitched } = this.instrument;
-    this.padX = controls.padX;
-    this.padY = controls.padY;
-    padWeights(controls.padX, controls.padY, sounds.length, this.allWeights);
+    // a note's own timbre moves it between the sounds: from left to right, or of three and more from top to bottom
+    this.padX = sounds.length > 2 ? controls.padX : this.own.placed(controls.padX);
+    this.padY = sounds.length > 2 ? this.own.placed(controls.padY) : controls.padY;
+    padWeights(this.padX, this.padY, sounds.length, this.allWeights);
     let total = 0;
     for (let i = 0; i < sounds.length; i++) if (sounds[i].pitched) total += this.allWeights[i];
     this.weights.fill(0);
@@ -151,20 +157,20 @@ export class Voice extends Places {
     this.tilt = -TILT_DB * (1 - this.velocity);
     const glide = controls.glide;
     const move = glide > 0 ? Math.min(1, this.hop / this.sampleRate / glide) : 1;
-    this.gliding = this.seconds === 0 && glide <= 0 ? this.key : this.gliding;
-    const away = this.key - this.gliding;
-    this.gliding += Math.abs(away) < 0.01 ? away : away * move;
-    this.hz = controls.tune * 2 ** ((this.gliding + controls.bend - 69) / 12);
+    const away = this.target - this.key;
+    this.key = Math.abs(away) < 0.01 || glide <= 0 ? this.target : this.key + away * move;
+    this.hz = controls.tune * 2 ** ((this.key + controls.bend + this.own.bend - 69) / 12);
     this._mixTimes();
-    this.wantedGain = this._gain(controls);
+    this.userGain = this._gain(controls);
+    // recordings have their own loudness already: the correction is that of the sounds with a pitch
+    this.wantedGain = this.userGain * (this.instrument.gains ? this.instrument.gains.at(this.key, this.padX, this.padY) : 1);
   }
 
+  // Return the gain of pressure, velocity and the sliders.
   _gain(controls) {
-    const pressure = PRESSURE_DB * controls.pressure;
+    const pressure = PRESSURE_DB * Math.min(1, controls.pressure + this.own.pressure);
     const velocity = VELOCITY_DB * (this.velocity - 1);
-    let gain = 10 ** ((pressure + velocity) / 20);
-    gain *= this.instrument.gains ? this.instrument.gains.at(this.key, this.padX, this.padY) : 1;
-    return gain * this._userEnvelope(controls);
+    return 10 ** ((pressure + velocity) / 20) * this._userEnvelope(controls);
   }
 
   // Return the gain of the sliders attack, decay, sustain and release.
@@ -298,6 +304,7 @@ export class Voice extends Places {
 
   // Add one quantum to the outputs.
   process(synthesiser, controls, outputs) {
+    this.own.smooth(synthesiser.smoothing);
     if (this.left <= 0) {
       this.left = this.hop;
       this._ramp(synthesiser, controls);
@@ -358,24 +365,4 @@ export class Voice extends Places {
     }
     return this.stage !== ATTACK && this.recordings.ended(this);
   }
-}
-
-function at(values, place) {
-  const last = values.length - 1;
-  const inside = Math.max(0, Math.min(last, place));
-  const first = Math.min(Math.floor(inside), Math.max(0, last - 1));
-  return values[first] + (inside - first) * (values[Math.min(last, first + 1)] - values[first]);
-}
-
-function rowAt(values, first, stride, place, times) {
-  const before = Math.min(Math.floor(place), times - 2);
-  const low = values[first + before * stride];
-  return low + (place - before) * (values[first + (before + 1) * stride] - low);
-}
-
-// Return the phase of a partial at the onset, in periods; partials that were not measured are spread evenly.
-function phaseOf(sound, channel, k) {
-  if (k >= sound.measured) return (k + 1) * (k + 1) * 0.6180339887498949 % 1;
-  if (k >= sound.count) return 0;
-  return sound.start[(channel < sound.channels ? channel : 0) * sound.count + k];
 }

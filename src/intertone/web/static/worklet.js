@@ -23,14 +23,25 @@ class EngineProcessor extends AudioWorkletProcessor {
     this.right = new Float32Array(QUANTUM);
     this.expected = -1;
     this.port.onmessage = ({ data }) => this.answer(data);
+    if (processorOptions.probe) this.probe(processorOptions.probe);
+  }
+
+  // Play a chord from the beginning on, so that the time which it takes can be measured.
+  probe({ instrument, keys, partials }) {
+    this.synthesiser.setInstrument(instrument);
+    this.synthesiser.setLimits(keys.length, partials);
+    for (const key of keys) this.synthesiser.noteOn(key, 1, key);
   }
 
   answer(data) {
     const { synthesiser } = this;
-    if (data.type === "noteOn") synthesiser.noteOn(data.key, data.velocity, data.id);
+    if (data.type === "noteOn") synthesiser.noteOn(data.key, data.velocity, data.id, data.own);
     else if (data.type === "noteOff") synthesiser.noteOff(data.id);
     else if (data.type === "sustain") synthesiser.sustain(data.down);
     else if (data.type === "panic") synthesiser.panic();
+    else if (data.type === "express") synthesiser.express(data.id, data.name, data.value);
+    else if (data.type === "mono") synthesiser.setMono(data.on);
+    else if (data.type === "limits") synthesiser.setLimits(data.voices, data.partials);
     else if (data.type === "status") this.port.postMessage({ type: "status", ...synthesiser.status() });
     else if (data.type === "load") {
       restoreGains(data.instrument);

@@ -1,0 +1,37 @@
+// What one note has of its own: bend, pressure and timbre, smoothed as the parameters of all notes are.
+
+export class Expression {
+  constructor() {
+    this.begin(null);
+  }
+
+  // Be at values at once, before the note sounds; null: neutral.
+  begin(values) {
+    this.bend = values?.bend ?? 0; // semitones
+    this.pressure = values?.pressure ?? 0; // 0 to 1
+    this.timbre = values?.timbre ?? 0; // -1 to 1: 0 is the place of the pad, the ends are the pad's
+    this.wantedBend = this.bend;
+    this.wantedPressure = this.pressure;
+    this.wantedTimbre = this.timbre;
+  }
+
+  // Have a value from now on: bend, pressure or timbre.
+  set(name, value) {
+    if (name === "bend") this.wantedBend = Math.max(-96, Math.min(96, value));
+    else if (name === "pressure") this.wantedPressure = Math.max(0, Math.min(1, value));
+    else if (name === "timbre") this.wantedTimbre = Math.max(-1, Math.min(1, value));
+    else throw new Error(`what a note has of its own must be bend, pressure or timbre, got ${name}`);
+  }
+
+  // Come nearer to what is wanted, once a quantum.
+  smooth(share) {
+    this.bend += share * (this.wantedBend - this.bend);
+    this.pressure += share * (this.wantedPressure - this.pressure);
+    this.timbre += share * (this.wantedTimbre - this.timbre);
+  }
+
+  // Return a place on an axis of the pad, moved by the timbre: -1 leads to its beginning, 1 to its end.
+  placed(place) {
+    return this.timbre < 0 ? place * (1 + this.timbre) : place + (1 - place) * this.timbre;
+  }
+}

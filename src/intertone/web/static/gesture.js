@@ -1,0 +1,150 @@
+/** A gesture: a movement on the pad that was recorded and repeats in its own time; as text it stands in the address. */
+
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const STEPS = 4095; // of two letters
+const TICK_SECONDS = 0.01; // of times in the text
+const MOST_SECONDS = 30;
+const MOST_POINTS = 100; // 600 letters
+const TOLERANCE = 0.01; // of the pad's width, by which a simplified movement may differ
+const RETURN_SECONDS = 0.2; // back to the beginning, over the whole width of the pad; a circle takes none
+const STILL_SECONDS = 0.2; // without a change, after which the pad stood still
+const RENEW_MS = 16;
+
+/** Return points {x, y, seconds} as text, six letters each; `seconds` lead to the next point, of the last to the first. */
+export function gestureText(points) {
+  return points.map(({ x, y, seconds }) => [seconds / TICK_SECONDS, x * STEPS, y * STEPS].map(letters).join("")).join("");
+}
+
+/** Return the points of a gesture's text, or null where it is none. */
+export function gesturePoints(text) {
+  if (!/^(?:[A-Za-z0-9_-]{6})+$/.test(text) || text.length > 6 * MOST_POINTS) return null;
+  const values = text.match(/../g).map(([high, low]) => 64 * LETTERS.indexOf(high) + LETTERS.indexOf(low));
+  const points = [];
+  for (let at = 0; at < values.length; at += 3) {
+    points.push({ seconds: values[at] * TICK_SECONDS, x: values[at + 1] / STEPS, y: values[at + 2] / STEPS });
+  }
+  return lengthOf(points) > 0 ? points : null;
+}
+
+/** Return whether a text is a gesture, or empty. */
+export function isGesture(text) {
+  return text === "" || gesturePoints(text) !== null;
+}
+
+/** Return where a gesture is, {x, y}, at some seconds. */
+export function gestureAt(points, seconds) {
+  let rest = seconds % lengthOf(points);
+  let at = 0;
+  while (at < points.length - 1 && rest >= points[at].seconds) rest -= points[at++].seconds;
+  const [from, to] = [points[at], points[(at + 1) % points.length]];
+  const share = from.seconds > 0 ? Math.min(1, rest / from.seconds) : 1;
+  return { x: from.x + share * (to.x - from.x), y: from.y + share * (to.y - from.y) };
+}
+
+/** Return the gesture of places {x, y, time} in the order of their times, in seconds; null without a movement. */
+export function gestureOf(places) {
+  if (places.length < 2 || places.at(-1).time - places[0].time < TICK_SECONDS) return null;
+  let tolerance = TOLERANCE;
+  let kept = simplified(places, tolerance);
+  while (kept.length > MOST_POINTS) kept = simplified(places, (tolerance *= 1.5));
+  const [first, last] = [kept[0], kept.at(-1)];
+  const back = RETURN_SECONDS * Math.hypot(last.x - first.x, last.y - first.y);
+  const ticks = kept.map(({ time }) => Math.round((time - first.time) / TICK_SECONDS));
+  return kept.map(({ x, y }, at) => {
+    const seconds = at + 1 < kept.length ? (ticks[at + 1] - ticks[at]) * TICK_SECONDS : back;
+    return { x, y, seconds };
+  });
+}
+
+/** Return the fewest places between which straight, even movement stays within a tolerance (Douglas and Peucker). */
+function simplified(places, tolerance) {
+  const [first, last] = [places[0], places.at(-1)];
+  let [farthest, most] = [0, tolerance];
+  for (let at = 1; at < places.length - 1; at += 1) {
+    const share = (places[at].time - first.time) / Math.max(1e-9, last.time - first.time);
+    const x = first.x + share * (last.x - first.x);
+    const y = first.y + share * (last.y - first.y);
+    const away = Math.hypot(places[at].x - x, places[at].y - y);
+    if (away > most) [farthest, most] = [at, away];
+  }
+  if (!farthest) return [first, last];
+  return [...simplified(places.slice(0, farthest + 1), tolerance).slice(0, -1), ...simplified(places.slice(farthest), tolerance)];
+}
+
+function lengthOf(points) {
+  return points.reduce((sum, { seconds }) => sum + seconds, 0);
+}
+
+function letters(value) {
+  const whole = Math.max(0, Math.min(STEPS, Math.round(value)));
+  return LETTERS[whole >> 6] + LETTERS[whole & 63];
+}
+
+/** Records the movements of the pad, and repeats them. */
+export class Gesture {
+  /**
+   * @param state Values; `gesture` is the text of what repeats, `padX` and `padY` are moved.
+   * @param pad Element of the pad: while it is touched, the finger leads.
+   * @param show Called with "idle", "records" or "repeats".
+   */
+  constructor(state, pad, show) {
+    this.state = state;
+    this.show = show;
+    this.places = null;
+    this.touched = false;
+    state.onChange((name) => {
+      if (name === "gesture") this.follow();
+      else if (this.places && name.startsWith("pad")) this.note(performance.now() / 1000);
+    });
+    pad.addEventListener("pointerdown", () => (this.touched = true));
+    for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => (this.touched = false));
+    this.follow();
+  }
+
+  /** Begin to record; or let what was recorded repeat; or end that. Return a sentence about it. */
+  press() {
+    const { state } = this;
+    if (state.values.gesture) {
+      state.begin();
+      state.set("gesture", "");
+      return "The pad stands still again.";
+    }
+    if (!this.places) {
+      this.places = [];
+      this.show("records");
+      return "Move on the pad; press Repeat, and the movement goes on by itself.";
+    }
+    const found = gestureOf(this.places);
+    this.places = null;
+    this.show("idle");
+    if (!found) return "The pad was not moved, so nothing repeats.";
+    state.begin();
+    state.set("gesture", gestureText(found));
+    return "The movement repeats; press Stop to end it.";
+  }
+
+  /** Record where the pad is now. */
+  note(time) {
+    const { padX: x, padY: y } = this.state.values;
+    const last = this.places.at(-1);
+    if (last && time - last.time < 0.004) Object.assign(last, { x, y }); // x and y of one movement
+    else if (!last || time - this.places[0].time < MOST_SECONDS) {
+      if (last && time - last.time > STILL_SECONDS) this.places.push({ ...last, time: time - 0.1 * STILL_SECONDS });
+      this.places.push({ x, y, time });
+    }
+  }
+
+  /** Repeat what the state holds, or stop. */
+  follow() {
+    clearInterval(this.timer);
+    const points = this.state.values.gesture && gesturePoints(this.state.values.gesture);
+    this.show(points ? "repeats" : "idle");
+    if (!points) return;
+    const begin = performance.now();
+    this.timer = setInterval(() => {
+      if (this.touched) return;
+      const { x, y } = gestureAt(points, (performance.now() - begin) / 1000);
+      this.state.move({ padX: x, padY: y });
+    }, RENEW_MS);
+  }
+}

@@ -1,0 +1,47 @@
+// Keys that are down while one note sounds at a time: the last one plays, and those before it come back.
+
+export class Monophony {
+  constructor() {
+    this.on = false;
+    this.down = [];
+  }
+
+  // Play one note at a time, or all; keys that are down are forgotten.
+  switch(on) {
+    this.on = on;
+    this.down.length = 0;
+  }
+
+  // Take a key that goes down; return the voice that goes on with it, or null where a new one has to begin.
+  press(voices, key, id) {
+    const voice = this.down.length ? sounding(voices) : null;
+    this.down.push({ key, id });
+    if (voice) lead(voice, key, id);
+    else for (const other of voices) if (other.active) other.steal();
+    return voice;
+  }
+
+  // Take a key that goes up; return whether a voice goes on with the key before it.
+  lift(voices, id) {
+    const at = this.down.findIndex((one) => one.id === id);
+    if (at < 0) return false;
+    this.down.splice(at, 1);
+    const voice = sounding(voices);
+    if (!this.down.length || voice?.id !== id) return false;
+    const last = this.down[this.down.length - 1];
+    lead(voice, last.key, last.id);
+    return true;
+  }
+}
+
+// Return the voice whose key is down, or null.
+function sounding(voices) {
+  for (const voice of voices) if (voice.active && voice.keyDown && voice.gateStep === 0) return voice;
+  return null;
+}
+
+// Let a voice go on with another key: it glides there, and its attack is not repeated.
+function lead(voice, key, id) {
+  voice.target = key;
+  voice.id = id;
+}

@@ -1,0 +1,231 @@
+"""MIDI messages: notes, channels, velocity, MPE, bend ranges, pedal; in node, and in a browser with a fake device."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import FAKE_MIDI, heard, is_silent, level_db, opened, played_pitch, sounds, to_left, wait_for
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None and not os.environ.get("CI"), reason="apt install nodejs")
+
+MPE = 17
+ON, OFF, POLY, CONTROL, PRESSURE, BEND = 0x90, 0x80, 0xA0, 0xB0, 0xD0, 0xE0
+
+
+def calls(*messages: object, channel: int = 0, touch: float = 0.0) -> list[list[Any]]:
+    """Return what the messages lead to: the names of handlers with their arguments."""
+    words = ["node", str(Path(__file__).with_name("midi_in_node.mjs"))]
+    job = json.dumps({"settings": {"channel": channel, "touch": touch}, "messages": messages})
+    return json.loads(subprocess.run(words, input=job, check=True, capture_output=True, text=True).stdout)
+
+
+def parameter(channel: int, number: int, value: int, fine: int | None = None) -> list[tuple[int, int, int]]:
+    """Messages that set a registered parameter."""
+    status = CONTROL | channel
+    messages = [(status, 101, number >> 7), (status, 100, number & 127), (status, 6, value)]
+    return messages if fine is None else [*messages, (status, 38, fine)]
+
+
+@needs_node
+def test_notes_begin_and_end() -> None:
+    found = calls((ON, 60, 127), (ON | 3, 64, 127), (OFF, 60, 0), (ON | 3, 64, 0), (OFF, 99, 0))
+    assert found == [
+        ["on", 60, 1, "midi a 0 60", None],
+        ["on", 64, 1, "midi a 3 64", None],
+        ["off", "midi a 0 60"],
+        ["off", "midi a 3 64"],
+    ]
+
+
+@needs_node
+def test_only_the_chosen_channel_plays_and_no_note_is_left_over() -> None:
+    messages = [(ON, 60, 127), (ON | 4, 62, 127), (BEND | 4, 127, 127), {"channel": 5}]
+    messages += [(OFF, 60, 0), (ON, 61, 127), (ON | 4, 64, 127), (CONTROL, 1, 127), (CONTROL | 4, 1, 127)]
+    assert [call[:2] for call in calls(*messages)] == [
+        ["on", 60],
+        ["on", 62],
+        ["set", "bend"],
+        ["off", "midi a 0 60"],
+        ["on", 64],
+        ["set", "padX"],
+    ]
+
+
+@needs_node
+@pytest.mark.parametrize(("touch", "exponent"), [(-1, 1 / 3), (0, 1), (0.5, 3**0.5), (1, 3)])
+def test_velocity_follows_its_curve(touch: float, exponent: float) -> None:
+    found = [call[2] for call in calls(*((ON, 60, struck) for struck in (1, 32, 100, 127)), touch=touch)]
+    assert found == pytest.approx([(struck / 127) ** exponent for struck in (1, 32, 100, 127)])
+
+
+@needs_node
+def test_controllers_move_what_all_notes_share() -> None:
+    messages = [(CONTROL, 1, 127), (CONTROL, 74, 0), (PRESSURE, 127), (BEND, 127, 127), (BEND, 0, 0), (BEND, 0, 64)]
+    found = calls(*messages, (CONTROL, 64, 127), (CONTROL, 64, 0), (CONTROL, 120, 0), (CONTROL, 123, 0))
+    assert found == [
+        ["set", "padX", 1],
+        ["set", "padY", 0],
+        ["set", "pressure", 1],
+        ["set", "bend", 2],
+        ["set", "bend", -2],
+        ["set", "bend", 0],
+        ["hold", True],
+        ["hold", False],
+        ["panic"],
+        ["panic"],
+    ]
+
+
+@needs_node
+def test_a_key_has_its_own_pressure() -> None:
+    found = calls((ON, 60, 127), (ON, 64, 127), (POLY, 64, 127), (POLY, 65, 127))
+    assert found[2:] == [["express", "midi a 0 64", "pressure", 1]]
+
+
+@needs_node
+def test_the_range_of_bends_is_that_of_its_channel() -> None:
+    up = (BEND, 127, 127)
+    found = calls(*parameter(0, 0, 12, 50), up, (BEND | 1, 127, 127), *parameter(0, 0, 7), up)
+    assert [call[2] for call in found] == pytest.approx([12.5, 2, 7])
+    null = [(CONTROL, 101, 127), (CONTROL, 100, 127), (CONTROL, 6, 24)]
+    unregistered = [(CONTROL, 99, 0), (CONTROL, 98, 0), (CONTROL, 6, 24)]
+    assert calls(*null, up, *unregistered, up) == [["set", "bend", 2]] * 2
+
+
+@needs_node
+def test_a_note_of_mpe_has_what_its_channel_had_before_it() -> None:
+    before = [(BEND | 1, 0, 96), (PRESSURE | 1, 127), (CONTROL | 1, 74, 127)]
+    found = calls(*before, (ON | 1, 60, 127), (ON | 2, 64, 127), channel=MPE)
+    assert found[0][4] == {"bend": pytest.approx(48 * 4096 / 8191), "pressure": 1, "timbre": 1}
+    assert found[1][4] == {"bend": 0, "pressure": 0, "timbre": 0} and len(found) == 2
+
+
+@needs_node
+def test_the_messages_of_an_mpe_channel_are_about_its_note() -> None:
+    notes = [(ON | 1, 60, 127), (ON | 2, 64, 127)]
+    changes = [(BEND | 1, 127, 127), (PRESSURE | 2, 127), (CONTROL | 2, 74, 0), (CONTROL | 1, 74, 64)]
+    shared = [(BEND, 127, 127), (PRESSURE, 127), (CONTROL, 74, 127)]
+    found = calls(*notes, *changes, *shared, (OFF | 1, 60, 0), (BEND | 1, 0, 64), channel=MPE)
+    assert found[2:] == [
+        ["express", "midi a 1 60", "bend", 48],
+        ["express", "midi a 2 64", "pressure", 1],
+        ["express", "midi a 2 64", "timbre", -1],
+        ["express", "midi a 1 60", "timbre", 0],
+        ["set", "bend", 2],
+        ["set", "pressure", 1],
+        ["set", "padY", 1],
+        ["off", "midi a 1 60"],
+    ]
+
+
+@needs_node
+def test_the_range_of_one_mpe_channel_is_that_of_all() -> None:
+    found = calls(*parameter(3, 0, 24), (ON | 1, 60, 127), (BEND | 1, 127, 127), (BEND, 127, 127), channel=MPE)
+    assert [call[-1] for call in found[1:]] == [24, 2]
+
+
+@needs_node
+def test_a_device_says_which_channels_its_notes_have() -> None:
+    notes = [(ON | 3, 60, 127), (ON | 4, 64, 127), (BEND | 3, 127, 127), (BEND | 4, 127, 127)]
+    found = calls(*parameter(0, 6, 3), {"channel": MPE}, *notes)
+    assert found[0] == ["zone", 3] and found[2][4] is None
+    assert found[3:] == [["express", "midi a 3 60", "bend", 48], ["set", "bend", 2]]
+    assert calls(*parameter(0, 6, 0), *parameter(1, 6, 5)) == [["zone", 0]]
+
+
+@needs_node
+def test_reset_leaves_nothing_bent() -> None:
+    found = calls((BEND, 127, 127), (CONTROL, 121, 0))
+    assert found[1:] == [["set", "bend", 0], ["set", "pressure", 0], ["hold", False]]
+    clock = calls((0xF8,), (0xFE,))
+    assert clock == []
+
+
+# in a browser
+
+
+def connect(page: Any) -> None:
+    """Let the page listen to the fake device, which may be allowed already."""
+    if page.locator("#midi").get_attribute("aria-pressed") == "false":
+        page.click("#midi")
+    wait_for(page, lambda: page.locator("#midi").get_attribute("aria-pressed") == "true")
+
+
+def send(page: Any, *messages: tuple[int, ...]) -> None:
+    for message in messages:
+        page.evaluate("bytes => send(...bytes)", list(message))
+
+
+def partial_db(page: Any, key: float) -> float:
+    """Level of what is heard within 1 % of a key's frequency, dB relative to the loudest frequency."""
+    samples, rate = heard(page)
+    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    hz = np.fft.rfftfreq(len(samples), 1 / rate)
+    near = np.abs(hz / (440 * 2 ** ((key - 69) / 12)) - 1) < 0.01
+    return float(10 * np.log10(power[near].max() / power.max()))
+
+
+@pytest.mark.slow
+def test_two_notes_of_mpe_are_bent_apart(browser: Any, address: str) -> None:
+    with opened(browser, address, FAKE_MIDI) as page:
+        to_left(page)
+        connect(page)
+        send(page, *parameter(0, 6, 15))
+        assert page.locator("#channel").input_value() == str(MPE)
+        send(page, (ON | 1, 60, 100), (ON | 2, 67, 100), (BEND | 2, 0, 72), (BEND | 1, 0, 64))  # 6 semitones of 48
+        sounds(page)
+        page.wait_for_timeout(700)
+        assert partial_db(page, 60) > -30 and partial_db(page, 73) > -30
+        assert partial_db(page, 67) < -40
+        send(page, (OFF | 1, 60, 0))
+        page.wait_for_timeout(900)
+        assert partial_db(page, 60) < -40
+        send(page, (OFF | 2, 67, 0))
+        is_silent(page)
+
+
+@pytest.mark.slow
+def test_the_channel_and_the_touch_are_chosen_on_the_page(browser: Any, address: str) -> None:
+    with opened(browser, address, FAKE_MIDI) as page:
+        to_left(page)
+        connect(page)
+        page.focus("#channel")
+        page.keyboard.press("Space")  # opens the list, and holds no notes
+        assert page.locator("#hold").get_attribute("aria-pressed") == "false"
+        page.keyboard.press("Escape")
+        page.select_option("#channel", "3")
+        send(page, (ON, 60, 100))
+        page.wait_for_timeout(300)
+        assert level_db(page) < -100
+        send(page, (ON | 2, 64, 100))
+        assert played_pitch(page) == pytest.approx(64, abs=0.2)
+        soft = level_db(page)
+        send(page, (OFF | 2, 64, 0))
+        is_silent(page)
+        page.focus("#control-touch")
+        page.keyboard.press("Home")
+        assert page.locator("#control-touch + output").text_content() == "soft 100 %"
+        send(page, (ON | 2, 64, 100))
+        played_pitch(page)
+        assert level_db(page) == pytest.approx(soft + 30 * ((100 / 127) ** (1 / 3) - 100 / 127), abs=1.5)
+        wait_for(page, lambda: {"touch=-1", "channel=3"} <= set(page.evaluate("location.hash")[1:].split("&")))
+        page.click("#undo")
+        page.click("#undo")
+        assert page.locator("#channel").input_value() == "0"
+
+
+@pytest.mark.slow
+def test_a_device_that_is_pulled_out_leaves_no_note(browser: Any, address: str) -> None:
+    script = FAKE_MIDI.replace("onstatechange: null })", "set onstatechange(act) { window.changed = act; } })")
+    with opened(browser, address, script) as page:
+        to_left(page)
+        connect(page)
+        send(page, (ON, 62, 100))
+        sounds(page)
+        page.evaluate("midi.state = 'disconnected'; changed()")
+        is_silent(page)

@@ -1,0 +1,89 @@
+"""What happens on the page at odd moments: drops in quick succession, a hold before the first note, no sound at all."""
+
+from typing import Any
+
+import pytest
+from browser import FURTHER, LOUD_DB, SOUNDS, drop, is_silent, level_db, opened, served, sounds, to_left, wait_for
+
+pytestmark = pytest.mark.slow
+
+TWO_ACCESSES = """
+const inputs = [];
+const input = () => {
+  const made = { id: "fake", name: "Fake keys", state: "connected", onmidimessage: null };
+  inputs.push(made);
+  return made;
+};
+navigator.requestMIDIAccess = async () => ({ inputs: new Map([["fake", input()]]), onstatechange: null });
+window.send = (...bytes) => inputs.forEach((one) => one.onmidimessage?.({ data: new Uint8Array(bytes) }));
+window.begun = [];
+const post = MessagePort.prototype.postMessage;
+MessagePort.prototype.postMessage = function (data, ...rest) {
+  if (data?.type === "noteOn") begun.push(data.key);
+  return post.call(this, data, ...rest);
+};
+"""
+"""Script that gives a page a MIDI device, of which every request makes an object of its own, as in browsers; ``begun``
+holds the keys of the notes that the engine gets."""
+
+NO_WORKLET_NODE = "window.AudioWorkletNode = class { constructor() { throw new Error('no node'); } };"
+
+
+def test_sounds_dropped_in_quick_succession_all_play(browser: Any, address: str) -> None:
+    with opened(browser, address) as page:
+        for path in FURTHER:
+            drop(page, {path.name: path.read_bytes()}, "#scope")
+        wait_for(page, lambda: page.locator(".card canvas").count() == 4, milliseconds=60_000)
+        names = page.locator(".card .name").all_text_contents()
+        assert names == ["english-horn", "sitar", "slow-strings", "celesta"]
+
+
+def test_a_refused_sound_between_two_others_leaves_them(browser: Any, address: str) -> None:
+    with opened(browser, address) as page:
+        for name, content in (("words.wav", b"words"), (FURTHER[1].name, FURTHER[1].read_bytes())):
+            drop(page, {name: content}, "#scope")
+        wait_for(page, lambda: page.locator(".card canvas").count() == 3, milliseconds=60_000)
+        assert page.locator(".card-2 .name").text_content() == "celesta"
+
+
+def test_midi_pressed_twice_plays_every_note_once(browser: Any, address: str) -> None:
+    with opened(browser, address, TWO_ACCESSES) as page:
+        to_left(page)
+        for _ in range(2):
+            page.click("#midi")
+        wait_for(page, lambda: page.locator("#midi").get_attribute("aria-pressed") == "true")
+        page.keyboard.press("KeyA")
+        sounds(page)
+        page.evaluate("begun.length = 0; send(0x90, 62, 100)")
+        assert page.evaluate("begun") == [62]
+
+
+def test_hold_before_the_first_note_holds_it(browser: Any, address: str) -> None:
+    with opened(browser, address) as page:
+        page.click("#hold")
+        page.keyboard.press("KeyA")
+        sounds(page)
+        page.wait_for_timeout(1200)
+        assert level_db(page) > LOUD_DB
+        page.click("#hold")
+        is_silent(page)
+
+
+def test_record_without_sound_is_one_sentence(browser: Any, address: str) -> None:
+    with opened(browser, address, NO_WORKLET_NODE) as page:
+        page.click("#record")
+        wait_for(page, lambda: page.locator("#status").text_content() == "No sound could be made: no node.")
+        assert page.locator("#record").text_content() == "Record"
+
+
+def test_a_link_in_a_mail_opens_the_page_with_its_token(browser: Any) -> None:
+    """The cookie of the first answer comes with the request that follows, although another site holds the link."""
+    with served(*SOUNDS, options=("--token", "abcdefghijkl")) as address:
+        context = browser.new_context()
+        page = context.new_page()
+        page.route("http://mail.example/", lambda route: route.fulfill(body=f'<a href="{address}">play</a>'))
+        page.goto("http://mail.example/")
+        page.click("a")
+        page.wait_for_selector("body[data-ready]", timeout=60_000)
+        assert page.evaluate("location.search") == ""
+        context.close()
