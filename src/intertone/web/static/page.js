@@ -2,8 +2,12 @@
 
 import { Capacity } from "./capacity.js";
 import { Cards } from "./cards.js";
+<<<<<<< HEAD
 import { CONTROLS, HIDDEN, PLAYING } from "./controls.js";
+=======
+>>>>>>> explore-player
 import { NUMBERS } from "./codes.js";
+import { CONTROLS, HIDDEN, PLAYING } from "./controls.js";
 import { Explore } from "./explore.js";
 import { buildFaders } from "./faders.js";
 import { Field } from "./field.js";

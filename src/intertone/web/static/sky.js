@@ -297,8 +297,11 @@ export class Sky {
     for (const index of [...first, ...rest]) {
       const strong = first.has(index);
       context.font = `${strong ? 600 : 400} ${(strong ? 0.8 : 0.7) * size}px ${style.fontFamily}`;
-      const others = strong ? taken : [...taken, ...dots.filter((_, at) => at !== index)];
-      const box = this.boxOf(context, points[index], this.points[index].name, size, others, strong);
+      // a name that must be there may cover points that are of less interest, and in need any
+      const free = [...taken, ...dots.filter((_, at) => at !== index && (!strong || first.has(at)))];
+      const { name } = this.points[index];
+      let box = this.boxOf(context, points[index], name, size, free, strong);
+      if (!box && strong) box = this.boxOf(context, points[index], name, size, taken, strong);
       if (!box) continue;
       taken.push(box);
       if (strong) {
@@ -310,7 +313,7 @@ export class Sky {
         context.globalAlpha = 1;
       }
       context.fillStyle = ink;
-      context.fillText(this.points[index].name, box[0] + 0.3 * size, 0.5 * (box[1] + box[3]));
+      context.fillText(name, box[0] + 0.3 * size, 0.5 * (box[1] + box[3]));
     }
   }
 
