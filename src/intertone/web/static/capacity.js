@@ -1,8 +1,7 @@
 /** How many voices sound at once, and how many partials in each: by a probe at the start, later by gaps in the sound. */
 
-import { MOST_PARTIALS } from "./size.js";
+import { MOST_PARTIALS, MOST_VOICES } from "./size.js";
 
-const MOST_VOICES = 16;
 const LEAST_VOICES = 4;
 const ENOUGH_VOICES = 8; // fewer have fewer partials instead
 const PARTIALS = [MOST_PARTIALS, 320, 160, 80];

@@ -8,13 +8,14 @@
 
 import { unpackInstrument } from "./instrument.js";
 import { measureGains } from "./loudness.js";
+import { MOST_VOICES } from "./size.js";
 import { PARAMETERS } from "./synthesiser.js";
 
 const STATUS_MS = 100;
 
 export class Engine {
   // Start the engine in a context. `worklet` is the address of worklet.js; `voices` sound at once at most.
-  static async create(context, { worklet, voices = 16 } = {}) {
+  static async create(context, { worklet, voices = MOST_VOICES } = {}) {
     if (!context.audioWorklet) throw new Error("the browser must have AudioWorklet, got one without");
     await context.audioWorklet.addModule(worklet);
     const node = new AudioWorkletNode(context, "intertone-engine", {

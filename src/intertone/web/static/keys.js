@@ -9,7 +9,7 @@ const PLACES = {
 };
 const TYPED_VELOCITY = 0.75;
 const NARROW = 520; // pixels, below which one octave is shown, with black keys as wide as a finger
-const BLACK_HEIGHT = 0.61; // of a white key; style.css has the same
+const BLACK_HEIGHT = 0.61; // of a white key
 const LOWEST = 24;
 const HIGHEST = 108;
 
@@ -20,6 +20,7 @@ export class Keys {
    */
   constructor(root, handlers) {
     this.root = root;
+    root.style.setProperty("--reach", BLACK_HEIGHT);
     this.handlers = handlers;
     this.base = 48;
     this.first = 48;

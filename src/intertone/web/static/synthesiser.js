@@ -5,7 +5,7 @@ import { Limiter } from "./limiter.js";
 import { Mixture } from "./mixture.js";
 import { Monophony } from "./monophony.js";
 import { NoiseShaper } from "./noise.js";
-import { MOST_PARTIALS, QUANTUM } from "./size.js";
+import { MOST_PARTIALS, MOST_VOICES, QUANTUM } from "./size.js";
 import { Voice } from "./voice.js";
 
 const SMOOTHED_SECONDS = 0.015;
@@ -32,7 +32,7 @@ export const PARAMETERS = [
 ];
 
 export class Synthesiser {
-  constructor(sampleRate, { voices = 16, residual = true, noise = true, limit = true } = {}) {
+  constructor(sampleRate, { voices = MOST_VOICES, residual = true, noise = true, limit = true } = {}) {
     this.sampleRate = sampleRate;
     this.hop = sampleRate > 64000 ? 8 * QUANTUM : 4 * QUANTUM;
     this.options = { residual, noise, limit };
