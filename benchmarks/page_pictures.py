@@ -84,8 +84,6 @@ def draw(page: Page, folder: Path, name: str, sizes: tuple[tuple[int, int], ...]
                 page.keyboard.up(code)
 
 
-<<<<<<< HEAD
-=======
 def draw_views(page: Page, folder: Path) -> None:
     """Save the map at all sizes, and the codes at one, in both themes, while a note is held."""
     for width, height in SIZES:
@@ -118,7 +116,6 @@ def save(page: Page, path: Path, *, whole: bool = False) -> None:
     Image.open(io.BytesIO(page.screenshot(full_page=whole))).save(path, quality=82, method=6)
 
 
->>>>>>> explore-player
 def opened(browser: Browser, address: str) -> Page:
     """Open the page, and wait until it can be played."""
     page = browser.new_page()
@@ -160,41 +157,6 @@ def key_times(page: Page, count: int = 200) -> dict[str, float]:
     waited = sorted(page.evaluate("waited"))
     assert len(waited) == count
     return {"key to message, median, ms": round(waited[count // 2], 2), "largest, ms": round(waited[-1], 2)}
-<<<<<<< HEAD
-
-
-def draw_views(page: Page, folder: Path) -> None:
-    """Save the map at all sizes, and the codes at one, in both themes, while a note is held."""
-    for width, height in SIZES:
-        for theme in ("light", "dark"):
-            page.set_viewport_size({"width": width, "height": height})
-            page.emulate_media(color_scheme=theme)
-            page.get_by_role("button", name="Explore").click()
-            page.locator(".parts li").first.wait_for()
-            page.keyboard.down("KeyA")
-            page.wait_for_timeout(700)
-            box = page.locator(".sky").bounding_box()
-            assert box is not None
-            page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.7 * box["height"])
-            page.mouse.down()
-            page.mouse.move(box["x"] + 0.62 * box["width"], box["y"] + 0.45 * box["height"], steps=25)
-            page.mouse.up()
-            page.wait_for_timeout(1500)
-            save(page, folder / f"explore-{width}-{theme}.webp", whole=width < 760)
-            if width == SIZES[1][0]:
-                page.get_by_role("button", name="Codes").click()
-                for number, value in enumerate((0.6, 0.3, 0.8, 0.45, 0.2, 0.7, 0.55, 0.9), 1):
-                    page.locator(f"#control-canne{number}").fill(str(round(1000 * value)))
-                page.wait_for_timeout(2500)
-                save(page, folder / f"codes-{width}-{theme}.webp")
-            page.keyboard.up("KeyA")
-
-
-def save(page: Page, path: Path, *, whole: bool = False) -> None:
-    """Save what is seen, or the whole page."""
-    Image.open(io.BytesIO(page.screenshot(full_page=whole))).save(path, quality=82, method=6)
-=======
->>>>>>> explore-player
 
 
 def main() -> None:

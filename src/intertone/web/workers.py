@@ -214,13 +214,8 @@ class _Keeper(threading.Thread):
         task: str,
     ) -> None:
         super().__init__(daemon=True)
-<<<<<<< HEAD
-        self._start, self._work, self._limits, self._jobs = start, work, limits, jobs
-        self._finished, self._task = finished, task
-=======
         self._task = task
         self._start, self._work, self._limits, self._jobs, self._finished = start, work, limits, jobs, finished
->>>>>>> explore-player
         self._stopping = False
         self._begin()
 

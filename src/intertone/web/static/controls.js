@@ -45,11 +45,7 @@ export const PLAYING = [
   { name: "gesture", value: "", admits: isGesture },
 ];
 
-<<<<<<< HEAD
-/** Values without a fader: the places on the pad and on the map, which view is shown (0: the pad), and what MIDI moves. */
-=======
 /** Values without a fader: the places on the pad and on the map, and which view is shown (0: the pad). */
->>>>>>> explore-player
 export const HIDDEN = [
   { name: "padX", min: 0, max: 1, value: 0.5 },
   { name: "padY", min: 0, max: 1, value: 0.5 },

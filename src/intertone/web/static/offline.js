@@ -51,9 +51,5 @@ export function act(synthesiser, wanted, event) {
   else if (event.type === "limits") synthesiser.setLimits(event.voices, event.partials);
   else if (event.type === "set") wanted[event.name] = event.value;
   else if (event.type === "glide") synthesiser.glideTo(prepared(event.bytes, true, synthesiser.sampleRate));
-<<<<<<< HEAD
-  else throw new Error(`an event must be one of those above, got ${event.type}`);
-=======
   else throw new Error(`an event must be noteOn, noteOff, sustain, panic, mono, express, limits, set or glide, got ${event.type}`);
->>>>>>> explore-player
 }

@@ -2,10 +2,6 @@
 
 import { Capacity } from "./capacity.js";
 import { Cards } from "./cards.js";
-<<<<<<< HEAD
-import { CONTROLS, HIDDEN, PLAYING } from "./controls.js";
-=======
->>>>>>> explore-player
 import { NUMBERS } from "./codes.js";
 import { CONTROLS, HIDDEN, PLAYING } from "./controls.js";
 import { Explore } from "./explore.js";
