@@ -72,7 +72,7 @@ def run_transfers(
         ValueError: If two pairs have the same name.
     """
     if len({pair.name for pair in pairs}) < len(pairs):
-        raise ValueError("every pair must have a name of its own, got one twice")
+        raise ValueError("the names of the pairs must be unique, got one twice")
     order = [*(name for name in dict.fromkeys(names) if name not in BASELINES and name != TRUTH), *BASELINES, TRUTH]
     marks = {name: _method_mark(name, find) for name in order}
     try:
