@@ -258,7 +258,7 @@ def test_what_a_method_may_not_give_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=words):
             run_transfers([pair()], ["counted"], folder=tmp_path, find=Counted(output=output).find)
-    with pytest.raises(ValueError, match="every pair must have a name of its own"):
+    with pytest.raises(ValueError, match="the names of the pairs must be unique"):
         run_transfers([pair(), pair()], [], folder=tmp_path)
     with pytest.raises(InputError, match="a method must be one of"):
         run_transfers([pair()], ["house of cards"], folder=tmp_path)

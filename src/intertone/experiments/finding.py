@@ -65,7 +65,7 @@ def overall(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def judge(sentence: str, orders: Sequence[Order], *, digits: int = 2) -> Finding:
-    """Return the verdict on a finding of a paper that consists of one or more orders.
+    """Return the verdict on a finding that states one or more orders of networks by their errors.
 
     Args:
         sentence: The finding.

@@ -304,7 +304,7 @@ class TransferFigures:
 
 
 def figures_of(done: Transferred, name: str) -> TransferFigures:
-    """Return the figures of one of a transfer's sounds."""
+    """Return the figures of one sound of a transfer."""
     sound, content, style = done.sounds[name], done.content, done.style
     return TransferFigures(
         onsets=onset_f1(sound, content),

@@ -26,7 +26,7 @@ HEARD_NOTES = 3
 
 
 TABLES = ("corpus", "errors", "findings")
-"""Names of the tables, which the marks of a page may name."""
+"""Names of the tables that a page may ask for with a mark."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The transfer bench: style transfer on pairs with a ground truth, beside what needs no optimisation."""
+"""The transfer bench: style transfer on pairs with a known ground truth, compared with simple baselines."""

@@ -1,4 +1,4 @@
-"""Baselines of a style transfer: copies, a filter, and an exchange of spectral envelopes."""
+"""Baselines for style transfer: copies of the inputs, a matching filter, and an exchange of spectral envelopes."""
 
 import torch
 from torch import Tensor
@@ -7,34 +7,34 @@ from intertone.level import db_to_amplitude, db_to_power, limited_gain
 from intertone.stft import SpectrogramConfig, istft, stft
 
 N_FFT, HOP_LENGTH = 1024, 256
-"""Samples of a frame, and from one to the next, at any sample rate."""
+"""Frame length and hop of the STFT in samples, at any sample rate."""
 
 SMOOTHING_OCTAVES = 1 / 3
-"""Width over which long-term spectra are averaged: finer, the filter would pass the style's notes, not its timbre."""
+"""Width of the smoothing of long-term spectra. A narrower one would copy the notes of the style, not its timbre."""
 
 FLOOR_DB = 60.0
-"""Depth below its loudest bin at which a long-term spectrum ends."""
+"""Floor of a long-term spectrum, in dB below its loudest bin."""
 
 MOST_GAIN_DB = 30.0
-"""Largest gain of the filter, which would else raise the content's noise where it has no partials."""
+"""Largest gain of the filter; a larger one would amplify the content's noise where it has no partials."""
 
 LOWEST_HZ = 20.0
-"""Below, the filter passes nothing: an offset would be raised with the style's lowest notes."""
+"""Lowest frequency that the filter passes, so that it does not amplify a DC offset."""
 
 ENVELOPE_SECONDS = 0.002
-"""Quefrency up to which a cepstrum is the spectral envelope: partials of notes up to 500 Hz lie above it."""
+"""Largest quefrency kept in the spectral envelope; the partials of notes up to 500 Hz lie above it."""
 
 SILENCE_DB = 100.0
-"""Depth below the loudest bin of a sound at which its logarithm ends."""
+"""Floor of the log spectrum, in dB below the loudest bin of the sound."""
 
 
 def copy_content(content: Tensor, style: Tensor, sample_rate: int) -> Tensor:
-    """Return the content.
+    """Return the content unchanged.
 
     Args:
         content: ``(samples,)``.
-        style: ``(samples,)``; it does not count.
-        sample_rate: Hz; it does not count.
+        style: ``(samples,)``; ignored.
+        sample_rate: Hz; ignored.
 
     Returns:
         The content.
@@ -46,9 +46,9 @@ def copy_style(content: Tensor, style: Tensor, sample_rate: int) -> Tensor:
     """Return the style, cut or repeated to the content's length.
 
     Args:
-        content: ``(samples,)``; only its length counts.
+        content: ``(samples,)``; only its length is used.
         style: ``(samples,)``, of any length.
-        sample_rate: Hz; it does not count.
+        sample_rate: Hz; ignored.
 
     Returns:
         ``(samples,)``, as long as the content.
@@ -63,8 +63,9 @@ def copy_style(content: Tensor, style: Tensor, sample_rate: int) -> Tensor:
 def match_spectrum(content: Tensor, style: Tensor, sample_rate: int) -> Tensor:
     """Filter the content so that its long-term average spectrum becomes the style's.
 
-    One linear-phase filter of 1,024 taps: the root of the ratio of the two average powers, each averaged over a third
-    of an octave and floored 60 dB below its maximum, with a gain of at most 30 dB. Both sounds at the same RMS.
+    The filter is linear-phase with 1,024 taps. Its magnitude response is the square root of the ratio of the average
+    power spectra of the two sounds at equal RMS, at most 30 dB. Each spectrum is smoothed over a third of an octave and
+    limited to 60 dB below its maximum.
 
     Args:
         content: ``(samples,)``.
@@ -92,12 +93,12 @@ def match_spectrum(content: Tensor, style: Tensor, sample_rate: int) -> Tensor:
 def exchange_envelopes(content: Tensor, style: Tensor, sample_rate: int) -> Tensor:
     """Give each frame of the content the spectral envelope of the style's frame at the same time.
 
-    The envelope of a frame is its log-magnitude spectrum with all quefrencies above 2 ms set to 0; the phase is the
-    content's. Frames keep the content's energy: with the style's, its rhythm would come along.
+    The envelope of a frame is its log-magnitude spectrum with all quefrencies above 2 ms set to 0. Each frame keeps the
+    phase and the energy of the content; the energy of the style would bring its rhythm with it.
 
     Args:
         content: ``(samples,)``.
-        style: ``(samples,)``, of any length; it is cut or repeated.
+        style: ``(samples,)``, of any length; it is cut or repeated to the content's length.
         sample_rate: Hz.
 
     Returns:
@@ -135,7 +136,7 @@ def _average_power(audio: Tensor, config: SpectrogramConfig) -> Tensor:
 
 
 def _envelope(spectrum: Tensor, sample_rate: int) -> Tensor:
-    """Return the natural logarithm of the spectral envelope of each frame, ``(n_bins, n_frames)``, of mean 0."""
+    """Return the natural logarithm of each frame's spectral envelope, ``(n_bins, n_frames)``, with mean 0 per frame."""
     magnitude = spectrum.abs()
     logarithm = magnitude.clamp_min(float(magnitude.max()) * db_to_amplitude(-SILENCE_DB)).clamp_min(1e-20).log()
     cepstrum = torch.fft.irfft(logarithm, N_FFT, dim=0)

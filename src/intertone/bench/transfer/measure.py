@@ -1,4 +1,4 @@
-"""Figures of a transfer: style, content, noise, copying, and distance from the ground truth."""
+"""Metrics of a transfer: style, content, noise, copying, and distance from the ground truth."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -23,23 +23,23 @@ from intertone.metrics import (
 )
 
 MEASURE_VERSION = 1
-"""Raised by whoever changes a figure; the files of earlier results are then measured anew."""
+"""Version of the metrics, to be increased when one of them changes; stored results are then measured again."""
 
 NEEDED = ("bench/transfer/measure.py", "metrics/*.py", "pitch/chroma.py", "pitch/note.py", "level.py", "stft.py")
-"""Files that decide the figures of a sound."""
+"""Source files on which the metrics depend."""
 
 Aspect = Literal["style", "content", "noise", "copy", "truth"]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured quantity.
+    """Description of a metric.
 
     Attributes:
-        title: Short name, with its unit.
-        aspect: What it says something about.
-        higher: Whether more is better.
-        meaning: A clause for people.
+        title: Short name with the unit, for table headers.
+        aspect: Property of the transfer that the metric measures.
+        higher: Whether higher values are better.
+        meaning: Definition in a few words, for the notes of tables.
     """
 
     title: str
@@ -74,21 +74,21 @@ FIGURES: dict[str, Figure] = {
     "log_spectral_distance": Figure("LSD dB", "truth", False, "log-spectral distance from the ground truth"),
     "stft_distance": Figure("MR-STFT", "truth", False, "multi-resolution STFT distance from the ground truth"),
 }
-"""Figures of a transfer by name."""
+"""The metrics of a transfer by name."""
 
 
 def measure_transfer(output: Tensor, pair: TransferPair) -> dict[str, float]:
-    """Return all figures of a transfer.
+    """Return all metrics of a transfer.
 
     Args:
-        output: What a method made of the pair's content and style, ``(samples,)``, as long as the content.
-        pair: The pair.
+        output: Output of a method for the pair's content and style, ``(samples,)``, with the length of the content.
+        pair: The pair with its ground truth.
 
     Returns:
-        Name → value, in the order of ``FIGURES``; all finite.
+        Name of the metric → value, in the order of ``FIGURES``; all values are finite.
 
     Raises:
-        ValueError: If the output is not finite, silent, or of another length.
+        ValueError: If the output is not finite, is silent, or has another length than the content.
     """
     if output.shape != pair.content.shape:
         raise ValueError(f"the output must be {tuple(pair.content.shape)}, got {tuple(output.shape)}")
@@ -112,5 +112,5 @@ def measure_transfer(output: Tensor, pair: TransferPair) -> dict[str, float]:
 
 
 def measure_mark() -> str:
-    """Return a text that is another one as soon as the code that measures, or a library, is."""
+    """Return the version of the metrics with a hash of their code and libraries, stored with each result."""
     return f"v{MEASURE_VERSION}-{source_digest(NEEDED)}"

@@ -1,4 +1,4 @@
-"""Short melodies, drawn from a seed: what both sounds of a transfer play."""
+"""Short random melodies, reproducible from a seed, for the content and style of a transfer."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -6,33 +6,33 @@ from dataclasses import dataclass
 import numpy as np
 
 SECONDS = 4.0
-"""Length of a sound."""
+"""Length of a melody in seconds."""
 
 RELEASE_SECONDS = 0.4
-"""Silence of the keys at the end, in which the last notes decay."""
+"""Time without pressed keys at the end, in which the last notes decay."""
 
 UNIT_SECONDS = (0.18, 0.3)
-"""Shortest note: drawn for each melody, so that two melodies have no common pulse."""
+"""Range of the shortest note's duration, drawn for each melody so that two melodies differ in tempo."""
 
 LEAD_SECONDS = (0.05, 0.2)
-"""Time before the first note."""
+"""Range of the time before the first note."""
 
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
-"""Semitones of the scale above its tonic, which is drawn."""
+"""Major scale in semitones above the tonic."""
 
 UPPER, LOWER = (62, 81), (48, 62)
-"""Lowest and highest key of the melody and of the second voice."""
+"""Lowest and highest MIDI note of the upper voice and of the lower one."""
 
 
 @dataclass(frozen=True)
 class MelodyNote:
-    """A note.
+    """A note of a melody.
 
     Attributes:
-        pitch: MIDI number.
-        start: Seconds.
-        duration: Seconds until the key is let go.
-        velocity: 1…127.
+        pitch: MIDI note number.
+        start: Time of the onset in seconds.
+        duration: Seconds from the onset to the release of the key.
+        velocity: MIDI velocity, 1…127.
     """
 
     pitch: int
@@ -46,19 +46,20 @@ def draw_melody(
 ) -> tuple[MelodyNote, ...]:
     """Draw a melody of 4 s in a major key.
 
-    The upper voice walks by up to three steps of the scale from D4 to A5, in notes of one to three units; a second one
-    has longer notes below it, from C3 to D4. Unit, tonic, velocities and the first onset are drawn too.
+    The upper voice lies between D4 and A5, moves by up to three scale steps from note to note, and has notes of one to
+    three units. The second voice lies between C3 and D4 and has longer notes. The length of the unit, the tonic, the
+    velocities and the first onset are random too.
 
     Args:
-        generator: Source of the draws.
-        voices: 1 or 2.
-        without: Keys that it does not use, fewer than the scale has.
+        generator: Random number generator.
+        voices: Number of voices, 1 or 2.
+        without: MIDI notes to leave out; the scale must keep at least one note in the range of each voice.
 
     Returns:
-        The notes, the upper voice first; each voice is in the order of time and holds one note at a time.
+        The notes, first those of the upper voice; each voice is monophonic and in order of time.
 
     Raises:
-        ValueError: If there are not one or two voices.
+        ValueError: If ``voices`` is not 1 or 2.
 
     Example:
         >>> notes = draw_melody(np.random.default_rng(0))
@@ -79,7 +80,7 @@ def draw_melody(
             velocity = int(generator.integers(70, 111))
             notes.append(MelodyNote(keys[place], lead + now * unit, length * unit, velocity))
             step = int(generator.choice((-3, -2, -1, 1, 2, 3)))
-            turned = place + step if 0 <= place + step < len(keys) else place - step
-            place = min(max(turned, 0), len(keys) - 1)
+            following = place + step if 0 <= place + step < len(keys) else place - step
+            place = min(max(following, 0), len(keys) - 1)
             now += length
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""Methods of style transfer by name."""
+"""The style transfer methods that the bench compares, by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ from intertone.transfer import TransferConfig, load_preset, preset_names, transf
 from intertone.transfer.solver import QUICK_SECONDS
 
 Transfer = Callable[[Tensor, Tensor, int], Tensor]
-"""``(content, style, sample_rate)`` → a sound as long as the content; all ``(samples,)``."""
+"""Function ``(content, style, sample_rate)`` → output with the length of the content; all ``(samples,)``."""
 
 TRANSFER_CODE = (
     *("transfer/*.py", "phase/*.py", "models/*.py", "representation/*.py", "audio.py", "level.py", "stft.py"),
     *("codec.py", "recogniser.py"),
 )
-"""Code that decides what a transfer gives."""
+"""Source files on which the output of a transfer system depends."""
 
 SYSTEM_CODE = (*TRANSFER_CODE, "codecs/*/*.*", "recognisers/*/*.*")
-"""Files that decide what the systems give: their code, and the networks that some compare sounds with."""
+"""Files on which the output of the systems depends: their code and the networks that some of them use as a loss."""
 
 CODE = ("bench/transfer/baselines.py", "level.py", "stft.py")
-"""Files that decide what the baselines give."""
+"""Source files on which the output of the baselines depends."""
 
 
 @dataclass(frozen=True)
 class TransferMethod:
-    """A way to transfer a style.
+    """A method of style transfer.
 
     Attributes:
-        name: On the command line and in tables.
-        transfer: The function; the same sounds give the same result, as far as the time that it has is enough.
-        mark: A text that is another one as soon as the method gives something else: kept results are found by it.
+        name: Name on the command line and in tables.
+        transfer: The function. Equal inputs give equal outputs unless its time limit ends the optimisation earlier.
+        mark: Name and hash of the method's configuration and code; a stored result with another mark is computed again.
     """
 
     name: str
@@ -50,11 +50,11 @@ BASELINES: dict[str, Transfer] = {
     "eq-match": match_spectrum,
     "cross-synthesis": exchange_envelopes,
 }
-"""Baselines by name; every method is compared with each."""
+"""Baselines by name; every method is compared with all of them."""
 
 
 def find_method(name: str) -> TransferMethod:
-    """Return the method of a name.
+    """Return the method with a given name.
 
     Args:
         name: One of ``BASELINES``, or a system of ``intertone transfer --list``.
@@ -63,7 +63,7 @@ def find_method(name: str) -> TransferMethod:
         The method.
 
     Raises:
-        InputError: If there is no such method.
+        InputError: If no method has this name.
 
     Example:
         >>> find_method("copy-content").transfer is copy_content
@@ -79,14 +79,14 @@ def find_method(name: str) -> TransferMethod:
 
 
 def _system(config: TransferConfig) -> Transfer:
-    """Return a system of style transfer as a method, ended after ``QUICK_SECONDS`` of optimisation."""
+    """Return a transfer system as a method whose optimisation stops after ``QUICK_SECONDS``."""
 
     def run(content: Tensor, style: Tensor, sample_rate: int) -> Tensor:
         rate = config.sample_rate
         sounds = [resample(sound[None], sample_rate, rate) for sound in (content, style)]
         limits = config.limits.model_copy(update={"seconds": QUICK_SECONDS})
         result = transfer(sounds[0], sounds[1], config, limits=limits)
-        if result.descent.stop == "interrupted":  # a part of a transfer is no result
+        if result.descent.stop == "interrupted":  # do not store an unfinished transfer
             raise KeyboardInterrupt
         found = resample(result.audio, rate, sample_rate)[0]
         return torch.nn.functional.pad(found, (0, max(0, len(content) - len(found))))[: len(content)]

@@ -1,4 +1,4 @@
-"""Pairs for style transfer with a ground truth: the same melody, played by the other instrument."""
+"""Pairs of sounds for style transfer with a ground truth: the content's melody played by the style's instrument."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,33 +20,33 @@ from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 
 SAMPLE_RATE = 16000
-"""Hz, of all pairs: that of the metrics."""
+"""Sample rate of all pairs in Hz, which is that of the metrics."""
 
 SPLIT = "test"
-"""Split of the instruments; nothing is trained or chosen by its notes."""
+"""Split that the instruments come from; it is used neither for training nor for model selection."""
 
 EVERY_OTHER_VOICE = 3
-"""Every third pair has two voices."""
+"""Every pair whose number is a multiple of this has two voices."""
 
 LEVEL, PEAK = 0.1, 0.9
-"""RMS of each sound, and the peak that it does not exceed."""
+"""RMS and largest peak of each sound."""
 
 TUNED_CENTS = 50.0
-"""Largest distance of an instrument's notes from their keys; guitar harmonics sound two octaves higher."""
+"""Largest distance of notes from their keys in cents; it excludes guitar harmonics, which sound two octaves higher."""
 
 TAIL_SECONDS = 1.0
-"""Time for which a note is played on after its key is let go."""
+"""Time for which a note is rendered after the release of its key."""
 
 FADE_SECONDS = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class TransferPair:
-    """A content, a style, and what a perfect transfer gives.
+    """A content, a style, and the result of a perfect transfer.
 
     Attributes:
-        name: Of the pair, ``"01"``.
-        title: Names of the instruments, and how many voices.
+        name: Number of the pair as text, such as ``"01"``.
+        title: Names of the instruments and number of voices.
         content: Melody X by instrument A, ``(samples,)``.
         style: Melody Y by instrument B, ``(samples,)``.
         truth: Melody X by instrument B, ``(samples,)``.
@@ -62,23 +62,23 @@ class TransferPair:
 
 
 def draw_transfer_pairs(*, n_pairs: int = 20, seed: int = 0, soundfont: Path | str | None = None) -> list[TransferPair]:
-    """Draw pairs of melodies and play them by instruments that no training uses.
+    """Draw pairs of melodies and play them with instruments that are not used for training.
 
-    Ordered pairs of instruments of different groups come up once each before one comes up again; of a group that holds
-    several, one is drawn. Every third pair has two voices. The style's melody uses no key of the content's: a bank
-    plays a key from one recording, and the ground truth would be made of pieces of the style. A smaller number of pairs
-    is the beginning of a larger one.
+    Each ordered pair of different instrument groups is used once before any is used again; the instrument is drawn from
+    its group. Every third pair has two voices. The melodies of content and style have no key in common: a SoundFont
+    plays a key from one recording, so the ground truth would otherwise contain pieces of the style. With the same seed,
+    a smaller number of pairs gives the first ones of a larger number.
 
     Args:
-        n_pairs: How many.
-        seed: Seed of instruments and melodies.
-        soundfont: The bank; default the system's FluidR3Mono_GM.
+        n_pairs: Number of pairs.
+        seed: Seed for the choice of instruments and melodies.
+        soundfont: Path of the SoundFont; default the system's FluidR3Mono_GM.
 
     Returns:
         The pairs, 4 s at 16 kHz mono.
 
     Raises:
-        InputError: If there is no bank or no FluidSynth, or the bank has fewer than two groups of fitting instruments.
+        InputError: If the SoundFont or FluidSynth is missing, or fewer than two groups have suitable instruments.
     """
     bank = read_soundfont(find_soundfont(soundfont))
     with Synth(bank.path, sample_rate=synthesis_rate(SAMPLE_RATE), gain=1.0) as synth:
@@ -104,16 +104,16 @@ def draw_transfer_pairs(*, n_pairs: int = 20, seed: int = 0, soundfont: Path | s
 
 
 def held_out_programs(bank: Bank, synth: Synth) -> Mapping[str, list[int]]:
-    """Return the instruments that melodies may be played by.
+    """Return the instruments with which melodies may be played.
 
-    Programs of the groups that are held out, which sound at every key of a melody and there at the key's pitch.
+    These are the programs of the held-out groups that sound at the right pitch on every key a melody can use.
 
     Args:
-        bank: The bank.
-        synth: With the bank loaded.
+        bank: The SoundFont.
+        synth: FluidSynth with the SoundFont loaded.
 
     Returns:
-        Group → programs.
+        Name of the group → its programs.
     """
     groups: dict[str, list[int]] = {}
     for program, group in bank.groups().items():
@@ -123,17 +123,17 @@ def held_out_programs(bank: Bank, synth: Synth) -> Mapping[str, list[int]]:
 
 
 def play_melody(synth: Synth, program: int, notes: tuple[MelodyNote, ...], *, seconds: float = SECONDS) -> Tensor:
-    """Play notes as ``play_notes`` does, at the level of the bench.
+    """Play notes as ``play_notes`` does, at 16 kHz and with the level of the bench.
 
     Args:
-        synth: With the bank loaded, at ``synthesis_rate`` of 16 kHz.
-        program: Program of bank 0.
-        notes: The notes; each begins before the end.
-        seconds: Length of the sound.
+        synth: FluidSynth with the SoundFont loaded, at ``synthesis_rate(16000)``.
+        program: Program number in bank 0.
+        notes: The notes; each must begin before the end of the sound.
+        seconds: Length of the sound in seconds.
 
     Returns:
-        ``(samples,)`` at 16 kHz, at RMS 0.1 or, if that is less, a peak of 0.9; without an offset, the last 10 ms
-        faded out.
+        ``(samples,)`` at 16 kHz without DC offset, the last 10 ms faded out; at RMS 0.1, or lower where the peak would
+        exceed 0.9.
     """
     audio = play_notes(synth, program, notes, seconds=seconds, sample_rate=SAMPLE_RATE)
     fade = round(FADE_SECONDS * SAMPLE_RATE)
@@ -144,18 +144,18 @@ def play_melody(synth: Synth, program: int, notes: tuple[MelodyNote, ...], *, se
 def play_notes(
     synth: Synth, program: int, notes: Sequence[MelodyNote], *, seconds: float, sample_rate: int, bank: int = 0
 ) -> Tensor:
-    """Play notes one by one and add them up.
+    """Render each note on its own and add them up.
 
     Args:
-        synth: With the bank loaded, at ``synthesis_rate`` of the sample rate.
-        program: Program of the bank.
-        notes: The notes; each begins before the end, and is played on for 1 s after its key is let go.
-        seconds: Length of the sound.
+        synth: FluidSynth with the SoundFont loaded, at ``synthesis_rate(sample_rate)``.
+        program: Program number.
+        notes: The notes; each must begin before the end of the sound and is rendered until 1 s after its release.
+        seconds: Length of the sound in seconds.
         sample_rate: Hz.
         bank: 0 for melodic programs, 128 for drum kits.
 
     Returns:
-        ``(samples,)`` at the bank's own level, without an offset.
+        ``(samples,)`` at the level of the SoundFont, without DC offset.
     """
     rate = synthesis_rate(sample_rate)
     total = np.zeros(round(seconds * rate))

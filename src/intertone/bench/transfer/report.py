@@ -1,4 +1,4 @@
-"""The transfer bench's result as tables, sentences, and a page to look at and listen to."""
+"""Result of the transfer bench as tables, sentences, and an HTML page with spectrograms and sounds."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ from intertone.page import Block, Clip, Command, Listening, Points, Section, Tab
 from intertone.plot import spectrogram_png
 
 WRITTEN = ("transfer.json", "transfer.md", "transfer.html")
-"""Files of a result, beside the folder of the sounds."""
+"""Names of the result files, which lie beside the folder of the sounds."""
 
 RESULTS = "results"
-"""Folder of the sounds and figures of single pairs, in the folder of the result."""
+"""Name of the subfolder with the sounds and metrics of single pairs."""
 
 FILTER, COPY = "eq-match", "copy-content"
 SOUND_PAIRS = 3
-"""Pairs that can be listened to on the page; the third is the first of two voices."""
+"""Number of pairs with sounds on the page; the third is the first one with two voices."""
 
 ASPECTS: dict[Aspect, str] = {
     "style": "Style, against the style",
@@ -37,7 +37,7 @@ FILTER_NOTE = (
 
 
 class TransferResult(TypedDict):
-    """A bench, as ``transfer.json`` holds it."""
+    """Result of a bench, as saved in ``transfer.json``."""
 
     measure_version: int
     seed: int
@@ -48,14 +48,14 @@ class TransferResult(TypedDict):
 
 
 def transfer_result(run: TransferRun, *, seed: int) -> TransferResult:
-    """Return the result of a run.
+    """Summarise a run as a result that can be saved.
 
     Args:
         run: From ``run_transfers``.
-        seed: Seed of the pairs, and of the bootstrap.
+        seed: Seed with which the pairs were drawn; also used for the bootstrap.
 
     Returns:
-        What the tables, the page and the JSON are made from.
+        The result, from which tables, page and JSON are made.
     """
     return {
         "measure_version": MEASURE_VERSION,
@@ -68,13 +68,13 @@ def transfer_result(run: TransferRun, *, seed: int) -> TransferResult:
 
 
 def transfer_tables(result: TransferResult) -> list[Table]:
-    """Return the tables: the figures of each aspect, then the gains of each method over the baselines.
+    """Return the tables: the metrics of each aspect, then the gains of each method over the baselines.
 
     Args:
         result: From ``transfer_result``.
 
     Returns:
-        Five tables and one for each method that is neither a copy nor the ground truth.
+        Five tables of metrics, then one for each method that is neither a copy nor the ground truth.
     """
     summary = result["summary"]
     found = [_aspect_table(aspect, title, summary, result["n_pairs"]) for aspect, title in ASPECTS.items()]
@@ -82,13 +82,13 @@ def transfer_tables(result: TransferResult) -> list[Table]:
 
 
 def transfer_verdict(result: TransferResult) -> list[str]:
-    """Return sentences on what the filter wins, and on each other method against it and the copy of the content.
+    """Return sentences that compare the methods with the baselines.
 
     Args:
         result: From ``transfer_result``.
 
     Returns:
-        One or two sentences on the filter, then five on each other method.
+        One or two sentences on the filter ``eq-match``, then five on each other method.
     """
     summary = result["summary"]
     won = figures_won(summary, FILTER)
@@ -106,23 +106,23 @@ def transfer_verdict(result: TransferResult) -> list[str]:
 
 
 def transfer_markdown(result: TransferResult, *, command: str) -> str:
-    """Return the tables as Markdown, with the command that made them."""
+    """Return verdict and tables as Markdown, with the command that made them."""
     found = [markdown_table(table, heading="###") for table in transfer_tables(result)]
     points = "\n".join(f"- {line}" for line in transfer_verdict(result))
     return "\n\n".join([f"`{command}`, version {result['measure_version']} of the figures:", points, *found]) + "\n"
 
 
 def write_transfer_bench(folder: Path, result: TransferResult, pairs: Sequence[TransferPair], *, command: str) -> None:
-    """Write ``transfer.json``, ``transfer.md`` and ``transfer.html``, one page with tables, pictures and sounds.
+    """Write ``transfer.json``, ``transfer.md`` and ``transfer.html``, a page with tables, spectrograms and sounds.
 
     Args:
-        folder: Where ``results`` holds the sounds, as ``run_transfers`` kept them.
+        folder: Folder of the result; its subfolder ``results`` holds the sounds that ``run_transfers`` stored.
         result: From ``transfer_result``.
         pairs: The pairs that were measured.
         command: Command that made the result.
 
     Raises:
-        InputError: If the folder cannot be written, or a sound is not there.
+        InputError: If the folder cannot be written or a sound is missing.
     """
     with staged_folder(folder) as staged:
         write_json(staged / WRITTEN[0], {"command": command, **result})
@@ -190,7 +190,7 @@ def _gain_table(name: str, line: TransferSummary) -> Table:
 
 
 def _against(name: str, line: TransferSummary, baseline: str, figures: Sequence[str]) -> str:
-    """Return a sentence on where a method is better than a baseline, where worse, and where the interval holds 0."""
+    """Return a sentence that lists where a method is better or worse than a baseline, or not clearly different."""
     gains = line["gains"][baseline]
     better = [figure for figure in figures if gains[figure]["low"] > 0]
     worse = [figure for figure in figures if gains[figure]["high"] < 0]

@@ -1,4 +1,4 @@
-"""Every method on every pair, with a result file for each, so that a run that was ended goes on where it was."""
+"""Run every method on every pair; each result is stored in a file, so that an interrupted run can be continued."""
 
 import hashlib
 import json
@@ -20,11 +20,11 @@ from intertone.files import write_json
 from intertone.parallel import in_processes
 
 TRUTH = "truth"
-"""Row of the ground truth itself: what a perfect transfer gets."""
+"""Name of the row with the ground truth's own metrics, those of a perfect transfer."""
 
 
 class TransferRow(TypedDict):
-    """Figures of one method on one pair, and the seconds that the method took."""
+    """Metrics of one method on one pair, and its computing time in seconds."""
 
     figures: dict[str, float]
     seconds: float
@@ -50,29 +50,29 @@ def run_transfers(
     progress: Callable[[int, int], None] | None = None,
     find: Find = find_method,
 ) -> TransferRun:
-    """Transfer and measure: the named methods, the baselines and the ground truth, on every pair.
+    """Run and measure the named methods, the baselines and the ground truth on every pair.
 
-    For each pair and method the folder gets ``PAIR-METHOD.wav``, the result in 32 bit, and ``PAIR-METHOD.json``, its
-    figures. A sound is taken from there if it was made of the same sounds by the same method; its figures, if the same
-    code measured them.
+    For each pair and method, the output is written to ``PAIR-METHOD.wav`` (32-bit float) and its metrics to
+    ``PAIR-METHOD.json`` in the folder. A stored output is used again if inputs and method are the same; its metrics are
+    used again if the code that measures them is the same too.
 
     Args:
-        pairs: The pairs; names are unique.
-        names: Methods beside the baselines; a baseline's name changes nothing.
-        folder: Where the results are kept; made if it does not exist, its parent must.
-        workers: Processes; more than one take one thread each.
-        progress: Called with (results done, of how many).
-        find: Returns the method of a name; with several workers, a function of a module.
+        pairs: The pairs; their names must be unique.
+        names: Methods to run in addition to the baselines; names of baselines are ignored.
+        folder: Folder for the results; it is created if only its parent exists.
+        workers: Number of processes; with more than one, each uses one thread.
+        progress: Called with the number of finished results and their total number.
+        find: Function that returns the method with a given name; with several workers it must be picklable.
 
     Returns:
         The rows in the order: named methods, baselines, ground truth.
 
     Raises:
-        InputError: If a method is unknown, gives something that cannot be measured, or the folder cannot be written.
-        ValueError: If two pairs have one name.
+        InputError: If a method is unknown or its output cannot be measured, or if the folder cannot be written.
+        ValueError: If two pairs have the same name.
     """
     if len({pair.name for pair in pairs}) < len(pairs):
-        raise ValueError("every pair must have a name of its own, got one twice")
+        raise ValueError("the names of the pairs must be unique, got one twice")
     order = [*(name for name in dict.fromkeys(names) if name not in BASELINES and name != TRUTH), *BASELINES, TRUTH]
     marks = {name: _method_mark(name, find) for name in order}
     try:
@@ -105,16 +105,16 @@ def run_transfers(
 
 
 def kept_sound(folder: Path, pair: TransferPair, name: str) -> Tensor:
-    """Return what a method gave for a pair, ``(samples,)``, as ``run_transfers`` kept it.
+    """Return the output of a method for a pair, ``(samples,)``, as stored by ``run_transfers``.
 
     Raises:
-        InputError: If it was not kept.
+        InputError: If there is no stored output.
     """
     return load_audio(_path(folder, pair, name, "wav"))[0][0]
 
 
 def _work(folder: Path, marks: dict[str, str], find: Find, _: None, job: Job) -> TransferRow:
-    """Return the row of a method on a pair; the result is written before it is measured, the figures after it."""
+    """Return the row of a method on a pair; the output is written before it is measured, the metrics afterwards."""
     pair, name = job
     made = _digest(pair, marks[name])
     path = _path(folder, pair, name, "json")
@@ -126,7 +126,7 @@ def _work(folder: Path, marks: dict[str, str], find: Find, _: None, job: Job) ->
         output = pair.truth if name == TRUTH else find(name).transfer(pair.content, pair.style, pair.sample_rate)
         seconds = time.perf_counter() - began
         _check(output, pair, name)
-        output = output / output.abs().max().clamp_min(1)  # no figure depends on the level
+        output = output / output.abs().max().clamp_min(1)  # no metric depends on the level
         save_audio(_path(folder, pair, name, "wav"), output, sample_rate=pair.sample_rate, format="float32")
         write_json(path, {"made": made, "seconds": seconds})
     row: TransferRow = {"figures": measure_transfer(kept_sound(folder, pair, name), pair), "seconds": seconds}
@@ -144,7 +144,7 @@ def _check(output: Tensor, pair: TransferPair, name: str) -> None:
 
 
 def _read_row(folder: Path, pair: TransferPair, name: str, mark: str) -> TransferRow | None:
-    """Return a kept row, if sound and figures are those that would be made now."""
+    """Return the stored row if inputs, method and metrics have not changed since, else None."""
     known = _read_json(_path(folder, pair, name, "json"))
     figures, seconds = known.get("figures"), known.get("seconds")
     if (
@@ -172,7 +172,7 @@ def _method_mark(name: str, find: Find) -> str:
 
 
 def _digest(pair: TransferPair, mark: str) -> str:
-    """Return a text that is another one as soon as the sounds or the method are."""
+    """Return a hash of the sounds of a pair and the mark of a method."""
     digest = hashlib.sha256(f"{mark} {pair.sample_rate}".encode())
     for sound in (pair.content, pair.style, pair.truth):
         digest.update(sound.contiguous().numpy().tobytes())

@@ -1,4 +1,4 @@
-"""Summary of a transfer bench: means over the pairs with intervals, and differences from the baselines."""
+"""Summary of a transfer bench: means over the pairs with confidence intervals, and differences from the baselines."""
 
 from collections.abc import Mapping
 from typing import TypedDict
@@ -10,7 +10,7 @@ from intertone.bench.transfer.run import TRUTH, TransferRow
 
 
 class Interval(TypedDict):
-    """Mean over the pairs, and the 95 % of the bootstrap's means."""
+    """Mean over the pairs with its 95 % bootstrap confidence interval."""
 
     mean: float
     low: float
@@ -18,10 +18,10 @@ class Interval(TypedDict):
 
 
 class TransferSummary(TypedDict):
-    """One method over all pairs.
+    """Summary of one method over all pairs.
 
-    ``figures``: figure → mean. ``gains``: baseline → figure → difference from it, positive where the method is better.
-    ``seconds``: mean.
+    ``n``: number of pairs. ``figures``: metric → mean. ``gains``: baseline → metric → mean difference from this
+    baseline, positive where the method is better. ``seconds``: mean computing time.
     """
 
     n: int
@@ -31,29 +31,29 @@ class TransferSummary(TypedDict):
 
 
 def summarise_transfers(rows: Mapping[str, Mapping[str, TransferRow]], *, seed: int = 0) -> dict[str, TransferSummary]:
-    """Return one summary a method.
+    """Return a summary of each method.
 
     Args:
         rows: Pair → method → row, from ``run_transfers``; at least one pair.
         seed: Seed of the bootstrap.
 
     Returns:
-        Method → summary, in the order of the rows. A gain is the mean of the differences on the same pairs, with the
-        sign that makes better positive; its interval tells it from chance where it leaves out 0.
+        Method → summary, in the order of the rows. A gain is the mean of the paired differences from a baseline,
+        positive where the method is better; it is significant where its interval does not contain 0.
     """
     methods = list(next(iter(rows.values())))
     return {name: _summary(rows, name, seed) for name in methods}
 
 
 def figures_won(summary: Mapping[str, TransferSummary], name: str) -> list[str]:
-    """Return the figures of style and ground truth of which a method has the best mean.
+    """Return the metrics of style and ground truth in which a method has the best mean.
 
     Args:
         summary: From ``summarise_transfers``.
-        name: The method.
+        name: Name of the method.
 
     Returns:
-        The figures in which no other method is better, the copy of the style and the ground truth left aside.
+        The metrics in which no other method is better, except the copy of the style and the ground truth.
     """
     others = [other for other in summary if other not in (name, "copy-style", TRUTH)]
     found = []

@@ -132,7 +132,7 @@ def course_table(figures: Figures, budget: Budget) -> str:
 
 
 def voice_table(done: Done, figures: Figures) -> str:
-    """Return a table of the voice's intermediate sounds: similarity to the voice, distance from the style, noise."""
+    """Return a table of sounds during the transfer of the voice: similarity to voice and style, and noise."""
     rows = []
     for name, each in done.items():
         if each.experiment.content != "voice":

@@ -31,7 +31,7 @@ HEARD = {"default": "default, {steps} steps", "log-mel": "log-mel", "slices": "s
 """Experiment → title; a note reconstructed by each of them is shown as a spectrogram and written as a sound."""
 
 MIDDLE = 60
-"""MIDI number; the note and the pair with the nearest pitch are shown and written as sounds."""
+"""MIDI number of the examples: the note and the pair nearest in pitch are shown and written as sounds."""
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
