@@ -157,7 +157,6 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "harmonic.warp": (("analysis",), {"SHORTEST_SECONDS": "0.0", "OVERSAMPLING": "1"}),
     "harmonic.noise": (("analysis",), {"POWER_FLOOR": "0.0"}),
-    "harmonic.partials": (("analysis", "recognition"), {"NEAR_ENOUGH": "1e9"}),
     "harmonic.morph.landmark": (
         ("morph",),
         {"ATTACK_DB": "0.0", "AUDIBLE_DB": "-200.0", "KNEE_DB": "0.0", "SHORTEST_ATTACK": "1e-9"},
@@ -180,7 +179,6 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "LONGER": "1",
             "MODULATION_SECONDS": "0.0",
             "STEADY_SECONDS": "0.0",
-            "WEAK_SECONDS": "0.0",
             "CLEAR_DB": "1e-9",
             "WINDOW_BINS": "1.0",
         },

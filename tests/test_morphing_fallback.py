@@ -19,6 +19,7 @@ from intertone.morphing.by_cells import ByCells
 from intertone.morphing.by_code import ByCode
 from intertone.morphing.by_partials import ByPartials
 from intertone.morphing.method import warn_of_noise
+from intertone.morphing.weights import Weights
 from intertone.representation import Analysis, HarmonicConfig
 
 PARTIALS_ONLY = MorphConfig(network="none")
@@ -201,6 +202,22 @@ def test_half_way_each_band_has_lost_half_of_what_it_lacks(codec: Codec) -> None
     a, middle, b = levels
     away = middle - (a + b) / 2
     assert float((away - away.mean()).abs().max()) < 1
+
+
+def test_a_loop_with_a_pluck_keeps_its_level_after_the_first_hit() -> None:
+    time = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
+    hits = torch.cat([drum(0.25, seed=seed) for seed in range(4)])
+    pluck = 0.5 * torch.sin(2 * math.pi * 440 * time) * torch.exp(-4 * time)
+    sounds = [ByCells(SAMPLE_RATE).analyse(each[None, None]) for each in (hits, pluck)]
+    weights = Weights(torch.tensor([0.5, 0.5]).double(), {}, torch.tensor([0.5, 0.5]).double(), 0.0)
+    between = ByCells(SAMPLE_RATE).synthesise(ByCells(SAMPLE_RATE).between(sounds, weights, PARTIALS_ONLY))[0, 0]
+    levels = [
+        [10 * math.log10(float(each[at : at + 800].square().mean())) for at in range(0, SAMPLE_RATE, 4000)]
+        for each in (hits, pluck, between)
+    ]
+    # a sine and noise have hardly a strong cell in common: cell by cell, the mixture would be 20 dB fainter
+    for first, second, middle in zip(*levels, strict=True):
+        assert middle == pytest.approx((first + second) / 2, abs=2.5)
 
 
 def test_a_short_sound_and_a_long_one(codec: Codec) -> None:

@@ -67,6 +67,17 @@ def test_an_attack_whose_partials_are_others_is_as_loud_as_both_and_its_noise_is
     assert 10 * math.log10(float(raised)) < 1
 
 
+@pytest.mark.parametrize("mix", [0.25, 0.5, 0.75])
+def test_two_ticks_at_different_times_keep_their_energy(mix: float) -> None:
+    # frame by frame, the mean of the two in dB is fainter than both by 17 dB
+    late = torch.cat([torch.zeros(480), sound(tick=0.1, seed=1) - sound(seed=1)])[: len(sound())]
+    sounds = [sound(tick=0.1), sound(seed=1) + late]
+    analyses = [REPRESENTATION.analyse(each[None, None]) for each in sounds]
+    between = REPRESENTATION.synthesise(mixture(METHOD, analyses, [1 - mix, mix]))[0, 0]
+    own = [attack_course(each, LEAD, SAMPLE_RATE) for each in sounds]
+    assert abs(attack_error_db(attack_course(between, LEAD, SAMPLE_RATE), *own, mix)) < 3
+
+
 def test_an_attack_lasts_for_80_ms() -> None:
     share = attack_share(20, 0.01)
     assert share[:4].tolist() == [1.0] * 4 and not bool(share[8:].any()) and bool((share.diff() <= 0).all())

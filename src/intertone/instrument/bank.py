@@ -22,6 +22,8 @@ from intertone.shipped import CODECS
 
 FILE = "instruments.npz"
 """Name of the file of the bank in a codec's folder."""
+LOWEST_HZ = 20.0
+"""Frequency below which notes are filtered before they are encoded."""
 NEAR = 5
 """Largest number of names that an error sentence suggests."""
 
@@ -77,7 +79,7 @@ class InstrumentBank:
             if split != "train":
                 refused[name] = split
             elif len(chosen):
-                codes[name] = codec.encode(notes.audio(chosen)[:, None])[0].mean(0)
+                codes[name] = codec.encode(high_passed(notes.audio(chosen)[:, None], notes.sample_rate))[0].mean(0)
             elif not (notes.pitch[rows] >= 0).any():
                 refused[name] = "unpitched"
         if not codes:
@@ -191,6 +193,19 @@ class InstrumentBank:
         near = words[:NEAR] or difflib.get_close_matches(wanted, self.names, n=NEAR)
         hint = f"did you mean {' or '.join(near)}?" if near else "intertone info names them all"
         raise InputError(f"{rule}, got {name}; {hint}")
+
+
+def high_passed(sounds: Tensor, sample_rate: int) -> Tensor:
+    """Return sounds, ``(..., samples)``, without what lies below ``LOWEST_HZ``.
+
+    Some samples of the bank have a DC offset while the key is held, which the codec takes for loud noise of its lowest
+    band. The filter has zero phase and falls by 24 dB an octave.
+    """
+    samples = sounds.shape[-1]
+    spectrum = torch.fft.rfft(sounds.double(), samples + sample_rate)
+    octaves = torch.arange(spectrum.shape[-1], dtype=torch.float64) * sample_rate / (samples + sample_rate) / LOWEST_HZ
+    gain = octaves**4 / (1 + octaves**4)
+    return torch.fft.irfft(spectrum * gain, samples + sample_rate)[..., :samples].to(sounds)
 
 
 def bank_path(codec: str | Path) -> Path:
