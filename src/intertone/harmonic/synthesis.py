@@ -64,9 +64,9 @@ class Synthesiser:
         centres = torch.arange(2 + math.floor(float(periods[-1]) / step), dtype=torch.float64) * step
         places = torch.from_numpy(np.interp(centres.numpy(), periods.numpy(), np.arange(samples)) / config.hop_length)
         levels, phase = signed_amplitudes(levels, phase)
-        moving, weight = at_positions(levels, places), levels.abs() + TINY
+        moving, weight = at_positions(levels, places), levels.abs()
         # beside a louder frame, the phase of a faint one hardly counts
-        angle = 2 * math.pi * at_positions(phase * weight, places) / at_positions(weight, places)
+        angle = 2 * math.pi * at_positions(phase * weight, places) / at_positions(weight, places).clamp_min(TINY)
         return play_partials(torch.polar(moving, angle), multiples, centres, periods, self.sample_rate, slowest(f0))
 
     def sound(self, features: Tensor, sound: HarmonicSound, generator: torch.Generator) -> Tensor:
