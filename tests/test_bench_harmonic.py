@@ -82,7 +82,7 @@ def test_the_rows_of_a_codec_are_kept_until_a_weight_changes(
     (words,) = verdict(result, "codec")
     mean = {name: line["morph_score"]["mean"] for name, line in summary.items()}
     without, full = mean["codec, no network"], mean["codec, full"]
-    assert f"Without its network it scores {without:.1f}, with everything decoded {full:.1f}." in words
+    assert f"Without its network it scores {without:.1f}, with all features decoded {full:.1f}." in words
     assert "It beats aligned log magnitude on" in words and "place" in words
     assert " of 2. Its weakest" in words  # its own halves are no rivals
     others = tables(result)[2]

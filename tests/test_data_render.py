@@ -149,7 +149,7 @@ def test_a_process_that_is_killed_is_said_and_made_good(tmp_path: Path) -> None:
         for child in multiprocessing.active_children():
             child.kill()
 
-    with pytest.raises(InputError, match="every rendering process must live to its end"):
+    with pytest.raises(InputError, match="every rendering process must run to its end"):
         render_bank(path, tmp_path, config=SHORT, programs=programs, workers=2, progress=kill)
     header = render_bank(path, tmp_path, config=SHORT, programs=programs, workers=1)
     assert len(header["shards"]) == 6

@@ -409,7 +409,7 @@ def test_too_few_training_notes_are_said_and_no_pairs_too(
     figures: dict[str, Any] = dict(result.figures)
     pca = {name: figures["reconstruction"][name] for name in ("n_components", "n_wanted", "n_training_notes")}
     assert pca == {"n_components": 23, "n_wanted": 500, "n_training_notes": 24}
-    assert "(500 were wanted, but there are too few notes)" in result.tables[0].note
+    assert "(500 are set, but there are too few training notes)" in result.tables[0].note
     assert figures["morphs"]["lines"] == []
     assert "the PCA has 23 components of 500" in caplog.text
     assert any(line.startswith("Half-way morphs: no two pairs of notes have one pitch") for line in result.left_out)

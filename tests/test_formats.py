@@ -22,8 +22,8 @@ from torch import Tensor
 from intertone import Codec
 
 FIXTURES = Path(__file__).parent / "fixtures" / "b8db080"
-SINCE_0025 = FIXTURES.parent / "harmonic-0025.npz"
-"""Codes, sounds and prepared features of harmonic codecs as they are since decision 0025, by make_0025.py."""
+KEPT = FIXTURES.parent / "harmonic-0035.npz"
+"""Codes, sounds and prepared features of harmonic codecs as they are since decision 0035, by make_0035.py."""
 
 CODECS = sorted(path.parent.name for path in FIXTURES.glob("codecs/*/config.json"))
 EVERY = 37
@@ -86,11 +86,11 @@ def test_a_saved_codec_gives_the_code_and_the_sound_that_it_gave(name: str) -> N
     reconstruction = torch.from_numpy(np.load(FIXTURES / "codecs" / name / "reconstruction.npy"))
     sounds = codec.decode(expected, context)
     assert sounds.shape == (2, 4000) and float(reconstruction.std()) > 0.05
-    if name.startswith("harmonic"):  # the residual is smaller since (decision 0025), and so are noise bands
-        torch.testing.assert_close(latents, expected, rtol=0.01, atol=0.005)
+    if name.startswith("harmonic"):  # the residual and the noise are smaller since decisions 0025 and 0035
+        torch.testing.assert_close(latents, expected, rtol=0.01, atol=0.02)
         change = sounds[:, ::EVERY] - reconstruction
-        assert float(change.square().sum() / reconstruction.square().sum()) < 1e-4
-        with np.load(SINCE_0025) as kept:
+        assert float(change.square().sum() / reconstruction.square().sum()) < 0.01
+        with np.load(KEPT) as kept:
             expected, reconstruction = (torch.from_numpy(kept[f"{name}-{what}"]) for what in ("latents", "sound"))
         sounds = codec.decode(expected, context)
     torch.testing.assert_close(latents, expected, rtol=ACROSS_MACHINES, atol=ACROSS_MACHINES)
@@ -125,10 +125,10 @@ def test_notes_are_prepared_as_they_were(tmp_path: Path, capsys: pytest.CaptureF
     found, expected = (np.load(folder / "shard-00000.npy") for folder in (tmp_path / "images", FIXTURES / "images"))
     assert found.dtype == expected.dtype == np.float16
     difference = found.astype(np.float32) - expected.astype(np.float32)
-    # two steps of float16; the ten rows of partials are as they were, noise is less (decision 0025)
+    # two steps of float16; the ten rows of partials are as they were, noise is less in the mean (decisions 0025, 0035)
     assert np.abs(difference[:, :10]).max() < 1e-3, difference
-    assert difference[:, 10:].max() < 0.02 and np.abs(difference[:, 10:]).mean() < 0.005, difference
-    with np.load(SINCE_0025) as kept:
+    assert difference[:, 10:].max() < 0.03 and -0.006 < difference[:, 10:].mean() < 0, difference
+    with np.load(KEPT) as kept:
         difference = np.abs(found.astype(np.float32) - kept["features"].astype(np.float32)).max((1, 2))
     # another processor may change the choice between two nearly equal fits, by 3 dB in the noise
     assert (difference < 1e-3).sum() >= 4 and difference.max() < 0.05, difference
