@@ -115,7 +115,8 @@ def _refused_value(error: typer.TyperException) -> str | None:
 def main(arguments: list[str] | None = None, *, began: float | None = None) -> None:
     """Run the command line and leave the process.
 
-    Exit codes: 0 done, 1 stopped, 2 bad input, 3 the trained codec is faulty, 129, 130 or 143 interrupted.
+    Exit codes: 0 done, 1 incomplete (a check failed, pairs were skipped, training stopped early), 2 bad input, 3 the
+    trained codec is faulty, 129, 130 or 143 interrupted.
 
     Args:
         arguments: Command-line arguments without the program's name; None: those of this process.

@@ -205,7 +205,7 @@ def send(
     factors = None if gains is None else torch.tensor(gains.of_code(loaded.model.latent_dim))
     if factors is not None and bool((factors == 1).all()):
         RemarkLogger(__name__).warning("all gains are 1, so the result equals that of intertone reconstruct")
-    options.warn_of_phase(loaded, None, iterations)  # the method decides whether the residual is used
+    options.warn_of_phase(loaded, None, iterations)  # --phase is never ignored: it decides on the residual
     rate = loaded.sample_rate if sample_rate is None else sample_rate
     sound = options.load_for(loaded, source)
     options.check_result(out, [sound], loaded, rate, format)

@@ -44,7 +44,7 @@ class Budget(StrEnum):
 
 
 class Source(StrEnum):
-    """Input sound whose loudness over time is used."""
+    """Input sound whose loudness over time the result follows (``--envelope-from``)."""
 
     content = "content"
     style = "style"

@@ -32,7 +32,7 @@ LOUDEST = 1.2
 REACH_DB = 60.0
 """Part of a level difference to the loudest sound that is interpolated linearly, dB; ``LATENESS`` is for the excess."""
 LATENESS = 8
-"""Exponent of a sound's weight for the excess over ``REACH_DB``: half of the excess is reached at a weight of 0.92."""
+"""Exponent of a sound's weight for the part of the difference beyond ``REACH_DB``: a weight of 0.92 counts as 0.5."""
 FADE_SECONDS, FADE_DB = 0.3, 60.0
 """Longest fade at the end of a sound that is shortened, or whose weight passes to the others, s; and the decrease in
 level over this time, which is linear in dB: with this slope, 10 dB in 50 ms, no step is audible."""

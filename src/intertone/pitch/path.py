@@ -196,7 +196,7 @@ def _cheapest_path(found: list[Candidates], quiet: Mask, stationarity: Array, se
 
 
 def _track(found: list[Candidates], bands: list[Band], quiet: Mask, path: npt.NDArray[np.intp]) -> PitchTrack:
-    """Return the track of a path, whose frequencies are refined in the bands of the candidates."""
+    """Return the pitch track of a path of candidates, with each frequency refined in the band of its candidate."""
     rows = np.arange(len(path))
     periodicity = np.where(quiet, 0, np.max([each.similarity.max(1) for each in found], axis=0))
     f0 = np.full(len(path), np.nan)
