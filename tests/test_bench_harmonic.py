@@ -84,7 +84,7 @@ def test_the_rows_of_a_codec_are_kept_until_a_weight_changes(
     without, full = mean["codec, no network"], mean["codec, full"]
     assert f"Without its network it scores {without:.1f}, with all features decoded {full:.1f}." in words
     assert "It beats aligned log magnitude on" in words and "place" in words
-    assert " of 2. Its weakest" in words  # its own halves are no rivals
+    assert " of 2. The lowest part of its score" in words  # its own halves are no rivals
     others = tables(result)[2]
     assert [row[0] for row in others.rows][:3] == ["codec", "codec, full", "codec, no network"]
     assert others.columns[-1] == "wins aligned" and {len(row) for row in others.rows} == {len(others.columns)}
