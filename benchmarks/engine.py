@@ -94,7 +94,7 @@ def run_jobs(jobs: list[dict], folder: Path) -> list[float]:
     """Render jobs in node, and return the seconds that each took."""
     list_path = folder / "jobs.json"
     list_path.write_text(json.dumps(jobs))
-    words = ["node", str(Path(__file__).with_name("render.mjs")), str(list_path)]
+    words = ["node", "--single-threaded", str(Path(__file__).with_name("render.mjs")), str(list_path)]
     found = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     return [float(line) for line in found.split()]
 

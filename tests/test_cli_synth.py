@@ -14,6 +14,7 @@ from intertone.codec import Codec, CodecConfig
 from intertone.data.notes import Notes
 from intertone.errors import InputError
 from intertone.instrument import InstrumentBank, play_code
+from intertone.instrument.bank import high_passed
 from intertone.models.dense import DenseConfig
 from intertone.representation.frames import FramesConfig
 from intertone.stft import SpectrogramConfig
@@ -166,7 +167,7 @@ def test_a_bank_is_made_of_training_notes_and_kept(notes: Notes, harmonic_codec:
     assert list(bank.codes) == ["instrument-0", "instrument-1", "instrument-2"]
     assert bank.refused == {"instrument-3": "valid", "instrument-4": "test"}
     rows = notes.select(instrument="instrument-1", pitch=[48, 60])
-    expected = [harmonic_codec.encode(notes.audio([row])[0])[0][0] for row in rows]
+    expected = [harmonic_codec.encode(high_passed(notes.audio([row])[0], notes.sample_rate))[0][0] for row in rows]
     assert torch.allclose(bank.codes["instrument-1"], (expected[0] + expected[1]) / 2, atol=1e-5)
     harmonic_codec.save(tmp_path, card="# small\n")
     bank.write(tmp_path)
@@ -181,6 +182,14 @@ def test_a_bank_is_made_of_training_notes_and_kept(notes: Notes, harmonic_codec:
         assert torch.equal(again.codes[name], code.half().float())
     with pytest.raises(InputError, match="must have notes at 49, got none"):
         InstrumentBank.make(harmonic_codec, notes, pitches=[49])
+
+
+def test_a_bank_hears_nothing_below_20_hz() -> None:
+    time = torch.arange(16000, dtype=torch.float64) / 16000
+    offset, low, kept = (torch.sin(2 * torch.pi * hz * time + torch.pi / 4) for hz in (0, 7, 80))
+    for sound in (offset, low):
+        assert high_passed(sound, 16000)[4000:12000].abs().max() < 0.02 * sound.abs().max()
+    assert torch.allclose(high_passed(kept, 16000)[2000:14000], kept[2000:14000], atol=0.01)
 
 
 def test_a_bank_of_other_weights_or_a_broken_one_is_refused(harmonic: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from commands import NODE
 
 from intertone.bench.instruments import INSTRUMENTS, draw_note, render_note
 from intertone.codec import Codec
@@ -90,7 +91,7 @@ def play(folder: Path, instrument: str, events: list[Event], **options: object) 
     jobs, out = folder / "jobs.json", folder / "out.f32"
     path = str(folder / f"{instrument}.intertone")
     jobs.write_text(json.dumps([{"instrument": path, "events": events, "options": options, "out": str(out)}]))
-    subprocess.run(["node", str(BENCHMARKS / "render.mjs"), str(jobs)], check=True, capture_output=True, timeout=1200)
+    subprocess.run([*NODE, str(BENCHMARKS / "render.mjs"), str(jobs)], check=True, capture_output=True, timeout=1200)
     return np.fromfile(out, np.float32).reshape(2, -1).astype(np.float64)
 
 
@@ -305,7 +306,7 @@ def test_wild_controls_leave_every_sample_finite(folder: Path) -> None:
 
 
 def test_a_page_and_the_worklet_understand_each_other(folder: Path) -> None:
-    words = ["node", str(Path(__file__).with_name("worklet_in_node.mjs")), str(folder / "pair.intertone")]
+    words = [*NODE, str(Path(__file__).with_name("worklet_in_node.mjs")), str(folder / "pair.intertone")]
     found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout)
     assert found["before"] == 0 == found["silent"]
     assert found["sounding"] > 0.05 < found["again"]  # what cannot be loaded leaves the instrument

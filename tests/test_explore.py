@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from commands import NODE
 
 from intertone.codec import Codec
 from intertone.errors import InputError
@@ -170,7 +171,7 @@ def play(folder: Path, name: str, events: list[dict[str, object]], **options: ob
     path = str(folder / f"{name}.intertone")
     options = {"glides": True, **options}
     jobs.write_text(json.dumps([{"instrument": path, "events": events, "options": options, "out": str(out)}]))
-    subprocess.run(["node", str(ROOT / "benchmarks" / "render.mjs"), str(jobs)], check=True, timeout=600)
+    subprocess.run([*NODE, str(ROOT / "benchmarks" / "render.mjs"), str(jobs)], check=True, timeout=600)
     return np.fromfile(out, np.float32).reshape(2, -1).astype(np.float64)
 
 
@@ -230,14 +231,18 @@ def level_db(sound: Array) -> float:
 
 @needs_node
 def test_a_held_note_glides_without_clicks(folder: Path) -> None:
-    """Between four places every 40 ms for 4 s, so most glides are broken off by the next: no click, no voice ends."""
+    """Between four places every 40 ms for 4 s, so most glides are broken off by the next: no click, no voice ends.
+
+    Above 18 kHz a moved note is as quiet as the four places are, and a step of 1 % would be louder.
+    """
     order = ["trumpet", "marimba", "organ", "flute"]
     moves = [glide(order[at % 4], 0.5 + 0.04 * at) for at in range(100)]
-    still = [play(folder, name, [on(60)], seconds=6, noise=False)[0] for name in ("flute", "trumpet", "organ")]
+    still = {name: play(folder, name, [on(60)], seconds=6, noise=False)[0] for name in order}
     moved = play(folder, "flute", [on(60), *moves], seconds=6, noise=False)[0]
     inside = slice(60, 1700)
-    assert roughness(moved)[inside].max() < max(roughness(sound)[inside].max() for sound in still) + 6
-    assert level_db(moved[round(5 * RATE) :]) > min(level_db(sound[round(5 * RATE) :]) for sound in still) - 3
+    assert roughness(moved)[inside].max() < max(roughness(sound)[inside].max() for sound in still.values())
+    held = [still[name] for name in order if name != "marimba"]
+    assert level_db(moved[round(5 * RATE) :]) > min(level_db(sound[round(5 * RATE) :]) for sound in held) - 3
 
 
 @needs_node
@@ -296,6 +301,22 @@ def test_another_kind_of_instrument_begins_held_notes_again(codec: Codec, folder
 
 
 @needs_node
+def test_a_note_that_begins_again_keeps_its_bend_and_its_key(codec: Codec, folder: Path) -> None:
+    """Bent by two semitones, or on its way to another key, when the instrument is replaced."""
+    Instrument.from_sounds(codec, [torch.from_numpy(_horn())], ["horn"]).save(folder / "horn.intertone")
+    bend = {"time": 0.2, "type": "express", "id": 1, "name": "bend", "value": 2.0}
+    mono = {"time": 0.0, "type": "mono", "on": True}
+    slow = {"time": 0.0, "type": "set", "name": "glide", "value": 0.4}
+    events = {62: [on(60), bend, glide("flute", 0.5)], 67: [mono, slow, on(60), on(67, 0.45, 2), glide("flute", 0.5)]}
+    for key, orders in events.items():
+        sound = play(folder, "horn", orders, seconds=2, glides=False)[0][RATE:]
+        power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
+        f0 = pitch_to_hz(key)
+        around = np.array([power[round(f0 * 2 ** (n / 12))] for n in range(-8, 9)])
+        assert around.argmax() == 8, key
+
+
+@needs_node
 def test_page_and_server_give_a_place_the_same_parts(code_map: CodeMap, tmp_path: Path) -> None:
     places = np.random.default_rng(1703).uniform(0, 1, (40, 2)).tolist() + code_map.places[:3].tolist()
     points = [{"x": x, "y": y} for x, y in code_map.places.tolist()]
@@ -307,7 +328,7 @@ def test_page_and_server_give_a_place_the_same_parts(code_map: CodeMap, tmp_path
         "console.log(JSON.stringify(places.map(([x, y]) => nearest(points, x, y))));"
     )
     found = json.loads(
-        subprocess.run(["node", "--input-type=module", "-e", script], check=True, capture_output=True, text=True).stdout
+        subprocess.run([*NODE, "--input-type=module", "-e", script], check=True, capture_output=True, text=True).stdout
     )
     for place, parts in zip(places, found, strict=True):
         weights = np.zeros(len(points))

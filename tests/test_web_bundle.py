@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from commands import NODE
 
 from intertone.instrument import Instrument
 from intertone.web.bundle import ENTRY, WORKLETS, modules_as_script, one_file
@@ -29,7 +30,7 @@ MODULES = {
 def test_modules_run_as_one_script() -> None:
     if shutil.which("node") is None and not os.environ.get("CI"):
         pytest.skip("apt-get install nodejs")
-    done = subprocess.run(["node", "-"], input=modules_as_script("page.js", MODULES), capture_output=True, text=True)
+    done = subprocess.run([*NODE, "-"], input=modules_as_script("page.js", MODULES), capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("21\n21 42\n", "")
 
 

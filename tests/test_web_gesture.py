@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import heard, opened, pitch_of, played_pitch, sounds, to_left, wait_for
+from commands import NODE
 
 GESTURE = Path(__file__).parents[1] / "src/intertone/web/static/gesture.js"
 
@@ -23,7 +24,7 @@ def in_node(expression: str, value: object = None) -> Any:
         f"import * as gesture from {json.dumps(GESTURE.as_uri())}; const value = {json.dumps(value)};"
         f"console.log(JSON.stringify({expression}));"
     )
-    words = ["node", "--input-type=module", "-e", code]
+    words = [*NODE, "--input-type=module", "-e", code]
     return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 

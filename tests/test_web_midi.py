@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import FAKE_MIDI, heard, is_silent, level_db, opened, played_pitch, sounds, to_left, wait_for
+from commands import NODE
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None and not os.environ.get("CI"), reason="apt install nodejs")
 
@@ -19,7 +20,7 @@ ON, OFF, POLY, CONTROL, PRESSURE, BEND = 0x90, 0x80, 0xA0, 0xB0, 0xD0, 0xE0
 
 def calls(*messages: object, channel: int = 0, touch: float = 0.0) -> list[list[Any]]:
     """Return what the messages lead to: the names of handlers with their arguments."""
-    words = ["node", str(Path(__file__).with_name("midi_in_node.mjs"))]
+    words = [*NODE, str(Path(__file__).with_name("midi_in_node.mjs"))]
     job = json.dumps({"settings": {"channel": channel, "touch": touch}, "messages": messages})
     return json.loads(subprocess.run(words, input=job, check=True, capture_output=True, text=True).stdout)
 
@@ -54,6 +55,13 @@ def test_only_the_chosen_channel_plays_and_no_note_is_left_over() -> None:
         ["on", 64],
         ["set", "padX"],
     ]
+
+
+@needs_node
+def test_a_pedal_is_let_go_whichever_channel_was_chosen_meanwhile() -> None:
+    pressed = [(CONTROL | 2, 64, 127), (CONTROL | 2, 64, 100), {"channel": 5}]
+    assert calls(*pressed, (CONTROL | 2, 64, 0), (CONTROL | 2, 64, 0)) == [["hold", True], ["hold", False]]
+    assert calls(*pressed, (CONTROL | 2, 64, 127)) == [["hold", True]]
 
 
 @needs_node
@@ -140,8 +148,8 @@ def test_a_device_says_which_channels_its_notes_have() -> None:
 
 @needs_node
 def test_reset_leaves_nothing_bent() -> None:
-    found = calls((BEND, 127, 127), (CONTROL, 121, 0))
-    assert found[1:] == [["set", "bend", 0], ["set", "pressure", 0], ["hold", False]]
+    found = calls((BEND, 127, 127), (CONTROL, 64, 127), (CONTROL, 121, 0))
+    assert found[2:] == [["set", "bend", 0], ["set", "pressure", 0], ["hold", False]]
     clock = calls((0xF8,), (0xFE,))
     assert clock == []
 

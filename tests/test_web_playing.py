@@ -52,8 +52,9 @@ def test_midi_pressed_twice_plays_every_note_once(browser: Any, address: str) ->
         for _ in range(2):
             page.click("#midi")
         wait_for(page, lambda: page.locator("#midi").get_attribute("aria-pressed") == "true")
-        page.keyboard.press("KeyA")
+        page.keyboard.down("KeyA")  # held until it is heard
         sounds(page)
+        page.keyboard.up("KeyA")
         page.evaluate("begun.length = 0; send(0x90, 62, 100)")
         assert page.evaluate("begun") == [62]
 

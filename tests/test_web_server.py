@@ -124,6 +124,13 @@ def test_foreign_hosts_and_origins_are_refused(client: TestClient, headers: dict
     assert answer.status_code == 403 and " must " in answer.json()["error"]
 
 
+def test_other_sites_may_link_to_the_page_and_fetch_nothing(client: TestClient) -> None:
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert client.get("/", headers=link).status_code == 200
+    for mode in ("no-cors", "cors"):
+        assert client.get("/page.js", headers={**link, "sec-fetch-mode": mode}).status_code == 403
+
+
 def test_the_pages_own_origin_is_taken(client: TestClient) -> None:
     assert client.post("/sounds", content=b"sound", headers={"origin": HOME}).status_code == 201
     assert client.get("/", headers={"host": "localhost:8642"}).status_code == 200
@@ -256,6 +263,25 @@ def test_the_oldest_results_make_room(monkeypatch: pytest.MonkeyPatch, tmp_path:
         assert client.get(f"/instruments/{large}/data").status_code == 200
     finally:
         site.close()
+
+
+def test_jobs_that_wait_when_the_server_ends_fail() -> None:
+    site = Site(Workers(nothing, obey, count=1, task="drawing"))
+    client = served(site)
+    first = order(client, upload(client, b"sleep"))
+    while client.get(f"/instruments/{first}").json()["state"] == "waiting":
+        time.sleep(0.02)
+    waiting = site.workers.find(order(client, upload(client, b"other")))
+    site.close()
+    assert waiting is not None and waiting.finished.wait(10)
+    assert (waiting.state, waiting.error) == ("failed", "the server ended before the drawing began")
+
+
+def test_a_dropped_result_is_forgotten(client: TestClient, site: Site) -> None:
+    job = site.workers.find(order(client, upload(client)))
+    assert job is not None and job.finished.wait(60)
+    site.workers.drop(job)
+    assert site.workers.find(job.name) is None
 
 
 def test_a_process_that_cannot_be_started_is_tried_again(

@@ -75,7 +75,9 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin != f"{scope.get('scheme', 'http')}://{host}":
             return refusal(f"the origin must be this page, got {origin[:80]}", 403)
-        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and scope["method"] != "GET":
+        foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        # a link to the page may stand anywhere; another site may not embed or fetch anything
+        if foreign and (scope["method"] != "GET" or headers.get("sec-fetch-mode", "navigate") != "navigate"):
             return refusal("the request must come from this page, got one of another site", 403)
         return None if self.token is None else self._check_token(scope, headers, self.token)
 

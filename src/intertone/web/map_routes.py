@@ -90,8 +90,9 @@ class MapRoutes:
             job = workers.submit(wanted)
         except QueueFullError as error:
             return refusal(str(error), 503)
-        # longer than any job may take, so the limits of the workers count
+        # the start of the process and two jobs; where more wait, the page asks again
         await run_in_threadpool(job.finished.wait, START_SECONDS + 2 * workers.limits.seconds)
+        workers.drop(job)
         return job.result if job.state == "done" else refusal(job.error or "the map did not answer; try again", 500)
 
 

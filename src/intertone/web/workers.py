@@ -125,7 +125,7 @@ class Workers:
         task: str = "analysis of a sound",
         items: str = "sounds",
     ) -> None:
-        self._items = items
+        self._items, self._task = items, task
         self.limits = limits or Limits()
         self._jobs: dict[str, Job] = {}
         self._numbers = itertools.count()
@@ -188,8 +188,20 @@ class Workers:
         """End all processes; a job that runs is broken off."""
         for keeper in self._threads:
             keeper.stop()
+        while True:
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if job is not None:
+                _fail(job, f"the server ended before the {self._task} began")
         for keeper in self._threads:
             keeper.join(timeout=5)
+
+    def drop(self, job: Job) -> None:
+        """Forget a finished job whose result nobody can ask for any more."""
+        with self._lock:
+            self._jobs.pop(job.name, None)
 
 
 class _Keeper(threading.Thread):
@@ -267,6 +279,8 @@ class _Keeper(threading.Thread):
         again = self.pipe.closed
         self.pipe.close()
         time.sleep(POLL_SECONDS)  # a process that can never start is not started without pause
+        if self._stopping:
+            return
         try:
             self._begin()
         except OSError as error:

@@ -69,7 +69,8 @@ export class Capacity {
   lower(now) {
     this.changed = now;
     const next = PARTIALS[PARTIALS.indexOf(this.partials) + 1];
-    if (this.voices > ENOUGH_VOICES || !next) this.set(Math.max(LEAST_VOICES, Math.floor(0.75 * this.voices)), this.partials);
+    const least = this.voices > ENOUGH_VOICES ? ENOUGH_VOICES : LEAST_VOICES;
+    if (this.voices > ENOUGH_VOICES || !next) this.set(Math.max(least, Math.floor(0.75 * this.voices)), this.partials);
     else this.set(this.voices, next);
   }
 

@@ -71,7 +71,7 @@ export class Codes {
     const dice = tool("Surprise me", "Choose all numbers by chance; Undo takes it back.", hint, () => {
       wake();
       state.begin();
-      for (const { name } of controls) state.set(name, Math.random());
+      state.setAll(Object.fromEntries(controls.map(({ name }) => [name, Math.random()])));
     });
     panel.append(choice, element("p", "", codec.sentence), element("p", "words", words), dice);
     root.append(bank, panel);

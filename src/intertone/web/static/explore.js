@@ -132,8 +132,7 @@ export class Explore {
   go(point) {
     this.handlers.wake();
     this.state.begin();
-    this.state.set("mapX", point.x);
-    this.state.set("mapY", point.y);
+    this.state.setAll({ mapX: point.x, mapY: point.y });
   }
 
   /** Ask for the sound of the present place, and say what is near it. */

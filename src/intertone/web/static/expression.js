@@ -23,6 +23,11 @@ export class Expression {
     else throw new Error(`what a note has of its own must be bend, pressure or timbre, got ${name}`);
   }
 
+  // Return the values to which these go, as `begin` takes them.
+  wanted() {
+    return { bend: this.wantedBend, pressure: this.wantedPressure, timbre: this.wantedTimbre };
+  }
+
   // Come nearer to what is wanted, once a quantum.
   smooth(share) {
     this.bend += share * (this.wantedBend - this.bend);

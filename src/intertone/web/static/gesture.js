@@ -136,6 +136,7 @@ export class Gesture {
 
   /** Repeat what the state holds, or stop. */
   follow() {
+    this.places = null;
     clearInterval(this.timer);
     const points = this.state.values.gesture && gesturePoints(this.state.values.gesture);
     this.show(points ? "repeats" : "idle");

@@ -42,6 +42,7 @@ export class LoopGlide {
   // `instrument` is what voices read; its loop is crossfaded to others.
   constructor(instrument) {
     [this.sound] = instrument.sounds;
+    this.next = null; // loop that comes after the crossfade that goes on
   }
 
   takes(instrument) {
@@ -49,17 +50,25 @@ export class LoopGlide {
     return instrument.sounds.length === 1 && target.loops?.[0].length === this.sound.loops[0].length;
   }
 
-  // Begin to move to the loop of another instrument, from what is heard now.
+  // Move to the loop of another instrument: at once, or after a crossfade that goes on; the newest counts.
   to(instrument) {
-    const { sound } = this;
-    const { share, loops, before } = sound;
-    sound.before = share === 1 ? loops : loops.map((now, at) => now.map((value, n) => share * value + (1 - share) * before[at][n]));
-    sound.loops = instrument.sounds[0].loops;
-    sound.share = 0;
+    this.next = instrument.sounds[0].loops;
+    this._begin();
   }
 
   // Move on by a time.
   advance(seconds) {
     this.sound.share = Math.min(1, this.sound.share + seconds / GLIDE_SECONDS);
+    this._begin();
+  }
+
+  // Begin the crossfade to the newest loop, once the one before has ended.
+  _begin() {
+    const { sound, next } = this;
+    if (!next || sound.share < 1) return;
+    sound.before = sound.loops;
+    sound.loops = next;
+    sound.share = 0;
+    this.next = null;
   }
 }

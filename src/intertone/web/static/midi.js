@@ -80,6 +80,9 @@ export class Midi {
       if (!chosen(channel.source)) continue;
       for (const id of channel.notes.values()) this.handlers.off(id);
       channel.notes.clear();
+      this.pedal(channel, false);
+      if (channel.bend) this.bend(channel, 0);
+      if (channel.pressure) this.press(channel, 0);
     }
   }
 
@@ -89,8 +92,9 @@ export class Midi {
     if (kind < 0x80 || kind === 0xf0) return;
     const number = status & 15;
     const channel = this.channelOf(source, number);
-    // a key that goes up ends its note, whichever channel was chosen meanwhile
+    // a key or pedal that goes up ends what it began, whichever channel was chosen meanwhile
     if (kind === 0x80 || (kind === 0x90 && !second)) this.off(channel, first);
+    else if (kind === 0xb0 && first === PEDAL && second < 64) this.pedal(channel, false);
     else if (![ALL_CHANNELS, MPE, number + 1].includes(this.settings.channel)) return;
     else if (kind === 0x90) this.on(channel, first, second / 127);
     else if (kind === 0xa0) this.express(channel, "pressure", second / 127, first);
@@ -102,7 +106,7 @@ export class Midi {
   channelOf(source, number) {
     const name = `${source} ${number}`;
     if (!this.channels.has(name)) {
-      const neutral = { bend: 0, pressure: 0, timbre: 0, range: BEND_SEMITONES, parameter: [...NONE], notes: new Map() };
+      const neutral = { bend: 0, pressure: 0, timbre: 0, down: false, range: BEND_SEMITONES, parameter: [...NONE], notes: new Map() };
       this.channels.set(name, { name, source, number, ...neutral });
     }
     return this.channels.get(name);
@@ -150,7 +154,7 @@ export class Midi {
   control(channel, number, value) {
     if (number === MODULATION) this.handlers.set("padX", value / 127);
     else if (number === TIMBRE) this.timbre(channel, value);
-    else if (number === PEDAL) this.handlers.hold(value >= 64);
+    else if (number === PEDAL) this.pedal(channel, value >= 64);
     else if (number === ALL_SOUND_OFF || number === ALL_NOTES_OFF) this.silence();
     else if (number === RESET) this.reset(channel);
     else if (number === REGISTERED) channel.parameter[0] = value;
@@ -160,6 +164,12 @@ export class Midi {
     else if (number === DATA_FINE && chosen(channel, BEND_RANGE)) {
       this.setRange(channel, Math.floor(this.rangeOf(channel)) + value / 100);
     }
+  }
+
+  pedal(channel, down) {
+    if (down === channel.down) return;
+    channel.down = down;
+    this.handlers.hold(down);
   }
 
   timbre(channel, value) {
@@ -178,7 +188,7 @@ export class Midi {
     this.bend(channel, 0);
     this.press(channel, 0);
     if (this.isMember(channel)) this.timbre(channel, 64);
-    else this.handlers.hold(false);
+    else this.pedal(channel, false);
     channel.parameter = [...NONE];
   }
 

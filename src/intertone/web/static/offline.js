@@ -10,8 +10,8 @@ import { PARAMETERS, Synthesiser } from "./synthesiser.js";
 // `events` are in the order of their `time`, seconds: {time, type: "noteOn", key, velocity, id, own},
 // {time, type: "noteOff", id}, {time, type: "sustain", down}, {time, type: "panic"}, {time, type: "mono", on},
 // {time, type: "express", id, name, value}, {time, type: "limits", voices, partials},
-// {time, type: "set", name, value} for a parameter. `pad` is the place at the start, [x, y]; further options are
-// {time, type: "glide", bytes} to another instrument of one sound. `glides` prepares for that,
+// {time, type: "glide", bytes} to another instrument of one sound, {time, type: "set", name, value} for a parameter.
+// `pad` is the place at the start, [x, y]; further options are `glides`, which prepares for the type "glide",
 // `params` (values at the start), `voices`, and `residual`, `noise` and `limit`, each of which may be switched off.
 export function renderOffline(bytes, events, options = {}) {
   const { sampleRate = 44100, seconds = 1, pad = [0, 0], params = {}, glides = false, ...rest } = options;

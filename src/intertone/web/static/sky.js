@@ -91,8 +91,8 @@ export class Sky {
       event.preventDefault();
       if (!event.repeat) state.begin();
       const size = event.shiftKey ? 5 * STEP : STEP;
-      state.set("mapX", state.values.mapX + size * steps[0]);
-      state.set("mapY", state.values.mapY + size * steps[1]);
+      const { mapX, mapY } = state.values;
+      state.setAll({ mapX: mapX + size * steps[0], mapY: mapY + size * steps[1] });
     });
   }
 
@@ -115,8 +115,7 @@ export class Sky {
     const at = this.pointAt(event, 7);
     this.hover(at);
     // a finger on a point means the point
-    this.state.set("mapX", at < 0 ? x : this.points[at].x);
-    this.state.set("mapY", at < 0 ? y : this.points[at].y);
+    this.state.setAll(at < 0 ? { mapX: x, mapY: y } : { mapX: this.points[at].x, mapY: this.points[at].y });
   }
 
   point(event) {

@@ -40,6 +40,13 @@ export class State {
     this.write();
   }
 
+  /** Set values that belong together, such as those of a place: handlers are called when all are there. */
+  setAll(values) {
+    const found = Object.entries(values).map(([name, value]) => [name, admitted(this.controls.get(name), value)]);
+    this.move(Object.fromEntries(found.filter(([, value]) => value !== null)));
+    this.write();
+  }
+
   /** Set values that move all the time; the address keeps those at which it was last written. */
   move(values) {
     const changed = Object.keys(values).filter((name) => values[name] !== this.values[name]);

@@ -77,8 +77,10 @@ export class Synthesiser {
     if (!again) this.pending.length = 0;
     for (const voice of this.voices) {
       if (!voice.active) continue;
-      const { key, velocity, id, keyDown } = voice;
-      if (again && voice.held && voice.gateStep === 0) this.pending.push({ key, velocity, id, keyDown });
+      const { target: key, velocity, id, keyDown } = voice;
+      if (again && voice.held && voice.gateStep === 0) {
+        this.pending.push({ key, velocity, id, own: voice.own.wanted(), keyDown });
+      }
       voice.steal();
     }
     this._change();
@@ -257,6 +259,7 @@ export class Synthesiser {
 
   _next(voice) {
     const { key, velocity, id, own, keyDown = true } = this.pending.shift();
+    this.lastKey = null; // what waited or begins again does not glide
     this._begin(voice, key, velocity, id, own);
     voice.keyDown = keyDown;
   }

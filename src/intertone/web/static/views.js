@@ -22,6 +22,7 @@ export class Views {
     this.state = state;
     this.handlers = handlers;
     this.shown = 0;
+    this.buttons = null;
     const codes = CODECS.map((codec) => {
       const root = element("section", "");
       root.hidden = true;
@@ -33,15 +34,16 @@ export class Views {
     state.onChange((name) => name === "view" && this.turn());
   }
 
-  /** Whether the pad is not shown. */
+  /** Whether the pad is not shown; a page without the buttons has nothing else. */
   get away() {
-    return this.state.values.view > 0;
+    return Boolean(this.buttons) && this.state.values.view > 0;
   }
 
   /** Show what the state says. */
   turn() {
     const { view } = this.state.values;
-    this.buttons?.forEach((button, at) => button.setAttribute("aria-pressed", at === Math.min(view, FIRST_CODE)));
+    if (!this.buttons) return;
+    this.buttons.forEach((button, at) => button.setAttribute("aria-pressed", at === Math.min(view, FIRST_CODE)));
     if (view === this.shown) return;
     const [before, now] = [this.panes[this.shown], this.panes[view]];
     this.shown = view;
