@@ -21,6 +21,7 @@ from conftest import tone, untrained_codec
 import intertone
 from intertone.audio import load_audio, save_audio
 from intertone.codec import Codec
+from intertone.errors import stopped_text
 from intertone.morphing import morph
 
 Folder = tuple[Path, list[str]]
@@ -514,6 +515,13 @@ def test_ctrl_c_leaves_nothing_behind(here: Path, codec_path: Path, words: list[
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "intertone: stopped; no result was written\n")
     assert names_in(here) == names
+
+
+def test_stopped_pairs_are_resumed() -> None:
+    again = "intertone: stopped; run the same command to resume"
+    assert stopped_text("morph", ["intertone", "morph", "--pairs", "sounds"]) == again
+    assert stopped_text("morph", ["intertone", "morph", "--pairs=sounds"]) == again
+    assert stopped_text("bench", ["intertone", "bench", "morph", "--pairs", "sounds"]) != again
 
 
 @pytest.mark.parametrize(

@@ -385,6 +385,17 @@ def test_a_loop_goes_on_without_a_seam_and_ends(loops: Path) -> None:
 
 
 @needs_node
+def test_a_loop_begins_without_a_click(loops: Path) -> None:
+    """Whenever it begins between two renewals of its voice, its first steps are no larger than those of its middle."""
+    for start in (0.0, 0.0031, 0.0062, 0.0087):
+        sound = play(loops, "high", [on(48, 0.1 + start, 7), on(60, 0.1 + start)], seconds=1)[0]
+        steps = np.abs(np.diff(sound))
+        assert steps[: round(0.13 * RATE)].max() < 1.1 * steps[round(0.3 * RATE) :].max()
+        begin = int(np.flatnonzero(sound)[0])
+        assert np.abs(sound[begin : begin + 20]).max() < 0.1 * np.abs(sound).max()
+
+
+@needs_node
 def test_loops_are_crossfaded_without_clicks(loops: Path) -> None:
     moves = [glide(("high", "low")[at % 2], 0.5 + 0.04 * at) for at in range(50)]
     still = [play(loops, name, [on(60)], seconds=4)[0] for name in ("low", "high")]

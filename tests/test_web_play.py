@@ -65,6 +65,7 @@ def test_an_instrument_is_exported_and_taken_again(desk: Path, capsys: pytest.Ca
         (["export", *["a.wav"] * 5, "-o", "x.html"], "an instrument must have at most 4 sounds, got 5"),
         (["export", "a.wav", "-o", "x.html", "--codec", "thesis"], "an instrument must be made with a harmonic codec"),
         (["play", *["a.wav"] * 5], "an instrument must have at most 4 sounds, got 5"),
+        (["play", "words.wav"], "a sound must be a valid WAV, FLAC, OGG, MP3 or AIFF file, got words.wav"),
         (
             ["play", "a.wav", "--host", "0.0.0.0"],
             "--host must be used with --token, since other computers can reach it, got",

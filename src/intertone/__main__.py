@@ -90,7 +90,7 @@ def _loses_exceptions(code: CodeType) -> bool:
 
 
 def _stopped() -> str:
-    return stopped_text(sys.argv[1] if len(sys.argv) > 1 else None) + "\n"
+    return stopped_text(sys.argv[1] if len(sys.argv) > 1 else None, sys.argv) + "\n"
 
 
 def _ignore_interruptions() -> None:

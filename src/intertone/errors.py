@@ -39,8 +39,12 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]} …"
 
 
-def stopped_text(verb: str | None) -> str:
+def stopped_text(verb: str | None, arguments: Iterable[str] = ()) -> str:
     """Return the line that an interrupted subcommand prints: whether it can be resumed or has written nothing.
+
+    Args:
+        verb: The subcommand.
+        arguments: Its arguments: ``morph --pairs`` keeps the morphs that are finished.
 
     Example:
         >>> stopped_text("morph")
@@ -48,5 +52,6 @@ def stopped_text(verb: str | None) -> str:
     """
     if verb == "play":  # it writes no result
         return "intertone: stopped"
-    left = "run the same command to resume" if verb in RESUMABLE else "no result was written"
+    of_pairs = verb == "morph" and any(word.partition("=")[0] == "--pairs" for word in arguments)
+    left = "run the same command to resume" if verb in RESUMABLE or of_pairs else "no result was written"
     return f"intertone: stopped; {left}"

@@ -42,7 +42,7 @@ class Verbs(TyperGroup):
             code = 128 + signal.SIGINT if isinstance(leave, KeyboardInterrupt) else leave.code
             if code in STOPPED:
                 with suppress(OSError):  # the terminal may be gone
-                    typer.echo(stopped_text(ctx.invoked_subcommand), err=True)
+                    typer.echo(stopped_text(ctx.invoked_subcommand, sys.argv), err=True)
             sys.exit(code)
 
 

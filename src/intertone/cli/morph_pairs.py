@@ -97,7 +97,10 @@ def morph_pairs(order: Order, folder: Path, out: Path, *, force: bool) -> tuple[
                     # the record names a file before the file exists, so that a resumed run knows it as its own
                     record[path.name] = {"sounds": [source.name for source in sources], "hashes": None}
                     write_json(out / RECORD, {"settings": settings, "morphs": record})
-                    content, _ = morph_one(order, sources, path, None)
+                    logger.info("%s: A is %s, B is %s", name, sources[0].name, sources[1].name)
+                    content, text = morph_one(order, sources, path, None)
+                    for line in text.splitlines()[:-1]:  # what was found; the last line names the file
+                        logger.info("%s: %s", name, line)
                     facts = {key: value for key, value in content.items() if key != "outputs"}
                     record[path.name] |= {"hashes": hashes, **facts}
                     made += 1

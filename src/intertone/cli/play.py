@@ -83,8 +83,10 @@ def check_sounds(sources: list[Path]) -> None:
     """Refuse files that cannot become an instrument, before the server is started.
 
     Raises:
-        InputError: If there are more than four, one is not a file, or a saved instrument is given with other files.
+        InputError: If there are more than four, one is not a file or cannot be decoded, or a saved instrument is given
+            with other files.
     """
+    from intertone.audio import audio_extent
     from intertone.web.uploads import MAX_SOUNDS
 
     if len(sources) > MAX_SOUNDS:
@@ -95,6 +97,9 @@ def check_sounds(sources: list[Path]) -> None:
             raise InputError(f"a sound must be an existing regular file, got {source}")
         if source.suffix.lower() == ".intertone" and len(sources) > 1:
             raise InputError(f"a saved instrument must be given alone, got {source} among {len(sources)} files")
+    for source in sources:
+        if source.suffix.lower() != ".intertone":
+            audio_extent(source)
 
 
 def check_address(host: str, token: str | None) -> None:

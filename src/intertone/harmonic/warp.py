@@ -90,7 +90,7 @@ def _interpolate(padded: Tensor, first: Tensor, share: Tensor, total: Tensor) ->
         scale = math.prod(node - other for other in NODES if other != node)
         weight = before[index] * after[TAPS - 1 - index] / scale
         for channel, row in enumerate(padded):
-            total[channel].addcmul_(weight, row[index:].take(first))
+            total[channel].addcmul_(weight, row[index:].index_select(0, first))
 
 
 def oversample(audio: Tensor, sample_rate: int) -> Tensor:

@@ -4,6 +4,7 @@ import { addLoop } from "./loop.js";
 import { MOST_SOUNDS } from "./size.js";
 import { attackShare } from "./transient.js";
 
+const LOOP_FADE_SECONDS = 0.006; // a loop begins anywhere, so it fades in
 const FARTHEST_SEMITONES = 1.5; // from which on a sound's residual is no longer used
 
 export class Recordings {
@@ -37,8 +38,6 @@ export class Recordings {
     this._weigh(voice);
     this.gains.set(this.wanted);
     this.place = 0;
-    // a loop begins anywhere, so it fades in over the first hop
-    for (let i = 0; i < voice.instrument.sounds.length; i++) if (voice.instrument.sounds[i].loops) this.gains[i] = 0;
   }
 
   // Read the pad: the gains of recordings ramp to their new values.
@@ -85,7 +84,9 @@ export class Recordings {
       const from = this.gains[i] + slope * done;
       if (loops) {
         const step = ((voice.hz / sounds[i].loopHz) * this.ratio) / sounds[i].samples; // of the loop, a sample
-        this.place = addLoop(outputs[0], sounds[i], this.place, step, from, from + slope * samples);
+        const rise = Math.min(1, seconds / LOOP_FADE_SECONDS);
+        const risen = Math.min(1, (seconds + samples / this.sampleRate) / LOOP_FADE_SECONDS);
+        this.place = addLoop(outputs[0], sounds[i], this.place, step, rise * from, risen * (from + slope * samples));
         continue;
       }
       for (let channel = 0; channel < channels; channel++) {
