@@ -113,6 +113,13 @@ def test_sounds_that_make_no_instrument_are_refused(codec: Codec) -> None:
 # what is stored
 
 
+def test_a_phrase_is_said_to_be_played_as_one_note(codec: Codec) -> None:
+    phrase = torch.cat([tone(key)[: RATE // 2] for key in (60, 64, 67)])[None]
+    sentence = "tune holds 3 notes and is played as one; cut out a single note"
+    assert sentence in analyse_playable(codec, phrase, "tune").notes
+    assert analyse_playable(codec, tone(60)[None], "one").notes == ()
+
+
 def test_facts_of_a_sound(pair: Instrument) -> None:
     string, guitar = pair.header["sounds"]
     assert string["pitch"] == pytest.approx(55, abs=0.05) and guitar["pitch"] == pytest.approx(60, abs=0.05)

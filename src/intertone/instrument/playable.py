@@ -20,9 +20,12 @@ from intertone.level import power_to_db
 from intertone.loudness import maximum_momentary_loudness
 from intertone.morphing.by_partials import ByPartials
 from intertone.morphing.method import choose_method
+from intertone.morphing.notes import find_notes
 from intertone.pitch.note import hz_to_pitch
-from intertone.remark import collect_remarks
+from intertone.remark import RemarkLogger, collect_remarks
 from intertone.representation import Analysis
+
+logger = RemarkLogger(__name__)
 
 MOST_CHANNELS = 2
 
@@ -78,6 +81,8 @@ def analyse_playable(codec: Codec, sound: Tensor, name: str) -> PlayableSound:
     with collect_remarks() as remarks:
         analysis = cast(Analysis[HarmonicContext], codec.analyse(sound))
         reason = method.unpitched(analysis)
+        if reason is None and (starts := find_notes(sound, codec.sample_rate)):
+            logger.warning("%s holds %d notes and is played as one; cut out a single note", name, 1 + len(starts))
         loudness = maximum_momentary_loudness(sound, codec.sample_rate)
         notes = [remark.text for remark in remarks]
     if reason is not None:
