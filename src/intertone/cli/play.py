@@ -83,8 +83,8 @@ def check_sounds(sources: list[Path]) -> None:
     """Refuse files that cannot become an instrument, before the server is started.
 
     Raises:
-        InputError: If there are more than four, one is not a file or cannot be decoded, or a saved instrument is given
-            with other files.
+        InputError: If there are more than four, one is not a file, a saved instrument is given with other files, or
+            none can be decoded; the page says of a single one that cannot.
     """
     from intertone.audio import audio_extent
     from intertone.web.uploads import MAX_SOUNDS
@@ -97,9 +97,15 @@ def check_sounds(sources: list[Path]) -> None:
             raise InputError(f"a sound must be an existing regular file, got {source}")
         if source.suffix.lower() == ".intertone" and len(sources) > 1:
             raise InputError(f"a saved instrument must be given alone, got {source} among {len(sources)} files")
+    refusals = []
     for source in sources:
-        if source.suffix.lower() != ".intertone":
-            audio_extent(source)
+        try:
+            if source.suffix.lower() != ".intertone":
+                audio_extent(source)
+        except InputError as error:
+            refusals.append(error)
+    if refusals and len(refusals) == len(sources):
+        raise refusals[0]
 
 
 def check_address(host: str, token: str | None) -> None:
