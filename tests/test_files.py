@@ -1,18 +1,25 @@
 """Files are replaced whole or not at all; settings are frozen, complete and refuse what they do not know."""
 
+import contextlib
 import errno
+import itertools
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
+from intertone import files
+from intertone.__main__ import _loses_exceptions, _outer_codes
 from intertone.config import Settings, override
 from intertone.errors import InputError
 from intertone.files import check_output, replacing, staged_folder, temporary_prefix, write_json
@@ -164,6 +171,63 @@ with replacing(Path({str(tmp_path)!r}) / "a.txt") as file, staged_folder(Path({s
         (tmp_path / name).write_text("")
     write_json(tmp_path / "c.json", 1)
     assert names_in(tmp_path) == sorted([own, elsewhere, ".intertone-old", "c.json"])
+
+
+def interrupt_at(step: int, write: Callable[[], None]) -> bool:
+    """Call ``write`` and raise KeyboardInterrupt at one of its steps, or as soon after it as the program would.
+
+    Return whether ``write`` has so many steps. A step is an instruction of ``files`` or of ``contextlib``, and a line
+    of other modules.
+    """
+    left = step
+
+    def trace(frame: FrameType, event: str, _: object) -> Callable[..., object]:
+        nonlocal left
+        frame.f_trace_opcodes = frame.f_code.co_filename in (files.__file__, contextlib.__file__)
+        if event == ("opcode" if frame.f_trace_opcodes else "line"):
+            left -= 1
+            if left <= 0 and not any(map(_loses_exceptions, _outer_codes(frame))):
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.settrace(trace)
+        try:
+            write()
+        finally:
+            sys.settrace(before)
+    return left <= 0
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "aside"])
+def test_an_interruption_at_any_step_leaves_nothing_unfinished(tmp_path: Path, kind: str) -> None:
+    def write() -> None:
+        if kind == "file":
+            with replacing(tmp_path / "new") as temporary:
+                temporary.write_text("new")
+        elif kind == "folder":
+            with staged_folder(tmp_path / "new") as folder:
+                (folder / "a.txt").write_text("new")
+        else:
+            with files.temporary_folder(tmp_path) as folder:
+                (folder / "a.txt").write_text("new")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(files, "UNFINISHED", set())
+        patched.setattr(os, "fsync", lambda _: None)  # it would take milliseconds at each of hundreds of steps
+        for step in itertools.count(1):
+            interrupted = interrupt_at(step, write)
+            files.remove_unfinished()
+            assert names_in(tmp_path) in ([], ["new"]), step
+            if not interrupted:
+                break
+            if (tmp_path / "new").is_dir():
+                shutil.rmtree(tmp_path / "new")
+            (tmp_path / "new").unlink(missing_ok=True)
+    assert step > 100
+    assert names_in(tmp_path) == ([] if kind == "aside" else ["new"])
 
 
 def test_check_output_accepts_new_and_existing_files(tmp_path: Path) -> None:

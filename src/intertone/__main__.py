@@ -84,9 +84,11 @@ def _loses_exceptions(code: CodeType) -> bool:
 
     libsndfile reads and writes through callbacks that discard exceptions, so the sound would be truncated. A pool that
     is interrupted while it starts a thread never waits for that thread, and a process that receives only a part of its
-    task fails with a traceback. Destructors print exceptions and continue.
+    task fails with a traceback. A folder whose removal is interrupted stays, or its file descriptor is closed twice.
+    Destructors print exceptions and continue.
     """
-    return code.co_filename.endswith("soundfile.py") or code.co_name in ("__del__", "_adjust_thread_count", "_launch")
+    names = ("__del__", "_adjust_thread_count", "_launch", "rmtree")
+    return code.co_filename.endswith("soundfile.py") or code.co_name in names
 
 
 def _stopped() -> str:
@@ -102,6 +104,9 @@ def _ignore_interruptions() -> None:
 
 def _exit() -> NoReturn:
     code = _outcome
+    files = sys.modules.get("intertone.files")
+    if files and hasattr(files, "remove_unfinished"):  # it is missing while the module is imported
+        files.remove_unfinished()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import shutil
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | Non
 """Content of JSON and TOML files."""
 
 UNFINISHED: set[Path] = set()
-"""Temporary files and folders that exist at present; the process must not end before they are removed."""
+"""Temporary files and folders that exist or are about to be made; the process must not end before they are removed."""
 
 
 @contextmanager
@@ -58,6 +57,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         InputError: If ``path`` cannot be written: no permission, or no space left.
 
     Example:
+        >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> with replacing(folder / "a.txt") as temporary:
         ...     _ = temporary.write_text("done")
@@ -67,28 +67,13 @@ def replacing(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with _folders(path):
         remove_leftovers(path.absolute().parent)
-        try:
-            descriptor, name = tempfile.mkstemp(prefix=temporary_prefix(), suffix=path.suffix, dir=path.parent)
-        except OSError as error:
-            raise _write_error(path, error) from error
-        os.close(descriptor)
-        temporary = Path(name)
-        UNFINISHED.add(temporary)
-        yield from _replace(temporary, path)
-
-
-def _replace(temporary: Path, path: Path) -> Iterator[Path]:
-    try:
-        yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise _write_error(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-        UNFINISHED.discard(temporary)
+        with disk_errors(path), _temporary(path.parent, path.suffix) as temporary:
+            temporary.touch(mode=0o600, exist_ok=False)
+            yield temporary
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
 
 
 @contextmanager
@@ -106,6 +91,7 @@ def staged_folder(folder: Path | str, *, older: Iterable[str] = ()) -> Iterator[
         InputError: If ``folder`` cannot be written.
 
     Example:
+        >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> with staged_folder(folder / "new") as temporary:
         ...     _ = (temporary / "a.txt").write_text("done")
@@ -113,33 +99,69 @@ def staged_folder(folder: Path | str, *, older: Iterable[str] = ()) -> Iterator[
         ['a.txt']
     """
     folder = Path(folder).absolute()
-    with _folders(folder):
-        remove_leftovers(folder.parent)
-        try:
-            staged = Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir=folder.parent))
-        except OSError as error:
-            raise _write_error(folder, error) from error
-        UNFINISHED.add(staged)
-        yield from _move(staged, folder, older)
-
-
-def _move(staged: Path, folder: Path, older: Iterable[str]) -> Iterator[Path]:
-    try:
+    with _folders(folder), disk_errors(folder), temporary_folder(folder.parent) as staged:
         yield staged
-        files = sorted(staged.iterdir())
-        for file in files:
-            if (folder / file.name).is_dir():
-                raise InputError(f"the output must be a regular file, got the folder {folder / file.name}")
-        folder.mkdir(exist_ok=True)
-        for file in files:
-            file.replace(folder / file.name)
-        for name in set(older) - {file.name for file in files}:
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise _write_error(folder, error) from error
+        _move(staged, folder, older)
+
+
+def _move(staged: Path, folder: Path, older: Iterable[str]) -> None:
+    files = sorted(staged.iterdir())
+    for file in files:
+        if (folder / file.name).is_dir():
+            raise InputError(f"the output must be a regular file, got the folder {folder / file.name}")
+    folder.mkdir(exist_ok=True)
+    for file in files:
+        file.replace(folder / file.name)
+    for name in set(older) - {file.name for file in files}:
+        (folder / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Give an empty folder in ``parent``, and remove it with its files when the block ends.
+
+    Args:
+        parent: Absolute path of an existing folder.
+
+    Returns:
+        A context manager that gives the path of the folder.
+
+    Raises:
+        OSError: If the folder cannot be made.
+    """
+    remove_leftovers(parent)
+    with _temporary(parent) as folder:
+        folder.mkdir(mode=0o700)
+        yield folder
+
+
+@contextmanager
+def _temporary(parent: Path, suffix: str = "") -> Iterator[Path]:
+    """Give a new path in ``parent`` for a file or folder, and remove what is there when the block ends.
+
+    The path is in ``UNFINISHED`` before anything is made there, so an interruption at any moment leaves nothing.
+    """
+    path = parent / f"{temporary_prefix()}{os.urandom(4).hex()}{suffix}"
+    UNFINISHED.add(path)
+    try:
+        yield path
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
-        UNFINISHED.discard(staged)
+        _remove(path)
+        UNFINISHED.discard(path)
+
+
+def remove_unfinished() -> None:
+    """Remove what an interruption during its own removal has left; it is called at the end of the process."""
+    for path in UNFINISHED:
+        with suppress(OSError):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def regular(path: Path) -> Path:
@@ -177,10 +199,7 @@ def remove_leftovers(folder: Path) -> None:
         for path in folder.glob(f"{_computer_prefix()}*"):
             process = path.name.removeprefix(_computer_prefix()).partition("-")[0]
             if process.isdecimal() and not _lives(int(process)):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+                _remove(path)
 
 
 @cache

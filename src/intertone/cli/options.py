@@ -21,7 +21,7 @@ from intertone.files import (
     disk_errors,
     readable_name,
     replacing,
-    temporary_prefix,
+    temporary_folder,
 )
 from intertone.remark import Remark, RemarkLogger, collect_remarks
 from intertone.shipped import CODECS, find_network
@@ -376,22 +376,20 @@ def save_together(
     Raises:
         InputError: If ``save_audio`` refuses a path, the format or a sound.
     """
-    import tempfile
-
     import numpy as np
     import torch
 
     kept, shapes, peak = {}, {}, 1.0
-    with disk_errors(folder), tempfile.TemporaryDirectory(prefix=temporary_prefix(), dir=folder.parent) as aside:
+    with disk_errors(folder), temporary_folder(folder.absolute().parent) as aside:
         for name, sound in sounds:
-            (Path(aside) / name).write_bytes(sound.numpy().tobytes())
+            (aside / name).write_bytes(sound.numpy().tobytes())
             shapes[name] = sound.shape
             peak = max(peak, float(sound.abs().max()))
         if peak > 1:
             text = "all sounds were scaled down by one gain, from a peak of %.4g to 1"
             logger.warning(text, peak)
         for name, shape in shapes.items():
-            stored = np.frombuffer((Path(aside) / name).read_bytes(), np.float32)
+            stored = np.frombuffer((aside / name).read_bytes(), np.float32)
             scaled = torch.from_numpy(stored.reshape(shape) / np.float32(peak))
             save_result(folder / name, scaled, own_rate, rate, form, sampler=sampler and sampler(name))
             if name in keep:
