@@ -120,6 +120,11 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "ROOT_DB": "0.0",
             "IN_TUNE": "0.0",
             "WINDOW_SECONDS": "0.0",
+            "SPECTRUM_SECONDS": "0.1",
+            "AROUND_HZ": "100.0",
+            "COARSE": "1",
+            "NEAR_BINS": "1",
+            "STRIKE": "0.0",
         },
     ),
     "harmonic.onset": (
@@ -131,6 +136,9 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "NEARLY": "1.0",
             "ATTACK_SECONDS": "0.0",
             "FADE_SECONDS": "1e-9",
+            "STEPS": "1",
+            "ONSET_DB": "-120.0",
+            "ONSET_SECONDS": "1e-9",
         },
     ),
     "harmonic.pitched": (
@@ -142,6 +150,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "KNOCK_SECONDS": "0.0",
             "HOLE_DB": INF,
             "N_HOLES": "1",
+            "N_ORDERS": "4",
             "HEARD_DB": "-200.0",
             "STROKE_SECONDS": "0.0",
             "STROKE_SEMITONES": "0.0",
@@ -149,13 +158,23 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "harmonic.synthesis": (
         ("analysis", "transposition"),
-        {"MOST_GAIN_DB": INF, "STILL": "0.0", "LOUDER": INF, "FADE_PERIODS": "1e-9"},
+        {
+            "MOST_GAIN_DB": INF,
+            "STILL": "0.0",
+            "LOUDER": INF,
+            "FADE_PERIODS": "1e-9",
+            "FRAMES_A_HOP": "1",
+            "DIPS": "1.0",
+        },
     ),
     "harmonic.tuning": (
         ("analysis", "recognition"),
         {"STAGES": "(64,)", "SMOOTH_SECONDS": "0.0", "LARGEST_CORRECTION": "1e9"},
     ),
-    "harmonic.warp": (("analysis",), {"SHORTEST_SECONDS": "0.0", "OVERSAMPLING": "1"}),
+    "harmonic.warp": (
+        ("analysis",),
+        {"PERIODS": "2", "SHORTEST_SECONDS": "0.0", "OVERSAMPLING": "1", "NODES": "(0, 1)"},
+    ),
     "harmonic.noise": (("analysis",), {"POWER_FLOOR": "0.0"}),
     "harmonic.morph.landmark": (
         ("morph",),
@@ -178,6 +197,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         {
             "LONGER": "1",
             "MODULATION_SECONDS": "0.0",
+            "LEAST_FEATURE": "0.0",
             "STEADY_SECONDS": "0.0",
             "CLEAR_DB": "1e-9",
             "WINDOW_BINS": "1.0",

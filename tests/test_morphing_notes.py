@@ -63,6 +63,30 @@ def wavering(*, semitones: float = 0.0, loudness: float = 0.0, hertz: float = 5.
     return (0.1 * sound * (1 + loudness * slow)).float()
 
 
+def sung(pitch: torch.Tensor, level: torch.Tensor | float = 1.0) -> torch.Tensor:
+    """A harmonic sound with a pitch of every sample, MIDI numbers."""
+    periods = torch.cumsum(440 * 2 ** ((pitch.double() - 69) / 12), 0) / SAMPLE_RATE
+    sound = torch.stack([torch.sin(2 * torch.pi * order * periods) / order for order in range(1, 16)]).sum(0)
+    return (0.1 * sound * level).float()
+
+
+def sliding(semitones: float, *, vibrato: float, seconds: float = 1.2) -> torch.Tensor:
+    """Two seconds of one note whose pitch slides from 57, with a vibrato of 5.5 Hz."""
+    ramp = ((TIME - 0.3) / seconds).clamp(0, 1)
+    return sung(57 + semitones * ramp + vibrato * torch.sin(2 * torch.pi * 5.5 * TIME))
+
+
+def gliding(pitches: Sequence[float], *, seconds: float, glide: float, gap_db: float = 0) -> torch.Tensor:
+    """Notes of equal length; the pitch slides from note to note, with a dip of the level between them."""
+    size, width = round(seconds * SAMPLE_RATE), round(glide * SAMPLE_RATE)
+    stairs = torch.tensor(pitches, dtype=torch.float64).repeat_interleave(size)
+    padded = torch.cat([stairs[:1].expand(width // 2), stairs, stairs[-1:].expand(width - width // 2 - 1)])
+    pitch = padded.unfold(0, width, 1).mean(1)
+    level = torch.ones(size)
+    level[-800:] = 10 ** (-gap_db / 20)
+    return sung(pitch, level.repeat(len(pitches)))
+
+
 def echoing(pitch: float) -> torch.Tensor:
     sound = torch.zeros(2 * SAMPLE_RATE)
     for index in range(5):
@@ -79,6 +103,9 @@ SINGLE = {
     "wide vibrato": wavering(semitones=1.5),
     "tremolo": wavering(loudness=0.95),
     "slow slide": wavering(semitones=2, hertz=0.4),
+    "slide with vibrato": sliding(7, vibrato=0.3),
+    "fall with vibrato": sliding(-12, vibrato=0.3, seconds=0.8),
+    "wide slide with vibrato": sliding(12, vibrato=0.2, seconds=1.6),
     "echo": echoing(57),
     "repeated notes": torch.cat([tone(57, seconds=0.4, decay=6)] * 4),
     "noise": 0.1 * torch.randn(2 * SAMPLE_RATE, generator=torch.Generator().manual_seed(1)),
@@ -125,6 +152,23 @@ def test_a_note_that_is_repeated_in_a_phrase_is_one_of_its_notes() -> None:
     seconds = (0.4, 0.4, 0.4, 0.4)
     found = [start / SAMPLE_RATE for start in find_notes(phrase((60, 60, 64, 64), seconds)[None], SAMPLE_RATE)]
     assert found == pytest.approx(onsets(seconds)[1:], abs=0.008)
+
+
+def test_notes_are_found_whose_pitch_changes_before_they_swell() -> None:
+    """A flute: the pitch of a note begins 60 ms before its level rises."""
+    size = round(0.5 * SAMPLE_RATE)
+    place = torch.arange(size) / SAMPLE_RATE
+    swell = 0.03 + 0.97 * ((place - 0.06) / 0.08).clamp(0, 1)
+    pitch = torch.tensor([60.0, 62, 65, 64]).repeat_interleave(size)
+    found = [start / SAMPLE_RATE for start in find_notes(sung(pitch, swell.repeat(4))[None], SAMPLE_RATE)]
+    assert found == pytest.approx([0.5, 1.0, 1.5], abs=0.13)
+
+
+@pytest.mark.parametrize(("glide", "gap_db"), [(0.02, 0), (0.05, 0), (0.05, 20)])
+def test_a_melody_whose_pitch_slides_quickly_from_note_to_note_is_a_phrase(glide: float, gap_db: float) -> None:
+    sound = gliding((57, 61, 59, 64), seconds=0.5, glide=glide, gap_db=gap_db)
+    found = [start / SAMPLE_RATE for start in find_notes(sound[None], SAMPLE_RATE)]
+    assert found == pytest.approx([0.5, 1.0, 1.5], abs=0.05)
 
 
 @pytest.mark.parametrize("name", SINGLE)
