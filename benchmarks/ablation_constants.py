@@ -102,11 +102,11 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "harmonic.analysis": (
-        ("analysis", "recognition"),
+        ("recognition", "struck"),
         {"NOISY": INF, "LESS_NOISE": INF},
     ),
     "harmonic.inharmonic": (
-        ("analysis", "recognition"),
+        ("recognition", "struck", "morph"),
         {
             "PEAK_DB": "200.0",
             "CLEAR_DB": "0.0",
@@ -157,7 +157,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "harmonic.synthesis": (
-        ("analysis", "transposition"),
+        ("analysis", "transposition", "ends"),
         {
             "MOST_GAIN_DB": INF,
             "STILL": "0.0",
@@ -168,7 +168,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "harmonic.tuning": (
-        ("analysis", "recognition"),
+        ("analysis", "recognition", "struck"),
         {"STAGES": "(64,)", "SMOOTH_SECONDS": "0.0", "LARGEST_CORRECTION": "1e9"},
     ),
     "harmonic.warp": (
@@ -182,7 +182,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "harmonic.morph.match": (("morph",), {"ALONE": "1e9", "SCALES": "(1.0,)"}),
     "harmonic.morph.mix": (
-        ("morph",),
+        ("morph", "ends"),
         {
             "KEPT_REACH": "1e-9",
             "FARTHEST_SEMITONES": "1e9",

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import chords
 import numpy as np
 import numpy.typing as npt
 import torch
-from ablation_morph import morph_figures, sustain_figures, transposition_figures
+from ablation_morph import end_figures, morph_figures, sustain_figures, transposition_figures
 from ablation_notes import DECAYING, RATE, SETS, Figures, drawn, sound_of
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from intertone.audio import resample
 from intertone.bench.hard.fall import pulse_range_db
 from intertone.bench.hard.unison import detuned_unison
 from intertone.data.notes import Notes
+from intertone.data.soundfont import find_soundfont
+from intertone.data.synth import Synth
 from intertone.evaluate.draw import program_of
 from intertone.evaluate.studies.f0_tracker import lowest_partial
 from intertone.harmonic.pitched import recognise
@@ -31,6 +34,9 @@ from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresent
 GROSS_CENTS = 50.0
 FAULT = 0.1
 """Height of a click that is put into a note, relative to its peak."""
+
+STRUCK = {8, 9, 10, 11, 12, 13, 14, 15, 98, 108, 112, 113, 114}
+"""Programs of bars, bells and steel drums."""
 
 Line = npt.NDArray[np.float64]
 
@@ -220,29 +226,55 @@ def heterodyne_figures(notes: Notes, number: int) -> Figures:
     }
 
 
+def harmonics() -> HarmonicRepresentation:
+    """Return the representation by partials at 16 kHz."""
+    return HarmonicRepresentation(HarmonicConfig(sample_rate=RATE, hop_length=160, f_max=7600))
+
+
 def recognition_figures(notes: Notes, number: int) -> Figures:
     """Return how many notes are recognised as pitched, and how many drums, noises and chords as not."""
-    config = HarmonicConfig(sample_rate=RATE, hop_length=160, f_max=7600)
-    representation = HarmonicRepresentation(config)
+    representation, generator = harmonics(), np.random.default_rng(number)
 
     def pitched(sound: Tensor) -> bool:
-        return recognise(*representation.analyse(sound.float()[None, None]), config)[0].pitched
+        return recognise(*representation.analyse(sound.float()[None, None]), representation.config)[0].pitched
 
     def at_rate(row: int) -> Tensor:
         return resample(sound_of(notes, row, 1.0), notes.sample_rate, RATE)
 
     tones = [pitched(at_rate(row)) for row in drawn(notes, number, 16)]
     drums = [pitched(at_rate(row)) for row in drawn(notes, number, 12, pitched=False)]
-    generator = np.random.default_rng(number)
-    chords = []
-    for chord in ((0, 4, 7), (0, 3, 7), (0, 5, 7), (0, 7, 16)):
-        root = pitch_to_hz(float(generator.integers(48, 62)))
-        sizes = {order: 1 / order for order in range(1, 12)}
-        chords.append(pitched(torch.stack([partials(root * 2 ** (key / 12), sizes) for key in chord]).sum(0)))
+    with Synth(find_soundfont(), sample_rate=chords.RATE, gain=0.8) as synth:
+        for program in generator.choice(chords.PROGRAMS, 24, replace=False):
+            name, root = str(generator.choice(list(chords.CHORDS))), int(generator.integers(*chords.ROOTS))
+            steps = chords.CHORDS[name][generator.integers(len(chords.CHORDS[name]))]
+            played = [chords.chord(synth, int(program), [root + step for step in each]) for each in ((0,), steps)]
+            for found, sound in zip((tones, together := []), played, strict=True):
+                if sound is not None:
+                    found.append(pitched(resample(sound.mean(0), chords.RATE, RATE)))
     return {
         "notes right, %": 100 * float(np.mean(tones)),
         "drums right, %": 100 * (1 - float(np.mean(drums))),
-        "chords right, %": 100 * (1 - float(np.mean(chords))),
+        "chords right, %": 100 * (1 - float(np.mean(together))),
+    }
+
+
+def struck_figures(notes: Notes, number: int) -> Figures:
+    """Return how far struck bars, bells and drums of one pitch are found and analysed: by label, and resynthesised."""
+    representation, near, errors = harmonics(), [], []
+    rows = [row for row in drawn(notes, number, len(notes)) if program_of(notes, row) in STRUCK][:16]
+    for row in rows:
+        sound = resample(sound_of(notes, row, 1.5), notes.sample_rate, RATE)
+        analysis = Analysis(*representation.analyse(sound[None, None]))
+        f0 = float(analysis.context.sounds[0].f0.median())
+        near.append(abs(12 * np.log2(f0 / pitch_to_hz(float(notes.pitch[row])))) < 0.5)
+        generator = torch.Generator().manual_seed(number)
+        without = representation.synthesise(
+            analysis, phase=PhaseConfig(method="pghi-fast"), residual=False, generator=generator
+        ).flatten()
+        errors.append(float(log_mel_error(without, sound)))
+    return {
+        "struck, f0 as labelled, %": 100 * float(np.mean(near)),
+        "struck, log-mel error, dB": float(np.mean(errors)),
     }
 
 
@@ -323,8 +355,7 @@ def check_figures(notes: Notes, number: int) -> Figures:
 
 def analysis_figures(notes: Notes, number: int) -> Figures:
     """Return the error of notes that are synthesised from their harmonic features, without and with their residual."""
-    config = HarmonicConfig(sample_rate=RATE, hop_length=160, f_max=7600)
-    representation, errors, differences = HarmonicRepresentation(config), [], []
+    representation, errors, differences = harmonics(), [], []
     for row in drawn(notes, number, 12):
         sound = resample(sound_of(notes, row, 1.5), notes.sample_rate, RATE)
         analysis = Analysis(*representation.analyse(sound[None, None]))
@@ -344,10 +375,12 @@ GROUPS: dict[str, Callable[[Notes, int], Figures]] = {
     "comb": comb_figures,
     "heterodyne": heterodyne_figures,
     "recognition": recognition_figures,
+    "struck": struck_figures,
     "loops": loop_figures,
     "check": check_figures,
     "analysis": analysis_figures,
     "morph": morph_figures,
+    "ends": end_figures,
     "transposition": transposition_figures,
     "sustain": sustain_figures,
 }

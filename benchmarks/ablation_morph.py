@@ -97,6 +97,26 @@ def morph_figures(notes: Notes, number: int) -> Figures:
     }
 
 
+def end_figures(notes: Notes, number: int) -> Figures:
+    """Return what happens near a weight of 1, where the sound itself is approached, and beyond it.
+
+    The first figure is the difference of mixtures at 0.98 and 1, the second the peak of mixtures at 1.5 and −0.5 over
+    that of the louder sound.
+    """
+    steps, peaks = [], []
+    pairs = [synthetic_pair(name, seed=number, sample_rate=RATE) for name in SYNTHETIC]
+    two = [(pair.a, pair.b) for pair in pairs]
+    two += [
+        (hard.a, hard.b) for hard in draw_hard_pairs(per_kind=1, seed=number, sample_rate=RATE, kinds=("bell", "pluck"))
+    ]
+    for a, b in two:
+        steps.append(error_db(rendered(a, b, mix=0.98), rendered(a, b, mix=1.0)))
+        loudest = max(float(one.abs().max()) for one in (a, b))
+        beyond = [float(rendered(a, b, mix=mix).abs().max()) / loudest for mix in (1.5, -0.5)]
+        peaks.append(20 * float(np.log10(max(beyond))))
+    return {"0.98 to 1, log-mel, dB": float(np.mean(steps)), "beyond, peak, dB": float(np.max(peaks))}
+
+
 def transposition_figures(notes: Notes, number: int) -> Figures:
     """Return the log-mel error of transposed notes against the real ones."""
     rows = {(notes.instrument[row], int(notes.pitch[row])): row for row in drawn(notes, 0, len(notes), of=1)}

@@ -171,6 +171,13 @@ def test_a_melody_whose_pitch_slides_quickly_from_note_to_note_is_a_phrase(glide
     assert found == pytest.approx([0.5, 1.0, 1.5], abs=0.05)
 
 
+def test_hum_before_the_first_note_is_no_note() -> None:
+    hum = torch.cat([0.0006 * torch.sin(2 * torch.pi * 4000 * TIME[: SAMPLE_RATE // 2]), torch.zeros(len(A))])
+    sound = torch.cat([torch.zeros(SAMPLE_RATE // 2), A]) + hum
+    found = [start / SAMPLE_RATE for start in find_notes(sound[None], SAMPLE_RATE)]
+    assert found == pytest.approx([0.5 + onset for onset in onsets(A_SECONDS)[1:]], abs=0.008)
+
+
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_single_note_is_no_phrase(name: str) -> None:
     assert find_notes(SINGLE[name][None], SAMPLE_RATE) == []
@@ -305,11 +312,13 @@ def test_what_is_done_is_said_in_one_line(codec: Codec) -> None:
     ]
 
 
-@pytest.mark.parametrize(("n_unpitched", "whole"), [(2, False), (3, True)])
+@pytest.mark.parametrize(
+    ("n_notes", "n_unpitched", "whole"), [(5, 2, False), (4, 2, False), (4, 3, True), (5, 3, True)]
+)
 def test_phrases_whose_notes_have_no_pitch_stay_whole(
-    codec: Codec, monkeypatch: pytest.MonkeyPatch, n_unpitched: int, whole: bool
+    codec: Codec, monkeypatch: pytest.MonkeyPatch, n_notes: int, n_unpitched: int, whole: bool
 ) -> None:
-    sound = phrase((60, 64, 62, 65, 67), (0.3,) * 5)
+    sound = phrase((60, 64, 62, 65, 67)[:n_notes], (0.3,) * n_notes)
     answers = iter(["noise"] * n_unpitched + [None] * 20)
     monkeypatch.setattr(ByPartials, "unpitched", lambda self, analysis: next(answers))
     with collect_remarks() as remarks:
@@ -318,7 +327,8 @@ def test_phrases_whose_notes_have_no_pitch_stay_whole(
     if whole:
         (remark,) = remarks
         assert remark.text == (
-            "A holds 5 notes, B 3, but A has 3 of 5 notes without one pitch, so they are morphed as whole sounds"
+            f"A holds {n_notes} notes, B 3, but A has 3 of {n_notes} notes without one pitch, so they are morphed as "
+            "whole sounds"
         )
 
 

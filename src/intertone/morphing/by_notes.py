@@ -101,16 +101,16 @@ class ByNotes(MorphMethod[PhraseContext]):
         return Analysis(features.to(analysis.features.device), replace(analysis.context, sounds=context.sounds))
 
     def unpitched(self, analysis: Analysis[PhraseContext]) -> str | None:
-        """Return how many notes have no single pitch, ``"4 of 7 notes without one pitch"``, or None for less than half.
+        """Return how many notes have no single pitch, ``"4 of 7 notes without one pitch"``, or None for half or less.
 
-        Less than half are tolerated, since a short note that begins during the decay of the previous one is often
+        Half are tolerated, since a short note that begins during the decay of the previous one is often
         recognised as a note without a pitch. For a sound of one note, the reason is that of ``ByPartials.unpitched``.
         """
         notes = _split(analysis)
         if len(notes) == 1:
             return self.by_partials.unpitched(notes[0])
         count = sum(self.by_partials.unpitched(note) is not None for note in notes)
-        return f"{count} of {len(notes)} notes without one pitch" if 2 * count >= len(notes) else None
+        return f"{count} of {len(notes)} notes without one pitch" if 2 * count > len(notes) else None
 
     def note_pitches(self, analysis: Analysis[PhraseContext]) -> list[float]:
         """Return the median f0 of each note of a phrase, Hz, in order."""

@@ -49,7 +49,7 @@ class Phrases(NamedTuple):
 def method_of_phrases(codec: Codec, sounds: Sequence[Tensor], *, single_for: str | None = None) -> Phrases | None:
     """Return the morph method and the analyses of phrases, and log the choice; None where every sound is one note.
 
-    The result is None, with a warning, also where at least half of the notes of a phrase have no single pitch.
+    The result is None, with a warning, also where more than half of the notes of a phrase have no single pitch.
 
     Args:
         codec: The codec; notes are searched only with a harmonic one that accepts sounds of any length.

@@ -32,6 +32,8 @@ of 100 slides with vibrato 5, 12 and 3 are taken for phrases; of 310 legato note
 REACH_SECONDS = 0.1
 """Largest distance of a step of the pitch from its onset, s. Slow attacks are detected after their step; after an onset
 the note before may still ring."""
+RANGE_DB = 40.0
+"""Range of the levels of frames whose pitch counts, below the loudest one, dB: hum before the first note does not."""
 LEAST_SEMITONES = 0.7
 """Smallest change of the median pitch at an onset that begins a note, semitones. In 60 melodies by 30 instruments,
 ``onset_times`` finds 399 onsets of notes, of which 387 have this change, and 44 others, of which 5 have it; with 1
@@ -92,8 +94,9 @@ def find_notes(sound: Tensor, sample_rate: int) -> list[int]:
     hop = round(FRAME_SECONDS * rate)
     track = follow_pitch(mono, rate, hop_length=hop)
     pitch = hz_to_pitch(track.f0.numpy())
-    pitch[~track.voiced.numpy()] = np.nan
-    starts, steps = _starts(pitch, _levels(mono.double().numpy(), hop), onsets)
+    level = _levels(mono.double().numpy(), hop)[: len(pitch)]
+    pitch[~track.voiced.numpy() | (level < level.max() - RANGE_DB)] = np.nan
+    starts, steps = _starts(pitch, level, onsets)
     times = sorted([*_refined_times(mono, starts), *steps])
     return [round(time * sample_rate) for time in times]
 
