@@ -10,6 +10,7 @@ import { Field } from "./field.js";
 import { headerOf } from "./header.js";
 import { Keys } from "./keys.js";
 import { Library } from "./library.js";
+import { Message } from "./message.js";
 import { hasMidi, isAllowed, Midi, MPE } from "./midi.js";
 import { keyName } from "./note.js";
 import { addChannel, addPlayer } from "./player.js";
@@ -31,7 +32,8 @@ const IDLE = matchMedia("(pointer: coarse)").matches
 
 const source = findSource();
 const state = new State([...CONTROLS, ...HIDDEN, ...PLAYING, ...NUMBERS]);
-const say = (text) => (find("status").textContent = text);
+const message = new Message(find("status"), find("more"));
+const say = (text) => message.say(text);
 const hint = (text) => (find("hint").textContent = text || IDLE);
 const sound = new Sound(source.worklets, state, say);
 const field = new Field(find("pad"), find("field"), state, () => sound.wake());
