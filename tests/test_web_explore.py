@@ -244,11 +244,10 @@ def test_an_answer_after_the_view_was_left_does_nothing(browser: Any, address: s
         page.get_by_role("button", name="Morph").click()
         wait_for(page, lambda: page.evaluate("loads.at(-1)") == 2)
         page.evaluate("loads.length = 0")
-        held[0].fulfill(status=200, body="lost")  # taken, it would be a sentence
-        page.wait_for_timeout(400)
-        assert page.evaluate("loads") == [] and page.locator("#status").text_content() == ""
         page.get_by_role("button", name="Explore").click()
+        held[0].fulfill(status=200, body="lost")  # taken, it would be a sentence
         wait_for(page, lambda: len(held) > 1)
+        assert page.evaluate("loads") == [] and page.locator("#status").text_content() == ""
 
 
 def test_a_map_that_comes_after_the_view_was_left_says_nothing(browser: Any, address: str) -> None:
