@@ -13,7 +13,6 @@ import pytest
 import soundfile
 from browser import (
     FAKE_MIDI,
-    HEARD,
     LOUD_DB,
     SOUNDS,
     chromium,
@@ -342,49 +341,6 @@ def test_the_one_file_plays_without_a_network(browser: Any, one_file: str) -> No
         to_left(page)
         play_melody(page)
         assert page.title() == "english-horn, sitar · intertone"
-
-
-WORKERS = """
-window.answered = 0;
-const Real = Worker;
-window.Worker = class extends Real {
-  constructor(...values) {
-    super(...values);
-    this.addEventListener("message", () => (answered += 1));
-  }
-};
-"""
-"""Script that holds in ``answered`` how often a thread beside the page has answered."""
-
-NO_WORKERS = "window.Worker = class { constructor() { throw new Error('no thread'); } };"
-
-BAD_WORKERS = (
-    "const Real = Worker; window.Worker = function (_, how) { return new Real('data:text/javascript,no()', how) };"
-)
-
-
-@pytest.mark.parametrize("kind", ["served", "file"])
-def test_an_instrument_is_made_ready_in_a_thread_before_the_first_key(
-    browser: Any, address: str, one_file: str, kind: str
-) -> None:
-    with opened(browser, {"served": address, "file": one_file}[kind], WORKERS, offline=kind == "file") as page:
-        wait_for(page, lambda: page.evaluate("answered") == 1)
-        to_left(page)
-        play_melody(page)
-        assert page.evaluate("answered") == 1
-
-
-@pytest.mark.parametrize("script", [NO_WORKERS, BAD_WORKERS])
-def test_without_a_thread_the_page_does_the_same(browser: Any, one_file: str, script: str) -> None:
-    context = browser.new_context()
-    for one in (HEARD, script):
-        context.add_init_script(one)
-    page = context.new_page()
-    page.goto(one_file)
-    page.wait_for_selector("body[data-ready]")
-    to_left(page)
-    play_melody(page)
-    context.close()
 
 
 def test_the_one_file_records(browser: Any, one_file: str, tmp_path: Path) -> None:
