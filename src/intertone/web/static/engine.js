@@ -41,7 +41,7 @@ export class Engine {
 
   // Take an instrument, the content of its file. The promise resolves when it can be played. With `again` notes that are
   // held begin again with it. With `glides` what sounds glides to it: it must be of one sound, like the one before.
-  load(bytes, how) {
+  async load(bytes, how) {
     return this.take(prepared(bytes), how);
   }
 
