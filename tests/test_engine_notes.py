@@ -1,9 +1,12 @@
 """The engine's notes one by one: own bend, pressure and timbre, one note at a time, fewer voices and partials."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import NODE
 from test_engine import (
     RATE,
     Array,
@@ -26,6 +29,8 @@ from intertone.instrument import Instrument
 from intertone.pitch.note import pitch_to_hz
 
 __all__ = ["pytestmark"]
+
+ENGINE = Path(__file__).parents[1] / "src/intertone/web/static"
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +220,42 @@ def test_fewer_partials_are_the_lowest(shelf: Path) -> None:
     above = power[hz > 10.5 * pitch_to_hz(57)].max()
     assert 10 * np.log10(above / power.max()) < -70
     assert 10 * np.log10(power[np.abs(hz / pitch_to_hz(57) - 10) < 0.1].max() / power.max()) > -40
+
+
+def led(shelf: Path, steps: list[list[object]]) -> list[list[int]]:
+    """Return the keys whose notes are held after each of the steps: methods of the synthesiser, and quanta of time."""
+    code = f"""
+    import {{ readFileSync }} from "node:fs";
+    import {{ prepared }} from {json.dumps((ENGINE / "prepare.js").as_uri())};
+    import {{ Synthesiser }} from {json.dumps((ENGINE / "synthesiser.js").as_uri())};
+    const file = readFileSync({json.dumps(str(shelf / "rich.intertone"))});
+    const fresh = () => prepared(file.buffer.slice(file.byteOffset, file.byteOffset + file.length));
+    const synthesiser = new Synthesiser({RATE});
+    const [left, right] = [new Float32Array(128), new Float32Array(128)];
+    synthesiser.setInstrument(fresh());
+    const found = [];
+    for (const [name, ...values] of {json.dumps(steps)}) {{
+      if (name === "change") synthesiser.setInstrument(fresh(), ...values);
+      else if (name !== "wait") synthesiser[name](...values);
+      for (let at = 0; name === "wait" && at < 40; at++) synthesiser.process(left, right, synthesiser.controls);
+      const held = synthesiser.voices.filter((voice) => voice.active && voice.keyDown && voice.gateStep === 0);
+      if (name === "wait") found.push(held.map((voice) => voice.target));
+    }}
+    console.log(JSON.stringify(found));
+    """
+    words = [*NODE, "--input-type=module", "-e", code]
+    return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_keys_pressed_while_the_instrument_changes_are_kept_in_mono(shelf: Path, again: bool) -> None:
+    begin = [["setMono", True], ["noteOn", 48, 1, "a"], ["wait"], ["change", again], ["noteOn", 52, 1, "b"]]
+    later = [["noteOn", 55, 1, "c"], ["wait"], ["noteOff", "c"], ["wait"], ["noteOff", "b"], ["wait"]]
+    assert led(shelf, [*begin, ["wait"], *later]) == [[48], [52], [55], [52], [48]]
+    assert led(shelf, [*begin, *later]) == [[48], [55], [52], [48]]
+
+
+def test_a_key_let_go_while_the_instrument_changes_gives_back_the_one_before(shelf: Path) -> None:
+    begin = [["setMono", True], ["noteOn", 48, 1, "a"], ["wait"], ["change", True], ["noteOn", 52, 1, "b"]]
+    assert led(shelf, [*begin, ["noteOff", "b"], ["wait"]]) == [[48], [48]]
+    assert led(shelf, [*begin, ["noteOff", "a"], ["wait"], ["noteOff", "b"], ["wait"]]) == [[48], [52], []]

@@ -121,6 +121,18 @@ def test_own_sounds_lie_beside_what_sounds_like_them(codec: Codec, code_map: Cod
     assert found.families[94] == "your sounds" and code_map.with_sounds(codec, [], []) is code_map
 
 
+def test_an_offset_of_an_own_sound_is_not_in_its_code(codec: Codec) -> None:
+    """As in the codes of the map: what lies below 20 Hz is inaudible, and would become noise of the lowest band."""
+    horn = torch.from_numpy(_horn())
+    seconds = torch.arange(horn.shape[-1]) / RATE
+    offset = 0.3 * ((seconds > 0.05) & (seconds < 2.4)).float()
+    smooth = torch.nn.functional.avg_pool1d(offset[None], 2205, 1, 1102)[0]
+    codes = [code_of_sound(codec, analyse_playable(codec, sound, "horn"), 4.0) for sound in (horn, horn + smooth)]
+    assert codes[0] is not None and codes[1] is not None
+    heard = heard_features(codec, torch.stack([codes[0], codes[1]]), 4.0)
+    assert np.linalg.norm(heard[0] - heard[1]) < 0.7  # dB; 2.7 with the offset in the code
+
+
 def _horn() -> npt.NDArray[np.float32]:
     import soundfile
 

@@ -14,7 +14,7 @@ import pytest
 from commands import NODE
 
 from intertone.instrument import Instrument
-from intertone.web.bundle import ENTRY, WORKLETS, modules_as_script, one_file
+from intertone.web.bundle import ENTRY, WORKER, WORKLETS, modules_as_script, one_file
 from intertone.web.server import static_files
 
 MODULES = {
@@ -100,12 +100,13 @@ def test_the_file_holds_everything_and_its_policy_names_that() -> None:
     assert content["sounds"] == shown and sorted(content["worklets"]) == sorted(WORKLETS)
     for address in content["worklets"].values():
         assert b"registerProcessor(" in base64.b64decode(address.removeprefix("data:text/javascript;base64,"))
+    assert b"self.onmessage = " in base64.b64decode(content["worker"].removeprefix("data:text/javascript;base64,"))
 
 
 def test_every_module_of_the_page_is_used() -> None:
     files = {name: text.decode() for name, text in static_files().items() if name.endswith(".js")}
     used = set()
-    for entry in (ENTRY, *WORKLETS):
+    for entry in (ENTRY, WORKER, *WORKLETS):
         used |= set(re.findall(r"^const module_(\w+) =", modules_as_script(entry, files), re.MULTILINE))
     assert {re.sub(r"\W", "_", name.removesuffix(".js")) for name in files} - used == {"offline"}
     # the engine's tests render with it

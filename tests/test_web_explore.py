@@ -3,11 +3,12 @@
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import chromium, level_db, opened, playwright, wait_for
+from browser import chromium, level_db, opened, played_pitch, playwright, wait_for
 from test_web_page import SOUNDS, drop, mean_spectrum, one_file, served, sounds, wav
 
 pytestmark = pytest.mark.slow
@@ -218,3 +219,107 @@ def test_the_one_file_has_no_map(browser: Any, one_file: str) -> None:
         assert not page.locator("#explore").is_visible()
         page.keyboard.down("KeyA")
         sounds(page)
+
+
+LOADS = """
+window.loads = [];
+const post = MessagePort.prototype.postMessage;
+MessagePort.prototype.postMessage = function (data, ...rest) {
+  if (data?.type === "load") loads.push(data.instrument.sounds.length);
+  return post.call(this, data, ...rest);
+};
+"""
+"""Script that holds in ``loads`` how many sounds each instrument has that the engine gets."""
+
+
+def test_an_answer_after_the_view_was_left_does_nothing(browser: Any, address: str) -> None:
+    with opened(browser, address, LOADS) as page:
+        explore(page)
+        page.keyboard.down("KeyA")
+        sounds(page)
+        held = []
+        page.route("**/map/sound", lambda route: held.append(route))
+        drag(page, 0.8, 0.6)
+        wait_for(page, lambda: held)
+        page.get_by_role("button", name="Morph").click()
+        wait_for(page, lambda: page.evaluate("loads.at(-1)") == 2)
+        page.evaluate("loads.length = 0")
+        page.get_by_role("button", name="Explore").click()
+        held[0].fulfill(status=200, body="lost")  # taken, it would be a sentence
+        wait_for(page, lambda: len(held) > 1)
+        assert page.evaluate("loads") == [] and page.locator("#status").text_content() == ""
+
+
+def test_a_map_that_comes_after_the_view_was_left_says_nothing(browser: Any, address: str) -> None:
+    with opened(browser, address) as page:
+        held = []
+        page.route("**/map?*", lambda route: held.append(route))
+        page.get_by_role("button", name="Explore").click()
+        wait_for(page, lambda: held)
+        page.get_by_role("button", name="Morph").click()
+        page.click("#octave-up")
+        held[0].fulfill(status=200, json={"points": [], "known": True})
+        page.wait_for_timeout(300)
+        assert page.locator("#status").text_content().startswith("A plays ")
+
+
+def test_what_is_heard_in_a_view_is_saved(browser: Any, address: str, tmp_path: Path) -> None:
+    """The saved page has the sound of the place, or of the code, and plays it."""
+    with opened(browser, address) as page:
+        explore(page)
+        go_to(page, "flute")
+        saved = []
+        for view in ("Explore", "Codes", "Morph"):
+            page.get_by_role("button", name=view).click()
+            with page.expect_download() as waiting:
+                page.click("#save")
+            saved.append(tmp_path / f"{view}.html")
+            waiting.value.save_as(saved[-1])
+    names = []
+    for path in saved:
+        with opened(browser, path.as_uri(), offline=True) as page:
+            names.append(page.locator(".card .name").all_text_contents())
+            page.keyboard.down("KeyA")
+            sounds(page)
+            if path != saved[1]:  # the spectrum of a code has no pitch of its own
+                assert played_pitch(page) == pytest.approx(60, abs=0.2)
+    assert names == [["flute 100 %"], ["canne"], ["english-horn", "sitar"]]
+
+
+def test_a_restarted_server_is_one_clear_sentence(browser: Any) -> None:
+    """The map goes on without the sounds that the new server does not know; what is saved then says so, too."""
+    context = browser.new_context()
+    page = context.new_page()
+    with served(SOUNDS[0], options=("--port", "8797")) as address:
+        page.goto(address)
+        page.wait_for_selector("body[data-ready]", timeout=60_000)
+        explore(page)
+        assert page.locator(".goto option").count() == 95
+    with served(SOUNDS[0], options=("--port", "8797")):
+        drag(page, 0.7, 0.6)
+        status = page.locator("#status")
+        wait_for(page, lambda: "no longer has your sounds" in status.text_content(), milliseconds=60_000)
+        assert page.locator(".goto option").count() == 94
+        with page.expect_response("**/map/sound") as answer:
+            drag(page, 0.3, 0.6)
+        assert answer.value.status == 200
+        page.get_by_role("button", name="Morph").click()
+        page.click("#save")
+        wait_for(page, lambda: status.text_content().startswith("Nothing was saved: the server no longer has this"))
+    context.close()
+
+
+def test_the_map_alone_finds_out_how_many_voices_there_are(browser: Any) -> None:
+    script = "window.probed = 0; const Base = OfflineAudioContext; const render = Base.prototype.startRendering;"
+    script += "Base.prototype.startRendering = function () { probed += 1; return render.call(this); };"
+    with served() as address:
+        context = browser.new_context()
+        context.add_init_script(script)
+        page = context.new_page()
+        page.goto(address)
+        page.get_by_role("button", name="Codes").click()
+        page.wait_for_timeout(1500)
+        assert page.evaluate("probed") == 0  # a loop tells nothing of partials
+        explore(page)
+        wait_for(page, lambda: page.evaluate("probed") > 0)
+        context.close()

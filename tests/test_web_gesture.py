@@ -159,3 +159,40 @@ def test_one_note_at_a_time(browser: Any, address: str) -> None:
         page.keyboard.up("KeyA")
         page.click("#undo")
         assert page.locator("#mono").get_attribute("aria-pressed") == "false"
+
+
+@pytest.mark.slow
+def test_a_gesture_on_the_map_is_its_own(browser: Any, address: str) -> None:
+    """It repeats on the map and in its sound; the pad has another one, and the codes have none."""
+    with opened(browser, address) as page:
+        page.get_by_role("button", name="Explore").click()
+        page.locator(".parts li").first.wait_for(timeout=60_000)
+        button, sky = page.locator("#gesture"), page.locator(".sky")
+        button.click()
+        assert page.locator("#status").text_content().startswith("Move on the map; press Repeat")
+        box = sky.bounding_box()
+        page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.3 * box["height"])
+        page.mouse.down()
+        for step in range(1, 10):
+            page.mouse.move(box["x"] + (0.2 + 0.06 * step) * box["width"], box["y"] + 0.3 * box["height"])
+            page.wait_for_timeout(50)
+        page.mouse.up()
+        button.click()
+        assert button.text_content() == "Stop"
+        asked: set[float] = set()
+        page.on("request", lambda one: one.url.endswith("map/sound") and asked.add(one.post_data_json.get("x")))
+        wait_for(page, lambda: len(asked) > 5)
+        wait_for(page, lambda: "gestureMap=" in page.evaluate("location.hash"))
+        page.get_by_role("button", name="Codes").click()
+        assert button.is_disabled() and button.text_content() == "Gesture"
+        page.get_by_role("button", name="Morph").click()
+        assert button.is_enabled() and button.text_content() == "Gesture"
+        before = place(page)
+        page.wait_for_timeout(300)
+        assert place(page) == before
+        page.get_by_role("button", name="Explore").click()
+        button.click()
+        assert button.text_content() == "Gesture"
+        there = sky.get_attribute("aria-valuetext")
+        page.wait_for_timeout(300)
+        assert sky.get_attribute("aria-valuetext") == there

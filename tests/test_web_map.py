@@ -1,5 +1,6 @@
 """The routes of the map: what they refuse, that a failure is one refusal, and what the process behind them answers."""
 
+import base64
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,23 @@ def test_the_sounds_of_an_instrument_are_points(client: TestClient) -> None:
     assert points == [{"name": "horn.wav", "corner": 0}, {"name": "sitar.wav", "corner": 1}]
     assert client.post("/map/sound", json={"x": 0.5, "y": 0, "instrument": job}).content == b"0.5 0.0 2"
     assert client.get("/map", params={"instrument": "unknown"}).json()["points"] == []
+
+
+def test_sounds_of_an_earlier_server_are_one_clear_sentence(client: TestClient) -> None:
+    assert client.get("/map", params={"instrument": "gone"}).json() == {"points": [], "known": False}
+    assert client.get("/map").json()["known"] is True
+    for address in ("/map/sound", "/map/page"):
+        answer = client.post(address, json={"x": 0.5, "y": 0, "instrument": "gone"})
+        assert answer.status_code == 404
+        assert answer.json() == {"error": "the server no longer has your sounds; drop them again", "lost": True}
+
+
+def test_a_place_and_a_code_are_pages(client: TestClient) -> None:
+    for wanted, data in (({"x": 0.5, "y": 1}, b"0.5 1.0 0"), ({"codec": "canne", "values": [0, 1]}, b"canne 0.0 1.0")):
+        answer = client.post("/map/page", json=wanted)
+        assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+        assert base64.b64encode(data).decode() in answer.text
+    assert client.post("/map/page", json={"x": 2, "y": 0}).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from commands import NODE
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None and not os.environ.get("CI"), reason="apt install nodejs")
 
-MPE = 17
+MPE, MPE_UPPER = 17, 18
 ON, OFF, POLY, CONTROL, PRESSURE, BEND = 0x90, 0x80, 0xA0, 0xB0, 0xD0, 0xE0
 
 
@@ -144,6 +144,41 @@ def test_a_device_says_which_channels_its_notes_have() -> None:
     assert found[0] == ["zone", 3] and found[2][4] is None
     assert found[3:] == [["express", "midi a 3 60", "bend", 48], ["set", "bend", 2]]
     assert calls(*parameter(0, 6, 0), *parameter(1, 6, 5)) == [["zone", 0]]
+
+
+@needs_node
+def test_the_upper_zone_has_its_notes_below_channel_16() -> None:
+    notes = [(ON | 13, 60, 127), (ON | 12, 62, 127), (ON | 11, 64, 127)]
+    changes = [(BEND | 13, 127, 127), (CONTROL | 12, 74, 127), (PRESSURE | 15, 127), (BEND | 15, 127, 127)]
+    found = calls(*parameter(15, 6, 3), {"channel": MPE}, *notes, (ON | 14, 66, 127), *changes)
+    assert found[0] == ["zone", 3]
+    rest = {"bend": 0, "pressure": 0, "timbre": 0}
+    assert [call[4] for call in found[1:5]] == [rest, rest, None, rest]
+    assert found[5:] == [
+        ["express", "midi a 13 60", "bend", 48],
+        ["express", "midi a 12 62", "timbre", 1],
+        ["set", "pressure", 1],
+        ["set", "bend", 2],
+    ]
+
+
+@needs_node
+def test_each_zone_has_its_own_range_and_the_last_one_takes_what_it_needs() -> None:
+    zones = [*parameter(0, 6, 10), *parameter(15, 6, 8)]  # channels 8 to 15 are the upper zone's; 2 to 7 are left
+    ranges = [*parameter(6, 0, 12), *parameter(7, 0, 24)]
+    notes = [(BEND | channel, 127, 127) for channel in (6, 7)]
+    notes += [(ON | channel, 60, 127) for channel in (6, 7)]
+    found = calls(*zones, {"channel": MPE}, *ranges, *notes)
+    assert found[:2] == [["zone", 10], ["zone", 14]]
+    assert [call[4]["bend"] for call in found[2:]] == [12, 24]
+    off = calls(*zones, *parameter(15, 6, 0), {"channel": MPE}, (ON | 6, 60, 127), (ON | 7, 60, 127))
+    assert off[2] == ["zone", 6] and off[3][4] is not None and off[4][4] is None
+
+
+@needs_node
+def test_the_upper_zone_is_chosen_by_hand() -> None:
+    found = calls((ON | 14, 60, 127), (ON | 1, 60, 127), (ON, 60, 127), (ON | 15, 60, 127), channel=MPE_UPPER)
+    assert [call[4] is None for call in found] == [False, False, False, True]
 
 
 @needs_node

@@ -1,8 +1,11 @@
 """What happens on the page at odd moments: drops in quick succession, a hold before the first note, no sound at all."""
 
+import io
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from browser import FURTHER, LOUD_DB, SOUNDS, drop, is_silent, level_db, opened, served, sounds, to_left, wait_for
 
 pytestmark = pytest.mark.slow
@@ -88,3 +91,38 @@ def test_a_link_in_a_mail_opens_the_page_with_its_token(browser: Any) -> None:
         page.wait_for_selector("body[data-ready]", timeout=60_000)
         assert page.evaluate("location.search") == ""
         context.close()
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1280, 800), (1366, 657)])
+def test_a_long_sentence_moves_nothing(browser: Any, size: tuple[int, int]) -> None:
+    """With four sounds, an error leaves pad, cards and keys where they are, and can be read as a whole."""
+    stream = io.BytesIO()
+    soundfile.write(stream, np.zeros(16000), 16000, format="WAV")
+    name = "a recording of the slow second movement from beginning to end.wav"
+    viewport = {"width": size[0], "height": size[1]}
+    with served(*SOUNDS, *FURTHER) as address, opened(browser, address, viewport=viewport) as page:
+        parts = ["#pad", "#faders", "#keyboard", ".card-0", ".card-3"]
+        before = [page.locator(part).bounding_box() for part in parts]
+        drop(page, {name: stream.getvalue()}, ".card-2")
+        error = page.locator(".card-2 .error")
+        error.wait_for(timeout=60_000)
+        assert [page.locator(part).bounding_box() for part in parts] == before
+        card, box = page.locator(".card-2").bounding_box(), error.bounding_box()
+        assert box["height"] >= 30 and box["y"] + box["height"] <= card["y"] + card["height"]
+        status = page.locator("#status")
+        assert status.text_content().endswith(name)
+        assert status.bounding_box()["height"] < 45
+        page.click("#more")
+        assert status.evaluate("one => one.scrollHeight <= one.clientHeight && one.scrollWidth <= one.clientWidth")
+        assert [page.locator(part).bounding_box() for part in parts] == before
+        page.click("#more")
+        assert page.locator("#more").text_content() == "More"
+        page.click("#octave-up")
+        assert not page.locator("#more").is_visible()
+
+
+def test_a_corner_without_a_sound_is_named_in_a_low_window(browser: Any, address: str) -> None:
+    with opened(browser, address, viewport={"width": 1366, "height": 657}) as page:
+        corner = page.locator("button.corner")
+        assert corner.text_content() == "+ sound"
+        assert corner.evaluate("one => one.scrollWidth <= one.clientWidth")

@@ -315,3 +315,11 @@ def test_files_of_the_command_line_stay_where_they_are(tmp_path: Path) -> None:
     assert finished(client, start["instrument"])["state"] == "done"
     site.close()
     assert path.read_bytes() == b"own"
+
+
+def test_a_job_of_an_earlier_server_is_one_clear_sentence(client: TestClient) -> None:
+    for address in ("/instruments/gone", "/instruments/gone/data", "/instruments/gone/page"):
+        answer = client.get(address)
+        assert answer.status_code == 404
+        sentence = "the server no longer has this instrument; drop its sounds again, or reload the page"
+        assert answer.json() == {"error": sentence}

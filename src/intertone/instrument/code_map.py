@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,12 @@ from torch import Tensor
 
 from intertone.codec import Codec
 from intertone.data.render import FAMILIES
-from intertone.instrument.bank import InstrumentBank
+from intertone.harmonic.sound import HarmonicContext
+from intertone.instrument.bank import InstrumentBank, high_passed
 from intertone.instrument.decoded import HELD_SECONDS, OWN_KEY
 from intertone.instrument.playable import PlayableSound, harmonic_method, time_facts, track_of
+from intertone.remark import collect_remarks
+from intertone.representation import Analysis
 
 OWN_FAMILY = "your sounds"
 """Family of the user's own sounds."""
@@ -173,8 +176,8 @@ class CodeMap:
 def code_of_sound(codec: Codec, sound: PlayableSound, seconds: float) -> Tensor | None:
     """Return the code of an own sound, as the codes of instruments are: held for three seconds, then let go.
 
-    Its attack keeps its length; a sustain is stretched or shortened, a release moved. A sound that dies away by itself
-    keeps its time.
+    It is made of the sound without what lies below 20 Hz, as those are. Its attack keeps its length; a sustain is
+    stretched or shortened, a release moved. A sound that dies away by itself keeps its time.
 
     Args:
         codec: A harmonic codec.
@@ -186,10 +189,16 @@ def code_of_sound(codec: Codec, sound: PlayableSound, seconds: float) -> Tensor 
     """
     if sound.analysis is None:
         return None
-    rows = harmonic_method(codec).rows
-    track = track_of(sound.analysis)
+    method = harmonic_method(codec)
+    with collect_remarks():  # those of the whole sound have been shown
+        analysis = codec.analyse(high_passed(sound.audio, codec.sample_rate))
+    audible = cast(Analysis[HarmonicContext], analysis)
+    if method.unpitched(audible) is not None:
+        return None
+    rows, prepared = method.rows, method.prepare(audible)
+    track = track_of(prepared)
     facts = time_facts([track], rows)[0]
-    features = sound.analysis.features.mean(0)
+    features = prepared.features.mean(0)
     last = features.shape[-1] - 1
     held = HELD_SECONDS / rows.config.frame_seconds
     wanted = np.arange(1 + round(seconds / rows.config.frame_seconds))

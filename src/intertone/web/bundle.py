@@ -14,6 +14,9 @@ from intertone.files import Json
 ENTRY, WORKLETS = "page.js", ("worklet.js", "recorder-worklet.js")
 """Module with which the page begins, and those that run in the audio thread."""
 
+WORKER = "prepare-worker.js"
+"""Module that runs in a thread beside the page."""
+
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w.-]+)";\n?', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const|let) (\w+))", re.MULTILINE)
 _LEFT_OVER = re.compile(r"^\s*(?:import|export)\b.*$|\bimport\s*\(", re.MULTILINE)
@@ -86,7 +89,7 @@ def _variable(module: str) -> str:
 def one_file(instrument: bytes, sounds: "Sequence[Mapping[str, Json]]", *, title: str = "intertone") -> str:
     """Return a page that plays an instrument without a server and without a network.
 
-    The modules become one script, which stands in the page; what runs in the audio thread is a ``data:`` address,
+    The modules become one script, which stands in the page; what runs in another thread is a ``data:`` address,
     because browsers refuse others to a page that was opened as a file; the instrument is base64 text.
 
     Args:
@@ -103,7 +106,8 @@ def one_file(instrument: bytes, sounds: "Sequence[Mapping[str, Json]]", *, title
     if "</" in script:
         raise ValueError("a script of the page must not hold </, which would end it")
     addresses = {name: _address(modules_as_script(name, files)) for name in WORKLETS}
-    content = {"sounds": list(sounds), "worklets": addresses}
+    worker = _address(modules_as_script(WORKER, files))
+    content = {"sounds": list(sounds), "worklets": addresses, "worker": worker}
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}' data:; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"

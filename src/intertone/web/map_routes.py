@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from intertone.errors import InputError
 from intertone.web.body import TooLargeError, limited
+from intertone.web.bundle import one_file
 from intertone.web.guard import refusal
 from intertone.web.uploads import MapRequest, OwnCode
 from intertone.web.workers import START_SECONDS, QueueFullError, Workers
@@ -27,23 +28,31 @@ MAX_ORDER_BYTES = 1024
 """Largest order of a place, bytes of JSON."""
 
 
+class UnknownInstrumentError(InputError):
+    """Sounds of an instrument that the server does not have, as after its restart."""
+
+
 class MapRoutes:
     """What can be asked of the map.
 
     Args:
         start: Makes the workers, whose work takes a ``MapRequest``. Called with the first request, since most who
             play never open the map, and its process needs memory.
-        own: Return the codes of the sounds of an instrument, by the identifier of its job.
+        own: Return the codes of the sounds of an instrument, by the identifier of its job; None where it is unknown.
     """
 
-    def __init__(self, start: Callable[[], Workers], own: Callable[[str], tuple[OwnCode, ...]]) -> None:
+    def __init__(self, start: Callable[[], Workers], own: Callable[[str], tuple[OwnCode, ...] | None]) -> None:
         self._start, self._own = start, own
         self._workers: Workers | None = None
         self._lock = threading.Lock()
 
     def routes(self) -> list[Route]:
         """Return what can be asked for."""
-        return [Route("/map", self.points), Route("/map/sound", self.sound, methods=["POST"])]
+        return [
+            Route("/map", self.points),
+            Route("/map/sound", self.sound, methods=["POST"]),
+            Route("/map/page", self.page, methods=["POST"]),
+        ]
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -52,15 +61,18 @@ class MapRoutes:
                 self._workers.close()
 
     async def points(self, request: Request) -> Response:
-        """Return the instruments of the map, and the sounds of an instrument among them."""
-        found = await self._ask(MapRequest(self._own(request.query_params.get("instrument", ""))))
-        return found if isinstance(found, Response) else JSONResponse({"points": found})
+        """Return the instruments of the map, the sounds of an instrument among them, and whether that is known."""
+        job = request.query_params.get("instrument", "")
+        own = self._own(job) if job else ()
+        found = await self._ask(MapRequest(own or ()))
+        return found if isinstance(found, Response) else JSONResponse({"points": found, "known": own is not None})
 
     def _order_of(self, body: bytes) -> MapRequest:
         """Return what an order asks for.
 
         Raises:
             InputError: If it is neither a place nor a code.
+            UnknownInstrumentError: If the place is one between sounds of an instrument that is not known.
         """
         try:
             order = json.loads(body)
@@ -69,18 +81,35 @@ class MapRoutes:
         if isinstance(order, dict) and "codec" in order:
             return MapRequest(codec=_codec_of(order["codec"]), values=_values_of(order.get("values")))
         place, job = _place_of(order)
-        return MapRequest(self._own(job), place)
+        own = self._own(job) if job else ()
+        if own is None:
+            raise UnknownInstrumentError("the server no longer has your sounds; drop them again")
+        return MapRequest(own, place)
 
     async def sound(self, request: Request) -> Response:
-        """Return the bytes of the instrument at a place."""
+        """Return the bytes of the instrument at a place, or of a code."""
+        found = await self._instrument(request)
+        return found if isinstance(found, Response) else Response(found, media_type="application/octet-stream")
+
+    async def page(self, request: Request) -> Response:
+        """Return the instrument at a place, or of a code, as one HTML file."""
+        found = await self._instrument(request)
+        if isinstance(found, Response):
+            return found
+        return Response(one_file(found, [{"overview": None, "remarks": []}]), media_type="text/html")
+
+    async def _instrument(self, request: Request) -> bytes | Response:
+        """Return the bytes of the instrument that an order asks for, or a refusal in one sentence."""
         try:
             wanted = self._order_of(b"".join([chunk async for chunk in limited(request, MAX_ORDER_BYTES)]))
         except TooLargeError:
             return refusal(f"a place must have at most {MAX_ORDER_BYTES} bytes, got more", 413)
+        except UnknownInstrumentError as error:
+            return refusal(str(error), 404, lost=True)
         except InputError as error:
             return refusal(str(error), 400)
         found = await self._ask(wanted)
-        return found if isinstance(found, Response) else Response(found, media_type="application/octet-stream")
+        return found if isinstance(found, bytes | Response) else refusal("the map did not answer; try again", 500)
 
     async def _ask(self, wanted: MapRequest) -> object:
         """Return what the process answers, or a refusal in one sentence."""

@@ -123,18 +123,18 @@ class Site:
     async def status(self, request: Request) -> Response:
         """Return how far a job is."""
         job = self.workers.find(request.path_params["job"])
-        return _unknown() if job is None else JSONResponse(self._state(job))
+        return _no_instrument() if job is None else JSONResponse(self._state(job))
 
     async def data(self, request: Request) -> Response:
         """Return the bytes of an instrument."""
         made = self._made(request)
-        return _unknown() if made is None else Response(made.data, media_type="application/octet-stream")
+        return _no_instrument() if made is None else Response(made.data, media_type="application/octet-stream")
 
     async def download(self, request: Request) -> Response:
         """Return an instrument as one HTML file."""
         made = self._made(request)
         if made is None:
-            return _unknown()
+            return _no_instrument()
         headers = {"content-disposition": 'attachment; filename="instrument.html"'}
         return Response(one_file(made.data, made.sounds), media_type="text/html", headers=headers)
 
@@ -142,10 +142,12 @@ class Site:
         job = self.workers.find(request.path_params["job"])
         return None if job is None else job.result
 
-    def _codes(self, name: str) -> tuple[OwnCode, ...]:
-        """Return the codes of the sounds of a job; none where the job is unknown or not done."""
+    def _codes(self, name: str) -> tuple[OwnCode, ...] | None:
+        """Return the codes of the sounds of a job, none where it is not done; None where the job is unknown."""
         job = self.workers.find(name)
-        return () if job is None or job.result is None else job.result.codes
+        if job is None:
+            return None
+        return () if job.result is None else job.result.codes
 
     def _state(self, job: Job) -> "dict[str, Json]":
         state: dict[str, Json] = {"id": job.name, "state": job.state, "step": job.step}
@@ -197,6 +199,11 @@ def _order_of(body: bytes) -> list[str]:
     if not all(isinstance(name, str) for name in names):
         raise InputError(f"{wanted}, got one that is no text")
     return names
+
+
+def _no_instrument() -> Response:
+    """Return the answer for a job that is not known, as after a restart of the server."""
+    return refusal("the server no longer has this instrument; drop its sounds again, or reload the page", 404)
 
 
 def _unknown() -> Response:

@@ -41,8 +41,8 @@ export class Codes {
     this.controls = NUMBERS.filter(({ name }) => name.startsWith(codec.name));
     this.latest = new Latest(
       (wanted) => askSound(wanted),
-      (bytes) => this.shown && handlers.play(bytes),
-      (error) => this.shown && handlers.say(`The sound stays as it is: ${error.message}`),
+      (bytes) => handlers.play(bytes),
+      (error) => handlers.say(`The sound stays as it is: ${error.message}`),
     );
     this.build(handlers);
     state.onChange((name) => name.startsWith(codec.name) && this.shown && this.move());
@@ -89,8 +89,12 @@ export class Codes {
     this.latest.drop();
   }
 
+  /** Return what the server makes the sound of. */
+  get wanted() {
+    return { codec: this.codec.name, values: this.controls.map(({ name }) => this.state.values[name]) };
+  }
+
   move() {
-    const values = this.controls.map(({ name }) => this.state.values[name]);
-    this.latest.want({ codec: this.codec.name, values });
+    this.latest.want(this.wanted);
   }
 }

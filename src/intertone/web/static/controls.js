@@ -38,11 +38,12 @@ export const CONTROLS = [
     hint: "Frequency of the key A4, in Hz." },
 ];
 
-/** What follows a MIDI keyboard, one note at a time, and the gesture that moves the pad. */
+/** What follows a MIDI keyboard, one note at a time, and the gestures that move the places on the pad and the map. */
 export const PLAYING = [
   { name: "mono", min: 0, max: 1, step: 1, value: 0 },
-  { name: "channel", min: 0, max: 17, step: 1, value: 0 },
+  { name: "channel", min: 0, max: 18, step: 1, value: 0 },
   { name: "gesture", value: "", admits: isGesture },
+  { name: "gestureMap", value: "", admits: isGesture },
 ];
 
 /** Values without a fader: the places on the pad and on the map, and which view is shown (0: the pad). */

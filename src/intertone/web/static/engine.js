@@ -6,8 +6,7 @@
 //   engine.noteOn(60, 0.8, { id: "a" });
 //   engine.params.padX.value = 0.5;
 
-import { unpackInstrument } from "./instrument.js";
-import { measureGains } from "./loudness.js";
+import { prepared } from "./prepare.js";
 import { MOST_VOICES } from "./size.js";
 import { PARAMETERS } from "./synthesiser.js";
 
@@ -42,13 +41,15 @@ export class Engine {
 
   // Take an instrument, the content of its file. The promise resolves when it can be played. With `again` notes that are
   // held begin again with it. With `glides` what sounds glides to it: it must be of one sound, like the one before.
-  async load(bytes, { again = false, glides = false } = {}) {
-    const instrument = unpackInstrument(bytes);
-    instrument.glides = glides;
-    instrument.gains = measureGains(instrument, this.context.sampleRate);
+  async load(bytes, how) {
+    return this.take(prepared(bytes), how);
+  }
+
+  // The same for an instrument that was made ready, as by a Preparer, so that a page does not stand still for that.
+  async take(instrument, { again = false, glides = false } = {}) {
     const ticket = ++this.tickets;
     const loaded = new Promise((resolve, reject) => this.waiting.set(ticket, { resolve, reject }));
-    this._send({ type: "load", ticket, instrument, again });
+    this._send({ type: "load", ticket, instrument: { ...instrument, glides }, again });
     // a context that is suspended answers messages too, but some browsers only once it runs
     if (this.context.state === "running") await loaded;
     this.header = instrument.header;

@@ -5,6 +5,8 @@ import { onTheme } from "./colour.js";
 import { askPoints, askSound, Latest } from "./latest.js";
 import { Sky } from "./sky.js";
 
+const LOST = "The server no longer has your sounds, so the map is shown without them; drop them again.";
+
 export class Explore {
   /**
    * @param root Element of the view.
@@ -18,13 +20,14 @@ export class Explore {
     this.job = null;
     this.known = null;
     this.ready = null;
+    this.lost = false;
     this.points = [];
     this.shown = false;
     this.build();
     this.latest = new Latest(
       (place) => askSound(place),
-      (bytes) => this.shown && handlers.play(bytes),
-      (error) => this.shown && handlers.say(`The sound stays as it is: ${error.message}`),
+      (bytes) => handlers.play(bytes),
+      (error) => (error.lost ? this.lose() : handlers.say(`The sound stays as it is: ${error.message}`)),
     );
     onTheme(() => {
       this.colourLegend();
@@ -66,12 +69,21 @@ export class Explore {
   /** Leave the view. */
   close() {
     this.shown = false;
+    this.opening = null;
     this.latest.drop();
   }
 
   /** The pad has another instrument, made by this job: its sounds are points of the map. */
   changed(job) {
     this.job = job;
+    this.lost = false;
+    if (this.shown) this.open();
+  }
+
+  /** The server no longer knows the job, as after its restart: the map goes on without own sounds, and says so. */
+  lose() {
+    this.job = null;
+    this.lost = true;
     if (this.shown) this.open();
   }
 
@@ -79,14 +91,16 @@ export class Explore {
   async open() {
     this.shown = true;
     if (!this.points.length) this.handlers.say("The map is being drawn.");
+    const opening = (this.opening = {}); // another one, or the end of the view, is newer
     try {
       await this.prepare();
-      this.handlers.say("");
     } catch (error) {
-      this.handlers.say(`There is no map: ${error.message}`);
+      if (opening === this.opening) this.handlers.say(`There is no map: ${error.message}`);
       return;
     }
-    if (this.shown) this.move();
+    if (opening !== this.opening) return;
+    this.handlers.say(this.lost ? LOST : "");
+    this.move();
   }
 
   /** Get the points of the map for the present sounds, once. */
@@ -100,8 +114,13 @@ export class Explore {
   }
 
   async draw(job) {
-    const points = await askPoints(job);
-    if (job === this.job) this.show(points);
+    const { points, known } = await askPoints(job);
+    if (job !== this.job) return;
+    if (!known) {
+      this.job = this.known = null;
+      this.lost = true;
+    }
+    this.show(points);
   }
 
   show(points) {
@@ -135,11 +154,16 @@ export class Explore {
     this.state.setAll({ mapX: point.x, mapY: point.y });
   }
 
+  /** Return what the server makes the sound of. */
+  get wanted() {
+    const { mapX: x, mapY: y } = this.state.values;
+    return { x, y, instrument: this.job };
+  }
+
   /** Ask for the sound of the present place, and say what is near it. */
   move() {
     if (!this.points.length) return;
-    const { mapX, mapY } = this.state.values;
-    this.latest.want({ x: mapX, y: mapY, instrument: this.job });
+    this.latest.want(this.wanted);
     this.listParts();
     this.choice.value = this.sky.parts[0][0];
   }

@@ -1,4 +1,4 @@
-/** A gesture: a movement on the pad that was recorded and repeats in its own time; as text it stands in the address. */
+/** A gesture: a movement on the pad or the map that was recorded and repeats in its own time; as text it stands in the address. */
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const STEPS = 4095; // of two letters
@@ -80,23 +80,29 @@ function letters(value) {
   return LETTERS[whole >> 6] + LETTERS[whole & 63];
 }
 
-/** Records the movements of the pad, and repeats them. */
+/** Where gestures are: the names of the values that hold their text and the place, and of the place in a sentence. */
+export const ON_PAD = { text: "gesture", x: "padX", y: "padY", place: "pad" };
+export const ON_MAP = { text: "gestureMap", x: "mapX", y: "mapY", place: "map" };
+
+/** Records the movements of the pad or the map, and repeats them. */
 export class Gesture {
   /**
-   * @param state Values; `gesture` is the text of what repeats, `padX` and `padY` are moved.
-   * @param pad Element of the pad: while it is touched, the finger leads.
-   * @param show Called with "idle", "records" or "repeats".
+   * @param state Values of the controls.
+   * @param where `ON_PAD` or `ON_MAP`.
+   * @param touchable Element of that: while it is touched, the finger leads.
+   * @param show Called when `phase` has changed: "idle", "records" or "repeats".
    */
-  constructor(state, pad, show) {
+  constructor(state, where, touchable, show) {
     this.state = state;
-    this.show = show;
+    this.where = where;
+    this.changed = show;
     this.places = null;
     this.touched = false;
     state.onChange((name) => {
-      if (name === "gesture") this.follow();
-      else if (this.places && name.startsWith("pad")) this.note(performance.now() / 1000);
+      if (name === where.text) this.follow();
+      else if (this.places && (name === where.x || name === where.y)) this.note(performance.now() / 1000);
     });
-    pad.addEventListener("pointerdown", () => (this.touched = true));
+    touchable.addEventListener("pointerdown", () => (this.touched = true));
     for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => (this.touched = false));
     this.follow();
   }
@@ -104,28 +110,34 @@ export class Gesture {
   /** Begin to record; or let what was recorded repeat; or end that. Return a sentence about it. */
   press() {
     const { state } = this;
-    if (state.values.gesture) {
+    const { text, place } = this.where;
+    if (state.values[text]) {
       state.begin();
-      state.set("gesture", "");
-      return "The pad stands still again.";
+      state.set(text, "");
+      return `The place on the ${place} stands still again.`;
     }
     if (!this.places) {
       this.places = [];
       this.show("records");
-      return "Move on the pad; press Repeat, and the movement goes on by itself.";
+      return `Move on the ${place}; press Repeat, and the movement goes on by itself.`;
     }
     const found = gestureOf(this.places);
     this.places = null;
     this.show("idle");
-    if (!found) return "The pad was not moved, so nothing repeats.";
+    if (!found) return `The ${place} was not moved, so nothing repeats.`;
     state.begin();
-    state.set("gesture", gestureText(found));
+    state.set(text, gestureText(found));
     return "The movement repeats; press Stop to end it.";
   }
 
-  /** Record where the pad is now. */
+  show(phase) {
+    this.phase = phase;
+    this.changed();
+  }
+
+  /** Record where the place is now. */
   note(time) {
-    const { padX: x, padY: y } = this.state.values;
+    const { x, y } = this.at();
     const last = this.places.at(-1);
     if (last && time - last.time < 0.004) Object.assign(last, { x, y }); // x and y of one movement
     else if (!last || time - this.places[0].time < MOST_SECONDS) {
@@ -138,14 +150,20 @@ export class Gesture {
   follow() {
     this.places = null;
     clearInterval(this.timer);
-    const points = this.state.values.gesture && gesturePoints(this.state.values.gesture);
+    const text = this.state.values[this.where.text];
+    const points = text && gesturePoints(text);
     this.show(points ? "repeats" : "idle");
     if (!points) return;
     const begin = performance.now();
     this.timer = setInterval(() => {
       if (this.touched) return;
       const { x, y } = gestureAt(points, (performance.now() - begin) / 1000);
-      this.state.move({ padX: x, padY: y });
+      this.state.move({ [this.where.x]: x, [this.where.y]: y });
     }, RENEW_MS);
+  }
+
+  at() {
+    const { values } = this.state;
+    return { x: values[this.where.x], y: values[this.where.y] };
   }
 }

@@ -8,6 +8,12 @@ export function lerp(values, place) {
   return values[first] + (at - first) * (values[Math.min(last, first + 1)] - values[first]);
 }
 
+// Return the value between b and c, at a part of the way, of a cubic through them with the slopes of their neighbours
+// (Catmull-Rom).
+export function cubic(a, b, c, d, part) {
+  return b + 0.5 * part * (c - a + part * (2 * a - 5 * b + 4 * c - d + part * (3 * (b - c) + d - a)));
+}
+
 // Return the value of a row at a place: `times` rows of `stride` values follow each other from `first` on.
 export function rowAt(values, first, stride, place, times) {
   const before = Math.min(Math.floor(place), times - 2);

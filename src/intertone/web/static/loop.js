@@ -1,5 +1,7 @@
 // Loops of steady spectra on every key: the version for the key's height, read at its speed, and crossfades between two.
 
+import { cubic } from "./lookup.js";
+
 const GLIDE_SECONDS = 0.1;
 
 // Return which version of a loop has nothing that would fold when it is played this much faster than it was made; the
@@ -20,8 +22,8 @@ export function addLoop(output, sound, place, step, from, to) {
   for (let n = 0; n < samples; n++) {
     const at = place * size;
     const first = Math.floor(at);
-    let value = share > 0 ? share * cubic(now, first, at - first) : 0;
-    if (share < 1) value += (1 - share) * cubic(before, first, at - first);
+    let value = share > 0 ? share * around(now, first, at - first) : 0;
+    if (share < 1) value += (1 - share) * around(before, first, at - first);
     output[n] += (from + ((to - from) * n) / samples) * value;
     place += step;
     if (place >= 1) place -= 1;
@@ -29,13 +31,12 @@ export function addLoop(output, sound, place, step, from, to) {
   return place;
 }
 
-function cubic(values, first, f) {
+// Return the value of a loop behind one of its samples, by a part of the way to the next.
+function around(values, first, part) {
   const size = values.length;
-  const a = values[first > 0 ? first - 1 : size - 1];
-  const b = values[first];
-  const c = values[first + 1 < size ? first + 1 : 0];
-  const d = values[first + 2 < size ? first + 2 : first + 2 - size];
-  return b + 0.5 * f * (c - a + f * (2 * a - 5 * b + 4 * c - d + f * (3 * (b - c) + d - a)));
+  const second = first + 1 < size ? first + 1 : 0;
+  const third = first + 2 < size ? first + 2 : first + 2 - size;
+  return cubic(values[first > 0 ? first - 1 : size - 1], values[first], values[second], values[third], part);
 }
 
 export class LoopGlide {

@@ -72,7 +72,7 @@ function share(place, size, upper) {
 
 // Measure by how much each mixture on a grid of keys and places is louder or softer than between its sounds; what the
 // file of a single sound holds of that is taken from it.
-export function measureGains(instrument, sampleRate) {
+export function measureGains(instrument) {
   const { sounds, pitched, header } = instrument;
   if (!pitched.length || pitched.some((sound) => sound.loudness === null)) return null;
   const { keys } = header;
@@ -86,7 +86,7 @@ export function measureGains(instrument, sampleRate) {
   const single = sounds.length === 1;
   const places = flat ? PLACES : PLACES * PLACES;
   const decibels = new Float64Array(nKeys * places);
-  const voice = new Voice(sampleRate, 4 * QUANTUM);
+  const voice = new Voice(header.sample_rate, 4 * QUANTUM);
   const mixture = new Mixture(instrument, header.channels);
   const highest = Math.min(header.f_max, 0.45 * header.sample_rate);
   for (let row = 0; row < nKeys; row++)

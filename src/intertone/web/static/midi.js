@@ -1,12 +1,21 @@
 /** Web MIDI: messages of all inputs become notes, what single notes have of their own, and controllers. */
 
-/** Choices of channels besides 1 to 16: all of them, and one channel for each note (MPE, lower zone). */
+/**
+ * Choices of channels besides 1 to 16: all of them; one channel for each note (MPE) in the zones that the device
+ * announced, else in the lower zone; and the same in the upper zone.
+ */
 export const ALL_CHANNELS = 0;
 export const MPE = 17;
+export const MPE_UPPER = 18;
 
 const BEND_SEMITONES = 2;
 const MEMBER_BEND_SEMITONES = 48;
-const MOST_MEMBERS = 15; // channels of notes in the lower zone: 2 to 16
+const MOST_MEMBERS = 15; // channels of notes in a zone: of the lower one from 2 upwards, of the upper one from 15 downwards
+const MOST_OF_BOTH = 14;
+
+/** Channels about all notes of a zone, from 0 on. */
+const LOWER_MASTER = 0;
+const UPPER_MASTER = 15;
 
 const MODULATION = 1;
 const DATA = 6;
@@ -51,13 +60,13 @@ export class Midi {
   /**
    * @param handlers `on(key, velocity, id, own)`, `off(id)`, `express(id, name, value)`, `hold(boolean)`, `panic()`,
    *   `set(name, value)`, `devices(names)`, and `zone(members)` when a device says which channels its notes have.
-   * @param settings Has `channel` (0: all, 1 to 16, 17: MPE) and `touch`.
+   * @param settings Has `channel` (0: all, 1 to 16, 17: MPE, 18: its upper zone) and `touch`.
    */
   constructor(handlers, settings) {
     this.handlers = handlers;
     this.settings = settings;
-    this.members = MOST_MEMBERS;
-    this.memberRange = MEMBER_BEND_SEMITONES;
+    this.members = { lower: 0, upper: 0 }; // as announced
+    this.ranges = { lower: MEMBER_BEND_SEMITONES, upper: MEMBER_BEND_SEMITONES };
     this.channels = new Map();
   }
 
@@ -95,7 +104,7 @@ export class Midi {
     // a key or pedal that goes up ends what it began, whichever channel was chosen meanwhile
     if (kind === 0x80 || (kind === 0x90 && !second)) this.off(channel, first);
     else if (kind === 0xb0 && first === PEDAL && second < 64) this.pedal(channel, false);
-    else if (![ALL_CHANNELS, MPE, number + 1].includes(this.settings.channel)) return;
+    else if (![ALL_CHANNELS, MPE, MPE_UPPER, number + 1].includes(this.settings.channel)) return;
     else if (kind === 0x90) this.on(channel, first, second / 127);
     else if (kind === 0xa0) this.express(channel, "pressure", second / 127, first);
     else if (kind === 0xb0) this.control(channel, first, second);
@@ -112,15 +121,24 @@ export class Midi {
     return this.channels.get(name);
   }
 
-  /** Return whether a channel's messages are about its own notes only. */
-  isMember({ number }) {
-    return this.settings.channel === MPE && number >= 1 && number <= this.members;
+  /** Return the zone, "lower" or "upper", in which a channel's messages are about its own notes only, or null. */
+  zoneOf({ number }) {
+    let { lower, upper } = this.members;
+    if (this.settings.channel === MPE_UPPER) [lower, upper] = [0, upper || MOST_MEMBERS];
+    else if (this.settings.channel !== MPE) return null;
+    else if (!lower && !upper) lower = MOST_MEMBERS;
+    if (number > LOWER_MASTER && number <= LOWER_MASTER + lower) return "lower";
+    return number < UPPER_MASTER && number >= UPPER_MASTER - upper ? "upper" : null;
+  }
+
+  isMember(channel) {
+    return this.zoneOf(channel) !== null;
   }
 
   on(channel, key, velocity) {
     const id = `midi ${channel.name} ${key}`;
     const { bend, pressure, timbre } = channel;
-    const own = this.isMember(channel) ? { bend: bend * this.memberRange, pressure, timbre } : null;
+    const own = this.isMember(channel) ? { bend: bend * this.rangeOf(channel), pressure, timbre } : null;
     channel.notes.set(key, id);
     this.handlers.on(key, played(velocity, this.settings.touch), id, own);
   }
@@ -194,22 +212,30 @@ export class Midi {
 
   data(channel, value) {
     if (chosen(channel, BEND_RANGE)) this.setRange(channel, value);
-    else if (chosen(channel, ZONE) && channel.number === 0) {
-      this.members = Math.min(value, MOST_MEMBERS) || MOST_MEMBERS;
-      this.memberRange = MEMBER_BEND_SEMITONES;
-      channel.range = BEND_SEMITONES;
-      this.handlers.zone(value);
-    }
+    else if (chosen(channel, ZONE) && [LOWER_MASTER, UPPER_MASTER].includes(channel.number)) this.announce(channel, value);
   }
 
-  /** Return the range of bends in semitones; the channels of single notes share theirs. */
+  /** Take the number of channels that a zone has from now on; the other zone gives up what it shares with it. */
+  announce(master, value) {
+    const { members } = this;
+    const [zone, other] = master.number === LOWER_MASTER ? ["lower", "upper"] : ["upper", "lower"];
+    members[zone] = Math.min(value, MOST_MEMBERS);
+    if (members[zone]) members[other] = Math.max(0, Math.min(members[other], MOST_OF_BOTH - members[zone]));
+    this.ranges[zone] = MEMBER_BEND_SEMITONES;
+    master.range = BEND_SEMITONES;
+    this.handlers.zone(members.lower + members.upper);
+  }
+
+  /** Return the range of bends in semitones; the channels of single notes of a zone share theirs. */
   rangeOf(channel) {
-    return this.isMember(channel) ? this.memberRange : channel.range;
+    const zone = this.zoneOf(channel);
+    return zone === null ? channel.range : this.ranges[zone];
   }
 
   setRange(channel, semitones) {
-    if (this.isMember(channel)) this.memberRange = semitones;
-    else channel.range = semitones;
+    const zone = this.zoneOf(channel);
+    if (zone === null) channel.range = semitones;
+    else this.ranges[zone] = semitones;
   }
 }
 

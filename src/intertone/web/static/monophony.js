@@ -12,10 +12,23 @@ export class Monophony {
     this.down.length = 0;
   }
 
+  // Take a key that goes down and has to wait, as while the instrument changes; `note` is as for `noteOn`.
+  wait(note) {
+    this.down.push(note);
+  }
+
+  // Take a key that goes up while notes wait; return the note that waits in its place, or null.
+  drop(id) {
+    const last = this.down.at(-1);
+    this.down = this.down.filter((one) => one.id !== id);
+    return last?.id === id && this.down.length ? this.down.at(-1) : null;
+  }
+
   // Take a key that goes down; return the voice that goes on with it, or null where a new one has to begin.
-  press(voices, key, id) {
+  press(voices, note) {
+    const { key, id } = note;
     const voice = this.down.length ? sounding(voices) : null;
-    this.down.push({ key, id });
+    this.down.push(note);
     if (voice) lead(voice, key, id);
     else for (const other of voices) if (other.active) other.steal();
     return voice;

@@ -1,7 +1,6 @@
 // An instrument rendered without a browser: events in, two channels out.
 
-import { unpackInstrument } from "./instrument.js";
-import { measureGains } from "./loudness.js";
+import { prepared } from "./prepare.js";
 import { QUANTUM } from "./size.js";
 import { PARAMETERS, Synthesiser } from "./synthesiser.js";
 
@@ -15,7 +14,8 @@ import { PARAMETERS, Synthesiser } from "./synthesiser.js";
 // `params` (values at the start), `voices`, and `residual`, `noise` and `limit`, each of which may be switched off.
 export function renderOffline(bytes, events, options = {}) {
   const { sampleRate = 44100, seconds = 1, pad = [0, 0], params = {}, glides = false, ...rest } = options;
-  const instrument = prepared(bytes, glides, sampleRate);
+  const instrument = prepared(bytes);
+  instrument.glides = glides;
   const synthesiser = new Synthesiser(sampleRate, rest);
   synthesiser.setInstrument(instrument);
   const wanted = Object.fromEntries(PARAMETERS.map(([name, value]) => [name, value]));
@@ -33,13 +33,6 @@ export function renderOffline(bytes, events, options = {}) {
   return found.map((channel) => channel.slice(late, late + samples));
 }
 
-function prepared(bytes, glides, sampleRate) {
-  const instrument = unpackInstrument(bytes);
-  instrument.glides = glides;
-  instrument.gains = measureGains(instrument, sampleRate);
-  return instrument;
-}
-
 // Do what an event asks.
 export function act(synthesiser, wanted, event) {
   if (event.type === "noteOn") synthesiser.noteOn(event.key, event.velocity ?? 1, event.id, event.own);
@@ -50,6 +43,6 @@ export function act(synthesiser, wanted, event) {
   else if (event.type === "express") synthesiser.express(event.id, event.name, event.value);
   else if (event.type === "limits") synthesiser.setLimits(event.voices, event.partials);
   else if (event.type === "set") wanted[event.name] = event.value;
-  else if (event.type === "glide") synthesiser.glideTo(prepared(event.bytes, true, synthesiser.sampleRate));
+  else if (event.type === "glide") synthesiser.glideTo({ ...prepared(event.bytes), glides: true });
   else throw new Error(`an event must be noteOn, noteOff, sustain, panic, mono, express, limits, set or glide, got ${event.type}`);
 }

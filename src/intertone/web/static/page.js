@@ -9,7 +9,9 @@ import { buildFaders } from "./faders.js";
 import { Field } from "./field.js";
 import { headerOf } from "./header.js";
 import { Keys } from "./keys.js";
+import { askPage } from "./latest.js";
 import { Library } from "./library.js";
+import { Message } from "./message.js";
 import { hasMidi, isAllowed, Midi, MPE } from "./midi.js";
 import { keyName } from "./note.js";
 import { addChannel, addPlayer } from "./player.js";
@@ -25,22 +27,28 @@ import { Views } from "./views.js";
 
 const find = (name) => document.getElementById(name);
 const START = "Touch a key or press A: that switches the sound on.";
+const SAVE =
+  "Save what this view plays as one HTML file that needs no network: the pad's instrument, or the sound of the place on the map or of the numbers.";
 const IDLE = matchMedia("(pointer: coarse)").matches
   ? "Slide over the keys: lower on a key is louder. Drag on the pad to move between the sounds."
   : "A to L play, Z and X change the octave, the space bar holds, Escape silences, arrows move on the pad.";
 
 const source = findSource();
 const state = new State([...CONTROLS, ...HIDDEN, ...PLAYING, ...NUMBERS]);
-const say = (text) => (find("status").textContent = text);
+const message = new Message(find("status"), find("more"));
+const say = (text) => message.say(text);
 const hint = (text) => (find("hint").textContent = text || IDLE);
-const sound = new Sound(source.worklets, state, say);
+const sound = new Sound(source.worklets, source.worker, state, say);
 const field = new Field(find("pad"), find("field"), state, () => sound.wake());
 const scope = new Scope(find("scope").firstElementChild);
 const chooser = find("chooser");
 const cards = new Cards(find("cards"), find("corners"), source.canAdd ? choose : null);
 const exploring = {
   wake: () => sound.wake(),
-  play: (bytes) => sound.load(bytes, { glides: true }),
+  play(bytes) {
+    probe(bytes);
+    return sound.load(bytes, { glides: true });
+  },
   morph: () => library.made && sound.load(library.made.bytes, { again: true }),
   say,
   hint,
@@ -77,7 +85,7 @@ const library = new Library(source, {
   say,
   async instrument(made) {
     const header = headerOf(made.bytes);
-    if (!views.away || !sound.bytes) await sound.load(made.bytes);
+    if (!views.away || !sound.made) await sound.load(made.bytes);
     explore.changed(made.job);
     const pitch = header.pitches.find((found) => found !== null);
     if (!sound.engine && pitch !== undefined) keys.centre(Math.round(pitch));
@@ -117,6 +125,7 @@ async function open() {
 
 /** Find out once how many voices this computer can play; where that fails, gaps in the sound decide alone. */
 function probe(bytes) {
+  if (!headerOf(bytes).hasPartials) return; // recordings and loops take hardly any time
   capacity.probe((partials) => measureLoad(bytes, source.worklets["worklet.js"], partials)).catch(() => {});
 }
 
@@ -152,7 +161,7 @@ function buildTools() {
   const held = add("hold", "Hold", "Let notes sound on after their keys are let go; the space bar does the same.", () =>
     hold(held.getAttribute("aria-pressed") !== "true"));
   held.setAttribute("aria-pressed", "false");
-  addPlayer(add, state, find("pad"), say);
+  addPlayer(add, state, [find("pad"), explore.sky.canvas], say);
   const version = add("version", "A / B", "Change between two versions of all controls and the place on the pad.", () => {
     state.other();
     showVersion();
@@ -170,7 +179,7 @@ function buildTools() {
     addChannel(find("tools"), state, hint);
   }
   if (source.canAdd) {
-    add("save", "Save", "Save this instrument as one HTML file that plays without a network.", savePage);
+    add("save", "Save", SAVE, savePage);
   }
 }
 
@@ -233,15 +242,18 @@ async function record() {
   }
 }
 
-function savePage() {
-  if (!library.made) {
+/** Save what is played in the view as one file. */
+async function savePage() {
+  const { wanted } = views;
+  if (!wanted && !library.made) {
     say("There is no instrument yet; drop a sound first.");
     return;
   }
-  const link = document.createElement("a");
-  link.href = source.pageAddress(library.made.job);
-  link.download = "instrument.html";
-  link.click();
+  try {
+    download(await (wanted ? askPage(wanted) : source.page(library.made.job)), "instrument.html");
+  } catch (error) {
+    say(`Nothing was saved: ${error.message}`);
+  }
 }
 
 chooser.addEventListener("change", () => {

@@ -1,5 +1,6 @@
 // What a voice plays as it was recorded: the residual of attacks, and sounds without one pitch.
 
+import { cubic } from "./lookup.js";
 import { addLoop } from "./loop.js";
 import { MOST_SOUNDS } from "./size.js";
 import { attackShare } from "./transient.js";
@@ -104,12 +105,10 @@ export class Recordings {
       const place = (this.sample + n) * this.ratio;
       const at = Math.floor(place);
       if (at >= length) return;
-      const f = place - at;
-      const a = at > 0 ? values[first + at - 1] : 0;
-      const b = values[first + at];
-      const c = at + 1 < length ? values[first + at + 1] : 0;
-      const d = at + 2 < length ? values[first + at + 2] : 0;
-      const value = b + 0.5 * f * (c - a + f * (2 * a - 5 * b + 4 * c - d + f * (3 * (b - c) + d - a)));
+      const before = at > 0 ? values[first + at - 1] : 0;
+      const next = at + 1 < length ? values[first + at + 1] : 0;
+      const last = at + 2 < length ? values[first + at + 2] : 0;
+      const value = cubic(before, values[first + at], next, last, place - at);
       output[n] += (from + ((to - from) * n) / samples) * value;
     }
   }

@@ -1,6 +1,7 @@
 /** The sound of the page: made on the first gesture; notes that came before it was ready are played when it is. */
 
 import { Engine } from "./engine.js";
+import { Preparer } from "./prepare.js";
 
 /** Milliseconds that a note which was let go before the engine was ready still counts. */
 const LATE_MS = 1500;
@@ -16,18 +17,20 @@ export function canSound() {
 export class Sound {
   /**
    * @param worklets Addresses of the audio threads by name.
+   * @param worker Address of the thread that makes instruments ready.
    * @param state Values of the controls.
    * @param said Called with a sentence when something changes: `said(text)`.
    */
-  constructor(worklets, state, said) {
+  constructor(worklets, worker, state, said) {
     this.worklets = worklets;
+    this.preparer = new Preparer(worker);
     this.state = state;
     this.said = said;
     this.early = new Map();
     this.ready = null;
     this.engine = null;
     this.loaded = false;
-    this.bytes = null;
+    this.made = null; // a promise of the instrument that was loaded last
     this.how = {};
     this.started = [];
     this.held = false;
@@ -58,15 +61,20 @@ export class Sound {
     if (this.limits) engine.limit(...this.limits);
     for (const [name, value] of Object.entries(this.state.values)) this.set(name, value);
     for (const handler of this.started) handler(this.context, engine);
-    if (this.bytes) await this.load(this.bytes, this.how);
+    if (this.made) await this.take();
   }
 
-  /** Play this instrument from now on; `how` is as for the engine. */
+  /** Play this instrument from now on; `how` is as for the engine. It is made ready before there is sound. */
   async load(bytes, how = {}) {
-    this.bytes = bytes;
+    this.made = this.preparer.prepare(bytes);
     this.how = how;
-    if (!this.engine) return;
-    await this.engine.load(bytes.slice(0), how);
+    this.made.catch(() => {}); // it is said where it is taken
+    if (this.engine) await this.take();
+  }
+
+  async take() {
+    const { how } = this;
+    await this.engine.take(await this.made, how);
     this.loaded = true;
     this.engine.sustain(this.held);
     const now = performance.now();

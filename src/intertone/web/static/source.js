@@ -18,21 +18,27 @@ export class Refusal extends Error {
   }
 }
 
-async function ask(address, options) {
+/** Return the answer of the server. */
+async function answerOf(address, options) {
   let answer;
   try {
     answer = await fetch(address, options);
   } catch {
     throw new Refusal("The server does not answer; start intertone play again.");
   }
+  if (answer.ok) return answer;
   const content = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refusal(content.error || `The server refused this with ${answer.status}.`, content.sound ?? null);
-  return content;
+  throw new Refusal(content.error || `The server refused this with ${answer.status}.`, content.sound ?? null);
+}
+
+async function ask(address, options) {
+  return (await answerOf(address, options)).json();
 }
 
 /** The server. */
 export class ServerSource {
   worklets = { "worklet.js": "static/worklet.js", "recorder-worklet.js": "static/recorder-worklet.js" };
+  worker = "static/prepare-worker.js";
   canAdd = true;
   hasMap = false;
 
@@ -69,7 +75,7 @@ export class ServerSource {
     for (;;) {
       const state = await ask(`instruments/${job}`);
       if (state.state === "done") {
-        const answer = await fetch(`instruments/${job}/data`);
+        const answer = await answerOf(`instruments/${job}/data`);
         return { job, bytes: await answer.arrayBuffer(), sounds: state.sounds };
       }
       if (state.state === "failed") throw new Refusal(state.error, state.sound);
@@ -78,8 +84,9 @@ export class ServerSource {
     }
   }
 
-  pageAddress(job) {
-    return `instruments/${job}/page`;
+  /** Return the instrument of a job as one HTML file. */
+  async page(job) {
+    return (await answerOf(`instruments/${job}/page`)).blob();
   }
 }
 
@@ -92,6 +99,7 @@ export class OwnSource {
     const content = JSON.parse(document.getElementById("content").textContent);
     this.sounds = content.sounds;
     this.worklets = content.worklets;
+    this.worker = content.worker;
   }
 
   async start() {

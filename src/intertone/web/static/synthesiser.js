@@ -125,10 +125,11 @@ export class Synthesiser {
     if (monophony.on) this.pending.length = 0;
     if (this.waiting) {
       this.pending.push({ key, velocity, id, own });
+      if (monophony.on) monophony.wait({ key, velocity, id, own });
       return;
     }
     if (monophony.on) {
-      const voice = monophony.press(this.voices, key, id);
+      const voice = monophony.press(this.voices, { key, velocity, id, own });
       for (const name in voice && own) voice.own.set(name, own[name]);
       if (voice) return;
       this.lastKey = null; // only keys that overlap glide
@@ -192,7 +193,11 @@ export class Synthesiser {
   }
 
   noteOff(id) {
-    if (this.monophony.on && this.monophony.lift(this.voices, id)) return;
+    const { monophony } = this;
+    if (monophony.on && this.waiting) {
+      const before = monophony.drop(id);
+      if (before) this.pending = [before];
+    } else if (monophony.on && monophony.lift(this.voices, id)) return;
     for (let at = this.pending.length - 1; at >= 0; at--) if (this.pending[at].id === id) this.pending.splice(at, 1);
     for (const voice of this.voices) {
       if (!voice.active || voice.id !== id || !voice.keyDown) continue;

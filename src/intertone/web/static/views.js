@@ -39,6 +39,11 @@ export class Views {
     return Boolean(this.buttons) && this.state.values.view > 0;
   }
 
+  /** Return what the server makes the sound of the view of, or null where that is the pad's instrument. */
+  get wanted() {
+    return this.panes[this.shown]?.wanted ?? null;
+  }
+
   /** Show what the state says. */
   turn() {
     const { view } = this.state.values;
