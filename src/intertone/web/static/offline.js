@@ -40,7 +40,7 @@ function prepared(bytes, glides, sampleRate) {
   return instrument;
 }
 
-// Do what an event asks.
+// Apply an event to the synthesiser; "set" changes a parameter in `wanted`.
 export function act(synthesiser, wanted, event) {
   if (event.type === "noteOn") synthesiser.noteOn(event.key, event.velocity ?? 1, event.id, event.own);
   else if (event.type === "noteOff") synthesiser.noteOff(event.id);
