@@ -306,7 +306,7 @@ def test_numbers_are_moved_only_in_a_code_with_rows() -> None:
     bottleneck = DenseBottleneckConfig(size=8, n_frames=16)
     model = build_model(SMALL_MODEL.model_copy(update={"bottleneck": bottleneck}), n_features=512)
     with pytest.raises(
-        InputError, match="a code must have a frequency and a time axis, .* got a model with layers 3, channels"
+        InputError, match=r"a code must have a frequency and a time axis, .* got a model with layers 3, channels"
     ):
         rows_of_code(model, torch.rand(1, 512, 16))
 

@@ -124,7 +124,7 @@ def rows_of_code(model: Model, features: Tensor) -> tuple[int, int]:
     if model.n_frames is not None or len(maps) == 1:
         facts = ", ".join(f"{name} {value}" for name, value in model.facts().items())
         raise InputError(
-            f"a code must have a frequency and a time axis, so that parts of it can be shifted, got a model with {facts}"
+            f"a code must have a frequency and a time axis, for parts of it to be shifted, got a model with {facts}"
         )
     return maps[-1], math.prod(-(-rows // fewer) for rows, fewer in pairwise(maps))
 
