@@ -407,10 +407,10 @@ def cut_flac() -> bytes:
         (wav(rate=2**32 - 1), "must be a valid WAV"),
         (wav(rate=2**31 - 1), r"sample_rate must be in 4000..384000 Hz, got 2147483647 in .*a.wav"),
         (wav(rate=3_999), r"sample_rate must be in 4000..384000 Hz, got 3999"),
-        (wav(samples=b""), "must last 0.02 to 300 s .*, got 0 s"),
-        (wav(samples=b"", claim=20_000), "must last 0.02 to 300 s .*, got 0 s"),
-        (wav(claim=0), "must last 0.02 to 300 s .*, got 0 s"),
-        (wav(samples=b"\1\2" * 319), "must last 0.02 to 300 s and decode to at most 256 MiB, got 0.0199375 s"),
+        (wav(samples=b""), "must last 0.02 to 300 s, got 0 s"),
+        (wav(samples=b"", claim=20_000), "must last 0.02 to 300 s, got 0 s"),
+        (wav(claim=0), "must last 0.02 to 300 s, got 0 s"),
+        (wav(samples=b"\1\2" * 319), "must last 0.02 to 300 s, got 0.0199375 s in"),
         (wav(samples=bytes(20_000)), "must not be all silence, got a peak of 0 at 16000 Hz in .*a.wav"),
         (wav(samples=b"\0\2" * 10_000), "must not be all silence"),
         (cut_flac(), "must decode to its end, got an error after [0-9.]+ s in .*a.wav"),
@@ -499,19 +499,17 @@ def sparse_wav(path: Path, seconds: int, *, channels: int = 1, rate: int = 16_00
 def test_two_hours_are_refused_from_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soundfile.SoundFile, "read", None)
     path = sparse_wav(tmp_path / "a.wav", 7200)
-    with pytest.raises(
-        InputError, match=r"must last 0.02 to 300 s and decode to at most 256 MiB, got 7200 s and 439.5"
-    ):
+    with pytest.raises(InputError, match=r"must last 0.02 to 300 s, got 7200 s in "):
         load_audio(path)
 
 
 def test_the_decoded_size_is_limited_too_also_after_resampling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soundfile.SoundFile, "read", None)
     path = sparse_wav(tmp_path / "a.wav", 200, channels=8, rate=44_100)
-    with pytest.raises(InputError, match=r"at most 256 MiB, got 200 s and 269.2 MiB"):
+    with pytest.raises(InputError, match=r"at most 256 MiB as float32, got 269.2 MiB for 200 s in "):
         load_audio(path)
     path = sparse_wav(tmp_path / "b.wav", 200, rate=44_100)
-    with pytest.raises(InputError, match="at most 256 MiB, got 200 s and 293 MiB"):
+    with pytest.raises(InputError, match="at most 256 MiB as float32, got 293 MiB for 200 s in "):
         load_audio(path, sample_rate=384_000)
 
 
@@ -528,7 +526,7 @@ def test_a_small_file_that_unpacks_beyond_the_limit_is_stopped(tmp_path: Path) -
     write(path, np.zeros(301 * 4000, dtype=np.int16), subtype="PCM_16", sample_rate=4_000)
     path.write_bytes(without_length(path.read_bytes()))
     assert path.stat().st_size < 10_000
-    with pytest.raises(InputError, match=r"must last 0.02 to 300 s and decode to at most 256 MiB, got 301 s"):
+    with pytest.raises(InputError, match=r"must last 0.02 to 300 s, got 301 s in "):
         load_audio(path)
 
 
@@ -538,7 +536,8 @@ def test_decoding_stops_at_the_first_block_beyond_the_limit(tmp_path: Path, monk
     path.write_bytes(without_length(path.read_bytes()))
     monkeypatch.setattr(module, "BLOCK_FRAMES", 1024)
     monkeypatch.setattr(module, "MAX_DECODED_BYTES", 10 * 1024 * 8 * 4)
-    with pytest.raises(InputError, match=r"at most 0.3125 MiB, got 0.704 s and 0.3438 MiB"):  # 11 blocks of 50
+    # 11 blocks of 50
+    with pytest.raises(InputError, match=r"at most 0.3125 MiB as float32, got 0.3438 MiB for 0.704 s in "):
         load_audio(path)
 
 

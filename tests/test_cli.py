@@ -291,7 +291,7 @@ def test_two_hours(here: Path, codec_path: Path, capsys: pytest.CaptureFixture[s
     sparse_wav(here / "long.wav", 7200)
     code, out, err = run("morph", "a.wav", "long.wav", "-o", "out.wav", "--codec", codec_path, capsys=capsys)
     assert (code, out) == (2, "")
-    assert re.search(r"a sound must last 0.02 to 300 s .*, got 7200 s and 439.5 MiB in long.wav", err)
+    assert re.search(r"a sound must last 0.02 to 300 s, got 7200 s in long.wav", err)
     assert names_in(here) == ["a.wav", "b.wav", "long.wav"]
 
 

@@ -93,3 +93,13 @@ def test_no_bar_is_shown_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     with progress.late_bar("sounds") as count:
         count(1, 4)
     assert log.getvalue() == ""
+
+
+def test_a_piped_bar_prints_lines_where_they_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0.0)
+    for lines in (False, True):
+        with progress.progress_bar("pairs", total=3, lines=lines) as show:
+            show(1, 3)
+        assert capsys.readouterr().err == ("  1 of 3 pairs in 0 s\n" if lines else "")

@@ -62,7 +62,8 @@ def test_two_files_become_one(here: Path, capsys: pytest.CaptureFixture[str]) ->
     words = ("transfer", "content.wav", "style.wav", "--preset", "small.toml")
     code, out, err = run(*words, "-o", "x.wav", "--plot", "x.png", "--preview", "3", capsys=capsys)
     assert code == 0, err
-    assert out.startswith("wrote x.wav: 1.00 s, 8000 Hz, 2 channels: style ")
+    distances = "weighted distances from the targets, start → end: style "
+    assert out.startswith(f"wrote x.wav: 1.00 s, 8000 Hz, 2 channels: {distances}")
     assert "all iterations done" in out and out.rstrip().endswith("wrote x.png")
     sound, rate = soundfile.read("x.wav")
     assert (sound.shape, rate) == ((8000, 2), 8000)

@@ -14,6 +14,7 @@ from intertone.cli.data import app
 from intertone.data.findings import read_findings
 from intertone.data.importer import ImportConfig, import_folder, import_nsynth
 from intertone.data.notes import Notes
+from intertone.data.split import divide_notes
 from intertone.errors import InputError
 
 SMALL = ImportConfig(sample_rate=8000, seconds=0.25)
@@ -361,3 +362,7 @@ def test_command_line_refuses(tmp_path: Path, words: list[str], sentence: str) -
     result = CliRunner().invoke(app, [word.format(tmp_path) for word in words])
     assert isinstance(result.exception, InputError)
     assert sentence in str(result.exception)
+
+
+def test_a_folder_without_notes_is_divided_without_a_remark() -> None:
+    assert divide_notes([], [], fractions=(0.8, 0.2, 0.0), split_by="note") == ([], [])

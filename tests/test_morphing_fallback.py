@@ -81,7 +81,8 @@ def test_what_is_done_is_said_in_one_line(
         sources = analyse_sounds(codec, NOTE, DRUM)
     (line,) = caplog.messages
     assert line.startswith("B has no one pitch (harmonicity 0.")
-    assert line.endswith("below 0.84), so all sounds are mixed as spectrograms, without the network")
+    scale = "noise has 0, a periodic tone 1, a sound with one pitch at least 0.84"
+    assert line.endswith(f"{scale}), so all sounds are mixed as spectrograms, without the network")
     assert isinstance(sources.method, ByCells) and sources.unpitched in line
 
 

@@ -332,6 +332,25 @@ def test_phrases_whose_notes_have_no_pitch_stay_whole(
         )
 
 
+def test_the_harmonicity_of_a_single_sound_beside_a_phrase_is_given_once(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = phrase((60, 64, 62, 65, 67), (0.3,) * 5)
+    monkeypatch.setattr(ByPartials, "unpitched", lambda self, analysis: "no one pitch (harmonicity 0.31; noise has 0)")
+    with collect_remarks() as remarks:
+        assert (
+            analyse_sounds(
+                codec,
+                sound,
+                torch.randn(8000, generator=torch.Generator().manual_seed(0)) * torch.linspace(0, -8, 8000).exp(),
+                by_notes=True,
+            ).phrases
+            is None
+        )
+    (first, *_) = (remark.text for remark in remarks)
+    assert "B has no one pitch, so they are morphed as whole sounds" in first and "harmonicity" not in first
+
+
 @pytest.mark.parametrize(
     ("settings", "match"),
     [

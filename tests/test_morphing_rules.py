@@ -298,7 +298,11 @@ def test_even_steps_are_said(codec: Codec, monkeypatch: pytest.MonkeyPatch, capl
     with caplog.at_level(logging.INFO, logger="intertone"):
         morph(codec, breathy(45), 0.1 * breathy(69), mix=MixCurve((0, 0.4), (0, 0.5)), config=config)
     assert any(
-        re.fullmatch(r"even steps: 0 is 0\.000, 0\.25 is 0\.\d\d\d, 0\.5 is 0\.\d\d\d", line)
+        re.fullmatch(
+            r"so that equal steps sound equally large, mix 0 is rendered as 0\.000, "
+            r"mix 0\.25 is rendered as 0\.\d\d\d, mix 0\.5 is rendered as 0\.\d\d\d",
+            line,
+        )
         for line in caplog.messages
     )
 

@@ -308,9 +308,13 @@ def _decode_blocks(sound: _Stream, path: Path, sample_rate: int | None) -> Tenso
 def _check_size(sound: _Stream, path: Path, frames: int, sample_rate: int | None, shortest: float = 0.0) -> None:
     seconds = frames / sound.samplerate
     size = frames * sound.channels * 4 * max(1.0, (sample_rate or 0) / sound.samplerate)
-    if not shortest <= seconds <= MAX_SECONDS or size > MAX_DECODED_BYTES:
-        limits = f"last {MIN_SECONDS:g} to {MAX_SECONDS:g} s and decode to at most {mebibytes(MAX_DECODED_BYTES)}"
-        raise InputError(f"a sound must {limits}, got {seconds:.6g} s and {mebibytes(size)} in {path}")
+    if not shortest <= seconds <= MAX_SECONDS:
+        raise InputError(f"a sound must last {MIN_SECONDS:g} to {MAX_SECONDS:g} s, got {seconds:.6g} s in {path}")
+    if size > MAX_DECODED_BYTES:
+        limit = mebibytes(MAX_DECODED_BYTES)
+        raise InputError(
+            f"a sound must decode to at most {limit} as float32, got {mebibytes(size)} for {seconds:.6g} s in {path}"
+        )
 
 
 def _file_bytes(path: Path, audio: Tensor, sample_rate: int, format: str | None) -> memoryview:

@@ -132,7 +132,9 @@ def bench_morph(
     rate = loaded.sample_rate if loaded else SAMPLE_RATE if sample_rate is None else sample_rate
     selected, skipped = _selected_pairs(rate, synthetic, seed, seeds, only or [], data, pairs)
     everything = [pair for part in selected.values() for pair in part]
-    with progress_bar("pairs", total=len(everything)) as progress:
+    if not json:
+        typer.echo(f"{len(everything)} pairs; results in the cache are not computed again", err=True)
+    with progress_bar("pairs", total=len(everything), lines=not json) as progress:
         scored = run_bench(
             everything,
             loaded,

@@ -41,13 +41,15 @@ def info(
         "code_size": loaded.model.code_size(n_frames),
     }
     same = loaded.model.constant_dim
-    of_note = f", {same} of which are the same in all {facts['n_latents']} vectors" if same else ""
+    changing = f"{loaded.model.latent_dim - same} for each of {facts['n_latents']} latent vectors"
+    of_note = f": {same} that describe the whole note, and {changing}" if same else ""
     notes = {"code_size": f" numbers for 4 seconds{of_note}", "sample_rate": " Hz", "top_db": " dB"}
     lines = [f"{name:15} {value}{notes.get(name, '')}" for name, value in facts.items()]
     named = {"shipped": shipped_codecs()}
     if bank_path(codec).is_file():
         named["instruments"] = InstrumentBank.read(codec).names
-    lines += [f"{name:15} {', '.join(words)}" for name, words in named.items()]
+    titles = {"shipped": "shipped codecs"}
+    lines += [f"{titles.get(name, name):15} {', '.join(words)}" for name, words in named.items()]
     report.finish({**facts, **named}, "\n".join(lines))
 
 

@@ -34,19 +34,27 @@ def elapsed() -> float:
 
 
 @contextmanager
-def progress_bar(unit: str, *, total: int | None = None) -> "Iterator[Callable[[int, int], None]]":
+def progress_bar(unit: str, *, total: int | None = None, lines: bool = False) -> "Iterator[Callable[[int, int], None]]":
     """Show a bar on stderr if that is a terminal.
 
     Args:
         unit: Name of the counted items, in the plural.
         total: Number of items; None: not known yet.
+        lines: Whether to print progress lines where stderr is not a terminal, see ``ProgressLines``.
 
     Returns:
         A context manager. It gives a function that is called with (number of finished items, number of all items).
     """
     with terminal_bar() as bar:
         task = bar.add_task(unit, total=total)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        printed, began = ProgressLines(bar, as_json=not lines), time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            seconds = time.monotonic() - began
+            printed.show(seconds, f"{done} of {total} {unit} in {seconds:.0f} s")
+
+        yield show
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def transfer_style(
     format: options.FormatOption = None,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", help="Also draw the three sounds and the loss terms to this .png, .pdf or .svg file."),
+        typer.Option("--plot", help="Also draw content, style, result and loss terms to this .png, .pdf or .svg file."),
     ] = None,
     force: options.ForceOption = False,
     json: options.JsonOption = False,
@@ -266,6 +266,10 @@ class _Settings:
             )
 
 
+NO_DISTANCE = 1e-6
+"""Weighted loss term below which a sound is reported as equal to its target; rounding errors are about 1e-10."""
+
+
 def _outcome(result: "TransferResult") -> str:
     """Return a sentence with the change of each loss term, the number of evaluations and the reason for the end."""
     steps, stop = result.descent.steps, result.descent.stop
@@ -279,8 +283,11 @@ def _outcome(result: "TransferResult") -> str:
         "time": "ended at the time limit",
         "interrupted": "interrupted; the result with the lowest loss is used",
     }[stop]
-    parts = ", ".join(f"{name} {result.first[name]:.3g} → {value:.3g}" for name, value in result.realised.items())
-    return f"{parts}; {len(steps)} evaluations, {ended}"
+    first = {name: 0.0 if value < NO_DISTANCE else value for name, value in result.first.items()}
+    parts = ", ".join(f"{name} {first[name]:.3g} → {value:.3g}" for name, value in result.realised.items())
+    risen = [name for name, value in result.realised.items() if value > first[name] == 0]
+    why = f" ({' and '.join(risen)} can only rise, since the start is the content itself)" if risen else ""
+    return f"weighted distances from the targets, start → end: {parts}{why}; {len(steps)} evaluations, {ended}"
 
 
 def _exhibit(

@@ -64,7 +64,7 @@ def train(
 ) -> None:
     """Fine-tune a codec on sounds, or train one from random weights; repeat an interrupted command to resume it.
 
-    Exit code 3: the run is complete, but its best codec is no better than at the start, or gives one sound for all.
+    Exit code 3: the run is complete, but its best codec is no better than at the start, or decodes all to one sound.
     """
     import os
 

@@ -143,7 +143,7 @@ def divide_notes(
             "notes of a training instrument"
         )
         split_by = "note"
-    elif split_by == "note":
+    elif split_by == "note" and rows:
         remarks.append("the notes are divided one by one, so the validation split holds notes of training instruments")
     if split_by == "note":
         rows = [replace(row, group=row.name) for row in rows]

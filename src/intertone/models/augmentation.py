@@ -111,6 +111,7 @@ def build_augmentation(
         case "mel" | "mfcc":
             if frequencies is None:
                 raise InputError(
-                    f"augmentation must be none or a difference for features without fixed frequencies, got {kind}"
+                    "augmentation must be none, first-difference or second-difference for features whose rows have no "
+                    f"fixed frequencies, got {kind}"
                 )
             return MelBands(frequencies, n_mels=n_mels, cepstrum=cepstrum if kind == "mfcc" else None)

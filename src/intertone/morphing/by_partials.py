@@ -68,7 +68,8 @@ class ByPartials(CodecMethod[HarmonicContext]):
         if worst.pitched:
             return None
         if worst.measure < LEAST_MEASURE:  # noise, a chord or metal: which of them the measure hardly tells
-            return f"no one pitch (harmonicity {worst.measure:.2f}, below {LEAST_MEASURE:g})"
+            scale = f"noise has 0, a periodic tone 1, a sound with one pitch at least {LEAST_MEASURE:g}"
+            return f"no one pitch (harmonicity {worst.measure:.2f}; {scale})"
         return f"no one pitch ({worst.reason})"
 
     def pitch(self, analysis: Analysis[HarmonicContext]) -> float | None:

@@ -74,7 +74,7 @@ class MorphMethod(Generic[C]):
             analysis: Analysis of the sound by the codec.
 
         Returns:
-            ``"no one pitch (harmonicity 0.31, below 0.84)"``, ``"no one pitch (several pitches)"``, or None.
+            ``"no one pitch (harmonicity 0.31; noise has 0, …)"``, ``"no one pitch (several pitches)"``, or None.
         """
         return None
 

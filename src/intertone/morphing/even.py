@@ -68,7 +68,8 @@ def even_mixes(
     def warped(ratio: float) -> float:
         return float(np.interp(ratio * change[-1], change, ratios_measured))
 
-    logger.info("even steps: %s", ", ".join(f"{ratio:g} is {warped(ratio):.3f}" for ratio in _logged_ratios(mixes)))
+    pairs = ", ".join(f"mix {ratio:.3g} is rendered as {warped(ratio):.3f}" for ratio in _logged_ratios(mixes))
+    logger.info("so that equal steps sound equally large, %s", pairs)
     return [_warped_curve(mix, warped) if isinstance(mix, MixCurve) else warped(float(mix)) for mix in mixes]  # type: ignore[arg-type]
 
 

@@ -21,7 +21,7 @@ MOST_GAIN_DB = 24.0
 BEYOND_LU = 6.0
 """Largest extrapolation of the loudness above the loudest and below the quietest source sound, LU."""
 FARTHEST_STEP, MOST_STEPS = 0.25, 16
-"""Change of the weights between frames at which the gain is measured, and largest number of steps between them."""
+"""Change of the weights after which the gain is measured again, and largest number of such steps."""
 
 
 def bring_to_level(

@@ -72,7 +72,12 @@ def method_of_phrases(codec: Codec, sounds: Sequence[Tensor], *, single_for: str
         return None
     found = _note_counts([1 + len(some) for some in starts])
     analyses = tuple(side_by_side(lambda pair: method.analyse(*pair), list(zip(sounds, starts, strict=True))))
-    reasons = [f"{_letter(i)} has {reason}" for i, one in enumerate(analyses) if (reason := method.unpitched(one))]
+    # without the figure in brackets: the warning about whole sounds, which follows, has theirs
+    reasons = [
+        f"{_letter(i)} has {reason.split(' (')[0]}"
+        for i, one in enumerate(analyses)
+        if (reason := method.unpitched(one))
+    ]
     if reasons:
         logger.warning("%s, but %s, so they are morphed as whole sounds", found, ", ".join(reasons))
         return None

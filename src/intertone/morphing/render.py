@@ -78,8 +78,8 @@ def morph_sources(
         raise InputError(f"a sustain of a given length {NEEDS_PITCH}")
     if config.length != "mean" and not takes.length:
         raise InputError(
-            f"the length {config.length} must be used with sounds without one pitch, got sounds whose length is "
-            "interpolated with the envelope"
+            f"the length {config.length} must be used with sounds without one pitch, got sounds of one pitch: the "
+            "length of their morph is interpolated"
         )
     if common is not None and not takes.common:
         raise InputError(f"morphs with a common timing must be by partials, got {type(sources.method).__name__}")

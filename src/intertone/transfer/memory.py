@@ -29,8 +29,8 @@ CONTROL_GROUPS = {
 the entry of ``memory.stat`` with the part of the use that the system frees when memory is short."""
 
 CONTENT_SHARE = 1.8
-"""Memory for the content, of what is kept for the gradient: measured are 1.7 with ``boemer_gram``, 1.8 with
-``mital_nsynth`` and 1.1 with ``boemer_l2``. A larger value refuses sounds that would fit."""
+"""Memory that the content needs, as a multiple of what one sound keeps for its gradient. Measured are 1.7 with
+``boemer_gram``, 1.8 with ``mital_nsynth`` and 1.1 with ``boemer_l2``. A larger value refuses sounds that would fit."""
 
 FRAMES_CONTENT_SHARE = 3.3
 """The same where layers have the rate of frames: the smallest of 3.3 with ``verma``, 4.9 with ``antognini`` and 8 with

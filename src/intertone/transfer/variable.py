@@ -119,7 +119,7 @@ class WaveVariable(Variable):
 
 
 class MuLawConfig(Settings):
-    """The samples on the scale of the 8-bit μ-law without its steps, bounded by a hyperbolic tangent."""
+    """Samples companded by the μ-law without quantisation; a hyperbolic tangent keeps them within ±1."""
 
     kind: Literal["mu-law"] = "mu-law"
 

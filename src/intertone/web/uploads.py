@@ -39,13 +39,13 @@ class OwnCode:
 
 @dataclass(frozen=True)
 class MapRequest:
-    """What the process behind the map is asked for.
+    """Request to the worker process that computes the map and the sounds at its places.
 
     Attributes:
         own: Own sounds that lie on the map.
         place: x and y of the sound that is wanted, 0…1; None: the points of the map.
-        codec: Name of a codec of single frames; None: the map's.
-        values: Its code, where there is such a codec.
+        codec: Name of a codec of single frames that decodes ``values``; None: the codec of the map is used.
+        values: Code of the codec of single frames; empty without one.
     """
 
     own: tuple[OwnCode, ...] = ()

@@ -37,7 +37,8 @@ Figures = dict[str, list[float]]
 
 MakeKey = Callable[[float, float, float | None], Tensor]
 """``(pitch, mix, held_seconds)`` → sound of a key, ``(samples,)``, at the pair's sample rate. The arguments are the
-MIDI number, the weight of the second sound, and the duration of the key (None: the length of the morph)."""
+MIDI number, the weight of the second sound, and the time from note-on to note-off, s
+(None: the length of the morph)."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ HARD_KINDS: tuple[HardKind, ...] = get_args(HardKind)
 drum pattern or one drum with a sustained sound; a chord with a note outside its key; two melodies of equal rhythm."""
 
 SECONDS, HELD_SECONDS = 4.0, 3.2
-"""Length of a sound, and duration of its key."""
+"""Length of a sound, and time from its note-on to its note-off, s."""
 
 LEAD_SECONDS = 0.05
 """Silence before the onset of the key."""

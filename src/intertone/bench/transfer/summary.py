@@ -46,14 +46,15 @@ def summarise_transfers(rows: Mapping[str, Mapping[str, TransferRow]], *, seed: 
 
 
 def figures_won(summary: Mapping[str, TransferSummary], name: str) -> list[str]:
-    """Return the metrics of style and ground truth in which a method has the best mean.
+    """Return the metrics, of likeness to the style and to the ground truth, in which a method has the best mean.
 
     Args:
         summary: From ``summarise_transfers``.
         name: Name of the method.
 
     Returns:
-        The metrics in which no other method is better, except the copy of the style and the ground truth.
+        The metrics in which no other method is better. The copy of the style and the ground truth are not counted as
+        methods.
     """
     others = [other for other in summary if other not in (name, "copy-style", TRUTH)]
     found = []

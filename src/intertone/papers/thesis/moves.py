@@ -123,7 +123,9 @@ def rows_of_code(model: Model, features: Tensor) -> tuple[int, int]:
     maps = [model.n_features, *(found.shape[2] for found in model.activations(features).values() if found.ndim == 4)]
     if model.n_frames is not None or len(maps) == 1:
         facts = ", ".join(f"{name} {value}" for name, value in model.facts().items())
-        raise InputError(f"numbers are moved in a code that keeps the axes, got that of a model with {facts}")
+        raise InputError(
+            f"a code must have a frequency and a time axis, for parts of it to be shifted, got a model with {facts}"
+        )
     return maps[-1], math.prod(-(-rows // fewer) for rows, fewer in pairwise(maps))
 
 

@@ -64,7 +64,7 @@ export class Library {
         this.refuse(at, before[at], error);
         continue;
       }
-      // the first plays before the others
+      // the first sound can be played while the others are uploaded
       if (places.length > 1 && !this.made && !this.wanted) this.order([...wanted]).catch(() => {});
     }
     // the instrument is made while the next files are uploaded

@@ -57,7 +57,7 @@ export class LoopGlide {
     this._begin();
   }
 
-  // Move on by a time.
+  // Advance the crossfade by a time, s.
   advance(seconds) {
     this.sound.share = Math.min(1, this.sound.share + seconds / GLIDE_SECONDS);
     this._begin();

@@ -284,7 +284,7 @@ export class Mixture {
     return Math.sqrt(real * real + imaginary * imaginary);
   }
 
-  // Return the level of a noise band between the sounds, lowered by their weighted differences, dB.
+  // Return the interpolated level of a noise band, dB, lowered in proportion to each pair's level difference and weights.
   _noiseLevel(voice, band) {
     const { noiseWeights: weights } = voice;
     const nSounds = this.instrument.pitched.length;

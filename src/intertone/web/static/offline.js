@@ -33,7 +33,7 @@ export function renderOffline(bytes, events, options = {}) {
   return found.map((channel) => channel.slice(late, late + samples));
 }
 
-// Do what an event asks.
+// Apply an event to the synthesiser; "set" changes a parameter in `wanted`.
 export function act(synthesiser, wanted, event) {
   if (event.type === "noteOn") synthesiser.noteOn(event.key, event.velocity ?? 1, event.id, event.own);
   else if (event.type === "noteOff") synthesiser.noteOff(event.id);

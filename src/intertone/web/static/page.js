@@ -134,7 +134,7 @@ function showStatus({ voices, partials, underruns }) {
   const latency = Math.round(sound.latency);
   const parts = [`${voices} ${voices === 1 ? "voice" : "voices"} of ${capacity.voices}`, `${partials} partials`];
   if (capacity.partials < MOST_PARTIALS) parts[1] += `, at most ${capacity.partials} a voice`;
-  if (latency) parts.push(`${latency} ms to the ear`);
+  if (latency) parts.push(`output latency ${latency} ms`);
   if (underruns) parts.push(`${underruns} ${underruns === 1 ? "gap" : "gaps"}`);
   find("meter").textContent = parts.join(" · ");
 }

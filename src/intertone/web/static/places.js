@@ -104,7 +104,7 @@ export class Places {
     }
   }
 
-  // Move to and fro in the loop; the speed turns smoothly, and its direction is not heard in the frequencies.
+  // Play a ping-pong loop: the speed changes sign smoothly; played backwards, frequencies are the same.
   _loop(sound, i, frames) {
     const low = sound.loop[0];
     const high = sound.loop[1];

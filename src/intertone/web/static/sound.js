@@ -125,7 +125,7 @@ export class Sound {
     this.engine?.panic();
   }
 
-  /** Return the milliseconds from a key to the ear that the browser knows of. */
+  /** Return the output latency that the browser reports, ms: of its audio processing and of the device. */
   get latency() {
     return 1000 * ((this.context?.baseLatency || 0) + (this.context?.outputLatency || 0));
   }

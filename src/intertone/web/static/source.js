@@ -111,7 +111,7 @@ export class OwnSource {
   }
 }
 
-/** Return where this page's sounds come from. */
+/** Return the source of this page's instrument: the exported file itself, or the server of `intertone play`. */
 export function findSource() {
   return document.getElementById("instrument") ? new OwnSource() : new ServerSource();
 }

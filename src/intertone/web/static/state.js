@@ -47,7 +47,7 @@ export class State {
     this.write();
   }
 
-  /** Set values that move all the time; the address keeps those at which it was last written. */
+  /** Set values that change continuously, such as the place on the pad, without writing them to the URL. */
   move(values) {
     const changed = Object.keys(values).filter((name) => values[name] !== this.values[name]);
     Object.assign(this.values, values);

@@ -55,8 +55,8 @@ export class Synthesiser {
     this.underruns = 0;
   }
 
-  // Take an unpacked instrument. What sounds fades within a few milliseconds first, and notes wait for that. With `again`
-  // notes that are held begin again.
+  // Change to an unpacked instrument. Sounding notes first fade out within a few milliseconds; new notes wait for this.
+  // With `again`, held notes are restarted.
   setInstrument(instrument, again = false) {
     const { noise_centres: centres, noise_widths: widths, f_max: most, sample_rate: rate, channels } = instrument.header;
     const size = 2 * MOST_PARTIALS;
@@ -240,7 +240,7 @@ export class Synthesiser {
       controls[name] += this.smoothing * (wanted[name] - controls[name]);
       if (Math.abs(wanted[name] - controls[name]) < 1e-6) controls[name] = wanted[name];
     }
-    // a slider goes to and from the pad's weights at once
+    // a value < 0 means the pad's weights: a change to or from it is not smoothed
     for (const name of ["harmonics", "noise", "envelope", "register"]) {
       if (wanted[name] < 0 || controls[name] < 0) controls[name] = wanted[name];
     }
