@@ -250,7 +250,7 @@ def sparse_wav(path: Path, seconds: int) -> None:
     [
         (b"", "a sound file must have 1 byte to 576 MiB, got 0 bytes in bad.wav"),
         (b"This is a text and no sound.\n" * 50, "a sound must be a valid .* file, got bad.wav"),
-        (wav(samples=b""), "a sound must last 0.02 to 300 s .*, got 0 s"),
+        (wav(samples=b""), "a sound must last 0.02 to 300 s, got 0 s"),
         (wav(samples=bytes(32000)), "a sound must not be all silence, got a peak of 0"),
         (wav(samples=bytes(range(256)) * 50, channels=40000), "bad.wav"),
         (wav(samples=bytes(range(256)) * 50, rate=7), "sample_rate must be in 4000..384000 Hz, got 7 in bad.wav"),

@@ -237,7 +237,7 @@ def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
             ["--steps", "3", "--mix", "0.5"],
             "--steps must be used without --mix, since it sets all mixes itself, got --mix 0.5",
         ),
-        (["--pairs", "."], "--pairs, which names the sounds itself, must be used without sound files, got both"),
+        (["--pairs", "."], "--pairs must be used without other sounds than those of its folder, got a.wav"),
         (["c.wav", "--even"], "even steps must go from 0 to 1 between two sounds, got 3 sounds"),
         (["--even", "--mix", "1.2"], "even steps must go from 0 to 1 between two sounds, got 2 sounds, mix 1.2"),
         (["--pitch", "H2"], "^--pitch must be glide, nearest, free, a letter of a sound .* or a note .*, got H2"),

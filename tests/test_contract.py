@@ -370,7 +370,7 @@ def test_every_pair_is_a_codec(name: str, model_name: str, tmp_path: Path) -> No
             codec_of(name, model_name)
         return
     if model_name == "dense, cepstrum" and shown.frequencies is None:
-        with pytest.raises(InputError, match="without fixed frequencies, got mfcc"):
+        with pytest.raises(InputError, match="rows have no fixed frequencies, got mfcc"):
             codec_of(name, model_name)
         return
     codec = codec_of(name, model_name)

@@ -72,7 +72,7 @@ HOUR = [
     Try("morph a.wav b.wav -o row.wav --steps 3", r"the output must be a folder with --steps, got the file row\.wav"),
     Try("morph a.wav b.wav -o steps --steps 3", r"a new folder, or --force must be given, got steps, which holds"),
     Try("morph a.wav b.wav -o row --steps 3 --mix 0.5", r"--steps must be used without --mix, since it .*, got --mix"),
-    Try("morph a.wav b.wav -o out --pairs old", r"--pairs, which names .*, must be used without sound files, got both"),
+    Try("morph a.wav b.wav -o out --pairs old", r"without other sounds than those of its folder, got a.wav"),
     Try(f"morph --pairs old -o out {SMALL}", r"--pairs must hold two sounds or more, got 0 in old"),
     # keys, reconstruction, synthesis
     Try(f"keys a.wav b.wav -o kk --range C4:D4 --every 2 {SMALL}", r"wrote 2 keys to kk", 0, ("kk", "*")),

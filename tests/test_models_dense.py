@@ -166,7 +166,7 @@ def test_mel_bands_lie_at_the_frequencies_of_the_representation(sample_rate: int
 
 @pytest.mark.parametrize("augmentation", ["mel", "mfcc"])
 def test_mel_bands_of_rows_without_frequencies_are_refused(augmentation: Literal["mel", "mfcc"]) -> None:
-    with pytest.raises(InputError, match=f"without fixed frequencies, got {augmentation}"):
+    with pytest.raises(InputError, match=f"rows have no fixed frequencies, got {augmentation}"):
         build_model(DenseConfig(augmentation=augmentation), n_features=65)
 
 

@@ -121,10 +121,11 @@ def _check_options(
 ) -> int:
     """Refuse options that contradict one another; return the number of sounds of one morph."""
     if pairs is not None:
-        others = {"sound files": sources, "--steps": steps, "--plot": plot}
-        for name, value in others.items():
+        if sources:
+            raise InputError(f"--pairs must be used without other sounds than those of its folder, got {sources[0]}")
+        for name, value in {"--steps": steps, "--plot": plot}.items():
             if value:
-                raise InputError(f"--pairs, which names the sounds itself, must be used without {name}, got both")
+                raise InputError(f"--pairs must be used without {name}, got both")
         return 2
     morph_options.check_sounds(len(sources), least=2)
     if steps is not None and mix is not None:
