@@ -26,11 +26,11 @@ NEAR_BINS = 6
 """Half of the width of a partial in that spectrum, whose bins are half as wide as its window's resolution."""
 
 EXPLAINED = 0.7
-"""Share of the power that must lie in partials."""
+"""Share of the power that must lie in partials: without it a ringing telephone is a bell, and a low organ pipe."""
 
-NEAR_HARMONIC, MISTUNED, INHARMONIC = 0.05, 0.01, 0.01
-"""Partials that lie beside the nearest harmonic by more than the first, in orders, and by more than the second of its
-frequency, must hold the third of the power of all."""
+MISTUNED, INHARMONIC = 0.01, 0.01
+"""Partials that lie beside the nearest harmonic by more than the first, relative to its frequency, must hold more than
+the second of the power of all."""
 
 ROOT_DB, IN_TUNE = 25.0, 0.006
 """A partial within the first of the strongest is a strong one. One whose double and threefold are partials too, but for
@@ -109,7 +109,7 @@ def measure_inharmonic_partials(body: Tensor, ratios: Tensor, f0: Tensor, config
 def _inharmonic(found: Array, powers: Array, harmonics: Tensor) -> bool:
     """Return whether there are few partials, and enough of their power lies beside the harmonics."""
     away = np.abs(found[:, None] - harmonics.numpy())
-    far = (away > np.maximum(NEAR_HARMONIC, MISTUNED * harmonics.numpy())).all(1)
+    far = (away > MISTUNED * harmonics.numpy()).all(1)
     return len(found) <= FEW and bool(powers[far].sum() > INHARMONIC * powers.sum())
 
 

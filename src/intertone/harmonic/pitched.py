@@ -32,9 +32,6 @@ N_ORDERS = 13
 KNOCK_SECONDS = 0.1
 """Beginning that is left out, where a hammer's knock fills the holes."""
 
-HEARD_DB = -60.0
-"""Level relative to the strongest partial below which partials count as silent."""
-
 STROKE_SECONDS, STROKE_SEMITONES = 0.4, 0.6
 """A stroke has nine tenths of its energy in so short a time; its pitch moves if it deviates so far from its mean."""
 
@@ -119,8 +116,8 @@ def has_holes(power: Tensor) -> bool:
     Args:
         power: Of each partial, ``(n_partials,)``.
     """
-    level = power_to_db(power / power.max().clamp_min(TINY) + TINY).clamp_min(HEARD_DB)
-    level = torch.nn.functional.pad(level, (0, max(0, N_ORDERS + 2 - len(level))), value=HEARD_DB)[: N_ORDERS + 2]
+    known = torch.nn.functional.pad(power, (0, max(0, N_ORDERS + 2 - len(power))))[: N_ORDERS + 2]
+    level = power_to_db(known / power.max().clamp_min(TINY) + TINY)
     if level[0] > -ROOT_DB:
         return False
     own, above = level[1:N_ORDERS], torch.maximum(level[2:-1], level[3:])
