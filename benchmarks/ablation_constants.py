@@ -138,6 +138,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "STEPS": "1",
             "ONSET_DB": "-120.0",
             "ONSET_SECONDS": "1e-9",
+            "LEAD_SECONDS": "1e9",
         },
     ),
     "harmonic.pitched": (

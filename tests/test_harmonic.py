@@ -206,6 +206,28 @@ def test_onset_of_a_slow_attack_is_where_it_is_within_46_db() -> None:
     assert find_onset(torch.zeros(1, 100), 8000) == 0
 
 
+@pytest.mark.parametrize("noise_db", [-70, -50, -40, -30])
+@pytest.mark.parametrize("kind", ["white", "hum"])
+def test_a_note_begins_behind_the_noise_of_its_recording(noise_db: float, kind: str) -> None:
+    time = torch.arange(16000) / 16000
+    note = torch.sin(2 * torch.pi * 220 * time) * (-2 * time).exp()
+    sound = torch.cat([torch.zeros(4800), note])[None]
+    noise = torch.randn(sound.shape, generator=torch.Generator().manual_seed(0))
+    if kind == "hum":
+        noise = torch.sin(2 * torch.pi * 100 * torch.arange(sound.shape[1]) / 16000)[None]
+    assert find_onset(sound + 10 ** (noise_db / 20) * noise, 16000) == pytest.approx(4800, abs=80)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 2.0])
+@pytest.mark.parametrize("law", ["linear", "exponential"])
+def test_a_slow_beginning_is_no_noise(seconds: float, law: str) -> None:
+    time = torch.arange(48000) / 16000
+    rise = (time / seconds).clamp(0, 1)
+    gain = rise if law == "linear" else 10 ** (60 * (rise - 1) / 20)
+    sound = (torch.sin(2 * torch.pi * 220 * time) * gain)[None]
+    assert find_onset(sound, 16000) / 16000 < (0.02 if law == "linear" else 0.25) * seconds + 0.005
+
+
 def test_places_between_samples_follow_a_sinusoid() -> None:
     time = torch.arange(400, dtype=torch.float64)
     sound = torch.sin(2 * math.pi * 0.1 * time)[None]
