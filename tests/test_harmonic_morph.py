@@ -116,6 +116,15 @@ def test_contexts_of_other_onsets_are_mixed_with_shares_of_their_residuals(mix: 
         assert float((result - sounds[round(mix)]).abs().max()) < 1e-4
 
 
+@pytest.mark.parametrize("pitch", [48, 61])
+def test_a_residual_is_kept_only_near_the_pitch_of_its_sound(pitch: int) -> None:
+    noise = 0.02 * torch.randn(12000, generator=torch.Generator().manual_seed(0))
+    analysis = REPRESENTATION.analyse(tone(60, seconds=0.75) + noise)
+    (sound,) = mixture(METHOD, [analysis], [1.0], pitch=str(pitch)).context.sounds
+    assert len(sound.residuals) == (pitch == 61)
+    assert all(0 < float(each.share.mean()) < 0.6 for each in sound.residuals)
+
+
 def bell(ratios: Sequence[float]) -> Tensor:
     time = torch.arange(12000, dtype=torch.float64) / SAMPLE_RATE
     parts = [torch.sin(2 * math.pi * 400 * ratio * time + ratio) * torch.exp(-3 * time) / ratio for ratio in ratios]

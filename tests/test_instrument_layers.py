@@ -3,7 +3,9 @@
 import itertools
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -17,6 +19,7 @@ from intertone.codec import Codec, CodecConfig
 from intertone.errors import InputError
 from intertone.instrument import (
     Key,
+    Keyboard,
     Layer,
     Loop,
     Region,
@@ -32,7 +35,9 @@ from intertone.instrument import (
     some_of,
 )
 from intertone.models import ConditionedConfig
-from intertone.morphing import MorphConfig, Sources, analyse_sounds, morph_sources
+from intertone.morphing import MixCurve, MorphConfig, Sources, analyse_sounds, morph_sources
+from intertone.morphing.by_partials import ByPartials
+from intertone.parallel import side_by_side
 from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.pitch.yin import note_pitch
 from intertone.representation import HarmonicConfig
@@ -252,6 +257,53 @@ def test_velocity_layers_are_equally_loud_and_the_last_is_the_key_without_layers
     assert not torch.equal(made[0][0], alone)
     levels = [rms(sound[:, 4000:20000]) for sound, _ in made]
     assert max(levels) / min(levels) < 10 ** (1 / 20)
+
+
+SETTINGS: list[dict[str, Any]] = [
+    {"mix": 0.5, "config": MorphConfig()},
+    {"mix": 0.3, "config": MorphConfig()},
+    {"mix": 0.5, "config": MorphConfig(hold_seconds=1.5)},
+    {"mix": 0.5, "config": MorphConfig(alignment="onset")},
+    {"mix": 0.5, "config": MorphConfig(), "ratios": {"envelope": 0.9, "noise": 0.2}},
+    {"mix": 0.5, "config": MorphConfig(network="none")},
+    {"mix": MixCurve((0, 0.8), (0, 1)), "config": MorphConfig()},
+]
+"""Settings of instruments that share nothing, although their sounds and keys are the same."""
+
+
+def test_keys_of_other_instruments_are_those_of_fresh_renders(sources: Sources) -> None:
+    keyboards = [Keyboard(sources, layers_of(2, 1), **each) for each in SETTINGS]
+    keyboards.append(Keyboard(sources, layers_of(1, 3), **SETTINGS[0]))
+    every = [(Key(pitch, pitch, pitch), keyboard) for pitch in (50, 60, 67) for keyboard in keyboards]
+    made = list(side_by_side(lambda pair: pair[1].render(pair[0]), every))
+
+    def fresh(index: int) -> list[tuple[torch.Tensor, Region]]:
+        own, layers = (SETTINGS[index], layers_of(2, 1)) if index < len(SETTINGS) else (SETTINGS[0], layers_of(1, 3))
+        return render_layers(sources, Key(67, 67, 67), layers, **own)
+
+    alone = list(side_by_side(fresh, range(len(keyboards))))
+    for shared, wanted in zip(made[-len(keyboards) :], alone, strict=True):
+        for (sound, region), (own, its) in zip(shared, wanted, strict=True):
+            assert region == its and torch.equal(sound, own)
+    for (first, _), (second, _) in itertools.combinations([each[-1] for each in alone[:-1]], 2):
+        assert first.shape != second.shape or float((first - second).abs().max()) > 1e-4
+
+
+def test_sounds_are_aligned_and_encoded_once_for_all_keys_of_a_mix(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    for owner, name in ((ByPartials, "align"), (Codec, "encode_features")):
+        own = getattr(owner, name)
+
+        def counted(*args: object, own: Callable[..., object] = own, name: str = name, **named: object) -> object:
+            calls.append(name)
+            return own(*args, **named)
+
+        monkeypatch.setattr(owner, name, counted)
+    keyboard = Keyboard(sources, layers_of(2, 1), mix=0.5, config=MorphConfig(), tune=True)
+    list(side_by_side(keyboard.render, [Key(pitch, pitch, pitch) for pitch in (50, 60, 67)]))
+    assert calls == ["align", "encode_features"]
 
 
 def test_a_velocity_needs_a_codec_that_takes_one(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,8 @@ def _pooled(work: Callable[[Item], Result], items: Sequence[Item], workers: int)
         with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
             return work(item)
 
-    with ThreadPoolExecutor(workers) as pool:
+    # the number of threads of OpenMP belongs to a thread, too: the first layers of a network could use several
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         # each call has a copy of the caller's context, so that the caller collects its remarks
         waiting = deque(pool.submit(copy_context().run, called, item) for item in items[:workers])
         for item in items[workers:]:

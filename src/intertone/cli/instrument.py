@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -141,13 +142,13 @@ def keys(
     from intertone.cli.morph_files import found_pitches
     from intertone.codec import Codec
     from intertone.instrument import (
+        Keyboard,
         choose_keys,
         decent_text,
         from_onset,
         layers_of,
         nearest_recordings,
         parse_range,
-        render_layers,
         sfz_text,
         some_of,
     )
@@ -179,15 +180,17 @@ def keys(
     _warn_of_keys(recorded, [pitch["midi"] for pitch in content["pitches"]], sources)
     layers = layers_of(velocities, morph_layers)
 
+    keyboard_of = partial(
+        Keyboard, layers=layers, config=config, ratios=ratios, sample_rate=rate, seed=seed, tune=tune,
+        container=format.container,
+    )  # fmt: skip
+    keyboard = keyboard_of(analysed, mix=used)
+
     def rendered(key: "Key") -> "list[tuple[Tensor, Region]]":
-        some, own = analysed, used
-        if recorded:
-            near = nearest_recordings(recorded, key.pitch)
-            some, own = some_of(analysed, [*near]), tuple(near.values())
-        return render_layers(
-            some, key, layers, mix=own, config=config, ratios=ratios, sample_rate=rate, seed=seed, tune=tune,
-            container=format.container,
-        )  # fmt: skip
+        if not recorded:
+            return keyboard.render(key)
+        near = nearest_recordings(recorded, key.pitch)
+        return keyboard_of(some_of(analysed, [*near]), mix=tuple(near.values())).render(key)
 
     made = _Made({}, [])
     with staged_folder(out, older=older) as folder:

@@ -9,6 +9,7 @@ from intertone.instrument.detuning import find_detuning
 from intertone.instrument.keys import (
     FILE_NAME,
     Key,
+    Keyboard,
     Region,
     choose_keys,
     from_onset,
@@ -33,6 +34,7 @@ __all__ = [
     "Instrument",
     "InstrumentBank",
     "Key",
+    "Keyboard",
     "Layer",
     "Loop",
     "PlayableSound",

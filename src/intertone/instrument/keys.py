@@ -15,7 +15,7 @@ from intertone.instrument.detuning import find_detuning
 from intertone.instrument.layer import WHOLE, Layer
 from intertone.instrument.looping import Loop, close_loop, find_loop
 from intertone.instrument.sampler import Sampler
-from intertone.morphing import Mix, MorphConfig, Sources, morph_sources, parse_note
+from intertone.morphing import Mix, MorphConfig, NoteMorphs, Sources, parse_note
 from intertone.pitch.note import CENTS, HIGHEST_NUMBER, SEMITONES, note_name
 
 FADE_SECONDS = 0.005
@@ -192,54 +192,86 @@ def render_layers(
     Raises:
         InputError: If the sources are batches, or for the same reasons as ``morph_sources``.
     """
-    if len(sources.leading) > 1:
-        raise InputError(f"a key must be made of single sounds, got batches of {sources.leading[0]}")
-    config = config or MorphConfig()
-    own_rate = sources.codec.sample_rate
-    rate = own_rate if sample_rate is None else sample_rate
+    keyboard = Keyboard(
+        sources, layers, mix=mix, config=config, ratios=ratios, sample_rate=sample_rate, seed=seed, tune=tune,
+        container=container,
+    )  # fmt: skip
+    return keyboard.render(key)
 
-    def sounds(chosen: Sequence[Layer], pitch: float) -> Tensor:
+
+class Keyboard:
+    """Keys of one instrument, which share what does not depend on the key; several may be rendered at the same time.
+
+    The arguments are those of ``render_layers``.
+
+    Raises:
+        InputError: If the sources are batches.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        layers: Sequence[Layer],
+        *,
+        mix: Mix,
+        config: MorphConfig | None = None,
+        ratios: Mapping[str, Mix] | None = None,
+        sample_rate: int | None = None,
+        seed: int = 0,
+        tune: bool = False,
+        container: str = ".wav",
+    ) -> None:
+        if len(sources.leading) > 1:
+            raise InputError(f"a key must be made of single sounds, got batches of {sources.leading[0]}")
+        self._own_rate = sources.codec.sample_rate
+        self._rate = self._own_rate if sample_rate is None else sample_rate
+        self._hold_seconds = (config or MorphConfig()).hold_seconds
+        self._layers, self._seed, self._tune, self._container = layers, seed, tune, container
+        made: dict[float | None, NoteMorphs] = {}  # velocity layers of the same mix share one
+        for layer in layers:
+            ratio = layer.ratio if layer.n_steps > 1 else None
+            if ratio not in made:
+                own, common = (mix, None) if ratio is None else (ratio, COMMON_MIX)
+                made[ratio] = NoteMorphs(sources, own, config=config, ratios=ratios, common=common)
+        self._morphs = [made[layer.ratio if layer.n_steps > 1 else None] for layer in layers]
+
+    def render(self, key: Key) -> list[tuple[Tensor, Region]]:
+        """Return the sounds of all layers of a key, and their regions; see ``render_layers``."""
+        cents: float | None = None
+        if self._tune:
+            found = self._sounds(1, key.pitch)
+            loop = self._loop_of(found)
+            sustain = found[0] if loop is None else found[0, :, loop.start : loop.end]
+            cents = find_detuning(sustain, self._rate, key.pitch)
+        pitch = min(max(key.pitch - (cents or 0.0) * SEMITONES / CENTS, 0), HIGHEST_NUMBER)
+        whole = self._sounds(len(self._layers), pitch)
+        loop = self._loop_of(whole)
+        finished = []
+        for layer, audio in zip(self._layers, whole, strict=True):
+            closed, problems = _finish(audio, loop, self._rate)
+            region = Region(key, audio.shape[-1], loop, problems, layer, cents, self._container)
+            finished.append((closed, region))
+        return finished
+
+    def _sounds(self, count: int, pitch: float) -> Tensor:
+        """Return the sounds of the first layers at a pitch, ``(count, channels, samples)``, with their fade-out."""
         made = []
-        for layer in chosen:
+        for layer, morphs in zip(self._layers[:count], self._morphs, strict=False):
             velocity = layer.velocities[1] if layer.velocity < layer.n_velocities - 1 else None
-            wanted = config.model_copy(update={"pitch": f"{pitch:.6g}", "velocity": velocity})
-            several = layer.n_steps > 1
-            made.append(
-                morph_sources(
-                    sources,
-                    layer.ratio if several else mix,
-                    config=wanted,
-                    ratios=ratios,
-                    common=COMMON_MIX if several else None,
-                    generator=torch.Generator().manual_seed(seed),
-                )
-            )
-        found = [torch.atleast_2d(sound) for sound in made]
-        onset = min(find_onset(sound, own_rate) for sound in found)
-        whole = torch.stack([resample(from_onset(sound, own_rate, onset), own_rate, rate) for sound in found])
-        left = torch.arange(whole.shape[-1] - 1, -1, -1) / round(FADE_SECONDS * rate)
+            generator = torch.Generator().manual_seed(self._seed)
+            made.append(torch.atleast_2d(morphs.at(pitch, velocity=velocity, generator=generator)))
+        onset = min(find_onset(sound, self._own_rate) for sound in made)
+        cut = [resample(from_onset(sound, self._own_rate, onset), self._own_rate, self._rate) for sound in made]
+        whole = torch.stack(cut)
+        left = torch.arange(whole.shape[-1] - 1, -1, -1) / round(FADE_SECONDS * self._rate)
         return whole * left.clamp(max=1)
 
-    def loop_of(whole: Tensor, chosen: Sequence[Layer]) -> Loop | None:
-        if config.hold_seconds is None:
+    def _loop_of(self, whole: Tensor) -> Loop | None:
+        """Return the loop of the first layers, searched in those of the source sounds, which the morphs resemble."""
+        if self._hold_seconds is None:
             return None
-        # the loop is searched in the layers of the source sounds alone, since the morphs resemble them
-        ends = [index for index, layer in enumerate(chosen) if layer.ratio in (0, 1)]
-        return find_loop(whole[ends], rate, config.hold_seconds)
-
-    cents: float | None = None
-    if tune:
-        first = [layers[0]]
-        found = sounds(first, key.pitch)
-        loop = loop_of(found, first)
-        cents = find_detuning(found[0] if loop is None else found[0, :, loop.start : loop.end], rate, key.pitch)
-    whole = sounds(layers, min(max(key.pitch - (cents or 0.0) * SEMITONES / CENTS, 0), HIGHEST_NUMBER))
-    loop = loop_of(whole, layers)
-    finished = []
-    for layer, audio in zip(layers, whole, strict=True):
-        closed, problems = _finish(audio, loop, rate)
-        finished.append((closed, Region(key, audio.shape[-1], loop, problems, layer, cents, container)))
-    return finished
+        ends = [index for index, layer in enumerate(self._layers[: len(whole)]) if layer.ratio in (0, 1)]
+        return find_loop(whole[ends], self._rate, self._hold_seconds)
 
 
 def _finish(audio: Tensor, loop: Loop | None, sample_rate: int) -> tuple[Tensor, tuple[str, ...]]:

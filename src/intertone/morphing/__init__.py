@@ -6,7 +6,7 @@ from intertone.morphing.even import even_mixes
 from intertone.morphing.matching import match_shapes
 from intertone.morphing.method import choose_method
 from intertone.morphing.pitches import Pitch, is_far, morph_pitch, note_pitches, source_pitches
-from intertone.morphing.render import morph_sources
+from intertone.morphing.render import NoteMorphs, morph_sources
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.sources import Sources, analyse_sounds, require_pitch, require_single_notes
 from intertone.morphing.steps import each_mix, morph, morph_ready, morph_steps
@@ -20,6 +20,7 @@ __all__ = [
     "MixCurve",
     "MorphConfig",
     "MorphMethod",
+    "NoteMorphs",
     "Pitch",
     "Sources",
     "Takes",

@@ -63,8 +63,9 @@ class ByCode(CodecMethod[C]):
         else:
             mixed = weighted_sum(features, weights_over_time(overall, features[0].shape[-1]))
         if network == "residual":
-            decoded = decode_sounds(self.codec, analyses, context.conditions, overall, generator=generator)
-            mixed = mixed + config.strength * decoded.between
+            codes = encode_sounds(self.codec, analyses, overall)
+            _, correction = decode_sounds(self.codec, codes, context.conditions, generator=generator)
+            mixed = mixed + config.strength * correction
         return Analysis(mixed, contexts[int(overall.argmax())] if kept and at_end(overall) else context)
 
 
@@ -94,60 +95,87 @@ def decode_mixture(
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """Decoded features of aligned sounds, averaged over time with a window of ``CALM_SECONDS``.
+class Codes:
+    """Latent codes of sounds and of their mixture, which do not depend on the conditions of the mixture.
 
     Attributes:
-        at_mixture: ``D(zᵢ)``: each sound decoded with the conditions (pitch, …) of the mixture,
-            ``(batch · channels, n_features, n_frames)``.
-        at_own: ``D'(zᵢ)``: each sound decoded with its own conditions, of the same shape.
-        between: ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)``: the network's correction of interpolated features, of the same shape; 0
-            where one weight is 1.
+        sounds: Code ``zᵢ`` of each sound, ``(batch · channels, latent_dim, n_latents)``.
+        own: Conditions of each sound.
+        mixture: ``Σ wᵢzᵢ``, of the shape of one code.
+        weights: Weight of each sound in each frame, ``(n_sounds, n_frames)``.
+        sounding: Where a sound is not silent, bool, ``(batch · channels, n_features, n_frames)``.
     """
 
-    at_mixture: Sequence[Tensor]
-    at_own: Sequence[Tensor]
-    between: Tensor
+    sounds: Sequence[Tensor]
+    own: Sequence[Conditions]
+    mixture: Tensor
+    weights: Tensor
+    sounding: Tensor
 
 
-def decode_sounds(
-    codec: Codec,
-    analyses: Sequence[Analysis[C]],
-    wanted: Conditions,
-    weights: Tensor,
-    *,
-    generator: torch.Generator | None = None,
-) -> Decoded:
-    """Return the decoded features of sounds, and the network's correction of their mixture.
+def encode_sounds(codec: Codec, analyses: Sequence[Analysis[C]], weights: Tensor) -> Codes:
+    """Return the codes of sounds and of their mixture.
 
     Args:
         codec: The codec.
-        analyses: Analysis of each sound, all with the same number of frames.
-        wanted: Conditions of the mixture.
+        analyses: Analysis of each sound, with features ``(batch · channels, n_features, n_frames)``.
         weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
+    """
+    features, own = [one.features for one in analyses], [one.context.conditions for one in analyses]
+    n_frames = features[0].shape[-1]
+    stacked = _stacked_conditions(own, codec.model.needs, n_frames)
+    codes = codec.encode_features(torch.cat(features), stacked).chunk(len(own))
+    over_time = weights_over_time(weights, n_frames)
+    return Codes(codes, own, _mixed_codes(codes, weights, codec), over_time, torch.stack(features).amax(0) > 0)
+
+
+def decode_own(codec: Codec, codes: Codes) -> Sequence[Tensor]:
+    """Return ``D'(zᵢ)``: each sound decoded with its own conditions, averaged over ``CALM_SECONDS``.
+
+    Of a model that draws samples these are the medians.
+    """
+    return _decode(codec, codes.sounds, codes.own, codes.weights.shape[1], None)
+
+
+def decode_sounds(
+    codec: Codec, codes: Codes, wanted: Conditions, *, generator: torch.Generator | None = None
+) -> tuple[Sequence[Tensor], Tensor]:
+    """Return the decoded features of sounds at the conditions of their mixture, and the network's correction of it.
+
+    Features are averaged over time with a window of ``CALM_SECONDS``, since the network predicts slow changes of timbre
+    and not single frames.
+
+    Args:
+        codec: The codec.
+        codes: Codes of the sounds and of their mixture.
+        wanted: Conditions of the mixture.
         generator: Source of randomness, for models that draw samples.
 
     Returns:
-        The decoded features.
+        ``D(zᵢ)``, ``(batch · channels, n_features, n_frames)`` each, and ``D(Σ wᵢzᵢ) − Σ wᵢD(zᵢ)``: the correction of
+        interpolated features, of the same shape; 0 where one weight is 1.
     """
-    n_frames = analyses[0].features.shape[-1]
-    own = [one.context.conditions for one in analyses]
-    features = torch.cat([one.features for one in analyses])
-    codes = codec.encode_features(features, _stacked_conditions(own, codec.model.needs, n_frames)).chunk(len(own))
-    asked = [*own, *([wanted] * (len(own) + 1))]
+    some = [*codes.sounds, codes.mixture]
+    *sounds, mixture = _decode(codec, some, [wanted] * len(some), codes.weights.shape[1], generator)
+    between = (mixture - weighted_sum(sounds, codes.weights)) * codes.sounding  # none where all sounds are silent
+    return sounds, between * _correction_share(codes.weights).to(between)
+
+
+def _decode(
+    codec: Codec,
+    codes: Sequence[Tensor],
+    conditions: Sequence[Conditions],
+    n_frames: int,
+    generator: torch.Generator | None,
+) -> Sequence[Tensor]:
+    """Return the decoded features of several codes, averaged over time."""
     decoded = codec.decode_features(
-        torch.cat([*codes, *codes, _mixed_codes(codes, weights, codec)]),
-        _stacked_conditions(asked, codec.model.needs, n_frames),
+        torch.cat([*codes]),
+        _stacked_conditions(conditions, codec.model.needs, n_frames),
         n_frames=n_frames,
         generator=generator,
     )
-    # averaged over time, since the network predicts slow changes of timbre and not single frames
-    calm = averaged(decoded, odd_frames(CALM_SECONDS, codec.representation.frame_seconds)).chunk(len(asked))
-    at_own, at_mixture, mixture = calm[: len(own)], calm[len(own) : -1], calm[-1]
-    over_time = weights_over_time(weights, n_frames)
-    sounding = torch.stack([one.features for one in analyses]).amax(0) > 0  # no correction where all sounds are silent
-    between = (mixture - weighted_sum(at_mixture, over_time)) * sounding
-    return Decoded(at_mixture, at_own, between * _correction_share(over_time).to(between))
+    return averaged(decoded, odd_frames(CALM_SECONDS, codec.representation.frame_seconds)).chunk(len(codes))
 
 
 def _stacked_conditions(conditions: Sequence[Conditions], needed: Sequence[str], n_frames: int) -> Conditions:
@@ -162,13 +190,7 @@ def _stacked_conditions(conditions: Sequence[Conditions], needed: Sequence[str],
 
 
 def decode_velocity(
-    codec: Codec,
-    analyses: Sequence[Analysis[C]],
-    wanted: Conditions,
-    weights: Tensor,
-    velocity: float,
-    *,
-    generator: torch.Generator | None = None,
+    codec: Codec, codes: Codes, wanted: Conditions, velocity: float, *, generator: torch.Generator | None = None
 ) -> Tensor:
     """Return the change of the decoded features of a mixture from the velocity ``LOUDEST`` to another velocity.
 
@@ -177,23 +199,20 @@ def decode_velocity(
 
     Args:
         codec: The codec, whose decoder is conditioned on the velocity.
-        analyses: Analysis of each sound, with features ``(batch · channels, n_features, n_frames)``.
+        codes: Codes of the sounds and of their mixture.
         wanted: Conditions of the mixture; their velocity is replaced.
-        weights: ``(n_sounds,)`` or ``(n_sounds, n_frames)``.
         velocity: MIDI velocity, 1 to 127.
         generator: Source of randomness, for models that draw samples.
 
     Returns:
-        Difference of features, of the same shape, averaged over ``CALM_SECONDS``; 0 at ``LOUDEST``.
+        Difference of features, ``(batch · channels, n_features, n_frames)``, averaged over ``CALM_SECONDS``; 0 at
+        ``LOUDEST``.
     """
-    n_frames = analyses[0].features.shape[-1]
-    codes = [codec.encode_features(features, context.conditions) for features, context in analyses]
-    mixture = _mixed_codes(codes, weights, codec)
     soft, loud = (
         codec.decode_features(
-            mixture,
+            codes.mixture,
             {**wanted, "velocity": torch.full_like(wanted["velocity"], played)},
-            n_frames=n_frames,
+            n_frames=codes.weights.shape[1],
             generator=generator,
         )
         for played in (SOFTEST, LOUDEST)

@@ -1,10 +1,10 @@
 """Morph by partials: harmonic sounds are interpolated partial by partial; the network corrects the interpolation."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -20,13 +20,53 @@ from intertone.harmonic.morph.modulation import separate_modulation
 from intertone.harmonic.morph.transpose import transpose_sound
 from intertone.harmonic.pitched import LEAST_MEASURE, recognise
 from intertone.harmonic.sound import HarmonicContext, HarmonicSound, SeparatedSound
-from intertone.morphing.by_code import Decoded, decode_mixture, decode_sounds, decode_velocity
-from intertone.morphing.contract import CodecMethod, Takes
+from intertone.morphing.by_code import (
+    Codes,
+    decode_mixture,
+    decode_own,
+    decode_sounds,
+    decode_velocity,
+    encode_sounds,
+)
+from intertone.morphing.contract import AtPitch, CodecMethod, Takes
 from intertone.morphing.settings import MorphConfig
 from intertone.morphing.weights import Weights
 from intertone.pitch.note import note_hz
 from intertone.representation import Analysis, HarmonicRepresentation
 from intertone.representation.contract import mix_conditions
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """All of a mixture that does not depend on its pitch.
+
+    Attributes:
+        aligned: The sounds at one time.
+        weights: Weights of the sounds.
+        config: Settings of the morph, of which pitch and velocity are not used.
+        codes: Codes of the sounds; None: the network does not correct the interpolation.
+        at_own: Features of each sound, decoded with its own conditions.
+    """
+
+    aligned: Sequence[Analysis[HarmonicContext]]
+    weights: Weights
+    config: MorphConfig
+    codes: Codes | None = None
+    at_own: Sequence[Tensor] = ()
+
+
+class _Decoded(NamedTuple):
+    """Decoded features of aligned sounds, ``(batch · channels, n_features, n_frames)``; see ``decode_sounds``.
+
+    Attributes:
+        at_mixture: Of each sound with the conditions (pitch, …) of the mixture.
+        at_own: Of each sound with its own conditions.
+        between: The network's correction of interpolated features, or with ``full`` the decoded features.
+    """
+
+    at_mixture: Sequence[Tensor]
+    at_own: Sequence[Tensor]
+    between: Tensor
 
 
 class ByPartials(CodecMethod[HarmonicContext]):
@@ -134,22 +174,47 @@ class ByPartials(CodecMethod[HarmonicContext]):
 
         ``kept`` is not used, since partials have phases of their own; the generator is that of a model that samples.
         """
+        mixture = self.at_pitches(analyses, weights, config)
+        return mixture(config.pitch, velocity=config.velocity, generator=generator)
+
+    def at_pitches(
+        self, analyses: Sequence[Analysis[HarmonicContext]], weights: Weights, config: MorphConfig
+    ) -> AtPitch[HarmonicContext]:
+        """Return the mixture of sounds as a function of its pitch; see ``MorphMethod``.
+
+        The alignment of the sounds, their codes, and what these are decoded to at their own pitch serve all pitches.
+        """
         timing = {} if weights.common is None else {"envelope": weights.common}
         aligned = self.align(analyses, weights.overall, config, ratios={**weights.own, **timing})
+        prepared = _Prepared(aligned, weights, config)
+        if config.network not in ("none", "full"):
+            codes = encode_sounds(self.codec, aligned, weights.overall)
+            prepared = replace(prepared, codes=codes, at_own=decode_own(self.codec, codes))
+        return partial(self._at_pitch, prepared)
+
+    def _at_pitch(
+        self,
+        prepared: _Prepared,
+        pitch: str,
+        *,
+        velocity: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Analysis[HarmonicContext]:
+        """Return the mixture of prepared sounds at one pitch."""
+        aligned, weights = prepared.aligned, prepared.weights
         tuned = weights_over_time(weights.pitch, aligned[0].features.shape[-1])
         mixtures = list(zip(*(_sounds(one) for one in aligned), strict=True))
-        pitches = [self._mixed_f0(sounds, tuned, note_hz(config.pitch)) for sounds in mixtures]
+        pitches = [self._mixed_f0(sounds, tuned, note_hz(pitch)) for sounds in mixtures]
         targets = tuple(replace(sounds[0], f0=f0) for sounds, f0 in zip(mixtures, pitches, strict=True))
         given = mix_conditions([one.context.given for one in aligned], tuned)
         context = replace(aligned[0].context, sounds=targets, given=given, edited=True)
-        decoded = self._decoded(aligned, context, weights.overall, config, generator)
+        decoded = self._decoded(prepared, context, generator)
         softer = None
-        if config.velocity is not None:
-            softer = decode_velocity(
-                self.codec, aligned, context.conditions, weights.overall, config.velocity, generator=generator
-            )
+        if velocity is not None:
+            codes = prepared.codes or encode_sounds(self.codec, aligned, weights.overall)
+            softer = decode_velocity(self.codec, codes, context.conditions, velocity, generator=generator)
         mixed = [
-            self._mix(sounds, f0, partial(_of_item, item=item, n_items=len(mixtures)), decoded, softer, weights, config)
+            self._mix(sounds, f0, partial(_of_item, item=item, n_items=len(mixtures)), decoded, softer, prepared)
             for item, (sounds, f0) in enumerate(zip(mixtures, pitches, strict=True))
         ]
         return self._analysis(mixed, Analysis(aligned[0].features, context))
@@ -159,12 +224,12 @@ class ByPartials(CodecMethod[HarmonicContext]):
         sounds: Sequence[SeparatedSound],
         f0: Tensor,
         of_item: Callable[[Tensor], Tensor],
-        decoded: Decoded,
+        decoded: _Decoded,
         softer: Tensor | None,
-        weights: Weights,
-        config: MorphConfig,
+        prepared: _Prepared,
     ) -> HarmonicSound:
         """Return the mixture of aligned sounds at one pitch; ``of_item`` takes its part of a batch of features."""
+        weights, config = prepared.weights, prepared.config
         overall = weights_over_time(weights.overall, len(f0))
         own = {name: weights_over_time(each, len(f0)) for name, each in weights.own.items()}
         common = None if weights.common is None else weights_over_time(weights.common, len(f0))
@@ -181,22 +246,17 @@ class ByPartials(CodecMethod[HarmonicContext]):
             mixed = self.rows.scaled(mixed, config.strength * of_item(decoded.between))
         return (mixed if softer is None else self.rows.scaled(mixed, of_item(softer))).joined()
 
-    def _decoded(
-        self,
-        aligned: Sequence[Analysis[HarmonicContext]],
-        context: HarmonicContext,
-        weights: Tensor,
-        config: MorphConfig,
-        generator: torch.Generator | None,
-    ) -> Decoded:
+    def _decoded(self, prepared: _Prepared, context: HarmonicContext, generator: torch.Generator | None) -> _Decoded:
         """Return what the network makes of aligned sounds: nothing where it is not used, the mixture alone in full."""
-        if config.network == "none":
-            return Decoded([], [], torch.zeros(()))
-        if config.network == "full":
-            audible = [self._audible(one) for one in aligned]
-            full = decode_mixture(self.codec, audible, context.conditions, weights, generator=generator)
-            return Decoded([full] * len(aligned), [full] * len(aligned), full)
-        return decode_sounds(self.codec, aligned, context.conditions, weights, generator=generator)
+        aligned, wanted = prepared.aligned, context.conditions
+        if prepared.codes is not None:
+            at_mixture, between = decode_sounds(self.codec, prepared.codes, wanted, generator=generator)
+            return _Decoded(at_mixture, prepared.at_own, between)
+        if prepared.config.network == "none":
+            return _Decoded((), (), torch.zeros(()))
+        audible = [self._audible(one) for one in aligned]
+        full = decode_mixture(self.codec, audible, wanted, prepared.weights.overall, generator=generator)
+        return _Decoded([full] * len(aligned), [full] * len(aligned), full)
 
     def _analysis(
         self, sounds: Sequence[HarmonicSound], analysis: Analysis[HarmonicContext]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -50,6 +50,15 @@ class Takes:
 
 
 C = TypeVar("C", bound=Context)
+
+
+class AtPitch(Protocol[C]):
+    """Mixture of sounds that is complete except for its pitch and its velocity; it may be called from threads."""
+
+    def __call__(
+        self, pitch: str, *, velocity: float | None = None, generator: torch.Generator | None = None
+    ) -> Analysis[C]:
+        """Return the mixture; ``pitch`` and ``velocity`` are those of ``MorphConfig``."""
 
 
 class MorphMethod(Generic[C]):
@@ -115,6 +124,21 @@ class MorphMethod(Generic[C]):
             generator: Source of randomness, for models that draw samples.
         """
         raise NotImplementedError
+
+    def at_pitches(self, analyses: Sequence[Analysis[C]], weights: Weights, config: MorphConfig) -> AtPitch[C]:
+        """Return a function that returns ``between`` at any pitch; what does not depend on it is computed only once.
+
+        Args:
+            analyses: Analyses from ``prepare``.
+            weights: Weights of the sounds, which are those of each of the mixtures.
+            config: Settings of the morph; its pitch and its velocity are not used.
+        """
+
+        def at(pitch: str, *, velocity: float | None = None, generator: torch.Generator | None = None) -> Analysis[C]:
+            changed = config.model_copy(update={"pitch": pitch, "velocity": velocity})
+            return self.between(analyses, weights, changed, generator=generator)
+
+        return at
 
     def synthesise(
         self,

@@ -1,15 +1,17 @@
 """Rendering of a morph from analysed sounds: interpolation, synthesis and loudness."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from intertone.errors import InputError
 from intertone.morphing.checking import check_attributes, check_phase, check_pitch, pitched_for, single_note_for
+from intertone.morphing.contract import AtPitch
 from intertone.morphing.guard import limit_level
 from intertone.morphing.levels import bring_to_level
 from intertone.morphing.pitches import morph_pitch
@@ -20,6 +22,7 @@ from intertone.parallel import side_by_side
 from intertone.phase import PhaseConfig
 from intertone.pitch.note import note_hz
 from intertone.ratio import Mix, MixCurve
+from intertone.representation import Analysis
 
 NEEDS_PITCH = "must be used with a codec that analyses pitch, got a spectrogram codec"
 """End of the sentences that refuse a setting for a codec without pitch."""
@@ -59,7 +62,86 @@ def morph_sources(
     Raises:
         InputError: For the same reasons as ``morph``, or if the morph method does not support a setting.
     """
-    config, ratios = config or MorphConfig(), ratios or {}
+    kept = sources.method.takes.phase and phase is not None and phase.method == "kept"
+
+    def between(weights: Weights, config: MorphConfig, generator: torch.Generator | None) -> Analysis[Any]:
+        return sources.method.between(sources.analyses, weights, config, kept=kept, generator=generator)
+
+    return _morph(
+        sources, mix, config or MorphConfig(), ratios or {}, common, between,
+        phase=phase, residual=residual, generator=generator,
+    )  # fmt: skip
+
+
+class NoteMorphs:
+    """Morphs of sounds at several notes, which share all that does not depend on the note.
+
+    The first call of ``at`` computes what is shared, by partials the alignment of the sounds and their codes; it is
+    kept as long as this object. Notes may be rendered side by side.
+
+    Args:
+        sources: The same as for ``morph_sources``.
+        mix: The same as for ``morph_sources``.
+        config: The same as for ``morph_sources``, but its pitch and its velocity are replaced by those of each note.
+        ratios: The same as for ``morph_sources``.
+        common: The same as for ``morph_sources``.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        mix: Mix,
+        *,
+        config: MorphConfig | None = None,
+        ratios: Mapping[str, Mix] | None = None,
+        common: Mix | None = None,
+    ) -> None:
+        self._sources, self._mix, self._config = sources, mix, config or MorphConfig()
+        self._ratios, self._common = dict(ratios or {}), common
+        self._lock = threading.Lock()
+        self._mixture: AtPitch[Any] | None = None
+
+    @torch.inference_mode()
+    def at(self, note: float, *, velocity: float | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Return the morph at a note, the same as that of ``morph_sources``.
+
+        Args:
+            note: MIDI number; fractions are possible.
+            velocity: The same as in ``MorphConfig``.
+            generator: The same as for ``morph_sources``.
+
+        Returns:
+            Audio, ``(*sources.leading, samples)``.
+
+        Raises:
+            InputError: For the same reasons as ``morph_sources``.
+        """
+        config = self._config.model_copy(update={"pitch": f"{note:.6g}", "velocity": velocity})
+        return _morph(
+            self._sources, self._mix, config, self._ratios, self._common, self._between, generator=generator
+        )  # fmt: skip
+
+    def _between(self, weights: Weights, config: MorphConfig, generator: torch.Generator | None) -> Analysis[Any]:
+        """Return the mixture at the pitch of ``config``; the weights are the same for all notes."""
+        with self._lock:
+            if self._mixture is None:
+                self._mixture = self._sources.method.at_pitches(self._sources.analyses, weights, config)
+        return self._mixture(config.pitch, velocity=config.velocity, generator=generator)
+
+
+def _morph(
+    sources: Sources,
+    mix: Mix,
+    config: MorphConfig,
+    ratios: Mapping[str, Mix],
+    common: Mix | None,
+    between: Callable[[Weights, MorphConfig, torch.Generator | None], Analysis[Any]],
+    *,
+    phase: PhaseConfig | None = None,
+    residual: bool = True,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Return the morph of analysed sounds; ``between`` returns their mixture by weights that follow from ``mix``."""
     check_needs(sources, config, ratios)
     check_attributes(ratios)
     check_pitch(config, ratios, len(sources.analyses))
@@ -95,15 +177,16 @@ def morph_sources(
     if takes.exact and weights.only is not None and not asked and residual:
         return sources.sounds[weights.only].reshape(*sources.leading, -1).clone()
 
-    def render(weights: Weights, generator: torch.Generator | None = None) -> Tensor:
-        kept = takes.phase and phase is not None and phase.method == "kept"
-        analysis = sources.method.between(sources.analyses, weights, config, kept=kept, generator=generator)
+    def synthesised(analysis: Analysis[Any], generator: torch.Generator | None = None) -> Tensor:
         found = phase if takes.phase else None
         return sources.method.synthesise(analysis, phase=found, residual=residual, generator=generator)
 
-    sound = render(weights, generator)
+    def constant(column: int) -> Tensor:
+        return synthesised(sources.method.between(sources.analyses, weights.at(column), config))
+
+    sound = synthesised(between(weights, config, generator), generator)
     if takes.loudness:
-        sound = bring_to_level(sound, sources, weights, lambda column: render(weights.at(column)))
+        sound = bring_to_level(sound, sources, weights, constant)
     sound = limit_level(sound, sources.sounds, sources.codec.sample_rate)
     sound = sound.reshape(*sources.leading, -1)
     own_time = common is None and config.hold_seconds is None

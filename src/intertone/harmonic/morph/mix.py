@@ -269,13 +269,16 @@ def _refit(noise: Residual, share: Tensor, samples: int, onset: int, late: int, 
 
 
 def _transposed_residuals(sounds: Sequence[SeparatedSound], f0: Tensor) -> tuple[Residual, ...]:
-    """Return the residuals of sounds at another pitch: the less, the farther remains of partials in them are moved."""
+    """Return the residuals of sounds at another pitch: the less, the farther remains of partials in them are moved.
+
+    A residual without any share is left out, since its synthesis would take as long as that of one that is heard.
+    """
     found = []
     for sound in sounds:
-        semitones = 12 * (sound.f0 / f0).log2().abs()
-        share = torch.cos(0.5 * math.pi * (semitones / FARTHEST_SEMITONES).clamp(max=1)).clamp_min(0)
+        away = 12 * (sound.f0 / f0).log2().abs() / FARTHEST_SEMITONES
+        share = torch.where(away < 1, torch.cos(0.5 * math.pi * away), 0)
         found += [replace(residual, share=residual.share * share) for residual in sound.residuals]
-    return tuple(found)
+    return tuple(residual for residual in found if bool(residual.share.any()))
 
 
 def noise_reduction(noise: Sequence[Tensor], weights: Tensor) -> Tensor:
