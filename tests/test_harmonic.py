@@ -207,18 +207,18 @@ def test_onset_of_a_slow_attack_is_where_it_is_within_46_db() -> None:
 
 
 @pytest.mark.parametrize("noise_db", [-70, -50, -40, -30])
-@pytest.mark.parametrize("kind", ["white", "hum"])
-def test_a_note_begins_behind_the_noise_of_its_recording(noise_db: float, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["white", 50, 100])
+def test_a_note_begins_behind_the_noise_of_its_recording(noise_db: float, kind: str | int) -> None:
     time = torch.arange(16000) / 16000
     note = torch.sin(2 * torch.pi * 220 * time) * (-2 * time).exp()
     sound = torch.cat([torch.zeros(4800), note])[None]
     noise = torch.randn(sound.shape, generator=torch.Generator().manual_seed(0))
-    if kind == "hum":
-        noise = torch.sin(2 * torch.pi * 100 * torch.arange(sound.shape[1]) / 16000)[None]
+    if isinstance(kind, int):
+        noise = torch.sin(2 * torch.pi * kind * torch.arange(sound.shape[1]) / 16000)[None]
     assert find_onset(sound + 10 ** (noise_db / 20) * noise, 16000) == pytest.approx(4800, abs=80)
 
 
-@pytest.mark.parametrize("seconds", [0.05, 0.5, 2.0])
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 0.9, 1.3, 2.0])
 @pytest.mark.parametrize("law", ["linear", "exponential"])
 def test_a_slow_beginning_is_no_noise(seconds: float, law: str) -> None:
     time = torch.arange(48000) / 16000
