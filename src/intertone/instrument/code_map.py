@@ -33,7 +33,7 @@ N_NEAR = 6
 """Codes that have a part at a place at most; more make the map smoother, and its middle more like a mean."""
 
 ITERATIONS = 300
-"""Iterations of the arrangement; more change no place by more than a few thousandths of the map."""
+"""Iterations of the stress majorisation; more change no place by more than a few thousandths of the map."""
 
 APART = 0.08
 """Distance below which two places are pushed apart, in sides of the map; with 0.1 there is no room for 94."""
@@ -48,10 +48,10 @@ FLOOR = 0.3
 """Feature below which levels count as equal when sounds are compared: 70 dB below the loudest."""
 
 EVERY = 5
-"""Frames from one that is compared to the next."""
+"""Step between the frames that are compared."""
 
 LEAST = 3
-"""Fewer codes have no plane."""
+"""Smallest number of codes, since fewer define no plane."""
 
 Array = npt.NDArray[np.float64]
 
@@ -265,7 +265,7 @@ def _oriented(places: Array, heard: Array, n_rows: int) -> Array:
 
 
 def _arranged(wanted: Array, places: Array) -> Array:
-    """Return places whose distances are as near as possible to those that are wanted: the stress is majorised."""
+    """Return places whose distances are as near as possible to the wanted ones, by stress majorisation."""
     count = len(places)
     for _ in range(ITERATIONS):
         now = cdist(places, places)

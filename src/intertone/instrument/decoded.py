@@ -41,7 +41,8 @@ HELD_SECONDS = KeyboardConfig().hold_seconds
 """Time after which the keys of the training notes are let go, seconds."""
 
 EARLY_FRAMES = 2.0
-"""Frames before that at which the release counts as begun, so that its knee, which decoding blurs, is in it."""
+"""Number of frames before ``HELD_SECONDS`` at which the release counts as begun, so that its knee, which decoding
+blurs, is in it."""
 
 OCTAVE = 2
 """Keys of ``KEYS`` from one octave to the next."""

@@ -20,7 +20,7 @@ LOOP_KEY = 60
 """MIDI number of the key on which the loop plays as it was rendered."""
 
 OCTAVES = 5
-"""Versions of the loop, each with half the samples of the one before, so that nothing folds on high keys."""
+"""Versions of the loop, each with half the samples of the one before, so that high keys have no aliases."""
 
 
 def looped_instrument(codec: Codec, values: Tensor, name: str) -> Instrument:
@@ -57,7 +57,8 @@ def looped_instrument(codec: Codec, values: Tensor, name: str) -> Instrument:
 def octaves_of(loop: Tensor) -> list[Tensor]:
     """Return a loop for its own octave and for those above: each has half the bandwidth of the one before.
 
-    Each has twice the samples that its bandwidth needs, so that reading between samples makes no images.
+    Each has twice the samples that its bandwidth needs, so that the interpolation between samples has no audible
+    images.
 
     Args:
         loop: ``(samples,)``, whose end goes on in its beginning; the length must be a multiple of 16.

@@ -47,7 +47,7 @@ class MapRoutes:
         self._lock = threading.Lock()
 
     def routes(self) -> list[Route]:
-        """Return what can be asked for."""
+        """Return the routes."""
         return [
             Route("/map", self.points),
             Route("/map/sound", self.sound, methods=["POST"]),
@@ -144,7 +144,7 @@ def _place_of(order: Any) -> tuple[tuple[float, float], str]:
     """Return the place and the instrument of an order.
 
     Raises:
-        InputError: If it is none.
+        InputError: If ``order`` has no such content.
     """
     wanted = 'a place must be {"x": 0…1, "y": 0…1, "instrument": identifier or null}'
     try:

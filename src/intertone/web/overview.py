@@ -39,7 +39,7 @@ class Overview:
     levels: Tensor
 
     def to_json(self) -> "dict[str, Json]":
-        """Return it with its arrays as base64 of one byte a value."""
+        """Return the overview as JSON, its arrays as base64 of one byte a value."""
         return {
             "seconds": round(self.seconds, 4),
             "columns": COLUMNS,

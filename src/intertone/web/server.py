@@ -59,7 +59,7 @@ class Site:
         self.shelf.close()
 
     def routes(self) -> list[Route]:
-        """Return what can be asked for."""
+        """Return the routes."""
         return [
             Route("/", self.page),
             Route("/static/{name}", self.file),
@@ -187,7 +187,7 @@ def _order_of(body: bytes) -> list[str]:
     """Return the identifiers of an order.
 
     Raises:
-        InputError: If it is none.
+        InputError: If the body is no order.
     """
     wanted = f'an order must be {{"sounds": [identifier, …]}} with 1 to {MAX_SOUNDS}'
     try:

@@ -27,7 +27,7 @@ class OwnCode:
     """The code of an own sound.
 
     Attributes:
-        name: Of the sound.
+        name: Name of the sound.
         corner: Its number in the instrument, from 0.
         code: ``(latent_dim, n_latents)``, float32, as bytes.
     """
@@ -61,7 +61,7 @@ class Made:
     Attributes:
         data: The instrument, as ``Instrument.to_bytes``.
         sounds: Overview and remarks of each sound, for JSON.
-        codes: Of the sounds that have one, for the map.
+        codes: Codes of the sounds that have one, for the map.
     """
 
     data: bytes

@@ -38,7 +38,7 @@ class Bench:
     Args:
         codec: Name or folder of the codec.
         threads: Threads of PyTorch; None: as many as it has.
-        device: Of the network.
+        device: Device on which the network runs.
     """
 
     def __init__(self, codec: str, *, threads: int | None = None, device: str = "cpu") -> None:
@@ -106,7 +106,7 @@ def _saved(upload: Upload) -> Made:
     """Return a saved instrument, checked.
 
     Raises:
-        JobError: If it is none.
+        JobError: If the file is no instrument.
     """
     try:
         instrument = Instrument.load(upload.path)

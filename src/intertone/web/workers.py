@@ -108,7 +108,8 @@ class Workers:
     Args:
         start: Called once in each process; returns what the work needs. Sent to the processes, so a function of a
             module, or a ``functools.partial`` of one.
-        work: Called with that, the payload of a job and a function that takes the present step; returns the result.
+        work: Called with the result of ``start``, the payload of a job and a function that takes the present step;
+            returns the result.
         count: Number of processes.
         limits: Limits of time, memory and of the queue.
         task: What the work is, for the sentences about its failures.

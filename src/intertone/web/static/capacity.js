@@ -1,4 +1,4 @@
-/** How many voices sound at once, and how many partials in each: by a probe at the start, later by gaps in the sound. */
+/** Limits of the number of voices and of partials in each: measured by a probe at the start, then set by underruns. */
 
 import { MOST_PARTIALS, MOST_VOICES } from "./size.js";
 
@@ -9,7 +9,7 @@ const SHARE = 0.5; // of the time that sound lasts, in which it may be computed
 const SETTLED_MS = 1000; // after a change, in which further gaps count as the same
 const QUIET_MS = 30_000; // without a gap, after which more is tried
 
-/** Return how many voices can be computed, of which one takes this share of the time that it sounds. */
+/** Return how many voices can be computed in real time if one takes this share of real time. */
 export function voicesFor(load) {
   return Math.max(LEAST_VOICES, Math.min(MOST_VOICES, Math.floor(SHARE / Math.max(load, 1e-9))));
 }
@@ -51,9 +51,9 @@ export class Capacity {
   }
 
   /**
-   * Make less sound where there are gaps, and more after a while without them in which all voices were used.
-   * @param gaps How many there have been.
-   * @param voices How many sound.
+   * Lower the limits after underruns; raise them after a while without underruns in which all voices were used.
+   * @param gaps Number of underruns until now.
+   * @param voices Number of voices that sound.
    * @param now Milliseconds.
    */
   watch(gaps, voices, now) {

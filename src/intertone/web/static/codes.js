@@ -89,7 +89,7 @@ export class Codes {
     this.latest.drop();
   }
 
-  /** Return what the server makes the sound of. */
+  /** Return the request from which the server makes the sound. */
   get wanted() {
     return { codec: this.codec.name, values: this.controls.map(({ name }) => this.state.values[name]) };
   }

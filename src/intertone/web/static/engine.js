@@ -40,7 +40,7 @@ export class Engine {
   }
 
   // Take an instrument, the content of its file. The promise resolves when it can be played. With `again` notes that are
-  // held begin again with it. With `glides` what sounds glides to it: it must be of one sound, like the one before.
+  // held begin again with it. With `glides` sounding notes glide to it: both instruments must be of one sound.
   async load(bytes, how) {
     return this.take(prepared(bytes), how);
   }
@@ -61,7 +61,7 @@ export class Engine {
     this._send({ type: "noteOn", key, velocity, id, own });
   }
 
-  // Change what a note has of its own: bend (semitones), pressure (0 to 1) or timbre (-1 to 1; 0: where the pad is).
+  // Change the expression of one note: bend (semitones), pressure (0 to 1) or timbre (-1 to 1; 0: where the pad is).
   express(id, name, value) {
     this._send({ type: "express", id, name, value });
   }

@@ -154,7 +154,7 @@ export class Explore {
     this.state.setAll({ mapX: point.x, mapY: point.y });
   }
 
-  /** Return what the server makes the sound of. */
+  /** Return the request from which the server makes the sound. */
   get wanted() {
     const { mapX: x, mapY: y } = this.state.values;
     return { x, y, instrument: this.job };

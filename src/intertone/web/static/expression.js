@@ -1,11 +1,11 @@
-// What one note has of its own: bend, pressure and timbre, smoothed as the parameters of all notes are.
+// Expression of one note: bend, pressure and timbre, smoothed like the parameters of all notes.
 
 export class Expression {
   constructor() {
     this.begin(null);
   }
 
-  // Be at values at once, before the note sounds; null: neutral.
+  // Set all values without smoothing, before the note sounds; null: neutral values.
   begin(values) {
     this.bend = values?.bend ?? 0; // semitones
     this.pressure = values?.pressure ?? 0; // 0 to 1
@@ -15,7 +15,7 @@ export class Expression {
     this.wantedTimbre = this.timbre;
   }
 
-  // Have a value from now on: bend, pressure or timbre.
+  // Set the value that bend, pressure or timbre is to reach.
   set(name, value) {
     if (name === "bend") this.wantedBend = Math.max(-96, Math.min(96, value));
     else if (name === "pressure") this.wantedPressure = Math.max(0, Math.min(1, value));
@@ -23,12 +23,12 @@ export class Expression {
     else throw new Error(`what a note has of its own must be bend, pressure or timbre, got ${name}`);
   }
 
-  // Return the values to which these go, as `begin` takes them.
+  // Return the values that are to be reached, as `begin` takes them.
   wanted() {
     return { bend: this.wantedBend, pressure: this.wantedPressure, timbre: this.wantedTimbre };
   }
 
-  // Come nearer to what is wanted, once a quantum.
+  // Smooth the values towards those that are to be reached, once a quantum.
   smooth(share) {
     this.bend += share * (this.wantedBend - this.bend);
     this.pressure += share * (this.wantedPressure - this.pressure);

@@ -17,7 +17,7 @@ export class Fourier {
     }
   }
 
-  // Replace a spectrum by its sum of exponentials, without a factor.
+  // Inverse transform in place, without the factor 1 / size.
   inverse(real, imaginary) {
     const { size, cosines, sines, order } = this;
     for (let at = 0; at < size; at++) {

@@ -107,7 +107,7 @@ export class Gesture {
     this.follow();
   }
 
-  /** Begin to record; or let what was recorded repeat; or end that. Return a sentence about it. */
+  /** Start to record; if recording, repeat the gesture; if repeating, stop. Return a sentence about the new state. */
   press() {
     const { state } = this;
     const { text, place } = this.where;

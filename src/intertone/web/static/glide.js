@@ -28,7 +28,7 @@ class Glide {
     this.share = 1;
   }
 
-  // Tell whether it can move to an instrument: all rows have the same shapes.
+  // Return whether this can glide to an instrument: all rows must have the same shapes.
   takes(instrument) {
     if (instrument.sounds.length !== 1 || !instrument.pitched.length) return false;
     const [target] = instrument.pitched;
@@ -43,7 +43,7 @@ class Glide {
     for (const name of ROWS) from[name].set(sound[name]);
     for (const name of FACTS) facts[name] = sound[name] ?? target[name];
     if (this.instrument.gains) this.gains.set(this.instrument.gains.decibels);
-    // where only one of the two has a loop, it is that one's
+    // if only one of the two has a loop, its loop is used
     const loop = sound.loop || target.loop;
     if (loop) this.loop = [...loop];
     sound.loop = target.loop && [...this.loop];
@@ -53,7 +53,7 @@ class Glide {
     this.share = 0;
   }
 
-  // Move on by a time.
+  // Advance the glide by a time, s.
   advance(seconds) {
     if (this.share === 1) return;
     const { sound, from, target, facts } = this;

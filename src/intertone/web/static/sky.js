@@ -114,7 +114,7 @@ export class Sky {
     const [x, y] = this.placeOf(event);
     const at = this.pointAt(event, 7);
     this.hover(at);
-    // a finger on a point means the point
+    // a touch on a point selects the exact place of the point
     this.state.setAll(at < 0 ? { mapX: x, mapY: y } : { mapX: this.points[at].x, mapY: this.points[at].y });
   }
 

@@ -94,7 +94,7 @@ export class Synthesiser {
     else this.setInstrument(instrument, true);
   }
 
-  // Change to the instrument that waits, once nothing sounds.
+  // Replace the instrument by the one that waits, once no voice sounds.
   _change() {
     for (const voice of this.voices) if (voice.active) return;
     Object.assign(this, this.waiting);
@@ -108,7 +108,7 @@ export class Synthesiser {
     this.volume = this.controls.volume;
   }
 
-  // Let so many voices sound at once, and so many partials in each; what is too much fades.
+  // Limit the number of voices, and of partials in each; voices and partials beyond the limits fade out.
   setLimits(voices, partials) {
     this.mostVoices = Math.max(1, Math.min(this.voices.length - SPARE, voices));
     this.mostPartials = Math.max(1, Math.min(MOST_PARTIALS, partials));
@@ -147,14 +147,14 @@ export class Synthesiser {
     this.lastKey = key;
   }
 
-  // Return how many voices sound and do not fade for others.
+  // Return the number of voices that sound, without those that fade out to make room for others.
   _sounding() {
     let count = 0;
     for (const voice of this.voices) if (voice.active && voice.gateStep === 0) count++;
     return count;
   }
 
-  // Return the voice that is missed least.
+  // Return the voice to steal.
   _oldest() {
     let found = null;
     for (const voice of this.voices) {
@@ -280,7 +280,7 @@ export class Synthesiser {
   }
 }
 
-// Return which voice is missed least: released ones, then old ones.
+// Return a rank by which voices are stolen: released ones first, then old ones.
 function rank(voice) {
   return voice.started + (voice.held ? 1e12 : 0);
 }

@@ -39,7 +39,7 @@ export class Views {
     return Boolean(this.buttons) && this.state.values.view > 0;
   }
 
-  /** Return what the server makes the sound of the view of, or null where that is the pad's instrument. */
+  /** Return the request from which the server makes this view's sound; null for the pad, which plays its instrument. */
   get wanted() {
     return this.panes[this.shown]?.wanted ?? null;
   }

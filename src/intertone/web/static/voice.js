@@ -51,7 +51,7 @@ export class Voice extends Places {
     this.ramp = new Float64Array(17); // samples at which the attack reaches each sixteenth
   }
 
-  // Be at the beginning of a note, in silence. `controls` are the smoothed values of the parameters.
+  // Reset to the beginning of a note, silent. `controls` are the smoothed values of the parameters.
   prepare(instrument, key, controls) {
     this.instrument = instrument;
     this.target = key;
@@ -108,7 +108,7 @@ export class Voice extends Places {
     }
   }
 
-  // Keep by how much each row is louder here than where the sound's own release begins.
+  // Store the level of each row here, relative to the start of the sound's own release.
   _keepLevels(sound, i) {
     const level = lerp(sound.level, this.places[i]) - lerp(sound.level, sound.release);
     const rows = (values, positions, times, count, found, stride) => {
@@ -198,7 +198,7 @@ export class Voice extends Places {
     this.rampStep = 0;
   }
 
-  // Move on by a time, and read the pad, the sliders and the pitch again.
+  // Advance by a time, and read the pad, the sliders and the pitch again.
   travel(seconds, controls) {
     this._advance(seconds, controls);
     this._follow(controls);
@@ -266,7 +266,7 @@ export class Voice extends Places {
       }
   }
 
-  // Turn the phases of the oscillators by what random modulation turned, over the time to the next renewal.
+  // Add the phase shift of the random modulation to the phases of the oscillators, over the time to the next renewal.
   _turnPhases(synthesiser) {
     const { channels, mixture, scratchTurns } = synthesiser;
     for (let channel = 0; channel < channels; channel++)
