@@ -1,8 +1,11 @@
 """Several things at a time: in threads, in their order, with the caller's modes; in processes that end in time."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -119,3 +122,34 @@ def test_processes_end_with_their_iterator_and_a_killed_one_is_told(inherited: s
     assert not multiprocessing.active_children()
     with pytest.raises(InputError, match="every failing process must run to its end"):
         list(in_processes(_end, [0, 1], workers=2, start=partial(nullcontext, None), name="failing"))
+
+
+ARENAS = """
+import ctypes, threading
+from intertone.__main__ import _use_one_arena
+{call}
+c = ctypes.CDLL(None)
+c.malloc.restype, c.fopen.restype = ctypes.c_void_p, ctypes.c_void_p
+together = threading.Barrier(4)
+def work():
+    together.wait()
+    c.malloc(1000)
+    together.wait()
+threads = [threading.Thread(target=work) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+file = c.fopen(b"/dev/stdout", b"w")
+c.malloc_info(0, ctypes.c_void_p(file))
+c.fclose(ctypes.c_void_p(file))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="the C library is not glibc")
+def test_all_threads_of_the_command_allocate_from_one_pool() -> None:
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", ARENAS.format(call=call)], capture_output=True, text=True, check=True
+        ).stdout.count("<heap nr=")
+        for call in ("", "_use_one_arena()")
+    ]
+    assert found[0] > 1 and found[1] == 1

@@ -1,6 +1,7 @@
 """Entry point of ``intertone`` and ``python -m intertone``: signals, exit codes and the end of the process."""
 
 import atexit
+import ctypes
 import os
 import signal
 import sys
@@ -16,6 +17,9 @@ RETRY_SECONDS = 0.05
 
 FLUSH_FAILED = 120
 """Exit code where the last output cannot be written; Python uses the same one."""
+
+_ARENA_MAX = -8
+"""``M_ARENA_MAX`` of glibc's ``malloc.h``: the parameter that limits the number of memory pools."""
 
 _HANGUP = getattr(signal, "SIGHUP", None)
 """Signal of a closed terminal; None on systems without it."""
@@ -33,6 +37,7 @@ def program() -> None:
     """
     global _outcome
     began = time.monotonic()
+    _use_one_arena()
     atexit.register(_exit)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell ignores it for processes in the background
         signal.signal(signal.SIGINT, _interrupt)
@@ -52,6 +57,16 @@ def program() -> None:
         _outcome = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     finally:
         _ignore_interruptions()
+
+
+def _use_one_arena() -> None:
+    """Let all threads allocate from one memory pool, where the C library is glibc.
+
+    With a pool for each thread, memory that one thread has freed is not used by the others: the peak of a morph of two
+    sounds of 4 s is 502 to 530 MiB, and 417 to 430 MiB with one pool, in the same time.
+    """
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        library.mallopt(_ARENA_MAX, 1)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -137,10 +137,6 @@ class NoiseBands:
         """Return the sound of an STFT, ``(channels, samples)``: the way back from ``spectrum``."""
         return istft(spectrum, self.config, length=samples)
 
-    def white(self, channels: int, samples: int, generator: torch.Generator) -> Tensor:
-        """Return the STFT of white noise whose mean square is 1, independent in each channel; see ``spectrum``."""
-        return stft(torch.randn(channels, samples, generator=generator), self.config)
-
 
 def _squares(spectrum: Tensor) -> Tensor:
     """Return the squared magnitudes of complex numbers."""

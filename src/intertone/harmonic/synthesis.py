@@ -1,6 +1,7 @@
 """Synthesis of a sound from its harmonic features and its harmonic sound."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -96,27 +97,49 @@ class Synthesiser:
         body, channels = sound.samples - sound.onset, len(sound.amplitude)
         works = [partial(self.partials, sound), *(partial(self._along, each, sound.f0) for each in sound.residuals)]
         partials, *along = side_by_side(lambda work: work(), works)
-        n_frames = self.n_frames(body)
-        powers = sound.noise[..., :n_frames].square() / 2
-        gains = self.bands.gains(powers)
-        rest = torch.ones(n_frames)
+        before, white = torch.zeros(channels, sound.onset), None
+        for residual in sound.residuals:
+            before += residual.share[0] * residual.before
+        rest = torch.ones(self.n_frames(body))
         if sound.residuals:
-            shares = torch.stack([residual.share[:n_frames].double() for residual in sound.residuals])
+            shares = torch.stack([residual.share[: len(rest)].double() for residual in sound.residuals])
             rest = (1 - (shares * (residual_correlation(sound.residuals) @ shares)).sum(0)).clamp_min(0).float()
-        spectrum = torch.zeros(1, dtype=torch.complex64)
-        before = torch.zeros(channels, sound.onset)
+        parts = []
+        for channel in range(channels):  # spectra take the most memory
+            one = slice(channel, channel + 1)
+            spectrum, gains = self._residuals(sound, [each[one] for each in along], rest, one)
+            if bool(gains.any()):
+                white = torch.randn(channels, body, generator=generator) if white is None else white
+                spectrum = self.bands.spectrum(white[one]).mul_(gains).add_(spectrum)
+            del gains
+            parts.append(self.bands.sound(spectrum, body))
+        played = partials * play_ramps(sound.ramps, body, self.sample_rate)
+        return torch.cat([before, played + torch.cat(parts)], -1)
+
+    def _residuals(
+        self, sound: HarmonicSound, along: Sequence[Tensor], rest: Tensor, one: slice
+    ) -> tuple[Tensor, Tensor]:
+        """Return the STFT of the residuals of one channel, and the gains of the noise that is missing beside them.
+
+        Args:
+            sound: The harmonic sound.
+            along: The channel of each residual as ``_along`` returns it, ``(1, samples)``.
+            rest: Share of the power that the residuals together do not have, ``(n_frames,)``, 0…1.
+            one: The channel.
+
+        Returns:
+            Both ``(1, n_bins, n_frames)``.
+        """
+        n_frames = len(rest)
+        powers = sound.noise[one, :, :n_frames].square() / 2
+        gains = self.bands.gains(powers)
+        spectrum = torch.zeros(1, dtype=torch.complex64).expand_as(gains)
         for residual, moved in zip(sound.residuals, along, strict=True):
-            share, change = residual.share[:n_frames], gains / self.bands.gains(residual.powers[..., :n_frames])
+            share, change = residual.share[:n_frames], gains / self.bands.gains(residual.powers[one, :, :n_frames])
             louder = change.clamp(max=LOUDER)
             spectrum = self.bands.spectrum(moved).mul_(share * louder).add_(spectrum)
-            before += residual.share[0] * residual.before
             rest = rest + share.square() * (1 - louder.div_(change).square_())
-        if bool(rest.any()):
-            heard = powers.amax(1, keepdim=True) > 0
-            rest = gains.mul_(rest.sqrt()).mul_(heard)
-            spectrum = self.bands.white(channels, body, generator).mul_(rest).add_(spectrum)
-        played = partials * play_ramps(sound.ramps, body, self.sample_rate)
-        return torch.cat([before, played + self.bands.sound(spectrum, body)], -1)
+        return spectrum, gains.mul_(rest.sqrt()).mul_(powers.amax(1, keepdim=True) > 0)
 
     def _along(self, residual: Residual, f0: Tensor) -> Tensor:
         """Return a residual that is transposed with the partials, ``(channels, samples)``.

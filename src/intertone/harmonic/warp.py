@@ -23,7 +23,7 @@ SHORTEST_SECONDS = 0.015
 BLOCK_FRAMES = 256
 """Frames that are measured at a time."""
 
-BLOCK_SAMPLES = 2**18
+BLOCK_SAMPLES = 2**15
 """Samples that are interpolated at a time, so that a long sound needs no more memory for it."""
 
 OVERSAMPLING = 2

@@ -8,7 +8,6 @@ from typing import Self, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from intertone.codec import Codec
@@ -100,7 +99,7 @@ class CodeMap:
             raise ValueError(f"a map must have at least {LEAST} instruments, got {len(bank.codes)}")
         codes = torch.stack([*bank.codes.values()])
         heard = heard_features(codec, codes, bank.seconds)
-        places = _arranged(cdist(heard, heard), _plane(heard))
+        places = _arranged(_distances(heard, heard), _plane(heard))
         places = _oriented(places, heard, codec.representation.n_features)
         ranks = np.argsort(np.argsort(places, axis=0), axis=0) / (len(places) - 1)
         low, high = places.min(0), places.max(0)
@@ -125,7 +124,7 @@ class CodeMap:
         heard = heard_features(codec, added, self.seconds)
         known = len(self.places)
         found = []
-        for row in cdist(heard, self.heard):
+        for row in _distances(heard, self.heard):
             nearest = row.argsort()[:PLACED_BY]
             shares = 1 / np.maximum(row[nearest], 1e-9)
             found.append((shares / shares.sum()) @ self.places[nearest])
@@ -264,11 +263,17 @@ def _oriented(places: Array, heard: Array, n_rows: int) -> Array:
     return places * np.where(np.diag(alike) < 0, -1.0, 1.0)
 
 
+def _distances(points: Array, others: Array) -> Array:
+    """Return the Euclidean distances of ``(n, k)`` from ``(m, k)`` points, ``(n, m)``."""
+    exact = "donot_use_mm_for_euclid_dist"  # a matrix product would lose the digits of small distances
+    return np.asarray(torch.cdist(torch.from_numpy(points), torch.from_numpy(others), compute_mode=exact).numpy())
+
+
 def _arranged(wanted: Array, places: Array) -> Array:
     """Return places whose distances are as near as possible to the wanted ones, by stress majorisation."""
     count = len(places)
     for _ in range(ITERATIONS):
-        now = cdist(places, places)
+        now = _distances(places, places)
         ratios = np.divide(wanted, now, out=np.zeros_like(now), where=now > 1e-12)
         places = (ratios.sum(1)[:, None] * places - ratios @ places) / count
     return places

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 from torch import Tensor
 
 from intertone.level import db_to_power, power_to_db
@@ -104,7 +103,7 @@ def beating(audio: Tensor, sample_rate: int, comb: Comb) -> float:
     if len(part) < 8 * hop + size:
         raise ValueError(f"a sound must be longer than half a second, got {audio.shape[-1] / sample_rate:g} s")
     frames = np.lib.stride_tricks.sliding_window_view(part, size)[::hop]
-    power = np.abs(fft.rfft(frames * np.hanning(size + 1)[:-1], 2 * size)) ** 2
+    power = np.abs(np.fft.rfft(frames * np.hanning(size + 1)[:-1], 2 * size)) ** 2
     bins = np.arange(power.shape[1]) * sample_rate / (2 * size)
     levels = []
     for centre in comb_partials(comb, 0.48 * sample_rate)[:BEATING_HARMONICS]:

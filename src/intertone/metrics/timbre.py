@@ -1,7 +1,6 @@
 """Timbre distance of two sounds by statistics of their mel-frequency cepstral coefficients (MFCC)."""
 
 import torch
-from scipy import fft
 from torch import Tensor
 
 from intertone.metrics.spectral import LOG_MEL_16K, log_mel
@@ -34,6 +33,8 @@ def mfcc_statistics(audio: Tensor) -> Tensor:
     """
     if audio.ndim != 1:
         raise ValueError(f"audio must be (samples,), got {tuple(audio.shape)}")
+    from scipy import fft  # slow to import, and not needed for a morph
+
     bands = log_mel(audio.float(), LOG_MEL_16K).double().numpy()
     coefficients = torch.from_numpy(fft.dct(bands, axis=0, norm="ortho")[1:N_MFCC])
     return torch.cat([coefficients.mean(1), coefficients.std(1, correction=0)])

@@ -66,10 +66,7 @@ def load_weights(folder: Path, model: nn.Module, *, device: str = "cpu") -> None
     if not weights.is_file():
         raise InputError(f"a codec's folder must hold model.safetensors, got none in {folder}")
     try:
-        state = {
-            name: value.float() if value.is_floating_point() else value for name, value in load_file(weights).items()
-        }
-        model.load_state_dict(state)
+        model.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError, OSError) as error:
         *_, reason = ("", *str(error).splitlines()[:2])  # the first line of torch's message has no content
         reason = shorten(reason, 200, placeholder=" …")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 from torch import Tensor
 
 from intertone.level import TINY, amplitude_to_db, db_to_amplitude
@@ -92,7 +91,7 @@ def spectral_peaks(audio: Tensor, sample_rate: int) -> Peaks:
     part = as_array(audio)[first:last]
     if len(part) < 16:
         raise ValueError(f"a sound must be longer than {PEAK_SECONDS[0]} s, got {audio.shape[-1] / sample_rate:g} s")
-    magnitude = np.abs(fft.rfft(part * signal.windows.blackmanharris(len(part)), PEAK_FFT))
+    magnitude = np.abs(np.fft.rfft(part * signal.windows.blackmanharris(len(part)), PEAK_FFT))
     lowest = math.ceil(20 * PEAK_FFT / sample_rate)
     highest = magnitude[lowest:].max()
     if highest < 1e-9:
