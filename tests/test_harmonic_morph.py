@@ -60,6 +60,20 @@ def test_pitch_of_a_note_that_has_died_away_into_hum_is_its_own(hum_db: float) -
     assert float(hz_to_cents(f0, pitch_to_hz(60)).abs().max()) < 50
 
 
+def test_pitch_stays_where_only_one_partial_of_a_note_is_left() -> None:
+    time = torch.arange(3 * SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
+    modulator = 4 * torch.exp(-2 * time) * torch.sin(2 * torch.pi * 420 * time)
+    bell = torch.sin(2 * torch.pi * 300 * time + modulator) * torch.exp(-1.2 * time)
+    f0, _ = find_pitch(bell.float()[None], SAMPLE_RATE, 128)
+    assert float(hz_to_cents(f0, 60.0).abs().max()) < 50  # the partials are 300 ± 420 k
+
+
+def test_an_octave_in_the_attack_is_an_error() -> None:
+    attack, note = tone(48, seconds=0.06, decay=0), tone(60, seconds=1.0, decay=0)
+    f0, _ = find_pitch(torch.cat([attack, note])[None], SAMPLE_RATE, 128)
+    assert float(hz_to_cents(f0, pitch_to_hz(60)).abs().max()) < 50
+
+
 def test_a_slide_that_dies_away_is_followed_to_its_end() -> None:
     time = torch.arange(2 * SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
     line = 440 * 2 ** (-time / 2)  # an octave down

@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
-from intertone.curve import held, odd_frames
+from intertone.curve import odd_frames
 from intertone.harmonic.warp import Warped
 from intertone.level import TINY, db_to_power
 from intertone.pitch import follow_pitch
@@ -24,10 +25,12 @@ LARGEST_CORRECTION = 0.03
 UNPITCHED_HZ = 110.0
 """f0 of a sound without pitch: A2."""
 
-FADED_DB, JUMP = -20.0, 2 ** (1 / 12)
-"""Level relative to the loudest frame below which a note has died away, and ratio of f0 between neighbouring frames
-from which its pitch is that of another sound. Of 402 notes with hum 40 dB below their peak, 370 took its pitch in more
-than a twentieth of their frames without this rule, and 109 with it; without hum, 78 are off."""
+JUMP = 2 ** (3 / 12)
+"""Ratio of f0 in neighbouring voiced frames from which a note cannot have gone from one to the other."""
+
+LOUD_DB = -20.0
+"""Level relative to the loudest frame above which frames count when the longest part without a jump is looked for.
+Hum and noise go on for longer than a note that has died away."""
 
 
 def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor, float]:
@@ -39,8 +42,8 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
         hop_length: Samples from one frame to the next.
 
     Returns:
-        Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch gets A2, whose partials are dense. Where a note has
-        died away and its pitch jumps, to hum or another sound that goes on, f0 stays as it was.
+        Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch gets A2, whose partials are dense. A note has no
+        jumps of 3 semitones or more: f0 is that of its longest part without one.
 
     Example:
         >>> f0, periodicity = find_pitch(torch.sin(torch.arange(8000) * 0.25)[None], 8000, 80)
@@ -52,16 +55,30 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
     power = avg_pool1d(squares[None], 2 * hop_length, hop_length)[0, : len(track.f0)]
     periodicity = float((power * track.periodicity).sum() / power.sum().clamp_min(TINY))
     f0 = track.f0 if not bool(track.f0.isnan().any()) else torch.full_like(track.f0, UNPITCHED_HZ)
-    return _held_after_decay(f0, track.voiced, power), periodicity
+    return _without_jumps(f0, track.voiced, power), periodicity
 
 
-def _held_after_decay(f0: Tensor, voiced: Tensor, power: Tensor) -> Tensor:
-    """Return f0, constant from where it first jumps after the note has died away."""
-    last = int((power >= power.max() * db_to_power(FADED_DB)).nonzero()[-1])
-    frames = voiced.nonzero()[:, 0]
-    jumps = f0[frames].log().diff().abs() > math.log(JUMP)
-    first = (jumps & (frames[1:] > last)).nonzero()
-    return f0 if not len(first) else held(f0[: int(frames[first[0, 0]]) + 1], len(f0))
+def _without_jumps(f0: Tensor, voiced: Tensor, power: Tensor) -> Tensor:
+    """Return the f0 of the longest part without a jump, and of the parts that it reaches without one.
+
+    Elsewhere f0 is interpolated in log frequency, and held at the ends.
+    """
+    log_f0, frames = np.log(f0.numpy()), voiced.nonzero()[:, 0].numpy()
+    jump = math.log(JUMP)
+    parts = np.split(frames, np.flatnonzero(np.abs(np.diff(log_f0[frames])) >= jump) + 1)
+    if len(parts) == 1:
+        return f0
+    loud = (power >= power.max() * db_to_power(LOUD_DB)).numpy()
+    longest = max(range(len(parts)), key=lambda index: int(loud[parts[index]].sum()))
+    kept = [parts[longest]]
+    for part in parts[longest + 1 :]:
+        if abs(log_f0[part[0]] - log_f0[kept[-1][-1]]) < jump:
+            kept.append(part)
+    for part in reversed(parts[:longest]):
+        if abs(log_f0[part[-1]] - log_f0[kept[0][0]]) < jump:
+            kept.insert(0, part)
+    known = np.concatenate(kept)
+    return torch.from_numpy(np.exp(np.interp(np.arange(len(f0)), known, log_f0[known])))
 
 
 def refine_tuning(
