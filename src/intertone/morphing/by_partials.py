@@ -261,7 +261,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
     def _analysis(
         self, sounds: Sequence[HarmonicSound], analysis: Analysis[HarmonicContext]
     ) -> Analysis[HarmonicContext]:
-        """Return an analysis of other sounds, and their features."""
+        """Return the analysis of other sounds, such as transposed ones, with the conditions of the given analysis."""
         features = self.representation.view(sounds).to(analysis.features)
         return Analysis(features, replace(analysis.context, sounds=tuple(sounds)))
 
