@@ -433,7 +433,7 @@ def test_problems_are_said(
         (["missing.wav"], "the input must exist, got missing.wav"),
         (["-o", "other"], "the output must be .* an earlier instrument's, got other, which holds notes.txt"),
         (["-o", "a.wav"], "the output must be a folder, got a.wav, which is not one"),
-        (["--codec", "small"], "an instrument must be made with a codec that analyses pitch, got small, a spectrogram codec"),
+        (["--codec", "small"], "an instrument must have a codec that analyses pitch, got small, a spectrogram codec"),
         (["b.wav", "--mix", ".2,.3,.5"], "--mix: there must be one weight for each of 2 sounds, got 3"),
         (["--strength", "9"], "--strength must be at most 4, got 9.0"),
         (["-o", "a.wav/new"], "the output's folder must be a folder, got .*a.wav, which is not one"),

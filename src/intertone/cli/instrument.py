@@ -158,7 +158,7 @@ def keys(
     older = _check_folder(out, sources, force=force)
     loaded = Codec.load(codec, device=device)
     if not choose_method(loaded).takes.pitch:
-        raise InputError(f"an instrument must be made with a codec that analyses pitch, got {codec}, a spectrogram codec")
+        raise InputError(f"an instrument must have a codec that analyses pitch, got {codec}, a spectrogram codec")
     if velocities > 1 and "velocity" not in loaded.model.decoder_needs:
         raise InputError(f"--velocities must have a codec that is conditioned on velocity, got {codec}")
     config = morph_options.read_config(
