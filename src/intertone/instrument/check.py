@@ -79,12 +79,14 @@ def _clipping(sound: Array) -> int | None:
 def _dropout(sound: Array, sample_rate: int) -> int | None:
     """Return the first sample of the first dropout, or None."""
     length = max(2, round(CELL_SECONDS * sample_rate))
-    power = _means(sound**2, length)
+    sums = np.cumsum(np.pad(sound**2, (1, 0)))
+    power = _means(sums, length)
     side = round(SIDE_SECONDS * sample_rate)
     if len(power) <= 2 * side + length:
         return None
     middle = power[side:-side]
-    around = np.minimum(_means(sound**2, side)[: len(middle)], _means(sound**2, side)[side + length :][: len(middle)])
+    sides = _means(sums, side)
+    around = np.minimum(sides[: len(middle)], sides[side + length :][: len(middle)])
     holes = np.flatnonzero((middle < around * db_to_power(DROPOUT_DB)) & (around > SILENT**2))
     return int(holes[0]) + side if len(holes) else None
 
@@ -139,9 +141,8 @@ def _before(values: Array, near: int, far: int) -> Array:
     return windows
 
 
-def _means(values: Array, length: int) -> Array:
-    """Return the moving mean of ``length`` values; entry ``i`` begins at value ``i``."""
-    sums = np.cumsum(np.pad(values, (1, 0)))
+def _means(sums: Array, length: int) -> Array:
+    """Return the moving mean of ``length`` values, from value ``i`` on; ``sums`` are those of all values before each."""
     return np.maximum(sums[length:] - sums[:-length], 0) / length
 
 
