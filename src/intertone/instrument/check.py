@@ -142,7 +142,7 @@ def _before(values: Array, near: int, far: int) -> Array:
 
 
 def _means(sums: Array, length: int) -> Array:
-    """Return the moving mean of ``length`` values, from value ``i`` on; ``sums`` are those of all values before each."""
+    """Return the moving mean of ``length`` values, from value ``i`` on, from the sums of all values before each."""
     return np.maximum(sums[length:] - sums[:-length], 0) / length
 
 
