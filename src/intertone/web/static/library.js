@@ -44,6 +44,7 @@ export class Library {
   }
 
   async addNow(files, corner) {
+    this.forget();
     const free = this.ordered.length + files.length <= MOST_SOUNDS ? this.ordered.length : 0;
     const first = Math.min(corner ?? free, this.ordered.length);
     const places = files.slice(0, MOST_SOUNDS).map((file, index) => ({ file, at: (first + index) % MOST_SOUNDS }));
@@ -69,6 +70,14 @@ export class Library {
     }
     // the instrument is made while the next files are uploaded
     if (failed < places.length) this.order(wanted, before).catch((error) => this.stop(error));
+  }
+
+  /** Remove what is said of files that were refused before. */
+  forget() {
+    this.slots = this.slots.map((slot, at) => {
+      if (!slot?.error) return slot;
+      return at < this.ordered.length ? { ...slot, error: "" } : null;
+    });
   }
 
   /** Ask for the instrument of these sounds. */
@@ -126,6 +135,7 @@ export class Library {
       name,
       pitch: header.pitches[index],
       seconds: header.seconds[index],
+      steady: header.steady[index],
       notes: [...(made.sounds[index]?.remarks || []), ...header.notes[index]],
       overview: made.sounds[index]?.overview,
     }));
