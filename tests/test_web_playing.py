@@ -34,6 +34,12 @@ holds the keys of the notes that the engine gets."""
 NO_WORKLET_NODE = "window.AudioWorkletNode = class { constructor() { throw new Error('no node'); } };"
 
 
+def silence() -> bytes:
+    stream = io.BytesIO()
+    soundfile.write(stream, np.zeros(16000), 16000, format="WAV")
+    return stream.getvalue()
+
+
 def test_sounds_dropped_in_quick_succession_all_play(browser: Any, address: str) -> None:
     with opened(browser, address) as page:
         for path in FURTHER:
@@ -41,6 +47,27 @@ def test_sounds_dropped_in_quick_succession_all_play(browser: Any, address: str)
         wait_for(page, lambda: page.locator(".card canvas").count() == 4, milliseconds=60_000)
         names = page.locator(".card .name").all_text_contents()
         assert names == ["english-horn", "sitar", "slow-strings", "celesta"]
+
+
+def test_a_card_says_what_is_loaded_until_it_plays(browser: Any, address: str) -> None:
+    """An instrument that was ordered before is ready first; the card of the next sound still waits."""
+    names = """() => {
+      window.names = [];
+      const look = () => {
+        const name = document.querySelector(".card-1 .name").textContent;
+        if (names.at(-1) !== name) names.push(name);
+      };
+      new MutationObserver(look).observe(document.querySelector("#cards"), { childList: true });
+    }"""
+    with opened(browser, address) as page:
+        drop(page, {FURTHER[0].name: FURTHER[0].read_bytes()}, ".empty")
+        wait_for(page, lambda: "compares" in page.locator(".card-2 .working").text_content())
+        page.evaluate(names)
+        drop(page, {FURTHER[1].name: FURTHER[1].read_bytes()}, ".card-1")
+        wait_for(page, lambda: page.locator(".working").count() == 0, milliseconds=60_000)
+        assert page.evaluate("names") in (["celesta"], ["sitar", "celesta"])
+        assert page.locator(".card-1 .facts").text_content().startswith("C5")
+        assert page.locator(".card canvas").count() == 3
 
 
 def test_a_refused_sound_between_two_others_leaves_them(browser: Any, address: str) -> None:
@@ -98,14 +125,12 @@ def test_a_link_in_a_mail_opens_the_page_with_its_token(browser: Any) -> None:
 @pytest.mark.parametrize("size", [(390, 844), (1280, 800), (1366, 657)])
 def test_a_long_sentence_moves_nothing(browser: Any, size: tuple[int, int]) -> None:
     """With four sounds, an error leaves pad, cards and keys where they are, and can be read as a whole."""
-    stream = io.BytesIO()
-    soundfile.write(stream, np.zeros(16000), 16000, format="WAV")
     name = "a recording of the slow second movement from beginning to end.wav"
     viewport = {"width": size[0], "height": size[1]}
     with served(*SOUNDS, *FURTHER) as address, opened(browser, address, viewport=viewport) as page:
         parts = ["#pad", "#faders", "#keyboard", ".card-0", ".card-3"]
         before = [page.locator(part).bounding_box() for part in parts]
-        drop(page, {name: stream.getvalue()}, ".card-2")
+        drop(page, {name: silence()}, ".card-2")
         error = page.locator(".card-2 .error")
         error.wait_for(timeout=60_000)
         assert [page.locator(part).bounding_box() for part in parts] == before
