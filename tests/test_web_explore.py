@@ -121,6 +121,7 @@ def test_own_sounds_are_points_and_the_pad_comes_back(browser: Any, address: str
         explore(page)
         go_to(page, "english-horn")
         assert "100 %" in page.locator(".parts li").first.text_content()
+        assert page.locator(".parts li").count() == 1  # the others have no part
         drop(page, {"mine.wav": wav(57)}, "#explore")
         page.wait_for_function(
             "() => [...document.querySelectorAll('.goto option')].some((one) => one.textContent === 'mine')",
