@@ -121,7 +121,7 @@ def opened(browser: Browser, address: str) -> Page:
     page = browser.new_page()
     page.add_init_script(KEY_MESSAGES)
     page.goto(address)
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]", timeout=120_000)
     return page
 
 
@@ -136,7 +136,7 @@ def drop_times(browser: Browser) -> dict[str, float]:
         files = {path.name: base64.b64encode(path.read_bytes()).decode() for path in FOUR}
         began = time.monotonic()
         page.evaluate(DROP, files)
-        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector("body[data-ready]", timeout=120_000)
         first = time.monotonic() - began
         while page.locator(".card canvas").count() < 4 or page.locator(".working").count():
             page.wait_for_timeout(20)
@@ -176,7 +176,7 @@ def main() -> None:
             times |= key_times(page)
             if folder is not None:
                 page.reload()
-                page.wait_for_selector("body[data-ready]")
+                page.wait_for_selector("body[data-ready]", timeout=120_000)
                 draw(page, folder, "two", SIZES[1:2])
                 draw_views(page, folder)
             files = {path.name: base64.b64encode(path.read_bytes()).decode() for path in FOUR}

@@ -119,6 +119,38 @@ def test_a_slow_computer_plays_fewer_voices(browser: Any, address: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_browser_that_renders_without_pauses_is_probed(browser: Any, address: str) -> None:
+    with opened(browser, address, SLOW_CLOCK, "delete OfflineAudioContext.prototype.suspend;") as page:
+        page.keyboard.down("KeyA")
+        wait_for(page, lambda: shown(page).startswith("1 voice of 4 "))
+
+
+@pytest.mark.slow
+def test_firefox_is_not_asked_for_its_latency(browser: Any, address: str) -> None:
+    """The page stands still there while it is asked, on Linux often for ever."""
+    asked = """
+    window.asked = 0;
+    Object.defineProperty(AudioContext.prototype, "outputLatency", { get: () => (window.asked += 1) });
+    """
+    name = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"
+    with opened(browser, address, asked, user_agent=name) as page:
+        page.keyboard.down("KeyA")
+        wait_for(page, lambda: shown(page).startswith("1 voice of "))
+        assert page.evaluate("asked") == 0 and "latency" not in shown(page)
+    with opened(browser, address, asked) as page:
+        page.keyboard.down("KeyA")
+        wait_for(page, lambda: "output latency" in shown(page))
+
+
+@pytest.mark.slow
+def test_the_page_says_that_there_is_no_device(browser: Any, address: str) -> None:
+    script = "Object.defineProperty(BaseAudioContext.prototype, 'state', { get: () => 'suspended' });"
+    with opened(browser, address, script) as page:
+        page.keyboard.down("KeyA")
+        wait_for(page, lambda: "no loudspeaker" in page.locator("#status").text_content())
+
+
+@pytest.mark.slow
 def test_gaps_in_the_sound_leave_fewer_voices(browser: Any, address: str) -> None:
     with opened(browser, address, SLOW_CLOCK.replace("300", "0.001"), GAPS) as page:
         wait_for(page, lambda: page.evaluate("ended"))

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from browser import chromium, level_db, opened, played_pitch, playwright, wait_for
 from test_web_page import SOUNDS, drop, mean_spectrum, one_file, served, sounds, wav
+
+from intertone.codec import Codec
+from intertone.instrument.looped import looped_instrument
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +121,7 @@ def test_own_sounds_are_points_and_the_pad_comes_back(browser: Any, address: str
         explore(page)
         go_to(page, "english-horn")
         assert "100 %" in page.locator(".parts li").first.text_content()
+        assert page.locator(".parts li").count() == 1  # the others have no part
         drop(page, {"mine.wav": wav(57)}, "#explore")
         page.wait_for_function(
             "() => [...document.querySelectorAll('.goto option')].some((one) => one.textContent === 'mine')",
@@ -323,3 +328,10 @@ def test_the_map_alone_finds_out_how_many_voices_there_are(browser: Any) -> None
         explore(page)
         wait_for(page, lambda: page.evaluate("probed") > 0)
         context.close()
+
+
+def test_the_card_of_a_saved_code_says_that_it_follows_the_keys(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "numbers.intertone"
+    looped_instrument(Codec.load("canne"), torch.full((8,), 0.5), "numbers").save(path)
+    with served(path) as address, opened(browser, address) as page:
+        assert page.locator(".card .facts").text_content() == "a steady sound at the pitch of each key"

@@ -175,6 +175,73 @@ def test_each_zone_has_its_own_range_and_the_last_one_takes_what_it_needs() -> N
     assert off[2] == ["zone", 6] and off[3][4] is not None and off[4][4] is None
 
 
+TWO_ZONES = [*parameter(0, 6, 3), *parameter(15, 6, 3), {"channel": MPE}]
+LOWER_NOTES, UPPER_NOTES = [(ON | 1, 60, 127), (ON | 2, 64, 127)], [(ON | 14, 72, 127)]
+UP = (127, 127)
+
+
+def of_two_zones(*messages: object) -> list[list[Any]]:
+    """Return what messages lead to while two notes of the lower zone and one of the upper one are held."""
+    return calls(*TWO_ZONES, *LOWER_NOTES, *UPPER_NOTES, *messages)[5:]
+
+
+@needs_node
+@pytest.mark.parametrize(("zone", "ids"), [(0, ("midi a 1 60", "midi a 2 64")), (15, ("midi a 14 72",))])
+def test_of_two_zones_the_channel_about_all_notes_moves_those_of_its_own(zone: int, ids: tuple[str, ...]) -> None:
+    moved = [(BEND | zone, *UP), (CONTROL | zone, 74, 0), (PRESSURE | zone, 127)]
+    changes = [("bend", 2), ("timbre", -1), ("pressure", 1)]
+    expected = [["express", name, *change] for change in changes for name in ids]
+    assert of_two_zones(*moved) == expected
+    found = calls(*TWO_ZONES, *moved, *LOWER_NOTES, *UPPER_NOTES)[2:]
+    rest, all_moved = {"bend": 0, "pressure": 0, "timbre": 0}, {"bend": 2, "pressure": 1, "timbre": -1}
+    assert [call[4] for call in found] == [all_moved if call[3] in ids else rest for call in found] and len(found) == 3
+    back = of_two_zones(*moved, (CONTROL | zone, 121, 0))[3 * len(ids) :]
+    assert back == [["express", name, change, 0] for change in ("bend", "pressure", "timbre") for name in ids]
+
+
+@needs_node
+def test_what_a_note_and_its_zone_have_is_added() -> None:
+    own = [(BEND | 1, *UP), (PRESSURE | 1, 64), (CONTROL | 1, 74, 32)]
+    found = of_two_zones(*own, (BEND, 0, 0), (PRESSURE, 100), (CONTROL, 74, 127))[3:]
+    assert [call[3] for call in found if call[1] == "midi a 1 60"] == [46, 1, 0.5]
+    assert [call[3] for call in found if call[1] == "midi a 2 64"] == pytest.approx([-2, 100 / 127, 1])
+
+
+@needs_node
+def test_a_pedal_holds_the_notes_of_its_own_zone() -> None:
+    down, up = (CONTROL, 64, 127), (CONTROL, 64, 0)
+    let_go = [(OFF | 1, 60, 0), (OFF | 14, 72, 0)]
+    assert of_two_zones(down, *let_go) == [["off", "midi a 14 72"]]
+    struck = (ON | 1, 60, 127)  # again, while its pedal keeps the one before
+    found = of_two_zones(down, *let_go, struck, (OFF | 1, 60, 0), (BEND | 1, *UP), (BEND, *UP))[1:]
+    first = found[0]
+    assert first[:2] == ["on", 60] and first[3] != "midi a 1 60"
+    bent = {"midi a 1 60": 2, first[3]: 2, "midi a 2 64": 2}  # a key that is up does not follow its own channel
+    assert all(call[::2] == ["express", "bend"] for call in found[1:]) and len(found) == 4
+    assert {call[1]: call[3] for call in found[1:]} == bent
+    ends = of_two_zones(down, *let_go, struck, (OFF | 1, 60, 0), {"channel": 0}, up)[2:]
+    assert ends == [["off", "midi a 1 60"], ["off", first[3]]]
+    assert of_two_zones((CONTROL | 1, 64, 127), *let_go, (OFF | 2, 64, 0)) == [
+        ["off", "midi a 14 72"],
+        ["off", "midi a 2 64"],
+    ]
+
+
+@needs_node
+def test_all_notes_off_ends_the_notes_of_its_own_zone() -> None:
+    kept = [(CONTROL, 64, 127), (OFF | 1, 60, 0)]
+    assert of_two_zones(*kept, (CONTROL, 123, 0)) == [["off", "midi a 1 60"], ["off", "midi a 2 64"]]
+    assert of_two_zones(*kept, (CONTROL | 15, 120, 0), (OFF | 14, 72, 0)) == [["off", "midi a 14 72"]]
+
+
+@needs_node
+def test_notes_end_where_their_zones_change() -> None:
+    kept = [(CONTROL, 64, 127), (OFF | 1, 60, 0)]
+    ends = [["off", "midi a 1 60"], ["off", "midi a 2 64"], ["off", "midi a 14 72"]]
+    found = of_two_zones(*kept, *parameter(15, 6, 0), (CONTROL, 64, 0))
+    assert sorted(found[:3]) == sorted(ends) and found[3:] == [["zone", 3]]
+
+
 @needs_node
 def test_the_upper_zone_is_chosen_by_hand() -> None:
     found = calls((ON | 14, 60, 127), (ON | 1, 60, 127), (ON, 60, 127), (ON | 15, 60, 127), channel=MPE_UPPER)

@@ -23,8 +23,8 @@ export class Cards {
   }
 
   /**
-   * Show what the four corners hold: null, or `name`, and where known `pitch`, `seconds`, `overview`, `notes`,
-   * `working` (what is being done) and `error` (one sentence).
+   * Show what the four corners hold: null, or `name`, and where known `pitch`, `seconds`, `steady`, `overview`,
+   * `notes`, `working` (what is being done) and `error` (one sentence).
    */
   set(slots) {
     this.slots = slots;
@@ -57,10 +57,7 @@ export class Cards {
     const card = element("article", `card card-${index}`);
     card.dataset.corner = index;
     const title = element("h2", "name", slot.name);
-    const facts = [slot.pitch === undefined || slot.pitch === null ? "" : pitchName(slot.pitch)];
-    if (slot.pitch === null) facts.push("no single pitch");
-    if (slot.seconds) facts.push(`${slot.seconds.toFixed(2)} s`);
-    const line = element("p", "facts", facts.filter(Boolean).join(" · "));
+    const line = element("p", "facts", factsOf(slot));
     const head = element("div", "head");
     head.append(title, line);
     card.append(head);
@@ -103,6 +100,16 @@ export class Cards {
       if (picture) drawSound(picture, this.slots[card.dataset.corner].overview);
     }
   }
+}
+
+/** Return pitch and length of a sound, "" where they are not known. */
+function factsOf({ pitch, seconds, steady }) {
+  if (steady) return "a steady sound at the pitch of each key";
+  const facts = [];
+  if (pitch === null) facts.push("no single pitch");
+  else if (pitch !== undefined) facts.push(pitchName(pitch));
+  if (seconds) facts.push(`${seconds.toFixed(2)} s`);
+  return facts.join(" · ");
 }
 
 /** Return what was done to a sound, to be unfolded over its picture; open where the sound has no one pitch. */

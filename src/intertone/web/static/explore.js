@@ -168,9 +168,9 @@ export class Explore {
     this.choice.value = this.sky.parts[0][0];
   }
 
-  /** Name the three points that have the largest parts. */
+  /** Name the three points that have the largest parts, those that are not 0 %. */
   listParts() {
-    const items = this.sky.parts.slice(0, 3).map(([index, part]) => {
+    const items = this.sky.parts.slice(0, 3).filter(([, part]) => part >= 0.005).map(([index, part]) => {
       const point = this.points[index];
       const item = element("li", "");
       item.style.setProperty("--mark", this.sky.colourOf(point));

@@ -15,6 +15,8 @@ export class Library {
     this.ordered = []; // of the one that was ordered last
     this.adding = Promise.resolve();
     this.slots = [];
+    this.shown = []; // slots of the instrument that plays
+    this.uploading = new Set(); // corners whose files are on their way
     this.wanted = 0;
     this.played = 0;
     this.made = null;
@@ -25,7 +27,7 @@ export class Library {
     const { sounds, instrument } = await this.source.start();
     this.slots = sounds.map(({ name }) => ({ name: withoutSuffix(name), working: "waits" }));
     this.show();
-    if (instrument) await this.attempt(async () => instrument, sounds, []);
+    if (instrument) await this.attempt(async () => instrument, sounds);
     return Boolean(instrument);
   }
 
@@ -44,15 +46,16 @@ export class Library {
   }
 
   async addNow(files, corner) {
+    this.forget();
     const free = this.ordered.length + files.length <= MOST_SOUNDS ? this.ordered.length : 0;
     const first = Math.min(corner ?? free, this.ordered.length);
     const places = files.slice(0, MOST_SOUNDS).map((file, index) => ({ file, at: (first + index) % MOST_SOUNDS }));
     if (files.length > MOST_SOUNDS) this.handlers.say(`The pad has four corners, got ${files.length} sounds; the first four are taken.`);
     const wanted = [...this.ordered];
-    const before = this.slots.slice();
     let failed = 0;
     for (const { file, at } of places) {
-      this.slots[at] = { ...(before[at] || {}), name: withoutSuffix(file.name), working: "is uploaded", error: "" };
+      this.uploading.add(at);
+      this.slots[at] = { ...this.slots[at], name: withoutSuffix(file.name), working: "is uploaded", error: "" };
       this.show();
     }
     for (const { file, at } of places) {
@@ -61,23 +64,36 @@ export class Library {
         wanted[place] = await this.source.upload(file);
       } catch (error) {
         failed += 1;
-        this.refuse(at, before[at], error);
+        this.uploading.delete(at);
+        this.refuse(at, error);
         continue;
       }
       // the first sound can be played while the others are uploaded
-      if (places.length > 1 && !this.made && !this.wanted) this.order([...wanted]).catch(() => {});
+      if (places.length > 1 && !this.made && !this.wanted) {
+        this.uploading.delete(at);
+        this.order([...wanted]).catch(() => {});
+      }
     }
     // the instrument is made while the next files are uploaded
-    if (failed < places.length) this.order(wanted, before).catch((error) => this.stop(error));
+    this.uploading.clear();
+    if (failed < places.length) this.order(wanted).catch((error) => this.stop(error));
+  }
+
+  /** Remove what is said of files that were refused before. */
+  forget() {
+    this.slots = this.slots.map((slot, at) => {
+      if (!slot?.error) return slot;
+      return at < this.ordered.length ? { ...slot, error: "" } : null;
+    });
   }
 
   /** Ask for the instrument of these sounds. */
-  async order(sounds, before = []) {
-    await this.attempt(() => this.source.order(sounds.map(({ id }) => id)), sounds, before);
+  async order(sounds) {
+    await this.attempt(() => this.source.order(sounds.map(({ id }) => id)), sounds);
   }
 
   /** Play what a job makes of these sounds; one that is refused is left out, and the others play. */
-  async attempt(begin, sounds, before) {
+  async attempt(begin, sounds) {
     const mine = ++this.wanted;
     this.ordered = sounds;
     try {
@@ -86,7 +102,7 @@ export class Library {
       if (mine !== this.wanted) return;
       const bad = error.sound ?? (sounds.length === 1 ? 0 : null);
       if (bad === null) this.stop(error);
-      else await this.without(bad, sounds, before, error);
+      else await this.without(bad, sounds, error);
     }
   }
 
@@ -94,22 +110,23 @@ export class Library {
   stop(error) {
     this.handlers.say(error.message);
     this.ordered = this.sounds;
-    this.slots = this.slots.map((slot) => slot && { ...slot, working: "" });
+    this.slots = [...this.shown];
     this.show();
   }
 
-  async without(bad, sounds, before, error) {
-    this.refuse(bad, before[bad], error);
+  async without(bad, sounds, error) {
+    this.refuse(bad, error);
     const kept = this.sounds[bad]?.id === sounds[bad].id ? undefined : this.sounds[bad];
     const others = kept ? sounds.with(bad, kept) : sounds.filter((_, index) => index !== bad);
     const changed = others.length !== this.sounds.length || others.some(({ id }, at) => id !== this.sounds[at].id);
-    if (changed && others.length) await this.order(others, before);
+    if (changed && others.length) await this.order(others);
     else this.ordered = this.sounds;
   }
 
-  refuse(at, before, error) {
+  /** Say on a card why its file is not taken; a sound that plays there stays. */
+  refuse(at, error) {
     if (!(error instanceof Refusal)) throw error;
-    this.slots[at] = { ...(before || { name: this.slots[at]?.name || "sound" }), working: "", error: error.message };
+    this.slots[at] = { ...(this.shown[at] || { name: this.slots[at]?.name || "sound" }), working: "", error: error.message };
     this.handlers.say(error.message);
     this.show();
   }
@@ -126,13 +143,17 @@ export class Library {
       name,
       pitch: header.pitches[index],
       seconds: header.seconds[index],
+      steady: header.steady[index],
       notes: [...(made.sounds[index]?.remarks || []), ...header.notes[index]],
       overview: made.sounds[index]?.overview,
     }));
+    this.shown = [...this.slots];
     for (let at = 0; at < MOST_SOUNDS; at += 1) {
       const pending = old[at] && (mine < this.wanted || old[at].error);
-      if (pending && !this.slots[at]) this.slots[at] = old[at];
-      else if (old[at]?.error && this.slots[at]) this.slots[at].error = old[at].error;
+      const changes = this.uploading.has(at) || (mine < this.wanted && this.ordered[at]?.id !== sounds[at]?.id);
+      if (old[at]?.working && changes) this.slots[at] = { ...this.slots[at], name: old[at].name, working: old[at].working };
+      else if (pending && !this.slots[at]) this.slots[at] = old[at];
+      else if (old[at]?.error && this.slots[at]) this.slots[at] = { ...this.slots[at], error: old[at].error };
     }
     this.show();
   }

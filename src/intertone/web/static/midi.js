@@ -34,6 +34,13 @@ const BEND_RANGE = 0;
 const ZONE = 6;
 const NONE = [127, 127];
 
+/** What a pedal that is down holds: all notes, or those that its channel's messages are about. */
+const ALL = "all";
+const OWN = "own";
+
+/** Limits of what a note has of its own. */
+const LIMITS = { bend: [-96, 96], pressure: [0, 1], timbre: [-1, 1] };
+
 /** Return whether this browser can have MIDI devices. */
 export function hasMidi() {
   return typeof navigator.requestMIDIAccess === "function";
@@ -68,6 +75,7 @@ export class Midi {
     this.members = { lower: 0, upper: 0 }; // as announced
     this.ranges = { lower: MEMBER_BEND_SEMITONES, upper: MEMBER_BEND_SEMITONES };
     this.channels = new Map();
+    this.again = 0;
   }
 
   /** Listen to all inputs, also to those that come later. */
@@ -87,8 +95,7 @@ export class Midi {
   release(chosen) {
     for (const channel of this.channels.values()) {
       if (!chosen(channel.source)) continue;
-      for (const id of channel.notes.values()) this.handlers.off(id);
-      channel.notes.clear();
+      this.end(channel);
       this.pedal(channel, false);
       if (channel.bend) this.bend(channel, 0);
       if (channel.pressure) this.press(channel, 0);
@@ -106,7 +113,7 @@ export class Midi {
     else if (kind === 0xb0 && first === PEDAL && second < 64) this.pedal(channel, false);
     else if (![ALL_CHANNELS, MPE, MPE_UPPER, number + 1].includes(this.settings.channel)) return;
     else if (kind === 0x90) this.on(channel, first, second / 127);
-    else if (kind === 0xa0) this.express(channel, "pressure", second / 127, first);
+    else if (kind === 0xa0) this.pressKey(channel, first, second / 127);
     else if (kind === 0xb0) this.control(channel, first, second);
     else if (kind === 0xd0) this.press(channel, first / 127);
     else if (kind === 0xe0) this.bend(channel, first + 128 * second - 8192);
@@ -115,8 +122,8 @@ export class Midi {
   channelOf(source, number) {
     const name = `${source} ${number}`;
     if (!this.channels.has(name)) {
-      const neutral = { bend: 0, pressure: 0, timbre: 0, down: false, range: BEND_SEMITONES, parameter: [...NONE], notes: new Map() };
-      this.channels.set(name, { name, source, number, ...neutral });
+      const neutral = { bend: 0, pressure: 0, timbre: 0, down: null, range: BEND_SEMITONES, parameter: [...NONE] };
+      this.channels.set(name, { name, source, number, ...neutral, notes: new Map(), kept: [] });
     }
     return this.channels.get(name);
   }
@@ -135,37 +142,93 @@ export class Midi {
     return this.zoneOf(channel) !== null;
   }
 
+  /**
+   * Return the channel about all notes of the zone that a channel belongs to, which may be itself, where there are two
+   * zones. Otherwise null: a single zone is all that sounds, and messages about it are about everything.
+   */
+  managerOf(channel) {
+    const { lower, upper } = this.members;
+    if (this.settings.channel !== MPE || !lower || !upper) return null;
+    if ([LOWER_MASTER, UPPER_MASTER].includes(channel.number)) return channel;
+    const zone = this.zoneOf(channel);
+    return zone && this.channelOf(channel.source, zone === "lower" ? LOWER_MASTER : UPPER_MASTER);
+  }
+
+  /** Return whether a channel's messages are about some notes only: those of the channel, or of its zone. */
+  isApart(channel) {
+    return this.isMember(channel) || this.managerOf(channel) !== null;
+  }
+
+  /** Return the channels whose notes the messages of a channel are about. */
+  ledBy(channel) {
+    if (this.managerOf(channel) !== channel) return [channel];
+    return [...this.channels.values()].filter((one) => this.managerOf(one) === channel);
+  }
+
   on(channel, key, velocity) {
-    const id = `midi ${channel.name} ${key}`;
-    const { bend, pressure, timbre } = channel;
-    const own = this.isMember(channel) ? { bend: bend * this.rangeOf(channel), pressure, timbre } : null;
+    let id = `midi ${channel.name} ${key}`;
+    // one that a pedal keeps sounds on beside the new one
+    if (channel.kept.some((note) => note.id === id)) id += ` ${(this.again += 1)}`;
     channel.notes.set(key, id);
-    this.handlers.on(key, played(velocity, this.settings.touch), id, own);
+    this.handlers.on(key, played(velocity, this.settings.touch), id, this.isApart(channel) ? this.ownOf(channel) : null);
   }
 
   off(channel, key) {
     const id = channel.notes.get(key);
     channel.notes.delete(key);
-    if (id) this.handlers.off(id);
+    if (!id) return;
+    const manager = this.managerOf(channel);
+    const by = [channel, manager].find((one) => one?.down === OWN);
+    if (by) channel.kept.push({ id, by, had: manager === channel ? {} : this.partOf(channel) });
+    else this.handlers.off(id);
   }
 
-  /** Change what the notes of a channel have of their own, or one of them. */
-  express(channel, name, value, key = null) {
-    for (const [held, id] of channel.notes) {
-      if (key === null || held === key) this.handlers.express(id, name, value);
+  /** End all notes of a channel. */
+  end(channel) {
+    for (const id of channel.notes.values()) this.handlers.off(id);
+    channel.notes.clear();
+    for (const { id } of channel.kept) this.handlers.off(id);
+    channel.kept = [];
+  }
+
+  /** Return what a channel adds to what notes have of their own. */
+  partOf(channel) {
+    return { bend: channel.bend * this.rangeOf(channel), pressure: channel.pressure, timbre: channel.timbre };
+  }
+
+  /** Return what the notes of a channel have of their own: its part, or `had` in its place, and its manager's part. */
+  ownOf(channel, had = this.partOf(channel)) {
+    const manager = this.managerOf(channel);
+    if (manager === null) return had;
+    const part = this.partOf(manager);
+    if (manager === channel) return part;
+    const sum = ([name, [least, most]]) => [name, Math.min(most, Math.max(least, had[name] + part[name]))];
+    return Object.fromEntries(Object.entries(LIMITS).map(sum));
+  }
+
+  /** Tell the notes that a channel's messages are about what they have of their own now. */
+  express(channel, name) {
+    for (const one of this.ledBy(channel)) {
+      for (const id of one.notes.values()) this.handlers.express(id, name, this.ownOf(one)[name]);
+      if (one === channel && this.isMember(one)) continue; // a key that is up has what it had last
+      for (const { id, had } of one.kept) this.handlers.express(id, name, this.ownOf(one, had)[name]);
     }
+  }
+
+  pressKey(channel, key, value) {
+    if (channel.notes.has(key)) this.handlers.express(channel.notes.get(key), "pressure", value);
   }
 
   press(channel, value) {
     channel.pressure = value;
-    if (this.isMember(channel)) this.express(channel, "pressure", value);
+    if (this.isApart(channel)) this.express(channel, "pressure");
     else this.handlers.set("pressure", value);
   }
 
   /** Bend by -8192 to 8191 steps of the range. */
   bend(channel, steps) {
     channel.bend = steps < 0 ? steps / 8192 : steps / 8191;
-    if (this.isMember(channel)) this.express(channel, "bend", channel.bend * this.rangeOf(channel));
+    if (this.isApart(channel)) this.express(channel, "bend");
     else this.handlers.set("bend", channel.bend * this.rangeOf(channel));
   }
 
@@ -173,7 +236,7 @@ export class Midi {
     if (number === MODULATION) this.handlers.set("padX", value / 127);
     else if (number === TIMBRE) this.timbre(channel, value);
     else if (number === PEDAL) this.pedal(channel, value >= 64);
-    else if (number === ALL_SOUND_OFF || number === ALL_NOTES_OFF) this.silence();
+    else if (number === ALL_SOUND_OFF || number === ALL_NOTES_OFF) this.silence(channel);
     else if (number === RESET) this.reset(channel);
     else if (number === REGISTERED) channel.parameter[0] = value;
     else if (number === REGISTERED_FINE) channel.parameter[1] = value;
@@ -184,20 +247,36 @@ export class Midi {
     }
   }
 
+  /** Hold all notes while a pedal is down, or of two zones those that its channel's messages are about. */
   pedal(channel, down) {
-    if (down === channel.down) return;
-    channel.down = down;
-    this.handlers.hold(down);
+    const before = channel.down;
+    if (down === (before !== null)) return;
+    if (down) channel.down = this.managerOf(channel) ? OWN : ALL;
+    else channel.down = null;
+    if (channel.down === ALL || before === ALL) this.handlers.hold(down);
+    if (before !== OWN) return;
+    for (const one of this.channels.values()) {
+      for (const { id, by } of one.kept) if (by === channel) this.handlers.off(id);
+      one.kept = one.kept.filter(({ by }) => by !== channel);
+    }
   }
 
   timbre(channel, value) {
     channel.timbre = value < 64 ? (value - 64) / 64 : (value - 64) / 63;
-    if (this.isMember(channel)) this.express(channel, "timbre", channel.timbre);
+    if (this.isApart(channel)) this.express(channel, "timbre");
     else this.handlers.set("padY", value / 127);
   }
 
-  silence() {
-    for (const channel of this.channels.values()) channel.notes.clear();
+  /** End the notes of a zone beside another, or all notes at once. */
+  silence(channel) {
+    if (this.managerOf(channel)) {
+      for (const one of this.ledBy(channel)) this.end(one);
+      return;
+    }
+    for (const one of this.channels.values()) {
+      one.notes.clear();
+      one.kept = [];
+    }
     this.handlers.panic();
   }
 
@@ -205,8 +284,8 @@ export class Midi {
   reset(channel) {
     this.bend(channel, 0);
     this.press(channel, 0);
-    if (this.isMember(channel)) this.timbre(channel, 64);
-    else this.pedal(channel, false);
+    if (this.isApart(channel)) this.timbre(channel, 64);
+    this.pedal(channel, false);
     channel.parameter = [...NONE];
   }
 
@@ -215,9 +294,13 @@ export class Midi {
     else if (chosen(channel, ZONE) && [LOWER_MASTER, UPPER_MASTER].includes(channel.number)) this.announce(channel, value);
   }
 
-  /** Take the number of channels that a zone has from now on; the other zone gives up what it shares with it. */
+  /**
+   * Take the number of channels that a zone has from now on; the other zone gives up what it shares with it. Notes end,
+   * since what they follow changes.
+   */
   announce(master, value) {
     const { members } = this;
+    this.release((source) => source === master.source);
     const [zone, other] = master.number === LOWER_MASTER ? ["lower", "upper"] : ["upper", "lower"];
     members[zone] = Math.min(value, MOST_MEMBERS);
     if (members[zone]) members[other] = Math.max(0, Math.min(members[other], MOST_OF_BOTH - members[zone]));

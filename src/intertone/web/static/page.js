@@ -192,7 +192,7 @@ async function addMidi(button) {
 function connect() {
   connected ??= listenToMidi().catch(() => {
     connected = null;
-    say("The browser did not allow MIDI devices.");
+    say("The browser did not allow MIDI devices, or found none.");
   });
 }
 

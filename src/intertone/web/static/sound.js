@@ -6,6 +6,18 @@ import { Preparer } from "./prepare.js";
 /** Milliseconds that a note which was let go before the engine was ready still counts. */
 const LATE_MS = 1500;
 
+/** Milliseconds after which a context that a gesture has begun runs, if there is a device for its sound. */
+const BEGIN_MS = 3000;
+
+/**
+ * Whether the page may ask for the output latency. In Firefox it waits there for the device's thread, which may wait for
+ * the audio thread and that for the page: the page stood still for ever, on Linux with PulseAudio often.
+ */
+const TELLS_LATENCY = !navigator.userAgent.includes("Firefox");
+
+const PAUSED = "The browser has paused the sound; touch a key to go on.";
+const NO_DEVICE = "The browser does not begin to play: it may have no loudspeaker or headphones.";
+
 export const NO_WORKLET = isSecureContext
   ? "This browser has no AudioWorklet, which makes the sound; Firefox, Chrome, Edge and Safari of the last years have it."
   : "Browsers make this sound only on this computer (127.0.0.1) or over https.";
@@ -52,9 +64,13 @@ export class Sound {
 
   async begin() {
     this.context = new AudioContext({ latencyHint: "interactive" });
+    let stopped = null;
+    const tell = (text) => this.said((stopped = text));
     this.context.onstatechange = () => {
-      if (this.context.state !== "running") this.said("The browser has paused the sound; touch a key to go on.");
+      if (this.context.state !== "running") tell(PAUSED);
+      else if (stopped) tell("");
     };
+    setTimeout(() => this.context.state !== "running" && tell(NO_DEVICE), BEGIN_MS);
     const engine = await Engine.create(this.context, { worklet: this.worklets["worklet.js"] });
     this.engine = engine;
     engine.output.connect(this.context.destination);
@@ -125,8 +141,9 @@ export class Sound {
     this.engine?.panic();
   }
 
-  /** Return the output latency that the browser reports, ms: of its audio processing and of the device. */
+  /** Return the output latency that the browser reports, ms: of its audio processing and of the device; 0: unknown. */
   get latency() {
+    if (!TELLS_LATENCY) return 0;
     return 1000 * ((this.context?.baseLatency || 0) + (this.context?.outputLatency || 0));
   }
 }

@@ -163,7 +163,8 @@ function drawNames(context, { rows, lowest_hz: lowest }, height, size) {
   context.font = `${size}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   context.fillStyle = "rgb(140 130 120)";
-  for (let key = 36; key < first + rows; key += 12) {
+  const step = 12 * Math.ceil((1.15 * size) / ((12 * height) / rows)); // names must not touch each other
+  for (let key = 36; key < first + rows; key += step) {
     const y = height * (1 - (key - first + 0.5) / rows);
     if (y > size / 2 && y < height - size / 2) context.fillText(keyName(key), 0.5 * size, y);
   }
