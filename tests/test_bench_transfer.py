@@ -253,7 +253,10 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_what_a_method_may_not_give_is_refused(tmp_path: Path) -> None:
     for output, words in (
         (torch.ones(9), r"counted must return a sound of the content's 24000 samples, got \(9,\)"),
-        (torch.zeros(24000), "counted must return a finite sound that is not silent, got another for pair 01"),
+        (
+            torch.zeros(24000),
+            "counted must return a finite sound that is not silent, got silence, NaN or infinity for pair 01",
+        ),
         (torch.full((24000,), math.nan), "counted must return a finite sound"),
     ):
         with pytest.raises(InputError, match=words):

@@ -91,12 +91,12 @@ def test_a_unit_changes_what_it_stands_for(here: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--gain", "9=1"], "a unit must be in 1..8 with this codec, got 9"),
-        (["--gain", "0=1"], "a unit must be in 1..8 with this codec, got 0"),
+        (["--gain", "9=1"], "a latent dimension must be in 1..8 with this codec, got 9"),
+        (["--gain", "0=1"], "a latent dimension must be in 1..8 with this codec, got 0"),
         (["--gain", "3"], "--gain must be like 3=1.8, got 3"),
         (["--gain", "3=x"], "--gain must be like 3=1.8, got 3=x"),
         (["--gain", "3=nan"], "--gain must be finite, got nan"),
-        (["--gain", "3=1", "--gain", "3=2"], "each unit must be given once, got 3 twice"),
+        (["--gain", "3=1", "--gain", "3=2"], "each latent dimension must be given once, got 3 twice"),
         (["--groups", "1,2"], "there must be 5 gains for 4 bounds, got 2"),
         (["--groups", "1,,2"], "--groups must be numbers with commas between them, got 1,,2"),
         (["--groups", "1,2", "--bounds", "8"], "bounds must be rising integers within 1..7, got 8"),

@@ -227,7 +227,9 @@ def test_reading_refuses_a_header_that_lacks_something(tmp_path: Path, name: str
         Notes.open(tmp_path)
     header["counts"]["valid"] = {"notes": 1}
     (tmp_path / "notes.json").write_text(json.dumps(header))
-    with pytest.raises(InputError, match=r"must count notes, instruments, groups of valid, got \{'notes': 1\}"):
+    with pytest.raises(
+        InputError, match=r"must give counts of notes, instruments, groups in valid, got \{'notes': 1\}"
+    ):
         Notes.open(tmp_path)
 
 

@@ -173,7 +173,7 @@ def test_command_line_renders(tmp_path: Path) -> None:
 
 def test_rendering_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_bank(tmp_path / "x.sf2")
-    with pytest.raises(InputError, match=r"programs must be some of the bank's 6, got \[9\]"):
+    with pytest.raises(InputError, match=r"every program must be one of the bank's 6, got \[9\]"):
         render_bank(path, tmp_path / "out", programs=[0, 9])
     with pytest.raises(InputError, match="workers must be >= 1, got 0"):
         render_bank(path, tmp_path / "out", workers=0)

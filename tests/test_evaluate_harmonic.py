@@ -244,12 +244,12 @@ def test_what_cannot_be_judged_is_left_out_with_a_reason(notes: Notes, harmonic_
     reasons = [line.partition(", got")[0] for line in result.left_out]
     assert "Transposed notes: the notes must be those of a soundfont" in reasons
     assert "The f0 tracker: the tracker must be evaluated on notes of a soundfont" in reasons
-    assert "Phase estimation: the codec must show sounds as spectrograms" in reasons
+    assert "Phase estimation: the codec must have a spectrogram representation" in reasons
     assert len(result.left_out) == 9 and [row[0] for row in result.tables[-1].rows] == list(result.left_out)
     assert len(result.tables) == 4 and len(result.sentences) == 5
     with pytest.raises(InputError, match="must hold at least three notes, got 0"):
         evaluate_codec(harmonic_codec, notes, config=SMOKE.model_copy(update={"split": "none"}))
-    with pytest.raises(InputError, match="must show sounds as spectrograms, got a harmonic representation"):
+    with pytest.raises(InputError, match="must have a spectrogram representation, got a harmonic representation"):
         spectrogram_of(harmonic_codec)
 
 

@@ -80,7 +80,9 @@ HOUR = [
     Try(f"keys a.wav -o kk --range C4 {SMALL}", r"range.* got C4"),
     Try(f"keys noise.wav -o kk --range C4:D4 {SMALL}", r"a keyboard must have|one pitch"),
     Try(f"reconstruct a.wav -o x.wav {SMALL}", r"wrote x\.wav", 0, ("x.wav",)),
-    Try(f"gains a.wav -o x.wav {SMALL} --gain 999=2", r"a unit must be in 1\.\..* with this codec, got 999"),
+    Try(
+        f"gains a.wav -o x.wav {SMALL} --gain 999=2", r"a latent dimension must be in 1\.\..* with this codec, got 999"
+    ),
     Try("synth small -o x.wav", r"either --latents or --instrument must be given, got neither"),
     Try("synth harmonic --instrument trumpett --pitch C4 -o x.wav", r"trumpett"),
     # notes and training

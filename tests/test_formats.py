@@ -209,7 +209,7 @@ def test_a_run_of_the_same_settings_gives_the_same_weights_in_one_go_and_in_two(
 def test_a_run_is_not_continued_with_other_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = copy_run("conv", tmp_path)
     code, _, err = run(*command, "--set", "learning_rate=2e-3", capsys=capsys)
-    assert code == 2 and "continued with the settings that it began with" in err
+    assert code == 2 and "resumed with the settings that it began with" in err
 
 
 # the bench's cache

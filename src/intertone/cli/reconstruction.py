@@ -121,7 +121,7 @@ class Gains:
         if self.bounds and not self.groups:
             raise InputError("--bounds must be used with --groups, got --bounds alone")
         if wrong := [unit for unit in self.units if not 1 <= unit <= latent_dim]:
-            raise InputError(f"a unit must be in 1..{latent_dim} with this codec, got {wrong[0]}")
+            raise InputError(f"a latent dimension must be in 1..{latent_dim} with this codec, got {wrong[0]}")
         bounds = self.bounds or tuple(latent_dim * part // 16 for part in (3, 6, 9, 12))
         if self.groups and len(self.groups) != len(bounds) + 1:
             raise InputError(f"there must be {len(bounds) + 1} gains for {len(bounds)} bounds, got {len(self.groups)}")
@@ -138,10 +138,10 @@ class Gains:
 
 
 def read_gains(texts: "Sequence[str]") -> dict[int, float]:
-    """Return the gain of each unit of ``UNIT=GAIN`` texts.
+    """Return the gain of each latent dimension in texts ``DIMENSION=GAIN``; the first dimension is 1.
 
     Raises:
-        InputError: If a text does not have this form, a gain is not finite, or a unit occurs twice.
+        InputError: If a text does not have this form, a gain is not finite, or a dimension occurs twice.
 
     Example:
         >>> read_gains(["3=1.8", "12=0"])
@@ -155,7 +155,7 @@ def read_gains(texts: "Sequence[str]") -> dict[int, float]:
         except ValueError:
             raise InputError(f"--gain must be like 3=1.8, got {text}") from None
         if number in found:
-            raise InputError(f"each unit must be given once, got {number} twice")
+            raise InputError(f"each latent dimension must be given once, got {number} twice")
         found[number] = _finite("--gain", gain)
     return found
 

@@ -77,6 +77,6 @@ def read_header(folder: Path | str, *, finished: bool = False) -> NoteHeader:
         found = header["counts"].get(split)
         if not isinstance(found, dict) or not all(isinstance(found.get(name), int) for name in _COUNTED):
             raise InputError(
-                f"{Path(folder) / NOTE_SET.header} must count {', '.join(_COUNTED)} of {split}, got {found!r}"
+                f"{Path(folder) / NOTE_SET.header} must give counts of {', '.join(_COUNTED)} in {split}, got {found!r}"
             )
     return header

@@ -89,7 +89,7 @@ def render_bank(
     programs = sorted(set(bank.programs if programs is None else programs))
     if not programs or not set(programs) <= set(bank.programs):
         missing = sorted(set(programs) - set(bank.programs))
-        raise InputError(f"programs must be some of the bank's {len(bank.programs)}, got {missing or 'none'}")
+        raise InputError(f"every program must be one of the bank's {len(bank.programs)}, got {missing or 'none'}")
     _logger.info("the bank is %s, %s", bank.name, bank.path)
     settings = config.model_dump(mode="json") | {"programs": programs, "bank": bank.name, "sha256": _digest(bank.path)}
     _synth(bank, config).close()  # a missing library is reported before files are written

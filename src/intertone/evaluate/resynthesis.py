@@ -61,7 +61,7 @@ def spectrogram_of(codec: Codec) -> SpectrogramConfig:
     """
     config = codec.config.representation
     if (settings := config.model_dump().get("spectrogram")) is None:
-        raise InputError(f"the codec must show sounds as spectrograms, got a {config.kind} representation")
+        raise InputError(f"the codec must have a spectrogram representation, got a {config.kind} representation")
     return SpectrogramConfig(**settings)
 
 

@@ -133,7 +133,9 @@ def read_sampler(path: Path | str) -> Sampler | None:
         raise InputError(f"a smpl chunk must have {HEADER.size} bytes or more, got {len(found)} in {path}")
     _, _, _, root, fraction, _, _, n_loops, _ = HEADER.unpack_from(found)
     if root > 127 or len(found) < HEADER.size + n_loops * LOOP.size:
-        raise InputError(f"a smpl chunk must hold a key in 0..127 and its {n_loops} loops, got others in {path}")
+        raise InputError(
+            f"a smpl chunk must hold a key in 0..127 and its {n_loops} loops, got {root} in {len(found)} bytes: {path}"
+        )
     loop = None
     if n_loops:
         _, kind, start, last, _, _ = LOOP.unpack_from(found, HEADER.size)

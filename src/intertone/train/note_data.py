@@ -172,7 +172,9 @@ class PreparedNotes(NoteData):
                 f"got other settings in {features.folder}"
             )
         if config.crop_samples:
-            raise InputError("crop_samples must be 0 with prepared features; crops are made of a note set")
+            raise InputError(
+                "crop_samples must be 0 with prepared features; only the sounds of a note set can be cropped"
+            )
         if unknown := set(model.needs) - STORED_CONDITIONS:
             raise InputError(
                 f"a model that needs {sorted(unknown)[0]} must be trained on a note set, got prepared features"

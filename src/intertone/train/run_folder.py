@@ -133,7 +133,7 @@ class RunFolder(Record):
         for name in self.origin.keys() | state["origin"].keys():
             if state["origin"].get(name) != self.origin.get(name):
                 raise InputError(
-                    f"a run is continued with the {name} that it began with, got others for {self.out}; "
+                    f"a run must be resumed with the {name} that it began with, got different ones for {self.out}; "
                     "choose another --out"
                 )
         return state

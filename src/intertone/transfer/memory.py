@@ -15,11 +15,12 @@ CHECKED_SECONDS = 1.0
 """Sounds up to this length are not checked, since the estimate takes some seconds itself."""
 
 PROBED = (2048, 4096)
-"""Samples of two short sounds, from whose needs that of a long one follows, where layers have the rate of the samples;
-not shorter than a preset's segments."""
+"""Lengths of two sounds, samples. The memory for both is measured, and that for a longer sound is extrapolated. For
+systems whose layers have the rate of the samples; no length is shorter than a preset's segments."""
 
 PROBED_SECONDS = (1, 2)
-"""The same where layers have the rate of frames, not shorter than the widest filters of a preset."""
+"""Lengths of the two sounds, s, for systems whose layers have one column per frame; neither is shorter than the widest
+filter of a preset."""
 
 CONTROL_GROUPS = {
     "": ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
@@ -29,16 +30,19 @@ CONTROL_GROUPS = {
 the entry of ``memory.stat`` with the part of the use that the system frees when memory is short."""
 
 CONTENT_SHARE = 1.8
-"""Memory that the content needs, as a multiple of what one sound keeps for its gradient. Measured are 1.7 with
-``boemer_gram``, 1.8 with ``mital_nsynth`` and 1.1 with ``boemer_l2``. A larger value refuses sounds that would fit."""
+"""Memory that the content needs, as a multiple of the tensors that are kept for the gradient of a sound of its length.
+Measured: 1.7 with ``boemer_gram``, 1.8 with ``mital_nsynth``, 1.1 with ``boemer_l2``. A larger value would refuse
+sounds that fit into the memory."""
 
 FRAMES_CONTENT_SHARE = 3.3
-"""The same where layers have the rate of frames: the smallest of 3.3 with ``verma``, 4.9 with ``antognini`` and 8 with
-``caracalla_ri``, whose convolutions need much memory on the way, so that no sound is refused that would fit."""
+"""``CONTENT_SHARE`` of systems whose layers have one column per frame. Measured: 3.3 with ``verma``, 4.9 with
+``antognini``, 8 with ``caracalla_ri``; their convolutions need much temporary memory. The value is the smallest of
+the three, so that no sound is refused that fits into the memory."""
 
 STYLE_SHARE = 0.5
-"""The same for the style, of whose layers no gradient is taken: 0.4 with ``boemer_gram`` and with
-``mital_nsynth``; 1.1 with ``boemer_l2``, which needs no more than 0.1 GB a second; 0.8 with ``verma``."""
+"""Memory that the style needs, as a multiple of the same tensors; no gradient is taken of the style's layers.
+Measured: 0.4 with ``boemer_gram`` and ``mital_nsynth``; 0.8 with ``verma``; 1.1 with ``boemer_l2``, which needs at
+most 0.1 GB per second of sound."""
 
 
 def check_memory(content: Tensor, style: Tensor, config: TransferConfig, terms: Sequence[TermConfig]) -> None:
@@ -49,9 +53,9 @@ def check_memory(content: Tensor, style: Tensor, config: TransferConfig, terms: 
 
     Args:
         content: ``(channels, samples)`` at ``config.sample_rate``.
-        style: The same.
+        style: ``(channels, samples)`` at ``config.sample_rate``.
         config: The system.
-        terms: Its terms, and what was added to them.
+        terms: Terms of the system's loss, and terms added to it.
 
     Raises:
         InputError: If there is too little memory; the sentence says which length fits.
@@ -116,7 +120,7 @@ def _read(path: Path) -> str | None:
 
 
 def _cut(sound: Tensor, samples: int) -> Tensor:
-    """Return the beginning of a sound, of one that is shorter with zeros."""
+    """Return the first ``samples`` samples of a sound; a shorter sound is padded with zeros."""
     return torch.nn.functional.pad(sound[:, :samples], (0, max(0, samples - sound.shape[-1])))
 
 

@@ -71,12 +71,12 @@ class MagnitudeSignal(Signal):
     def magnitude(self, config: SpectrogramConfig) -> Tensor:
         """Return the magnitudes; those of other settings are refused."""
         if config != self._config:
-            raise InputError(f"a log-magnitude variable has the spectrogram {self._config} only, got {config}")
+            raise InputError(f"a term on a log-magnitude variable must have the settings {self._config}, got {config}")
         return self._magnitude
 
     def audio(self) -> Tensor:
         """Raise: magnitudes are no samples."""
-        raise InputError("a log-magnitude variable has no samples: its terms must have the front end stft")
+        raise InputError("a term on a log-magnitude variable must have the front end stft, got one that needs samples")
 
     def frames(self, frame_length: int, hop_length: int) -> Tensor:
         """Raise: magnitudes are no frames."""

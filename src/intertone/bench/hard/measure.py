@@ -175,7 +175,7 @@ def measure_morphs(pair: HardPair, sounds: Sequence[Tensor]) -> Figures:
     if len(sounds) != len(MIXES):
         raise InputError(f"a method must return {len(MIXES)} sounds, got {len(sounds)}")
     if not all(sound.isfinite().all() and sound.any() for sound in sounds):
-        raise InputError("a method must return finite sounds that are not silent, got others")
+        raise InputError("a method must return finite sounds that are not silent, got a silent sound, NaN or infinity")
     rate = SAMPLE_RATE
     a, b = (at_bench_rate(sound, pair.sample_rate) for sound in (pair.a, pair.b))
     every = [at_bench_rate(sound, pair.sample_rate) for sound in sounds]

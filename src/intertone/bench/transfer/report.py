@@ -31,8 +31,9 @@ ASPECTS: dict[Aspect, str] = {
     "truth": "Distance from the ground truth",
 }
 FILTER_NOTE = (
-    "Such figures are averages over time, and the filter copies the average spectrum of the style, the notes that it "
-    "plays included. The ground truth plays other notes: it has the timbre, and not that spectrum."
+    "Such figures are averages over time, and the filter copies the average spectrum of the style, which depends on "
+    "its timbre and on its notes. The ground truth has the same timbre but other notes, and so another average "
+    "spectrum."
 )
 
 

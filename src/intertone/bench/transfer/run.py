@@ -140,7 +140,9 @@ def _check(output: Tensor, pair: TransferPair, name: str) -> None:
             f"{name} must return a sound of the content's {len(pair.content)} samples, got {tuple(output.shape)}"
         )
     if not output.isfinite().all() or not output.abs().max() > 0:
-        raise InputError(f"{name} must return a finite sound that is not silent, got another for pair {pair.name}")
+        raise InputError(
+            f"{name} must return a finite sound that is not silent, got silence, NaN or infinity for pair {pair.name}"
+        )
 
 
 def _read_row(folder: Path, pair: TransferPair, name: str, mark: str) -> TransferRow | None:
