@@ -1,6 +1,6 @@
 """Whether systems of style transfer give what they must where the answer is known, as a Markdown table.
 
-    python benchmarks/transfer_acceptance.py [SYSTEMS…] [--checks equal content style] [--seconds 300] [--strength 1e-6]
+    python benchmarks/transfer_acceptance.py [SYSTEMS…] [--checks equal content style] [--seconds 300] [--strength 1e-4]
 
 Sounds of 1 s at the system's rate: a melody of four notes, and noise with drops as the texture; of 2 s where a kernel
 is wider than the half of that, since it would else have one place only. Three checks:
@@ -9,7 +9,7 @@ is wider than the half of that, since it would else have one place only. Three c
   (error at most 0.05), one that starts at the content must leave it as it is (0.5 dB in the mean over bands and frames,
   style terms at most 1e-3). A system without a content term that starts from noise must reach the texture (each style
   term at most 2e-3) without copying it (largest normalised cross-correlation of a crop at most 0.5).
-- content: style terms count a millionth, or ``--strength``; the content is found (error at most 0.02).
+- content: style terms count a ten-thousandth, or ``--strength``; the content is found (error at most 0.02).
 - style: without content terms the style is reached (each Gram matrix at most 2e-3 off).
 
 Errors are squared differences over the power of the reference, of what is optimised; behind them, those of the sound
@@ -33,9 +33,8 @@ CHECKS = ("equal", "content", "style")
 MEASURED = 1e-12
 """Weight of the terms that measure what the others minimise, too small to have an effect."""
 
-SMALL = 1e-6
-"""Strength at which the content counts a million times as much as it does in the published balance. At 1e-4 the style
-term of ``ulyanov``, a sum of squares, still keeps the sound 5.5 % away from the content."""
+SMALL = 1e-4
+"""Strength at which the content counts ten thousand times as much as it does in the published balance."""
 
 TOP_DB = 60.0
 """Range of the levels that are compared, below the loudest band of the content."""

@@ -230,6 +230,24 @@ def test_an_interruption_at_any_step_leaves_nothing_unfinished(tmp_path: Path, k
     assert names_in(tmp_path) == ([] if kind == "aside" else ["new"])
 
 
+def test_a_removal_that_fails_does_not_hide_why_the_block_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises(ValueError, match="the true reason"):
+        patched.setattr(files, "_remove", refuse_removal)
+        with replacing(tmp_path / "a.txt") as temporary:
+            temporary.write_text("half")
+            raise ValueError("the true reason")
+    assert len(list(tmp_path.iterdir())) == 1
+    files.remove_unfinished()
+    assert list(tmp_path.iterdir()) == []
+    files.UNFINISHED.clear()
+
+
+def refuse_removal(path: Path) -> None:
+    raise PermissionError(errno.EACCES, "permission is denied", str(path))
+
+
 def test_check_output_accepts_new_and_existing_files(tmp_path: Path) -> None:
     source, path = tmp_path / "a.wav", tmp_path / "b.wav"
     source.write_text("")

@@ -218,6 +218,24 @@ def test_a_note_begins_behind_the_noise_of_its_recording(noise_db: float, kind: 
     assert find_onset(sound + 10 ** (noise_db / 20) * noise, 16000) == pytest.approx(4800, abs=80)
 
 
+@pytest.mark.parametrize("level_db", [-22, -25, -30, -40])
+def test_a_soft_tone_before_a_loud_one_is_no_noise(level_db: float) -> None:
+    time = torch.arange(32000) / 16000
+    sound = sum(torch.sin(2 * torch.pi * 220 * order * time) / order for order in range(1, 8))
+    gain = torch.where(time < 1, 10 ** (level_db / 20), 1.0)
+    assert find_onset((sound * gain)[None], 16000) == 0
+
+
+def test_loud_steady_noise_before_a_blow_is_part_of_the_sound() -> None:
+    noise = torch.randn(32000, generator=torch.Generator().manual_seed(0))
+    gain = torch.where(torch.arange(32000) < 16000, 10 ** (-22 / 20), 1.0)
+    assert find_onset((0.1 * noise * gain)[None], 16000) == 0
+
+
+def test_nothing_begins_at_its_start() -> None:
+    assert find_onset(torch.zeros(2, 0), 16000) == 0
+
+
 @pytest.mark.parametrize("seconds", [0.05, 0.5, 0.9, 1.3, 2.0])
 @pytest.mark.parametrize("law", ["linear", "exponential"])
 def test_a_slow_beginning_is_no_noise(seconds: float, law: str) -> None:

@@ -44,6 +44,13 @@ def test_notes_begin_and_end() -> None:
 
 
 @needs_node
+def test_a_pedal_that_is_lifted_leaves_that_of_another_channel_down() -> None:
+    found = calls((CONTROL, 64, 127), (CONTROL | 1, 64, 127), (CONTROL | 1, 64, 0), (CONTROL, 64, 0))
+    assert [call[1] for call in found if call[0] == "hold"][-2:] == [True, False]
+    assert [call[1] for call in found].index(False) == len(found) - 1
+
+
+@needs_node
 def test_only_the_chosen_channel_plays_and_no_note_is_left_over() -> None:
     messages = [(ON, 60, 127), (ON | 4, 62, 127), (BEND | 4, 127, 127), {"channel": 5}]
     messages += [(OFF, 60, 0), (ON, 61, 127), (ON | 4, 64, 127), (CONTROL, 1, 127), (CONTROL | 4, 1, 127)]

@@ -148,6 +148,16 @@ def test_a_long_sentence_moves_nothing(browser: Any, size: tuple[int, int]) -> N
         assert not page.locator("#more").is_visible()
 
 
+def test_a_sentence_that_has_room_by_the_time_it_is_closed_needs_no_button(browser: Any, address: str) -> None:
+    with opened(browser, address, viewport={"width": 1280, "height": 657}) as page:
+        page.evaluate("document.querySelector('#status').textContent = 'long '.repeat(80)")
+        page.set_viewport_size({"width": 1270, "height": 657})
+        page.click("#more")
+        page.evaluate("document.querySelector('#status').textContent = 'short'")
+        page.click("#more")
+        assert not page.locator("#more").is_visible()
+
+
 def test_a_corner_without_a_sound_is_named_in_a_low_window(browser: Any, address: str) -> None:
     with opened(browser, address, viewport={"width": 1366, "height": 657}) as page:
         corner = page.locator("button.corner")

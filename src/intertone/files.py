@@ -146,13 +146,14 @@ def _temporary(parent: Path, suffix: str = "") -> Iterator[Path]:
     try:
         yield path
     finally:
-        _remove(path)
-        UNFINISHED.discard(path)
+        with suppress(OSError):  # it would replace the exception of the block; the end of the process tries again
+            _remove(path)
+            UNFINISHED.discard(path)
 
 
 def remove_unfinished() -> None:
     """Remove what an interruption during its own removal has left; it is called at the end of the process."""
-    for path in UNFINISHED:
+    for path in list(UNFINISHED):  # a thread may change it meanwhile
         with suppress(OSError):
             _remove(path)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
 from intertone.level import TINY, db_to_power
+from intertone.pitch import follow_pitch
 
 STEPS = 16
 """Number of equal steps of gain, from 0 to 1, of a ramp."""
@@ -96,34 +97,45 @@ def attack_share(n_frames: int, frame_seconds: float) -> Tensor:
 ONSET_DB, ONSET_SECONDS = -46.0, 0.003
 """A note begins where its level over this time first comes within this many decibels of its loudest."""
 
-LEAD_DB, LEAD_SECONDS, STEADY_DB = -20.0, 0.02, 2.0
-"""Level relative to the loudest up to which noise may precede a note, its least length, over which its level is
-averaged, and the range of its levels. Of 90 notes with 0.3 s of white noise before them, 50 dB below their peak, 82
-began with the noise without this rule, and 1 with it; at 40 dB, 90 and 9. With 3 dB, 8 of 1117 notes of the bank lose
-breath before their tone, with 2 dB two."""
+LEAD_DB, NOISE_DB = -20.0, -25.0
+"""Level relative to the loudest at which what precedes a note ends, and up to which it may be noise. Rain before a
+slam is a part of the sound."""
+
+LEAD_SECONDS, STEADY_DB = 0.02, 2.0
+"""Least length of the first half of what precedes a note, over which its level is averaged, and range of its levels if
+it is noise. With 3 dB, 8 of 1117 notes of the bank lose breath before their tone, with 2 dB two."""
+
+HUM_HZ, HUM_HOP_SECONDS = 125.0, 0.02
+"""Highest pitch of mains hum, twice 60 Hz and some more; and hop at which the pitch of what precedes a note is found. A
+tone above is the soft beginning of a sound."""
 
 
 def find_onset(sound: Tensor, sample_rate: int) -> int:
     """Return the sample at which a sound, ``(channels, samples)``, begins; 0 for silence.
 
     That is where 3 ms are first within 46 dB of the loudest 3 ms. If the level stays within 2 dB from there for half of
-    the time until it comes within 20 dB of the loudest, it is that of noise before the note, which begins where the
-    level has been 4 dB above it ever since.
+    the time until it comes within 20 dB of the loudest, at least 25 dB below it and without a pitch above mains hum, it
+    is that of noise before the note, which begins where the level has been 4 dB above it ever since.
     """
+    if not sound.shape[-1]:
+        return 0
     power = sound.double().square().sum(0)
     length = min(max(1, round(ONSET_SECONDS * sample_rate)), len(power))
     total = pad(power.cumsum(0), (1, 0))
     energy = total[length:] - total[:-length]
     first, near = (int((energy > energy.max() * db_to_power(level)).int().argmax()) for level in (ONSET_DB, LEAD_DB))
-    first += _end_of_noise(energy[first:near], round(LEAD_SECONDS * sample_rate))
+    noise = float(energy.max()) * db_to_power(NOISE_DB)
+    end = _end_of_noise(energy[first:near], round(LEAD_SECONDS * sample_rate), noise)
+    if end and not _is_tone(sound[:, first : first + end], sample_rate):
+        first += end
     if not first:
         return 0
     reach = power[first : first + length]
     return first + int((reach > reach.max() * db_to_power(ONSET_DB)).int().argmax())
 
 
-def _end_of_noise(lead: Tensor, least: int) -> int:
-    """Return how many of the energies before a note are those of noise: 0 if the first half of them is not steady."""
+def _end_of_noise(lead: Tensor, least: int, most: float) -> int:
+    """Return how many of the energies before a note are those of noise: 0 if their first half is loud or not steady."""
     half = lead[: len(lead) // 2]
     if len(half) < least:
         return 0
@@ -131,6 +143,12 @@ def _end_of_noise(lead: Tensor, least: int) -> int:
     some = (total[length:] - total[:-length]) / length  # over a period of hum
     some = some[:: 1 + len(some) // 1000]  # a quantile sorts them
     low, middle, high = torch.quantile(some, torch.tensor([0.1, 0.5, 0.9], dtype=some.dtype)).tolist()
-    if high > low * db_to_power(STEADY_DB):
+    if middle > most or high > low * db_to_power(STEADY_DB):
         return 0
     return 1 + int((lead <= middle * db_to_power(2 * STEADY_DB)).nonzero()[-1])
+
+
+def _is_tone(lead: Tensor, sample_rate: int) -> bool:
+    """Return whether more than half of the frames have a pitch, and its median is above that of mains hum."""
+    track = follow_pitch(lead, sample_rate, hop_length=round(HUM_HOP_SECONDS * sample_rate))
+    return int(track.voiced.sum()) > len(track.voiced) // 2 and float(track.f0[track.voiced].median()) > HUM_HZ

@@ -16,7 +16,7 @@ export function glideOf(instrument) {
 }
 
 class Glide {
-  // `instrument` is what voices read; it is changed in place.
+  // `instrument` is the object that the voices read; a glide changes its values in place.
   constructor(instrument) {
     this.instrument = instrument;
     this.sound = instrument.pitched[0];
@@ -36,7 +36,7 @@ class Glide {
     return SAME.every((name) => sound[name] === target[name]) && ROWS.every((name) => sound[name].length === target[name].length);
   }
 
-  // Begin to move to an instrument that it takes, from wherever the sound is now.
+  // Begin to glide from the present values to those of an instrument for which `takes` is true.
   to(instrument) {
     const { sound, from, facts } = this;
     const [target] = instrument.pitched;

@@ -46,7 +46,7 @@ export class Latest {
     Object.assign(this, { ask, take, fail, next: null, busy: false, dropped: 0 });
   }
 
-  /** Ask for something, in place of what still waits. */
+  /** Send a request as soon as the one under way is answered, in place of another that still waits. */
   want(wanted) {
     this.next = wanted;
     if (!this.busy) this.run();

@@ -8,7 +8,10 @@ export class Message {
   constructor(text, more) {
     this.text = text;
     this.more = more;
-    more.addEventListener("click", () => this.open(more.getAttribute("aria-expanded") !== "true"));
+    more.addEventListener("click", () => {
+      this.open(more.getAttribute("aria-expanded") !== "true");
+      this.fit();
+    });
     new ResizeObserver(() => this.fit()).observe(text.parentElement);
   }
 

@@ -253,7 +253,8 @@ export class Midi {
     if (down === (before !== null)) return;
     if (down) channel.down = this.managerOf(channel) ? OWN : ALL;
     else channel.down = null;
-    if (channel.down === ALL || before === ALL) this.handlers.hold(down);
+    const held = [...this.channels.values()].some((one) => one.down === ALL);
+    if (channel.down === ALL || before === ALL) this.handlers.hold(held);
     if (before !== OWN) return;
     for (const one of this.channels.values()) {
       for (const { id, by } of one.kept) if (by === channel) this.handlers.off(id);

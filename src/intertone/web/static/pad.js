@@ -18,7 +18,8 @@ export function padWeights(x, y, count, weights) {
   }
 }
 
-// Write the weights of the attributes' sliders: those of the pad at -1, else towards the second sound.
+// Write the weights of the sounds for one attribute: those of the pad where its slider stands at -1, else
+// `1 - value` of the first sound and `value` of the second.
 export function sliderWeights(value, weights, found) {
   if (value < 0) {
     found.set(weights);

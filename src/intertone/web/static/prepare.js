@@ -29,6 +29,7 @@ export class Preparer {
     };
     this.worker.onerror = (event) => {
       event.preventDefault();
+      this.worker.terminate();
       this.worker = null;
       for (const { bytes, resolve } of this.waiting.splice(0)) {
         resolve(new Promise((done) => done(prepared(bytes))));
@@ -43,8 +44,8 @@ export class Preparer {
         resolve(prepared(bytes));
         return;
       }
+      this.worker.postMessage(bytes); // first: where it fails, no answer comes
       this.waiting.push({ bytes, resolve, reject });
-      this.worker.postMessage(bytes);
     });
   }
 }

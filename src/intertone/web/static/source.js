@@ -35,7 +35,7 @@ async function ask(address, options) {
   return (await answerOf(address, options)).json();
 }
 
-/** The server. */
+/** Sounds, instruments and maps from the server of `intertone play`. */
 export class ServerSource {
   worklets = { "worklet.js": "static/worklet.js", "recorder-worklet.js": "static/recorder-worklet.js" };
   worker = "static/prepare-worker.js";
