@@ -331,7 +331,7 @@ class CorrelationMapsTarget(Target):
         self.maps = self._measure(reference)
 
     def differences(self, activations: Tensor) -> list[Difference]:
-        """Return the difference of all filters' products."""
+        """Return one difference: that of the products of rows of all filters from those of the reference."""
         return [difference_of(self._measure(activations), self.maps)]
 
     @staticmethod

@@ -22,7 +22,7 @@ from intertone.web.uploads import MAX_SOUNDS, Made, OwnCode, Upload
 from intertone.web.workers import Job, QueueFullError, Workers
 
 MAX_ORDER_BYTES = 4096
-"""Largest order of an instrument, bytes of JSON."""
+"""Largest body of a request that orders an instrument, bytes of JSON."""
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
