@@ -1,8 +1,9 @@
 """Whether systems of style transfer give what they must where the answer is known, as a Markdown table.
 
-    python benchmarks/transfer_acceptance.py [SYSTEMS…] [--checks equal content style] [--seconds 300] [--strength 1e-4]
+    python benchmarks/transfer_acceptance.py [SYSTEMS…] [--checks equal content style] [--seconds 300]
+        [--strength 1e-4] [--length 1]
 
-Sounds of 1 s at the system's rate: a melody of four notes, and noise with drops as the texture; of 2 s where a kernel
+Sounds of 1 s, or ``--length``, at the system's rate: a melody of four notes, and noise with drops as the texture; of 2 s where a kernel
 is wider than the half of that, since it would else have one place only. Three checks:
 
 - equal: the style is the content. A system that starts from noise and has a content term must find the content again
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("systems", nargs="*", help="none: all")
     parser.add_argument("--checks", nargs="+", choices=CHECKS, default=CHECKS)
     parser.add_argument("--seconds", type=float, default=300.0, help="of a transfer, at most")
+    parser.add_argument("--length", type=int, help="of the sounds, s; none: 1, or 2 where a kernel needs it")
     parser.add_argument("--strength", type=float, default=SMALL, help="factor of the style terms in the check content")
     options = parser.parse_args()
     sys.stdout.write("| system | check | evaluations | s | figure | limit | optimised | heard | met |\n")
@@ -55,16 +57,17 @@ def main() -> None:
     for system in options.systems or preset_names():
         config = load_preset(system)
         for check in options.checks:
-            for row in checked(config, check, options.seconds, options.strength):
+            for row in checked(config, check, options.seconds, options.strength, options.length):
                 sys.stdout.write(f"| {' | '.join((system, check, *row))} |\n")
                 sys.stdout.flush()
 
 
-def checked(config: TransferConfig, check: str, seconds: float, small: float) -> list[tuple[str, ...]]:
+def checked(
+    config: TransferConfig, check: str, seconds: float, small: float, length: int | None = None
+) -> list[tuple[str, ...]]:
     """Return the rows of a check, none where it says nothing of the system; the strength of ``content`` is small."""
-    content, texture = melody(config.sample_rate), drops(config.sample_rate)
-    if _widest(config) > 0.5:
-        content, texture = content.repeat(1, 2), drops(config.sample_rate, seconds=2)
+    length = length or (2 if _widest(config) > 0.5 else 1)
+    content, texture = melody(config.sample_rate).repeat(1, length), drops(config.sample_rate, seconds=length)
     bare = not config.has_content_term
     texture_alone = bare and config.init.start == "noise"
     if check == "content" and bare:
