@@ -3,8 +3,8 @@
     python benchmarks/transfer_acceptance.py [SYSTEMS…] [--checks equal content style] [--seconds 300]
         [--strength 1e-4] [--length 1]
 
-Sounds of 1 s, or ``--length``, at the system's rate: a melody of four notes, and noise with drops as the texture. They last
-2 s where a kernel is wider than 0.5 s, since it would have only one place in 1 s. Three checks:
+Sounds of 1 s, or ``--length``, at the system's rate: a melody of four notes, and noise with drops as the texture. They
+last 2 s where a kernel is wider than 0.5 s, since it would have only one place in 1 s. Three checks:
 
 - equal: the style is the content. A system that starts from noise and has a content term must find the content again
   (error at most 0.05), one that starts at the content must leave it as it is (0.5 dB in the mean over bands and frames,
