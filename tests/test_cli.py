@@ -327,7 +327,7 @@ def test_an_input_that_is_no_file(
     ("out", "message"),
     [
         ("a.wav/out.wav", "the output's folder must be a folder, got .*a.wav, which is not one"),
-        ("folder.wav", "the output must be a regular file, got folder.wav, which is not one"),
+        ("folder.wav", "the output must be a regular file, got folder.wav, which is a folder"),
         ("a.wav", "the output must not be one of the inputs, got a.wav for both"),
         ("link.wav", "the output must not be one of the inputs, got link.wav for both"),
         ("/dev/full", "the output must be a regular file, got /dev/full, which is not one"),

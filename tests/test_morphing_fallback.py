@@ -86,6 +86,16 @@ def test_what_is_done_is_said_in_one_line(
     assert isinstance(sources.method, ByCells) and sources.unpitched in line
 
 
+def test_what_harmonicity_is_stands_once_in_the_line(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("intertone"), "propagate", True)
+    with caplog.at_level(logging.INFO, logger="intertone"):
+        analyse_sounds(codec, DRUM, DRUM.flip(-1))
+    (line,) = caplog.messages
+    assert line.count("harmonicity") == 2 and line.count("noise has 0") == 1
+
+
 def test_a_reconstruction_says_that_a_sound_has_no_pitch(
     codec: Codec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -169,7 +169,7 @@ def test_a_gesture_on_the_map_is_its_own(browser: Any, address: str) -> None:
         page.locator(".parts li").first.wait_for(timeout=60_000)
         button, sky = page.locator("#gesture"), page.locator(".sky")
         button.click()
-        assert page.locator("#status").text_content().startswith("Move on the map; press Repeat")
+        assert page.locator("#status").text_content().startswith("Move on the map, then press Repeat")
         box = sky.bounding_box()
         page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.3 * box["height"])
         page.mouse.down()

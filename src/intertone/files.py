@@ -244,7 +244,8 @@ def check_output(path: Path | str, inputs: Iterable[Path | str] = (), *, replace
     path = Path(path)
     try:
         if path.exists() and not path.is_file():
-            raise InputError(f"the output must be a regular file, got {path}, which is not one")
+            kind = "which is a folder" if path.is_dir() else "which is not one"
+            raise InputError(f"the output must be a regular file, got {path}, {kind}")
         for source in inputs:
             if path.exists() and Path(source).exists() and path.samefile(source):
                 raise InputError(f"the output must not be one of the inputs, got {path} for both")

@@ -1,5 +1,6 @@
 """Analysis of the source sounds of morphs, which serves all mixes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -91,7 +92,7 @@ def analyse_sounds(
         return Sources(codec, phrases.method, batches, phrases.analyses, loudness, leading, phrases=phrases.counts)
     analysed = list(side_by_side(partial(_analyse_sound, codec, method, recognise=recognise), batches))
     analyses, loudness, reasons = zip(*analysed, strict=True)
-    found = [f"{chr(ord('A') + index)} has {reason}" for index, reason in enumerate(reasons) if reason]
+    found = [f"{chr(ord('A') + index)} has {reason}" for index, reason in enumerate(_explained_once(reasons)) if reason]
     unpitched = ", ".join(found) or None
     if unpitched is not None and pitched_for is not None:
         raise InputError(_refusal(pitched_for, unpitched))
@@ -144,6 +145,22 @@ def _analyse_sound(
     if unpitched is None:
         analysis = method.prepare(analysis)
     return analysis, _loudness(codec, sounds), unpitched
+
+
+def _explained_once(reasons: Sequence[str | None]) -> list[str]:
+    """Return reasons, "" for None, of which only the first has an explanation that several share after a semicolon.
+
+    Example:
+        >>> _explained_once(["no one pitch (0.3; 1 is a tone)", None, "no one pitch (0.4; 1 is a tone)"])
+        ['no one pitch (0.3; 1 is a tone)', '', 'no one pitch (0.4)']
+    """
+    found: list[str] = []
+    explanations = set()
+    for reason in reasons:
+        figure, _, explanation = (reason or "").partition("; ")
+        found.append(f"{figure})" if explanation in explanations else reason or "")
+        explanations.update([explanation] if explanation else [])
+    return found
 
 
 def _loudness(codec: Codec, sounds: Tensor) -> tuple[float, ...]:

@@ -119,7 +119,7 @@ export class Gesture {
     if (!this.places) {
       this.places = [];
       this.show("records");
-      return `Move on the ${place}; press Repeat, and the movement goes on by itself.`;
+      return `Move on the ${place}, then press Repeat.`;
     }
     const found = gestureOf(this.places);
     this.places = null;
