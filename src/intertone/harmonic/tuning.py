@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool1d, pad
 
 from intertone.curve import odd_frames
 from intertone.harmonic.warp import Warped
-from intertone.level import TINY, db_to_power
+from intertone.level import TINY, power_to_db
 from intertone.pitch import follow_pitch
 from intertone.pitch.stiffness import at_frames, common_error, fit_inharmonicity, stretched
 
@@ -28,9 +28,9 @@ UNPITCHED_HZ = 110.0
 JUMP = 2 ** (3 / 12)
 """Ratio of f0 in neighbouring voiced frames from which a note cannot have gone from one to the other."""
 
-LOUD_DB = -20.0
-"""Level relative to the loudest frame above which frames count when the longest part without a jump is looked for.
-Hum and noise go on for longer than a note that has died away."""
+HEARD_DB = -40.0
+"""Level relative to the loudest frame above which a frame counts for the choice among parts without a jump, by as many
+decibels as it lies above."""
 
 
 def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor, float]:
@@ -43,7 +43,7 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
 
     Returns:
         Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch gets A2, whose partials are dense. A note has no
-        jumps of 3 semitones or more: f0 is that of its longest part without one.
+        jumps of 3 semitones or more: f0 is that of its longest and loudest part without one.
 
     Example:
         >>> f0, periodicity = find_pitch(torch.sin(torch.arange(8000) * 0.25)[None], 8000, 80)
@@ -59,7 +59,7 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
 
 
 def _without_jumps(f0: Tensor, voiced: Tensor, power: Tensor) -> Tensor:
-    """Return the f0 of the longest part without a jump, and of the parts that it reaches without one.
+    """Return the f0 of the part without a jump that is the longest and loudest, and of parts that it reaches without one.
 
     Elsewhere f0 is interpolated in log frequency, and held at the ends.
     """
@@ -68,13 +68,13 @@ def _without_jumps(f0: Tensor, voiced: Tensor, power: Tensor) -> Tensor:
     parts = np.split(frames, np.flatnonzero(np.abs(np.diff(log_f0[frames])) >= jump) + 1)
     if len(parts) == 1:
         return f0
-    loud = (power >= power.max() * db_to_power(LOUD_DB)).numpy()
-    longest = max(range(len(parts)), key=lambda index: int(loud[parts[index]].sum()))
-    kept = [parts[longest]]
-    for part in parts[longest + 1 :]:
+    above = (power_to_db((power / power.max()).clamp_min(TINY)) - HEARD_DB).clamp_min(0).numpy()
+    main = max(range(len(parts)), key=lambda index: float(above[parts[index]].sum()))
+    kept = [parts[main]]
+    for part in parts[main + 1 :]:
         if abs(log_f0[part[0]] - log_f0[kept[-1][-1]]) < jump:
             kept.append(part)
-    for part in reversed(parts[:longest]):
+    for part in reversed(parts[:main]):
         if abs(log_f0[part[-1]] - log_f0[kept[0][0]]) < jump:
             kept.insert(0, part)
     known = np.concatenate(kept)
