@@ -59,7 +59,7 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
 
 
 def _without_jumps(f0: Tensor, voiced: Tensor, power: Tensor) -> Tensor:
-    """Return the f0 of the part without a jump that is the longest and loudest, and of parts that it reaches without one.
+    """Return the f0 of the longest and loudest part without a jump, and of parts that it reaches without one.
 
     Elsewhere f0 is interpolated in log frequency, and held at the ends.
     """
