@@ -2,14 +2,13 @@
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
 from intertone.curve import odd_frames
 from intertone.harmonic.warp import Warped
-from intertone.level import TINY, power_to_db
+from intertone.level import TINY
 from intertone.pitch import follow_pitch
 from intertone.pitch.stiffness import at_frames, common_error, fit_inharmonicity, stretched
 
@@ -25,13 +24,6 @@ LARGEST_CORRECTION = 0.03
 UNPITCHED_HZ = 110.0
 """f0 of a sound without pitch: A2."""
 
-JUMP = 2 ** (3 / 12)
-"""Ratio of f0 in neighbouring voiced frames from which a note cannot have gone from one to the other."""
-
-HEARD_DB = -40.0
-"""Level relative to the loudest frame above which a frame counts for the choice among parts without a jump, by as many
-decibels as it lies above."""
-
 
 def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor, float]:
     """Return f0, and the share of the energy that repeats after its period.
@@ -42,8 +34,7 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
         hop_length: Samples from one frame to the next.
 
     Returns:
-        Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch gets A2, whose partials are dense. A note has no
-        jumps of 3 semitones or more: f0 is that of its longest and loudest part without one.
+        Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch gets A2, whose partials are dense.
 
     Example:
         >>> f0, periodicity = find_pitch(torch.sin(torch.arange(8000) * 0.25)[None], 8000, 80)
@@ -55,30 +46,7 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
     power = avg_pool1d(squares[None], 2 * hop_length, hop_length)[0, : len(track.f0)]
     periodicity = float((power * track.periodicity).sum() / power.sum().clamp_min(TINY))
     f0 = track.f0 if not bool(track.f0.isnan().any()) else torch.full_like(track.f0, UNPITCHED_HZ)
-    return _without_jumps(f0, track.voiced, power), periodicity
-
-
-def _without_jumps(f0: Tensor, voiced: Tensor, power: Tensor) -> Tensor:
-    """Return the f0 of the longest and loudest part without a jump, and of parts that it reaches without one.
-
-    Elsewhere f0 is interpolated in log frequency, and held at the ends.
-    """
-    log_f0, frames = np.log(f0.numpy()), voiced.nonzero()[:, 0].numpy()
-    jump = math.log(JUMP)
-    parts = np.split(frames, np.flatnonzero(np.abs(np.diff(log_f0[frames])) >= jump) + 1)
-    if len(parts) == 1:
-        return f0
-    above = (power_to_db((power / power.max()).clamp_min(TINY)) - HEARD_DB).clamp_min(0).numpy()
-    main = max(range(len(parts)), key=lambda index: float(above[parts[index]].sum()))
-    kept = [parts[main]]
-    for part in parts[main + 1 :]:
-        if abs(log_f0[part[0]] - log_f0[kept[-1][-1]]) < jump:
-            kept.append(part)
-    for part in reversed(parts[:main]):
-        if abs(log_f0[part[-1]] - log_f0[kept[0][0]]) < jump:
-            kept.insert(0, part)
-    known = np.concatenate(kept)
-    return torch.from_numpy(np.exp(np.interp(np.arange(len(f0)), known, log_f0[known])))
+    return f0, periodicity
 
 
 def refine_tuning(
