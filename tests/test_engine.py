@@ -61,6 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "drum": [drum],
         "drum-voice": [drum, note("voice", 57, 2)],
         "odd": [bell(), note("string", 69, 3), note("trumpet", 65, 4)],
+        "wide": [wide(220.0, 0.2), wide(223.0, 0.0)],
         "short": [note("organ", 60, 5)[:, :4000], note("piano", 60, 6)[:, :9000]],
     }
     for name, sounds in made.items():
@@ -76,6 +77,14 @@ def buzz(key: int, tilt: float) -> torch.Tensor:
     sound = (torch.sin(2 * torch.pi * pitch_to_hz(key) * orders * time + orders**2) / orders**tilt).sum(0)
     sound = sound * (time / 0.02).clamp(max=1) * ((2 - time) / 0.1).clamp(max=1)
     return (0.3 * sound / sound.abs().max()).float()[None]
+
+
+def wide(right_hz: float, turned: float) -> torch.Tensor:
+    """A held A3 whose right channel has another frequency, or turns against the left one by a part of a period."""
+    time = torch.arange(2 * RATE, dtype=torch.float64) / RATE
+    phases = torch.stack([220 * time, right_hz * time + turned * time / 2])
+    sound = 0.1 * sum(torch.sin(2 * torch.pi * k * phases) for k in (1, 2))
+    return (sound * (time / 0.02).clamp(max=1) * ((2 - time) / 0.1).clamp(max=1)).float()
 
 
 def bell() -> torch.Tensor:
@@ -232,6 +241,20 @@ def test_a_held_sound_goes_on_and_a_plucked_one_ends(folder: Path) -> None:
     plucked = play(folder, "pair", [on(62)], seconds=12, pad=[1, 0])[0]
     assert level_db(held[-RATE:]) > level_db(held[RATE : 2 * RATE]) - 6
     assert level_db(plucked[-RATE:]) < level_db(plucked[:RATE]) - 60
+
+
+def test_the_channels_of_a_held_note_do_not_drift_apart(folder: Path) -> None:
+    both = play(folder, "wide", [on(57)], seconds=40, noise=False, pad=[0, 0])[:, RATE:]
+    seconds = both.mean(0).reshape(-1, RATE)
+    levels = [level_db(second) - level_db(both) for second in seconds]
+    assert min(levels) > -3.5  # the second partial turns by 0.4 periods; in antiphase both vanish
+
+
+def test_detuned_channels_of_a_held_note_keep_their_frequencies(folder: Path) -> None:
+    both = play(folder, "wide", [on(57)], seconds=21, noise=False, pad=[1, 0])[:, RATE:]
+    spectra = np.abs(np.fft.rfft(both * np.hanning(both.shape[1])))[:, : 300 * 20]
+    left, right = spectra.argmax(1) / 20
+    assert 1200 * np.log2(right / left) == pytest.approx(1200 * np.log2(223 / 220), abs=1.5)
 
 
 def test_a_release_begins_at_the_present_level(folder: Path) -> None:

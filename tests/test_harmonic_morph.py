@@ -12,8 +12,10 @@ from torch import Tensor
 from intertone.bench.hard.fall import cliff_db
 from intertone.harmonic.morph.landmark import Landmarks, complete_releases, find_landmarks, mix_landmarks, positions
 from intertone.harmonic.morph.modulation import separate_modulation
+from intertone.harmonic.tuning import find_pitch
 from intertone.morphing import MorphConfig, morph
 from intertone.morphing.weights import Weights
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
 from intertone.representation import Analysis, HarmonicConfig, HarmonicRepresentation
 
 CONFIG = HarmonicConfig(sample_rate=SAMPLE_RATE, hop_length=160, f_max=7600)
@@ -47,6 +49,37 @@ def test_the_phase_of_a_partial_that_has_died_away_into_noise_is_averaged() -> N
     assert torch.allclose(joined.amplitude, analysed.amplitude, rtol=1e-4, atol=1e-9)
     turn = joined.phase - analysed.phase
     assert float((turn - turn.round()).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("hum_db", [-30.0, -50.0])
+def test_pitch_of_a_note_that_has_died_away_into_hum_is_its_own(hum_db: float) -> None:
+    note = tone(60, seconds=2.4, decay=3)
+    hum = torch.sin(2 * torch.pi * 50 * torch.arange(len(note)) / SAMPLE_RATE)
+    heard = note + 10 ** (hum_db / 20) * note.abs().max() * hum
+    f0, _ = find_pitch(heard[None], SAMPLE_RATE, 128)
+    assert float(hz_to_cents(f0, pitch_to_hz(60)).abs().max()) < 50
+
+
+def test_pitch_stays_where_only_one_partial_of_a_note_is_left() -> None:
+    time = torch.arange(3 * SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
+    modulator = 4 * torch.exp(-2 * time) * torch.sin(2 * torch.pi * 420 * time)
+    bell = torch.sin(2 * torch.pi * 300 * time + modulator) * torch.exp(-1.2 * time)
+    f0, _ = find_pitch(bell.float()[None], SAMPLE_RATE, 128)
+    assert float(hz_to_cents(f0, 60.0).abs().max()) < 50  # the partials are 300 ± 420 k
+
+
+def test_an_octave_in_the_attack_is_an_error() -> None:
+    attack, note = tone(48, seconds=0.06, decay=0), tone(60, seconds=1.0, decay=0)
+    f0, _ = find_pitch(torch.cat([attack, note])[None], SAMPLE_RATE, 128)
+    assert float(hz_to_cents(f0, pitch_to_hz(60)).abs().max()) < 50
+
+
+def test_a_slide_that_dies_away_is_followed_to_its_end() -> None:
+    time = torch.arange(2 * SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
+    line = 440 * 2 ** (-time / 2)  # an octave down
+    slide = torch.sin(2 * torch.pi * line.cumsum(0) / SAMPLE_RATE) * 10 ** (-time)  # by 40 dB
+    f0, _ = find_pitch(slide.float()[None], SAMPLE_RATE, 128)
+    assert float(hz_to_cents(f0[-50], line[-50 * 128]).abs()) < 50
 
 
 @pytest.mark.parametrize("frames", [1, 4, 30, 90, 98])

@@ -117,6 +117,28 @@ def test_inharmonic_partials_keep_their_frequencies_whichever_way_time_goes() ->
     assert float(bins[above][spectrum[above].argmax()]) == pytest.approx(664, abs=0.5)
 
 
+def stereo(hz: float, turn: float) -> torch.Tensor:
+    """A tone whose right channel has another frequency, or turns against the left one by a part of a period."""
+    time = torch.arange(round(1.2 * RATE), dtype=torch.float64) / RATE
+    shape = (1 - torch.exp(-time / 0.02)) * torch.clamp((1.2 - time) / 0.15, max=1)
+    phases = torch.stack([220 * time, hz * time + turn * time / 1.2])
+    return (0.1 * shape * sum(torch.sin(2 * torch.pi * k * phases) for k in (1, 2, 3))).float()
+
+
+def test_the_channels_of_a_held_note_do_not_drift_apart() -> None:
+    sound = held(stereo(220, 0.15), 8.0)
+    middle = sound.mean(0)[RATE : 7 * RATE].unfold(0, 1600, 1600)
+    level = 10 * torch.log10(middle.square().mean(1) / sound[:, RATE : 7 * RATE].square().mean())
+    assert float(level.min()) > -4.5  # the third partial turns by 0.45 periods; in antiphase all vanish
+
+
+def test_detuned_channels_of_a_held_note_keep_their_frequencies() -> None:
+    for channel, hz in zip(held(stereo(223, 0), 8.0), (220, 223), strict=True):
+        part = channel[RATE : 7 * RATE].double()
+        spectrum = torch.fft.rfft(part * torch.hann_window(len(part)), 2**18).abs()[: round(300 * 2**18 / RATE)]
+        assert float(spectrum.argmax()) * RATE / 2**18 == pytest.approx(hz, abs=0.2)
+
+
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 3.0])
 def test_a_plucked_tone_rings_as_long_as_it_is_held(seconds: float) -> None:
     sound = held(tone(57, decay=6, seconds=1.2), seconds)

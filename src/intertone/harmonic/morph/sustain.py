@@ -102,8 +102,9 @@ def loop_part(level: Tensor, own: Landmarks, *, frame_seconds: float) -> tuple[f
 def sustain_sound(moved: SeparatedSound, sound: SeparatedSound, places: Tensor, release: float) -> SeparatedSound:
     """Return a harmonic sound on the time of a ping-pong loop.
 
-    Whatever the direction and speed of time, a partial keeps its distance from its harmonic. The residual is used up to
-    the end of the original sustain; random noise replaces it after that.
+    Whatever the direction and speed of time, a partial keeps its distance from its harmonic. The phase of a channel
+    relative to the others belongs to the place, so that the channels do not drift apart. The residual is used up to the
+    end of the original sustain; random noise replaces it after that.
 
     Args:
         moved: From ``retime_sound``.
@@ -113,11 +114,27 @@ def sustain_sound(moved: SeparatedSound, sound: SeparatedSound, places: Tensor, 
     """
     phase = moved.phase[..., :1].expand_as(moved.phase)
     if sound.phase.shape[-1] > 1 and len(places) > 1:
-        speed = at_positions(sound.phase.diff(), 0.5 * (places[1:] + places[:-1]) - 0.5)
-        phase = torch.cat([phase[..., :1], phase[..., :1] + speed.cumsum(-1)], -1)
+        speed = at_positions(sound.phase.mean(0).diff(), 0.5 * (places[1:] + places[:-1]) - 0.5)
+        start = moved.phase[..., :1].mean(0)
+        phase = torch.cat([start, start + speed.cumsum(-1)], -1) + _phases_apart(sound.phase, places)
     heard = torch.arange(len(places)) < release
     residuals = tuple(replace(residual, share=residual.share * heard) for residual in moved.residuals)
     return replace(moved, phase=phase, residuals=residuals)
+
+
+def _phases_apart(phase: Tensor, places: Tensor) -> Tensor:
+    """Return the phases of each channel relative to the mean of the channels on the time of a ping-pong loop.
+
+    Where they turn by half a period or more from end to end of the loop, this rotation goes on whatever the direction.
+    """
+    apart = phase - phase.mean(0)
+    back = places[:-1][places.diff() < 0]
+    if not len(back):
+        return at_positions(apart, places)
+    ends = torch.stack([back.min(), back.max()])
+    turn = at_positions(apart, ends).diff()
+    rotation = torch.where(turn.abs() >= 0.5, turn / (ends[1] - ends[0]).clamp_min(1.0), 0)
+    return at_positions(apart, places) + rotation * (torch.arange(len(places)) - places).to(phase.dtype)
 
 
 def _falls(level: Array, own: Landmarks) -> float:

@@ -70,7 +70,7 @@ function scaled(values, factor) {
   return Float32Array.from(values, (value) => value * factor);
 }
 
-// Return factors or speeds, (channels, rows, times), in the order (channels, times, rows); `factor` may depend on time.
+// Return values, (channels, rows, times), times a factor, in the order (channels, times, rows).
 function turned(tensor, factor) {
   const [channels, rows, times] = tensor.shape;
   const found = new Float32Array(channels * rows * times);
@@ -78,7 +78,7 @@ function turned(tensor, factor) {
     for (let row = 0; row < rows; row++)
       for (let time = 0; time < times; time++) {
         const stored = tensor.values[(channel * rows + row) * times + time];
-        found[(channel * times + time) * rows + row] = stored * factor(time);
+        found[(channel * times + time) * rows + row] = stored * factor;
       }
   return found;
 }
@@ -110,9 +110,8 @@ function unpackPitched(facts, get, header) {
     partials: levelsOf(partials),
     top: levelsOf({ values: top.values, shape: [top.shape[0], 1, top.shape[1]] }),
     start: get("start").values,
-    // periods a frame
-    speeds: turned(get("phases"), (time) => 1 / 64 / Math.max(1, slow.frames[time + 1] - slow.frames[time])),
-    modulation: turned(get("modulation"), () => 0.01),
+    ...unpackPhases(get("phases"), slow.frames, facts.loop),
+    modulation: turned(get("modulation"), 0.01),
     random: scaled(get("random").values, 0.01),
     ...unpackFast(get, count),
     noise: levelsOf(get("noise")),
@@ -129,6 +128,47 @@ function unpackPitched(facts, get, header) {
     residualPower: Math.max(power, 1e-12),
     decay: decayOf(level, facts),
   };
+}
+
+// Return the phases of the strongest partials relative to their harmonics as `speeds`, (channels, times − 1, partials),
+// periods a frame, which are the same in whatever direction a loop is played, and `apart`, (channels, times, partials),
+// periods, which belong to a place: the channels of a held note would drift apart if a loop did not take them back. Where
+// they turn against each other by half a period or more from end to end of the loop, this rotation is a speed.
+function unpackPhases(tensor, frames, loop) {
+  const [channels, strong, steps] = tensor.shape;
+  const times = steps + 1;
+  const speeds = new Float32Array(channels * steps * strong);
+  const apart = new Float32Array(channels * times * strong);
+  const from = (channel, place) => (channel * strong + place) * steps;
+  for (let place = 0; place < strong; place++) {
+    const means = new Float64Array(steps);
+    for (let time = 0; time < steps; time++) {
+      for (let channel = 0; channel < channels; channel++)
+        means[time] += tensor.values[from(channel, place) + time] / 64 / channels;
+    }
+    for (let channel = 0; channel < channels; channel++) {
+      const phases = new Float64Array(times);
+      for (let time = 0; time < steps; time++)
+        phases[time + 1] = phases[time] + tensor.values[from(channel, place) + time] / 64 - means[time];
+      const turn = loop ? phaseAt(phases, frames, loop[1]) - phaseAt(phases, frames, loop[0]) : 0;
+      const rotation = Math.abs(turn) >= 0.5 ? turn / (loop[1] - loop[0]) : 0;
+      for (let time = 0; time < times; time++)
+        apart[(channel * times + time) * strong + place] = phases[time] - rotation * frames[time];
+      for (let time = 0; time < steps; time++) {
+        const width = Math.max(1, frames[time + 1] - frames[time]);
+        speeds[(channel * steps + time) * strong + place] = means[time] / width + rotation;
+      }
+    }
+  }
+  return { speeds, apart };
+}
+
+// Return a value between those that are stored at some frames.
+function phaseAt(values, frames, frame) {
+  let time = 0;
+  while (time < frames.length - 2 && frames[time + 1] <= frame) time++;
+  const share = (frame - frames[time]) / Math.max(1, frames[time + 1] - frames[time]);
+  return values[time] + share * (values[time + 1] - values[time]);
 }
 
 // Return the fast modulation of the strongest partials, real and imaginary parts in the order (channels, times, ranks),

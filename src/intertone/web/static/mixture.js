@@ -21,6 +21,12 @@ function ownShare(weight) {
   return away < 1 ? Math.cos(0.5 * Math.PI * away) : 0;
 }
 
+// Return the phase of a partial in one channel relative to all channels, periods, behind a stored one.
+function phaseApart(sound, at, share) {
+  const { apart, nStrong } = sound;
+  return apart[at] + share * (apart[at + nStrong] - apart[at]);
+}
+
 export class Mixture {
   constructor(instrument, channels) {
     this.instrument = instrument;
@@ -151,6 +157,11 @@ export class Mixture {
     const e = fast - h;
     const cents = lerp(sound.cents, place);
     const speed = (tuned * voice.speeds[i] * this.f0) / (sound.f0 * 2 ** (cents / 1200)) / voice.frameSeconds;
+    const moved = own > 1 && this.channels > 1 ? voice.moved[i] : 0;
+    const past = lerp(sound.slow, place - moved);
+    const pastG = Math.min(Math.floor(past), slowTimes - 2);
+    const pastF = past - pastG;
+    const apartSpeed = moved ? tuned / voice.movedSeconds : 0;
     const silent = place > sound.nFrames - 1;
     const offsets = voice.offsets[i];
     const share = ownShare(tuned);
@@ -190,6 +201,11 @@ export class Mixture {
             const low = sound.modulation[at];
             regular = low + e * (sound.modulation[at + nStrong] - low);
             deviations[to] += speed * sound.speeds[(c * (slowTimes - 1) + g) * nStrong + rank];
+            if (apartSpeed) {
+              const now = phaseApart(sound, (c * slowTimes + g) * nStrong + rank, f);
+              const before = phaseApart(sound, (c * slowTimes + pastG) * nStrong + rank, pastF);
+              deviations[to] += apartSpeed * (now - before);
+            }
           }
           if (share > 0 && rank < nFast) {
             const from = (c * sound.nFrames + frame) * nFast + rank;

@@ -14,6 +14,8 @@ export class Places {
   constructor() {
     this.places = new Float64Array(MOST_SOUNDS); // frames
     this.speeds = new Float64Array(MOST_SOUNDS); // frames a frame
+    this.moved = new Float64Array(MOST_SOUNDS); // frames that the last step went on, or back within a loop
+    this.movedSeconds = 1; // that it took
     this.directions = new Float64Array(MOST_SOUNDS); // 0: the first pass; else the speed within the loop
     this.turning = new Float64Array(MOST_SOUNDS);
     this.extraDb = new Float64Array(MOST_SOUNDS);
@@ -30,7 +32,7 @@ export class Places {
     this.seconds = 0;
     this.releasedSeconds = -1;
     this.releaseShare = 0;
-    for (const values of [this.places, this.speeds, this.directions, this.turning, this.extraDb]) values.fill(0);
+    for (const values of [this.places, this.speeds, this.moved, this.directions, this.turning, this.extraDb]) values.fill(0);
   }
 
   // Interpolate attack, sustain and release, in frames.
@@ -57,12 +59,14 @@ export class Places {
   _advance(seconds, controls) {
     let frames = seconds / this.frameSeconds;
     const { pitched } = this.instrument;
+    this.moved.fill(0);
+    this.movedSeconds = seconds;
     if (this.stage === ATTACK) {
       const step = Math.min(frames, (1 - this.travelled) * this.attackFrames);
       this.travelled += step / this.attackFrames;
       for (let i = 0; i < pitched.length; i++) {
         this.speeds[i] = pitched[i].attack / this.attackFrames;
-        this.places[i] = pitched[i].attack * this.travelled;
+        this._go(i, pitched[i].attack * this.travelled);
       }
       this.share = (this.attackFrames * this.travelled) / this.endFrames;
       frames -= step;
@@ -78,6 +82,12 @@ export class Places {
     if (this.releasedSeconds >= 0) this.releasedSeconds += seconds;
   }
 
+  // Go to a place of a sound.
+  _go(i, place) {
+    this.moved[i] += place - this.places[i];
+    this.places[i] = place;
+  }
+
   _sustain(sound, i, frames) {
     // a glide from a sound that decays to one that is held takes back what it had decayed
     if (sound.loop && this.extraDb[i] < 0) this.extraDb[i] *= Math.exp((-frames * this.frameSeconds) / RECOVERED_SECONDS);
@@ -89,7 +99,7 @@ export class Places {
     const natural = (sound.release - sound.attack) / this.sustainFrames;
     const last = sound.loop ? sound.turn : sound.release;
     const first = Math.min(frames, Math.max(0, last - this.places[i]) / Math.max(natural, 1e-6));
-    this.places[i] += natural * first;
+    this._go(i, this.places[i] + natural * first);
     this.speeds[i] = natural;
     const rest = frames - first;
     if (rest <= 0) return;
@@ -99,7 +109,7 @@ export class Places {
     } else if (sound.released) {
       this.extraDb[i] -= sound.decay * rest; // its recording was let go here
     } else {
-      this.places[i] += rest;
+      this._go(i, this.places[i] + rest);
       this.speeds[i] = 1;
     }
   }
@@ -115,7 +125,7 @@ export class Places {
     const step = 2 * turn * frames;
     this.directions[i] = now < wanted ? Math.min(wanted, now + step) : Math.max(wanted, now - step);
     if (this.directions[i] === 0) this.directions[i] = 1e-9;
-    this.places[i] = Math.min(sound.release, Math.max(sound.attack, this.places[i] + this.directions[i] * frames));
+    this._go(i, Math.min(sound.release, Math.max(sound.attack, this.places[i] + this.directions[i] * frames)));
     this.speeds[i] = 1;
   }
 
@@ -133,11 +143,13 @@ export class Places {
       const span = sound.silence - sound.release;
       if (this.hasRelease[i]) {
         this.speeds[i] = span / length;
-        this.places[i] = sound.release + span * Math.min(1, this.releaseShare);
+        const share = Math.min(1, this.releaseShare);
+        this.moved[i] = span * (share - Math.min(1, before)); // without the step from the sustain to the release
+        this.places[i] = sound.release + span * share;
         continue;
       }
       this.speeds[i] = own && span > 0 ? span / length : 1;
-      this.places[i] += this.speeds[i] * frames;
+      this._go(i, this.places[i] + this.speeds[i] * frames);
       const early = Math.max(0, Math.min(1, (sound.release - this.releasedAt[i]) / 10));
       this.extraDb[i] += DAMPED_DB * early * (this.releaseShare - before);
     }
