@@ -148,6 +148,10 @@ def test_notes_of_a_phrase_are_found(sound: torch.Tensor, seconds: Sequence[floa
     assert found == pytest.approx(onsets(seconds)[1:], abs=0.008)
 
 
+def test_notes_are_found_where_the_channels_have_opposite_polarity() -> None:
+    assert find_notes(torch.stack([A, -A]), SAMPLE_RATE) == find_notes(A[None], SAMPLE_RATE) != []
+
+
 def test_a_note_that_is_repeated_in_a_phrase_is_one_of_its_notes() -> None:
     seconds = (0.4, 0.4, 0.4, 0.4)
     found = [start / SAMPLE_RATE for start in find_notes(phrase((60, 60, 64, 64), seconds)[None], SAMPLE_RATE)]

@@ -51,6 +51,11 @@ def test_low_partials_are_apart_and_high_ones_begin_on_time() -> None:
     assert loud == pytest.approx(1, abs=0.02)
 
 
+def test_channels_of_opposite_polarity_are_drawn() -> None:
+    db, _ = log_spectrogram(torch.stack([tone(50), -0.5 * tone(50)]), RATE)
+    assert np.array_equal(db, log_spectrogram(0.75 * tone(50), RATE)[0])
+
+
 def test_the_axis_ends_where_nothing_is_heard() -> None:
     low, high = pitch_range([tone(60) + 0.1 * tone(96), tone(48) + 1e-5 * tone(120)], RATE)
     assert 43 < low < 47 and 97 < high < 102

@@ -246,6 +246,7 @@ def _render(
     from rich.progress import track
 
     from intertone.audio import resample
+    from intertone.channels import mix_to_mono
     from intertone.metrics import log_mel_error
     from intertone.parallel import side_by_side
 
@@ -257,7 +258,7 @@ def _render(
     for layers in found:
         (soft, first), (loud, last) = layers[0], layers[len(layers) - layers[0][1].layer.n_steps]
         if first.layer.velocity != last.layer.velocity:
-            softest, loudest = (resample(sound.mean(0), rate, 16000) for sound in (soft, loud))
+            softest, loudest = (resample(mix_to_mono(sound), rate, 16000) for sound in (soft, loud))
             made.differences.append(float(log_mel_error(softest, loudest)))
         for sound, region in layers:
             for problem in region.problems:

@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from intertone.audio import MIN_SECONDS, SILENCE_PEAK, load_audio, resample
+from intertone.channels import mix_to_mono
 from intertone.config import Settings
 from intertone.container import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, SUFFIXES
 from intertone.data.header import NoteHeader
@@ -296,7 +297,7 @@ def _read_sound(item: _Item, config: ImportConfig, line: ReportLine) -> Tensor:
     line |= {"sample_rate": sample_rate, "channels": channels, "seconds": round(length / sample_rate, 4)}
     done = line.setdefault("done", [])
     if channels > 1:
-        audio = audio.mean(0, keepdim=True)
+        audio = mix_to_mono(audio)[None]
         done.append(f"mixed {channels} channels to one")
     if sample_rate != config.sample_rate:
         audio = resample(audio[:, : round((config.seconds + 1) * sample_rate)], sample_rate, config.sample_rate)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from intertone.audio import resample
+from intertone.channels import mix_to_mono
 from intertone.level import power_to_db
 from intertone.metrics.rhythm import ONSET_MEL, onset_times
 from intertone.metrics.spectral import log_mel
@@ -87,7 +88,7 @@ def find_notes(sound: Tensor, sample_rate: int) -> list[int]:
         []
     """
     rate = ONSET_MEL.stft.sample_rate
-    mono = resample(sound.detach().cpu().float().mean(0), sample_rate, rate)
+    mono = resample(mix_to_mono(sound.detach().cpu().float()), sample_rate, rate)
     onsets = onset_times(mono)
     if len(onsets) < 2:
         return []

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.nn.functional import pad
 
+from intertone.channels import mix_to_mono
 from intertone.level import amplitude_to_db, db_to_power
 from intertone.pitch.note import hz_to_pitch, note_name, pitch_to_hz
 from intertone.plot.figure import COLOURS, draw_on_any_ground, figure_png, new_figure, save_figure
@@ -63,7 +64,7 @@ def log_spectrogram(audio: Tensor, sample_rate: int) -> tuple[Array, Array]:
         >>> float(pitches[db[:, 30].argmax()])
         69.0
     """
-    mono = audio.reshape(-1, audio.shape[-1]).mean(0).detach().cpu().float()
+    mono = mix_to_mono(audio).detach().cpu().float()
     steps = ROWS_A_SEMITONE * (hz_to_pitch(sample_rate / 2) - LOWEST_PITCH)
     pitches = LOWEST_PITCH + np.arange(math.floor(steps)) / ROWS_A_SEMITONE
     sizes = [2 ** max(6, round(math.log2(seconds * sample_rate))) for _, seconds in WINDOWS]
@@ -200,7 +201,7 @@ def _hertz(hz: float) -> str:
 
 def _draw_wave(axes: "Axes", audio: Tensor, sample_rate: int) -> None:
     """Draw the waveform of a sound as the range from the lowest to the highest sample of many short segments."""
-    mono = audio.reshape(-1, audio.shape[-1]).mean(0).detach().cpu()
+    mono = mix_to_mono(audio).detach().cpu()
     step = max(1, len(mono) // MOST_COLUMNS)
     pieces = mono[: len(mono) // step * step].reshape(-1, step)
     seconds = (np.arange(len(pieces)) + 0.5) * step / sample_rate

@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from intertone.channels import mix_to_mono
 from intertone.files import Json
 
 COLUMNS, ROWS = 256, 84
@@ -66,7 +67,7 @@ def overview_of(audio: Tensor, sample_rate: int) -> Overview:
         >>> int(overview_of(tone, 16000).levels[:, 100].argmax())  # A4 is 36 semitones above A1
         36
     """
-    mono = audio.float().mean(0)
+    mono = mix_to_mono(audio.float())
     mono = mono / mono.abs().max().clamp(min=1e-9)
     samples = len(mono)
     edges = torch.linspace(0, samples, COLUMNS + 1).long()
