@@ -127,7 +127,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "harmonic.onset": (
-        ("analysis", "morph"),
+        ("analysis", "morph", "noisy"),
         {
             "RAMP_SECONDS": "1e-9",
             "SMOOTHED_SECONDS": "1e-9",
@@ -138,7 +138,12 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "STEPS": "1",
             "ONSET_DB": "-120.0",
             "ONSET_SECONDS": "1e-9",
+            "LEAD_DB": "0.0",
+            "NOISE_DB": "0.0",
             "LEAD_SECONDS": "1e9",
+            "STEADY_DB": "1e9",
+            "HUM_HZ": "0.0",
+            "HUM_HOP_SECONDS": "0.005",
         },
     ),
     "harmonic.pitched": (
@@ -167,8 +172,14 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "harmonic.tuning": (
-        ("analysis", "recognition", "struck"),
-        {"STAGES": "(64,)", "SMOOTH_SECONDS": "0.0", "LARGEST_CORRECTION": "1e9"},
+        ("analysis", "recognition", "struck", "noisy"),
+        {
+            "STAGES": "(64,)",
+            "SMOOTH_SECONDS": "0.0",
+            "LARGEST_CORRECTION": "1e9",
+            "JUMP": INF,
+            "HEARD_DB": "-1000.0",
+        },
     ),
     "harmonic.warp": (
         ("analysis",),

@@ -1,0 +1,63 @@
+"""Figures of the ablation: where notes begin behind noise, hum and soft sounds, and their pitch over hum."""
+
+import torch
+from ablation_notes import RATE, Figures, drawn, sound_of
+from torch import Tensor
+
+from intertone.audio import resample
+from intertone.data.notes import Notes
+from intertone.harmonic.onset import find_onset
+from intertone.harmonic.tuning import find_pitch
+from intertone.pitch.note import hz_to_cents, pitch_to_hz
+
+N_NOTES = 24
+LEAD_SECONDS, LATE_SECONDS = 0.3, 0.02
+SECONDS = 3.0
+HOP = 128
+
+WHITE = {"noise": -50.0, "louder noise": -40.0, "rain": -15.0}
+"""Level of the noise before a note, dB below its peak; rain belongs to the sound."""
+
+
+def noisy_figures(notes: Notes, number: int) -> Figures:
+    """Return how many notes begin or sound at the wrong place or pitch, %, where something else is heard with them."""
+    generator = torch.Generator().manual_seed(number)
+    late = dict.fromkeys(("clean", *WHITE, "hum", "soft tone"), 0)
+    astray = {"pitch off, %": 0, "pitch off over hum, %": 0}
+    rows = drawn(notes, number, N_NOTES)
+    for row in rows:
+        sound = resample(sound_of(notes, row, SECONDS), notes.sample_rate, RATE)
+        pitch = float(notes.pitch[row])
+        begin = _first_loud(sound)
+        late["clean"] += abs(find_onset(sound[None], RATE) - begin) > LATE_SECONDS * RATE
+        lead = round(LEAD_SECONDS * RATE)
+        leads = {name: _at(torch.randn(lead, generator=generator), sound, db) for name, db in WHITE.items()}
+        leads["hum"] = _at(_sine(100.0, lead), sound, -40.0)
+        leads["soft tone"] = _at(_sine(max(pitch_to_hz(pitch), 140.0), lead), sound, -30.0)
+        for name, before in leads.items():
+            found = find_onset(torch.cat([before, sound[begin:]])[None], RATE)
+            wanted = 0 if name in ("rain", "soft tone") else lead
+            late[name] += abs(found - wanted) > LATE_SECONDS * RATE
+        over_hum = sound + _at(_sine(50.0, len(sound)), sound, -40.0)
+        for name, heard in zip(astray, (sound, over_hum), strict=True):
+            f0, _ = find_pitch(heard[None, begin:], RATE, HOP)
+            off = hz_to_cents(f0, pitch_to_hz(pitch)).abs() > 50
+            astray[name] += float(off.double().mean()) > 0.05
+    counts = {f"begin off, {name}, %": count for name, count in late.items()} | astray
+    return {name: 100 * count / len(rows) for name, count in counts.items()}
+
+
+def _first_loud(sound: Tensor) -> int:
+    """Return where the level of 3 ms is first within 46 dB of the loudest."""
+    length = round(0.003 * RATE)
+    level = sound.double().square().unfold(0, length, 1).mean(1)
+    return int((level > level.max() * 10**-4.6).int().argmax())
+
+
+def _sine(hz: float, samples: int) -> Tensor:
+    return torch.sin(2 * torch.pi * hz * torch.arange(samples) / RATE)
+
+
+def _at(other: Tensor, sound: Tensor, db: float) -> Tensor:
+    """Return a sound whose root mean square lies some dB below the peak of another."""
+    return other * (10 ** (db / 20) * sound.abs().max() / other.square().mean().sqrt())
