@@ -163,15 +163,17 @@ def test_a_held_note_follows_the_numbers_of_a_code(browser: Any, address: str) -
         page.get_by_role("button", name="Codes").click()
         page.keyboard.down("KeyA")
         sounds(page)
-        first = mean_spectrum(page)
+        # until the loop of the code is there, the sounds of the pad play; it has no partials
+        page.wait_for_function("() => document.querySelector('#meter').textContent.includes(' 0 partials')")
+        first = np.maximum(mean_spectrum(page), -60)  # the rest is rounding
         for number in ("1", "4"):
             page.get_by_role("slider", name=number, exact=True).fill("900")
-        second = mean_spectrum(page)
+        second = np.maximum(mean_spectrum(page), -60)
         assert np.abs(first - second).mean() > 4
         assert re.match(r"1 voice\b", page.locator("#meter").text_content())
         page.get_by_role("button", name="Undo").click()
         page.get_by_role("button", name="Undo").click()
-        assert np.abs(mean_spectrum(page) - first).mean() < 2
+        assert np.abs(np.maximum(mean_spectrum(page), -60) - first).mean() < 2
         page.get_by_role("button", name="manne").click()
         visible = page.locator(".codes:visible input")
         assert visible.count() == 3
