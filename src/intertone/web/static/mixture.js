@@ -156,12 +156,13 @@ export class Mixture {
     const h = Math.min(Math.floor(fast), fastTimes - 2);
     const e = fast - h;
     const cents = lerp(sound.cents, place);
-    const speed = (tuned * voice.speeds[i] * this.f0) / (sound.f0 * 2 ** (cents / 1200)) / voice.frameSeconds;
+    const higher = (tuned * this.f0) / (sound.f0 * 2 ** (cents / 1200));
+    const speed = (higher * voice.speeds[i]) / voice.frameSeconds;
     const moved = own > 1 && this.channels > 1 ? voice.moved[i] : 0;
     const past = lerp(sound.slow, place - moved);
     const pastG = Math.min(Math.floor(past), slowTimes - 2);
     const pastF = past - pastG;
-    const apartSpeed = moved ? tuned / voice.movedSeconds : 0;
+    const apartSpeed = moved ? higher / voice.movedSeconds : 0;
     const silent = place > sound.nFrames - 1;
     const offsets = voice.offsets[i];
     const share = ownShare(tuned);
