@@ -144,6 +144,13 @@ def test_a_tick_that_is_lost_or_late_is_seen() -> None:
 # falls, ghosts, pulses
 
 
+def test_a_direct_current_is_no_level() -> None:
+    note, quiet = tone(60, seconds=1.0), 0.01 * tone(60, seconds=1.0)
+    sources = [torch.cat([note, quiet + offset]) for offset in (0.02, -0.02)]
+    swing = 0.02 * torch.linspace(5, -5, RATE).clamp(-1, 1)
+    assert cliff_db(torch.cat([note, quiet + swing]), sources, RATE) < 6
+
+
 def test_a_cliff_counts_only_where_no_source_falls() -> None:
     loop, hold = sine(330, seconds=1), sine(220, seconds=2)
     cliff = torch.cat([hold[:RATE], level_of(hold[RATE:], -35)])
