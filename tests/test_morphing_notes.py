@@ -375,7 +375,7 @@ def test_a_keyboard_refuses_phrases(sources: Sources) -> None:
 def test_phrases_are_refused_before_it_is_logged_how_they_would_be_morphed(codec: Codec) -> None:
     with (
         collect_remarks() as remarks,
-        pytest.raises(InputError, match=r"must be one note for a keyboard, but A .* B 1$"),
+        pytest.raises(InputError, match=r"must be one note for a keyboard, but A .* B 1; cut out single notes$"),
     ):
         analyse_sounds(
             codec, A, tone(60, seconds=0.5), pitched_for="a keyboard", single_for="a keyboard", by_notes=True

@@ -90,7 +90,7 @@ def method_of_phrases(codec: Codec, sounds: Sequence[Tensor], *, single_for: str
 
 def phrase_refusal(purpose: str, found: str) -> str:
     """Return the sentence that refuses phrases for a use that needs single notes; ``found`` gives the note counts."""
-    return f"every sound must be one note for {purpose}, but {found}"
+    return f"every sound must be one note for {purpose}, but {found}; cut out single notes"
 
 
 def method_without_pitch(
