@@ -141,7 +141,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "LEAD_DB": "0.0",
             "NOISE_DB": "0.0",
             "LEAD_SECONDS": "1e9",
-            "STEADY_DB": "1e9",
+            "STEADY_DB": "100.0",
             "HUM_HZ": "0.0",
             "HUM_HOP_SECONDS": "0.005",
         },

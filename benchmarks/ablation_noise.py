@@ -15,7 +15,7 @@ LEAD_SECONDS, LATE_SECONDS = 0.3, 0.02
 SECONDS = 3.0
 HOP = 128
 
-WHITE = {"noise": -50.0, "louder noise": -40.0, "rain": -15.0}
+WHITE = {"noise": -50.0, "louder noise": -40.0, "rain": -27.0}
 """Level of the noise before a note, dB below its peak; rain belongs to the sound."""
 
 
