@@ -78,8 +78,10 @@ def chromium(driver: Any, *, gesture_needed: bool = False) -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, address: str, *scripts: str, offline: bool = False, **settings: Any) -> Iterator[Any]:
-    """Open a page; at the end there must have been no error in it, and offline no request."""
+def opened(
+    browser: Any, address: str, *scripts: str, offline: bool = False, refused: int | None = None, **settings: Any
+) -> Iterator[Any]:
+    """Open a page; at the end there must have been no error but the status ``refused``, and offline no request."""
     context = browser.new_context(accept_downloads=True, **settings)
     problems: list[str] = []
     for script in (HEARD, *scripts):
@@ -94,7 +96,7 @@ def opened(browser: Any, address: str, *scripts: str, offline: bool = False, **s
     page.wait_for_selector("body[data-ready]", timeout=60_000)
     yield page
     context.close()
-    assert problems == []
+    assert [text for text in problems if f"status of {refused}" not in text] == []
 
 
 def heard(page: Any) -> tuple[np.ndarray, float]:

@@ -183,6 +183,27 @@ def test_dropped_sounds_play(browser: Any, address: str) -> None:
         assert played_pitch(page) == pytest.approx(60, abs=0.2)
 
 
+def test_dropped_sounds_are_still_there_after_a_reload(browser: Any, address: str) -> None:
+    with opened(browser, address) as page:
+        drop(page, {"low.wav": wav(48)})
+        wait_for(page, lambda: page.locator(".card canvas").count() == 3, milliseconds=60_000)
+        names = page.locator(".card .name").all_text_contents()
+        page.reload()
+        page.wait_for_selector("body[data-ready]", timeout=60_000)
+        wait_for(page, lambda: page.locator(".card canvas").count() == 3, milliseconds=60_000)
+        assert page.locator(".card .name").all_text_contents() == names
+        page.keyboard.down("KeyA")
+        sounds(page)
+
+
+def test_a_reload_without_the_sounds_on_the_server_begins_anew(browser: Any, address: str) -> None:
+    gone = "if (!sessionStorage.sounds) sessionStorage.sounds = JSON.stringify([{ id: 'gone', name: 'gone.wav' }]);"
+    with opened(browser, address, gone, refused=404) as page:
+        assert page.locator(".card .facts").all_text_contents()[0].startswith("C4")
+        page.keyboard.down("KeyA")
+        sounds(page)
+
+
 def test_a_file_that_is_no_sound_is_one_sentence_where_it_was_dropped(browser: Any, address: str) -> None:
     with opened(browser, address) as page:
         drop(page, {"notes.wav": b"these are words"}, ".card-1")

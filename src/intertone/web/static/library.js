@@ -25,10 +25,27 @@ export class Library {
   /** Get the instrument with which the page opens; return whether there is one. */
   async open() {
     const { sounds, instrument } = await this.source.start();
+    const kept = this.source.kept();
+    if (kept.length && idsOf(kept).join() !== idsOf(sounds).join() && (await this.reopen(kept))) return true;
     this.slots = sounds.map(({ name }) => ({ name: withoutSuffix(name), working: "waits" }));
     this.show();
     if (instrument) await this.attempt(async () => instrument, sounds);
     return Boolean(instrument);
+  }
+
+  /** Get the instrument of the sounds that played before a reload; return whether the server still has them. */
+  async reopen(kept) {
+    let job;
+    try {
+      job = await this.source.order(idsOf(kept));
+    } catch (error) {
+      if (error instanceof Refusal) return false;
+      throw error;
+    }
+    this.slots = kept.map(({ name }) => ({ name: withoutSuffix(name), working: "waits" }));
+    this.show();
+    await this.attempt(async () => job, kept);
+    return Boolean(this.made);
   }
 
   show() {
@@ -89,7 +106,7 @@ export class Library {
 
   /** Ask for the instrument of these sounds. */
   async order(sounds) {
-    await this.attempt(() => this.source.order(sounds.map(({ id }) => id)), sounds);
+    await this.attempt(() => this.source.order(idsOf(sounds)), sounds);
   }
 
   /** Play what a job makes of these sounds; one that is refused is left out, and the others play. */
@@ -137,6 +154,7 @@ export class Library {
     this.played = mine;
     this.made = made;
     this.sounds = sounds;
+    this.source.keep(sounds);
     const header = await this.handlers.instrument(made);
     const old = this.slots;
     this.slots = header.names.map((name, index) => ({
@@ -169,6 +187,10 @@ export class Library {
     }
     if (changed) this.show();
   }
+}
+
+function idsOf(sounds) {
+  return sounds.map(({ id }) => id);
 }
 
 function withoutSuffix(name) {

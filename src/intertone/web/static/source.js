@@ -49,6 +49,24 @@ export class ServerSource {
     return found;
   }
 
+  /** Remember the sounds that play, so that they are still there when the page is loaded again. */
+  keep(sounds) {
+    try {
+      sessionStorage.setItem("sounds", JSON.stringify(sounds.map(({ id, name }) => ({ id, name }))));
+    } catch {
+      // the browser stores nothing: a reload begins with the first sounds
+    }
+  }
+
+  /** Return the sounds that played before the page was loaded again; none in a new tab. */
+  kept() {
+    try {
+      return JSON.parse(sessionStorage.getItem("sounds")) || [];
+    } catch {
+      return [];
+    }
+  }
+
   /** Decode a file in the browser and upload it as float samples; return its identifier and name. */
   async upload(file) {
     let audio;
@@ -104,6 +122,12 @@ export class OwnSource {
 
   async start() {
     return { sounds: [], instrument: "own" };
+  }
+
+  keep() {}
+
+  kept() {
+    return [];
   }
 
   async finish(job) {
