@@ -1,5 +1,6 @@
 """Explore in a browser: the map is dragged, walked by keys and jumped on while a note is held."""
 
+import io
 import re
 import time
 from collections.abc import Iterator
@@ -8,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from browser import chromium, level_db, opened, played_pitch, playwright, wait_for
+from conftest import SAMPLE_RATE
 from test_web_page import SOUNDS, drop, mean_spectrum, one_file, served, sounds, wav
 
 from intertone.codec import Codec
@@ -30,6 +33,13 @@ def browser() -> Iterator[Any]:
 def address() -> Iterator[str]:
     with served(*SOUNDS) as found:
         yield found
+
+
+def hiss() -> bytes:
+    stream = io.BytesIO()
+    noise = 0.1 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
+    soundfile.write(stream, noise, SAMPLE_RATE, format="WAV", subtype="PCM_24")
+    return stream.getvalue()
 
 
 def explore(page: Any) -> None:
@@ -156,6 +166,15 @@ def test_the_map_is_reached_without_a_mouse(browser: Any, address: str) -> None:
         page.reload()
         page.locator(".parts li").first.wait_for(timeout=60_000)
         assert page.get_by_role("slider", name=re.compile("Place on the map")).get_attribute("aria-valuenow") == "20"
+
+
+def test_a_sound_without_one_pitch_is_named_beside_the_map(browser: Any, address: str) -> None:
+    with opened(browser, address) as page:
+        drop(page, {"hiss.wav": hiss()})
+        wait_for(page, lambda: page.locator(".card canvas").count() == 3, milliseconds=60_000)
+        explore(page)
+        wait_for(page, lambda: page.locator("#status").text_content() != "The map is being drawn.")
+        assert page.locator("#status").text_content() == "hiss has no single pitch, so it is not on the map."
 
 
 def test_a_held_note_follows_the_numbers_of_a_code(browser: Any, address: str) -> None:

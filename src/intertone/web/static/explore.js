@@ -20,6 +20,7 @@ export class Explore {
     this.job = null;
     this.known = null;
     this.ready = null;
+    this.unpitched = []; // names
     this.lost = false;
     this.points = [];
     this.shown = false;
@@ -73,9 +74,10 @@ export class Explore {
     this.latest.drop();
   }
 
-  /** The pad has another instrument, made by this job: its sounds are points of the map. */
-  changed(job) {
+  /** The pad has another instrument, made by this job: its sounds are points of the map, but those without one pitch. */
+  changed(job, unpitched) {
     this.job = job;
+    this.unpitched = unpitched;
     this.lost = false;
     if (this.shown) this.open();
   }
@@ -99,7 +101,7 @@ export class Explore {
       return;
     }
     if (opening !== this.opening) return;
-    this.handlers.say(this.lost ? LOST : "");
+    this.handlers.say(this.lost ? LOST : this.unpitched.map((name) => `${name} has no single pitch, so it is not on the map.`).join(" "));
     this.move();
   }
 
