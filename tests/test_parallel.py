@@ -3,6 +3,7 @@
 import ctypes
 import multiprocessing
 import os
+import os
 import signal
 import subprocess
 import sys
@@ -153,3 +154,20 @@ def test_all_threads_of_the_command_allocate_from_one_pool() -> None:
         for call in ("", "_use_one_arena()")
     ]
     assert found[0] > 1 and found[1] == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyTorch uses GNU's OpenMP on Linux")
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [({}, "GOMP_SPINCOUNT = '1000'"), ({"GOMP_SPINCOUNT": "77"}, "GOMP_SPINCOUNT = '77'"),
+     ({"OMP_WAIT_POLICY": "ACTIVE"}, "OMP_WAIT_POLICY = 'ACTIVE'")],
+)  # fmt: skip
+def test_threads_of_the_command_soon_sleep_unless_the_user_has_said_how_they_wait(
+    own: dict[str, str], expected: str
+) -> None:
+    others = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = "from intertone.__main__ import _spin_briefly; _spin_briefly(); import torch"
+    environment = others | own | {"OMP_DISPLAY_ENV": "VERBOSE"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert expected in done.stderr
+    assert not own or "GOMP_SPINCOUNT = '1000'" not in done.stderr

@@ -38,6 +38,7 @@ def program() -> None:
     global _outcome
     began = time.monotonic()
     _use_one_arena()
+    _spin_briefly()
     atexit.register(_exit)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell ignores it for processes in the background
         signal.signal(signal.SIGINT, _interrupt)
@@ -67,6 +68,17 @@ def _use_one_arena() -> None:
     """
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         library.mallopt(_ARENA_MAX, 1)
+
+
+def _spin_briefly() -> None:
+    """Let the threads of GNU's OpenMP, which PyTorch uses on Linux, soon sleep while they wait for each other.
+
+    They spin for some milliseconds unless the user has set how they wait. Where other programs use the processors, they
+    spin for a thread that the system has paused: beside three busy programs on two cores, the command for a morph of
+    two sounds took 22 to 24 s, and 3.4 to 3.7 s like this. Without other programs the time is the same.
+    """
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = "1000"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
