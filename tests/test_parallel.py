@@ -3,7 +3,6 @@
 import ctypes
 import multiprocessing
 import os
-import os
 import signal
 import subprocess
 import sys
