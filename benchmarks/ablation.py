@@ -159,7 +159,7 @@ def row(constant: Constant, folder: Path, notes: Path) -> tuple[str, list[str]]:
             elif all(new > old + EQUAL for new, old in pairs) or all(new < old - EQUAL for new, old in pairs):
                 shifted.append(name)
             old, new = sum(values) / len(values), sum(without[name]) / len(values)
-            cells.append(f"{old:.4g} / {new:.4g}" if abs(new - old) > EQUAL else f"{old:.4g}")
+            cells.append(f"{old:.4g}" if abs(new - old) <= EQUAL else f"{old:.4g} / {new:.4g}")
     outcome = "changes: " + ", ".join(changed) if changed else "shifts: " + ", ".join(shifted) if shifted else "–"
     return constant.module, [f"`{constant.name}`", constant.value, constant.neutral, *cells, outcome]
 
