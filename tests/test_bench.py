@@ -618,9 +618,13 @@ def test_an_export_is_not_replaced_by_another(tmp_path: Path, capsys: pytest.Cap
     words = ("bench", "export", tmp_path / "pairs", "--sample-rate", "8000", "--seed")
     assert run(*words, "3", capsys=capsys)[0] == run(*words, "3", capsys=capsys)[0] == 0
     sentence = refused(tmp_path, *words, "4", capsys=capsys)
-    assert sentence.startswith("an export must go into a new or empty folder, or over one of the same seed 4 unless ")
-    assert sentence.endswith("pairs of seed 3")
-    assert "of the same sample_rate 22050" in refused(tmp_path, *words, "3", "--sample-rate", "22050", capsys=capsys)
+    assert sentence.startswith(
+        "the folder of an export must be new, empty or an earlier export with the same seed, or "
+    )
+    assert sentence.endswith("pairs with seed 3 in place of 4")
+    assert "with sample_rate 8000 in place of 22050" in refused(
+        tmp_path, *words, "3", "--sample-rate", "22050", capsys=capsys
+    )
     assert run(*words, "4", "--force", capsys=capsys)[0] == 0
     assert json.loads((tmp_path / "pairs" / "manifest.json").read_text())["seed"] == 4
 

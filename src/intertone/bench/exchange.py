@@ -89,8 +89,8 @@ def _check_same(path: Path, seed: int, sample_rate: int) -> None:
     for name, value, found in (("seed", seed, manifest.seed), ("sample_rate", sample_rate, manifest.sample_rate)):
         if found != value:
             raise InputError(
-                f"an export must go into a new or empty folder, or over one of the same {name} {value} unless --force "
-                f"is given, got {path.parent} of {name} {found}"
+                f"the folder of an export must be new, empty or an earlier export with the same {name}, or --force "
+                f"must be given, got {path.parent} with {name} {found} in place of {value}"
             )
 
 

@@ -99,7 +99,7 @@ class Job:
 
 
 class QueueFullError(InputError):
-    """Refusal of a job because too many wait."""
+    """Refusal of a job because too many jobs wait."""
 
 
 class Workers:

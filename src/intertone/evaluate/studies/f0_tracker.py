@@ -100,7 +100,7 @@ class TrackerStudy(Study[Tracking]):
     name = "f0_tracker"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None for a harmonic codec and notes of a soundfont, otherwise the reason."""
+        """Return None if the codec is harmonic and the notes are of a soundfont; otherwise the reason."""
         if not has_partials(codec):
             return "The f0 tracker: this codec has no harmonic representation."
         if notes.kind != "soundfont":

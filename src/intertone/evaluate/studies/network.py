@@ -53,7 +53,7 @@ class NetworkStudy(Study[Network]):
     name = "network"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None for codecs whose morphs are decoded entirely from the interpolated code, else the reason."""
+        """Return None if all of a morph is decoded from the interpolated code; otherwise the reason."""
         if not choose_method(codec).takes.phase:
             return "Other weights and another code: a morph of partials is not the decoded mean of two codes."
         return None

@@ -59,7 +59,7 @@ class PathStudy(Study[Path]):
     name = "path"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None for codecs that are not harmonic, otherwise the reason."""
+        """Return None if the study applies, as to all codecs that are not harmonic; otherwise why it does not."""
         if has_partials(codec):
             return "The families from A to B: the classifier is used for spectrogram codecs only."
         return None

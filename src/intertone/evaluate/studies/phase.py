@@ -51,7 +51,7 @@ class PhaseStudy(Study[Phase]):
     name = "phase"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None for codecs with a spectrogram representation, otherwise the reason."""
+        """Return None if the study applies, as to codecs of spectrograms; otherwise why it does not."""
         try:
             spectrogram_of(codec)
         except InputError as error:

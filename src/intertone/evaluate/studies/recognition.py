@@ -47,7 +47,7 @@ class RecognitionStudy(Study[Recognition]):
     name = "recognition"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None for codecs that are not harmonic, otherwise the reason."""
+        """Return None if the study applies, as to all codecs that are not harmonic; otherwise why it does not."""
         if has_partials(codec):
             text = "The classifier of families and velocities: it is used for spectrogram codecs only; for this codec "
             return text + "the f0 is compared with the key."

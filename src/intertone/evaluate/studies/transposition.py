@@ -117,7 +117,7 @@ class TranspositionStudy(Study[Transposition]):
     name = "transposition"
 
     def applies(self, codec: Codec, notes: Notes) -> str | None:
-        """Return None for a harmonic codec and notes of the installed soundfont, otherwise the reason."""
+        """Return None if the codec is harmonic and the notes are of the installed soundfont; otherwise the reason."""
         if not has_partials(codec):
             return "Transposed notes: this codec has no harmonic representation."
         try:

@@ -170,7 +170,7 @@ export class Explore {
     this.choice.value = this.sky.parts[0][0];
   }
 
-  /** Name the three points that have the largest parts, those that are not 0 %. */
+  /** List the names of the three points with the largest weights, without weights that are rounded to 0 %. */
   listParts() {
     const items = this.sky.parts.slice(0, 3).filter(([, part]) => part >= 0.005).map(([index, part]) => {
       const point = this.points[index];

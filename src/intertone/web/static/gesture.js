@@ -31,7 +31,7 @@ export function isGesture(text) {
   return text === "" || gesturePoints(text) !== null;
 }
 
-/** Return where a gesture is, {x, y}, at some seconds. */
+/** Return the position {x, y} of a gesture at a time, s. */
 export function gestureAt(points, seconds) {
   let rest = seconds % lengthOf(points);
   let at = 0;

@@ -167,7 +167,7 @@ export class Midi {
 
   on(channel, key, velocity) {
     let id = `midi ${channel.name} ${key}`;
-    // one that a pedal keeps sounds on beside the new one
+    // a note of the same key that a pedal holds sounds on, so the new one has another name
     if (channel.kept.some((note) => note.id === id)) id += ` ${(this.again += 1)}`;
     channel.notes.set(key, id);
     this.handlers.on(key, played(velocity, this.settings.touch), id, this.isApart(channel) ? this.ownOf(channel) : null);
@@ -268,7 +268,7 @@ export class Midi {
     else this.handlers.set("padY", value / 127);
   }
 
-  /** End the notes of a zone beside another, or all notes at once. */
+  /** End all notes: those of the MPE zone that the channel belongs to, or those of all channels where there is no zone. */
   silence(channel) {
     if (this.managerOf(channel)) {
       for (const one of this.ledBy(channel)) this.end(one);
