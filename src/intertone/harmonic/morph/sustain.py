@@ -123,15 +123,14 @@ def sustain_sound(moved: SeparatedSound, sound: SeparatedSound, places: Tensor, 
 
 
 def _phases_apart(phase: Tensor, places: Tensor) -> Tensor:
-    """Return the phases of each channel relative to the mean of the channels on the time of a ping-pong loop.
+    """Return the phases of each channel relative to the mean of the channels on the time of a sustain of any length.
 
-    Where they turn by half a period or more from end to end of the loop, this rotation goes on whatever the direction.
+    Where they turn by half a period or more from end to end of the ping-pong loop, or of what is stretched or cut, this
+    rotation goes on at its own speed.
     """
     apart = phase - phase.mean(0)
     back = places[:-1][places.diff() < 0]
-    if not len(back):
-        return at_positions(apart, places)
-    ends = torch.stack([back.min(), back.max()])
+    ends = torch.stack((back if len(back) else places).aminmax())
     turn = at_positions(apart, ends).diff()
     rotation = torch.where(turn.abs() >= 0.5, turn / (ends[1] - ends[0]).clamp_min(1.0), 0)
     return at_positions(apart, places) + rotation * (torch.arange(len(places)) - places).to(phase.dtype)
