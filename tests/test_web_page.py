@@ -196,9 +196,9 @@ def test_dropped_sounds_are_still_there_after_a_reload(browser: Any, address: st
         sounds(page)
 
 
-def test_a_reload_without_the_sounds_on_the_server_begins_anew(browser: Any, address: str) -> None:
-    gone = "if (!sessionStorage.sounds) sessionStorage.sounds = JSON.stringify([{ id: 'gone', name: 'gone.wav' }]);"
-    with opened(browser, address, gone, refused=404) as page:
+@pytest.mark.parametrize("kept", ['[{"id": "gone", "name": "gone.wav"}]', "[null]", "{}", "7", "text"])
+def test_a_reload_without_the_sounds_on_the_server_begins_anew(browser: Any, address: str, kept: str) -> None:
+    with opened(browser, address, f"sessionStorage['intertone.sounds'] = '{kept}'", refused=404) as page:
         assert page.locator(".card .facts").all_text_contents()[0].startswith("C4")
         page.keyboard.down("KeyA")
         sounds(page)

@@ -5,6 +5,7 @@ import { floatWav } from "./wav.js";
 /** Milliseconds from one look at a job to the next. */
 const POLL_MS = 120;
 const RATE = 44100;
+const KEPT = "intertone.sounds"; // name in the storage of the browser's tab
 
 function decodeBase64(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
@@ -52,7 +53,7 @@ export class ServerSource {
   /** Remember the sounds that play, so that they are still there when the page is loaded again. */
   keep(sounds) {
     try {
-      sessionStorage.setItem("sounds", JSON.stringify(sounds.map(({ id, name }) => ({ id, name }))));
+      sessionStorage.setItem(KEPT, JSON.stringify(sounds.map(({ id, name }) => ({ id, name }))));
     } catch {
       // the browser stores nothing: a reload begins with the first sounds
     }
@@ -61,7 +62,8 @@ export class ServerSource {
   /** Return the sounds that played before the page was loaded again; none in a new tab. */
   kept() {
     try {
-      return JSON.parse(sessionStorage.getItem("sounds")) || [];
+      const kept = JSON.parse(sessionStorage.getItem(KEPT)) || [];
+      return kept.every(({ id, name }) => typeof id === "string" && typeof name === "string") ? kept : [];
     } catch {
       return [];
     }
