@@ -34,6 +34,10 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "LEVEL_WINDOW": "0.0",
         },
     ),
+    "pitch.continuity": (
+        ("noisy", "moving"),
+        {"JUMP": INF, "AHEAD": "0.0", "HEARD_DB": "-1000.0", "NOTE_DB": INF, "NOTE_SECONDS": "0.0"},
+    ),
     "pitch.yin": (
         ("yin",),
         {
@@ -177,8 +181,6 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "STAGES": "(64,)",
             "SMOOTH_SECONDS": "0.0",
             "LARGEST_CORRECTION": "1e9",
-            "JUMP": INF,
-            "HEARD_DB": "-1000.0",
         },
     ),
     "harmonic.warp": (

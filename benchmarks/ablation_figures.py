@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from ablation_morph import end_figures, morph_figures, sustain_figures, transposition_figures
-from ablation_noise import noisy_figures
+from ablation_noise import moving_figures, noisy_figures
 from ablation_notes import DECAYING, RATE, SETS, Figures, drawn, sound_of
 from torch import Tensor
 
@@ -385,5 +385,6 @@ GROUPS: dict[str, Callable[[Notes, int], Figures]] = {
     "transposition": transposition_figures,
     "sustain": sustain_figures,
     "noisy": noisy_figures,
+    "moving": moving_figures,
 }
 """Groups of figures by name."""

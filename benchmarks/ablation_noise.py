@@ -1,5 +1,6 @@
 """Figures of the ablation: where notes begin behind noise, hum and soft sounds, and their pitch over hum."""
 
+import numpy as np
 import torch
 from ablation_notes import RATE, Figures, drawn, sound_of
 from torch import Tensor
@@ -45,6 +46,38 @@ def noisy_figures(notes: Notes, number: int) -> Figures:
             astray[name] += float(off.double().mean()) > 0.05
     counts = {f"begin off, {name}, %": count for name, count in late.items()} | astray
     return {name: 100 * count / len(rows) for name, count in counts.items()}
+
+
+def moving_figures(notes: Notes, number: int) -> Figures:
+    """Return the share of frames, %, whose f0 is more than 3 semitones off: in fast slides, melodies, and attacks."""
+    generator = np.random.default_rng(number)
+    slides, melodies, attacks = [], [], []
+    for _ in range(N_NOTES):
+        low = generator.uniform(60, 250)
+        ratio, seconds = generator.uniform(3, 9), generator.uniform(0.08, 0.25)
+        time = torch.arange(RATE // 2) / RATE
+        line = low * ratio ** (1 - time / seconds).clamp(min=0)
+        phase = 2 * torch.pi * line.cumsum(0) / RATE
+        slide = sum(torch.sin(order * phase) / order for order in range(1, 5)) * torch.exp(-3 * time)
+        slides.append(_off(torch.as_tensor(slide), line[::HOP]))
+        octave = torch.cat([_sine(0.5 * low, round(0.05 * RATE)), _sine(low, RATE // 2)])
+        attacks.append(_off(octave, torch.full((len(octave) // HOP,), low)))
+    rows = drawn(notes, number, N_NOTES)
+    length = round(0.5 * RATE) // HOP * HOP
+    for three in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+        parts = [resample(sound_of(notes, row, 0.6), notes.sample_rate, RATE)[:length] for row in three]
+        parts = [part / part.abs().max() for part in parts]
+        hertz = torch.tensor([pitch_to_hz(float(notes.pitch[row])) for row in three])
+        melodies.append(_off(torch.cat(parts), hertz.repeat_interleave(length // HOP)))
+    found = {"slides": slides, "melodies": melodies, "octave attacks": attacks}
+    return {f"f0 off, {name}, %": 100 * float(np.mean(shares)) for name, shares in found.items()}
+
+
+def _off(sound: Tensor, line: Tensor) -> float:
+    """Return the share of frames whose f0 is more than 3 semitones from a line of Hz."""
+    f0, _ = find_pitch(sound.float()[None], RATE, HOP)
+    count = min(len(f0), len(line))
+    return float((hz_to_cents(f0[:count], line[:count].double()).abs() > 300).double().mean())
 
 
 def _first_loud(sound: Tensor) -> int:

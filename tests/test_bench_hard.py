@@ -144,11 +144,13 @@ def test_a_tick_that_is_lost_or_late_is_seen() -> None:
 # falls, ghosts, pulses
 
 
-def test_a_direct_current_is_no_level() -> None:
+def test_a_dc_offset_is_no_level() -> None:
     note, quiet = tone(60, seconds=1.0), 0.01 * tone(60, seconds=1.0)
     sources = [torch.cat([note, quiet + offset]) for offset in (0.02, -0.02)]
     swing = 0.02 * torch.linspace(5, -5, RATE).clamp(-1, 1)
     assert cliff_db(torch.cat([note, quiet + swing]), sources, RATE) < 6
+    assert pulse_range_db(0.1 * sine(220, seconds=1) + 0.3, 0.2, 0.8, RATE) < 0.01
+    assert cliff_db(sine(220, seconds=1), [torch.zeros(0)], RATE) < 1
 
 
 def test_a_cliff_counts_only_where_no_source_falls() -> None:

@@ -62,6 +62,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "drum-voice": [drum, note("voice", 57, 2)],
         "odd": [bell(), note("string", 69, 3), note("trumpet", 65, 4)],
         "wide": [wide(220.0, 0.2), wide(223.0, 0.0)],
+        "wide-plucked": [wide(223.0, 0.0, decay=2.5)],
+        "uneven": [uneven()],
         "short": [note("organ", 60, 5)[:, :4000], note("piano", 60, 6)[:, :9000]],
     }
     for name, sounds in made.items():
@@ -79,12 +81,20 @@ def buzz(key: int, tilt: float) -> torch.Tensor:
     return (0.3 * sound / sound.abs().max()).float()[None]
 
 
-def wide(right_hz: float, turned: float) -> torch.Tensor:
-    """A held A3 whose right channel has another frequency, or turns against the left one by a part of a period."""
+def wide(right_hz: float, turned: float, decay: float = 0.0) -> torch.Tensor:
+    """An A3 whose right channel has another frequency, or turns against the left one by a part of a period."""
     time = torch.arange(2 * RATE, dtype=torch.float64) / RATE
     phases = torch.stack([220 * time, right_hz * time + turned * time / 2])
     sound = 0.1 * sum(torch.sin(2 * torch.pi * k * phases) for k in (1, 2))
-    return (sound * (time / 0.02).clamp(max=1) * ((2 - time) / 0.1).clamp(max=1)).float()
+    return (sound * (time / 0.02).clamp(max=1) * ((2 - time) / 0.1).clamp(max=1) * torch.exp(-decay * time)).float()
+
+
+def uneven() -> torch.Tensor:
+    """A held A3 on the left, whose second partial is 2 Hz too high, and soft noise on the right."""
+    time = torch.arange(2 * RATE, dtype=torch.float64) / RATE
+    left = 0.1 * (torch.sin(2 * torch.pi * 220 * time) + torch.sin(2 * torch.pi * 442 * time))
+    right = 3e-4 * torch.randn(2 * RATE, generator=torch.Generator().manual_seed(1603))
+    return (torch.stack([left, right]) * (time / 0.02).clamp(max=1) * ((2 - time) / 0.1).clamp(max=1)).float()
 
 
 def bell() -> torch.Tensor:
@@ -255,6 +265,23 @@ def test_detuned_channels_of_a_held_note_keep_their_frequencies(folder: Path) ->
     spectra = np.abs(np.fft.rfft(both * np.hanning(both.shape[1])))[:, : 300 * 20]
     left, right = spectra.argmax(1) / 20
     assert 1200 * np.log2(right / left) == pytest.approx(1200 * np.log2(223 / 220), abs=1.5)
+
+
+def test_detuned_channels_stay_detuned_behind_the_end_of_the_recording(folder: Path) -> None:
+    both = play(folder, "wide-plucked", [on(57)], seconds=3.6, noise=False, limit=False)[:, round(2.4 * RATE) :]
+    spectra = np.abs(np.fft.rfft(both * np.hanning(both.shape[1]), 2**19))[:, : 300 * 2**19 // RATE]
+    left, right = spectra.argmax(1)
+    assert 1200 * np.log2(right / left) == pytest.approx(1200 * np.log2(223 / 220), abs=3)
+
+
+def test_a_quiet_channel_does_not_move_the_frequencies_of_the_other(folder: Path) -> None:
+    left = play(folder, "uneven", [on(57)], seconds=11, noise=False)[0][RATE : 10 * RATE]
+    spectrum = np.fft.rfft(left)
+    spectrum[np.abs(np.arange(len(spectrum)) / 9 - 440) > 60] = 0
+    turning = np.fft.ifft(np.concatenate([2 * spectrum, np.zeros(len(left) - len(spectrum))]))
+    hertz = np.angle(turning[1:] * turning[:-1].conj()) / (2 * np.pi) * RATE
+    tenths = hertz[RATE // 2 :][: 80 * 4410].reshape(-1, 4410).mean(1)
+    assert np.abs(tenths - np.median(tenths)).max() < 1
 
 
 def test_a_release_begins_at_the_present_level(folder: Path) -> None:

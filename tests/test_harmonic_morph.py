@@ -74,6 +74,27 @@ def test_an_octave_in_the_attack_is_an_error() -> None:
     assert float(hz_to_cents(f0, pitch_to_hz(60)).abs().max()) < 50
 
 
+@pytest.mark.parametrize(("high", "low", "seconds"), [(800, 100, 0.2), (1600, 200, 0.15), (880, 220, 0.08)])
+def test_a_fast_slide_is_followed_over_its_unvoiced_frames(high: float, low: float, seconds: float) -> None:
+    time = torch.arange(SAMPLE_RATE // 2, dtype=torch.float64) / SAMPLE_RATE
+    line = high * (low / high) ** (time / seconds).clamp(max=1)
+    slide = tone_of(line) * torch.exp(-3 * time)
+    f0, _ = find_pitch(slide.float()[None], SAMPLE_RATE, 160)
+    assert float(hz_to_cents(f0[:-1], line[::160][: len(f0) - 1]).abs()[2:40].max()) < 300
+
+
+def test_another_note_of_a_melody_is_no_jump_to_another_sound() -> None:
+    melody = torch.cat([tone(60, seconds=0.5), tone(64, seconds=0.5), tone(57, seconds=0.5)])
+    f0, _ = find_pitch(melody[None], SAMPLE_RATE, 160)
+    for number, pitch in enumerate((60, 64, 57)):
+        assert float(hz_to_cents(f0[50 * number + 10 : 50 * number + 45], pitch_to_hz(pitch)).abs().max()) < 30
+
+
+def tone_of(line: Tensor) -> Tensor:
+    phase = 2 * torch.pi * line.cumsum(0) / SAMPLE_RATE
+    return sum((torch.sin(order * phase) / order for order in range(1, 5)), torch.zeros(len(line)).double())
+
+
 def test_a_slide_that_dies_away_is_followed_to_its_end() -> None:
     time = torch.arange(2 * SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
     line = 440 * 2 ** (-time / 2)  # an octave down

@@ -140,6 +140,22 @@ def test_detuned_channels_of_a_held_note_keep_their_frequencies(decay: float) ->
         assert float(spectrum.argmax()) * RATE / 2**18 == pytest.approx(hz, abs=0.2)
 
 
+@pytest.mark.parametrize("right", ["silent", "noise"])
+def test_a_quiet_channel_does_not_move_the_frequencies_of_the_other(right: str) -> None:
+    time = torch.arange(round(1.2 * RATE), dtype=torch.float64) / RATE
+    shape = (1 - torch.exp(-time / 0.02)) * torch.clamp((1.2 - time) / 0.15, max=1)
+    left = sum(torch.sin(2 * torch.pi * hertz * time) for hertz in (220, 441.5, 658.5))
+    noise = torch.randn(len(time), generator=torch.Generator().manual_seed(0)).double()
+    sound = held((0.1 * shape * torch.stack([left, 0.003 * noise * (right == "noise")])).float(), 6.0)[0]
+    spectrum = torch.fft.rfft(sound.double())
+    hertz = torch.fft.rfftfreq(len(sound), 1 / RATE)
+    for partial in (441.5, 658.5):
+        band = torch.where((hertz - partial).abs() < 60, spectrum, 0)
+        turning = torch.fft.ifft(torch.nn.functional.pad(2 * band, (0, len(sound) - len(band))))[RATE : 5 * RATE]
+        speed = (turning[1:] * turning[:-1].conj()).angle() / (2 * torch.pi) * RATE
+        assert float((speed.unfold(0, 800, 800).mean(1) - partial).abs().max()) < 0.5
+
+
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 3.0])
 def test_a_plucked_tone_rings_as_long_as_it_is_held(seconds: float) -> None:
     sound = held(tone(57, decay=6, seconds=1.2), seconds)

@@ -21,7 +21,7 @@ ROOT = PACKAGE.parent.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("errors", "config", "container", "files", "parallel", "level", "channels", "ratio", "remark", "shipped"),
+    ("errors", "config", "container", "files", "parallel", "level", "downmix", "ratio", "remark", "shipped"),
     ("audio", "stft", "curve", "page_style"),
     ("phase", "pitch", "loudness", "losses"),
     ("harmonic", "models", "latent", "metrics", "data", "plot", "page"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 
+from intertone.downmix import mix_to_mono
 from intertone.pitch.note import hz_to_pitch, pitch_to_hz
 from intertone.plot import draw_hertz, draw_spectrogram, log_spectrogram, new_figure, pitch_range, plot_spectrograms
 
@@ -54,6 +55,11 @@ def test_low_partials_are_apart_and_high_ones_begin_on_time() -> None:
 def test_channels_of_opposite_polarity_are_drawn() -> None:
     db, _ = log_spectrogram(torch.stack([tone(50), -0.5 * tone(50)]), RATE)
     assert np.array_equal(db, log_spectrogram(0.75 * tone(50), RATE)[0])
+
+
+def test_an_offset_says_nothing_about_the_polarity_of_a_channel() -> None:
+    pair = torch.stack([0.1 * tone(50) + 0.2, 0.1 * tone(50) - 0.2])
+    assert torch.allclose(mix_to_mono(pair), 0.1 * tone(50), atol=1e-6)
 
 
 def test_the_axis_ends_where_nothing_is_heard() -> None:

@@ -14,6 +14,7 @@ from intertone.bench.pair import Kind, Pair
 from intertone.bench.real_pairs import Facts, find_facts
 from intertone.bench.score import SAMPLE_RATE, at_bench_rate
 from intertone.container import SUFFIXES
+from intertone.downmix import mix_to_mono
 from intertone.errors import InputError
 from intertone.harmonic.onset import find_onset
 from intertone.pitch.note import hz_to_cents
@@ -83,7 +84,7 @@ def folder_pairs(folder: Path, *, sample_rate: int, from_onset: bool = True) -> 
 
 
 def read_mono(path: Path, *, sample_rate: int, mixed: list[str]) -> Tensor:
-    """Return a sound file as ``(samples,)``, the mean of its channels.
+    """Return a sound file as ``(samples,)``, its channels mixed to one.
 
     Args:
         path: The file.
@@ -96,7 +97,7 @@ def read_mono(path: Path, *, sample_rate: int, mixed: list[str]) -> Tensor:
     sound = load_audio(path, sample_rate=sample_rate)[0]
     if len(sound) > 1:
         mixed.append(path.name)
-    return sound.mean(0)
+    return mix_to_mono(sound)
 
 
 def say_mixed(names: Collection[str]) -> None:

@@ -246,7 +246,7 @@ def _render(
     from rich.progress import track
 
     from intertone.audio import resample
-    from intertone.channels import mix_to_mono
+    from intertone.downmix import mix_to_mono
     from intertone.metrics import log_mel_error
     from intertone.parallel import side_by_side
 

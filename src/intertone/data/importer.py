@@ -15,7 +15,6 @@ from pydantic import Field
 from torch import Tensor
 
 from intertone.audio import MIN_SECONDS, SILENCE_PEAK, load_audio, resample
-from intertone.channels import mix_to_mono
 from intertone.config import Settings
 from intertone.container import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, SUFFIXES
 from intertone.data.header import NoteHeader
@@ -24,6 +23,7 @@ from intertone.data.row import NoteRow, ReportLine
 from intertone.data.shards import Divide, begin_notes, discard_notes, finish_notes, quantise, write_shard
 from intertone.data.split import FRACTIONS, SPLIT_BY, SPLITS, check_fractions, divide_notes, split_of
 from intertone.data.store import shard_done
+from intertone.downmix import mix_to_mono
 from intertone.errors import InputError
 from intertone.files import Json, readable_name
 from intertone.pitch.note import hz_to_pitch

@@ -2,15 +2,15 @@
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
 from intertone.curve import odd_frames
 from intertone.harmonic.warp import Warped
-from intertone.level import TINY, power_to_db
+from intertone.level import TINY
 from intertone.pitch import follow_pitch
+from intertone.pitch.continuity import without_jumps
 from intertone.pitch.stiffness import at_frames, common_error, fit_inharmonicity, stretched
 
 STAGES = (8, 16, 32, 64)
@@ -25,13 +25,6 @@ LARGEST_CORRECTION = 0.03
 UNPITCHED_HZ = 110.0
 """f0 of a sound without pitch: A2."""
 
-JUMP = 3 / 12
-"""Change of f0 between neighbouring voiced frames, octaves, from which one of them does not belong to the note."""
-
-HEARD_DB = -40.0
-"""Level relative to the loudest frame above which a frame counts for the choice among parts without a jump, by as many
-decibels as it lies above."""
-
 
 def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor, float]:
     """Return f0, and the share of the energy that repeats after its period.
@@ -43,7 +36,7 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
 
     Returns:
         Hz, ``(n_frames,)``, float64, and 0…1. A sound without pitch gets A2, whose partials are dense. A note has no
-        jumps of 3 semitones or more: f0 is that of its longest and loudest part without one.
+        jumps of 3 semitones or more, unless other parts are as loud and long as notes.
 
     Example:
         >>> f0, periodicity = find_pitch(torch.sin(torch.arange(8000) * 0.25)[None], 8000, 80)
@@ -55,23 +48,7 @@ def find_pitch(body: Tensor, sample_rate: int, hop_length: int) -> tuple[Tensor,
     power = avg_pool1d(squares[None], 2 * hop_length, hop_length)[0, : len(track.f0)]
     periodicity = float((power * track.periodicity).sum() / power.sum().clamp_min(TINY))
     f0 = track.f0 if not bool(track.f0.isnan().any()) else torch.full_like(track.f0, UNPITCHED_HZ)
-    return _without_jumps(f0, track.voiced, power), periodicity
-
-
-def _without_jumps(f0: Tensor, voiced: Tensor, power: Tensor) -> Tensor:
-    """Return the f0 of the longest and loudest part without a jump and of those it reaches, interpolated elsewhere."""
-    octaves, frames = np.log2(f0.numpy()), voiced.nonzero()[:, 0].numpy()
-    parts = np.split(frames, np.flatnonzero(np.abs(np.diff(octaves[frames])) >= JUMP) + 1)
-    if len(parts) == 1:
-        return f0
-    above = (power_to_db((power / power.max()).clamp_min(TINY)) - HEARD_DB).clamp_min(0).numpy()
-    main = max(range(len(parts)), key=lambda index: float(above[parts[index]].sum()))
-    known = parts[main]
-    for part in [*parts[main + 1 :], *reversed(parts[:main])]:
-        earlier, later = (known, part) if part[0] > known[0] else (part, known)
-        if abs(octaves[later[0]] - octaves[earlier[-1]]) < JUMP:
-            known = np.union1d(known, part)
-    return torch.from_numpy(np.exp2(np.interp(np.arange(len(f0)), known, octaves[known])))
+    return without_jumps(f0, track.voiced, power, hop_length / sample_rate), periodicity
 
 
 def refine_tuning(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from intertone.audio import resample
-from intertone.channels import mix_to_mono
+from intertone.downmix import mix_to_mono
 from intertone.metrics.spectral import LOG_MEL_16K, log_mel
 from intertone.morphing.checking import check_even
 from intertone.morphing.render import each_morph, morph_sources
@@ -94,5 +94,6 @@ def _logged_ratios(mixes: Sequence[Mix]) -> list[float]:
 
 
 def _downmix(sound: Tensor, sources: Sources) -> Tensor:
-    """Return the mean of all channels and items of a morph at the sample rate of ``log_mel``, ``(samples,)``."""
-    return resample(mix_to_mono(sound), sources.codec.sample_rate, LOG_MEL_16K.stft.sample_rate)
+    """Return the mean of the mono mixes of all items of a morph, ``(samples,)``, at the sample rate of ``log_mel``."""
+    mono = torch.stack([mix_to_mono(item) for item in sound.reshape(-1, *sound.shape[-2:])]).mean(0)
+    return resample(mono, sources.codec.sample_rate, LOG_MEL_16K.stft.sample_rate)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from intertone.downmix import mix_to_mono
 from intertone.errors import InputError
 from intertone.remark import RemarkLogger
 
@@ -50,7 +51,8 @@ def _complete(sound: Tensor, channels: int | None, samples: int) -> Tensor:
     if sound.shape[-1] < samples:
         sound = torch.nn.functional.pad(sound, (0, samples - sound.shape[-1]))
     if channels and sound.shape[-2] < channels:
-        mean = sound.mean(-2, keepdim=True)
         missing = channels - sound.shape[-2]
-        sound = torch.cat([sound, mean.expand(*sound.shape[:-2], missing, sound.shape[-1])], -2)
+        mono = torch.stack([mix_to_mono(item) for item in sound.reshape(-1, *sound.shape[-2:])])
+        filled = mono.reshape(*sound.shape[:-2], 1, -1).expand(*sound.shape[:-2], missing, -1)
+        sound = torch.cat([sound, filled], -2)
     return sound

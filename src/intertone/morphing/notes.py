@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from intertone.audio import resample
-from intertone.channels import mix_to_mono
+from intertone.downmix import mix_to_mono
 from intertone.level import power_to_db
 from intertone.metrics.rhythm import ONSET_MEL, onset_times
 from intertone.metrics.spectral import log_mel

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.nn.functional import pad
 
-from intertone.channels import mix_to_mono
+from intertone.downmix import mix_to_mono
 from intertone.level import amplitude_to_db, db_to_power
 from intertone.pitch.note import hz_to_pitch, note_name, pitch_to_hz
 from intertone.plot.figure import COLOURS, draw_on_any_ground, figure_png, new_figure, save_figure

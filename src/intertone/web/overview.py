@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from intertone.channels import mix_to_mono
+from intertone.downmix import mix_to_mono
 from intertone.files import Json
 
 COLUMNS, ROWS = 256, 84

@@ -21,8 +21,8 @@ FLOOR_DB = -60.0
 """Lowest level, dB relative to the loudest 10 ms; anything below counts as silence."""
 
 LOWEST_HZ = 20.0
-"""Lowest frequency that is measured. Some notes of the bank end with a direct current that is louder than what is heard
-of their release; where two of them meet, the sum passes zero and was measured as a drop of 21.6 dB."""
+"""Lowest frequency that is measured. Some notes of the bank end with a DC offset that is louder than the rest of their
+release; where two of them meet, the sum passes zero and was measured as a drop of 21.6 dB."""
 
 PULSE_SECONDS = 0.1
 """Time over which the level of a sustained key is averaged, so that the beating of single partials is not measured."""
@@ -105,7 +105,7 @@ def pulse_range_db(sound: Tensor, first_seconds: float, last_seconds: float, sam
         >>> round(pulse_range_db(tone, 0, 4, 16000), 1), 9 < pulse_range_db(tone * pulse, 0, 4, 16000) < 10
         (0.0, True)
     """
-    part = sound[round(first_seconds * sample_rate) : round(last_seconds * sample_rate)]
+    part = _audible(sound, sample_rate)[round(first_seconds * sample_rate) : round(last_seconds * sample_rate)]
     level = _level(part, sample_rate, PULSE_SECONDS)
     if len(level) < 3:
         raise ValueError(f"a held part must last 0.3 s or more, got {len(part) / sample_rate:g} s")
@@ -134,7 +134,7 @@ def ghost_ratio(sound: Tensor, onsets: Sequence[float], sample_rate: int) -> Arr
         >>> ghost_ratio(sound, [1.0], 16000).tolist()
         [0.0]
     """
-    power = _power(as_array(sound), sample_rate, STEP_SECONDS)
+    power = _power(_audible(sound, sample_rate), sample_rate, STEP_SECONDS)
     ratios = []
     for onset in onsets:
         now = round(onset / STEP_SECONDS)
@@ -173,14 +173,24 @@ def ghost_db(sound: Tensor, sources: Sequence[Tensor], onsets: Sequence[float], 
 
 def _falls(sound: Tensor, sample_rate: int) -> Array:
     """Return the drop of the level within the 50 ms after each step of 10 ms, dB, at least 0."""
-    level = np.maximum(_level(sound, sample_rate, STEP_SECONDS), FLOOR_DB)
+    level = np.maximum(_level(_audible(sound, sample_rate), sample_rate, STEP_SECONDS), FLOOR_DB)
     lag = round(FALL_SECONDS / STEP_SECONDS)
     return np.maximum(level[:-lag] - level[lag:], 0.0) if len(level) > lag else np.zeros(0)
 
 
-def _level(sound: Tensor, sample_rate: int, step_seconds: float) -> Array:
+def _audible(sound: Tensor, sample_rate: int) -> Array:
+    """Return a sound without what lies below ``LOWEST_HZ``, as if its first sample had been there before."""
+    samples = as_array(sound)
+    if not len(samples):
+        return samples
+    sections = signal.butter(2, LOWEST_HZ, "highpass", fs=sample_rate, output="sos")
+    filtered: Array = signal.sosfilt(sections, samples, zi=signal.sosfilt_zi(sections) * samples[0])[0]
+    return filtered
+
+
+def _level(sound: Array, sample_rate: int, step_seconds: float) -> Array:
     """Return the level of each step, dB relative to the loudest step."""
-    power = _power(as_array(sound), sample_rate, step_seconds)
+    power = _power(sound, sample_rate, step_seconds)
     loudest = float(power.max()) if len(power) else 0.0
     level: Array = power_to_db(np.maximum(power / max(loudest, 1e-30), 1e-12))
     return level
@@ -189,6 +199,7 @@ def _level(sound: Tensor, sample_rate: int, step_seconds: float) -> Array:
 def _power(sound: Array, sample_rate: int, step_seconds: float) -> Array:
     size = round(step_seconds * sample_rate)
     n_steps = len(sound) // size
-    sound = signal.sosfilt(signal.butter(2, LOWEST_HZ, "highpass", fs=sample_rate, output="sos"), sound)
-    power: Array = (sound[: n_steps * size].reshape(n_steps, size) ** 2).mean(1) if n_steps else np.zeros(0)
+    if not n_steps:
+        return np.zeros(0)
+    power: Array = (sound[: n_steps * size].reshape(n_steps, size) ** 2).mean(1)
     return power

@@ -11,6 +11,7 @@ from torch import Tensor
 from intertone.curve import at_positions
 from intertone.harmonic.morph.landmark import Landmarks, positions
 from intertone.harmonic.sound import SeparatedSound
+from intertone.level import TINY
 
 FADES_DB = 12.0
 """A sustain that falls by more is stretched: going back would be heard as a crescendo."""
@@ -29,6 +30,9 @@ TURN_SECONDS = 0.1
 
 SHORTEST_SECONDS = 0.12
 """A shorter sustain is stretched, since a loop there would flutter."""
+
+ROTATES = 0.5
+"""Turn of a channel's phase against the mean of all channels, periods, from which the channel has another frequency."""
 
 CENTS_PER_DB = 5.0
 """Difference of pitch that counts as much as 1 dB when a cut is chosen."""
@@ -103,8 +107,8 @@ def sustain_sound(moved: SeparatedSound, sound: SeparatedSound, places: Tensor, 
     """Return a harmonic sound on the time of a ping-pong loop.
 
     Whatever the direction and speed of time, a partial keeps its distance from its harmonic. The phase of a channel
-    relative to the others belongs to the place, so that the channels do not drift apart. The residual is used up to the
-    end of the original sustain; random noise replaces it after that.
+    relative to the mean of all, weighted by power, belongs to the place, so that channels do not drift apart. The
+    residual is used up to the end of the original sustain; random noise replaces it after that.
 
     Args:
         moved: From ``retime_sound``.
@@ -114,26 +118,28 @@ def sustain_sound(moved: SeparatedSound, sound: SeparatedSound, places: Tensor, 
     """
     phase = moved.phase[..., :1].expand_as(moved.phase)
     if sound.phase.shape[-1] > 1 and len(places) > 1:
-        speed = at_positions(sound.phase.mean(0).diff(), 0.5 * (places[1:] + places[:-1]) - 0.5)
-        start = moved.phase[..., :1].mean(0)
-        phase = torch.cat([start, start + speed.cumsum(-1)], -1) + _phases_apart(sound.phase, places)
+        power = sound.amplitude.double().square().mean(-1, keepdim=True).clamp_min(TINY)
+        shares = (power / power.sum(0)).to(sound.phase.dtype)
+        mean = (shares * sound.phase).sum(0)
+        speed = at_positions(mean.diff(), 0.5 * (places[1:] + places[:-1]) - 0.5)
+        start = (shares * moved.phase[..., :1]).sum(0)
+        phase = torch.cat([start, start + speed.cumsum(-1)], -1) + _phases_apart(sound.phase - mean, places)
     heard = torch.arange(len(places)) < release
     residuals = tuple(replace(residual, share=residual.share * heard) for residual in moved.residuals)
     return replace(moved, phase=phase, residuals=residuals)
 
 
-def _phases_apart(phase: Tensor, places: Tensor) -> Tensor:
+def _phases_apart(apart: Tensor, places: Tensor) -> Tensor:
     """Return the phases of each channel relative to the mean of the channels on the time of a sustain of any length.
 
-    Where they turn by half a period or more from end to end of the ping-pong loop, or of what is stretched or cut, this
+    Where they turn by ``ROTATES`` or more from end to end of the ping-pong loop, or of what is stretched or cut, this
     rotation goes on at its own speed.
     """
-    apart = phase - phase.mean(0)
     back = places[:-1][places.diff() < 0]
     ends = torch.stack((back if len(back) else places).aminmax())
     turn = at_positions(apart, ends).diff()
-    rotation = torch.where(turn.abs() >= 0.5, turn / (ends[1] - ends[0]).clamp_min(1.0), 0)
-    return at_positions(apart, places) + rotation * (torch.arange(len(places)) - places).to(phase.dtype)
+    rotation = torch.where(turn.abs() >= ROTATES, turn / (ends[1] - ends[0]).clamp_min(1.0), 0)
+    return at_positions(apart, places) + rotation * (torch.arange(len(places)) - places).to(apart.dtype)
 
 
 def _falls(level: Array, own: Landmarks) -> float:

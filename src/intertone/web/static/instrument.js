@@ -4,6 +4,7 @@
 const FINE = 16; // frames that are all stored, from the onset on
 const ZERO_DB = 220; // stored level of 0 dB, in half decibels
 export const SILENT_DB = -200;
+const ROTATES = 0.5; // periods by which a channel turns against the mean of all if it has another frequency
 const MOST_HEADER = 1 << 20;
 
 // Return the header, and the tensors by name: typed arrays with a `shape`.
@@ -71,7 +72,7 @@ function scaled(values, factor) {
 }
 
 // Return values, (channels, rows, times), times a factor, in the order (channels, times, rows).
-function turned(tensor, factor) {
+function byTime(tensor, factor) {
   const [channels, rows, times] = tensor.shape;
   const found = new Float32Array(channels * rows * times);
   for (let channel = 0; channel < channels; channel++)
@@ -97,6 +98,8 @@ function unpackPitched(facts, get, header) {
   for (let channel = 0; channel < channels; channel++)
     for (let at = 0; at < early; at++) power += (residual.values[channel * residual.shape[1] + at] / 32767) ** 2;
   const top = get("top");
+  const levels = levelsOf(partials);
+  const strong = get("strong").values;
   return {
     ...facts,
     channels,
@@ -107,11 +110,14 @@ function unpackPitched(facts, get, header) {
     fast: fast.positions,
     slowTimes,
     fastTimes,
-    partials: levelsOf(partials),
+    partials: levels,
     top: levelsOf({ values: top.values, shape: [top.shape[0], 1, top.shape[1]] }),
     start: get("start").values,
-    ...unpackPhases(get("phases"), slow.frames, facts.loop),
-    modulation: turned(get("modulation"), 0.01),
+    ...unpackPhases(get("phases"), slow.frames, facts.loop || [facts.attack, facts.release], (channel, rank) => {
+      const place = (time) => (channel * slowTimes + time) * count + strong[rank];
+      return powerOf(slow.frames, (time) => levels[place(time)] + level[slow.frames[time]]);
+    }),
+    modulation: byTime(get("modulation"), 0.01),
     random: scaled(get("random").values, 0.01),
     ...unpackFast(get, count),
     noise: levelsOf(get("noise")),
@@ -130,33 +136,38 @@ function unpackPitched(facts, get, header) {
   };
 }
 
+// Return the sum of the power of a partial over its stored frames; `decibels` returns its level in one.
+function powerOf(frames, decibels) {
+  return frames.reduce((sum, _, time) => sum + 10 ** (decibels(time) / 10), 1e-30);
+}
+
 // Return the phases of the strongest partials relative to their harmonics as `speeds`, (channels, times − 1, partials),
 // periods a frame, which are the same in whatever direction a loop is played, and `apart`, (channels, times, partials),
-// periods, which belong to a place: the channels of a held note would drift apart if a loop did not take them back. Where
-// they turn against each other by half a period or more from end to end of the loop, this rotation is a speed.
-function unpackPhases(tensor, frames, loop) {
+// periods: those of a channel relative to the mean of all, weighted by power. They belong to a place, since the channels
+// of a held note would drift apart if a loop did not take them back. Where a channel turns against the mean by ROTATES
+// or more between the two frames `ends`, this rotation is a speed.
+function unpackPhases(tensor, frames, ends, power) {
   const [channels, strong, steps] = tensor.shape;
   const times = steps + 1;
   const speeds = new Float32Array(channels * steps * strong);
   const apart = new Float32Array(channels * times * strong);
-  const from = (channel, place) => (channel * strong + place) * steps;
-  for (let place = 0; place < strong; place++) {
+  for (let rank = 0; rank < strong; rank++) {
+    const powers = Array.from({ length: channels }, (_, channel) => power(channel, rank));
+    const total = powers.reduce((sum, one) => sum + one, 0);
+    const step = (channel, time) => tensor.values[(channel * strong + rank) * steps + time] / 64;
     const means = new Float64Array(steps);
-    for (let time = 0; time < steps; time++) {
-      for (let channel = 0; channel < channels; channel++)
-        means[time] += tensor.values[from(channel, place) + time] / 64 / channels;
-    }
+    for (let time = 0; time < steps; time++)
+      for (let channel = 0; channel < channels; channel++) means[time] += (powers[channel] / total) * step(channel, time);
     for (let channel = 0; channel < channels; channel++) {
       const phases = new Float64Array(times);
-      for (let time = 0; time < steps; time++)
-        phases[time + 1] = phases[time] + tensor.values[from(channel, place) + time] / 64 - means[time];
-      const turn = loop ? phaseAt(phases, frames, loop[1]) - phaseAt(phases, frames, loop[0]) : 0;
-      const rotation = Math.abs(turn) >= 0.5 ? turn / (loop[1] - loop[0]) : 0;
+      for (let time = 0; time < steps; time++) phases[time + 1] = phases[time] + step(channel, time) - means[time];
+      const turn = phaseAt(phases, frames, ends[1]) - phaseAt(phases, frames, ends[0]);
+      const rotation = Math.abs(turn) >= ROTATES ? turn / Math.max(1, ends[1] - ends[0]) : 0;
       for (let time = 0; time < times; time++)
-        apart[(channel * times + time) * strong + place] = phases[time] - rotation * frames[time];
+        apart[(channel * times + time) * strong + rank] = phases[time] - rotation * frames[time];
       for (let time = 0; time < steps; time++) {
         const width = Math.max(1, frames[time + 1] - frames[time]);
-        speeds[(channel * steps + time) * strong + place] = means[time] / width + rotation;
+        speeds[(channel * steps + time) * strong + rank] = means[time] / width + rotation;
       }
     }
   }

@@ -20,6 +20,7 @@ export class Library {
     this.wanted = 0;
     this.played = 0;
     this.made = null;
+    this.opened = false; // whether an instrument has been opened
   }
 
   /** Get the instrument with which the page opens; return whether there is one. */
@@ -39,13 +40,13 @@ export class Library {
     try {
       job = await this.source.order(idsOf(kept));
     } catch (error) {
-      if (error instanceof Refusal) return false;
+      if (error instanceof Refusal && error.status === 404) return false;
       throw error;
     }
     this.slots = kept.map(({ name }) => ({ name: withoutSuffix(name), working: "waits" }));
     this.show();
     await this.attempt(async () => job, kept);
-    return Boolean(this.made);
+    return this.opened;
   }
 
   show() {
@@ -154,8 +155,9 @@ export class Library {
     this.played = mine;
     this.made = made;
     this.sounds = sounds;
-    this.source.keep(sounds);
     const header = await this.handlers.instrument(made);
+    this.source.keep(sounds);
+    this.opened = true;
     const old = this.slots;
     this.slots = header.names.map((name, index) => ({
       name,

@@ -86,7 +86,7 @@ const library = new Library(source, {
   async instrument(made) {
     const header = headerOf(made.bytes);
     if (!views.away || !sound.made) await sound.load(made.bytes);
-    explore.changed(made.job, header.names.filter((_, index) => header.pitches[index] === null));
+    explore.changed(made.job, header.names.filter((_, index) => header.pitches[index] === null && !header.steady[index]));
     const pitch = header.pitches.find((found) => found !== null);
     if (!sound.engine && pitch !== undefined) keys.centre(Math.round(pitch));
     document.title = `${header.names.join(", ")} · intertone`;

@@ -14,8 +14,8 @@ export class Places {
   constructor() {
     this.places = new Float64Array(MOST_SOUNDS); // frames
     this.speeds = new Float64Array(MOST_SOUNDS); // frames a frame
-    this.moved = new Float64Array(MOST_SOUNDS); // frames that the last step went on, or back within a loop
-    this.movedSeconds = 1; // that it took
+    this.moved = new Float64Array(MOST_SOUNDS); // frames by which the last step moved the place, negative backwards
+    this.movedSeconds = 1; // duration of that step
     this.directions = new Float64Array(MOST_SOUNDS); // 0: the first pass; else the speed within the loop
     this.turning = new Float64Array(MOST_SOUNDS);
     this.extraDb = new Float64Array(MOST_SOUNDS);

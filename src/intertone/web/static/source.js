@@ -11,11 +11,15 @@ function decodeBase64(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 }
 
-/** A refusal: its message is one sentence; `sound` is the number of the sound that is refused, or null. */
+/**
+ * A refusal: its message is one sentence; `sound` is the number of the sound that is refused, `status` the code of the
+ * server's answer, or null.
+ */
 export class Refusal extends Error {
-  constructor(text, sound = null) {
+  constructor(text, sound = null, status = null) {
     super(text);
     this.sound = sound;
+    this.status = status;
   }
 }
 
@@ -29,7 +33,7 @@ async function answerOf(address, options) {
   }
   if (answer.ok) return answer;
   const content = await answer.json().catch(() => ({}));
-  throw new Refusal(content.error || `The server refused this with ${answer.status}.`, content.sound ?? null);
+  throw new Refusal(content.error || `The server refused this with ${answer.status}.`, content.sound ?? null, answer.status);
 }
 
 async function ask(address, options) {

@@ -19,8 +19,9 @@ def mix_to_mono(audio: Tensor) -> Tensor:
         >>> mix_to_mono(torch.tensor([[1.0, 2.0], [-1.0, -2.0]]))
         tensor([1., 2.])
     """
-    channels = audio.reshape(-1, audio.shape[-1])
+    channels = audio.reshape(-1, audio.shape[-1]) if audio.ndim > 1 else audio[None]
     if len(channels) == 1:
         return channels[0]
-    loudest = channels[channels.square().sum(1).argmax()]
-    return torch.where((channels @ loudest < 0)[:, None], -channels, channels).mean(0)
+    moving = channels - channels.mean(-1, keepdim=True)  # an offset says nothing about the polarity
+    loudest = moving[moving.square().sum(1).argmax()]
+    return torch.where((moving @ loudest < 0)[:, None], -channels, channels).mean(0)
