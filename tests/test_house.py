@@ -278,6 +278,19 @@ def test_a_file_says_what_it_is(path: Path) -> None:
     assert docstring and docstring.splitlines()[0].endswith((".", "?"))
 
 
+SCRIPTS = sorted([*(ROOT / "tests" / "fixtures").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")])
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_does_nothing_when_it_is_imported(path: Path) -> None:
+    """The search for doctests imports every module under ``tests``; a script that ran there wrote a fixture anew."""
+    defining = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        guarded = isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+        text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        assert guarded or text or isinstance(node, defining), f"line {node.lineno}"
+
+
 def test_nothing_prints_outside_the_command_line() -> None:
     printing = [
         str(path.relative_to(PACKAGE))
