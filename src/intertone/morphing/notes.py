@@ -11,7 +11,7 @@ from torch import Tensor
 
 from intertone.audio import resample
 from intertone.downmix import mix_to_mono
-from intertone.level import power_to_db
+from intertone.level import TINY, db_to_power, power_to_db
 from intertone.metrics.rhythm import ONSET_MEL, onset_times
 from intertone.metrics.spectral import log_mel
 from intertone.pitch import follow_pitch
@@ -58,6 +58,9 @@ notes the result is 7 ms before to 2 ms after the first sound; that of ``onset_t
 it."""
 FINE_LAG, FINE_REACH_SECONDS = 8, 0.05
 """Frames over which the rise is measured (16 ms), and largest distance of a refined onset from the coarse one, s."""
+RISE_SECONDS, VALLEY_SECONDS, VALLEY_DB = 0.05, 0.01, 3.0
+"""A note starts where the level is lowest in the 50 ms before its steepest rise: at the last place that is within 3 dB
+of the lowest level, measured in windows of 10 ms."""
 FADE_SECONDS = 0.005
 """Length of the crossfade between two notes, s, which ends at the onset of the second."""
 
@@ -98,7 +101,8 @@ def find_notes(sound: Tensor, sample_rate: int) -> list[int]:
     level = _levels(mono.double().numpy(), hop)[: len(pitch)]
     pitch[~track.voiced.numpy() | (level < level.max() - RANGE_DB)] = np.nan
     starts, steps = _starts(pitch, level, onsets)
-    times = sorted([*_refined_times(mono, starts), *steps])
+    rises = _before_the_rise(mono.double().numpy(), rate, _refined_times(mono, starts))
+    times = sorted([*rises, *steps])
     return [round(time * sample_rate) for time in times]
 
 
@@ -280,4 +284,19 @@ def _refined_times(sound: Tensor, times: Sequence[float]) -> list[float]:
         first = max(0, round((time - FINE_REACH_SECONDS) / step))
         near = rise[first : round((time + FINE_REACH_SECONDS) / step) + 1]
         places.append((first + int(near.argmax()) + 0.5 * FINE_LAG) * step if len(near) else time)
+    return places
+
+
+def _before_the_rise(sound: Array, rate: int, times: Sequence[float]) -> list[float]:
+    """Return for each time the last place before it where the level is still lowest, s."""
+    width, reach = round(VALLEY_SECONDS * rate), round(RISE_SECONDS * rate)
+    sums = np.cumsum(np.pad(sound**2, (1 + width // 2, width - width // 2)))
+    power = sums[width:] - sums[:-width]
+    places = []
+    for time in times:
+        end = round(time * rate)
+        first = max(0, end - reach)
+        before = power[first : end + 1]
+        low = np.flatnonzero(before <= before.min(initial=np.inf) * db_to_power(VALLEY_DB) + TINY)
+        places.append((first + int(low[-1])) / rate if len(low) else time)
     return places
