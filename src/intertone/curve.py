@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, pad
+
+SLOW_SECONDS = 0.1
+"""Window of the average that is a sound's slow part, s."""
 
 
 def at_positions(values: Tensor, places: Tensor) -> Tensor:
@@ -102,6 +106,33 @@ def averaged_from_onset(values: Tensor, n_frames: int) -> Tensor:
         weights = torch.hann_window(width + 2, periodic=False)[1:-1].to(values)
         found[..., frame] = values[..., :width] @ (weights / weights.sum())
     return found
+
+
+def slow_part(sound: Tensor, sample_rate: int) -> Tensor:
+    """Return what is too slow to be heard in a sound, such as a DC offset: its average over ``SLOW_SECONDS``.
+
+    The average has a Hann window, which leaves −6 dB at 10 Hz and less than −31 dB above 20 Hz; it is taken every tenth
+    of the window and interpolated linearly. Its first and last values continue to the ends of the sound.
+
+    Args:
+        sound: ``(channels, samples)``.
+        sample_rate: Hz.
+
+    Returns:
+        The slow part, of the same shape.
+
+    Example:
+        >>> tone = torch.sin(2 * torch.pi * 220 * torch.arange(8000) / 8000)[None]
+        >>> slow = slow_part(0.5 + tone, 8000)
+        >>> slow.shape, bool(((slow - 0.5).abs() < 0.001).all())
+        (torch.Size([1, 8000]), True)
+    """
+    width = min(round(SLOW_SECONDS * sample_rate), sound.shape[-1])
+    window = torch.hann_window(width + 2, periodic=False, dtype=torch.float64)[1:-1]
+    step = max(1, width // 10)
+    means = conv1d(sound[:, None], (window / window.sum()).to(sound)[None, None], stride=step)[:, 0]
+    places, centres = np.arange(sound.shape[-1]), (width - 1) / 2 + step * np.arange(means.shape[-1])
+    return torch.stack([torch.from_numpy(np.interp(places, centres, row)).to(sound) for row in means.numpy()])
 
 
 def weighted_sum(values: Sequence[Tensor], weights: Tensor) -> Tensor:

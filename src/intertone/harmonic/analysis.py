@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intertone.curve import at_positions, held
+from intertone.curve import at_positions, held, slow_part
 from intertone.harmonic.inharmonic import find_inharmonic_partials, measure_inharmonic_partials
 from intertone.harmonic.onset import find_onset, find_ramp, play_ramps
 from intertone.harmonic.partials import measure_partials
@@ -33,8 +33,16 @@ def analyse_sound(sound: Tensor, synthesiser: Synthesiser, f0: Tensor | None = N
         synthesiser: That of the representation.
         f0: Hz every ``hop_length`` samples from the first sample on, ``(n_frames,)``, > 0; found if not given.
     """
-    hop, onset = synthesiser.config.hop_length, find_onset(sound, synthesiser.sample_rate)
-    body = sound[:, onset:]
+    onset, below = find_onset(sound, synthesiser.sample_rate), slow_part(sound, synthesiser.sample_rate)
+    analysed, periodicity = _analyse(sound - below, onset, synthesiser, f0)
+    (rest,) = analysed.residuals
+    whole = replace(rest, before=sound[:, :onset], below=below[:, onset:])
+    return replace(analysed, residuals=(whole,)), periodicity
+
+
+def _analyse(sound: Tensor, onset: int, synthesiser: Synthesiser, f0: Tensor | None) -> tuple[HarmonicSound, float]:
+    """Return what ``analyse_sound`` returns, of a sound without its slow part."""
+    hop, body = synthesiser.config.hop_length, sound[:, onset:]
     if f0 is not None:
         known = at_positions(f0.double(), torch.arange(synthesiser.n_frames(body.shape[-1])) + onset / hop)
         return _describe(sound, onset, synthesiser, *measure_partials(body, known, synthesiser.config)), 1.0
@@ -83,7 +91,7 @@ def _describe(
     rest = body - played * play_ramps(ramps, body.shape[-1], synthesiser.sample_rate)
     between = synthesiser.bands.between(f0, multiples[multiples.isfinite()].sort().values)
     powers = held(synthesiser.bands.powers(synthesiser.bands.spectrum(rest), between), n_frames) * inside
-    residual = Residual(rest, sound[:, :onset], powers, torch.ones(n_frames), analysed.f0)
+    residual = Residual(rest, sound[:, :onset], torch.zeros_like(rest), powers, torch.ones(n_frames), analysed.f0)
     return replace(analysed, ramps=ramps, noise=(2 * powers).sqrt(), residuals=(residual,))
 
 

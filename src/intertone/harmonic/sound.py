@@ -21,6 +21,7 @@ class Residual:
     Attributes:
         sound: The residual from the onset on, ``(channels, samples)``.
         before: The sound before the onset, ``(channels, samples)``.
+        below: What is slower than hearing, such as a DC offset, from the onset on; not in ``sound``, of its shape.
         powers: Mean squares of its noise bands, ``(channels, n_noise, n_frames)``.
         share: Share that is used in each frame, 0…1, ``(n_frames,)``.
         f0: Of the sound, Hz, ``(n_frames,)``, float64: remains of its partials in the residual are transposed by it.
@@ -28,6 +29,7 @@ class Residual:
 
     sound: Tensor
     before: Tensor
+    below: Tensor
     powers: Tensor
     share: Tensor
     f0: Tensor
@@ -164,7 +166,7 @@ def residual_correlation(residuals: Sequence[Residual]) -> Tensor:
 
     Example:
         >>> frames = torch.ones(3)
-        >>> some = [Residual(sound, sound, frames, frames, frames) for sound in torch.eye(3)[[0, 1, 1]][:, None]]
+        >>> some = [Residual(sound, sound, sound, frames, frames, frames) for sound in torch.eye(3)[[0, 1, 1]][:, None]]
         >>> residual_correlation(some).tolist()
         [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 1.0, 1.0]]
     """

@@ -37,6 +37,9 @@ DIPS = 0.99
 FADE_PERIODS = 0.1
 """Width, in periods, of the crossfade between the two nearest periods of a residual."""
 
+NOT_WHOLE = 0.1
+"""Fall of the share of equal residuals from 1 over which their slow part fades out: other mixtures have none."""
+
 
 class Synthesiser:
     """Synthesises partials and noise from harmonic features and harmonic sounds."""
@@ -97,13 +100,14 @@ class Synthesiser:
         body, channels = sound.samples - sound.onset, len(sound.amplitude)
         works = [partial(self.partials, sound), *(partial(self._along, each, sound.f0) for each in sound.residuals)]
         partials, *along = side_by_side(lambda work: work(), works)
-        before, white = torch.zeros(channels, sound.onset), None
-        for residual in sound.residuals:
-            before += residual.share[0] * residual.before
-        rest = torch.ones(self.n_frames(body))
+        silence, white = torch.zeros(channels, sound.onset), None
+        before = sum((each.share[0] * each.before for each in sound.residuals), silence)
+        rest, shares = torch.ones(self.n_frames(body)), torch.zeros(0)
         if sound.residuals:
             shares = torch.stack([residual.share[: len(rest)].double() for residual in sound.residuals])
-            rest = (1 - (shares * (residual_correlation(sound.residuals) @ shares)).sum(0)).clamp_min(0).float()
+            alike = residual_correlation(sound.residuals) @ shares
+            rest = (1 - (shares * alike).sum(0)).clamp_min(0).float()
+            shares *= (1 - (1 - alike) / NOT_WHOLE).clamp(0, 1)
         parts = []
         for channel in range(channels):  # spectra take the most memory
             one = slice(channel, channel + 1)
@@ -113,8 +117,11 @@ class Synthesiser:
                 spectrum = self.bands.spectrum(white[one]).mul_(gains).add_(spectrum)
             del gains
             parts.append(self.bands.sound(spectrum, body))
-        played = partials * play_ramps(sound.ramps, body, self.sample_rate)
-        return torch.cat([before, played + torch.cat(parts)], -1)
+        played = partials * play_ramps(sound.ramps, body, self.sample_rate) + torch.cat(parts)
+        for share, residual in zip(shares.float(), sound.residuals, strict=True):
+            if bool(share.any()):
+                played += residual.below * at_positions(share, torch.arange(body).double() / self.config.hop_length)
+        return torch.cat([before, played], -1)
 
     def _residuals(
         self, sound: HarmonicSound, along: Sequence[Tensor], rest: Tensor, one: slice

@@ -123,6 +123,7 @@ def with_channels(analysis: Analysis[HarmonicContext], channels: int) -> Analysi
             one,
             sound=one.sound.expand(channels, -1),
             before=one.before.expand(channels, -1),
+            below=one.below.expand(channels, -1),
             powers=one.powers.expand(channels, -1, -1),
         )
         for one in sound.residuals

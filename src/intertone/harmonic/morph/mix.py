@@ -258,10 +258,12 @@ def _refit(noise: Residual, share: Tensor, samples: int, onset: int, late: int, 
     lead, body, n_frames = onset + late, samples - onset, len(share)
     before = pad(noise.before, (max(0, lead - noise.before.shape[-1]), 0))[:, max(0, noise.before.shape[-1] - lead) :]
     sound = torch.cat([before[:, onset:], noise.sound], -1)
+    below = pad(noise.below, (before[:, onset:].shape[-1], 0))
     frames = torch.arange(n_frames)
     return Residual(
         sound=pad(sound, (0, max(0, body - sound.shape[-1])))[:, :body],
         before=before[:, :onset],
+        below=pad(below, (0, max(0, body - below.shape[-1])))[:, :body],
         powers=at_positions(noise.powers, frames.double() - late / hop_length),
         share=share * (frames * hop_length < sound.shape[-1] + hop_length),
         f0=at_positions(noise.f0, frames.double() - late / hop_length),
