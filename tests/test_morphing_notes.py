@@ -148,6 +148,16 @@ def test_notes_of_a_phrase_are_found(sound: torch.Tensor, seconds: Sequence[floa
     assert found == pytest.approx(onsets(seconds)[1:], abs=0.008)
 
 
+def test_a_note_with_a_slow_attack_starts_before_it_rises() -> None:
+    """The steepest rise lies within the attack, whose beginning would end the note before."""
+    rise = (TIME[: round(0.5 * SAMPLE_RATE)] / 0.06).clamp(0, 1) ** 2
+    notes = [torch.cat([tone(pitch, seconds=0.5, decay=1) * rise, torch.zeros(3200)]) for pitch in (60, 64, 62)]
+    starts = find_notes(torch.cat(notes)[None], SAMPLE_RATE)
+    assert [start / SAMPLE_RATE for start in starts] == pytest.approx([0.7, 1.4], abs=0.01)
+    for _, note in cut_notes(torch.cat(notes)[None], starts, SAMPLE_RATE)[:-1]:
+        assert float(note[0, -1600:].abs().max()) < 0.01 * float(note.abs().max())
+
+
 def test_notes_are_found_where_the_channels_have_opposite_polarity() -> None:
     assert find_notes(torch.stack([A, -A]), SAMPLE_RATE) == find_notes(A[None], SAMPLE_RATE) != []
 

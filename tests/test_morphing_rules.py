@@ -240,6 +240,20 @@ def test_between_identical_sounds_lies_the_sound(codec: Codec, sound: torch.Tens
     assert difference_db(three, sound) < -90
 
 
+@pytest.mark.parametrize("offset", [0.01, -0.05])
+def test_a_dc_offset_is_no_part_of_a_mixture(codec: Codec, offset: float) -> None:
+    """Taken for noise of the lowest band, it crackled where the notes had ended, 40 dB below them."""
+    faded = torch.cat([tone(57, seconds=0.6, decay=2) * torch.linspace(1, 0, 9600), torch.zeros(8000)])
+    other = torch.cat([tone(60, seconds=0.7, tilt=2, decay=0.5), torch.zeros(6400)]) + offset
+    for sound in (faded, other):
+        same = morph(codec, sound, sound.clone(), mix=0.5, config=PARTIALS_ONLY)
+        assert difference_db(same, sound) < -90  # it is a part of the sound itself
+    bare = morph(codec, faded, other - offset, mix=0.5, config=PARTIALS_ONLY)
+    between = morph(codec, faded, other, mix=0.5, config=PARTIALS_ONLY)
+    assert float(between[-4000:].abs().max()) < 1e-3 * float(between.abs().max())
+    assert difference_db(between, bare) < -30
+
+
 def test_between_a_sound_and_a_softer_copy_lies_one_as_loud_as_both_in_decibels(codec: Codec) -> None:
     sound = breathy(57)
     assert difference_db(morph(codec, sound, 0.25 * sound), 0.5 * sound) < -30

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from intertone.audio import resample
+from intertone.curve import slow_part
 from intertone.downmix import mix_to_mono
 from intertone.level import TINY, db_to_power, power_to_db
 from intertone.metrics.rhythm import ONSET_MEL, onset_times
@@ -96,9 +97,10 @@ def find_notes(sound: Tensor, sample_rate: int) -> list[int]:
     if len(onsets) < 2:
         return []
     hop = round(FRAME_SECONDS * rate)
-    track = follow_pitch(mono, rate, hop_length=hop)
+    heard = mono - slow_part(mono[None], rate)[0]  # a DC offset has any pitch
+    track = follow_pitch(heard, rate, hop_length=hop)
     pitch = hz_to_pitch(track.f0.numpy())
-    level = _levels(mono.double().numpy(), hop)[: len(pitch)]
+    level = _levels(heard.double().numpy(), hop)[: len(pitch)]
     pitch[~track.voiced.numpy() | (level < level.max() - RANGE_DB)] = np.nan
     starts, steps = _starts(pitch, level, onsets)
     rises = _before_the_rise(mono.double().numpy(), rate, _refined_times(mono, starts))
