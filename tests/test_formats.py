@@ -125,7 +125,7 @@ def test_notes_are_prepared_as_they_were(tmp_path: Path, capsys: pytest.CaptureF
     found, expected = (np.load(folder / "shard-00000.npy") for folder in (tmp_path / "images", FIXTURES / "images"))
     assert found.dtype == expected.dtype == np.float16
     difference = found.astype(np.float32) - expected.astype(np.float32)
-    # two steps of float16; the ten rows of partials are as they were, noise is less in the mean (decisions 0025, 0035, 0038)
+    # two steps of float16; the ten rows of partials are as they were, noise is less (decisions 0025, 0035, 0038)
     assert np.abs(difference[:, :10]).max() < 1e-3, difference
     assert difference[:, 10:].max() < 0.03 and -0.006 < difference[:, 10:].mean() < 0, difference
     with np.load(KEPT) as kept:

@@ -363,7 +363,7 @@ def test_noise_that_goes_along_stays_as_loud(representation: HarmonicRepresentat
     noise = 0.02 * torch.randn(len(time), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     sound = (0.2 * torch.sin(2 * math.pi * 440 * time) + noise).float()
     analysis = representation.analyse(sound)
-    pitch = analysis.context.sounds[0].pitch + cents / 100
+    pitch = hz_to_pitch(analysis.context.sounds[0].median_hz) + cents / 100
     moved = representation.synthesise(mixture(by_partials(CONFIG), [analysis], [1.0], pitch=str(pitch)))
     powers = [torch.fft.rfft(each.double()).abs().square() for each in (moved, sound)]
     for low, high in ((600, 2000), (2000, 4000), (4000, 7500)):

@@ -162,3 +162,21 @@ def held(values: Tensor, n_frames: int) -> Tensor:
     if missing <= 0:
         return values[..., :n_frames]
     return torch.cat([values, values[..., -1:].expand(*values.shape[:-1], missing)], -1)
+
+
+def completed(values: Tensor, count: int, missing: float = 0.0) -> Tensor:
+    """Return curves of at least ``count`` partials, along the axis that is the last of one, else the second.
+
+    Args:
+        values: ``(n,)`` or ``(channels, n, ...)``.
+        count: Number of partials.
+        missing: Value of those that are missing.
+
+    Example:
+        >>> completed(torch.ones(2), 3), completed(torch.ones(1, 2, 5), 3).shape
+        (tensor([1., 1., 0.]), torch.Size([1, 3, 5]))
+    """
+    axis = min(1, values.ndim - 1)
+    shape = list(values.shape)
+    shape[axis] = max(0, count - shape[axis])
+    return torch.cat([values, values.new_full(shape, missing)], axis)

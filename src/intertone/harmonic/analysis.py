@@ -35,9 +35,8 @@ def analyse_sound(sound: Tensor, synthesiser: Synthesiser, f0: Tensor | None = N
     """
     onset, below = find_onset(sound, synthesiser.sample_rate), slow_part(sound, synthesiser.sample_rate)
     analysed, periodicity = _analyse(sound - below, onset, synthesiser, f0)
-    (rest,) = analysed.residuals
-    whole = replace(rest, before=sound[:, :onset], below=below[:, onset:])
-    return replace(analysed, residuals=(whole,)), periodicity
+    residuals = tuple(replace(each, before=sound[:, :onset], below=below[:, onset:]) for each in analysed.residuals)
+    return replace(analysed, residuals=residuals), periodicity
 
 
 def _analyse(sound: Tensor, onset: int, synthesiser: Synthesiser, f0: Tensor | None) -> tuple[HarmonicSound, float]:

@@ -65,8 +65,7 @@ class NoiseBands:
     def floor(self, sound: Tensor, f0: Tensor, multiples: Tensor) -> Tensor:
         """Return the mean square of each band, measured between the partials, ``(channels, n_bands, n_frames)``.
 
-        It is found by the mean of the logarithm, for which a few loud bins do not count; for noise that lies 2.5 dB
-        below the logarithm of the mean.
+        It is found by the mean of the logarithm, 2.5 dB below the mean for noise: a few loud bins hardly count.
 
         Args:
             sound: ``(channels, samples)``.

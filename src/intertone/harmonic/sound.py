@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from intertone.harmonic.onset import shortest_ramps
-from intertone.level import TINY
+from intertone.level import TINY, power_to_db
+from intertone.pitch.continuity import clear_median
 from intertone.pitch.note import hz_to_pitch
 from intertone.pitch.stiffness import stretched
 
@@ -48,8 +49,7 @@ class HarmonicSound:
         f0: Hz, ``(n_frames,)``, float64.
         multiples: Frequency of each partial over f0, ``(n_partials,)``, float64; NaN: there is no such partial.
         amplitude: Of each partial, ``(channels, n_partials, n_frames)``.
-        phase: Of each partial, in periods, relative to ``multiples`` times the phase of f0, unwrapped in time; of the
-            same shape.
+        phase: Of each partial, in periods, relative to ``multiples`` times the phase of f0, unwrapped; of equal shape.
         noise: Amplitude of a sinusoid as loud as each noise band, ``(channels, n_noise, n_frames)``.
         residuals: Residuals that are used: the sound's own; of a mixture those of its sounds.
         ramps: Attack ramp, and release ramp in reversed time from the end: seconds at which the partials reach each
@@ -86,9 +86,15 @@ class HarmonicSound:
         return torch.where((self.amplitude > 0).any(2).any(0), self.multiples, torch.nan)
 
     @property
-    def pitch(self) -> float:
-        """MIDI number of the median f0."""
-        return hz_to_pitch(float(self.f0.median()))
+    def level(self) -> Tensor:
+        """Level of the partials, dB relative to the loudest frame and at least −60, ``(n_frames,)``."""
+        power = self.amplitude.double().square().sum((0, 1))
+        return power_to_db((power / power.max().clamp_min(TINY)).clamp_min(TINY)).clamp_min(-60)
+
+    @property
+    def median_hz(self) -> float:
+        """Median f0 of the frames that are heard clearly, Hz."""
+        return clear_median(self.f0, self.level)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +154,7 @@ class HarmonicContext:
         ``pitch``, a MIDI number, ``(batch · channels, 1, 1)``, and ``f0``, Hz, ``(batch · channels, 1, n_frames)``.
         """
         channels = len(self.sounds[0].phase)
-        pitch = torch.tensor([sound.pitch for sound in self.sounds for _ in range(channels)])
+        pitch = torch.tensor([hz_to_pitch(sound.median_hz) for sound in self.sounds for _ in range(channels)])
         f0 = torch.stack([sound.f0 for sound in self.sounds]).repeat_interleave(channels, 0)
         return {"pitch": pitch[:, None, None], "f0": f0[:, None], **self.given}
 
@@ -174,11 +180,3 @@ def residual_correlation(residuals: Sequence[Residual]) -> Tensor:
     rows = torch.stack([residual.sound[:, :length].flatten() for residual in residuals]).double()
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(TINY)
     return (rows @ rows.T).clamp(0, 1).fill_diagonal_(1)
-
-
-def completed(values: Tensor, count: int, missing: float = 0.0) -> Tensor:
-    """Return values of at least ``count`` partials, along the axis that is the last of one, else the second."""
-    axis = min(1, values.ndim - 1)
-    shape = list(values.shape)
-    shape[axis] = max(0, count - shape[axis])
-    return torch.cat([values, values.new_full(shape, missing)], axis)

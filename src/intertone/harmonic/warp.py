@@ -48,8 +48,7 @@ def window_seconds(f0: float) -> float:
 def periods_of(f0: Tensor, hop_length: int, sample_rate: int, samples: int) -> Tensor:
     """Return the time of each sample in periods of the fundamental, ``(samples,)``, float64, rising from 0.
 
-    f0, Hz, ``(n_frames,)``, float64, > 0, is interpolated linearly between frames ``hop_length`` samples apart; the
-    last value is held.
+    f0, Hz, ``(n_frames,)``, float64, > 0, is interpolated linearly between frames ``hop_length`` samples apart.
     """
     known = held(f0 / sample_rate, 1 + -(-samples // hop_length))
     share = torch.arange(hop_length, dtype=torch.float64) / hop_length
@@ -61,8 +60,7 @@ def interpolate_at(sound: Tensor, places: Tensor) -> Tensor:
     """Return a sound between its samples, by the polynomial through the six nearest, ``(channels, n)``, float32.
 
     Args:
-        sound: ``(channels, samples)``, oversampled: the error is −110 dB at a twentieth of its rate, −74 dB at a tenth,
-            −39 dB at a fifth.
+        sound: ``(channels, samples)``, oversampled: the error is −110 dB at a twentieth of its rate, −39 dB at a fifth.
         places: In samples, ``(n,)``, float64; beyond the ends there is silence.
 
     Source:
@@ -154,8 +152,7 @@ def play_partials(
 ) -> Tensor:
     """Return the sum of partials whose complex amplitudes change from frame to frame, ``(channels, samples)``.
 
-    In every frame each partial has its nominal frequency and the frame's phase; neighbouring frames are crossfaded
-    along straight lines.
+    In every frame each partial has its nominal frequency and the frame's phase; frames are crossfaded linearly.
 
     Args:
         amplitudes: As ``Warped.measure`` returns them, at frames a constant number of periods apart.

@@ -16,6 +16,7 @@ from intertone.harmonic.sound import HarmonicContext
 from intertone.instrument.bank import InstrumentBank, high_passed
 from intertone.instrument.decoded import HELD_SECONDS, OWN_KEY
 from intertone.instrument.playable import PlayableSound, harmonic_method, time_facts, track_of
+from intertone.pitch.note import hz_to_pitch
 from intertone.remark import collect_remarks
 from intertone.representation import Analysis
 
@@ -210,7 +211,7 @@ def code_of_sound(codec: Codec, sound: PlayableSound, seconds: float) -> Tensor 
     share = torch.from_numpy(np.minimum(places, last) - below).float()
     timed = features[:, below] * (1 - share) + features[:, above] * share
     timed = timed * torch.from_numpy(places <= last)
-    pitch = torch.full((1, 1, 1), track.pitch)
+    pitch = torch.full((1, 1, 1), hz_to_pitch(track.median_hz))
     conditions = {"pitch": pitch, "velocity": torch.full_like(pitch, torch.nan)}
     return codec.encode_features(timed[None].float().to(codec.device), conditions)[0].float().cpu()
 

@@ -113,7 +113,7 @@ def pack_sound(sound: SeparatedSound, rows: FeatureRows, *, count: int | None = 
     angles = STEPS_A_TURN * fast_ones.angle() / (2 * math.pi)
     last = rows.row_of[len(sound.multiples) - 1]
     top = rows.config.top_db * (view[:, max(0, int(last) - 3) : int(last) + 1].mean(1) - 1) - level
-    cents = 1200 * (sound.f0 / sound.f0.median()).log2()
+    cents = 1200 * (sound.f0 / sound.median_hz).log2()
     return {
         "level": (100 * level).round().clamp(-20000, 20000).to(torch.int16),
         "partials": pack_levels(decibels[..., slow]),

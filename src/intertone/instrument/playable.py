@@ -173,8 +173,8 @@ def landmark_facts(
     """
     loop = loop_part(level, own, frame_seconds=frame_seconds) if own.released else None
     return {
-        "f0": float(sound.f0.median()),
-        "pitch": hz_to_pitch(float(sound.f0.median())),
+        "f0": sound.median_hz,
+        "pitch": hz_to_pitch(sound.median_hz),
         "reference": sound.reference,
         "inharmonicity": None if sound.is_bell else sound.inharmonicity,
         "bell": sound.is_bell,

@@ -81,7 +81,7 @@ def register_changes(codec: Codec, analysis: Analysis[HarmonicContext], rows: Fe
     """
     (sound,) = analysis.context.sounds
     assert isinstance(sound, SeparatedSound)
-    targets = [sound.f0 * (pitch_to_hz(float(key)) / sound.f0.median()) for key in KEYS]
+    targets = [sound.f0 * (pitch_to_hz(float(key)) / sound.median_hz) for key in KEYS]
     decoded = _decoded(codec, analysis, [sound.f0, *targets])
     own = rows.view(sound)
     found = []

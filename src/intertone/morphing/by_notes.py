@@ -114,7 +114,7 @@ class ByNotes(MorphMethod[PhraseContext]):
 
     def note_pitches(self, analysis: Analysis[PhraseContext]) -> list[float]:
         """Return the median f0 of each note of a phrase, Hz, in order."""
-        return [float(note.sounds[0].f0.median()) for note in analysis.context.notes]
+        return [note.sounds[0].median_hz for note in analysis.context.notes]
 
     def span(
         self, analyses: Sequence[Analysis[PhraseContext]], weights: Tensor, config: MorphConfig

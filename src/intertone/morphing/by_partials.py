@@ -114,7 +114,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
 
     def pitch(self, analysis: Analysis[HarmonicContext]) -> float | None:
         """Return the median f0 of a sound, Hz."""
-        return float(analysis.context.sounds[0].f0.median())
+        return analysis.context.sounds[0].median_hz
 
     def span(
         self, analyses: Sequence[Analysis[HarmonicContext]], weights: Tensor, config: MorphConfig
@@ -268,7 +268,7 @@ class ByPartials(CodecMethod[HarmonicContext]):
     def _mixed_f0(self, sounds: Sequence[HarmonicSound], weights: Tensor, median_hz: float | None) -> Tensor:
         """Return f0 of a mixture; refuse one at which nothing is played."""
         f0 = mix_f0(sounds, weights, median_hz)
-        highest = max(self.representation.config.f_max, *(float(sound.f0.median()) for sound in sounds))
+        highest = max(self.representation.config.f_max, *(sound.median_hz for sound in sounds))
         if (median := float(f0.median())) > highest:
             raise InputError(
                 f"a pitch must be at most {self.representation.config.f_max:g} Hz with this codec, got {median:.0f} Hz"

@@ -21,6 +21,23 @@ NOTE_DB, NOTE_SECONDS = -6.0, 0.1
 """Level of the loudest frame of a part, dB relative to that of the sound, and its duration, from which it is another
 note of a melody."""
 
+CLEAR_DB = 25.0
+"""Range below the highest level in which frames are heard clearly, dB. Decision 0026 has figures with other ranges."""
+
+
+def clear_median(f0: Tensor, level: Tensor) -> float:
+    """Return the median f0 of the frames that are heard clearly, Hz: hum around a note has another pitch.
+
+    Args:
+        f0: Hz, ``(n_frames,)``, float64.
+        level: Level of the note in each frame, dB, ``(n_frames,)``.
+
+    Example:
+        >>> clear_median(torch.tensor([100.0, 100, 50, 50, 50]), torch.tensor([0.0, -20, -30, -30, -30]))
+        100.0
+    """
+    return float(f0[level >= level.max() - CLEAR_DB].median())
+
 
 def without_jumps(f0: Tensor, voiced: Tensor, power: Tensor, frame_seconds: float) -> Tensor:
     """Return f0 without jumps to hum, to single partials and to octaves.

@@ -21,6 +21,7 @@ from intertone.evaluate.resynthesis import has_partials
 from intertone.evaluate.study import Draw, Example, Shown, Sounds, Study, file_part, note_words
 from intertone.morphing import MorphConfig, analyse_sounds, morph_sources
 from intertone.page import Table, percent
+from intertone.pitch.note import hz_to_pitch
 
 MOVED = ("network correction", "without network", "full")
 """Ways to transpose with a codec: the network corrects the harmonic features; no network; everything is decoded."""
@@ -49,7 +50,7 @@ def move_note(codec: Codec, sound: Tensor, semitones: float, *, seed: int = 0) -
         result is padded with silence.
     """
     sources = analyse_sounds(codec, sound, recognise=False)
-    pitch = sources.analyses[0].context.sounds[0].pitch + semitones
+    pitch = hz_to_pitch(sources.analyses[0].context.sounds[0].median_hz) + semitones
     moved = {}
     for name, network in zip(MOVED, ("residual", "none", "full"), strict=True):
         config = MorphConfig.parse({"pitch": f"{min(max(pitch, 0), 127):.6f}", "network": network})

@@ -86,8 +86,7 @@ def common_span(
 ) -> tuple[int, float]:
     """Return the onset and the end of a mixture of sounds, in samples, from their onsets and lengths alone.
 
-    ``weights`` and ``alignment`` are those of ``plan_time``. With ``held_samples`` from onset to release, the end is
-    that of the sustain.
+    ``weights`` and ``alignment`` are those of ``plan_time``; the end is that of the sustain if that has a length.
     """
     onset, bodies = _common_onset(sounds, weights, alignment), [sound.samples - sound.onset for sound in sounds]
     if alignment != "envelope":

@@ -104,8 +104,10 @@ def mix_landmarks(marks: Sequence[Landmarks], weights: Sequence[float]) -> Landm
     attack = min(attack, 2 * max(mark.attack for mark in marks))
     release = max(mix_ends([mark.release for mark in marks], weights), attack)
     end = mix_ends([mark.end for mark in marks], weights)
+    end = max(release, end)
     fade = float(np.dot(weights, [min(mark.silence, mark.end) - mark.release for mark in marks]))
-    return Landmarks(attack, release, max(release, end), silence=release + max(fade, 0.0))
+    silent = any(mark.silence < mark.end for mark in marks)
+    return Landmarks(attack, release, end, silence=release + max(fade, 0.0) if silent else end)
 
 
 def mix_ends(times: Sequence[float], weights: Sequence[float]) -> float:
@@ -137,16 +139,14 @@ def positions(own: Landmarks, common: Landmarks, n_frames: int) -> Tensor:
     if own == common:
         return torch.arange(n_frames, dtype=torch.float64)
     x, y = [0.0, common.attack], [0.0, own.attack]
-    marks = [(common.release, own.release), (common.end, own.end)]
-    if own.silence < own.end and own.silence > own.release:
-        # the less silence there is behind the fade, the less the fade has a length of its own
-        share = min(1.0, (own.end - own.silence) / (own.silence - own.release))
-        evenly = np.interp(own.silence, [own.release, own.end], [common.release, common.end])
-        marks.insert(1, (float(evenly + share * (min(common.silence, common.end) - evenly)), own.silence))
-    for here, there in marks:
+    faded, own_faded = min(common.silence, common.end), min(own.silence, own.end)
+    for here, there in ((common.release, own.release), (faded, own_faded)):
         if here > x[-1]:
             x.append(here)
             y.append(there)
         elif len(x) > 2:
             y[-1] = max(y[-1], there)
+    if common.end > x[-1]:  # silence; a sound that has none is not stretched over that of the others
+        x.append(common.end)
+        y.append(own.end if own_faded < own.end else own.end + common.end - faded)
     return torch.from_numpy(np.interp(np.arange(n_frames), x, y))

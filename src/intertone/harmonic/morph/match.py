@@ -7,8 +7,9 @@ from operator import itemgetter
 import torch
 from torch import Tensor
 
+from intertone.curve import completed
 from intertone.harmonic.rows import FeatureRows
-from intertone.harmonic.sound import SeparatedSound, completed
+from intertone.harmonic.sound import SeparatedSound
 
 ALONE = 0.25
 """Largest distance of two matched partials, the logarithm of their ratio: farther apart, each keeps its frequency."""

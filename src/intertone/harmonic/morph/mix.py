@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from intertone.curve import at_positions, odd_frames, weighted_sum
+from intertone.curve import at_positions, completed, odd_frames, weighted_sum
 from intertone.harmonic.morph.landmark import AUDIBLE_DB
 from intertone.harmonic.morph.modulation import STEADY_SECONDS
 from intertone.harmonic.morph.phase import mix_phases, transposed
 from intertone.harmonic.morph.transient import match_transient
 from intertone.harmonic.rows import FeatureRows, HarmonicConfig
-from intertone.harmonic.sound import HarmonicSound, Residual, SeparatedSound, completed, residual_correlation
+from intertone.harmonic.sound import HarmonicSound, Residual, SeparatedSound, residual_correlation
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.level import TINY, db_to_amplitude
+from intertone.pitch.continuity import clear_median
 from intertone.pitch.stiffness import stretched
 
 KEPT_REACH = 0.4
@@ -27,8 +28,7 @@ FARTHEST_SEMITONES = 1.5
 """Transposition from which on a sound's residual is no longer used."""
 
 NOISE_DB = -100.0
-"""Level relative to the reference at which weaker noise bands count, as partials do at ``AUDIBLE_DB``: so they pull no
-mixture down."""
+"""Level relative to the reference at which weaker noise bands count, as partials do at ``AUDIBLE_DB``."""
 
 BEYOND = 2.0
 """Largest ratio of the amplitude of an extrapolated mixture to that of the strongest of its sounds."""
@@ -117,7 +117,9 @@ def mix_f0(sounds: Sequence[HarmonicSound], weights: Tensor, median_hz: float | 
     Each column of ``weights``, ``(n_sounds, n_frames)``, sums to 1; the median is brought to ``median_hz``.
     """
     f0 = weighted_sum([sound.f0.log() for sound in sounds], weights).exp()
-    return f0 if median_hz is None else f0 * (median_hz / f0.median())
+    if median_hz is None:
+        return f0
+    return f0 * (median_hz / clear_median(f0, weighted_sum([sound.level for sound in sounds], weights)))
 
 
 def mix_reference(sounds: Sequence[HarmonicSound], weights: Tensor) -> Tensor:
@@ -195,9 +197,7 @@ def _mix_levels(
     loudest = [
         sound.noise.amax(0, keepdim=True).clamp_min(sound.reference * db_to_amplitude(NOISE_DB)) for sound in sounds
     ]
-    balance = [
-        torch.maximum(each / top, floor / top) for each, top, floor in zip(partials, highest, floors, strict=True)
-    ]
+    balance = [each.clamp_min(floor) / top for each, top, floor in zip(partials, highest, floors, strict=True)]
     modulated = [
         each / top * completed(sound.modulation, count)
         for each, top, sound in zip(partials, highest, sounds, strict=True)

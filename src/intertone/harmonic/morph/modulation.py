@@ -88,8 +88,7 @@ def _separate_noise(sound: HarmonicSound, synthesiser: Synthesiser) -> Tensor:
 def _separate_envelope(sound: HarmonicSound, synthesiser: Synthesiser) -> tuple[Tensor, Tensor]:
     """Return amplitudes with slow changes, and changes common to all partials, and the tonality of the partials.
 
-    The tonality, 0…1, is how far a partial lies above the noise under its window; both are of the shape of the
-    amplitudes.
+    The tonality, 0…1, is how far a partial lies above the noise under its window. Both have the amplitudes' shape.
     """
     rows = synthesiser.rows
     partials = rows.to_features(sound.amplitude, sound.reference)

@@ -1,5 +1,6 @@
 """Transposition of a harmonic sound: change of its levels, and further partials when it is transposed down."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -11,6 +12,7 @@ from intertone.harmonic.partials import count_partials
 from intertone.harmonic.rows import FeatureRows
 from intertone.harmonic.sound import SeparatedSound
 from intertone.level import db_to_power, power_to_db
+from intertone.pitch.continuity import clear_median
 from intertone.pitch.stiffness import stretched
 
 TOP_ROWS = 4
@@ -48,7 +50,7 @@ def transpose_sound(
         share: Factor of the network's change.
     """
     own, n_rows = len(sound.multiples), rows.n_partial_rows
-    octaves = float((target.median() / sound.f0.median()).log2())
+    octaves = math.log2(clear_median(target, sound.level) / sound.median_hz)
     wanted = 0 if sound.is_bell else count_partials(target, sound.inharmonicity, rows.config)
     further = octaves < 0 and wanted > own
     if abs(octaves) < LEAST_OCTAVES or (decoded is None and not further):
