@@ -241,7 +241,7 @@ def test_a_sweep_between_sounds_of_two_lengths_has_their_ends(
         (["c.wav", "--even"], "even steps must go from 0 to 1 between two sounds, got 3 sounds"),
         (["--even", "--mix", "1.2"], "even steps must go from 0 to 1 between two sounds, got 2 sounds, mix 1.2"),
         (["--pitch", "H2"], "^--pitch must be glide, nearest, free, a letter of a sound .* or a note .*, got H2"),
-        (["--pitch", "c"], "the pitch must be that of a sound, a to b, got c"),
+        (["--pitch", "c"], "the pitch must be that of a sound, a to b, or a note with its octave, such as C4, got c"),
         (["--pitch", "glide", "--mix-pitch", "1"], "^--mix-pitch must be used with --pitch free, got glide$"),
         (["--pitch", "a", "--mix-pitch", "1"], "^--mix-pitch must be used with --pitch free, got a$"),
         (["--strength", "1", "--network", "none"], "--strength must be used with --network residual, got none"),
@@ -265,6 +265,16 @@ def test_what_cannot_be(
     start = ("morph", "a.wav", "b.wav", "-o", "new", "--codec", codec_path)
     start = start if "--steps" in words else (*start[:4], "new.wav", *start[5:])
     assert re.search(message, refused(here, *start, *words, capsys=capsys))
+
+
+@pytest.mark.parametrize(("mix", "warned"), [("0,5", True), ("0,25", True), ("0,1", False), ("1,0", False)])
+def test_a_decimal_comma_is_remarked(
+    here: Path, codec_path: Path, capsys: pytest.CaptureFixture[str], mix: str, warned: bool
+) -> None:
+    words = ("morph", "a.wav", "b.wav", "-o", "comma.wav", "--mix", mix, "--codec", codec_path, "--network", "none")
+    code, _, told = run(*words, capsys=capsys)
+    sentence = f"--mix {mix} gives A the weight 0; a decimal number has a point: {mix.replace(',', '.')}"
+    assert code == 0 and (sentence in " ".join(told.split())) == warned
 
 
 def test_a_ratio_for_the_pitch_alone_means_that_the_pitch_is_free(

@@ -1,6 +1,7 @@
 """Command-line options of morphs, which ``morph`` and ``keys`` share, and their conversion to settings."""
 
 import math
+import re
 from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
@@ -289,4 +290,7 @@ def _parsed(option: str, text: str, n_sounds: int) -> "Mix":
         mix_shares(mix, n_sounds)
     except InputError as error:
         raise InputError(f"{option}: {error}") from None
+    if re.fullmatch(r"0,([2-9]\d*|\d{2,})", text):
+        name, point = f"{option} {text}", text.replace(",", ".")
+        RemarkLogger(__name__).warning("%s gives A the weight 0; a decimal number has a point: %s", name, point)
     return mix

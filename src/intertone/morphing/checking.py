@@ -64,7 +64,9 @@ def check_pitch(config: MorphConfig, ratios: Mapping[str, Mix], n_sounds: int) -
     """
     last = chr(ord("a") + n_sounds - 1)
     if len(config.pitch) == 1 and config.pitch > last:
-        raise InputError(f"the pitch must be that of a sound, a to {last}, got {config.pitch}")
+        raise InputError(
+            f"the pitch must be that of a sound, a to {last}, or a note with its octave, such as C4, got {config.pitch}"
+        )
     if len(config.length) == 1 and config.length > last:
         raise InputError(f"the length must be that of a sound, a to {last}, got {config.length}")
     if "pitch" in ratios and config.pitch != "free":

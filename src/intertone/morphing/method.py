@@ -1,6 +1,6 @@
 """Choice of the morph method for a codec and its sounds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -70,7 +70,7 @@ def method_of_phrases(codec: Codec, sounds: Sequence[Tensor], *, single_for: str
     starts = list(side_by_side(lambda sound: find_notes(sound[0], codec.sample_rate), sounds))
     if not any(starts):
         return None
-    found = _note_counts([1 + len(some) for some in starts])
+    found = _note_counts({i: 1 + len(some) for i, some in enumerate(starts)})
     analyses = tuple(side_by_side(lambda pair: method.analyse(*pair), list(zip(sounds, starts, strict=True))))
     # without the figure in brackets: the warning about whole sounds, which follows, has theirs
     reasons = [
@@ -79,7 +79,8 @@ def method_of_phrases(codec: Codec, sounds: Sequence[Tensor], *, single_for: str
         if (reason := method.unpitched(one))
     ]
     if reasons:
-        logger.warning("%s, but %s, so they are morphed as whole sounds", found, ", ".join(reasons))
+        phrases = _note_counts({i: 1 + len(some) for i, some in enumerate(starts) if some})
+        logger.warning("%s, but %s, so they are morphed as whole sounds", phrases, ", ".join(reasons))
         return None
     if single_for is not None:
         raise InputError(phrase_refusal(single_for, found))
@@ -125,7 +126,8 @@ def _letter(index: int) -> str:
     return chr(ord("A") + index)
 
 
-def _note_counts(counts: Sequence[int]) -> str:
-    """Return the note counts of sounds as text: ``A holds 7 notes, B 6``."""
-    first = f"A holds {counts[0]} note{'s' * (counts[0] > 1)}"
-    return ", ".join([first, *(f"{_letter(index)} {count}" for index, count in enumerate(counts) if index)])
+def _note_counts(counts: Mapping[int, int]) -> str:
+    """Return the note counts of sounds, by their index, as text: ``A holds 7 notes, B 6``."""
+    (first, count), *others = counts.items()
+    head = f"{_letter(first)} holds {count} note{'s' * (count > 1)}"
+    return ", ".join([head, *(f"{_letter(index)} {count}" for index, count in others)])
