@@ -1,5 +1,6 @@
 """Alignment of harmonic sounds in time."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -17,9 +18,6 @@ from intertone.harmonic.onset import attack_share
 from intertone.harmonic.sound import SeparatedSound
 from intertone.harmonic.synthesis import Synthesiser
 from intertone.level import db_to_amplitude
-
-END_DB = 200.0
-"""Fall of the level of a sound that has ended before its mixture, dB/s: 10 dB in 50 ms are no cliff."""
 
 
 def align_sounds(
@@ -81,16 +79,20 @@ def _align(
     ramps = torch.stack([mix_ramps(ramps, timing[:, -end].tolist()) for end, ramps in enumerate(ends)])
     aligned = []
     for index, sound in enumerate(sounds):
-        places = times[index]
+        places, end = times[index], (sound.samples - sound.onset) / hop
+        heard, release, last = (places >= 0).double(), round(plan.releases[index]), math.floor(end)
+        if release < last and not torch.equal(places, torch.arange(n_frames)):  # a release falls on beyond its end
+            fall = (sound.level[release] - sound.level[last]).clamp(min=0) / (last - release)
+            heard *= db_to_amplitude(-fall * (places - end).clamp(min=0))
+            places = places.clamp(max=end)
         one = retime_sound(
             sound, places, itself[index], share[index], synthesiser.config, samples=longest, onset=plan.onset
         )
         if sustained:
             one = sustain_sound(one, sound, places, plan.releases[index])
-        beyond = (places - (sound.amplitude.shape[-1] - 1)).clamp(min=0) * synthesiser.config.frame_seconds
-        heard = (places >= 0) * db_to_amplitude(-END_DB * beyond).float()
+        heard *= places <= sound.amplitude.shape[-1] - 1
         if plan.samples < longest:  # another mixture of the batch goes on
             heard *= torch.arange(n_frames) * hop < plan.samples - plan.onset
-        one = replace(one, ramps=ramps, amplitude=one.amplitude * heard, noise=one.noise * heard)
+        one = replace(one, ramps=ramps, amplitude=one.amplitude * heard.float(), noise=one.noise * heard.float())
         aligned.append(replace(one, transient=transient_levels(one, synthesiser)) if late[index] else one)
     return aligned
