@@ -36,7 +36,7 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "pitch.continuity": (
         ("noisy", "moving"),
-        {"JUMP": INF, "AHEAD": "0.0", "HEARD_DB": "-1000.0", "NOTE_DB": INF, "NOTE_SECONDS": "0.0"},
+        {"JUMP": INF, "AHEAD": "0.0", "HEARD_DB": "-1000.0", "NOTE_DB": INF, "NOTE_SECONDS": "0.0", "CLEAR_DB": INF},
     ),
     "pitch.yin": (
         ("yin",),
@@ -165,8 +165,9 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "harmonic.synthesis": (
-        ("analysis", "transposition", "ends"),
+        ("analysis", "transposition", "ends", "offset"),
         {
+            "NOT_WHOLE": "1e9",
             "MOST_GAIN_DB": INF,
             "STILL": "0.0",
             "LOUDER": INF,
@@ -181,6 +182,29 @@ CONSTANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "STAGES": "(64,)",
             "SMOOTH_SECONDS": "0.0",
             "LARGEST_CORRECTION": "1e9",
+        },
+    ),
+    "curve": (("offset", "noisy"), {"SLOW_SECONDS": "1e-4"}),
+    "morphing.notes": (
+        ("phrases",),
+        {
+            "NEAR_SECONDS": "0.0",
+            "FAR_SECONDS": "0.06",
+            "LEAST_FRAMES": "1",
+            "STEP_FRAMES": "1",
+            "LEAST_STEP": INF,
+            "REACH_SECONDS": "0.0",
+            "RANGE_DB": "200.0",
+            "LEAST_SEMITONES": "0.0",
+            "MOST_SPREAD": INF,
+            "STEADY_SHARE": "0.0",
+            "MOST_SEMITONES": INF,
+            "LEAST_RISE_DB": INF,
+            "FINE_LAG": "1",
+            "FINE_REACH_SECONDS": "1e-9",
+            "RISE_SECONDS": "0.0",
+            "VALLEY_SECONDS": "0.001",
+            "VALLEY_DB": "0.0",
         },
     ),
     "harmonic.warp": (

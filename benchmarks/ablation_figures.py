@@ -11,6 +11,7 @@ import torch
 from ablation_morph import end_figures, morph_figures, sustain_figures, transposition_figures
 from ablation_noise import moving_figures, noisy_figures
 from ablation_notes import DECAYING, RATE, SETS, Figures, drawn, sound_of
+from ablation_phrases import offset_figures, phrase_figures
 from torch import Tensor
 
 from intertone.audio import resample
@@ -386,5 +387,7 @@ GROUPS: dict[str, Callable[[Notes, int], Figures]] = {
     "sustain": sustain_figures,
     "noisy": noisy_figures,
     "moving": moving_figures,
+    "phrases": phrase_figures,
+    "offset": offset_figures,
 }
 """Groups of figures by name."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from ablation_morph import small_codec
 from ablation_notes import RATE, Figures, drawn, sound_of
 from torch import Tensor
 
@@ -9,11 +10,13 @@ from intertone.audio import resample
 from intertone.data.notes import Notes
 from intertone.harmonic.onset import find_onset
 from intertone.harmonic.tuning import find_pitch
-from intertone.pitch.note import hz_to_cents, pitch_to_hz
+from intertone.morphing import analyse_sounds
+from intertone.pitch.note import hz_to_cents, hz_to_pitch, pitch_to_hz
 
 N_NOTES = 24
 LEAD_SECONDS, LATE_SECONDS = 0.3, 0.02
 SECONDS = 3.0
+MEDIAN_SEMITONES = 0.2
 HOP = 128
 
 WHITE = {"noise": -50.0, "louder noise": -40.0, "rain": -27.0}
@@ -25,6 +28,7 @@ def noisy_figures(notes: Notes, number: int) -> Figures:
     generator = torch.Generator().manual_seed(number)
     late = dict.fromkeys(("clean", *WHITE, "hum", "soft tone"), 0)
     astray = {"pitch off, %": 0, "pitch off over hum, %": 0}
+    median = {"median off in silence, %": 0, "median off in hum, %": 0}
     rows = drawn(notes, number, N_NOTES)
     for row in rows:
         sound = resample(sound_of(notes, row, SECONDS), notes.sample_rate, RATE)
@@ -44,7 +48,12 @@ def noisy_figures(notes: Notes, number: int) -> Figures:
             f0, _ = find_pitch(heard[None, begin:], RATE, HOP)
             off = hz_to_cents(f0, pitch_to_hz(pitch)).abs() > 50
             astray[name] += float(off.double().mean()) > 0.05
-    counts = {f"begin off, {name}, %": count for name, count in late.items()} | astray
+        between = torch.cat([torch.zeros(RATE), sound[begin:], torch.zeros(2 * RATE)])
+        hummed = between + _at(_sine(50.0, len(between)), sound, -50.0)
+        for name, heard in zip(median, (between, hummed), strict=True):
+            analysis = analyse_sounds(small_codec(), heard, recognise=False).analyses[0]
+            median[name] += abs(hz_to_pitch(analysis.context.sounds[0].median_hz) - pitch) > MEDIAN_SEMITONES
+    counts = {f"begin off, {name}, %": count for name, count in late.items()} | astray | median
     return {name: 100 * count / len(rows) for name, count in counts.items()}
 
 
