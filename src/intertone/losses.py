@@ -92,7 +92,7 @@ def gaussian_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 def existing_rows(orders: Tensor, f0: Tensor, *, n_features: int, f_max: float = 20000.0) -> Tensor:
     """Return which rows of the harmonic features exist for notes with these pitches.
 
-    A row of partials exists if its lowest partial is at most at ``f_max``; rows of noise bands always exist.
+    A row of partials exists if its lowest partial is not above ``f_max``; rows of noise bands always exist.
 
     Args:
         orders: Order of the lowest partial of each row of partials, ``(n_rows,)``; the rows after them are noise bands.

@@ -247,7 +247,10 @@ class ByPartials(CodecMethod[HarmonicContext]):
         return (mixed if softer is None else self.rows.scaled(mixed, of_item(softer))).joined()
 
     def _decoded(self, prepared: _Prepared, context: HarmonicContext, generator: torch.Generator | None) -> _Decoded:
-        """Return what the network makes of aligned sounds: nothing where it is not used, the mixture alone in full."""
+        """Return what the network decodes of aligned sounds: nothing where it is not used.
+
+        With ``full``, that is the mixture alone, and not the sounds.
+        """
         aligned, wanted = prepared.aligned, context.conditions
         if prepared.codes is not None:
             at_mixture, between = decode_sounds(self.codec, prepared.codes, wanted, generator=generator)

@@ -129,7 +129,8 @@ class CompandedSignal(Waveform):
 
 
 POWER_FLOOR = 1e-8
-"""Added to the power of a bin before the root, whose gradient is infinite at 0; −80 dB of a bin of magnitude 1."""
+"""Added to the power of a bin before the square root, whose gradient is infinite at 0. It is 80 dB below the power of a
+bin of magnitude 1."""
 
 
 def root_of_power(spectrum: Tensor) -> Tensor:

@@ -150,7 +150,7 @@ def _falls(level: Array, own: Landmarks) -> float:
 
 
 def _to_and_fro(time: Array, level: Array, own: Landmarks, extra: float, turn: float) -> Array:
-    """Return the places of a ping-pong loop that lengthens the sustain by ``extra`` frames, ``turn`` of them a turn."""
+    """Return the places of a ping-pong loop that adds ``extra`` frames to the sustain; it turns in ``turn`` frames."""
     low, high = _level_part(level, own)
     n_turns = math.ceil(extra / (2 * (high - low)))
     span = extra / (2 * n_turns)

@@ -1,4 +1,5 @@
-// Loops of steady spectra on every key: the version for the key's height, read at its speed, and crossfades between two.
+// Loops of steady spectra, played on every key at another speed. High keys read a version of the loop with less bandwidth;
+// a new loop is crossfaded with the one before.
 
 import { cubic } from "./lookup.js";
 

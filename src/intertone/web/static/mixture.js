@@ -21,7 +21,8 @@ function ownShare(weight) {
   return away < 1 ? Math.cos(0.5 * Math.PI * away) : 0;
 }
 
-// Return the phase of a partial in one channel relative to all channels, periods, behind a stored one.
+// Return the phase of a partial in one channel relative to the mean of all channels, periods, interpolated between the
+// stored phase at `at` and the next one.
 function phaseApart(sound, at, share) {
   const { apart, nStrong } = sound;
   return apart[at] + share * (apart[at + nStrong] - apart[at]);

@@ -46,7 +46,7 @@ export class Oscillators {
   }
 
   // Move phases to the end of the ramps, then ramp to amplitudes and frequencies, (channels, most), over `samples`.
-  // `turns` are periods a sample that each goes faster meanwhile.
+  // `turns` is added to each frequency during the ramp, periods a sample, to reach the wanted phase.
   renew(amplitudes, frequencies, turns, count, samples) {
     const { channels, most } = this;
     const last = Math.max(count, this.count);
